@@ -1,0 +1,84 @@
+//! What can go wrong in the engine, as one enum.
+//!
+//! Each message says what happened and where, and, where there is one, what to do. The binding turns
+//! the enum into Python's exceptions in one place; nothing else in the crate formats an error.
+
+use std::path::PathBuf;
+
+/// Everything the engine refuses, with what its message needs.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EngineError {
+    /// A dotted name with an empty part: `""`, `"shop..conf"`, `".conf"`.
+    #[error(
+        "{name:?} is not a module name: each part between the dots needs at least one character"
+    )]
+    BadName {
+        /// The name as it was given.
+        name: String,
+    },
+    /// `from ... import x` climbs higher than its package is deep.
+    #[error(
+        "attempted relative import beyond top-level package ({level} levels up from {package:?})"
+    )]
+    BeyondTop {
+        /// The package that the import is relative to, `"shop.web"`.
+        package: String,
+        /// The number of dots.
+        level: usize,
+    },
+    /// `from . import x` in a module that belongs to no package.
+    #[error("attempted relative import with no known parent package")]
+    NoPackage,
+    /// A root that is not there.
+    #[error("the root {} does not exist: name a directory with Python source", path.display())]
+    RootMissing {
+        /// The root as it was given.
+        path: PathBuf,
+    },
+    /// A root that is a file, a socket, a pipe.
+    #[error("the root {} is not a directory: name the directory that holds it", path.display())]
+    RootNotADirectory {
+        /// The root as it was given.
+        path: PathBuf,
+    },
+    /// A root that exists and cannot be looked at.
+    #[error("the root {} cannot be read: {source}", path.display())]
+    RootUnreadable {
+        /// The root as it was given.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A glob in `exclude` that makes no sense.
+    #[error("exclude pattern {pattern:?} is not a glob: {source}")]
+    BadPattern {
+        /// The pattern as it was given.
+        pattern: String,
+        /// What the glob parser said.
+        source: globset::Error,
+    },
+    /// A policy that does not exist.
+    #[error("{given:?} is not a reload policy: use \"overlay\", \"fresh\", \"patch\" or \"never\"")]
+    UnknownPolicy {
+        /// The word as it was given.
+        given: String,
+    },
+    /// The system would watch no more directories.
+    #[error(
+        "the system's limit of watched directories is reached at {}: raise fs.inotify.max_user_watches, \
+         name fewer roots, exclude what is no source, or watch by polling", path.display()
+    )]
+    WatchLimit {
+        /// The first directory that was refused.
+        path: PathBuf,
+    },
+    /// Any other refusal of the watcher.
+    #[error("cannot watch {}: {what}", path.display())]
+    Watch {
+        /// The directory, or the first of them.
+        path: PathBuf,
+        /// What the watcher said.
+        what: String,
+    },
+}

@@ -1,0 +1,53 @@
+//! What may have happened to a file? Words for what a watcher tells, whichever watcher it is.
+//!
+//! An event is a hint where to look, never a fact to act on: what is different is found out by `refresh`. Names
+//! that editors, compilers and deploys use for what is not meant for others are left out here, for all watchers.
+
+use std::path::{Path, PathBuf};
+
+/// What a watcher tells.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Event {
+    /// A file was written to, and its writer may still be at it.
+    Modified(PathBuf),
+    /// A file was made, and its writer may still be at it.
+    Created(PathBuf),
+    /// Whoever wrote the file has closed it.
+    Closed(PathBuf),
+    /// A file is in place as a whole: renamed to this name, or linked.
+    Moved(PathBuf),
+    /// A file is not there any more: removed, or renamed to another name.
+    Gone(PathBuf),
+    /// A file's mode, owner or times are others, perhaps.
+    Touched(PathBuf),
+    /// A directory appeared or went away, or its content is to be looked at.
+    Dir(PathBuf),
+    /// Events were lost: look everywhere.
+    Rescan,
+}
+
+impl Event {
+    /// The path it speaks of; none if it speaks of all.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Event::Modified(path)
+            | Event::Created(path)
+            | Event::Closed(path)
+            | Event::Moved(path)
+            | Event::Gone(path)
+            | Event::Touched(path)
+            | Event::Dir(path) => Some(path),
+            Event::Rescan => None,
+        }
+    }
+}
+
+/// Is this the name of something that nobody imports: hidden, cached, a backup, half-written?
+pub(crate) fn is_noise(path: &Path) -> bool {
+    let Some(name) = path.file_name().map(|name| name.to_string_lossy()) else { return true };
+    let ends = ["~", ".swp", ".swx", ".tmp", ".pyc"];
+    name.starts_with('.')
+        || name == "__pycache__"
+        || ends.iter().any(|end| name.ends_with(end))
+        || path.parent().is_some_and(|dir| dir.ends_with("__pycache__"))
+}

@@ -1,0 +1,210 @@
+//! Which generations are there, who is pinned to which, and when is one over?
+//!
+//! Bookkeeping of numbers only: what a generation holds, and the lock around this, belong to the
+//! binding. A generation is *staged*, then *current*, then *draining* until its last pin goes, then *retired*.
+//! The last few that were superseded are *kept*, so that a rollback is a swap. Numbers of abandoned
+//! generations are given again, so that those that were published have no gaps.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    fmt,
+};
+
+/// The number of a generation. The first one is 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct GenerationId(
+    /// `7`.
+    pub u64,
+);
+
+impl fmt::Display for GenerationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Where a generation is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Being built, where nobody sees it.
+    Staged,
+    /// What new work gets.
+    Current,
+    /// Superseded, with work still pinned to it.
+    Draining {
+        /// How many units of work.
+        pins: usize,
+    },
+    /// Superseded, and nobody is pinned to it.
+    Retired,
+}
+
+/// What is to be done about a generation that is not current any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retirement {
+    /// Its last pin is gone: dispose of it now.
+    Drained(GenerationId),
+    /// It drained before, and now it is not kept either: let go of it.
+    Dropped(GenerationId),
+}
+
+/// All generations that somebody may still ask for.
+#[derive(Debug)]
+pub struct Generations {
+    /// `7` to its phase and pins. Written by every method here; an entry leaves when it is dropped, or
+    /// abandoned without pins.
+    entries: BTreeMap<GenerationId, Entry>,
+    /// Superseded generations that stay warm, the oldest first: `[5, 6]`.
+    kept: VecDeque<GenerationId>,
+    /// How many of those at most. Set once.
+    keep: usize,
+    /// What new work gets; none before the first is published.
+    current: Option<GenerationId>,
+    /// The highest number that was ever published; 0 before the first.
+    published: u64,
+}
+
+#[derive(Debug, Default)]
+struct Entry {
+    /// Where it is in its life.
+    phase: Phase,
+    /// Units of work pinned to it.
+    pins: usize,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Phase {
+    #[default]
+    Staged,
+    Current,
+    Superseded,
+    /// Given up while something was pinned to it: its number stays taken until that is gone.
+    Abandoned,
+}
+
+impl Generations {
+    /// No generation yet; `keep` superseded ones will stay warm.
+    pub fn new(keep: usize) -> Generations {
+        let (entries, kept) = (BTreeMap::new(), VecDeque::new());
+        Generations { entries, kept, keep, current: None, published: 0 }
+    }
+
+    /// Begins the next generation.
+    pub fn stage(&mut self) -> GenerationId {
+        let taken = self.entries.keys().next_back().map_or(0, |id| id.0);
+        let id = GenerationId(taken.max(self.published) + 1);
+        self.entries.insert(id, Entry::default());
+        id
+    }
+
+    /// Makes a staged generation current, or one that was superseded and still exists (a rollback).
+    /// Anything else changes nothing.
+    pub fn publish(&mut self, id: GenerationId) -> Vec<Retirement> {
+        let Some(entry) = self.entries.get_mut(&id) else { return Vec::new() };
+        if !matches!(entry.phase, Phase::Staged | Phase::Superseded) {
+            return Vec::new();
+        }
+        entry.phase = Phase::Current;
+        self.kept.retain(|kept| *kept != id);
+        self.published = self.published.max(id.0);
+        let mut retirements = Vec::new();
+        if let Some(previous) = self.current.replace(id) {
+            self.supersede(previous, &mut retirements);
+        }
+        retirements
+    }
+
+    /// Gives a staged generation up. Its number is given again.
+    pub fn abandon(&mut self, id: GenerationId) {
+        let Some(entry) = self.entries.get_mut(&id) else { return };
+        match (entry.phase, entry.pins) {
+            (Phase::Staged, 0) => drop(self.entries.remove(&id)),
+            (Phase::Staged, _) => entry.phase = Phase::Abandoned,
+            _ => {}
+        }
+    }
+
+    /// Ties a unit of work to a generation. False if it is over, and then nothing is tied.
+    pub fn pin(&mut self, id: GenerationId) -> bool {
+        let Some(entry) = self.entries.get_mut(&id) else { return false };
+        let alive = match entry.phase {
+            Phase::Staged | Phase::Current => true,
+            Phase::Superseded => entry.pins > 0,
+            Phase::Abandoned => false,
+        };
+        entry.pins += usize::from(alive);
+        alive
+    }
+
+    /// Lets a unit of work go. Each call answers a [`Generations::pin`] that said true.
+    pub fn unpin(&mut self, id: GenerationId) -> Vec<Retirement> {
+        let Some(entry) = self.entries.get_mut(&id) else { return Vec::new() };
+        debug_assert!(entry.pins > 0, "generation {id} was let go of more often than pinned");
+        if entry.pins == 0 {
+            return Vec::new();
+        }
+        entry.pins -= 1;
+        match (entry.pins, entry.phase) {
+            (0, Phase::Superseded) => self.drained(id),
+            (0, Phase::Abandoned) => {
+                self.entries.remove(&id);
+                Vec::new()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// The generation that new work gets.
+    pub fn current(&self) -> Option<GenerationId> {
+        self.current
+    }
+
+    /// Where a generation is in its life; none if there never was one, or it was abandoned.
+    pub fn state(&self, id: GenerationId) -> Option<State> {
+        let Some(entry) = self.entries.get(&id) else {
+            return (0 < id.0 && id.0 <= self.published).then_some(State::Retired);
+        };
+        match (entry.phase, entry.pins) {
+            (Phase::Staged, _) => Some(State::Staged),
+            (Phase::Current, _) => Some(State::Current),
+            (Phase::Superseded, 0) => Some(State::Retired),
+            (Phase::Superseded, pins) => Some(State::Draining { pins }),
+            (Phase::Abandoned, _) => None,
+        }
+    }
+
+    /// The superseded generations that stay warm, the one superseded first first.
+    pub fn kept(&self) -> Vec<GenerationId> {
+        self.kept.iter().copied().collect()
+    }
+
+    /// How many units of work are pinned to a generation.
+    pub fn pins(&self, id: GenerationId) -> usize {
+        self.entries.get(&id).map_or(0, |entry| entry.pins)
+    }
+
+    fn supersede(&mut self, id: GenerationId, retirements: &mut Vec<Retirement>) {
+        let Some(entry) = self.entries.get_mut(&id) else { return };
+        entry.phase = Phase::Superseded;
+        if entry.pins == 0 {
+            retirements.push(Retirement::Drained(id));
+        }
+        self.kept.push_back(id);
+        while self.kept.len() > self.keep {
+            let Some(oldest) = self.kept.pop_front() else { break };
+            if self.pins(oldest) == 0 {
+                self.entries.remove(&oldest);
+                retirements.push(Retirement::Dropped(oldest));
+            }
+        }
+    }
+
+    fn drained(&mut self, id: GenerationId) -> Vec<Retirement> {
+        let mut retirements = vec![Retirement::Drained(id)];
+        if !self.kept.contains(&id) {
+            self.entries.remove(&id);
+            retirements.push(Retirement::Dropped(id));
+        }
+        retirements
+    }
+}

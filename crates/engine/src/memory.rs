@@ -1,0 +1,211 @@
+//! Files in memory, for tests: of the engine, and of whoever builds on it.
+//!
+//! Says what [`crate::Disk`] would say of the same tree, and can be told to fail at a path. Its clock
+//! counts writes, so every write is seen to have happened later than the one before.
+
+use crate::{
+    Kind, Stat, System,
+    sync::{Mutex, MutexGuard, lock},
+    system::not_a_file,
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime},
+};
+
+/// A tree of files in memory.
+#[derive(Debug, Default)]
+pub struct Memory {
+    /// The tree. One lock, because a test's story is told by one thread and read by others.
+    tree: Mutex<Tree>,
+}
+
+#[derive(Debug, Default)]
+struct Tree {
+    /// `/app/shop/conf.py` to its entry. Written by [`Memory::write`], left by [`Memory::remove`].
+    files: BTreeMap<PathBuf, Entry>,
+    /// `/app/shop`: every directory, also those that hold files.
+    dirs: BTreeSet<PathBuf>,
+    /// `/app/current` to `/app/releases/7`: symbolic links.
+    links: BTreeMap<PathBuf, PathBuf>,
+    /// `/app/secret.py` to the error that every access to it meets.
+    faults: BTreeMap<PathBuf, io::ErrorKind>,
+    /// `/app/busy.py` to the contents that it takes on while it is being read, next one last.
+    rewrites: BTreeMap<PathBuf, Vec<Vec<u8>>>,
+    /// The number of writes so far: the clock, and the source of inode numbers.
+    writes: u64,
+}
+
+#[derive(Clone, Debug)]
+struct Entry {
+    /// The file's content.
+    content: Vec<u8>,
+    /// The number of the write that made it.
+    written: u64,
+    /// The number of the write that first made the file.
+    inode: u64,
+}
+
+impl Memory {
+    /// An empty file system with `/` in it.
+    pub fn new() -> Memory {
+        let memory = Memory::default();
+        memory.tree().dirs.insert(PathBuf::from("/"));
+        memory
+    }
+
+    /// Puts `content` into the file at `path`, and makes the directories above it.
+    pub fn write(&self, path: impl AsRef<Path>, content: impl AsRef<[u8]>) {
+        let mut tree = self.tree();
+        tree.write(path.as_ref(), content.as_ref());
+    }
+
+    /// Makes an empty directory, and those above it.
+    pub fn mkdir(&self, path: impl AsRef<Path>) {
+        self.tree().mkdir(path.as_ref());
+    }
+
+    /// Takes a file, a link, or a directory with everything under it, away.
+    pub fn remove(&self, path: impl AsRef<Path>) {
+        let path = path.as_ref();
+        let mut tree = self.tree();
+        tree.files.retain(|file, _| !file.starts_with(path));
+        tree.dirs.retain(|dir| !dir.starts_with(path));
+        tree.links.retain(|link, _| !link.starts_with(path));
+    }
+
+    /// Makes `path` a symbolic link to `target`.
+    pub fn link(&self, path: impl AsRef<Path>, target: impl AsRef<Path>) {
+        let path = path.as_ref();
+        let mut tree = self.tree();
+        if let Some(parent) = path.parent() {
+            tree.mkdir(parent);
+        }
+        tree.links.insert(path.to_owned(), target.as_ref().to_owned());
+    }
+
+    /// From now on each access to `path` ends in an error of this `kind`.
+    pub fn fail(&self, path: impl AsRef<Path>, kind: io::ErrorKind) {
+        self.tree().faults.insert(path.as_ref().to_owned(), kind);
+    }
+
+    /// Takes the fault at `path` back.
+    pub fn heal(&self, path: impl AsRef<Path>) {
+        self.tree().faults.remove(path.as_ref());
+    }
+
+    /// The next time `path` is read, `content` is written to it while the reader is at it.
+    pub fn rewrite_during_read(&self, path: impl AsRef<Path>, content: impl AsRef<[u8]>) {
+        let mut tree = self.tree();
+        let rewrites = tree.rewrites.entry(path.as_ref().to_owned()).or_default();
+        rewrites.insert(0, content.as_ref().to_owned());
+    }
+
+    fn tree(&self) -> MutexGuard<'_, Tree> {
+        lock(&self.tree)
+    }
+}
+
+impl Tree {
+    fn write(&mut self, path: &Path, content: &[u8]) {
+        if let Some(parent) = path.parent() {
+            self.mkdir(parent);
+        }
+        let path = self.resolve(path).unwrap_or_else(|_| path.to_owned());
+        self.writes += 1;
+        let inode = self.files.get(&path).map_or(self.writes, |entry| entry.inode);
+        let entry = Entry { content: content.to_owned(), written: self.writes, inode };
+        self.files.insert(path, entry);
+    }
+
+    fn mkdir(&mut self, path: &Path) {
+        let dirs: Vec<_> = path.ancestors().map(Path::to_owned).collect();
+        for dir in dirs {
+            if !self.links.contains_key(&dir) {
+                self.dirs.insert(dir);
+            }
+        }
+    }
+
+    /// Follows links in every part of `path`.
+    fn resolve(&self, path: &Path) -> io::Result<PathBuf> {
+        let mut resolved = path.to_owned();
+        for _ in 0..40 {
+            let link = resolved.ancestors().find(|part| self.links.contains_key(*part));
+            let Some(link) = link.map(Path::to_owned) else { return Ok(resolved) };
+            let rest = resolved.strip_prefix(&link).unwrap_or(Path::new("")).to_owned();
+            resolved = self.links[&link].join(rest);
+            if resolved.ends_with("") && resolved.as_os_str().to_string_lossy().ends_with('/') {
+                resolved = resolved.components().collect();
+            }
+        }
+        Err(io::Error::other("too many symbolic links"))
+    }
+
+    fn check(&self, path: &Path) -> io::Result<PathBuf> {
+        if let Some(kind) = self.faults.get(path) {
+            return Err(io::Error::from(*kind));
+        }
+        self.resolve(path)
+    }
+
+    fn stat(&self, path: &Path) -> io::Result<Stat> {
+        let path = self.resolve(path)?;
+        if let Some(entry) = self.files.get(&path) {
+            let modified = Some(SystemTime::UNIX_EPOCH + Duration::from_secs(entry.written));
+            let len = entry.content.len() as u64;
+            return Ok(Stat { kind: Kind::File, len, modified, inode: entry.inode });
+        }
+        if self.dirs.contains(&path) {
+            return Ok(Stat { kind: Kind::Dir, len: 0, modified: None, inode: 0 });
+        }
+        Err(io::Error::from(io::ErrorKind::NotFound))
+    }
+}
+
+impl System for Memory {
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        let mut tree = self.tree();
+        let real = tree.check(path)?;
+        if tree.stat(path)?.kind != Kind::File {
+            return Err(not_a_file(path));
+        }
+        let content = tree.files[&real].content.clone();
+        if let Some(next) = tree.rewrites.get_mut(path).and_then(Vec::pop) {
+            tree.write(path, &next);
+        }
+        Ok(content)
+    }
+
+    fn stat(&self, path: &Path) -> io::Result<Stat> {
+        let tree = self.tree();
+        // A file that may not be read can still be looked at, unless it is gone.
+        match tree.faults.get(path) {
+            Some(io::ErrorKind::NotFound) => Err(io::Error::from(io::ErrorKind::NotFound)),
+            _ => tree.stat(path),
+        }
+    }
+
+    fn list(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
+        let tree = self.tree();
+        let real = tree.check(path)?;
+        if !tree.dirs.contains(&real) {
+            let found = tree.files.contains_key(&real);
+            let kind = if found { io::ErrorKind::NotADirectory } else { io::ErrorKind::NotFound };
+            return Err(io::Error::from(kind));
+        }
+        let entries = tree.files.keys().chain(&tree.dirs).chain(tree.links.keys());
+        let inside = entries.filter(|entry| entry.parent() == Some(&*real));
+        let names: BTreeSet<_> = inside.filter_map(|entry| entry.file_name()).collect();
+        Ok(names.into_iter().map(|name| path.join(name)).collect())
+    }
+
+    fn canonical(&self, path: &Path) -> io::Result<PathBuf> {
+        let tree = self.tree();
+        let real = tree.check(path)?;
+        tree.stat(&real)?;
+        Ok(real)
+    }
+}

@@ -1,0 +1,191 @@
+//! What is different now from what a view says? Looked up where a batch says that something happened.
+//!
+//! Content decides, by digest; an event or a time only says where to look (P12). A file that somebody is
+//! writing is *unstable* and keeps its old content until it is looked at again; so does one that cannot
+//! be read. Whether the difference is worth an update, and of what, is for `plan`.
+
+use crate::{
+    Batch, Budget, Change, ChangeKind, Kind, Roots, Source, System, View, is_source,
+    system::is_absent, walk::walk,
+};
+use std::{
+    collections::BTreeSet,
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// What was found.
+#[derive(Debug, Default)]
+pub struct Refreshed {
+    /// The view as it is now.
+    pub view: View,
+    /// What is different in it, by path. A file under a root that is no source is in here if the old view knew it.
+    pub changes: Vec<Change>,
+    /// What could not be read, with what the system said. It keeps its old content in the view.
+    pub unreadable: Vec<(PathBuf, io::Error)>,
+    /// Files that were written while they were read: to be put back into the settling.
+    pub unstable: Vec<PathBuf>,
+    /// Admitted directories that were looked into, to be watched; [`crate::Watch::add`] knows which are new.
+    pub new_dirs: Vec<PathBuf>,
+    /// Paths of the batch that are no source and unknown to the view: data files, perhaps, that were
+    /// looked for in vain.
+    pub others: Vec<PathBuf>,
+}
+
+/// Compares what `batch` names with `view`.
+pub fn refresh(
+    system: &dyn System,
+    roots: &Roots,
+    budget: &Budget,
+    view: &View,
+    batch: &Batch,
+) -> Refreshed {
+    let mut pass = Pass { system, roots, budget, old: view, found: Refreshed::default() };
+    pass.found.view = view.clone();
+    match batch {
+        Batch::Paths(paths) => pass.paths(paths),
+        Batch::Rescan => {
+            for root in roots.dirs() {
+                pass.subtree(root);
+            }
+        }
+    }
+    pass.found.changes.sort();
+    pass.found.changes.dedup();
+    pass.found
+}
+
+/// One comparison under way.
+struct Pass<'a> {
+    /// Where files are read.
+    system: &'a dyn System,
+    /// Which of them are live.
+    roots: &'a Roots,
+    /// Where new content is counted.
+    budget: &'a Budget,
+    /// The view before.
+    old: &'a View,
+    /// What was found so far; its view starts as the old one.
+    found: Refreshed,
+}
+
+impl Pass<'_> {
+    fn paths(&mut self, paths: &BTreeSet<PathBuf>) {
+        for path in paths {
+            if self.roots.root_of(path).is_none() || !self.roots.admits_way_to(self.system, path) {
+                continue;
+            }
+            match self.system.stat(path) {
+                Ok(stat) if stat.kind == Kind::Dir => {
+                    self.gone(path);
+                    if self.roots.admits_dir(self.system, path) {
+                        self.subtree(path);
+                    } else {
+                        self.gone_under(path, &BTreeSet::new(), &[]);
+                    }
+                }
+                Ok(stat) if stat.kind == Kind::File => {
+                    self.gone_under(path, &BTreeSet::new(), &[]);
+                    if is_source(path) || self.old.get(path).is_some() {
+                        self.file(path);
+                    } else {
+                        self.found.others.push(path.clone());
+                    }
+                }
+                // A root that is not there is a disk that is not mounted, or a deploy half-way.
+                Err(error) if !is_absent(&error) || self.roots.is_root(path) => {
+                    self.found.unreadable.push((path.clone(), error));
+                }
+                _ => {
+                    if !is_source(path) && self.old.get(path).is_none() && !self.old.has_dir(path) {
+                        self.found.others.push(path.clone());
+                    }
+                    self.gone(path);
+                    self.gone_under(path, &BTreeSet::new(), &[]);
+                }
+            }
+        }
+    }
+
+    /// Compares all that lies under the directory `dir`.
+    fn subtree(&mut self, dir: &Path) {
+        let walk = walk(self.system, self.roots, dir);
+        let mut present = BTreeSet::new();
+        for (path, _) in walk.files {
+            if is_source(&path) || self.old.get(&path).is_some() {
+                self.file(&path);
+                present.insert(path);
+            }
+        }
+        let unknown: Vec<_> = walk.unreadable.iter().map(|(path, _)| path.clone()).collect();
+        self.gone_under(dir, &present, &unknown);
+        self.found.new_dirs.extend(walk.dirs);
+        self.found.unreadable.extend(walk.unreadable);
+    }
+
+    /// Reads one file and compares its content.
+    fn file(&mut self, path: &Path) {
+        match self.read_stable(path) {
+            Ok(Some(content)) => self.compare(path, &content),
+            Ok(None) => self.found.unstable.push(path.to_owned()),
+            Err(error) if is_absent(&error) => self.gone(path),
+            Err(error) => self.found.unreadable.push((path.to_owned(), error)),
+        }
+    }
+
+    /// The content of a file, or none if it was written meanwhile.
+    fn read_stable(&self, path: &Path) -> io::Result<Option<Vec<u8>>> {
+        let before = self.system.stat(path)?;
+        let content = self.system.read(path)?;
+        let after = self.system.stat(path)?;
+        let stable = before == after && after.len == content.len() as u64;
+        Ok(stable.then_some(content))
+    }
+
+    fn compare(&mut self, path: &Path, content: &[u8]) {
+        let old = self.old.get(path);
+        let source = match old {
+            Some(old) if old.digest() == crate::Digest::of(content) => Arc::clone(old),
+            _ if is_source(path) => Source::new(content, self.budget),
+            _ => Source::bare(content),
+        };
+        match old {
+            Some(old) if Arc::ptr_eq(old, &source) => return,
+            Some(_) => self.changed(path, ChangeKind::Changed),
+            None => self.changed(path, ChangeKind::Created),
+        }
+        self.found.view.insert(path.to_owned(), source);
+    }
+
+    fn gone(&mut self, path: &Path) {
+        if self.found.view.get(path).is_some() {
+            self.found.view.remove(path);
+            self.changed(path, ChangeKind::Deleted);
+        }
+    }
+
+    /// Takes out what the view has under `dir`, but what is `present` and what lies under `unknown`.
+    fn gone_under(&mut self, dir: &Path, present: &BTreeSet<PathBuf>, unknown: &[PathBuf]) {
+        let known = self.old.under(dir).map(|(path, _)| path.to_owned());
+        let lost = known.filter(|path| {
+            // Each root answers for its own files, also where it lies inside another.
+            let elsewhere = self
+                .roots
+                .dirs()
+                .iter()
+                .any(|root| root != dir && root.starts_with(dir) && path.starts_with(root));
+            !elsewhere
+                && !present.contains(path)
+                && !unknown.iter().any(|gap| path.starts_with(gap))
+        });
+        let lost: Vec<_> = lost.collect();
+        for path in lost {
+            self.gone(&path);
+        }
+    }
+
+    fn changed(&mut self, path: &Path, kind: ChangeKind) {
+        self.found.changes.push(Change { path: path.to_owned(), kind });
+    }
+}

@@ -1,0 +1,146 @@
+//! Which files are live, and what is each called?
+//!
+//! Decided by where a file lies and by names alone; only a virtual environment has to be looked for on
+//! disk. What is *in* a root at some moment is the business of `scan` and `view`. Where roots are
+//! nested, the deepest one names the file, and only its exclusions count.
+
+use crate::{EngineError, Kind, ModuleName, System, system::is_absent};
+use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use std::path::{Component, Path, PathBuf};
+
+/// Directories that are never live, whatever the settings say.
+const FOREIGN: [&str; 4] = ["__pycache__", "node_modules", "site-packages", "dist-packages"];
+
+/// The directories whose Python source is live.
+#[derive(Clone, Debug)]
+pub struct Roots {
+    /// `/srv/shop`, canonical, without repeats, in the order given. Set once.
+    dirs: Vec<PathBuf>,
+    /// The same roots, deepest first: the order in which a path looks for its root.
+    by_depth: Vec<PathBuf>,
+    /// `current`: the roots as they were given, links and all, so that it can be asked again where they lead.
+    given: Vec<PathBuf>,
+    /// `legacy/**`: what the user excluded, matched against a path relative to its root.
+    exclude: GlobSet,
+}
+
+/// Is this a name of Python source?
+pub fn is_source(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "py")
+}
+
+impl Roots {
+    /// The roots at `paths`, links resolved, without what matches a glob in `exclude`.
+    pub fn new(
+        system: &dyn System,
+        paths: &[PathBuf],
+        exclude: &[String],
+    ) -> Result<Roots, EngineError> {
+        let mut dirs: Vec<PathBuf> = Vec::new();
+        for path in paths {
+            let dir = canonical_dir(system, path)?;
+            if !dirs.contains(&dir) {
+                dirs.push(dir);
+            }
+        }
+        let mut by_depth = dirs.clone();
+        by_depth.sort_by_key(|dir| std::cmp::Reverse(dir.components().count()));
+        Ok(Roots { dirs, by_depth, given: paths.to_vec(), exclude: globs(exclude)? })
+    }
+
+    /// The roots: canonical, in the order given.
+    pub fn dirs(&self) -> &[PathBuf] {
+        &self.dirs
+    }
+
+    /// The roots as they were given. Where one is a link that a deploy flips, [`Roots::new`] of these
+    /// leads elsewhere than [`Roots::dirs`].
+    pub fn given(&self) -> &[PathBuf] {
+        &self.given
+    }
+
+    /// Is `path` itself a root?
+    pub fn is_root(&self, path: &Path) -> bool {
+        self.dirs.iter().any(|dir| dir == path)
+    }
+
+    /// The root that `path` (a file or a directory) belongs to; none if it is foreign or excluded.
+    pub fn root_of(&self, path: &Path) -> Option<&Path> {
+        let root = self.by_depth.iter().find(|root| path.starts_with(root))?;
+        let inside = path.strip_prefix(root).ok()?;
+        if self.excludes(inside) {
+            return None;
+        }
+        Some(root)
+    }
+
+    /// The name of the module in the file at `path`: `shop.web` for `shop/web/__init__.py`.
+    pub fn name_of(&self, path: &Path) -> Option<ModuleName> {
+        if !is_source(path) {
+            return None;
+        }
+        let inside = path.strip_prefix(self.root_of(path)?).ok()?.with_extension("");
+        let mut parts = Vec::new();
+        for part in inside.components() {
+            parts.push(part.as_os_str().to_str().filter(|part| !part.contains('.'))?);
+        }
+        if parts.last() == Some(&"__init__") {
+            parts.pop();
+        }
+        ModuleName::new(&parts.join(".")).ok()
+    }
+
+    /// May the directory at `path` hold live source? Looks at its own name and content; those above it
+    /// are taken as admitted.
+    pub fn admits_dir(&self, system: &dyn System, path: &Path) -> bool {
+        if self.is_root(path) {
+            return true;
+        }
+        self.root_of(path).is_some() && system.stat(&path.join("pyvenv.cfg")).is_err()
+    }
+
+    /// Are `path` and each directory between it and its root admitted?
+    pub(crate) fn admits_way_to(&self, system: &dyn System, path: &Path) -> bool {
+        let Some(root) = self.root_of(path) else { return false };
+        let above = path.ancestors().skip(1).take_while(|dir| *dir != root);
+        above.filter(|dir| dir.starts_with(root)).all(|dir| self.admits_dir(system, dir))
+    }
+
+    /// Is this path, relative to its root, excluded: itself or by a directory above it?
+    fn excludes(&self, inside: &Path) -> bool {
+        let foreign = inside.components().any(|part| match part {
+            Component::Normal(part) => {
+                part.as_encoded_bytes().starts_with(b".")
+                    || FOREIGN.iter().any(|name| part == *name)
+            }
+            _ => true,
+        });
+        foreign
+            || (!self.exclude.is_empty()
+                && inside
+                    .ancestors()
+                    .filter(|part| !part.as_os_str().is_empty())
+                    .any(|part| self.exclude.is_match(part)))
+    }
+}
+
+fn canonical_dir(system: &dyn System, path: &Path) -> Result<PathBuf, EngineError> {
+    let path = path.to_owned();
+    let found = system.canonical(&path).and_then(|dir| Ok((system.stat(&dir)?.kind, dir)));
+    match found {
+        Ok((Kind::Dir, dir)) => Ok(dir),
+        Ok(_) => Err(EngineError::RootNotADirectory { path }),
+        Err(error) if is_absent(&error) => Err(EngineError::RootMissing { path }),
+        Err(source) => Err(EngineError::RootUnreadable { path, source }),
+    }
+}
+
+fn globs(patterns: &[String]) -> Result<GlobSet, EngineError> {
+    let mut globs = GlobSetBuilder::new();
+    for pattern in patterns {
+        let bad = |source| EngineError::BadPattern { pattern: pattern.clone(), source };
+        let trimmed = pattern.trim_end_matches('/');
+        globs.add(GlobBuilder::new(trimmed).literal_separator(true).build().map_err(bad)?);
+    }
+    globs.build().map_err(|source| EngineError::BadPattern { pattern: patterns.join(", "), source })
+}

@@ -1,0 +1,107 @@
+//! What was in a file, kept for as long as a generation names it.
+//!
+//! A generation loads modules from the content that it knows, which may no longer be on disk, and
+//! tracebacks of old code show what it was compiled from (P13). So content is kept, compressed, until the last view
+//! that names it goes. A [`Budget`] bounds the sum: over the limit a source keeps its digest and no
+//! content, and whoever asks for the text learns that it cannot be had.
+
+use crate::Digest;
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+/// One content of one file.
+#[derive(Debug)]
+pub struct Source {
+    /// The digest of the content.
+    digest: Digest,
+    /// Its length before packing, in bytes: `1204`.
+    len: usize,
+    /// The content, lz4; none when the budget was spent, or the content is data that nobody imports.
+    packed: Option<Box<[u8]>>,
+    /// Where the packed bytes are counted; they are given back when the source goes.
+    budget: Budget,
+}
+
+impl Source {
+    /// Takes `content` in, packed if `budget` has room for it.
+    pub fn new(content: impl AsRef<[u8]>, budget: &Budget) -> Arc<Source> {
+        let content = content.as_ref();
+        let packed = lz4_flex::block::compress(content).into_boxed_slice();
+        let packed = budget.take(packed.len()).then_some(packed);
+        let (digest, len) = (Digest::of(content), content.len());
+        Arc::new(Source { digest, len, packed, budget: budget.clone() })
+    }
+
+    /// Remembers what `content` was, but not the content: for data files, of which only changes matter.
+    pub fn bare(content: impl AsRef<[u8]>) -> Arc<Source> {
+        let content = content.as_ref();
+        let (digest, len) = (Digest::of(content), content.len());
+        Arc::new(Source { digest, len, packed: None, budget: Budget::new(0) })
+    }
+
+    /// The digest of the content.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// The length of the content in bytes.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Is the content empty, as that of many an `__init__.py`?
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The content, unless it could not be kept.
+    pub fn text(&self) -> Option<Vec<u8>> {
+        lz4_flex::block::decompress(self.packed.as_deref()?, self.len).ok()
+    }
+}
+
+impl Drop for Source {
+    fn drop(&mut self) {
+        self.budget.give(self.packed.as_ref().map_or(0, |packed| packed.len()));
+    }
+}
+
+/// How many bytes all sources together may hold. Cloning it shares the count.
+#[derive(Clone, Debug)]
+pub struct Budget(Arc<Held>);
+
+#[derive(Debug)]
+struct Held {
+    /// Packed bytes held now. Sources add on creation and subtract on drop; a lone number, so no lock.
+    bytes: AtomicUsize,
+    /// The most that may be held: `268_435_456`. Set once.
+    limit: usize,
+}
+
+impl Budget {
+    /// A budget of `limit` bytes, all of them free.
+    pub fn new(limit: usize) -> Budget {
+        Budget(Arc::new(Held { bytes: AtomicUsize::new(0), limit }))
+    }
+
+    /// The bytes held now.
+    pub fn held(&self) -> usize {
+        self.0.bytes.load(Ordering::Relaxed)
+    }
+
+    /// The most that may be held.
+    pub fn limit(&self) -> usize {
+        self.0.limit
+    }
+
+    fn take(&self, bytes: usize) -> bool {
+        let fits = |held: usize| held.checked_add(bytes).filter(|sum| *sum <= self.0.limit);
+        self.0.bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).is_ok()
+    }
+
+    fn give(&self, bytes: usize) {
+        self.0.bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,65 @@
+//! Which directories and files lie under a directory, as far as the roots admit them?
+//!
+//! The one walk that `scan`, `refresh` and `poll` share. It reads no content. Symbolic links to
+//! directories are followed, because the import system follows them; a link back to a directory that
+//! the walk is in is not. A root inside another root is left to its own walk.
+
+use crate::{Kind, Roots, Stat, System, system::is_absent};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+/// What a walk came across.
+#[derive(Default)]
+pub(crate) struct Walk {
+    /// `/srv/shop`: each admitted directory, the start included, parents first.
+    pub dirs: Vec<PathBuf>,
+    /// `/srv/shop/conf.py`: each regular file that is not excluded, whatever its name, with its stat.
+    pub files: Vec<(PathBuf, Stat)>,
+    /// What could not be looked into, with what the system said. Nothing is known of what lies under it.
+    pub unreadable: Vec<(PathBuf, io::Error)>,
+}
+
+/// Walks from `start`, which must be an admitted directory.
+pub(crate) fn walk(system: &dyn System, roots: &Roots, start: &Path) -> Walk {
+    let mut walk = Walk::default();
+    // Each entry: a directory, and the canonical paths of those that led to it.
+    let mut todo: Vec<(PathBuf, Vec<PathBuf>)> = vec![(start.to_owned(), Vec::new())];
+    while let Some((dir, mut way)) = todo.pop() {
+        let listed = system.canonical(&dir).and_then(|real| Ok((system.list(&dir)?, real)));
+        let (entries, real) = match listed {
+            Ok(found) => found,
+            Err(error) => {
+                if !is_absent(&error) || dir == start {
+                    walk.unreadable.push((dir, error));
+                }
+                continue;
+            }
+        };
+        if way.contains(&real) {
+            continue;
+        }
+        way.push(real);
+        let mut below = Vec::new();
+        for entry in entries {
+            if roots.root_of(&entry).is_none() || roots.is_root(&entry) {
+                continue;
+            }
+            match system.stat(&entry) {
+                Ok(stat) if stat.kind == Kind::File => walk.files.push((entry, stat)),
+                Ok(stat) if stat.kind == Kind::Dir => {
+                    if roots.admits_dir(system, &entry) {
+                        below.push((entry, way.clone()));
+                    }
+                }
+                Ok(_) => {}
+                Err(error) if is_absent(&error) => {}
+                Err(error) => walk.unreadable.push((entry, error)),
+            }
+        }
+        walk.dirs.push(dir);
+        todo.extend(below.into_iter().rev());
+    }
+    walk
+}
