@@ -1,0 +1,418 @@
+//! Who carries updates out, one at a time?
+//!
+//! A thread of its own (made by Python's `threading`, so that code it runs finds
+//! an ordinary thread). It listens without the GIL to file system events and to
+//! commands, lets the engine settle and compare, and stages and publishes with the
+//! GIL. Everything in [`Driver`] belongs to that thread alone.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, never, select};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use transfuse_engine::{
+    Batch, Change, Digest, Event, GenerationId, Outcome, Plan, Record, Settle, Settled, System,
+    Watch, Window, refresh,
+};
+
+use crate::disposal;
+use crate::engine::Engine;
+use crate::errors;
+use crate::report;
+use crate::seeds;
+use crate::staging::{self, Attempt, Intent};
+
+/// What other threads ask of the updating thread.
+pub enum Command {
+    /// Compare now and update.
+    Update(Sender<PyResult<Py<PyDict>>>),
+    /// Compare now and say what an update would do.
+    Plan(Sender<PyResult<Py<PyDict>>>),
+    /// Make an earlier generation's content current; none: the last one.
+    Rollback(Option<u64>, Sender<PyResult<Py<PyDict>>>),
+    /// Something has drained.
+    Dispose,
+    /// End.
+    Stop,
+}
+
+/// How long an explicit update waits for the system to have told everything.
+const BARRIER: Duration = Duration::from_secs(2);
+/// How often an explicit update looks again at a file that is being written.
+const LOOKS: usize = 50;
+
+/// A folder of our own, watched with the roots: an event there says that all earlier events have
+/// been delivered, whatever the size of the application.
+struct Barrier {
+    dir: PathBuf,
+    count: u64,
+}
+
+impl Barrier {
+    fn new() -> Option<Barrier> {
+        let dir = std::env::temp_dir().join(format!(
+            "transfuse-{}-{}",
+            std::process::id(),
+            std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).ok()?.as_nanos()
+        ));
+        std::fs::create_dir(&dir).ok()?;
+        let dir = dir.canonicalize().ok()?;
+        Some(Barrier { dir, count: 0 })
+    }
+}
+
+impl Drop for Barrier {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.dir);
+    }
+}
+
+/// The updating thread's own things.
+pub struct Driver {
+    engine: &'static Engine,
+    commands: Receiver<Command>,
+    events: Receiver<Event>,
+    watch: Watch,
+    /// None where the system does not tell: then every comparison is a full one.
+    barrier: Option<Barrier>,
+    settle: Settle,
+    started: Instant,
+    /// Paths that differ from what is served: dirty while updates are off, or refused.
+    pending: BTreeSet<PathBuf>,
+    /// Events were lost since the last comparison.
+    rescan: bool,
+    /// What the last refused update would have served, so that it is not tried again in vain.
+    refused: Option<Vec<(PathBuf, Option<Digest>)>>,
+}
+
+impl Driver {
+    /// Starts to watch. `dirs` are the folders that the scan saw.
+    pub fn new(engine: &'static Engine, commands: Receiver<Command>, dirs: &[PathBuf]) -> Driver {
+        let (sender, events) = crossbeam_channel::unbounded();
+        let barrier = if engine.settings.poll.is_some() { None } else { Barrier::new() };
+        let native = barrier.as_ref().and_then(|barrier| {
+            let mut all = dirs.to_vec();
+            all.push(barrier.dir.clone());
+            Watch::native(&all, sender.clone()).ok()
+        });
+        let (watch, barrier) = match native {
+            Some(watch) => (watch, barrier),
+            None => {
+                let interval = engine.settings.poll.unwrap_or(Duration::from_secs(1));
+                let system: Arc<dyn System> = engine.system.clone();
+                (Watch::polling(system, engine.roots.clone(), interval, sender), None)
+            }
+        };
+        Driver {
+            engine,
+            commands,
+            events,
+            watch,
+            barrier,
+            settle: Settle::new(Window::default()),
+            started: Instant::now(),
+            pending: BTreeSet::new(),
+            rescan: false,
+            refused: None,
+        }
+    }
+
+    /// How changes become known, for `status`.
+    pub fn watching(&self) -> &'static str {
+        match (self.engine.settings.watch, &self.barrier) {
+            (false, _) => "off",
+            (true, Some(_)) => "native",
+            (true, None) => "polling",
+        }
+    }
+
+    /// Until it is told to stop.
+    pub fn run(&mut self, py: Python<'_>) {
+        loop {
+            let wait = match self.settle.next(self.now()) {
+                Settled::Idle => None,
+                Settled::Wait(until) => Some(until.saturating_sub(self.now())),
+                Settled::Ready(batch) => {
+                    self.note(batch);
+                    if self.engine.settings.watch {
+                        self.automatic(py);
+                    }
+                    continue;
+                }
+            };
+            let (commands, events) = (&self.commands, &self.events);
+            enum Heard {
+                Command(Option<Command>),
+                Event(Option<Event>),
+                Time,
+            }
+            let heard = py.detach(|| {
+                let timer = wait.map_or_else(never, crossbeam_channel::after);
+                select! {
+                    recv(commands) -> command => Heard::Command(command.ok()),
+                    recv(events) -> event => Heard::Event(event.ok()),
+                    recv(timer) -> _ => Heard::Time,
+                }
+            });
+            match heard {
+                Heard::Command(None | Some(Command::Stop)) => return,
+                Heard::Command(Some(command)) => self.obey(py, command),
+                Heard::Event(Some(event)) => self.hear(&event),
+                Heard::Event(None) | Heard::Time => {}
+            }
+        }
+    }
+
+    fn now(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    fn hear(&mut self, event: &Event) {
+        let ours = match (&self.barrier, event.path()) {
+            (Some(barrier), Some(path)) => path.starts_with(&barrier.dir),
+            _ => false,
+        };
+        if !ours {
+            self.settle.event(self.now(), event);
+        }
+    }
+
+    fn note(&mut self, batch: Batch) {
+        match batch {
+            Batch::Paths(paths) => self.pending.extend(paths),
+            Batch::Rescan => self.rescan = true,
+        }
+    }
+
+    fn obey(&mut self, py: Python<'_>, command: Command) {
+        match command {
+            Command::Update(reply) => {
+                self.catch_up(py);
+                let report = self.update(py, false);
+                let report = report.map(|done| done.unwrap_or_else(|| self.unchanged(py)));
+                let _ = reply.send(report);
+            }
+            Command::Plan(reply) => {
+                self.catch_up(py);
+                let _ = reply.send(self.plan(py));
+            }
+            Command::Rollback(to, reply) => {
+                let _ = reply.send(self.rollback(py, to));
+            }
+            Command::Dispose => disposal::dispose_drained(py, self.engine),
+            Command::Stop => {}
+        }
+    }
+
+    /// Waits until all that was written before now is known.
+    fn catch_up(&mut self, py: Python<'_>) {
+        let Some(barrier) = &mut self.barrier else {
+            self.rescan = true;
+            return;
+        };
+        barrier.count += 1;
+        let mark = barrier.dir.join(format!("mark{}", barrier.count));
+        if std::fs::write(&mark, b"").is_err() {
+            self.rescan = true;
+            return;
+        }
+        let deadline = Instant::now() + BARRIER;
+        loop {
+            let events = &self.events;
+            let event = py.detach(|| events.recv_deadline(deadline));
+            match event {
+                Ok(event) if event.path() == Some(&mark) => break,
+                Ok(event) => self.hear(&event),
+                Err(_) => {
+                    self.rescan = true;
+                    break;
+                }
+            }
+        }
+        let _ = std::fs::remove_file(&mark);
+        // Asked for now: no quiet window.
+        while let Settled::Ready(batch) = self.settle.next(Duration::MAX / 2) {
+            self.note(batch);
+        }
+    }
+
+    fn automatic(&mut self, py: Python<'_>) {
+        match self.update(py, true) {
+            Ok(Some(done)) => report::send(py, self.engine, done.bind(py)),
+            Ok(None) => {}
+            Err(error) => {
+                let _ = disposal::complain(py, "an update failed", error);
+            }
+        }
+    }
+
+    /// What differs from what is served, once nobody is writing any more.
+    fn compare(&mut self, py: Python<'_>, automatic: bool) -> Option<(Intent, Vec<(PathBuf, std::io::Error)>)> {
+        let engine = self.engine;
+        for _ in 0..LOOKS {
+            let view = engine.current(py).get().view();
+            let batch = if std::mem::take(&mut self.rescan) {
+                Batch::Rescan
+            } else {
+                Batch::Paths(self.pending.clone())
+            };
+            let rescanned = batch == Batch::Rescan;
+            let found =
+                py.detach(|| refresh(&*engine.system, &engine.roots, &engine.budget, &view, &batch));
+            for dir in &found.new_dirs {
+                let _ = self.watch.add(dir);
+            }
+            if !found.unstable.is_empty() {
+                self.rescan |= rescanned;
+                if automatic {
+                    let now = self.now();
+                    self.settle.again(now, found.unstable);
+                    return None;
+                }
+                py.detach(|| std::thread::park_timeout(Duration::from_millis(10)));
+                continue;
+            }
+            // What is the same again needs no second look; what differs stays until it is served.
+            self.pending = found.changes.iter().map(|change| change.path.clone()).collect();
+            self.pending.extend(found.unreadable.iter().map(|(path, _)| path.clone()));
+            let seeds = seeds::of_changes(py, engine, &found.view, &found.changes);
+            let intent = Intent { view: found.view, changes: found.changes, seeds };
+            return Some((intent, found.unreadable));
+        }
+        None
+    }
+
+    /// One update; none if there is nothing to do.
+    fn update(&mut self, py: Python<'_>, automatic: bool) -> PyResult<Option<Py<PyDict>>> {
+        let begun = Instant::now();
+        let Some((intent, unreadable)) = self.compare(py, automatic) else { return Ok(None) };
+        let engine = self.engine;
+        if let Some((path, error)) = unreadable.into_iter().next() {
+            let error = errors::unreadable(&path, &error, engine.current(py).get().id.0);
+            let changes = intent.changes;
+            return self.refuse(py, begun, &changes, &Plan::default(), error).map(Some);
+        }
+        if intent.changes.is_empty() {
+            self.refused = None;
+            return Ok(None);
+        }
+        let wanted: Vec<_> = intent
+            .changes
+            .iter()
+            .map(|c| (c.path.clone(), intent.view.get(&c.path).map(|source| source.digest())))
+            .collect();
+        if automatic && self.refused.as_ref() == Some(&wanted) {
+            return Ok(None);
+        }
+        let changes = intent.changes.clone();
+        let staged = staging::update(py, engine, intent);
+        match staged.outcome {
+            Ok(()) => {
+                let held_back = staged.plan.restart.iter().flat_map(|restart| {
+                    engine
+                        .current(py)
+                        .get()
+                        .find(py, restart.name.as_str())
+                        .and_then(|instance| instance.get().path.clone())
+                });
+                self.pending = held_back.collect();
+                self.refused = (!self.pending.is_empty()).then_some(wanted);
+                let done = self.record(py, Outcome::Published, begun, &changes, &staged.plan, None)?;
+                disposal::dispose_drained(py, engine);
+                Ok(Some(done))
+            }
+            Err(error) => {
+                self.refused = Some(wanted);
+                self.refuse(py, begun, &changes, &staged.plan, error).map(Some)
+            }
+        }
+    }
+
+    fn refuse(
+        &mut self,
+        py: Python<'_>,
+        begun: Instant,
+        changes: &[Change],
+        plan: &Plan,
+        error: PyErr,
+    ) -> PyResult<Py<PyDict>> {
+        self.engine.book.lock().unwrap().refused += 1;
+        self.record(py, Outcome::Refused, begun, changes, plan, Some(error))
+    }
+
+    fn record(
+        &mut self,
+        py: Python<'_>,
+        outcome: Outcome,
+        begun: Instant,
+        changes: &[Change],
+        plan: &Plan,
+        error: Option<PyErr>,
+    ) -> PyResult<Py<PyDict>> {
+        let record = Record {
+            generation: self.engine.current(py).get().id,
+            outcome,
+            changed: changes.to_vec(),
+            ran: plan.steps.clone(),
+            took: begun.elapsed(),
+            error: error.as_ref().map(ToString::to_string),
+        };
+        let made = report::of_record(py, &record, &plan.restart, error)?;
+        let mut book = self.engine.book.lock().unwrap();
+        book.history.push(record);
+        book.failing = if outcome == Outcome::Refused { Some(made.clone_ref(py)) } else { None };
+        Ok(made)
+    }
+
+    fn unchanged(&self, py: Python<'_>) -> Py<PyDict> {
+        let generation = self.engine.current(py).get().id;
+        report::unchanged(py, generation)
+    }
+
+    fn plan(&mut self, py: Python<'_>) -> PyResult<Py<PyDict>> {
+        let pending = self.pending.clone();
+        let found = self.compare(py, false);
+        self.pending.extend(pending);
+        let Some((intent, _)) = found else { return Ok(self.unchanged(py)) };
+        let plan = staging::draw_plan(py, self.engine, &intent)?;
+        report::of_plan(py, self.engine.current(py).get().id, &intent.changes, &plan)
+    }
+
+    fn rollback(&mut self, py: Python<'_>, to: Option<u64>) -> PyResult<Py<PyDict>> {
+        let begun = Instant::now();
+        let engine = self.engine;
+        let (kept, held) = {
+            let book = engine.book.lock().unwrap();
+            let kept = book.generations.kept();
+            let wanted = to.map(GenerationId).or_else(|| kept.last().copied());
+            let held = wanted.filter(|id| kept.contains(id)).and_then(|id| book.held.get(&id));
+            (kept, held.map(|generation| generation.bind(py).clone()))
+        };
+        let Some(target) = held else {
+            let list: Vec<String> = kept.iter().map(ToString::to_string).collect();
+            return Err(errors::generation(&match (to, list.is_empty()) {
+                (_, true) => "there is no earlier generation to go back to".to_owned(),
+                (None, _) => "there is no earlier generation that is still kept".to_owned(),
+                (Some(to), false) => {
+                    format!("generation {to} is not kept; these are: {}", list.join(", "))
+                }
+            }));
+        };
+        let changes = engine.current(py).get().view().changes(&target.get().view());
+        let (mut attempt, steps) = Attempt::back_to(py, engine, &target)?;
+        let plan = Plan { steps, restart: Vec::new() };
+        if let Err(error) = attempt.run(py, &plan.steps) {
+            attempt.abandon(py);
+            return self.refuse(py, begun, &changes, &plan, error);
+        }
+        attempt.publish(py);
+        // The files still say otherwise; they are looked at again when one of them changes.
+        self.pending.extend(changes.iter().map(|change| change.path.clone()));
+        let done = self.record(py, Outcome::RolledBack, begun, &changes, &plan, None)?;
+        disposal::dispose_drained(py, engine);
+        Ok(done)
+    }
+}

@@ -1,0 +1,301 @@
+//! What is installed, and who may touch it?
+//!
+//! One [`Engine`] at most is in force in a process. It is made by `install`,
+//! never freed (a few hundred bytes an install), and reached through one atomic
+//! pointer, so that the import hook pays a load for it. Its Python objects are
+//! either frozen or in containers that the cycle collector sees; the two locks
+//! are held for field access only, never while Python code can run and never
+//! while the GIL is asked for.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+
+use crossbeam_channel::Sender;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use transfuse_engine::{
+    Budget, Digest, Disk, Flights, GenerationId, Generations, Graph, History, ModuleName, Policy,
+    Retirement, Roots, System, View,
+};
+
+use crate::driver::Command;
+use crate::errors;
+use crate::generation::Generation;
+use crate::instance::Instance;
+
+/// The engine in force, or null. Written by `install` and `uninstall` only.
+static IN_FORCE: AtomicPtr<Engine> = AtomicPtr::new(std::ptr::null_mut());
+
+/// The engine in force, if one is.
+pub fn in_force() -> Option<&'static Engine> {
+    let engine = IN_FORCE.load(Ordering::Acquire);
+    // SAFETY: engines are leaked when made, so the pointer is null or valid for ever.
+    unsafe { engine.as_ref() }
+}
+
+/// The engine in force, or `NotInstalledError`.
+pub fn required() -> PyResult<&'static Engine> {
+    in_force().ok_or_else(errors::not_installed)
+}
+
+/// Puts an engine in force (or, with none, out of force).
+pub fn put_in_force(engine: Option<&'static Engine>) {
+    let pointer = engine.map_or(std::ptr::null_mut(), |e| std::ptr::from_ref(e).cast_mut());
+    IN_FORCE.store(pointer, Ordering::Release);
+}
+
+/// What the user asked for, once for the life of an engine.
+pub struct Settings {
+    /// The policy of modules that say nothing.
+    pub policy: Policy,
+    /// Pattern -> policy and preserved names, `"shop.legacy.*" -> (fresh, [cache])`.
+    pub modules: Vec<(String, Option<Policy>, Vec<String>)>,
+    /// How many superseded generations stay warm for a rollback.
+    pub keep: usize,
+    /// `imp.reload` to the letter: overlay drops nothing.
+    pub keep_deleted: bool,
+    /// Whether a change on disk leads to an update by itself.
+    pub watch: bool,
+    /// Compare by polling, this often, instead of being told by the system.
+    pub poll: Option<std::time::Duration>,
+}
+
+/// The bookkeeping that updates and units of work share. Held for a moment at a time.
+pub struct Book {
+    /// Numbers, pins, who is kept.
+    pub generations: Generations,
+    /// Every generation that is staged, current, draining or kept; others are gone.
+    pub held: BTreeMap<GenerationId, Py<Generation>>,
+    /// Who imports whom, as far as the current generation has it.
+    pub graph: Graph,
+    /// Superseded instances whose `__dispose__` has not been called yet.
+    pub awaiting: Vec<Py<Instance>>,
+    /// Source or data file -> the modules that were loaded from it, `/srv/shop/conf.py -> {shop.conf}`.
+    /// Names stay when they move elsewhere: whoever looks up asks the instance again.
+    pub files: HashMap<PathBuf, BTreeSet<ModuleName>>,
+    /// The last updates.
+    pub history: History,
+    /// Updates published so far.
+    pub published: u64,
+    /// Updates refused so far.
+    pub refused: u64,
+    /// The report of the last update, if it was refused.
+    pub failing: Option<Py<PyDict>>,
+}
+
+impl Book {
+    /// An instance belongs to the current generation from now on.
+    pub fn adopt(&mut self, instance: &Instance) {
+        self.graph.set_out(&instance.name, instance.edges());
+        if let Some(path) = &instance.path {
+            self.files.entry(path.clone()).or_default().insert(instance.name.clone());
+        }
+    }
+}
+
+/// Everything that is installed.
+pub struct Engine {
+    /// The operating system.
+    pub system: Arc<Disk>,
+    /// Where live source lies.
+    pub roots: Roots,
+    /// What limits the stored sources.
+    pub budget: Budget,
+    /// What the user asked for.
+    pub settings: Settings,
+    /// Name -> facade, for every live module that was ever loaded. Python's own lock guards it.
+    pub facades: Py<PyDict>,
+    /// `sys.modules`.
+    pub sys_modules: Py<PyDict>,
+    /// `builtins.__import__` as it was.
+    pub original_import: Py<PyAny>,
+    /// `importlib._bootstrap._gcd_import` as it was.
+    pub original_gcd_import: Py<PyAny>,
+    /// Called with a dict after each update.
+    pub report: Py<PyAny>,
+    /// One load at a time of one content under one name.
+    pub flights: Flights<(ModuleName, Option<Digest>)>,
+    /// The generation that new work gets. Written by `publish` under this lock.
+    current: Mutex<Py<Generation>>,
+    /// See [`Book`]. Never locked while `current` is.
+    pub book: Mutex<Book>,
+    /// Whether there is more than one generation that code could belong to. Set once.
+    pub diverged: AtomicBool,
+    /// Path entry -> the directory it means, if that touches a root. Entries never leave.
+    entries: Mutex<HashMap<String, Option<PathBuf>>>,
+    /// To the thread that updates.
+    pub commands: Sender<Command>,
+    /// How changes become known, `"native"`. Written once, by `install`.
+    pub watching: OnceLock<&'static str>,
+    /// The thread that stages, while it does (0: nobody). Code it runs must not ask for updates.
+    pub staging_thread: AtomicU64,
+}
+
+impl Engine {
+    /// An engine whose first, empty generation knows `view`.
+    #[allow(clippy::too_many_arguments)]
+    pub fn new(
+        py: Python<'_>,
+        system: Arc<Disk>,
+        roots: Roots,
+        budget: Budget,
+        settings: Settings,
+        view: View,
+        report: Py<PyAny>,
+        commands: Sender<Command>,
+    ) -> PyResult<Self> {
+        let mut generations = Generations::new(settings.keep);
+        let id = generations.stage();
+        generations.publish(id);
+        let first = Py::new(py, Generation::new(id, view, PyDict::new(py).unbind()))?;
+        let bootstrap = py.import(intern!(py, "importlib._bootstrap"))?;
+        let builtins = py.import(intern!(py, "builtins"))?;
+        let modules = py.import(intern!(py, "sys"))?.getattr(intern!(py, "modules"))?;
+        Ok(Engine {
+            system,
+            roots,
+            budget,
+            settings,
+            facades: PyDict::new(py).unbind(),
+            sys_modules: modules.cast_into::<PyDict>()?.unbind(),
+            original_import: builtins.getattr(intern!(py, "__import__"))?.unbind(),
+            original_gcd_import: bootstrap.getattr(intern!(py, "_gcd_import"))?.unbind(),
+            report,
+            flights: Flights::new(),
+            current: Mutex::new(first.clone_ref(py)),
+            book: Mutex::new(Book {
+                generations,
+                held: BTreeMap::from([(id, first)]),
+                graph: Graph::default(),
+                awaiting: Vec::new(),
+                files: HashMap::new(),
+                history: History::default(),
+                published: 0,
+                refused: 0,
+                failing: None,
+            }),
+            diverged: AtomicBool::new(false),
+            entries: Mutex::new(HashMap::new()),
+            commands,
+            watching: OnceLock::new(),
+            staging_thread: AtomicU64::new(0),
+        })
+    }
+
+    /// The generation that new work gets.
+    pub fn current<'py>(&self, py: Python<'py>) -> Bound<'py, Generation> {
+        self.current.lock().unwrap().bind(py).clone()
+    }
+
+    /// Makes a generation current: the one swap that publishes.
+    pub fn swap_current(&self, next: Py<Generation>) -> Py<Generation> {
+        std::mem::replace(&mut *self.current.lock().unwrap(), next)
+    }
+
+    /// Every generation that code can still be asked to run in: staged, current, draining, kept.
+    pub fn alive<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, Generation>> {
+        let book = self.book.lock().unwrap();
+        book.held.values().map(|g| g.bind(py).clone()).collect()
+    }
+
+    /// Counts a unit of work on a generation; false if that is no longer there.
+    pub fn pin(&self, id: GenerationId) -> bool {
+        self.book.lock().unwrap().generations.pin(id)
+    }
+
+    /// Counts a unit of work on the current generation.
+    pub fn pin_current<'py>(&self, py: Python<'py>) -> Bound<'py, Generation> {
+        loop {
+            let current = self.current(py);
+            if self.pin(current.get().id) {
+                return current;
+            }
+        }
+    }
+
+    /// A unit of work has ended. What that sets free is disposed of by the updating thread.
+    pub fn unpin(&self, number: u64) {
+        let retired = {
+            let mut book = self.book.lock().unwrap();
+            book.generations.unpin(GenerationId(number))
+        };
+        self.retire(retired);
+    }
+
+    /// Lets go of generations that are no longer kept, and has drained ones disposed of.
+    pub fn retire(&self, retired: Vec<Retirement>) {
+        if retired.is_empty() {
+            return;
+        }
+        let mut gone = Vec::new();
+        {
+            let mut book = self.book.lock().unwrap();
+            for retirement in &retired {
+                if let Retirement::Dropped(id) = retirement {
+                    gone.extend(book.held.remove(id));
+                }
+            }
+        }
+        // Dropped here, outside the lock: the last reference may run Python code.
+        drop(gone);
+        let _ = self.commands.send(Command::Dispose);
+    }
+
+    /// A deleted module leaves `sys.modules` once no unit of work can ask for it.
+    pub fn hide_if_gone(&self, py: Python<'_>, name: &ModuleName) {
+        let Ok(Some(shown)) = self.facades.bind(py).get_item(name.as_str()) else { return };
+        if self.current(py).get().find(py, name.as_str()).is_some() {
+            return;
+        }
+        let in_use = self.alive(py).iter().any(|generation| {
+            let pinned = self.book.lock().unwrap().generations.pins(generation.get().id) > 0;
+            pinned && generation.get().find(py, name.as_str()).is_some()
+        });
+        let modules = self.sys_modules.bind(py);
+        if !in_use && modules.get_item(name.as_str()).is_ok_and(|t| t.is_some_and(|t| t.is(&shown))) {
+            let _ = modules.del_item(name.as_str());
+        }
+    }
+
+    /// The directory that a path entry means, if files under it can be live.
+    pub fn entry(&self, entry: &str) -> Option<PathBuf> {
+        let key = if entry.is_empty() { "." } else { entry };
+        let absolute = key.starts_with('/');
+        if absolute && let Some(known) = self.entries.lock().unwrap().get(key) {
+            return known.clone();
+        }
+        let found = self.system.canonical(Path::new(key)).ok().filter(|dir| {
+            self.roots.dirs().iter().any(|root| dir.starts_with(root) || root.starts_with(dir))
+        });
+        if absolute {
+            self.entries.lock().unwrap().insert(key.to_owned(), found.clone());
+        }
+        found
+    }
+
+    /// What the settings say of a module: its policy and preserved names.
+    pub fn configured(&self, name: &ModuleName) -> (Policy, Vec<String>) {
+        let mut policy = self.settings.policy;
+        let mut preserve = Vec::new();
+        for (pattern, reload, names) in &self.settings.modules {
+            if matches(pattern, name.as_str()) {
+                policy = reload.unwrap_or(policy);
+                preserve.clone_from(names);
+            }
+        }
+        (policy, preserve)
+    }
+}
+
+/// Whether a settings pattern names the module: `*` stands for any run of characters.
+fn matches(pattern: &str, name: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern == name,
+        Some((head, rest)) => name.strip_prefix(head).is_some_and(|tail| {
+            (0..=tail.len()).any(|at| tail.is_char_boundary(at) && matches(rest, &tail[at..]))
+        }),
+    }
+}

@@ -1,0 +1,82 @@
+//! How does an error of the engine become a Python exception?
+//!
+//! The exceptions are defined in `transfuse/errors.py`, so that they can be
+//! read, subclassed and documented there; this is the one place that makes them.
+
+use pyo3::exceptions::{PyException, PyImportError, PyModuleNotFoundError};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use transfuse_engine::EngineError;
+
+fn make(name: &str, message: &str) -> PyErr {
+    Python::attach(|py| {
+        let made = py
+            .import(intern!(py, "transfuse.errors"))
+            .and_then(|errors| errors.getattr(name)?.call1((message,)));
+        match made {
+            Ok(error) => PyErr::from_value(error),
+            Err(error) => error,
+        }
+    })
+}
+
+/// `install` was not called.
+pub fn not_installed() -> PyErr {
+    make("NotInstalledError", "transfuse is not installed in this process; call transfuse.install()")
+}
+
+/// Something was asked that makes no sense here.
+pub fn misuse(message: &str) -> PyErr {
+    make("TransfuseError", message)
+}
+
+/// There is no such generation to go back to.
+pub fn generation(message: &str) -> PyErr {
+    make("GenerationError", message)
+}
+
+/// A source that a generation names cannot be had any more.
+pub fn content_gone(message: &str) -> PyErr {
+    make("ContentGone", message)
+}
+
+/// A changed file that cannot be read.
+pub fn unreadable(path: &std::path::Path, error: &std::io::Error, serving: u64) -> PyErr {
+    pyo3::exceptions::PyOSError::new_err(format!(
+        "cannot read {}: {error}; still serving generation {serving}",
+        path.display()
+    ))
+}
+
+/// An error of the engine.
+pub fn from_engine(error: &EngineError) -> PyErr {
+    let name = match error {
+        EngineError::RootMissing { .. } | EngineError::RootNotADirectory { .. } => "RootError",
+        _ => "TransfuseError",
+    };
+    make(name, &error.to_string())
+}
+
+/// `ModuleNotFoundError`, worded as the import system words it.
+pub fn not_found(py: Python<'_>, name: &str, parent: Option<&str>) -> PyErr {
+    let message = match parent {
+        Some(parent) => format!("No module named {name:?}; {parent:?} is not a package"),
+        None => format!("No module named {name:?}"),
+    }
+    .replace('"', "'");
+    import_error(py, py.get_type::<PyModuleNotFoundError>().into_any(), &message, name)
+}
+
+/// `ImportError` with its `name` set.
+pub fn import(py: Python<'_>, message: &str, name: &str) -> PyErr {
+    import_error(py, py.get_type::<PyImportError>().into_any(), message, name)
+}
+
+fn import_error(py: Python<'_>, kind: Bound<'_, PyAny>, message: &str, name: &str) -> PyErr {
+    let made = PyDict::new(py);
+    match made.set_item("name", name).and_then(|()| kind.call((message,), Some(&made))) {
+        Ok(error) => PyErr::from_value(error),
+        Err(error) => PyException::new_err(error.to_string()),
+    }
+}

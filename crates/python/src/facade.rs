@@ -1,0 +1,216 @@
+//! What does foreign code get when it imports a live module?
+//!
+//! A facade: an instance of a subclass of the module type that stands in
+//! `sys.modules` and passes every get, set and delete on to the module of the
+//! generation that answers whoever asks (`asker.rs`). `dataclasses`, `typing`,
+//! `pickle` and the rest go through `sys.modules[cls.__module__]`, and so find
+//! the right generation, in a staged module too.
+//!
+//! The type is made through the C API, because PyO3 cannot extend the module type.
+
+use std::ffi::c_int;
+
+use pyo3::exceptions::PyAttributeError;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PyModule, PyString, PyType};
+use pyo3::{ffi, intern};
+use transfuse_engine::ModuleName;
+
+use crate::asker;
+use crate::engine::{self, Engine};
+use crate::instance::Instance;
+use crate::loading::{self, Ensured};
+use crate::submodules;
+
+static TYPE: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+
+/// The type of facades.
+pub fn facade_type(py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {
+    let made = TYPE.get_or_try_init(py, || {
+        let mut slots = [
+            slot(ffi::Py_tp_getattro, get as *mut std::ffi::c_void),
+            slot(ffi::Py_tp_setattro, set as *mut std::ffi::c_void),
+            slot(ffi::Py_tp_repr, repr as *mut std::ffi::c_void),
+            ffi::PyType_Slot::default(),
+        ];
+        let mut spec = ffi::PyType_Spec {
+            name: c"transfuse._core.Facade".as_ptr(),
+            basicsize: 0,
+            itemsize: 0,
+            flags: ffi::Py_TPFLAGS_DEFAULT as std::ffi::c_uint,
+            slots: slots.as_mut_ptr(),
+        };
+        let bases = py.get_type::<PyModule>();
+        // SAFETY: attached; spec and slots live through the call, which copies what it needs.
+        unsafe {
+            let made = ffi::PyType_FromSpecWithBases(&raw mut spec, bases.as_ptr());
+            Ok::<_, PyErr>(Bound::from_owned_ptr_or_err(py, made)?.cast_into::<PyType>()?.unbind())
+        }
+    })?;
+    Ok(made.bind(py))
+}
+
+fn slot(number: c_int, function: *mut std::ffi::c_void) -> ffi::PyType_Slot {
+    ffi::PyType_Slot { slot: number, pfunc: function }
+}
+
+/// Whether the object is a facade.
+pub fn is_facade(object: &Bound<'_, PyAny>) -> bool {
+    TYPE.get(object.py()).is_some_and(|kind| object.get_type().is(kind.bind(object.py())))
+}
+
+/// The facade of that name, made if need be.
+pub fn of<'py>(py: Python<'py>, engine: &Engine, name: &ModuleName) -> PyResult<Bound<'py, PyAny>> {
+    let facades = engine.facades.bind(py);
+    let name = PyString::intern(py, name.as_str());
+    if let Some(known) = facades.get_item(&name)? {
+        return Ok(known);
+    }
+    let made = facade_type(py)?.call1((&name,))?;
+    // Two threads may come here at once: the first one's facade is the facade.
+    facades.call_method1(intern!(py, "setdefault"), (name, made))
+}
+
+/// The name a facade stands for.
+pub fn name_of(facade: &Bound<'_, PyAny>) -> PyResult<ModuleName> {
+    let py = facade.py();
+    let own = own_dict(facade);
+    let name = own
+        .get_item(intern!(py, "__name__"))?
+        .ok_or_else(|| PyAttributeError::new_err("facade without a name"))?;
+    ModuleName::new(name.extract()?).map_err(|error| crate::errors::from_engine(&error))
+}
+
+fn own_dict<'py>(facade: &Bound<'py, PyAny>) -> Bound<'py, PyDict> {
+    // SAFETY: a facade is a module, so this is its own dict, borrowed.
+    unsafe {
+        Bound::from_borrowed_ptr(facade.py(), ffi::PyModule_GetDict(facade.as_ptr()))
+            .cast_into_unchecked()
+    }
+}
+
+/// The module that answers whoever asks, or none where the asker's generation has no such module.
+fn target<'py>(facade: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, Instance>>> {
+    let py = facade.py();
+    let Some(engine) = engine::in_force() else { return Ok(None) };
+    let generation = asker::for_foreign(py, engine);
+    let own = own_dict(facade);
+    if let Some(name) = own.get_item(intern!(py, "__name__"))?
+        && let Ok(name) = name.cast::<PyString>()
+        && let Some(found) = generation.get().get(py, name)
+    {
+        return Ok(Some(found));
+    }
+    match loading::ensure(py, engine, &generation, &name_of(facade)?)? {
+        Ensured::Live(found) => Ok(Some(found)),
+        _ => Ok(None),
+    }
+}
+
+/// What foreign code gets for a value: the facade, where the value is a live module.
+pub fn outward<'py>(value: Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    let py = value.py();
+    if let Ok(module) = value.cast_exact::<PyModule>()
+        && let Some(instance) = asker::of_globals(py, &module.dict())
+        && instance.get().module.is(module)
+        && let Some(engine) = engine::in_force()
+    {
+        return of(py, engine, &instance.get().name);
+    }
+    Ok(value)
+}
+
+fn gone(facade: &Bound<'_, PyAny>) -> PyErr {
+    let name = name_of(facade).map_or_else(|_| "?".to_owned(), |name| name.to_string());
+    PyAttributeError::new_err(format!("module {name:?} is not part of this generation any more"))
+}
+
+unsafe extern "C" fn get(slf: *mut ffi::PyObject, name: *mut ffi::PyObject) -> *mut ffi::PyObject {
+    guarded(std::ptr::null_mut(), |py| {
+        // SAFETY: the interpreter passes two live objects.
+        let (facade, name) = unsafe {
+            (Bound::from_borrowed_ptr(py, slf), Bound::from_borrowed_ptr(py, name))
+        };
+        if name.cast::<PyString>()?.to_str()? == "__class__" {
+            return Ok(facade.get_type().into_any().into_ptr());
+        }
+        match target(&facade)? {
+            Some(found) => {
+                let value = found.get().module.bind(py).getattr(name.cast::<PyString>()?)?;
+                Ok(outward(value)?.into_ptr())
+            }
+            None => {
+                // Of a module that is gone only the name and the like are left.
+                // SAFETY: as above; null means an exception is set.
+                let own = unsafe { ffi::PyObject_GenericGetAttr(slf, name.as_ptr()) };
+                if own.is_null() {
+                    let _ = PyErr::take(py);
+                    return Err(gone(&facade));
+                }
+                Ok(own)
+            }
+        }
+    })
+}
+
+unsafe extern "C" fn set(
+    slf: *mut ffi::PyObject,
+    name: *mut ffi::PyObject,
+    value: *mut ffi::PyObject,
+) -> c_int {
+    guarded(-1, |py| {
+        // SAFETY: the interpreter passes live objects; a null value means delete.
+        let (facade, name, value) = unsafe {
+            (
+                Bound::from_borrowed_ptr(py, slf),
+                Bound::from_borrowed_ptr(py, name).cast_into::<PyString>()?,
+                Bound::from_borrowed_ptr_or_opt(py, value),
+            )
+        };
+        let found = target(&facade)?.ok_or_else(|| gone(&facade))?;
+        let module = found.get().module.bind(py);
+        match value {
+            None => module.delattr(name)?,
+            // `importlib` binds a submodule on its package: what is bound is the real module.
+            Some(value) if is_facade(&value) => {
+                if let Some(child) = target(&value)? {
+                    submodules::bind(py, &found, &child)?;
+                }
+            }
+            // `importlib` hands a spec of its own making to what it believes it has made.
+            Some(_) if name.to_str()? == "__spec__" => {}
+            Some(value) => module.setattr(name, value)?,
+        }
+        Ok(0)
+    })
+}
+
+unsafe extern "C" fn repr(slf: *mut ffi::PyObject) -> *mut ffi::PyObject {
+    guarded(std::ptr::null_mut(), |py| {
+        // SAFETY: the interpreter passes a live object.
+        let facade = unsafe { Bound::from_borrowed_ptr(py, slf) };
+        let text = match target(&facade)? {
+            Some(found) => found.get().module.bind(py).repr()?,
+            None => PyString::new(py, &format!("<module '{}' (gone)>", name_of(&facade)?)),
+        };
+        Ok(text.into_ptr())
+    })
+}
+
+/// Runs a slot: errors become the interpreter's, panics never cross into C.
+fn guarded<R>(failed: R, body: impl FnOnce(Python<'_>) -> PyResult<R>) -> R {
+    // SAFETY: slots are called by the interpreter, which is attached.
+    let py = unsafe { Python::assume_attached() };
+    match std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| body(py))) {
+        Ok(Ok(value)) => value,
+        Ok(Err(error)) => {
+            error.restore(py);
+            failed
+        }
+        Err(_) => {
+            pyo3::exceptions::PySystemError::new_err("a facade failed").restore(py);
+            failed
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! What is a generation, as Python objects?
+//!
+//! A numbered view of the roots together with the instances loaded from it.
+//! The instances live in a Python dict, so that the cycle collector sees them:
+//! a generation that nothing refers to any more goes, whatever its modules
+//! refer to among themselves. Numbers, pins and who is kept are the engine's.
+
+use std::sync::Mutex;
+
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString};
+use transfuse_engine::{GenerationId, View};
+
+use crate::instance::Instance;
+
+/// One generation: what it knows and what it has loaded.
+#[pyclass(frozen, module = "transfuse._core")]
+pub struct Generation {
+    /// Its number, `12`.
+    pub id: GenerationId,
+    /// What it knows: path -> source. Fixed, but for files that nobody had seen when it was made.
+    view: Mutex<View>,
+    /// What it has loaded: `"shop.prices" -> Instance`, those being loaded included. Grows on
+    /// demand; entries leave only when a load fails.
+    pub instances: Py<PyDict>,
+    /// While it is staged: the generation it would supersede. None before and after.
+    base: Mutex<Option<Py<Generation>>>,
+    /// While it is staged: what was executed for it, in this order. Emptied when it is published.
+    executed: Mutex<Vec<Py<Instance>>>,
+}
+
+impl Generation {
+    /// A generation that knows `view` and shares `instances` (a dict of its own).
+    pub fn new(id: GenerationId, view: View, instances: Py<PyDict>) -> Self {
+        Generation { id, view: Mutex::new(view), instances, base: Mutex::new(None), executed: Mutex::default() }
+    }
+
+    /// The generation it would supersede, if it is staged.
+    pub fn base<'py>(&self, py: Python<'py>) -> Option<Bound<'py, Generation>> {
+        self.base.lock().unwrap().as_ref().map(|g| g.bind(py).clone())
+    }
+
+    /// Says that it is staged over another, or (none) that it no longer is.
+    pub fn set_base(&self, base: Option<Py<Generation>>) {
+        let old = std::mem::replace(&mut *self.base.lock().unwrap(), base);
+        drop(old);
+    }
+
+    /// Notes what was executed for it while it is staged.
+    pub fn note_executed(&self, instance: Py<Instance>) {
+        self.executed.lock().unwrap().push(instance);
+    }
+
+    /// What was executed for it, and is still part of it.
+    pub fn executed<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, Instance>> {
+        let all: Vec<_> =
+            self.executed.lock().unwrap().iter().map(|i| i.bind(py).clone()).collect();
+        all.into_iter().filter(|instance| self.holds(py, instance)).collect()
+    }
+
+    /// Forgets what was executed: it is published, or abandoned.
+    pub fn forget_executed(&self) {
+        let all = std::mem::take(&mut *self.executed.lock().unwrap());
+        drop(all);
+    }
+
+    /// The instance of that name, ready or being loaded.
+    pub fn get<'py>(
+        &self,
+        py: Python<'py>,
+        name: &Bound<'py, PyString>,
+    ) -> Option<Bound<'py, Instance>> {
+        let found = self.instances.bind(py).get_item(name).ok().flatten()?;
+        // SAFETY: only `put` writes into this dict, and it writes instances.
+        Some(unsafe { found.cast_into_unchecked() })
+    }
+
+    /// The same by a Rust string.
+    pub fn find<'py>(&self, py: Python<'py>, name: &str) -> Option<Bound<'py, Instance>> {
+        self.get(py, &PyString::new(py, name))
+    }
+
+    /// Puts an instance under its name.
+    pub fn put(&self, py: Python<'_>, instance: &Bound<'_, Instance>) -> PyResult<()> {
+        self.instances.bind(py).set_item(PyString::intern(py, instance.get().name.as_str()), instance)
+    }
+
+    /// Takes an instance out, if it is the one that stands there.
+    pub fn take(&self, py: Python<'_>, instance: &Bound<'_, Instance>) {
+        let name = instance.get().name.as_str();
+        if self.find(py, name).is_some_and(|there| there.is(instance)) {
+            let _ = self.instances.bind(py).del_item(name);
+        }
+    }
+
+    /// Whether this very instance belongs to the generation.
+    pub fn holds(&self, py: Python<'_>, instance: &Bound<'_, Instance>) -> bool {
+        self.find(py, instance.get().name.as_str()).is_some_and(|there| there.is(instance))
+    }
+
+    /// What it knows (a cheap copy of a persistent map).
+    pub fn view(&self) -> View {
+        self.view.lock().unwrap().clone()
+    }
+
+    /// Adds a file that nobody had seen yet.
+    pub fn admit(&self, change: impl FnOnce(&View) -> View) {
+        let mut view = self.view.lock().unwrap();
+        *view = change(&view);
+    }
+}
+
+#[pymethods]
+impl Generation {
+    fn __repr__(&self) -> String {
+        format!("<generation {}>", self.id)
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.instances)?;
+        if let Ok(executed) = self.executed.try_lock() {
+            for instance in executed.iter() {
+                visit.call(instance)?;
+            }
+        }
+        match self.base.try_lock() {
+            Ok(base) => visit.call(base.as_ref()),
+            Err(_) => Ok(()),
+        }
+    }
+}

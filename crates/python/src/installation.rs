@@ -1,0 +1,246 @@
+//! How does Transfuse get into a process, and out of it again?
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use crossbeam_channel::Sender;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList};
+use transfuse_engine::{Budget, Disk, Policy, Roots, State, scan};
+
+use crate::driver::{Command, Driver};
+use crate::engine::{self, Engine, Settings};
+use crate::errors;
+use crate::finder::Finder;
+use crate::hook;
+use crate::instance::Instance;
+use crate::loading;
+use crate::observe;
+
+/// How many bytes of compressed source are kept for generations that are still in use.
+const STORE: usize = 64 << 20;
+
+/// What `uninstall` has to undo besides the hooks. Written under the GIL.
+static THREAD: Mutex<Option<Py<PyAny>>> = Mutex::new(None);
+
+/// Makes the roots live.
+#[pyfunction]
+#[pyo3(signature = (*, roots, exclude, watch, poll, policy, modules, keep, keep_deleted, report))]
+#[allow(clippy::too_many_arguments)]
+pub fn install(
+    py: Python<'_>,
+    roots: Vec<PathBuf>,
+    exclude: Vec<String>,
+    watch: bool,
+    poll: Option<f64>,
+    policy: &str,
+    modules: Vec<(String, Option<String>, Vec<String>)>,
+    keep: usize,
+    keep_deleted: bool,
+    report: Py<PyAny>,
+) -> PyResult<()> {
+    if engine::in_force().is_some() {
+        return Err(errors::misuse("transfuse is installed already; call uninstall() first"));
+    }
+    let parse = |text: &str| text.parse::<Policy>().map_err(|error| errors::from_engine(&error));
+    let modules = modules
+        .into_iter()
+        .map(|(pattern, reload, names)| Ok((pattern, reload.as_deref().map(parse).transpose()?, names)))
+        .collect::<PyResult<Vec<_>>>()?;
+    let settings = Settings {
+        policy: parse(policy)?,
+        modules,
+        keep,
+        keep_deleted,
+        watch,
+        poll: poll.map(Duration::from_secs_f64),
+    };
+    let system = Arc::new(Disk);
+    let roots = Roots::new(&*system, &roots, &exclude).map_err(|e| errors::from_engine(&e))?;
+    let budget = Budget::new(STORE);
+    let seen = py.detach(|| scan(&*system, &roots, &budget, &mut |_| {}));
+    let (commands, receiver) = crossbeam_channel::unbounded();
+    let made = Engine::new(py, system, roots, budget, settings, seen.view, report, commands)?;
+    let engine: &'static Engine = Box::leak(Box::new(made));
+    let driver = py.detach(|| Driver::new(engine, receiver, &seen.dirs));
+    let _ = engine.watching.set(driver.watching());
+    engine::put_in_force(Some(engine));
+
+    let core = py.import(intern!(py, "transfuse._core"))?;
+    hook::swap_builtins(
+        py,
+        &pyo3::wrap_pyfunction!(hook::import, &core)?.into_any(),
+        &pyo3::wrap_pyfunction!(hook::gcd_import, &core)?.into_any(),
+    )?;
+    meta_path(py)?.insert(0, Py::new(py, Finder)?)?;
+
+    let target = Bound::new(py, Thread(Mutex::new(Some(driver))))?;
+    let options = PyDict::new(py);
+    options.set_item("target", target)?;
+    options.set_item("name", "transfuse-update")?;
+    options.set_item("daemon", true)?;
+    let thread = py.import("threading")?.getattr("Thread")?.call((), Some(&options))?;
+    thread.call_method0("start")?;
+    *THREAD.lock().unwrap() = Some(thread.unbind());
+    Ok(())
+}
+
+/// The updating thread's function.
+#[pyclass(frozen, module = "transfuse._core")]
+struct Thread(Mutex<Option<Driver>>);
+
+#[pymethods]
+impl Thread {
+    fn __call__(&self, py: Python<'_>) {
+        let driver = self.0.lock().unwrap().take();
+        if let Some(mut driver) = driver {
+            driver.run(py);
+            py.detach(|| drop(driver));
+        }
+    }
+}
+
+fn meta_path(py: Python<'_>) -> PyResult<Bound<'_, PyList>> {
+    Ok(py.import(intern!(py, "sys"))?.getattr(intern!(py, "meta_path"))?.cast_into::<PyList>()?)
+}
+
+/// Takes Transfuse out of the process. Live modules stay as the ordinary modules they are.
+#[pyfunction]
+pub fn uninstall(py: Python<'_>) -> PyResult<()> {
+    let Some(engine) = engine::in_force() else { return Ok(()) };
+    refuse_inside(engine, "uninstall")?;
+    let _ = engine.commands.send(Command::Stop);
+    let thread = THREAD.lock().unwrap().take();
+    if let Some(thread) = thread {
+        thread.call_method0(py, "join")?;
+    }
+    let current = engine.current(py);
+    let modules = engine.sys_modules.bind(py);
+    for (name, shown) in engine.facades.bind(py).iter() {
+        if !modules.get_item(&name)?.is_some_and(|there| there.is(&shown)) {
+            continue;
+        }
+        match current.get().instances.bind(py).get_item(&name)? {
+            Some(instance) => {
+                let instance = instance.cast_into::<Instance>()?;
+                modules.set_item(&name, instance.get().value(py))?;
+            }
+            None => modules.del_item(&name)?,
+        }
+    }
+    hook::swap_builtins(
+        py,
+        engine.original_import.bind(py),
+        engine.original_gcd_import.bind(py),
+    )?;
+    let finders = meta_path(py)?;
+    for index in (0..finders.len()).rev() {
+        if finders.get_item(index)?.is_instance_of::<Finder>() {
+            finders.del_item(index)?;
+        }
+    }
+    engine::put_in_force(None);
+    engine.facades.bind(py).clear();
+    let held = std::mem::take(&mut engine.book.lock().unwrap().held);
+    drop(held);
+    Ok(())
+}
+
+/// Whether Transfuse is installed.
+#[pyfunction]
+pub fn installed() -> bool {
+    engine::in_force().is_some()
+}
+
+/// Asks the updating thread for something and waits for the answer, without the GIL.
+fn ask(
+    py: Python<'_>,
+    what: &str,
+    timeout: Option<f64>,
+    command: impl FnOnce(Sender<PyResult<Py<PyDict>>>) -> Command,
+) -> PyResult<Py<PyDict>> {
+    let engine = engine::required()?;
+    refuse_inside(engine, what)?;
+    let (sender, receiver) = crossbeam_channel::bounded(1);
+    let gone = || errors::misuse("the updating thread has ended");
+    engine.commands.send(command(sender)).map_err(|_| gone())?;
+    let answer = py.detach(|| match timeout {
+        Some(seconds) => receiver.recv_timeout(Duration::from_secs_f64(seconds)),
+        None => receiver.recv().map_err(Into::into),
+    });
+    match answer {
+        Ok(answer) => answer,
+        Err(crossbeam_channel::RecvTimeoutError::Timeout) => Err(errors::misuse(&format!(
+            "{what} has not ended within {} s; it goes on in the background",
+            timeout.unwrap_or_default()
+        ))),
+        Err(crossbeam_channel::RecvTimeoutError::Disconnected) => Err(gone()),
+    }
+}
+
+/// Code that an update is running, or that is being imported, cannot wait for an update.
+fn refuse_inside(engine: &Engine, what: &str) -> PyResult<()> {
+    let staging = engine.staging_thread.load(std::sync::atomic::Ordering::Acquire);
+    if staging == loading::thread() || observe::is_loading() {
+        return Err(errors::misuse(&format!(
+            "{what} was called by code that is being imported; call it from a function that runs \
+             later"
+        )));
+    }
+    Ok(())
+}
+
+/// Compares with the files now, and updates.
+#[pyfunction]
+#[pyo3(signature = (timeout=None))]
+pub fn update(py: Python<'_>, timeout: Option<f64>) -> PyResult<Py<PyDict>> {
+    ask(py, "update", timeout, Command::Update)
+}
+
+/// Makes an earlier generation's content current.
+#[pyfunction]
+#[pyo3(signature = (generation=None))]
+pub fn rollback(py: Python<'_>, generation: Option<u64>) -> PyResult<Py<PyDict>> {
+    ask(py, "rollback", None, |reply| Command::Rollback(generation, reply))
+}
+
+/// What an update would do now.
+#[pyfunction]
+pub fn plan(py: Python<'_>) -> PyResult<Py<PyDict>> {
+    ask(py, "plan", None, Command::Plan)
+}
+
+/// What is served, kept, draining and failing.
+#[pyfunction]
+pub fn status(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
+    let engine = engine::required()?;
+    let current = engine.current(py);
+    let made = PyDict::new(py);
+    made.set_item("generation", current.get().id.0)?;
+    made.set_item("roots", engine.roots.dirs())?;
+    made.set_item("modules", current.get().instances.bind(py).len())?;
+    made.set_item("watching", engine.watching.get().copied().unwrap_or("off"))?;
+    made.set_item("stored_bytes", engine.budget.held())?;
+    let (kept, draining, published, refused, failing) = {
+        let book = engine.book.lock().unwrap();
+        let draining: Vec<(u64, usize)> = book
+            .held
+            .keys()
+            .filter_map(|id| match book.generations.state(*id) {
+                Some(State::Draining { pins }) => Some((id.0, pins)),
+                _ => None,
+            })
+            .collect();
+        let kept: Vec<u64> = book.generations.kept().iter().map(|id| id.0).collect();
+        let failing = book.failing.as_ref().map(|report| report.clone_ref(py));
+        (kept, draining, book.published, book.refused, failing)
+    };
+    made.set_item("kept", kept)?;
+    made.set_item("draining", draining)?;
+    made.set_item("updates", published)?;
+    made.set_item("refused", refused)?;
+    made.set_item("failing", failing)?;
+    Ok(made)
+}

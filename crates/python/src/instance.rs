@@ -1,0 +1,298 @@
+//! What is one execution of a live module's source?
+//!
+//! An [`Instance`] ties a module object to the content it was run from, to the
+//! policy it declared and to what it imported. It is also the module's
+//! `__loader__`: that is how the import hook tells, from a caller's globals
+//! alone, which instance is asking. Which generation answers is decided in
+//! `asker.rs`; how an instance comes to be, in `loading.rs`.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use pyo3::exceptions::PyOSError;
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyModule, PyString};
+use transfuse_engine::{Edge, EdgeKind, ModuleName, Policy, Source, Target};
+
+use crate::bytecode::Outline;
+use crate::generation::Generation;
+
+/// One execution of a live module's source, and the `__loader__` of the module it made.
+#[pyclass(frozen, module = "transfuse._core")]
+pub struct Instance {
+    /// The dotted name, `shop.prices`. Never changes.
+    pub name: ModuleName,
+    /// The file as the path entry spelled it, `/srv/shop/prices.py`; none for a namespace package.
+    pub file: Option<String>,
+    /// The file as views know it: absolute, symbolic links resolved.
+    pub path: Option<PathBuf>,
+    /// The content that was run; none for a namespace package.
+    pub source: Option<Arc<Source>>,
+    /// Whether submodules are looked for under it.
+    pub package: bool,
+    /// The module object. The cycle `module -> __dict__ -> __loader__ -> module` is seen by the
+    /// cycle collector through `__traverse__`.
+    pub module: Py<PyModule>,
+    /// What the module asked for, or what the settings say of it.
+    pub policy: Policy,
+    /// Names the module (or the settings) listed to be carried.
+    pub preserve: Vec<String>,
+    /// False while the source is being executed. Written once, by the thread that loads.
+    ready: AtomicBool,
+    /// When its execution began, counted in executions: modules run again in the order of before.
+    pub started: u64,
+    /// True once `__dispose__` was called: such an instance cannot be made current again.
+    disposed: AtomicBool,
+    /// Names bound at module level and imports used there, read off the code object.
+    outline: Mutex<Option<Outline>>,
+    /// Edges seen so far, `shop.conf -> {ModuleLevel}`; entries never leave. Several threads may
+    /// add deferred ones, hence the lock; it is held for map operations only.
+    edges: Mutex<BTreeMap<Target, Vec<EdgeKind>>>,
+    /// Names of deferred imports already recorded, so that the hot path asks one dict.
+    pub deferred: Py<PyDict>,
+    /// The generation this instance answers for when the caller is not pinned: none while it
+    /// belongs to the current one. Written when it is staged, published and superseded.
+    home: Mutex<Option<Py<Generation>>>,
+    /// What the module put into `sys.modules` in its own place, if it did.
+    replacement: Mutex<Option<Py<PyAny>>>,
+}
+
+impl Instance {
+    /// A not yet executed instance that answers for `home` until it is published.
+    #[allow(clippy::too_many_arguments)]
+    pub fn new(
+        py: Python<'_>,
+        name: ModuleName,
+        file: Option<String>,
+        path: Option<PathBuf>,
+        source: Option<Arc<Source>>,
+        package: bool,
+        module: Py<PyModule>,
+        policy: Policy,
+        preserve: Vec<String>,
+        home: Py<Generation>,
+    ) -> Self {
+        static STARTED: AtomicU64 = AtomicU64::new(1);
+        Instance {
+            started: STARTED.fetch_add(1, Ordering::Relaxed),
+            name,
+            file,
+            path,
+            source,
+            package,
+            module,
+            policy,
+            preserve,
+            ready: AtomicBool::new(false),
+            disposed: AtomicBool::new(false),
+            outline: Mutex::new(None),
+            edges: Mutex::new(BTreeMap::new()),
+            deferred: PyDict::new(py).unbind(),
+            home: Mutex::new(Some(home)),
+            replacement: Mutex::new(None),
+        }
+    }
+
+    /// Whether its source has been executed to the end.
+    pub fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Acquire)
+    }
+
+    /// Called once, by the loading thread, when execution has ended well.
+    pub fn set_ready(&self) {
+        self.ready.store(true, Ordering::Release);
+    }
+
+    /// Whether `__dispose__` was called.
+    pub fn is_disposed(&self) -> bool {
+        self.disposed.load(Ordering::Acquire)
+    }
+
+    /// Marks it as disposed of; true for the first caller.
+    pub fn dispose(&self) -> bool {
+        !self.disposed.swap(true, Ordering::AcqRel)
+    }
+
+    /// The generation it answers for, none for the current one.
+    pub fn home<'py>(&self, py: Python<'py>) -> Option<Bound<'py, Generation>> {
+        self.home.lock().unwrap().as_ref().map(|g| g.bind(py).clone())
+    }
+
+    /// Ties it to a generation, or (none) to whichever is current.
+    pub fn set_home(&self, home: Option<Py<Generation>>) {
+        // The old value is dropped after the lock is released: dropping can run Python code.
+        let old = std::mem::replace(&mut *self.home.lock().unwrap(), home);
+        drop(old);
+    }
+
+    /// What importers get: the module, or what it put into `sys.modules` in its own place.
+    pub fn value<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
+        match self.replacement.lock().unwrap().as_ref() {
+            Some(other) => other.bind(py).clone(),
+            None => self.module.bind(py).clone().into_any(),
+        }
+    }
+
+    /// What the module put in its own place, if anything.
+    pub fn replacement<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
+        self.replacement.lock().unwrap().as_ref().map(|r| r.bind(py).clone())
+    }
+
+    /// Remembers what the module put into `sys.modules` in its own place.
+    pub fn replace_by(&self, other: Py<PyAny>) {
+        let old = self.replacement.lock().unwrap().replace(other);
+        drop(old);
+    }
+
+    /// The module's namespace.
+    pub fn namespace<'py>(&self, py: Python<'py>) -> Bound<'py, PyDict> {
+        self.module.bind(py).dict()
+    }
+
+    /// Records one edge; true if it was not known.
+    pub fn add_edge(&self, to: Target, kind: EdgeKind) -> bool {
+        let mut edges = self.edges.lock().unwrap();
+        let kinds = edges.entry(to).or_default();
+        if kinds.contains(&kind) {
+            return false;
+        }
+        kinds.push(kind);
+        true
+    }
+
+    /// All edges seen so far.
+    pub fn edges(&self) -> Vec<Edge> {
+        let edges = self.edges.lock().unwrap();
+        edges
+            .iter()
+            .flat_map(|(to, kinds)| kinds.iter().map(|&kind| Edge { to: to.clone(), kind }))
+            .collect()
+    }
+
+    /// Keeps what was read off the code object.
+    pub fn set_outline(&self, outline: Outline) {
+        *self.outline.lock().unwrap() = Some(outline);
+    }
+
+    /// Names that a star import bound count as defined by the source.
+    pub fn define(&self, names: Vec<String>) {
+        if let Some(outline) = self.outline.lock().unwrap().as_mut() {
+            outline.defined.extend(names);
+        }
+    }
+
+    /// Asks the outline, if there is one.
+    pub fn with_outline<R>(&self, ask: impl FnOnce(&Outline) -> R) -> Option<R> {
+        self.outline.lock().unwrap().as_ref().map(ask)
+    }
+
+    fn text(&self) -> PyResult<Vec<u8>> {
+        self.source.as_ref().and_then(|s| s.text()).ok_or_else(|| {
+            PyOSError::new_err(format!("the source that {} was loaded from is gone", self.name))
+        })
+    }
+}
+
+#[pymethods]
+impl Instance {
+    /// The dotted name, as `SourceFileLoader.name` gives it.
+    #[getter]
+    fn name(&self) -> &str {
+        self.name.as_str()
+    }
+
+    /// The file, as `SourceFileLoader.path` gives it (`importlib.resources` asks for it).
+    #[getter]
+    fn path(&self) -> Option<&str> {
+        self.file.as_deref()
+    }
+
+    #[pyo3(signature = (name=None))]
+    fn is_package(&self, name: Option<&str>) -> bool {
+        let _ = name;
+        self.package
+    }
+
+    #[pyo3(signature = (name=None))]
+    fn get_filename(&self, name: Option<&str>) -> Option<&str> {
+        let _ = name;
+        self.file.as_deref()
+    }
+
+    /// The source this instance was run from, whatever the file says now.
+    #[pyo3(signature = (name=None))]
+    fn get_source<'py>(
+        &self,
+        py: Python<'py>,
+        name: Option<&str>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let _ = name;
+        if self.source.is_none() {
+            return Ok(PyString::new(py, "").into_any());
+        }
+        py.import(intern!(py, "importlib.util"))?
+            .call_method1(intern!(py, "decode_source"), (PyBytes::new(py, &self.text()?),))
+    }
+
+    #[pyo3(signature = (name=None))]
+    fn get_code<'py>(&self, py: Python<'py>, name: Option<&str>) -> PyResult<Bound<'py, PyAny>> {
+        let _ = name;
+        let Some(file) = &self.file else { return Ok(py.None().into_bound(py)) };
+        Ok(crate::precompiled::code(py, file, &self.text()?)?.into_any())
+    }
+
+    /// Bytes of a file beside the module (PEP 302's `get_data`).
+    fn get_data<'py>(&self, py: Python<'py>, path: PathBuf) -> PyResult<Bound<'py, PyBytes>> {
+        let bytes = py.detach(|| std::fs::read(&path))?;
+        Ok(PyBytes::new(py, &bytes))
+    }
+
+    #[pyo3(signature = (name=None))]
+    fn get_resource_reader<'py>(
+        slf: &Bound<'py, Self>,
+        name: Option<&str>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let _ = name;
+        let py = slf.py();
+        py.import(intern!(py, "importlib.readers"))?.getattr(intern!(py, "FileReader"))?.call1((slf,))
+    }
+
+    /// `importlib.util.module_from_spec` on a live module's own spec: the default module.
+    fn create_module<'py>(&self, py: Python<'py>, spec: &Bound<'py, PyAny>) -> Py<PyAny> {
+        let _ = spec;
+        py.None()
+    }
+
+    /// Executes this instance's code in a module that somebody else made.
+    fn exec_module<'py>(&self, py: Python<'py>, module: &Bound<'py, PyAny>) -> PyResult<()> {
+        let Some(file) = &self.file else { return Ok(()) };
+        let code = crate::precompiled::code(py, file, &self.text()?)?;
+        let namespace = module.getattr(intern!(py, "__dict__"))?;
+        py.import(intern!(py, "builtins"))?.call_method1(intern!(py, "exec"), (code, namespace))?;
+        Ok(())
+    }
+
+    fn __repr__(&self) -> String {
+        match &self.file {
+            Some(file) => format!("<live module {} from {file:?}>", self.name),
+            None => format!("<live namespace package {}>", self.name),
+        }
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.module)?;
+        visit.call(&self.deferred)?;
+        // The locks are never held across a point where the collector can run.
+        if let Ok(home) = self.home.try_lock() {
+            visit.call(home.as_ref())?;
+        }
+        if let Ok(replacement) = self.replacement.try_lock() {
+            visit.call(replacement.as_ref())?;
+        }
+        Ok(())
+    }
+}

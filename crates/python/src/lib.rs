@@ -1,0 +1,58 @@
+//! The extension module `transfuse._core`: the only crate that knows Python.
+//!
+//! This file is a map. The parts, in reading order:
+//!
+//! 1. `instance`, `generation`: what was loaded, and what belongs together;
+//! 2. `engine`: what is installed; `asker`, `pin`: whose generation answers;
+//! 3. `hook`, `facade`, `finder`: the three ways in (import statements and
+//!    `import_module`; attributes of what stands in `sys.modules`; the standard machinery);
+//! 4. `search`, `precompiled`, `bytecode`, `namespace`, `loading`: from a name to an instance;
+//!    `submodules`: what packages answer when generations differ;
+//! 5. `observe`, `doubt`, `keeps`: who affects whom, and who holds on to what;
+//! 6. `seeds`, `staging`, `disposal`, `driver`: an update; `report`: how it is told;
+//! 7. `once`, `errors`.
+
+mod asker;
+mod bytecode;
+mod disposal;
+mod doubt;
+mod driver;
+mod engine;
+mod errors;
+mod facade;
+mod finder;
+mod generation;
+mod hook;
+mod installation;
+mod instance;
+mod keeps;
+mod loading;
+mod namespace;
+mod observe;
+mod once;
+mod pin;
+mod precompiled;
+mod report;
+mod search;
+mod seeds;
+mod staging;
+mod submodules;
+
+/// The compiled core of Transfuse.
+#[pyo3::pymodule(gil_used = false)]
+mod _core {
+    #[pymodule_export]
+    use super::finder::Finder;
+    #[pymodule_export]
+    use super::generation::Generation;
+    #[pymodule_export]
+    use super::hook::import_module;
+    #[pymodule_export]
+    use super::installation::{install, installed, plan, rollback, status, uninstall, update};
+    #[pymodule_export]
+    use super::instance::Instance;
+    #[pymodule_export]
+    use super::once::once;
+    #[pymodule_export]
+    use super::pin::Pin;
+}

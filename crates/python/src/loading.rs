@@ -1,0 +1,412 @@
+//! How does a live module come to be loaded, once?
+//!
+//! [`ensure`] answers with the instance of a name in a generation and loads it
+//! if need be: parents first, then the source that the generation names is
+//! executed in a namespace of our own making, by one thread, while others wait
+//! without the GIL. The rule for waiting and for cycles is the engine's
+//! (`flight.rs`); what the namespace starts with is `namespace.rs`'s.
+
+use std::cell::Cell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList, PyModule, PyString};
+use transfuse_engine::{
+    Digest, EdgeKind, Entered, ModuleName, Source, System, Target, Waited,
+};
+
+use crate::engine::Engine;
+use crate::errors;
+use crate::facade;
+use crate::finder;
+use crate::generation::Generation;
+use crate::instance::Instance;
+use crate::namespace;
+use crate::observe;
+use crate::search::{self, Found, Origin};
+use crate::submodules;
+
+/// What became of a name that was asked for.
+pub enum Ensured<'py> {
+    /// A live module; not ready only where a circular import needs it half-way.
+    Live(Bound<'py, Instance>),
+    /// Not ours.
+    Foreign,
+    /// Nothing of that name. Carries the parent that is no package, where that is why.
+    Missing(Option<ModuleName>),
+}
+
+type Key = (ModuleName, Option<Digest>);
+
+/// The number of the running thread, for the engine's waiting rule.
+pub fn thread() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    thread_local!(static NUMBER: Cell<u64> = const { Cell::new(0) });
+    NUMBER.with(|number| {
+        if number.get() == 0 {
+            number.set(NEXT.fetch_add(1, Ordering::Relaxed));
+        }
+        number.get()
+    })
+}
+
+/// The instance of a name in a generation, loaded if need be.
+pub fn ensure<'py>(
+    py: Python<'py>,
+    engine: &'static Engine,
+    generation: &Bound<'py, Generation>,
+    name: &ModuleName,
+) -> PyResult<Ensured<'py>> {
+    if let Some(found) = generation.get().find(py, name.as_str()) {
+        return settled(py, engine, generation, found);
+    }
+    let found = match name.parent() {
+        None => search::top_level(py, engine, generation.get(), name)?,
+        Some(parent) => match ensure(py, engine, generation, &parent)? {
+            Ensured::Live(package) => {
+                if let Some(found) = generation.get().find(py, name.as_str()) {
+                    // The package's own code imported it.
+                    return settled(py, engine, generation, found);
+                }
+                let Some(path) = package.get().namespace(py).get_item(intern!(py, "__path__"))?
+                else {
+                    return Ok(Ensured::Missing(Some(parent)));
+                };
+                search::along(py, engine, generation.get(), name, &path)?
+            }
+            other => return Ok(other),
+        },
+    };
+    match found {
+        Found::Source(origin) => {
+            let source = generation.get().view().get(&origin.path).cloned();
+            let Some(source) = source else { return Ok(Ensured::Missing(None)) };
+            load(py, engine, generation, name, Content::File(origin, source))
+        }
+        Found::Namespace(portions) => {
+            load(py, engine, generation, name, Content::Namespace(portions))
+        }
+        Found::Foreign => Ok(Ensured::Foreign),
+        Found::Missing => Ok(Ensured::Missing(None)),
+        Found::Hidden => Err(errors::not_found(py, name.as_str(), None)),
+    }
+}
+
+/// What there is to execute.
+enum Content {
+    File(Origin, Arc<Source>),
+    Namespace(Vec<String>),
+}
+
+/// An instance that is already there: waits for it if another thread is loading it.
+fn settled<'py>(
+    py: Python<'py>,
+    engine: &'static Engine,
+    generation: &Bound<'py, Generation>,
+    found: Bound<'py, Instance>,
+) -> PyResult<Ensured<'py>> {
+    let instance = found.get();
+    if instance.is_ready() {
+        return Ok(Ensured::Live(found));
+    }
+    let key: Key = (instance.name.clone(), instance.source.as_ref().map(|s| s.digest()));
+    match engine.flights.enter(&key, thread()) {
+        Entered::Partial => Ok(Ensured::Live(found)),
+        Entered::Run => {
+            // It has just been finished, or has failed.
+            engine.flights.finish(&key, thread());
+            if instance.is_ready() {
+                return Ok(Ensured::Live(found));
+            }
+            let name = instance.name.clone();
+            if generation.get().find(py, name.as_str()).is_some_and(|there| there.is(&found)) {
+                return Ok(Ensured::Live(found));
+            }
+            ensure(py, engine, generation, &name)
+        }
+        Entered::Busy => match py.detach(|| engine.flights.wait(&key, thread())) {
+            Waited::Partial => Ok(Ensured::Live(found)),
+            Waited::Finished => {
+                let name = instance.name.clone();
+                ensure(py, engine, generation, &name)
+            }
+        },
+    }
+}
+
+/// Ends the flight whatever happens.
+struct Landing {
+    engine: &'static Engine,
+    key: Key,
+}
+
+impl Drop for Landing {
+    fn drop(&mut self) {
+        self.engine.flights.finish(&self.key, thread());
+    }
+}
+
+fn load<'py>(
+    py: Python<'py>,
+    engine: &'static Engine,
+    generation: &Bound<'py, Generation>,
+    name: &ModuleName,
+    content: Content,
+) -> PyResult<Ensured<'py>> {
+    let digest = match &content {
+        Content::File(_, source) => Some(source.digest()),
+        Content::Namespace(_) => None,
+    };
+    let key: Key = (name.clone(), digest);
+    let landing = loop {
+        let partial = match engine.flights.enter(&key, thread()) {
+            Entered::Run => break Some(Landing { engine, key }),
+            Entered::Partial => true,
+            Entered::Busy => {
+                matches!(py.detach(|| engine.flights.wait(&key, thread())), Waited::Partial)
+            }
+        };
+        if let Some(found) = generation.get().find(py, name.as_str())
+            && (partial || found.get().is_ready())
+        {
+            return Ok(Ensured::Live(found));
+        }
+        if partial {
+            // It is being loaded for another generation, which cannot be waited for: load it
+            // for this one, which is allowed to cost a second execution.
+            break None;
+        }
+    };
+    if let Some(found) = generation.get().find(py, name.as_str())
+        && (found.get().is_ready() || landing.is_none())
+    {
+        return Ok(Ensured::Live(found));
+    }
+    let loaded = execute(py, engine, generation, name, content);
+    drop(landing);
+    loaded.map(Ensured::Live)
+}
+
+fn execute<'py>(
+    py: Python<'py>,
+    engine: &'static Engine,
+    generation: &Bound<'py, Generation>,
+    name: &ModuleName,
+    content: Content,
+) -> PyResult<Bound<'py, Instance>> {
+    let (file, path, source, package) = match content {
+        Content::File(origin, source) => {
+            let package = origin.package.map(|dir| vec![dir]);
+            (Some(origin.file), Some(origin.path), Some(source), package)
+        }
+        Content::Namespace(portions) => (None, None, None, Some(portions)),
+    };
+    let text = match (&source, &path) {
+        (Some(source), Some(path)) => Some(text(py, engine, generation, source, path)?),
+        _ => None,
+    };
+    let wish = match (&text, &file) {
+        (Some(text), Some(file)) => namespace::wish(py, engine, name, text, file)?,
+        _ => namespace::Wish { policy: engine.settings.policy, preserve: Vec::new() },
+    };
+    let module = PyModule::new(py, name.as_str())?;
+    let instance = Bound::new(
+        py,
+        Instance::new(
+            py,
+            name.clone(),
+            file.clone(),
+            path,
+            source,
+            package.is_some(),
+            module.clone().unbind(),
+            wish.policy,
+            wish.preserve,
+            generation.clone().unbind(),
+        ),
+    )?;
+    dress(py, &instance, &module, package)?;
+    let previous =
+        generation.get().base(py).and_then(|base| base.get().find(py, name.as_str()));
+    generation.get().put(py, &instance)?;
+    if generation.get().base(py).is_some() {
+        generation.get().note_executed(instance.clone().unbind());
+    }
+    let shown = facade::of(py, engine, name)?;
+    let modules = engine.sys_modules.bind(py);
+    let shown_before = modules.get_item(name.as_str())?;
+    if !shown_before.as_ref().is_some_and(|there| there.is(&shown)) {
+        modules.set_item(name.as_str(), &shown)?;
+    }
+    let outcome = match (text, file) {
+        (Some(text), Some(file)) => {
+            let observed = observe::Observation::begin(&instance);
+            let ran = namespace::run(py, engine, generation, &instance, previous.as_ref(), &text, &file);
+            observed.end(py, &instance);
+            ran
+        }
+        _ => Ok(()),
+    };
+    match outcome.and_then(|()| complete(py, engine, generation, &instance, &shown, shown_before.as_ref())) {
+        Ok(()) => Ok(instance),
+        Err(error) => {
+            generation.get().take(py, &instance);
+            forget(py, engine, name, &shown);
+            Err(error)
+        }
+    }
+}
+
+/// The source that the generation names: from the store, or from disk if that is still the same.
+fn text(
+    py: Python<'_>,
+    engine: &Engine,
+    generation: &Bound<'_, Generation>,
+    source: &Arc<Source>,
+    path: &std::path::Path,
+) -> PyResult<Vec<u8>> {
+    let found = py.detach(|| {
+        source.text().or_else(|| {
+            engine.system.read(path).ok().filter(|bytes| Digest::of(bytes) == source.digest())
+        })
+    });
+    found.ok_or_else(|| {
+        errors::content_gone(&format!(
+            "{} has changed since generation {} and its content was not kept (the store of \
+             sources is full); finish this work on newer code, or raise the store's limit",
+            path.display(),
+            generation.get().id
+        ))
+    })
+}
+
+/// Sets what code expects of a module before its first line runs.
+fn dress(
+    py: Python<'_>,
+    instance: &Bound<'_, Instance>,
+    module: &Bound<'_, PyModule>,
+    package: Option<Vec<String>>,
+) -> PyResult<()> {
+    let of = instance.get();
+    let name = of.name.as_str();
+    let spec = finder::spec(py, name, instance.as_any(), of.file.as_deref(), package.clone())?;
+    let inside = match (package.is_some(), name.rsplit_once('.')) {
+        (true, _) => name,
+        (false, Some((parent, _))) => parent,
+        (false, None) => "",
+    };
+    let namespace = module.dict();
+    namespace.set_item(intern!(py, "__package__"), inside)?;
+    namespace.set_item(intern!(py, "__loader__"), instance)?;
+    namespace.set_item(intern!(py, "__spec__"), &spec)?;
+    if let Some(package) = package {
+        namespace.set_item(intern!(py, "__path__"), PyList::new(py, package)?)?;
+    }
+    if let Some(file) = &of.file {
+        namespace.set_item(intern!(py, "__file__"), file)?;
+        if py.version_info() < (3, 15) {
+            namespace.set_item(intern!(py, "__cached__"), spec.getattr(intern!(py, "cached"))?)?;
+        }
+    }
+    let builtins = py.import(intern!(py, "builtins"))?.dict();
+    namespace.set_item(intern!(py, "__builtins__"), builtins)
+}
+
+/// After a good execution: what the module put in its own place, its package, other generations.
+fn complete<'py>(
+    py: Python<'py>,
+    engine: &'static Engine,
+    generation: &Bound<'py, Generation>,
+    instance: &Bound<'py, Instance>,
+    shown: &Bound<'py, PyAny>,
+    shown_before: Option<&Bound<'py, PyAny>>,
+) -> PyResult<()> {
+    let name = &instance.get().name;
+    let staged = generation.get().base(py).is_some();
+    let modules: &Bound<'py, PyDict> = engine.sys_modules.bind(py);
+    match modules.get_item(name.as_str())? {
+        Some(there) if there.is(shown) => {}
+        Some(there) => {
+            instance.get().replace_by(there.unbind());
+            if staged {
+                // Visible to all only once it is published.
+                modules.set_item(name.as_str(), shown_before.unwrap_or(shown))?;
+            }
+        }
+        None => modules.set_item(name.as_str(), shown)?,
+    }
+    if !staged {
+        share(py, engine, generation, instance);
+    }
+    instance.get().set_ready();
+    if let Some(parent) = name.parent() {
+        match generation.get().find(py, parent.as_str()) {
+            Some(package) => submodules::bind(py, &package, instance)?,
+            None => {
+                // A foreign namespace package with a live portion.
+                if let Some(package) = modules.get_item(parent.as_str())? {
+                    package.setattr(PyString::new(py, name.tail()), shown)?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Gives the instance to every generation in which its content and what it imports are the same.
+fn share(
+    py: Python<'_>,
+    engine: &Engine,
+    generation: &Bound<'_, Generation>,
+    instance: &Bound<'_, Instance>,
+) {
+    let of = instance.get();
+    let edges = of.edges();
+    let needed: Vec<&ModuleName> = edges
+        .iter()
+        .filter(|edge| edge.kind == EdgeKind::ModuleLevel)
+        .filter_map(|edge| match &edge.to {
+            Target::Module(name) => Some(name),
+            Target::File(_) => None,
+        })
+        .collect();
+    let parent = of.name.parent();
+    for other in engine.alive(py) {
+        if other.is(generation) || other.get().find(py, of.name.as_str()).is_some() {
+            continue;
+        }
+        let same_content = match (&of.path, &of.source) {
+            (Some(path), Some(source)) => {
+                other.get().view().get(path).is_some_and(|s| s.digest() == source.digest())
+            }
+            _ => true,
+        };
+        let same = |name: &ModuleName| {
+            let mine = generation.get().find(py, name.as_str());
+            let theirs = other.get().find(py, name.as_str());
+            match (mine, theirs) {
+                (Some(mine), Some(theirs)) => mine.is(&theirs),
+                (None, None) => true,
+                _ => false,
+            }
+        };
+        if same_content && parent.iter().all(same) && needed.iter().all(|name| same(name)) {
+            let _ = other.get().put(py, instance);
+        }
+    }
+    if engine.current(py).get().holds(py, instance) {
+        of.set_home(None);
+        engine.book.lock().unwrap().adopt(of);
+    }
+}
+
+/// Removes a name from `sys.modules` if no generation that is alive has it.
+pub fn forget(py: Python<'_>, engine: &Engine, name: &ModuleName, shown: &Bound<'_, PyAny>) {
+    let known = engine.alive(py).iter().any(|g| g.get().find(py, name.as_str()).is_some());
+    let modules = engine.sys_modules.bind(py);
+    if !known && modules.get_item(name.as_str()).is_ok_and(|there| there.is_some_and(|t| t.is(shown))) {
+        let _ = modules.del_item(name.as_str());
+    }
+}

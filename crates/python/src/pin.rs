@@ -1,0 +1,194 @@
+//! What ties a unit of work to one generation?
+//!
+//! A [`Pin`] stands in a context variable for as long as the unit of work
+//! lasts. Copies of the context that outlive the unit keep the `Pin` object,
+//! but it has let go of its generation by then, so they go on by the rule for
+//! unpinned code (`asker.rs`). Pins are counted per unit, never per context.
+
+use std::ffi::CStr;
+use std::sync::Mutex;
+
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::ffi;
+
+use crate::engine::{self, Engine};
+use crate::generation::Generation;
+
+const NAME: &CStr = c"transfuse_pin";
+
+/// The context variable. Its value is a `Pin` or the staged `Generation`'s pin.
+static VARIABLE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+
+fn variable(py: Python<'_>) -> &Py<PyAny> {
+    VARIABLE.get_or_init(py, || {
+        // SAFETY: attached; a null default means "none".
+        unsafe {
+            let made = ffi::PyContextVar_New(NAME.as_ptr(), std::ptr::null_mut());
+            Bound::from_owned_ptr(py, made).unbind()
+        }
+    })
+}
+
+/// The generation that the running unit of work is pinned to, if it is.
+pub fn pinned(py: Python<'_>) -> Option<Bound<'_, Generation>> {
+    let mut value = std::ptr::null_mut();
+    // SAFETY: attached; on success `value` is null or a new reference.
+    let found = unsafe {
+        if ffi::PyContextVar_Get(variable(py).as_ptr(), std::ptr::null_mut(), &mut value) < 0 {
+            ffi::PyErr_Clear();
+            return None;
+        }
+        Bound::from_owned_ptr_or_opt(py, value)?
+    };
+    let pin = found.cast_exact::<Pin>().ok()?;
+    pin.get().held(py)
+}
+
+/// A unit of work tied to one generation, until `end` is called.
+#[pyclass(frozen, module = "transfuse._core")]
+pub struct Pin {
+    engine: &'static Engine,
+    /// The generation, none once the unit of work has ended. Written by `end` only.
+    generation: Mutex<Option<Py<Generation>>>,
+    /// Its number, for those who ask after the end.
+    number: u64,
+    /// What resets the context variable, innermost last. A unit of work is run by one thread at a
+    /// time, but not always the same: the lock is for the moment of handing over.
+    tokens: Mutex<Vec<Py<PyAny>>>,
+    /// Whether it is counted as a unit of work (the staging thread's pin is not).
+    counted: bool,
+}
+
+impl Pin {
+    /// A pin that is not counted: for the thread that stages.
+    pub fn staging(py: Python<'_>, engine: &'static Engine, generation: &Bound<'_, Generation>) -> PyResult<Py<Pin>> {
+        let pin = Pin {
+            engine,
+            number: generation.get().id.0,
+            generation: Mutex::new(Some(generation.clone().unbind())),
+            tokens: Mutex::new(Vec::new()),
+            counted: false,
+        };
+        Py::new(py, pin)
+    }
+
+    fn held<'py>(&self, py: Python<'py>) -> Option<Bound<'py, Generation>> {
+        self.generation.lock().unwrap().as_ref().map(|g| g.bind(py).clone())
+    }
+
+    /// Ends the unit of work.
+    pub fn close(&self) {
+        self.release();
+    }
+
+    fn release(&self) {
+        let held = self.generation.lock().unwrap().take();
+        if held.is_some() && self.counted {
+            self.engine.unpin(self.number);
+        }
+    }
+}
+
+impl Drop for Pin {
+    /// A unit of work that was thrown away without an `end` (a body that nobody closed).
+    fn drop(&mut self) {
+        self.release();
+    }
+}
+
+#[pymethods]
+impl Pin {
+    /// Takes the generation of the enclosing unit of work, else the current one.
+    #[new]
+    fn new(py: Python<'_>) -> PyResult<Self> {
+        let engine = engine::required()?;
+        let generation = match pinned(py) {
+            Some(outer) if engine.pin(outer.get().id) => outer,
+            _ => engine.pin_current(py),
+        };
+        Ok(Pin {
+            engine,
+            number: generation.get().id.0,
+            generation: Mutex::new(Some(generation.unbind())),
+            tokens: Mutex::new(Vec::new()),
+            counted: true,
+        })
+    }
+
+    /// The number of the generation it is tied to.
+    #[getter(generation)]
+    fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Makes the running context see this pin.
+    pub fn resume(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let py = slf.py();
+        // SAFETY: attached; both are live objects; null means an exception is set.
+        let token = unsafe {
+            let token = ffi::PyContextVar_Set(variable(py).as_ptr(), slf.as_ptr());
+            Bound::from_owned_ptr_or_err(py, token)?
+        };
+        slf.get().tokens.lock().unwrap().push(token.unbind());
+        Ok(())
+    }
+
+    /// Undoes the last `resume`, in the same context.
+    pub fn suspend(&self, py: Python<'_>) -> PyResult<()> {
+        let Some(token) = self.tokens.lock().unwrap().pop() else {
+            return Err(PyRuntimeError::new_err("this pin is not in force here"));
+        };
+        // SAFETY: as above.
+        let status = unsafe { ffi::PyContextVar_Reset(variable(py).as_ptr(), token.as_ptr()) };
+        if status < 0 {
+            // Another context than the one that resumed (a generator closed by the collector):
+            // there is nothing to reset here.
+            drop(PyErr::fetch(py));
+        }
+        Ok(())
+    }
+
+    /// Ends the unit of work. Calling it again does nothing.
+    fn end(&self) {
+        self.release();
+    }
+
+    fn __enter__(slf: Bound<'_, Self>) -> PyResult<Bound<'_, Self>> {
+        Pin::resume(&slf)?;
+        Ok(slf)
+    }
+
+    #[pyo3(signature = (kind, error, traceback, /))]
+    fn __exit__(
+        &self,
+        py: Python<'_>,
+        kind: &Bound<'_, PyAny>,
+        error: &Bound<'_, PyAny>,
+        traceback: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        let _ = (kind, error, traceback);
+        let suspended = self.suspend(py);
+        self.release();
+        suspended
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<pin to generation {}>", self.number)
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        if let Ok(held) = self.generation.try_lock() {
+            visit.call(held.as_ref())?;
+        }
+        if let Ok(tokens) = self.tokens.try_lock() {
+            for token in tokens.iter() {
+                visit.call(token)?;
+            }
+        }
+        Ok(())
+    }
+}
+

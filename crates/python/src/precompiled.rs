@@ -1,0 +1,145 @@
+//! Is there code for this content already, and if not, make it.
+//!
+//! Precompiled code is looked for in `__pycache__`, as checked hash-based
+//! `.pyc` (PEP 552): the header carries a hash of the source, so what is valid
+//! is decided by content, never by time, and CPython itself accepts the file
+//! too. Where there is none for this content the source is compiled (this is the
+//! seam where a compiling helper process will stand) and the file is written,
+//! whole or not at all; a folder that cannot be written to costs a compile at
+//! the next start and nothing else.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBytes, PyCode};
+use pyo3::{ffi, intern};
+
+/// A PEP 552 header: magic number, flags, 8 bytes of source hash.
+const HEADER: usize = 16;
+/// Flags of a hash-based file that is checked against its source.
+const CHECKED_HASH: u32 = 0b11;
+const HASH_BASED: u32 = 0b01;
+
+/// What of the interpreter this needs, looked up once.
+struct Interpreter {
+    magic: [u8; 4],
+    magic_number: u32,
+    source_hash: Py<PyAny>,
+    fix_filename: Py<PyAny>,
+    cache_from_source: Py<PyAny>,
+    compile: Py<PyAny>,
+}
+
+static INTERPRETER: PyOnceLock<Interpreter> = PyOnceLock::new();
+
+fn interpreter(py: Python<'_>) -> PyResult<&Interpreter> {
+    INTERPRETER.get_or_try_init(py, || {
+        let util = py.import("importlib.util")?;
+        let imp = py.import("_imp")?;
+        let magic: [u8; 4] = util.getattr("MAGIC_NUMBER")?.extract()?;
+        Ok(Interpreter {
+            magic,
+            magic_number: u32::from_le_bytes(magic),
+            source_hash: imp.getattr("source_hash")?.unbind(),
+            fix_filename: imp.getattr("_fix_co_filename")?.unbind(),
+            cache_from_source: util.getattr("cache_from_source")?.unbind(),
+            compile: py.import("transfuse.compiler")?.getattr("compile_source")?.unbind(),
+        })
+    })
+}
+
+/// Where precompiled code for a source file stands; none where the interpreter has no cache tag.
+pub fn cache_path(py: Python<'_>, file: &str) -> Option<String> {
+    let path = interpreter(py).ok()?.cache_from_source.bind(py).call1((file,)).ok()?;
+    path.extract().ok()
+}
+
+/// The code of a source, from the precompiled file if that is for this content.
+pub fn code<'py>(py: Python<'py>, file: &str, text: &[u8]) -> PyResult<Bound<'py, PyCode>> {
+    let interpreter = interpreter(py)?;
+    let text = PyBytes::new(py, text);
+    let hash = interpreter.source_hash.bind(py).call1((interpreter.magic_number, &text))?;
+    let hash = hash.cast_into::<PyBytes>()?;
+    let cache = cache_path(py, file);
+    if let Some(cache) = &cache
+        && let Some(found) = read(py, interpreter, cache, hash.as_bytes(), file)
+    {
+        return Ok(found);
+    }
+    let code = interpreter.compile.bind(py).call1((text, file))?.cast_into::<PyCode>()?;
+    if let Some(cache) = cache
+        && !py.import("sys")?.getattr(intern!(py, "dont_write_bytecode"))?.is_truthy()?
+    {
+        // Failing to write is no reason to fail: the next start compiles again.
+        let _ = write(py, interpreter, Path::new(&cache), hash.as_bytes(), &code);
+    }
+    Ok(code)
+}
+
+fn read<'py>(
+    py: Python<'py>,
+    interpreter: &Interpreter,
+    cache: &str,
+    hash: &[u8],
+    file: &str,
+) -> Option<Bound<'py, PyCode>> {
+    let data = std::fs::read(cache).ok()?;
+    let flags = u32::from_le_bytes(data.get(4..8)?.try_into().ok()?);
+    if data.get(..4)? != interpreter.magic
+        || flags & HASH_BASED == 0
+        || data.get(8..HEADER)? != hash
+    {
+        return None;
+    }
+    // SAFETY: attached; the slice lives through the call; null means an exception is set.
+    let loaded = unsafe {
+        let body = &data[HEADER..];
+        let read = ffi::PyMarshal_ReadObjectFromString(body.as_ptr().cast(), body.len().cast_signed());
+        Bound::from_owned_ptr_or_err(py, read)
+    };
+    // A damaged file counts as absent.
+    let code = loaded.ok()?.cast_into::<PyCode>().ok()?;
+    let compiled_as = code.getattr(intern!(py, "co_filename")).ok()?;
+    if compiled_as.extract::<&str>().ok()? != file {
+        interpreter.fix_filename.bind(py).call1((&code, file)).ok()?;
+    }
+    Some(code)
+}
+
+fn write(
+    py: Python<'_>,
+    interpreter: &Interpreter,
+    cache: &Path,
+    hash: &[u8],
+    code: &Bound<'_, PyCode>,
+) -> PyResult<()> {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    // SAFETY: attached; null means an exception is set.
+    let body = unsafe {
+        let made = ffi::PyMarshal_WriteObjectToString(code.as_ptr(), 4);
+        Bound::from_owned_ptr_or_err(py, made)?.cast_into::<PyBytes>()?
+    };
+    let number = COUNT.fetch_add(1, Ordering::Relaxed);
+    let mut name = cache.as_os_str().to_owned();
+    name.push(format!(".{}.{number}", std::process::id()));
+    let temporary = PathBuf::from(name);
+    let done = (|| {
+        if let Some(folder) = cache.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
+        let mut out = std::fs::File::create(&temporary)?;
+        out.write_all(&interpreter.magic)?;
+        out.write_all(&CHECKED_HASH.to_le_bytes())?;
+        out.write_all(hash)?;
+        out.write_all(body.as_bytes())?;
+        drop(out);
+        std::fs::rename(&temporary, cache)
+    })();
+    if done.is_err() {
+        let _ = std::fs::remove_file(&temporary);
+    }
+    Ok(done?)
+}

@@ -1,0 +1,97 @@
+//! How is what happened told to Python?
+//!
+//! As plain dicts: `transfuse/reports.py` makes its dataclasses of them.
+
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList, PyTuple};
+use transfuse_engine::{
+    Change, ChangeKind, GenerationId, Outcome, Plan, Record, Restart, RestartCode, Step,
+};
+
+use crate::disposal;
+use crate::engine::Engine;
+
+/// One update.
+pub fn of_record(
+    py: Python<'_>,
+    record: &Record,
+    restart: &[Restart],
+    error: Option<PyErr>,
+) -> PyResult<Py<PyDict>> {
+    let outcome = match record.outcome {
+        Outcome::Published => "published",
+        Outcome::Refused => "refused",
+        Outcome::RolledBack => "rolled back",
+    };
+    let made = base(py, outcome, record.generation, &record.changed, &record.ran, restart)?;
+    made.set_item("seconds", record.took.as_secs_f64())?;
+    made.set_item("error", error.map(|error| error.into_value(py)))?;
+    Ok(made.unbind())
+}
+
+/// What an update would do.
+pub fn of_plan(
+    py: Python<'_>,
+    generation: GenerationId,
+    changes: &[Change],
+    plan: &Plan,
+) -> PyResult<Py<PyDict>> {
+    Ok(base(py, "planned", generation, changes, &plan.steps, &plan.restart)?.unbind())
+}
+
+/// Nothing to do.
+pub fn unchanged(py: Python<'_>, generation: GenerationId) -> Py<PyDict> {
+    let made = base(py, "unchanged", generation, &[], &[], &[]).unwrap_or_else(|_| PyDict::new(py));
+    let _ = made.set_item("seconds", 0.0);
+    let _ = made.set_item("error", py.None());
+    made.unbind()
+}
+
+fn base<'py>(
+    py: Python<'py>,
+    outcome: &str,
+    generation: GenerationId,
+    changes: &[Change],
+    steps: &[Step],
+    restart: &[Restart],
+) -> PyResult<Bound<'py, PyDict>> {
+    let made = PyDict::new(py);
+    made.set_item("outcome", outcome)?;
+    made.set_item("generation", generation.0)?;
+    let changed = PyList::empty(py);
+    for change in changes {
+        let kind = match change.kind {
+            ChangeKind::Created => "created",
+            ChangeKind::Changed => "changed",
+            ChangeKind::Deleted => "deleted",
+        };
+        changed.append(PyTuple::new(py, [&*change.path.to_string_lossy(), kind])?)?;
+    }
+    made.set_item("changed", changed)?;
+    let ran = PyList::empty(py);
+    for step in steps {
+        ran.append(PyTuple::new(py, [step.name.as_str(), &step.reason.to_string()])?)?;
+    }
+    made.set_item("ran", ran)?;
+    let list = PyList::empty(py);
+    for entry in restart {
+        list.append(PyTuple::new(py, [entry.name.as_str(), code(entry.code), &entry.what])?)?;
+    }
+    made.set_item("restart", list)?;
+    Ok(made)
+}
+
+fn code(code: RestartCode) -> &'static str {
+    match code {
+        RestartCode::NeverPolicy => "never-policy",
+        RestartCode::Extension => "extension",
+        RestartCode::Requirement => "requirement",
+    }
+}
+
+/// Hands a report to whoever installed the engine.
+pub fn send(py: Python<'_>, engine: &Engine, report: &Bound<'_, PyDict>) {
+    if let Err(error) = engine.report.bind(py).call1((report,)) {
+        let _ = disposal::complain(py, "the report of an update could not be delivered", error);
+    }
+}

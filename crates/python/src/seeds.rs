@@ -1,0 +1,101 @@
+//! Which modules are meant by a change of files?
+//!
+//! A file that a module was loaded from means that module. A new file means the
+//! name it would be found under: one that was looked for in vain, or one that it
+//! now hides. A file that no module was loaded from means nothing yet.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use pyo3::intern;
+use pyo3::prelude::*;
+use transfuse_engine::{Change, ChangeKind, EdgeKind, ModuleName, Reason, View};
+
+use crate::engine::Engine;
+
+/// The modules that changes of files mean, each with its reason.
+pub fn of_changes(
+    py: Python<'_>,
+    engine: &Engine,
+    newer: &View,
+    changes: &[Change],
+) -> Vec<(ModuleName, Reason)> {
+    let current = engine.current(py);
+    let mut seeds: Vec<(ModuleName, Reason)> = Vec::new();
+    let mut add = |name: ModuleName, reason: Reason| {
+        if !seeds.iter().any(|(known, _)| *known == name) {
+            seeds.push((name, reason));
+        }
+    };
+    for change in changes {
+        let (loaded, readers) = {
+            let book = engine.book.lock().unwrap();
+            let loaded = book.files.get(&change.path).cloned().unwrap_or_default();
+            let readers: Vec<_> = book.graph.readers(&change.path).cloned().collect();
+            (loaded, readers)
+        };
+        for name in loaded {
+            let here = current
+                .get()
+                .find(py, name.as_str())
+                .is_some_and(|instance| instance.get().path.as_ref() == Some(&change.path));
+            if here && change.kind == ChangeKind::Deleted {
+                let moved = elsewhere(newer, &change.path);
+                add(name, if moved { Reason::Changed } else { Reason::Deleted });
+            } else if here {
+                add(name, Reason::Changed);
+            }
+        }
+        for name in readers {
+            add(name, Reason::Reads(change.path.clone()));
+        }
+        if change.kind == ChangeKind::Created {
+            for name in would_be(py, engine, &change.path) {
+                let missed = {
+                    let book = engine.book.lock().unwrap();
+                    let mut asked = book.graph.importers(&name);
+                    asked.any(|(_, kind)| kind == EdgeKind::NotFound)
+                };
+                let loaded = current.get().find(py, name.as_str());
+                if loaded.is_some_and(|i| i.get().path.as_ref() != Some(&change.path)) {
+                    add(name, Reason::Changed);
+                } else if missed {
+                    add(name, Reason::Created);
+                }
+            }
+        }
+    }
+    seeds
+}
+
+/// Whether a module whose file is gone is found as a package now, or the other way round.
+fn elsewhere(newer: &View, path: &Path) -> bool {
+    let is_init = path.file_name().is_some_and(|name| name == "__init__.py");
+    if is_init {
+        path.parent().is_some_and(|dir| newer.get(&dir.with_extension("py")).is_some())
+    } else {
+        newer.get(&path.with_extension("").join("__init__.py")).is_some()
+    }
+}
+
+/// The names under which a new file would be found from `sys.path`.
+fn would_be(py: Python<'_>, engine: &Engine, path: &Path) -> BTreeSet<ModuleName> {
+    let mut names: BTreeSet<ModuleName> = engine.roots.name_of(path).into_iter().collect();
+    let entries: Vec<String> = py
+        .import(intern!(py, "sys"))
+        .and_then(|sys| sys.getattr(intern!(py, "path"))?.extract())
+        .unwrap_or_default();
+    for entry in entries {
+        let Some(dir) = engine.entry(&entry) else { continue };
+        let Ok(inside) = path.strip_prefix(&dir) else { continue };
+        let mut parts: Vec<String> =
+            inside.components().map(|c| c.as_os_str().to_string_lossy().into_owned()).collect();
+        let Some(last) = parts.pop() else { continue };
+        match last.strip_suffix(".py") {
+            Some("__init__") | None => {}
+            Some(stem) => parts.push(stem.to_owned()),
+        }
+        names.extend(ModuleName::new(&parts.join(".")));
+    }
+    names
+}

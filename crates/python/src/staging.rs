@@ -1,0 +1,476 @@
+//! How is the next generation built where nobody sees it, and made current at one instant?
+//!
+//! Runs in the updating thread, pinned to the staged generation. Nothing that
+//! the current generation holds is written to; what staging has to touch that
+//! is shared (submodule attributes, `sys.modules`) answers by generation or is
+//! put back. Publishing is one swap: before it an asker gets the old world,
+//! after it the new one, and instances are told apart by their own field.
+
+use std::collections::HashMap;
+use std::sync::atomic::Ordering;
+
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use transfuse_engine::{
+    Change, EdgeKind, Facts, Graph, ModuleName, Plan, Policy, Reason, Restart, Step, Target, View,
+    plan,
+};
+
+use crate::doubt;
+use crate::engine::Engine;
+use crate::facade;
+use crate::generation::Generation;
+use crate::instance::Instance;
+use crate::keeps::keeps;
+use crate::loading::{self, Ensured};
+use crate::namespace;
+use crate::pin::Pin;
+use crate::submodules;
+
+/// How often a plan may grow while it is being staged.
+const WIDENINGS: usize = 20;
+
+/// What an update starts from.
+pub struct Intent {
+    /// What the next generation knows.
+    pub view: View,
+    /// The files that differ.
+    pub changes: Vec<Change>,
+    /// The modules that these are, with the reason.
+    pub seeds: Vec<(ModuleName, Reason)>,
+}
+
+/// What came of staging.
+pub struct Staged {
+    /// What was planned, widened where it had to be.
+    pub plan: Plan,
+    /// The generation that is current now, or why it was refused.
+    pub outcome: Result<(), PyErr>,
+}
+
+/// What the planner asks, answered from the current generation.
+struct Answers<'a, 'py> {
+    py: Python<'py>,
+    current: Bound<'py, Generation>,
+    /// Changed modules -> the policy that their new source asks for.
+    wishes: &'a HashMap<ModuleName, Policy>,
+}
+
+impl Answers<'_, '_> {
+    fn find(&self, name: &ModuleName) -> Option<Bound<'_, Instance>> {
+        self.current.get().find(self.py, name.as_str())
+    }
+}
+
+impl Facts for Answers<'_, '_> {
+    fn is_loaded(&self, name: &ModuleName) -> bool {
+        self.find(name).is_some_and(|found| found.get().is_ready())
+    }
+
+    fn policy(&self, name: &ModuleName) -> Policy {
+        match self.wishes.get(name) {
+            Some(&policy) => policy,
+            None => self.find(name).map_or(Policy::Overlay, |found| found.get().policy),
+        }
+    }
+
+    fn keeps(&self, holder: &ModuleName, of: &ModuleName) -> bool {
+        match (self.find(holder), self.find(of)) {
+            (Some(holder), Some(of)) => keeps(self.py, &holder, &of),
+            _ => false,
+        }
+    }
+
+    fn started(&self, name: &ModuleName) -> u64 {
+        self.find(name).map_or(u64::MAX, |found| found.get().started)
+    }
+}
+
+/// What an update would run. Raises what reading the special variables of a new source raises.
+pub fn draw_plan(py: Python<'_>, engine: &Engine, intent: &Intent) -> PyResult<Plan> {
+    let current = engine.current(py);
+    let mut wishes = HashMap::new();
+    for (name, _) in &intent.seeds {
+        let Some(instance) = current.get().find(py, name.as_str()) else { continue };
+        let (Some(path), Some(file)) = (&instance.get().path, &instance.get().file) else {
+            continue;
+        };
+        let text = intent.view.get(path).and_then(|source| source.text());
+        let policy = match text {
+            // What cannot even be parsed is reported when it is run; until then nothing changes.
+            Some(text) => match namespace::wish(py, engine, name, &text, file) {
+                Ok(wish) => wish.policy,
+                Err(error) if error.is_instance_of::<pyo3::exceptions::PySyntaxError>(py) => {
+                    Policy::Overlay
+                }
+                Err(error) => return Err(error),
+            },
+            None => instance.get().policy,
+        };
+        // A module that was never to be run again does not run to say that it may be.
+        let never = instance.get().policy == Policy::Never;
+        wishes.insert(name.clone(), if never { Policy::Never } else { policy });
+    }
+    let graph: Graph = engine.book.lock().unwrap().graph.clone();
+    Ok(plan(&graph, &intent.seeds, &Answers { py, current, wishes: &wishes }))
+}
+
+/// Changes that wait for a restart keep their old content.
+fn without_restarts(py: Python<'_>, engine: &Engine, view: View, restart: &[Restart]) -> View {
+    let current = engine.current(py);
+    let old = current.get().view();
+    let mut view = view;
+    for entry in restart {
+        if let Some(instance) = current.get().find(py, entry.name.as_str())
+            && let Some(path) = &instance.get().path
+            && let Some(source) = old.get(path)
+        {
+            view = view.with(path.clone(), source.clone());
+        }
+    }
+    view
+}
+
+/// Plans, stages and publishes. Whatever is raised on the way leaves the current generation as it was.
+pub fn update(py: Python<'_>, engine: &'static Engine, mut intent: Intent) -> Staged {
+    let mut plan = Plan::default();
+    for _ in 0..WIDENINGS {
+        plan = match draw_plan(py, engine, &intent) {
+            Ok(plan) => plan,
+            Err(error) => return Staged { plan, outcome: Err(error) },
+        };
+        let view = without_restarts(py, engine, intent.view.clone(), &plan.restart);
+        let deleted = deleted(&intent.seeds);
+        let attempt = Attempt::begin(py, engine, view, &plan.steps, &deleted);
+        let mut attempt = match attempt {
+            Ok(attempt) => attempt,
+            Err(error) => return Staged { plan, outcome: Err(error) },
+        };
+        let ran = attempt.run(py, &plan.steps);
+        let wider = attempt.wider(py);
+        if !wider.is_empty() && attempt.widen(&mut intent, wider) {
+            attempt.abandon(py);
+            continue;
+        }
+        match ran {
+            Ok(()) => {
+                attempt.publish(py);
+                return Staged { plan, outcome: Ok(()) };
+            }
+            Err(error) => {
+                let also = attempt.imported_by_failed(py, &plan.steps);
+                let syntax = error.is_instance_of::<pyo3::exceptions::PySyntaxError>(py);
+                attempt.abandon(py);
+                if !syntax && !also.is_empty() && attempt.widen(&mut intent, also) {
+                    // Perhaps it fails only because what it imports was not run with it.
+                    let wide = retry(py, engine, &intent);
+                    if let Some(staged) = wide {
+                        return staged;
+                    }
+                }
+                return Staged { plan, outcome: Err(error) };
+            }
+        }
+    }
+    let error = crate::errors::misuse("the plan kept growing while it was staged");
+    Staged { plan, outcome: Err(error) }
+}
+
+/// One more try with a wider plan; none if that fails too, so that the first error is reported.
+fn retry(py: Python<'_>, engine: &'static Engine, intent: &Intent) -> Option<Staged> {
+    let plan = draw_plan(py, engine, intent).ok()?;
+    let view = without_restarts(py, engine, intent.view.clone(), &plan.restart);
+    let mut attempt =
+        Attempt::begin(py, engine, view, &plan.steps, &deleted(&intent.seeds)).ok()?;
+    if attempt.run(py, &plan.steps).is_ok() && attempt.wider(py).is_empty() {
+        attempt.publish(py);
+        return Some(Staged { plan, outcome: Ok(()) });
+    }
+    attempt.abandon(py);
+    None
+}
+
+fn deleted(seeds: &[(ModuleName, Reason)]) -> Vec<ModuleName> {
+    seeds.iter().filter(|(_, why)| *why == Reason::Deleted).map(|(name, _)| name.clone()).collect()
+}
+
+/// One staged generation, until it is published or abandoned.
+pub struct Attempt<'py> {
+    engine: &'static Engine,
+    base: Bound<'py, Generation>,
+    staged: Bound<'py, Generation>,
+    /// What the staged generation was not given: to be run, or deleted.
+    removed: Vec<Bound<'py, Instance>>,
+    /// Instances of an earlier generation that it brings back.
+    revived: Vec<Bound<'py, Instance>>,
+    /// The module that raised.
+    failed: Option<ModuleName>,
+}
+
+impl<'py> Attempt<'py> {
+    /// A generation that shares everything with the current one but what is to be run or is gone.
+    pub fn begin(
+        py: Python<'py>,
+        engine: &'static Engine,
+        view: View,
+        steps: &[Step],
+        deleted: &[ModuleName],
+    ) -> PyResult<Self> {
+        let base = engine.current(py);
+        let instances = base.get().instances.bind(py).copy()?;
+        let mut removed = Vec::new();
+        for name in steps.iter().map(|step| &step.name).chain(deleted) {
+            if let Some(instance) = base.get().find(py, name.as_str())
+                && instances.contains(name.as_str())?
+            {
+                instances.del_item(name.as_str())?;
+                removed.push(instance);
+            }
+        }
+        let id = engine.book.lock().unwrap().generations.stage();
+        let staged = Bound::new(py, Generation::new(id, view, instances.unbind()))?;
+        staged.get().set_base(Some(base.clone().unbind()));
+        engine.book.lock().unwrap().held.insert(id, staged.clone().unbind());
+        engine.diverged.store(true, Ordering::Release);
+        for instance in &removed {
+            if let Some(parent) = instance.get().name.parent()
+                && let Some(package) = base.get().find(py, parent.as_str())
+                && staged.get().holds(py, &package)
+            {
+                submodules::diverge(py, &package, instance.get().name.tail())?;
+            }
+        }
+        Ok(Attempt { engine, base, staged, removed, revived: Vec::new(), failed: None })
+    }
+
+    /// A generation that has what an earlier one has. What that one disposed of is run again, with
+    /// its importers: those are the steps.
+    pub fn back_to(
+        py: Python<'py>,
+        engine: &'static Engine,
+        target: &Bound<'py, Generation>,
+    ) -> PyResult<(Self, Vec<Step>)> {
+        let base = engine.current(py);
+        let instances = target.get().instances.bind(py).copy()?;
+        let again = to_run_again(py, target);
+        for name in &again {
+            instances.del_item(name.as_str())?;
+        }
+        let mut removed = Vec::new();
+        for instance in base.get().instances.bind(py).values().iter() {
+            let instance = instance.cast_into::<Instance>()?;
+            let there = instances.get_item(instance.get().name.as_str())?;
+            if !there.is_some_and(|there| there.is(&instance)) {
+                removed.push(instance);
+            }
+        }
+        let mut revived = Vec::new();
+        for instance in instances.values().iter() {
+            let instance = instance.cast_into::<Instance>()?;
+            if !base.get().holds(py, &instance) {
+                revived.push(instance);
+            }
+        }
+        let view = target.get().view();
+        let id = engine.book.lock().unwrap().generations.stage();
+        let staged = Bound::new(py, Generation::new(id, view, instances.unbind()))?;
+        staged.get().set_base(Some(base.clone().unbind()));
+        engine.book.lock().unwrap().held.insert(id, staged.clone().unbind());
+        let steps =
+            again.into_iter().map(|name| Step { name, reason: Reason::Changed }).collect();
+        Ok((Attempt { engine, base, staged, removed, revived, failed: None }, steps))
+    }
+
+    /// Executes the steps, pinned to the staged generation.
+    pub fn run(&mut self, py: Python<'py>, steps: &[Step]) -> PyResult<()> {
+        let pin = Pin::staging(py, self.engine, &self.staged)?;
+        let pin = pin.bind(py);
+        Pin::resume(pin)?;
+        self.engine.staging_thread.store(loading::thread(), Ordering::Release);
+        doubt::take();
+        let mut outcome = Ok(());
+        for step in steps {
+            match loading::ensure(py, self.engine, &self.staged, &step.name) {
+                Ok(Ensured::Live(_) | Ensured::Foreign | Ensured::Missing(_)) => {}
+                Err(error) => {
+                    self.failed = Some(step.name.clone());
+                    outcome = Err(error);
+                    break;
+                }
+            }
+        }
+        self.engine.staging_thread.store(0, Ordering::Release);
+        pin.get().suspend(py)?;
+        pin.get().close();
+        outcome
+    }
+
+    /// Modules that turned out to be changed by what ran, or may be, and are shared.
+    fn wider(&self, py: Python<'py>) -> Vec<(ModuleName, Reason)> {
+        let mut wider: Vec<_> = doubt::take()
+            .into_iter()
+            .map(|(who, whose)| (who, Reason::AffectedBy(whose)))
+            .collect();
+        for instance in self.staged.get().executed(py) {
+            for edge in instance.get().edges() {
+                if edge.kind == EdgeKind::Affects
+                    && let Target::Module(name) = edge.to
+                    && let Some(other) = self.base.get().find(py, name.as_str())
+                    && self.staged.get().holds(py, &other)
+                {
+                    wider.push((name, Reason::AffectedBy(instance.get().name.clone())));
+                }
+            }
+        }
+        wider
+    }
+
+    /// What the module that raised imports and what was not run with it.
+    fn imported_by_failed(&self, py: Python<'py>, steps: &[Step]) -> Vec<(ModuleName, Reason)> {
+        let Some(failed) = &self.failed else { return Vec::new() };
+        let Some(old) = self.base.get().find(py, failed.as_str()) else { return Vec::new() };
+        let edges = old.get().edges().into_iter();
+        edges
+            .filter(|edge| edge.kind == EdgeKind::ModuleLevel)
+            .filter_map(|edge| match edge.to {
+                Target::Module(name) => Some(name),
+                Target::File(_) => None,
+            })
+            .filter(|name| !steps.iter().any(|step| step.name == *name))
+            .map(|name| (name, Reason::Widened))
+            .collect()
+    }
+
+    /// Adds seeds; false if they are all in already.
+    fn widen(&self, intent: &mut Intent, wider: Vec<(ModuleName, Reason)>) -> bool {
+        let before = intent.seeds.len();
+        for (name, reason) in wider {
+            if !intent.seeds.iter().any(|(known, _)| *known == name) {
+                intent.seeds.push((name, reason));
+            }
+        }
+        intent.seeds.len() > before
+    }
+
+    /// Makes the staged generation current.
+    pub fn publish(self, py: Python<'py>) {
+        let engine = self.engine;
+        let fresh = self.staged.get().executed(py);
+        // 1. What is superseded answers for the generation it was last part of, which is still the
+        //    current one: nobody can tell the difference yet.
+        for instance in &self.removed {
+            instance.get().set_home(Some(self.base.clone().unbind()));
+        }
+        // 2. The swap.
+        self.staged.get().set_base(None);
+        let old = engine.swap_current(self.staged.clone().unbind());
+        // 3. What is new answers for the current generation, which it is part of.
+        for instance in fresh.iter().chain(&self.revived) {
+            instance.get().set_home(None);
+        }
+        drop(old);
+        let retired = {
+            let mut book = engine.book.lock().unwrap();
+            for instance in &self.removed {
+                book.graph.remove(&instance.get().name);
+            }
+            for instance in fresh.iter().chain(&self.revived) {
+                book.adopt(instance.get());
+            }
+            book.awaiting.retain(|waiting| !self.revived.iter().any(|r| r.is(waiting)));
+            book.awaiting.extend(self.removed.iter().map(|i| i.clone().unbind()));
+            book.published += 1;
+            book.generations.publish(self.staged.get().id)
+        };
+        for instance in fresh.iter().chain(&self.revived) {
+            show(py, engine, instance);
+        }
+        engine.retire(retired);
+        self.tidy(py);
+        self.staged.get().forget_executed();
+    }
+
+    /// Lets go of the staged generation; nothing has changed.
+    pub fn abandon(&self, py: Python<'py>) {
+        let engine = self.engine;
+        let id = self.staged.get().id;
+        let held = {
+            let mut book = engine.book.lock().unwrap();
+            book.generations.abandon(id);
+            book.held.remove(&id)
+        };
+        drop(held);
+        self.tidy(py);
+        // Names that only the abandoned generation had.
+        for instance in self.staged.get().executed(py) {
+            let name = &instance.get().name;
+            if let Ok(shown) = facade::of(py, engine, name) {
+                loading::forget(py, engine, name, &shown);
+            }
+        }
+        self.staged.get().forget_executed();
+    }
+
+    /// Submodule attributes become plain again where all agree; names that are gone leave
+    /// `sys.modules`.
+    fn tidy(&self, py: Python<'py>) {
+        let mut names: Vec<ModuleName> =
+            self.removed.iter().map(|instance| instance.get().name.clone()).collect();
+        names.extend(self.staged.get().executed(py).iter().map(|instance| instance.get().name.clone()));
+        for name in names {
+            if let Some(parent) = name.parent()
+                && let Some(package) = self.engine.current(py).get().find(py, parent.as_str())
+            {
+                let _ = submodules::settle(py, self.engine, &package);
+            }
+            self.engine.hide_if_gone(py, &name);
+        }
+    }
+}
+
+/// Puts what foreign code is to see of an instance into `sys.modules`.
+fn show(py: Python<'_>, engine: &Engine, instance: &Bound<'_, Instance>) {
+    let modules: &Bound<'_, PyDict> = engine.sys_modules.bind(py);
+    let name = instance.get().name.as_str();
+    let shown = match instance.get().replacement(py) {
+        Some(other) => Ok(other),
+        None => facade::of(py, engine, &instance.get().name),
+    };
+    if let Ok(shown) = shown {
+        let _ = modules.set_item(name, shown);
+    }
+}
+
+/// The modules of a generation that were disposed of, and all who import them.
+fn to_run_again(py: Python<'_>, generation: &Bound<'_, Generation>) -> Vec<ModuleName> {
+    let all: Vec<Bound<'_, Instance>> = generation
+        .get()
+        .instances
+        .bind(py)
+        .values()
+        .iter()
+        .filter_map(|instance| instance.cast_into::<Instance>().ok())
+        .collect();
+    let mut again: Vec<ModuleName> = all
+        .iter()
+        .filter(|instance| instance.get().is_disposed())
+        .map(|instance| instance.get().name.clone())
+        .collect();
+    let mut next = 0;
+    while next < again.len() {
+        let of = Target::Module(again[next].clone());
+        next += 1;
+        for instance in &all {
+            let name = &instance.get().name;
+            let imports = instance
+                .get()
+                .edges()
+                .iter()
+                .any(|edge| edge.kind == EdgeKind::ModuleLevel && edge.to == of);
+            if imports && !again.contains(name) {
+                again.push(name.clone());
+            }
+        }
+    }
+    again
+}
