@@ -1,8 +1,8 @@
 //! Are these two contents the same? Answered by a digest, never by a time or a size.
 //!
-//! xxh3, 128 bits: fast enough to read a whole tree at start-up, and wide enough that two contents of
-//! one project will not meet. It guards against accidents, not against attackers: whoever can write
-//! source here can run code anyway. Where a content is kept is the business of `source`.
+//! xxh3, 128 bits: fast enough to read a whole tree at start-up, and wide enough that two contents
+//! of one project will not meet. It guards against accidents, not against attackers: whoever can
+//! write source here can run code anyway. Where a content is kept is the business of `source`.
 
 use std::fmt;
 

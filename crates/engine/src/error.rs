@@ -1,7 +1,8 @@
 //! What can go wrong in the engine, as one enum.
 //!
-//! Each message says what happened and where, and, where there is one, what to do. The binding turns
-//! the enum into Python's exceptions in one place; nothing else in the crate formats an error.
+//! Each message says what happened and where, and, where there is one, what to do. The binding
+//! turns the enum into Python's exceptions in one place; nothing else in the crate formats an
+//! error.
 
 use std::path::PathBuf;
 
@@ -66,8 +67,9 @@ pub enum EngineError {
     },
     /// The system would watch no more directories.
     #[error(
-        "the system's limit of watched directories is reached at {}: raise fs.inotify.max_user_watches, \
-         name fewer roots, exclude what is no source, or watch by polling", path.display()
+        "the system's limit of watched directories is reached at {}: raise \
+         fs.inotify.max_user_watches, name fewer roots, exclude what is no source, \
+         or watch by polling", path.display()
     )]
     WatchLimit {
         /// The first directory that was refused.

@@ -1,8 +1,10 @@
 //! What may have happened to a file? Words for what a watcher tells, whichever watcher it is.
 //!
-//! An event is a hint where to look, never a fact to act on: what is different is found out by `refresh`. Names
-//! that editors, compilers and deploys use for what is not meant for others are left out here, for all watchers.
+//! An event is a hint where to look, never a fact to act on: what is different is found out by
+//! `refresh`. Names that editors, compilers and deploys use for what is not meant for others are
+//! left out here, for all watchers.
 
+use crate::{Graph, View, is_source};
 use std::path::{Path, PathBuf};
 
 /// What a watcher tells.
@@ -39,6 +41,13 @@ impl Event {
             | Event::Dir(path) => Some(path),
             Event::Rescan => None,
         }
+    }
+
+    /// Can it matter to what `view` and `graph` know? A log or a database that is written to all
+    /// the time under a root does not, and must not keep `settle` from coming to rest.
+    pub fn concerns(&self, view: &View, graph: &Graph) -> bool {
+        let (Some(path), false) = (self.path(), matches!(self, Event::Dir(_))) else { return true };
+        is_source(path) || view.get(path).is_some() || graph.readers(path).next().is_some()
     }
 }
 

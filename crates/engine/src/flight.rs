@@ -1,8 +1,8 @@
 //! Who loads a thing that many threads ask for at once? One of them; the others wait (P1).
 //!
-//! A thread that would wait for itself, directly or around a circle of threads, does not wait: it goes on with the
-//! half-loaded thing, as a circular import does in one thread. What is loaded, where it is kept, and letting
-//! go of the GIL before [`Flights::wait`], is the caller's.
+//! A thread that would wait for itself, directly or around a circle of threads, does not wait: it
+//! goes on with the half-loaded thing, as a circular import does in one thread. What is loaded,
+//! where it is kept, and letting go of the GIL before [`Flights::wait`], is the caller's.
 
 use crate::sync::{Condvar, Mutex, MutexGuard, lock, wait};
 use std::{collections::HashMap, hash::Hash};
@@ -30,7 +30,8 @@ pub enum Waited {
 /// The loads under way.
 #[derive(Debug)]
 pub struct Flights<K> {
-    /// Both sides of "who waits for whom", which only mean something together: so one lock, held for a few look-ups.
+    /// Both sides of "who waits for whom", which only mean something together: so one lock, held
+    /// for a few look-ups.
     board: Mutex<Board<K>>,
     /// Rung at each [`Flights::finish`]; every waiter then looks whether it was its own.
     finished: Condvar,
@@ -40,8 +41,9 @@ pub struct Flights<K> {
 struct Board<K> {
     /// A thing to its load. Written by the thread that runs it, from `enter` to `finish`.
     loads: HashMap<K, Load>,
-    /// A waiting thread to the load it waits for, the thing and the number. Written by that thread. Between the end of
-    /// the load and the moment the thread wakes up the entry is stale, which the number shows.
+    /// A waiting thread to the load it waits for, the thing and the number. Written by that thread.
+    /// Between the end of the load and the moment the thread wakes up the entry is stale, which the
+    /// number shows.
     waits: HashMap<u64, (K, u64)>,
     /// The number of loads so far.
     count: u64,
@@ -86,8 +88,8 @@ impl<K: Eq + Hash + Clone> Flights<K> {
         let Some(awaited) = board.loads.get(key).map(|load| load.number) else {
             return Waited::Finished;
         };
-        // Asked under the lock under which the wait is entered: of the threads that would close a circle, the last
-        // one sees it. It cannot close later without another thread asking here.
+        // Asked under the lock under which the wait is entered: of the threads that would close a
+        // circle, the last one sees it. It cannot close later without another thread asking here.
         if board.leads_to(key, thread) {
             return Waited::Partial;
         }

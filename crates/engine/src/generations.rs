@@ -1,9 +1,9 @@
 //! Which generations are there, who is pinned to which, and when is one over?
 //!
 //! Bookkeeping of numbers only: what a generation holds, and the lock around this, belong to the
-//! binding. A generation is *staged*, then *current*, then *draining* until its last pin goes, then *retired*.
-//! The last few that were superseded are *kept*, so that a rollback is a swap. Numbers of abandoned
-//! generations are given again, so that those that were published have no gaps.
+//! binding. A generation is *staged*, then *current*, then *draining* until its last pin goes, then
+//! *retired*. The last few that were superseded are *kept*, so that a rollback is a swap. Numbers
+//! of abandoned generations are given again, so that those that were published have no gaps.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -51,8 +51,8 @@ pub enum Retirement {
 /// All generations that somebody may still ask for.
 #[derive(Debug)]
 pub struct Generations {
-    /// `7` to its phase and pins. Written by every method here; an entry leaves when it is dropped, or
-    /// abandoned without pins.
+    /// `7` to its phase and pins. Written by every method here; an entry leaves when it is dropped,
+    /// or abandoned without pins.
     entries: BTreeMap<GenerationId, Entry>,
     /// Superseded generations that stay warm, the oldest first: `[5, 6]`.
     kept: VecDeque<GenerationId>,

@@ -1,9 +1,9 @@
 //! Who imports whom, who changes whose state, who reads which file?
 //!
-//! Edges are recorded by whoever runs modules, as imports happen; the graph keeps both directions, so
-//! that a question about one module costs what its answer is long (P12). It is a persistent map inside:
-//! a generation's graph can be cloned for nothing and shares what it has in common with the next.
-//! What follows from an edge is decided in `plan`.
+//! Edges are recorded by whoever runs modules, as imports happen; the graph keeps both directions,
+//! so that a question about one module costs what its answer is long (P12). It is a persistent map
+//! inside: a generation's graph can be cloned for nothing and shares what it has in common with the
+//! next. What follows from an edge is decided in `plan`.
 
 use crate::ModuleName;
 use rpds::{RedBlackTreeMapSync, RedBlackTreeSetSync};
@@ -18,7 +18,8 @@ pub enum EdgeKind {
     Deferred,
     /// The source asked for the target and it was not there.
     NotFound,
-    /// Running the source changes the target's state: a handler in its registry, a route on its app.
+    /// Running the source changes the target's state: a handler in its registry, a route on its
+    /// app.
     Affects,
     /// The source read the target, a data file, while it was being imported.
     Data,
@@ -88,7 +89,8 @@ impl Graph {
         insert(&mut self.out, from, edge);
     }
 
-    /// Takes away all edges that start at `from`. What others say of it stays: they still import it.
+    /// Takes away all edges that start at `from`. What others say of it stays: they still import
+    /// it.
     pub fn remove(&mut self, from: &ModuleName) {
         let Some(edges) = self.out.get(from).cloned() else { return };
         self.out.remove_mut(from);

@@ -1,6 +1,7 @@
 //! What did the last updates do? A bounded list, for `transfuse status`, the page and the logs.
 //!
-//! Refused updates are in it too: they are what somebody wants to read about. Nothing is decided by it.
+//! Refused updates are in it too: they are what somebody wants to read about. Nothing is decided by
+//! it.
 
 use crate::{Change, GenerationId, Step};
 use std::{collections::VecDeque, time::Duration};
@@ -39,7 +40,8 @@ pub struct Record {
 /// The last updates.
 #[derive(Clone, Debug, Default)]
 pub struct History {
-    /// The oldest first. Written by [`History::push`]; the oldest leaves when there are more than 100.
+    /// The oldest first. Written by [`History::push`]; the oldest leaves when there are more than
+    /// 100.
     records: VecDeque<Record>,
 }
 

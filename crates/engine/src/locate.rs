@@ -2,8 +2,9 @@
 //!
 //! The rule of CPython's `FileFinder` for an entry that lies under a root, answered from what the
 //! generation knows and not from the disk: a package wins over an extension module, that over a
-//! module, that over a portion of a namespace package. Only what no generation can know (extension modules,
-//! empty directories) is looked for on disk. Walking over the entries is left to the caller.
+//! module, that over a portion of a namespace package. Only what no generation can know (extension
+//! modules, empty directories) is looked for on disk. Walking over the entries is left to the
+//! caller.
 
 use crate::{Kind, System, View};
 use std::path::{Path, PathBuf};
@@ -24,7 +25,8 @@ pub enum Located {
     Extension(PathBuf),
     /// A portion of a namespace package: `/srv/shop/plugins`. The search goes on at the next entry.
     Namespace(PathBuf),
-    /// Source that is on disk and that this generation does not know: made since, or unreadable then.
+    /// Source that is on disk and that this generation does not know: made since, or unreadable
+    /// then.
     Unseen(PathBuf),
     /// Nothing.
     Absent,

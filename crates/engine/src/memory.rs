@@ -1,7 +1,7 @@
 //! Files in memory, for tests: of the engine, and of whoever builds on it.
 //!
-//! Says what [`crate::Disk`] would say of the same tree, and can be told to fail at a path. Its clock
-//! counts writes, so every write is seen to have happened later than the one before.
+//! Says what [`crate::Disk`] would say of the same tree, and can be told to fail at a path. Its
+//! clock counts writes, so every write is seen to have happened later than the one before.
 
 use crate::{
     Kind, Stat, System,
@@ -135,11 +135,9 @@ impl Tree {
         for _ in 0..40 {
             let link = resolved.ancestors().find(|part| self.links.contains_key(*part));
             let Some(link) = link.map(Path::to_owned) else { return Ok(resolved) };
-            let rest = resolved.strip_prefix(&link).unwrap_or(Path::new("")).to_owned();
-            resolved = self.links[&link].join(rest);
-            if resolved.ends_with("") && resolved.as_os_str().to_string_lossy().ends_with('/') {
-                resolved = resolved.components().collect();
-            }
+            let rest: PathBuf = resolved.strip_prefix(&link).into_iter().collect();
+            let target = &self.links[&link];
+            resolved = if rest.as_os_str().is_empty() { target.clone() } else { target.join(rest) };
         }
         Err(io::Error::other("too many symbolic links"))
     }

@@ -1,8 +1,8 @@
 //! What is a module called? A dotted name, and how names relate: parent, tail, relative imports.
 //!
-//! A *name* is always dotted (`shop.conf`), a *path* always a file; the two never share a type. Parts
-//! need not be identifiers, because `importlib.import_module("my-plugin")` is ordinary Python. Which
-//! file a name stands for is answered by `roots` and `locate`.
+//! A *name* is always dotted (`shop.conf`), a *path* always a file; the two never share a type.
+//! Parts need not be identifiers, because `importlib.import_module("my-plugin")` is ordinary
+//! Python. Which file a name stands for is answered by `roots` and `locate`.
 
 use crate::EngineError;
 use std::{borrow::Borrow, fmt, sync::Arc};
@@ -45,13 +45,15 @@ impl ModuleName {
 
     /// The name of a submodule: `shop` joined with `conf` is `shop.conf`.
     ///
-    /// `tail` must have no empty part; what came out of a [`ModuleName`] or a file's name never has.
+    /// `tail` must have no empty part; what came out of a [`ModuleName`] or a file's name never
+    /// has.
     pub fn join(&self, tail: &str) -> ModuleName {
         debug_assert!(!tail.split('.').any(str::is_empty), "{tail:?} has an empty part");
         ModuleName(Arc::from(format!("{}.{tail}", self.0)))
     }
 
-    /// What `from <level dots><name> import ...` in `package` asks for, as `importlib._bootstrap._resolve_name`.
+    /// What `from <level dots><name> import ...` in `package` asks for, as
+    /// `importlib._bootstrap._resolve_name`.
     pub fn resolve_relative(
         package: &str,
         level: usize,

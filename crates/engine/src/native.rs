@@ -1,9 +1,11 @@
-//! What does the system tell about files, and what does that mean? `notify`, one watch per directory.
+//! What does the system tell about files, and what does that mean? `notify`, one watch per
+//! directory.
 //!
-//! One watch per directory and not a recursive one, because most of a tree may be foreign (a virtual
-//! environment, `node_modules`). Directories are watched by their canonical path, since the system knows one only once:
-//! an event is told for each of the paths by which the directory was named. Only Linux says when a
-//! writer closes a file; elsewhere a write counts as closed, and `settle` and `refresh` bear with it.
+//! One watch per directory and not a recursive one, because most of a tree may be foreign (a
+//! virtual environment, `node_modules`). Directories are watched by their canonical path, since the
+//! system knows one only once: an event is told for each of the paths by which the directory was
+//! named. Only Linux says when a writer closes a file; elsewhere a write counts as closed, and
+//! `settle` and `refresh` bear with it.
 
 use crate::{
     EngineError, Event,
@@ -39,8 +41,8 @@ pub(crate) struct Native {
 /// What is watched, and by which names.
 #[derive(Debug, Default)]
 struct Names {
-    /// `/srv/releases/7/shop` (canonical, watched) to `/srv/current/shop`, ...: the paths it was given as.
-    /// Written by `add`; an entry leaves when the directory goes.
+    /// `/srv/releases/7/shop` (canonical, watched) to `/srv/current/shop`, ...: the paths it was
+    /// given as. Written by `add`; an entry leaves when the directory goes.
     given: BTreeMap<PathBuf, BTreeSet<PathBuf>>,
 }
 
@@ -94,7 +96,8 @@ impl Native {
 }
 
 impl Names {
-    /// Notes that the directory `real` is called `dir`. Says whether that is news, and whether it is its first name.
+    /// Notes that the directory `real` is called `dir`. Says whether that is news, and whether it
+    /// is its first name.
     fn name(&mut self, dir: &Path, real: &Path) -> (bool, bool) {
         // A link that leads elsewhere now.
         for (_, names) in self.given.iter_mut().filter(|(other, _)| *other != real) {

@@ -1,10 +1,10 @@
-//! In which order do the modules of a plan run? Imports before importers, what is affected before who
-//! affects it.
+//! In which order do the modules of a plan run? Imports before importers, what is affected before
+//! who affects it.
 //!
 //! Imports may go in circles, and then it matters where one enters: `import a` may work where
-//! `import b` does not. So a circle is entered where it was entered the last time, and modules that do not
-//! depend on each other run in the order in which they ran before, as they would in a fresh process (P5).
-//! Which modules run is not decided here. Tarjan's algorithm, without recursion.
+//! `import b` does not. So a circle is entered where it was entered the last time, and modules that
+//! do not depend on each other run in the order in which they ran before, as they would in a fresh
+//! process (P5). Which modules run is not decided here. Tarjan's algorithm, without recursion.
 
 use crate::{EdgeKind, Graph, ModuleName, Target};
 use std::collections::HashMap;

@@ -1,9 +1,10 @@
 //! Which modules does an update run, in which order, and why is each of them in it?
 //!
-//! A pure function of graph, changes and facts; it runs nothing. It starts at the seeds and goes to a
-//! fixed point over the edges that lead to each module it takes in, so its cost follows the plan and not the
-//! application (P12). Policies end it: nothing beyond a boundary runs. How a step is run, and how a plan is
-//! widened when a step fails, is for the binding; the order is that of `order`.
+//! A pure function of graph, changes and facts; it runs nothing. It starts at the seeds and goes to
+//! a fixed point over the edges that lead to each module it takes in, so its cost follows the plan
+//! and not the application (P12). Policies end it: nothing beyond a boundary runs. How a step is
+//! run, and how a plan is widened when a step fails, is for the binding; the order is that of
+//! `order`.
 
 use crate::{
     EdgeKind, EngineError, Graph, ModuleName, Reason, Restart, RestartCode, Step, Target,
@@ -62,8 +63,8 @@ pub trait Facts {
     fn policy(&self, name: &ModuleName) -> Policy;
     /// Does the namespace of `holder` hold something of `of`, which only a function of it imported?
     fn keeps(&self, holder: &ModuleName, of: &ModuleName) -> bool;
-    /// A number that says when it began to run the last time, so that modules run again in the order in
-    /// which they ran before. By name, where it says nothing.
+    /// A number that says when it began to run the last time, so that modules run again in the
+    /// order in which they ran before. By name, where it says nothing.
     fn started(&self, name: &ModuleName) -> u64 {
         let _ = name;
         0
@@ -81,8 +82,8 @@ pub struct Plan {
 
 /// What has to run because of `seeds`.
 ///
-/// Only a loaded module runs: a seed that is not loaded (a new file, or one that nobody has imported) and a seed
-/// that was deleted are no steps, but those who import them are.
+/// Only a loaded module runs: a seed that is not loaded (a new file, or one that nobody has
+/// imported) and a seed that was deleted are no steps, but those who import them are.
 pub fn plan(graph: &Graph, seeds: &[(ModuleName, Reason)], facts: &dyn Facts) -> Plan {
     let mut growth = Growth { graph, facts, reasons: HashMap::new(), todo: VecDeque::new() };
     let mut restart: Vec<Restart> = Vec::new();
@@ -147,7 +148,8 @@ impl Growth<'_> {
             let graph = self.graph;
             let patched = self.facts.is_loaded(&name) && self.facts.policy(&name) == Policy::Patch;
             let gone = self.reasons[&name] == Reason::Deleted;
-            // A module that keeps its identity while its code runs is a boundary; a deleted one keeps nothing.
+            // A module that keeps its identity while its code runs is a boundary; a deleted one
+            // keeps nothing.
             let boundary = patched && !gone;
             let created = self.reasons[&name] == Reason::Created;
             for (from, kind) in graph.importers(&name) {

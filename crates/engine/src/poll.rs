@@ -1,7 +1,9 @@
-//! What may have happened since the last look? Found out by looking, where the system does not tell.
+//! What may have happened since the last look? Found out by looking, where the system does not
+//! tell.
 //!
-//! A thread of its own walks the roots at an interval and compares stats. Nobody says when a writer is done, so what
-//! differs counts as being written, and `settle` waits accordingly. Content is not read here.
+//! A thread of its own walks the roots at an interval and compares stats. Nobody says when a writer
+//! is done, so what differs counts as being written, and `settle` waits accordingly. Content is not
+//! read here.
 
 use crate::{Event, Roots, Stat, System, event::is_noise, walk::walk};
 use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
@@ -43,7 +45,8 @@ impl Poll {
                 last = look;
             }
         };
-        // Without a thread there is nothing to be told; the roots are still there to be asked for an update.
+        // Without a thread there is nothing to be told; the roots are still there to be asked for
+        // an update.
         let thread = std::thread::Builder::new().name("transfuse-poll".to_owned()).spawn(run).ok();
         Poll { stop: Some(stop), thread }
     }

@@ -1,8 +1,9 @@
-//! What is different now from what a view says? Looked up where a batch says that something happened.
+//! What is different now from what a view says? Looked up where a batch says that something
+//! happened.
 //!
-//! Content decides, by digest; an event or a time only says where to look (P12). A file that somebody is
-//! writing is *unstable* and keeps its old content until it is looked at again; so does one that cannot
-//! be read. Whether the difference is worth an update, and of what, is for `plan`.
+//! Content decides, by digest; an event or a time only says where to look (P12). A file that
+//! somebody is writing is *unstable* and keeps its old content until it is looked at again; so does
+//! one that cannot be read. Whether the difference is worth an update, and of what, is for `plan`.
 
 use crate::{
     Batch, Budget, Change, ChangeKind, Kind, Roots, Source, System, View, is_source,
@@ -20,16 +21,18 @@ use std::{
 pub struct Refreshed {
     /// The view as it is now.
     pub view: View,
-    /// What is different in it, by path. A file under a root that is no source is in here if the old view knew it.
+    /// What is different in it, by path. A file under a root that is no source is in here if the
+    /// old view knew it.
     pub changes: Vec<Change>,
     /// What could not be read, with what the system said. It keeps its old content in the view.
     pub unreadable: Vec<(PathBuf, io::Error)>,
     /// Files that were written while they were read: to be put back into the settling.
     pub unstable: Vec<PathBuf>,
-    /// Admitted directories that were looked into, to be watched; [`crate::Watch::add`] knows which are new.
+    /// Admitted directories that were looked into, to be watched; [`crate::Watch::add`] knows which
+    /// are new.
     pub new_dirs: Vec<PathBuf>,
-    /// Paths of the batch that are no source and unknown to the view: data files, perhaps, that were
-    /// looked for in vain.
+    /// Paths of the batch that are no source and unknown to the view: data files, perhaps, that
+    /// were looked for in vain.
     pub others: Vec<PathBuf>,
 }
 
@@ -165,7 +168,8 @@ impl Pass<'_> {
         }
     }
 
-    /// Takes out what the view has under `dir`, but what is `present` and what lies under `unknown`.
+    /// Takes out what the view has under `dir`, but what is `present` and what lies under
+    /// `unknown`.
     fn gone_under(&mut self, dir: &Path, present: &BTreeSet<PathBuf>, unknown: &[PathBuf]) {
         let known = self.old.under(dir).map(|(path, _)| path.to_owned());
         let lost = known.filter(|path| {

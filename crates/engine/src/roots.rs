@@ -1,8 +1,8 @@
 //! Which files are live, and what is each called?
 //!
-//! Decided by where a file lies and by names alone; only a virtual environment has to be looked for on
-//! disk. What is *in* a root at some moment is the business of `scan` and `view`. Where roots are
-//! nested, the deepest one names the file, and only its exclusions count.
+//! Decided by where a file lies and by names alone; only a virtual environment has to be looked for
+//! on disk. What is *in* a root at some moment is the business of `scan` and `view`. Where roots
+//! are nested, the deepest one names the file, and only its exclusions count.
 
 use crate::{EngineError, Kind, ModuleName, System, system::is_absent};
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
@@ -18,7 +18,8 @@ pub struct Roots {
     dirs: Vec<PathBuf>,
     /// The same roots, deepest first: the order in which a path looks for its root.
     by_depth: Vec<PathBuf>,
-    /// `current`: the roots as they were given, links and all, so that it can be asked again where they lead.
+    /// `current`: the roots as they were given, links and all, so that it can be asked again where
+    /// they lead.
     given: Vec<PathBuf>,
     /// `legacy/**`: what the user excluded, matched against a path relative to its root.
     exclude: GlobSet,
@@ -53,8 +54,8 @@ impl Roots {
         &self.dirs
     }
 
-    /// The roots as they were given. Where one is a link that a deploy flips, [`Roots::new`] of these
-    /// leads elsewhere than [`Roots::dirs`].
+    /// The roots as they were given. Where one is a link that a deploy flips, [`Roots::new`] of
+    /// these leads elsewhere than [`Roots::dirs`].
     pub fn given(&self) -> &[PathBuf] {
         &self.given
     }
@@ -90,8 +91,8 @@ impl Roots {
         ModuleName::new(&parts.join(".")).ok()
     }
 
-    /// May the directory at `path` hold live source? Looks at its own name and content; those above it
-    /// are taken as admitted.
+    /// May the directory at `path` hold live source? Looks at its own name and content; those above
+    /// it are taken as admitted.
     pub fn admits_dir(&self, system: &dyn System, path: &Path) -> bool {
         if self.is_root(path) {
             return true;

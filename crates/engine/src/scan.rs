@@ -1,7 +1,7 @@
 //! What is under the roots right now? All of it, read once at start-up.
 //!
-//! Afterwards `refresh` looks only where something happened. A file that cannot be read is reported and
-//! left out: an import of it then fails with the reason, and no other module suffers.
+//! Afterwards `refresh` looks only where something happened. A file that cannot be read is reported
+//! and left out: an import of it then fails with the reason, and no other module suffers.
 
 use crate::{Budget, Roots, Source, System, View, is_source, system::is_absent, walk::walk};
 use std::{io, path::PathBuf};

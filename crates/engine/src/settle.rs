@@ -1,8 +1,8 @@
 //! When has a burst of events come to rest, so that it can be looked at as one batch?
 //!
 //! A pure state machine; the caller supplies the clock. Somebody who saves one file gets it live in
-//! milliseconds; a `git checkout` of 500 files is one batch; a file whose writer has not closed it is
-//! waited for, and nothing is waited for without end. What is really different is for `refresh`.
+//! milliseconds; a `git checkout` of 500 files is one batch; a file whose writer has not closed it
+//! is waited for, and nothing is waited for without end. What is really different is for `refresh`.
 
 use crate::Event;
 use std::{

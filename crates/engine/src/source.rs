@@ -1,9 +1,9 @@
 //! What was in a file, kept for as long as a generation names it.
 //!
 //! A generation loads modules from the content that it knows, which may no longer be on disk, and
-//! tracebacks of old code show what it was compiled from (P13). So content is kept, compressed, until the last view
-//! that names it goes. A [`Budget`] bounds the sum: over the limit a source keeps its digest and no
-//! content, and whoever asks for the text learns that it cannot be had.
+//! tracebacks of old code show what it was compiled from (P13). So content is kept, compressed,
+//! until the last view that names it goes. A [`Budget`] bounds the sum: over the limit a source
+//! keeps its digest and no content, and whoever asks for the text learns that it cannot be had.
 
 use crate::Digest;
 use std::sync::{
@@ -18,7 +18,8 @@ pub struct Source {
     digest: Digest,
     /// Its length before packing, in bytes: `1204`.
     len: usize,
-    /// The content, lz4; none when the budget was spent, or the content is data that nobody imports.
+    /// The content, lz4; none when the budget was spent, or the content is data that nobody
+    /// imports.
     packed: Option<Box<[u8]>>,
     /// Where the packed bytes are counted; they are given back when the source goes.
     budget: Budget,
@@ -34,7 +35,8 @@ impl Source {
         Arc::new(Source { digest, len, packed, budget: budget.clone() })
     }
 
-    /// Remembers what `content` was, but not the content: for data files, of which only changes matter.
+    /// Remembers what `content` was, but not the content: for data files, of which only changes
+    /// matter.
     pub fn bare(content: impl AsRef<[u8]>) -> Arc<Source> {
         let content = content.as_ref();
         let (digest, len) = (Digest::of(content), content.len());
@@ -74,7 +76,8 @@ pub struct Budget(Arc<Held>);
 
 #[derive(Debug)]
 struct Held {
-    /// Packed bytes held now. Sources add on creation and subtract on drop; a lone number, so no lock.
+    /// Packed bytes held now. Sources add on creation and subtract on drop; a lone number, so no
+    /// lock.
     bytes: AtomicUsize,
     /// The most that may be held: `268_435_456`. Set once.
     limit: usize,

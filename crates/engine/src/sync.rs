@@ -1,8 +1,8 @@
 //! Which locks do we use? The standard library's, named in one place.
 //!
-//! So that the same code can run under a scheduler that explores interleavings (shuttle): this file is
-//! the only one to change for that. A lock is never given up as poisoned: what it guards is changed in
-//! steps that cannot panic half-way, and a server goes on.
+//! So that the same code can run under a scheduler that explores interleavings (shuttle): this file
+//! is the only one to change for that. A lock is never given up as poisoned: what it guards is
+//! changed in steps that cannot panic half-way, and a server goes on.
 
 pub(crate) use std::sync::{Condvar, Mutex, MutexGuard};
 

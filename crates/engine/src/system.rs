@@ -1,8 +1,8 @@
 //! The one door to the operating system's files.
 //!
-//! All else in the crate reads files through [`System`], so its tests need no disk: [`Disk`] is the real
-//! one, [`crate::Memory`] the one for tests. Watching is not here: an event only says where to look.
-//! The clock has no door because nothing asks for it: whoever needs a moment is handed one.
+//! All else in the crate reads files through [`System`], so its tests need no disk: [`Disk`] is the
+//! real one, [`crate::Memory`] the one for tests. Watching is not here: an event only says where to
+//! look. The clock has no door because nothing asks for it: whoever needs a moment is handed one.
 
 use std::{
     fs, io,
@@ -21,8 +21,8 @@ pub enum Kind {
     Other,
 }
 
-/// What the system says of a path, links followed. Never decides *what changed* (content does), only
-/// whether a file was being written while it was read.
+/// What the system says of a path, links followed. Never decides *what changed* (content does),
+/// only whether a file was being written while it was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stat {
     /// File, directory, or neither.

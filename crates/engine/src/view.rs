@@ -1,8 +1,9 @@
 //! What does one generation know? For each file under its roots, the content.
 //!
-//! A persistent map: the next generation's view shares with this one everything that did not change, so
-//! an update pays for what it changes (P12) and a generation costs what is its own. It is ordered by
-//! path, so that what lies under a directory is one range. Nothing here touches a disk.
+//! A persistent map: the next generation's view shares with this one everything that did not
+//! change, so an update pays for what it changes (P12) and a generation costs what is its own. It
+//! is ordered by path, so that what lies under a directory is one range. Nothing here touches a
+//! disk.
 
 use crate::Source;
 use rpds::RedBlackTreeMapSync;

@@ -1,8 +1,8 @@
 //! Which directories and files lie under a directory, as far as the roots admit them?
 //!
 //! The one walk that `scan`, `refresh` and `poll` share. It reads no content. Symbolic links to
-//! directories are followed, because the import system follows them; a link back to a directory that
-//! the walk is in is not. A root inside another root is left to its own walk.
+//! directories are followed, because the import system follows them; a link back to a directory
+//! that the walk is in is not. A root inside another root is left to its own walk.
 
 use crate::{Kind, Roots, Stat, System, system::is_absent};
 use std::{
@@ -15,9 +15,11 @@ use std::{
 pub(crate) struct Walk {
     /// `/srv/shop`: each admitted directory, the start included, parents first.
     pub dirs: Vec<PathBuf>,
-    /// `/srv/shop/conf.py`: each regular file that is not excluded, whatever its name, with its stat.
+    /// `/srv/shop/conf.py`: each regular file that is not excluded, whatever its name, with its
+    /// stat.
     pub files: Vec<(PathBuf, Stat)>,
-    /// What could not be looked into, with what the system said. Nothing is known of what lies under it.
+    /// What could not be looked into, with what the system said. Nothing is known of what lies
+    /// under it.
     pub unreadable: Vec<(PathBuf, io::Error)>,
 }
 
@@ -25,7 +27,7 @@ pub(crate) struct Walk {
 pub(crate) fn walk(system: &dyn System, roots: &Roots, start: &Path) -> Walk {
     let mut walk = Walk::default();
     // Each entry: a directory, and the canonical paths of those that led to it.
-    let mut todo: Vec<(PathBuf, Vec<PathBuf>)> = vec![(start.to_owned(), Vec::new())];
+    let mut todo = vec![(start.to_owned(), way_to(system, roots, start))];
     while let Some((dir, mut way)) = todo.pop() {
         let listed = system.canonical(&dir).and_then(|real| Ok((system.list(&dir)?, real)));
         let (entries, real) = match listed {
@@ -62,4 +64,12 @@ pub(crate) fn walk(system: &dyn System, roots: &Roots, start: &Path) -> Walk {
         todo.extend(below.into_iter().rev());
     }
     walk
+}
+
+/// The canonical paths of the directories from its root down to `start`, that one left out: a walk
+/// that begins in the middle finds the same as one that begins at the root.
+fn way_to(system: &dyn System, roots: &Roots, start: &Path) -> Vec<PathBuf> {
+    let Some(root) = roots.root_of(start) else { return Vec::new() };
+    let above = start.ancestors().skip(1).take_while(|dir| dir.starts_with(root));
+    above.filter_map(|dir| system.canonical(dir).ok()).collect()
 }

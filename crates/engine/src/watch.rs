@@ -1,10 +1,11 @@
 //! Who tells us that something may have happened? One of three watchers, behind one type.
 //!
-//! The native one (`native`, the system's own notifications), the polling one (`poll`, where those do
-//! not work: network file systems, some containers), or none, where updates are asked for. Each sends [`Event`]s into a
-//! channel until it is dropped; to make batches of them is for `settle`.
+//! The native one (`native`, the system's own notifications), the polling one (`poll`, where those
+//! do not work: network file systems, some containers), or none, where updates are asked for. Each
+//! sends [`Event`]s into a channel until it is dropped; to make batches of them is for `settle`.
 //!
-//! Each begins with [`Event::Rescan`]: what happened between the scan and the first watch was seen by nobody.
+//! Each begins with [`Event::Rescan`]: what happened between the scan and the first watch was seen
+//! by nobody.
 
 use crate::{EngineError, Event, Roots, System, native::Native, poll::Poll};
 use crossbeam_channel::Sender;
@@ -52,8 +53,8 @@ impl Watch {
         Watch(Inner::None)
     }
 
-    /// Watches `dir` too. Where that is news, [`Event::Dir`] follows, because files may have been put into it
-    /// before it was watched. A directory that is gone again is no error.
+    /// Watches `dir` too. Where that is news, [`Event::Dir`] follows, because files may have been
+    /// put into it before it was watched. A directory that is gone again is no error.
     pub fn add(&self, dir: &Path) -> Result<(), EngineError> {
         match &self.0 {
             Inner::Native(native) => native.add(dir),

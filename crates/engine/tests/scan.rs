@@ -1,0 +1,86 @@
+//! What is under the roots at start-up.
+
+use std::{io, path::PathBuf};
+use transfuse_engine::{Budget, Memory, Roots, Scan, scan};
+
+fn scanned(memory: &Memory, dirs: &[&str]) -> Scan {
+    let dirs: Vec<PathBuf> = dirs.iter().map(PathBuf::from).collect();
+    let roots = Roots::new(memory, &dirs, &["legacy".to_owned()]).unwrap();
+    scan(memory, &roots, &Budget::new(usize::MAX), &mut |_| {})
+}
+
+fn files(scan: &Scan) -> Vec<String> {
+    scan.view.iter().map(|(path, _)| path.display().to_string()).collect()
+}
+
+fn dirs(scan: &Scan) -> Vec<String> {
+    scan.dirs.iter().map(|path| path.display().to_string()).collect()
+}
+
+#[test]
+fn source_is_read_and_the_rest_is_not() {
+    let memory = Memory::new();
+    memory.write("/app/main.py", "import shop");
+    memory.write("/app/shop/__init__.py", "");
+    memory.write("/app/shop/rates.csv", "1");
+    memory.write("/app/shop/__pycache__/x.py", "");
+    memory.write("/app/.git/hook.py", "");
+    memory.write("/app/env/pyvenv.cfg", "");
+    memory.write("/app/env/lib/flask.py", "");
+    memory.write("/app/legacy/old.py", "");
+    memory.mkdir("/app/empty");
+    memory.mkdir("/app/odd.py");
+    let scan = scanned(&memory, &["/app"]);
+    assert_eq!(vec!["/app/main.py", "/app/shop/__init__.py"], files(&scan));
+    assert_eq!(vec!["/app", "/app/empty", "/app/odd.py", "/app/shop"], dirs(&scan));
+    assert!(scan.unreadable.is_empty());
+}
+
+#[test]
+fn nested_roots_are_walked_once() {
+    let memory = Memory::new();
+    memory.write("/app/main.py", "");
+    memory.write("/app/src/shop.py", "");
+    let scan = scanned(&memory, &["/app", "/app/src"]);
+    assert_eq!(vec!["/app/main.py", "/app/src/shop.py"], files(&scan));
+    assert_eq!(vec!["/app", "/app/src"], dirs(&scan));
+}
+
+#[test]
+fn linked_directories_are_followed_and_circles_are_not() {
+    let memory = Memory::new();
+    memory.write("/lib/common/log.py", "");
+    memory.write("/app/shop/conf.py", "");
+    memory.link("/app/common", "/lib/common");
+    memory.link("/app/shop/up", "/app");
+    memory.link("/app/shop/self", "/app/shop");
+    memory.link("/app/shop/broken.py", "/nowhere.py");
+    let scan = scanned(&memory, &["/app"]);
+    assert_eq!(vec!["/app/common/log.py", "/app/shop/conf.py"], files(&scan));
+}
+
+#[test]
+fn what_cannot_be_read_is_reported_and_nothing_else_suffers() {
+    let memory = Memory::new();
+    memory.write("/app/main.py", "");
+    memory.write("/app/secret.py", "");
+    memory.write("/app/closed/a.py", "");
+    memory.fail("/app/secret.py", io::ErrorKind::PermissionDenied);
+    memory.fail("/app/closed", io::ErrorKind::PermissionDenied);
+    let scan = scanned(&memory, &["/app"]);
+    assert_eq!(vec!["/app/main.py"], files(&scan));
+    let unreadable: Vec<_> = scan.unreadable.iter().map(|(path, _)| path.clone()).collect();
+    assert_eq!(vec![PathBuf::from("/app/closed"), PathBuf::from("/app/secret.py")], unreadable);
+}
+
+#[test]
+fn progress_is_told_file_by_file() {
+    let memory = Memory::new();
+    for at in 0..3 {
+        memory.write(format!("/app/m{at}.py"), "");
+    }
+    let roots = Roots::new(&memory, &[PathBuf::from("/app")], &[]).unwrap();
+    let mut told = Vec::new();
+    scan(&memory, &roots, &Budget::new(0), &mut |count| told.push(count));
+    assert_eq!(vec![1, 2, 3], told);
+}
