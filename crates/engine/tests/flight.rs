@@ -1,0 +1,217 @@
+//! One load, whoever asks: real threads, held in place by barriers.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Barrier, Mutex,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+    thread,
+};
+use transfuse_engine::{Entered, Flights, Waited};
+
+#[test]
+fn the_first_runs_and_comes_back_to_itself() {
+    let flights = Flights::new();
+    assert_eq!(Entered::Run, flights.enter(&"a", 1));
+    assert_eq!(Entered::Partial, flights.enter(&"a", 1));
+    assert_eq!(Entered::Busy, flights.enter(&"a", 2));
+    flights.finish(&"a", 1);
+    assert_eq!(Waited::Finished, flights.wait(&"a", 2));
+    assert_eq!(Entered::Run, flights.enter(&"a", 2));
+}
+
+#[test]
+fn only_who_runs_a_load_ends_it() {
+    let flights = Flights::new();
+    flights.enter(&"a", 1);
+    flights.finish(&"a", 2);
+    assert_eq!(Entered::Busy, flights.enter(&"a", 2));
+    assert_eq!(Waited::Partial, flights.wait(&"a", 1));
+}
+
+/// Loads `key` once into `loaded`, as the binding does: look, enter, load or wait, look again.
+fn load_once(
+    flights: &Flights<u32>,
+    loaded: &Mutex<HashMap<u32, u64>>,
+    runs: &AtomicUsize,
+    key: u32,
+    me: u64,
+) -> u64 {
+    loop {
+        if let Some(instance) = loaded.lock().unwrap().get(&key) {
+            return *instance;
+        }
+        match flights.enter(&key, me) {
+            Entered::Run => {
+                // Looked at again: it may have been loaded between the look and the entry.
+                let mut loaded = loaded.lock().unwrap();
+                let instance = *loaded.entry(key).or_insert_with(|| {
+                    runs.fetch_add(1, SeqCst);
+                    me
+                });
+                drop(loaded);
+                flights.finish(&key, me);
+                return instance;
+            }
+            Entered::Busy => drop(flights.wait(&key, me)),
+            Entered::Partial => panic!("nothing here imports in a circle"),
+        }
+    }
+}
+
+#[test]
+fn p1_many_threads_ask_and_one_loads() {
+    for _ in 0..50 {
+        let (flights, loaded, runs) = (Flights::new(), Mutex::default(), AtomicUsize::new(0));
+        let start = Barrier::new(8);
+        thread::scope(|scope| {
+            for me in 0..8 {
+                let (flights, loaded, runs, start) = (&flights, &loaded, &runs, &start);
+                scope.spawn(move || {
+                    start.wait();
+                    for key in 0..20 {
+                        load_once(flights, loaded, runs, key, me);
+                    }
+                });
+            }
+        });
+        assert_eq!(20, runs.load(SeqCst));
+        assert!(flights.is_idle());
+    }
+}
+
+#[test]
+fn p1_a_failed_load_wakes_those_who_wait() {
+    let flights = Flights::new();
+    assert_eq!(Entered::Run, flights.enter(&"a", 0));
+    let (waiting, runs) = (Barrier::new(5), AtomicUsize::new(0));
+    thread::scope(|scope| {
+        for me in 1..5 {
+            let (flights, waiting, runs) = (&flights, &waiting, &runs);
+            scope.spawn(move || {
+                assert_eq!(Entered::Busy, flights.enter(&"a", me));
+                waiting.wait();
+                // Each tries in its turn, and fails too.
+                while flights.enter(&"a", me) == Entered::Busy {
+                    assert_eq!(Waited::Finished, flights.wait(&"a", me));
+                }
+                runs.fetch_add(1, SeqCst);
+                flights.finish(&"a", me);
+            });
+        }
+        waiting.wait();
+        flights.finish(&"a", 0);
+    });
+    assert_eq!((4, true), (runs.load(SeqCst), flights.is_idle()));
+}
+
+/// Thread `me` of `count` loads thing `me`, and while at it needs thing `me + 1`, around a circle.
+/// Says how many had to go on with a half-loaded thing.
+fn circle(count: u64) -> usize {
+    let (flights, partial) = (Flights::new(), AtomicUsize::new(0));
+    let loading = Barrier::new(count as usize);
+    thread::scope(|scope| {
+        for me in 0..count {
+            let (flights, loading, partial) = (&flights, &loading, &partial);
+            scope.spawn(move || {
+                assert_eq!(Entered::Run, flights.enter(&me, me));
+                loading.wait();
+                let needed = (me + 1) % count;
+                let got_partial = match flights.enter(&needed, me) {
+                    Entered::Busy => flights.wait(&needed, me) == Waited::Partial,
+                    Entered::Partial => true,
+                    // It is over already, as it is where another thread broke the circle.
+                    Entered::Run => {
+                        flights.finish(&needed, me);
+                        false
+                    }
+                };
+                partial.fetch_add(usize::from(got_partial), SeqCst);
+                flights.finish(&me, me);
+            });
+        }
+    });
+    assert!(flights.is_idle());
+    partial.load(SeqCst)
+}
+
+#[test]
+fn p1_a_circle_from_both_ends_is_no_deadlock() {
+    for _ in 0..300 {
+        assert_eq!(1, circle(2), "one thread goes on, the other one waits for it");
+    }
+}
+
+#[test]
+fn p1_a_circle_of_three_is_no_deadlock() {
+    for _ in 0..300 {
+        assert_eq!(1, circle(3), "one thread goes on, the others wait");
+    }
+}
+
+#[test]
+fn p1_a_chain_is_waited_for_to_its_end() {
+    // 1 loads a; 2 loads b and needs a; 3 needs b. Nobody gets anything half-loaded.
+    for _ in 0..100 {
+        let flights = Flights::new();
+        flights.enter(&"a", 1);
+        flights.enter(&"b", 2);
+        let over = Mutex::new(Vec::new());
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                assert_eq!(Waited::Finished, flights.wait(&"a", 2));
+                over.lock().unwrap().push("b");
+                flights.finish(&"b", 2);
+            });
+            scope.spawn(|| {
+                assert_eq!(Waited::Finished, flights.wait(&"b", 3));
+                assert_eq!(vec!["a", "b"], *over.lock().unwrap());
+            });
+            over.lock().unwrap().push("a");
+            flights.finish(&"a", 1);
+        });
+        assert!(flights.is_idle());
+    }
+}
+
+#[test]
+fn p1_unrelated_loads_do_not_wait_for_each_other() {
+    let flights = Flights::new();
+    assert_eq!(Entered::Run, flights.enter(&"slow", 1));
+    // In one thread, so it would hang if it waited.
+    assert_eq!(Entered::Run, flights.enter(&"other", 2));
+    flights.finish(&"other", 2);
+    assert_eq!(Waited::Finished, flights.wait(&"other", 3));
+    flights.finish(&"slow", 1);
+}
+
+#[test]
+fn p1_a_storm_of_nested_loads_ends() {
+    // Each thread loads things that need the next ones, in circles, from other ends.
+    let flights = Flights::new();
+    thread::scope(|scope| {
+        for me in 0..6u64 {
+            let flights = &flights;
+            scope.spawn(move || {
+                for round in 0..300u32 {
+                    nested(flights, (round + me as u32) % 5, me, 4);
+                }
+            });
+        }
+    });
+    assert!(flights.is_idle());
+}
+
+fn nested(flights: &Flights<u32>, key: u32, me: u64, depth: u32) {
+    match flights.enter(&key, me) {
+        Entered::Run => {
+            if depth > 0 {
+                nested(flights, (key + 1 + me as u32 % 2) % 5, me, depth - 1);
+            }
+            flights.finish(&key, me);
+        }
+        Entered::Busy => drop(flights.wait(&key, me)),
+        Entered::Partial => {}
+    }
+}

@@ -1,0 +1,201 @@
+//! The planner against a slow one: all edges, again and again, until nothing is added; order by
+//! petgraph.
+
+use petgraph::{algo::tarjan_scc, graphmap::DiGraphMap};
+use proptest::prelude::*;
+use std::collections::{BTreeMap, BTreeSet};
+use transfuse_engine::{Edge, EdgeKind, Facts, Graph, ModuleName, Policy, Reason, plan};
+
+const COUNT: u8 = 10;
+
+#[derive(Clone, Debug)]
+struct App {
+    edges: Vec<(u8, EdgeKind, u8)>,
+    loaded: Vec<bool>,
+    policies: Vec<Policy>,
+    /// Deferred edges that kept something, by source and target.
+    kept: BTreeSet<(u8, u8)>,
+    started: Vec<u64>,
+    seeds: BTreeMap<u8, Reason>,
+}
+
+fn name(at: u8) -> ModuleName {
+    ModuleName::new(&format!("m{at}")).unwrap()
+}
+
+fn at(name: &ModuleName) -> u8 {
+    name.as_str()[1..].parse().unwrap()
+}
+
+impl Facts for App {
+    fn is_loaded(&self, name: &ModuleName) -> bool {
+        self.loaded[at(name) as usize]
+    }
+    fn policy(&self, name: &ModuleName) -> Policy {
+        self.policies[at(name) as usize]
+    }
+    fn keeps(&self, holder: &ModuleName, of: &ModuleName) -> bool {
+        self.kept.contains(&(at(holder), at(of)))
+    }
+    fn started(&self, name: &ModuleName) -> u64 {
+        self.started[at(name) as usize]
+    }
+}
+
+fn apps() -> impl Strategy<Value = App> {
+    let kind = prop_oneof![
+        6 => Just(EdgeKind::ModuleLevel),
+        3 => Just(EdgeKind::Deferred),
+        1 => Just(EdgeKind::NotFound),
+        2 => Just(EdgeKind::Affects),
+    ];
+    let policy = prop_oneof![
+        8 => Just(Policy::Overlay),
+        1 => Just(Policy::Fresh),
+        1 => Just(Policy::Patch),
+        1 => Just(Policy::Never),
+    ];
+    let seed = prop_oneof![
+        3 => Just(Reason::Changed),
+        1 => Just(Reason::Created),
+        1 => Just(Reason::Deleted),
+    ];
+    let count = COUNT as usize;
+    (
+        prop::collection::vec((0..COUNT, kind, 0..COUNT), 0..30),
+        prop::collection::vec(prop::bool::weighted(0.85), count),
+        prop::collection::vec(policy, count),
+        prop::collection::btree_set((0..COUNT, 0..COUNT), 0..50),
+        prop::collection::vec(0..8u64, count),
+        prop::collection::btree_map(0..COUNT, seed, 0..4),
+    )
+        .prop_map(|(edges, loaded, policies, kept, started, seeds)| App {
+            edges,
+            loaded,
+            policies,
+            kept,
+            started,
+            seeds,
+        })
+}
+
+impl App {
+    fn graph(&self) -> Graph {
+        let mut graph = Graph::new();
+        for (from, kind, to) in &self.edges {
+            graph.add(&name(*from), Edge::module(name(*to), *kind));
+        }
+        graph
+    }
+
+    fn is_never(&self, module: u8) -> bool {
+        self.loaded[module as usize] && self.policies[module as usize] == Policy::Never
+    }
+
+    /// Everything that is taken in, seeds that do not run included.
+    fn taken(&self) -> BTreeSet<u8> {
+        let mut taken: BTreeSet<u8> =
+            self.seeds.keys().copied().filter(|seed| !self.is_never(*seed)).collect();
+        loop {
+            let before = taken.len();
+            for (from, kind, to) in &self.edges {
+                let seed = self.seeds.get(to);
+                let patched = self.loaded[*to as usize]
+                    && self.policies[*to as usize] == Policy::Patch
+                    && seed != Some(&Reason::Deleted);
+                let follows = taken.contains(to)
+                    && match kind {
+                        EdgeKind::ModuleLevel => !patched,
+                        EdgeKind::Deferred => !patched && self.kept.contains(&(*from, *to)),
+                        EdgeKind::NotFound => seed == Some(&Reason::Created),
+                        EdgeKind::Affects => true,
+                        EdgeKind::Data => false,
+                    };
+                let mut pull = |module: u8| {
+                    if self.loaded[module as usize] && !self.is_never(module) {
+                        taken.insert(module);
+                    }
+                };
+                if follows {
+                    pull(*from);
+                }
+                if *kind == EdgeKind::Affects && taken.contains(from) {
+                    let mut pull = |module: u8| {
+                        if self.loaded[module as usize] && !self.is_never(module) {
+                            taken.insert(module);
+                        }
+                    };
+                    pull(*to);
+                }
+            }
+            if taken.len() == before {
+                return taken;
+            }
+        }
+    }
+
+    fn runs(&self) -> BTreeSet<u8> {
+        let deleted = |module: &u8| self.seeds.get(module) == Some(&Reason::Deleted);
+        let runs = |module: &u8| self.loaded[*module as usize] && !deleted(module);
+        self.taken().into_iter().filter(runs).collect()
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn p12_the_plan_is_the_least_fixed_point(app in apps()) {
+        let seeds: Vec<_> = app.seeds.iter().map(|(seed, why)| (name(*seed), why.clone())).collect();
+        let plan = plan(&app.graph(), &seeds, &app);
+        let found: BTreeSet<u8> = plan.steps.iter().map(|step| at(&step.name)).collect();
+        prop_assert_eq!(plan.steps.len(), found.len(), "a module runs once");
+        prop_assert_eq!(app.runs(), found);
+        let never: BTreeSet<u8> = plan.restart.iter().map(|restart| at(&restart.name)).collect();
+        let expected: BTreeSet<u8> =
+            app.seeds.keys().copied().filter(|seed| app.is_never(*seed)).collect();
+        prop_assert_eq!(expected, never);
+    }
+
+    #[test]
+    fn p5_imports_run_before_importers_and_circles_together(app in apps()) {
+        let seeds: Vec<_> = app.seeds.iter().map(|(seed, why)| (name(*seed), why.clone())).collect();
+        let steps: Vec<u8> =
+            plan(&app.graph(), &seeds, &app).steps.iter().map(|step| at(&step.name)).collect();
+        let place: BTreeMap<u8, usize> = steps.iter().copied().zip(0..).collect();
+        let mut before = DiGraphMap::<u8, ()>::new();
+        for module in &steps {
+            before.add_node(*module);
+        }
+        for (from, kind, to) in &app.edges {
+            let counts = matches!(kind, EdgeKind::ModuleLevel | EdgeKind::Affects);
+            if counts && place.contains_key(from) && place.contains_key(to) {
+                before.add_edge(*from, *to, ());
+            }
+        }
+        let circles = tarjan_scc(&before);
+        let circle = |module: u8| circles.iter().position(|circle| circle.contains(&module));
+        for (from, to, ()) in before.all_edges() {
+            if circle(from) != circle(to) {
+                prop_assert!(place[&to] < place[&from], "m{to} before m{from} in {steps:?}");
+            }
+        }
+        for circle in &circles {
+            let mut places: Vec<usize> = circle.iter().map(|module| place[module]).collect();
+            places.sort_unstable();
+            let span = places[places.len() - 1] - places[0] + 1;
+            prop_assert_eq!(circle.len(), span, "{:?} is torn apart in {:?}", circle, steps);
+            let moments: Vec<u64> =
+                places.iter().map(|place| app.started[steps[*place] as usize]).collect();
+            prop_assert!(moments.is_sorted(), "{circle:?} is entered at another place");
+        }
+    }
+
+    #[test]
+    fn the_plan_depends_on_nothing_else(app in apps()) {
+        let seeds: Vec<_> = app.seeds.iter().map(|(seed, why)| (name(*seed), why.clone())).collect();
+        let mut turned = app.clone();
+        turned.edges.reverse();
+        prop_assert_eq!(plan(&app.graph(), &seeds, &app), plan(&turned.graph(), &seeds, &turned));
+    }
+}
