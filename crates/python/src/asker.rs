@@ -87,7 +87,8 @@ pub fn beyond_importlib(py: Python<'_>) -> Option<Bound<'_, Instance>> {
         let globals = here.getattr(intern!(py, "f_globals")).ok()?;
         let name = globals.get_item(intern!(py, "__name__")).ok()?;
         let ours = name.extract::<&str>().is_ok_and(|name| {
-            name.starts_with("importlib") || name.starts_with("transfuse")
+            let top = name.split('.').next().unwrap_or(name);
+            top == "importlib" || top == "transfuse"
         });
         if !ours {
             return of_globals(py, &globals);

@@ -8,6 +8,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, never, select};
@@ -21,6 +22,7 @@ use transfuse_engine::{
 use crate::disposal;
 use crate::engine::Engine;
 use crate::errors;
+use crate::loading::thread;
 use crate::report;
 use crate::seeds;
 use crate::staging::{self, Attempt, Intent};
@@ -131,6 +133,7 @@ impl Driver {
 
     /// Until it is told to stop.
     pub fn run(&mut self, py: Python<'_>) {
+        self.engine.updating_thread.store(thread(), Ordering::Release);
         loop {
             let wait = match self.settle.next(self.now()) {
                 Settled::Idle => None,
@@ -191,16 +194,25 @@ impl Driver {
         match command {
             Command::Update(reply) => {
                 self.catch_up(py);
-                let report = self.update(py, false);
-                let report = report.map(|done| done.unwrap_or_else(|| self.unchanged(py)));
-                let _ = reply.send(report);
+                let done = self.update(py, false).map(|done| match done {
+                    Some(done) => {
+                        report::send(py, self.engine, done.bind(py));
+                        done
+                    }
+                    None => self.unchanged(py),
+                });
+                let _ = reply.send(done);
             }
             Command::Plan(reply) => {
                 self.catch_up(py);
                 let _ = reply.send(self.plan(py));
             }
             Command::Rollback(to, reply) => {
-                let _ = reply.send(self.rollback(py, to));
+                let done = self.rollback(py, to);
+                if let Ok(done) = &done {
+                    report::send(py, self.engine, done.bind(py));
+                }
+                let _ = reply.send(done);
             }
             Command::Dispose => disposal::dispose_drained(py, self.engine),
             Command::Stop => {}

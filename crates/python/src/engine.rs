@@ -21,6 +21,7 @@ use transfuse_engine::{
     Retirement, Roots, System, View,
 };
 
+use crate::by_path::MadeUp;
 use crate::driver::Command;
 use crate::errors;
 use crate::generation::Generation;
@@ -116,6 +117,8 @@ pub struct Engine {
     pub original_gcd_import: Py<PyAny>,
     /// Called with a dict after each update.
     pub report: Py<PyAny>,
+    /// Names of modules that were asked for by path and cannot be imported by name.
+    pub made_up: MadeUp,
     /// One load at a time of one content under one name.
     pub flights: Flights<(ModuleName, Option<Digest>)>,
     /// The generation that new work gets. Written by `publish` under this lock.
@@ -130,8 +133,8 @@ pub struct Engine {
     pub commands: Sender<Command>,
     /// How changes become known, `"native"`. Written once, by `install`.
     pub watching: OnceLock<&'static str>,
-    /// The thread that stages, while it does (0: nobody). Code it runs must not ask for updates.
-    pub staging_thread: AtomicU64,
+    /// The thread that updates (0: not begun). Code it runs cannot wait for an update.
+    pub updating_thread: AtomicU64,
 }
 
 impl Engine {
@@ -164,6 +167,7 @@ impl Engine {
             original_import: builtins.getattr(intern!(py, "__import__"))?.unbind(),
             original_gcd_import: bootstrap.getattr(intern!(py, "_gcd_import"))?.unbind(),
             report,
+            made_up: MadeUp::default(),
             flights: Flights::new(),
             current: Mutex::new(first.clone_ref(py)),
             book: Mutex::new(Book {
@@ -181,7 +185,7 @@ impl Engine {
             entries: Mutex::new(HashMap::new()),
             commands,
             watching: OnceLock::new(),
-            staging_thread: AtomicU64::new(0),
+            updating_thread: AtomicU64::new(0),
         })
     }
 

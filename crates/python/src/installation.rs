@@ -5,11 +5,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crossbeam_channel::Sender;
+use pyo3::exceptions::PyTimeoutError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 use transfuse_engine::{Budget, Disk, Policy, Roots, State, scan};
 
+use crate::data_files;
 use crate::driver::{Command, Driver};
 use crate::engine::{self, Engine, Settings};
 use crate::errors;
@@ -68,6 +70,7 @@ pub fn install(
     let _ = engine.watching.set(driver.watching());
     engine::put_in_force(Some(engine));
 
+    data_files::listen()?;
     let core = py.import(intern!(py, "transfuse._core"))?;
     hook::swap_builtins(
         py,
@@ -172,7 +175,7 @@ fn ask(
     });
     match answer {
         Ok(answer) => answer,
-        Err(crossbeam_channel::RecvTimeoutError::Timeout) => Err(errors::misuse(&format!(
+        Err(crossbeam_channel::RecvTimeoutError::Timeout) => Err(PyTimeoutError::new_err(format!(
             "{what} has not ended within {} s; it goes on in the background",
             timeout.unwrap_or_default()
         ))),
@@ -182,11 +185,17 @@ fn ask(
 
 /// Code that an update is running, or that is being imported, cannot wait for an update.
 fn refuse_inside(engine: &Engine, what: &str) -> PyResult<()> {
-    let staging = engine.staging_thread.load(std::sync::atomic::Ordering::Acquire);
-    if staging == loading::thread() || observe::is_loading() {
+    if observe::is_loading() {
         return Err(errors::misuse(&format!(
-            "{what} was called by code that is being imported; call it from a function that runs \
-             later"
+            "{what}() was called by code that is being imported; call it from a function that \
+             runs later"
+        )));
+    }
+    let updating = engine.updating_thread.load(std::sync::atomic::Ordering::Acquire);
+    if updating == loading::thread() {
+        return Err(errors::misuse(&format!(
+            "{what}() was called in the thread that carries updates out (a callback or a hook), \
+             which cannot wait for itself; call it from another thread"
         )));
     }
     Ok(())

@@ -6,14 +6,18 @@
 //! 2. `engine`: what is installed; `asker`, `pin`: whose generation answers;
 //! 3. `hook`, `facade`, `finder`: the three ways in (import statements and
 //!    `import_module`; attributes of what stands in `sys.modules`; the standard machinery);
-//! 4. `search`, `precompiled`, `bytecode`, `namespace`, `loading`: from a name to an instance;
+//! 4. `search`, `precompiled`, `bytecode`, `namespace`, `loading`: from a name (or, `by_path`,
+//!    a file) to an instance;
 //!    `submodules`: what packages answer when generations differ;
 //! 5. `observe`, `doubt`, `keeps`: who affects whom, and who holds on to what;
+//!    `data_files`: who read what;
 //! 6. `seeds`, `staging`, `disposal`, `driver`: an update; `report`: how it is told;
 //! 7. `once`, `errors`.
 
 mod asker;
+mod by_path;
 mod bytecode;
+mod data_files;
 mod disposal;
 mod doubt;
 mod driver;
@@ -41,6 +45,8 @@ mod submodules;
 /// The compiled core of Transfuse.
 #[pyo3::pymodule(gil_used = false)]
 mod _core {
+    #[pymodule_export]
+    use super::by_path::import_path;
     #[pymodule_export]
     use super::finder::Finder;
     #[pymodule_export]

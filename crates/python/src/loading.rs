@@ -63,7 +63,10 @@ pub fn ensure<'py>(
         return settled(py, engine, generation, found);
     }
     let found = match name.parent() {
-        None => search::top_level(py, engine, generation.get(), name)?,
+        None => match engine.made_up.origin(name) {
+            Some(origin) => Found::Source(origin),
+            None => search::top_level(py, engine, generation.get(), name)?,
+        },
         Some(parent) => match ensure(py, engine, generation, &parent)? {
             Ensured::Live(package) => {
                 if let Some(found) = generation.get().find(py, name.as_str()) {

@@ -44,6 +44,11 @@ pub fn is_loading() -> bool {
     RUNNING.with_borrow(|running| !running.is_empty())
 }
 
+/// The module whose source this thread is executing, the innermost one.
+pub fn innermost(py: Python<'_>) -> Option<Bound<'_, Instance>> {
+    RUNNING.with_borrow(|running| running.last().map(|last| last.instance.bind(py).clone()))
+}
+
 /// The execution of one module, while it lasts.
 pub struct Observation;
 

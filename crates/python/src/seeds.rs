@@ -79,7 +79,7 @@ fn elsewhere(newer: &View, path: &Path) -> bool {
 }
 
 /// The names under which a new file would be found from `sys.path`.
-fn would_be(py: Python<'_>, engine: &Engine, path: &Path) -> BTreeSet<ModuleName> {
+pub fn would_be(py: Python<'_>, engine: &Engine, path: &Path) -> BTreeSet<ModuleName> {
     let mut names: BTreeSet<ModuleName> = engine.roots.name_of(path).into_iter().collect();
     let entries: Vec<String> = py
         .import(intern!(py, "sys"))

@@ -286,7 +286,6 @@ impl<'py> Attempt<'py> {
         let pin = Pin::staging(py, self.engine, &self.staged)?;
         let pin = pin.bind(py);
         Pin::resume(pin)?;
-        self.engine.staging_thread.store(loading::thread(), Ordering::Release);
         doubt::take();
         let mut outcome = Ok(());
         for step in steps {
@@ -299,7 +298,6 @@ impl<'py> Attempt<'py> {
                 }
             }
         }
-        self.engine.staging_thread.store(0, Ordering::Release);
         pin.get().suspend(py)?;
         pin.get().close();
         outcome

@@ -1,0 +1,92 @@
+//! What module is a file?
+//!
+//! Under the name that importing it would have, if that leads to this very file.
+//! Otherwise it gets a name of its own, made of the file's name and its path, so
+//! that two files of one name in two folders are two modules.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use pyo3::prelude::*;
+use transfuse_engine::{Digest, ModuleName, System};
+
+use crate::asker;
+use crate::engine::{self, Engine};
+use crate::errors;
+use crate::loading::{self, Ensured};
+use crate::search::{self, Found, Origin};
+use crate::seeds;
+
+/// Names that were made up for files, `index_5f3a9c01 -> /srv/site/b/index.py`. Entries stay: the
+/// same file keeps its name. Reached through the engine, for name and for file operations only.
+#[derive(Default)]
+pub struct MadeUp(Mutex<HashMap<ModuleName, PathBuf>>);
+
+impl MadeUp {
+    /// The file that a made-up name stands for.
+    pub fn origin(&self, name: &ModuleName) -> Option<Origin> {
+        let path = self.0.lock().unwrap().get(name)?.clone();
+        let file = path.to_string_lossy().into_owned();
+        let package = path
+            .file_name()
+            .is_some_and(|name| name == "__init__.py")
+            .then(|| path.parent().map(|dir| dir.to_string_lossy().into_owned()))
+            .flatten();
+        Some(Origin { file, path, package })
+    }
+}
+
+/// `transfuse.import_module` of a file.
+#[pyfunction]
+pub fn import_path(py: Python<'_>, path: PathBuf) -> PyResult<Bound<'_, PyAny>> {
+    let engine = engine::required()?;
+    let generation = match asker::beyond_importlib(py) {
+        Some(caller) => asker::for_live(py, engine, &caller),
+        None => asker::for_foreign(py, engine),
+    };
+    let shown = path.display();
+    let real = py.detach(|| engine.system.canonical(&path)).map_err(|error| {
+        errors::import(py, &format!("cannot import {shown}: {error}"), &shown.to_string())
+    })?;
+    if engine.roots.root_of(&real).is_none() {
+        let message = format!(
+            "cannot import {shown}: it lies under none of the roots; add its folder to the roots"
+        );
+        return Err(errors::import(py, &message, &shown.to_string()));
+    }
+    let name = name_of(py, engine, &generation, &real)?;
+    match loading::ensure(py, engine, &generation, &name)? {
+        Ensured::Live(found) => Ok(found.get().value(py)),
+        _ => Err(errors::import(py, &format!("cannot import {shown}"), &shown.to_string())),
+    }
+}
+
+fn name_of(
+    py: Python<'_>,
+    engine: &'static Engine,
+    generation: &Bound<'_, crate::generation::Generation>,
+    path: &Path,
+) -> PyResult<ModuleName> {
+    for name in seeds::would_be(py, engine, path) {
+        let found = match name.parent() {
+            None => search::top_level(py, engine, generation.get(), &name)?,
+            Some(_) => match loading::ensure(py, engine, generation, &name) {
+                Ok(Ensured::Live(found)) if found.get().path.as_deref() == Some(path) => {
+                    return Ok(name);
+                }
+                Err(error) => return Err(error),
+                Ok(_) => continue,
+            },
+        };
+        if matches!(found, Found::Source(origin) if origin.path == path) {
+            return Ok(name);
+        }
+    }
+    let stem = path.file_stem().map(|stem| stem.to_string_lossy().replace('.', "_"));
+    let digest = Digest::of(path.to_string_lossy().as_bytes()).to_string();
+    let name = format!("{}_{}", stem.unwrap_or_default(), &digest[..8]);
+    let name = ModuleName::new(&name).map_err(|error| errors::from_engine(&error))?;
+    engine.made_up.0.lock().unwrap().entry(name.clone()).or_insert_with(|| path.to_path_buf());
+    Ok(name)
+}

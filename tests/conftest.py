@@ -1,0 +1,95 @@
+"""What the stories share: a folder of source, Transfuse over it, and waiting for what is to come."""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import transfuse
+from transfuse.reports import Report
+
+# The longest that anything in a story is waited for, in seconds.
+CAP = 20.0
+
+
+class Tree:
+    """A folder of source that is live, and what was reported about it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.reports: list[Report] = []
+        self._news = threading.Condition()
+
+    def write(self, files: dict[str, str]) -> None:
+        """Write files, given by their path under the root."""
+        for name, text in files.items():
+            path = self.root / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(textwrap.dedent(text), encoding="utf-8")
+
+    def delete(self, *names: str) -> None:
+        for name in names:
+            (self.root / name).unlink()
+
+    def install(self, *, watch: bool = False, **settings: Any) -> None:
+        """Make the folder live. Without `watch` the story says itself when to update."""
+        transfuse.install(roots=[self.root], watch=watch, **settings)
+        transfuse.on_update(self._heard)
+
+    def _heard(self, report: Report) -> None:
+        with self._news:
+            self.reports.append(report)
+            self._news.notify_all()
+
+    def module(self, name: str) -> ModuleType:
+        """The module that new work would use."""
+        return transfuse.import_module(name)
+
+    def update(self, files: dict[str, str] | None = None) -> Report:
+        """Write files and update."""
+        self.write(files or {})
+        return transfuse.update()
+
+    def published(self, files: dict[str, str] | None = None) -> Report:
+        """Update, and insist that it is published."""
+        report = self.update(files)
+        assert report.outcome == "published", report.traceback
+        return report
+
+    def wait(self, what: Callable[[Report], bool], *, after: int = 0) -> Report:
+        """Wait for a report, the `after`-th or later."""
+
+        def found() -> Report | None:
+            return next((report for report in self.reports[after:] if what(report)), None)
+
+        with self._news:
+            self._news.wait_for(lambda: found() is not None, CAP)
+            report = found()
+        assert report is not None, f"waited {CAP} s; these came instead: {self.reports[after:]}"
+        return report
+
+
+def ran(report: Report) -> list[str]:
+    """The names of the modules that an update ran."""
+    return [step.name for step in report.ran]
+
+
+@pytest.fixture
+def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tree]:
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    root = tmp_path / "app"
+    root.mkdir()
+    before = set(sys.modules)
+    yield Tree(root)
+    transfuse.uninstall()
+    for name in set(sys.modules) - before:
+        file = getattr(sys.modules[name], "__file__", None)
+        if file is None or str(tmp_path) in file:
+            del sys.modules[name]
+    sys.path_importer_cache.clear()
