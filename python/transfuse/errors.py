@@ -1,0 +1,92 @@
+"""What can go wrong, and what do we call it?
+
+Every error that Transfuse raises of its own is defined here, in Python, so that stubs are
+complete; the Rust core imports these classes. A message says what happened, where, and what to do.
+Errors of the user's own code are never wrapped: they come through as they are.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from transfuse.reports import Report
+
+
+class TransfuseError(Exception):
+    """The base of every error below."""
+
+
+class SettingsError(TransfuseError):
+    """A setting is unknown, of the wrong type, or out of range; the message says where it stands."""
+
+
+class RootError(TransfuseError):
+    """A root does not exist or is not a directory."""
+
+
+class TargetError(TransfuseError):
+    """A target such as ``"shop.web:app"`` is malformed, does not exist, or is not callable."""
+
+
+class NotInstalledError(TransfuseError):
+    """Something was asked of Transfuse before `transfuse.install()`."""
+
+    def __init__(
+        self, message: str = "Transfuse is not installed; call transfuse.install() first"
+    ) -> None:
+        super().__init__(message)
+
+
+class GenerationError(TransfuseError):
+    """A rollback names a generation that is not kept."""
+
+
+class ContentGone(ImportError):
+    """A generation names a content that cannot be had any more; the import fails rather than mix."""
+
+
+class PolicyError(TransfuseError):
+    """A special variable (`__reload__`, `__preserve__`) has a value that makes no sense.
+
+    Attributes:
+        path: the absolute file.
+        line: its line, from 1.
+        name: the variable, such as ``"__reload__"``.
+        value: its value as written, such as ``"'overlai'"``.
+        allowed: what would be accepted, in words.
+    """
+
+    def __init__(
+        self, *, path: str, line: int, name: str, value: object, allowed: str | Sequence[str]
+    ) -> None:
+        self.path = path
+        self.line = line
+        self.name = name
+        self.value = value if isinstance(value, str) else repr(value)
+        self.allowed = allowed if isinstance(allowed, str) else ", ".join(allowed)
+        super().__init__(
+            f"{path}, line {line}: {name} = {self.value} makes no sense; allowed: {self.allowed}"
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Keyword-only arguments do not survive the default pickling; this error crosses processes.
+        return _policy_error, (self.path, self.line, self.name, self.value, self.allowed)
+
+
+def _policy_error(path: str, line: int, name: str, value: str, allowed: str) -> PolicyError:
+    return PolicyError(path=path, line=line, name=name, value=value, allowed=allowed)
+
+
+class UpdateRefused(TransfuseError):
+    """A refused update, for those who prefer an exception: see `Report.check`.
+
+    Attributes:
+        report: the report of the update; its error is this exception's `__cause__`.
+    """
+
+    def __init__(self, message: str, report: Report) -> None:
+        super().__init__(message)
+        self.report = report

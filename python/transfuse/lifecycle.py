@@ -1,0 +1,148 @@
+"""When does Transfuse begin and end in this process?
+
+`install` hands the settings to the core and puts the roots on `sys.path`; `uninstall` takes both
+back. Whoever needs an installed Transfuse calls `ensure_installed`, which installs with the
+settings of the surroundings if nobody has.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from transfuse import _core
+from transfuse.errors import TransfuseError
+from transfuse.settings import ModuleSettings, Settings, read_settings
+from transfuse.updates import deliver
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+# Held while Transfuse is being installed or uninstalled, so that of many threads one does it.
+_changing = threading.RLock()
+# What was installed, or None. Written under _changing.
+_settings: Settings | None = None
+# The roots that `install` put on sys.path, such as ["/srv/shop"]; `uninstall` takes them off.
+_added: list[str] = []
+
+
+def install(
+    roots: Sequence[str | os.PathLike[str]] | None = None,
+    *,
+    exclude: Sequence[str] | None = None,
+    watch: bool | None = None,
+    poll: float | None = None,
+    policy: str | None = None,
+    modules: Mapping[str, ModuleSettings | Mapping[str, Any]] | None = None,
+    keep: int | None = None,
+    keep_deleted: bool | None = None,
+) -> None:
+    """Make the Python source under `roots` live. What is None is left to file and environment.
+
+    Args:
+        roots: directories; default: the project directory, and its `src` if there is one.
+        exclude: patterns of paths relative to a root that are not live, such as ``"tests/*"``.
+        watch: whether changes of files lead to updates by themselves; default: true.
+        poll: seconds between two looks at the files, instead of the system's notification.
+        policy: ``"overlay"`` (default), ``"fresh"``, ``"patch"`` or ``"never"``.
+        modules: pattern of module names to ``{"reload": policy, "preserve": [names]}``.
+        keep: how many former generations stay ready for a rollback; default: 3.
+        keep_deleted: whether `overlay` keeps names that left the source; default: false.
+
+    Raises:
+        SettingsError: an unknown key or a senseless value, in whichever source.
+        RootError: a root that is not a directory.
+        TransfuseError: Transfuse is installed already, with other settings.
+    """
+    install_settings(
+        read_settings(
+            roots=roots,
+            exclude=exclude,
+            watch=watch,
+            poll=poll,
+            policy=policy,
+            modules=modules,
+            keep=keep,
+            keep_deleted=keep_deleted,
+        )
+    )
+
+
+def install_settings(settings: Settings) -> None:
+    """Do what `install` does, with settings that were read already."""
+    global _settings  # noqa: PLW0603 - there is one import system in a process
+    with _changing:
+        if _settings is not None and _core.installed():
+            if settings == _settings:
+                return
+            raise TransfuseError(_difference(_settings, settings))
+        _core.install(
+            roots=settings.roots,
+            exclude=settings.exclude,
+            watch=settings.watch,
+            poll=settings.poll,
+            policy=settings.policy,
+            modules=[
+                (pattern, entry.reload, entry.preserve)
+                for pattern, entry in settings.modules.items()
+            ],
+            keep=settings.keep,
+            keep_deleted=settings.keep_deleted,
+            report=partial(deliver, settings.roots),
+        )
+        _settings = settings
+        for root in reversed(settings.roots):
+            if not _on_path(root):
+                sys.path.insert(0, root)
+                _added.append(root)
+
+
+def uninstall() -> None:
+    """Give imports back to Python; what is loaded stays loaded. Without `install`: do nothing."""
+    global _settings  # noqa: PLW0603
+    with _changing:
+        if _core.installed():
+            _core.uninstall()
+        _settings = None
+        while _added:
+            root = _added.pop()
+            if root in sys.path:
+                sys.path.remove(root)
+
+
+def ensure_installed() -> None:
+    """Install with the settings of the surroundings, unless somebody has installed already.
+
+    Raises:
+        SettingsError, RootError: as `install`.
+    """
+    if _core.installed():
+        return
+    with _changing:
+        if not _core.installed():
+            install_settings(read_settings())
+
+
+def installed_settings() -> Settings | None:
+    """Return the settings that hold now, or None."""
+    return _settings
+
+
+def _on_path(root: str) -> bool:
+    # The empty string stands for the working directory of the moment, so it does not count.
+    return any(entry and os.path.abspath(entry) == root for entry in sys.path)
+
+
+def _difference(now: Settings, wanted: Settings) -> str:
+    differing = [
+        f"{key} is {getattr(now, key)!r}, not {getattr(wanted, key)!r}"
+        for key in Settings.__dataclass_fields__
+        if getattr(now, key) != getattr(wanted, key)
+    ]
+    return (
+        f"Transfuse is installed already with other settings: {'; '.join(differing)};"
+        " call transfuse.uninstall() first"
+    )

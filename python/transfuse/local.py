@@ -1,0 +1,216 @@
+"""How does the command line ask a process that is already running?
+
+A served process listens on a Unix socket, ``<runtime dir>/transfuse-<uid>/<pid>.sock``, in a
+directory that only its user may enter. One line of JSON asks, one line answers. Where there are
+no such sockets, a process cannot be asked, and serves all the same.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import json
+import logging
+import multiprocessing.util
+import os
+import socket
+import socketserver
+import stat
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from transfuse import updates
+from transfuse.errors import TransfuseError
+from transfuse.traces import headline
+
+_log = logging.getLogger("transfuse.local")
+
+Request = Mapping[str, Any]
+Reply = dict[str, Any]
+
+# A sample of a request: {"ask": "rollback", "to": 12}.
+_ANSWERS: Mapping[str, Callable[[Request], Reply]] = {
+    "status": lambda _: updates.status().to_json(),
+    "plan": lambda _: updates.plan().to_json(),
+    "update": lambda request: updates.update(request.get("timeout")).to_json(),
+    "rollback": lambda request: updates.rollback(request.get("to")).to_json(),
+}
+
+
+@dataclass(frozen=True)
+class Process:
+    """A running process that can be asked.
+
+    Attributes:
+        pid: its process id.
+        path: its socket.
+    """
+
+    pid: int
+    path: Path
+
+
+def directory() -> Path:
+    """Return where the sockets of this user's processes are."""
+    base = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
+    return Path(base) / f"transfuse-{os.getuid()}"
+
+
+def listen(label: str) -> bool:
+    """Answer the command line from now on, in a daemon thread.
+
+    Args:
+        label: what this process does, such as ``"serve shop.web:app"``.
+
+    Returns:
+        Whether it could be set up; if not, the reason is logged.
+    """
+    try:
+        place = _own_directory()
+        path = place / f"{os.getpid()}.sock"
+        path.unlink(missing_ok=True)
+        server = _server(str(path), label)
+    except (OSError, AttributeError) as error:
+        _log.debug("this process cannot be asked by the command line: %s", error)
+        return False
+
+    def remove(owner: int = os.getpid()) -> None:
+        if os.getpid() == owner:
+            path.unlink(missing_ok=True)
+
+    atexit.register(remove)
+    # A process of multiprocessing, such as a server's worker, need not come by atexit.
+    multiprocessing.util.Finalize(None, remove, exitpriority=0)
+    thread = threading.Thread(target=server.serve_forever, name="transfuse-local", daemon=True)
+    thread.start()
+    return True
+
+
+def processes() -> list[Process]:
+    """Return this user's processes that can be asked, and remove what dead ones left."""
+    found: list[Process] = []
+    try:
+        paths = sorted(_own_directory().glob("*.sock"))
+    except (OSError, AttributeError):
+        return []
+    for path in paths:
+        if not path.stem.isdigit():
+            continue
+        pid = int(path.stem)
+        if _is_alive(pid) and _accepts(path):
+            found.append(Process(pid, path))
+        else:
+            path.unlink(missing_ok=True)
+    return sorted(found, key=lambda process: process.pid)
+
+
+def ask(process: Process, what: str, *, timeout: float | None = 60.0, **more: Any) -> Reply:
+    """Ask a process and return its answer.
+
+    Args:
+        process: one of `processes()`.
+        what: ``"status"``, ``"plan"``, ``"update"`` or ``"rollback"``.
+        timeout: seconds to wait for the answer.
+        **more: what goes with the question, such as ``to=12``.
+
+    Raises:
+        TransfuseError: the process says what is wrong, or does not answer.
+    """
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(timeout)
+            connection.connect(str(process.path))
+            connection.sendall(_line({"ask": what, **more}))
+            with connection.makefile("rb") as stream:
+                text = stream.readline()
+        reply: Reply = json.loads(text)
+    except (OSError, ValueError) as error:
+        reason = str(error) if isinstance(error, OSError) else "it closed the connection"
+        raise TransfuseError(f"process {process.pid} does not answer: {reason}") from None
+    if "wrong" in reply:
+        raise TransfuseError(f"process {process.pid}: {reply['wrong']}")
+    return reply
+
+
+def answer(text: bytes, about: Mapping[str, Any]) -> Reply:
+    """Return the answer to one request.
+
+    Args:
+        text: the line that was received.
+        about: what is known of this process and goes with each answer, such as its pid.
+    """
+    try:
+        request = json.loads(text)
+        make = _ANSWERS[request["ask"]]
+    except (ValueError, KeyError, TypeError):
+        return {"wrong": f"it does not know the request {text[:80]!r}"}
+    try:
+        return {**about, **make(request)}
+    except Exception as error:
+        said = str(error) if isinstance(error, TransfuseError) else headline(error)
+        return {"wrong": said}
+
+
+def _server(path: str, label: str) -> socketserver.BaseServer:
+    started = time.time()
+
+    class Handler(socketserver.StreamRequestHandler):
+        timeout = 60
+
+        def handle(self) -> None:
+            with contextlib.suppress(OSError):
+                self._exchange(self.rfile, self.wfile)
+
+        def _exchange(self, asked: Any, said: Any) -> None:
+            about = {"pid": os.getpid(), "process": label, "started": started}
+            said.write(_line(answer(asked.readline(65536), about)))
+
+    class Server(socketserver.ThreadingUnixStreamServer):
+        daemon_threads = True
+        block_on_close = False
+
+        def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002
+            _log.debug("a question of the command line failed", exc_info=True)
+
+    return Server(path, Handler)
+
+
+def _line(values: Mapping[str, Any]) -> bytes:
+    return json.dumps(values).encode() + b"\n"
+
+
+def _own_directory() -> Path:
+    """Return the directory of the sockets, made if need be; OSError if it is not ours alone."""
+    place = directory()
+    place.mkdir(mode=0o700, exist_ok=True)
+    found = place.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+        raise PermissionError(f"{place} is not a directory of this user alone")
+    return place
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _accepts(path: Path) -> bool:
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(5)
+            connection.connect(str(path))
+    except TimeoutError:
+        return True
+    except OSError:
+        return False
+    return True

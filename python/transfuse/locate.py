@@ -1,0 +1,64 @@
+"""Where is the source of a dotted name, and which names are near it?
+
+Found out without running any code, for early and clear messages about targets. Importing, and
+deciding what is live, is left to the core.
+"""
+
+from __future__ import annotations
+
+import difflib
+import pkgutil
+from importlib.machinery import ModuleSpec, PathFinder
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+
+def find_spec(name: str, search: Sequence[str]) -> ModuleSpec | None:
+    """Find the spec of the module `name` on the directories `search`.
+
+    Args:
+        name: a dotted name, such as ``"shop.web"``.
+        search: directories, in the order of `sys.path`.
+
+    Returns:
+        The spec, or None: there is no such module. Parent packages are looked at, never imported.
+    """
+    spec: ModuleSpec | None = None
+    places: Sequence[str] | None = search
+    parts = name.split(".")
+    for index in range(len(parts)):
+        if not places:
+            return None
+        spec = PathFinder.find_spec(".".join(parts[: index + 1]), list(places))
+        if spec is None:
+            return None
+        places = spec.submodule_search_locations
+    return spec
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """Return the one of `known` that is nearest to `word`, or None if none is near."""
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return near[0] if near else None
+
+
+def nearest_module(name: str, search: Sequence[str]) -> str | None:
+    """Return the dotted name nearest to the missing module `name`, or None.
+
+    The first part of `name` that does not exist is compared with its siblings.
+    """
+    parts = name.split(".")
+    places: Sequence[str] = search
+    for index, part in enumerate(parts):
+        parent = ".".join(parts[:index])
+        spec = find_spec(parent, search) if parent else None
+        if parent:
+            places = list((spec.submodule_search_locations if spec else None) or ())
+        siblings = {module.name for module in pkgutil.iter_modules(list(places))}
+        if part in siblings:
+            continue
+        near = nearest(part, siblings)
+        return f"{parent}.{near}" if near and parent else near
+    return None

@@ -1,0 +1,215 @@
+"""What came of an update, and how do things stand?
+
+Plain, frozen values made from what the core tells. How they are put into words is in `console`,
+what happens with them in `updates`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from transfuse.errors import UpdateRefused
+from transfuse.traces import headline, user_traceback
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Outcome = Literal["published", "refused", "unchanged", "rolled back"]
+
+
+@dataclass(frozen=True)
+class Change:
+    """A file that differs from the generation before.
+
+    Attributes:
+        path: the absolute file.
+        kind: ``"created"``, ``"changed"`` or ``"deleted"``.
+    """
+
+    path: str
+    kind: str
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A module that an update runs.
+
+    Attributes:
+        name: the dotted name.
+        reason: why, in words, such as ``"imports shop.prices"``.
+    """
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Restart:
+    """A change that cannot be applied live.
+
+    Attributes:
+        name: the module or file.
+        code: the kind, such as ``"never"``.
+        what: what it is about and what to do, in words.
+    """
+
+    name: str
+    code: str
+    what: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """What came of an update or a rollback.
+
+    Attributes:
+        outcome: ``"published"``, ``"refused"``, ``"unchanged"`` or ``"rolled back"``.
+        generation: the generation that is served afterwards.
+        changed: the files that differ.
+        ran: the modules that were run, in order, and why.
+        restart: the changes that need a restart.
+        seconds: how long it took.
+        error: what was raised, if the update was refused.
+        traceback: the traceback of `error` with the user's frames only; else empty.
+    """
+
+    outcome: Outcome
+    generation: int
+    changed: tuple[Change, ...] = ()
+    ran: tuple[Ran, ...] = ()
+    restart: tuple[Restart, ...] = ()
+    seconds: float = 0.0
+    error: BaseException | None = None
+    traceback: str = ""
+
+    @classmethod
+    def from_core(cls, told: Mapping[str, Any]) -> Report:
+        """Make a report of what the core tells."""
+        error: BaseException | None = told["error"]
+        return cls(
+            outcome=cast("Outcome", told["outcome"]),
+            generation=told["generation"],
+            changed=tuple(Change(*each) for each in told["changed"]),
+            ran=tuple(Ran(*each) for each in told["ran"]),
+            restart=tuple(Restart(*each) for each in told["restart"]),
+            seconds=told["seconds"],
+            error=error,
+            # Now, while the source that the frames name can still be had.
+            traceback="" if error is None else user_traceback(error),
+        )
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing was refused."""
+        return self.outcome != "refused"
+
+    def check(self) -> Report:
+        """Return this report, or raise UpdateRefused, caused by its error, if it was refused."""
+        if self.ok:
+            return self
+        what = "" if self.error is None else f": {headline(self.error)}"
+        still = f"still serving generation {self.generation}"
+        raise UpdateRefused(f"the update was refused{what}; {still}", self) from self.error
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the same as values that JSON has; the error is its headline."""
+        return {
+            "outcome": self.outcome,
+            "generation": self.generation,
+            **_lists(self.changed, self.ran, self.restart),
+            "seconds": self.seconds,
+            "error": None if self.error is None else headline(self.error),
+            "traceback": self.traceback,
+        }
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What an update would do now.
+
+    Attributes:
+        generation: the generation that is served.
+        changed, ran, restart: as in `Report`, had the update been made.
+    """
+
+    generation: int
+    changed: tuple[Change, ...] = ()
+    ran: tuple[Ran, ...] = ()
+    restart: tuple[Restart, ...] = ()
+
+    @classmethod
+    def from_core(cls, told: Mapping[str, Any]) -> Plan:
+        """Make a plan of what the core tells."""
+        return cls(
+            generation=told["generation"],
+            changed=tuple(Change(*each) for each in told["changed"]),
+            ran=tuple(Ran(*each) for each in told["ran"]),
+            restart=tuple(Restart(*each) for each in told["restart"]),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the same as values that JSON has."""
+        return {"generation": self.generation, **_lists(self.changed, self.ran, self.restart)}
+
+
+@dataclass(frozen=True)
+class Status:
+    """How things stand in this process.
+
+    Attributes:
+        generation: the current generation.
+        roots: absolute directories whose source is live.
+        modules: how many live modules the current generation has loaded.
+        kept: former generations that are ready for a rollback.
+        draining: generations that are no longer current, and how many pins each still has.
+        watching: ``"native"``, ``"polling"`` or ``"off"``.
+        stored_bytes: what the kept source takes up, in bytes.
+        failing: the report of the latest update if it was refused, else None.
+        updates: how many updates were published.
+        refused: how many were refused.
+    """
+
+    generation: int
+    roots: tuple[str, ...]
+    modules: int
+    kept: tuple[int, ...]
+    draining: tuple[tuple[int, int], ...]
+    watching: str
+    stored_bytes: int
+    failing: Report | None
+    updates: int
+    refused: int
+
+    @classmethod
+    def from_core(cls, told: Mapping[str, Any]) -> Status:
+        """Make a status of what the core tells."""
+        failing = told["failing"]
+        return cls(
+            generation=told["generation"],
+            roots=tuple(told["roots"]),
+            modules=told["modules"],
+            kept=tuple(told["kept"]),
+            draining=tuple((generation, pins) for generation, pins in told["draining"]),
+            watching=told["watching"],
+            stored_bytes=told["stored_bytes"],
+            failing=None if failing is None else Report.from_core(failing),
+            updates=told["updates"],
+            refused=told["refused"],
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the same as values that JSON has."""
+        values = {key: getattr(self, key) for key in self.__dataclass_fields__}
+        failing = self.failing
+        return {**values, "failing": None if failing is None else failing.to_json()}
+
+
+def _lists(
+    changed: tuple[Change, ...], ran: tuple[Ran, ...], restart: tuple[Restart, ...]
+) -> dict[str, Any]:
+    return {
+        "changed": [[each.path, each.kind] for each in changed],
+        "ran": [[each.name, each.reason] for each in ran],
+        "restart": [[each.name, each.code, each.what] for each in restart],
+    }

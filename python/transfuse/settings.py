@@ -1,0 +1,192 @@
+"""What is Transfuse told to do, and by whom?
+
+The one place for defaults, files and environment. Sources in order, a later one wins: the table
+`[tool.transfuse]` of the `pyproject.toml` found upward from the working directory, `TRANSFUSE_*`
+in the environment, the arguments of the call or the flags. How a raw value is checked is in
+`values`; the mechanism in the core gets explicit arguments only.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from transfuse.errors import RootError, SettingsError
+from transfuse.locate import nearest
+from transfuse.values import CHECKS, ENVIRONMENT, ModuleSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+__all__ = ["ModuleSettings", "Settings", "find_project", "read_settings"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that can be set, checked and complete.
+
+    Attributes:
+        roots: absolute directories whose Python source is live, such as ``("/srv/shop",)``.
+        exclude: patterns of paths relative to a root that are not live, such as ``("tests/*",)``.
+        watch: whether changes of files lead to updates by themselves.
+        poll: seconds between two looks at the files, or None for the system's own notification.
+        policy: what becomes of a module's old namespace if neither the module nor `modules` says.
+        modules: pattern of module names, such as ``"shop.legacy.*"``, to what holds for them.
+        keep: how many former generations stay ready for a rollback.
+        keep_deleted: whether `overlay` keeps names that the new source does not define any more.
+    """
+
+    roots: tuple[str, ...]
+    exclude: tuple[str, ...] = ()
+    watch: bool = True
+    poll: float | None = None
+    policy: str = "overlay"
+    modules: Mapping[str, ModuleSettings] = field(default_factory=dict)
+    keep: int = 3
+    keep_deleted: bool = False
+
+
+_KEYS = tuple(each.name for each in fields(Settings))
+_ENV_PREFIX = "TRANSFUSE_"
+
+
+def read_settings(
+    *,
+    start: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+    default_roots: Sequence[str | os.PathLike[str]] = (),
+    **given: Any,
+) -> Settings:
+    """Read all sources and return what holds.
+
+    Args:
+        start: where the search for `pyproject.toml` begins; default: the working directory.
+        environ: the environment; default: `os.environ`.
+        default_roots: the roots if no source names any and no project is found; default: `start`.
+        **given: values of the call, by the names of `Settings`; None means not given.
+
+    Raises:
+        SettingsError: an unknown key, or a value of the wrong type or out of range.
+        RootError: a root that is not a directory.
+    """
+    start = (start or Path.cwd()).resolve()
+    environ = os.environ if environ is None else environ
+    project = find_project(start)
+    values: dict[str, Any] = {}
+    for source in (
+        _from_project(project),
+        _from_environment(environ, start),
+        _from_call(given, start),
+    ):
+        # Patterns of modules add up; everything else replaces.
+        modules = {**values.get("modules", {}), **source.get("modules", {})}
+        values = {**values, **source, "modules": modules}
+    if not values.get("roots"):
+        if project is not None:
+            values["roots"] = _project_roots(project.parent)
+        else:
+            places = [os.path.abspath(start / each) for each in default_roots or [start]]
+            values["roots"] = tuple(dict.fromkeys(places))
+    for root in values["roots"]:
+        if not os.path.isdir(root):
+            what = "is not a directory" if os.path.exists(root) else "does not exist"
+            raise RootError(f"root {root} {what}; name an existing directory")
+    return Settings(**values)
+
+
+def find_project(start: Path) -> Path | None:
+    """Return the `pyproject.toml` in `start` or the nearest directory above it, or None."""
+    for directory in (start, *start.parents):
+        candidate = directory / "pyproject.toml"
+        if candidate.is_file():
+            return candidate
+    return None
+
+
+def _project_roots(directory: Path) -> tuple[str, ...]:
+    source = directory / "src"
+    return (str(directory), str(source)) if source.is_dir() else (str(directory),)
+
+
+def _from_project(project: Path | None) -> dict[str, Any]:
+    if project is None:
+        return {}
+    table = _read_table(project)
+    where = f"{project}, [tool.transfuse]"
+    return dict(_checked(table, where=where, base=project.parent))
+
+
+def _read_table(project: Path) -> Mapping[str, Any]:
+    try:
+        text = project.read_bytes().decode()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{project} cannot be read: {error}") from error
+    if "transfuse" not in text:
+        return {}
+    toml = _toml_reader()
+    if toml is None:
+        if "[tool.transfuse" not in text:
+            return {}
+        raise SettingsError(
+            f"{project} has a table [tool.transfuse], which Python 3.10 cannot read by itself;"
+            " pip install tomli"
+        )
+    try:
+        table = toml.loads(text).get("tool", {}).get("transfuse", {})
+    except (ValueError, AttributeError) as error:
+        raise SettingsError(f"{project} is not valid TOML: {error}") from error
+    if not isinstance(table, dict):
+        raise SettingsError(f"{project}: tool.transfuse must be a table, not {table!r}")
+    return table
+
+
+def _toml_reader() -> Any:
+    """Return `tomllib`, which is new in Python 3.11, or `tomli`, or None."""
+    for name in ("tomllib", "tomli"):
+        try:
+            return importlib.import_module(name)
+        except ModuleNotFoundError:
+            continue
+    return None
+
+
+def _from_environment(environ: Mapping[str, str], base: Path) -> dict[str, Any]:
+    raw: dict[str, Any] = {}
+    for variable, text in environ.items():
+        if not variable.startswith(_ENV_PREFIX) or not text:
+            continue
+        key = variable[len(_ENV_PREFIX) :].lower()
+        if key in ENVIRONMENT:
+            raw[key] = ENVIRONMENT[key](text)
+        # What is like none of ours is somebody else's; what is nearly one of ours is a slip.
+        elif (near := nearest(key, ENVIRONMENT)) is not None:
+            raise SettingsError(
+                f"environment: unknown variable {variable};"
+                f" did you mean {_ENV_PREFIX}{near.upper()}?"
+            )
+    named = {key: f"environment: {_ENV_PREFIX}{key.upper()}" for key in raw}
+    return dict(_checked(raw, where="environment", base=base, named=named))
+
+
+def _from_call(given: Mapping[str, Any], base: Path) -> dict[str, Any]:
+    raw = {key: value for key, value in given.items() if value is not None}
+    return dict(_checked(raw, where="transfuse.install()", base=base))
+
+
+def _checked(
+    raw: Mapping[str, Any], *, where: str, base: Path, named: Mapping[str, str] | None = None
+) -> Iterator[tuple[str, Any]]:
+    for key, value in raw.items():
+        if key not in CHECKS:
+            near = nearest(key, _KEYS)
+            hint = f"did you mean {near!r}?" if near else f"known: {', '.join(_KEYS)}"
+            raise SettingsError(f"{where}: unknown key {key!r}; {hint}")
+        checked = CHECKS[key](value, (named or {}).get(key, f"{where}, {key}"))
+        if key == "roots":
+            checked = tuple(
+                dict.fromkeys(os.path.abspath(base / os.path.expanduser(root)) for root in checked)
+            )
+        yield key, checked
