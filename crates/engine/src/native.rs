@@ -18,7 +18,7 @@ use notify::{
     event::{AccessKind, AccessMode, CreateKind, MetadataKind, ModifyKind, RemoveKind, RenameMode},
 };
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     fs,
     path::{Path, PathBuf},
     sync::Arc,
@@ -44,6 +44,8 @@ struct Names {
     /// `/srv/releases/7/shop` (canonical, watched) to `/srv/current/shop`, ...: the paths it was
     /// given as. Written by `add`; an entry leaves when the directory goes.
     given: BTreeMap<PathBuf, BTreeSet<PathBuf>>,
+    /// `/srv/current/shop` to `/srv/releases/7/shop`: `given` turned around.
+    real: HashMap<PathBuf, PathBuf>,
 }
 
 impl Native {
@@ -100,7 +102,10 @@ impl Names {
     /// is its first name.
     fn name(&mut self, dir: &Path, real: &Path) -> (bool, bool) {
         // A link that leads elsewhere now.
-        for (_, names) in self.given.iter_mut().filter(|(other, _)| *other != real) {
+        if let Some(other) = self.real.insert(dir.to_owned(), real.to_owned())
+            && other != real
+            && let Some(names) = self.given.get_mut(&other)
+        {
             names.remove(dir);
         }
         let first = !self.given.contains_key(real);
@@ -111,6 +116,7 @@ impl Names {
     /// Forgets the directory `real` and all below it; notify has let go of them by itself.
     fn forget(&mut self, real: &Path) {
         self.given.retain(|dir, _| !dir.starts_with(real));
+        self.real.retain(|_, dir| !dir.starts_with(real));
     }
 
     fn is_dir(&self, real: &Path) -> bool {

@@ -6,7 +6,7 @@
 //! one that cannot be read. Whether the difference is worth an update, and of what, is for `plan`.
 
 use crate::{
-    Batch, Budget, Change, ChangeKind, Kind, Roots, Source, System, View, is_source,
+    Batch, Budget, Change, ChangeKind, Digest, Kind, Roots, Source, System, View, is_source,
     system::is_absent, walk::walk,
 };
 use std::{
@@ -44,7 +44,8 @@ pub fn refresh(
     view: &View,
     batch: &Batch,
 ) -> Refreshed {
-    let mut pass = Pass { system, roots, budget, old: view, found: Refreshed::default() };
+    let touched = BTreeSet::new();
+    let mut pass = Pass { system, roots, budget, old: view, touched, found: Refreshed::default() };
     pass.found.view = view.clone();
     match batch {
         Batch::Paths(paths) => pass.paths(paths),
@@ -54,9 +55,7 @@ pub fn refresh(
             }
         }
     }
-    pass.found.changes.sort();
-    pass.found.changes.dedup();
-    pass.found
+    pass.done()
 }
 
 /// One comparison under way.
@@ -69,6 +68,8 @@ struct Pass<'a> {
     budget: &'a Budget,
     /// The view before.
     old: &'a View,
+    /// `/srv/shop/conf.py`: files whose entry in the new view was written, once or more often.
+    touched: BTreeSet<PathBuf>,
     /// What was found so far; its view starts as the old one.
     found: Refreshed,
 }
@@ -147,24 +148,23 @@ impl Pass<'_> {
     }
 
     fn compare(&mut self, path: &Path, content: &[u8]) {
-        let old = self.old.get(path);
-        let source = match old {
-            Some(old) if old.digest() == crate::Digest::of(content) => Arc::clone(old),
+        let source = match self.old.get(path) {
+            Some(old) if old.digest() == Digest::of(content) => Arc::clone(old),
             _ if is_source(path) => Source::new(content, self.budget),
             _ => Source::bare(content),
         };
-        match old {
-            Some(old) if Arc::ptr_eq(old, &source) => return,
-            Some(_) => self.changed(path, ChangeKind::Changed),
-            None => self.changed(path, ChangeKind::Created),
+        // Also where it is the old one: a path may be looked at twice, and the last look counts.
+        let known = self.found.view.get(path);
+        if !known.is_some_and(|known| Arc::ptr_eq(known, &source)) {
+            self.touched.insert(path.to_owned());
+            self.found.view.insert(path.to_owned(), source);
         }
-        self.found.view.insert(path.to_owned(), source);
     }
 
     fn gone(&mut self, path: &Path) {
         if self.found.view.get(path).is_some() {
             self.found.view.remove(path);
-            self.changed(path, ChangeKind::Deleted);
+            self.touched.insert(path.to_owned());
         }
     }
 
@@ -189,7 +189,19 @@ impl Pass<'_> {
         }
     }
 
-    fn changed(&mut self, path: &Path, kind: ChangeKind) {
-        self.found.changes.push(Change { path: path.to_owned(), kind });
+    /// Says what is different in the end.
+    fn done(mut self) -> Refreshed {
+        for path in self.touched {
+            let kind = match (self.old.get(&path), self.found.view.get(&path)) {
+                (None, Some(_)) => ChangeKind::Created,
+                (Some(_), None) => ChangeKind::Deleted,
+                (Some(old), Some(new)) if old.digest() != new.digest() => ChangeKind::Changed,
+                _ => continue,
+            };
+            self.found.changes.push(Change { path, kind });
+        }
+        self.found.unstable.sort();
+        self.found.unstable.dedup();
+        self.found
     }
 }

@@ -149,7 +149,9 @@ proptest! {
     /// Whatever happens: one is current, none is told drained while it is pinned, each is dropped
     /// at most once and after it drained, and numbers that were published have no gaps.
     #[test]
-    fn p8_no_generation_ends_early_or_twice(steps in prop::collection::vec((0..5u8, 1..12u64), 0..120)) {
+    fn p8_no_generation_ends_early_or_twice(
+        steps in prop::collection::vec((0..5u8, 1..12u64), 0..120),
+    ) {
         let mut generations = Generations::new(2);
         let (mut pins, mut over, mut staged) = (BTreeMap::<u64, usize>::new(), Vec::new(), None);
         let mut highest = 0;

@@ -88,6 +88,10 @@ impl App {
         graph
     }
 
+    fn seeds(&self) -> Vec<(ModuleName, Reason)> {
+        self.seeds.iter().map(|(seed, why)| (name(*seed), why.clone())).collect()
+    }
+
     fn is_never(&self, module: u8) -> bool {
         self.loaded[module as usize] && self.policies[module as usize] == Policy::Never
     }
@@ -111,21 +115,12 @@ impl App {
                         EdgeKind::Affects => true,
                         EdgeKind::Data => false,
                     };
-                let mut pull = |module: u8| {
-                    if self.loaded[module as usize] && !self.is_never(module) {
-                        taken.insert(module);
-                    }
-                };
-                if follows {
-                    pull(*from);
+                let may_run = |module: u8| self.loaded[module as usize] && !self.is_never(module);
+                if follows && may_run(*from) {
+                    taken.insert(*from);
                 }
-                if *kind == EdgeKind::Affects && taken.contains(from) {
-                    let mut pull = |module: u8| {
-                        if self.loaded[module as usize] && !self.is_never(module) {
-                            taken.insert(module);
-                        }
-                    };
-                    pull(*to);
+                if *kind == EdgeKind::Affects && taken.contains(from) && may_run(*to) {
+                    taken.insert(*to);
                 }
             }
             if taken.len() == before {
@@ -146,7 +141,7 @@ proptest! {
 
     #[test]
     fn p12_the_plan_is_the_least_fixed_point(app in apps()) {
-        let seeds: Vec<_> = app.seeds.iter().map(|(seed, why)| (name(*seed), why.clone())).collect();
+        let seeds = app.seeds();
         let plan = plan(&app.graph(), &seeds, &app);
         let found: BTreeSet<u8> = plan.steps.iter().map(|step| at(&step.name)).collect();
         prop_assert_eq!(plan.steps.len(), found.len(), "a module runs once");
@@ -159,7 +154,7 @@ proptest! {
 
     #[test]
     fn p5_imports_run_before_importers_and_circles_together(app in apps()) {
-        let seeds: Vec<_> = app.seeds.iter().map(|(seed, why)| (name(*seed), why.clone())).collect();
+        let seeds = app.seeds();
         let steps: Vec<u8> =
             plan(&app.graph(), &seeds, &app).steps.iter().map(|step| at(&step.name)).collect();
         let place: BTreeMap<u8, usize> = steps.iter().copied().zip(0..).collect();
@@ -193,7 +188,7 @@ proptest! {
 
     #[test]
     fn the_plan_depends_on_nothing_else(app in apps()) {
-        let seeds: Vec<_> = app.seeds.iter().map(|(seed, why)| (name(*seed), why.clone())).collect();
+        let seeds = app.seeds();
         let mut turned = app.clone();
         turned.edges.reverse();
         prop_assert_eq!(plan(&app.graph(), &seeds, &app), plan(&turned.graph(), &seeds, &turned));
