@@ -20,7 +20,7 @@ class TransfuseError(Exception):
 
 
 class SettingsError(TransfuseError):
-    """A setting is unknown, of the wrong type, or out of range; the message says where it stands."""
+    """A setting is unknown, of the wrong type, or out of range; the message says where."""
 
 
 class RootError(TransfuseError):
@@ -45,7 +45,7 @@ class GenerationError(TransfuseError):
 
 
 class ContentGone(ImportError):
-    """A generation names a content that cannot be had any more; the import fails rather than mix."""
+    """A generation names a content that cannot be had any more; the import fails, not mixes."""
 
 
 class PolicyError(TransfuseError):

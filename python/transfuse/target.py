@@ -1,22 +1,34 @@
 """What does ``"shop.web:app"`` mean?
 
 A target is a dotted module name, a colon, and a dotted attribute. Without a colon the attribute is
-`app`, or else `application`. A target is resolved anew at each use, in the generation of whoever
-asks, so nothing here is cached.
+`app`, or else `application`. A target is resolved anew at each use, in the generation that the unit
+of work is pinned to, so nothing here is cached.
 """
 
 from __future__ import annotations
 
 import sys
-from types import ModuleType
-from typing import Any
+from types import FunctionType, ModuleType
+from typing import TYPE_CHECKING, Any
 
 from transfuse import _core
 from transfuse.errors import TargetError
 from transfuse.locate import nearest, nearest_module
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 _DEFAULT_NAMES = ("app", "application")
 _MISSING = object()
+
+# `_core.import_module` answers a live caller from a generation that the caller's code belongs to.
+# A target is not an import of the code that happens to call it: a thread that is left over from old
+# code and calls a `live` function wants the new one. So it is asked for by a function whose globals
+# are nobody's module.
+_import_for_nobody: Callable[[str], ModuleType] = FunctionType(
+    (lambda name: import_module(name)).__code__,  # type: ignore[name-defined]  # noqa: F821, PLW0108
+    {"__name__": "(a target of Transfuse)", "import_module": _core.import_module},
+)
 
 
 class Target:
@@ -51,14 +63,14 @@ class Target:
         return f"Target({self.text!r})"
 
     def resolve(self) -> Any:
-        """Return the object that the target names, in the caller's generation.
+        """Return the object that the target names, in the pinned generation, else the current one.
 
         Raises:
             TargetError: there is no such module, or it has no such attribute.
             BaseException: whatever the module itself raises while it is imported.
         """
         try:
-            value: Any = _core.import_module(self.module)
+            value: Any = _import_for_nobody(self.module)
         except ModuleNotFoundError as error:
             if error.name and f"{self.module}.".startswith(f"{error.name}."):
                 raise TargetError(self._no_module(error.name)) from None
