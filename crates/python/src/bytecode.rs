@@ -22,6 +22,7 @@ struct Instructions {
     load_global: u8,
     store_name: u8,
     store_global: u8,
+    store_attr: u8,
     import_name: u8,
     import_from: u8,
     extended_arg: u8,
@@ -48,6 +49,7 @@ fn instructions(py: Python<'_>) -> PyResult<&Instructions> {
             load_global: required("LOAD_GLOBAL")?,
             store_name: required("STORE_NAME")?,
             store_global: required("STORE_GLOBAL")?,
+            store_attr: required("STORE_ATTR")?,
             import_name: required("IMPORT_NAME")?,
             import_from: required("IMPORT_FROM")?,
             extended_arg: required("EXTENDED_ARG")?,
@@ -67,6 +69,8 @@ pub struct Outline {
     /// What the import statements name (`"registry"`, relative ones without their dots) ->
     /// the attributes taken and used (`{"register"}`; `"*"` for a star, `""` for the module itself).
     pub used: HashMap<String, HashSet<String>>,
+    /// Attributes that module-level code assigns to, on whatever object: `json.dumps = ...`.
+    pub sets: HashSet<String>,
 }
 
 impl Outline {
@@ -88,6 +92,7 @@ struct Binding {
 struct Reading {
     stored: HashSet<String>,
     loaded: HashSet<String>,
+    sets: HashSet<String>,
     imports: Vec<Binding>,
     starred: Vec<String>,
 }
@@ -129,7 +134,7 @@ pub fn outline(py: Python<'_>, code: &Bound<'_, PyCode>) -> PyResult<Outline> {
     for starred in module.starred {
         used.entry(starred).or_default().insert("*".to_owned());
     }
-    Ok(Outline { defined: module.stored, used })
+    Ok(Outline { defined: module.stored, used, sets: module.sets })
 }
 
 fn nested<'py>(code: &Bound<'py, PyCode>) -> PyResult<Vec<Bound<'py, PyCode>>> {
@@ -174,6 +179,8 @@ fn read(py: Python<'_>, known: &Instructions, code: &Bound<'_, PyCode>) -> PyRes
         } else if op == known.load_name || Some(op) == known.load_class_name {
             importing = None;
             reading.loaded.insert(name(arg)?);
+        } else if op == known.store_attr {
+            reading.sets.insert(name(arg)?);
         } else if op == known.load_global {
             reading.loaded.insert(name(arg >> known.global_shift)?);
         } else if (Some(op) == known.import_star

@@ -83,7 +83,7 @@ impl Generation {
 
     /// Puts an instance under its name.
     pub fn put(&self, py: Python<'_>, instance: &Bound<'_, Instance>) -> PyResult<()> {
-        self.instances.bind(py).set_item(PyString::intern(py, instance.get().name.as_str()), instance)
+        self.instances.bind(py).set_item(&instance.get().key, instance)
     }
 
     /// Takes an instance out, if it is the one that stands there.
@@ -96,7 +96,7 @@ impl Generation {
 
     /// Whether this very instance belongs to the generation.
     pub fn holds(&self, py: Python<'_>, instance: &Bound<'_, Instance>) -> bool {
-        self.find(py, instance.get().name.as_str()).is_some_and(|there| there.is(instance))
+        self.get(py, instance.get().key.bind(py)).is_some_and(|there| there.is(instance))
     }
 
     /// What it knows (a cheap copy of a persistent map).

@@ -9,7 +9,7 @@
 use pyo3::exceptions::{PyImportError, PyModuleNotFoundError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyString, PyTuple};
+use pyo3::types::{PyModule, PyString, PyTuple};
 use transfuse_engine::{Edge, EdgeKind, ModuleName, Target};
 
 use crate::asker;
@@ -150,6 +150,13 @@ impl<'py> Statement<'_, 'py> {
             && let Ok(name) = ModuleName::new(absolute.to_str()?)
         {
             missing(caller, &name);
+        }
+        if !caller.get().is_ready()
+            && let Ok(Some(module)) = self.engine.sys_modules.bind(py).get_item(absolute)
+            && let Ok(module) = module.cast::<PyModule>()
+            && !facade::is_facade(module)
+        {
+            observe::imported_foreign(caller, module);
         }
         found
     }

@@ -20,6 +20,7 @@ use transfuse_engine::{Edge, EdgeKind, ModuleName, Policy, Source, Target};
 
 use crate::bytecode::Outline;
 use crate::generation::Generation;
+use crate::patches::Patch;
 
 /// One execution of a live module's source, and the `__loader__` of the module it made.
 #[pyclass(frozen, module = "transfuse._core")]
@@ -59,6 +60,10 @@ pub struct Instance {
     home: Mutex<Option<Py<Generation>>>,
     /// What the module put into `sys.modules` in its own place, if it did.
     replacement: Mutex<Option<Py<PyAny>>>,
+    /// What the module set on foreign modules. Written once, when its code has ended.
+    patches: Mutex<Vec<Patch>>,
+    /// The name as the keys of generations have it, so that asking for it allocates nothing.
+    pub key: Py<PyString>,
 }
 
 impl Instance {
@@ -79,6 +84,7 @@ impl Instance {
         static STARTED: AtomicU64 = AtomicU64::new(1);
         Instance {
             started: STARTED.fetch_add(1, Ordering::Relaxed),
+            key: PyString::intern(py, name.as_str()).unbind(),
             name,
             file,
             path,
@@ -94,6 +100,7 @@ impl Instance {
             deferred: PyDict::new(py).unbind(),
             home: Mutex::new(Some(home)),
             replacement: Mutex::new(None),
+            patches: Mutex::default(),
         }
     }
 
@@ -188,6 +195,16 @@ impl Instance {
     /// Asks the outline, if there is one.
     pub fn with_outline<R>(&self, ask: impl FnOnce(&Outline) -> R) -> Option<R> {
         self.outline.lock().unwrap().as_ref().map(ask)
+    }
+
+    /// Keeps what the module set on foreign modules.
+    pub fn set_patches(&self, patches: Vec<Patch>) {
+        *self.patches.lock().unwrap() = patches;
+    }
+
+    /// What the module set on foreign modules. `ask` may set attributes of modules and nothing else.
+    pub fn with_patches<R>(&self, ask: impl FnOnce(&[Patch]) -> R) -> R {
+        ask(&self.patches.lock().unwrap())
     }
 
     fn text(&self) -> PyResult<Vec<u8>> {
@@ -292,6 +309,11 @@ impl Instance {
         }
         if let Ok(replacement) = self.replacement.try_lock() {
             visit.call(replacement.as_ref())?;
+        }
+        if let Ok(patches) = self.patches.try_lock() {
+            for patch in patches.iter() {
+                patch.traverse(&visit)?;
+            }
         }
         Ok(())
     }

@@ -10,7 +10,7 @@
 //!    a file) to an instance;
 //!    `submodules`: what packages answer when generations differ;
 //! 5. `observe`, `doubt`, `keeps`: who affects whom, and who holds on to what;
-//!    `data_files`: who read what;
+//!    `data_files`, `patches`: who read what, and who set what on foreign modules;
 //! 6. `seeds`, `staging`, `disposal`, `driver`: an update; `report`: how it is told;
 //! 7. `once`, `errors`.
 
@@ -34,6 +34,7 @@ mod loading;
 mod namespace;
 mod observe;
 mod once;
+mod patches;
 mod pin;
 mod precompiled;
 mod report;

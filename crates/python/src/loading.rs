@@ -25,6 +25,7 @@ use crate::generation::Generation;
 use crate::instance::Instance;
 use crate::namespace;
 use crate::observe;
+use crate::patches;
 use crate::search::{self, Found, Origin};
 use crate::submodules;
 
@@ -247,8 +248,16 @@ fn execute<'py>(
         (Some(text), Some(file)) => {
             let observed = observe::Observation::begin(&instance);
             let ran = namespace::run(py, engine, generation, &instance, previous.as_ref(), &text, &file);
-            observed.end(py, &instance);
-            ran
+            let before = observed.end(py, &instance);
+            let staged = generation.get().base(py).is_some();
+            ran.and_then(|()| {
+                let namespace = instance.get().namespace(py);
+                let set = patches::collect(py, &before, &namespace, previous.as_ref())?;
+                instance.get().set_patches(set);
+                Ok(())
+            })
+            .inspect(|()| if staged { patches::undo(py, &before) })
+            .inspect_err(|_| patches::undo(py, &before))
         }
         _ => Ok(()),
     };

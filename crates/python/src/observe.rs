@@ -19,6 +19,7 @@ use transfuse_engine::{EdgeKind, Target};
 
 use crate::generation::Generation;
 use crate::instance::Instance;
+use crate::patches::{self, Before};
 
 /// How many objects one fingerprint looks at, and how far from the namespace it goes.
 const OBJECTS: usize = 4000;
@@ -31,6 +32,8 @@ struct Running {
     instance: Py<Instance>,
     /// Fingerprints taken so far: of whom, and what they were.
     before: Vec<(Py<Instance>, u64)>,
+    /// What stood on foreign modules that it may set attributes of.
+    foreign: Vec<Before>,
 }
 
 thread_local! {
@@ -55,14 +58,15 @@ pub struct Observation;
 impl Observation {
     /// The module's code is about to run.
     pub fn begin(instance: &Bound<'_, Instance>) -> Self {
-        let running = Running { instance: instance.clone().unbind(), before: Vec::new() };
+        let running = Running { instance: instance.clone().unbind(), before: Vec::new(), foreign: Vec::new() };
         RUNNING.with_borrow_mut(|stack| stack.push(running));
         Observation
     }
 
-    /// The module's code has ended: whose state is another than it was?
-    pub fn end(self, py: Python<'_>, instance: &Bound<'_, Instance>) {
-        let Some(ended) = RUNNING.with_borrow_mut(Vec::pop) else { return };
+    /// The module's code has ended: whose state is another than it was? Returns what stood on
+    /// foreign modules before.
+    pub fn end(self, py: Python<'_>, instance: &Bound<'_, Instance>) -> Vec<Before> {
+        let Some(ended) = RUNNING.with_borrow_mut(Vec::pop) else { return Vec::new() };
         for (other, before) in ended.before {
             let other = other.bind(py);
             let now = fingerprint(py, other);
@@ -81,7 +85,21 @@ impl Observation {
                 }
             });
         }
+        ended.foreign
     }
+}
+
+/// Module-level code of `caller` imported something foreign that it may set attributes of.
+pub fn imported_foreign(caller: &Bound<'_, Instance>, module: &Bound<'_, PyModule>) {
+    if caller.get().is_ready() {
+        return;
+    }
+    RUNNING.with_borrow_mut(|stack| {
+        if let Some(running) = stack.last_mut().filter(|running| running.instance.is(caller)) {
+            let more = patches::before(caller, module, &running.foreign);
+            running.foreign.extend(more);
+        }
+    });
 }
 
 /// Module-level code of `caller` imported `imported` and uses it: remember how that looks now.

@@ -24,6 +24,7 @@ use crate::instance::Instance;
 use crate::keeps::keeps;
 use crate::loading::{self, Ensured};
 use crate::namespace;
+use crate::patches;
 use crate::pin::Pin;
 use crate::submodules;
 
@@ -383,6 +384,8 @@ impl<'py> Attempt<'py> {
         for instance in fresh.iter().chain(&self.revived) {
             show(py, engine, instance);
         }
+        let shown: Vec<_> = fresh.iter().chain(&self.revived).cloned().collect();
+        patches::publish(py, &shown, &self.removed);
         engine.retire(retired);
         self.tidy(py);
         self.staged.get().forget_executed();
