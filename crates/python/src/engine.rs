@@ -129,8 +129,8 @@ pub struct Engine {
     pub diverged: AtomicBool,
     /// Path entry -> the directory it means, if that touches a root. Entries never leave.
     entries: Mutex<HashMap<String, Option<PathBuf>>>,
-    /// To the thread that updates.
-    pub commands: Sender<Command>,
+    /// To the thread that updates; another one after a fork.
+    commands: Mutex<Option<Sender<Command>>>,
     /// How changes become known, `"native"`. Written once, by `install`.
     pub watching: OnceLock<&'static str>,
     /// The thread that updates (0: not begun). Code it runs cannot wait for an update.
@@ -148,7 +148,6 @@ impl Engine {
         settings: Settings,
         view: View,
         report: Py<PyAny>,
-        commands: Sender<Command>,
     ) -> PyResult<Self> {
         let mut generations = Generations::new(settings.keep);
         let id = generations.stage();
@@ -183,10 +182,21 @@ impl Engine {
             }),
             diverged: AtomicBool::new(false),
             entries: Mutex::new(HashMap::new()),
-            commands,
+            commands: Mutex::new(None),
             watching: OnceLock::new(),
             updating_thread: AtomicU64::new(0),
         })
+    }
+
+    /// From now on commands go to this thread.
+    pub fn listen_to(&self, commands: Sender<Command>) {
+        *self.commands.lock().unwrap() = Some(commands);
+    }
+
+    /// Asks the updating thread for something; false if it has ended.
+    pub fn command(&self, command: Command) -> bool {
+        let commands = self.commands.lock().unwrap();
+        commands.as_ref().is_some_and(|commands| commands.send(command).is_ok())
     }
 
     /// The generation that new work gets.
@@ -245,7 +255,7 @@ impl Engine {
         }
         // Dropped here, outside the lock: the last reference may run Python code.
         drop(gone);
-        let _ = self.commands.send(Command::Dispose);
+        self.command(Command::Dispose);
     }
 
     /// A deleted module leaves `sys.modules` once no unit of work can ask for it.

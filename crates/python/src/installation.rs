@@ -1,5 +1,6 @@
 //! How does Transfuse get into a process, and out of it again?
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -8,6 +9,7 @@ use crossbeam_channel::Sender;
 use pyo3::exceptions::PyTimeoutError;
 use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyList};
 use transfuse_engine::{Budget, Disk, Policy, Roots, State, scan};
 
@@ -23,6 +25,9 @@ use crate::observe;
 
 /// How many bytes of compressed source are kept for generations that are still in use.
 const STORE: usize = 64 << 20;
+
+/// How long the end of the process waits for an update that is under way, in seconds.
+const STOPPING: f64 = 5.0;
 
 /// What `uninstall` has to undo besides the hooks. Written under the GIL.
 static THREAD: Mutex<Option<Py<PyAny>>> = Mutex::new(None);
@@ -63,14 +68,11 @@ pub fn install(
     let roots = Roots::new(&*system, &roots, &exclude).map_err(|e| errors::from_engine(&e))?;
     let budget = Budget::new(STORE);
     let seen = py.detach(|| scan(&*system, &roots, &budget, &mut |_| {}));
-    let (commands, receiver) = crossbeam_channel::unbounded();
-    let made = Engine::new(py, system, roots, budget, settings, seen.view, report, commands)?;
+    let made = Engine::new(py, system, roots, budget, settings, seen.view, report)?;
     let engine: &'static Engine = Box::leak(Box::new(made));
-    let driver = py.detach(|| Driver::new(engine, receiver, &seen.dirs));
-    let _ = engine.watching.set(driver.watching());
+    data_files::listen()?;
     engine::put_in_force(Some(engine));
 
-    data_files::listen()?;
     let core = py.import(intern!(py, "transfuse._core"))?;
     hook::swap_builtins(
         py,
@@ -78,7 +80,16 @@ pub fn install(
         &pyo3::wrap_pyfunction!(hook::gcd_import, &core)?.into_any(),
     )?;
     meta_path(py)?.insert(0, Py::new(py, Finder)?)?;
+    at_fork_and_exit(py)?;
+    start_updating(py, engine, seen.dirs)
+}
 
+/// Starts the thread that updates.
+fn start_updating(py: Python<'_>, engine: &'static Engine, dirs: Vec<PathBuf>) -> PyResult<()> {
+    let (commands, receiver) = crossbeam_channel::unbounded();
+    engine.listen_to(commands);
+    let driver = py.detach(|| Driver::new(engine, receiver, &dirs));
+    let _ = engine.watching.set(driver.watching());
     let target = Bound::new(py, Thread(Mutex::new(Some(driver))))?;
     let options = PyDict::new(py);
     options.set_item("target", target)?;
@@ -86,7 +97,50 @@ pub fn install(
     options.set_item("daemon", true)?;
     let thread = py.import("threading")?.getattr("Thread")?.call((), Some(&options))?;
     thread.call_method0("start")?;
-    *THREAD.lock().unwrap() = Some(thread.unbind());
+    let old = THREAD.lock().unwrap().replace(thread.unbind());
+    drop(old);
+    Ok(())
+}
+
+/// Has a child process start a thread of its own, and ends the thread before the interpreter ends.
+fn at_fork_and_exit(py: Python<'_>) -> PyResult<()> {
+    static ONCE: PyOnceLock<()> = PyOnceLock::new();
+    ONCE.get_or_try_init(py, || {
+        let core = py.import(intern!(py, "transfuse._core"))?;
+        let os = py.import("os")?;
+        if os.hasattr("register_at_fork")? {
+            let options = PyDict::new(py);
+            options.set_item("after_in_child", pyo3::wrap_pyfunction!(after_fork, &core)?)?;
+            os.call_method("register_at_fork", (), Some(&options))?;
+        }
+        py.import("atexit")?
+            .call_method1("register", (pyo3::wrap_pyfunction!(stop_updating, &core)?,))?;
+        Ok(())
+    })
+    .copied()
+}
+
+/// Threads do not survive a fork: the child watches and updates by itself.
+#[pyfunction]
+fn after_fork(py: Python<'_>) -> PyResult<()> {
+    let Some(engine) = engine::in_force() else { return Ok(()) };
+    let mut dirs: BTreeSet<PathBuf> = engine.roots.dirs().iter().cloned().collect();
+    for (path, _) in engine.current(py).get().view().iter() {
+        dirs.extend(path.parent().map(PathBuf::from));
+    }
+    start_updating(py, engine, dirs.into_iter().collect())
+}
+
+/// Ends the updating thread and waits for that.
+#[pyfunction]
+fn stop_updating(py: Python<'_>) -> PyResult<()> {
+    if let Some(engine) = engine::in_force() {
+        engine.command(Command::Stop);
+    }
+    let thread = THREAD.lock().unwrap().take();
+    if let Some(thread) = thread {
+        thread.call_method1(py, "join", (STOPPING,))?;
+    }
     Ok(())
 }
 
@@ -114,11 +168,7 @@ fn meta_path(py: Python<'_>) -> PyResult<Bound<'_, PyList>> {
 pub fn uninstall(py: Python<'_>) -> PyResult<()> {
     let Some(engine) = engine::in_force() else { return Ok(()) };
     refuse_inside(engine, "uninstall")?;
-    let _ = engine.commands.send(Command::Stop);
-    let thread = THREAD.lock().unwrap().take();
-    if let Some(thread) = thread {
-        thread.call_method0(py, "join")?;
-    }
+    stop_updating(py)?;
     let current = engine.current(py);
     let modules = engine.sys_modules.bind(py);
     for (name, shown) in engine.facades.bind(py).iter() {
@@ -168,7 +218,9 @@ fn ask(
     refuse_inside(engine, what)?;
     let (sender, receiver) = crossbeam_channel::bounded(1);
     let gone = || errors::misuse("the updating thread has ended");
-    engine.commands.send(command(sender)).map_err(|_| gone())?;
+    if !engine.command(command(sender)) {
+        return Err(gone());
+    }
     let answer = py.detach(|| match timeout {
         Some(seconds) => receiver.recv_timeout(Duration::from_secs_f64(seconds)),
         None => receiver.recv().map_err(Into::into),
