@@ -22,11 +22,15 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from transfuse import updates
+from transfuse import console, updates
 from transfuse.errors import TransfuseError
 from transfuse.traces import headline
+
+if TYPE_CHECKING:
+    from transfuse.reports import Report
+
 
 _log = logging.getLogger("transfuse.local")
 
@@ -36,9 +40,9 @@ Reply = dict[str, Any]
 # A sample of a request: {"ask": "rollback", "to": 12}.
 _ANSWERS: Mapping[str, Callable[[Request], Reply]] = {
     "status": lambda _: updates.status().to_json(),
-    "plan": lambda _: updates.plan().to_json(),
-    "update": lambda request: updates.update(request.get("timeout")).to_json(),
-    "rollback": lambda request: updates.rollback(request.get("to")).to_json(),
+    "plan": lambda _: {"roots": updates.status().roots, **updates.plan().to_json()},
+    "update": lambda request: _told(updates.update(request.get("timeout"))),
+    "rollback": lambda request: _told(updates.rollback(request.get("to"))),
 }
 
 
@@ -154,6 +158,11 @@ def answer(text: bytes, about: Mapping[str, Any]) -> Reply:
     except Exception as error:
         said = str(error) if isinstance(error, TransfuseError) else headline(error)
         return {"wrong": said}
+
+
+def _told(report: Report) -> Reply:
+    text = console.update_text(report, updates.status().roots)
+    return {**report.to_json(), "text": text}
 
 
 def _server(path: str, label: str) -> socketserver.BaseServer:

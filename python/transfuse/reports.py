@@ -6,6 +6,7 @@ what happens with them in `updates`.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -187,7 +188,7 @@ class Status:
         failing = told["failing"]
         return cls(
             generation=told["generation"],
-            roots=tuple(told["roots"]),
+            roots=tuple(os.fspath(root) for root in told["roots"]),
             modules=told["modules"],
             kept=tuple(told["kept"]),
             draining=tuple((generation, pins) for generation, pins in told["draining"]),

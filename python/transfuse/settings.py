@@ -65,7 +65,8 @@ def read_settings(
     Args:
         start: where the search for `pyproject.toml` begins; default: the working directory.
         environ: the environment; default: `os.environ`.
-        default_roots: the roots if no source names any and no project is found; default: `start`.
+        default_roots: if no source names roots, these join those of the project; where there is no
+            project they are the roots; default: `start`.
         **given: values of the call, by the names of `Settings`; None means not given.
 
     Raises:
@@ -85,11 +86,7 @@ def read_settings(
         modules = {**values.get("modules", {}), **source.get("modules", {})}
         values = {**values, **source, "modules": modules}
     if not values.get("roots"):
-        if project is not None:
-            values["roots"] = _project_roots(project.parent)
-        else:
-            places = [os.path.abspath(start / each) for each in default_roots or [start]]
-            values["roots"] = tuple(dict.fromkeys(places))
+        values["roots"] = _default_roots(project, start, default_roots)
     for root in values["roots"]:
         if not os.path.isdir(root):
             what = "is not a directory" if os.path.exists(root) else "does not exist"
@@ -106,9 +103,13 @@ def find_project(start: Path) -> Path | None:
     return None
 
 
-def _project_roots(directory: Path) -> tuple[str, ...]:
-    source = directory / "src"
-    return (str(directory), str(source)) if source.is_dir() else (str(directory),)
+def _default_roots(
+    project: Path | None, start: Path, more: Sequence[str | os.PathLike[str]]
+) -> tuple[str, ...]:
+    places = [project.parent, project.parent / "src"] if project is not None else []
+    places = [each for each in places if each.is_dir()]
+    places += [start / each for each in more]
+    return tuple(dict.fromkeys(os.path.abspath(each) for each in places or [start]))
 
 
 def _from_project(project: Path | None) -> dict[str, Any]:

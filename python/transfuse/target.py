@@ -7,6 +7,7 @@ of work is pinned to, so nothing here is cached.
 
 from __future__ import annotations
 
+import builtins
 import sys
 from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
@@ -27,7 +28,11 @@ _MISSING = object()
 # are nobody's module.
 _import_for_nobody: Callable[[str], ModuleType] = FunctionType(
     (lambda name: import_module(name)).__code__,  # type: ignore[name-defined]  # noqa: F821, PLW0108
-    {"__name__": "(a target of Transfuse)", "import_module": _core.import_module},
+    {
+        "__name__": "(a target of Transfuse)",
+        "__builtins__": builtins,
+        "import_module": _core.import_module,
+    },
 )
 
 

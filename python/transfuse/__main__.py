@@ -1,0 +1,51 @@
+"""`python -m transfuse`, and the command `transfuse`: into the command line, and out with a code.
+
+Code 0: done. 1: an update was refused, or the program failed. 2: what was asked makes no sense;
+one line says why.
+"""
+
+from __future__ import annotations
+
+import sys
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit.
+
+    Args:
+        arguments: what follows the command's name; default: those of the process.
+    """
+    try:
+        import click  # noqa: PLC0415 - the package itself must do without
+    except ModuleNotFoundError as error:
+        if error.name != "click":
+            raise
+        sys.exit(
+            _refuse("the command line needs click and Granian; pip install 'transfuse[serve]'")
+        )
+    from transfuse.cli.group import transfuse  # noqa: PLC0415
+    from transfuse.cli.program import Program  # noqa: PLC0415
+    from transfuse.errors import TransfuseError  # noqa: PLC0415
+
+    try:
+        result = transfuse.main(arguments, prog_name="transfuse", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.Abort:
+        sys.exit(130)
+    except TransfuseError as error:
+        sys.exit(_refuse(str(error)))
+    if isinstance(result, Program):
+        # Here, so that the user's program does not run inside of ours.
+        result.run()
+    sys.exit(result if isinstance(result, int) else 0)
+
+
+def _refuse(line: str) -> int:
+    print(f"transfuse: {line}", file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    main()

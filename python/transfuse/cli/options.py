@@ -1,0 +1,89 @@
+"""Which options do several commands share, and what settings come of them?"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import click
+
+from transfuse.compiler import RELOAD_WORDS
+from transfuse.locate import find_spec
+from transfuse.settings import Settings, read_settings
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+def live_options(command: _Command) -> _Command:
+    """Add the options that say what is live: `roots`, `no_watch`, `policy`, `verbose`."""
+    for option in reversed(
+        [
+            click.option(
+                "--root",
+                "roots",
+                multiple=True,
+                metavar="DIR",
+                help="A directory whose source is live; as often as needed.",
+            ),
+            click.option("--no-watch", is_flag=True, help="Update only when asked to."),
+            click.option(
+                "--policy",
+                type=click.Choice(RELOAD_WORDS),
+                help="What becomes of a module's old namespace.",
+            ),
+            click.option("-v", "--verbose", is_flag=True, help="Show the plan of each update."),
+        ]
+    ):
+        command = option(command)
+    return command
+
+
+def process_options(command: _Command) -> _Command:
+    """Add the options of commands that ask a running process: `pid`, `as_json`."""
+    for option in reversed(
+        [
+            click.option("--pid", type=int, metavar="N", help="Only the process with this id."),
+            click.option("--json", "as_json", is_flag=True, help="Print JSON, a line a process."),
+        ]
+    ):
+        command = option(command)
+    return command
+
+
+def settings_for(
+    *,
+    roots: Sequence[str],
+    no_watch: bool,
+    policy: str | None,
+    place: str,
+    module: str | None = None,
+) -> Settings:
+    """Read the settings of file, environment and flags.
+
+    Args:
+        roots: the `--root` flags, relative to the working directory.
+        no_watch: whether `--no-watch` was given; without it, file and environment say.
+        policy: the `--policy` flag.
+        place: where Python itself would look for the program's modules first. It becomes a root
+            if nobody names roots and those of the project do not have what is sought.
+        module: the dotted name that is sought; None: a file in `place`.
+
+    Raises:
+        SettingsError, RootError: as `read_settings`.
+    """
+
+    def read(default_roots: list[str]) -> Settings:
+        return read_settings(
+            roots=list(roots) or None,
+            watch=False if no_watch else None,
+            policy=policy,
+            default_roots=default_roots,
+        )
+
+    settings = read([])
+    if module is not None and find_spec(module, settings.roots) is not None:
+        return settings
+    if module is None and os.path.exists(os.path.join(place, "__init__.py")):
+        return settings  # a script inside of a package: its siblings have their names already
+    return read([place])

@@ -1,0 +1,24 @@
+"""`transfuse plan`: what would an update do now?"""
+
+from __future__ import annotations
+
+import click
+
+from transfuse.cli.asking import answers, print_json, title
+from transfuse.cli.options import process_options
+from transfuse.console import plan_lines
+from transfuse.reports import Plan
+
+
+@click.command(epilog="Example:  transfuse plan --pid 4242")
+@process_options
+def plan(pid: int | None, as_json: bool) -> None:
+    """Show which modules an update would run now, and why; nothing is run."""
+    replies = answers("plan", pid)
+    if as_json:
+        print_json(replies)
+        return
+    for reply in replies:
+        click.echo(title(reply))
+        for line in plan_lines(Plan.from_core(reply), reply["roots"]) or ["nothing to update"]:
+            click.echo(f"  {line}")

@@ -1,0 +1,72 @@
+"""`transfuse run`: any Python program, with live modules."""
+
+from __future__ import annotations
+
+import click
+
+from transfuse.cli.options import live_options, settings_for
+from transfuse.cli.program import Program, place_of
+
+
+class _Verbatim(click.Command):
+    """What follows the module or script is the program's own, options too."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        at = _end_of_ours(args)
+        return super().parse_args(ctx, [*args[:at], "--", *args[at:]])
+
+
+def _end_of_ours(args: list[str]) -> int:
+    index = 0
+    while index < len(args):
+        word = args[index]
+        if word == "--":
+            del args[index]
+            return index
+        if word == "-m":
+            return index + 2
+        if word.startswith("-m"):
+            return index + 1
+        if not word.startswith("-"):
+            return index
+        index += 2 if word in ("--root", "--policy") else 1
+    return index
+
+
+@click.command(
+    cls=_Verbatim,
+    epilog="Example:  transfuse run --root src -m shop.worker --queue mail",
+    options_metavar="[OPTIONS] (-m MODULE | SCRIPT)",
+)
+@live_options
+@click.option("-m", "module", metavar="MODULE", help="Run a module, as python -m does.")
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[ARGS]...")
+def run(
+    *,
+    roots: tuple[str, ...],
+    no_watch: bool,
+    policy: str | None,
+    verbose: bool,
+    module: str | None,
+    arguments: tuple[str, ...],
+) -> Program:
+    """Run a Python program whose modules take edits while it runs.
+
+    Like `python SCRIPT` and `python -m MODULE`. Without --root the project directory is live, or
+    where there is none, the directory of the script, or the working directory for a module.
+    """
+    script = None
+    if module is None:
+        if not arguments:
+            raise click.UsageError("say what to run: -m MODULE, or a SCRIPT")
+        script, arguments = arguments[0], arguments[1:]
+    settings = settings_for(
+        roots=roots,
+        no_watch=no_watch,
+        policy=policy,
+        place=place_of(script),
+        module=module,
+    )
+    program = Program(module, script, arguments, settings, verbose)
+    program.check()
+    return program

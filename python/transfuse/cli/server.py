@@ -1,0 +1,176 @@
+"""How is Granian started, and what do its workers load?
+
+The parent never imports the user's code: each worker installs Transfuse and loads the target by
+itself. If a worker cannot, it leaves the reason in a file, and the parent ends with that reason
+and code 2.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import sys
+import tempfile
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from transfuse import local
+from transfuse.asgi import asgi
+from transfuse.cli.talk import progress, say, show_log
+from transfuse.errors import TransfuseError
+from transfuse.lifecycle import install_settings
+from transfuse.traces import headline, user_traceback
+from transfuse.updates import status
+from transfuse.wsgi import wsgi
+
+if TYPE_CHECKING:
+    from transfuse.settings import Settings
+
+
+@dataclass(frozen=True)
+class Serving:
+    """What is to be served, and how.
+
+    Attributes:
+        target: such as ``"shop.web:app"``.
+        interface: ``"asgi"`` or ``"wsgi"``.
+        host, port: where to listen.
+        workers: how many processes.
+        threads: how many threads run a WSGI application, in each process.
+        settings: what is live.
+        verbose: whether the plan of each update, and Granian's log, is shown.
+    """
+
+    target: str
+    interface: str
+    host: str
+    port: int
+    workers: int
+    threads: int
+    settings: Settings
+    verbose: bool
+
+    @property
+    def address(self) -> str:
+        """The URL, such as ``"http://127.0.0.1:8000"``."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
+
+
+@dataclass(frozen=True)
+class Loader:
+    """What a worker runs to get its application; it travels to the worker by pickle.
+
+    Attributes:
+        serving: what is to be served.
+        failure: a file that does not exist; the first worker that cannot load makes it.
+    """
+
+    serving: Serving
+    failure: str
+
+    def __call__(self) -> Any:
+        """Install, load, and return the application; end the process if that is impossible."""
+        # The parent's handlers would swallow what is to end a worker that is still loading.
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_DFL)
+        serving = self.serving
+        show_log(verbose=serving.verbose)
+        try:
+            with progress(f"loading {serving.target}"):
+                install_settings(serving.settings)
+                application = (asgi if serving.interface == "asgi" else wsgi)(serving.target)
+        except TransfuseError as error:
+            self._fail(str(error))
+        except BaseException as error:
+            module = serving.target.partition(":")[0]
+            self._fail(f"{module} cannot be loaded: {headline(error)}", user_traceback(error))
+        local.listen(f"serve {serving.target} at {serving.address}")
+        now = status()
+        watching = {"off": "not watching", "polling": "polling"}.get(now.watching, "watching")
+        say(
+            f"serving {serving.target} ({serving.interface.upper()}) at {serving.address},"
+            f" process {os.getpid()}; {watching} {', '.join(now.roots)};"
+            f" generation {now.generation}",
+            "bold",
+        )
+        return application
+
+    def _fail(self, line: str, trace: str = "") -> None:
+        with (
+            contextlib.suppress(FileExistsError),
+            open(self.failure, "x", encoding="utf-8") as file,
+        ):
+            file.write(f"{trace}transfuse: {line}\n")
+        # Granian ends all workers when one has ended.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(2)
+
+
+class NotInVain(logging.Filter):
+    """Drops what Granian says of workers that have given their reason."""
+
+    def __init__(self, failure: str) -> None:
+        super().__init__()
+        self.failure = failure
+
+    def filter(self, record: logging.LogRecord) -> bool:  # noqa: ARG002 - the base's signature
+        """Whether to keep a record."""
+        return not os.path.exists(self.failure)
+
+
+def start(serving: Serving) -> int:
+    """Serve until somebody ends it.
+
+    Returns:
+        The exit code: 0 after an ordinary end, 2 if the target cannot be loaded.
+
+    Raises:
+        TransfuseError: Granian is missing.
+    """
+    try:
+        from granian import Granian  # type: ignore[attr-defined,unused-ignore]  # noqa: PLC0415
+        from granian.constants import Interfaces  # noqa: PLC0415
+        from granian.log import LogLevels  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise TransfuseError(
+            f"transfuse serve needs {error.name}; pip install 'transfuse[serve]'"
+        ) from None
+    with tempfile.TemporaryDirectory(prefix="transfuse-") as folder:
+        loader = Loader(serving, os.path.join(folder, "failure"))
+        is_wsgi = serving.interface == "wsgi"
+        server = Granian(
+            serving.target,
+            address=serving.host,
+            port=serving.port,
+            interface=Interfaces.WSGI if is_wsgi else Interfaces.ASGI,
+            workers=serving.workers,
+            blocking_threads=serving.threads if is_wsgi else None,
+            log_level=LogLevels.info if serving.verbose else LogLevels.error,
+            log_dictconfig=_granian_logging(loader.failure),
+        )
+        code = 0
+        try:
+            server.serve(target_loader=loader, wrap_loader=False)
+        except SystemExit as error:
+            code = error.code if isinstance(error.code, int) else 1
+        if os.path.exists(loader.failure):
+            with open(loader.failure, encoding="utf-8") as file:
+                sys.stderr.write(file.read())
+            code = 2
+    return code
+
+
+def _granian_logging(failure: str) -> dict[str, Any]:
+    """Return what sends Granian's log to stderr, but for what is known already."""
+    stream = {"class": "logging.StreamHandler", "stream": "ext://sys.stderr"}
+    return {
+        "filters": {"not in vain": {"()": NotInVain, "failure": failure}},
+        "handlers": {
+            "console": {**stream, "formatter": "generic", "filters": ["not in vain"]},
+            "access": {**stream, "formatter": "access"},
+        },
+    }

@@ -1,0 +1,43 @@
+"""`transfuse status`: how do things stand in the running processes?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from transfuse.cli.asking import answers, print_json, title
+from transfuse.cli.options import process_options
+
+
+@click.command(epilog="Example:  transfuse status --json | jq .generation")
+@process_options
+def status(pid: int | None, as_json: bool) -> None:
+    """Show what each running process serves."""
+    replies = answers("status", pid)
+    if as_json:
+        print_json(replies)
+        return
+    click.echo("\n\n".join("\n".join(status_lines(reply)) for reply in replies))
+
+
+def status_lines(reply: dict[str, Any]) -> list[str]:
+    """Tell a status, as `Status.to_json` has it, in lines."""
+    kept = ", ".join(str(number) for number in reply["kept"]) or "none"
+    draining = [
+        f"generation {number} ({pins} {'unit' if pins == 1 else 'units'} of work)"
+        for number, pins in reply["draining"]
+    ]
+    rows = [
+        ("generation", str(reply["generation"])),
+        ("kept", kept),
+        ("draining", ", ".join(draining) or "none"),
+        ("roots", ", ".join(reply["roots"])),
+        ("modules", f"{reply['modules']} live"),
+        ("watching", reply["watching"]),
+        ("updates", f"{reply['updates']} published, {reply['refused']} refused"),
+        ("kept source", f"{reply['stored_bytes'] / 1024:.0f} KiB"),
+    ]
+    if reply["failing"]:
+        rows.append(("failing", str(reply["failing"]["error"])))
+    return [title(reply), *(f"  {name:<13}{text}" for name, text in rows)]

@@ -1,0 +1,24 @@
+"""`transfuse update`: update the running processes now."""
+
+from __future__ import annotations
+
+import click
+
+from transfuse.cli.asking import answers, print_json, title
+from transfuse.cli.options import process_options
+
+
+@click.command(epilog="Example:  transfuse update --pid 4242")
+@process_options
+def update(pid: int | None, as_json: bool) -> int:
+    """Update now, whether or not files are watched.
+
+    Ends with code 1 if a process refused the update.
+    """
+    replies = answers("update", pid, timeout=None)
+    if as_json:
+        print_json(replies)
+    else:
+        for reply in replies:
+            click.echo(f"{title(reply)}: {reply['text']}")
+    return int(any(reply["outcome"] == "refused" for reply in replies))
