@@ -93,3 +93,22 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tree]:
         if file is None or str(tmp_path) in file:
             del sys.modules[name]
     sys.path_importer_cache.clear()
+
+
+@pytest.fixture
+def outside(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A foreign module, `outside`, in which a story and its live code meet.
+
+    Live code says in `ran` what it ran, with `import outside; outside.ran.append(...)`.
+    """
+    module: Any = ModuleType("outside")
+    module.ran = []
+    monkeypatch.setitem(sys.modules, "outside", module)
+    return module
+
+
+@pytest.fixture(params=["overlay", "fresh"])
+def policy(request: pytest.FixtureRequest) -> str:
+    """A story that holds under either policy is told under both."""
+    chosen: str = request.param
+    return chosen
