@@ -19,7 +19,10 @@ use crate::pin;
 
 /// The instance whose code has these globals, if it is live code.
 #[inline]
-pub fn of_globals<'py>(py: Python<'py>, globals: &Bound<'py, PyAny>) -> Option<Bound<'py, Instance>> {
+pub fn of_globals<'py>(
+    py: Python<'py>,
+    globals: &Bound<'py, PyAny>,
+) -> Option<Bound<'py, Instance>> {
     let globals = globals.cast_exact::<PyDict>().ok()?;
     let loader = globals.get_item(intern!(py, "__loader__")).ok().flatten()?;
     loader.cast_into_exact::<Instance>().ok()

@@ -8,10 +8,10 @@
 
 use std::collections::{HashMap, HashSet};
 
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyCode, PyTuple};
-use pyo3::intern;
 
 /// `co_flags` bit of functions; class bodies and modules lack it.
 const CO_OPTIMIZED: u32 = 1;
@@ -145,9 +145,8 @@ fn nested<'py>(code: &Bound<'py, PyCode>) -> PyResult<Vec<Bound<'py, PyCode>>> {
 fn read(py: Python<'_>, known: &Instructions, code: &Bound<'_, PyCode>) -> PyResult<Reading> {
     let names = code.getattr(intern!(py, "co_names"))?.cast_into::<PyTuple>()?;
     let bytes = code.getattr(intern!(py, "co_code"))?.cast_into::<PyBytes>()?;
-    let name = |index: u32| -> PyResult<String> {
-        names.get_item(index as usize)?.extract::<String>()
-    };
+    let name =
+        |index: u32| -> PyResult<String> { names.get_item(index as usize)?.extract::<String>() };
     let mut reading = Reading::default();
     let mut importing: Option<String> = None;
     let mut attribute: Option<String> = None;

@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Once;
 
 use pyo3::exceptions::PyRuntimeError;
+use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString, PyTuple};
-use pyo3::ffi;
 use transfuse_engine::{EdgeKind, Source, System, Target, is_source};
 
 use crate::engine;
@@ -68,9 +68,11 @@ fn opened(args: &Bound<'_, PyTuple>) {
     } else {
         return;
     };
-    let writes = args.get_item(1).ok().and_then(|mode| mode.extract::<String>().ok()).is_some_and(
-        |mode| mode.contains(['w', 'a', 'x', '+']),
-    );
+    let writes = args
+        .get_item(1)
+        .ok()
+        .and_then(|mode| mode.extract::<String>().ok())
+        .is_some_and(|mode| mode.contains(['w', 'a', 'x', '+']));
     let Some(engine) = engine::in_force() else { return };
     if writes || is_source(&path) || path.extension().is_some_and(|end| end == "pyc") {
         return;

@@ -42,9 +42,8 @@ pub fn consider<'py>(
     if !base.get().holds(py, imported) {
         return Ok(());
     }
-    let attributes = caller.get().with_outline(|outline| {
-        outline.used.get(written).cloned().unwrap_or_default()
-    });
+    let attributes =
+        caller.get().with_outline(|outline| outline.used.get(written).cloned().unwrap_or_default());
     let before = base.get().find(py, caller.get().name.as_str());
     for attribute in attributes.unwrap_or_default() {
         let used_before = before.as_ref().is_some_and(|old| uses(old.get(), written, &attribute));
@@ -53,7 +52,8 @@ pub fn consider<'py>(
             && !is_harmless(py, engine, &base, imported, &attribute)
         {
             let (who, whose) = (imported.get().name.clone(), caller.get().name.clone());
-            let message = format!("{whose} may change {who}, which is in use: staging begins again");
+            let message =
+                format!("{whose} may change {who}, which is in use: staging begins again");
             WIDEN.with_borrow_mut(|widen| widen.push((who, whose)));
             return Err(PyImportError::new_err(message));
         }

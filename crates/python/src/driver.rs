@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, never, select};
+use crossbeam_channel::{Receiver, never, select};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use transfuse_engine::{
@@ -19,58 +19,22 @@ use transfuse_engine::{
     Watch, Window, refresh,
 };
 
+use crate::attempt::Attempt;
+use crate::barrier::Barrier;
+use crate::command::Command;
 use crate::disposal;
 use crate::engine::Engine;
 use crate::errors;
 use crate::loading::thread;
+use crate::planning::{self, Intent};
 use crate::report;
 use crate::seeds;
-use crate::staging::{self, Attempt, Intent};
-
-/// What other threads ask of the updating thread.
-pub enum Command {
-    /// Compare now and update.
-    Update(Sender<PyResult<Py<PyDict>>>),
-    /// Compare now and say what an update would do.
-    Plan(Sender<PyResult<Py<PyDict>>>),
-    /// Make an earlier generation's content current; none: the last one.
-    Rollback(Option<u64>, Sender<PyResult<Py<PyDict>>>),
-    /// Something has drained.
-    Dispose,
-    /// End.
-    Stop,
-}
+use crate::staging;
 
 /// How long an explicit update waits for the system to have told everything.
 const BARRIER: Duration = Duration::from_secs(2);
 /// How often an explicit update looks again at a file that is being written.
 const LOOKS: usize = 50;
-
-/// A folder of our own, watched with the roots: an event there says that all earlier events have
-/// been delivered, whatever the size of the application.
-struct Barrier {
-    dir: PathBuf,
-    count: u64,
-}
-
-impl Barrier {
-    fn new() -> Option<Barrier> {
-        let dir = std::env::temp_dir().join(format!(
-            "transfuse-{}-{}",
-            std::process::id(),
-            std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).ok()?.as_nanos()
-        ));
-        std::fs::create_dir(&dir).ok()?;
-        let dir = dir.canonicalize().ok()?;
-        Some(Barrier { dir, count: 0 })
-    }
-}
-
-impl Drop for Barrier {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.dir);
-    }
-}
 
 /// The updating thread's own things.
 pub struct Driver {
@@ -175,7 +139,7 @@ impl Driver {
 
     fn hear(&mut self, event: &Event) {
         let ours = match (&self.barrier, event.path()) {
-            (Some(barrier), Some(path)) => path.starts_with(&barrier.dir),
+            (Some(barrier), Some(path)) => barrier.has(path),
             _ => false,
         };
         if !ours {
@@ -225,12 +189,10 @@ impl Driver {
             self.rescan = true;
             return;
         };
-        barrier.count += 1;
-        let mark = barrier.dir.join(format!("mark{}", barrier.count));
-        if std::fs::write(&mark, b"").is_err() {
+        let Some(mark) = barrier.mark() else {
             self.rescan = true;
             return;
-        }
+        };
         let deadline = Instant::now() + BARRIER;
         loop {
             let events = &self.events;
@@ -262,7 +224,11 @@ impl Driver {
     }
 
     /// What differs from what is served, once nobody is writing any more.
-    fn compare(&mut self, py: Python<'_>, automatic: bool) -> Option<(Intent, Vec<(PathBuf, std::io::Error)>)> {
+    fn compare(
+        &mut self,
+        py: Python<'_>,
+        automatic: bool,
+    ) -> Option<(Intent, Vec<(PathBuf, std::io::Error)>)> {
         let engine = self.engine;
         for _ in 0..LOOKS {
             let view = engine.current(py).get().view();
@@ -272,8 +238,8 @@ impl Driver {
                 Batch::Paths(self.pending.clone())
             };
             let rescanned = batch == Batch::Rescan;
-            let found =
-                py.detach(|| refresh(&*engine.system, &engine.roots, &engine.budget, &view, &batch));
+            let found = py
+                .detach(|| refresh(&*engine.system, &engine.roots, &engine.budget, &view, &batch));
             for dir in &found.new_dirs {
                 let _ = self.watch.add(dir);
             }
@@ -332,7 +298,8 @@ impl Driver {
                 });
                 self.pending = held_back.collect();
                 self.refused = (!self.pending.is_empty()).then_some(wanted);
-                let done = self.record(py, Outcome::Published, begun, &changes, &staged.plan, None)?;
+                let done =
+                    self.record(py, Outcome::Published, begun, &changes, &staged.plan, None)?;
                 disposal::dispose_drained(py, engine);
                 Ok(Some(done))
             }
@@ -389,7 +356,7 @@ impl Driver {
         let found = self.compare(py, false);
         self.pending.extend(pending);
         let Some((intent, _)) = found else { return Ok(self.unchanged(py)) };
-        let plan = staging::draw_plan(py, self.engine, &intent)?;
+        let plan = planning::draw_plan(py, self.engine, &intent)?;
         report::of_plan(py, self.engine.current(py).get().id, &intent.changes, &plan)
     }
 

@@ -22,7 +22,7 @@ use transfuse_engine::{
 };
 
 use crate::by_path::MadeUp;
-use crate::driver::Command;
+use crate::command::Command;
 use crate::errors;
 use crate::generation::Generation;
 use crate::instance::Instance;
@@ -269,7 +269,8 @@ impl Engine {
             pinned && generation.get().find(py, name.as_str()).is_some()
         });
         let modules = self.sys_modules.bind(py);
-        if !in_use && modules.get_item(name.as_str()).is_ok_and(|t| t.is_some_and(|t| t.is(&shown))) {
+        if !in_use && modules.get_item(name.as_str()).is_ok_and(|t| t.is_some_and(|t| t.is(&shown)))
+        {
             let _ = modules.del_item(name.as_str());
         }
     }

@@ -23,7 +23,10 @@ fn make(name: &str, message: &str) -> PyErr {
 
 /// `install` was not called.
 pub fn not_installed() -> PyErr {
-    make("NotInstalledError", "transfuse is not installed in this process; call transfuse.install()")
+    make(
+        "NotInstalledError",
+        "transfuse is not installed in this process; call transfuse.install()",
+    )
 }
 
 /// Something was asked that makes no sense here.

@@ -129,9 +129,8 @@ fn gone(facade: &Bound<'_, PyAny>) -> PyErr {
 unsafe extern "C" fn get(slf: *mut ffi::PyObject, name: *mut ffi::PyObject) -> *mut ffi::PyObject {
     guarded(std::ptr::null_mut(), |py| {
         // SAFETY: the interpreter passes two live objects.
-        let (facade, name) = unsafe {
-            (Bound::from_borrowed_ptr(py, slf), Bound::from_borrowed_ptr(py, name))
-        };
+        let (facade, name) =
+            unsafe { (Bound::from_borrowed_ptr(py, slf), Bound::from_borrowed_ptr(py, name)) };
         if name.cast::<PyString>()?.to_str()? == "__class__" {
             return Ok(facade.get_type().into_any().into_ptr());
         }

@@ -43,7 +43,10 @@ impl Finder {
             Found::Foreign | Found::Missing => return Ok(None),
             Found::Hidden => return Err(crate::errors::not_found(py, name, None)),
         };
-        let loader = Bound::new(py, Bridge { name: dotted, file: origin.clone(), package: package.is_some() })?;
+        let loader = Bound::new(
+            py,
+            Bridge { name: dotted, file: origin.clone(), package: package.is_some() },
+        )?;
         spec(py, name, loader.as_any(), origin.as_deref(), package).map(Some)
     }
 
@@ -142,15 +145,15 @@ impl Bridge {
         let _ = name;
         let Some(file) = &self.file else { return Ok(py.None().into_bound(py)) };
         let text = py.detach(|| std::fs::read(file))?;
-        py.import(intern!(py, "importlib.util"))?.call_method1(intern!(py, "decode_source"), (text,))
+        py.import(intern!(py, "importlib.util"))?
+            .call_method1(intern!(py, "decode_source"), (text,))
     }
 
-    fn get_resource_reader<'py>(
-        slf: &Bound<'py, Self>,
-        name: &str,
-    ) -> PyResult<Bound<'py, PyAny>> {
+    fn get_resource_reader<'py>(slf: &Bound<'py, Self>, name: &str) -> PyResult<Bound<'py, PyAny>> {
         let _ = name;
         let py = slf.py();
-        py.import(intern!(py, "importlib.readers"))?.getattr(intern!(py, "FileReader"))?.call1((slf,))
+        py.import(intern!(py, "importlib.readers"))?
+            .getattr(intern!(py, "FileReader"))?
+            .call1((slf,))
     }
 }

@@ -33,7 +33,13 @@ pub struct Generation {
 impl Generation {
     /// A generation that knows `view` and shares `instances` (a dict of its own).
     pub fn new(id: GenerationId, view: View, instances: Py<PyDict>) -> Self {
-        Generation { id, view: Mutex::new(view), instances, base: Mutex::new(None), executed: Mutex::default() }
+        Generation {
+            id,
+            view: Mutex::new(view),
+            instances,
+            base: Mutex::new(None),
+            executed: Mutex::default(),
+        }
     }
 
     /// The generation it would supersede, if it is staged.

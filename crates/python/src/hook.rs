@@ -1,7 +1,6 @@
 //! What does an import statement do?
 //!
-//! [`import`] stands as `builtins.__import__`, [`gcd_import`] as
-//! `importlib._bootstrap._gcd_import` (which `importlib.import_module` calls).
+//! [`import`] stands as `builtins.__import__` (calls that import are `dynamic.rs`'s).
 //! A foreign caller of a foreign module costs one dict look-up and goes to the
 //! original; a live caller gets the real module of its generation; a foreign
 //! caller of a live module gets the facade. Edges are recorded as they happen.
@@ -10,10 +9,11 @@ use pyo3::exceptions::{PyImportError, PyModuleNotFoundError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyModule, PyString, PyTuple};
-use transfuse_engine::{Edge, EdgeKind, ModuleName, Target};
+use transfuse_engine::ModuleName;
 
 use crate::asker;
 use crate::doubt;
+use crate::edges::{connect, missing, starred};
 use crate::engine::{self, Engine};
 use crate::errors;
 use crate::facade;
@@ -35,7 +35,13 @@ pub fn import<'py>(
 ) -> PyResult<Bound<'py, PyAny>> {
     let Some(engine) = engine::in_force() else {
         let import = py.import(intern!(py, "importlib"))?.getattr(intern!(py, "__import__"))?;
-        return import.call1((name, globals, locals, fromlist.unwrap_or(PyTuple::empty(py).as_any()), level));
+        return import.call1((
+            name,
+            globals,
+            locals,
+            fromlist.unwrap_or(PyTuple::empty(py).as_any()),
+            level,
+        ));
     };
     let statement = Statement { engine, name, globals, locals, fromlist, level };
     match globals.and_then(|globals| asker::of_globals(py, globals)) {
@@ -72,7 +78,11 @@ impl<'py> Statement<'_, 'py> {
         self.fromlist.is_some_and(|list| list.is_truthy().unwrap_or(false))
     }
 
-    fn for_live(&self, py: Python<'py>, caller: &Bound<'py, Instance>) -> PyResult<Bound<'py, PyAny>> {
+    fn for_live(
+        &self,
+        py: Python<'py>,
+        caller: &Bound<'py, Instance>,
+    ) -> PyResult<Bound<'py, PyAny>> {
         let generation = asker::for_live(py, self.engine, caller);
         let absolute = match self.level {
             0 => self.name.clone(),
@@ -200,7 +210,10 @@ impl<'py> Statement<'_, 'py> {
         let Some(Ok(list)) = self.fromlist.map(|list| list.cast_exact::<PyTuple>()) else {
             return false;
         };
-        list.len() == 1 && list.get_item(0).is_ok_and(|name| name.extract::<&str>().is_ok_and(|name| name == "*"))
+        list.len() == 1
+            && list
+                .get_item(0)
+                .is_ok_and(|name| name.extract::<&str>().is_ok_and(|name| name == "*"))
     }
 
     /// Makes sure that names taken from a package are there, importing submodules where need be.
@@ -275,7 +288,7 @@ impl<'py> Statement<'_, 'py> {
         bind_half_loaded(py, generation, &found)?;
         // The name may be the package's own, and no submodule.
         let taken = package.get().value(py).getattr_opt(name)?;
-        if taken.is_some_and(|value| value.is(&found.get().value(py))) {
+        if taken.is_some_and(|value| value.is(found.get().value(py))) {
             connect(py, self.engine, caller, &found);
             if !caller.get().is_ready() {
                 observe::imported(py, generation, caller, &found);
@@ -339,7 +352,8 @@ fn relative<'py>(
     level: i32,
     name: &Bound<'py, PyString>,
 ) -> PyResult<Bound<'py, PyString>> {
-    let package = globals.map(|globals| globals.get_item(intern!(py, "__package__"))).transpose()?;
+    let package =
+        globals.map(|globals| globals.get_item(intern!(py, "__package__"))).transpose()?;
     let package: &str = match &package {
         Some(package) if !package.is_none() => package.extract()?,
         _ => "",
@@ -347,59 +361,11 @@ fn relative<'py>(
     let level = usize::try_from(level).unwrap_or(0);
     match ModuleName::resolve_relative(package, level, name.to_str()?) {
         Ok(absolute) => Ok(PyString::new(py, absolute.as_str())),
-        Err(_) if package.is_empty() => Err(PyImportError::new_err(
-            "attempted relative import with no known parent package",
-        )),
-        Err(_) => {
-            Err(PyImportError::new_err("attempted relative import beyond top-level package"))
+        Err(_) if package.is_empty() => {
+            Err(PyImportError::new_err("attempted relative import with no known parent package"))
         }
+        Err(_) => Err(PyImportError::new_err("attempted relative import beyond top-level package")),
     }
-}
-
-/// One instance imports another.
-fn connect(
-    py: Python<'_>,
-    engine: &Engine,
-    caller: &Bound<'_, Instance>,
-    imported: &Bound<'_, Instance>,
-) {
-    if caller.is(imported) {
-        return;
-    }
-    let to = Target::Module(imported.get().name.clone());
-    let kind =
-        if caller.get().is_ready() { EdgeKind::Deferred } else { EdgeKind::ModuleLevel };
-    if caller.get().add_edge(to.clone(), kind)
-        && caller.get().is_ready()
-        && engine.current(py).get().holds(py, caller)
-    {
-        engine.book.lock().unwrap().graph.add(&caller.get().name, Edge { to, kind });
-    }
-}
-
-/// Module-level code asked for a name that is not there: creating it will be a change.
-fn missing(caller: &Bound<'_, Instance>, name: &ModuleName) {
-    if !caller.get().is_ready() {
-        caller.get().add_edge(Target::Module(name.clone()), EdgeKind::NotFound);
-    }
-}
-
-/// Names that a star import binds count as defined by the importing source.
-fn starred(
-    py: Python<'_>,
-    caller: &Bound<'_, Instance>,
-    from: &Bound<'_, Instance>,
-    all: Option<Bound<'_, PyAny>>,
-) -> PyResult<()> {
-    let names: Vec<String> = match all {
-        Some(all) => all.try_iter()?.filter_map(|name| name.ok()?.extract().ok()).collect(),
-        None => {
-            let names = from.get().namespace(py).keys();
-            names.iter().filter_map(|n| n.extract().ok()).filter(|n: &String| !n.starts_with('_')).collect()
-        }
-    };
-    caller.get().define(names);
-    Ok(())
 }
 
 /// A submodule that is being loaded is not an attribute of its package yet; live code that takes it
@@ -423,91 +389,3 @@ fn bind_half_loaded(
     }
     Ok(())
 }
-
-/// `importlib._bootstrap._gcd_import` while Transfuse is installed.
-#[pyfunction]
-#[pyo3(name = "_gcd_import", signature = (name, package=None, level=0))]
-pub fn gcd_import<'py>(
-    py: Python<'py>,
-    name: &Bound<'py, PyString>,
-    package: Option<&Bound<'py, PyAny>>,
-    level: i32,
-) -> PyResult<Bound<'py, PyAny>> {
-    let engine = engine::required()?;
-    let original = || engine.original_gcd_import.bind(py).call1((name, package, level));
-    let absolute = if level > 0 {
-        let inside = package.map(|p| p.extract::<&str>()).transpose()?.unwrap_or("");
-        match ModuleName::resolve_relative(inside, usize::try_from(level).unwrap_or(0), name.to_str()?) {
-            Ok(absolute) => PyString::new(py, absolute.as_str()),
-            Err(_) => return original(),
-        }
-    } else {
-        name.clone()
-    };
-    let caller = asker::beyond_importlib(py);
-    let generation = match &caller {
-        Some(caller) => asker::for_live(py, engine, caller),
-        None => asker::for_foreign(py, engine),
-    };
-    let known = engine.facades.bind(py).contains(&absolute)?;
-    if !known && engine.sys_modules.bind(py).contains(&absolute)? {
-        return original();
-    }
-    let Ok(dotted) = ModuleName::new(absolute.to_str()?) else { return original() };
-    let found = match loading::ensure(py, engine, &generation, &dotted)? {
-        Ensured::Live(found) => found,
-        Ensured::Foreign => return original(),
-        Ensured::Missing(parent) => {
-            if let Some(caller) = &caller {
-                missing(caller, &dotted);
-            }
-            if engine.sys_modules.bind(py).contains(&absolute)? {
-                return original();
-            }
-            let parent = parent.as_ref().map(ModuleName::as_str);
-            return Err(errors::not_found(py, dotted.as_str(), parent));
-        }
-    };
-    match caller {
-        Some(caller) => {
-            connect(py, engine, &caller, &found);
-            if !caller.get().is_ready() {
-                observe::imported(py, &generation, &caller, &found);
-            }
-            Ok(found.get().value(py))
-        }
-        None => outward(py, engine, &found),
-    }
-}
-
-/// `transfuse.import_module`: the real module of the generation that answers the caller.
-#[pyfunction]
-pub fn import_module<'py>(py: Python<'py>, name: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyAny>> {
-    let engine = engine::required()?;
-    let generation = match asker::beyond_importlib(py) {
-        Some(caller) => asker::for_live(py, engine, &caller),
-        None => asker::for_foreign(py, engine),
-    };
-    if let Some(found) = generation.get().get(py, name)
-        && found.get().is_ready()
-    {
-        return Ok(found.get().value(py));
-    }
-    let Ok(dotted) = ModuleName::new(name.to_str()?) else {
-        return Err(errors::not_found(py, name.to_str()?, None));
-    };
-    match loading::ensure(py, engine, &generation, &dotted)? {
-        Ensured::Live(found) => Ok(found.get().value(py)),
-        Ensured::Foreign => engine.original_gcd_import.bind(py).call1((name,)),
-        Ensured::Missing(parent) => {
-            Err(errors::not_found(py, dotted.as_str(), parent.as_ref().map(ModuleName::as_str)))
-        }
-    }
-}
-
-/// The hooks' types, so that `uninstall` takes out only what is ours.
-pub fn swap_builtins(py: Python<'_>, import: &Bound<'_, PyAny>, gcd_import: &Bound<'_, PyAny>) -> PyResult<()> {
-    py.import(intern!(py, "builtins"))?.setattr(intern!(py, "__import__"), import)?;
-    py.import(intern!(py, "importlib._bootstrap"))?.setattr(intern!(py, "_gcd_import"), gcd_import)
-}
-

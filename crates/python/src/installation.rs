@@ -13,8 +13,10 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyList};
 use transfuse_engine::{Budget, Disk, Policy, Roots, State, scan};
 
+use crate::command::Command;
 use crate::data_files;
-use crate::driver::{Command, Driver};
+use crate::driver::Driver;
+use crate::dynamic;
 use crate::engine::{self, Engine, Settings};
 use crate::errors;
 use crate::finder::Finder;
@@ -54,7 +56,9 @@ pub fn install(
     let parse = |text: &str| text.parse::<Policy>().map_err(|error| errors::from_engine(&error));
     let modules = modules
         .into_iter()
-        .map(|(pattern, reload, names)| Ok((pattern, reload.as_deref().map(parse).transpose()?, names)))
+        .map(|(pattern, reload, names)| {
+            Ok((pattern, reload.as_deref().map(parse).transpose()?, names))
+        })
         .collect::<PyResult<Vec<_>>>()?;
     let settings = Settings {
         policy: parse(policy)?,
@@ -74,10 +78,10 @@ pub fn install(
     engine::put_in_force(Some(engine));
 
     let core = py.import(intern!(py, "transfuse._core"))?;
-    hook::swap_builtins(
+    swap_builtins(
         py,
         &pyo3::wrap_pyfunction!(hook::import, &core)?.into_any(),
-        &pyo3::wrap_pyfunction!(hook::gcd_import, &core)?.into_any(),
+        &pyo3::wrap_pyfunction!(dynamic::gcd_import, &core)?.into_any(),
     )?;
     meta_path(py)?.insert(0, Py::new(py, Finder)?)?;
     at_fork_and_exit(py)?;
@@ -159,6 +163,16 @@ impl Thread {
     }
 }
 
+/// Puts the two functions in that all imports go through.
+fn swap_builtins(
+    py: Python<'_>,
+    import: &Bound<'_, PyAny>,
+    gcd_import: &Bound<'_, PyAny>,
+) -> PyResult<()> {
+    py.import(intern!(py, "builtins"))?.setattr(intern!(py, "__import__"), import)?;
+    py.import(intern!(py, "importlib._bootstrap"))?.setattr(intern!(py, "_gcd_import"), gcd_import)
+}
+
 fn meta_path(py: Python<'_>) -> PyResult<Bound<'_, PyList>> {
     Ok(py.import(intern!(py, "sys"))?.getattr(intern!(py, "meta_path"))?.cast_into::<PyList>()?)
 }
@@ -183,11 +197,7 @@ pub fn uninstall(py: Python<'_>) -> PyResult<()> {
             None => modules.del_item(&name)?,
         }
     }
-    hook::swap_builtins(
-        py,
-        engine.original_import.bind(py),
-        engine.original_gcd_import.bind(py),
-    )?;
+    swap_builtins(py, engine.original_import.bind(py), engine.original_gcd_import.bind(py))?;
     let finders = meta_path(py)?;
     for index in (0..finders.len()).rev() {
         if finders.get_item(index)?.is_instance_of::<Finder>() {

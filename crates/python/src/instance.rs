@@ -242,11 +242,7 @@ impl Instance {
 
     /// The source this instance was run from, whatever the file says now.
     #[pyo3(signature = (name=None))]
-    fn get_source<'py>(
-        &self,
-        py: Python<'py>,
-        name: Option<&str>,
-    ) -> PyResult<Bound<'py, PyAny>> {
+    fn get_source<'py>(&self, py: Python<'py>, name: Option<&str>) -> PyResult<Bound<'py, PyAny>> {
         let _ = name;
         if self.source.is_none() {
             return Ok(PyString::new(py, "").into_any());
@@ -275,7 +271,9 @@ impl Instance {
     ) -> PyResult<Bound<'py, PyAny>> {
         let _ = name;
         let py = slf.py();
-        py.import(intern!(py, "importlib.readers"))?.getattr(intern!(py, "FileReader"))?.call1((slf,))
+        py.import(intern!(py, "importlib.readers"))?
+            .getattr(intern!(py, "FileReader"))?
+            .call1((slf,))
     }
 
     /// `importlib.util.module_from_spec` on a live module's own spec: the default module.

@@ -4,23 +4,29 @@
 //!
 //! 1. `instance`, `generation`: what was loaded, and what belongs together;
 //! 2. `engine`: what is installed; `asker`, `pin`: whose generation answers;
-//! 3. `hook`, `facade`, `finder`: the three ways in (import statements and
-//!    `import_module`; attributes of what stands in `sys.modules`; the standard machinery);
+//! 3. the ways in: `hook` (import statements), `dynamic` (calls that import), `facade`
+//!    (attributes of what stands in `sys.modules`), `finder` (the standard machinery);
 //! 4. `search`, `precompiled`, `bytecode`, `namespace`, `loading`: from a name (or, `by_path`,
 //!    a file) to an instance;
-//!    `submodules`: what packages answer when generations differ;
+//!    `sharing`, `submodules`: what generations have in common, and what they answer where not;
 //! 5. `observe`, `doubt`, `keeps`: who affects whom, and who holds on to what;
-//!    `data_files`, `patches`: who read what, and who set what on foreign modules;
-//! 6. `seeds`, `staging`, `disposal`, `driver`: an update; `report`: how it is told;
+//!    `edges`, `data_files`, `patches`: who imports and reads what, and who set what on foreign modules;
+//! 6. an update: `driver` (who carries it out; `command`, `barrier`), `seeds` and `planning` (what it is to
+//!    run), `staging` and `attempt` (how), `disposal` (what ends), `report` (how it is told);
 //! 7. `once`, `errors`.
 
 mod asker;
+mod attempt;
+mod barrier;
 mod by_path;
 mod bytecode;
+mod command;
 mod data_files;
 mod disposal;
 mod doubt;
 mod driver;
+mod dynamic;
+mod edges;
 mod engine;
 mod errors;
 mod facade;
@@ -36,10 +42,12 @@ mod observe;
 mod once;
 mod patches;
 mod pin;
+mod planning;
 mod precompiled;
 mod report;
 mod search;
 mod seeds;
+mod sharing;
 mod staging;
 mod submodules;
 
@@ -49,11 +57,11 @@ mod _core {
     #[pymodule_export]
     use super::by_path::import_path;
     #[pymodule_export]
+    use super::dynamic::import_module;
+    #[pymodule_export]
     use super::finder::Finder;
     #[pymodule_export]
     use super::generation::Generation;
-    #[pymodule_export]
-    use super::hook::import_module;
     #[pymodule_export]
     use super::installation::{install, installed, plan, rollback, status, uninstall, update};
     #[pymodule_export]

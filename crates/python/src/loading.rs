@@ -13,9 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyModule, PyString};
-use transfuse_engine::{
-    Digest, EdgeKind, Entered, ModuleName, Source, System, Target, Waited,
-};
+use transfuse_engine::{Digest, Entered, ModuleName, Source, System, Waited};
 
 use crate::engine::Engine;
 use crate::errors;
@@ -27,6 +25,7 @@ use crate::namespace;
 use crate::observe;
 use crate::patches;
 use crate::search::{self, Found, Origin};
+use crate::sharing;
 use crate::submodules;
 
 /// What became of a name that was asked for.
@@ -232,8 +231,7 @@ fn execute<'py>(
         ),
     )?;
     dress(py, &instance, &module, package)?;
-    let previous =
-        generation.get().base(py).and_then(|base| base.get().find(py, name.as_str()));
+    let previous = generation.get().base(py).and_then(|base| base.get().find(py, name.as_str()));
     generation.get().put(py, &instance)?;
     if generation.get().base(py).is_some() {
         generation.get().note_executed(instance.clone().unbind());
@@ -247,7 +245,8 @@ fn execute<'py>(
     let outcome = match (text, file) {
         (Some(text), Some(file)) => {
             let observed = observe::Observation::begin(&instance);
-            let ran = namespace::run(py, engine, generation, &instance, previous.as_ref(), &text, &file);
+            let ran =
+                namespace::run(py, engine, generation, &instance, previous.as_ref(), &text, &file);
             let before = observed.end(py, &instance);
             let staged = generation.get().base(py).is_some();
             ran.and_then(|()| {
@@ -256,16 +255,22 @@ fn execute<'py>(
                 instance.get().set_patches(set);
                 Ok(())
             })
-            .inspect(|()| if staged { patches::undo(py, &before) })
+            .inspect(|()| {
+                if staged {
+                    patches::undo(py, &before)
+                }
+            })
             .inspect_err(|_| patches::undo(py, &before))
         }
         _ => Ok(()),
     };
-    match outcome.and_then(|()| complete(py, engine, generation, &instance, &shown, shown_before.as_ref())) {
+    match outcome
+        .and_then(|()| complete(py, engine, generation, &instance, &shown, shown_before.as_ref()))
+    {
         Ok(()) => Ok(instance),
         Err(error) => {
             generation.get().take(py, &instance);
-            forget(py, engine, name, &shown);
+            sharing::forget(py, engine, name, &shown);
             Err(error)
         }
     }
@@ -350,7 +355,7 @@ fn complete<'py>(
         None => modules.set_item(name.as_str(), shown)?,
     }
     if !staged {
-        share(py, engine, generation, instance);
+        sharing::share(py, engine, generation, instance);
     }
     instance.get().set_ready();
     if let Some(parent) = name.parent() {
@@ -365,60 +370,4 @@ fn complete<'py>(
         }
     }
     Ok(())
-}
-
-/// Gives the instance to every generation in which its content and what it imports are the same.
-fn share(
-    py: Python<'_>,
-    engine: &Engine,
-    generation: &Bound<'_, Generation>,
-    instance: &Bound<'_, Instance>,
-) {
-    let of = instance.get();
-    let edges = of.edges();
-    let needed: Vec<&ModuleName> = edges
-        .iter()
-        .filter(|edge| edge.kind == EdgeKind::ModuleLevel)
-        .filter_map(|edge| match &edge.to {
-            Target::Module(name) => Some(name),
-            Target::File(_) => None,
-        })
-        .collect();
-    let parent = of.name.parent();
-    for other in engine.alive(py) {
-        if other.is(generation) || other.get().find(py, of.name.as_str()).is_some() {
-            continue;
-        }
-        let same_content = match (&of.path, &of.source) {
-            (Some(path), Some(source)) => {
-                other.get().view().get(path).is_some_and(|s| s.digest() == source.digest())
-            }
-            _ => true,
-        };
-        let same = |name: &ModuleName| {
-            let mine = generation.get().find(py, name.as_str());
-            let theirs = other.get().find(py, name.as_str());
-            match (mine, theirs) {
-                (Some(mine), Some(theirs)) => mine.is(&theirs),
-                (None, None) => true,
-                _ => false,
-            }
-        };
-        if same_content && parent.iter().all(same) && needed.iter().all(|name| same(name)) {
-            let _ = other.get().put(py, instance);
-        }
-    }
-    if engine.current(py).get().holds(py, instance) {
-        of.set_home(None);
-        engine.book.lock().unwrap().adopt(of);
-    }
-}
-
-/// Removes a name from `sys.modules` if no generation that is alive has it.
-pub fn forget(py: Python<'_>, engine: &Engine, name: &ModuleName, shown: &Bound<'_, PyAny>) {
-    let known = engine.alive(py).iter().any(|g| g.get().find(py, name.as_str()).is_some());
-    let modules = engine.sys_modules.bind(py);
-    if !known && modules.get_item(name.as_str()).is_ok_and(|there| there.is_some_and(|t| t.is(shown))) {
-        let _ = modules.del_item(name.as_str());
-    }
 }

@@ -6,10 +6,10 @@
 
 use std::collections::HashSet;
 
+use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyCode, PyDict, PyFrozenSet, PyMappingProxy, PyModule, PyType};
-use pyo3::ffi;
 use transfuse_engine::{ModuleName, Policy};
 
 use crate::asker;
@@ -106,7 +106,11 @@ pub fn run(
     Ok(())
 }
 
-fn evaluate(py: Python<'_>, code: &Bound<'_, PyCode>, namespace: &Bound<'_, PyDict>) -> PyResult<()> {
+fn evaluate(
+    py: Python<'_>,
+    code: &Bound<'_, PyCode>,
+    namespace: &Bound<'_, PyDict>,
+) -> PyResult<()> {
     // SAFETY: attached; three live objects; null means an exception is set.
     unsafe {
         let result = ffi::PyEval_EvalCode(code.as_ptr(), namespace.as_ptr(), namespace.as_ptr());

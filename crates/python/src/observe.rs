@@ -58,7 +58,11 @@ pub struct Observation;
 impl Observation {
     /// The module's code is about to run.
     pub fn begin(instance: &Bound<'_, Instance>) -> Self {
-        let running = Running { instance: instance.clone().unbind(), before: Vec::new(), foreign: Vec::new() };
+        let running = Running {
+            instance: instance.clone().unbind(),
+            before: Vec::new(),
+            foreign: Vec::new(),
+        };
         RUNNING.with_borrow_mut(|stack| stack.push(running));
         Observation
     }
@@ -247,7 +251,14 @@ impl<'py> Walk<'py> {
             };
             // The interpreter keeps caches and weak lists of its own in some of these; `abc` does.
             let name = key.extract::<&str>().unwrap_or("");
-            if matches!(name, "__weakref__" | "__dict__" | "_abc_impl" | "__annotations__" | "__annotations_cache__") {
+            if matches!(
+                name,
+                "__weakref__"
+                    | "__dict__"
+                    | "_abc_impl"
+                    | "__annotations__"
+                    | "__annotations_cache__"
+            ) {
                 continue;
             }
             self.add(key.as_ptr() as u64);

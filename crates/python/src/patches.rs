@@ -103,9 +103,9 @@ pub fn collect(
         let set = now(entry.module.bind(py), &entry.attribute);
         let older = previous.and_then(|previous| {
             previous.get().with_patches(|patches| {
-                let older = patches.iter().find(|p| {
-                    p.module.is(&entry.module) && p.attribute == entry.attribute
-                })?;
+                let older = patches
+                    .iter()
+                    .find(|p| p.module.is(&entry.module) && p.attribute == entry.attribute)?;
                 let original = older.original.as_ref().map(|o| o.clone_ref(py));
                 same(older.value.as_ref(), entry.value.as_ref().map(|v| v.bind(py)))
                     .then_some(original)

@@ -9,10 +9,10 @@ use std::ffi::CStr;
 use std::sync::Mutex;
 
 use pyo3::exceptions::PyRuntimeError;
+use pyo3::ffi;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::ffi;
 
 use crate::engine::{self, Engine};
 use crate::generation::Generation;
@@ -64,7 +64,11 @@ pub struct Pin {
 
 impl Pin {
     /// A pin that is not counted: for the thread that stages.
-    pub fn staging(py: Python<'_>, engine: &'static Engine, generation: &Bound<'_, Generation>) -> PyResult<Py<Pin>> {
+    pub fn staging(
+        py: Python<'_>,
+        engine: &'static Engine,
+        generation: &Bound<'_, Generation>,
+    ) -> PyResult<Py<Pin>> {
         let pin = Pin {
             engine,
             number: generation.get().id.0,
@@ -191,4 +195,3 @@ impl Pin {
         Ok(())
     }
 }
-

@@ -97,7 +97,8 @@ fn read<'py>(
     // SAFETY: attached; the slice lives through the call; null means an exception is set.
     let loaded = unsafe {
         let body = &data[HEADER..];
-        let read = ffi::PyMarshal_ReadObjectFromString(body.as_ptr().cast(), body.len().cast_signed());
+        let read =
+            ffi::PyMarshal_ReadObjectFromString(body.as_ptr().cast(), body.len().cast_signed());
         Bound::from_owned_ptr_or_err(py, read)
     };
     // A damaged file counts as absent.

@@ -71,7 +71,9 @@ struct DivergingDir {
 impl DivergingDir {
     fn __call__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         let listed = match &self.own {
-            Some(own) => PyList::new(py, own.bind(py).call0()?.try_iter()?.collect::<PyResult<Vec<_>>>()?)?,
+            Some(own) => {
+                PyList::new(py, own.bind(py).call0()?.try_iter()?.collect::<PyResult<Vec<_>>>()?)?
+            }
             None => PyList::new(py, self.namespace.bind(py).keys())?,
         };
         for name in self.of.get().names.lock().unwrap().iter() {
@@ -88,7 +90,11 @@ impl DivergingDir {
 }
 
 /// Makes a loaded child an attribute of its package, for every generation that should see it.
-pub fn bind(py: Python<'_>, parent: &Bound<'_, Instance>, child: &Bound<'_, Instance>) -> PyResult<()> {
+pub fn bind(
+    py: Python<'_>,
+    parent: &Bound<'_, Instance>,
+    child: &Bound<'_, Instance>,
+) -> PyResult<()> {
     let Some(engine) = engine::in_force() else { return Ok(()) };
     let name = &child.get().name;
     let agreed = engine
@@ -191,4 +197,3 @@ fn install<'py>(
     namespace.set_item(intern!(py, "__getattr__"), &made)?;
     Ok(made)
 }
-

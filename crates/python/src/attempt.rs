@@ -1,0 +1,306 @@
+//! One staged generation: how is it begun, run, and published or abandoned?
+//!
+//! Nothing that the current generation holds is written to; what staging has to
+//! touch that is shared (submodule attributes, `sys.modules`) answers by generation
+//! or is put back. Publishing is one swap: before it an asker gets the old world,
+//! after it the new one, and instances are told apart by their own field.
+
+use std::sync::atomic::Ordering;
+
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use transfuse_engine::{EdgeKind, ModuleName, Reason, Step, Target, View};
+
+use crate::doubt;
+use crate::engine::Engine;
+use crate::facade;
+use crate::generation::Generation;
+use crate::instance::Instance;
+use crate::loading::{self, Ensured};
+use crate::patches;
+use crate::pin::Pin;
+use crate::planning::Intent;
+use crate::sharing;
+use crate::submodules;
+
+/// One staged generation, until it is published or abandoned.
+pub struct Attempt<'py> {
+    engine: &'static Engine,
+    base: Bound<'py, Generation>,
+    staged: Bound<'py, Generation>,
+    /// What the staged generation was not given: to be run, or deleted.
+    removed: Vec<Bound<'py, Instance>>,
+    /// Instances of an earlier generation that it brings back.
+    revived: Vec<Bound<'py, Instance>>,
+    /// The module that raised.
+    failed: Option<ModuleName>,
+}
+
+impl<'py> Attempt<'py> {
+    /// A generation that shares everything with the current one but what is to be run or is gone.
+    pub fn begin(
+        py: Python<'py>,
+        engine: &'static Engine,
+        view: View,
+        steps: &[Step],
+        deleted: &[ModuleName],
+    ) -> PyResult<Self> {
+        let base = engine.current(py);
+        let instances = base.get().instances.bind(py).copy()?;
+        let mut removed = Vec::new();
+        for name in steps.iter().map(|step| &step.name).chain(deleted) {
+            if let Some(instance) = base.get().find(py, name.as_str())
+                && instances.contains(name.as_str())?
+            {
+                instances.del_item(name.as_str())?;
+                removed.push(instance);
+            }
+        }
+        let id = engine.book.lock().unwrap().generations.stage();
+        let staged = Bound::new(py, Generation::new(id, view, instances.unbind()))?;
+        staged.get().set_base(Some(base.clone().unbind()));
+        engine.book.lock().unwrap().held.insert(id, staged.clone().unbind());
+        engine.diverged.store(true, Ordering::Release);
+        for instance in &removed {
+            if let Some(parent) = instance.get().name.parent()
+                && let Some(package) = base.get().find(py, parent.as_str())
+                && staged.get().holds(py, &package)
+            {
+                submodules::diverge(py, &package, instance.get().name.tail())?;
+            }
+        }
+        Ok(Attempt { engine, base, staged, removed, revived: Vec::new(), failed: None })
+    }
+
+    /// A generation that has what an earlier one has. What that one disposed of is run again, with
+    /// its importers: those are the steps.
+    pub fn back_to(
+        py: Python<'py>,
+        engine: &'static Engine,
+        target: &Bound<'py, Generation>,
+    ) -> PyResult<(Self, Vec<Step>)> {
+        let base = engine.current(py);
+        let instances = target.get().instances.bind(py).copy()?;
+        let again = to_run_again(py, target);
+        for name in &again {
+            instances.del_item(name.as_str())?;
+        }
+        let mut removed = Vec::new();
+        for instance in base.get().instances.bind(py).values().iter() {
+            let instance = instance.cast_into::<Instance>()?;
+            let there = instances.get_item(instance.get().name.as_str())?;
+            if !there.is_some_and(|there| there.is(&instance)) {
+                removed.push(instance);
+            }
+        }
+        let mut revived = Vec::new();
+        for instance in instances.values().iter() {
+            let instance = instance.cast_into::<Instance>()?;
+            if !base.get().holds(py, &instance) {
+                revived.push(instance);
+            }
+        }
+        let view = target.get().view();
+        let id = engine.book.lock().unwrap().generations.stage();
+        let staged = Bound::new(py, Generation::new(id, view, instances.unbind()))?;
+        staged.get().set_base(Some(base.clone().unbind()));
+        engine.book.lock().unwrap().held.insert(id, staged.clone().unbind());
+        let steps = again.into_iter().map(|name| Step { name, reason: Reason::Changed }).collect();
+        Ok((Attempt { engine, base, staged, removed, revived, failed: None }, steps))
+    }
+
+    /// Executes the steps, pinned to the staged generation.
+    pub fn run(&mut self, py: Python<'py>, steps: &[Step]) -> PyResult<()> {
+        let pin = Pin::staging(py, self.engine, &self.staged)?;
+        let pin = pin.bind(py);
+        Pin::resume(pin)?;
+        doubt::take();
+        let mut outcome = Ok(());
+        for step in steps {
+            match loading::ensure(py, self.engine, &self.staged, &step.name) {
+                Ok(Ensured::Live(_) | Ensured::Foreign | Ensured::Missing(_)) => {}
+                Err(error) => {
+                    self.failed = Some(step.name.clone());
+                    outcome = Err(error);
+                    break;
+                }
+            }
+        }
+        pin.get().suspend(py)?;
+        pin.get().close();
+        outcome
+    }
+
+    /// Modules that turned out to be changed by what ran, or may be, and are shared.
+    pub fn wider(&self, py: Python<'py>) -> Vec<(ModuleName, Reason)> {
+        let mut wider: Vec<_> = doubt::take()
+            .into_iter()
+            .map(|(who, whose)| (who, Reason::AffectedBy(whose)))
+            .collect();
+        for instance in self.staged.get().executed(py) {
+            for edge in instance.get().edges() {
+                if edge.kind == EdgeKind::Affects
+                    && let Target::Module(name) = edge.to
+                    && let Some(other) = self.base.get().find(py, name.as_str())
+                    && self.staged.get().holds(py, &other)
+                {
+                    wider.push((name, Reason::AffectedBy(instance.get().name.clone())));
+                }
+            }
+        }
+        wider
+    }
+
+    /// What the module that raised imports and what was not run with it.
+    pub fn imported_by_failed(&self, py: Python<'py>, steps: &[Step]) -> Vec<(ModuleName, Reason)> {
+        let Some(failed) = &self.failed else { return Vec::new() };
+        let Some(old) = self.base.get().find(py, failed.as_str()) else { return Vec::new() };
+        let edges = old.get().edges().into_iter();
+        edges
+            .filter(|edge| edge.kind == EdgeKind::ModuleLevel)
+            .filter_map(|edge| match edge.to {
+                Target::Module(name) => Some(name),
+                Target::File(_) => None,
+            })
+            .filter(|name| !steps.iter().any(|step| step.name == *name))
+            .map(|name| (name, Reason::Widened))
+            .collect()
+    }
+
+    /// Adds seeds; false if they are all in already.
+    pub fn widen(&self, intent: &mut Intent, wider: Vec<(ModuleName, Reason)>) -> bool {
+        let before = intent.seeds.len();
+        for (name, reason) in wider {
+            if !intent.seeds.iter().any(|(known, _)| *known == name) {
+                intent.seeds.push((name, reason));
+            }
+        }
+        intent.seeds.len() > before
+    }
+
+    /// Makes the staged generation current.
+    pub fn publish(self, py: Python<'py>) {
+        let engine = self.engine;
+        let fresh = self.staged.get().executed(py);
+        // 1. What is superseded answers for the generation it was last part of, which is still the
+        //    current one: nobody can tell the difference yet.
+        for instance in &self.removed {
+            instance.get().set_home(Some(self.base.clone().unbind()));
+        }
+        // 2. The swap.
+        self.staged.get().set_base(None);
+        let old = engine.swap_current(self.staged.clone().unbind());
+        // 3. What is new answers for the current generation, which it is part of.
+        for instance in fresh.iter().chain(&self.revived) {
+            instance.get().set_home(None);
+        }
+        drop(old);
+        let retired = {
+            let mut book = engine.book.lock().unwrap();
+            for instance in &self.removed {
+                book.graph.remove(&instance.get().name);
+            }
+            for instance in fresh.iter().chain(&self.revived) {
+                book.adopt(instance.get());
+            }
+            book.awaiting.retain(|waiting| !self.revived.iter().any(|r| r.is(waiting)));
+            book.awaiting.extend(self.removed.iter().map(|i| i.clone().unbind()));
+            book.published += 1;
+            book.generations.publish(self.staged.get().id)
+        };
+        for instance in fresh.iter().chain(&self.revived) {
+            show(py, engine, instance);
+        }
+        let shown: Vec<_> = fresh.iter().chain(&self.revived).cloned().collect();
+        patches::publish(py, &shown, &self.removed);
+        engine.retire(retired);
+        self.tidy(py);
+        self.staged.get().forget_executed();
+    }
+
+    /// Lets go of the staged generation; nothing has changed.
+    pub fn abandon(&self, py: Python<'py>) {
+        let engine = self.engine;
+        let id = self.staged.get().id;
+        let held = {
+            let mut book = engine.book.lock().unwrap();
+            book.generations.abandon(id);
+            book.held.remove(&id)
+        };
+        drop(held);
+        self.tidy(py);
+        // Names that only the abandoned generation had.
+        for instance in self.staged.get().executed(py) {
+            let name = &instance.get().name;
+            if let Ok(shown) = facade::of(py, engine, name) {
+                sharing::forget(py, engine, name, &shown);
+            }
+        }
+        self.staged.get().forget_executed();
+    }
+
+    /// Submodule attributes become plain again where all agree; names that are gone leave
+    /// `sys.modules`.
+    fn tidy(&self, py: Python<'py>) {
+        let mut names: Vec<ModuleName> =
+            self.removed.iter().map(|instance| instance.get().name.clone()).collect();
+        names.extend(
+            self.staged.get().executed(py).iter().map(|instance| instance.get().name.clone()),
+        );
+        for name in names {
+            if let Some(parent) = name.parent()
+                && let Some(package) = self.engine.current(py).get().find(py, parent.as_str())
+            {
+                let _ = submodules::settle(py, self.engine, &package);
+            }
+            self.engine.hide_if_gone(py, &name);
+        }
+    }
+}
+
+/// Puts what foreign code is to see of an instance into `sys.modules`.
+fn show(py: Python<'_>, engine: &Engine, instance: &Bound<'_, Instance>) {
+    let modules: &Bound<'_, PyDict> = engine.sys_modules.bind(py);
+    let name = instance.get().name.as_str();
+    let shown = match instance.get().replacement(py) {
+        Some(other) => Ok(other),
+        None => facade::of(py, engine, &instance.get().name),
+    };
+    if let Ok(shown) = shown {
+        let _ = modules.set_item(name, shown);
+    }
+}
+
+/// The modules of a generation that were disposed of, and all who import them.
+fn to_run_again(py: Python<'_>, generation: &Bound<'_, Generation>) -> Vec<ModuleName> {
+    let all: Vec<Bound<'_, Instance>> = generation
+        .get()
+        .instances
+        .bind(py)
+        .values()
+        .iter()
+        .filter_map(|instance| instance.cast_into::<Instance>().ok())
+        .collect();
+    let mut again: Vec<ModuleName> = all
+        .iter()
+        .filter(|instance| instance.get().is_disposed())
+        .map(|instance| instance.get().name.clone())
+        .collect();
+    let mut next = 0;
+    while next < again.len() {
+        let of = Target::Module(again[next].clone());
+        next += 1;
+        for instance in &all {
+            let name = &instance.get().name;
+            let imports = instance
+                .get()
+                .edges()
+                .iter()
+                .any(|edge| edge.kind == EdgeKind::ModuleLevel && edge.to == of);
+            if imports && !again.contains(name) {
+                again.push(name.clone());
+            }
+        }
+    }
+    again
+}

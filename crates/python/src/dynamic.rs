@@ -1,0 +1,104 @@
+//! What does importing by a call do: `importlib.import_module`, `transfuse.import_module`?
+//!
+//! The same as a statement in the code that called, which is found on the stack,
+//! beyond the frames of `importlib` and of Transfuse itself.
+
+use pyo3::prelude::*;
+use pyo3::types::PyString;
+use transfuse_engine::ModuleName;
+
+use crate::asker;
+use crate::edges::{connect, missing};
+use crate::engine;
+use crate::errors;
+use crate::hook::outward;
+use crate::loading::{self, Ensured};
+use crate::observe;
+
+/// `importlib._bootstrap._gcd_import` while Transfuse is installed.
+#[pyfunction]
+#[pyo3(name = "_gcd_import", signature = (name, package=None, level=0))]
+pub fn gcd_import<'py>(
+    py: Python<'py>,
+    name: &Bound<'py, PyString>,
+    package: Option<&Bound<'py, PyAny>>,
+    level: i32,
+) -> PyResult<Bound<'py, PyAny>> {
+    let engine = engine::required()?;
+    let original = || engine.original_gcd_import.bind(py).call1((name, package, level));
+    let absolute = if level > 0 {
+        let inside = package.map(|p| p.extract::<&str>()).transpose()?.unwrap_or("");
+        match ModuleName::resolve_relative(
+            inside,
+            usize::try_from(level).unwrap_or(0),
+            name.to_str()?,
+        ) {
+            Ok(absolute) => PyString::new(py, absolute.as_str()),
+            Err(_) => return original(),
+        }
+    } else {
+        name.clone()
+    };
+    let caller = asker::beyond_importlib(py);
+    let generation = match &caller {
+        Some(caller) => asker::for_live(py, engine, caller),
+        None => asker::for_foreign(py, engine),
+    };
+    let known = engine.facades.bind(py).contains(&absolute)?;
+    if !known && engine.sys_modules.bind(py).contains(&absolute)? {
+        return original();
+    }
+    let Ok(dotted) = ModuleName::new(absolute.to_str()?) else { return original() };
+    let found = match loading::ensure(py, engine, &generation, &dotted)? {
+        Ensured::Live(found) => found,
+        Ensured::Foreign => return original(),
+        Ensured::Missing(parent) => {
+            if let Some(caller) = &caller {
+                missing(caller, &dotted);
+            }
+            if engine.sys_modules.bind(py).contains(&absolute)? {
+                return original();
+            }
+            let parent = parent.as_ref().map(ModuleName::as_str);
+            return Err(errors::not_found(py, dotted.as_str(), parent));
+        }
+    };
+    match caller {
+        Some(caller) => {
+            connect(py, engine, &caller, &found);
+            if !caller.get().is_ready() {
+                observe::imported(py, &generation, &caller, &found);
+            }
+            Ok(found.get().value(py))
+        }
+        None => outward(py, engine, &found),
+    }
+}
+
+/// `transfuse.import_module`: the real module of the generation that answers the caller.
+#[pyfunction]
+pub fn import_module<'py>(
+    py: Python<'py>,
+    name: &Bound<'py, PyString>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let engine = engine::required()?;
+    let generation = match asker::beyond_importlib(py) {
+        Some(caller) => asker::for_live(py, engine, &caller),
+        None => asker::for_foreign(py, engine),
+    };
+    if let Some(found) = generation.get().get(py, name)
+        && found.get().is_ready()
+    {
+        return Ok(found.get().value(py));
+    }
+    let Ok(dotted) = ModuleName::new(name.to_str()?) else {
+        return Err(errors::not_found(py, name.to_str()?, None));
+    };
+    match loading::ensure(py, engine, &generation, &dotted)? {
+        Ensured::Live(found) => Ok(found.get().value(py)),
+        Ensured::Foreign => engine.original_gcd_import.bind(py).call1((name,)),
+        Ensured::Missing(parent) => {
+            Err(errors::not_found(py, dotted.as_str(), parent.as_ref().map(ModuleName::as_str)))
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! What is recorded of an import, as it happens?
+//!
+//! An edge from the importing instance to what it imported, or asked for in vain.
+//! Which edges an update follows is the engine's plan.
+
+use pyo3::prelude::*;
+use transfuse_engine::{Edge, EdgeKind, ModuleName, Target};
+
+use crate::engine::Engine;
+use crate::instance::Instance;
+
+/// One instance imports another.
+pub fn connect(
+    py: Python<'_>,
+    engine: &Engine,
+    caller: &Bound<'_, Instance>,
+    imported: &Bound<'_, Instance>,
+) {
+    if caller.is(imported) {
+        return;
+    }
+    let to = Target::Module(imported.get().name.clone());
+    let kind = if caller.get().is_ready() { EdgeKind::Deferred } else { EdgeKind::ModuleLevel };
+    if caller.get().add_edge(to.clone(), kind)
+        && caller.get().is_ready()
+        && engine.current(py).get().holds(py, caller)
+    {
+        engine.book.lock().unwrap().graph.add(&caller.get().name, Edge { to, kind });
+    }
+}
+
+/// Module-level code asked for a name that is not there: creating it will be a change.
+pub fn missing(caller: &Bound<'_, Instance>, name: &ModuleName) {
+    if !caller.get().is_ready() {
+        caller.get().add_edge(Target::Module(name.clone()), EdgeKind::NotFound);
+    }
+}
+
+/// Names that a star import binds count as defined by the importing source.
+pub fn starred(
+    py: Python<'_>,
+    caller: &Bound<'_, Instance>,
+    from: &Bound<'_, Instance>,
+    all: Option<Bound<'_, PyAny>>,
+) -> PyResult<()> {
+    let names: Vec<String> = match all {
+        Some(all) => all.try_iter()?.filter_map(|name| name.ok()?.extract().ok()).collect(),
+        None => {
+            let names = from.get().namespace(py).keys();
+            names
+                .iter()
+                .filter_map(|n| n.extract().ok())
+                .filter(|n: &String| !n.starts_with('_'))
+                .collect()
+        }
+    };
+    caller.get().define(names);
+    Ok(())
+}

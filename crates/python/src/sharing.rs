@@ -1,0 +1,69 @@
+//! Which generations have a freshly loaded instance in common?
+//!
+//! A module is loaded once for all generations in which its content and what it
+//! imports are the same.
+
+use pyo3::prelude::*;
+use transfuse_engine::{EdgeKind, ModuleName, Target};
+
+use crate::engine::Engine;
+use crate::generation::Generation;
+use crate::instance::Instance;
+
+/// Gives the instance to every generation in which its content and what it imports are the same.
+pub fn share(
+    py: Python<'_>,
+    engine: &Engine,
+    generation: &Bound<'_, Generation>,
+    instance: &Bound<'_, Instance>,
+) {
+    let of = instance.get();
+    let edges = of.edges();
+    let needed: Vec<&ModuleName> = edges
+        .iter()
+        .filter(|edge| edge.kind == EdgeKind::ModuleLevel)
+        .filter_map(|edge| match &edge.to {
+            Target::Module(name) => Some(name),
+            Target::File(_) => None,
+        })
+        .collect();
+    let parent = of.name.parent();
+    for other in engine.alive(py) {
+        if other.is(generation) || other.get().find(py, of.name.as_str()).is_some() {
+            continue;
+        }
+        let same_content = match (&of.path, &of.source) {
+            (Some(path), Some(source)) => {
+                other.get().view().get(path).is_some_and(|s| s.digest() == source.digest())
+            }
+            _ => true,
+        };
+        let same = |name: &ModuleName| {
+            let mine = generation.get().find(py, name.as_str());
+            let theirs = other.get().find(py, name.as_str());
+            match (mine, theirs) {
+                (Some(mine), Some(theirs)) => mine.is(&theirs),
+                (None, None) => true,
+                _ => false,
+            }
+        };
+        if same_content && parent.iter().all(same) && needed.iter().all(|name| same(name)) {
+            let _ = other.get().put(py, instance);
+        }
+    }
+    if engine.current(py).get().holds(py, instance) {
+        of.set_home(None);
+        engine.book.lock().unwrap().adopt(of);
+    }
+}
+
+/// Removes a name from `sys.modules` if no generation that is alive has it.
+pub fn forget(py: Python<'_>, engine: &Engine, name: &ModuleName, shown: &Bound<'_, PyAny>) {
+    let known = engine.alive(py).iter().any(|g| g.get().find(py, name.as_str()).is_some());
+    let modules = engine.sys_modules.bind(py);
+    if !known
+        && modules.get_item(name.as_str()).is_ok_and(|there| there.is_some_and(|t| t.is(shown)))
+    {
+        let _ = modules.del_item(name.as_str());
+    }
+}
