@@ -14,7 +14,7 @@ import sys
 import tempfile
 from typing import TYPE_CHECKING, Literal
 
-from transfuse.cli.talk import say
+from transfuse.cli.talk import progress, say
 from transfuse.errors import TargetError
 from transfuse.locate import find_spec
 
@@ -68,11 +68,13 @@ def interface_of(target: Target, roots: Sequence[str]) -> Interface:
             found = _from_source(target.module, attribute[0], [*roots, *sys.path], _STEPS)
             if found is not None:
                 return found
+    with progress(f"importing {target.text} once, to find out whether it is ASGI or WSGI"):
+        imported = _from_import(target, roots)
     say(
-        f"importing {target.text} once, to find out whether it is ASGI or WSGI;"
-        " --interface asgi or --interface wsgi saves that",
+        f"{target.text} was imported once to find out that it is {imported.upper()};"
+        f" --interface {imported} saves that"
     )
-    return _from_import(target, roots)
+    return imported
 
 
 def _from_source(module: str, name: str, search: Sequence[str], steps: int) -> Interface | None:

@@ -13,7 +13,10 @@ from transfuse.reports import Plan
 @click.command(epilog="Example:  transfuse plan --pid 4242")
 @process_options
 def plan(pid: int | None, as_json: bool) -> None:
-    """Show which modules an update would run now, and why; nothing is run."""
+    """Show what an update would run now, and why.
+
+    Nothing is run.
+    """
     replies = answers("plan", pid)
     if as_json:
         print_json(replies)

@@ -12,9 +12,9 @@ from transfuse.cli.options import process_options
 @process_options
 @click.option("--to", type=int, metavar="N", help="The generation; default: the one before.")
 def rollback(pid: int | None, as_json: bool, to: int | None) -> int:
-    """Serve a former generation again; it was kept, so nothing is loaded.
+    """Serve a former generation again.
 
-    Ends with code 1 if a process refused.
+    It was kept, so nothing is loaded. Ends with code 1 if a process refused.
     """
     replies = answers("rollback", pid, to=to)
     if as_json:
