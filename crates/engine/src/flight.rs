@@ -111,6 +111,11 @@ impl<K: Eq + Hash + Clone> Flights<K> {
         }
     }
 
+    /// How many threads wait for another one's load right now.
+    pub fn waiting(&self) -> usize {
+        self.board().waits.len()
+    }
+
     /// Is nothing being loaded, and nobody waiting?
     pub fn is_idle(&self) -> bool {
         let board = self.board();

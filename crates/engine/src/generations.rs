@@ -91,8 +91,8 @@ impl Generations {
 
     /// Begins the next generation.
     pub fn stage(&mut self) -> GenerationId {
-        let taken = self.entries.keys().next_back().map_or(0, |id| id.0);
-        let id = GenerationId(taken.max(self.published) + 1);
+        // The highest that was published is current or kept, so it is among the entries.
+        let id = GenerationId(self.entries.keys().next_back().map_or(0, |id| id.0) + 1);
         self.entries.insert(id, Entry::default());
         id
     }

@@ -176,6 +176,30 @@ fn p1_a_chain_is_waited_for_to_its_end() {
 }
 
 #[test]
+fn p1_a_wait_ends_with_its_own_load_and_is_over_then() {
+    // 2 loads b and waits for a; 1 is done with a, and loads it again before 2 has woken up. The
+    // new load is none of 2's, so 2 wakes up; and 1, who needs b, is in no circle.
+    for _ in 0..500 {
+        let flights = Flights::new();
+        flights.enter(&"a", 1);
+        flights.enter(&"b", 2);
+        thread::scope(|scope| {
+            let waiter = scope.spawn(|| {
+                assert_eq!(Waited::Finished, flights.wait(&"a", 2));
+                flights.finish(&"b", 2);
+            });
+            while flights.waiting() == 0 {
+                thread::yield_now();
+            }
+            flights.finish(&"a", 1);
+            assert_eq!(Entered::Run, flights.enter(&"a", 1));
+            assert_ne!(Entered::Partial, flights.enter(&"b", 1));
+            waiter.join().unwrap();
+        });
+    }
+}
+
+#[test]
 fn p1_unrelated_loads_do_not_wait_for_each_other() {
     let flights = Flights::new();
     assert_eq!(Entered::Run, flights.enter(&"slow", 1));

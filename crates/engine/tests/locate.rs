@@ -58,6 +58,7 @@ fn p2_a_generation_finds_what_it_knows_and_not_what_the_disk_has() {
     let view = view(&memory);
     memory.remove("/app");
     memory.write("/app/conf/__init__.py", "");
+    memory.write("/app/plugins/__init__.py", "");
     assert_eq!(Located::Module("/app/conf.py".into()), find(&view, &memory, "conf"));
     assert_eq!(Located::Namespace("/app/plugins".into()), find(&view, &memory, "plugins"));
 }

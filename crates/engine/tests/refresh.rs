@@ -177,7 +177,7 @@ fn a_known_data_file_is_compared_like_source() {
 
 #[test]
 fn a_subtree_holds_no_more_than_a_scan_of_all_finds() {
-    let app = App::new(&[("/app/a/x.py", "")]);
+    let app = App::new(&[("/app/a/x.py", ""), ("/app/main.py", "")]);
     app.memory.link("/app/a/up", "/app");
     let found = app.look_at(&["/app/a"]);
     assert!(found.changes.is_empty(), "{:?}", found.changes);
@@ -192,6 +192,8 @@ fn nested_roots_answer_for_their_own_files() {
         Roots::new(&memory, &[PathBuf::from("/app"), PathBuf::from("/app/src")], &[]).unwrap();
     let budget = Budget::new(usize::MAX);
     let view = scan(&memory, &roots, &budget, &mut |_| {}).view;
-    let found = refresh(&memory, &roots, &budget, &view, &Batch::Rescan);
-    assert!(found.changes.is_empty(), "{:?}", found.changes);
+    for batch in [Batch::Rescan, Batch::Paths(BTreeSet::from([PathBuf::from("/app")]))] {
+        let found = refresh(&memory, &roots, &budget, &view, &batch);
+        assert!(found.changes.is_empty(), "{:?}", found.changes);
+    }
 }

@@ -80,6 +80,9 @@ fn a_file_that_is_renamed_into_place_is_told_as_whole() {
     fs::rename(watched.path("draft"), watched.path("a.py")).unwrap();
     let before = watched.wait_for(Event::Moved(watched.path("a.py")));
     assert!(before.contains(&Event::Gone(watched.path("draft"))), "{before:?}");
+    fs::write(watched.path("marker"), "").unwrap();
+    let after = watched.wait_for(Event::Closed(watched.path("marker")));
+    assert!(!after.contains(&Event::Gone(watched.path("draft"))), "told twice: {after:?}");
 }
 
 #[test]
