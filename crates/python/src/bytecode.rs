@@ -78,6 +78,11 @@ impl Outline {
     pub fn uses(&self, imported: &str) -> bool {
         self.used.contains_key(imported)
     }
+
+    /// Whether it uses one attribute taken by such an import (a star takes all).
+    pub fn uses_attribute(&self, imported: &str, attribute: &str) -> bool {
+        self.used.get(imported).is_some_and(|used| used.contains(attribute) || used.contains("*"))
+    }
 }
 
 /// One binding made by an import statement: what was imported, which attribute, under which name.

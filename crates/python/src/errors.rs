@@ -6,8 +6,10 @@
 use pyo3::exceptions::{PyException, PyImportError, PyModuleNotFoundError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyString};
 use transfuse_engine::EngineError;
+
+use crate::instance::Instance;
 
 fn make(name: &str, message: &str) -> PyErr {
     Python::attach(|py| {
@@ -69,6 +71,18 @@ pub fn not_found(py: Python<'_>, name: &str, parent: Option<&str>) -> PyErr {
     }
     .replace('"', "'");
     import_error(py, py.get_type::<PyModuleNotFoundError>().into_any(), &message, name)
+}
+
+/// `ImportError` for a name that a package does not have, worded as the interpreter words it.
+pub fn cannot_import(
+    py: Python<'_>,
+    package: &Bound<'_, Instance>,
+    name: &Bound<'_, PyString>,
+) -> PyResult<PyErr> {
+    let from = package.get();
+    let place = from.file.as_deref().unwrap_or("unknown location");
+    let message = format!("cannot import name '{}' from '{}' ({place})", name.to_str()?, from.name);
+    Ok(import(py, &message, from.name.as_str()))
 }
 
 /// `ImportError` with its `name` set.

@@ -12,6 +12,7 @@ use pyo3::types::{PyModule, PyString, PyTuple};
 use transfuse_engine::ModuleName;
 
 use crate::asker;
+use crate::bytecode::Outline;
 use crate::doubt;
 use crate::edges::{connect, missing, starred};
 use crate::engine::{self, Engine};
@@ -276,6 +277,13 @@ impl<'py> Statement<'_, 'py> {
                     if let Some(caller) = caller {
                         missing(caller, &child);
                     }
+                    // The interpreter would go on to look in `sys.modules`, where the facade
+                    // stands for generations that have the module.
+                    if self.engine.facades.bind(py).contains(child.as_str())?
+                        && self.engine.sys_modules.bind(py).contains(child.as_str())?
+                    {
+                        return Err(errors::cannot_import(py, package, name)?);
+                    }
                 }
             }
         } else if let Some(there) = &found
@@ -290,7 +298,11 @@ impl<'py> Statement<'_, 'py> {
         let taken = package.get().value(py).getattr_opt(name)?;
         if taken.is_some_and(|value| value.is(found.get().value(py))) {
             connect(py, self.engine, caller, &found);
-            if !caller.get().is_ready() {
+            let written = self.name.to_str()?;
+            let attribute = name.to_str()?;
+            let uses = |outline: &Outline| outline.uses_attribute(written, attribute);
+            if !caller.get().is_ready() && caller.get().with_outline(uses).unwrap_or(false) {
+                doubt::consider(py, self.engine, generation, caller, &found, written)?;
                 observe::imported(py, generation, caller, &found);
             }
         }

@@ -20,6 +20,7 @@ use transfuse_engine::{Edge, EdgeKind, ModuleName, Policy, Source, Target};
 
 use crate::bytecode::Outline;
 use crate::generation::Generation;
+use crate::loading::Key;
 use crate::patches::Patch;
 
 /// One execution of a live module's source, and the `__loader__` of the module it made.
@@ -62,6 +63,8 @@ pub struct Instance {
     replacement: Mutex<Option<Py<PyAny>>>,
     /// What the module set on foreign modules. Written once, when its code has ended.
     patches: Mutex<Vec<Patch>>,
+    /// The loads of other threads that it was executed in a circle with; it is ready once they are.
+    partners: Mutex<Vec<Key>>,
     /// The name as the keys of generations have it, so that asking for it allocates nothing.
     pub key: Py<PyString>,
 }
@@ -101,6 +104,7 @@ impl Instance {
             home: Mutex::new(Some(home)),
             replacement: Mutex::new(None),
             patches: Mutex::default(),
+            partners: Mutex::default(),
         }
     }
 
@@ -112,6 +116,16 @@ impl Instance {
     /// Called once, by the loading thread, when execution has ended well.
     pub fn set_ready(&self) {
         self.ready.store(true, Ordering::Release);
+    }
+
+    /// The loads of other threads that it waits for before it is ready.
+    pub fn partners(&self) -> Vec<Key> {
+        self.partners.lock().unwrap().clone()
+    }
+
+    /// It was executed in a circle with these.
+    pub fn set_partners(&self, partners: Vec<Key>) {
+        *self.partners.lock().unwrap() = partners;
     }
 
     /// Whether `__dispose__` was called.

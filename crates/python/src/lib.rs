@@ -7,7 +7,7 @@
 //! 3. the ways in: `hook` (import statements), `dynamic` (calls that import), `facade`
 //!    (attributes of what stands in `sys.modules`), `finder` (the standard machinery);
 //! 4. `search`, `precompiled`, `bytecode`, `namespace`, `loading`: from a name (or, `by_path`,
-//!    a file) to an instance;
+//!    a file) to an instance (`circles`: when several threads load one circle);
 //!    `sharing`, `submodules`: what generations have in common, and what they answer where not;
 //! 5. `observe`, `doubt`, `keeps`: who affects whom, and who holds on to what;
 //!    `edges`, `data_files`, `patches`: who imports and reads what, and who set what on foreign modules;
@@ -20,6 +20,7 @@ mod attempt;
 mod barrier;
 mod by_path;
 mod bytecode;
+mod circles;
 mod command;
 mod data_files;
 mod disposal;

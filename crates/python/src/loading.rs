@@ -15,6 +15,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyModule, PyString};
 use transfuse_engine::{Digest, Entered, ModuleName, Source, System, Waited};
 
+use crate::circles::{self, Landing};
 use crate::engine::Engine;
 use crate::errors;
 use crate::facade;
@@ -38,7 +39,8 @@ pub enum Ensured<'py> {
     Missing(Option<ModuleName>),
 }
 
-type Key = (ModuleName, Option<Digest>);
+/// What one load is of: a name, and the content (none for a namespace package).
+pub type Key = (ModuleName, Option<Digest>);
 
 /// The number of the running thread, for the engine's waiting rule.
 pub fn thread() -> u64 {
@@ -116,38 +118,31 @@ fn settled<'py>(
     }
     let key: Key = (instance.name.clone(), instance.source.as_ref().map(|s| s.digest()));
     match engine.flights.enter(&key, thread()) {
-        Entered::Partial => Ok(Ensured::Live(found)),
+        Entered::Partial => {
+            circles::handed(&key);
+            Ok(Ensured::Live(found))
+        }
         Entered::Run => {
-            // It has just been finished, or has failed.
+            // It has just been finished, or has failed, or waits for the rest of its circle.
             engine.flights.finish(&key, thread());
-            if instance.is_ready() {
+            let there = generation.get().holds(py, &found);
+            if there && !instance.is_ready() {
+                for partner in instance.partners() {
+                    circles::wait(py, engine, &partner);
+                }
+            }
+            if there || instance.is_ready() {
                 return Ok(Ensured::Live(found));
             }
-            let name = instance.name.clone();
-            if generation.get().find(py, name.as_str()).is_some_and(|there| there.is(&found)) {
-                return Ok(Ensured::Live(found));
-            }
-            ensure(py, engine, generation, &name)
+            ensure(py, engine, generation, &instance.name.clone())
         }
         Entered::Busy => match py.detach(|| engine.flights.wait(&key, thread())) {
-            Waited::Partial => Ok(Ensured::Live(found)),
-            Waited::Finished => {
-                let name = instance.name.clone();
-                ensure(py, engine, generation, &name)
+            Waited::Partial => {
+                circles::handed(&key);
+                Ok(Ensured::Live(found))
             }
+            Waited::Finished => ensure(py, engine, generation, &instance.name.clone()),
         },
-    }
-}
-
-/// Ends the flight whatever happens.
-struct Landing {
-    engine: &'static Engine,
-    key: Key,
-}
-
-impl Drop for Landing {
-    fn drop(&mut self) {
-        self.engine.flights.finish(&self.key, thread());
     }
 }
 
@@ -165,7 +160,7 @@ fn load<'py>(
     let key: Key = (name.clone(), digest);
     let landing = loop {
         let partial = match engine.flights.enter(&key, thread()) {
-            Entered::Run => break Some(Landing { engine, key }),
+            Entered::Run => break Some(Landing::new(engine, key)),
             Entered::Partial => true,
             Entered::Busy => {
                 matches!(py.detach(|| engine.flights.wait(&key, thread())), Waited::Partial)
@@ -174,6 +169,9 @@ fn load<'py>(
         if let Some(found) = generation.get().find(py, name.as_str())
             && (partial || found.get().is_ready())
         {
+            if partial {
+                circles::handed(&key);
+            }
             return Ok(Ensured::Live(found));
         }
         if partial {
@@ -189,6 +187,7 @@ fn load<'py>(
     }
     let loaded = execute(py, engine, generation, name, content);
     drop(landing);
+    circles::landed(py, engine);
     loaded.map(Ensured::Live)
 }
 
@@ -357,7 +356,7 @@ fn complete<'py>(
     if !staged {
         sharing::share(py, engine, generation, instance);
     }
-    instance.get().set_ready();
+    circles::executed(instance);
     if let Some(parent) = name.parent() {
         match generation.get().find(py, parent.as_str()) {
             Some(package) => submodules::bind(py, &package, instance)?,
