@@ -225,3 +225,14 @@ def test_with_a_project_they_join_its_own(tmp_path: Path) -> None:
     (tmp_path / "scripts").mkdir()
     scripts = tmp_path / "scripts"
     assert read(tmp_path, default_roots=[scripts]).roots == (str(tmp_path), str(scripts))
+
+
+def test_without_a_toml_reader_a_table_of_ours_is_an_error_and_others_are_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("transfuse.settings._toml_reader", lambda: None)
+    project(tmp_path, "[project]\nname = 'transfuse-user'\n")
+    assert read(tmp_path).keep == 3
+    project(tmp_path, "[tool.transfuse]\nkeep = 5\n")
+    with pytest.raises(SettingsError, match="pip install tomli$"):
+        read(tmp_path)
