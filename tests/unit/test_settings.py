@@ -234,5 +234,5 @@ def test_without_a_toml_reader_a_table_of_ours_is_an_error_and_others_are_not(
     project(tmp_path, "[project]\nname = 'transfuse-user'\n")
     assert read(tmp_path).keep == 3
     project(tmp_path, "[tool.transfuse]\nkeep = 5\n")
-    with pytest.raises(SettingsError, match="pip install tomli$"):
+    with pytest.raises(SettingsError, match=r"pip install tomli$"):
         read(tmp_path)
