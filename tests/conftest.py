@@ -25,6 +25,7 @@ class Tree:
         self.root = root
         self.reports: list[Report] = []
         self._news = threading.Condition()
+        self.deaf: Callable[[], None] = lambda: None
 
     def write(self, files: dict[str, str]) -> None:
         """Write files, given by their path under the root."""
@@ -40,7 +41,7 @@ class Tree:
     def install(self, *, watch: bool = False, **settings: Any) -> None:
         """Make the folder live. Without `watch` the story says itself when to update."""
         transfuse.install(roots=[self.root], watch=watch, **settings)
-        transfuse.on_update(self._heard)
+        self.deaf = transfuse.on_update(self._heard)
 
     def _heard(self, report: Report) -> None:
         with self._news:
@@ -74,6 +75,11 @@ class Tree:
         assert report is not None, f"waited {CAP} s; these came instead: {self.reports[after:]}"
         return report
 
+    def quiet(self, *, after: int, seconds: float = 0.3) -> bool:
+        """Whether no report comes for a time that is many times what an update takes."""
+        with self._news:
+            return not self._news.wait_for(lambda: len(self.reports) > after, seconds)
+
 
 def ran(report: Report) -> list[str]:
     """The names of the modules that an update ran."""
@@ -86,7 +92,9 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tree]:
     root = tmp_path / "app"
     root.mkdir()
     before = set(sys.modules)
-    yield Tree(root)
+    tree = Tree(root)
+    yield tree
+    tree.deaf()
     transfuse.uninstall()
     for name in set(sys.modules) - before:
         file = getattr(sys.modules[name], "__file__", None)
