@@ -50,7 +50,8 @@ pub struct Driver {
     pending: BTreeSet<PathBuf>,
     /// Events were lost since the last comparison.
     rescan: bool,
-    /// What the last refused update would have served, so that it is not tried again in vain.
+    /// What the last refused update would have served, or a rollback took back, so that it is not
+    /// tried again until something changes.
     refused: Option<Vec<(PathBuf, Option<Digest>)>>,
 }
 
@@ -72,13 +73,19 @@ impl Driver {
                 (Watch::polling(system, engine.roots.clone(), interval, sender), None)
             }
         };
+        let mut window = Window::default();
+        if barrier.is_some() && cfg!(target_os = "linux") {
+            // The system tells when a writer is done, so half a file need not be looked at.
+            window.open = Duration::from_secs(2);
+            window.cap = Duration::from_secs(3);
+        }
         Driver {
             engine,
             commands,
             events,
             watch,
             barrier,
-            settle: Settle::new(Window::default()),
+            settle: Settle::new(window),
             started: Instant::now(),
             pending: BTreeSet::new(),
             rescan: false,
@@ -142,7 +149,11 @@ impl Driver {
             (Some(barrier), Some(path)) => barrier.has(path),
             _ => false,
         };
-        if !ours {
+        let concerns = || {
+            let graph = self.engine.book.lock().unwrap().graph.clone();
+            Python::attach(|py| event.concerns(&self.engine.current(py).get().view(), &graph))
+        };
+        if !ours && concerns() {
             self.settle.event(self.now(), event);
         }
     }
@@ -277,11 +288,7 @@ impl Driver {
             self.refused = None;
             return Ok(None);
         }
-        let wanted: Vec<_> = intent
-            .changes
-            .iter()
-            .map(|c| (c.path.clone(), intent.view.get(&c.path).map(|source| source.digest())))
-            .collect();
+        let wanted = wanted(&intent);
         if automatic && self.refused.as_ref() == Some(&wanted) {
             return Ok(None);
         }
@@ -388,10 +395,20 @@ impl Driver {
             return self.refuse(py, begun, &changes, &plan, error);
         }
         attempt.publish(py);
-        // The files still say otherwise; they are looked at again when one of them changes.
+        // The files still say otherwise. That is no reason for an update until one of them changes
+        // once more, whatever events are still on their way.
         self.pending.extend(changes.iter().map(|change| change.path.clone()));
+        if let Some((intent, _)) = self.compare(py, false) {
+            self.refused = Some(wanted(&intent));
+        }
         let done = self.record(py, Outcome::RolledBack, begun, &changes, &plan, None)?;
         disposal::dispose_drained(py, engine);
         Ok(done)
     }
+}
+
+/// What an update would serve: the changed files with their content.
+fn wanted(intent: &Intent) -> Vec<(PathBuf, Option<Digest>)> {
+    let digest = |path: &PathBuf| intent.view.get(path).map(|source| source.digest());
+    intent.changes.iter().map(|change| (change.path.clone(), digest(&change.path))).collect()
 }

@@ -56,7 +56,7 @@ pub fn gcd_import<'py>(
             if let Some(caller) = &caller {
                 missing(caller, &dotted);
             }
-            if engine.sys_modules.bind(py).contains(&absolute)? {
+            if !known && engine.sys_modules.bind(py).contains(&absolute)? {
                 return original();
             }
             let parent = parent.as_ref().map(ModuleName::as_str);

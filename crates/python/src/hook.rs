@@ -139,7 +139,9 @@ impl<'py> Statement<'_, 'py> {
             Ok(Ensured::Foreign) => Ok(None),
             Ok(Ensured::Missing(parent)) => {
                 missing(caller, &name);
-                if self.engine.sys_modules.bind(py).contains(absolute)? {
+                if self.engine.facades.bind(py).get_item(absolute)?.is_none()
+                    && self.engine.sys_modules.bind(py).contains(absolute)?
+                {
                     return Ok(None);
                 }
                 Err(errors::not_found(py, name.as_str(), parent.as_ref().map(ModuleName::as_str)))

@@ -180,10 +180,12 @@ fn load<'py>(
             break None;
         }
     };
-    if let Some(found) = generation.get().find(py, name.as_str())
-        && (found.get().is_ready() || landing.is_none())
+    if landing.is_some()
+        && let Some(found) = generation.get().find(py, name.as_str())
     {
-        return Ok(Ensured::Live(found));
+        // Another thread has executed it between our look and our turn.
+        drop(landing);
+        return settled(py, engine, generation, found);
     }
     let loaded = execute(py, engine, generation, name, content);
     drop(landing);
@@ -269,7 +271,11 @@ fn execute<'py>(
         Ok(()) => Ok(instance),
         Err(error) => {
             generation.get().take(py, &instance);
-            sharing::forget(py, engine, name, &shown);
+            if let Some(before) = shown_before {
+                modules.set_item(name.as_str(), before)?;
+            } else if modules.contains(name.as_str())? {
+                modules.del_item(name.as_str())?;
+            }
             Err(error)
         }
     }

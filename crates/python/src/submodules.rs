@@ -143,7 +143,30 @@ pub fn settle(py: Python<'_>, engine: &Engine, parent: &Bound<'_, Instance>) -> 
             && child.get().is_ready()
         {
             bind(py, parent, &child)?;
+        } else if !engine.alive(py).iter().any(|generation| {
+            generation.get().holds(py, parent) && generation.get().find(py, &name).is_some()
+        }) {
+            // Nobody has it any more.
+            shim.get().names.lock().unwrap().remove(&tail);
         }
+    }
+    let over = shim.get().names.lock().unwrap().is_empty();
+    if over { remove(py, &namespace) } else { Ok(()) }
+}
+
+/// All generations agree about all submodules: the namespace is as its source made it.
+fn remove(py: Python<'_>, namespace: &Bound<'_, PyDict>) -> PyResult<()> {
+    let put_back = |name: &Bound<'_, PyString>, own: Option<&Py<PyAny>>| match own {
+        Some(own) => namespace.set_item(name, own),
+        None => namespace.del_item(name),
+    };
+    if let Some(shim) = shim(py, namespace) {
+        put_back(intern!(py, "__getattr__"), shim.get().own.as_ref())?;
+    }
+    if let Some(listing) = namespace.get_item(intern!(py, "__dir__"))?
+        && let Ok(listing) = listing.cast::<DivergingDir>()
+    {
+        put_back(intern!(py, "__dir__"), listing.get().own.as_ref())?;
     }
     Ok(())
 }
