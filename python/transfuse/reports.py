@@ -33,6 +33,23 @@ class Change:
 
 
 @dataclass(frozen=True)
+class Step:
+    """A module that an update is about to run.
+
+    Attributes:
+        name: the module.
+        index: which step it is, from 1.
+        count: how many there are.
+        serving: the generation that is served meanwhile.
+    """
+
+    name: str
+    index: int
+    count: int
+    serving: int
+
+
+@dataclass(frozen=True)
 class Ran:
     """A module that an update runs.
 

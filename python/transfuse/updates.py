@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from transfuse import _core, console
 from transfuse.errors import NotInstalledError
-from transfuse.reports import Plan, Report, Status
+from transfuse.reports import Plan, Report, Status, Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +21,8 @@ _log = logging.getLogger("transfuse")
 # Who wants to hear of updates, in the order of subscription. Replaced whole, never changed, so
 # that it can be walked without a lock. Entries leave by their unsubscriber.
 _callbacks: tuple[Callable[[Report], object], ...] = ()
+# Who wants to hear of the steps of an update as they begin (the command line, at a terminal).
+_step_listeners: tuple[Callable[[Step | None], object], ...] = ()
 
 
 def update(timeout: float | None = None) -> Report:
@@ -97,6 +99,15 @@ def on_update(callback: Callable[[Report], object]) -> Callable[[], None]:
     return unsubscribe
 
 
+def on_step(listener: Callable[[Step | None], object]) -> None:
+    """Have `listener` called when a step of an update begins, and with None when the update ends.
+
+    It is called in the thread that updates and must return at once.
+    """
+    global _step_listeners  # noqa: PLW0603
+    _step_listeners = (*_step_listeners, listener)
+
+
 def deliver(roots: Sequence[str], told: Mapping[str, Any]) -> None:
     """Log an update that the core tells of, and pass it on to the callbacks.
 
@@ -104,6 +115,13 @@ def deliver(roots: Sequence[str], told: Mapping[str, Any]) -> None:
         roots: the live directories; paths are shown relative to them.
         told: what the core tells, as `Report.from_core` takes it.
     """
+    if told["outcome"] == "running":
+        step = Step(told["name"], told["index"], told["count"], told["generation"])
+        for listener in _step_listeners:
+            listener(step)
+        return
+    for listener in _step_listeners:
+        listener(None)
     report = Report.from_core(told)
     _write_log(report, roots)
     for callback in _callbacks:

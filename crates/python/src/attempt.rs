@@ -20,6 +20,7 @@ use crate::loading::{self, Ensured};
 use crate::patches;
 use crate::pin::Pin;
 use crate::planning::Intent;
+use crate::report;
 use crate::sharing;
 use crate::submodules;
 
@@ -116,7 +117,8 @@ impl<'py> Attempt<'py> {
         Pin::resume(pin)?;
         doubt::take();
         let mut outcome = Ok(());
-        for step in steps {
+        for (index, step) in steps.iter().enumerate() {
+            report::running(py, self.engine, &step.name, index + 1, steps.len());
             match loading::ensure(py, self.engine, &self.staged, &step.name) {
                 Ok(Ensured::Live(_) | Ensured::Foreign | Ensured::Missing(_)) => {}
                 Err(error) => {

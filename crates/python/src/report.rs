@@ -5,7 +5,7 @@
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 use transfuse_engine::{
-    Change, ChangeKind, GenerationId, Outcome, Plan, Record, Restart, RestartCode, Step,
+    Change, ChangeKind, GenerationId, ModuleName, Outcome, Plan, Record, Restart, RestartCode, Step,
 };
 
 use crate::disposal;
@@ -86,6 +86,20 @@ fn code(code: RestartCode) -> &'static str {
         RestartCode::NeverPolicy => "never-policy",
         RestartCode::Extension => "extension",
         RestartCode::Requirement => "requirement",
+    }
+}
+
+/// A step of an update begins: for those who watch a long one.
+pub fn running(py: Python<'_>, engine: &Engine, name: &ModuleName, index: usize, count: usize) {
+    let made = PyDict::new(py);
+    let filled = made
+        .set_item("outcome", "running")
+        .and_then(|()| made.set_item("name", name.as_str()))
+        .and_then(|()| made.set_item("index", index))
+        .and_then(|()| made.set_item("count", count))
+        .and_then(|()| made.set_item("generation", engine.current(py).get().id.0));
+    if filled.is_ok() {
+        send(py, engine, &made);
     }
 }
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
 from transfuse import local
+from transfuse.cli.steps import show_steps
 from transfuse.cli.talk import progress, show_log
 from transfuse.errors import TargetError
 from transfuse.lifecycle import install_settings
@@ -58,6 +59,7 @@ class Program:
     def run(self) -> None:
         """Run it. SystemExit passes through; on another exception, exit as Python would."""
         show_log(verbose=self.verbose)
+        show_steps()
         place = place_of(self.script)
         if place not in sys.path:
             sys.path.insert(0, place)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from transfuse import local
 from transfuse.asgi import asgi
+from transfuse.cli.steps import show_steps
 from transfuse.cli.talk import progress, say, show_log
 from transfuse.errors import TransfuseError
 from transfuse.lifecycle import install_settings
@@ -78,6 +79,7 @@ class Loader:
             signal.signal(number, signal.SIG_DFL)
         serving = self.serving
         show_log(verbose=serving.verbose)
+        show_steps()
         try:
             with progress(f"loading {serving.target}"):
                 install_settings(serving.settings)
