@@ -1,0 +1,230 @@
+"""Is every request answered, whole and by code that is not older than what was seen before?
+
+The load is a process of its own, so that it takes no time from whoever edits and measures. It asks
+at a steady rate from many threads until its input ends, then writes its tally. A line of input,
+``gone /offers/yesterday``, says that this path may answer 404 from now on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import asdict, dataclass, field
+from http.client import HTTPException
+from pathlib import Path
+
+from demo.client import Answer, Client
+
+# What most threads ask, in turn.
+PATHS = (
+    "/orders/quick",
+    "/items/lamp",
+    "/offers/today",
+    "/published/greeting",
+    "/orders/quick",
+    "/offers/yesterday",
+    "/published/farewell",
+    "/memory",
+)
+# What the first threads ask: it sleeps, so that updates come while it runs.
+SLOW_PATHS = ("/orders/slow",)
+SLOW_THREADS = 3
+# How many faults are kept in words.
+TOLD = 5
+# The load ends by itself after this many seconds.
+LIMIT = 120.0
+# What the load writes once it has begun.
+BEGUN = "begun\n"
+
+
+@dataclass
+class Tally:
+    """What came of a load.
+
+    Attributes:
+        requests: how many were made.
+        gone: how many were answered 404 by a route that was deleted, as is right.
+        failed: how many were refused, dropped, answered by an error or by code of yesterday.
+        mixed: how many were answered by code of more than one generation.
+        versions: how many versions of the code were seen.
+        seconds: how long the load lasted.
+        median, worst: how long an answer took, in seconds, but for those that sleep.
+        faults: the first of what went wrong, in words.
+    """
+
+    requests: int = 0
+    gone: int = 0
+    failed: int = 0
+    mixed: int = 0
+    versions: int = 0
+    seconds: float = 0.0
+    median: float = 0.0
+    worst: float = 0.0
+    faults: list[str] = field(default_factory=list)
+
+
+class Load:
+    """Threads that ask the server at a steady rate, and look at each answer."""
+
+    def __init__(self, port: int, *, threads: int, rate: float) -> None:
+        self._port = port
+        # Seconds between two requests of one thread.
+        self._period = threads / rate
+        # Paths that may answer 404. Written by whoever deletes routes, before it does.
+        self.may_be_gone: frozenset[str] = frozenset()
+        self._begun = threading.Barrier(threads + 1)
+        self._ending = threading.Event()
+        # Guards all below, which every client thread writes.
+        self._lock = threading.Lock()
+        self._tally = Tally()
+        self._times: list[float] = []
+        self._versions: set[int] = set()
+        # Paths of which a 404 was seen: they must not come back.
+        self._gone: set[str] = set()
+        self._threads = [
+            threading.Thread(target=self._run, args=(number,), name=f"client-{number}")
+            for number in range(threads)
+        ]
+
+    def start(self) -> None:
+        """Begin to ask."""
+        self._began = time.perf_counter()
+        for thread in self._threads:
+            thread.start()
+
+    def wait_until_begun(self) -> None:
+        """Wait until every thread has had an answer."""
+        self._begun.wait(LIMIT)
+
+    def stop(self) -> Tally:
+        """Let every thread finish its request, and return what came of it all."""
+        self._ending.set()
+        for thread in self._threads:
+            thread.join()
+        tally = self._tally
+        tally.seconds = time.perf_counter() - self._began
+        tally.versions = len(self._versions)
+        if self._times:
+            tally.median, tally.worst = statistics.median(self._times), max(self._times)
+        return tally
+
+    def _run(self, number: int) -> None:
+        paths = SLOW_PATHS if number < SLOW_THREADS else PATHS
+        client = Client(self._port)
+        turn = number
+        due = time.monotonic() + self._period * number / len(self._threads)
+        while not self._ending.wait(max(0.0, due - time.monotonic())):
+            due = max(due + self._period, time.monotonic())
+            self._ask(client, paths[turn % len(paths)])
+            if turn == number:
+                self._begun.wait(LIMIT)
+            turn += 1
+        client.close()
+
+    def _ask(self, client: Client, path: str) -> None:
+        with self._lock:
+            newest = max(self._versions, default=0)
+            was_gone = path in self._gone
+        try:
+            answer = client.get(path)
+        except (OSError, HTTPException, ValueError) as error:
+            self._note(path, failed=f"{type(error).__name__}: {error}")
+            return
+        if answer.status == 404 and path in self.may_be_gone:
+            self._note(path, answer)
+        elif answer.status != 200:
+            self._note(path, answer, failed=f"status {answer.status}")
+        elif was_gone:
+            self._note(path, answer, failed="answered after it had been gone")
+        elif answer.version < newest:
+            self._note(path, answer, failed=f"version {answer.version} after {newest}")
+        else:
+            self._note(path, answer, mixed="; ".join(answer.mixed()))
+
+    def _note(
+        self, path: str, answer: Answer | None = None, *, failed: str = "", mixed: str = ""
+    ) -> None:
+        with self._lock:
+            tally = self._tally
+            tally.requests += 1
+            tally.failed += bool(failed)
+            tally.mixed += bool(mixed)
+            if (failed or mixed) and len(tally.faults) < TOLD:
+                tally.faults.append(f"{path}: {failed or mixed}")
+            if answer is None:
+                return
+            if answer.status == 404:
+                tally.gone += 1
+                self._gone.add(path)
+            if answer.status == 200:
+                self._versions.add(answer.version)
+            if path not in SLOW_PATHS:
+                self._times.append(answer.seconds)
+
+
+class LoadProcess:
+    """A load in a process of its own."""
+
+    def __init__(self, port: int, *, threads: int, rate: float) -> None:
+        numbers = (f"--port={port}", f"--threads={threads}", f"--rate={rate}")
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "demo.load", *numbers],
+            cwd=Path(__file__).parent.parent,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def may_be_gone(self, path: str) -> None:
+        """Allow a path to answer 404 from now on."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"gone {path}\n")
+        self._process.stdin.flush()
+
+    def wait_until_begun(self) -> None:
+        """Wait until the first answers are in."""
+        assert self._process.stdout is not None
+        if self._process.stdout.readline() != BEGUN:
+            raise RuntimeError("the load did not begin")
+
+    def stop(self) -> Tally:
+        """End the load and return its tally."""
+        out, _ = self._process.communicate(timeout=LIMIT)
+        return Tally(**json.loads(out))
+
+    def kill(self) -> None:
+        """End it without a tally, if it is still there."""
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.communicate()
+
+
+def main() -> None:
+    """Put a load on a server until the input ends."""
+    parser = argparse.ArgumentParser(prog="python -m demo.load", description=main.__doc__)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--threads", type=int, default=16)
+    parser.add_argument("--rate", type=float, default=400.0, help="requests a second, in all")
+    given = parser.parse_args()
+    load = Load(given.port, threads=given.threads, rate=given.rate)
+
+    def listen() -> None:
+        for line in sys.stdin:
+            load.may_be_gone |= {line.split()[1]}
+
+    listener = threading.Thread(target=listen, daemon=True)
+    listener.start()
+    load.start()
+    load.wait_until_begun()
+    print(BEGUN, end="", flush=True)
+    listener.join(LIMIT)
+    print(json.dumps(asdict(load.stop())))
+
+
+if __name__ == "__main__":
+    main()

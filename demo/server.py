@@ -1,0 +1,131 @@
+"""How is the shop served, and what does the server say of each update?
+
+`transfuse serve` runs as a process of its own. What it did is read from its log, as a person would.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+THREADS = 16
+# The longest that the server may take to start, in seconds, and to end.
+START = 20.0
+END = 5.0
+
+
+@dataclass
+class Update:
+    """An update as the log tells it.
+
+    Attributes:
+        line: the line, without ``transfuse:``.
+        refused: whether it was refused.
+        ran: how many modules it ran.
+    """
+
+    line: str
+    refused: bool
+    ran: int = 0
+
+
+class Server:
+    """The shop, served by Granian with threads, on loopback.
+
+    Attributes:
+        port: where it listens.
+        updates: what its log told so far. Written by the thread that reads the log.
+        ready: what it said when it began to serve; empty until then.
+        log: all of its log.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.port = _free_port()
+        self.updates: list[Update] = []
+        self.ready = ""
+        self.log: list[str] = []
+        self._news = threading.Condition()
+        flags = (f"--root={root}", f"--port={self.port}", f"--threads={THREADS}")
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "transfuse", "serve", "shop.web:app", "--verbose", *flags],
+            cwd=root,
+            env=_environment(),
+            stderr=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            text=True,
+            # Of its own, so that the workers can be ended together with the parent.
+            start_new_session=True,
+        )
+        self._reader = threading.Thread(target=self._read, name="log", daemon=True)
+        self._reader.start()
+
+    def wait_until_ready(self) -> None:
+        """Wait until it serves; RuntimeError with its log if it does not."""
+        with self._news:
+            self._news.wait_for(lambda: bool(self.ready) or self._process.poll() is not None, START)
+        if not self.ready:
+            raise RuntimeError("the server did not start:\n" + "".join(self.log))
+
+    def wait_for_update(self, after: int, cap: float) -> Update | None:
+        """Return the first update after so many, or None if none comes in `cap` seconds."""
+        with self._news:
+            self._news.wait_for(lambda: len(self.updates) > after, cap)
+            return self.updates[after] if len(self.updates) > after else None
+
+    def stop(self) -> None:
+        """End it, and whatever it started."""
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+        try:
+            self._process.wait(END)
+        except subprocess.TimeoutExpired:
+            pass
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+        self._reader.join(END)
+        assert self._process.stderr is not None
+        self._process.stderr.close()
+
+    def _read(self) -> None:
+        assert self._process.stderr is not None
+        for line in self._process.stderr:
+            with self._news:
+                self.log.append(line)
+                self._understand(line.removeprefix("transfuse: ").rstrip())
+                self._news.notify_all()
+        with self._news:
+            self._news.notify_all()
+
+    def _understand(self, line: str) -> None:
+        if line.startswith("serving "):
+            self.ready = line
+        elif line.startswith(("updated in ", "refused: ")):
+            self.updates.append(Update(line, refused=line.startswith("refused")))
+        elif re.match(r"plan: run\s", line):
+            self.updates[-1].ran += 1
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _environment() -> dict[str, str]:
+    ours = {"NO_COLOR": "1", "PYTHONUNBUFFERED": "1"}
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("TRANSFUSE_")}
+    return kept | ours

@@ -1,0 +1,5 @@
+"""The application's object. Views in other modules put their routes on it."""
+
+from flask import Flask
+
+app = Flask("shop")

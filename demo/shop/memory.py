@@ -1,0 +1,14 @@
+"""What the process remembers, whatever is edited here."""
+
+import threading
+
+__preserve__ = ["cache", "lock", "let_go"]
+
+EDITION = 1
+
+# Key -> what was put there by a request.
+cache: dict[str, str] = {}
+# Held by a request that is at work on the cache.
+lock = threading.Lock()
+# Set when the request that holds the lock is to go on.
+let_go = threading.Event()

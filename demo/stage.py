@@ -1,0 +1,158 @@
+"""What do the scenes stand on? Server, source and load, and measuring from save to served."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+from http.client import HTTPException
+from typing import TYPE_CHECKING
+
+from demo.client import Answer, Client
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from demo.files import Change, Source
+    from demo.load import LoadProcess
+    from demo.server import Server, Update
+
+# The longest that an edit may take to be served, in seconds.
+CAP = 5.0
+
+
+class NotReached(Exception):
+    """What had to be seen after an edit was not seen."""
+
+
+@dataclass(frozen=True)
+class Saved:
+    """An edit that is served.
+
+    Attributes:
+        what: the edit, such as ``"changed body"``.
+        seconds: from the moment before the write to the first answer that shows it.
+        number: its number among the server's updates, from 0.
+    """
+
+    what: str
+    seconds: float
+    number: int
+
+
+class Stage:
+    """Edits the source, and sees what becomes of it.
+
+    Attributes:
+        source: the files.
+        saved: the edits that are served.
+        asked: how many answers were looked at here.
+        mixed: what of them was mixed.
+    """
+
+    def __init__(self, server: Server, source: Source, load: LoadProcess) -> None:
+        self.source = source
+        self.saved: list[Saved] = []
+        self.asked = 0
+        self.mixed: list[str] = []
+        self._server = server
+        self._load = load
+        self._client = Client(server.port)
+        # How many updates the server has told of, or is about to tell of.
+        self._updates = 0
+
+    def ask(self, path: str) -> Answer:
+        """Ask the server; the answer must be whole, like all others."""
+        try:
+            answer = self._client.get(path)
+        except (OSError, HTTPException) as error:
+            raise NotReached(f"{path}: {type(error).__name__}: {error}") from error
+        self.asked += 1
+        if answer.status == 200:
+            self.mixed += [f"{path}: {what}" for what in answer.mixed()]
+        return answer
+
+    def edit(
+        self,
+        what: str,
+        changes: dict[str, list[Change]],
+        path: str,
+        seen: Callable[[Answer], bool],
+    ) -> Answer:
+        """Save changes, ask until they are seen, and note how long that took.
+
+        Args:
+            what: the edit, in words.
+            changes: module to its changes.
+            path: what to ask.
+            seen: whether an answer shows the changes.
+
+        Returns:
+            The first answer that shows them.
+
+        Raises:
+            NotReached: none did, or the server did not tell of one update.
+        """
+        texts = {name: self.source.edited(name, *each) for name, each in changes.items()}
+        began = time.perf_counter()
+        self.source.save(texts)
+        answer = self.ask(path)
+        while not seen(answer):
+            if time.perf_counter() - began > CAP:
+                raise NotReached(f"{what}: not served after {CAP} s; {path} says {answer}")
+            answer = self.ask(path)
+        self.saved.append(Saved(what, time.perf_counter() - began, self._updates))
+        self.next_update(what, refused=False)
+        return answer
+
+    def next_update(self, what: str, *, refused: bool) -> Update:
+        """Wait until the server tells of its next update; NotReached if it is not as expected."""
+        update = self._server.wait_for_update(self._updates, CAP)
+        if update is None:
+            raise NotReached(f"{what}: the server told of no update")
+        self._updates += 1
+        if update.refused != refused:
+            raise NotReached(f"{what}: {update.line}")
+        return update
+
+    def may_be_gone(self, path: str) -> None:
+        """Say, before a route is deleted, that it may be gone from now on."""
+        self._load.may_be_gone(path)
+
+    def meanwhile(self, path: str) -> Callable[[], Answer]:
+        """Ask for what takes long, in a thread; return how to wait for its answer."""
+        found: list[Answer] = []
+
+        def work() -> None:
+            client = Client(self._server.port)
+            found.append(client.get(path))
+            client.close()
+
+        thread = threading.Thread(target=work, name=path, daemon=True)
+        thread.start()
+
+        def join() -> Answer:
+            thread.join(CAP)
+            if not found:
+                raise NotReached(f"{path}: not answered after {CAP} s")
+            self.asked += 1
+            self.mixed += [f"{path}: {what}" for what in found[0].mixed()]
+            return found[0]
+
+        return join
+
+    def wait_until(self, what: str, path: str, seen: Callable[[Answer], bool]) -> None:
+        """Ask until something is seen; NotReached if it never is."""
+        deadline = time.monotonic() + CAP
+        while not seen(self.ask(path)):
+            if time.monotonic() > deadline:
+                raise NotReached(f"{what}: not seen after {CAP} s")
+
+    def expect(self, what: str, expected: object, actual: object) -> None:
+        """Raise NotReached unless both are equal."""
+        if expected != actual:
+            raise NotReached(f"{what}: expected {expected!r}, got {actual!r}")
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._client.close()
