@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
+import os
 import sys
 import threading
 from collections.abc import Callable
 
 import pytest
 import transfuse
-from conftest import Tree
+from conftest import CAP, Tree
 from crew import Worker
 
 READERS = 4
@@ -42,13 +42,6 @@ def read_during(unit: Callable[[], tuple[int, ...]], edits: Callable[[], None]) 
         stop.set()
         sys.setswitchinterval(interval)
     return [values for reader in readers for values in reader.result()]
-
-
-def checkout(tree: Tree, files: dict[str, str]) -> None:
-    """Write files one right after the other, by a process that our busy threads cannot stop."""
-    away = Tree(tree.root.parent / "checkout")
-    away.write(files)
-    subprocess.run(["cp", "-r", f"{away.root}/.", str(tree.root)], check=True)
 
 
 WAYS = """
@@ -106,6 +99,11 @@ def test_p3_saved_together_seen_together_while_watching(tree: Tree, policy: str)
     tree.write({**value(0), "web.py": WAYS, "package/__init__.py": ""})
     tree.install(policy=policy, watch=True)
     tree.module("web"), tree.module("package.third")
+    told, go_on = threading.Semaphore(0), threading.Semaphore(0)
+
+    def hold(_: object) -> None:
+        told.release()
+        assert go_on.acquire(timeout=CAP)
 
     def unit() -> tuple[int, ...]:
         with transfuse.pin():
@@ -113,15 +111,20 @@ def test_p3_saved_together_seen_together_while_watching(tree: Tree, policy: str)
             return values
 
     def edits() -> None:
+        # The updating thread is held while files are saved, so that it finds them all.
+        unsubscribe = transfuse.on_update(hold)
+        tree.write({"web.py": WAYS + "# 1\n"})
         for number in range(1, UPDATES):
-            seen = len(tree.reports)
-            checkout(tree, value(number))
-            tree.wait(lambda report: report.outcome == "published", after=seen)
+            assert told.acquire(timeout=CAP)
+            tree.write(value(number))
+            go_on.release()
+        assert told.acquire(timeout=CAP)
+        unsubscribe()
+        go_on.release()
 
     answers = read_during(unit, edits)
+    assert [1, *[3] * (UPDATES - 1)] == [len(report.changed) for report in tree.reports]
     assert [] == [values for values in answers if len(values) != 1]
-    assert {UPDATES - 1} == set(unit())
-    assert [3] * (UPDATES - 1) == [len(report.changed) for report in tree.reports]
 
 
 def test_p3_one_that_fails_keeps_all_back(tree: Tree, policy: str) -> None:
@@ -141,6 +144,22 @@ def test_p3_one_that_fails_keeps_all_back(tree: Tree, policy: str) -> None:
     assert [{0}] * READERS == read_during(unit, edits)
     tree.published(value(UPDATES))
     assert {UPDATES} == set(unit())
+
+
+def test_p3_a_deploy_that_flips_a_link_is_one_update(tree: Tree, policy: str) -> None:
+    releases = Tree(tree.root.parent / "releases")
+    for number in range(2):
+        files = {**value(number), "web.py": WAYS, "package/__init__.py": ""}
+        releases.write({f"{number}/{name}": text for name, text in files.items()})
+    tree.root.rmdir()
+    tree.root.symlink_to(releases.root / "0")
+    tree.install(policy=policy, watch=True)
+    assert {0} == set(tree.module("web").by_import())
+    (releases.root / "next").symlink_to(releases.root / "1")
+    os.replace(releases.root / "next", tree.root)
+    tree.wait(lambda report: report.outcome == "published")
+    assert {1} == set(tree.module("web").by_import())
+    assert 1 == len(tree.reports)
 
 
 def test_p3_created_changed_and_deleted_are_one_update(tree: Tree, policy: str) -> None:
