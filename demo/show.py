@@ -55,9 +55,14 @@ class Outcome:
         return [update for update in self.updates if not update.refused]
 
     @property
+    def leaves(self) -> list[Saved]:
+        """The edits of the leaf."""
+        return [saved for saved in self.saved if saved.what == LEAF]
+
+    @property
     def leaf_times(self) -> list[float]:
         """From save to served, in seconds, for each edit of the leaf."""
-        return [saved.seconds for saved in self.saved if saved.what == LEAF]
+        return [saved.seconds for saved in self.leaves]
 
     @property
     def leaf_median(self) -> float:

@@ -32,11 +32,13 @@ class Saved:
     Attributes:
         what: the edit, such as ``"changed body"``.
         seconds: from the moment before the write to the first answer that shows it.
+        writing: what of that the write itself took, which is up to the disk.
         number: its number among the server's updates, from 0.
     """
 
     what: str
     seconds: float
+    writing: float
     number: int
 
 
@@ -96,12 +98,14 @@ class Stage:
         texts = {name: self.source.edited(name, *each) for name, each in changes.items()}
         began = time.perf_counter()
         self.source.save(texts)
+        written = time.perf_counter()
         answer = self.ask(path)
         while not seen(answer):
             if time.perf_counter() - began > CAP:
                 raise NotReached(f"{what}: not served after {CAP} s; {path} says {answer}")
             answer = self.ask(path)
-        self.saved.append(Saved(what, time.perf_counter() - began, self._updates))
+        served = time.perf_counter()
+        self.saved.append(Saved(what, served - began, written - began, self._updates))
         self.next_update(what, refused=False)
         return answer
 

@@ -42,6 +42,7 @@ def _sums(outcome: Outcome) -> dict[str, str]:
     if outcome.leaf_times:
         sums["save to served, one leaf, median"] = f"{_ms(outcome.leaf_median)} ms"
         sums["save to served, one leaf, worst"] = f"{_ms(max(outcome.leaf_times))} ms"
+        sums["  the write alone, worst"] = f"{_ms(max(each.writing for each in outcome.leaves))} ms"
     return sums
 
 

@@ -1,0 +1,58 @@
+# Everything that is done with this project, from a fresh clone on: needs python3, cargo, make, cc.
+#
+#   make demo     a real application takes edits under load, and what was measured
+#   make test     all tests
+#   make lint     formatters, linters, type checks
+#   make bench    what an update costs in a small and in a large application
+#
+# Another interpreter: make test PYTHON=python3.12 VENV=.venv-3.12
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+# What the compiled core is made of: when none of it changed, nothing is built.
+SOURCES := Cargo.toml Cargo.lock pyproject.toml $(shell find crates -name '*.rs' -o -name Cargo.toml)
+
+# Cargo must not pick another interpreter than the one that will load the core.
+export PYO3_PYTHON := $(abspath $(BIN)/python)
+
+.PHONY: demo test test-rust test-python lint bench venv clean
+
+demo: $(VENV)/.built
+	$(BIN)/python -m demo
+
+test: test-rust test-python
+
+test-rust:
+	scripts/cargo-test -p transfuse-engine
+
+test-python: $(VENV)/.built
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.built
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/python -m mypy.stubtest transfuse._core
+
+bench: $(VENV)/.built
+	$(BIN)/python -m bench.update_cost
+
+venv: $(VENV)/.built
+
+$(VENV)/.built: $(VENV)/.installed $(SOURCES)
+	VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/maturin develop --release
+	touch $@
+
+$(VENV)/.installed: requirements-dev.txt scripts/make-venv
+	scripts/make-venv $(PYTHON) $(VENV)
+	touch $@
+
+clean:
+	cargo clean
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find python demo tests bench -name __pycache__ -prune -exec rm -rf {} +
+	rm -f python/transfuse/_core.*.so

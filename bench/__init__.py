@@ -1,0 +1,1 @@
+"""What Transfuse costs, measured. Run one by one: `python -m bench.update_cost`."""
