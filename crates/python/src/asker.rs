@@ -56,8 +56,16 @@ pub fn for_foreign<'py>(py: Python<'py>, engine: &Engine) -> Bound<'py, Generati
     engine.current(py)
 }
 
+/// The generation that answers the code that is running, live or foreign.
+pub fn for_running<'py>(py: Python<'py>, engine: &Engine) -> Bound<'py, Generation> {
+    match immediate(py) {
+        Some(caller) => for_live(py, engine, &caller),
+        None => for_foreign(py, engine),
+    }
+}
+
 /// The instance of the frame that is running, if that frame is live code's.
-pub fn immediate(py: Python<'_>) -> Option<Bound<'_, Instance>> {
+fn immediate(py: Python<'_>) -> Option<Bound<'_, Instance>> {
     // SAFETY: attached; the result is borrowed from the running frame, or null.
     let globals = unsafe { Bound::from_borrowed_ptr_or_opt(py, ffi::PyEval_GetGlobals()) }?;
     of_globals(py, &globals)

@@ -29,10 +29,12 @@ use crate::loading::thread;
 use crate::planning::{self, Intent};
 use crate::report;
 use crate::seeds;
-use crate::staging;
+use crate::staging::{self, End};
 
 /// How long an explicit update waits for the system to have told everything.
 const BARRIER: Duration = Duration::from_secs(2);
+/// How long an update waits for a save that goes on and on.
+const PATIENCE: Duration = Duration::from_secs(3);
 /// How often an explicit update looks again at a file that is being written.
 const LOOKS: usize = 50;
 
@@ -50,6 +52,8 @@ pub struct Driver {
     pending: BTreeSet<PathBuf>,
     /// Events were lost since the last comparison.
     rescan: bool,
+    /// Since when an update waits for somebody to finish saving.
+    interrupted: Option<Instant>,
     /// What the last refused update would have served, or a rollback took back, so that it is not
     /// tried again until something changes.
     refused: Option<Vec<(PathBuf, Option<Digest>)>>,
@@ -89,6 +93,7 @@ impl Driver {
             started: Instant::now(),
             pending: BTreeSet::new(),
             rescan: false,
+            interrupted: None,
             refused: None,
         }
     }
@@ -194,34 +199,51 @@ impl Driver {
         }
     }
 
-    /// Waits until all that was written before now is known.
+    /// Waits until all that was written before now is known, and takes it as settled.
     fn catch_up(&mut self, py: Python<'_>) {
-        let Some(barrier) = &mut self.barrier else {
-            self.rescan = true;
-            return;
-        };
-        let Some(mark) = barrier.mark() else {
-            self.rescan = true;
-            return;
-        };
-        let deadline = Instant::now() + BARRIER;
-        loop {
-            let events = &self.events;
-            let event = py.detach(|| events.recv_deadline(deadline));
-            match event {
-                Ok(event) if event.path() == Some(&mark) => break,
-                Ok(event) => self.hear(&event),
-                Err(_) => {
-                    self.rescan = true;
-                    break;
-                }
-            }
-        }
-        let _ = std::fs::remove_file(&mark);
+        self.rescan |= !self.listen(py);
         // Asked for now: no quiet window.
         while let Settled::Ready(batch) = self.settle.next(Duration::MAX / 2) {
             self.note(batch);
         }
+    }
+
+    /// Hears all events of what was written before now; false if there is no telling.
+    fn listen(&mut self, py: Python<'_>) -> bool {
+        let Some(mark) = self.barrier.as_mut().and_then(Barrier::mark) else {
+            while let Ok(event) = self.events.try_recv() {
+                self.hear(&event);
+            }
+            return false;
+        };
+        let deadline = Instant::now() + BARRIER;
+        let heard = loop {
+            let events = &self.events;
+            match py.detach(|| events.recv_deadline(deadline)) {
+                Ok(event) if event.path() == Some(&mark) => break true,
+                Ok(event) => self.hear(&event),
+                Err(_) => break false,
+            }
+        };
+        let _ = std::fs::remove_file(&mark);
+        heard
+    }
+
+    /// Whether nobody has saved anything since the files were looked at. A save that goes on for too
+    /// long is not waited for.
+    fn is_saved(&mut self, py: Python<'_>, automatic: bool) -> bool {
+        if !automatic {
+            return true;
+        }
+        if self.barrier.is_some() {
+            self.rescan |= !self.listen(py);
+        }
+        if self.settle.next(self.now()) == Settled::Idle {
+            self.interrupted = None;
+            return true;
+        }
+        let since = *self.interrupted.get_or_insert_with(Instant::now);
+        since.elapsed() > PATIENCE
     }
 
     fn automatic(&mut self, py: Python<'_>) {
@@ -293,9 +315,14 @@ impl Driver {
             return Ok(None);
         }
         let changes = intent.changes.clone();
-        let staged = staging::update(py, engine, intent);
-        match staged.outcome {
-            Ok(()) => {
+        // What was read while somebody was writing is but a part of a save.
+        if !self.is_saved(py, automatic) {
+            return Ok(None);
+        }
+        let staged = staging::update(py, engine, intent, &mut || self.is_saved(py, automatic));
+        match staged.end {
+            End::Interrupted => Ok(None),
+            End::Published => {
                 let held_back = staged.plan.restart.iter().flat_map(|restart| {
                     engine
                         .current(py)
@@ -310,7 +337,7 @@ impl Driver {
                 disposal::dispose_drained(py, engine);
                 Ok(Some(done))
             }
-            Err(error) => {
+            End::Refused(error) => {
                 self.refused = Some(wanted);
                 self.refuse(py, begun, &changes, &staged.plan, error).map(Some)
             }

@@ -193,6 +193,21 @@ impl Engine {
         *self.commands.lock().unwrap() = Some(commands);
     }
 
+    /// Taken out of force: nothing of the program is held any more.
+    pub fn let_go(&self) {
+        let (held, awaiting, failing) = {
+            let mut book = self.book.lock().unwrap();
+            let book = &mut *book;
+            (
+                std::mem::take(&mut book.held),
+                std::mem::take(&mut book.awaiting),
+                book.failing.take(),
+            )
+        };
+        // Dropped here, outside the lock: the last reference may run Python code.
+        drop((held, awaiting, failing));
+    }
+
     /// Asks the updating thread for something; false if it has ended.
     pub fn command(&self, command: Command) -> bool {
         let commands = self.commands.lock().unwrap();

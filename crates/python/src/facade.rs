@@ -23,6 +23,9 @@ use crate::instance::Instance;
 use crate::loading::{self, Ensured};
 use crate::submodules;
 
+/// Where a facade keeps the instance it stands for once Transfuse is no longer installed.
+const LEFT: &str = "__transfuse_left__";
+
 static TYPE: PyOnceLock<Py<PyType>> = PyOnceLock::new();
 
 /// The type of facades.
@@ -93,9 +96,13 @@ fn own_dict<'py>(facade: &Bound<'py, PyAny>) -> Bound<'py, PyDict> {
 /// The module that answers whoever asks, or none where the asker's generation has no such module.
 fn target<'py>(facade: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, Instance>>> {
     let py = facade.py();
-    let Some(engine) = engine::in_force() else { return Ok(None) };
-    let generation = asker::for_foreign(py, engine);
     let own = own_dict(facade);
+    let Some(engine) = engine::in_force() else {
+        // After `uninstall` a facade that somebody kept stands for the module that was current.
+        let left = own.get_item(intern!(py, LEFT))?;
+        return Ok(left.and_then(|instance| instance.cast_into::<Instance>().ok()));
+    };
+    let generation = asker::for_foreign(py, engine);
     if let Some(name) = own.get_item(intern!(py, "__name__"))?
         && let Ok(name) = name.cast::<PyString>()
         && let Some(found) = generation.get().get(py, name)
@@ -119,6 +126,11 @@ pub fn outward<'py>(value: Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         return of(py, engine, &instance.get().name);
     }
     Ok(value)
+}
+
+/// Transfuse is being taken out: from now on the facade stands for this instance.
+pub fn leave(facade: &Bound<'_, PyAny>, instance: &Bound<'_, Instance>) -> PyResult<()> {
+    own_dict(facade).set_item(LEFT, instance)
 }
 
 fn gone(facade: &Bound<'_, PyAny>) -> PyErr {

@@ -19,6 +19,7 @@ use crate::driver::Driver;
 use crate::dynamic;
 use crate::engine::{self, Engine, Settings};
 use crate::errors;
+use crate::facade;
 use crate::finder::Finder;
 use crate::hook;
 use crate::instance::Instance;
@@ -186,6 +187,9 @@ pub fn uninstall(py: Python<'_>) -> PyResult<()> {
     let current = engine.current(py);
     let modules = engine.sys_modules.bind(py);
     for (name, shown) in engine.facades.bind(py).iter() {
+        if let Some(instance) = current.get().instances.bind(py).get_item(&name)? {
+            facade::leave(&shown, instance.cast::<Instance>()?)?;
+        }
         if !modules.get_item(&name)?.is_some_and(|there| there.is(&shown)) {
             continue;
         }
@@ -206,8 +210,7 @@ pub fn uninstall(py: Python<'_>) -> PyResult<()> {
     }
     engine::put_in_force(None);
     engine.facades.bind(py).clear();
-    let held = std::mem::take(&mut engine.book.lock().unwrap().held);
-    drop(held);
+    engine.let_go();
     Ok(())
 }
 

@@ -19,24 +19,41 @@ const WIDENINGS: usize = 20;
 pub struct Staged {
     /// What was planned, widened where it had to be.
     pub plan: Plan,
-    /// The generation that is current now, or why it was refused.
-    pub outcome: Result<(), PyErr>,
+    /// How it ended.
+    pub end: End,
+}
+
+/// How staging ended.
+pub enum End {
+    /// The staged generation is current.
+    Published,
+    /// Nothing has changed, because of this.
+    Refused(PyErr),
+    /// Nothing has changed: somebody is still saving files, so this was but a part.
+    Interrupted,
 }
 
 /// Plans, stages and publishes. Whatever is raised on the way leaves the current generation as it was.
-pub fn update(py: Python<'_>, engine: &'static Engine, mut intent: Intent) -> Staged {
+///
+/// `saved` is asked when staging is over: has everybody finished saving files?
+pub fn update(
+    py: Python<'_>,
+    engine: &'static Engine,
+    mut intent: Intent,
+    saved: &mut dyn FnMut() -> bool,
+) -> Staged {
     let mut plan = Plan::default();
     for _ in 0..WIDENINGS {
         plan = match draw_plan(py, engine, &intent) {
             Ok(plan) => plan,
-            Err(error) => return Staged { plan, outcome: Err(error) },
+            Err(error) => return Staged { plan, end: End::Refused(error) },
         };
         let view = without_restarts(py, engine, intent.view.clone(), &plan.restart);
         let deleted = deleted(&intent.seeds);
         let attempt = Attempt::begin(py, engine, view, &plan.steps, &deleted);
         let mut attempt = match attempt {
             Ok(attempt) => attempt,
-            Err(error) => return Staged { plan, outcome: Err(error) },
+            Err(error) => return Staged { plan, end: End::Refused(error) },
         };
         let ran = attempt.run(py, &plan.steps);
         let wider = attempt.wider(py);
@@ -44,10 +61,14 @@ pub fn update(py: Python<'_>, engine: &'static Engine, mut intent: Intent) -> St
             attempt.abandon(py);
             continue;
         }
+        if !saved() {
+            attempt.abandon(py);
+            return Staged { plan, end: End::Interrupted };
+        }
         match ran {
             Ok(()) => {
                 attempt.publish(py);
-                return Staged { plan, outcome: Ok(()) };
+                return Staged { plan, end: End::Published };
             }
             Err(error) => {
                 let also = attempt.imported_by_failed(py, &plan.steps);
@@ -60,12 +81,12 @@ pub fn update(py: Python<'_>, engine: &'static Engine, mut intent: Intent) -> St
                         return staged;
                     }
                 }
-                return Staged { plan, outcome: Err(error) };
+                return Staged { plan, end: End::Refused(error) };
             }
         }
     }
     let error = crate::errors::misuse("the plan kept growing while it was staged");
-    Staged { plan, outcome: Err(error) }
+    Staged { plan, end: End::Refused(error) }
 }
 
 /// One more try with a wider plan; none if that fails too, so that the first error is reported.
@@ -76,7 +97,7 @@ fn retry(py: Python<'_>, engine: &'static Engine, intent: &Intent) -> Option<Sta
         Attempt::begin(py, engine, view, &plan.steps, &deleted(&intent.seeds)).ok()?;
     if attempt.run(py, &plan.steps).is_ok() && attempt.wider(py).is_empty() {
         attempt.publish(py);
-        return Some(Staged { plan, outcome: Ok(()) });
+        return Some(Staged { plan, end: End::Published });
     }
     attempt.abandon(py);
     None

@@ -37,10 +37,7 @@ impl Diverging {
         let text: &str = name.extract()?;
         let differs = self.names.lock().unwrap().contains(text);
         if differs && let Some(engine) = engine::in_force() {
-            let generation = match asker::immediate(py) {
-                Some(caller) => asker::for_live(py, engine, &caller),
-                None => asker::for_foreign(py, engine),
-            };
+            let generation = asker::for_running(py, engine);
             if let Some(child) = generation.get().find(py, &format!("{}.{text}", self.package)) {
                 return Ok(child.get().value(py).unbind());
             }
@@ -76,8 +73,14 @@ impl DivergingDir {
             }
             None => PyList::new(py, self.namespace.bind(py).keys())?,
         };
-        for name in self.of.get().names.lock().unwrap().iter() {
-            listed.append(name)?;
+        let differing = self.of.get().names.lock().unwrap().clone();
+        let Some(engine) = engine::in_force() else { return Ok(listed) };
+        let generation = asker::for_running(py, engine);
+        for name in differing {
+            let child = format!("{}.{name}", self.of.get().package);
+            if generation.get().find(py, &child).is_some() {
+                listed.append(name)?;
+            }
         }
         Ok(listed)
     }
