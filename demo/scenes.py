@@ -111,7 +111,7 @@ def one_leaf(stage: Stage) -> None:
     stage.edit(
         LEAF,
         {"conf": []},
-        "/items/lamp",
+        "/edition",
         lambda answer: answer.content["editions"]["conf"] == edition,
     )
     time.sleep(random.uniform(0.05, 0.25))
