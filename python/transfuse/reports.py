@@ -68,7 +68,7 @@ class Restart:
 
     Attributes:
         name: the module or file.
-        code: the kind, such as ``"never"``.
+        code: the kind, such as ``"never-policy"``.
         what: what it is about and what to do, in words.
     """
 

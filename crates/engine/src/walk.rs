@@ -33,7 +33,7 @@ pub(crate) fn walk(system: &dyn System, roots: &Roots, start: &Path) -> Walk {
         let (entries, real) = match listed {
             Ok(found) => found,
             Err(error) => {
-                if !is_absent(&error) || dir == start {
+                if !is_absent(&error) || roots.is_root(&dir) {
                     walk.unreadable.push((dir, error));
                 }
                 continue;

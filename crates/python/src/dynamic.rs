@@ -14,6 +14,7 @@ use crate::errors;
 use crate::hook::outward;
 use crate::loading::{self, Ensured};
 use crate::observe;
+use crate::sharing;
 
 /// `importlib._bootstrap._gcd_import` while Transfuse is installed.
 #[pyfunction]
@@ -51,7 +52,10 @@ pub fn gcd_import<'py>(
     let Ok(dotted) = ModuleName::new(absolute.to_str()?) else { return original() };
     let found = match loading::ensure(py, engine, &generation, &dotted)? {
         Ensured::Live(found) => found,
-        Ensured::Foreign => return original(),
+        Ensured::Foreign => {
+            sharing::not_ours(py, engine, dotted.as_str())?;
+            return original();
+        }
         Ensured::Missing(parent) => {
             if let Some(caller) = &caller {
                 missing(caller, &dotted);
@@ -96,7 +100,10 @@ pub fn import_module<'py>(
     };
     match loading::ensure(py, engine, &generation, &dotted)? {
         Ensured::Live(found) => Ok(found.get().value(py)),
-        Ensured::Foreign => engine.original_gcd_import.bind(py).call1((name,)),
+        Ensured::Foreign => {
+            sharing::not_ours(py, engine, dotted.as_str())?;
+            engine.original_gcd_import.bind(py).call1((name,))
+        }
         Ensured::Missing(parent) => {
             Err(errors::not_found(py, dotted.as_str(), parent.as_ref().map(ModuleName::as_str)))
         }

@@ -22,6 +22,7 @@ use crate::generation::Generation;
 use crate::instance::Instance;
 use crate::loading::{self, Ensured};
 use crate::observe;
+use crate::sharing;
 
 /// `builtins.__import__` while Transfuse is installed.
 #[pyfunction]
@@ -157,7 +158,8 @@ impl<'py> Statement<'_, 'py> {
         caller: &Bound<'py, Instance>,
         absolute: &Bound<'py, PyString>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let found = self.original(py);
+        let found =
+            sharing::not_ours(py, self.engine, absolute.to_str()?).and_then(|()| self.original(py));
         if let Err(error) = &found
             && error.is_instance_of::<PyModuleNotFoundError>(py)
             && let Ok(name) = ModuleName::new(absolute.to_str()?)
@@ -324,7 +326,10 @@ impl<'py> Statement<'_, 'py> {
         let Ok(name) = ModuleName::new(self.name.to_str()?) else { return self.original(py) };
         let found = match loading::ensure(py, self.engine, &generation, &name)? {
             Ensured::Live(found) => found,
-            Ensured::Foreign => return self.original(py),
+            Ensured::Foreign => {
+                sharing::not_ours(py, self.engine, name.as_str())?;
+                return self.original(py);
+            }
             Ensured::Missing(parent) => {
                 if self.engine.sys_modules.bind(py).contains(self.name)? && known.is_none() {
                     return self.original(py);

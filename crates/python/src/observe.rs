@@ -269,6 +269,11 @@ impl<'py> Walk<'py> {
     /// Functions show attributes, closures and defaults; any other object its instance dict, and
     /// a length if it is a container of a type of its own.
     fn open_other(&mut self, py: Python<'py>, object: &Bound<'py, PyAny>, depth: u8) {
+        // Loggers fill caches of their own when they are used, and belong to nobody.
+        let theirs = object.get_type().module();
+        if theirs.is_ok_and(|name| name.to_str().is_ok_and(|name| name.starts_with("logging"))) {
+            return;
+        }
         // SAFETY: attached, a live object.
         let function = unsafe { ffi::PyFunction_Check(object.as_ptr()) } != 0;
         if function {

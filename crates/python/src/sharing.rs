@@ -3,10 +3,12 @@
 //! A module is loaded once for all generations in which its content and what it
 //! imports are the same.
 
+use pyo3::intern;
 use pyo3::prelude::*;
 use transfuse_engine::{EdgeKind, ModuleName, Target};
 
 use crate::engine::Engine;
+use crate::errors;
 use crate::generation::Generation;
 use crate::instance::Instance;
 
@@ -66,4 +68,21 @@ pub fn forget(py: Python<'_>, engine: &Engine, name: &ModuleName, shown: &Bound<
     {
         let _ = modules.del_item(name.as_str());
     }
+}
+
+/// A name turned out not to be ours. If a facade of ours still stands for it in `sys.modules`, the
+/// original import would find that; what was deleted is gone, and what it hid may be found again.
+pub fn not_ours(py: Python<'_>, engine: &Engine, name: &str) -> PyResult<()> {
+    let modules = engine.sys_modules.bind(py);
+    let Some(shown) = engine.facades.bind(py).get_item(name)? else { return Ok(()) };
+    if !modules.get_item(name)?.is_some_and(|there| there.is(&shown)) {
+        return Ok(());
+    }
+    let found = py
+        .import(intern!(py, "importlib._bootstrap"))?
+        .call_method1(intern!(py, "_find_spec"), (name, py.None()))?;
+    if found.is_none() {
+        return Err(errors::not_found(py, name, None));
+    }
+    modules.del_item(name)
 }
