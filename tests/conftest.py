@@ -1,18 +1,22 @@
-"""What the stories share: a folder of source, Transfuse over it, and waiting for what is to come."""
+"""What the stories share: a folder of source, Transfuse over it, waiting for what is to come."""
 
 from __future__ import annotations
 
 import sys
 import textwrap
 import threading
-from collections.abc import Callable, Iterator
-from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
 import transfuse
-from transfuse.reports import Report
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from transfuse.reports import Report
 
 # The longest that anything in a story is waited for, in seconds.
 CAP = 20.0
@@ -25,6 +29,7 @@ class Tree:
         self.root = root
         self.reports: list[Report] = []
         self._news = threading.Condition()
+        self.deaf: Callable[[], None] = lambda: None
         self.deaf: Callable[[], None] = lambda: None
 
     def write(self, files: dict[str, str]) -> None:
@@ -48,8 +53,8 @@ class Tree:
             self.reports.append(report)
             self._news.notify_all()
 
-    def module(self, name: str) -> ModuleType:
-        """The module that new work would use."""
+    def module(self, name: str) -> Any:
+        """The module that new work would use; of no type, for stories read and set what they like."""
         return transfuse.import_module(name)
 
     def update(self, files: dict[str, str] | None = None) -> Report:
