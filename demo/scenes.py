@@ -38,15 +38,22 @@ def changed_constant(stage: Stage) -> None:
 
 
 def two_files_together(stage: Stage) -> None:
-    stage.edit(
+    for old in (1, 2, 3):
+        _next_format(stage, old, old + 1)
+
+
+def _next_format(stage: Stage, old: int, new: int) -> None:
+    answer = stage.edit(
         "two files that change together",
         {
-            "coupons": [("FORMAT = 1", "FORMAT = 2")],
-            "checkout": [("UNDERSTANDS = 1", "UNDERSTANDS = 2")],
+            "coupons": [(f"FORMAT = {old}", f"FORMAT = {new}")],
+            "checkout": [(f"UNDERSTANDS = {old}", f"UNDERSTANDS = {new}")],
         },
         "/orders/quick",
-        lambda answer: answer.content["written"] == 2,
+        lambda answer: answer.content["written"] != old,
     )
+    formats = answer.content["written"], answer.content["understood"]
+    stage.expect("format written and read", (new, new), formats)
 
 
 def syntax_error(stage: Stage) -> None:

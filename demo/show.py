@@ -96,7 +96,7 @@ def perform(
         try:
             server.wait_until_ready()
             told(server.ready)
-            _play(server, source, outcome, seconds=seconds, rate=rate, updates=updates)
+            _play(server, source, outcome, seconds=seconds, rate=rate, updates=updates, told=told)
         except (NotReached, RuntimeError) as error:
             outcome.faults.append(str(error))
         finally:
@@ -106,7 +106,14 @@ def perform(
 
 
 def _play(
-    server: Server, source: Source, outcome: Outcome, *, seconds: float, rate: float, updates: int
+    server: Server,
+    source: Source,
+    outcome: Outcome,
+    *,
+    seconds: float,
+    rate: float,
+    updates: int,
+    told: Callable[[str], None],
 ) -> None:
     load = LoadProcess(server.port, threads=CLIENTS, rate=rate)
     stage = Stage(server, source, load)
@@ -114,7 +121,11 @@ def _play(
         ending = time.monotonic() + seconds
         load.wait_until_begun()
         for scene in SCENES:
+            before = len(server.updates)
             scene(stage)
+            for update in server.updates[before:]:
+                told(update.line)
+        told("and one leaf, again and again")
         while len(stage.saved) < updates or time.monotonic() < ending:
             one_leaf(stage)
         outcome.tally = load.stop()
