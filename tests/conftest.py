@@ -54,7 +54,7 @@ class Tree:
             self._news.notify_all()
 
     def module(self, name: str) -> Any:
-        """The module that new work would use; of no type, for stories read and set what they like."""
+        """The module that new work would use, of no type: stories read and set what they like."""
         return transfuse.import_module(name)
 
     def update(self, files: dict[str, str] | None = None) -> Report:

@@ -7,6 +7,7 @@ import shutil
 import threading
 
 import pytest
+
 import transfuse
 from conftest import CAP, Tree, ran
 from crew import Worker, together
@@ -53,12 +54,14 @@ def test_such_a_file_at_the_first_load_is_an_error_of_its_import(tree: Tree, kin
 
 def test_other_encodings_are_read_as_they_say(tree: Tree, policy: str) -> None:
     tree.install(policy=policy)
-    for number, (name, text) in enumerate({
-        "latin": "# coding: latin-1\nNAME = 'é'\n".encode("latin-1"),
-        "marked": b"\xef\xbb\xbfNAME = '\xc3\xa9'\n",
-        "windows": "NAME = 'é'\r\n".encode(),
-        "empty": b"",
-    }.items()):
+    for number, (name, text) in enumerate(
+        {
+            "latin": "# coding: latin-1\nNAME = 'é'\n".encode("latin-1"),
+            "marked": b"\xef\xbb\xbfNAME = '\xc3\xa9'\n",
+            "windows": "NAME = 'é'\r\n".encode(),
+            "empty": b"",
+        }.items()
+    ):
         (tree.root / f"{name}.py").write_bytes(text)
         transfuse.update()
         assert getattr(tree.module(name), "NAME", "é") == "é"
@@ -110,7 +113,7 @@ def test_a_file_that_vanishes_again_and_again(tree: Tree, policy: str) -> None:
     assert tree.module("prices").VALUE == "at last"
     with pytest.raises(ModuleNotFoundError):
         tree.module("flicker")
-    assert [] == [report for report in tree.reports if report.outcome == "refused"]
+    assert [report for report in tree.reports if report.outcome == "refused"] == []
 
 
 def test_files_that_vanish_while_many_updates_look_at_them(tree: Tree, policy: str) -> None:
@@ -132,11 +135,15 @@ def test_files_that_vanish_while_many_updates_look_at_them(tree: Tree, policy: s
     assert tree.module("web").VALUE == 1
 
 
-@pytest.mark.parametrize("halves", [
-    ("FIRST = 2\n", "SECOND = 2\n"),
-    ("", "FIRST = 2\nSECOND = 2\n"),
-    ("FIRST = 2\nSECO", "ND = 2\n"),
-], ids=["both valid", "empty at first", "in the middle of a word"])
+@pytest.mark.parametrize(
+    "halves",
+    [
+        ("FIRST = 2\n", "SECOND = 2\n"),
+        ("", "FIRST = 2\nSECOND = 2\n"),
+        ("FIRST = 2\nSECO", "ND = 2\n"),
+    ],
+    ids=["both valid", "empty at first", "in the middle of a word"],
+)
 def test_a_file_that_is_written_in_two_halves_is_never_loaded_half(
     tree: Tree, policy: str, halves: tuple[str, str]
 ) -> None:
@@ -151,8 +158,8 @@ def test_a_file_that_is_written_in_two_halves_is_never_loaded_half(
         assert tree.module("prices").SECOND == 1
         file.write(halves[1])
     tree.wait(lambda report: report.outcome == "published")
-    assert ["published"] == [report.outcome for report in tree.reports]
-    assert (2, 2) == (tree.module("prices").FIRST, tree.module("prices").SECOND)
+    assert [report.outcome for report in tree.reports] == ["published"]
+    assert (tree.module("prices").FIRST, tree.module("prices").SECOND) == (2, 2)
 
 
 def test_two_saves_a_moment_apart_end_with_the_second(tree: Tree, policy: str) -> None:
@@ -217,4 +224,4 @@ def test_a_pipe_called_like_a_module_holds_nobody_up(tree: Tree, policy: str) ->
     assert Worker(lambda: tree.module("web").VALUE).result(CAP) == 1
     os.mkfifo(tree.root / "another.py")
     report = Worker(lambda: tree.published({"web.py": "VALUE = 2\n"})).result(CAP)
-    assert ["web"] == ran(report)
+    assert ran(report) == ["web"]

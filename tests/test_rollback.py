@@ -6,6 +6,7 @@ import threading
 from typing import Any
 
 import pytest
+
 import transfuse
 from conftest import Tree, ran
 from crew import Worker, wait
@@ -21,10 +22,10 @@ def test_rollback_swaps_back_and_runs_nothing(tree: Tree, policy: str, outside: 
     tree.published({"leaf.py": SOURCE.format(2)})
     second = tree.module("web"), tree.module("leaf")
     report = transfuse.rollback()
-    assert ("rolled back", []) == (report.outcome, ran(report))
+    assert (report.outcome, ran(report)) == ("rolled back", [])
     assert first == (tree.module("web"), tree.module("leaf"))
     assert first != second
-    assert ([1, 2], 1) == (outside.ran, tree.module("web").VALUE)
+    assert (outside.ran, tree.module("web").VALUE) == ([1, 2], 1)
 
 
 def test_rollback_to_each_generation_that_is_kept(tree: Tree, policy: str, outside: Any) -> None:
@@ -107,15 +108,15 @@ def test_what_was_disposed_of_runs_again(tree: Tree, policy: str, outside: Any) 
     web, pool = tree.module("web"), tree.module("pool")
     tree.published({"pool.py": source.format(2)})
     transfuse.update()
-    assert [("open", 1), ("open", 2), ("close", 1)] == outside.ran
+    assert outside.ran == [("open", 1), ("open", 2), ("close", 1)]
     report = transfuse.rollback()
-    assert ["pool", "web"] == ran(report)
+    assert ran(report) == ["pool", "web"]
     assert 1 == tree.module("web").VALUE == tree.module("pool").VALUE
     assert tree.module("pool") is not pool
     assert tree.module("web") is not web
     assert tree.module("web").pool is tree.module("pool")
     transfuse.status()
-    assert [("open", 1), ("close", 2)] == outside.ran[3:]
+    assert outside.ran[3:] == [("open", 1), ("close", 2)]
 
 
 def test_a_rollback_that_fails_changes_nothing(tree: Tree, policy: str, outside: Any) -> None:
@@ -149,9 +150,9 @@ def test_the_next_edit_applies(tree: Tree, policy: str) -> None:
     tree.published({"leaf.py": "VALUE = 2\n"})
     transfuse.rollback()
     tree.published({"leaf.py": "VALUE = 3\n"})
-    assert 3 == tree.module("web").VALUE
+    assert tree.module("web").VALUE == 3
     transfuse.rollback()
-    assert 1 == tree.module("web").VALUE
+    assert tree.module("web").VALUE == 1
 
 
 def test_an_edit_back_to_what_is_served_is_no_change(tree: Tree, policy: str) -> None:
@@ -172,10 +173,10 @@ def test_while_watching_a_rollback_is_not_undone_by_itself(tree: Tree, policy: s
     tree.wait(lambda report: report.outcome == "published")
     transfuse.rollback()
     assert tree.quiet(after=len(tree.reports))
-    assert 1 == tree.module("leaf").VALUE
+    assert tree.module("leaf").VALUE == 1
     tree.write({"leaf.py": "VALUE = 3\n"})
     tree.wait(lambda report: report.outcome == "published", after=2)
-    assert 3 == tree.module("leaf").VALUE
+    assert tree.module("leaf").VALUE == 3
 
 
 def test_deleted_and_created_files_go_back_too(tree: Tree, policy: str) -> None:
@@ -191,7 +192,7 @@ def test_deleted_and_created_files_go_back_too(tree: Tree, policy: str) -> None:
         tree.module("shop.new")
 
 
-def test_units_of_work_keep_their_generation(tree: Tree, policy: str, outside: Any) -> None:
+def test_units_of_work_keep_their_generation(tree: Tree, policy: str) -> None:
     source = "def late():\n    import leaf\n    return leaf.VALUE\n"
     tree.write({"leaf.py": "VALUE = 1\n", "web.py": source})
     tree.install(policy=policy)
@@ -209,6 +210,6 @@ def test_units_of_work_keep_their_generation(tree: Tree, policy: str, outside: A
     worker = Worker(unit)
     wait(begun)
     transfuse.rollback()
-    assert 1 == tree.module("web").late()
+    assert tree.module("web").late() == 1
     go_on.set()
-    assert (2, 2) == worker.result()
+    assert worker.result() == (2, 2)

@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+
 import transfuse
 from conftest import Tree
 from process import python
@@ -40,7 +41,13 @@ def world() -> dict[str, object]:
             continue
         found[name] = id(module)
         if isinstance(module, ModuleType) and name.split(".")[0] in (
-            "json", "decimal", "collections", "xml", "foreign_shop", "importlib", "builtins",
+            "json",
+            "decimal",
+            "collections",
+            "xml",
+            "foreign_shop",
+            "importlib",
+            "builtins",
         ):
             found[f"{name}.*"] = {
                 key: id(value) for key, value in vars(module).items() if key != "_"
@@ -78,10 +85,9 @@ def test_p11_updates_leave_foreign_modules_as_they_are(
     assert app.VALUE == 1
 
 
-def test_p11_what_install_changes_uninstall_takes_back(
-    tree: Tree, foreign: Tree, policy: str
-) -> None:
-    import xml.dom.minidom
+@pytest.mark.usefixtures("foreign")
+def test_p11_what_install_changes_uninstall_takes_back(tree: Tree, policy: str) -> None:
+
     importlib.import_module("foreign_shop.base")
     tree.write({"app.py": LIVE_CODE.format(0)})
     before = world()
@@ -95,7 +101,8 @@ def test_p11_what_install_changes_uninstall_takes_back(
         sys.modules.pop("app", None)
 
 
-def test_p11_of_builtins_only_import_is_another(tree: Tree, foreign: Tree) -> None:
+@pytest.mark.usefixtures("foreign")
+def test_p11_of_builtins_only_import_is_another(tree: Tree) -> None:
     tree.write({"app.py": LIVE_CODE.format(0)})
     before = dict(vars(builtins))
     tree.install()
@@ -103,7 +110,7 @@ def test_p11_of_builtins_only_import_is_another(tree: Tree, foreign: Tree) -> No
     tree.published({"app.py": LIVE_CODE.format(1)})
     after = vars(builtins)
     differing = [key for key in {*before, *after} if before.get(key) is not after.get(key)]
-    assert ["__import__"] == [key for key in differing if key != "_"]
+    assert [key for key in differing if key != "_"] == ["__import__"]
     assert vars(tree.module("app"))["__builtins__"] in (builtins, vars(builtins))
 
 
@@ -119,13 +126,14 @@ def test_p11_patching_a_builtin_reaches_live_code(
     assert tree.module("app").count() == "patched"
 
 
-def test_p11_a_foreign_import_is_what_it_was(tree: Tree, foreign: Tree) -> None:
+@pytest.mark.usefixtures("foreign")
+def test_p11_a_foreign_import_is_what_it_was(tree: Tree) -> None:
     tree.write({"app.py": LIVE_CODE.format(0)})
     tree.install()
     tree.module("app")
-    import json.decoder as decoder
-
-    assert decoder is sys.modules["json.decoder"]
+    found: dict[str, Any] = {}
+    exec("from json import decoder", found)
+    assert found["decoder"] is sys.modules["json.decoder"]
     assert type(importlib.import_module("foreign_shop.base")) is ModuleType
     with pytest.raises(ModuleNotFoundError, match="no_such_module"):
         importlib.import_module("no_such_module")
@@ -133,9 +141,7 @@ def test_p11_a_foreign_import_is_what_it_was(tree: Tree, foreign: Tree) -> None:
         exec("from json import nothing", {})
 
 
-def test_p11_foreign_code_may_be_reloaded_and_imported_as_ever(
-    tree: Tree, foreign: Tree
-) -> None:
+def test_p11_foreign_code_may_be_reloaded_and_imported_as_ever(tree: Tree, foreign: Tree) -> None:
     tree.write({"app.py": LIVE_CODE.format(0)})
     tree.install()
     tree.module("app")
@@ -149,7 +155,9 @@ def test_p11_foreign_code_may_be_reloaded_and_imported_as_ever(
 
 def test_p11_after_uninstall_python_imports_by_itself(tree: Tree) -> None:
     tree.write({"app.py": "VALUE = 1\n", "later.py": "import app\nVALUE = app.VALUE\n"})
-    told = python(tree.root, """
+    told = python(
+        tree.root,
+        """
         import builtins, importlib._bootstrap, os, sys
         sys.path.insert(0, os.getcwd())
         def hooks():
@@ -163,6 +171,7 @@ def test_p11_after_uninstall_python_imports_by_itself(tree: Tree) -> None:
         print(before == hooks(), type(sys.__loader__).__name__)
         import later
         print(later.VALUE, app.VALUE, type(later).__name__)
-        """)
-    assert "True" == told[0].split()[0]
-    assert "1 1 module" == told[1]
+        """,
+    )
+    assert told[0].split()[0] == "True"
+    assert told[1] == "1 1 module"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 import transfuse
 from conftest import Tree, ran
 
@@ -62,37 +63,39 @@ def test_p12_the_reasons_are_told(tree: Tree) -> None:
     tree.install()
     tree.module("app")
     report = tree.published({"leaf.py": "VALUE = 1\n"})
-    assert [
-        ("leaf", "changed"), ("mid", "imports leaf"), ("both", "imports mid"),
+    assert [(step.name, step.reason) for step in report.ran] == [
+        ("leaf", "changed"),
+        ("mid", "imports leaf"),
+        ("both", "imports mid"),
         ("app", "imports both"),
-    ] == [(step.name, step.reason) for step in report.ran]
+    ]
 
 
-def test_p12_a_file_that_nobody_loaded_runs_nothing(
-    tree: Tree, policy: str, outside: Any
-) -> None:
+def test_p12_a_file_that_nobody_loaded_runs_nothing(tree: Tree, policy: str, outside: Any) -> None:
     tree.write({"app.py": SAY, "unused.py": SAY})
     tree.install(policy=policy)
     tree.module("app")
     outside.ran.clear()
     report = tree.update({"unused.py": SAY + "# changed\n", "new.py": SAY, "notes.txt": "hello"})
-    assert ([], []) == (ran(report), outside.ran)
+    assert (ran(report), outside.ran) == ([], [])
     assert report.outcome in ("published", "unchanged")
 
 
 def test_p12_a_boundary_ends_it(tree: Tree, outside: Any) -> None:
-    tree.write({
-        "leaf.py": SAY + "VALUE = 1\n",
-        "wall.py": SAY + "__reload__ = 'never'\nimport leaf\n",
-        "app.py": SAY + "import wall\n",
-    })
+    tree.write(
+        {
+            "leaf.py": SAY + "VALUE = 1\n",
+            "wall.py": SAY + "__reload__ = 'never'\nimport leaf\n",
+            "app.py": SAY + "import wall\n",
+        }
+    )
     tree.install()
     app, wall = tree.module("app"), tree.module("wall")
     outside.ran.clear()
     report = tree.published({"leaf.py": SAY + "VALUE = 2\n"})
     assert ["leaf"] == outside.ran == ran(report)
     assert (app, wall) == (tree.module("app"), tree.module("wall"))
-    assert (1, 2) == (wall.leaf.VALUE, tree.module("leaf").VALUE)
+    assert (wall.leaf.VALUE, tree.module("leaf").VALUE) == (1, 2)
 
 
 @pytest.mark.parametrize("size", [20, 400])
@@ -109,18 +112,20 @@ def test_p12_the_size_of_the_application_does_not_count(
     assert ["leaf", "app"] == outside.ran == ran(report)
 
 
-def test_p12_a_submodule_runs_without_its_package(
-    tree: Tree, policy: str, outside: Any
-) -> None:
-    tree.write({
-        "shop/__init__.py": SAY, "shop/prices.py": SAY + "VALUE = 1\n", "shop/tax.py": SAY,
-        "web.py": SAY + "import shop.prices, shop.tax\n",
-    })
+def test_p12_a_submodule_runs_without_its_package(tree: Tree, policy: str, outside: Any) -> None:
+    tree.write(
+        {
+            "shop/__init__.py": SAY,
+            "shop/prices.py": SAY + "VALUE = 1\n",
+            "shop/tax.py": SAY,
+            "web.py": SAY + "import shop.prices, shop.tax\n",
+        }
+    )
     tree.install(policy=policy)
     tree.module("web")
     shop, tax = tree.module("shop"), tree.module("shop.tax")
     outside.ran.clear()
     tree.published({"shop/prices.py": SAY + "VALUE = 2\n"})
-    assert ["shop.prices", "web"] == outside.ran
+    assert outside.ran == ["shop.prices", "web"]
     assert (shop, tax) == (tree.module("shop"), tree.module("shop.tax"))
     assert tree.module("shop").prices.VALUE == 2

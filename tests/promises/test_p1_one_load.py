@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+
 import transfuse
 from conftest import CAP, Tree
 from crew import Worker, together, wait
@@ -41,17 +42,26 @@ def by_file(tree: Tree) -> int:
     return value
 
 
-@pytest.mark.parametrize("ways", [
-    [by_statement], [by_function], [by_importlib], [by_name], [by_file],
-    [by_statement, by_function, by_importlib, by_name, by_file],
-], ids=lambda ways: "+".join(way.__name__ for way in ways))
+@pytest.mark.parametrize(
+    "ways",
+    [
+        [by_statement],
+        [by_function],
+        [by_importlib],
+        [by_name],
+        [by_file],
+        [by_statement, by_function, by_importlib, by_name, by_file],
+    ],
+    ids=lambda ways: "+".join(way.__name__ for way in ways),
+)
 def test_p1_whichever_way_16_threads_ask_one_executes(
     tree: Tree, outside: Any, ways: list[Any]
 ) -> None:
-    tree.write({
-        "shop/__init__.py": "",
-        "shop/prices.py": SLOW,
-        "asking.py": """
+    tree.write(
+        {
+            "shop/__init__.py": "",
+            "shop/prices.py": SLOW,
+            "asking.py": """
             from importlib import import_module
             def by_statement():
                 from shop import prices
@@ -59,7 +69,8 @@ def test_p1_whichever_way_16_threads_ask_one_executes(
             def by_function():
                 return import_module("shop.prices").VALUE
             """,
-    })
+        }
+    )
     tree.install()
     tree.module("asking")
     asking = threading.Semaphore(0)
@@ -71,8 +82,8 @@ def test_p1_whichever_way_16_threads_ask_one_executes(
         value: int = ways[number % len(ways)](tree)
         return value
 
-    assert [1] * 16 == together(16, ask)
-    assert ["shop.prices"] == outside.ran
+    assert together(16, ask) == [1] * 16
+    assert outside.ran == ["shop.prices"]
 
 
 def test_p1_who_waits_does_not_hold_the_gil(tree: Tree, outside: Any) -> None:
@@ -90,15 +101,17 @@ def test_p1_who_waits_does_not_hold_the_gil(tree: Tree, outside: Any) -> None:
     # If a waiting thread held it, this line would never be reached.
     assert all(worker.running for worker in workers)
     go_on.set()
-    assert [1] * 8 == [worker.result() for worker in workers]
+    assert [worker.result() for worker in workers] == [1] * 8
 
 
 def test_p1_nobody_gets_a_half_loaded_module(tree: Tree, outside: Any) -> None:
-    tree.write({
-        "package/__init__.py": "from package import first, second\nDONE = True\n",
-        "package/first.py": "import outside\noutside.meet()\n",
-        "package/second.py": "VALUE = 2\n",
-    })
+    tree.write(
+        {
+            "package/__init__.py": "from package import first, second\nDONE = True\n",
+            "package/first.py": "import outside\noutside.meet()\n",
+            "package/second.py": "VALUE = 2\n",
+        }
+    )
     begun, go_on = threading.Event(), threading.Event()
 
     def meet() -> None:
@@ -126,19 +139,21 @@ def test_p1_when_the_load_fails_everybody_hears_why(tree: Tree) -> None:
         except KeyError as error:
             return repr(error)
 
-    assert ["KeyError('closed')"] * 16 == together(16, ask)
+    assert together(16, ask) == ["KeyError('closed')"] * 16
     assert "prices" not in sys.modules
 
 
 def test_p1_a_cycle_in_one_thread_is_an_ordinary_case(tree: Tree, outside: Any) -> None:
-    tree.write({
-        "a.py": "import outside\noutside.ran.append('a')\nimport b\nVALUE = 1\n",
-        "b.py": "import outside\noutside.ran.append('b')\nimport a\n"
-        "EARLY = hasattr(a, 'VALUE')\ndef late(): return a.VALUE\n",
-    })
+    tree.write(
+        {
+            "a.py": "import outside\noutside.ran.append('a')\nimport b\nVALUE = 1\n",
+            "b.py": "import outside\noutside.ran.append('b')\nimport a\n"
+            "EARLY = hasattr(a, 'VALUE')\ndef late(): return a.VALUE\n",
+        }
+    )
     tree.install()
     a, b = tree.module("a"), tree.module("b")
-    assert (["a", "b"], False, 1) == (outside.ran, b.EARLY, b.late())
+    assert (outside.ran, b.EARLY, b.late()) == (["a", "b"], False, 1)
     assert a.b is b
 
 
@@ -162,13 +177,13 @@ def test_p1_while_an_update_stages_a_new_module_it_is_loaded_once(
     assert update.result().outcome == "published"
     asked: list[ModuleType] = together(8, lambda _: tree.module("late"))
     assert {id(tree.module("web").late)} == {id(module) for module in asked}
-    assert ["late"] == outside.ran
+    assert outside.ran == ["late"]
 
 
 def test_p1_a_live_module_and_its_facade_are_one(tree: Tree, outside: Any) -> None:
     tree.write({"prices.py": "import outside\noutside.ran.append(1)\ncart = []\n"})
     tree.install()
-    facade = importlib.import_module("prices")
+    facade: Any = importlib.import_module("prices")
     real = tree.module("prices")
     assert facade.cart is real.cart
     assert isinstance(facade, ModuleType)
@@ -177,4 +192,4 @@ def test_p1_a_live_module_and_its_facade_are_one(tree: Tree, outside: Any) -> No
     del facade.note
     assert not hasattr(real, "note")
     assert vars(real).keys() == vars(facade).keys()
-    assert [1] == outside.ran
+    assert outside.ran == [1]

@@ -13,9 +13,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+
 import transfuse
-from conftest import Tree
 from crew import Worker, wait
+
+if typing.TYPE_CHECKING:
+    from conftest import Tree
 
 WEB = """
     import importlib, pickle, sys, typing
@@ -39,7 +42,8 @@ WEB = """
         import shop
         return shop.prices.TEA, getattr(shop, "prices").TEA
     def pickled():
-        return pickle.loads(pickle.dumps(Tea())).price(), pickle.loads(pickle.dumps(prices.Tea)).PRICE
+        def copy(value): return pickle.loads(pickle.dumps(value))
+        return copy(Tea()).price(), copy(prices.Tea).PRICE
     def hints():
         return (typing.get_type_hints(prices.Pot)["tea"].PRICE,)
     def first_import():
@@ -90,18 +94,21 @@ def test_p2_a_leftover_thread_of_old_code_sees_the_old_world(
     tree: Tree, policy: str, outside: Any, way: str
 ) -> None:
     tree.write(shop(3))
-    tree.write({
-        "job.py": """
+    tree.write(
+        {
+            "job.py": """
             import outside, web
             def work(way):
                 outside.begun.set()
                 outside.go_on.wait(20)
                 return getattr(web, way)()
             """
-    })
+        }
+    )
     outside.begun, outside.go_on = threading.Event(), threading.Event()
     tree.install(policy=policy)
-    leftover = Worker(lambda work=tree.module("job").work: work(way))  # type: ignore[misc]
+    work = tree.module("job").work
+    leftover = Worker(lambda: work(way))
     wait(outside.begun)
     tree.published(shop(4))
     tree.published(shop(5))
@@ -118,14 +125,17 @@ def test_p2_foreign_code_that_is_pinned_sees_its_generation(tree: Tree, policy: 
     data = pickle.dumps(tea)
     with transfuse.pin():
         tree.published(shop(4))
-        assert (3, 3) == (prices.TEA, sys.modules["shop.prices"].TEA)
-        assert 3 == importlib.import_module("shop").prices.TEA
-        assert 3 == tree.module("shop.late").TEA
-        assert 3 == pickle.loads(data).price()
+        assert (prices.TEA, sys.modules["shop.prices"].TEA) == (3, 3)
+        assert importlib.import_module("shop").prices.TEA == 3
+        assert tree.module("shop.late").TEA == 3
+        assert pickle.loads(data).price() == 3
         assert type(pickle.loads(data)) is type(tea)
-        assert 3 == typing.get_type_hints(prices.Pot)["tea"].PRICE
-        exec("from shop.prices import TEA\nimport shop.prices\nassert TEA == shop.prices.TEA == 3", {})
-    assert (4, 4) == (prices.TEA, pickle.loads(data).price())
+        assert typing.get_type_hints(prices.Pot)["tea"].PRICE == 3
+        exec(
+            "from shop.prices import TEA\nimport shop.prices\nassert TEA == shop.prices.TEA == 3",
+            {},
+        )
+    assert (prices.TEA, pickle.loads(data).price()) == (4, 4)
 
 
 def test_p2_a_first_import_after_its_file_changed_gets_its_own_content(
@@ -134,33 +144,33 @@ def test_p2_a_first_import_after_its_file_changed_gets_its_own_content(
     web = "def late():\n    import late\n    return late.VALUE, late.helper.VALUE\n# {}\n"
     late = "import helper\nVALUE = '{}'\n"
     helper = "VALUE = '{}'\n"
-    tree.write({
-        "web.py": web.format(1), "late.py": late.format("old"), "helper.py": helper.format("old")
-    })
+    tree.write(
+        {"web.py": web.format(1), "late.py": late.format("old"), "helper.py": helper.format("old")}
+    )
     tree.install(policy=policy)
     old = tree.module("web").late
     with transfuse.pin():
         tree.update({"late.py": late.format("newer")})
         pinned = contextvars.copy_context()
-        tree.published({
-            "web.py": web.format(2),
-            "late.py": late.format("new"),
-            "helper.py": helper.format("new"),
-        })
+        tree.published(
+            {
+                "web.py": web.format(2),
+                "late.py": late.format("new"),
+                "helper.py": helper.format("new"),
+            }
+        )
         assert ("old", "old") == old() == pinned.run(old)
-    assert ("new", "new") == tree.module("web").late()
+    assert tree.module("web").late() == ("new", "new")
 
 
-def test_p2_leftover_code_is_of_the_newest_generation_that_has_it(
-    tree: Tree, policy: str
-) -> None:
+def test_p2_leftover_code_is_of_the_newest_generation_that_has_it(tree: Tree, policy: str) -> None:
     web = "def late():\n    import late\n    return late.VALUE\n# {}\n"
     tree.write({"web.py": web.format(1), "late.py": "VALUE = 1\n"})
     tree.install(policy=policy)
     old = tree.module("web").late
     tree.update({"late.py": "VALUE = 2\n"})  # nobody has loaded it: web is the same after it
     tree.published({"web.py": web.format(2), "late.py": "VALUE = 3\n"})
-    assert (2, 3) == (old(), tree.module("web").late())
+    assert (old(), tree.module("web").late()) == (2, 3)
 
 
 def test_p2_a_first_import_after_its_file_was_deleted_gets_it(tree: Tree, policy: str) -> None:
@@ -197,10 +207,12 @@ def test_p2_a_file_created_since_does_not_exist_for_an_old_unit(tree: Tree, poli
 def test_p2_what_both_generations_have_is_loaded_once_for_both(
     tree: Tree, policy: str, outside: Any
 ) -> None:
-    tree.write({
-        "web.py": "VALUE = 1\n",
-        "late.py": "import outside\noutside.ran.append('late')\n",
-    })
+    tree.write(
+        {
+            "web.py": "VALUE = 1\n",
+            "late.py": "import outside\noutside.ran.append('late')\n",
+        }
+    )
     tree.install(policy=policy)
     tree.module("web")
     with transfuse.pin():
@@ -208,29 +220,32 @@ def test_p2_what_both_generations_have_is_loaded_once_for_both(
         old = tree.module("late")
         assert tree.module("web").VALUE == 1
     assert old is tree.module("late")
-    assert (2, ["late"]) == (tree.module("web").VALUE, outside.ran)
+    assert (tree.module("web").VALUE, outside.ran) == (2, ["late"])
 
 
 def test_p2_what_differs_is_loaded_for_each(tree: Tree, policy: str, outside: Any) -> None:
-    tree.write({
-        "base.py": "VALUE = 1\n",
-        "late.py": "import outside, base\noutside.ran.append(base.VALUE)\nVALUE = base.VALUE\n",
-    })
+    tree.write(
+        {
+            "base.py": "VALUE = 1\n",
+            "late.py": "import outside, base\noutside.ran.append(base.VALUE)\nVALUE = base.VALUE\n",
+        }
+    )
     tree.install(policy=policy)
     tree.module("base")
     with transfuse.pin():
         tree.published({"base.py": "VALUE = 2\n"})
         assert tree.module("late").VALUE == 1
     assert tree.module("late").VALUE == 2
-    assert [1, 2] == outside.ran
+    assert outside.ran == [1, 2]
 
 
 def test_p2_a_task_across_an_update_and_one_that_outlives_its_unit(
     tree: Tree, policy: str, outside: Any
 ) -> None:
     tree.write(shop(3))
-    tree.write({
-        "handler.py": """
+    tree.write(
+        {
+            "handler.py": """
             import asyncio, outside, web
             async def handle(background):
                 if background:
@@ -244,7 +259,8 @@ def test_p2_a_task_across_an_update_and_one_that_outlives_its_unit(
                 from shop.later import TEA
                 return {*before, *web.in_function(), *web.dynamic(), TEA}
             """
-    })
+        }
+    )
     tree.install(policy=policy)
     tree.module("handler")
 
@@ -266,7 +282,7 @@ def test_p2_a_task_across_an_update_and_one_that_outlives_its_unit(
             assert {4} == set(tree.module("web").in_function())
 
     asyncio.run(story())
-    assert () == transfuse.status().draining
+    assert transfuse.status().draining == ()
 
 
 def test_p2_a_context_that_is_taken_along_stays_pinned(tree: Tree, policy: str) -> None:
@@ -277,10 +293,10 @@ def test_p2_a_context_that_is_taken_along_stays_pinned(tree: Tree, policy: str) 
         with transfuse.pin():
             context = contextvars.copy_context()
             tree.published(shop(4))
-            assert 3 == pool.submit(context.run, lambda: prices.TEA).result()
-            assert 4 == pool.submit(lambda: prices.TEA).result()
+            assert pool.submit(context.run, lambda: prices.TEA).result() == 3
+            assert pool.submit(lambda: prices.TEA).result() == 4
         # The unit of work is over, and with it the pin in every copy.
-        assert 4 == context.run(lambda: prices.TEA)
+        assert context.run(lambda: prices.TEA) == 4
 
 
 def test_p2_a_pin_inside_a_pin_is_the_same_unit(tree: Tree, policy: str) -> None:
@@ -291,7 +307,7 @@ def test_p2_a_pin_inside_a_pin_is_the_same_unit(tree: Tree, policy: str) -> None
         tree.published(shop(4))
         with transfuse.pin() as inner:
             assert (outer.generation, 3) == (inner.generation, tree.module("shop.prices").TEA)
-        assert 3 == tree.module("shop.prices").TEA
+        assert tree.module("shop.prices").TEA == 3
     with transfuse.pin() as later:
-        assert 4 == tree.module("shop.prices").TEA
+        assert tree.module("shop.prices").TEA == 4
     assert later.generation > outer.generation

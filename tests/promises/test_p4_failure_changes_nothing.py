@@ -9,12 +9,15 @@ import logging
 import sys
 import weakref
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
 import transfuse
-from conftest import Tree
 from transfuse.errors import PolicyError, UpdateRefused
+
+if TYPE_CHECKING:
+    from conftest import Tree
 
 APPLICATION = {
     "web.py": """
@@ -65,42 +68,50 @@ json.transfuse_was_here = 1
 FAULTS: dict[str, tuple[type[BaseException], dict[str, str]]] = {
     "syntax": (SyntaxError, {"shop/prices.py": "def total(:\n"}),
     "syntax in another of two": (
-        SyntaxError, {"shop/prices.py": BEGINNING, "shop/tax.py": "RATE = (\n"}),
+        SyntaxError,
+        {"shop/prices.py": BEGINNING, "shop/tax.py": "RATE = (\n"},
+    ),
     "no such module": (
-        ModuleNotFoundError, {"shop/prices.py": BEGINNING + "import shop.nowhere\n"}),
-    "no such name": (
-        ImportError, {"shop/prices.py": BEGINNING + "from shop.tax import NOTHING\n"}),
-    "its own exception": (
-        ZeroDivisionError, {"shop/prices.py": BEGINNING + "1/0\n"}),
-    "SystemExit": (
-        SystemExit, {"shop/prices.py": BEGINNING + "raise SystemExit(3)\n"}),
+        ModuleNotFoundError,
+        {"shop/prices.py": BEGINNING + "import shop.nowhere\n"},
+    ),
+    "no such name": (ImportError, {"shop/prices.py": BEGINNING + "from shop.tax import NOTHING\n"}),
+    "its own exception": (ZeroDivisionError, {"shop/prices.py": BEGINNING + "1/0\n"}),
+    "SystemExit": (SystemExit, {"shop/prices.py": BEGINNING + "raise SystemExit(3)\n"}),
     "KeyboardInterrupt": (
-        KeyboardInterrupt, {"shop/prices.py": BEGINNING + "raise KeyboardInterrupt\n"}),
+        KeyboardInterrupt,
+        {"shop/prices.py": BEGINNING + "raise KeyboardInterrupt\n"},
+    ),
     "BaseException": (
-        BaseException, {"shop/prices.py": BEGINNING + "raise BaseException('odd')\n"}),
-    "endless recursion": (
-        RecursionError, {"shop/prices.py": BEGINNING + "def f(): f()\nf()\n"}),
+        BaseException,
+        {"shop/prices.py": BEGINNING + "raise BaseException('odd')\n"},
+    ),
+    "endless recursion": (RecursionError, {"shop/prices.py": BEGINNING + "def f(): f()\nf()\n"}),
     "hook": (
         KeyError,
-        {"shop/prices.py": BEGINNING + "def __migrate__(previous): previous['no such']\n"}),
+        {"shop/prices.py": BEGINNING + "def __migrate__(previous): previous['no such']\n"},
+    ),
     "hook that writes": (
         TypeError,
-        {"shop/prices.py": BEGINNING + "def __migrate__(previous): previous['TEA'] = 9\n"}),
+        {"shop/prices.py": BEGINNING + "def __migrate__(previous): previous['TEA'] = 9\n"},
+    ),
     "an importer": (
         AttributeError,
         {
             "shop/prices.py": "TEA = 4\n",
             "shop/tax.py": "RATE = 3\n",
             "web.py": "from shop import prices\nfrom shop.prices import TEA\nprices.total\n",
-        }),
+        },
+    ),
     "a new submodule": (
         ZeroDivisionError,
-        {"shop/prices.py": BEGINNING + "import shop.new\n1/0\n", "shop/new.py": "VALUE = 1\n"}),
+        {"shop/prices.py": BEGINNING + "import shop.new\n1/0\n", "shop/new.py": "VALUE = 1\n"},
+    ),
     "inside a new submodule": (
         ZeroDivisionError,
-        {"shop/prices.py": BEGINNING + "import shop.new\n", "shop/new.py": "1/0\n"}),
-    "special variable": (
-        PolicyError, {"shop/prices.py": BEGINNING + "__reload__ = 'overlai'\n"}),
+        {"shop/prices.py": BEGINNING + "import shop.new\n", "shop/new.py": "1/0\n"},
+    ),
+    "special variable": (PolicyError, {"shop/prices.py": BEGINNING + "__reload__ = 'overlai'\n"}),
 }
 
 
@@ -133,7 +144,7 @@ def test_p4_the_current_generation_stays_as_it_was(tree: Tree, policy: str, faul
     assert tree.module("web").ask() == ASKED
     before = state(tree)
     report = tree.update(edit)
-    assert ("refused", True) == (report.outcome, isinstance(report.error, raised)), report.traceback
+    assert (report.outcome, isinstance(report.error, raised)) == ("refused", True), report.traceback
     assert before == state(tree)
     assert tree.module("web").ask() == ASKED
     # And the same once more: what was refused left nothing behind that a second time trips over.
@@ -152,7 +163,7 @@ def test_p4_the_repair_is_published(tree: Tree, policy: str, fault: str) -> None
     tree.delete(*new)
     repaired = APPLICATION["shop/prices.py"].replace("TEA = 3", "TEA = 5")
     tree.published({**APPLICATION, "shop/prices.py": repaired})
-    assert (5, 5, ["total"], 10) == tree.module("web").ask()
+    assert tree.module("web").ask() == (5, 5, ["total"], 10)
     assert not hasattr(tree.module("shop"), "new")
     assert transfuse.status().failing is None
 
@@ -164,7 +175,7 @@ def test_p4_a_deleted_file_that_is_still_imported(tree: Tree, policy: str) -> No
     before = state(tree)
     tree.delete("shop/tax.py")
     report = transfuse.update()
-    assert ("refused", True) == (report.outcome, isinstance(report.error, ImportError))
+    assert (report.outcome, isinstance(report.error, ImportError)) == ("refused", True)
     assert before == state(tree)
     assert tree.module("web").ask() == ASKED
 
@@ -174,10 +185,12 @@ def test_p4_the_report_has_the_users_frames_and_no_other(tree: Tree) -> None:
     tree.install()
     tree.module("web")
     served = transfuse.status().generation
-    report = tree.update({
-        "shop/prices.py": "from shop import tax\nTEA = 4\n",
-        "shop/tax.py": "def divide(number):\n    return number / 0\nRATE = divide(1)\n",
-    })
+    report = tree.update(
+        {
+            "shop/prices.py": "from shop import tax\nTEA = 4\n",
+            "shop/tax.py": "def divide(number):\n    return number / 0\nRATE = divide(1)\n",
+        }
+    )
     lines = [line.strip() for line in report.traceback.splitlines()]
     frames = [line for line in lines if line.startswith("File ")]
     tax = tree.root / "shop" / "tax.py"
@@ -214,7 +227,7 @@ def test_p4_what_was_refused_is_let_go_of(
     tree.published({"prices.py": "TEA = 4\n"})
     tree.reports.clear()
     gc.collect()
-    assert [None] == [seen() for seen in outside.ran]
+    assert [seen() for seen in outside.ran] == [None]
 
 
 def test_p4_a_module_that_puts_something_else_in_its_place(tree: Tree, policy: str) -> None:
@@ -234,5 +247,5 @@ def test_p4_a_module_that_puts_something_else_in_its_place(tree: Tree, policy: s
     assert shown is sys.modules["settings"]
     tree.published({"settings.py": source.format(5, "")})
     new: Any = tree.module("settings")
-    assert (5, 5, 3) == (new.TEA, sys.modules["settings"].TEA, old.TEA)
+    assert (new.TEA, sys.modules["settings"].TEA, old.TEA) == (5, 5, 3)
     assert not isinstance(new, ModuleType)

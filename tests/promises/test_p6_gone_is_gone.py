@@ -9,6 +9,7 @@ import sys
 from typing import Any
 
 import pytest
+
 import transfuse
 from conftest import Tree, ran
 
@@ -33,11 +34,13 @@ BINDINGS = {
 @pytest.mark.parametrize("binding", BINDINGS)
 def test_p6_a_name_that_left_the_source(tree: Tree, policy: str, binding: str) -> None:
     common = "import kept\nVALUE = 1\n"
-    tree.write({
-        "kept.py": "VALUE = 1\n",
-        "starred.py": "gone = 1\n",
-        "prices.py": common + BINDINGS[binding],
-    })
+    tree.write(
+        {
+            "kept.py": "VALUE = 1\n",
+            "starred.py": "gone = 1\n",
+            "prices.py": common + BINDINGS[binding],
+        }
+    )
     tree.install(policy=policy)
     facade = importlib.import_module("prices")
     assert hasattr(tree.module("prices"), "gone")
@@ -65,11 +68,47 @@ def test_p6_an_importer_of_a_deleted_name_keeps_all_back(tree: Tree, policy: str
     tree.install(policy=policy)
     tree.module("web")
     report = tree.update({"prices.py": "VALUE = 1\n"})
-    assert ("refused", True) == (report.outcome, isinstance(report.error, ImportError))
+    assert (report.outcome, isinstance(report.error, ImportError)) == ("refused", True)
     assert tree.module("web").gone() == 1
     tree.published({"web.py": "import prices\n"})
     assert not hasattr(tree.module("prices"), "gone")
     assert not hasattr(tree.module("web"), "gone")
+
+
+ASKING = {
+    "import": "import shop.prices",
+    "import as": "import shop.prices as p",
+    "from package": "from shop import prices",
+    "from module": "from shop.prices import TEA",
+    "star": "from shop.prices import *",
+    "function": "import importlib; importlib.import_module('shop.prices')",
+    "top": "import top",
+    "from top": "from top import TEA",
+    "top by function": "from importlib import import_module; import_module('top')",
+}
+
+
+@pytest.mark.parametrize("asking", ASKING)
+def test_p6_who_still_imports_a_deleted_file_is_told(tree: Tree, policy: str, asking: str) -> None:
+    web = f"{ASKING[asking]}\n"
+    tree.write(
+        {
+            "shop/__init__.py": "",
+            "shop/prices.py": "TEA = 3\n",
+            "top.py": "TEA = 3\n",
+            "web.py": web,
+        }
+    )
+    tree.install(policy=policy)
+    before = tree.module("web")
+    tree.delete("shop/prices.py" if "shop" in web else "top.py")
+    report = transfuse.update()
+    assert (report.outcome, isinstance(report.error, ImportError)) == ("refused", True)
+    assert before is tree.module("web")
+    tree.published(
+        {"web.py": f"try:\n    {web}    found = True\nexcept ImportError:\n    found = False\n"}
+    )
+    assert tree.module("web").found is False
 
 
 def absent(name: str) -> None:
@@ -111,10 +150,12 @@ def test_p6_a_deleted_submodule(tree: Tree, policy: str, keep: int) -> None:
 
 
 def test_p6_a_submodule_that_its_package_imports(tree: Tree, policy: str) -> None:
-    tree.write({
-        "shop/__init__.py": "from shop import prices\nfrom shop.prices import TEA\n",
-        "shop/prices.py": "TEA = 3\n",
-    })
+    tree.write(
+        {
+            "shop/__init__.py": "from shop import prices\nfrom shop.prices import TEA\n",
+            "shop/prices.py": "TEA = 3\n",
+        }
+    )
     tree.install(policy=policy)
     tree.module("shop")
     tree.delete("shop/prices.py")
@@ -143,8 +184,8 @@ def test_p6_a_module_becomes_a_package_and_back(tree: Tree, policy: str) -> None
     assert tree.module("web").KIND == "module"
     tree.delete("shop.py")
     report = tree.published({"shop/__init__.py": "KIND = 'package'\n", "shop/tax.py": "RATE = 1\n"})
-    assert ["shop", "web"] == ran(report)
-    assert ("package", 1) == (tree.module("web").KIND, tree.module("shop.tax").RATE)
+    assert ran(report) == ["shop", "web"]
+    assert (tree.module("web").KIND, tree.module("shop.tax").RATE) == ("package", 1)
     shutil.rmtree(tree.root / "shop")
     tree.published({"shop.py": "KIND = 'module'\n"})
     assert tree.module("web").KIND == "module"

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
 import transfuse
-from conftest import Tree
 from crew import Worker, wait
+
+if TYPE_CHECKING:
+    from conftest import Tree
 
 VALUES = {
     "dict": "{}",
@@ -44,7 +47,7 @@ def test_p7_a_preserved_value_is_the_same_object(tree: Tree, policy: str, kind: 
     for number in range(1, 6):
         tree.published({"prices.py": source.replace("NNN", str(number))})
         assert tree.module("prices").kept is kept
-        assert tree.module("prices").NUMBER == number
+        assert number == tree.module("prices").NUMBER
         assert tree.update({"prices.py": source.replace("NNN", "1/0")}).outcome == "refused"
 
 
@@ -80,26 +83,28 @@ def test_p7_a_lock_that_a_thread_holds_is_still_that_lock(
     assert new is not old
     second = Worker(new.pay)
     assert not new.lock.acquire(blocking=False)
-    assert (True, True) == (first.running, second.running)
+    assert (first.running, second.running) == (True, True)
     go_on.set()
     first.result(), second.result()
-    assert {"sum": 101} == new.account
+    assert new.account == {"sum": 101}
     assert new.account is old.account
     assert not new.lock.locked()
 
 
 def test_p7_importers_that_took_it_by_name_have_the_same(tree: Tree, policy: str) -> None:
     source = "__preserve__ = ['cache']\ncache = {{}}\nVALUE = {}\n"
-    tree.write({
-        "store.py": source.format(1),
-        "web.py": "from store import cache, VALUE\nimport store\n",
-    })
+    tree.write(
+        {
+            "store.py": source.format(1),
+            "web.py": "from store import cache, VALUE\nimport store\n",
+        }
+    )
     tree.install(policy=policy)
     cache = tree.module("web").cache
     cache["k"] = "v"
     tree.published({"store.py": source.format(2)})
     web = tree.module("web")
-    assert (2, {"k": "v"}) == (web.VALUE, web.cache)
+    assert (web.VALUE, web.cache) == (2, {"k": "v"})
     assert web.cache is web.store.cache is cache
 
 
@@ -112,7 +117,7 @@ def test_p7_old_and_new_code_share_it_while_both_run(tree: Tree, policy: str) ->
     tree.module("store").say()
     old()
     tree.module("store").say()
-    assert [2, 1, 2] == tree.module("store").log
+    assert tree.module("store").log == [2, 1, 2]
 
 
 def test_p7_a_value_set_from_outside_the_module_is_carried(tree: Tree, policy: str) -> None:
@@ -132,6 +137,6 @@ def test_p7_a_name_that_is_not_there_yet_is_made(tree: Tree, policy: str) -> Non
     tree.module("store")
     tree.published({"store.py": "__preserve__ = ['cache']\ncache = {'made': 1}\n"})
     made = tree.module("store").cache
-    assert {"made": 1} == made
+    assert made == {"made": 1}
     tree.published({"store.py": "__preserve__ = ['cache']\ncache = {'made': 2}\n"})
     assert tree.module("store").cache is made

@@ -7,13 +7,16 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
 import transfuse
 from conftest import CAP, Tree
 from crew import Worker, wait
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 UPDATES = 20
 CLIENTS = 16
@@ -24,7 +27,11 @@ def shop(number: int) -> dict[str, str]:
     return {
         "shop/__init__.py": "",
         "shop/tax.py": f"RATE = {number}\n",
-        "shop/prices.py": f"from shop import tax\nTEA = {number}\ndef all(): return TEA, tax.RATE\n",
+        "shop/prices.py": f"""
+            from shop import tax
+            TEA = {number}
+            def all(): return TEA, tax.RATE
+            """,
         "shop/late.py": f"VALUE = {number}\n",
         "web.py": """
             import asyncio
@@ -62,7 +69,7 @@ def get(application: Any, path: str, step: Callable[[], None] = lambda: None) ->
     finally:
         if hasattr(body, "close"):
             body.close()
-    assert ["200 OK"] == said
+    assert said == ["200 OK"]
     return sent
 
 
@@ -118,7 +125,7 @@ def test_p9_wsgi_under_load(tree: Tree, policy: str, path: str) -> None:
 
     answers = under_load(lambda: get(application, path), edits)
     kinds, versions = tally(answers)
-    assert 0 == kinds["mixed"]
+    assert kinds["mixed"] == 0
     assert len(answers) > CLIENTS
     assert versions <= set(range(UPDATES + 1))
     assert {UPDATES} == tally([get(application, path)])[1]
@@ -127,18 +134,17 @@ def test_p9_wsgi_under_load(tree: Tree, policy: str, path: str) -> None:
 def test_p9_wsgi_routes_on_another_modules_app(tree: Tree, policy: str) -> None:
     def pages(number: int) -> dict[str, str]:
         return {
-            "site.py": "ROUTES = {}\ndef route(path):\n    return lambda f: ROUTES.setdefault(path, f)\n"
+            "routes.py": "ROUTES = {}\n"
+            "def route(path): return lambda function: ROUTES.setdefault(path, function)\n"
             "def app(environ, start_response):\n"
             "    import pages\n"
             "    start_response('200 OK', [])\n"
             "    return [ROUTES[environ['PATH_INFO']]()]\n",
-            "main.py": "import site_\nimport pages\nfrom site_ import app\n",
-            "pages.py": f"from site_ import route\n@route('/')\ndef index(): return b'{number}'\n",
+            "main.py": "import pages\nfrom routes import app\n",
+            "pages.py": f"from routes import route\n@route('/')\ndef index(): return b'{number}'\n",
         }
 
-    files = pages(0)
-    files["site_.py"] = files.pop("site.py")
-    tree.write(files)
+    tree.write(pages(0))
     tree.install(policy=policy)
     application = transfuse.wsgi("main:app")
 
@@ -148,7 +154,7 @@ def test_p9_wsgi_routes_on_another_modules_app(tree: Tree, policy: str) -> None:
 
     answers = under_load(lambda: get(application, "/"), edits)
     assert {bytes(str(n), "ascii") for n in range(UPDATES + 1)} >= set(answers)
-    assert b"%d" % UPDATES == get(application, "/")
+    assert get(application, "/") == b"%d" % UPDATES
 
 
 def test_p9_a_request_that_blocks_across_an_update_ends_on_its_own_code(
@@ -167,11 +173,11 @@ def test_p9_a_request_that_blocks_across_an_update_ends_on_its_own_code(
     wait(begun)
     old = transfuse.status().generation
     tree.published(shop(2))
-    assert b"2 2 2 2 2" == get(application, "/")
+    assert get(application, "/") == b"2 2 2 2 2"
     assert ((old, 1),) == transfuse.status().draining
     go_on.set()
-    assert b"1 1 1 1 1 1 1 1 1 1" == blocked.result()
-    assert () == transfuse.status().draining
+    assert blocked.result() == b"1 1 1 1 1 1 1 1 1 1"
+    assert transfuse.status().draining == ()
 
 
 def test_p9_each_step_of_a_body_may_come_in_another_thread(tree: Tree, policy: str) -> None:
@@ -184,9 +190,9 @@ def test_p9_each_step_of_a_body_may_come_in_another_thread(tree: Tree, policy: s
     tree.published(shop(2))
     second = Worker(lambda: next(body)).result()
     Worker(body.close).result()
-    assert b"1 1 1 1 1 1 1 1 1 1" == first + second
-    assert () == transfuse.status().draining
-    assert b"2 2 2 2 2" == get(application, "/")
+    assert first + second == b"1 1 1 1 1 1 1 1 1 1"
+    assert transfuse.status().draining == ()
+    assert get(application, "/") == b"2 2 2 2 2"
 
 
 def test_p9_a_handler_that_raises_leaves_no_pin(tree: Tree, policy: str) -> None:
@@ -198,7 +204,7 @@ def test_p9_a_handler_that_raises_leaves_no_pin(tree: Tree, policy: str) -> None
         with pytest.raises(KeyError, match=f"handler {number}"):
             get(application, "/")
         tree.published({"web.py": source.format(number + 1)})
-    assert () == transfuse.status().draining
+    assert transfuse.status().draining == ()
 
 
 async def aget(application: Any) -> bytes:
@@ -214,7 +220,7 @@ async def aget(application: Any) -> bytes:
         sent.append(message)
 
     await application({"type": "http", "path": "/"}, receive, send)
-    assert [200] == [message["status"] for message in sent if "status" in message]
+    assert [message["status"] for message in sent if "status" in message] == [200]
     return b"".join(message.get("body", b"") for message in sent)
 
 
@@ -241,11 +247,11 @@ def test_p9_asgi_under_load(tree: Tree, policy: str) -> None:
 
     answers = asyncio.run(story())
     kinds, versions = tally(answers)
-    assert 0 == kinds["mixed"]
+    assert kinds["mixed"] == 0
     assert len(answers) > CLIENTS
     assert versions <= set(range(UPDATES + 1))
     assert {UPDATES} == tally(answers[-1:])[1]
-    assert () == transfuse.status().draining
+    assert transfuse.status().draining == ()
 
 
 def test_p9_asgi_lifespan_and_websocket_in_the_plain_case(
@@ -295,9 +301,12 @@ def test_p9_asgi_lifespan_and_websocket_in_the_plain_case(
         return heard
 
     heard = asyncio.run(story())
-    assert [
-        "lifespan.startup.complete", "websocket.accept", "before 1", "after 1",
+    assert heard == [
+        "lifespan.startup.complete",
+        "websocket.accept",
+        "before 1",
+        "after 1",
         "lifespan.shutdown.complete",
-    ] == heard
-    assert [("lifespan.startup", 1), ("lifespan.shutdown", 1)] == outside.ran
-    assert () == transfuse.status().draining
+    ]
+    assert outside.ran == [("lifespan.startup", 1), ("lifespan.shutdown", 1)]
+    assert transfuse.status().draining == ()
