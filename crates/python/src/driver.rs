@@ -1,59 +1,34 @@
 //! Who carries updates out, one at a time?
 //!
 //! A thread of its own (made by Python's `threading`, so that code it runs finds
-//! an ordinary thread). It listens without the GIL to file system events and to
-//! commands, lets the engine settle and compare, and stages and publishes with the
-//! GIL. Everything in [`Driver`] belongs to that thread alone.
+//! an ordinary thread). It waits without the GIL (`listening.rs`) and stages and
+//! publishes with it. Everything in [`Driver`] belongs to that thread alone.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use crossbeam_channel::{Receiver, never, select};
+use crossbeam_channel::Receiver;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use transfuse_engine::{
-    Batch, Change, Digest, Event, GenerationId, Outcome, Plan, Record, Settle, Settled, System,
-    Watch, Window, refresh,
-};
+use transfuse_engine::{Change, Digest, GenerationId, Outcome, Plan, Record};
 
 use crate::attempt::Attempt;
-use crate::barrier::Barrier;
 use crate::command::Command;
 use crate::disposal;
 use crate::engine::Engine;
 use crate::errors;
+use crate::listening::{Found, Heard, Listener};
 use crate::loading::thread;
 use crate::planning::{self, Intent};
 use crate::report;
 use crate::seeds;
 use crate::staging::{self, End};
 
-/// How long an explicit update waits for the system to have told everything.
-const BARRIER: Duration = Duration::from_secs(2);
-/// How long an update waits for a save that goes on and on.
-const PATIENCE: Duration = Duration::from_secs(3);
-/// How often an explicit update looks again at a file that is being written.
-const LOOKS: usize = 50;
-
 /// The updating thread's own things.
 pub struct Driver {
     engine: &'static Engine,
-    commands: Receiver<Command>,
-    events: Receiver<Event>,
-    watch: Watch,
-    /// None where the system does not tell: then every comparison is a full one.
-    barrier: Option<Barrier>,
-    settle: Settle,
-    started: Instant,
-    /// Paths that differ from what is served: dirty while updates are off, or refused.
-    pending: BTreeSet<PathBuf>,
-    /// Events were lost since the last comparison.
-    rescan: bool,
-    /// Since when an update waits for somebody to finish saving.
-    interrupted: Option<Instant>,
+    listener: Listener,
     /// What the last refused update would have served, or a rollback took back, so that it is not
     /// tried again until something changes.
     refused: Option<Vec<(PathBuf, Option<Digest>)>>,
@@ -62,129 +37,32 @@ pub struct Driver {
 impl Driver {
     /// Starts to watch. `dirs` are the folders that the scan saw.
     pub fn new(engine: &'static Engine, commands: Receiver<Command>, dirs: &[PathBuf]) -> Driver {
-        let (sender, events) = crossbeam_channel::unbounded();
-        let barrier = if engine.settings.poll.is_some() { None } else { Barrier::new() };
-        let native = barrier.as_ref().and_then(|barrier| {
-            let mut all = dirs.to_vec();
-            all.push(barrier.dir.clone());
-            Watch::native(&all, sender.clone()).ok()
-        });
-        let (watch, barrier) = match native {
-            Some(watch) => (watch, barrier),
-            None => {
-                let interval = engine.settings.poll.unwrap_or(Duration::from_secs(1));
-                let system: Arc<dyn System> = engine.system.clone();
-                (Watch::polling(system, engine.roots.clone(), interval, sender), None)
-            }
-        };
-        let mut window = Window::default();
-        if barrier.is_some() && cfg!(target_os = "linux") {
-            // The system tells when a writer is done, so half a file need not be looked at.
-            window.open = Duration::from_secs(2);
-            window.cap = Duration::from_secs(3);
-        }
-        Driver {
-            engine,
-            commands,
-            events,
-            watch,
-            barrier,
-            settle: Settle::new(window),
-            started: Instant::now(),
-            pending: BTreeSet::new(),
-            rescan: false,
-            interrupted: None,
-            refused: None,
-        }
+        Driver { engine, listener: Listener::new(engine, commands, dirs), refused: None }
     }
 
     /// How changes become known, for `status`.
     pub fn watching(&self) -> &'static str {
-        match (self.engine.settings.watch, &self.barrier) {
-            (false, _) => "off",
-            (true, Some(_)) => "native",
-            (true, None) => "polling",
-        }
+        self.listener.watching()
     }
 
     /// Until it is told to stop.
     pub fn run(&mut self, py: Python<'_>) {
         self.engine.updating_thread.store(thread(), Ordering::Release);
         loop {
-            let wait = match self.settle.next(self.now()) {
-                Settled::Idle => None,
-                Settled::Wait(until) => Some(until.saturating_sub(self.now())),
-                Settled::Ready(batch) => {
-                    self.note(batch);
-                    if self.engine.settings.watch {
-                        self.automatic(py);
-                    }
-                    continue;
-                }
-            };
-            let (commands, events) = (&self.commands, &self.events);
-            enum Heard {
-                Command(Option<Command>),
-                Event(Option<Event>),
-                Time,
+            match py.detach(|| self.listener.next()) {
+                Heard::Command(Command::Stop) => return,
+                Heard::Command(command) => self.obey(py, command),
+                Heard::Changed => self.automatic(py),
             }
-            let heard = py.detach(|| {
-                let timer = wait.map_or_else(never, crossbeam_channel::after);
-                select! {
-                    recv(commands) -> command => Heard::Command(command.ok()),
-                    recv(events) -> event => Heard::Event(event.ok()),
-                    recv(timer) -> _ => Heard::Time,
-                }
-            });
-            match heard {
-                Heard::Command(None | Some(Command::Stop)) => return,
-                Heard::Command(Some(command)) => self.obey(py, command),
-                Heard::Event(Some(event)) => self.hear(&event),
-                Heard::Event(None) | Heard::Time => {}
-            }
-        }
-    }
-
-    fn now(&self) -> Duration {
-        self.started.elapsed()
-    }
-
-    fn hear(&mut self, event: &Event) {
-        let ours = match (&self.barrier, event.path()) {
-            (Some(barrier), Some(path)) => barrier.has(path),
-            _ => false,
-        };
-        let concerns = || {
-            let graph = self.engine.book.lock().unwrap().graph.clone();
-            Python::attach(|py| event.concerns(&self.engine.current(py).get().view(), &graph))
-        };
-        if !ours && concerns() {
-            self.settle.event(self.now(), event);
-        }
-    }
-
-    fn note(&mut self, batch: Batch) {
-        match batch {
-            Batch::Paths(paths) => self.pending.extend(paths),
-            Batch::Rescan => self.rescan = true,
         }
     }
 
     fn obey(&mut self, py: Python<'_>, command: Command) {
         match command {
             Command::Update(reply) => {
-                self.catch_up(py);
-                let done = self.update(py, false).map(|done| match done {
-                    Some(done) => {
-                        report::send(py, self.engine, done.bind(py));
-                        done
-                    }
-                    None => self.unchanged(py),
-                });
-                let _ = reply.send(done);
+                let _ = reply.send(self.asked(py));
             }
             Command::Plan(reply) => {
-                self.catch_up(py);
                 let _ = reply.send(self.plan(py));
             }
             Command::Rollback(to, reply) => {
@@ -199,55 +77,14 @@ impl Driver {
         }
     }
 
-    /// Waits until all that was written before now is known, and takes it as settled.
-    fn catch_up(&mut self, py: Python<'_>) {
-        self.rescan |= !self.listen(py);
-        // Asked for now: no quiet window.
-        while let Settled::Ready(batch) = self.settle.next(Duration::MAX / 2) {
-            self.note(batch);
-        }
-    }
-
-    /// Hears all events of what was written before now; false if there is no telling.
-    fn listen(&mut self, py: Python<'_>) -> bool {
-        let Some(mark) = self.barrier.as_mut().and_then(Barrier::mark) else {
-            while let Ok(event) = self.events.try_recv() {
-                self.hear(&event);
-            }
-            return false;
-        };
-        let deadline = Instant::now() + BARRIER;
-        let heard = loop {
-            let events = &self.events;
-            match py.detach(|| events.recv_deadline(deadline)) {
-                Ok(event) if event.path() == Some(&mark) => break true,
-                Ok(event) => self.hear(&event),
-                Err(_) => break false,
-            }
-        };
-        let _ = std::fs::remove_file(&mark);
-        heard
-    }
-
-    /// Whether nobody has saved anything since the files were looked at. A save that goes on for too
-    /// long is not waited for.
-    fn is_saved(&mut self, py: Python<'_>, automatic: bool) -> bool {
-        if !automatic {
-            return true;
-        }
-        if self.barrier.is_some() {
-            self.rescan |= !self.listen(py);
-        }
-        if self.settle.next(self.now()) == Settled::Idle {
-            self.interrupted = None;
-            return true;
-        }
-        let since = *self.interrupted.get_or_insert_with(Instant::now);
-        since.elapsed() > PATIENCE
-    }
-
     fn automatic(&mut self, py: Python<'_>) {
-        match self.update(py, true) {
+        let found = py.detach(|| {
+            let found = self.listener.look(true);
+            // What was read while somebody was writing is but a part of a save.
+            found.filter(|_| self.listener.is_saved())
+        });
+        let Some(found) = found else { return };
+        match self.update(py, found, true) {
             Ok(Some(done)) => report::send(py, self.engine, done.bind(py)),
             Ok(None) => {}
             Err(error) => {
@@ -256,82 +93,57 @@ impl Driver {
         }
     }
 
-    /// What differs from what is served, once nobody is writing any more.
-    fn compare(
-        &mut self,
-        py: Python<'_>,
-        automatic: bool,
-    ) -> Option<(Intent, Vec<(PathBuf, std::io::Error)>)> {
-        let engine = self.engine;
-        for _ in 0..LOOKS {
-            let view = engine.current(py).get().view();
-            let batch = if std::mem::take(&mut self.rescan) {
-                Batch::Rescan
-            } else {
-                Batch::Paths(self.pending.clone())
-            };
-            let rescanned = batch == Batch::Rescan;
-            let found = py
-                .detach(|| refresh(&*engine.system, &engine.roots, &engine.budget, &view, &batch));
-            for dir in &found.new_dirs {
-                let _ = self.watch.add(dir);
-            }
-            if !found.unstable.is_empty() {
-                self.rescan |= rescanned;
-                if automatic {
-                    let now = self.now();
-                    self.settle.again(now, found.unstable);
-                    return None;
-                }
-                py.detach(|| std::thread::park_timeout(Duration::from_millis(10)));
-                continue;
-            }
-            // What is the same again needs no second look; what differs stays until it is served.
-            self.pending = found.changes.iter().map(|change| change.path.clone()).collect();
-            self.pending.extend(found.unreadable.iter().map(|(path, _)| path.clone()));
-            let seeds = seeds::of_changes(py, engine, &found.view, &found.changes);
-            let intent = Intent { view: found.view, changes: found.changes, seeds };
-            return Some((intent, found.unreadable));
+    fn asked(&mut self, py: Python<'_>) -> PyResult<Py<PyDict>> {
+        let found = py.detach(|| {
+            self.listener.catch_up();
+            self.listener.look(false)
+        });
+        let done = match found {
+            Some(found) => self.update(py, found, false)?,
+            None => None,
+        };
+        if let Some(done) = &done {
+            report::send(py, self.engine, done.bind(py));
         }
-        None
+        Ok(done.unwrap_or_else(|| self.unchanged(py)))
     }
 
     /// One update; none if there is nothing to do.
-    fn update(&mut self, py: Python<'_>, automatic: bool) -> PyResult<Option<Py<PyDict>>> {
+    fn update(
+        &mut self,
+        py: Python<'_>,
+        found: Found,
+        automatic: bool,
+    ) -> PyResult<Option<Py<PyDict>>> {
         let begun = Instant::now();
-        let Some((intent, unreadable)) = self.compare(py, automatic) else { return Ok(None) };
         let engine = self.engine;
+        let Found { view, changes, unreadable } = found;
         if let Some((path, error)) = unreadable.into_iter().next() {
             let error = errors::unreadable(&path, &error, engine.current(py).get().id.0);
-            let changes = intent.changes;
             return self.refuse(py, begun, &changes, &Plan::default(), error).map(Some);
         }
-        if intent.changes.is_empty() {
+        if changes.is_empty() {
             self.refused = None;
             return Ok(None);
         }
+        let seeds = seeds::of_changes(py, engine, &view, &changes);
+        let intent = Intent { view, changes: changes.clone(), seeds };
         let wanted = wanted(&intent);
         if automatic && self.refused.as_ref() == Some(&wanted) {
             return Ok(None);
         }
-        let changes = intent.changes.clone();
-        // What was read while somebody was writing is but a part of a save.
-        if !self.is_saved(py, automatic) {
-            return Ok(None);
-        }
-        let staged = staging::update(py, engine, intent, &mut || self.is_saved(py, automatic));
+        let staged = staging::update(py, engine, intent, &mut || {
+            !automatic || py.detach(|| self.listener.is_saved())
+        });
         match staged.end {
             End::Interrupted => Ok(None),
             End::Published => {
-                let held_back = staged.plan.restart.iter().flat_map(|restart| {
-                    engine
-                        .current(py)
-                        .get()
-                        .find(py, restart.name.as_str())
-                        .and_then(|instance| instance.get().path.clone())
+                let held_back = staged.plan.restart.iter().filter_map(|restart| {
+                    let instance = engine.current(py).get().find(py, restart.name.as_str())?;
+                    instance.get().path.clone()
                 });
-                self.pending = held_back.collect();
-                self.refused = (!self.pending.is_empty()).then_some(wanted);
+                self.listener.served(held_back.collect());
+                self.refused = (!staged.plan.restart.is_empty()).then_some(wanted);
                 let done =
                     self.record(py, Outcome::Published, begun, &changes, &staged.plan, None)?;
                 disposal::dispose_drained(py, engine);
@@ -374,9 +186,14 @@ impl Driver {
             error: error.as_ref().map(ToString::to_string),
         };
         let made = report::of_record(py, &record, &plan.restart, error)?;
-        let mut book = self.engine.book.lock().unwrap();
-        book.history.push(record);
-        book.failing = if outcome == Outcome::Refused { Some(made.clone_ref(py)) } else { None };
+        let failing = (outcome == Outcome::Refused).then(|| made.clone_ref(py));
+        let before = {
+            let mut book = self.engine.book.lock().unwrap();
+            book.history.push(record);
+            std::mem::replace(&mut book.failing, failing)
+        };
+        // Dropped here, outside the lock: what it refers to may run Python code.
+        drop(before);
         Ok(made)
     }
 
@@ -386,12 +203,15 @@ impl Driver {
     }
 
     fn plan(&mut self, py: Python<'_>) -> PyResult<Py<PyDict>> {
-        let pending = self.pending.clone();
-        let found = self.compare(py, false);
-        self.pending.extend(pending);
-        let Some((intent, _)) = found else { return Ok(self.unchanged(py)) };
+        let found = py.detach(|| {
+            self.listener.catch_up();
+            self.listener.look(false)
+        });
+        let Some(Found { view, changes, .. }) = found else { return Ok(self.unchanged(py)) };
+        let seeds = seeds::of_changes(py, self.engine, &view, &changes);
+        let intent = Intent { view, changes: changes.clone(), seeds };
         let plan = planning::draw_plan(py, self.engine, &intent)?;
-        report::of_plan(py, self.engine.current(py).get().id, &intent.changes, &plan)
+        report::of_plan(py, self.engine.current(py).get().id, &changes, &plan)
     }
 
     fn rollback(&mut self, py: Python<'_>, to: Option<u64>) -> PyResult<Py<PyDict>> {
@@ -424,9 +244,13 @@ impl Driver {
         attempt.publish(py);
         // The files still say otherwise. That is no reason for an update until one of them changes
         // once more, whatever events are still on their way.
-        self.pending.extend(changes.iter().map(|change| change.path.clone()));
-        if let Some((intent, _)) = self.compare(py, false) {
-            self.refused = Some(wanted(&intent));
+        let paths: Vec<PathBuf> = changes.iter().map(|change| change.path.clone()).collect();
+        let found = py.detach(|| {
+            self.listener.look_again_at(paths);
+            self.listener.look(false)
+        });
+        if let Some(Found { view, changes, .. }) = found {
+            self.refused = Some(wanted(&Intent { view, changes, seeds: Vec::new() }));
         }
         let done = self.record(py, Outcome::RolledBack, begun, &changes, &plan, None)?;
         disposal::dispose_drained(py, engine);

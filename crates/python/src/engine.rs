@@ -219,6 +219,11 @@ impl Engine {
         self.current.lock().unwrap().bind(py).clone()
     }
 
+    /// What the current generation knows; needs no GIL.
+    pub fn view(&self) -> View {
+        self.current.lock().unwrap().get().view()
+    }
+
     /// Makes a generation current: the one swap that publishes.
     pub fn swap_current(&self, next: Py<Generation>) -> Py<Generation> {
         std::mem::replace(&mut *self.current.lock().unwrap(), next)

@@ -11,7 +11,7 @@
 //!    `sharing`, `submodules`: what generations have in common, and what they answer where not;
 //! 5. `observe`, `doubt`, `keeps`: who affects whom, and who holds on to what;
 //!    `edges`, `data_files`, `patches`: who imports and reads what, and who set what on foreign modules;
-//! 6. an update: `driver` (who carries it out; `command`, `barrier`), `seeds` and `planning` (what it is to
+//! 6. an update: `driver` (who carries it out; `command`, `listening`, `barrier`), `seeds` and `planning` (what it is to
 //!    run), `staging` and `attempt` (how), `disposal` (what ends), `report` (how it is told);
 //! 7. `once`, `errors`.
 
@@ -37,6 +37,7 @@ mod hook;
 mod installation;
 mod instance;
 mod keeps;
+mod listening;
 mod loading;
 mod namespace;
 mod observe;

@@ -1,0 +1,250 @@
+//! What has changed on disk, and has everybody finished saving it?
+//!
+//! The part of the updating thread that never needs the GIL: it hears events and
+//! commands, lets the engine settle, and compares content. Under load each return
+//! to the GIL costs milliseconds, so all waiting is done in here.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, never, select};
+use transfuse_engine::{
+    Batch, Change, Event, Refreshed, Settle, Settled, System, View, Watch, Window, refresh,
+};
+
+use crate::barrier::Barrier;
+use crate::command::Command;
+use crate::engine::Engine;
+
+/// How long an explicit update waits for the system to have told everything.
+const BARRIER: Duration = Duration::from_secs(2);
+/// How long an update waits for a save that goes on and on.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// How often an explicit update looks again at a file that is being written, and how long between.
+const LOOKS: usize = 50;
+const BETWEEN: Duration = Duration::from_millis(10);
+
+/// What there is to do.
+pub enum Heard {
+    /// Somebody asks for something.
+    Command(Command),
+    /// Files have changed, and it is quiet.
+    Changed,
+}
+
+/// What differs from what is served.
+pub struct Found {
+    /// All sources as they are now.
+    pub view: View,
+    /// The files that differ.
+    pub changes: Vec<Change>,
+    /// Files that are there and cannot be read.
+    pub unreadable: Vec<(PathBuf, io::Error)>,
+}
+
+/// Hears and looks. Belongs to the updating thread alone.
+pub struct Listener {
+    engine: &'static Engine,
+    commands: Receiver<Command>,
+    events: Receiver<Event>,
+    watch: Watch,
+    /// None where the system does not tell: then every comparison is a full one.
+    barrier: Option<Barrier>,
+    settle: Settle,
+    started: Instant,
+    /// Paths that differ from what is served, or may: noted by events, kept while they differ
+    /// (updates are off, or refused), gone once they are served.
+    pending: BTreeSet<PathBuf>,
+    /// Events were lost since the last comparison.
+    rescan: bool,
+    /// Since when an update waits for somebody to finish saving.
+    interrupted: Option<Instant>,
+}
+
+impl Listener {
+    /// Starts to watch. `dirs` are the folders that the scan saw.
+    pub fn new(engine: &'static Engine, commands: Receiver<Command>, dirs: &[PathBuf]) -> Self {
+        let (sender, events) = crossbeam_channel::unbounded();
+        let barrier = if engine.settings.poll.is_some() { None } else { Barrier::new() };
+        let native = barrier.as_ref().and_then(|barrier| {
+            let mut all = dirs.to_vec();
+            all.push(barrier.dir.clone());
+            Watch::native(&all, sender.clone()).ok()
+        });
+        let (watch, barrier) = match native {
+            Some(watch) => (watch, barrier),
+            None => {
+                let interval = engine.settings.poll.unwrap_or(Duration::from_secs(1));
+                let system: Arc<dyn System> = engine.system.clone();
+                (Watch::polling(system, engine.roots.clone(), interval, sender), None)
+            }
+        };
+        let mut window = Window::default();
+        if barrier.is_some() && cfg!(target_os = "linux") {
+            // The system tells when a writer is done, so half a file need not be looked at.
+            window.open = Duration::from_secs(2);
+            window.cap = Duration::from_secs(3);
+        }
+        Listener {
+            engine,
+            commands,
+            events,
+            watch,
+            barrier,
+            settle: Settle::new(window),
+            started: Instant::now(),
+            pending: BTreeSet::new(),
+            rescan: false,
+            interrupted: None,
+        }
+    }
+
+    /// How changes become known, for `status`.
+    pub fn watching(&self) -> &'static str {
+        match (self.engine.settings.watch, &self.barrier) {
+            (false, _) => "off",
+            (true, Some(_)) => "native",
+            (true, None) => "polling",
+        }
+    }
+
+    /// Waits for something to do.
+    pub fn next(&mut self) -> Heard {
+        loop {
+            let wait = match self.settle.next(self.now()) {
+                Settled::Idle => never(),
+                Settled::Wait(until) => crossbeam_channel::after(until.saturating_sub(self.now())),
+                Settled::Ready(batch) => {
+                    self.note(batch);
+                    if self.engine.settings.watch {
+                        return Heard::Changed;
+                    }
+                    continue;
+                }
+            };
+            select! {
+                recv(self.commands) -> command => {
+                    return Heard::Command(command.unwrap_or(Command::Stop));
+                }
+                recv(self.events) -> event => if let Ok(event) = event {
+                    self.hear(&event);
+                },
+                recv(wait) -> _ => {}
+            }
+        }
+    }
+
+    fn now(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    fn hear(&mut self, event: &Event) {
+        let ours = match (&self.barrier, event.path()) {
+            (Some(barrier), Some(path)) => barrier.has(path),
+            _ => false,
+        };
+        let concerns = || {
+            let graph = self.engine.book.lock().unwrap().graph.clone();
+            event.concerns(&self.engine.view(), &graph)
+        };
+        if !ours && concerns() {
+            self.settle.event(self.now(), event);
+        }
+    }
+
+    fn note(&mut self, batch: Batch) {
+        match batch {
+            Batch::Paths(paths) => self.pending.extend(paths),
+            Batch::Rescan => self.rescan = true,
+        }
+    }
+
+    /// Waits until all that was written before now is known, and takes it as settled.
+    pub fn catch_up(&mut self) {
+        self.rescan |= !self.listen();
+        // Asked for now: no quiet window.
+        while let Settled::Ready(batch) = self.settle.next(Duration::MAX / 2) {
+            self.note(batch);
+        }
+    }
+
+    /// Hears all events of what was written before now; false if there is no telling.
+    fn listen(&mut self) -> bool {
+        let Some(mark) = self.barrier.as_mut().and_then(Barrier::mark) else {
+            while let Ok(event) = self.events.try_recv() {
+                self.hear(&event);
+            }
+            return false;
+        };
+        let deadline = Instant::now() + BARRIER;
+        let heard = loop {
+            match self.events.recv_deadline(deadline) {
+                Ok(event) if event.path() == Some(&mark) => break true,
+                Ok(event) => self.hear(&event),
+                Err(_) => break false,
+            }
+        };
+        let _ = std::fs::remove_file(&mark);
+        heard
+    }
+
+    /// Whether nobody has saved anything since the files were looked at. A save that goes on for too
+    /// long is not waited for.
+    pub fn is_saved(&mut self) -> bool {
+        if self.barrier.is_some() {
+            self.rescan |= !self.listen();
+        }
+        if self.settle.next(self.now()) == Settled::Idle {
+            self.interrupted = None;
+            return true;
+        }
+        let since = *self.interrupted.get_or_insert_with(Instant::now);
+        since.elapsed() > PATIENCE
+    }
+
+    /// What differs from what is served. None while somebody is writing: it is looked at again later,
+    /// or, where somebody waits for the answer, now and again.
+    pub fn look(&mut self, automatic: bool) -> Option<Found> {
+        for _ in 0..LOOKS {
+            let found = self.compare();
+            for dir in &found.new_dirs {
+                let _ = self.watch.add(dir);
+            }
+            if found.unstable.is_empty() {
+                // What is the same again needs no second look; what differs stays until it is served.
+                self.pending = found.changes.iter().map(|change| change.path.clone()).collect();
+                self.pending.extend(found.unreadable.iter().map(|(path, _)| path.clone()));
+                let Refreshed { view, changes, unreadable, .. } = found;
+                return Some(Found { view, changes, unreadable });
+            }
+            if automatic {
+                let now = self.now();
+                self.settle.again(now, found.unstable);
+                return None;
+            }
+            std::thread::park_timeout(BETWEEN);
+        }
+        None
+    }
+
+    fn compare(&mut self) -> Refreshed {
+        let engine = self.engine;
+        let batch = if self.rescan { Batch::Rescan } else { Batch::Paths(self.pending.clone()) };
+        let found = refresh(&*engine.system, &engine.roots, &engine.budget, &engine.view(), &batch);
+        self.rescan &= !found.unstable.is_empty();
+        found
+    }
+
+    /// All that differed is served, but for these.
+    pub fn served(&mut self, but: BTreeSet<PathBuf>) {
+        self.pending = but;
+    }
+
+    /// These are to be looked at again, whenever that is done next.
+    pub fn look_again_at(&mut self, paths: impl IntoIterator<Item = PathBuf>) {
+        self.pending.extend(paths);
+    }
+}
