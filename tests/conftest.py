@@ -29,7 +29,7 @@ class Tree:
         self.root = root
         self.reports: list[Report] = []
         self._news = threading.Condition()
-        self.deaf: Callable[[], None] = lambda: None
+        # Ends the subscription to reports; nothing to end before `install`.
         self.deaf: Callable[[], None] = lambda: None
 
     def write(self, files: dict[str, str]) -> None:

@@ -186,10 +186,10 @@ def test_p1_a_live_module_and_its_facade_are_one(tree: Tree, outside: Any) -> No
     facade: Any = importlib.import_module("prices")
     real = tree.module("prices")
     assert facade.cart is real.cart
-    assert isinstance(facade, ModuleType)
     facade.note = "set through the facade"
     assert real.note == "set through the facade"
     del facade.note
     assert not hasattr(real, "note")
     assert vars(real).keys() == vars(facade).keys()
+    assert isinstance(facade, ModuleType)
     assert outside.ran == [1]
