@@ -45,7 +45,9 @@ class Tree:
 
     def install(self, *, watch: bool = False, **settings: Any) -> None:
         """Make the folder live. Without `watch` the story says itself when to update."""
+        self.deaf()
         transfuse.install(roots=[self.root], watch=watch, **settings)
+        self.deaf()  # a story may install anew
         self.deaf = transfuse.on_update(self._heard)
 
     def _heard(self, report: Report) -> None:
