@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 import transfuse
 from conftest import CAP, Tree
 
@@ -23,8 +24,10 @@ def _cases() -> list[Any]:
     found = []
     for folder in sorted(CASES.iterdir()):
         if folder.is_dir():
-            found += [pytest.param(folder, policy, id=f"{folder.name}-{policy}")
-                      for policy in ("overlay", "fresh")]
+            found += [
+                pytest.param(folder, policy, id=f"{folder.name}-{policy}")
+                for policy in ("overlay", "fresh")
+            ]
     return found
 
 
@@ -64,11 +67,10 @@ def _poll(probe: str, scope: dict[str, Any], expected: object) -> object:
 
 
 # One case opens a file and leaves it to the collector, as much code in the world does.
-@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize(("folder", "policy"), _cases())
-def test_case(
-    folder: Path, policy: str, tree: Tree, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_case(folder: Path, policy: str, tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
     # One case wraps it; this puts it back.
     monkeypatch.setattr(json, "dumps", json.dumps)
     case = json.loads((folder / "case.json").read_text())

@@ -1,8 +1,22 @@
-"""The compiled core. Contract between the Rust binding and the Python package."""
+"""The compiled core. What the package calls; users call the package."""
 
 from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType, TracebackType
 from typing import Any, TypeVar, final
+
+__all__ = [
+    "Pin",
+    "import_module",
+    "import_path",
+    "install",
+    "installed",
+    "once",
+    "plan",
+    "rollback",
+    "status",
+    "uninstall",
+    "update",
+]
 
 _T = TypeVar("_T")
 
@@ -10,9 +24,13 @@ _T = TypeVar("_T")
 class Pin:
     """A unit of work tied to one generation, until `end` is called."""
 
-    def __new__(cls) -> Pin: ...
+    def __new__(cls) -> Pin:
+        """Take the generation of the enclosing unit of work, else the current one."""
+
     @property
-    def generation(self) -> int: ...
+    def generation(self) -> int:
+        """The number of the generation it is tied to."""
+
     def __enter__(self) -> Pin: ...
     def __exit__(
         self,
@@ -21,9 +39,14 @@ class Pin:
         traceback: TracebackType | None,
         /,
     ) -> None: ...
-    def resume(self) -> None: ...
-    def suspend(self) -> None: ...
-    def end(self) -> None: ...
+    def resume(self) -> None:
+        """Make the running context see this pin."""
+
+    def suspend(self) -> None:
+        """Undo the last `resume`, in the same context. RuntimeError if there was none."""
+
+    def end(self) -> None:
+        """End the unit of work. Calling it again does nothing."""
 
 def install(
     *,
@@ -36,13 +59,32 @@ def install(
     keep: int,
     keep_deleted: bool,
     report: Callable[[Mapping[str, Any]], None],
-) -> None: ...
-def uninstall() -> None: ...
-def installed() -> bool: ...
-def import_module(name: str) -> ModuleType: ...
-def import_path(path: str) -> ModuleType: ...
-def once(scope: str, key: str, make: Callable[[], _T]) -> _T: ...
-def update(timeout: float | None) -> dict[str, Any]: ...
-def rollback(generation: int | None) -> dict[str, Any]: ...
-def plan() -> dict[str, Any]: ...
-def status() -> dict[str, Any]: ...
+) -> None:
+    """Make the roots live. `report` is called in the updating thread, with a dict."""
+
+def uninstall() -> None:
+    """Take Transfuse out of the process. Live modules stay as the ordinary modules they are."""
+
+def installed() -> bool:
+    """Whether Transfuse is installed."""
+
+def import_module(name: str) -> ModuleType:
+    """The real module of the generation that answers the caller; ImportError if there is none."""
+
+def import_path(path: str) -> ModuleType:
+    """The same for a file; ImportError if it lies under no root."""
+
+def once(scope: str, key: str, make: Callable[[], _T]) -> _T:
+    """The value that `make` returned when `key` was first asked for in the module `scope`."""
+
+def update(timeout: float | None = None) -> dict[str, Any]:
+    """Compare with the files now, and update. TimeoutError after `timeout` seconds."""
+
+def rollback(generation: int | None = None) -> dict[str, Any]:
+    """Make a kept generation's content current. GenerationError if it is not kept."""
+
+def plan() -> dict[str, Any]:
+    """What an update would do now."""
+
+def status() -> dict[str, Any]:
+    """What is served, kept, draining and failing."""

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import logging
+import signal
 import sys
+import threading
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import pytest
 
 import transfuse
+from conftest import CAP
 from transfuse.errors import GenerationError, NotInstalledError, TransfuseError
 
 if TYPE_CHECKING:
@@ -146,3 +150,29 @@ def test_who_needs_it_installs_with_the_settings_of_the_surroundings(
     monkeypatch.setenv("TRANSFUSE_WATCH", "0")
     assert transfuse.import_module("prices").PRICE == 1
     assert transfuse.status().roots == (str(tree.root),)
+
+
+def test_a_signal_ends_the_waiting_for_an_update_that_does_not_end(tree: Tree) -> None:
+    go_on = threading.Event()
+    outside = ModuleType("outside_of_signals")
+    outside.__dict__["wait"] = lambda: (signal.raise_signal(signal.SIGUSR1), go_on.wait(CAP))
+
+    def interrupt(*_: object) -> None:
+        raise InterruptedError
+
+    sys.modules["outside_of_signals"] = outside
+    before = signal.signal(signal.SIGUSR1, interrupt)
+    try:
+        tree.write({"slow.py": "VALUE = 1\n"})
+        tree.install()
+        tree.module("slow")
+        tree.write({"slow.py": "import outside_of_signals as o\no.wait()\nVALUE = 2\n"})
+        with pytest.raises(InterruptedError):
+            transfuse.update()
+        go_on.set()
+        tree.wait(lambda report: report.outcome == "published")
+        assert tree.module("slow").VALUE == 2
+    finally:
+        go_on.set()
+        signal.signal(signal.SIGUSR1, before)
+        del sys.modules["outside_of_signals"]

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crossbeam_channel::Sender;
+use crossbeam_channel::{RecvTimeoutError, Sender};
 use pyo3::exceptions::PyTimeoutError;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -28,6 +28,9 @@ use crate::observe;
 
 /// How many bytes of compressed source are kept for generations that are still in use.
 const STORE: usize = 64 << 20;
+
+/// How often who waits for an update looks whether a signal has come.
+const SLICE: Duration = Duration::from_millis(100);
 
 /// How long the end of the process waits for an update that is under way, in seconds.
 const STOPPING: f64 = 5.0;
@@ -234,17 +237,25 @@ fn ask(
     if !engine.command(command(sender)) {
         return Err(gone());
     }
-    let answer = py.detach(|| match timeout {
-        Some(seconds) => receiver.recv_timeout(Duration::from_secs_f64(seconds)),
-        None => receiver.recv().map_err(Into::into),
-    });
+    let deadline = timeout.map(|seconds| Instant::now() + Duration::from_secs_f64(seconds));
+    let answer = loop {
+        let slice = Instant::now() + SLICE;
+        let until = deadline.map_or(slice, |deadline| deadline.min(slice));
+        match py.detach(|| receiver.recv_deadline(until)) {
+            Err(RecvTimeoutError::Timeout) if deadline.is_none_or(|d| Instant::now() < d) => {
+                // Ctrl-C ends the waiting; the update goes on in its own thread.
+                py.check_signals()?;
+            }
+            answer => break answer,
+        }
+    };
     match answer {
         Ok(answer) => answer,
-        Err(crossbeam_channel::RecvTimeoutError::Timeout) => Err(PyTimeoutError::new_err(format!(
+        Err(RecvTimeoutError::Timeout) => Err(PyTimeoutError::new_err(format!(
             "{what} has not ended within {} s; it goes on in the background",
             timeout.unwrap_or_default()
         ))),
-        Err(crossbeam_channel::RecvTimeoutError::Disconnected) => Err(gone()),
+        Err(RecvTimeoutError::Disconnected) => Err(gone()),
     }
 }
 

@@ -61,13 +61,7 @@ mod _core {
     #[pymodule_export]
     use super::dynamic::import_module;
     #[pymodule_export]
-    use super::finder::Finder;
-    #[pymodule_export]
-    use super::generation::Generation;
-    #[pymodule_export]
     use super::installation::{install, installed, plan, rollback, status, uninstall, update};
-    #[pymodule_export]
-    use super::instance::Instance;
     #[pymodule_export]
     use super::once::once;
     #[pymodule_export]

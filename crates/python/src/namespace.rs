@@ -51,6 +51,12 @@ pub fn wish(
             preserve = listed.unwrap_or(preserve);
         }
     }
+    if policy == Policy::Patch {
+        return Err(crate::errors::misuse(&format!(
+            "{file}: {name} asks for the policy \"patch\", which is not available yet; use \
+             \"overlay\", \"fresh\" or \"never\""
+        )));
+    }
     Ok(Wish { policy, preserve })
 }
 
