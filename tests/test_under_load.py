@@ -14,7 +14,7 @@ UPDATES = 20
 
 
 @pytest.mark.parametrize("rate", [400.0, 4000.0], ids=["steady", "as fast as it can"])
-def test_p9_no_request_is_lost_or_mixed_by_twenty_updates(rate: float) -> None:
+def test_point_8_p9_no_request_is_lost_or_mixed_by_twenty_updates(rate: float) -> None:
     outcome = perform(seconds=SECONDS, rate=rate, updates=UPDATES)
 
     assert outcome.faults == [], "".join(outcome.log)
@@ -49,12 +49,12 @@ MIXES: dict[str, Any] = {
 }
 
 
-def test_p9_a_whole_answer_is_not_called_mixed() -> None:
+def test_point_8_p9_a_whole_answer_is_not_called_mixed() -> None:
     assert Answer(200, WHOLE, 0.0).mixed() == []
 
 
 @pytest.mark.parametrize("key", MIXES)
-def test_p9_a_mixed_answer_is_noticed(key: str) -> None:
+def test_point_8_p9_a_mixed_answer_is_noticed(key: str) -> None:
     mixed = WHOLE | {key: MIXES[key]}
 
     assert len(Answer(200, mixed, 0.0).mixed()) == 1

@@ -155,7 +155,12 @@ def test_who_needs_it_installs_with_the_settings_of_the_surroundings(
 def test_a_signal_ends_the_waiting_for_an_update_that_does_not_end(tree: Tree) -> None:
     go_on = threading.Event()
     outside = ModuleType("outside_of_signals")
-    outside.__dict__["wait"] = lambda: (signal.raise_signal(signal.SIGUSR1), go_on.wait(CAP))
+
+    def wait() -> None:
+        signal.raise_signal(signal.SIGUSR1)
+        go_on.wait(CAP)
+
+    outside.__dict__["wait"] = wait
 
     def interrupt(*_: object) -> None:
         raise InterruptedError

@@ -23,6 +23,7 @@ use crate::instance::Instance;
 use crate::loading::{self, Ensured};
 use crate::observe;
 use crate::sharing;
+use crate::submodules;
 
 /// `builtins.__import__` while Transfuse is installed.
 #[pyfunction]
@@ -108,7 +109,7 @@ impl<'py> Statement<'_, 'py> {
         match text.split_once('.') {
             None => Ok(instance.get().value(py)),
             Some((first, rest)) => {
-                bind_half_loaded(py, &generation, &instance)?;
+                submodules::bind_half_loaded(py, &generation, &instance)?;
                 let whole = absolute.to_str()?;
                 let top = &whole[..whole.len() - rest.len() - 1];
                 debug_assert!(top.ends_with(first));
@@ -297,7 +298,7 @@ impl<'py> Statement<'_, 'py> {
             found = Some(loaded);
         }
         let (Some(found), Some(caller)) = (found, caller) else { return Ok(()) };
-        bind_half_loaded(py, generation, &found)?;
+        submodules::bind_half_loaded(py, generation, &found)?;
         // The name may be the package's own, and no submodule.
         let taken = package.get().value(py).getattr_opt(name)?;
         if taken.is_some_and(|value| value.is(found.get().value(py))) {
@@ -385,26 +386,4 @@ fn relative<'py>(
         }
         Err(_) => Err(PyImportError::new_err("attempted relative import beyond top-level package")),
     }
-}
-
-/// A submodule that is being loaded is not an attribute of its package yet; live code that takes it
-/// in a circle must still get the real module, and not what `sys.modules` shows to foreign code.
-fn bind_half_loaded(
-    py: Python<'_>,
-    generation: &Bound<'_, Generation>,
-    instance: &Bound<'_, Instance>,
-) -> PyResult<()> {
-    let mut child = instance.clone();
-    while let Some(parent) = child.get().name.parent() {
-        let Some(package) = generation.get().find(py, parent.as_str()) else { break };
-        if !child.get().is_ready() {
-            let namespace = package.get().namespace(py);
-            let tail = child.get().name.tail().to_owned();
-            if !namespace.contains(&tail)? && !package.get().is_ready() {
-                namespace.set_item(tail, &child.get().module)?;
-            }
-        }
-        child = package;
-    }
-    Ok(())
 }

@@ -18,6 +18,7 @@ use pyo3::types::{PyDict, PyList, PyModule, PyString};
 
 use crate::asker;
 use crate::engine::{self, Engine};
+use crate::generation::Generation;
 use crate::instance::Instance;
 
 /// The `__getattr__` of a package whose submodules differ between generations.
@@ -222,4 +223,26 @@ fn install<'py>(
     namespace.set_item(intern!(py, "__dir__"), Bound::new(py, listing)?)?;
     namespace.set_item(intern!(py, "__getattr__"), &made)?;
     Ok(made)
+}
+
+/// A submodule that is being loaded is not an attribute of its package yet; live code that takes it
+/// in a circle must still get the real module, and not what `sys.modules` shows to foreign code.
+pub fn bind_half_loaded(
+    py: Python<'_>,
+    generation: &Bound<'_, Generation>,
+    instance: &Bound<'_, Instance>,
+) -> PyResult<()> {
+    let mut child = instance.clone();
+    while let Some(parent) = child.get().name.parent() {
+        let Some(package) = generation.get().find(py, parent.as_str()) else { break };
+        if !child.get().is_ready() {
+            let namespace = package.get().namespace(py);
+            let tail = child.get().name.tail().to_owned();
+            if !namespace.contains(&tail)? && !package.get().is_ready() {
+                namespace.set_item(tail, &child.get().module)?;
+            }
+        }
+        child = package;
+    }
+    Ok(())
 }
