@@ -152,7 +152,6 @@ def test_p3_one_that_fails_keeps_all_back(tree: Tree, policy: str) -> None:
     assert {UPDATES} == set(unit())
 
 
-@pytest.mark.xfail(reason="a flipped root is not noticed yet: docs/limitations.md", strict=True)
 def test_p3_a_deploy_that_flips_a_link_is_one_update(tree: Tree, policy: str) -> None:
     releases = Tree(tree.root.parent / "releases")
     for number in range(2):

@@ -14,13 +14,11 @@ const FOREIGN: [&str; 4] = ["__pycache__", "node_modules", "site-packages", "dis
 /// The directories whose Python source is live.
 #[derive(Clone, Debug)]
 pub struct Roots {
-    /// `/srv/shop`, canonical, without repeats, in the order given. Set once.
+    /// `/srv/current/shop`, absolute, without repeats, in the order given. Links are not resolved:
+    /// where one leads elsewhere tomorrow, the root is still this one. Set once.
     dirs: Vec<PathBuf>,
     /// The same roots, deepest first: the order in which a path looks for its root.
     by_depth: Vec<PathBuf>,
-    /// `current`: the roots as they were given, links and all, so that it can be asked again where
-    /// they lead.
-    given: Vec<PathBuf>,
     /// `legacy/**`: what the user excluded, matched against a path relative to its root.
     exclude: GlobSet,
 }
@@ -31,33 +29,53 @@ pub fn is_source(path: &Path) -> bool {
 }
 
 impl Roots {
-    /// The roots at `paths`, links resolved, without what matches a glob in `exclude`.
+    /// The roots at `paths`, without what matches a glob in `exclude`.
     pub fn new(
         system: &dyn System,
         paths: &[PathBuf],
         exclude: &[String],
     ) -> Result<Roots, EngineError> {
         let mut dirs: Vec<PathBuf> = Vec::new();
+        let mut reals: Vec<PathBuf> = Vec::new();
         for path in paths {
-            let dir = canonical_dir(system, path)?;
-            if !dirs.contains(&dir) {
-                dirs.push(dir);
+            let real = canonical_dir(system, path)?;
+            if !reals.contains(&real) {
+                dirs.push(lexical(path).unwrap_or_else(|| real.clone()));
+                reals.push(real);
             }
         }
         let mut by_depth = dirs.clone();
         by_depth.sort_by_key(|dir| std::cmp::Reverse(dir.components().count()));
-        Ok(Roots { dirs, by_depth, given: paths.to_vec(), exclude: globs(exclude)? })
+        Ok(Roots { dirs, by_depth, exclude: globs(exclude)? })
     }
 
-    /// The roots: canonical, in the order given.
+    /// The roots: absolute, in the order given.
     pub fn dirs(&self) -> &[PathBuf] {
         &self.dirs
     }
 
-    /// The roots as they were given. Where one is a link that a deploy flips, [`Roots::new`] of
-    /// these leads elsewhere than [`Roots::dirs`].
-    pub fn given(&self) -> &[PathBuf] {
-        &self.given
+    /// The name that a path has here: under a root as the root is spelled, whichever links led to it.
+    /// None where it has nothing to do with a root: it lies neither under one nor above one.
+    pub fn spelled(&self, system: &dyn System, path: &Path) -> Option<PathBuf> {
+        let touches = |path: &Path, root: &Path| path.starts_with(root) || root.starts_with(path);
+        if let Some(path) = lexical(path)
+            && self.by_depth.iter().any(|root| touches(&path, root))
+        {
+            return Some(path);
+        }
+        let real = system.canonical(path).ok()?;
+        self.by_depth.iter().find_map(|root| {
+            let real_root = system.canonical(root).ok()?;
+            match real.strip_prefix(&real_root) {
+                Ok(inside) if inside.as_os_str().is_empty() => Some(root.clone()),
+                Ok(inside) => Some(root.join(inside)),
+                Err(_) => {
+                    let above = real_root.strip_prefix(&real).ok()?;
+                    let spelled = root.ancestors().nth(above.components().count())?;
+                    root.ends_with(above).then(|| spelled.to_owned())
+                }
+            }
+        })
     }
 
     /// Is `path` itself a root?
@@ -123,6 +141,12 @@ impl Roots {
                     .filter(|part| !part.as_os_str().is_empty())
                     .any(|part| self.exclude.is_match(part)))
     }
+}
+
+/// A path made absolute without a look at the disk; none where that takes one (`..`).
+fn lexical(path: &Path) -> Option<PathBuf> {
+    let absolute = std::path::absolute(path).ok()?;
+    (!absolute.components().any(|part| part == Component::ParentDir)).then_some(absolute)
 }
 
 fn canonical_dir(system: &dyn System, path: &Path) -> Result<PathBuf, EngineError> {

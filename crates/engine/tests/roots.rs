@@ -80,13 +80,27 @@ fn what_is_excluded_is_foreign() {
 }
 
 #[test]
-fn a_root_is_followed_through_links() {
+fn a_root_behind_a_link_keeps_its_name_whatever_the_link_leads_to() {
+    let memory = Memory::new();
+    memory.mkdir("/srv/releases/7/shop");
+    memory.mkdir("/srv/releases/8");
+    memory.link("/srv/current", "/srv/releases/7");
+    let roots = roots(&memory, &["/srv/current/shop"], &[]);
+    assert_eq!([PathBuf::from("/srv/current/shop")], roots.dirs());
+    let spelled = |path: &str| roots.spelled(&memory, Path::new(path));
+    assert_eq!(Some("/srv/current/shop".into()), spelled("/srv/releases/7/shop"));
+    assert_eq!(Some("/srv/current".into()), spelled("/srv/releases/7"));
+    assert_eq!(Some("/srv/current/shop/x.py".into()), spelled("/srv/current/shop/x.py"));
+    assert_eq!(None, spelled("/srv/releases/8"));
+}
+
+#[test]
+fn two_names_of_one_directory_are_one_root() {
     let memory = Memory::new();
     memory.mkdir("/srv/releases/7");
     memory.link("/srv/current", "/srv/releases/7");
-    let roots = roots(&memory, &["/srv/current"], &[]);
-    assert_eq!([PathBuf::from("/srv/releases/7")], roots.dirs());
-    assert_eq!([PathBuf::from("/srv/current")], roots.given());
+    let roots = roots(&memory, &["/srv/current", "/srv/releases/7"], &[]);
+    assert_eq!([PathBuf::from("/srv/current")], roots.dirs());
 }
 
 #[test]

@@ -46,16 +46,17 @@ pub fn import_path(py: Python<'_>, path: PathBuf) -> PyResult<Bound<'_, PyAny>> 
         None => asker::for_foreign(py, engine),
     };
     let shown = path.display();
-    let real = py.detach(|| engine.system.canonical(&path)).map_err(|error| {
+    py.detach(|| engine.system.stat(&path)).map_err(|error| {
         errors::import(py, &format!("cannot import {shown}: {error}"), &shown.to_string())
     })?;
-    if engine.roots.root_of(&real).is_none() {
+    let spelled = engine.roots.spelled(&*engine.system, &path);
+    let Some(path) = spelled.filter(|path| engine.roots.root_of(path).is_some()) else {
         let message = format!(
             "cannot import {shown}: it lies under none of the roots; add its folder to the roots"
         );
         return Err(errors::import(py, &message, &shown.to_string()));
-    }
-    let name = name_of(py, engine, &generation, &real)?;
+    };
+    let name = name_of(py, engine, &generation, &path)?;
     match loading::ensure(py, engine, &generation, &name)? {
         Ensured::Live(found) => Ok(found.get().value(py)),
         _ => Err(errors::import(py, &format!("cannot import {shown}"), &shown.to_string())),

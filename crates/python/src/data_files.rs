@@ -77,7 +77,7 @@ fn opened(args: &Bound<'_, PyTuple>) {
     if writes || is_source(&path) || path.extension().is_some_and(|end| end == "pyc") {
         return;
     }
-    let Ok(path) = engine.system.canonical(Path::new(&path)) else { return };
+    let Some(path) = engine.roots.spelled(&*engine.system, Path::new(&path)) else { return };
     if engine.roots.root_of(&path).is_none() {
         return;
     }

@@ -18,7 +18,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use transfuse_engine::{
     Budget, Digest, Disk, Flights, GenerationId, Generations, Graph, History, ModuleName, Policy,
-    Retirement, Roots, System, View,
+    Retirement, Roots, View,
 };
 
 use crate::by_path::MadeUp;
@@ -302,9 +302,7 @@ impl Engine {
         if absolute && let Some(known) = self.entries.lock().unwrap().get(key) {
             return known.clone();
         }
-        let found = self.system.canonical(Path::new(key)).ok().filter(|dir| {
-            self.roots.dirs().iter().any(|root| dir.starts_with(root) || root.starts_with(dir))
-        });
+        let found = self.roots.spelled(&*self.system, Path::new(key));
         if absolute {
             self.entries.lock().unwrap().insert(key.to_owned(), found.clone());
         }

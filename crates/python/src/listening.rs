@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, never, select};
+use crossbeam_channel::{Receiver, Sender, never, select};
 use transfuse_engine::{
     Batch, Change, Event, Refreshed, Settle, Settled, System, View, Watch, Window, refresh,
 };
@@ -50,7 +50,13 @@ pub struct Listener {
     engine: &'static Engine,
     commands: Receiver<Command>,
     events: Receiver<Event>,
+    /// Kept for a watcher that is started anew.
+    sender: Sender<Event>,
     watch: Watch,
+    /// `/srv/current`: links on the way to a root, which a deploy may flip. Set once.
+    links: Vec<PathBuf>,
+    /// One of them was: folders have to be watched anew.
+    flipped: bool,
     /// None where the system does not tell: then every comparison is a full one.
     barrier: Option<Barrier>,
     settle: Settle,
@@ -69,17 +75,14 @@ impl Listener {
     pub fn new(engine: &'static Engine, commands: Receiver<Command>, dirs: &[PathBuf]) -> Self {
         let (sender, events) = crossbeam_channel::unbounded();
         let barrier = if engine.settings.poll.is_some() { None } else { Barrier::new() };
-        let native = barrier.as_ref().and_then(|barrier| {
-            let mut all = dirs.to_vec();
-            all.push(barrier.dir.clone());
-            Watch::native(&all, sender.clone()).ok()
-        });
+        let links = links(engine.roots.dirs());
+        let native = barrier.as_ref().and_then(|barrier| native(dirs, &links, barrier, &sender));
         let (watch, barrier) = match native {
             Some(watch) => (watch, barrier),
             None => {
                 let interval = engine.settings.poll.unwrap_or(Duration::from_secs(1));
                 let system: Arc<dyn System> = engine.system.clone();
-                (Watch::polling(system, engine.roots.clone(), interval, sender), None)
+                (Watch::polling(system, engine.roots.clone(), interval, sender.clone()), None)
             }
         };
         let mut window = Window::default();
@@ -92,7 +95,10 @@ impl Listener {
             engine,
             commands,
             events,
+            sender,
             watch,
+            links,
+            flipped: false,
             barrier,
             settle: Settle::new(window),
             started: Instant::now(),
@@ -150,7 +156,10 @@ impl Listener {
             let graph = self.engine.book.lock().unwrap().graph.clone();
             event.concerns(&self.engine.view(), &graph)
         };
-        if !ours && concerns() {
+        if event.path().is_some_and(|path| self.links.iter().any(|link| link == path)) {
+            self.flipped = true;
+            self.settle.event(self.now(), &Event::Rescan);
+        } else if !ours && concerns() {
             self.settle.event(self.now(), event);
         }
     }
@@ -231,6 +240,16 @@ impl Listener {
     }
 
     fn compare(&mut self) -> Refreshed {
+        if std::mem::take(&mut self.flipped)
+            && let Some(barrier) = &self.barrier
+        {
+            // The folders that were watched are not those that the paths mean now. What is below
+            // the roots is added as it is looked into.
+            let roots = self.engine.roots.dirs();
+            self.watch =
+                native(roots, &self.links, barrier, &self.sender).unwrap_or_else(Watch::none);
+            self.rescan = true;
+        }
         let engine = self.engine;
         let batch = if self.rescan { Batch::Rescan } else { Batch::Paths(self.pending.clone()) };
         let found = refresh(&*engine.system, &engine.roots, &engine.budget, &engine.view(), &batch);
@@ -247,4 +266,28 @@ impl Listener {
     pub fn look_again_at(&mut self, paths: impl IntoIterator<Item = PathBuf>) {
         self.pending.extend(paths);
     }
+}
+
+/// Watches folders, those that links on the way to a root stand in, and the barrier's.
+fn native(
+    dirs: &[PathBuf],
+    links: &[PathBuf],
+    barrier: &Barrier,
+    sender: &Sender<Event>,
+) -> Option<Watch> {
+    let mut all = dirs.to_vec();
+    all.extend(links.iter().filter_map(|link| link.parent().map(PathBuf::from)));
+    all.push(barrier.dir.clone());
+    Watch::native(&all, sender.clone()).ok()
+}
+
+/// The symbolic links on the way to the roots.
+fn links(roots: &[PathBuf]) -> Vec<PathBuf> {
+    let ways = roots.iter().flat_map(|root| root.ancestors());
+    let mut links: Vec<PathBuf> = ways
+        .filter(|path| std::fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink()))
+        .map(PathBuf::from)
+        .collect();
+    links.dedup();
+    links
 }
