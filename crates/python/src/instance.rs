@@ -216,7 +216,7 @@ impl Instance {
         *self.patches.lock().unwrap() = patches;
     }
 
-    /// What the module set on foreign modules. `ask` may set attributes of modules and nothing else.
+    /// What the module set on foreign modules. `ask` runs no Python code.
     pub fn with_patches<R>(&self, ask: impl FnOnce(&[Patch]) -> R) -> R {
         ask(&self.patches.lock().unwrap())
     }

@@ -39,6 +39,15 @@ impl Patch {
         visit.call(&self.value)
     }
 
+    fn copy(&self, py: Python<'_>) -> Patch {
+        Patch {
+            module: self.module.clone_ref(py),
+            attribute: self.attribute.clone(),
+            original: self.original.as_ref().map(|value| value.clone_ref(py)),
+            value: self.value.as_ref().map(|value| value.clone_ref(py)),
+        }
+    }
+
     fn is_for(&self, other: &Patch) -> bool {
         self.module.is(&other.module) && self.attribute == other.attribute
     }
@@ -133,24 +142,19 @@ pub fn collect(
 /// Instances have become current in place of others: set what the new ones set, and take back what
 /// only the old ones had set.
 pub fn publish(py: Python<'_>, fresh: &[Bound<'_, Instance>], old: &[Bound<'_, Instance>]) {
-    for instance in old {
-        instance.get().with_patches(|patches| {
-            for patch in patches {
-                let again = fresh.iter().any(|new| {
-                    new.get().with_patches(|new| new.iter().any(|other| other.is_for(patch)))
-                });
-                let module = patch.module.bind(py);
-                if !again && same(patch.value.as_ref(), now(module, &patch.attribute).as_ref()) {
-                    put(module, &patch.attribute, patch.original.as_ref());
-                }
-            }
-        });
+    // Copies, because setting an attribute can run Python code, and no lock is held then.
+    let of = |instances: &[Bound<'_, Instance>]| -> Vec<Patch> {
+        let copy = |patches: &[Patch]| patches.iter().map(|p| p.copy(py)).collect::<Vec<_>>();
+        instances.iter().flat_map(|instance| instance.get().with_patches(copy)).collect()
+    };
+    let (set, before) = (of(fresh), of(old));
+    for patch in before.iter().filter(|patch| !set.iter().any(|other| other.is_for(patch))) {
+        let module = patch.module.bind(py);
+        if same(patch.value.as_ref(), now(module, &patch.attribute).as_ref()) {
+            put(module, &patch.attribute, patch.original.as_ref());
+        }
     }
-    for instance in fresh {
-        instance.get().with_patches(|patches| {
-            for patch in patches {
-                put(patch.module.bind(py), &patch.attribute, patch.value.as_ref());
-            }
-        });
+    for patch in set {
+        put(patch.module.bind(py), &patch.attribute, patch.value.as_ref());
     }
 }
