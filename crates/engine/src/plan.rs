@@ -133,12 +133,15 @@ impl Growth<'_> {
         }
     }
 
-    /// Takes a module in that follows from another, if it can run at all.
+    /// Takes a module in that follows from another, if it can run at all. Of two reasons the plainer
+    /// one stays.
     fn follow(&mut self, name: &ModuleName, reason: impl FnOnce() -> Reason) {
-        if !self.reasons.contains_key(name)
-            && self.facts.is_loaded(name)
-            && self.facts.policy(name) != Policy::Never
-        {
+        if let Some(known) = self.reasons.get_mut(name) {
+            let other = reason();
+            if other.rank() < known.rank() {
+                *known = other;
+            }
+        } else if self.facts.is_loaded(name) && self.facts.policy(name) != Policy::Never {
             self.admit(name, reason());
         }
     }

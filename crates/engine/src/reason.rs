@@ -1,7 +1,7 @@
 //! Why is a module in a plan, or why does the plan need a restart? Words for people.
 //!
 //! What the planner knows and what `transfuse plan`, the log and the page print; nothing decides
-//! anything by them. A module has the reason that was found first.
+//! anything by them. Of several reasons a module has the plainest.
 
 use crate::ModuleName;
 use std::{fmt, path::PathBuf};
@@ -38,6 +38,21 @@ pub enum Reason {
     Reads(PathBuf),
     /// Without it the update did not load.
     Widened,
+}
+
+impl Reason {
+    /// How plain it is to a person who reads the plan, the plainest first.
+    pub(crate) fn rank(&self) -> u8 {
+        match self {
+            Reason::Changed | Reason::Created | Reason::Deleted => 0,
+            Reason::Missed(_) | Reason::Reads(_) => 1,
+            Reason::Imports(_) => 2,
+            Reason::Keeps(_) => 3,
+            Reason::AffectedBy(_) => 4,
+            Reason::Affects(_) => 5,
+            Reason::Widened => 6,
+        }
+    }
 }
 
 impl fmt::Display for Reason {

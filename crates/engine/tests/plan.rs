@@ -164,6 +164,21 @@ fn who_affects_a_module_runs_with_it_without_importing_it() {
 }
 
 #[test]
+fn of_two_reasons_a_module_has_the_plainer() {
+    // `items` holds the app that `web` has a route on, and imports it like everybody.
+    let app = App::new("offers affects app, web affects items, web imports app, items imports app");
+    let expected = vec![
+        "app is changed by offers when that runs",
+        "items imports app",
+        "offers changed",
+        "web imports app",
+    ];
+    let mut told = app.changed("offers");
+    told.sort();
+    assert_eq!(expected, told);
+}
+
+#[test]
 fn p6_a_deleted_module_is_no_step_and_its_importers_are() {
     let app = App::new("web imports conf");
     assert_eq!(vec!["web imports conf"], told(&app.plan(&[("conf", Reason::Deleted)])));
