@@ -7,6 +7,7 @@ chain of causes; and the one place in the user's source to look at first.
 from __future__ import annotations
 
 import os
+import runpy
 from importlib import import_module
 from traceback import FrameSummary, StackSummary, TracebackException, extract_tb
 from typing import TYPE_CHECKING
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
 
 _OWN = os.path.dirname(os.path.abspath(__file__)) + os.sep
 _IMPORT_MODULE = import_module.__code__.co_filename
-_MACHINERY = ("<frozen importlib", "<frozen runpy>", "<frozen zipimport>")
+# `runpy` is frozen since Python 3.11 and an ordinary file before.
+_RUNPY = runpy.run_path.__code__.co_filename
+_MACHINERY = ("<frozen importlib", "<frozen runpy>", "<frozen zipimport>", _RUNPY)
 
 
 def user_traceback(error: BaseException) -> str:
