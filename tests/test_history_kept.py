@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -152,3 +154,10 @@ def test_kept_updates_can_be_off_and_one_call_still_updates(tree: Tree) -> None:
     assert (tree.module("prices").TEA, tree.reports) == (3, [])
     assert transfuse.update().outcome == "published"
     assert tree.module("prices").TEA == 4
+
+
+def test_the_folder_of_a_process_that_was_killed_is_swept_away(tree: Tree) -> None:
+    left = Path(tempfile.gettempdir()) / f"transfuse-{2**22 + 1}-1"  # no process has that number
+    left.mkdir(exist_ok=True)
+    tree.install()
+    assert not left.exists() or not Path("/proc/self").exists()

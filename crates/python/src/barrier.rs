@@ -22,6 +22,7 @@ impl Barrier {
             std::process::id(),
             std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).ok()?.as_nanos()
         ));
+        sweep();
         std::fs::create_dir(&dir).ok()?;
         let dir = dir.canonicalize().ok()?;
         Some(Barrier { dir, count: 0 })
@@ -43,5 +44,28 @@ impl Barrier {
 impl Drop for Barrier {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.dir);
+    }
+}
+
+/// Removes the folders of processes that were killed and could not do it themselves, where the
+/// system tells which processes there are.
+fn sweep() {
+    let processes = Path::new("/proc");
+    let Ok(entries) = std::fs::read_dir(std::env::temp_dir()) else { return };
+    if !processes.join(std::process::id().to_string()).exists() {
+        return;
+    }
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let Some(rest) = name.to_str().and_then(|name| name.strip_prefix("transfuse-")) else {
+            continue;
+        };
+        if let Some((process, made)) = rest.split_once('-')
+            && process.parse::<u32>().is_ok()
+            && made.parse::<u128>().is_ok()
+            && !processes.join(process).exists()
+        {
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
     }
 }
