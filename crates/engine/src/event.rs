@@ -43,6 +43,22 @@ impl Event {
         }
     }
 
+    /// The same, of another path.
+    pub fn at(&self, path: &Path) -> Event {
+        let mut event = self.clone();
+        match &mut event {
+            Event::Modified(at)
+            | Event::Created(at)
+            | Event::Closed(at)
+            | Event::Moved(at)
+            | Event::Gone(at)
+            | Event::Touched(at)
+            | Event::Dir(at) => path.clone_into(at),
+            Event::Rescan => {}
+        }
+        event
+    }
+
     /// Can it matter to what `view` and `graph` know? A log or a database that is written to all
     /// the time under a root does not, and must not keep `settle` from coming to rest.
     pub fn concerns(&self, view: &View, graph: &Graph) -> bool {

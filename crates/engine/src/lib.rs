@@ -6,7 +6,8 @@
 //! 2. the one door to the operating system: [`System`], with [`Disk`] and [`Memory`] behind it;
 //! 3. what is live: [`Roots`], and what a generation knows of it: [`Source`], [`View`];
 //! 4. how that comes to be: [`scan`] once, [`refresh`] afterwards, [`locate`] for one import;
-//! 5. when it is looked at again: [`Watch`] sends [`Event`]s, [`Settle`] makes a [`Batch`] of them;
+//! 5. when it is looked at again: [`Watch`] sends [`Event`]s ([`Ways`] says what they mean behind links), [`Settle`]
+//!    makes a [`Batch`] of them;
 //! 6. what has to run: [`Graph`], then [`plan`], a pure function;
 //! 7. what is alive: [`Generations`], [`Flights`], [`History`].
 //!
@@ -37,6 +38,7 @@ mod system;
 mod view;
 mod walk;
 mod watch;
+mod way;
 
 pub use digest::Digest;
 pub use error::EngineError;
@@ -58,3 +60,4 @@ pub use source::{Budget, Source};
 pub use system::{Disk, Kind, Stat, System};
 pub use view::{Change, ChangeKind, View};
 pub use watch::Watch;
+pub use way::{Ways, way};

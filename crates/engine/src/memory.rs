@@ -76,7 +76,7 @@ impl Memory {
         tree.links.retain(|link, _| !link.starts_with(path));
     }
 
-    /// Makes `path` a symbolic link to `target`.
+    /// Makes `path` a symbolic link to `target`, which may be relative to the link's directory.
     pub fn link(&self, path: impl AsRef<Path>, target: impl AsRef<Path>) {
         let path = path.as_ref();
         let mut tree = self.tree();
@@ -136,8 +136,8 @@ impl Tree {
             let link = resolved.ancestors().find(|part| self.links.contains_key(*part));
             let Some(link) = link.map(Path::to_owned) else { return Ok(resolved) };
             let rest: PathBuf = resolved.strip_prefix(&link).into_iter().collect();
-            let target = &self.links[&link];
-            resolved = if rest.as_os_str().is_empty() { target.clone() } else { target.join(rest) };
+            let target = link.parent().unwrap_or(&link).join(&self.links[&link]);
+            resolved = if rest.as_os_str().is_empty() { target } else { target.join(rest) };
         }
         Err(io::Error::other("too many symbolic links"))
     }
@@ -205,5 +205,17 @@ impl System for Memory {
         let real = tree.check(path)?;
         tree.stat(&real)?;
         Ok(real)
+    }
+
+    fn link(&self, path: &Path) -> io::Result<Option<PathBuf>> {
+        let tree = self.tree();
+        if let (Some(dir), Some(name)) = (path.parent(), path.file_name()) {
+            let path = tree.check(dir)?.join(name);
+            if let Some(target) = tree.links.get(&path) {
+                return Ok(Some(target.clone()));
+            }
+            tree.stat(&path)?;
+        }
+        Ok(None)
     }
 }

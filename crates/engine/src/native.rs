@@ -46,6 +46,9 @@ struct Names {
     given: BTreeMap<PathBuf, BTreeSet<PathBuf>>,
     /// `/srv/current/shop` to `/srv/releases/7/shop`: `given` turned around.
     real: HashMap<PathBuf, PathBuf>,
+    /// `/app/..data`: places in watched directories of which everything is told, by this name. Written by
+    /// `mind`; an entry leaves when its directory goes.
+    minded: BTreeSet<PathBuf>,
 }
 
 impl Native {
@@ -73,6 +76,21 @@ impl Native {
             let _ = self.sender.send(Event::Dir(dir.to_owned()));
         }
         Ok(())
+    }
+
+    pub(crate) fn mind(&self, place: &Path) -> Result<(), EngineError> {
+        let Some(dir) = place.parent() else { return Ok(()) };
+        if !lock(&self.names).minded.insert(place.to_owned()) {
+            return Ok(());
+        }
+        let watched = lock(&self.watcher).watch(dir, RecursiveMode::NonRecursive);
+        match watched {
+            Err(error) if !matches!(error.kind, ErrorKind::PathNotFound) => {
+                lock(&self.names).minded.remove(place);
+                Err(refused(dir, &error))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Watches `dir`, and says whether that is news.
@@ -117,6 +135,12 @@ impl Names {
     fn forget(&mut self, real: &Path) {
         self.given.retain(|dir, _| !dir.starts_with(real));
         self.real.retain(|_, dir| !dir.starts_with(real));
+        self.minded.retain(|place| !place.parent().is_some_and(|dir| dir.starts_with(real)));
+    }
+
+    /// Is everything told of `real`: as a place, or as the directory of one, which may go with it?
+    fn minds(&self, real: &Path) -> bool {
+        self.minded.contains(real) || self.minded.iter().any(|place| place.parent() == Some(real))
     }
 
     fn is_dir(&self, real: &Path) -> bool {
@@ -146,7 +170,9 @@ fn events(names: &Mutex<Names>, told: notify::Result<notify::Event>) -> Vec<Even
         let Some(make) = meaning(&told.kind, at, real, &names) else { continue };
         let paths = names.paths(real);
         let kept = paths.into_iter().filter(|path| names.is_dir(real) || !is_noise(path));
-        events.extend(kept.map(make));
+        let minded = names.minds(real).then(|| real.clone());
+        let all: BTreeSet<PathBuf> = kept.chain(minded).collect();
+        events.extend(all.into_iter().map(make));
         if matches!(make(PathBuf::new()), Event::Dir(_)) && is_over(&told.kind) {
             names.forget(real);
         }

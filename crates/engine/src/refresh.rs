@@ -31,6 +31,8 @@ pub struct Refreshed {
     /// Admitted directories that were looked into, to be watched; [`crate::Watch::add`] knows which
     /// are new.
     pub new_dirs: Vec<PathBuf>,
+    /// `/srv/shop/conf.py`: symbolic links that were looked at, whose ways are to be followed.
+    pub links: Vec<PathBuf>,
     /// Paths of the batch that are no source and unknown to the view: data files, perhaps, that
     /// were looked for in vain.
     pub others: Vec<PathBuf>,
@@ -80,6 +82,9 @@ impl Pass<'_> {
             if self.roots.root_of(path).is_none() || !self.roots.admits_way_to(self.system, path) {
                 continue;
             }
+            if matches!(self.system.link(path), Ok(Some(_))) {
+                self.found.links.push(path.clone());
+            }
             match self.system.stat(path) {
                 Ok(stat) if stat.kind == Kind::Dir => {
                     self.gone(path);
@@ -124,6 +129,7 @@ impl Pass<'_> {
         }
         let unknown: Vec<_> = walk.unreadable.iter().map(|(path, _)| path.clone()).collect();
         self.gone_under(dir, &present, &unknown);
+        self.found.links.extend(walk.links);
         self.found.new_dirs.extend(walk.dirs);
         self.found.unreadable.extend(walk.unreadable);
     }

@@ -45,6 +45,8 @@ pub trait System: Send + Sync {
     fn list(&self, path: &Path) -> io::Result<Vec<PathBuf>>;
     /// The absolute path without symbolic links.
     fn canonical(&self, path: &Path) -> io::Result<PathBuf>;
+    /// Where the symbolic link at `path` leads, as it is written there; none if it is no link.
+    fn link(&self, path: &Path) -> io::Result<Option<PathBuf>>;
 }
 
 /// The real files.
@@ -82,6 +84,15 @@ impl System for Disk {
 
     fn canonical(&self, path: &Path) -> io::Result<PathBuf> {
         fs::canonicalize(path)
+    }
+
+    fn link(&self, path: &Path) -> io::Result<Option<PathBuf>> {
+        match fs::read_link(path) {
+            Ok(target) => Ok(Some(target)),
+            // What the system says of a path that is there and no link.
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 }
 

@@ -18,6 +18,8 @@ pub(crate) struct Walk {
     /// `/srv/shop/conf.py`: each regular file that is not excluded, whatever its name, with its
     /// stat.
     pub files: Vec<(PathBuf, Stat)>,
+    /// `/srv/shop/conf.py`: each entry that is a symbolic link, wherever it leads.
+    pub links: Vec<PathBuf>,
     /// What could not be looked into, with what the system said. Nothing is known of what lies
     /// under it.
     pub unreadable: Vec<(PathBuf, io::Error)>,
@@ -47,6 +49,9 @@ pub(crate) fn walk(system: &dyn System, roots: &Roots, start: &Path) -> Walk {
         for entry in entries {
             if roots.root_of(&entry).is_none() || roots.is_root(&entry) {
                 continue;
+            }
+            if matches!(system.link(&entry), Ok(Some(_))) {
+                walk.links.push(entry.clone());
             }
             match system.stat(&entry) {
                 Ok(stat) if stat.kind == Kind::File => walk.files.push((entry, stat)),

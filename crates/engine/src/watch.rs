@@ -61,4 +61,13 @@ impl Watch {
             Inner::Polling { .. } | Inner::None => Ok(()),
         }
     }
+
+    /// Tells what happens at `place`, whatever its name is, by this name: a link, or what one leads
+    /// to. Its directory must be spelled without links. Who polls looks behind links anyway.
+    pub fn mind(&self, place: &Path) -> Result<(), EngineError> {
+        match &self.0 {
+            Inner::Native(native) => native.mind(place),
+            Inner::Polling { .. } | Inner::None => Ok(()),
+        }
+    }
 }

@@ -250,3 +250,18 @@ fn errors_say_what_to_do() {
     let error = EngineError::WatchLimit { path: "/app".into() };
     assert!(error.to_string().contains("fs.inotify.max_user_watches"), "{error}");
 }
+
+#[cfg(unix)]
+#[test]
+fn what_happens_at_a_place_that_is_minded_is_told_whatever_its_name() {
+    let watched = watched();
+    let data = watched.path("..data");
+    fs::create_dir(watched.path("..1")).unwrap();
+    fs::create_dir(watched.path("..2")).unwrap();
+    std::os::unix::fs::symlink("..1", &data).unwrap();
+    watched.watch.mind(&data).unwrap();
+    std::os::unix::fs::symlink("..2", watched.path("..new")).unwrap();
+    fs::rename(watched.path("..new"), &data).unwrap();
+    let before = watched.wait_for(Event::Dir(data));
+    assert!(before.is_empty(), "{before:?}");
+}

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, never, select};
 use transfuse_engine::{
-    Batch, Change, Event, Refreshed, Settle, Settled, System, View, Watch, Window, refresh,
+    Batch, Change, Event, Refreshed, Settle, Settled, System, View, Watch, Ways, Window, refresh,
 };
 
 use crate::barrier::Barrier;
@@ -53,9 +53,12 @@ pub struct Listener {
     /// Kept for a watcher that is started anew.
     sender: Sender<Event>,
     watch: Watch,
-    /// `/srv/current`: links on the way to a root, which a deploy may flip. Set once.
-    links: Vec<PathBuf>,
-    /// One of them was: folders have to be watched anew.
+    /// Where links lead, and what else decides which folder a root is.
+    ways: Ways,
+    /// `/srv/current`, `/srv/releases/42`: the places on the ways to the roots.
+    gates: BTreeSet<PathBuf>,
+    /// One of them is another now (a deploy flips a link, or renames a folder): all folders have to be
+    /// watched anew.
     flipped: bool,
     /// None where the system does not tell: then every comparison is a full one.
     barrier: Option<Barrier>,
@@ -75,8 +78,7 @@ impl Listener {
     pub fn new(engine: &'static Engine, commands: Receiver<Command>, dirs: &[PathBuf]) -> Self {
         let (sender, events) = crossbeam_channel::unbounded();
         let barrier = if engine.settings.poll.is_some() { None } else { Barrier::new() };
-        let links = links(engine.roots.dirs());
-        let native = barrier.as_ref().and_then(|barrier| native(dirs, &links, barrier, &sender));
+        let native = barrier.as_ref().and_then(|barrier| native(dirs, barrier, &sender));
         let (watch, barrier) = match native {
             Some(watch) => (watch, barrier),
             None => {
@@ -91,13 +93,14 @@ impl Listener {
             window.open = Duration::from_secs(2);
             window.cap = Duration::from_secs(3);
         }
-        Listener {
+        let mut listener = Listener {
             engine,
             commands,
             events,
             sender,
             watch,
-            links,
+            ways: Ways::default(),
+            gates: BTreeSet::new(),
             flipped: false,
             barrier,
             settle: Settle::new(window),
@@ -105,6 +108,21 @@ impl Listener {
             pending: BTreeSet::new(),
             rescan: false,
             interrupted: None,
+        };
+        listener.guard();
+        listener
+    }
+
+    /// Follows the ways to the roots.
+    fn guard(&mut self) {
+        self.ways = Ways::default();
+        self.gates.clear();
+        for root in self.engine.roots.dirs() {
+            let places = self.ways.follow(&*self.engine.system, root);
+            self.gates.extend(places.iter().cloned());
+        }
+        for place in &self.gates {
+            let _ = self.watch.mind(place);
         }
     }
 
@@ -152,15 +170,23 @@ impl Listener {
             (Some(barrier), Some(path)) => barrier.has(path),
             _ => false,
         };
-        let concerns = || {
-            let graph = self.engine.book.lock().unwrap().graph.clone();
-            event.concerns(&self.engine.view(), &graph)
-        };
-        if event.path().is_some_and(|path| self.links.iter().any(|link| link == path)) {
+        if ours {
+            return;
+        }
+        let now = self.now();
+        let Some(path) = event.path() else { return self.settle.event(now, event) };
+        if self.gates.iter().any(|gate| gate.starts_with(path)) {
             self.flipped = true;
-            self.settle.event(self.now(), &Event::Rescan);
-        } else if !ours && concerns() {
-            self.settle.event(self.now(), event);
+            return self.settle.event(now, &Event::Rescan);
+        }
+        let behind = self.ways.led_by(path).map(|led| event.at(led));
+        let all: Vec<Event> = behind.chain([event.clone()]).collect();
+        let (view, graph) = (self.engine.view(), self.engine.book.lock().unwrap().graph.clone());
+        for event in all {
+            let live = event.path().is_some_and(|path| self.engine.roots.root_of(path).is_some());
+            if live && event.concerns(&view, &graph) {
+                self.settle.event(now, &event);
+            }
         }
     }
 
@@ -222,6 +248,11 @@ impl Listener {
             for dir in &found.new_dirs {
                 let _ = self.watch.add(dir);
             }
+            for link in &found.links {
+                for place in self.ways.follow(&*self.engine.system, link) {
+                    let _ = self.watch.mind(place);
+                }
+            }
             if found.unstable.is_empty() {
                 // What is the same again needs no second look; what differs stays until it is served.
                 self.pending = found.changes.iter().map(|change| change.path.clone()).collect();
@@ -246,8 +277,8 @@ impl Listener {
             // The folders that were watched are not those that the paths mean now. What is below
             // the roots is added as it is looked into.
             let roots = self.engine.roots.dirs();
-            self.watch =
-                native(roots, &self.links, barrier, &self.sender).unwrap_or_else(Watch::none);
+            self.watch = native(roots, barrier, &self.sender).unwrap_or_else(Watch::none);
+            self.guard();
             self.rescan = true;
         }
         let engine = self.engine;
@@ -268,26 +299,9 @@ impl Listener {
     }
 }
 
-/// Watches folders, those that links on the way to a root stand in, and the barrier's.
-fn native(
-    dirs: &[PathBuf],
-    links: &[PathBuf],
-    barrier: &Barrier,
-    sender: &Sender<Event>,
-) -> Option<Watch> {
+/// Watches folders, and the barrier's.
+fn native(dirs: &[PathBuf], barrier: &Barrier, sender: &Sender<Event>) -> Option<Watch> {
     let mut all = dirs.to_vec();
-    all.extend(links.iter().filter_map(|link| link.parent().map(PathBuf::from)));
     all.push(barrier.dir.clone());
     Watch::native(&all, sender.clone()).ok()
-}
-
-/// The symbolic links on the way to the roots.
-fn links(roots: &[PathBuf]) -> Vec<PathBuf> {
-    let ways = roots.iter().flat_map(|root| root.ancestors());
-    let mut links: Vec<PathBuf> = ways
-        .filter(|path| std::fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink()))
-        .map(PathBuf::from)
-        .collect();
-    links.dedup();
-    links
 }
