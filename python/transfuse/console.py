@@ -38,10 +38,11 @@ def update_text(report: Report, roots: Sequence[str] = ()) -> str:
     if report.outcome == "unchanged":
         changed = changes_text(report.changed, roots) + "; " if report.changed else ""
         return f"nothing to update: {changed}{'; '.join(parts)}"
-    return (
+    told = (
         f"updated in {duration(report.seconds)}: {changes_text(report.changed, roots)};"
         f" {ran_text(report.ran)}; {'; '.join(parts)}"
     )
+    return "\n".join([told, *(f"{each.name}: {each.what}" for each in report.notes)])
 
 
 def plan_lines(plan: Plan | Report, roots: Sequence[str] = ()) -> list[str]:

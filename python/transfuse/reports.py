@@ -78,6 +78,19 @@ class Restart:
 
 
 @dataclass(frozen=True)
+class Note:
+    """Something that could not be done in place, in a module whose policy is ``"patch"``.
+
+    Attributes:
+        name: the module.
+        what: what was done instead, and who is concerned, in words.
+    """
+
+    name: str
+    what: str
+
+
+@dataclass(frozen=True)
 class Report:
     """What came of an update or a rollback.
 
@@ -87,6 +100,7 @@ class Report:
         changed: the files that differ.
         ran: the modules that were run, in order, and why.
         restart: the changes that need a restart.
+        notes: what could not be done in place.
         seconds: how long it took.
         error: what was raised, if the update was refused.
         traceback: the traceback of `error` with the user's frames only; else empty.
@@ -97,6 +111,7 @@ class Report:
     changed: tuple[Change, ...] = ()
     ran: tuple[Ran, ...] = ()
     restart: tuple[Restart, ...] = ()
+    notes: tuple[Note, ...] = ()
     seconds: float = 0.0
     error: BaseException | None = None
     traceback: str = ""
@@ -111,6 +126,7 @@ class Report:
             changed=tuple(Change(*each) for each in told["changed"]),
             ran=tuple(Ran(*each) for each in told["ran"]),
             restart=tuple(Restart(*each) for each in told["restart"]),
+            notes=tuple(Note(*each) for each in told["notes"]),
             seconds=told["seconds"],
             error=error,
             # Now, while the source that the frames name can still be had.
@@ -136,6 +152,7 @@ class Report:
             "outcome": self.outcome,
             "generation": self.generation,
             **_lists(self.changed, self.ran, self.restart),
+            "notes": [[each.name, each.what] for each in self.notes],
             "seconds": self.seconds,
             "error": None if self.error is None else headline(self.error),
             "traceback": self.traceback,

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from transfuse.errors import UpdateRefused
-from transfuse.reports import Change, Plan, Ran, Report, Restart, Status
+from transfuse.reports import Change, Note, Plan, Ran, Report, Restart, Status
 from transfuse.traces import headline, place, user_traceback
 
 TOLD: dict[str, Any] = {
@@ -19,6 +19,7 @@ TOLD: dict[str, Any] = {
     "changed": [("/srv/a.py", "changed")],
     "ran": [("a", "changed"), ("b", "imports a")],
     "restart": [("c", "never-policy", "restart")],
+    "notes": [("b", "B: its __slots__ changed")],
     "seconds": 0.5,
     "error": None,
 }
@@ -35,6 +36,7 @@ def test_a_report_of_what_the_core_tells() -> None:
         changed=(Change("/srv/a.py", "changed"),),
         ran=(Ran("a", "changed"), Ran("b", "imports a")),
         restart=(Restart("c", "never-policy", "restart"),),
+        notes=(Note("b", "B: its __slots__ changed"),),
         seconds=0.5,
     )
 
@@ -66,6 +68,7 @@ def test_a_report_as_json() -> None:
         "changed": [["/srv/a.py", "changed"]],
         "ran": [["a", "changed"], ["b", "imports a"]],
         "restart": [["c", "never-policy", "restart"]],
+        "notes": [["b", "B: its __slots__ changed"]],
         "seconds": 0.5,
         "error": "ValueError: bad",
         "traceback": "ValueError: bad\n",

@@ -11,10 +11,12 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use transfuse_engine::{EdgeKind, ModuleName, Reason, Step, Target, View};
 
+use crate::disposal;
 use crate::doubt;
 use crate::engine::Engine;
 use crate::facade;
 use crate::generation::Generation;
+use crate::in_place::{self, Note};
 use crate::instance::Instance;
 use crate::loading::{self, Ensured};
 use crate::patches;
@@ -130,7 +132,7 @@ impl<'py> Attempt<'py> {
         }
         pin.get().suspend(py)?;
         pin.get().close();
-        outcome
+        outcome.and_then(|()| in_place::prepare(py, &self.staged))
     }
 
     /// Modules that turned out to be changed by what ran, or may be, and are shared.
@@ -139,17 +141,20 @@ impl<'py> Attempt<'py> {
             .into_iter()
             .map(|(who, whose)| (who, Reason::AffectedBy(whose)))
             .collect();
-        for instance in self.staged.get().executed(py) {
+        let in_place = self.staged.get().in_place(py).into_iter().map(|c| c.get().shadow(py));
+        for instance in self.staged.get().executed(py).into_iter().chain(in_place) {
             for edge in instance.get().edges() {
                 if edge.kind == EdgeKind::Affects
                     && let Target::Module(name) = edge.to
                     && let Some(other) = self.base.get().find(py, name.as_str())
                     && self.staged.get().holds(py, &other)
+                    && !self.staged.get().takes_in_place(py, &other)
                 {
                     wider.push((name, Reason::AffectedBy(instance.get().name.clone())));
                 }
             }
         }
+        wider.extend(in_place::concerned(py, self.engine, &self.staged));
         wider
     }
 
@@ -180,9 +185,13 @@ impl<'py> Attempt<'py> {
         intent.seeds.len() > before
     }
 
-    /// Makes the staged generation current.
-    pub fn publish(self, py: Python<'py>) {
+    /// Makes the staged generation current. Raises, and nothing has changed, if a module cannot
+    /// take its new code in place.
+    pub fn publish(mut self, py: Python<'py>) -> PyResult<Vec<Note>> {
         let engine = self.engine;
+        in_place::apply(py, &self.staged).inspect_err(|_| self.abandon(py))?;
+        // What took its code in place is the same instance before and after.
+        self.removed.retain(|instance| !self.staged.get().holds(py, instance));
         let fresh = self.staged.get().executed(py);
         // 1. What is superseded answers for the generation it was last part of, which is still the
         //    current one: nobody can tell the difference yet.
@@ -197,6 +206,8 @@ impl<'py> Attempt<'py> {
             instance.get().set_home(None);
         }
         drop(old);
+        in_place::published(py, &self.staged);
+        let notes = in_place::notes(py, &self.staged);
         let retired = {
             let mut book = engine.book.lock().unwrap();
             for instance in &self.removed {
@@ -204,6 +215,9 @@ impl<'py> Attempt<'py> {
             }
             for instance in fresh.iter().chain(&self.revived) {
                 book.adopt(instance.get());
+            }
+            for change in self.staged.get().in_place(py) {
+                book.adopt(change.get().stays());
             }
             book.awaiting.retain(|waiting| !self.revived.iter().any(|r| r.is(waiting)));
             book.awaiting.extend(self.removed.iter().map(|i| i.clone().unbind()));
@@ -218,11 +232,15 @@ impl<'py> Attempt<'py> {
         engine.retire(retired);
         self.tidy(py);
         self.staged.get().forget_executed();
+        Ok(notes)
     }
 
     /// Lets go of the staged generation; nothing has changed.
     pub fn abandon(&self, py: Python<'py>) {
         let engine = self.engine;
+        if let Err(error) = in_place::take_back(py, &self.staged) {
+            let _ = disposal::complain(py, "new code could not be taken back", error);
+        }
         let id = self.staged.get().id;
         let held = {
             let mut book = engine.book.lock().unwrap();
@@ -273,7 +291,8 @@ fn show(py: Python<'_>, engine: &Engine, instance: &Bound<'_, Instance>) {
     }
 }
 
-/// The modules of a generation that were disposed of, and all who import them.
+/// The modules of a generation that were disposed of, and all who import them; and those that have
+/// taken other code in place since.
 fn to_run_again(py: Python<'_>, generation: &Bound<'_, Generation>) -> Vec<ModuleName> {
     let all: Vec<Bound<'_, Instance>> = generation
         .get()
@@ -304,5 +323,10 @@ fn to_run_again(py: Python<'_>, generation: &Bound<'_, Generation>) -> Vec<Modul
             }
         }
     }
+    let view = generation.get().view();
+    again.extend(all.iter().map(|instance| instance.get()).filter_map(|instance| {
+        let then = view.get(instance.path.as_ref()?)?.digest();
+        (instance.source()?.digest() != then).then(|| instance.name.clone())
+    }));
     again
 }

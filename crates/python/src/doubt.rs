@@ -39,7 +39,7 @@ pub fn consider<'py>(
     written: &str,
 ) -> PyResult<()> {
     let Some(base) = generation.get().base(py) else { return Ok(()) };
-    if !base.get().holds(py, imported) {
+    if !base.get().holds(py, imported) || generation.get().takes_in_place(py, imported) {
         return Ok(());
     }
     let attributes =

@@ -18,6 +18,7 @@ use crate::command::Command;
 use crate::disposal;
 use crate::engine::Engine;
 use crate::errors;
+use crate::in_place::Note;
 use crate::listening::{Found, Heard, Listener};
 use crate::loading::thread;
 use crate::planning::{self, Intent};
@@ -137,7 +138,7 @@ impl Driver {
         });
         match staged.end {
             End::Interrupted => Ok(None),
-            End::Published => {
+            End::Published(notes) => {
                 let held_back = staged.plan.restart.iter().filter_map(|restart| {
                     let instance = engine.current(py).get().find(py, restart.name.as_str())?;
                     instance.get().path.clone()
@@ -145,7 +146,7 @@ impl Driver {
                 self.listener.served(held_back.collect());
                 self.refused = (!staged.plan.restart.is_empty()).then_some(wanted);
                 let done =
-                    self.record(py, Outcome::Published, begun, &changes, &staged.plan, None)?;
+                    self.record(py, Outcome::Published, begun, &changes, &staged.plan, Ok(notes))?;
                 disposal::dispose_drained(py, engine);
                 Ok(Some(done))
             }
@@ -165,7 +166,7 @@ impl Driver {
         error: PyErr,
     ) -> PyResult<Py<PyDict>> {
         self.engine.book.lock().unwrap().refused += 1;
-        self.record(py, Outcome::Refused, begun, changes, plan, Some(error))
+        self.record(py, Outcome::Refused, begun, changes, plan, Err(error))
     }
 
     fn record(
@@ -175,8 +176,12 @@ impl Driver {
         begun: Instant,
         changes: &[Change],
         plan: &Plan,
-        error: Option<PyErr>,
+        came: Result<Vec<Note>, PyErr>,
     ) -> PyResult<Py<PyDict>> {
+        let (notes, error) = match came {
+            Ok(notes) => (notes, None),
+            Err(error) => (Vec::new(), Some(error)),
+        };
         let record = Record {
             generation: self.engine.current(py).get().id,
             outcome,
@@ -185,7 +190,7 @@ impl Driver {
             took: begun.elapsed(),
             error: error.as_ref().map(ToString::to_string),
         };
-        let made = report::of_record(py, &record, &plan.restart, error)?;
+        let made = report::of_record(py, &record, &plan.restart, &notes, error)?;
         let failing = (outcome == Outcome::Refused).then(|| made.clone_ref(py));
         let before = {
             let mut book = self.engine.book.lock().unwrap();
@@ -241,7 +246,10 @@ impl Driver {
             attempt.abandon(py);
             return self.refuse(py, begun, &changes, &plan, error);
         }
-        attempt.publish(py);
+        let notes = match attempt.publish(py) {
+            Ok(notes) => notes,
+            Err(error) => return self.refuse(py, begun, &changes, &plan, error),
+        };
         // The files still say otherwise. That is no reason for an update until one of them changes
         // once more, whatever events are still on their way.
         let paths: Vec<PathBuf> = changes.iter().map(|change| change.path.clone()).collect();
@@ -252,7 +260,7 @@ impl Driver {
         if let Some(Found { view, changes, .. }) = found {
             self.refused = Some(wanted(&Intent { view, changes, seeds: Vec::new() }));
         }
-        let done = self.record(py, Outcome::RolledBack, begun, &changes, &plan, None)?;
+        let done = self.record(py, Outcome::RolledBack, begun, &changes, &plan, Ok(notes))?;
         disposal::dispose_drained(py, engine);
         Ok(done)
     }

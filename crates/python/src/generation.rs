@@ -12,6 +12,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 use transfuse_engine::{GenerationId, View};
 
+use crate::in_place::{Batch, InPlace};
 use crate::instance::Instance;
 
 /// One generation: what it knows and what it has loaded.
@@ -28,6 +29,10 @@ pub struct Generation {
     base: Mutex<Option<Py<Generation>>>,
     /// While it is staged: what was executed for it, in this order. Emptied when it is published.
     executed: Mutex<Vec<Py<Instance>>>,
+    /// While it is staged: the modules that take new code in place. Emptied with `executed`.
+    in_place: Mutex<Vec<Py<InPlace>>>,
+    /// What these become, as far as it has been written down. Emptied with `executed`.
+    batches: Mutex<Vec<Py<Batch>>>,
 }
 
 impl Generation {
@@ -39,6 +44,8 @@ impl Generation {
             instances,
             base: Mutex::new(None),
             executed: Mutex::default(),
+            in_place: Mutex::default(),
+            batches: Mutex::default(),
         }
     }
 
@@ -65,10 +72,37 @@ impl Generation {
         all.into_iter().filter(|instance| self.holds(py, instance)).collect()
     }
 
+    /// Notes that a module takes new code in place.
+    pub fn note_in_place(&self, change: Py<InPlace>) {
+        self.in_place.lock().unwrap().push(change);
+    }
+
+    /// The modules that take new code in place, in the order in which they ran.
+    pub fn in_place<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, InPlace>> {
+        self.in_place.lock().unwrap().iter().map(|change| change.bind(py).clone()).collect()
+    }
+
+    /// Notes what some of them become.
+    pub fn note_batch(&self, batch: Py<Batch>) {
+        self.batches.lock().unwrap().push(batch);
+    }
+
+    /// What they become, as far as it has been written down.
+    pub fn batches<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, Batch>> {
+        self.batches.lock().unwrap().iter().map(|batch| batch.bind(py).clone()).collect()
+    }
+
+    /// Whether it is staged and this module has run for it, and takes its new code in place.
+    pub fn takes_in_place(&self, py: Python<'_>, instance: &Bound<'_, Instance>) -> bool {
+        self.in_place(py).iter().any(|change| std::ptr::eq(change.get().stays(), instance.get()))
+    }
+
     /// Forgets what was executed: it is published, or abandoned.
     pub fn forget_executed(&self) {
         let all = std::mem::take(&mut *self.executed.lock().unwrap());
-        drop(all);
+        let changes = std::mem::take(&mut *self.in_place.lock().unwrap());
+        let batches = std::mem::take(&mut *self.batches.lock().unwrap());
+        drop((all, changes, batches));
     }
 
     /// The instance of that name, ready or being loaded.
@@ -128,6 +162,16 @@ impl Generation {
         if let Ok(executed) = self.executed.try_lock() {
             for instance in executed.iter() {
                 visit.call(instance)?;
+            }
+        }
+        if let Ok(changes) = self.in_place.try_lock() {
+            for change in changes.iter() {
+                visit.call(change)?;
+            }
+        }
+        if let Ok(batches) = self.batches.try_lock() {
+            for batch in batches.iter() {
+                visit.call(batch)?;
             }
         }
         match self.base.try_lock() {

@@ -32,17 +32,13 @@ pub struct Instance {
     pub file: Option<String>,
     /// The file as views know it: absolute, symbolic links resolved.
     pub path: Option<PathBuf>,
-    /// The content that was run; none for a namespace package.
-    pub source: Option<Arc<Source>>,
     /// Whether submodules are looked for under it.
     pub package: bool,
     /// The module object. The cycle `module -> __dict__ -> __loader__ -> module` is seen by the
     /// cycle collector through `__traverse__`.
     pub module: Py<PyModule>,
-    /// What the module asked for, or what the settings say of it.
-    pub policy: Policy,
-    /// Names the module (or the settings) listed to be carried.
-    pub preserve: Vec<String>,
+    /// What it was run from. Written when it is made, and when it takes other code in place.
+    basis: Mutex<Basis>,
     /// False while the source is being executed. Written once, by the thread that loads.
     ready: AtomicBool,
     /// When its execution began, counted in executions: modules run again in the order of before.
@@ -69,6 +65,17 @@ pub struct Instance {
     pub key: Py<PyString>,
 }
 
+/// What an instance was run from, and what that says of itself.
+#[derive(Clone)]
+pub struct Basis {
+    /// The source; none for a namespace package.
+    pub source: Option<Arc<Source>>,
+    /// What the module asked for, or what the settings say of it.
+    pub policy: Policy,
+    /// Names the module (or the settings) listed to be carried.
+    pub preserve: Vec<String>,
+}
+
 impl Instance {
     /// A not yet executed instance that answers for `home` until it is published.
     #[allow(clippy::too_many_arguments)]
@@ -77,11 +84,9 @@ impl Instance {
         name: ModuleName,
         file: Option<String>,
         path: Option<PathBuf>,
-        source: Option<Arc<Source>>,
+        basis: Basis,
         package: bool,
         module: Py<PyModule>,
-        policy: Policy,
-        preserve: Vec<String>,
         home: Py<Generation>,
     ) -> Self {
         static STARTED: AtomicU64 = AtomicU64::new(1);
@@ -91,11 +96,9 @@ impl Instance {
             name,
             file,
             path,
-            source,
+            basis: Mutex::new(basis),
             package,
             module,
-            policy,
-            preserve,
             ready: AtomicBool::new(false),
             disposed: AtomicBool::new(false),
             outline: Mutex::new(None),
@@ -116,6 +119,42 @@ impl Instance {
     /// Called once, by the loading thread, when execution has ended well.
     pub fn set_ready(&self) {
         self.ready.store(true, Ordering::Release);
+    }
+
+    /// The content that was run; none for a namespace package.
+    pub fn source(&self) -> Option<Arc<Source>> {
+        self.basis.lock().unwrap().source.clone()
+    }
+
+    /// The policy that its source asks for.
+    pub fn policy(&self) -> Policy {
+        self.basis.lock().unwrap().policy
+    }
+
+    /// Names to carry.
+    pub fn preserve(&self) -> Vec<String> {
+        self.basis.lock().unwrap().preserve.clone()
+    }
+
+    /// It has taken the code of `other` in place: what is known of that holds for it.
+    pub fn become_like(&self, other: &Instance) {
+        let basis = other.basis.lock().unwrap().clone();
+        *self.basis.lock().unwrap() = basis;
+        let outline = other.outline.lock().unwrap().take();
+        *self.outline.lock().unwrap() = outline;
+        let module_level = std::mem::take(&mut *other.edges.lock().unwrap());
+        let mut edges = self.edges.lock().unwrap();
+        edges.retain(|_, kinds| {
+            kinds.retain(|kind| *kind == EdgeKind::Deferred);
+            !kinds.is_empty()
+        });
+        for (to, kinds) in module_level {
+            edges.entry(to).or_default().extend(kinds);
+        }
+        drop(edges);
+        let set = std::mem::take(&mut *other.patches.lock().unwrap());
+        let before = std::mem::replace(&mut *self.patches.lock().unwrap(), set);
+        drop(before);
     }
 
     /// The loads of other threads that it waits for before it is ready.
@@ -222,7 +261,7 @@ impl Instance {
     }
 
     fn text(&self) -> PyResult<Vec<u8>> {
-        self.source.as_ref().and_then(|s| s.text()).ok_or_else(|| {
+        self.source().as_ref().and_then(|s| s.text()).ok_or_else(|| {
             PyOSError::new_err(format!("the source that {} was loaded from is gone", self.name))
         })
     }
@@ -258,7 +297,7 @@ impl Instance {
     #[pyo3(signature = (name=None))]
     fn get_source<'py>(&self, py: Python<'py>, name: Option<&str>) -> PyResult<Bound<'py, PyAny>> {
         let _ = name;
-        if self.source.is_none() {
+        if self.source().is_none() {
             return Ok(PyString::new(py, "").into_any());
         }
         py.import(intern!(py, "importlib.util"))?

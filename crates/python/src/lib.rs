@@ -12,7 +12,8 @@
 //! 5. `observe`, `doubt`, `keeps`: who affects whom, and who holds on to what;
 //!    `edges`, `data_files`, `patches`: who imports and reads what, and who set what on foreign modules;
 //! 6. an update: `driver` (who carries it out; `command`, `listening`, `barrier`), `seeds` and `planning` (what it is to
-//!    run), `staging` and `attempt` (how), `disposal` (what ends), `report` (how it is told);
+//!    run), `staging` and `attempt` (how; `in_place`: where a module
+//!    takes new code and stays what it is), `disposal` (what ends), `report` (how it is told);
 //! 7. `once`, `errors`.
 
 mod asker;
@@ -34,6 +35,7 @@ mod facade;
 mod finder;
 mod generation;
 mod hook;
+mod in_place;
 mod installation;
 mod instance;
 mod keeps;

@@ -21,7 +21,8 @@ use crate::errors;
 use crate::facade;
 use crate::finder;
 use crate::generation::Generation;
-use crate::instance::Instance;
+use crate::in_place;
+use crate::instance::{Basis, Instance};
 use crate::namespace;
 use crate::observe;
 use crate::patches;
@@ -116,7 +117,7 @@ fn settled<'py>(
     if instance.is_ready() {
         return Ok(Ensured::Live(found));
     }
-    let key: Key = (instance.name.clone(), instance.source.as_ref().map(|s| s.digest()));
+    let key: Key = (instance.name.clone(), instance.source().map(|s| s.digest()));
     match engine.flights.enter(&key, thread()) {
         Entered::Partial => {
             circles::handed(&key);
@@ -215,6 +216,8 @@ fn execute<'py>(
         (Some(text), Some(file)) => namespace::wish(py, engine, name, text, file)?,
         _ => namespace::Wish { policy: engine.settings.policy, preserve: Vec::new() },
     };
+    let previous = generation.get().base(py).and_then(|base| base.get().find(py, name.as_str()));
+    let nesting = in_place::Nesting::begin(py, generation, wish.policy, previous.as_ref())?;
     let module = PyModule::new(py, name.as_str())?;
     let instance = Bound::new(
         py,
@@ -223,16 +226,13 @@ fn execute<'py>(
             name.clone(),
             file.clone(),
             path,
-            source,
+            Basis { source, policy: wish.policy, preserve: wish.preserve },
             package.is_some(),
             module.clone().unbind(),
-            wish.policy,
-            wish.preserve,
             generation.clone().unbind(),
         ),
     )?;
     dress(py, &instance, &module, package)?;
-    let previous = generation.get().base(py).and_then(|base| base.get().find(py, name.as_str()));
     generation.get().put(py, &instance)?;
     if generation.get().base(py).is_some() {
         generation.get().note_executed(instance.clone().unbind());
@@ -265,10 +265,18 @@ fn execute<'py>(
         }
         _ => Ok(()),
     };
-    match outcome
-        .and_then(|()| complete(py, engine, generation, &instance, &shown, shown_before.as_ref()))
-    {
-        Ok(()) => Ok(instance),
+    let outcome = outcome.and_then(|()| match in_place::may_stay(previous.as_ref(), &instance) {
+        Some(previous) => {
+            circles::executed(&instance);
+            in_place::stage(py, generation, previous, &instance, &nesting)
+        }
+        None => {
+            complete(py, engine, generation, &instance, &shown, shown_before.as_ref())?;
+            Ok(instance.clone())
+        }
+    });
+    match outcome {
+        Ok(loaded) => Ok(loaded),
         Err(error) => {
             generation.get().take(py, &instance);
             if let Some(before) = shown_before {

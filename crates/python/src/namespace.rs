@@ -51,12 +51,6 @@ pub fn wish(
             preserve = listed.unwrap_or(preserve);
         }
     }
-    if policy == Policy::Patch {
-        return Err(crate::errors::misuse(&format!(
-            "{file}: {name} asks for the policy \"patch\", which is not available yet; use \
-             \"overlay\", \"fresh\" or \"never\""
-        )));
-    }
     Ok(Wish { policy, preserve })
 }
 
@@ -74,7 +68,7 @@ pub fn run(
     let mut carried = Vec::new();
     if let Some(previous) = previous {
         let old = previous.get().namespace(py);
-        for name in &instance.get().preserve {
+        for name in &instance.get().preserve() {
             if let Some(value) = old.get_item(name)? {
                 namespace.set_item(name, &value)?;
                 carried.push((name.clone(), value));
@@ -94,7 +88,7 @@ pub fn run(
     outline.defined.extend(carried.iter().map(|(name, _)| name.clone()));
     if let Some(previous) = previous {
         submodules_of(py, generation, instance.get(), previous.get())?;
-        if matches!(instance.get().policy, Policy::Overlay) {
+        if matches!(instance.get().policy(), Policy::Overlay | Policy::Patch) {
             overlay(py, engine, generation, instance.get(), previous.get(), &outline.defined)?;
         }
     }

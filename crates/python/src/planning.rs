@@ -49,7 +49,7 @@ impl Facts for Answers<'_, '_> {
     fn policy(&self, name: &ModuleName) -> Policy {
         match self.wishes.get(name) {
             Some(&policy) => policy,
-            None => self.find(name).map_or(Policy::Overlay, |found| found.get().policy),
+            None => self.find(name).map_or(Policy::Overlay, |found| found.get().policy()),
         }
     }
 
@@ -82,10 +82,10 @@ pub fn draw_plan(py: Python<'_>, engine: &Engine, intent: &Intent) -> PyResult<P
                 Err(error) if error.is_instance_of::<PySyntaxError>(py) => Policy::Overlay,
                 Err(error) => return Err(error),
             },
-            None => instance.get().policy,
+            None => instance.get().policy(),
         };
         // A module that was never to be run again does not run to say that it may be.
-        let never = instance.get().policy == Policy::Never;
+        let never = instance.get().policy() == Policy::Never;
         wishes.insert(name.clone(), if never { Policy::Never } else { policy });
     }
     let graph: Graph = engine.book.lock().unwrap().graph.clone();

@@ -10,12 +10,14 @@ use transfuse_engine::{
 
 use crate::disposal;
 use crate::engine::Engine;
+use crate::in_place::Note;
 
 /// One update.
 pub fn of_record(
     py: Python<'_>,
     record: &Record,
     restart: &[Restart],
+    notes: &[Note],
     error: Option<PyErr>,
 ) -> PyResult<Py<PyDict>> {
     let outcome = match record.outcome {
@@ -24,6 +26,7 @@ pub fn of_record(
         Outcome::RolledBack => "rolled back",
     };
     let made = base(py, outcome, record.generation, &record.changed, &record.ran, restart)?;
+    made.set_item("notes", PyList::new(py, notes.iter().map(|n| (&n.0, &n.1)))?)?;
     made.set_item("seconds", record.took.as_secs_f64())?;
     made.set_item("error", error.map(|error| error.into_value(py)))?;
     Ok(made.unbind())
@@ -42,6 +45,7 @@ pub fn of_plan(
 /// Nothing to do.
 pub fn unchanged(py: Python<'_>, generation: GenerationId) -> Py<PyDict> {
     let made = base(py, "unchanged", generation, &[], &[], &[]).unwrap_or_else(|_| PyDict::new(py));
+    let _ = made.set_item("notes", PyList::empty(py));
     let _ = made.set_item("seconds", 0.0);
     let _ = made.set_item("error", py.None());
     made.unbind()

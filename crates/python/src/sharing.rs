@@ -34,7 +34,7 @@ pub fn share(
         if other.is(generation) || other.get().find(py, of.name.as_str()).is_some() {
             continue;
         }
-        let same_content = match (&of.path, &of.source) {
+        let same_content = match (&of.path, of.source()) {
             (Some(path), Some(source)) => {
                 other.get().view().get(path).is_some_and(|s| s.digest() == source.digest())
             }

@@ -10,6 +10,7 @@ use transfuse_engine::{ModuleName, Plan, Reason};
 
 use crate::attempt::Attempt;
 use crate::engine::Engine;
+use crate::in_place::Note;
 use crate::planning::{Intent, draw_plan, without_restarts};
 
 /// How often a plan may grow while it is being staged.
@@ -25,8 +26,8 @@ pub struct Staged {
 
 /// How staging ended.
 pub enum End {
-    /// The staged generation is current.
-    Published,
+    /// The staged generation is current. With what could not be done in place, by module.
+    Published(Vec<Note>),
     /// Nothing has changed, because of this.
     Refused(PyErr),
     /// Nothing has changed: somebody is still saving files, so this was but a part.
@@ -67,8 +68,11 @@ pub fn update(
         }
         match ran {
             Ok(()) => {
-                attempt.publish(py);
-                return Staged { plan, end: End::Published };
+                let end = match attempt.publish(py) {
+                    Ok(notes) => End::Published(notes),
+                    Err(error) => End::Refused(error),
+                };
+                return Staged { plan, end };
             }
             Err(error) => {
                 let also = attempt.imported_by_failed(py, &plan.steps);
@@ -96,8 +100,8 @@ fn retry(py: Python<'_>, engine: &'static Engine, intent: &Intent) -> Option<Sta
     let mut attempt =
         Attempt::begin(py, engine, view, &plan.steps, &deleted(&intent.seeds)).ok()?;
     if attempt.run(py, &plan.steps).is_ok() && attempt.wider(py).is_empty() {
-        attempt.publish(py);
-        return Some(Staged { plan, end: End::Published });
+        let notes = attempt.publish(py).ok()?;
+        return Some(Staged { plan, end: End::Published(notes) });
     }
     attempt.abandon(py);
     None

@@ -1,0 +1,113 @@
+"""What is to be changed in place, and what takes each step back?
+
+Steps are calls of C functions with their arguments, so that carrying them out runs no Python code
+and no other thread sees half of them. They are applied in order and taken back in reverse.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import CellType
+
+    # A function and its arguments.
+    Call = tuple[Any, ...]
+
+_ABSENT = object()
+
+
+class Change:
+    """A list of steps, and what could not be done in place.
+
+    Attributes:
+        steps: pairs of calls, ``((setattr, f, "__code__", new), (setattr, f, "__code__", old))``.
+        notes: module and sentence, for the report.
+        changed: module -> its names that mean something else afterwards. That of a class that stays
+            is none of them: what was made of it behaves as new.
+        replaced: module -> what its names stood for and stand for no longer.
+        code: the code objects of functions that take other code: frames of theirs go on.
+    """
+
+    def __init__(self) -> None:
+        self.steps: list[tuple[Call, Call]] = []
+        self.notes: list[tuple[str, str]] = []
+        self.changed: defaultdict[str, set[str]] = defaultdict(set)
+        self.replaced: defaultdict[str, list[object]] = defaultdict(list)
+        self.code: list[Any] = []
+
+    def put(self, namespace: dict[Any, Any], key: Any, value: object) -> None:
+        """Set an entry of a dict."""
+        old = namespace.get(key, _ABSENT)
+        if old is _ABSENT:
+            self._add((dict.__setitem__, namespace, key, value), (dict.__delitem__, namespace, key))
+        elif old is not value:
+            self._add(
+                (dict.__setitem__, namespace, key, value), (dict.__setitem__, namespace, key, old)
+            )
+
+    def drop(self, namespace: dict[Any, Any], key: Any) -> None:
+        """Delete an entry of a dict."""
+        back = (dict.__setitem__, namespace, key, namespace[key])
+        self._add((dict.__delitem__, namespace, key), back)
+
+    def replace(self, items: list[Any], index: int, value: object) -> None:
+        """Set an item of a list."""
+        back = (list.__setitem__, items, index, items[index])
+        self._add((list.__setitem__, items, index, value), back)
+
+    def exchange(self, members: set[Any], old: object, new: object) -> None:
+        """Put another member into a set in place of one."""
+        self._add((set.discard, members, old), (set.add, members, old))
+        self._add((set.add, members, new), (set.discard, members, new))
+
+    def attribute(self, owner: object, name: str, value: object) -> None:
+        """Set an attribute that the owner has."""
+        old = getattr(owner, name)
+        if old is not value:
+            self._add((setattr, owner, name, value), (setattr, owner, name, old))
+
+    def class_attribute(self, owner: type, name: str, value: object) -> None:
+        """Set an attribute of a class, past what its metaclass thinks of that."""
+        old = owner.__dict__.get(name, _ABSENT)
+        if old is value:
+            return
+        back: Call = (type.__delattr__, owner, name)
+        if old is not _ABSENT:
+            back = (type.__setattr__, owner, name, old)
+        self._add((type.__setattr__, owner, name, value), back)
+
+    def drop_class_attribute(self, owner: type, name: str) -> None:
+        """Delete an attribute of a class."""
+        back = (type.__setattr__, owner, name, owner.__dict__[name])
+        self._add((type.__delattr__, owner, name), back)
+
+    def cell(self, cell: CellType, value: object) -> None:
+        """Set what a closure's cell holds."""
+        try:
+            old = cell.cell_contents
+        except ValueError:
+            self._add((setattr, cell, "cell_contents", value), (delattr, cell, "cell_contents"))
+            return
+        if old is not value:
+            self._add(
+                (setattr, cell, "cell_contents", value), (setattr, cell, "cell_contents", old)
+            )
+
+    def call(self, function: Callable[..., object], *arguments: object) -> None:
+        """Call something that nothing needs to take back, such as emptying a cache."""
+        self._add((function, *arguments), (bool,))
+
+    def note(self, module: str, text: str) -> None:
+        """Say what could not be done in place."""
+        if (module, text) not in self.notes:
+            self.notes.append((module, text))
+
+    def settle(self, standing: Callable[[Any], Any]) -> None:
+        """Let each step set what stands for its value, now that all is compared."""
+        self.steps = [((*forth[:-1], standing(forth[-1])), back) for forth, back in self.steps]
+
+    def _add(self, forth: Call, back: Call) -> None:
+        self.steps.append((forth, back))

@@ -1,0 +1,277 @@
+"""Which object of the old namespace becomes which one of the new?
+
+What keeps its name and kind keeps its identity: a function takes the other one's code, a class its
+methods (`classes`), a wrapper that the same decorator made takes what the other one wraps. All else
+is data, and the new value is the value.
+"""
+
+from __future__ import annotations
+
+import functools
+from types import FunctionType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from transfuse.patching.change import Change
+from transfuse.patching.classes import merge_class
+from transfuse.patching.references import redirect, standing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+    from types import CellType, ModuleType
+
+# Attributes of functions that the new source decides; those that an interpreter has not are left.
+_OF_FUNCTIONS = (
+    "__code__",
+    "__defaults__",
+    "__kwdefaults__",
+    "__doc__",
+    "__name__",
+    "__qualname__",
+    "__module__",
+    "__type_params__",
+)
+# What the import system sets on each module object.
+_OWNED = frozenset(
+    f"__{each}__"
+    for each in ("name", "loader", "spec", "package", "path", "file", "cached", "builtins")
+)
+_PLAIN = (type(None), bool, int, float, complex, str, bytes)
+_LRU_CACHE = type(functools.lru_cache(lambda: None))
+
+
+class Run(NamedTuple):
+    """A module whose new source was run beside it.
+
+    Attributes:
+        name: its dotted name.
+        stays, ran: the module object that stays, and the one that the new source was run in.
+        defined: names that the old source defined; those that the new one lacks are dropped.
+    """
+
+    name: str
+    stays: ModuleType
+    ran: ModuleType
+    defined: Collection[str]
+
+
+def prepare(runs: list[tuple[str, ModuleType, ModuleType, Collection[str]]]) -> Change:
+    """Write down how modules become what their new source says, in place and together.
+
+    Args:
+        runs: the fields of a `Run` for each module, in the order in which they ran.
+
+    Returns:
+        The steps to take, none of which was taken, and what cannot be done in place.
+    """
+    change = Change()
+    kept: dict[int, tuple[Any, Any]] = {}
+    merges = [Merge(Run(*each), change, kept) for each in runs]
+    for merge in merges:
+        merge.compare()
+    redirect(change, kept, merges)
+    for merge in merges:
+        merge.conclude()
+    change.settle(lambda value: standing(kept, value))
+    return change
+
+
+class Merge:
+    """One comparison of two namespaces.
+
+    Attributes:
+        name: the module.
+        old, new: the namespaces.
+        values: what its names will stand for.
+        change: the steps found so far, for all modules.
+        kept: id of a new object -> it and the old one that stands for it, for all modules.
+    """
+
+    def __init__(self, run: Run, change: Change, kept: dict[int, tuple[Any, Any]]) -> None:
+        self.name = run.name
+        self.old = vars(run.stays)
+        self.new = vars(run.ran)
+        self.values: dict[str, Any] = {}
+        self.change = change
+        self.kept = kept
+        self._defined = run.defined
+        # Pairs that were compared or are being compared, so that cycles end.
+        self._seen: dict[tuple[int, int], Any] = {}
+        kept[id(run.ran)] = (run.ran, run.stays)
+
+    def compare(self) -> None:
+        """Find out what each name will stand for."""
+        self.values = {key: self.named(key, value) for key, value in self.new.items()}
+
+    def conclude(self) -> None:
+        """Write down the names themselves."""
+        for key, value in self.values.items():
+            if key not in _OWNED and not _stands_in(self.old.get(key)):
+                self.change.put(self.old, key, standing(self.kept, value))
+        for key in [key for key in self.old if key in self._defined and key not in self.new]:
+            self.means_another(key)
+            self.change.drop(self.old, key)
+
+    def named(self, name: str, new: Any) -> Any:
+        """Return what a global name stands for from now on, and note whether that is another."""
+        old, before = self.old.get(name), len(self.change.steps)
+        value = self.value(old, new, name)
+        if value is not old:
+            self.means_another(name)
+        elif len(self.change.steps) > before and not isinstance(value, type):
+            self.change.changed[self.name].add(name)
+        return value
+
+    def means_another(self, name: str) -> None:
+        """Note that a name stands for something else from now on, if it does."""
+        old, new = self.old.get(name), self.new.get(name)
+        plain = type(old) is type(new) and type(new) in _PLAIN and old == new
+        if name not in _OWNED and not plain:
+            self.change.changed[self.name].add(name)
+            if old is not None:
+                self.change.replaced[self.name].append(old)
+
+    def value(self, old: Any, new: Any, where: str) -> Any:
+        """Return what stands under a name from now on: the old object if it can take over.
+
+        Args:
+            old: what stood there, or None.
+            new: what the new source put there.
+            where: the qualified name, for notes, such as ``"Basket.total"``.
+        """
+        if old is None or old is new or not _same_kind(old, new):
+            return new
+        if self.standing(new) is old:
+            return old
+        pair = (id(old), id(new))
+        if pair not in self._seen:
+            self._seen[pair] = new
+            # While a class is being compared, what it refers to finds the old one.
+            if self.is_class(old) and self.is_class(new):
+                self._seen[pair] = old
+                self.kept[id(new)] = (new, old)
+            stays = self._take_over(old, new, where)
+            self._seen[pair] = old if stays else new
+            if stays:
+                self.kept[id(new)] = (new, old)
+            else:
+                self.kept.pop(id(new), None)
+        return self._seen[pair]
+
+    def standing(self, new: Any) -> Any:
+        """Return the old object that stands for a new one, or the new one itself."""
+        return standing(self.kept, new)
+
+    def is_class(self, value: object) -> bool:
+        """Whether it is a class of this module."""
+        return isinstance(value, type) and value.__module__ == self.name
+
+    def _take_over(self, old: Any, new: Any, where: str) -> bool:
+        for kind, take_over in _TAKE_OVER.items():
+            if isinstance(old, kind):
+                return take_over(self, old, new, where)
+        return False
+
+    def _class(self, old: type, new: type, where: str) -> bool:
+        return self.is_class(old) and self.is_class(new) and merge_class(self, old, new, where)
+
+    def _bound(self, old: Any, new: Any, where: str) -> bool:
+        return self.value(old.__func__, new.__func__, where) is old.__func__
+
+    def _property(self, old: property, new: property, where: str) -> bool:
+        parts = ("fget", "fset", "fdel")
+        return self._parts(old, new, parts, where) and old.__doc__ == new.__doc__
+
+    def _cached_property(self, old: Any, new: Any, where: str) -> bool:
+        return self._parts(old, new, ("func",), where)
+
+    def _parts(self, old: Any, new: Any, names: tuple[str, ...], where: str) -> bool:
+        for name in names:
+            before, after = getattr(old, name), getattr(new, name)
+            if self.value(before, after, where) is not before:
+                return False
+        return True
+
+    def _cached(self, old: Any, new: Any, where: str) -> bool:
+        if old.cache_parameters() != new.cache_parameters():
+            return False
+        if self.value(old.__wrapped__, new.__wrapped__, where) is not old.__wrapped__:
+            return False
+        # What it remembers was computed by the old code.
+        self.change.call(old.cache_clear)
+        return True
+
+    def _function(self, old: FunctionType, new: FunctionType, where: str) -> bool:
+        ours = old.__globals__ is self.old and new.__globals__ is self.new
+        if not ours and old.__code__ is not new.__code__:
+            return False
+        if old.__code__.co_freevars != new.__code__.co_freevars:
+            # Methods are looked up on their class, so a new one serves as well.
+            if "." not in where:
+                self.change.note(
+                    self.name,
+                    f"{where} closes over other variables than before, so it was replaced: "
+                    "who took the old function keeps the old code",
+                )
+            return False
+        self._closure(old, new, where)
+        change = self.change
+        if old.__code__ != new.__code__:
+            change.code.append(old.__code__)
+        for name in _OF_FUNCTIONS:
+            if hasattr(new, name):
+                change.attribute(old, name, getattr(new, name))
+        # As it is: to ask for the annotations may evaluate them, where that is put off.
+        lazy = "__annotate__" if hasattr(new, "__annotate__") else "__annotations__"
+        change.attribute(old, lazy, getattr(new, lazy))
+        attributes = {
+            key: self.value(old.__dict__.get(key), value, f"{where}.{key}")
+            for key, value in new.__dict__.items()
+        }
+        if attributes or old.__dict__:
+            change.attribute(old, "__dict__", attributes)
+        return True
+
+    def _closure(self, old: FunctionType, new: FunctionType, where: str) -> None:
+        for before, after in zip(old.__closure__ or (), new.__closure__ or (), strict=True):
+            value = contents(after)
+            if value is not EMPTY:
+                merged = self.value(_or_none(before), value, where)
+                self.change.cell(before, merged)
+
+
+# What can take over from another of its kind, and how.
+_TAKE_OVER: dict[type, Callable[[Merge, Any, Any, str], bool]] = {
+    FunctionType: Merge._function,
+    type: Merge._class,
+    staticmethod: Merge._bound,
+    classmethod: Merge._bound,
+    property: Merge._property,
+    functools.cached_property: Merge._cached_property,
+    _LRU_CACHE: Merge._cached,
+}
+
+EMPTY = object()
+
+
+def contents(cell: CellType) -> Any:
+    """Return what a cell holds, or `EMPTY`."""
+    try:
+        return cell.cell_contents
+    except ValueError:
+        return EMPTY
+
+
+def _or_none(cell: CellType) -> Any:
+    held = contents(cell)
+    return None if held is EMPTY else held
+
+
+def _same_kind(old: object, new: object) -> bool:
+    if isinstance(old, type):
+        return isinstance(new, type)
+    return type(old) is type(new)
+
+
+def _stands_in(value: object) -> bool:
+    """Whether it is ours, and answers for a package whose generations disagree."""
+    return type(value).__module__ == "transfuse._core"
