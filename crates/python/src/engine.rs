@@ -127,6 +127,8 @@ pub struct Engine {
     pub book: Mutex<Book>,
     /// Whether there is more than one generation that code could belong to. Set once.
     pub diverged: AtomicBool,
+    /// Whether a foreign package has a live portion. Set once.
+    pub mixed: AtomicBool,
     /// Path entry -> the directory it means, if that touches a root. Entries never leave.
     entries: Mutex<HashMap<String, Option<PathBuf>>>,
     /// To the thread that updates; another one after a fork.
@@ -181,6 +183,7 @@ impl Engine {
                 failing: None,
             }),
             diverged: AtomicBool::new(false),
+            mixed: AtomicBool::new(false),
             entries: Mutex::new(HashMap::new()),
             commands: Mutex::new(None),
             watching: OnceLock::new(),

@@ -39,27 +39,29 @@ impl Finder {
         };
         let (origin, package) = match found {
             Found::Source(origin) => (Some(origin.file), origin.package.map(|p| vec![p])),
-            Found::Namespace(portions) => (None, Some(portions)),
-            Found::Foreign | Found::Missing => return Ok(None),
+            Found::Namespace { portions, foreign: false } => (None, Some(portions)),
+            Found::Namespace { .. } | Found::Foreign | Found::Missing => return Ok(None),
             Found::Hidden => return Err(crate::errors::not_found(py, name, None)),
         };
         let loader = Bound::new(
             py,
             Bridge { name: dotted, file: origin.clone(), package: package.is_some() },
         )?;
+        let package = package.map(|p| PyList::new(py, p)).transpose()?.map(Bound::into_any);
         spec(py, name, loader.as_any(), origin.as_deref(), package).map(Some)
     }
 
     fn invalidate_caches(&self) {}
 }
 
-/// A module spec as the standard machinery makes it for a source file.
+/// A module spec as the standard machinery makes it for a source file, or for a package whose
+/// submodules are looked for in `package`.
 pub fn spec<'py>(
     py: Python<'py>,
     name: &str,
     loader: &Bound<'py, PyAny>,
     file: Option<&str>,
-    package: Option<Vec<String>>,
+    package: Option<Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let options = PyDict::new(py);
     options.set_item(intern!(py, "origin"), file)?;
@@ -73,7 +75,7 @@ pub fn spec<'py>(
         made.setattr(intern!(py, "cached"), crate::precompiled::cache_path(py, file))?;
     }
     if let Some(package) = package {
-        made.setattr(intern!(py, "submodule_search_locations"), PyList::new(py, package)?)?;
+        made.setattr(intern!(py, "submodule_search_locations"), package)?;
     }
     Ok(made)
 }

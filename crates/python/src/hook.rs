@@ -5,6 +5,8 @@
 //! original; a live caller gets the real module of its generation; a foreign
 //! caller of a live module gets the facade. Edges are recorded as they happen.
 
+use std::sync::atomic::Ordering;
+
 use pyo3::exceptions::{PyImportError, PyModuleNotFoundError};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -12,9 +14,8 @@ use pyo3::types::{PyModule, PyString, PyTuple};
 use transfuse_engine::ModuleName;
 
 use crate::asker;
-use crate::bytecode::Outline;
 use crate::doubt;
-use crate::edges::{connect, missing, starred};
+use crate::edges::{connect, missing};
 use crate::engine::{self, Engine};
 use crate::errors;
 use crate::facade;
@@ -54,12 +55,15 @@ pub fn import<'py>(
 }
 
 /// One import statement.
-struct Statement<'a, 'py> {
-    engine: &'static Engine,
-    name: &'a Bound<'py, PyString>,
+pub struct Statement<'a, 'py> {
+    /// What is installed.
+    pub engine: &'static Engine,
+    /// As it is written, `shop.prices` or, relative, `prices`.
+    pub name: &'a Bound<'py, PyString>,
     globals: Option<&'a Bound<'py, PyAny>>,
     locals: Option<&'a Bound<'py, PyAny>>,
-    fromlist: Option<&'a Bound<'py, PyAny>>,
+    /// The names taken, none or empty for `import x`.
+    pub fromlist: Option<&'a Bound<'py, PyAny>>,
     level: i32,
 }
 
@@ -167,6 +171,9 @@ impl<'py> Statement<'_, 'py> {
         {
             missing(caller, &name);
         }
+        if self.takes_names() && self.engine.mixed.load(Ordering::Acquire) {
+            self.connect_live_portions(py, caller, absolute)?;
+        }
         if !caller.get().is_ready()
             && let Ok(Some(module)) = self.engine.sys_modules.bind(py).get_item(absolute)
             && let Ok(module) = module.cast::<PyModule>()
@@ -208,108 +215,6 @@ impl<'py> Statement<'_, 'py> {
         if uses {
             doubt::consider(py, self.engine, generation, caller, instance, written)?;
             observe::imported(py, generation, caller, instance);
-        }
-        Ok(())
-    }
-
-    fn is_star(&self) -> bool {
-        let Some(Ok(list)) = self.fromlist.map(|list| list.cast_exact::<PyTuple>()) else {
-            return false;
-        };
-        list.len() == 1
-            && list
-                .get_item(0)
-                .is_ok_and(|name| name.extract::<&str>().is_ok_and(|name| name == "*"))
-    }
-
-    /// Makes sure that names taken from a package are there, importing submodules where need be.
-    fn take(
-        &self,
-        py: Python<'py>,
-        caller: Option<&Bound<'py, Instance>>,
-        generation: &Bound<'py, Generation>,
-        package: &Bound<'py, Instance>,
-    ) -> PyResult<()> {
-        let Some(list) = self.fromlist else { return Ok(()) };
-        for name in list.try_iter()? {
-            let name = name?;
-            let Ok(name) = name.cast::<PyString>() else { continue };
-            if name.to_str()? == "*" {
-                let all = package.get().value(py).getattr_opt(intern!(py, "__all__"))?;
-                if let (Some(all), true) = (&all, package.get().package) {
-                    for name in all.try_iter()? {
-                        if let Ok(name) = name?.cast::<PyString>() {
-                            self.take_one(py, caller, generation, package, name)?;
-                        }
-                    }
-                }
-                if let Some(caller) = caller {
-                    starred(py, caller, package, all)?;
-                }
-            } else {
-                self.take_one(py, caller, generation, package, name)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn take_one(
-        &self,
-        py: Python<'py>,
-        caller: Option<&Bound<'py, Instance>>,
-        generation: &Bound<'py, Generation>,
-        package: &Bound<'py, Instance>,
-        name: &Bound<'py, PyString>,
-    ) -> PyResult<()> {
-        if !package.get().package {
-            return Ok(());
-        }
-        let child = package.get().name.join(name.to_str()?);
-        let mut found = generation.get().find(py, child.as_str());
-        if found.is_none() && package.get().value(py).getattr_opt(name)?.is_none() {
-            match loading::ensure(py, self.engine, generation, &child)? {
-                Ensured::Live(loaded) => found = Some(loaded),
-                Ensured::Foreign => {
-                    // An extension module in a live package.
-                    let import = self.engine.original_gcd_import.bind(py);
-                    if let Err(error) = import.call1((child.as_str(),))
-                        && !error.is_instance_of::<PyModuleNotFoundError>(py)
-                    {
-                        return Err(error);
-                    }
-                }
-                Ensured::Missing(_) => {
-                    if let Some(caller) = caller {
-                        missing(caller, &child);
-                    }
-                    // The interpreter would go on to look in `sys.modules`, where the facade
-                    // stands for generations that have the module.
-                    if self.engine.facades.bind(py).contains(child.as_str())?
-                        && self.engine.sys_modules.bind(py).contains(child.as_str())?
-                    {
-                        return Err(errors::cannot_import(py, package, name)?);
-                    }
-                }
-            }
-        } else if let Some(there) = &found
-            && !there.get().is_ready()
-            && let Ensured::Live(loaded) = loading::ensure(py, self.engine, generation, &child)?
-        {
-            found = Some(loaded);
-        }
-        let (Some(found), Some(caller)) = (found, caller) else { return Ok(()) };
-        submodules::bind_half_loaded(py, generation, &found)?;
-        // The name may be the package's own, and no submodule.
-        let taken = package.get().value(py).getattr_opt(name)?;
-        if taken.is_some_and(|value| value.is(found.get().value(py))) {
-            connect(py, self.engine, caller, &found);
-            let written = self.name.to_str()?;
-            let attribute = name.to_str()?;
-            let uses = |outline: &Outline| outline.uses_attribute(written, attribute);
-            if !caller.get().is_ready() && caller.get().with_outline(uses).unwrap_or(false) {
-                doubt::consider(py, self.engine, generation, caller, &found, written)?;
-                observe::imported(py, generation, caller, &found);
-            }
         }
         Ok(())
     }

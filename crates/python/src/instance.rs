@@ -21,6 +21,7 @@ use transfuse_engine::{Edge, EdgeKind, ModuleName, Policy, Source, Target};
 use crate::bytecode::Outline;
 use crate::generation::Generation;
 use crate::loading::Key;
+use crate::namespace_path;
 use crate::patches::Patch;
 
 /// One execution of a live module's source, and the `__loader__` of the module it made.
@@ -324,9 +325,11 @@ impl Instance {
     ) -> PyResult<Bound<'py, PyAny>> {
         let _ = name;
         let py = slf.py();
-        py.import(intern!(py, "importlib.readers"))?
-            .getattr(intern!(py, "FileReader"))?
-            .call1((slf,))
+        let readers = py.import(intern!(py, "importlib.readers"))?;
+        match namespace_path::of(py, slf.get()) {
+            Some(path) => readers.getattr(intern!(py, "NamespaceReader"))?.call1((path,)),
+            None => readers.getattr(intern!(py, "FileReader"))?.call1((slf,)),
+        }
     }
 
     /// `importlib.util.module_from_spec` on a live module's own spec: the default module.

@@ -4,10 +4,11 @@
 //!
 //! 1. `instance`, `generation`: what was loaded, and what belongs together;
 //! 2. `engine`: what is installed; `asker`, `pin`: whose generation answers;
-//! 3. the ways in: `hook` (import statements), `dynamic` (calls that import), `facade`
-//!    (attributes of what stands in `sys.modules`), `finder` (the standard machinery);
-//! 4. `search`, `precompiled`, `bytecode`, `namespace`, `loading`: from a name (or, `by_path`,
-//!    a file) to an instance (`circles`: when several threads load one circle);
+//! 3. the ways in: `hook` (import statements; `names`: what they take), `dynamic` (calls that
+//!    import), `facade` (attributes of what stands in `sys.modules`), `finder` (the standard
+//!    machinery);
+//! 4. `search`, `namespace_path`, `dressing`, `precompiled`, `bytecode`, `namespace`, `loading`: from a name
+//!    (or, `by_path`, a file) to an instance (`circles`: when several threads load one circle);
 //!    `sharing`, `submodules`: what generations have in common, and what they answer where not;
 //! 5. `observe`, `doubt`, `keeps`: who affects whom, and who holds on to what;
 //!    `edges`, `data_files`, `patches`: who imports and reads what, and who set what on foreign modules;
@@ -26,6 +27,7 @@ mod command;
 mod data_files;
 mod disposal;
 mod doubt;
+mod dressing;
 mod driver;
 mod dynamic;
 mod edges;
@@ -41,7 +43,9 @@ mod instance;
 mod keeps;
 mod listening;
 mod loading;
+mod names;
 mod namespace;
+mod namespace_path;
 mod observe;
 mod once;
 mod patches;

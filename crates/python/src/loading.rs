@@ -16,14 +16,15 @@ use pyo3::types::{PyDict, PyList, PyModule, PyString};
 use transfuse_engine::{Digest, Entered, ModuleName, Source, System, Waited};
 
 use crate::circles::{self, Landing};
+use crate::dressing::dress;
 use crate::engine::Engine;
 use crate::errors;
 use crate::facade;
-use crate::finder;
 use crate::generation::Generation;
 use crate::in_place;
 use crate::instance::{Basis, Instance};
 use crate::namespace;
+use crate::namespace_path::{NamespacePath, search_path};
 use crate::observe;
 use crate::patches;
 use crate::search::{self, Found, Origin};
@@ -71,18 +72,27 @@ pub fn ensure<'py>(
             None => search::top_level(py, engine, generation.get(), name)?,
         },
         Some(parent) => match ensure(py, engine, generation, &parent)? {
-            Ensured::Live(package) => {
+            Ensured::Live(_) => {
                 if let Some(found) = generation.get().find(py, name.as_str()) {
                     // The package's own code imported it.
                     return settled(py, engine, generation, found);
                 }
-                let Some(path) = package.get().namespace(py).get_item(intern!(py, "__path__"))?
-                else {
+                let Some(path) = search_path(py, engine, generation, &parent)? else {
                     return Ok(Ensured::Missing(Some(parent)));
                 };
                 search::along(py, engine, generation.get(), name, &path)?
             }
-            other => return Ok(other),
+            Ensured::Foreign => {
+                // Few foreign packages have a portion that is live.
+                let Some(path) = search_path(py, engine, generation, &parent)? else {
+                    return Ok(Ensured::Foreign);
+                };
+                if !search::touches_root(engine, &path)? {
+                    return Ok(Ensured::Foreign);
+                }
+                search::along(py, engine, generation.get(), name, &path)?
+            }
+            missing @ Ensured::Missing(_) => return Ok(missing),
         },
     };
     match found {
@@ -91,10 +101,10 @@ pub fn ensure<'py>(
             let Some(source) = source else { return Ok(Ensured::Missing(None)) };
             load(py, engine, generation, name, Content::File(origin, source))
         }
-        Found::Namespace(portions) => {
+        Found::Namespace { portions, foreign: false } => {
             load(py, engine, generation, name, Content::Namespace(portions))
         }
-        Found::Foreign => Ok(Ensured::Foreign),
+        Found::Namespace { .. } | Found::Foreign => Ok(Ensured::Foreign),
         Found::Missing => Ok(Ensured::Missing(None)),
         Found::Hidden => Err(errors::not_found(py, name.as_str(), None)),
     }
@@ -203,10 +213,13 @@ fn execute<'py>(
 ) -> PyResult<Bound<'py, Instance>> {
     let (file, path, source, package) = match content {
         Content::File(origin, source) => {
-            let package = origin.package.map(|dir| vec![dir]);
-            (Some(origin.file), Some(origin.path), Some(source), package)
+            let package = origin.package.map(|dir| PyList::new(py, [dir])).transpose()?;
+            (Some(origin.file), Some(origin.path), Some(source), package.map(Bound::into_any))
         }
-        Content::Namespace(portions) => (None, None, None, Some(portions)),
+        Content::Namespace(portions) => {
+            let path = Bound::new(py, NamespacePath::new(py, name.clone(), portions))?;
+            (None, None, None, Some(path.into_any()))
+        }
     };
     let text = match (&source, &path) {
         (Some(source), Some(path)) => Some(text(py, engine, generation, source, path)?),
@@ -232,7 +245,7 @@ fn execute<'py>(
             generation.clone().unbind(),
         ),
     )?;
-    dress(py, &instance, &module, package)?;
+    let spec = dress(py, &instance, &module, package)?;
     generation.get().put(py, &instance)?;
     if generation.get().base(py).is_some() {
         generation.get().note_executed(instance.clone().unbind());
@@ -243,6 +256,8 @@ fn execute<'py>(
     if !shown_before.as_ref().is_some_and(|there| there.is(&shown)) {
         modules.set_item(name.as_str(), &shown)?;
     }
+    // The interpreter asks for it to tell a circular import from a name that does not exist.
+    spec.setattr(intern!(py, "_initializing"), true)?;
     let outcome = match (text, file) {
         (Some(text), Some(file)) => {
             let observed = observe::Observation::begin(&instance);
@@ -265,6 +280,7 @@ fn execute<'py>(
         }
         _ => Ok(()),
     };
+    spec.setattr(intern!(py, "_initializing"), false)?;
     let outcome = outcome.and_then(|()| match in_place::may_stay(previous.as_ref(), &instance) {
         Some(previous) => {
             circles::executed(&instance);
@@ -312,38 +328,6 @@ fn text(
     })
 }
 
-/// Sets what code expects of a module before its first line runs.
-fn dress(
-    py: Python<'_>,
-    instance: &Bound<'_, Instance>,
-    module: &Bound<'_, PyModule>,
-    package: Option<Vec<String>>,
-) -> PyResult<()> {
-    let of = instance.get();
-    let name = of.name.as_str();
-    let spec = finder::spec(py, name, instance.as_any(), of.file.as_deref(), package.clone())?;
-    let inside = match (package.is_some(), name.rsplit_once('.')) {
-        (true, _) => name,
-        (false, Some((parent, _))) => parent,
-        (false, None) => "",
-    };
-    let namespace = module.dict();
-    namespace.set_item(intern!(py, "__package__"), inside)?;
-    namespace.set_item(intern!(py, "__loader__"), instance)?;
-    namespace.set_item(intern!(py, "__spec__"), &spec)?;
-    if let Some(package) = package {
-        namespace.set_item(intern!(py, "__path__"), PyList::new(py, package)?)?;
-    }
-    if let Some(file) = &of.file {
-        namespace.set_item(intern!(py, "__file__"), file)?;
-        if py.version_info() < (3, 15) {
-            namespace.set_item(intern!(py, "__cached__"), spec.getattr(intern!(py, "cached"))?)?;
-        }
-    }
-    let builtins = py.import(intern!(py, "builtins"))?.dict();
-    namespace.set_item(intern!(py, "__builtins__"), builtins)
-}
-
 /// After a good execution: what the module put in its own place, its package, other generations.
 fn complete<'py>(
     py: Python<'py>,
@@ -376,6 +360,7 @@ fn complete<'py>(
             Some(package) => submodules::bind(py, &package, instance)?,
             None => {
                 // A foreign namespace package with a live portion.
+                engine.mixed.store(true, Ordering::Release);
                 if let Some(package) = modules.get_item(parent.as_str())? {
                     package.setattr(PyString::new(py, name.tail()), shown)?;
                 }

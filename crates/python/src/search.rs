@@ -22,8 +22,14 @@ use crate::generation::Generation;
 pub enum Found {
     /// A regular package or a module under a root.
     Source(Origin),
-    /// A namespace package all of whose portions lie under roots.
-    Namespace(Vec<String>),
+    /// A namespace package: its portions, and whether some lie outside the roots (then it is not
+    /// ours).
+    Namespace {
+        /// `["/srv/a/plugins", "/srv/b/plugins"]`.
+        portions: Vec<String>,
+        /// Whether it is the standard machinery's to make.
+        foreign: bool,
+    },
     /// Not ours: to be imported as if Transfuse were not there.
     Foreign,
     /// Nothing of that name.
@@ -68,6 +74,7 @@ pub fn top_level(
     let Ok(path) = path.cast_into::<PyList>() else { return Ok(Found::Foreign) };
     // Most names are foreign: find that out before anything that costs.
     let mut ours = false;
+    let mut hidden = false;
     for entry in path.iter() {
         if let Ok(entry) = entry.extract::<&str>()
             && let Some(dir) = engine.entry(entry)
@@ -78,9 +85,13 @@ pub fn top_level(
                     ours = true;
                     break;
                 }
-                Look::Hidden => return Ok(Found::Hidden),
+                Look::Hidden => hidden = true,
             }
         }
+    }
+    if hidden && !ours {
+        // The standard finder would find what this generation does not have.
+        return Ok(Found::Hidden);
     }
     if !ours || is_built_in(py, name)? {
         return Ok(Found::Foreign);
@@ -100,16 +111,17 @@ pub fn along(
         return Ok(Found::Foreign);
     }
     let mut portions = Vec::new();
-    let mut foreign_portion = false;
+    let mut foreign = false;
+    let mut hidden = false;
     for entry in path.try_iter()? {
         let entry = entry?;
         let Ok(spelled) = entry.extract::<String>() else { continue };
         let Some(dir) = engine.entry(&spelled) else {
             match standard(py, name, &entry)? {
                 Found::Missing => continue,
-                Found::Namespace(more) => {
+                Found::Namespace { portions: more, .. } => {
                     portions.extend(more);
-                    foreign_portion = true;
+                    foreign = true;
                     continue;
                 }
                 _ => return Ok(Found::Foreign),
@@ -119,7 +131,10 @@ pub fn along(
         let here = Path::new(&spelled);
         let located = match look(py, engine, generation, &dir, name)? {
             Look::At(located) => located,
-            Look::Hidden => return Ok(Found::Hidden),
+            Look::Hidden => {
+                hidden = true;
+                continue;
+            }
         };
         match located {
             Located::Package { init, dir: package } => {
@@ -136,11 +151,45 @@ pub fn along(
             Located::Absent => {}
         }
     }
-    Ok(match (portions.is_empty(), foreign_portion) {
-        (true, _) => Found::Missing,
-        (false, true) => Found::Foreign,
-        (false, false) => Found::Namespace(portions),
+    Ok(match (portions.is_empty(), hidden) {
+        (true, true) => Found::Hidden,
+        (true, false) => Found::Missing,
+        (false, _) => Found::Namespace { portions, foreign },
     })
+}
+
+/// Whether in this generation, too, the first file of that name along a search path is `file`.
+pub fn comes_first(
+    py: Python<'_>,
+    engine: &Engine,
+    generation: &Generation,
+    name: &ModuleName,
+    path: &Bound<'_, PyAny>,
+    file: &Path,
+) -> PyResult<bool> {
+    for entry in path.try_iter()? {
+        let entry = entry?;
+        let Ok(spelled) = entry.extract::<&str>() else { continue };
+        let Some(dir) = engine.entry(spelled) else { continue };
+        match look(py, engine, generation, &dir, name)? {
+            Look::At(Located::Package { init: first, .. } | Located::Module(first)) => {
+                return Ok(first == file);
+            }
+            Look::At(Located::Extension(_) | Located::Unseen(_)) => return Ok(false),
+            Look::At(Located::Namespace(_) | Located::Absent) | Look::Hidden => {}
+        }
+    }
+    Ok(true)
+}
+
+/// Whether a search path has an entry under which files can be live.
+pub fn touches_root(engine: &Engine, path: &Bound<'_, PyAny>) -> PyResult<bool> {
+    for entry in path.try_iter()? {
+        if entry?.extract::<&str>().is_ok_and(|entry| engine.entry(entry).is_some()) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn joined(folder: &Path, name: Option<&std::ffi::OsStr>) -> String {
@@ -160,6 +209,13 @@ fn look(
         let view = generation.view();
         let system: &dyn System = &*engine.system;
         let located = py.detach(|| locate(&view, system, dir, name.tail(), suffixes));
+        if let Located::Namespace(portion) = &located
+            && !view.has_dir(portion)
+            && engine.alive(py).iter().any(|other| other.get().view().has_dir(portion))
+        {
+            // A folder that has source in another generation only.
+            return Ok(Look::Hidden);
+        }
         let Located::Unseen(path) = located else { return Ok(Look::At(located)) };
         if engine.roots.root_of(&path).is_none() {
             return Ok(Look::At(Located::Unseen(path)));
@@ -205,7 +261,7 @@ fn standard(py: Python<'_>, name: &ModuleName, entry: &Bound<'_, PyAny>) -> PyRe
     let portions = spec.getattr(intern!(py, "submodule_search_locations"))?;
     if spec.getattr(intern!(py, "origin"))?.is_none() && !portions.is_none() {
         let portions = portions.try_iter()?.map(|p| p?.extract()).collect::<PyResult<_>>()?;
-        return Ok(Found::Namespace(portions));
+        return Ok(Found::Namespace { portions, foreign: true });
     }
     Ok(Found::Foreign)
 }

@@ -3,6 +3,8 @@
 //! A module is loaded once for all generations in which its content and what it
 //! imports are the same.
 
+use std::path::Path;
+
 use pyo3::intern;
 use pyo3::prelude::*;
 use transfuse_engine::{EdgeKind, ModuleName, Target};
@@ -11,6 +13,8 @@ use crate::engine::Engine;
 use crate::errors;
 use crate::generation::Generation;
 use crate::instance::Instance;
+use crate::namespace_path::{self, search_path};
+use crate::search;
 
 /// Gives the instance to every generation in which its content and what it imports are the same.
 pub fn share(
@@ -37,8 +41,10 @@ pub fn share(
         let same_content = match (&of.path, of.source()) {
             (Some(path), Some(source)) => {
                 other.get().view().get(path).is_some_and(|s| s.digest() == source.digest())
+                    && leads_to(py, engine, &other, of, path)
             }
-            _ => true,
+            _ => namespace_path::of(py, of)
+                .is_some_and(|path| path.get().is_known_to(engine, &other.get().view())),
         };
         let same = |name: &ModuleName| {
             let mine = generation.get().find(py, name.as_str());
@@ -57,6 +63,26 @@ pub fn share(
         of.set_home(None);
         engine.book.lock().unwrap().adopt(of);
     }
+}
+
+/// Whether the name leads to that file in another generation: there may be one that comes first.
+fn leads_to(
+    py: Python<'_>,
+    engine: &Engine,
+    other: &Bound<'_, Generation>,
+    of: &Instance,
+    file: &Path,
+) -> bool {
+    if engine.made_up.origin(&of.name).is_some() {
+        return true;
+    }
+    let path = match of.name.parent() {
+        None => py.import(intern!(py, "sys")).and_then(|sys| sys.getattr("path")).map(Some),
+        Some(parent) => search_path(py, engine, other, &parent),
+    };
+    path.ok().flatten().is_some_and(|path| {
+        search::comes_first(py, engine, other.get(), &of.name, &path, file).unwrap_or(false)
+    })
 }
 
 /// Removes a name from `sys.modules` if no generation that is alive has it.
