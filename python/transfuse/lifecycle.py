@@ -13,7 +13,7 @@ import threading
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from transfuse import _core
+from transfuse import _core, true_source
 from transfuse.errors import TransfuseError
 from transfuse.settings import ModuleSettings, Settings, read_settings
 from transfuse.updates import deliver
@@ -94,6 +94,7 @@ def install_settings(settings: Settings) -> None:
             report=partial(deliver, settings.roots),
         )
         _settings = settings
+        true_source.install()
         for root in reversed(settings.roots):
             if not _on_path(root):
                 sys.path.insert(0, root)
@@ -106,6 +107,7 @@ def uninstall() -> None:
     with _changing:
         if _core.installed():
             _core.uninstall()
+        true_source.uninstall()
         _settings = None
         while _added:
             root = _added.pop()

@@ -227,11 +227,27 @@ pub fn take_back(py: Python<'_>, generation: &Bound<'_, Generation>) -> PyResult
 
 /// The update is published: what was known of the executions holds for those that stay.
 pub fn published(py: Python<'_>, generation: &Bound<'_, Generation>) {
+    for batch in generation.get().batches(py) {
+        // Frames that run old code go on to show its source; if they cannot, nothing else is lost.
+        let _ = remember(py, batch.get());
+    }
     for module in generation.get().in_place(py) {
         let (stays, shadow) = (module.get().stays.bind(py), module.get().shadow.bind(py));
         patches::publish(py, std::slice::from_ref(shadow), std::slice::from_ref(stays));
         stays.get().become_like(shadow.get());
     }
+}
+
+/// The code that functions have put off belongs to the source of before.
+fn remember(py: Python<'_>, batch: &Batch) -> PyResult<()> {
+    let codes = batch.change.bind(py).getattr(intern!(py, "code"))?;
+    for module in &batch.modules {
+        let stays = module.get().stays.bind(py);
+        let source = stays.call_method0(intern!(py, "get_source"))?;
+        py.import(intern!(py, "transfuse.true_source"))?
+            .call_method1(intern!(py, "remember"), (&codes, &stays.get().file, source))?;
+    }
+    Ok(())
 }
 
 /// Importers that have to run although the module stays what it is: they hold a value that is

@@ -16,7 +16,7 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyModule, PyString};
-use transfuse_engine::{Edge, EdgeKind, ModuleName, Policy, Source, Target};
+use transfuse_engine::{Digest, Edge, EdgeKind, ModuleName, Policy, Source, Target};
 
 use crate::bytecode::Outline;
 use crate::generation::Generation;
@@ -261,10 +261,16 @@ impl Instance {
         ask(&self.patches.lock().unwrap())
     }
 
+    /// The text of its source, from the store, or from disk while that is still the same.
     fn text(&self) -> PyResult<Vec<u8>> {
-        self.source().as_ref().and_then(|s| s.text()).ok_or_else(|| {
-            PyOSError::new_err(format!("the source that {} was loaded from is gone", self.name))
-        })
+        let gone =
+            || PyOSError::new_err(format!("the source that {} was loaded from is gone", self.name));
+        let source = self.source().ok_or_else(gone)?;
+        let on_disk = || {
+            let text = std::fs::read(self.path.as_ref()?).ok()?;
+            (Digest::of(&text) == source.digest()).then_some(text)
+        };
+        source.text().or_else(on_disk).ok_or_else(gone)
     }
 }
 

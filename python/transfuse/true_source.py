@@ -1,0 +1,204 @@
+"""Which source does a frame of old code show? The one it was compiled from (P13).
+
+The standard library reads source by file name, and the file says what the newest code says. So
+where it knows whose source it wants, it is given that: `traceback` by frame, `linecache` by the
+globals it is handed (as `pdb` does), `inspect` by object. Without those, by a bare file name, the
+file is read as ever. `co_filename` stays the true path, for debuggers and coverage.
+"""
+
+from __future__ import annotations
+
+import inspect
+import linecache
+import sys
+import threading
+import traceback
+from functools import update_wrapper, wraps
+from types import CodeType, FrameType, MethodType, ModuleType, TracebackType
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+# Code that a module has put off in place -> the lines it was compiled from. Written by the updating
+# thread, entries leave with the code.
+_former: WeakKeyDictionary[CodeType, list[str]] = WeakKeyDictionary()
+# While `inspect` looks for one object: file -> lines. For this thread alone.
+_wanted = threading.local()
+# What was replaced: owner, name, the original, what stands there now.
+_replaced: list[tuple[Any, str, Any, Any]] = []
+
+
+def install() -> None:
+    """Let the standard library show true source."""
+    if _replaced:
+        return
+    extract = "_extract_from_extended_frame_gen"
+    if not hasattr(traceback.StackSummary, extract):  # Python 3.10
+        extract = "extract"
+    _replace(traceback.StackSummary, extract, _extracting)
+    _replace(linecache, "getlines", _getting_lines)
+    _replace(inspect, "findsource", _finding_source)
+    if sys.version_info < (3, 13):
+        # There they are written in C, and read the file. Who has set another one keeps it.
+        if sys.excepthook is sys.__excepthook__:
+            _replace(sys, "excepthook", lambda _: traceback.print_exception)
+        if threading.excepthook is threading.__excepthook__:
+            _replace(threading, "excepthook", lambda _: _thread_ended)
+
+
+def uninstall() -> None:
+    """Put everything back that nobody else has replaced since."""
+    while _replaced:
+        owner, name, original, ours = _replaced.pop()
+        if inspect.getattr_static(owner, name) is ours:
+            setattr(owner, name, original)
+
+
+def remember(codes: Iterable[CodeType], file: str, source: str) -> None:
+    """Keep the source of code that a module no longer has, for as long as frames run it.
+
+    Args:
+        codes: code objects; what is nested in them counts too.
+        file: those that were compiled from another file are passed over.
+        source: the text of the file then.
+    """
+    lines = source.splitlines(keepends=True)
+    pending = [code for code in codes if code.co_filename == file]
+    while pending:
+        code = pending.pop()
+        _former[code] = lines
+        pending += [each for each in code.co_consts if isinstance(each, CodeType)]
+
+
+def lines_of(code: CodeType | None, file: str, scope: dict[str, Any]) -> list[str] | None:
+    """Return the lines of the source that live code was compiled from.
+
+    Args:
+        code: the code, if it is known.
+        file: its file name.
+        scope: its globals.
+
+    Returns:
+        Lines with their ends; none of them if the source cannot be had any more, which is better
+        than another one. None if the code is not live, or was not compiled from a file.
+    """
+    if code is not None and code in _former:
+        return _former[code]
+    loader: Any = scope.get("__loader__")
+    if type(loader).__module__ != "transfuse._core" or loader.path != file:
+        return None
+    try:
+        source: str = loader.get_source()
+    except OSError:
+        return []
+    return source.splitlines(keepends=True)
+
+
+def _replace(owner: Any, name: str, wrapping: Callable[[Any], Any]) -> None:
+    original = inspect.getattr_static(owner, name)
+    ours = wrapping(original)
+    setattr(owner, name, ours)
+    _replaced.append((owner, name, original, ours))
+
+
+def _extracting(original: classmethod[Any, Any, Any]) -> classmethod[Any, Any, Any]:
+    def extract(cls: type[Any], frame_gen: Iterable[Any], **options: Any) -> Any:
+        frames: list[FrameType] = []
+
+        def noted() -> Iterator[Any]:
+            for each in frame_gen:
+                frames.append(each[0])
+                yield each
+
+        summary = original.__func__(cls, noted(), **options)
+        known: dict[tuple[int, CodeType], list[str] | None] = {}
+        # A limit cuts off the first ones, if any.
+        for frame, shown in zip(reversed(frames), reversed(summary), strict=False):
+            code = frame.f_code
+            key = (id(frame.f_globals), code)
+            if key not in known:
+                known[key] = lines_of(code, code.co_filename, frame.f_globals)
+            lines = known[key]
+            if lines is not None:
+                _show(shown, lines)
+        return summary
+
+    update_wrapper(extract, original.__func__)
+    return classmethod(extract)
+
+
+def _show(shown: Any, lines: list[str]) -> None:
+    """Let a frame summary show these lines instead of the file's."""
+    first = shown.lineno or 0
+    if hasattr(shown, "_lines"):  # from Python 3.13 on
+        last = max(shown.end_lineno or first, first)
+        shown._lines = "".join(line.rstrip() + "\n" for line in lines[first - 1 : last])
+        shown._lines_dedented = None
+    else:
+        shown._line = "".join(lines[first - 1 : first]) if first else ""
+
+
+def _getting_lines(original: Callable[..., list[str]]) -> Callable[..., list[str]]:
+    @wraps(original)
+    def getlines(filename: str, module_globals: dict[str, Any] | None = None) -> list[str]:
+        wanted: tuple[str, list[str]] | None = getattr(_wanted, "source", None)
+        if wanted is not None and wanted[0] == filename:
+            return wanted[1]
+        if module_globals:
+            lines = lines_of(None, filename, module_globals)
+            if lines is not None:
+                return lines
+        return original(filename, module_globals)
+
+    return getlines
+
+
+def _finding_source(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    @wraps(original)
+    def findsource(object: Any) -> Any:
+        code, scope = _code_and_scope(object)
+        file = scope.get("__file__") if code is None else code.co_filename
+        lines = lines_of(code, file, scope) if isinstance(file, str) else None
+        if lines is None:
+            return original(object)
+        before = getattr(_wanted, "source", None)
+        _wanted.source = (file, lines)
+        try:
+            return original(object)
+        finally:
+            _wanted.source = before
+
+    return findsource
+
+
+def _code_and_scope(object: Any) -> tuple[CodeType | None, dict[str, Any]]:
+    """What `inspect` is asked for: its code, if it has any, and the globals it belongs to."""
+    if isinstance(object, TracebackType):
+        object = object.tb_frame
+    if isinstance(object, FrameType):
+        return object.f_code, object.f_globals
+    if isinstance(object, MethodType):
+        object = object.__func__
+    if inspect.isfunction(object):
+        return object.__code__, object.__globals__
+    if isinstance(object, ModuleType):
+        return None, vars(object)
+    if isinstance(object, type):
+        # Methods know which execution of the module made the class.
+        for value in vars(object).values():
+            if inspect.isfunction(value) and value.__module__ == object.__module__:
+                return None, value.__globals__
+    return (object if isinstance(object, CodeType) else None), {}
+
+
+def _thread_ended(arguments: threading.ExceptHookArgs) -> None:
+    """Do what `threading.__excepthook__` does, with the true source."""
+    if arguments.exc_type is SystemExit or sys.stderr is None:
+        return
+    name = arguments.thread.name if arguments.thread else threading.get_ident()
+    error = arguments.exc_value
+    told = traceback.format_exception(arguments.exc_type, error, arguments.exc_traceback)
+    sys.stderr.write(f"Exception in thread {name}:\n{''.join(told)}")
+    sys.stderr.flush()
