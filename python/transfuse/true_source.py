@@ -104,7 +104,7 @@ def _replace(owner: Any, name: str, wrapping: Callable[[Any], Any]) -> None:
 
 
 def _extracting(original: classmethod[Any, Any, Any]) -> classmethod[Any, Any, Any]:
-    def extract(cls: type[Any], frame_gen: Iterable[Any], **options: Any) -> Any:
+    def extract(cls: type[Any], /, frame_gen: Iterable[Any], **options: Any) -> Any:
         frames: list[FrameType] = []
 
         def noted() -> Iterator[Any]:
