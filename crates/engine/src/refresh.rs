@@ -6,8 +6,8 @@
 //! one that cannot be read. Whether the difference is worth an update, and of what, is for `plan`.
 
 use crate::{
-    Batch, Budget, Change, ChangeKind, Digest, Kind, Roots, Source, System, View, is_source,
-    system::is_absent, walk::walk,
+    Batch, Budget, Change, Digest, Kind, Roots, Source, System, View, is_source, system::is_absent,
+    walk::walk,
 };
 use std::{
     collections::BTreeSet,
@@ -168,7 +168,9 @@ impl Pass<'_> {
     }
 
     fn gone(&mut self, path: &Path) {
-        if self.found.view.get(path).is_some() {
+        let Some(known) = self.found.view.get(path) else { return };
+        // What is not there is still not there, and still looked for.
+        if !known.is_absent() {
             self.found.view.remove(path);
             self.touched.insert(path.to_owned());
         }
@@ -197,15 +199,9 @@ impl Pass<'_> {
 
     /// Says what is different in the end.
     fn done(mut self) -> Refreshed {
-        for path in self.touched {
-            let kind = match (self.old.get(&path), self.found.view.get(&path)) {
-                (None, Some(_)) => ChangeKind::Created,
-                (Some(_), None) => ChangeKind::Deleted,
-                (Some(old), Some(new)) if old.digest() != new.digest() => ChangeKind::Changed,
-                _ => continue,
-            };
-            self.found.changes.push(Change { path, kind });
-        }
+        let changes =
+            self.touched.iter().filter_map(|path| self.old.change(&self.found.view, path));
+        self.found.changes = changes.collect();
         self.found.unstable.sort();
         self.found.unstable.dedup();
         self.found

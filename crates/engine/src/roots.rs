@@ -119,7 +119,7 @@ impl Roots {
     }
 
     /// Are `path` and each directory between it and its root admitted?
-    pub(crate) fn admits_way_to(&self, system: &dyn System, path: &Path) -> bool {
+    pub fn admits_way_to(&self, system: &dyn System, path: &Path) -> bool {
         let Some(root) = self.root_of(path) else { return false };
         let above = path.ancestors().skip(1).take_while(|dir| *dir != root);
         above.filter(|dir| dir.starts_with(root)).all(|dir| self.admits_dir(system, dir))

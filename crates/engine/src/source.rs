@@ -16,8 +16,8 @@ use std::sync::{
 pub struct Source {
     /// The digest of the content.
     digest: Digest,
-    /// Its length before packing, in bytes: `1204`.
-    len: usize,
+    /// Its length before packing, in bytes: `1204`; none where there is no file.
+    len: Option<usize>,
     /// The content, lz4; none when the budget was spent, or the content is data that nobody
     /// imports.
     packed: Option<Box<[u8]>>,
@@ -31,7 +31,7 @@ impl Source {
         let content = content.as_ref();
         let packed = lz4_flex::block::compress(content).into_boxed_slice();
         let packed = budget.take(packed.len()).then_some(packed);
-        let (digest, len) = (Digest::of(content), content.len());
+        let (digest, len) = (Digest::of(content), Some(content.len()));
         Arc::new(Source { digest, len, packed, budget: budget.clone() })
     }
 
@@ -39,8 +39,19 @@ impl Source {
     /// matter.
     pub fn bare(content: impl AsRef<[u8]>) -> Arc<Source> {
         let content = content.as_ref();
-        let (digest, len) = (Digest::of(content), content.len());
+        let (digest, len) = (Digest::of(content), Some(content.len()));
         Arc::new(Source { digest, len, packed: None, budget: Budget::new(0) })
+    }
+
+    /// Remembers that there was no file: a data file that was looked for in vain.
+    pub fn absent() -> Arc<Source> {
+        let digest = Digest::of(b"transfuse: no file");
+        Arc::new(Source { digest, len: None, packed: None, budget: Budget::new(0) })
+    }
+
+    /// Does it say that there was no file?
+    pub fn is_absent(&self) -> bool {
+        self.len.is_none()
     }
 
     /// The digest of the content.
@@ -50,17 +61,17 @@ impl Source {
 
     /// The length of the content in bytes.
     pub fn len(&self) -> usize {
-        self.len
+        self.len.unwrap_or_default()
     }
 
     /// Is the content empty, as that of many an `__init__.py`?
     pub fn is_empty(&self) -> bool {
-        self.len == 0
+        self.len() == 0
     }
 
     /// The content, unless it could not be kept.
     pub fn text(&self) -> Option<Vec<u8>> {
-        lz4_flex::block::decompress(self.packed.as_deref()?, self.len).ok()
+        lz4_flex::block::decompress(self.packed.as_deref()?, self.len?).ok()
     }
 }
 

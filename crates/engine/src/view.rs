@@ -95,23 +95,27 @@ impl View {
 
     /// Does a file in it lie in the directory `dir` or below?
     pub fn has_dir(&self, dir: &Path) -> bool {
-        self.under(dir).next().is_some()
+        self.under(dir).any(|(_, source)| !source.is_absent())
     }
 
     /// What is different in `newer`, in the order of the paths. Looks at all of both.
     pub fn changes(&self, newer: &View) -> Vec<Change> {
         let gone = self.iter().filter(|(path, _)| newer.get(path).is_none());
-        let gone = gone.map(|(path, _)| Change { path: path.into(), kind: ChangeKind::Deleted });
-        let other = newer.iter().filter_map(|(path, source)| {
-            let kind = match self.get(path) {
-                None => ChangeKind::Created,
-                Some(old) if old.digest() != source.digest() => ChangeKind::Changed,
-                Some(_) => return None,
-            };
-            Some(Change { path: path.into(), kind })
-        });
-        let mut changes: Vec<_> = gone.chain(other).collect();
+        let paths = gone.map(|(path, _)| path).chain(newer.iter().map(|(path, _)| path));
+        let mut changes: Vec<_> = paths.filter_map(|path| self.change(newer, path)).collect();
         changes.sort();
         changes
+    }
+
+    /// What is different in `newer` at `path`.
+    pub fn change(&self, newer: &View, path: &Path) -> Option<Change> {
+        let there = |view: &View| view.get(path).filter(|source| !source.is_absent()).cloned();
+        let kind = match (there(self), there(newer)) {
+            (None, Some(_)) => ChangeKind::Created,
+            (Some(_), None) => ChangeKind::Deleted,
+            (Some(old), Some(new)) if old.digest() != new.digest() => ChangeKind::Changed,
+            _ => return None,
+        };
+        Some(Change { path: path.to_owned(), kind })
     }
 }

@@ -1,21 +1,24 @@
 //! Which files did a module read while it was being imported?
 //!
 //! An audit hook sees every `open`. A file under a root that module-level code
-//! opens for reading is a dependency like a module: its content becomes part of
-//! what the generation knows, and a change of it runs the module again. Audit
-//! hooks cannot be taken out; without an engine in force this one does nothing.
+//! opens for reading is a dependency like a module: its content (or that it is not
+//! there) becomes part of what the generation knows, and a change of it runs the
+//! module again. What it writes itself is none. Audit hooks cannot be taken out;
+//! without an engine in force this one does nothing.
 
 use std::ffi::{CStr, c_char, c_int, c_void};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::sync::Once;
+use std::sync::{Arc, Once};
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyString, PyTuple};
-use transfuse_engine::{EdgeKind, Source, System, Target, is_source};
+use pyo3::types::{PyBytes, PyTuple};
+use transfuse_engine::{Kind, Source, System, is_source};
 
-use crate::engine;
+use crate::engine::{self, Engine};
+use crate::instance::Instance;
 use crate::observe;
 
 /// A C audit hook, as `Py_AuditHookFunction` of the C API declares it.
@@ -29,6 +32,9 @@ unsafe extern "C" {
 /// Larger files are not followed: hashing them would hold up the import.
 const LIMIT: u64 = 16 << 20;
 
+/// What the system says of a file that is not there.
+const ABSENT: [ErrorKind; 2] = [ErrorKind::NotFound, ErrorKind::NotADirectory];
+
 /// Begins to listen, once for the life of the process.
 pub fn listen() -> PyResult<()> {
     static ONCE: Once = Once::new();
@@ -41,57 +47,113 @@ pub fn listen() -> PyResult<()> {
 }
 
 extern "C" fn heard(event: *const c_char, args: *mut ffi::PyObject, _: *mut c_void) -> c_int {
+    if !observe::is_loading() {
+        return 0;
+    }
     // SAFETY: the interpreter passes a C string.
-    if unsafe { CStr::from_ptr(event) } != c"open" || !observe::is_loading() {
+    let event = unsafe { CStr::from_ptr(event) };
+    if event != c"open" && event != c"os.rename" {
         return 0;
     }
     // SAFETY: events are raised by threads that are attached, with a tuple of arguments.
     unsafe {
         let py = Python::assume_attached();
-        if let Some(args) = Bound::from_borrowed_ptr_or_opt(py, args)
+        if let Some(engine) = engine::in_force()
+            && let Some(args) = Bound::from_borrowed_ptr_or_opt(py, args)
             && let Ok(args) = args.cast_into::<PyTuple>()
         {
-            opened(&args);
+            if event == c"open" {
+                opened(engine, &args);
+            } else {
+                renamed(engine, &args);
+            }
         }
     }
     0
 }
 
 /// `open(path, mode, flags)` is about to happen. Nothing here may raise.
-fn opened(args: &Bound<'_, PyTuple>) {
+fn opened(engine: &'static Engine, args: &Bound<'_, PyTuple>) {
     let py = args.py();
-    let Ok(path) = args.get_item(0) else { return };
-    let path: PathBuf = if let Ok(text) = path.cast::<PyString>() {
-        PathBuf::from(text.to_string_lossy().into_owned())
-    } else if let Ok(bytes) = path.cast::<PyBytes>() {
-        PathBuf::from(String::from_utf8_lossy(bytes.as_bytes()).into_owned())
-    } else {
-        return;
-    };
-    let writes = args
-        .get_item(1)
-        .ok()
-        .and_then(|mode| mode.extract::<String>().ok())
-        .is_some_and(|mode| mode.contains(['w', 'a', 'x', '+']));
-    let Some(engine) = engine::in_force() else { return };
-    if writes || is_source(&path) || path.extension().is_some_and(|end| end == "pyc") {
-        return;
+    let Some(path) = argument(engine, args, 0) else { return };
+    let Some(instance) = observe::innermost(py) else { return };
+    if writes(args) {
+        return written(engine, &instance, &path);
     }
-    let Some(path) = engine.roots.spelled(&*engine.system, Path::new(&path)) else { return };
-    if engine.roots.root_of(&path).is_none() {
-        return;
-    }
-    let small = engine.system.stat(&path).is_ok_and(|stat| stat.len <= LIMIT);
-    let Some(instance) = observe::innermost(py).filter(|_| small) else { return };
-    if instance.get().add_edge(Target::File(path.clone()), EdgeKind::Data)
-        && let Ok(content) = engine.system.read(&path)
-    {
-        let source = Source::bare(content);
+    let Some(source) = content(engine, &path) else { return };
+    if instance.get().reads(&path) {
         for generation in engine.alive(py) {
             generation.get().admit(|view| match view.get(&path) {
                 Some(_) => view.clone(),
                 None => view.with(path.clone(), source.clone()),
             });
         }
+    }
+}
+
+/// `os.rename(from, to, ...)` is about to happen: a file is written as a whole.
+fn renamed(engine: &'static Engine, args: &Bound<'_, PyTuple>) {
+    if let Some(path) = argument(engine, args, 1)
+        && let Some(instance) = observe::innermost(args.py())
+    {
+        written(engine, &instance, &path);
+    }
+}
+
+/// What a module writes itself is nothing that it depends on, though it may have read it before.
+fn written(engine: &Engine, instance: &Bound<'_, Instance>, path: &Path) {
+    instance.get().writes(path);
+    let read_by_others = {
+        let book = engine.book.lock().unwrap();
+        book.graph.readers(path).any(|reader| *reader != instance.get().name)
+    };
+    if !read_by_others && !is_source(path) {
+        for generation in engine.alive(instance.py()) {
+            generation.get().admit(|view| view.without(path));
+        }
+    }
+}
+
+/// A path under a root, by the name that it has there; none if it is no such path.
+fn argument(engine: &Engine, args: &Bound<'_, PyTuple>, index: usize) -> Option<PathBuf> {
+    let given = args.get_item(index).ok()?;
+    let path = match given.cast::<PyBytes>() {
+        Ok(bytes) => PathBuf::from(String::from_utf8_lossy(bytes.as_bytes()).into_owned()),
+        Err(_) => given.extract::<PathBuf>().ok()?,
+    };
+    let system = &*engine.system;
+    let spelled = engine.roots.spelled(system, &path).or_else(|| {
+        // What is not there cannot be resolved as a whole.
+        let dir = engine.roots.spelled(system, path.parent()?)?;
+        Some(dir.join(path.file_name()?))
+    })?;
+    let data = spelled.extension().is_none_or(|end| end != "pyc");
+    (data && engine.roots.admits_way_to(system, &spelled)).then_some(spelled)
+}
+
+/// Whether a file is opened to be written to.
+fn writes(args: &Bound<'_, PyTuple>) -> bool {
+    let mode = args.get_item(1).and_then(|mode| mode.extract::<String>());
+    match mode {
+        Ok(mode) => mode.contains(['w', 'a', 'x', '+']),
+        // `os.open` has flags only. What is not read-only has one of the two lowest bits.
+        Err(_) => {
+            args.get_item(2).and_then(|f| f.extract::<i64>()).is_ok_and(|flags| flags & 3 != 0)
+        }
+    }
+}
+
+/// What a data file says, or that it is not there; none for what is not followed.
+fn content(engine: &Engine, path: &Path) -> Option<Arc<Source>> {
+    let read = engine.system.stat(path).and_then(|stat| {
+        let followed = stat.kind == Kind::File && stat.len <= LIMIT;
+        followed.then(|| engine.system.read(path)).transpose()
+    });
+    match read {
+        // Source that is read as data, `exec(open("conf.py").read())`, can still be imported.
+        Ok(content) if is_source(path) => content.map(|text| Source::new(text, &engine.budget)),
+        Ok(content) => content.map(Source::bare),
+        Err(error) if is_source(path) || !ABSENT.contains(&error.kind()) => None,
+        Err(_) => Some(Source::absent()),
     }
 }

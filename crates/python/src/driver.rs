@@ -124,6 +124,7 @@ impl Driver {
             return self.refuse(py, begun, &changes, &Plan::default(), error).map(Some);
         }
         if changes.is_empty() {
+            self.listener.concluded();
             self.refused = None;
             return Ok(None);
         }
@@ -139,6 +140,7 @@ impl Driver {
         match staged.end {
             End::Interrupted => Ok(None),
             End::Published(notes) => {
+                self.listener.concluded();
                 let held_back = staged.plan.restart.iter().filter_map(|restart| {
                     let instance = engine.current(py).get().find(py, restart.name.as_str())?;
                     instance.get().path.clone()
@@ -151,6 +153,7 @@ impl Driver {
                 Ok(Some(done))
             }
             End::Refused(error) => {
+                self.listener.concluded();
                 self.refused = Some(wanted);
                 self.refuse(py, begun, &changes, &staged.plan, error).map(Some)
             }

@@ -6,8 +6,8 @@
 //! alone, which instance is asking. Which generation answers is decided in
 //! `asker.rs`; how an instance comes to be, in `loading.rs`.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -51,6 +51,8 @@ pub struct Instance {
     /// Edges seen so far, `shop.conf -> {ModuleLevel}`; entries never leave. Several threads may
     /// add deferred ones, hence the lock; it is held for map operations only.
     edges: Mutex<BTreeMap<Target, Vec<EdgeKind>>>,
+    /// `/srv/shop/cache.json`: files that its module-level code wrote, which it does not depend on.
+    wrote: Mutex<BTreeSet<PathBuf>>,
     /// Names of deferred imports already recorded, so that the hot path asks one dict.
     pub deferred: Py<PyDict>,
     /// The generation this instance answers for when the caller is not pinned: none while it
@@ -103,7 +105,8 @@ impl Instance {
             ready: AtomicBool::new(false),
             disposed: AtomicBool::new(false),
             outline: Mutex::new(None),
-            edges: Mutex::new(BTreeMap::new()),
+            edges: Mutex::default(),
+            wrote: Mutex::default(),
             deferred: PyDict::new(py).unbind(),
             home: Mutex::new(Some(home)),
             replacement: Mutex::new(None),
@@ -225,6 +228,18 @@ impl Instance {
         true
     }
 
+    /// Its module-level code reads a data file, there or not; true if that is a new dependency.
+    pub fn reads(&self, path: &Path) -> bool {
+        let own = self.path.as_deref() == Some(path) || self.wrote.lock().unwrap().contains(path);
+        !own && self.add_edge(Target::File(path.to_owned()), EdgeKind::Data)
+    }
+
+    /// Its module-level code writes a file: what it makes itself is no reason to run it again.
+    pub fn writes(&self, path: &Path) {
+        self.edges.lock().unwrap().remove(&Target::File(path.to_owned()));
+        self.wrote.lock().unwrap().insert(path.to_owned());
+    }
+
     /// All edges seen so far.
     pub fn edges(&self) -> Vec<Edge> {
         let edges = self.edges.lock().unwrap();
@@ -320,6 +335,8 @@ impl Instance {
 
     /// Bytes of a file beside the module (PEP 302's `get_data`).
     fn get_data<'py>(&self, py: Python<'py>, path: PathBuf) -> PyResult<Bound<'py, PyBytes>> {
+        // Told to those who listen to `open`, which is what makes the file a dependency.
+        py.import("sys")?.call_method1("audit", ("open", &path, "rb", 0))?;
         let bytes = py.detach(|| std::fs::read(&path))?;
         Ok(PyBytes::new(py, &bytes))
     }

@@ -6,13 +6,14 @@
 
 use std::collections::BTreeSet;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, never, select};
 use transfuse_engine::{
-    Batch, Change, Event, Refreshed, Settle, Settled, System, View, Watch, Ways, Window, refresh,
+    Batch, Change, Event, Refreshed, Settle, Settled, System, View, Watch, Ways, Window, is_source,
+    refresh,
 };
 
 use crate::barrier::Barrier;
@@ -69,7 +70,8 @@ pub struct Listener {
     pending: BTreeSet<PathBuf>,
     /// Events were lost since the last comparison.
     rescan: bool,
-    /// Since when an update waits for somebody to finish saving.
+    /// Since when an update waits for somebody to finish saving. Kept over all its attempts: a module
+    /// that writes, while it is staged, what it reads would interrupt each of them.
     interrupted: Option<Instant>,
 }
 
@@ -233,7 +235,6 @@ impl Listener {
             self.rescan |= !self.listen();
         }
         if self.settle.next(self.now()) == Settled::Idle {
-            self.interrupted = None;
             return true;
         }
         let since = *self.interrupted.get_or_insert_with(Instant::now);
@@ -244,7 +245,8 @@ impl Listener {
     /// or, where somebody waits for the answer, now and again.
     pub fn look(&mut self, automatic: bool) -> Option<Found> {
         for _ in 0..LOOKS {
-            let found = self.compare();
+            let mut found = self.compare();
+            self.leave_unread(&mut found.changes);
             for dir in &found.new_dirs {
                 let _ = self.watch.add(dir);
             }
@@ -270,6 +272,13 @@ impl Listener {
         None
     }
 
+    /// A data file that no module depends on any more is no reason for an update.
+    fn leave_unread(&self, changes: &mut Vec<Change>) {
+        let graph = self.engine.book.lock().unwrap().graph.clone();
+        let read = |path: &Path| graph.readers(path).next().is_some();
+        changes.retain(|change| is_source(&change.path) || read(&change.path));
+    }
+
     fn compare(&mut self) -> Refreshed {
         if std::mem::take(&mut self.flipped)
             && let Some(barrier) = &self.barrier
@@ -286,6 +295,11 @@ impl Listener {
         let found = refresh(&*engine.system, &engine.roots, &engine.budget, &engine.view(), &batch);
         self.rescan &= !found.unstable.is_empty();
         found
+    }
+
+    /// An update has come to an end: the next one is as patient as this was.
+    pub fn concluded(&mut self) {
+        self.interrupted = None;
     }
 
     /// All that differed is served, but for these.
