@@ -6,6 +6,7 @@ from typing import Any, TypeVar, final
 
 __all__ = [
     "Pin",
+    "configure",
     "import_module",
     "import_path",
     "install",
@@ -59,8 +60,23 @@ def install(
     keep: int,
     keep_deleted: bool,
     report: Callable[[Mapping[str, Any]], None],
+    project: Sequence[str],
+    reconsider: Callable[[bool], Mapping[str, Any]],
 ) -> None:
-    """Make the roots live. `report` is called in the updating thread, with a dict."""
+    """Make the roots live. `report` is called in the updating thread, with a dict.
+
+    `reconsider` is called there when one of the files `project` is another.
+    """
+
+def configure(
+    *,
+    policy: str,
+    modules: Sequence[tuple[str, str | None, Sequence[str]]],
+    keep: int,
+    keep_deleted: bool,
+    watch: bool,
+) -> None:
+    """Go by these settings from now on. Modules that were run already stay as they are."""
 
 def uninstall() -> None:
     """Take Transfuse out of the process. Live modules stay as the ordinary modules they are."""

@@ -36,8 +36,9 @@ def update_text(report: Report, roots: Sequence[str] = ()) -> str:
     if report.restart:
         parts.insert(0, restart_text(report.restart))
     if report.outcome == "unchanged":
+        said = [f"{each.name}: {each.what}" for each in report.notes] or ["nothing to update"]
         changed = changes_text(report.changed, roots) + "; " if report.changed else ""
-        return f"nothing to update: {changed}{'; '.join(parts)}"
+        return f"{', '.join(said)}: {changed}{'; '.join(parts)}"
     told = (
         f"updated in {duration(report.seconds)}: {changes_text(report.changed, roots)};"
         f" {ran_text(report.ran)}; {'; '.join(parts)}"

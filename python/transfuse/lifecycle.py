@@ -10,11 +10,13 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from dataclasses import fields, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from transfuse import _core, true_source
 from transfuse.errors import TransfuseError
+from transfuse.project import LIVE, Project, configure, patterns
 from transfuse.settings import ModuleSettings, Settings, read_settings
 from transfuse.updates import deliver
 
@@ -79,19 +81,19 @@ def install_settings(settings: Settings) -> None:
             if settings == _settings:
                 return
             raise TransfuseError(_difference(_settings, settings))
+        project = Project(settings, _apply)
         _core.install(
             roots=settings.roots,
             exclude=settings.exclude,
             watch=settings.watch,
             poll=settings.poll,
             policy=settings.policy,
-            modules=[
-                (pattern, entry.reload, entry.preserve)
-                for pattern, entry in settings.modules.items()
-            ],
+            modules=patterns(settings),
             keep=settings.keep,
             keep_deleted=settings.keep_deleted,
             report=partial(deliver, settings.roots),
+            project=project.files,
+            reconsider=project.reconsider,
         )
         _settings = settings
         true_source.install()
@@ -133,6 +135,14 @@ def installed_settings() -> Settings | None:
     return _settings
 
 
+def _apply(settings: Settings) -> None:
+    """Let the live ones of these settings hold; the core asks for it when a file has changed."""
+    global _settings  # noqa: PLW0603
+    configure(settings)
+    if (now := _settings) is not None:
+        _settings = replace(now, **{key: getattr(settings, key) for key in LIVE})
+
+
 def _on_path(root: str) -> bool:
     # The empty string stands for the working directory of the moment, so it does not count.
     return any(entry and os.path.abspath(entry) == root for entry in sys.path)
@@ -141,7 +151,7 @@ def _on_path(root: str) -> bool:
 def _difference(now: Settings, wanted: Settings) -> str:
     differing = [
         f"{key} is {getattr(now, key)!r}, not {getattr(wanted, key)!r}"
-        for key in Settings.__dataclass_fields__
+        for key in (each.name for each in fields(Settings) if each.compare)
         if getattr(now, key) != getattr(wanted, key)
     ]
     return (

@@ -79,11 +79,11 @@ class Restart:
 
 @dataclass(frozen=True)
 class Note:
-    """Something that could not be done in place, in a module whose policy is ``"patch"``.
+    """Something to know: what could not be done in place (policy ``"patch"``), or a new setting.
 
     Attributes:
-        name: the module.
-        what: what was done instead, and who is concerned, in words.
+        name: the module, or ``"settings"``.
+        what: what was done instead, and who is concerned, or what holds now, in words.
     """
 
     name: str
@@ -100,7 +100,7 @@ class Report:
         changed: the files that differ.
         ran: the modules that were run, in order, and why.
         restart: the changes that need a restart.
-        notes: what could not be done in place.
+        notes: what could not be done in place, and settings that were applied.
         seconds: how long it took.
         error: what was raised, if the update was refused.
         traceback: the traceback of `error` with the user's frames only; else empty.
@@ -201,6 +201,7 @@ class Status:
         watching: ``"native"``, ``"polling"`` or ``"off"``.
         stored_bytes: what the kept source takes up, in bytes.
         failing: the report of the latest update if it was refused, else None.
+        restart: the changes that wait for a restart.
         updates: how many updates were published.
         refused: how many were refused.
     """
@@ -215,6 +216,7 @@ class Status:
     failing: Report | None
     updates: int
     refused: int
+    restart: tuple[Restart, ...] = ()
 
     @classmethod
     def from_core(cls, told: Mapping[str, Any]) -> Status:
@@ -231,13 +233,18 @@ class Status:
             failing=None if failing is None else Report.from_core(failing),
             updates=told["updates"],
             refused=told["refused"],
+            restart=tuple(Restart(*each) for each in told["restart"]),
         )
 
     def to_json(self) -> dict[str, Any]:
         """Return the same as values that JSON has."""
         values = {key: getattr(self, key) for key in self.__dataclass_fields__}
         failing = self.failing
-        return {**values, "failing": None if failing is None else failing.to_json()}
+        return {
+            **values,
+            "failing": None if failing is None else failing.to_json(),
+            "restart": [[each.name, each.code, each.what] for each in self.restart],
+        }
 
 
 def _lists(

@@ -2,8 +2,8 @@
 
 The one place for defaults, files and environment. Sources in order, a later one wins: the table
 `[tool.transfuse]` of the `pyproject.toml` found upward from the working directory, `TRANSFUSE_*`
-in the environment, the arguments of the call or the flags. How a raw value is checked is in
-`values`; the mechanism in the core gets explicit arguments only.
+in the `.env` beside it, the same in the environment, the arguments of the call or the flags. How a
+raw value is checked is in `values`; the mechanism in the core gets explicit arguments only.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from transfuse import dotenv
 from transfuse.errors import RootError, SettingsError
 from transfuse.locate import nearest
 from transfuse.values import CHECKS, ENVIRONMENT, ModuleSettings
@@ -22,6 +23,33 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 __all__ = ["ModuleSettings", "Settings", "find_project", "read_settings"]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where settings were read from, so that they can be read again.
+
+    Attributes:
+        start: where the search for `pyproject.toml` began.
+        project: the `pyproject.toml`, or where one would be.
+        given: what the call said, by the names of `Settings`.
+        default_roots: as `read_settings` takes them.
+    """
+
+    start: Path
+    project: Path
+    given: Mapping[str, Any]
+    default_roots: tuple[str, ...]
+
+    @property
+    def folder(self) -> Path:
+        """The project's folder."""
+        return self.project.parent
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files that settings are read from, there or not."""
+        return (self.project, self.folder / ".env")
 
 
 @dataclass(frozen=True)
@@ -37,6 +65,7 @@ class Settings:
         modules: pattern of module names, such as ``"shop.legacy.*"``, to what holds for them.
         keep: how many former generations stay ready for a rollback.
         keep_deleted: whether `overlay` keeps names that the new source does not define any more.
+        origin: where these settings were read; None if somebody made them up.
     """
 
     roots: tuple[str, ...]
@@ -47,9 +76,10 @@ class Settings:
     modules: Mapping[str, ModuleSettings] = field(default_factory=dict)
     keep: int = 3
     keep_deleted: bool = False
+    origin: Origin | None = field(default=None, compare=False, repr=False)
 
 
-_KEYS = tuple(each.name for each in fields(Settings))
+_KEYS = tuple(each.name for each in fields(Settings) if each.compare)
 _ENV_PREFIX = "TRANSFUSE_"
 
 
@@ -58,6 +88,7 @@ def read_settings(
     start: Path | None = None,
     environ: Mapping[str, str] | None = None,
     default_roots: Sequence[str | os.PathLike[str]] = (),
+    origin: Origin | None = None,
     **given: Any,
 ) -> Settings:
     """Read all sources and return what holds.
@@ -67,31 +98,37 @@ def read_settings(
         environ: the environment; default: `os.environ`.
         default_roots: if no source names roots, these join those of the project; where there is no
             project they are the roots; default: `start`.
+        origin: read again what was read there; all else but `environ` is left out then.
         **given: values of the call, by the names of `Settings`; None means not given.
 
     Raises:
         SettingsError: an unknown key, or a value of the wrong type or out of range.
         RootError: a root that is not a directory.
     """
-    start = (start or Path.cwd()).resolve()
+    if origin is None:
+        start = (start or Path.cwd()).resolve()
+        project = find_project(start) or start / "pyproject.toml"
+        roots = tuple(os.fspath(each) for each in default_roots)
+        origin = Origin(start, project, given, roots)
+    start, project = origin.start, origin.project
     environ = os.environ if environ is None else environ
-    project = find_project(start)
     values: dict[str, Any] = {}
     for source in (
         _from_project(project),
+        _from_dotenv(origin),
         _from_environment(environ, start),
-        _from_call(given, start),
+        _from_call(origin.given, start),
     ):
         # Patterns of modules add up; everything else replaces.
         modules = {**values.get("modules", {}), **source.get("modules", {})}
         values = {**values, **source, "modules": modules}
     if not values.get("roots"):
-        values["roots"] = _default_roots(project, start, default_roots)
+        values["roots"] = _default_roots(project, start, origin.default_roots)
     for root in values["roots"]:
         if not os.path.isdir(root):
             what = "is not a directory" if os.path.exists(root) else "does not exist"
             raise RootError(f"root {root} {what}; name an existing directory")
-    return Settings(**values)
+    return Settings(**values, origin=origin)
 
 
 def find_project(start: Path) -> Path | None:
@@ -103,29 +140,37 @@ def find_project(start: Path) -> Path | None:
     return None
 
 
-def _default_roots(
-    project: Path | None, start: Path, more: Sequence[str | os.PathLike[str]]
-) -> tuple[str, ...]:
-    places = [project.parent, project.parent / "src"] if project is not None else []
+def _default_roots(project: Path, start: Path, more: Sequence[str]) -> tuple[str, ...]:
+    places = [project.parent, project.parent / "src"] if project.is_file() else []
     places = [each for each in places if each.is_dir()]
     places += [start / each for each in more]
     return tuple(dict.fromkeys(os.path.abspath(each) for each in places or [start]))
 
 
-def _from_project(project: Path | None) -> dict[str, Any]:
-    if project is None:
-        return {}
-    table = _read_table(project)
+def _from_project(project: Path) -> dict[str, Any]:
+    try:
+        table = read_toml(project, "transfuse").get("tool", {}).get("transfuse", {})
+    except AttributeError as error:
+        raise SettingsError(f"{project} is not valid TOML: {error}") from error
+    if not isinstance(table, dict):
+        raise SettingsError(f"{project}: tool.transfuse must be a table, not {table!r}")
     where = f"{project}, [tool.transfuse]"
     return dict(_checked(table, where=where, base=project.parent))
 
 
-def _read_table(project: Path) -> Mapping[str, Any]:
+def read_toml(project: Path, about: str) -> dict[str, Any]:
+    """Return what `pyproject.toml` says, if it has the word `about` in it; else nothing.
+
+    Raises:
+        SettingsError: it cannot be read, or makes no sense.
+    """
     try:
         text = project.read_bytes().decode()
+    except FileNotFoundError:
+        return {}
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{project} cannot be read: {error}") from error
-    if "transfuse" not in text:
+    if about not in text:
         return {}
     toml = _toml_reader()
     if toml is None:
@@ -136,12 +181,10 @@ def _read_table(project: Path) -> Mapping[str, Any]:
             " pip install tomli"
         )
     try:
-        table = toml.loads(text).get("tool", {}).get("transfuse", {})
-    except (ValueError, AttributeError) as error:
+        read: dict[str, Any] = toml.loads(text)
+    except ValueError as error:
         raise SettingsError(f"{project} is not valid TOML: {error}") from error
-    if not isinstance(table, dict):
-        raise SettingsError(f"{project}: tool.transfuse must be a table, not {table!r}")
-    return table
+    return read
 
 
 def _toml_reader() -> Any:
@@ -154,7 +197,20 @@ def _toml_reader() -> Any:
     return None
 
 
-def _from_environment(environ: Mapping[str, str], base: Path) -> dict[str, Any]:
+def _from_dotenv(origin: Origin) -> dict[str, Any]:
+    path = origin.folder / ".env"
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (FileNotFoundError, IsADirectoryError, PermissionError):
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} cannot be read: {error}") from error
+    return _from_environment(dotenv.parse(text), origin.folder, str(path))
+
+
+def _from_environment(
+    environ: Mapping[str, str], base: Path, where: str = "environment"
+) -> dict[str, Any]:
     raw: dict[str, Any] = {}
     for variable, text in environ.items():
         if not variable.startswith(_ENV_PREFIX) or not text:
@@ -165,11 +221,10 @@ def _from_environment(environ: Mapping[str, str], base: Path) -> dict[str, Any]:
         # What is like none of ours is somebody else's; what is nearly one of ours is a slip.
         elif (near := nearest(key, ENVIRONMENT)) is not None:
             raise SettingsError(
-                f"environment: unknown variable {variable};"
-                f" did you mean {_ENV_PREFIX}{near.upper()}?"
+                f"{where}: unknown variable {variable}; did you mean {_ENV_PREFIX}{near.upper()}?"
             )
-    named = {key: f"environment: {_ENV_PREFIX}{key.upper()}" for key in raw}
-    return dict(_checked(raw, where="environment", base=base, named=named))
+    named = {key: f"{where}: {_ENV_PREFIX}{key.upper()}" for key in raw}
+    return dict(_checked(raw, where=where, base=base, named=named))
 
 
 def _from_call(given: Mapping[str, Any], base: Path) -> dict[str, Any]:

@@ -133,6 +133,8 @@ def deliver(roots: Sequence[str], told: Mapping[str, Any]) -> None:
 
 def _write_log(report: Report, roots: Sequence[str]) -> None:
     level = {"refused": logging.ERROR, "unchanged": logging.DEBUG}.get(report.outcome, logging.INFO)
+    if report.notes:
+        level = max(level, logging.INFO)
     if report.restart:
         level = max(level, logging.WARNING)
     if not _log.isEnabledFor(level):

@@ -97,6 +97,7 @@ def test_a_status_holds_the_report_that_failed() -> None:
         "failing": {**TOLD, "outcome": "refused", "error": ValueError("bad")},
         "updates": 1,
         "refused": 1,
+        "restart": [],
     }
     status = Status.from_core(told)
     assert (status.roots, status.draining) == (("/srv",), ((1, 4),))

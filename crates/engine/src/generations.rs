@@ -56,7 +56,7 @@ pub struct Generations {
     entries: BTreeMap<GenerationId, Entry>,
     /// Superseded generations that stay warm, the oldest first: `[5, 6]`.
     kept: VecDeque<GenerationId>,
-    /// How many of those at most. Set once.
+    /// How many of those at most.
     keep: usize,
     /// What new work gets; none before the first is published.
     current: Option<GenerationId>,
@@ -87,6 +87,11 @@ impl Generations {
     pub fn new(keep: usize) -> Generations {
         let (entries, kept) = (BTreeMap::new(), VecDeque::new());
         Generations { entries, kept, keep, current: None, published: 0 }
+    }
+
+    /// From the next update on, `keep` superseded ones stay warm.
+    pub fn set_keep(&mut self, keep: usize) {
+        self.keep = keep;
     }
 
     /// Begins the next generation.

@@ -89,7 +89,7 @@ pub fn plan(graph: &Graph, seeds: &[(ModuleName, Reason)], facts: &dyn Facts) ->
     let mut restart: Vec<Restart> = Vec::new();
     for (name, reason) in seeds {
         if facts.is_loaded(name) && facts.policy(name) == Policy::Never {
-            if !restart.iter().any(|known| known.name == *name) {
+            if !restart.iter().any(|known| known.name == name.as_str()) {
                 restart.push(never(name, reason));
             }
         } else {
@@ -109,7 +109,7 @@ pub fn plan(graph: &Graph, seeds: &[(ModuleName, Reason)], facts: &dyn Facts) ->
 
 fn never(name: &ModuleName, reason: &Reason) -> Restart {
     let what = format!("{name} {reason} and its policy is \"never\": restart the server");
-    Restart { name: name.clone(), code: RestartCode::NeverPolicy, what }
+    Restart { name: name.to_string(), code: RestartCode::NeverPolicy, what, path: None }
 }
 
 /// A plan that is growing.

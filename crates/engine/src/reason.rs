@@ -75,12 +75,14 @@ impl fmt::Display for Reason {
 /// A change that cannot be applied to a running server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Restart {
-    /// The module.
-    pub name: ModuleName,
+    /// The module, or the file: `shop._speed`, `requirements.txt`.
+    pub name: String,
     /// Which kind of change, for programs.
     pub code: RestartCode,
     /// What it is and what to do, for people.
     pub what: String,
+    /// The file that keeps its old content until then, if it is not that of the module.
+    pub path: Option<PathBuf>,
 }
 
 /// Which kind of change needs a restart.
@@ -90,8 +92,10 @@ pub enum RestartCode {
     NeverPolicy,
     /// A compiled module.
     Extension,
-    /// A package that is installed in another version.
+    /// The project asks for other packages than it did.
     Requirement,
+    /// A setting of Transfuse that is read once.
+    Setting,
 }
 
 impl fmt::Display for RestartCode {
@@ -100,6 +104,7 @@ impl fmt::Display for RestartCode {
             RestartCode::NeverPolicy => "never-policy",
             RestartCode::Extension => "extension",
             RestartCode::Requirement => "requirement",
+            RestartCode::Setting => "setting",
         })
     }
 }

@@ -23,22 +23,22 @@ fn name(at: u8) -> ModuleName {
     ModuleName::new(&format!("m{at}")).unwrap()
 }
 
-fn at(name: &ModuleName) -> u8 {
-    name.as_str()[1..].parse().unwrap()
+fn at(name: &str) -> u8 {
+    name[1..].parse().unwrap()
 }
 
 impl Facts for App {
     fn is_loaded(&self, name: &ModuleName) -> bool {
-        self.loaded[at(name) as usize]
+        self.loaded[at(name.as_str()) as usize]
     }
     fn policy(&self, name: &ModuleName) -> Policy {
-        self.policies[at(name) as usize]
+        self.policies[at(name.as_str()) as usize]
     }
     fn keeps(&self, holder: &ModuleName, of: &ModuleName) -> bool {
-        self.kept.contains(&(at(holder), at(of)))
+        self.kept.contains(&(at(holder.as_str()), at(of.as_str())))
     }
     fn started(&self, name: &ModuleName) -> u64 {
-        self.started[at(name) as usize]
+        self.started[at(name.as_str()) as usize]
     }
 }
 
@@ -143,7 +143,7 @@ proptest! {
     fn p12_the_plan_is_the_least_fixed_point(app in apps()) {
         let seeds = app.seeds();
         let plan = plan(&app.graph(), &seeds, &app);
-        let found: BTreeSet<u8> = plan.steps.iter().map(|step| at(&step.name)).collect();
+        let found: BTreeSet<u8> = plan.steps.iter().map(|step| at(step.name.as_str())).collect();
         prop_assert_eq!(plan.steps.len(), found.len(), "a module runs once");
         prop_assert_eq!(app.runs(), found);
         let never: BTreeSet<u8> = plan.restart.iter().map(|restart| at(&restart.name)).collect();
@@ -156,7 +156,7 @@ proptest! {
     fn p5_imports_run_before_importers_and_circles_together(app in apps()) {
         let seeds = app.seeds();
         let steps: Vec<u8> =
-            plan(&app.graph(), &seeds, &app).steps.iter().map(|step| at(&step.name)).collect();
+            plan(&app.graph(), &seeds, &app).steps.iter().map(|step| at(step.name.as_str())).collect();
         let place: BTreeMap<u8, usize> = steps.iter().copied().zip(0..).collect();
         let mut before = DiGraphMap::<u8, ()>::new();
         for module in &steps {

@@ -11,7 +11,7 @@ use std::time::Instant;
 use crossbeam_channel::Receiver;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use transfuse_engine::{Change, Digest, GenerationId, Outcome, Plan, Record};
+use transfuse_engine::{Change, Digest, GenerationId, Outcome, Plan, Record, Restart};
 
 use crate::attempt::Attempt;
 use crate::command::Command;
@@ -22,6 +22,7 @@ use crate::in_place::Note;
 use crate::listening::{Found, Heard, Listener};
 use crate::loading::thread;
 use crate::planning::{self, Intent};
+use crate::project;
 use crate::report;
 use crate::seeds;
 use crate::staging::{self, End};
@@ -33,12 +34,21 @@ pub struct Driver {
     /// What the last refused update would have served, or a rollback took back, so that it is not
     /// tried again until something changes.
     refused: Option<Vec<(PathBuf, Option<Digest>)>>,
+    /// What waits for a restart: modules, and what the files beside the code ask for.
+    waiting_modules: Vec<Restart>,
+    waiting_project: Vec<Restart>,
 }
 
 impl Driver {
     /// Starts to watch. `dirs` are the folders that the scan saw.
     pub fn new(engine: &'static Engine, commands: Receiver<Command>, dirs: &[PathBuf]) -> Driver {
-        Driver { engine, listener: Listener::new(engine, commands, dirs), refused: None }
+        Driver {
+            engine,
+            listener: Listener::new(engine, commands, dirs),
+            refused: None,
+            waiting_modules: Vec::new(),
+            waiting_project: Vec::new(),
+        }
     }
 
     /// How changes become known, for `status`.
@@ -85,6 +95,11 @@ impl Driver {
             found.filter(|_| self.listener.is_saved())
         });
         let Some(found) = found else { return };
+        if found.project
+            && let Some(told) = self.beside(py)
+        {
+            report::send(py, self.engine, told.bind(py));
+        }
         match self.update(py, found, true) {
             Ok(Some(done)) => report::send(py, self.engine, done.bind(py)),
             Ok(None) => {}
@@ -99,6 +114,13 @@ impl Driver {
             self.listener.catch_up();
             self.listener.look(false)
         });
+        let beside = match &found {
+            Some(found) if found.project => self.beside(py),
+            _ => None,
+        };
+        if let Some(told) = &beside {
+            report::send(py, self.engine, told.bind(py));
+        }
         let done = match found {
             Some(found) => self.update(py, found, false)?,
             None => None,
@@ -106,7 +128,33 @@ impl Driver {
         if let Some(done) = &done {
             report::send(py, self.engine, done.bind(py));
         }
-        Ok(done.unwrap_or_else(|| self.unchanged(py)))
+        Ok(done.or(beside).unwrap_or_else(|| self.unchanged(py)))
+    }
+
+    /// Settings or requirements may be others: what can be applied is, before any module runs. None
+    /// if they say what they said.
+    fn beside(&mut self, py: Python<'_>) -> Option<Py<PyDict>> {
+        let told = match project::consider(py, self.engine, true) {
+            Ok(considered) => {
+                let waits = considered.restart != self.waiting_project;
+                let news = waits || !considered.notes.is_empty();
+                self.waiting_project.clone_from(&considered.restart);
+                self.note_waiting();
+                let generation = self.engine.current(py).get().id;
+                news.then(|| report::of_project(py, generation, &considered)).transpose()
+            }
+            Err(error) => self.refuse(py, Instant::now(), &[], &Plan::default(), error).map(Some),
+        };
+        told.unwrap_or_else(|error| {
+            let _ = disposal::complain(py, "the settings could not be looked at", error);
+            None
+        })
+    }
+
+    /// What waits for a restart is told by `status`.
+    fn note_waiting(&self) {
+        let all = self.waiting_modules.iter().chain(&self.waiting_project).cloned().collect();
+        self.engine.book.lock().unwrap().waiting = all;
     }
 
     /// One update; none if there is nothing to do.
@@ -118,7 +166,7 @@ impl Driver {
     ) -> PyResult<Option<Py<PyDict>>> {
         let begun = Instant::now();
         let engine = self.engine;
-        let Found { view, changes, unreadable } = found;
+        let Found { view, changes, unreadable, .. } = found;
         if let Some((path, error)) = unreadable.into_iter().next() {
             let error = errors::unreadable(&path, &error, engine.current(py).get().id.0);
             return self.refuse(py, begun, &changes, &Plan::default(), error).map(Some);
@@ -126,6 +174,8 @@ impl Driver {
         if changes.is_empty() {
             self.listener.concluded();
             self.refused = None;
+            self.waiting_modules.clear();
+            self.note_waiting();
             return Ok(None);
         }
         let seeds = seeds::of_changes(py, engine, &view, &changes);
@@ -141,11 +191,11 @@ impl Driver {
             End::Interrupted => Ok(None),
             End::Published(notes) => {
                 self.listener.concluded();
-                let held_back = staged.plan.restart.iter().filter_map(|restart| {
-                    let instance = engine.current(py).get().find(py, restart.name.as_str())?;
-                    instance.get().path.clone()
-                });
-                self.listener.served(held_back.collect());
+                let restart = &staged.plan.restart;
+                let held_back = planning::held_back(py, &engine.current(py), restart);
+                self.listener.served(held_back.into_iter().collect());
+                self.waiting_modules.clone_from(restart);
+                self.note_waiting();
                 self.refused = (!staged.plan.restart.is_empty()).then_some(wanted);
                 let done =
                     self.record(py, Outcome::Published, begun, &changes, &staged.plan, Ok(notes))?;
@@ -215,10 +265,16 @@ impl Driver {
             self.listener.catch_up();
             self.listener.look(false)
         });
-        let Some(Found { view, changes, .. }) = found else { return Ok(self.unchanged(py)) };
+        let Some(Found { view, changes, project, .. }) = found else {
+            return Ok(self.unchanged(py));
+        };
+        if project {
+            self.listener.look_beside_again();
+        }
         let seeds = seeds::of_changes(py, self.engine, &view, &changes);
         let intent = Intent { view, changes: changes.clone(), seeds };
-        let plan = planning::draw_plan(py, self.engine, &intent)?;
+        let mut plan = planning::draw_plan(py, self.engine, &intent)?;
+        plan.restart.extend(project::consider(py, self.engine, false)?.restart);
         report::of_plan(py, self.engine.current(py).get().id, &changes, &plan)
     }
 

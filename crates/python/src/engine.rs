@@ -17,7 +17,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use transfuse_engine::{
-    Budget, Digest, Disk, Flights, GenerationId, Generations, Graph, History, ModuleName, Policy,
+    Budget, Digest, Disk, Flights, GenerationId, Generations, Graph, History, ModuleName, Restart,
     Retirement, Roots, View,
 };
 
@@ -26,6 +26,7 @@ use crate::command::Command;
 use crate::errors;
 use crate::generation::Generation;
 use crate::instance::Instance;
+use crate::settings::Settings;
 
 /// The engine in force, or null. Written by `install` and `uninstall` only.
 static IN_FORCE: AtomicPtr<Engine> = AtomicPtr::new(std::ptr::null_mut());
@@ -48,22 +49,6 @@ pub fn put_in_force(engine: Option<&'static Engine>) {
     IN_FORCE.store(pointer, Ordering::Release);
 }
 
-/// What the user asked for, once for the life of an engine.
-pub struct Settings {
-    /// The policy of modules that say nothing.
-    pub policy: Policy,
-    /// Pattern -> policy and preserved names, `"shop.legacy.*" -> (fresh, [cache])`.
-    pub modules: Vec<(String, Option<Policy>, Vec<String>)>,
-    /// How many superseded generations stay warm for a rollback.
-    pub keep: usize,
-    /// `imp.reload` to the letter: overlay drops nothing.
-    pub keep_deleted: bool,
-    /// Whether a change on disk leads to an update by itself.
-    pub watch: bool,
-    /// Compare by polling, this often, instead of being told by the system.
-    pub poll: Option<std::time::Duration>,
-}
-
 /// The bookkeeping that updates and units of work share. Held for a moment at a time.
 pub struct Book {
     /// Numbers, pins, who is kept.
@@ -77,6 +62,11 @@ pub struct Book {
     /// Source or data file -> the modules that were loaded from it, `/srv/shop/conf.py -> {shop.conf}`.
     /// Names stay when they move elsewhere: whoever looks up asks the instance again.
     pub files: HashMap<PathBuf, BTreeSet<ModuleName>>,
+    /// Compiled module under a root -> its name, `/srv/shop/_speed.so -> shop._speed`, for those that were
+    /// imported. Entries never leave.
+    pub extensions: HashMap<PathBuf, ModuleName>,
+    /// Changes that wait for a restart, as of the last update.
+    pub waiting: Vec<Restart>,
     /// The last updates.
     pub history: History,
     /// Updates published so far.
@@ -105,8 +95,12 @@ pub struct Engine {
     pub roots: Roots,
     /// What limits the stored sources.
     pub budget: Budget,
-    /// What the user asked for.
-    pub settings: Settings,
+    /// What the user asked for. Replaced when the project's files say something else.
+    settings: Mutex<Arc<Settings>>,
+    /// `/srv/pyproject.toml`: files beside the code that settings and requirements are read from.
+    pub project: Vec<PathBuf>,
+    /// Called with a bool (apply, or only tell) when one of them may have changed.
+    pub reconsider: Py<PyAny>,
     /// Name -> facade, for every live module that was ever loaded. Python's own lock guards it.
     pub facades: Py<PyDict>,
     /// `sys.modules`.
@@ -150,6 +144,8 @@ impl Engine {
         settings: Settings,
         view: View,
         report: Py<PyAny>,
+        project: Vec<PathBuf>,
+        reconsider: Py<PyAny>,
     ) -> PyResult<Self> {
         let mut generations = Generations::new(settings.keep);
         let id = generations.stage();
@@ -162,7 +158,9 @@ impl Engine {
             system,
             roots,
             budget,
-            settings,
+            settings: Mutex::new(Arc::new(settings)),
+            project,
+            reconsider,
             facades: PyDict::new(py).unbind(),
             sys_modules: modules.cast_into::<PyDict>()?.unbind(),
             original_import: builtins.getattr(intern!(py, "__import__"))?.unbind(),
@@ -178,6 +176,8 @@ impl Engine {
                 awaiting: Vec::new(),
                 files: HashMap::new(),
                 history: History::default(),
+                extensions: HashMap::new(),
+                waiting: Vec::new(),
                 published: 0,
                 refused: 0,
                 failing: None,
@@ -215,6 +215,16 @@ impl Engine {
     pub fn command(&self, command: Command) -> bool {
         let commands = self.commands.lock().unwrap();
         commands.as_ref().is_some_and(|commands| commands.send(command).is_ok())
+    }
+
+    /// What the user asked for, as of now.
+    pub fn settings(&self) -> Arc<Settings> {
+        self.settings.lock().unwrap().clone()
+    }
+
+    /// The user asks for something else.
+    pub fn set_settings(&self, settings: Settings) {
+        *self.settings.lock().unwrap() = Arc::new(settings);
     }
 
     /// The generation that new work gets.
@@ -310,28 +320,5 @@ impl Engine {
             self.entries.lock().unwrap().insert(key.to_owned(), found.clone());
         }
         found
-    }
-
-    /// What the settings say of a module: its policy and preserved names.
-    pub fn configured(&self, name: &ModuleName) -> (Policy, Vec<String>) {
-        let mut policy = self.settings.policy;
-        let mut preserve = Vec::new();
-        for (pattern, reload, names) in &self.settings.modules {
-            if matches(pattern, name.as_str()) {
-                policy = reload.unwrap_or(policy);
-                preserve.clone_from(names);
-            }
-        }
-        (policy, preserve)
-    }
-}
-
-/// Whether a settings pattern names the module: `*` stands for any run of characters.
-fn matches(pattern: &str, name: &str) -> bool {
-    match pattern.split_once('*') {
-        None => pattern == name,
-        Some((head, rest)) => name.strip_prefix(head).is_some_and(|tail| {
-            (0..=tail.len()).any(|at| tail.is_char_boundary(at) && matches(rest, &tail[at..]))
-        }),
     }
 }

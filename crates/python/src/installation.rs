@@ -11,13 +11,13 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyList};
-use transfuse_engine::{Budget, Disk, Policy, Roots, State, scan};
+use transfuse_engine::{Budget, Disk, Roots, State, scan};
 
 use crate::command::Command;
 use crate::data_files;
 use crate::driver::Driver;
 use crate::dynamic;
-use crate::engine::{self, Engine, Settings};
+use crate::engine::{self, Engine};
 use crate::errors;
 use crate::facade;
 use crate::finder::Finder;
@@ -25,6 +25,8 @@ use crate::hook;
 use crate::instance::Instance;
 use crate::loading;
 use crate::observe;
+use crate::report as reports;
+use crate::settings::{Pattern, Settings};
 
 /// How many bytes of compressed source are kept for generations that are still in use.
 const STORE: usize = 64 << 20;
@@ -40,7 +42,9 @@ static THREAD: Mutex<Option<Py<PyAny>>> = Mutex::new(None);
 
 /// Makes the roots live.
 #[pyfunction]
-#[pyo3(signature = (*, roots, exclude, watch, poll, policy, modules, keep, keep_deleted, report))]
+#[pyo3(signature = (
+    *, roots, exclude, watch, poll, policy, modules, keep, keep_deleted, report, project, reconsider
+))]
 #[allow(clippy::too_many_arguments)]
 pub fn install(
     py: Python<'_>,
@@ -49,34 +53,23 @@ pub fn install(
     watch: bool,
     poll: Option<f64>,
     policy: &str,
-    modules: Vec<(String, Option<String>, Vec<String>)>,
+    modules: Vec<Pattern>,
     keep: usize,
     keep_deleted: bool,
     report: Py<PyAny>,
+    project: Vec<PathBuf>,
+    reconsider: Py<PyAny>,
 ) -> PyResult<()> {
     if engine::in_force().is_some() {
         return Err(errors::misuse("transfuse is installed already; call uninstall() first"));
     }
-    let parse = |text: &str| text.parse::<Policy>().map_err(|error| errors::from_engine(&error));
-    let modules = modules
-        .into_iter()
-        .map(|(pattern, reload, names)| {
-            Ok((pattern, reload.as_deref().map(parse).transpose()?, names))
-        })
-        .collect::<PyResult<Vec<_>>>()?;
-    let settings = Settings {
-        policy: parse(policy)?,
-        modules,
-        keep,
-        keep_deleted,
-        watch,
-        poll: poll.map(Duration::from_secs_f64),
-    };
+    let settings = Settings::new(policy, modules, keep, keep_deleted, watch, poll)?;
     let system = Arc::new(Disk);
     let roots = Roots::new(&*system, &roots, &exclude).map_err(|e| errors::from_engine(&e))?;
     let budget = Budget::new(STORE);
     let seen = py.detach(|| scan(&*system, &roots, &budget, &mut |_| {}));
-    let made = Engine::new(py, system, roots, budget, settings, seen.view, report)?;
+    let made =
+        Engine::new(py, system, roots, budget, settings, seen.view, report, project, reconsider)?;
     let engine: &'static Engine = Box::leak(Box::new(made));
     data_files::listen()?;
     engine::put_in_force(Some(engine));
@@ -306,9 +299,10 @@ pub fn status(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     made.set_item("generation", current.get().id.0)?;
     made.set_item("roots", engine.roots.dirs())?;
     made.set_item("modules", current.get().instances.bind(py).len())?;
-    made.set_item("watching", engine.watching.get().copied().unwrap_or("off"))?;
+    let watching = engine.watching.get().filter(|_| engine.settings().watch);
+    made.set_item("watching", watching.copied().unwrap_or("off"))?;
     made.set_item("stored_bytes", engine.budget.held())?;
-    let (kept, draining, published, refused, failing) = {
+    let (kept, draining, published, refused, failing, waiting) = {
         let book = engine.book.lock().unwrap();
         let draining: Vec<(u64, usize)> = book
             .held
@@ -320,8 +314,10 @@ pub fn status(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
             .collect();
         let kept: Vec<u64> = book.generations.kept().iter().map(|id| id.0).collect();
         let failing = book.failing.as_ref().map(|report| report.clone_ref(py));
-        (kept, draining, book.published, book.refused, failing)
+        let waiting: Vec<_> = book.waiting.iter().map(reports::of_restart).collect();
+        (kept, draining, book.published, book.refused, failing, waiting)
     };
+    made.set_item("restart", waiting)?;
     made.set_item("kept", kept)?;
     made.set_item("draining", draining)?;
     made.set_item("updates", published)?;

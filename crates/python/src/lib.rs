@@ -3,7 +3,7 @@
 //! This file is a map. The parts, in reading order:
 //!
 //! 1. `instance`, `generation`: what was loaded, and what belongs together;
-//! 2. `engine`: what is installed; `asker`, `pin`: whose generation answers;
+//! 2. `engine`, `settings`: what is installed; `asker`, `pin`: whose generation answers;
 //! 3. the ways in: `hook` (import statements; `names`: what they take), `dynamic` (calls that
 //!    import), `facade` (attributes of what stands in `sys.modules`), `finder` (the standard
 //!    machinery);
@@ -15,7 +15,7 @@
 //! 6. an update: `driver` (who carries it out; `command`, `listening`, `barrier`), `seeds` and `planning` (what it is to
 //!    run), `staging` and `attempt` (how; `in_place`: where a module
 //!    takes new code and stays what it is), `disposal` (what ends), `report` (how it is told);
-//! 7. `once`, `errors`.
+//! 7. `project`: what the files beside the code say; `once`, `errors`.
 
 mod asker;
 mod attempt;
@@ -52,9 +52,11 @@ mod patches;
 mod pin;
 mod planning;
 mod precompiled;
+mod project;
 mod report;
 mod search;
 mod seeds;
+mod settings;
 mod sharing;
 mod staging;
 mod submodules;
@@ -72,4 +74,6 @@ mod _core {
     use super::once::once;
     #[pymodule_export]
     use super::pin::Pin;
+    #[pymodule_export]
+    use super::settings::configure;
 }

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, never, select};
 use transfuse_engine::{
-    Batch, Change, Event, Refreshed, Settle, Settled, System, View, Watch, Ways, Window, is_source,
-    refresh,
+    Batch, Change, Digest, Event, Refreshed, Settle, Settled, System, View, Watch, Ways, Window,
+    is_source, refresh,
 };
 
 use crate::barrier::Barrier;
@@ -44,6 +44,8 @@ pub struct Found {
     pub changes: Vec<Change>,
     /// Files that are there and cannot be read.
     pub unreadable: Vec<(PathBuf, io::Error)>,
+    /// Whether a file beside the code, which settings are read from, is another than at the last look.
+    pub project: bool,
 }
 
 /// Hears and looks. Belongs to the updating thread alone.
@@ -68,6 +70,8 @@ pub struct Listener {
     /// Paths that differ from what is served, or may: noted by events, kept while they differ
     /// (updates are off, or refused), gone once they are served.
     pending: BTreeSet<PathBuf>,
+    /// What each of the engine's `project` files said at the last look; empty before the first.
+    project: Vec<Option<Digest>>,
     /// Events were lost since the last comparison.
     rescan: bool,
     /// Since when an update waits for somebody to finish saving. Kept over all its attempts: a module
@@ -79,12 +83,12 @@ impl Listener {
     /// Starts to watch. `dirs` are the folders that the scan saw.
     pub fn new(engine: &'static Engine, commands: Receiver<Command>, dirs: &[PathBuf]) -> Self {
         let (sender, events) = crossbeam_channel::unbounded();
-        let barrier = if engine.settings.poll.is_some() { None } else { Barrier::new() };
+        let barrier = if engine.settings().poll.is_some() { None } else { Barrier::new() };
         let native = barrier.as_ref().and_then(|barrier| native(dirs, barrier, &sender));
         let (watch, barrier) = match native {
             Some(watch) => (watch, barrier),
             None => {
-                let interval = engine.settings.poll.unwrap_or(Duration::from_secs(1));
+                let interval = engine.settings().poll.unwrap_or(Duration::from_secs(1));
                 let system: Arc<dyn System> = engine.system.clone();
                 (Watch::polling(system, engine.roots.clone(), interval, sender.clone()), None)
             }
@@ -108,6 +112,7 @@ impl Listener {
             settle: Settle::new(window),
             started: Instant::now(),
             pending: BTreeSet::new(),
+            project: Vec::new(),
             rescan: false,
             interrupted: None,
         };
@@ -123,18 +128,18 @@ impl Listener {
             let places = self.ways.follow(&*self.engine.system, root);
             self.gates.extend(places.iter().cloned());
         }
-        for place in &self.gates {
+        let mut minded = self.gates.clone();
+        for file in &self.engine.project {
+            minded.extend(self.ways.follow(&*self.engine.system, file).iter().cloned());
+        }
+        for place in &minded {
             let _ = self.watch.mind(place);
         }
     }
 
     /// How changes become known, for `status`.
     pub fn watching(&self) -> &'static str {
-        match (self.engine.settings.watch, &self.barrier) {
-            (false, _) => "off",
-            (true, Some(_)) => "native",
-            (true, None) => "polling",
-        }
+        if self.barrier.is_some() { "native" } else { "polling" }
     }
 
     /// Waits for something to do.
@@ -145,7 +150,7 @@ impl Listener {
                 Settled::Wait(until) => crossbeam_channel::after(until.saturating_sub(self.now())),
                 Settled::Ready(batch) => {
                     self.note(batch);
-                    if self.engine.settings.watch {
+                    if self.engine.settings().watch {
                         return Heard::Changed;
                     }
                     continue;
@@ -186,7 +191,10 @@ impl Listener {
         let (view, graph) = (self.engine.view(), self.engine.book.lock().unwrap().graph.clone());
         for event in all {
             let live = event.path().is_some_and(|path| self.engine.roots.root_of(path).is_some());
-            if live && event.concerns(&view, &graph) {
+            let beside = event
+                .path()
+                .is_some_and(|path| self.engine.project.iter().any(|file| file == path));
+            if beside || live && event.concerns(&view, &graph) {
                 self.settle.event(now, &event);
             }
         }
@@ -260,7 +268,8 @@ impl Listener {
                 self.pending = found.changes.iter().map(|change| change.path.clone()).collect();
                 self.pending.extend(found.unreadable.iter().map(|(path, _)| path.clone()));
                 let Refreshed { view, changes, unreadable, .. } = found;
-                return Some(Found { view, changes, unreadable });
+                let project = self.look_beside();
+                return Some(Found { view, changes, unreadable, project });
             }
             if automatic {
                 let now = self.now();
@@ -274,9 +283,24 @@ impl Listener {
 
     /// A data file that no module depends on any more is no reason for an update.
     fn leave_unread(&self, changes: &mut Vec<Change>) {
-        let graph = self.engine.book.lock().unwrap().graph.clone();
-        let read = |path: &Path| graph.readers(path).next().is_some();
+        let book = self.engine.book.lock().unwrap();
+        let read = |path: &Path| {
+            book.graph.readers(path).next().is_some() || book.extensions.contains_key(path)
+        };
         changes.retain(|change| is_source(&change.path) || read(&change.path));
+    }
+
+    /// Whether one of the project's own files is another.
+    fn look_beside(&mut self) -> bool {
+        let digest = |path| Some(Digest::of(&self.engine.system.read(path).ok()?));
+        let project = self.engine.project.iter().map(PathBuf::as_path).map(digest).collect();
+        let before = std::mem::replace(&mut self.project, project);
+        before != self.project
+    }
+
+    /// The project's own files are to be looked at again, whatever they say.
+    pub fn look_beside_again(&mut self) {
+        self.project.clear();
     }
 
     fn compare(&mut self) -> Refreshed {

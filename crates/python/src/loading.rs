@@ -227,7 +227,7 @@ fn execute<'py>(
     };
     let wish = match (&text, &file) {
         (Some(text), Some(file)) => namespace::wish(py, engine, name, text, file)?,
-        _ => namespace::Wish { policy: engine.settings.policy, preserve: Vec::new() },
+        _ => namespace::Wish { policy: engine.settings().policy, preserve: Vec::new() },
     };
     let previous = generation.get().base(py).and_then(|base| base.get().find(py, name.as_str()));
     let nesting = in_place::Nesting::begin(py, generation, wish.policy, previous.as_ref())?;

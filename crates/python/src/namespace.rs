@@ -36,7 +36,7 @@ pub fn wish(
     text: &[u8],
     file: &str,
 ) -> PyResult<Wish> {
-    let (mut policy, mut preserve) = engine.configured(name);
+    let (mut policy, mut preserve) = engine.settings().configured(name);
     let mentioned = |word: &[u8]| text.windows(word.len()).any(|at| at == word);
     if mentioned(b"__reload__") || mentioned(b"__preserve__") {
         let said = py
@@ -129,12 +129,13 @@ fn overlay(
     defined: &HashSet<String>,
 ) -> PyResult<()> {
     let namespace = instance.namespace(py);
+    let keep_deleted = engine.settings().keep_deleted;
     for (key, value) in previous.namespace(py).iter() {
         let Ok(name) = key.extract::<&str>() else { continue };
         if is_special(name) || namespace.contains(&key)? {
             continue;
         }
-        let dropped = !engine.settings.keep_deleted
+        let dropped = !keep_deleted
             && !defined.contains(name)
             && previous.with_outline(|o| o.defined.contains(name)).unwrap_or(false);
         if dropped {
@@ -143,7 +144,7 @@ fn overlay(
         match code_of(py, &value) {
             None => namespace.set_item(key, value)?,
             Some(owner) => {
-                if engine.settings.keep_deleted && !defined.contains(name) {
+                if keep_deleted && !defined.contains(name) {
                     namespace.set_item(key, value)?;
                 } else if let Some(counterpart) = counterpart(py, generation, &owner, &value)? {
                     namespace.set_item(key, counterpart)?;

@@ -4,11 +4,13 @@
 //! knows: which modules are loaded, what their new source says of itself, who keeps what.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 
 use pyo3::exceptions::PySyntaxError;
 use pyo3::prelude::*;
 use transfuse_engine::{
-    Change, Facts, Graph, ModuleName, Plan, Policy, Reason, Restart, View, plan,
+    Change, ChangeKind, Facts, Graph, ModuleName, Plan, Policy, Reason, Restart, RestartCode, View,
+    plan,
 };
 
 use crate::engine::Engine;
@@ -89,7 +91,26 @@ pub fn draw_plan(py: Python<'_>, engine: &Engine, intent: &Intent) -> PyResult<P
         wishes.insert(name.clone(), if never { Policy::Never } else { policy });
     }
     let graph: Graph = engine.book.lock().unwrap().graph.clone();
-    Ok(plan(&graph, &intent.seeds, &Answers { py, current, wishes: &wishes }))
+    let mut plan = plan(&graph, &intent.seeds, &Answers { py, current, wishes: &wishes });
+    plan.restart.extend(compiled(py, engine, &intent.changes));
+    Ok(plan)
+}
+
+/// Compiled modules that are loaded and differ.
+fn compiled(py: Python<'_>, engine: &Engine, changes: &[Change]) -> Vec<Restart> {
+    let extensions = engine.book.lock().unwrap().extensions.clone();
+    let loaded = |name: &ModuleName| engine.sys_modules.bind(py).contains(name.as_str());
+    let restart = |change: &Change| {
+        let name = extensions.get(&change.path).filter(|name| loaded(name).unwrap_or(false))?;
+        let what = if change.kind == ChangeKind::Deleted { "was deleted" } else { "changed" };
+        Some(Restart {
+            name: name.to_string(),
+            code: RestartCode::Extension,
+            what: format!("{name} {what} and is compiled: restart the server"),
+            path: Some(change.path.clone()),
+        })
+    };
+    changes.iter().filter_map(restart).collect()
 }
 
 /// Changes that wait for a restart keep their old content.
@@ -97,13 +118,23 @@ pub fn without_restarts(py: Python<'_>, engine: &Engine, view: View, restart: &[
     let current = engine.current(py);
     let old = current.get().view();
     let mut view = view;
-    for entry in restart {
-        if let Some(instance) = current.get().find(py, entry.name.as_str())
-            && let Some(path) = &instance.get().path
-            && let Some(source) = old.get(path)
-        {
-            view = view.with(path.clone(), source.clone());
+    for path in held_back(py, &current, restart) {
+        if let Some(source) = old.get(&path) {
+            view = view.with(path, source.clone());
         }
     }
     view
+}
+
+/// The files of changes that wait for a restart.
+pub fn held_back(
+    py: Python<'_>,
+    current: &Bound<'_, Generation>,
+    restart: &[Restart],
+) -> Vec<PathBuf> {
+    let path = |entry: &Restart| {
+        let instance = || current.get().find(py, &entry.name);
+        entry.path.clone().or_else(|| instance()?.get().path.clone())
+    };
+    restart.iter().filter_map(path).collect()
 }

@@ -5,12 +5,13 @@
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 use transfuse_engine::{
-    Change, ChangeKind, GenerationId, ModuleName, Outcome, Plan, Record, Restart, RestartCode, Step,
+    Change, ChangeKind, GenerationId, ModuleName, Outcome, Plan, Record, Restart, Step,
 };
 
 use crate::disposal;
 use crate::engine::Engine;
 use crate::in_place::Note;
+use crate::project::Considered;
 
 /// One update.
 pub fn of_record(
@@ -79,18 +80,29 @@ fn base<'py>(
     made.set_item("ran", ran)?;
     let list = PyList::empty(py);
     for entry in restart {
-        list.append(PyTuple::new(py, [entry.name.as_str(), code(entry.code), &entry.what])?)?;
+        list.append(of_restart(entry))?;
     }
     made.set_item("restart", list)?;
     Ok(made)
 }
 
-fn code(code: RestartCode) -> &'static str {
-    match code {
-        RestartCode::NeverPolicy => "never-policy",
-        RestartCode::Extension => "extension",
-        RestartCode::Requirement => "requirement",
-    }
+/// A change that waits for a restart: its name, its code, and what to do.
+pub fn of_restart(entry: &Restart) -> (String, String, String) {
+    (entry.name.clone(), entry.code.to_string(), entry.what.clone())
+}
+
+/// Files beside the code say something else, and no module is concerned.
+pub fn of_project(
+    py: Python<'_>,
+    generation: GenerationId,
+    considered: &Considered,
+) -> PyResult<Py<PyDict>> {
+    let made = base(py, "unchanged", generation, &[], &[], &considered.restart)?;
+    made.set_item("changed", &considered.changed)?;
+    made.set_item("notes", &considered.notes)?;
+    made.set_item("seconds", 0.0)?;
+    made.set_item("error", py.None())?;
+    Ok(made.unbind())
 }
 
 /// A step of an update begins: for those who watch a long one.

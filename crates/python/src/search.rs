@@ -146,7 +146,11 @@ pub fn along(
                 let file = joined(here, path.file_name());
                 return Ok(Found::Source(Origin { file, path, package: None }));
             }
-            Located::Extension(_) | Located::Unseen(_) => return Ok(Found::Foreign),
+            Located::Extension(path) => {
+                compiled(py, engine, name, path);
+                return Ok(Found::Foreign);
+            }
+            Located::Unseen(_) => return Ok(Found::Foreign),
             Located::Namespace(portion) => portions.push(joined(here, portion.file_name())),
             Located::Absent => {}
         }
@@ -245,6 +249,24 @@ fn look(
         });
     }
     Ok(Look::At(Located::Absent))
+}
+
+/// A compiled module under a root is foreign, and cannot be loaded a second time. What it is becomes
+/// part of what is known, so that a change is told.
+fn compiled(py: Python<'_>, engine: &Engine, name: &ModuleName, path: PathBuf) {
+    let known = engine.book.lock().unwrap().extensions.contains_key(&path);
+    if known || engine.roots.root_of(&path).is_none() {
+        return;
+    }
+    let Ok(content) = py.detach(|| engine.system.read(&path)) else { return };
+    let source = Source::bare(content);
+    engine.book.lock().unwrap().extensions.insert(path.clone(), name.clone());
+    for generation in engine.alive(py) {
+        generation.get().admit(|view| match view.get(&path) {
+            Some(_) => view.clone(),
+            None => view.with(path.clone(), source.clone()),
+        });
+    }
 }
 
 /// What the standard path finder says of one foreign entry.

@@ -38,6 +38,8 @@ def status_lines(reply: dict[str, Any]) -> list[str]:
         ("updates", f"{reply['updates']} published, {reply['refused']} refused"),
         ("kept source", f"{reply['stored_bytes'] / 1024:.0f} KiB"),
     ]
+    for name, code, what in reply["restart"]:
+        rows.append(("restart", f"{name} ({code}: {what})"))
     if reply["failing"]:
         rows.append(("failing", str(reply["failing"]["error"])))
     return [title(reply), *(f"  {name:<13}{text}" for name, text in rows)]
