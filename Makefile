@@ -40,6 +40,7 @@ lint: $(VENV)/.built
 
 bench: $(VENV)/.built
 	$(BIN)/python -m bench.update_cost
+	$(BIN)/python -m bench.import_cost
 
 venv: $(VENV)/.built
 

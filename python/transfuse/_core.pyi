@@ -1,5 +1,6 @@
 """The compiled core. What the package calls; users call the package."""
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType, TracebackType
 from typing import Any, TypeVar, final
@@ -8,6 +9,7 @@ __all__ = [
     "Pin",
     "configure",
     "import_module",
+    "import_name",
     "import_path",
     "install",
     "installed",
@@ -84,8 +86,21 @@ def uninstall() -> None:
 def installed() -> bool:
     """Whether Transfuse is installed."""
 
-def import_module(name: str) -> ModuleType:
-    """The real module of the generation that answers the caller; ImportError if there is none."""
+def import_module(name: str | os.PathLike[str]) -> ModuleType:
+    """Return a module of the caller's generation, loading it if need be.
+
+    Args:
+        name: a dotted name (``"shop.prices"``), or a file: a path object, or a string that has a
+            separator in it or ends in ``.py``. Two files of one name in two directories are two
+            modules.
+
+    Raises:
+        ImportError: there is no such module.
+        BaseException: whatever the module raises while it is loaded.
+    """
+
+def import_name(name: str) -> ModuleType:
+    """The same for a dotted name, if Transfuse is installed."""
 
 def import_path(path: str) -> ModuleType:
     """The same for a file; ImportError if it lies under no root."""

@@ -18,21 +18,15 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 
-def import_module(name: str | os.PathLike[str]) -> ModuleType:
-    """Return a module of the caller's generation, loading it if need be.
+# The core's own function, because code asks for modules at each call.
+import_module = _core.import_module
 
-    Args:
-        name: a dotted name (``"shop.prices"``), or a file: a path object, or a string that has a
-            separator in it or ends in ``.py``. Two files of one name in two directories are two
-            modules.
 
-    Raises:
-        ImportError: there is no such module.
-        BaseException: whatever the module raises while it is loaded.
-    """
+def import_slowly(name: str | os.PathLike[str]) -> ModuleType:
+    """Do what `import_module` does, where there is something to install, load or look at."""
     ensure_installed()
     if isinstance(name, str) and not _is_path(name):
-        return _core.import_module(name)
+        return _core.import_name(name)
     return _core.import_path(os.path.abspath(name))
 
 

@@ -40,7 +40,9 @@ pub fn for_live<'py>(
     {
         return pinned;
     }
-    caller.get().home(py).unwrap_or_else(|| engine.current(py))
+    // In this order: who sees the swap of an update sees also where it has put its caller.
+    let current = engine.current(py);
+    caller.get().home(py).unwrap_or(current)
 }
 
 /// The generation that answers foreign code: facades, `import_module`, foreign import statements.

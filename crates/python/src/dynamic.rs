@@ -3,6 +3,7 @@
 //! The same as a statement in the code that called, which is found on the stack,
 //! beyond the frames of `importlib` and of Transfuse itself.
 
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 use transfuse_engine::ModuleName;
@@ -79,9 +80,41 @@ pub fn gcd_import<'py>(
     }
 }
 
-/// `transfuse.import_module`: the real module of the generation that answers the caller.
+/// Return a module of the caller's generation, loading it if need be.
+///
+/// Args:
+///     name: a dotted name (``"shop.prices"``), or a file: a path object, or a string that has a
+///         separator in it or ends in ``.py``. Two files of one name in two directories are two
+///         modules.
+///
+/// Raises:
+///     ImportError: there is no such module.
+///     BaseException: whatever the module raises while it is loaded.
 #[pyfunction]
 pub fn import_module<'py>(
+    py: Python<'py>,
+    name: &Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyAny>> {
+    if let Ok(name) = name.cast_exact::<PyString>()
+        && let Some(engine) = engine::in_force()
+    {
+        let generation = match asker::beyond_importlib(py) {
+            Some(caller) => asker::for_live(py, engine, &caller),
+            None => asker::for_foreign(py, engine),
+        };
+        if let Some(found) = generation.get().get(py, name)
+            && found.get().is_ready()
+        {
+            return Ok(found.get().value(py));
+        }
+    }
+    // Whatever else there is to it (paths, installing first) begins in Python.
+    py.import(intern!(py, "transfuse.imports"))?.call_method1(intern!(py, "import_slowly"), (name,))
+}
+
+/// The same for a dotted name that may have to be loaded first.
+#[pyfunction]
+pub fn import_name<'py>(
     py: Python<'py>,
     name: &Bound<'py, PyString>,
 ) -> PyResult<Bound<'py, PyAny>> {
@@ -90,11 +123,6 @@ pub fn import_module<'py>(
         Some(caller) => asker::for_live(py, engine, &caller),
         None => asker::for_foreign(py, engine),
     };
-    if let Some(found) = generation.get().get(py, name)
-        && found.get().is_ready()
-    {
-        return Ok(found.get().value(py));
-    }
     let Ok(dotted) = ModuleName::new(name.to_str()?) else {
         return Err(errors::not_found(py, name.to_str()?, None));
     };

@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use crossbeam_channel::Sender;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyCFunction, PyDict, PyModule};
 use transfuse_engine::{
     Budget, Digest, Disk, Flights, GenerationId, Generations, Graph, History, ModuleName, Restart,
     Retirement, Roots, View,
@@ -107,6 +107,8 @@ pub struct Engine {
     pub sys_modules: Py<PyDict>,
     /// `builtins.__import__` as it was.
     pub original_import: Py<PyAny>,
+    /// Whether that is the interpreter's own, so that its C function can be called instead.
+    pub plain_import: bool,
     /// `importlib._bootstrap._gcd_import` as it was.
     pub original_gcd_import: Py<PyAny>,
     /// Called with a dict after each update.
@@ -163,6 +165,7 @@ impl Engine {
             reconsider,
             facades: PyDict::new(py).unbind(),
             sys_modules: modules.cast_into::<PyDict>()?.unbind(),
+            plain_import: is_plain(&builtins)?,
             original_import: builtins.getattr(intern!(py, "__import__"))?.unbind(),
             original_gcd_import: bootstrap.getattr(intern!(py, "_gcd_import"))?.unbind(),
             report,
@@ -321,4 +324,11 @@ impl Engine {
         }
         found
     }
+}
+
+/// Whether `builtins.__import__` is the interpreter's own.
+fn is_plain(builtins: &Bound<'_, PyModule>) -> PyResult<bool> {
+    let import = builtins.getattr(intern!(builtins.py(), "__import__"))?;
+    let owner = import.getattr_opt(intern!(builtins.py(), "__self__"))?;
+    Ok(import.is_instance_of::<PyCFunction>() && owner.is_some_and(|owner| owner.is(builtins)))
 }

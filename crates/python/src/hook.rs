@@ -1,6 +1,7 @@
 //! What does an import statement do?
 //!
-//! [`import`] stands as `builtins.__import__` (calls that import are `dynamic.rs`'s).
+//! [`import`] has the rules; `fast.rs` stands in front of it as `builtins.__import__`, and calls that
+//! import are `dynamic.rs`'s.
 //! A foreign caller of a foreign module costs one dict look-up and goes to the
 //! original; a live caller gets the real module of its generation; a foreign
 //! caller of a live module gets the facade. Edges are recorded as they happen.
@@ -10,6 +11,7 @@ use std::sync::atomic::Ordering;
 use pyo3::exceptions::{PyImportError, PyModuleNotFoundError};
 use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyModule, PyString, PyTuple};
 use transfuse_engine::ModuleName;
 
@@ -52,6 +54,15 @@ pub fn import<'py>(
         Some(caller) => statement.for_live(py, &caller),
         None => statement.for_foreign(py),
     }
+}
+
+/// [`import`] as a Python function.
+pub fn function(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
+    static FUNCTION: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let made = FUNCTION.get_or_try_init(py, || {
+        Ok::<_, PyErr>(pyo3::wrap_pyfunction!(import, py)?.into_any().unbind())
+    })?;
+    Ok(made.bind(py))
 }
 
 /// One import statement.
@@ -197,7 +208,9 @@ impl<'py> Statement<'_, 'py> {
             if caller.get().deferred.bind(py).contains(absolute).unwrap_or(false) {
                 return Ok(());
             }
-            let _ = caller.get().deferred.bind(py).set_item(absolute, true);
+            // What `fast` needs to know: is the name a plain one?
+            let plain = !absolute.to_str()?.contains('.');
+            let _ = caller.get().deferred.bind(py).set_item(absolute, plain);
         }
         connect(py, self.engine, caller, instance);
         if !self.takes_names() {

@@ -20,8 +20,8 @@ use crate::dynamic;
 use crate::engine::{self, Engine};
 use crate::errors;
 use crate::facade;
+use crate::fast;
 use crate::finder::Finder;
-use crate::hook;
 use crate::instance::Instance;
 use crate::loading;
 use crate::observe;
@@ -77,7 +77,7 @@ pub fn install(
     let core = py.import(intern!(py, "transfuse._core"))?;
     swap_builtins(
         py,
-        &pyo3::wrap_pyfunction!(hook::import, &core)?.into_any(),
+        &fast::import(py)?,
         &pyo3::wrap_pyfunction!(dynamic::gcd_import, &core)?.into_any(),
     )?;
     meta_path(py)?.insert(0, Py::new(py, Finder)?)?;

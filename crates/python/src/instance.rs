@@ -13,15 +13,13 @@ use std::sync::{Arc, Mutex};
 
 use pyo3::exceptions::PyOSError;
 use pyo3::gc::{PyTraverseError, PyVisit};
-use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyModule, PyString};
+use pyo3::types::{PyDict, PyModule, PyString};
 use transfuse_engine::{Digest, Edge, EdgeKind, ModuleName, Policy, Source, Target};
 
 use crate::bytecode::Outline;
 use crate::generation::Generation;
 use crate::loading::Key;
-use crate::namespace_path;
 use crate::patches::Patch;
 
 /// One execution of a live module's source, and the `__loader__` of the module it made.
@@ -58,6 +56,10 @@ pub struct Instance {
     /// The generation this instance answers for when the caller is not pinned: none while it
     /// belongs to the current one. Written when it is staged, published and superseded.
     home: Mutex<Option<Py<Generation>>>,
+    /// Whether `home` is set: almost never, and asked for at every import.
+    has_home: AtomicBool,
+    /// Whether `replacement` is set, as above.
+    replaced: AtomicBool,
     /// What the module put into `sys.modules` in its own place, if it did.
     replacement: Mutex<Option<Py<PyAny>>>,
     /// What the module set on foreign modules. Written once, when its code has ended.
@@ -109,6 +111,8 @@ impl Instance {
             wrote: Mutex::default(),
             deferred: PyDict::new(py).unbind(),
             home: Mutex::new(Some(home)),
+            has_home: AtomicBool::new(true),
+            replaced: AtomicBool::new(false),
             replacement: Mutex::new(None),
             patches: Mutex::default(),
             partners: Mutex::default(),
@@ -183,32 +187,45 @@ impl Instance {
 
     /// The generation it answers for, none for the current one.
     pub fn home<'py>(&self, py: Python<'py>) -> Option<Bound<'py, Generation>> {
+        if !self.has_home.load(Ordering::Acquire) {
+            return None;
+        }
         self.home.lock().unwrap().as_ref().map(|g| g.bind(py).clone())
     }
 
     /// Ties it to a generation, or (none) to whichever is current.
     pub fn set_home(&self, home: Option<Py<Generation>>) {
         // The old value is dropped after the lock is released: dropping can run Python code.
-        let old = std::mem::replace(&mut *self.home.lock().unwrap(), home);
+        let has = home.is_some();
+        let mut there = self.home.lock().unwrap();
+        let old = std::mem::replace(&mut *there, home);
+        self.has_home.store(has, Ordering::Release);
+        drop(there);
         drop(old);
     }
 
     /// What importers get: the module, or what it put into `sys.modules` in its own place.
     pub fn value<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
-        match self.replacement.lock().unwrap().as_ref() {
-            Some(other) => other.bind(py).clone(),
-            None => self.module.bind(py).clone().into_any(),
-        }
+        self.replacement(py).unwrap_or_else(|| self.module.bind(py).clone().into_any())
+    }
+
+    /// Whether the module put something else in its own place.
+    pub fn is_replaced(&self) -> bool {
+        self.replaced.load(Ordering::Acquire)
     }
 
     /// What the module put in its own place, if anything.
     pub fn replacement<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
+        if !self.is_replaced() {
+            return None;
+        }
         self.replacement.lock().unwrap().as_ref().map(|r| r.bind(py).clone())
     }
 
     /// Remembers what the module put into `sys.modules` in its own place.
     pub fn replace_by(&self, other: Py<PyAny>) {
         let old = self.replacement.lock().unwrap().replace(other);
+        self.replaced.store(true, Ordering::Release);
         drop(old);
     }
 
@@ -277,7 +294,7 @@ impl Instance {
     }
 
     /// The text of its source, from the store, or from disk while that is still the same.
-    fn text(&self) -> PyResult<Vec<u8>> {
+    pub fn text(&self) -> PyResult<Vec<u8>> {
         let gone =
             || PyOSError::new_err(format!("the source that {} was loaded from is gone", self.name));
         let source = self.source().ok_or_else(gone)?;
@@ -287,97 +304,9 @@ impl Instance {
         };
         source.text().or_else(on_disk).ok_or_else(gone)
     }
-}
 
-#[pymethods]
-impl Instance {
-    /// The dotted name, as `SourceFileLoader.name` gives it.
-    #[getter]
-    fn name(&self) -> &str {
-        self.name.as_str()
-    }
-
-    /// The file, as `SourceFileLoader.path` gives it (`importlib.resources` asks for it).
-    #[getter]
-    fn path(&self) -> Option<&str> {
-        self.file.as_deref()
-    }
-
-    #[pyo3(signature = (name=None))]
-    fn is_package(&self, name: Option<&str>) -> bool {
-        let _ = name;
-        self.package
-    }
-
-    #[pyo3(signature = (name=None))]
-    fn get_filename(&self, name: Option<&str>) -> Option<&str> {
-        let _ = name;
-        self.file.as_deref()
-    }
-
-    /// The source this instance was run from, whatever the file says now.
-    #[pyo3(signature = (name=None))]
-    fn get_source<'py>(&self, py: Python<'py>, name: Option<&str>) -> PyResult<Bound<'py, PyAny>> {
-        let _ = name;
-        if self.source().is_none() {
-            return Ok(PyString::new(py, "").into_any());
-        }
-        py.import(intern!(py, "importlib.util"))?
-            .call_method1(intern!(py, "decode_source"), (PyBytes::new(py, &self.text()?),))
-    }
-
-    #[pyo3(signature = (name=None))]
-    fn get_code<'py>(&self, py: Python<'py>, name: Option<&str>) -> PyResult<Bound<'py, PyAny>> {
-        let _ = name;
-        let Some(file) = &self.file else { return Ok(py.None().into_bound(py)) };
-        Ok(crate::precompiled::code(py, file, &self.text()?)?.into_any())
-    }
-
-    /// Bytes of a file beside the module (PEP 302's `get_data`).
-    fn get_data<'py>(&self, py: Python<'py>, path: PathBuf) -> PyResult<Bound<'py, PyBytes>> {
-        // Told to those who listen to `open`, which is what makes the file a dependency.
-        py.import("sys")?.call_method1("audit", ("open", &path, "rb", 0))?;
-        let bytes = py.detach(|| std::fs::read(&path))?;
-        Ok(PyBytes::new(py, &bytes))
-    }
-
-    #[pyo3(signature = (name=None))]
-    fn get_resource_reader<'py>(
-        slf: &Bound<'py, Self>,
-        name: Option<&str>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        let _ = name;
-        let py = slf.py();
-        let readers = py.import(intern!(py, "importlib.readers"))?;
-        match namespace_path::of(py, slf.get()) {
-            Some(path) => readers.getattr(intern!(py, "NamespaceReader"))?.call1((path,)),
-            None => readers.getattr(intern!(py, "FileReader"))?.call1((slf,)),
-        }
-    }
-
-    /// `importlib.util.module_from_spec` on a live module's own spec: the default module.
-    fn create_module<'py>(&self, py: Python<'py>, spec: &Bound<'py, PyAny>) -> Py<PyAny> {
-        let _ = spec;
-        py.None()
-    }
-
-    /// Executes this instance's code in a module that somebody else made.
-    fn exec_module<'py>(&self, py: Python<'py>, module: &Bound<'py, PyAny>) -> PyResult<()> {
-        let Some(file) = &self.file else { return Ok(()) };
-        let code = crate::precompiled::code(py, file, &self.text()?)?;
-        let namespace = module.getattr(intern!(py, "__dict__"))?;
-        py.import(intern!(py, "builtins"))?.call_method1(intern!(py, "exec"), (code, namespace))?;
-        Ok(())
-    }
-
-    fn __repr__(&self) -> String {
-        match &self.file {
-            Some(file) => format!("<live module {} from {file:?}>", self.name),
-            None => format!("<live namespace package {}>", self.name),
-        }
-    }
-
-    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+    /// For the cycle collector.
+    pub fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.module)?;
         visit.call(&self.deferred)?;
         // The locks are never held across a point where the collector can run.
@@ -389,7 +318,7 @@ impl Instance {
         }
         if let Ok(patches) = self.patches.try_lock() {
             for patch in patches.iter() {
-                patch.traverse(&visit)?;
+                patch.traverse(visit)?;
             }
         }
         Ok(())

@@ -2,9 +2,10 @@
 //!
 //! This file is a map. The parts, in reading order:
 //!
-//! 1. `instance`, `generation`: what was loaded, and what belongs together;
+//! 1. `instance` (and `loader`, what it answers as), `generation`: what was loaded, and what belongs
+//!    together;
 //! 2. `engine`, `settings`: what is installed; `asker`, `pin`: whose generation answers;
-//! 3. the ways in: `hook` (import statements; `names`: what they take), `dynamic` (calls that
+//! 3. the ways in: `fast` and `hook` (import statements; `names`: what they take), `dynamic` (calls that
 //!    import), `facade` (attributes of what stands in `sys.modules`), `finder` (the standard
 //!    machinery);
 //! 4. `search`, `namespace_path`, `dressing`, `precompiled`, `bytecode`, `namespace`, `loading`: from a name
@@ -34,6 +35,7 @@ mod edges;
 mod engine;
 mod errors;
 mod facade;
+mod fast;
 mod finder;
 mod generation;
 mod hook;
@@ -42,6 +44,7 @@ mod installation;
 mod instance;
 mod keeps;
 mod listening;
+mod loader;
 mod loading;
 mod names;
 mod namespace;
@@ -67,7 +70,7 @@ mod _core {
     #[pymodule_export]
     use super::by_path::import_path;
     #[pymodule_export]
-    use super::dynamic::import_module;
+    use super::dynamic::{import_module, import_name};
     #[pymodule_export]
     use super::installation::{install, installed, plan, rollback, status, uninstall, update};
     #[pymodule_export]

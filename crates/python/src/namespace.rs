@@ -37,7 +37,7 @@ pub fn wish(
     file: &str,
 ) -> PyResult<Wish> {
     let (mut policy, mut preserve) = engine.settings().configured(name);
-    let mentioned = |word: &[u8]| text.windows(word.len()).any(|at| at == word);
+    let mentioned = |word: &[u8]| memchr::memmem::find(text, word).is_some();
     if mentioned(b"__reload__") || mentioned(b"__preserve__") {
         let said = py
             .import(intern!(py, "transfuse.compiler"))?
