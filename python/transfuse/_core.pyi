@@ -54,7 +54,9 @@ class Pin:
 def install(
     *,
     roots: Sequence[str],
+    include: Sequence[str],
     exclude: Sequence[str],
+    gitignore: bool,
     watch: bool,
     poll: float | None,
     policy: str,

@@ -34,7 +34,9 @@ _added: list[str] = []
 def install(
     roots: Sequence[str | os.PathLike[str]] | None = None,
     *,
+    include: Sequence[str] | None = None,
     exclude: Sequence[str] | None = None,
+    gitignore: bool | None = None,
     watch: bool | None = None,
     poll: float | None = None,
     policy: str | None = None,
@@ -46,7 +48,9 @@ def install(
 
     Args:
         roots: directories; default: the project directory, and its `src` if there is one.
+        include: patterns of paths relative to a root; if given, only source that matches is live.
         exclude: patterns of paths relative to a root that are not live, such as ``"tests/*"``.
+        gitignore: whether what git ignores is left alone; default: true.
         watch: whether changes of files lead to updates by themselves; default: true.
         poll: seconds between two looks at the files, instead of the system's notification.
         policy: ``"overlay"`` (default), ``"fresh"``, ``"patch"`` or ``"never"``.
@@ -62,7 +66,9 @@ def install(
     install_settings(
         read_settings(
             roots=roots,
+            include=include,
             exclude=exclude,
+            gitignore=gitignore,
             watch=watch,
             poll=poll,
             policy=policy,
@@ -84,7 +90,9 @@ def install_settings(settings: Settings) -> None:
         project = Project(settings, _apply)
         _core.install(
             roots=settings.roots,
+            include=settings.include,
             exclude=settings.exclude,
+            gitignore=settings.gitignore,
             watch=settings.watch,
             poll=settings.poll,
             policy=settings.policy,

@@ -58,7 +58,10 @@ class Settings:
 
     Attributes:
         roots: absolute directories whose Python source is live, such as ``("/srv/shop",)``.
+        include: patterns of paths relative to a root, such as ``("shop/**",)``; if there are any,
+            only source that matches one is live.
         exclude: patterns of paths relative to a root that are not live, such as ``("tests/*",)``.
+        gitignore: whether source that git ignores is left alone.
         watch: whether changes of files lead to updates by themselves.
         poll: seconds between two looks at the files, or None for the system's own notification.
         policy: what becomes of a module's old namespace if neither the module nor `modules` says.
@@ -69,7 +72,9 @@ class Settings:
     """
 
     roots: tuple[str, ...]
+    include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    gitignore: bool = True
     watch: bool = True
     poll: float | None = None
     policy: str = "overlay"

@@ -113,7 +113,9 @@ def _module(value: object, where: str) -> ModuleSettings:
 # Setting -> from a raw value and the words for where it stands to the checked value.
 CHECKS: Mapping[str, Callable[[Any, str], Any]] = {
     "roots": _paths,
+    "include": _paths,
     "exclude": _paths,
+    "gitignore": _boolean,
     "watch": _boolean,
     "poll": _seconds,
     "policy": _policy,
@@ -149,7 +151,9 @@ def _text(text: str) -> object:
 # Setting -> from the text of its TRANSFUSE_ variable to the raw value that CHECKS judges.
 ENVIRONMENT: Mapping[str, Callable[[str], object]] = {
     "roots": _text_list,
+    "include": _text_list,
     "exclude": _text_list,
+    "gitignore": _text_boolean,
     "watch": _text_boolean,
     "poll": _text_number,
     "policy": _text,

@@ -51,8 +51,8 @@ pub enum EngineError {
         /// What the system said.
         source: std::io::Error,
     },
-    /// A glob in `exclude` that makes no sense.
-    #[error("exclude pattern {pattern:?} is not a glob: {source}")]
+    /// A glob in `include` or `exclude` that makes no sense.
+    #[error("the pattern {pattern:?} of include or exclude is not a glob: {source}")]
     BadPattern {
         /// The pattern as it was given.
         pattern: String,

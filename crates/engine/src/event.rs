@@ -71,7 +71,7 @@ impl Event {
 pub(crate) fn is_noise(path: &Path) -> bool {
     let Some(name) = path.file_name().map(|name| name.to_string_lossy()) else { return true };
     let ends = ["~", ".swp", ".swx", ".tmp", ".pyc"];
-    name.starts_with('.')
+    (name.starts_with('.') && name != ".gitignore")
         || name == "__pycache__"
         || ends.iter().any(|end| name.ends_with(end))
         || path.parent().is_some_and(|dir| dir.ends_with("__pycache__"))

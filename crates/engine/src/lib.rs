@@ -20,6 +20,7 @@ mod flight;
 mod generations;
 mod graph;
 mod history;
+mod ignored;
 mod locate;
 mod memory;
 mod name;

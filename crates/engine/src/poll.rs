@@ -71,6 +71,7 @@ struct Look {
 
 impl Look {
     fn take(system: &dyn System, roots: &Roots) -> Look {
+        roots.forget_rules();
         let mut look = Look { files: BTreeMap::new(), dirs: BTreeSet::new() };
         for root in roots.dirs() {
             let found = walk(system, roots, root);

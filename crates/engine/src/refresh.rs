@@ -52,6 +52,7 @@ pub fn refresh(
     match batch {
         Batch::Paths(paths) => pass.paths(paths),
         Batch::Rescan => {
+            roots.forget_rules();
             for root in roots.dirs() {
                 pass.subtree(root);
             }
@@ -93,6 +94,11 @@ impl Pass<'_> {
                     } else {
                         self.gone_under(path, &BTreeSet::new(), &[]);
                     }
+                }
+                Ok(stat)
+                    if stat.kind == Kind::File && self.roots.ignores(self.system, path, false) =>
+                {
+                    self.gone(path);
                 }
                 Ok(stat) if stat.kind == Kind::File => {
                     self.gone_under(path, &BTreeSet::new(), &[]);

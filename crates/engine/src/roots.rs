@@ -1,12 +1,19 @@
 //! Which files are live, and what is each called?
 //!
-//! Decided by where a file lies and by names alone; only a virtual environment has to be looked for
-//! on disk. What is *in* a root at some moment is the business of `scan` and `view`. Where roots
+//! Decided by where a file lies and by names alone; only a virtual environment, and what git
+//! ignores, have to be looked for on disk. What is *in* a root at some moment is the business of `scan` and `view`. Where roots
 //! are nested, the deepest one names the file, and only its exclusions count.
 
-use crate::{EngineError, Kind, ModuleName, System, system::is_absent};
+use crate::{
+    EngineError, Kind, ModuleName, System,
+    ignored::{self, Ignored},
+    system::is_absent,
+};
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
-use std::path::{Component, Path, PathBuf};
+use std::{
+    path::{Component, Path, PathBuf},
+    sync::Arc,
+};
 
 /// Directories that are never live, whatever the settings say.
 const FOREIGN: [&str; 4] = ["__pycache__", "node_modules", "site-packages", "dist-packages"];
@@ -21,6 +28,10 @@ pub struct Roots {
     by_depth: Vec<PathBuf>,
     /// `legacy/**`: what the user excluded, matched against a path relative to its root.
     exclude: GlobSet,
+    /// `shop/**`: if there are any, only source that matches one is live.
+    include: GlobSet,
+    /// What git ignores; none if that is live all the same. Shared by all clones.
+    ignored: Option<Arc<Ignored>>,
 }
 
 /// Is this a name of Python source?
@@ -46,7 +57,19 @@ impl Roots {
         }
         let mut by_depth = dirs.clone();
         by_depth.sort_by_key(|dir| std::cmp::Reverse(dir.components().count()));
-        Ok(Roots { dirs, by_depth, exclude: globs(exclude)? })
+        let (exclude, include) = (globs(exclude)?, GlobSet::empty());
+        Ok(Roots { dirs, by_depth, exclude, include, ignored: None })
+    }
+
+    /// The same, but of the source only what matches a glob in `include`, if there is any.
+    pub fn including(self, include: &[String]) -> Result<Roots, EngineError> {
+        Ok(Roots { include: globs(include)?, ..self })
+    }
+
+    /// The same without what git ignores.
+    #[must_use]
+    pub fn without_ignored(self) -> Roots {
+        Roots { ignored: Some(Arc::default()), ..self }
     }
 
     /// The roots: absolute, in the order given.
@@ -87,10 +110,40 @@ impl Roots {
     pub fn root_of(&self, path: &Path) -> Option<&Path> {
         let root = self.by_depth.iter().find(|root| path.starts_with(root))?;
         let inside = path.strip_prefix(root).ok()?;
-        if self.excludes(inside) {
+        if self.excludes(inside) || is_source(path) && !self.includes(inside) {
             return None;
         }
         Some(root)
+    }
+
+    /// Does git ignore `path`? Looks at its own name; the directories above it are taken as admitted.
+    /// Of files only source is asked about: a data file that a module has read is what it is.
+    pub fn ignores(&self, system: &dyn System, path: &Path, is_dir: bool) -> bool {
+        let Some(ignored) = self.ignored.as_ref().filter(|_| is_dir || is_source(path)) else {
+            return false;
+        };
+        self.root_of(path).is_some_and(|root| {
+            let inside = path.strip_prefix(root).unwrap_or(path);
+            ignored.ignores(system, root, inside, is_dir)
+        })
+    }
+
+    /// Is this a file that says what git ignores?
+    pub fn has_rules(&self, path: &Path) -> bool {
+        self.ignored.is_some() && path.file_name().is_some_and(|name| name == ignored::FILE)
+    }
+
+    /// The files outside of the roots that say what is ignored in them, there or not, without links.
+    pub fn rules_outside(&self, system: &dyn System) -> Vec<PathBuf> {
+        let dirs = self.ignored.iter().flat_map(|_| &self.dirs);
+        dirs.flat_map(|root| Ignored::outside(system, root)).collect()
+    }
+
+    /// What git ignores may be something else now.
+    pub fn forget_rules(&self) {
+        if let Some(ignored) = &self.ignored {
+            ignored.forget();
+        }
     }
 
     /// The name of the module in the file at `path`: `shop.web` for `shop/web/__init__.py`.
@@ -115,7 +168,9 @@ impl Roots {
         if self.is_root(path) {
             return true;
         }
-        self.root_of(path).is_some() && system.stat(&path.join("pyvenv.cfg")).is_err()
+        self.root_of(path).is_some()
+            && system.stat(&path.join("pyvenv.cfg")).is_err()
+            && !self.ignores(system, path, true)
     }
 
     /// Are `path` and each directory between it and its root admitted?
@@ -123,6 +178,15 @@ impl Roots {
         let Some(root) = self.root_of(path) else { return false };
         let above = path.ancestors().skip(1).take_while(|dir| *dir != root);
         above.filter(|dir| dir.starts_with(root)).all(|dir| self.admits_dir(system, dir))
+    }
+
+    /// Is this path, relative to its root, included: itself or by a directory above it?
+    fn includes(&self, inside: &Path) -> bool {
+        self.include.is_empty()
+            || inside
+                .ancestors()
+                .filter(|part| !part.as_os_str().is_empty())
+                .any(|part| self.include.is_match(part))
     }
 
     /// Is this path, relative to its root, excluded: itself or by a directory above it?

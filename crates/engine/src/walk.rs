@@ -47,7 +47,8 @@ pub(crate) fn walk(system: &dyn System, roots: &Roots, start: &Path) -> Walk {
         way.push(real);
         let mut below = Vec::new();
         for entry in entries {
-            if roots.root_of(&entry).is_none() || roots.is_root(&entry) {
+            let foreign = roots.root_of(&entry).is_none() || roots.ignores(system, &entry, false);
+            if foreign || roots.is_root(&entry) {
                 continue;
             }
             if matches!(system.link(&entry), Ok(Some(_))) {

@@ -128,7 +128,8 @@ fn argument(engine: &Engine, args: &Bound<'_, PyTuple>, index: usize) -> Option<
         Some(dir.join(path.file_name()?))
     })?;
     let data = spelled.extension().is_none_or(|end| end != "pyc");
-    (data && engine.roots.admits_way_to(system, &spelled)).then_some(spelled)
+    let live = engine.roots.admits_way_to(system, &spelled);
+    (data && live && !engine.roots.ignores(system, &spelled, false)).then_some(spelled)
 }
 
 /// Whether a file is opened to be written to.

@@ -43,13 +43,15 @@ static THREAD: Mutex<Option<Py<PyAny>>> = Mutex::new(None);
 /// Makes the roots live.
 #[pyfunction]
 #[pyo3(signature = (
-    *, roots, exclude, watch, poll, policy, modules, keep, keep_deleted, report, project, reconsider
+    *, roots, include, exclude, gitignore, watch, poll, policy, modules, keep, keep_deleted, report, project, reconsider
 ))]
 #[allow(clippy::too_many_arguments)]
 pub fn install(
     py: Python<'_>,
     roots: Vec<PathBuf>,
+    include: Vec<String>,
     exclude: Vec<String>,
+    gitignore: bool,
     watch: bool,
     poll: Option<f64>,
     policy: &str,
@@ -65,7 +67,10 @@ pub fn install(
     }
     let settings = Settings::new(policy, modules, keep, keep_deleted, watch, poll)?;
     let system = Arc::new(Disk);
-    let roots = Roots::new(&*system, &roots, &exclude).map_err(|e| errors::from_engine(&e))?;
+    let roots = Roots::new(&*system, &roots, &exclude)
+        .and_then(|roots| roots.including(&include))
+        .map_err(|e| errors::from_engine(&e))?;
+    let roots = if gitignore { roots.without_ignored() } else { roots };
     let budget = Budget::new(STORE);
     let seen = py.detach(|| scan(&*system, &roots, &budget, &mut |_| {}));
     let made =

@@ -60,7 +60,9 @@ pub struct Listener {
     ways: Ways,
     /// `/srv/current`, `/srv/releases/42`: the places on the ways to the roots.
     gates: BTreeSet<PathBuf>,
-    /// One of them is another now (a deploy flips a link, or renames a folder): all folders have to be
+    /// `/srv/.git/info/exclude`: files outside of the roots that say what git ignores in them.
+    rules: BTreeSet<PathBuf>,
+    /// One of the gates is another now (a deploy flips a link, or renames a folder): all folders have to be
     /// watched anew.
     flipped: bool,
     /// None where the system does not tell: then every comparison is a full one.
@@ -107,6 +109,7 @@ impl Listener {
             watch,
             ways: Ways::default(),
             gates: BTreeSet::new(),
+            rules: BTreeSet::new(),
             flipped: false,
             barrier,
             settle: Settle::new(window),
@@ -128,7 +131,8 @@ impl Listener {
             let places = self.ways.follow(&*self.engine.system, root);
             self.gates.extend(places.iter().cloned());
         }
-        let mut minded = self.gates.clone();
+        self.rules = self.engine.roots.rules_outside(&*self.engine.system).into_iter().collect();
+        let mut minded: BTreeSet<PathBuf> = self.gates.union(&self.rules).cloned().collect();
         for file in &self.engine.project {
             minded.extend(self.ways.follow(&*self.engine.system, file).iter().cloned());
         }
@@ -184,6 +188,10 @@ impl Listener {
         let Some(path) = event.path() else { return self.settle.event(now, event) };
         if self.gates.iter().any(|gate| gate.starts_with(path)) {
             self.flipped = true;
+            return self.settle.event(now, &Event::Rescan);
+        }
+        if self.engine.roots.has_rules(path) || self.rules.contains(path) {
+            // Other folders may be live now.
             return self.settle.event(now, &Event::Rescan);
         }
         let behind = self.ways.led_by(path).map(|led| event.at(led));

@@ -221,7 +221,8 @@ fn look(
             return Ok(Look::Hidden);
         }
         let Located::Unseen(path) = located else { return Ok(Look::At(located)) };
-        if engine.roots.root_of(&path).is_none() {
+        let foreign = !engine.roots.admits_way_to(system, &path);
+        if foreign || engine.roots.ignores(system, &path, false) {
             return Ok(Look::At(Located::Unseen(path)));
         }
         if engine.alive(py).iter().any(|other| other.get().view().get(&path).is_some()) {
@@ -255,7 +256,7 @@ fn look(
 /// part of what is known, so that a change is told.
 fn compiled(py: Python<'_>, engine: &Engine, name: &ModuleName, path: PathBuf) {
     let known = engine.book.lock().unwrap().extensions.contains_key(&path);
-    if known || engine.roots.root_of(&path).is_none() {
+    if known || !engine.roots.admits_way_to(&*engine.system, &path) {
         return;
     }
     let Ok(content) = py.detach(|| engine.system.read(&path)) else { return };
