@@ -1,13 +1,14 @@
 """How does a story have an old and a new generation live at once, and ask both?
 
-The files of one program are written twice: `@` in them is 1 in the old generation and 2 in the new
-one. What code finds is then asked in every way in which code can be of a generation: pinned, left
-over from old code, and new.
+The files of one program are written twice: a lone `@` in them is 1 in the old generation and 2 in
+the new one. What code finds is then asked in every way in which code can be of a generation:
+pinned, left over from old code, and new.
 """
 
 from __future__ import annotations
 
 import contextlib
+import re
 from typing import TYPE_CHECKING, Any
 
 import transfuse
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 def at(files: Mapping[str, str], number: int) -> dict[str, str]:
     """Return the files of one generation."""
-    return {name: text.replace("@", str(number)) for name, text in files.items()}
+    return {name: re.sub(r"@(?![A-Za-z_])", str(number), text) for name, text in files.items()}
 
 
 @contextlib.contextmanager

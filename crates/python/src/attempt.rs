@@ -8,7 +8,6 @@
 use std::sync::atomic::Ordering;
 
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
 use transfuse_engine::{EdgeKind, ModuleName, Reason, Step, Target, View};
 
 use crate::disposal;
@@ -16,6 +15,7 @@ use crate::doubt;
 use crate::engine::Engine;
 use crate::facade;
 use crate::generation::Generation;
+use crate::hook;
 use crate::in_place::{self, Note};
 use crate::instance::Instance;
 use crate::loading::{self, Ensured};
@@ -24,6 +24,7 @@ use crate::pin::Pin;
 use crate::planning::Intent;
 use crate::report;
 use crate::sharing;
+use crate::standing::{self, Standing};
 use crate::submodules;
 
 /// One staged generation, until it is published or abandoned.
@@ -121,7 +122,7 @@ impl<'py> Attempt<'py> {
         let mut outcome = Ok(());
         for (index, step) in steps.iter().enumerate() {
             report::running(py, self.engine, &step.name, index + 1, steps.len());
-            match loading::ensure(py, self.engine, &self.staged, &step.name) {
+            match loading::ensure_own(py, self.engine, &self.staged, &step.name) {
                 Ok(Ensured::Live(_) | Ensured::Foreign | Ensured::Missing(_)) => {}
                 Err(error) => {
                     self.failed = Some(step.name.clone());
@@ -278,16 +279,14 @@ impl<'py> Attempt<'py> {
     }
 }
 
-/// Puts what foreign code is to see of an instance into `sys.modules`.
+/// Puts what foreign code is to see of an instance into `sys.modules`, unless somebody has removed
+/// or replaced what stood there.
 fn show(py: Python<'_>, engine: &Engine, instance: &Bound<'_, Instance>) {
-    let modules: &Bound<'_, PyDict> = engine.sys_modules.bind(py);
-    let name = instance.get().name.as_str();
-    let shown = match instance.get().replacement(py) {
-        Some(other) => Ok(other),
-        None => facade::of(py, engine, &instance.get().name),
-    };
-    if let Ok(shown) = shown {
-        let _ = modules.set_item(name, shown);
+    let name = instance.get().key.bind(py);
+    if let Ok(Standing::Ours) = standing::of(py, engine, &engine.current(py), name)
+        && let Ok(shown) = hook::outward(py, engine, instance)
+    {
+        let _ = standing::show(py, engine, name, &shown);
     }
 }
 

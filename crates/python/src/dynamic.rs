@@ -16,6 +16,7 @@ use crate::hook::outward;
 use crate::loading::{self, Ensured};
 use crate::observe;
 use crate::sharing;
+use crate::standing;
 
 /// `importlib._bootstrap._gcd_import` while Transfuse is installed.
 #[pyfunction]
@@ -104,6 +105,7 @@ pub fn import_module<'py>(
         };
         if let Some(found) = generation.get().get(py, name)
             && found.get().is_ready()
+            && standing::is_as_seen(py, engine, name, &found)
         {
             return Ok(found.get().value(py));
         }

@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use crossbeam_channel::Sender;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyCFunction, PyDict, PyModule};
+use pyo3::types::{PyCFunction, PyDict, PyModule, PyString};
 use transfuse_engine::{
     Budget, Digest, Disk, Flights, GenerationId, Generations, Graph, History, ModuleName, Restart,
     Retirement, Roots, View,
@@ -27,6 +27,7 @@ use crate::errors;
 use crate::generation::Generation;
 use crate::instance::Instance;
 use crate::settings::Settings;
+use crate::standing;
 
 /// The engine in force, or null. Written by `install` and `uninstall` only.
 static IN_FORCE: AtomicPtr<Engine> = AtomicPtr::new(std::ptr::null_mut());
@@ -105,6 +106,10 @@ pub struct Engine {
     pub facades: Py<PyDict>,
     /// `sys.modules`.
     pub sys_modules: Py<PyDict>,
+    /// Name -> what its module put into `sys.modules` in its own place, as it was last shown there.
+    pub replacements: Py<PyDict>,
+    /// Names that we took out of `sys.modules`, while old code may still ask for them -> True.
+    pub withdrawn: Py<PyDict>,
     /// `builtins.__import__` as it was.
     pub original_import: Py<PyAny>,
     /// Whether that is the interpreter's own, so that its C function can be called instead.
@@ -164,6 +169,8 @@ impl Engine {
             project,
             reconsider,
             facades: PyDict::new(py).unbind(),
+            replacements: PyDict::new(py).unbind(),
+            withdrawn: PyDict::new(py).unbind(),
             sys_modules: modules.cast_into::<PyDict>()?.unbind(),
             plain_import: is_plain(&builtins)?,
             original_import: builtins.getattr(intern!(py, "__import__"))?.unbind(),
@@ -307,7 +314,7 @@ impl Engine {
         let modules = self.sys_modules.bind(py);
         if !in_use && modules.get_item(name.as_str()).is_ok_and(|t| t.is_some_and(|t| t.is(&shown)))
         {
-            let _ = modules.del_item(name.as_str());
+            let _ = standing::withdraw(py, self, &PyString::new(py, name.as_str()));
         }
     }
 

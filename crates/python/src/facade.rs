@@ -8,7 +8,8 @@
 //!
 //! The type is made through the C API, because PyO3 cannot extend the module type.
 
-use std::ffi::c_int;
+use std::cell::UnsafeCell;
+use std::ffi::{CStr, c_int};
 
 use pyo3::exceptions::PyAttributeError;
 use pyo3::prelude::*;
@@ -19,12 +20,17 @@ use transfuse_engine::ModuleName;
 
 use crate::asker;
 use crate::engine::{self, Engine};
+use crate::generation::Generation;
 use crate::instance::Instance;
 use crate::loading::{self, Ensured};
 use crate::submodules;
 
 /// Where a facade keeps the instance it stands for once Transfuse is no longer installed.
 const LEFT: &str = "__transfuse_left__";
+
+/// Where a facade that was taken out of `sys.modules` keeps what it stands for: number of a
+/// generation -> instance.
+const DETACHED: &str = "__transfuse_detached__";
 
 static TYPE: PyOnceLock<Py<PyType>> = PyOnceLock::new();
 
@@ -35,6 +41,7 @@ pub fn facade_type(py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {
             slot(ffi::Py_tp_getattro, get as *mut std::ffi::c_void),
             slot(ffi::Py_tp_setattro, set as *mut std::ffi::c_void),
             slot(ffi::Py_tp_repr, repr as *mut std::ffi::c_void),
+            slot(ffi::Py_tp_getset, GETSET.0.get().cast()),
             ffi::PyType_Slot::default(),
         ];
         let mut spec = ffi::PyType_Spec {
@@ -52,6 +59,49 @@ pub fn facade_type(py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {
         }
     })?;
     Ok(made.bind(py))
+}
+
+/// What `object.__getattribute__` must find too: `pydoc` and `inspect.getattr_static` go by it.
+static GETSET: GetSet = GetSet(UnsafeCell::new([
+    property(c"__doc__"),
+    property(c"__dict__"),
+    // The end of the list.
+    ffi::PyGetSetDef {
+        name: std::ptr::null(),
+        get: None,
+        set: None,
+        doc: std::ptr::null(),
+        closure: std::ptr::null_mut(),
+    },
+]));
+
+/// The interpreter keeps a pointer to it and reads it only.
+struct GetSet(UnsafeCell<[ffi::PyGetSetDef; 3]>);
+
+// SAFETY: nobody writes to it.
+unsafe impl Sync for GetSet {}
+
+const fn property(name: &'static CStr) -> ffi::PyGetSetDef {
+    ffi::PyGetSetDef {
+        name: name.as_ptr(),
+        get: Some(get_property),
+        set: None,
+        doc: std::ptr::null(),
+        closure: name.as_ptr().cast_mut().cast(),
+    }
+}
+
+unsafe extern "C" fn get_property(
+    slf: *mut ffi::PyObject,
+    name: *mut std::ffi::c_void,
+) -> *mut ffi::PyObject {
+    // SAFETY: the closure is one of the names above.
+    let name = unsafe { CStr::from_ptr(name.cast()) };
+    guarded(std::ptr::null_mut(), |py| {
+        let name = PyString::new(py, &name.to_string_lossy());
+        // SAFETY: the interpreter passes a live facade; so is what is passed on.
+        Ok(unsafe { get(slf, name.as_ptr()) })
+    })
 }
 
 fn slot(number: c_int, function: *mut std::ffi::c_void) -> ffi::PyType_Slot {
@@ -103,6 +153,12 @@ fn target<'py>(facade: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, Instanc
         return Ok(left.and_then(|instance| instance.cast_into::<Instance>().ok()));
     };
     let generation = asker::for_foreign(py, engine);
+    if let Some(detached) = own.get_item(intern!(py, DETACHED))?
+        && let Ok(detached) = detached.cast::<PyDict>()
+        && let Some(instance) = detached.get_item(generation.get().id.0)?
+    {
+        return Ok(instance.cast_into::<Instance>().ok());
+    }
     if let Some(name) = own.get_item(intern!(py, "__name__"))?
         && let Ok(name) = name.cast::<PyString>()
         && let Some(found) = generation.get().get(py, name)
@@ -115,6 +171,42 @@ fn target<'py>(facade: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, Instanc
     }
 }
 
+/// In this generation the facade stands for this instance, whatever has the name now.
+pub fn detach(
+    facade: &Bound<'_, PyAny>,
+    generation: &Bound<'_, Generation>,
+    instance: &Bound<'_, Instance>,
+) -> PyResult<()> {
+    let own = own_dict(facade);
+    let key = intern!(facade.py(), DETACHED);
+    let detached = match own.get_item(key)? {
+        Some(detached) => detached.cast_into::<PyDict>()?,
+        None => PyDict::new(facade.py()),
+    };
+    detached.set_item(generation.get().id.0, instance)?;
+    own.set_item(key, detached)
+}
+
+/// In this generation the facade stands for what has its name; returns what it stood for.
+pub fn attach<'py>(
+    facade: &Bound<'py, PyAny>,
+    generation: &Bound<'_, Generation>,
+) -> PyResult<Option<Bound<'py, Instance>>> {
+    let Some(detached) = own_dict(facade).get_item(intern!(facade.py(), DETACHED))? else {
+        return Ok(None);
+    };
+    let before = detached.call_method1("pop", (generation.get().id.0, facade.py().None()))?;
+    Ok(before.cast_into::<Instance>().ok())
+}
+
+/// Whether the object is a facade of that name.
+pub fn stood_for(object: &Bound<'_, PyAny>, name: &Bound<'_, PyString>) -> PyResult<bool> {
+    Ok(is_facade(object)
+        && own_dict(object).get_item(intern!(object.py(), "__name__"))?.is_some_and(|own| {
+            own.extract::<&str>().is_ok_and(|own| name.to_str().is_ok_and(|name| own == name))
+        }))
+}
+
 /// What foreign code gets for a value: the facade, where the value is a live module.
 pub fn outward<'py>(value: Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     let py = value.py();
@@ -123,7 +215,10 @@ pub fn outward<'py>(value: Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         && instance.get().module.is(module)
         && let Some(engine) = engine::in_force()
     {
-        return of(py, engine, &instance.get().name);
+        return match instance.get().seen.get(py) {
+            Some(facade) if is_facade(&facade) => Ok(facade),
+            _ => of(py, engine, &instance.get().name),
+        };
     }
     Ok(value)
 }
@@ -153,6 +248,13 @@ unsafe extern "C" fn get(slf: *mut ffi::PyObject, name: *mut ffi::PyObject) -> *
             }
             None => {
                 // Of a module that is gone only the name and the like are left.
+                let own = own_dict(&facade);
+                if name.cast::<PyString>()?.to_str()? == "__dict__" {
+                    return Ok(own.into_ptr());
+                }
+                if let Some(left) = own.get_item(&name)? {
+                    return Ok(left.into_ptr());
+                }
                 // SAFETY: as above; null means an exception is set.
                 let own = unsafe { ffi::PyObject_GenericGetAttr(slf, name.as_ptr()) };
                 if own.is_null() {

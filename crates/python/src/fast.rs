@@ -16,6 +16,7 @@ use crate::asker;
 use crate::engine::{self, Engine};
 use crate::hook;
 use crate::instance::Instance;
+use crate::standing;
 
 const NAME: &CStr = c"__import__";
 const DOC: &CStr =
@@ -165,7 +166,8 @@ unsafe fn live<'py>(
     let whole = taken == unsafe { ffi::Py_None() };
     // `import a.b` answers with `a`, and a package may have to load what is taken from it.
     let answers_itself = if whole { plain.is(PyBool::new(py, true)) } else { !instance.package };
-    (instance.is_ready() && answers_itself && !instance.is_replaced())
+    let expected = instance.is_ready() && standing::is_as_seen(py, engine, name, &found);
+    (expected && answers_itself && !instance.is_replaced())
         .then(|| instance.module.clone_ref(py).into_ptr())
 }
 

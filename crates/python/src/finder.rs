@@ -4,16 +4,19 @@
 //! (`importlib.util.find_spec`, `runpy`, `pkgutil`, the machinery's own
 //! importing of parents) asks `sys.meta_path`, where this finder stands first.
 
+use std::path::PathBuf;
+
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList};
+use pyo3::types::{PyCode, PyDict, PyList, PyModule, PyString};
 use transfuse_engine::ModuleName;
 
 use crate::asker;
 use crate::engine;
-use crate::facade;
+use crate::hook;
 use crate::loading::{self, Ensured};
 use crate::search::{self, Found};
+use crate::standing;
 
 /// The entry in `sys.meta_path`.
 #[pyclass(frozen, module = "transfuse._core")]
@@ -37,15 +40,25 @@ impl Finder {
             Some(path) => search::along(py, engine, generation.get(), &dotted, path)?,
             None => search::top_level(py, engine, generation.get(), &dotted)?,
         };
-        let (origin, package) = match found {
-            Found::Source(origin) => (Some(origin.file), origin.package.map(|p| vec![p])),
-            Found::Namespace { portions, foreign: false } => (None, Some(portions)),
+        let (origin, place, package) = match found {
+            Found::Source(origin) => {
+                (Some(origin.file), Some(origin.path), origin.package.map(|p| vec![p]))
+            }
+            Found::Namespace { portions, foreign: false } => (None, None, Some(portions)),
             Found::Namespace { .. } | Found::Foreign | Found::Missing => return Ok(None),
             Found::Hidden => return Err(crate::errors::not_found(py, name, None)),
         };
+        let loaded = generation.get().find(py, name).filter(|loaded| loaded.get().is_ready());
+        let removed = loaded.map(|loaded| loaded.get().started);
         let loader = Bound::new(
             py,
-            Bridge { name: dotted, file: origin.clone(), package: package.is_some() },
+            Bridge {
+                name: dotted,
+                file: origin.clone(),
+                path: place,
+                package: package.is_some(),
+                removed,
+            },
         )?;
         let package = package.map(|p| PyList::new(py, p)).transpose()?.map(Bound::into_any);
         spec(py, name, loader.as_any(), origin.as_deref(), package).map(Some)
@@ -84,31 +97,79 @@ pub fn spec<'py>(
 #[pyclass(frozen, module = "transfuse._core")]
 struct Bridge {
     name: ModuleName,
+    /// As the path entry spelled it.
     file: Option<String>,
+    /// As views know it.
+    path: Option<PathBuf>,
     package: bool,
+    /// The instance that was loaded already when the spec was made, by when it began: the machinery
+    /// looks for what does not stand in `sys.modules`, so somebody has removed it from there.
+    removed: Option<u64>,
+}
+
+impl Bridge {
+    /// The source as the asker's generation has it; none for a namespace package.
+    fn text(&self, py: Python<'_>) -> PyResult<Option<Vec<u8>>> {
+        let Some(path) = &self.path else { return Ok(None) };
+        let engine = engine::required()?;
+        let generation = asker::for_foreign(py, engine);
+        match generation.get().view().get(path) {
+            Some(source) => loading::text(py, engine, &generation, source, path).map(Some),
+            None => Err(crate::errors::not_found(py, self.name.as_str(), None)),
+        }
+    }
+
+    fn code<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyCode>>> {
+        match (&self.file, self.text(py)?) {
+            (Some(file), Some(text)) => crate::precompiled::code(py, file, &text).map(Some),
+            _ => Ok(None),
+        }
+    }
+}
+
+/// Whether the standard machinery has put a module there that it is about to execute.
+pub fn is_loading(there: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let py = there.py();
+    let Ok(module) = there.cast_exact::<PyModule>() else { return Ok(false) };
+    let Some(spec) = module.dict().get_item(intern!(py, "__spec__"))? else { return Ok(false) };
+    let Some(loader) = spec.getattr_opt(intern!(py, "loader"))? else { return Ok(false) };
+    let initializing = spec.getattr_opt(intern!(py, "_initializing"))?;
+    Ok(loader.is_instance_of::<Bridge>()
+        && initializing.is_some_and(|i| i.is_truthy().unwrap_or(false)))
 }
 
 #[pymethods]
 impl Bridge {
-    fn create_module<'py>(
-        &self,
-        py: Python<'py>,
-        spec: &Bound<'py, PyAny>,
-    ) -> PyResult<Bound<'py, PyAny>> {
+    /// The default module.
+    fn create_module(&self, py: Python<'_>, spec: &Bound<'_, PyAny>) -> Py<PyAny> {
         let _ = spec;
-        let engine = engine::required()?;
-        let generation = asker::for_foreign(py, engine);
-        match loading::ensure(py, engine, &generation, &self.name)? {
-            Ensured::Live(found) => match found.get().replacement(py) {
-                Some(other) => Ok(other),
-                None => facade::of(py, engine, &self.name),
-            },
-            _ => Err(crate::errors::not_found(py, self.name.as_str(), None)),
-        }
+        py.None()
     }
 
-    fn exec_module(&self, module: &Bound<'_, PyAny>) {
-        let _ = module;
+    /// For the machinery: loads the live module and has it find what stands for that. For code
+    /// that has made a module of its own from the spec: executes the source in it, once more.
+    fn exec_module(&self, py: Python<'_>, module: &Bound<'_, PyAny>) -> PyResult<()> {
+        let engine = engine::required()?;
+        let generation = asker::for_foreign(py, engine);
+        let name = PyString::new(py, self.name.as_str());
+        let there = engine.sys_modules.bind(py).get_item(&name)?;
+        if !there.is_some_and(|there| there.is(module)) || !is_loading(module)? {
+            let Some(code) = self.code(py)? else { return Ok(()) };
+            let namespace = module.getattr(intern!(py, "__dict__"))?;
+            py.import(intern!(py, "builtins"))?
+                .call_method1(intern!(py, "exec"), (code, namespace))?;
+            return Ok(());
+        }
+        let there = generation.get().get(py, &name);
+        if let Some(removed) = there.filter(|there| Some(there.get().started) == self.removed) {
+            standing::let_go(py, engine, &generation, &removed)?;
+        }
+        match loading::ensure_own(py, engine, &generation, &self.name)? {
+            Ensured::Live(found) => {
+                standing::show(py, engine, &name, &hook::outward(py, engine, &found)?)
+            }
+            _ => Err(crate::errors::not_found(py, self.name.as_str(), None)),
+        }
     }
 
     #[pyo3(signature = (name=None))]
@@ -117,8 +178,8 @@ impl Bridge {
         self.package
     }
 
-    #[getter]
-    fn path(&self) -> Option<&str> {
+    #[getter(path)]
+    fn spelled(&self) -> Option<&str> {
         self.file.as_deref()
     }
 
@@ -137,16 +198,13 @@ impl Bridge {
     #[pyo3(signature = (name=None))]
     fn get_code<'py>(&self, py: Python<'py>, name: Option<&str>) -> PyResult<Bound<'py, PyAny>> {
         let _ = name;
-        let Some(file) = &self.file else { return Ok(py.None().into_bound(py)) };
-        let text = py.detach(|| std::fs::read(file))?;
-        Ok(crate::precompiled::code(py, file, &text)?.into_any())
+        Ok(self.code(py)?.map_or_else(|| py.None().into_bound(py), Bound::into_any))
     }
 
     #[pyo3(signature = (name=None))]
     fn get_source<'py>(&self, py: Python<'py>, name: Option<&str>) -> PyResult<Bound<'py, PyAny>> {
         let _ = name;
-        let Some(file) = &self.file else { return Ok(py.None().into_bound(py)) };
-        let text = py.detach(|| std::fs::read(file))?;
+        let Some(text) = self.text(py)? else { return Ok(py.None().into_bound(py)) };
         py.import(intern!(py, "importlib.util"))?
             .call_method1(intern!(py, "decode_source"), (text,))
     }

@@ -126,12 +126,11 @@ impl Generation {
         self.instances.bind(py).set_item(&instance.get().key, instance)
     }
 
-    /// Takes an instance out, if it is the one that stands there.
-    pub fn take(&self, py: Python<'_>, instance: &Bound<'_, Instance>) {
+    /// Takes an instance out, if it is the one that stands there; whether it was.
+    pub fn take(&self, py: Python<'_>, instance: &Bound<'_, Instance>) -> bool {
         let name = instance.get().name.as_str();
-        if self.find(py, name).is_some_and(|there| there.is(instance)) {
-            let _ = self.instances.bind(py).del_item(name);
-        }
+        let there = self.find(py, name).is_some_and(|there| there.is(instance));
+        there && self.instances.bind(py).del_item(name).is_ok()
     }
 
     /// Whether this very instance belongs to the generation.

@@ -26,6 +26,7 @@ use crate::instance::Instance;
 use crate::loading::{self, Ensured};
 use crate::observe;
 use crate::sharing;
+use crate::standing;
 use crate::submodules;
 
 /// `builtins.__import__` while Transfuse is installed.
@@ -107,7 +108,12 @@ impl<'py> Statement<'_, 'py> {
             level => relative(py, self.globals, level, self.name)?,
         };
         let instance = match generation.get().get(py, &absolute) {
-            Some(found) if found.get().is_ready() => found,
+            Some(found)
+                if found.get().is_ready()
+                    && standing::is_as_seen(py, self.engine, &absolute, &found) =>
+            {
+                found
+            }
             _ => match self.load_for(py, caller, &generation, &absolute)? {
                 Some(found) => found,
                 None => return self.foreign_for(py, caller, &absolute),
@@ -136,6 +142,12 @@ impl<'py> Statement<'_, 'py> {
         }
     }
 
+    /// Whether something is loaded under a name that was never ours.
+    fn is_foreign_by_now(&self, py: Python<'py>, name: &Bound<'py, PyString>) -> PyResult<bool> {
+        Ok(!self.engine.facades.bind(py).contains(name)?
+            && self.engine.sys_modules.bind(py).contains(name)?)
+    }
+
     /// The instance of a name that is not at hand; none where the name is not ours.
     fn load_for(
         &self,
@@ -144,9 +156,7 @@ impl<'py> Statement<'_, 'py> {
         generation: &Bound<'py, Generation>,
         absolute: &Bound<'py, PyString>,
     ) -> PyResult<Option<Bound<'py, Instance>>> {
-        if self.engine.facades.bind(py).get_item(absolute)?.is_none()
-            && self.engine.sys_modules.bind(py).contains(absolute)?
-        {
+        if self.is_foreign_by_now(py, absolute)? {
             return Ok(None);
         }
         let Ok(name) = ModuleName::new(absolute.to_str()?) else { return Ok(None) };
@@ -156,9 +166,7 @@ impl<'py> Statement<'_, 'py> {
             Ok(Ensured::Foreign) => Ok(None),
             Ok(Ensured::Missing(parent)) => {
                 missing(caller, &name);
-                if self.engine.facades.bind(py).get_item(absolute)?.is_none()
-                    && self.engine.sys_modules.bind(py).contains(absolute)?
-                {
+                if self.is_foreign_by_now(py, absolute)? {
                     return Ok(None);
                 }
                 Err(errors::not_found(py, name.as_str(), parent.as_ref().map(ModuleName::as_str)))
@@ -192,7 +200,17 @@ impl<'py> Statement<'_, 'py> {
         {
             observe::imported_foreign(caller, module);
         }
-        found
+        match found {
+            Ok(top) if facade::is_facade(&top) && !self.takes_names() => {
+                // Something else stands under a name below a live package.
+                let generation = asker::for_live(py, self.engine, caller);
+                match loading::ensure(py, self.engine, &generation, &facade::name_of(&top)?)? {
+                    Ensured::Live(own) => Ok(own.get().value(py)),
+                    _ => Ok(top),
+                }
+            }
+            found => found,
+        }
     }
 
     /// Records that `caller` imported `instance` (and, of a plain `import a.b.c`, what it holds).
@@ -236,21 +254,30 @@ impl<'py> Statement<'_, 'py> {
         if self.level != 0 {
             return self.original(py);
         }
-        let facades = self.engine.facades.bind(py);
-        let known = facades.get_item(self.name)?;
-        if known.is_none() && self.engine.sys_modules.bind(py).contains(self.name)? {
+        let there = self.engine.sys_modules.bind(py).get_item(self.name)?;
+        if let Some(there) = &there
+            && !facade::is_facade(there)
+            && !self.engine.facades.bind(py).contains(self.name)?
+        {
             return self.original(py);
         }
         let generation = asker::for_foreign(py, self.engine);
         let Ok(name) = ModuleName::new(self.name.to_str()?) else { return self.original(py) };
-        let found = match loading::ensure(py, self.engine, &generation, &name)? {
+        let at_hand = generation.get().get(py, self.name).filter(|found| {
+            found.get().is_ready() && standing::is_as_seen(py, self.engine, self.name, found)
+        });
+        let ensured = match at_hand {
+            Some(found) => Ensured::Live(found),
+            None => loading::ensure(py, self.engine, &generation, &name)?,
+        };
+        let found = match ensured {
             Ensured::Live(found) => found,
             Ensured::Foreign => {
                 sharing::not_ours(py, self.engine, name.as_str())?;
                 return self.original(py);
             }
             Ensured::Missing(parent) => {
-                if self.engine.sys_modules.bind(py).contains(self.name)? && known.is_none() {
+                if self.is_foreign_by_now(py, self.name)? {
                     return self.original(py);
                 }
                 let parent = parent.as_ref().map(ModuleName::as_str);

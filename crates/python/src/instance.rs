@@ -17,10 +17,12 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyModule, PyString};
 use transfuse_engine::{Digest, Edge, EdgeKind, ModuleName, Policy, Source, Target};
 
+use crate::basis::Basis;
 use crate::bytecode::Outline;
 use crate::generation::Generation;
 use crate::loading::Key;
 use crate::patches::Patch;
+use crate::standing::Seen;
 
 /// One execution of a live module's source, and the `__loader__` of the module it made.
 #[pyclass(frozen, module = "transfuse._core")]
@@ -66,19 +68,10 @@ pub struct Instance {
     patches: Mutex<Vec<Patch>>,
     /// The loads of other threads that it was executed in a circle with; it is ready once they are.
     partners: Mutex<Vec<Key>>,
+    /// What stood for it in `sys.modules` when that was last as it should be.
+    pub seen: Seen,
     /// The name as the keys of generations have it, so that asking for it allocates nothing.
     pub key: Py<PyString>,
-}
-
-/// What an instance was run from, and what that says of itself.
-#[derive(Clone)]
-pub struct Basis {
-    /// The source; none for a namespace package.
-    pub source: Option<Arc<Source>>,
-    /// What the module asked for, or what the settings say of it.
-    pub policy: Policy,
-    /// Names the module (or the settings) listed to be carried.
-    pub preserve: Vec<String>,
 }
 
 impl Instance {
@@ -116,6 +109,7 @@ impl Instance {
             replacement: Mutex::new(None),
             patches: Mutex::default(),
             partners: Mutex::default(),
+            seen: Seen::default(),
         }
     }
 
@@ -313,6 +307,7 @@ impl Instance {
         if let Ok(home) = self.home.try_lock() {
             visit.call(home.as_ref())?;
         }
+        self.seen.traverse(visit)?;
         if let Ok(replacement) = self.replacement.try_lock() {
             visit.call(replacement.as_ref())?;
         }

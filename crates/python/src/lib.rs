@@ -2,12 +2,12 @@
 //!
 //! This file is a map. The parts, in reading order:
 //!
-//! 1. `instance` (and `loader`, what it answers as), `generation`: what was loaded, and what belongs
-//!    together;
+//! 1. `instance` (`basis`: of what source; `loader`: what it answers as), `generation`: what was
+//!    loaded, and what belongs together;
 //! 2. `engine`, `settings`: what is installed; `asker`, `pin`: whose generation answers;
 //! 3. the ways in: `fast` and `hook` (import statements; `names`: what they take), `dynamic` (calls that
 //!    import), `facade` (attributes of what stands in `sys.modules`), `finder` (the standard
-//!    machinery);
+//!    machinery); `standing`: what stands in `sys.modules`, and who put it there;
 //! 4. `search`, `namespace_path`, `dressing`, `precompiled`, `bytecode`, `namespace`, `loading`: from a name
 //!    (or, `by_path`, a file) to an instance (`circles`: when several threads load one circle);
 //!    `sharing`, `submodules`: what generations have in common, and what they answer where not;
@@ -21,6 +21,7 @@
 mod asker;
 mod attempt;
 mod barrier;
+mod basis;
 mod by_path;
 mod bytecode;
 mod circles;
@@ -62,6 +63,7 @@ mod seeds;
 mod settings;
 mod sharing;
 mod staging;
+mod standing;
 mod submodules;
 
 /// The compiled core of Transfuse.

@@ -15,6 +15,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyModule, PyString};
 use transfuse_engine::{Digest, Entered, ModuleName, Source, System, Waited};
 
+use crate::basis::Basis;
 use crate::circles::{self, Landing};
 use crate::dressing::dress;
 use crate::engine::Engine;
@@ -22,13 +23,14 @@ use crate::errors;
 use crate::facade;
 use crate::generation::Generation;
 use crate::in_place;
-use crate::instance::{Basis, Instance};
+use crate::instance::Instance;
 use crate::namespace;
 use crate::namespace_path::{NamespacePath, search_path};
 use crate::observe;
 use crate::patches;
 use crate::search::{self, Found, Origin};
 use crate::sharing;
+use crate::standing::{self, Standing};
 use crate::submodules;
 
 /// What became of a name that was asked for.
@@ -58,6 +60,22 @@ pub fn thread() -> u64 {
 
 /// The instance of a name in a generation, loaded if need be.
 pub fn ensure<'py>(
+    py: Python<'py>,
+    engine: &'static Engine,
+    generation: &Bound<'py, Generation>,
+    name: &ModuleName,
+) -> PyResult<Ensured<'py>> {
+    let key = PyString::new(py, name.as_str());
+    match standing::of(py, engine, generation, &key)? {
+        Standing::Ours => {}
+        Standing::Removed(instance) => standing::let_go(py, engine, generation, &instance)?,
+        Standing::Other => return Ok(Ensured::Foreign),
+    }
+    ensure_own(py, engine, generation, name)
+}
+
+/// The same, whatever stands in `sys.modules` under the name.
+pub fn ensure_own<'py>(
     py: Python<'py>,
     engine: &'static Engine,
     generation: &Bound<'py, Generation>,
@@ -253,9 +271,12 @@ fn execute<'py>(
     let shown = facade::of(py, engine, name)?;
     let modules = engine.sys_modules.bind(py);
     let shown_before = modules.get_item(name.as_str())?;
+    let key = instance.get().key.bind(py);
+    let theirs = standing::is_theirs(py, engine, generation, key)?;
     if !shown_before.as_ref().is_some_and(|there| there.is(&shown)) {
-        modules.set_item(name.as_str(), &shown)?;
+        standing::show(py, engine, key, &shown)?;
     }
+    instance.get().seen.set(&shown);
     // The interpreter asks for it to tell a circular import from a name that does not exist.
     spec.setattr(intern!(py, "_initializing"), true)?;
     let outcome = match (text, file) {
@@ -292,21 +313,22 @@ fn execute<'py>(
         }
     });
     match outcome {
-        Ok(loaded) => Ok(loaded),
+        Ok(loaded) => {
+            if theirs {
+                standing::restore(py, engine, key, shown_before)?;
+            }
+            Ok(loaded)
+        }
         Err(error) => {
             generation.get().take(py, &instance);
-            if let Some(before) = shown_before {
-                modules.set_item(name.as_str(), before)?;
-            } else if modules.contains(name.as_str())? {
-                modules.del_item(name.as_str())?;
-            }
+            standing::restore(py, engine, key, shown_before)?;
             Err(error)
         }
     }
 }
 
 /// The source that the generation names: from the store, or from disk if that is still the same.
-fn text(
+pub fn text(
     py: Python<'_>,
     engine: &Engine,
     generation: &Bound<'_, Generation>,
@@ -343,10 +365,11 @@ fn complete<'py>(
     match modules.get_item(name.as_str())? {
         Some(there) if there.is(shown) => {}
         Some(there) => {
-            instance.get().replace_by(there.unbind());
-            if staged {
+            instance.get().replace_by(there.clone().unbind());
+            match staged {
                 // Visible to all only once it is published.
-                modules.set_item(name.as_str(), shown_before.unwrap_or(shown))?;
+                true => modules.set_item(name.as_str(), shown_before.unwrap_or(shown))?,
+                false => standing::show(py, engine, instance.get().key.bind(py), &there)?,
             }
         }
         None => modules.set_item(name.as_str(), shown)?,

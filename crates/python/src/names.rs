@@ -19,6 +19,7 @@ use crate::hook::Statement;
 use crate::instance::Instance;
 use crate::loading::{self, Ensured};
 use crate::observe;
+use crate::standing;
 use crate::submodules;
 
 impl<'py> Statement<'_, 'py> {
@@ -77,16 +78,23 @@ impl<'py> Statement<'_, 'py> {
         }
         let child = package.get().name.join(name.to_str()?);
         let mut found = generation.get().find(py, child.as_str());
-        if found.is_none() && package.get().value(py).getattr_opt(name)?.is_none() {
+        let seen = |found: &Bound<'_, Instance>| {
+            !found.get().is_ready()
+                || standing::is_as_seen(py, self.engine, found.get().key.bind(py), found)
+        };
+        if !found.as_ref().is_some_and(seen) && package.get().value(py).getattr_opt(name)?.is_none()
+        {
             match loading::ensure(py, self.engine, generation, &child)? {
                 Ensured::Live(loaded) => found = Some(loaded),
                 Ensured::Foreign => {
-                    // An extension module in a live package.
+                    // An extension module in a live package, or `None` in the place of a live one.
                     let import = self.engine.original_gcd_import.bind(py);
-                    if let Err(error) = import.call1((child.as_str(),))
-                        && !error.is_instance_of::<PyModuleNotFoundError>(py)
-                    {
-                        return Err(error);
+                    if let Err(error) = import.call1((child.as_str(),)) {
+                        let there = self.engine.sys_modules.bind(py).get_item(child.as_str())?;
+                        let halted = there.is_some_and(|there| there.is_none());
+                        if halted || !error.is_instance_of::<PyModuleNotFoundError>(py) {
+                            return Err(error);
+                        }
                     }
                 }
                 Ensured::Missing(_) => {

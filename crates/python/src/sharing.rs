@@ -7,6 +7,7 @@ use std::path::Path;
 
 use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::types::PyString;
 use transfuse_engine::{EdgeKind, ModuleName, Target};
 
 use crate::engine::Engine;
@@ -15,6 +16,7 @@ use crate::generation::Generation;
 use crate::instance::Instance;
 use crate::namespace_path::{self, search_path};
 use crate::search;
+use crate::standing;
 
 /// Gives the instance to every generation in which its content and what it imports are the same.
 pub fn share(
@@ -92,7 +94,7 @@ pub fn forget(py: Python<'_>, engine: &Engine, name: &ModuleName, shown: &Bound<
     if !known
         && modules.get_item(name.as_str()).is_ok_and(|there| there.is_some_and(|t| t.is(shown)))
     {
-        let _ = modules.del_item(name.as_str());
+        let _ = standing::withdraw(py, engine, &PyString::new(py, name.as_str()));
     }
 }
 
@@ -110,5 +112,5 @@ pub fn not_ours(py: Python<'_>, engine: &Engine, name: &str) -> PyResult<()> {
     if found.is_none() {
         return Err(errors::not_found(py, name, None));
     }
-    modules.del_item(name)
+    standing::withdraw(py, engine, &PyString::new(py, name))
 }
