@@ -1,0 +1,73 @@
+"""Child processes: forked, from a fork server, spawned; each begins with what it is given."""
+
+from __future__ import annotations
+
+import multiprocessing
+import sys
+from textwrap import dedent
+from typing import TYPE_CHECKING
+
+import pytest
+
+from process import LIVE, python
+
+if TYPE_CHECKING:
+    from conftest import Tree
+
+FILES = {
+    "job.py": """
+        import part
+        class Order:
+            def __init__(self): self.which = part.WHICH
+        def work(order, told):
+            import part as here
+            import late
+            told.send((part.WHICH, here.WHICH, order.which, type(order) is Order, late.WHICH))
+        def told_by_pool(order):
+            return part.WHICH, order.which, type(order) is Order
+        """,
+    "part.py": "WHICH = 1\n",
+    "late.py": "WHICH = 1\n",
+}
+STORY = """
+    import multiprocessing, pathlib
+    if __name__ == "__main__":
+        import job, transfuse
+        context = multiprocessing.get_context({method!r})
+        def child(order):
+            here, there = context.Pipe()
+            process = context.Process(target=job.work, args=(order, there))
+            process.start()
+            assert here.poll(30)
+            print(here.recv())
+            process.join(30)
+        child(job.Order())
+        old = job.Order()
+        with transfuse.pin():
+            pathlib.Path("part.py").write_text("WHICH = 2")
+            pathlib.Path("late.py").write_text("WHICH = 2")
+            print(transfuse.update().outcome)
+            child(old)
+        child(job.Order())
+        with context.Pool(1) as pool:
+            print(pool.apply(job.told_by_pool, (job.Order(),)))
+        queue = context.Queue()
+        queue.put(job.Order())
+        print(type(queue.get(timeout=30)) is job.Order)
+    """
+# A spawned process is a new one, without the pin and with the files as they are.
+TOLD = {
+    "fork": ["(1, 1, 1, True, 1)", "published", "(1, 1, 1, True, 1)"],
+    "forkserver": ["(1, 1, 1, True, 1)", "published", "(2, 2, 1, True, 2)"],
+    "spawn": ["(1, 1, 1, True, 1)", "published", "(2, 2, 1, True, 2)"],
+}
+
+
+@pytest.mark.parametrize("method", TOLD)
+def test_p2_a_child_process(tree: Tree, method: str) -> None:
+    if method not in multiprocessing.get_all_start_methods():
+        pytest.skip(f"no {method} on {sys.platform}")
+    tree.write(FILES)
+    tree.write({"story.py": dedent(LIVE) + dedent(STORY).format(method=method)})
+    told = python(tree.root, "import runpy; runpy.run_path('story.py', run_name='__main__')")
+    assert told == [*TOLD[method], "(2, 2, 2, True, 2)", "(2, 2, True)", "True"]
