@@ -63,6 +63,7 @@ def install(
     modules: Sequence[tuple[str, str | None, Sequence[str]]],
     keep: int,
     keep_deleted: bool,
+    store: int,
     report: Callable[[Mapping[str, Any]], None],
     project: Sequence[str],
     reconsider: Callable[[bool], Mapping[str, Any]],

@@ -43,6 +43,7 @@ def install(
     modules: Mapping[str, ModuleSettings | Mapping[str, Any]] | None = None,
     keep: int | None = None,
     keep_deleted: bool | None = None,
+    store: int | None = None,
 ) -> None:
     """Make the Python source under `roots` live. What is None is left to file and environment.
 
@@ -57,6 +58,7 @@ def install(
         modules: pattern of module names to ``{"reload": policy, "preserve": [names]}``.
         keep: how many former generations stay ready for a rollback; default: 3.
         keep_deleted: whether `overlay` keeps names that left the source; default: false.
+        store: how many MiB of compressed source are kept; default: 64.
 
     Raises:
         SettingsError: an unknown key or a senseless value, in whichever source.
@@ -75,6 +77,7 @@ def install(
             modules=modules,
             keep=keep,
             keep_deleted=keep_deleted,
+            store=store,
         )
     )
 
@@ -99,6 +102,7 @@ def install_settings(settings: Settings) -> None:
             modules=patterns(settings),
             keep=settings.keep,
             keep_deleted=settings.keep_deleted,
+            store=settings.store,
             report=partial(deliver, settings.roots),
             project=project.files,
             reconsider=project.reconsider,

@@ -68,6 +68,7 @@ class Settings:
         modules: pattern of module names, such as ``"shop.legacy.*"``, to what holds for them.
         keep: how many former generations stay ready for a rollback.
         keep_deleted: whether `overlay` keeps names that the new source does not define any more.
+        store: how many MiB of compressed source are kept for generations that are in use.
         origin: where these settings were read; None if somebody made them up.
     """
 
@@ -81,6 +82,7 @@ class Settings:
     modules: Mapping[str, ModuleSettings] = field(default_factory=dict)
     keep: int = 3
     keep_deleted: bool = False
+    store: int = 64
     origin: Origin | None = field(default=None, compare=False, repr=False)
 
 

@@ -122,6 +122,7 @@ CHECKS: Mapping[str, Callable[[Any, str], Any]] = {
     "modules": _modules,
     "keep": _count,
     "keep_deleted": _boolean,
+    "store": _count,
 }
 
 
@@ -159,4 +160,5 @@ ENVIRONMENT: Mapping[str, Callable[[str], object]] = {
     "policy": _text,
     "keep": _text_number,
     "keep_deleted": _text_boolean,
+    "store": _text_number,
 }

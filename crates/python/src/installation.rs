@@ -28,9 +28,6 @@ use crate::observe;
 use crate::report as reports;
 use crate::settings::{Pattern, Settings};
 
-/// How many bytes of compressed source are kept for generations that are still in use.
-const STORE: usize = 64 << 20;
-
 /// How often who waits for an update looks whether a signal has come.
 const SLICE: Duration = Duration::from_millis(100);
 
@@ -43,7 +40,7 @@ static THREAD: Mutex<Option<Py<PyAny>>> = Mutex::new(None);
 /// Makes the roots live.
 #[pyfunction]
 #[pyo3(signature = (
-    *, roots, include, exclude, gitignore, watch, poll, policy, modules, keep, keep_deleted, report, project, reconsider
+    *, roots, include, exclude, gitignore, watch, poll, policy, modules, keep, keep_deleted, store, report, project, reconsider
 ))]
 #[allow(clippy::too_many_arguments)]
 pub fn install(
@@ -58,6 +55,7 @@ pub fn install(
     modules: Vec<Pattern>,
     keep: usize,
     keep_deleted: bool,
+    store: usize,
     report: Py<PyAny>,
     project: Vec<PathBuf>,
     reconsider: Py<PyAny>,
@@ -71,7 +69,7 @@ pub fn install(
         .and_then(|roots| roots.including(&include))
         .map_err(|e| errors::from_engine(&e))?;
     let roots = if gitignore { roots.without_ignored() } else { roots };
-    let budget = Budget::new(STORE);
+    let budget = Budget::new(store << 20);
     let seen = py.detach(|| scan(&*system, &roots, &budget, &mut |_| {}));
     let made =
         Engine::new(py, system, roots, budget, settings, seen.view, report, project, reconsider)?;
