@@ -3,7 +3,8 @@
 //!
 //! A thread of its own walks the roots at an interval and compares stats. Nobody says when a writer
 //! is done, so what differs counts as being written, and `settle` waits accordingly. Content is not
-//! read here.
+//! read here. Where times are coarse, a second edit of the same size may leave the same stat as the
+//! first: so what was edited is told once more when its second has passed.
 
 use crate::{Event, Roots, Stat, System, event::is_noise, walk::walk};
 use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
@@ -14,6 +15,9 @@ use std::{
     thread::JoinHandle,
     time::Duration,
 };
+
+/// A time that a file system may take for one moment (FAT: two seconds).
+const MOMENT: Duration = Duration::from_secs(2);
 
 /// A thread that looks. It stops when this is dropped.
 #[derive(Debug)]
@@ -35,10 +39,23 @@ impl Poll {
         let run = move || {
             let mut last = Look::take(&*system, &roots);
             let _ = sender.send(Event::Rescan);
+            let moment = MOMENT.as_nanos().div_ceil(interval.as_nanos().max(1));
+            // `/srv/shop/conf.py`, or all that there is, to the number of looks until it is told again.
+            let mut again: BTreeMap<Event, u128> = BTreeMap::from([(Event::Rescan, moment)]);
             while stopped.recv_timeout(interval) == Err(RecvTimeoutError::Timeout) {
                 let look = Look::take(&*system, &roots);
-                let listened =
-                    look.since(&last).into_iter().all(|event| sender.send(event).is_ok());
+                let mut events = look.since(&last);
+                again.values_mut().for_each(|looks| *looks -= 1);
+                events.extend(
+                    again.iter().filter(|entry| *entry.1 == 0).map(|entry| entry.0.clone()),
+                );
+                again.retain(|_, looks| *looks > 0);
+                for event in &events {
+                    if let Event::Modified(path) = event {
+                        again.insert(Event::Touched(path.clone()), moment);
+                    }
+                }
+                let listened = events.into_iter().all(|event| sender.send(event).is_ok());
                 if !listened {
                     return;
                 }

@@ -265,3 +265,17 @@ fn what_happens_at_a_place_that_is_minded_is_told_whatever_its_name() {
     let before = watched.wait_for(Event::Dir(data));
     assert!(before.is_empty(), "{before:?}");
 }
+
+#[test]
+fn polling_tells_twice_of_an_edit_that_a_coarse_clock_may_hide() {
+    let memory = Arc::new(Memory::new());
+    memory.write("/app/a.py", "a = 1");
+    let roots = Roots::new(&*memory, &[PathBuf::from("/app")], &[]).unwrap();
+    let (sender, events) = unbounded();
+    let _watch = Watch::polling(memory.clone(), roots, Duration::from_millis(20), sender);
+    wait_for(&events, &Event::Rescan);
+    memory.write("/app/a.py", "a = 2");
+    wait_for(&events, &Event::Modified("/app/a.py".into()));
+    let before = wait_for(&events, &Event::Touched("/app/a.py".into()));
+    assert!(before.iter().all(|event| *event == Event::Rescan), "{before:?}");
+}
