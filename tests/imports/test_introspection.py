@@ -114,7 +114,8 @@ def test_inspect_of_current_code(tree: Tree, policy: str) -> None:
         assert f"number = {number}" in inspect.getsource(web.Thing)
         assert f"return {number}" in inspect.getsource(web.Thing.method)
         assert inspect.getsource(web) == (tree.root / "web.py").read_text()
-        assert inspect.getmodule(web.which) is inspect.getmodule(web.Thing) is web
+        found: list[Any] = [inspect.getmodule(web.which), inspect.getmodule(web.Thing)]
+        assert [web, web] == found
         assert inspect.getsourcefile(web) == str(tree.root / "web.py")
         assert [name for name, _ in inspect.getmembers(web, inspect.isfunction)] == ["ask", "which"]
 

@@ -24,6 +24,8 @@ pub enum Reason {
     Created,
     /// Its source is not there any more.
     Deleted,
+    /// Somebody called `reload` with it.
+    Asked,
     /// It imports that module, which runs.
     Imports(ModuleName),
     /// A function of it imported that module, and it kept something of it.
@@ -44,7 +46,7 @@ impl Reason {
     /// How plain it is to a person who reads the plan, the plainest first.
     pub(crate) fn rank(&self) -> u8 {
         match self {
-            Reason::Changed | Reason::Created | Reason::Deleted => 0,
+            Reason::Changed | Reason::Created | Reason::Deleted | Reason::Asked => 0,
             Reason::Missed(_) | Reason::Reads(_) => 1,
             Reason::Imports(_) => 2,
             Reason::Keeps(_) => 3,
@@ -61,6 +63,7 @@ impl fmt::Display for Reason {
             Reason::Changed => write!(f, "changed"),
             Reason::Created => write!(f, "is new"),
             Reason::Deleted => write!(f, "was deleted"),
+            Reason::Asked => write!(f, "was to be reloaded"),
             Reason::Imports(name) => write!(f, "imports {name}"),
             Reason::Keeps(name) => write!(f, "keeps an object of {name}"),
             Reason::AffectedBy(name) => write!(f, "is changed by {name} when that runs"),

@@ -3,11 +3,14 @@
 use crossbeam_channel::Sender;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
+use transfuse_engine::ModuleName;
 
 /// What other threads ask of the updating thread.
 pub enum Command {
     /// Compare now and update.
     Update(Sender<PyResult<Py<PyDict>>>),
+    /// Compare now and update, and run this module in any case.
+    Reload(ModuleName, Sender<PyResult<Py<PyDict>>>),
     /// Compare now and say what an update would do.
     Plan(Sender<PyResult<Py<PyDict>>>),
     /// Make an earlier generation's content current; none: the last one.

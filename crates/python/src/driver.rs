@@ -11,7 +11,9 @@ use std::time::Instant;
 use crossbeam_channel::Receiver;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use transfuse_engine::{Change, Digest, GenerationId, Outcome, Plan, Record, Restart};
+use transfuse_engine::{
+    Change, Digest, GenerationId, ModuleName, Outcome, Plan, Reason, Record, Restart,
+};
 
 use crate::attempt::Attempt;
 use crate::command::Command;
@@ -71,7 +73,10 @@ impl Driver {
     fn obey(&mut self, py: Python<'_>, command: Command) {
         match command {
             Command::Update(reply) => {
-                let _ = reply.send(self.asked(py));
+                let _ = reply.send(self.asked(py, None));
+            }
+            Command::Reload(name, reply) => {
+                let _ = reply.send(self.asked(py, Some(name)));
             }
             Command::Plan(reply) => {
                 let _ = reply.send(self.plan(py));
@@ -100,7 +105,7 @@ impl Driver {
         {
             report::send(py, self.engine, told.bind(py));
         }
-        match self.update(py, found, true) {
+        match self.update(py, found, true, None) {
             Ok(Some(done)) => report::send(py, self.engine, done.bind(py)),
             Ok(None) => {}
             Err(error) => {
@@ -109,7 +114,8 @@ impl Driver {
         }
     }
 
-    fn asked(&mut self, py: Python<'_>) -> PyResult<Py<PyDict>> {
+    /// Somebody asked for an update, or for one in which this module runs in any case.
+    fn asked(&mut self, py: Python<'_>, also: Option<ModuleName>) -> PyResult<Py<PyDict>> {
         let found = py.detach(|| {
             self.listener.catch_up();
             self.listener.look(false)
@@ -122,7 +128,11 @@ impl Driver {
             report::send(py, self.engine, told.bind(py));
         }
         let done = match found {
-            Some(found) => self.update(py, found, false)?,
+            Some(found) => self.update(py, found, false, also)?,
+            None if also.is_some() => {
+                let view = self.engine.current(py).get().view();
+                self.update(py, Found { view, ..Found::default() }, false, also)?
+            }
             None => None,
         };
         if let Some(done) = &done {
@@ -163,6 +173,7 @@ impl Driver {
         py: Python<'_>,
         found: Found,
         automatic: bool,
+        also: Option<ModuleName>,
     ) -> PyResult<Option<Py<PyDict>>> {
         let begun = Instant::now();
         let engine = self.engine;
@@ -171,14 +182,15 @@ impl Driver {
             let error = errors::unreadable(&path, &error, engine.current(py).get().id.0);
             return self.refuse(py, begun, &changes, &Plan::default(), error).map(Some);
         }
-        if changes.is_empty() {
+        if changes.is_empty() && also.is_none() {
             self.listener.concluded();
             self.refused = None;
             self.waiting_modules.clear();
             self.note_waiting();
             return Ok(None);
         }
-        let seeds = seeds::of_changes(py, engine, &view, &changes);
+        let mut seeds = seeds::of_changes(py, engine, &view, &changes);
+        seeds.extend(also.map(|name| (name, Reason::Asked)));
         let intent = Intent { view, changes: changes.clone(), seeds };
         let wanted = wanted(&intent);
         if automatic && self.refused.as_ref() == Some(&wanted) {

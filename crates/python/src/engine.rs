@@ -116,6 +116,8 @@ pub struct Engine {
     pub plain_import: bool,
     /// `importlib._bootstrap._gcd_import` as it was.
     pub original_gcd_import: Py<PyAny>,
+    /// `importlib.reload` as it was.
+    pub original_reload: Py<PyAny>,
     /// Called with a dict after each update.
     pub report: Py<PyAny>,
     /// Names of modules that were asked for by path and cannot be imported by name.
@@ -158,6 +160,7 @@ impl Engine {
         let id = generations.stage();
         generations.publish(id);
         let first = Py::new(py, Generation::new(id, view, PyDict::new(py).unbind()))?;
+        let importlib = py.import(intern!(py, "importlib"))?;
         let bootstrap = py.import(intern!(py, "importlib._bootstrap"))?;
         let builtins = py.import(intern!(py, "builtins"))?;
         let modules = py.import(intern!(py, "sys"))?.getattr(intern!(py, "modules"))?;
@@ -174,6 +177,7 @@ impl Engine {
             sys_modules: modules.cast_into::<PyDict>()?.unbind(),
             plain_import: is_plain(&builtins)?,
             original_import: builtins.getattr(intern!(py, "__import__"))?.unbind(),
+            original_reload: importlib.getattr(intern!(py, "reload"))?.unbind(),
             original_gcd_import: bootstrap.getattr(intern!(py, "_gcd_import"))?.unbind(),
             report,
             made_up: MadeUp::default(),

@@ -20,6 +20,7 @@ use transfuse_engine::ModuleName;
 
 use crate::asker;
 use crate::engine::{self, Engine};
+use crate::finder;
 use crate::generation::Generation;
 use crate::instance::Instance;
 use crate::loading::{self, Ensured};
@@ -293,6 +294,8 @@ unsafe extern "C" fn set(
             }
             // `importlib` hands a spec of its own making to what it believes it has made.
             Some(_) if name.to_str()? == "__spec__" => {}
+            // The loader that came with it, which must not hide whose code this is.
+            Some(value) if finder::is_bridge(&value) => {}
             Some(value) => module.setattr(name, value)?,
         }
         Ok(0)

@@ -13,8 +13,10 @@ use transfuse_engine::ModuleName;
 
 use crate::asker;
 use crate::engine;
+use crate::facade;
 use crate::hook;
 use crate::loading::{self, Ensured};
+use crate::reload;
 use crate::search::{self, Found};
 use crate::standing;
 
@@ -127,6 +129,11 @@ impl Bridge {
     }
 }
 
+/// Whether it is the loader that the standard machinery gets.
+pub fn is_bridge(object: &Bound<'_, PyAny>) -> bool {
+    object.is_exact_instance_of::<Bridge>()
+}
+
 /// Whether the standard machinery has put a module there that it is about to execute.
 pub fn is_loading(there: &Bound<'_, PyAny>) -> PyResult<bool> {
     let py = there.py();
@@ -150,6 +157,10 @@ impl Bridge {
     /// that has made a module of its own from the spec: executes the source in it, once more.
     fn exec_module(&self, py: Python<'_>, module: &Bound<'_, PyAny>) -> PyResult<()> {
         let engine = engine::required()?;
+        if facade::is_facade(module) {
+            // `importlib.reload`, taken before Transfuse was installed.
+            return reload::update(py, engine, &self.name);
+        }
         let generation = asker::for_foreign(py, engine);
         let name = PyString::new(py, self.name.as_str());
         let there = engine.sys_modules.bind(py).get_item(&name)?;

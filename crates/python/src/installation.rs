@@ -25,6 +25,7 @@ use crate::finder::Finder;
 use crate::instance::Instance;
 use crate::loading;
 use crate::observe;
+use crate::reload;
 use crate::report as reports;
 use crate::settings::{Pattern, Settings};
 
@@ -82,6 +83,7 @@ pub fn install(
         py,
         &fast::import(py)?,
         &pyo3::wrap_pyfunction!(dynamic::gcd_import, &core)?.into_any(),
+        &pyo3::wrap_pyfunction!(reload::reload, &core)?.into_any(),
     )?;
     meta_path(py)?.insert(0, Py::new(py, Finder)?)?;
     at_fork_and_exit(py)?;
@@ -163,13 +165,15 @@ impl Thread {
     }
 }
 
-/// Puts the two functions in that all imports go through.
+/// Puts the functions in that all imports go through.
 fn swap_builtins(
     py: Python<'_>,
     import: &Bound<'_, PyAny>,
     gcd_import: &Bound<'_, PyAny>,
+    reload: &Bound<'_, PyAny>,
 ) -> PyResult<()> {
     py.import(intern!(py, "builtins"))?.setattr(intern!(py, "__import__"), import)?;
+    py.import(intern!(py, "importlib"))?.setattr(intern!(py, "reload"), reload)?;
     py.import(intern!(py, "importlib._bootstrap"))?.setattr(intern!(py, "_gcd_import"), gcd_import)
 }
 
@@ -200,7 +204,12 @@ pub fn uninstall(py: Python<'_>) -> PyResult<()> {
             None => modules.del_item(&name)?,
         }
     }
-    swap_builtins(py, engine.original_import.bind(py), engine.original_gcd_import.bind(py))?;
+    swap_builtins(
+        py,
+        engine.original_import.bind(py),
+        engine.original_gcd_import.bind(py),
+        engine.original_reload.bind(py),
+    )?;
     let finders = meta_path(py)?;
     for index in (0..finders.len()).rev() {
         if finders.get_item(index)?.is_instance_of::<Finder>() {
@@ -220,7 +229,7 @@ pub fn installed() -> bool {
 }
 
 /// Asks the updating thread for something and waits for the answer, without the GIL.
-fn ask(
+pub fn ask(
     py: Python<'_>,
     what: &str,
     timeout: Option<f64>,

@@ -16,7 +16,7 @@
 //! 6. an update: `driver` (who carries it out; `command`, `listening`, `barrier`), `seeds` and `planning` (what it is to
 //!    run), `staging` and `attempt` (how; `in_place`: where a module
 //!    takes new code and stays what it is), `disposal` (what ends), `report` (how it is told);
-//! 7. `project`: what the files beside the code say; `once`, `errors`.
+//! 7. `project`: what the files beside the code say; `reload` (`importlib.reload`), `once`, `errors`.
 
 mod asker;
 mod attempt;
@@ -57,6 +57,7 @@ mod pin;
 mod planning;
 mod precompiled;
 mod project;
+mod reload;
 mod report;
 mod search;
 mod seeds;

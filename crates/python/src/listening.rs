@@ -37,6 +37,7 @@ pub enum Heard {
 }
 
 /// What differs from what is served.
+#[derive(Default)]
 pub struct Found {
     /// All sources as they are now.
     pub view: View,

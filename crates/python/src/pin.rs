@@ -7,6 +7,7 @@
 
 use std::ffi::CStr;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::ffi;
@@ -34,6 +35,11 @@ fn variable(py: Python<'_>) -> &Py<PyAny> {
 
 /// The generation that the running unit of work is pinned to, if it is.
 pub fn pinned(py: Python<'_>) -> Option<Bound<'_, Generation>> {
+    in_force(py)?.get().held(py)
+}
+
+/// The pin of the running unit of work.
+fn in_force(py: Python<'_>) -> Option<Bound<'_, Pin>> {
     let mut value = std::ptr::null_mut();
     // SAFETY: attached; on success `value` is null or a new reference.
     let found = unsafe {
@@ -43,8 +49,23 @@ pub fn pinned(py: Python<'_>) -> Option<Bound<'_, Generation>> {
         }
         Bound::from_owned_ptr_or_opt(py, value)?
     };
-    let pin = found.cast_exact::<Pin>().ok()?;
-    pin.get().held(py)
+    found.cast_into_exact::<Pin>().ok()
+}
+
+/// The running unit of work has asked for an update itself: it goes on in the current generation.
+pub fn follow(py: Python<'_>) {
+    let Some(pin) = in_force(py) else { return };
+    let pin = pin.get();
+    let next = pin.engine.pin_current(py);
+    let number = next.get().id.0;
+    let before = {
+        let mut held = pin.generation.lock().unwrap();
+        held.is_some()
+            .then(|| (held.replace(next.unbind()), pin.number.swap(number, Ordering::AcqRel)))
+    };
+    // It was over already: what was just counted is not.
+    pin.engine.unpin(before.as_ref().map_or(number, |(_, old)| *old));
+    drop(before);
 }
 
 /// A unit of work tied to one generation, until `end` is called.
@@ -53,8 +74,8 @@ pub struct Pin {
     engine: &'static Engine,
     /// The generation, none once the unit of work has ended. Written by `end` only.
     generation: Mutex<Option<Py<Generation>>>,
-    /// Its number, for those who ask after the end.
-    number: u64,
+    /// Its number, for those who ask after the end. Another one after `follow`.
+    number: AtomicU64,
     /// What resets the context variable, innermost last. A unit of work is run by one thread at a
     /// time, but not always the same: the lock is for the moment of handing over.
     tokens: Mutex<Vec<Py<PyAny>>>,
@@ -71,7 +92,7 @@ impl Pin {
     ) -> PyResult<Py<Pin>> {
         let pin = Pin {
             engine,
-            number: generation.get().id.0,
+            number: AtomicU64::new(generation.get().id.0),
             generation: Mutex::new(Some(generation.clone().unbind())),
             tokens: Mutex::new(Vec::new()),
             counted: false,
@@ -91,7 +112,7 @@ impl Pin {
     fn release(&self) {
         let held = self.generation.lock().unwrap().take();
         if held.is_some() && self.counted {
-            self.engine.unpin(self.number);
+            self.engine.unpin(self.number.load(Ordering::Acquire));
         }
     }
 }
@@ -115,7 +136,7 @@ impl Pin {
         };
         Ok(Pin {
             engine,
-            number: generation.get().id.0,
+            number: AtomicU64::new(generation.get().id.0),
             generation: Mutex::new(Some(generation.unbind())),
             tokens: Mutex::new(Vec::new()),
             counted: true,
@@ -125,7 +146,7 @@ impl Pin {
     /// The number of the generation it is tied to.
     #[getter(generation)]
     fn number(&self) -> u64 {
-        self.number
+        self.number.load(Ordering::Acquire)
     }
 
     /// Makes the running context see this pin.
@@ -180,7 +201,7 @@ impl Pin {
     }
 
     fn __repr__(&self) -> String {
-        format!("<pin to generation {}>", self.number)
+        format!("<pin to generation {}>", self.number())
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
