@@ -2,6 +2,7 @@
 #
 #   make demo     a real application takes edits under load, and what was measured
 #   make test     all tests
+#   make test-packages   the test suites of real packages, with and without Transfuse
 #   make lint     formatters, linters, type checks
 #   make bench    what an update costs in a small and in a large application
 #
@@ -17,7 +18,7 @@ SOURCES := Cargo.toml Cargo.lock pyproject.toml $(shell find crates -name '*.rs'
 # Cargo must not pick another interpreter than the one that will load the core.
 export PYO3_PYTHON := $(abspath $(BIN)/python)
 
-.PHONY: demo test test-rust test-python lint bench venv clean
+.PHONY: demo test test-rust test-python test-packages lint bench venv clean
 
 demo: $(VENV)/.built
 	$(BIN)/python -m demo
@@ -29,6 +30,9 @@ test-rust:
 
 test-python: $(VENV)/.built
 	$(BIN)/python -m pytest
+
+test-packages: $(VENV)/.built
+	$(BIN)/python -m packages $(PACKAGES)
 
 lint: $(VENV)/.built
 	cargo fmt --all --check

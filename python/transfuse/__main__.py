@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import sys
 
+# First of all: it takes note of what is there before the command line brings in its own.
+from transfuse.cli import leave
+
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit.
@@ -38,7 +41,7 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(_refuse(str(error)))
     if isinstance(result, Program):
         # Here, so that the user's program does not run inside of ours.
-        result.run()
+        result.run(leave.no_trace)
     sys.exit(result if isinstance(result, int) else 0)
 
 

@@ -259,3 +259,18 @@ def test_a_running_program_is_asked_and_updated(terminal: Terminal) -> None:
 def free_port() -> str:
     with socket.create_server(("127.0.0.1", 0)) as server:
         return str(server.getsockname()[1])
+
+
+def test_run_leaves_nothing_of_the_command_line_to_the_program(terminal: Terminal) -> None:
+    # From elsewhere, so that the command line itself finds its own click.
+    root = terminal.place / "elsewhere"
+    root.mkdir()
+    (root / "click.py").write_text("MINE = True\n")
+    (root / "prog.py").write_text(
+        "import sys\n"
+        "ours = {'click', 'rich', 'granian'} & {name.partition('.')[0] for name in sys.modules}\n"
+        "import click\n"
+        "print(sorted(ours), click.MINE, type(sys.modules['click']).__name__)\n"
+    )
+    code, out, err = terminal.type("run", "elsewhere/prog.py")
+    assert (code, out) == (0, "[] True Facade\n"), err

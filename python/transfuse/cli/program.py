@@ -22,6 +22,8 @@ from transfuse.locate import find_spec, nearest_module
 from transfuse.traces import user_traceback
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from transfuse.settings import Settings
 
 
@@ -56,8 +58,12 @@ class Program:
             hint = f"; did you mean {near!r}?" if near else ""
             raise TargetError(f"there is no module {self.module!r}{hint}")
 
-    def run(self) -> None:
-        """Run it. SystemExit passes through; on another exception, exit as Python would."""
+    def run(self, leave: Callable[[], None] = lambda: None) -> None:
+        """Run it. SystemExit passes through; on another exception, exit as Python would.
+
+        Args:
+            leave: called when the command line has done its own work, before the program begins.
+        """
         show_log(verbose=self.verbose)
         show_steps()
         place = place_of(self.script)
@@ -69,6 +75,7 @@ class Program:
         sys.path.remove(place)
         sys.path.insert(0, place)
         local.listen(f"run {self.script or '-m ' + str(self.module)}")
+        leave()
         sys.argv[:] = [self.script or str(self.module), *self.arguments]
         try:
             if self.script is not None:
