@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -231,6 +232,28 @@ def test_p2_a_file_that_hides_another_hides_it_from_new_code_only(
         tree.published(at({"web.py": late, "late.py": "WHICH = @", "pkg/late.py": "WHICH = @"}, 2))
         assert (1, 1) == tree.module("web").ask() == kept()
     assert (tree.module("web").ask(), kept()) == ((2, 2), (1, 1))
+
+
+def test_p6_a_namespace_package_goes_with_its_last_file(tree: Tree) -> None:
+    tree.write({"ns/deep/one.py": "", "ns/two.py": "", "web.py": "import ns.two\n"})
+    tree.install()
+    kept = tree.module("web").ns
+    tree.module("ns.deep.one")
+    with transfuse.pin():
+        shutil.rmtree(tree.root / "ns" / "deep")
+        tree.published()
+        assert tree.module("ns.deep").__name__ == "ns.deep"
+        with pytest.raises(ModuleNotFoundError, match=r"ns\.deep"):
+            Worker(lambda: tree.module("ns.deep")).result()
+    assert tree.module("ns") is kept
+    shutil.rmtree(tree.root / "ns")
+    assert tree.update().outcome == "refused"
+    tree.published({"web.py": ""})
+    for name in ("ns", "ns.two", "ns.deep"):
+        with pytest.raises(ModuleNotFoundError, match="No module named 'ns"):
+            tree.module(name)
+    tree.published({"ns/two.py": "VALUE = 2\n"})
+    assert tree.module("ns.two").VALUE == 2
 
 
 @pytest.fixture

@@ -291,6 +291,34 @@ def test_p2_a_pinned_unit_that_removes_a_module_does_so_in_its_generation(tree: 
     assert tree.module("mod").Thing is new
 
 
+def test_p2_a_pinned_unit_removes_and_puts_back_while_updates_go_on(tree: Tree) -> None:
+    files = {
+        "pkg/__init__.py": "# @\n",
+        "pkg/mod.py": "WHICH = @\nclass Thing: pass\n",
+        "user.py": "import pkg.mod\ndef again():\n    import pkg.mod\n    return pkg.mod.Thing\n",
+    }
+    tree.write(at(files, 0))
+    tree.install(policy="fresh")
+    tree.module("user")
+
+    def updates() -> set[str]:
+        return {tree.update(at(files, number)).outcome for number in range(1, 60)}
+
+    with transfuse.pin():
+        first, again = tree.module("pkg.mod").Thing, tree.module("user").again
+        worker = Worker(updates)
+        rounds = 0
+        while worker.running or not rounds:
+            rounds += 1
+            kept = sys.modules.pop("pkg.mod")
+            fresh: Any = importlib.import_module("pkg.mod")
+            assert (fresh.Thing is not first, again() is fresh.Thing) == (True, True)
+            sys.modules["pkg.mod"] = kept
+            assert importlib.import_module("pkg.mod").Thing is first
+        assert worker.result() == {"published"}
+    assert tree.module("pkg.mod").WHICH == 59
+
+
 def test_p2_find_spec_finds_its_own(tree: Tree) -> None:
     files = {"mod.py": "WHICH = @\n", "late.py": "WHICH = @\n"}
 

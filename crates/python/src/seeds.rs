@@ -12,6 +12,7 @@ use pyo3::prelude::*;
 use transfuse_engine::{Change, ChangeKind, EdgeKind, ModuleName, Reason, View};
 
 use crate::engine::Engine;
+use crate::namespace_path;
 
 /// The modules that changes of files mean, each with its reason.
 pub fn of_changes(
@@ -41,6 +42,9 @@ pub fn of_changes(
                 .is_some_and(|instance| instance.get().path.as_ref() == Some(&change.path));
             if here && change.kind == ChangeKind::Deleted {
                 let moved = elsewhere(newer, &change.path);
+                for package in emptied(py, engine, newer, &name) {
+                    add(package, Reason::Deleted);
+                }
                 add(name, if moved { Reason::Changed } else { Reason::Deleted });
             } else if here {
                 add(name, Reason::Changed);
@@ -66,6 +70,20 @@ pub fn of_changes(
         }
     }
     seeds
+}
+
+/// The namespace packages around a deleted module that have no source left in them.
+fn emptied(py: Python<'_>, engine: &Engine, newer: &View, name: &ModuleName) -> Vec<ModuleName> {
+    let current = engine.current(py);
+    let around = std::iter::successors(name.parent(), ModuleName::parent);
+    around
+        .filter(|package| {
+            current.get().find(py, package.as_str()).is_some_and(|package| {
+                namespace_path::of(py, package.get())
+                    .is_some_and(|path| !path.get().is_known_to(engine, newer))
+            })
+        })
+        .collect()
 }
 
 /// Whether a module whose file is gone is found as a package now, or the other way round.
