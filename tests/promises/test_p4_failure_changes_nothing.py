@@ -193,8 +193,9 @@ def test_p4_the_report_has_the_users_frames_and_no_other(tree: Tree) -> None:
     )
     lines = [line.strip() for line in report.traceback.splitlines()]
     frames = [line for line in lines if line.startswith("File ")]
-    tax = tree.root / "shop" / "tax.py"
+    prices, tax = tree.root / "shop" / "prices.py", tree.root / "shop" / "tax.py"
     assert [
+        f'File "{prices}", line 1, in <module>',
         f'File "{tax}", line 3, in <module>',
         f'File "{tax}", line 2, in divide',
     ] == frames

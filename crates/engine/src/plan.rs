@@ -74,8 +74,11 @@ pub trait Facts {
 /// What an update will do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
-    /// The modules to run, in this order.
+    /// The modules to run, imports before importers.
     pub steps: Vec<Step>,
+    /// Places in `steps`, in the order in which they are to be begun: beginning one may run others,
+    /// by its import statements.
+    pub turns: Vec<usize>,
     /// Changes that only a restart can apply.
     pub restart: Vec<Restart>,
 }
@@ -101,10 +104,11 @@ pub fn plan(graph: &Graph, seeds: &[(ModuleName, Reason)], facts: &dyn Facts) ->
         (facts.is_loaded(name) && *reason != Reason::Deleted).then(|| name.clone())
     };
     let names: Vec<ModuleName> = growth.reasons.iter().filter_map(runs).collect();
-    let ordered = order(graph, names, |name| facts.started(name));
+    let changed = |name: &ModuleName| growth.reasons[name] == Reason::Changed;
+    let ordered = order(graph, names, |name| facts.started(name), changed);
     let step = |name: ModuleName| Step { reason: growth.reasons[&name].clone(), name };
     restart.sort_by(|a, b| a.name.cmp(&b.name));
-    Plan { steps: ordered.into_iter().map(step).collect(), restart }
+    Plan { steps: ordered.names.into_iter().map(step).collect(), turns: ordered.turns, restart }
 }
 
 fn never(name: &ModuleName, reason: &Reason) -> Restart {

@@ -104,6 +104,35 @@ fn p12_plan_follows_only_importers() {
     assert_eq!(vec!["main changed"], app.changed("main"));
 }
 
+/// The modules of a plan in the order in which they are begun.
+fn begun(app: &App, changed: &[&str]) -> String {
+    let seeds: Vec<_> = changed.iter().map(|name| (*name, Reason::Changed)).collect();
+    let plan = app.plan(&seeds);
+    let names = plan.turns.iter().map(|at| plan.steps[*at].name.to_string());
+    names.collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn p5_a_changed_module_begins_before_what_it_imports() {
+    let app = App::new(
+        "main imports registry, main imports first, main imports second, \
+         first affects registry, second affects registry, web imports main",
+    )
+    .started(&["web", "main", "registry", "first", "second"]);
+    assert_eq!("registry first second main web", begun(&app, &["first"]));
+    assert_eq!("main registry first second web", begun(&app, &["main", "first"]));
+    assert_eq!("web main registry first second", begun(&app, &["web", "main", "first"]));
+}
+
+#[test]
+fn p5_a_changed_circle_is_begun_where_it_was_entered_before() {
+    let app = App::new("a imports b, b imports a, b imports c, main imports a")
+        .started(&["main", "a", "b", "c"]);
+    assert_eq!("a b main", begun(&app, &["b"]));
+    assert_eq!("a c b main", begun(&app, &["b", "c"]));
+    assert_eq!("main c a b", begun(&app, &["main", "c"]));
+}
+
 #[test]
 fn p12_cost_follows_the_plan_and_not_the_application() {
     let mut app = App::new("c imports b, b imports a");

@@ -8,7 +8,7 @@
 use std::sync::atomic::Ordering;
 
 use pyo3::prelude::*;
-use transfuse_engine::{EdgeKind, ModuleName, Reason, Step, Target, View};
+use transfuse_engine::{EdgeKind, ModuleName, Plan, Reason, Step, Target, View};
 
 use crate::disposal;
 use crate::doubt;
@@ -114,14 +114,15 @@ impl<'py> Attempt<'py> {
     }
 
     /// Executes the steps, pinned to the staged generation.
-    pub fn run(&mut self, py: Python<'py>, steps: &[Step]) -> PyResult<()> {
+    pub fn run(&mut self, py: Python<'py>, plan: &Plan) -> PyResult<()> {
         let pin = Pin::staging(py, self.engine, &self.staged)?;
         let pin = pin.bind(py);
         Pin::resume(pin)?;
         doubt::take();
         let mut outcome = Ok(());
-        for (index, step) in steps.iter().enumerate() {
-            report::running(py, self.engine, &step.name, index + 1, steps.len());
+        let count = plan.steps.len();
+        for (index, step) in plan.turns.iter().map(|place| &plan.steps[*place]).enumerate() {
+            report::running(py, self.engine, &step.name, index + 1, count);
             match loading::ensure_own(py, self.engine, &self.staged, &step.name) {
                 Ok(Ensured::Live(_) | Ensured::Foreign | Ensured::Missing(_)) => {}
                 Err(error) => {

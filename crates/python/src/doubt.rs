@@ -2,21 +2,22 @@
 //!
 //! What a module changed when it last ran is known (`observe.rs`) and planned
 //! for. What it would change now is not, where its source uses something it did
-//! not use before. In doubt it is assumed, and before the code in question has
-//! run: staging stops at the import, and begins again with the imported module in
-//! the plan. There is no doubt about immutable data, nor where a module that uses
-//! the same thing is known to have left no trace.
+//! not use before. If others use the same, what they were seen to change is what
+//! it may change; if nobody does, what that could change at all (`influence.rs`).
+//! It is assumed before the code in question has run: staging stops at the
+//! import, and begins again with these modules in the plan.
 
 use std::cell::RefCell;
 
 use pyo3::exceptions::PyImportError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyBytes, PyFloat, PyInt, PyString};
-use transfuse_engine::{EdgeKind, ModuleName};
+use transfuse_engine::{EdgeKind, ModuleName, Target};
 
 use crate::engine::Engine;
 use crate::generation::Generation;
+use crate::influence::could_change;
 use crate::instance::Instance;
+use crate::observe::reach;
 
 thread_local! {
     /// What has to be added to the plan before staging begins again: who, and because of whom.
@@ -29,7 +30,7 @@ pub fn take() -> Vec<(ModuleName, ModuleName)> {
     WIDEN.take()
 }
 
-/// Stops the staging at this import if what is imported may be changed by it.
+/// Stops the staging at this import if using what is imported may change what is in use.
 pub fn consider<'py>(
     py: Python<'py>,
     engine: &Engine,
@@ -45,20 +46,57 @@ pub fn consider<'py>(
     let attributes =
         caller.get().with_outline(|outline| outline.used.get(written).cloned().unwrap_or_default());
     let before = base.get().find(py, caller.get().name.as_str());
+    let mut may_change = Vec::new();
     for attribute in attributes.unwrap_or_default() {
-        let used_before = before.as_ref().is_some_and(|old| uses(old.get(), written, &attribute));
-        if !used_before
-            && !is_immutable(py, imported, &attribute)
-            && !is_harmless(py, engine, &base, imported, &attribute)
-        {
-            let (who, whose) = (imported.get().name.clone(), caller.get().name.clone());
-            let message =
-                format!("{whose} may change {who}, which is in use: staging begins again");
-            WIDEN.with_borrow_mut(|widen| widen.push((who, whose)));
-            return Err(PyImportError::new_err(message));
+        if before.as_ref().is_some_and(|old| uses(old.get(), written, &attribute)) {
+            continue;
         }
+        may_change.extend(match changed_by_others(py, engine, &base, imported, &attribute) {
+            Some(seen) => seen,
+            None => could_change(py, &base, imported, &attribute),
+        });
     }
-    Ok(())
+    stop(py, generation, &base, caller, may_change)
+}
+
+/// The same for what is imported by code that the module calls: what it uses of it is not known.
+pub fn consider_through<'py>(
+    py: Python<'py>,
+    generation: &Bound<'py, Generation>,
+    running: &Bound<'py, Instance>,
+    imported: &Bound<'py, Instance>,
+) -> PyResult<()> {
+    let Some(base) = generation.get().base(py) else { return Ok(()) };
+    let name = &imported.get().name;
+    let known = base.get().find(py, running.get().name.as_str()).is_some_and(|old| {
+        old.get().edges().iter().any(|edge| edge.to == Target::Module(name.clone()))
+    });
+    if known || !base.get().holds(py, imported) {
+        return Ok(());
+    }
+    stop(py, generation, &base, running, vec![name.clone()])
+}
+
+/// Stops the staging if one of these modules is in use.
+fn stop<'py>(
+    py: Python<'py>,
+    generation: &Bound<'py, Generation>,
+    base: &Bound<'py, Generation>,
+    whose: &Bound<'py, Instance>,
+    may_change: Vec<ModuleName>,
+) -> PyResult<()> {
+    let whose = &whose.get().name;
+    let shared = |who: &ModuleName| {
+        let there = base.get().find(py, who.as_str());
+        who != whose && there.is_some_and(|there| generation.get().holds(py, &there))
+    };
+    let shared: Vec<ModuleName> = may_change.into_iter().filter(shared).collect();
+    let Some(first) = shared.first() else { return Ok(()) };
+    let message = format!("{whose} may change {first}, which is in use: staging begins again");
+    WIDEN.with_borrow_mut(|widen| {
+        widen.extend(shared.into_iter().map(|who| (who, whose.clone())));
+    });
+    Err(PyImportError::new_err(message))
 }
 
 fn uses(instance: &Instance, written: &str, attribute: &str) -> bool {
@@ -69,36 +107,42 @@ fn uses(instance: &Instance, written: &str, attribute: &str) -> bool {
         .unwrap_or(false)
 }
 
-/// Whether the attribute is a value that no use of it can change.
-fn is_immutable(py: Python<'_>, imported: &Bound<'_, Instance>, attribute: &str) -> bool {
-    let Ok(Some(value)) = imported.get().namespace(py).get_item(attribute) else { return false };
-    value.is_none()
-        || value.is_exact_instance_of::<PyInt>()
-        || value.is_exact_instance_of::<PyBool>()
-        || value.is_exact_instance_of::<PyFloat>()
-        || value.is_exact_instance_of::<PyString>()
-        || value.is_exact_instance_of::<PyBytes>()
-}
-
-/// Whether some module of the current generation uses the same thing and was seen to change nothing.
-fn is_harmless(
+/// What the modules of the current generation that use the same thing were seen to change of what
+/// using it reaches; none if there are no such modules.
+fn changed_by_others(
     py: Python<'_>,
     engine: &Engine,
     base: &Bound<'_, Generation>,
     imported: &Bound<'_, Instance>,
     attribute: &str,
-) -> bool {
+) -> Option<Vec<ModuleName>> {
     let importers: Vec<ModuleName> = {
         let book = engine.book.lock().unwrap();
         book.graph.importers(&imported.get().name).map(|(name, _)| name.clone()).collect()
     };
-    importers.iter().any(|name| {
-        base.get().find(py, name.as_str()).is_some_and(|other| {
-            let other = other.get();
-            let same = other
-                .with_outline(|o| o.used.values().any(|used| used.contains(attribute)))
-                .unwrap_or(false);
-            same && !other.edges().iter().any(|edge| edge.kind == EdgeKind::Affects)
-        })
-    })
+    let mut seen: Option<Vec<ModuleName>> = None;
+    for name in importers {
+        let Some(other) = base.get().find(py, name.as_str()) else { continue };
+        let same = other
+            .get()
+            .with_outline(|o| o.used.values().any(|used| used.contains(attribute)))
+            .unwrap_or(false);
+        if !same {
+            continue;
+        }
+        let changed = seen.get_or_insert_default();
+        for edge in other.get().edges() {
+            if let (Target::Module(to), EdgeKind::Affects) = (edge.to, edge.kind)
+                && !changed.contains(&to)
+            {
+                changed.push(to);
+            }
+        }
+    }
+    let within = seen.as_ref().is_some_and(|seen| !seen.is_empty());
+    if within && let Some(seen) = &mut seen {
+        let reached = reach(py, base, imported);
+        seen.retain(|name| reached.iter().any(|other| other.get().name == *name));
+    }
+    seen
 }

@@ -72,12 +72,17 @@ pub fn gcd_import<'py>(
     match caller {
         Some(caller) => {
             connect(py, engine, &caller, &found);
-            if !caller.get().is_ready() {
+            if caller.get().is_ready() {
+                observe::imported_through(py, engine, &generation, Some(&caller), &found)?;
+            } else {
                 observe::imported(py, &generation, &caller, &found);
             }
             Ok(found.get().value(py))
         }
-        None => outward(py, engine, &found),
+        None => {
+            observe::imported_through(py, engine, &generation, None, &found)?;
+            outward(py, engine, &found)
+        }
     }
 }
 

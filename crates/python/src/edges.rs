@@ -8,6 +8,7 @@ use transfuse_engine::{Edge, EdgeKind, ModuleName, Target};
 
 use crate::engine::Engine;
 use crate::instance::Instance;
+use crate::observe;
 
 /// One instance imports another.
 pub fn connect(
@@ -29,10 +30,12 @@ pub fn connect(
     }
 }
 
-/// Module-level code asked for a name that is not there: creating it will be a change.
+/// Module-level code, or something that it called, asked for a name that is not there: creating it
+/// will be a change.
 pub fn missing(caller: &Bound<'_, Instance>, name: &ModuleName) {
-    if !caller.get().is_ready() {
-        caller.get().add_edge(Target::Module(name.clone()), EdgeKind::NotFound);
+    let running = observe::innermost(caller.py());
+    for asker in running.iter().chain([caller]).filter(|asker| !asker.get().is_ready()) {
+        asker.get().add_edge(Target::Module(name.clone()), EdgeKind::NotFound);
     }
 }
 

@@ -223,6 +223,7 @@ impl<'py> Statement<'_, 'py> {
         absolute: &Bound<'py, PyString>,
     ) -> PyResult<()> {
         if caller.get().is_ready() {
+            observe::imported_through(py, self.engine, generation, Some(caller), instance)?;
             if caller.get().deferred.bind(py).contains(absolute).unwrap_or(false) {
                 return Ok(());
             }
@@ -284,6 +285,7 @@ impl<'py> Statement<'_, 'py> {
                 return Err(errors::not_found(py, name.as_str(), parent));
             }
         };
+        observe::imported_through(py, self.engine, &generation, None, &found)?;
         if self.takes_names() {
             if found.get().package {
                 self.take(py, None, &generation, &found)?;

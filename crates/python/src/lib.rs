@@ -11,7 +11,7 @@
 //! 4. `search`, `namespace_path`, `dressing`, `precompiled`, `bytecode`, `namespace`, `loading`: from a name
 //!    (or, `by_path`, a file) to an instance (`circles`: when several threads load one circle);
 //!    `sharing`, `submodules`: what generations have in common, and what they answer where not;
-//! 5. `observe`, `doubt`, `keeps`: who affects whom, and who holds on to what;
+//! 5. `observe` (by `fingerprint`), `doubt` (and `influence`), `keeps`: who affects whom, and who holds on to what;
 //!    `edges`, `data_files`, `patches`: who imports and reads what, and who set what on foreign modules;
 //! 6. an update: `driver` (who carries it out; `command`, `listening`, `barrier`), `seeds` and `planning` (what it is to
 //!    run), `staging` and `attempt` (how; `in_place`: where a module
@@ -38,9 +38,11 @@ mod errors;
 mod facade;
 mod fast;
 mod finder;
+mod fingerprint;
 mod generation;
 mod hook;
 mod in_place;
+mod influence;
 mod installation;
 mod instance;
 mod keeps;

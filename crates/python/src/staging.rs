@@ -56,7 +56,7 @@ pub fn update(
             Ok(attempt) => attempt,
             Err(error) => return Staged { plan, end: End::Refused(error) },
         };
-        let ran = attempt.run(py, &plan.steps);
+        let ran = attempt.run(py, &plan);
         let wider = attempt.wider(py);
         if !wider.is_empty() && attempt.widen(&mut intent, wider) {
             attempt.abandon(py);
@@ -99,7 +99,7 @@ fn retry(py: Python<'_>, engine: &'static Engine, intent: &Intent) -> Option<Sta
     let view = without_restarts(py, engine, intent.view.clone(), &plan.restart);
     let mut attempt =
         Attempt::begin(py, engine, view, &plan.steps, &deleted(&intent.seeds)).ok()?;
-    if attempt.run(py, &plan.steps).is_ok() && attempt.wider(py).is_empty() {
+    if attempt.run(py, &plan).is_ok() && attempt.wider(py).is_empty() {
         let notes = attempt.publish(py).ok()?;
         return Some(Staged { plan, end: End::Published(notes) });
     }

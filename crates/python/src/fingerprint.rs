@@ -1,0 +1,252 @@
+//! What state is a module in, as one number?
+//!
+//! A bounded walk over what its namespace holds, breadth first: the identity of
+//! each object, and for text and numbers the value, because a number that has been
+//! replaced twice may stand where the first one stood. Containers, instances,
+//! functions (closures and attributes), bound methods, partials and slots are
+//! looked into; caches that fill themselves, classes of other modules and what the
+//! interpreter keeps for itself are not. No code of the program runs meanwhile.
+
+use std::collections::{HashSet, VecDeque};
+
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{
+    PyBool, PyBytes, PyDict, PyFloat, PyFrozenSet, PyInt, PyList, PyMappingProxy, PyModule, PySet,
+    PyString, PyTuple, PyType,
+};
+use pyo3::{ffi, intern};
+
+use crate::instance::Instance;
+
+/// How many objects one fingerprint looks into, and how far from the namespace it goes. What a
+/// module's names hold directly is looked into before what that holds.
+const OBJECTS: usize = 10_000;
+const DEPTH: u8 = 12;
+
+/// A number that differs when the state of a module's namespace does.
+pub fn fingerprint(py: Python<'_>, instance: &Bound<'_, Instance>) -> u64 {
+    let mut walk = Walk {
+        own: instance.get().name.as_str(),
+        hash: 0xcbf2_9ce4_8422_2325,
+        seen: HashSet::new(),
+        waiting: VecDeque::new(),
+    };
+    for (key, value) in instance.get().namespace(py).iter() {
+        let special = key.extract::<&str>().is_ok_and(|name| name.starts_with("__"));
+        // Submodules come and go on a package by being imported; that is no effect.
+        if special || value.is_instance_of::<PyModule>() {
+            continue;
+        }
+        walk.add(key.as_ptr() as u64);
+        walk.visit(value, 0);
+    }
+    while let Some((object, depth)) = walk.waiting.pop_front() {
+        // What cannot be asked is known by its identity.
+        let _ = walk.open(py, &object, depth);
+    }
+    walk.hash
+}
+
+/// Types whose objects change by being used, and are nobody's registry.
+fn self_filling<'py>(py: Python<'py>) -> PyResult<&'py Bound<'py, PyTuple>> {
+    static TYPES: PyOnceLock<Py<PyTuple>> = PyOnceLock::new();
+    let known = [
+        ("logging", "Logger"),
+        ("logging", "Handler"),
+        ("logging", "Manager"),
+        ("functools", "_lru_cache_wrapper"),
+        ("_thread", "_local"),
+    ];
+    let types = TYPES.get_or_try_init(py, || {
+        let found = known.iter().map(|(module, name)| py.import(*module)?.getattr(*name));
+        PyTuple::new(py, found.collect::<PyResult<Vec<_>>>()?).map(Bound::unbind)
+    })?;
+    Ok(types.bind(py))
+}
+
+/// What an object holds directly, whatever its type, without running its code.
+fn held<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
+    static REFERENTS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let py = object.py();
+    let referents = REFERENTS.import(py, "gc", "get_referents")?;
+    Ok(referents.call1((object,))?.cast_into::<PyList>()?)
+}
+
+struct Walk<'a, 'py> {
+    /// The module's name, `shop.registry`.
+    own: &'a str,
+    hash: u64,
+    /// Addresses of what is in line or was looked into.
+    seen: HashSet<usize>,
+    waiting: VecDeque<(Bound<'py, PyAny>, u8)>,
+}
+
+impl<'py> Walk<'_, 'py> {
+    fn add(&mut self, number: u64) {
+        self.hash = (self.hash ^ number).wrapping_mul(0x0100_0000_01b3).rotate_left(23);
+    }
+
+    /// Notes an object and puts it in line, unless it is a leaf.
+    fn visit(&mut self, object: Bound<'py, PyAny>, depth: u8) {
+        if let Some(value) = plain_value(&object) {
+            self.add(value);
+            return;
+        }
+        self.add(object.as_ptr() as u64);
+        // SAFETY: attached, a live object.
+        let leaf = unsafe { ffi::PyObject_IS_GC(object.as_ptr()) } == 0
+            || object.is_instance_of::<PyModule>();
+        if !leaf
+            && depth < DEPTH
+            && self.seen.len() < OBJECTS
+            && self.seen.insert(object.as_ptr() as usize)
+        {
+            self.waiting.push_back((object, depth + 1));
+        }
+    }
+
+    /// Looks into one object.
+    fn open(&mut self, py: Python<'py>, object: &Bound<'py, PyAny>, depth: u8) -> PyResult<()> {
+        if let Ok(dict) = object.cast_exact::<PyDict>() {
+            self.open_dict(dict, depth);
+        } else if let Ok(list) = object.cast_exact::<PyList>() {
+            self.add(list.len() as u64);
+            list.iter().for_each(|item| self.visit(item, depth));
+        } else if let Ok(tuple) = object.cast_exact::<PyTuple>() {
+            tuple.iter().for_each(|item| self.visit(item, depth));
+        } else if let Ok(set) = object.cast_exact::<PySet>() {
+            self.add(set.len() as u64);
+            set.iter().for_each(|item| self.visit(item, depth));
+        } else if object.cast_exact::<PyFrozenSet>().is_ok() {
+            // Holds what can be hashed, and never changes.
+        } else if let Ok(proxy) = object.cast::<PyMappingProxy>() {
+            self.add(proxy.len()? as u64);
+        } else if let Ok(class) = object.cast::<PyType>() {
+            self.open_class(py, class, depth)?;
+        // SAFETY: attached, a live object.
+        } else if unsafe { ffi::PyFunction_Check(object.as_ptr()) } != 0 {
+            self.open_function(py, object, depth)?;
+        } else if !object.is_instance(self_filling(py)?)? {
+            self.open_other(py, object, depth)?;
+        }
+        Ok(())
+    }
+
+    fn open_dict(&mut self, dict: &Bound<'py, PyDict>, depth: u8) {
+        self.add(dict.len() as u64);
+        for (key, value) in dict.iter() {
+            self.visit(key, depth);
+            self.visit(value, depth);
+        }
+    }
+
+    /// What the dict of a class holds, unless the class is another module's.
+    fn open_class(
+        &mut self,
+        py: Python<'py>,
+        class: &Bound<'py, PyType>,
+        depth: u8,
+    ) -> PyResult<()> {
+        if self.is_anothers(py, class)? {
+            return Ok(());
+        }
+        // As the class itself says: a metaclass may answer for it otherwise.
+        let items = class.getattr(intern!(py, "__dict__"))?.call_method0(intern!(py, "items"))?;
+        for item in items.try_iter()? {
+            let (key, value) = item?.extract::<(Bound<'py, PyAny>, Bound<'py, PyAny>)>()?;
+            // The interpreter keeps caches and weak lists of its own in some of these.
+            let name = key.extract::<&str>().unwrap_or("");
+            if matches!(
+                name,
+                "__weakref__"
+                    | "__dict__"
+                    | "_abc_impl"
+                    | "__annotations__"
+                    | "__annotations_cache__"
+            ) {
+                continue;
+            }
+            self.add(key.as_ptr() as u64);
+            self.visit(value, depth);
+        }
+        Ok(())
+    }
+
+    /// Whether the module that a class names as its own is another, and has it. (What a function of
+    /// another module made, as `declarative_base()` does, belongs to who called it.)
+    fn is_anothers(&self, py: Python<'py>, class: &Bound<'py, PyType>) -> PyResult<bool> {
+        let of = class.getattr(intern!(py, "__module__"))?;
+        let Ok(of) = of.cast::<PyString>() else { return Ok(false) };
+        if of.to_str()? == self.own {
+            return Ok(false);
+        }
+        let name = class.qualname()?;
+        let name = name.to_str()?.split('.').next().unwrap_or("");
+        let modules = py.import(intern!(py, "sys"))?.getattr(intern!(py, "modules"))?;
+        let module = modules.cast::<PyDict>()?.get_item(of)?;
+        let Some(module) = module else { return Ok(false) };
+        match module.cast::<PyModule>() {
+            // A live module's names are those of several generations.
+            Ok(module) if crate::facade::is_facade(module) => {
+                Ok(!class.qualname()?.to_str()?.contains("<locals>"))
+            }
+            Ok(module) => Ok(module.dict().contains(name)?),
+            Err(_) => Ok(false),
+        }
+    }
+
+    fn open_function(
+        &mut self,
+        py: Python<'py>,
+        function: &Bound<'py, PyAny>,
+        depth: u8,
+    ) -> PyResult<()> {
+        if let Ok(cells) = function.getattr(intern!(py, "__closure__"))?.cast::<PyTuple>() {
+            for cell in cells.iter() {
+                if let Ok(content) = cell.getattr(intern!(py, "cell_contents")) {
+                    self.visit(content, depth);
+                }
+            }
+        }
+        if let Ok(defaults) = function.getattr(intern!(py, "__defaults__"))?.cast::<PyTuple>() {
+            defaults.iter().for_each(|default| self.visit(default, depth));
+        }
+        // Made on first access, so that asking does not change the answer next time.
+        let attributes = function.getattr(intern!(py, "__dict__"))?;
+        self.open_dict(attributes.cast::<PyDict>()?, depth);
+        Ok(())
+    }
+
+    /// Any other object: what the collector sees in it, attributes and slots included.
+    fn open_other(
+        &mut self,
+        py: Python<'py>,
+        object: &Bound<'py, PyAny>,
+        depth: u8,
+    ) -> PyResult<()> {
+        // Has the dict made where there may be one: from then on it is seen as that.
+        // SAFETY: attached, a live object; the result is a new reference or null.
+        let attributes = unsafe {
+            let made = ffi::PyObject_GenericGetDict(object.as_ptr(), std::ptr::null_mut());
+            Bound::from_owned_ptr_or_opt(py, made)
+        };
+        if attributes.is_none() {
+            drop(PyErr::take(py));
+        }
+        let held = held(object)?;
+        self.add(held.len() as u64);
+        held.iter().for_each(|each| self.visit(each, depth));
+        Ok(())
+    }
+}
+
+/// What text, a number or nothing is worth: equal for equal values, also where the object is another.
+fn plain_value(object: &Bound<'_, PyAny>) -> Option<u64> {
+    let plain = object.is_exact_instance_of::<PyString>()
+        || object.is_exact_instance_of::<PyInt>()
+        || object.is_exact_instance_of::<PyFloat>()
+        || object.is_exact_instance_of::<PyBytes>()
+        || object.is_exact_instance_of::<PyBool>();
+    plain.then(|| object.hash().map_or(0, |hash| hash as u64))
+}
