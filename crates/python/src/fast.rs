@@ -16,6 +16,7 @@ use crate::asker;
 use crate::engine::{self, Engine};
 use crate::hook;
 use crate::instance::Instance;
+use crate::observe;
 use crate::standing;
 
 const NAME: &CStr = c"__import__";
@@ -120,6 +121,9 @@ unsafe fn at_once(
             && caller.get().is_ready()
             && let Some(plain) = caller.get().deferred.bind(py).get_item(name).ok()?
         {
+            if observe::is_loading() {
+                return None; // it is also the import of the module that is being executed
+            }
             return live(py, engine, caller, &name, &plain, *taken);
         }
         let foreign = match &caller {
@@ -127,6 +131,9 @@ unsafe fn at_once(
             None if level == 0
                 && let Some(shown) = shown(py, engine, &name) =>
             {
+                if observe::is_loading() {
+                    return None; // as above
+                }
                 return facade(py, engine, &name, &shown, *taken);
             }
             None => level >= 0,

@@ -41,6 +41,7 @@ thread_local! {
 }
 
 /// Whether this thread is executing a live module's source.
+#[inline]
 pub fn is_loading() -> bool {
     RUNNING.with_borrow(|running| !running.is_empty())
 }
