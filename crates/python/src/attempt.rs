@@ -208,6 +208,12 @@ impl<'py> Attempt<'py> {
             instance.get().set_home(None);
         }
         drop(old);
+        // What this update was the first to load may be the same for those before it.
+        for instance in &fresh {
+            if self.base.get().find(py, instance.get().name.as_str()).is_none() {
+                sharing::share(py, engine, &self.staged, instance);
+            }
+        }
         in_place::published(py, &self.staged);
         let notes = in_place::notes(py, &self.staged);
         let retired = {

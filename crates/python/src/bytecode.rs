@@ -8,6 +8,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -195,4 +196,20 @@ fn read(py: Python<'_>, known: &Instructions, code: &Bound<'_, PyCode>) -> PyRes
         }
     }
     Ok(reading)
+}
+
+/// Whether the import statement that is running takes a name from what it gets: `from a import b`,
+/// and `import a.b as c`, which takes `b` from `a`.
+pub fn takes_a_name(py: Python<'_>) -> PyResult<bool> {
+    // SAFETY: attached; the result is borrowed, or null when no Python code runs.
+    let frame = unsafe { ffi::PyEval_GetFrame() };
+    // SAFETY: a frame object or null.
+    let frame = unsafe { Bound::from_borrowed_ptr_or_opt(py, frame.cast()) };
+    let Some(frame) = frame else { return Ok(false) };
+    let known = instructions(py)?;
+    let at: usize = frame.getattr(intern!(py, "f_lasti"))?.extract()?;
+    let code = frame.getattr(intern!(py, "f_code"))?.getattr(intern!(py, "co_code"))?;
+    let code = code.cast_into::<PyBytes>()?;
+    let mut next = code.as_bytes().chunks_exact(2).skip(at / 2 + 1).map(|unit| unit[0]);
+    Ok(next.find(|op| *op != known.extended_arg) == Some(known.import_from))
 }

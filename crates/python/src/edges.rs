@@ -31,11 +31,13 @@ pub fn connect(
 }
 
 /// Module-level code, or something that it called, asked for a name that is not there: creating it
-/// will be a change.
+/// will be a change, and so will creating a package that it would be in.
 pub fn missing(caller: &Bound<'_, Instance>, name: &ModuleName) {
     let running = observe::innermost(caller.py());
     for asker in running.iter().chain([caller]).filter(|asker| !asker.get().is_ready()) {
-        asker.get().add_edge(Target::Module(name.clone()), EdgeKind::NotFound);
+        for name in std::iter::successors(Some(name.clone()), ModuleName::parent) {
+            asker.get().add_edge(Target::Module(name), EdgeKind::NotFound);
+        }
     }
 }
 

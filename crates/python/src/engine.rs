@@ -300,7 +300,12 @@ impl Engine {
                 }
             }
         }
-        // Dropped here, outside the lock: the last reference may run Python code.
+        // Here, outside the lock: what goes may run Python code.
+        Python::attach(|py| {
+            for generation in &gone {
+                let _ = generation.get().let_go(py);
+            }
+        });
         drop(gone);
         self.command(Command::Dispose);
     }

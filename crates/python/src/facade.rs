@@ -214,6 +214,7 @@ pub fn outward<'py>(value: Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     if let Ok(module) = value.cast_exact::<PyModule>()
         && let Some(instance) = asker::of_globals(py, &module.dict())
         && instance.get().module.is(module)
+        && !has_failed(py, &instance)
         && let Some(engine) = engine::in_force()
     {
         return match instance.get().seen.get(py) {
@@ -222,6 +223,13 @@ pub fn outward<'py>(value: Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         };
     }
     Ok(value)
+}
+
+/// Whether its execution has ended with an error: what is left of it is nobody's module, and
+/// asking for that name would execute another.
+fn has_failed(py: Python<'_>, instance: &Bound<'_, Instance>) -> bool {
+    let of = instance.get();
+    !of.is_ready() && of.home(py).is_none_or(|home| !home.get().holds(py, instance))
 }
 
 /// Transfuse is being taken out: from now on the facade stands for this instance.

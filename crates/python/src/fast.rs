@@ -95,7 +95,12 @@ unsafe fn by_the_rules<'py>(
     // SAFETY: live objects, by the caller's word.
     let [name, globals, locals, taken, level] =
         args.map(|arg| unsafe { Bound::from_borrowed_ptr(py, arg) });
-    hook::import(py, name.cast()?, Some(&globals), Some(&locals), Some(&taken), level.extract()?)
+    // PyO3 does not know that this thread is attached: what is let go of would wait for the next
+    // call that it does know of.
+    Python::attach(|_| {
+        let level = level.extract()?;
+        hook::import(py, name.cast()?, Some(&globals), Some(&locals), Some(&taken), level)
+    })
 }
 
 /// The answer, if there is nothing to load and nothing to record.

@@ -9,7 +9,7 @@ use std::sync::Mutex;
 
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString};
+use pyo3::types::{PyDict, PyString, PyWeakrefMethods, PyWeakrefReference};
 use transfuse_engine::{GenerationId, View};
 
 use crate::in_place::{Batch, InPlace};
@@ -23,7 +23,7 @@ pub struct Generation {
     /// What it knows: path -> source. Fixed, but for files that nobody had seen when it was made.
     view: Mutex<View>,
     /// What it has loaded: `"shop.prices" -> Instance`, those being loaded included. Grows on
-    /// demand; entries leave only when a load fails.
+    /// demand; entries leave when a load fails, and turn into weak references when it is let go of.
     pub instances: Py<PyDict>,
     /// While it is staged: the generation it would supersede. None before and after.
     base: Mutex<Option<Py<Generation>>>,
@@ -112,8 +112,12 @@ impl Generation {
         name: &Bound<'py, PyString>,
     ) -> Option<Bound<'py, Instance>> {
         let found = self.instances.bind(py).get_item(name).ok().flatten()?;
-        // SAFETY: only `put` writes into this dict, and it writes instances.
-        Some(unsafe { found.cast_into_unchecked() })
+        match found.cast_into_exact::<Instance>() {
+            Ok(instance) => Some(instance),
+            Err(weak) => {
+                weak.into_inner().cast_into::<PyWeakrefReference>().ok()?.upgrade_as().ok()?
+            }
+        }
     }
 
     /// The same by a Rust string.
@@ -131,6 +135,19 @@ impl Generation {
         let name = instance.get().name.as_str();
         let there = self.find(py, name).is_some_and(|there| there.is(instance));
         there && self.instances.bind(py).del_item(name).is_ok()
+    }
+
+    /// Nobody is pinned to it, and it is not kept. What is left of it is what somebody holds: a
+    /// superseded instance answers for the generation it was last part of, and if that held all of
+    /// its modules, which answer for later ones, one function of old code would hold everything
+    /// that there was since. What old code still asks for and nobody holds is loaded again.
+    pub fn let_go(&self, py: Python<'_>) -> PyResult<()> {
+        let instances = self.instances.bind(py);
+        for (name, instance) in instances.items().iter().filter_map(|pair| pair.extract().ok()) {
+            let (name, instance): (Bound<'_, PyAny>, Bound<'_, PyAny>) = (name, instance);
+            instances.set_item(name, PyWeakrefReference::new(&instance)?)?;
+        }
+        Ok(())
     }
 
     /// Whether this very instance belongs to the generation.

@@ -16,6 +16,7 @@ use pyo3::types::{PyModule, PyString, PyTuple};
 use transfuse_engine::ModuleName;
 
 use crate::asker;
+use crate::bytecode;
 use crate::doubt;
 use crate::edges::{connect, missing};
 use crate::engine::{self, Engine};
@@ -130,7 +131,8 @@ impl<'py> Statement<'_, 'py> {
         match text.split_once('.') {
             None => Ok(instance.get().value(py)),
             Some((first, rest)) => {
-                submodules::bind_half_loaded(py, &generation, &instance)?;
+                let takes = || bytecode::takes_a_name(py);
+                submodules::bind_half_loaded(py, &generation, &instance, takes)?;
                 let whole = absolute.to_str()?;
                 let top = &whole[..whole.len() - rest.len() - 1];
                 debug_assert!(top.ends_with(first));

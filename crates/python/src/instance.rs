@@ -25,7 +25,7 @@ use crate::patches::Patch;
 use crate::standing::Seen;
 
 /// One execution of a live module's source, and the `__loader__` of the module it made.
-#[pyclass(frozen, module = "transfuse._core")]
+#[pyclass(frozen, weakref, module = "transfuse._core")]
 pub struct Instance {
     /// The dotted name, `shop.prices`. Never changes.
     pub name: ModuleName,

@@ -321,6 +321,7 @@ fn execute<'py>(
         }
         Err(error) => {
             generation.get().take(py, &instance);
+            submodules::unbind_half_loaded(py, generation, &instance)?;
             standing::restore(py, engine, key, shown_before)?;
             Err(error)
         }

@@ -55,21 +55,29 @@ pub fn of_changes(
         }
         if change.kind == ChangeKind::Created {
             for name in would_be(py, engine, &change.path) {
-                let missed = {
-                    let book = engine.book.lock().unwrap();
-                    let mut asked = book.graph.importers(&name);
-                    asked.any(|(_, kind)| kind == EdgeKind::NotFound)
-                };
                 let loaded = current.get().find(py, name.as_str());
                 if loaded.is_some_and(|i| i.get().path.as_ref() != Some(&change.path)) {
                     add(name, Reason::Changed);
-                } else if missed {
-                    add(name, Reason::Created);
+                    continue;
+                }
+                // A new folder is a new namespace package as well.
+                for name in std::iter::successors(Some(name), ModuleName::parent) {
+                    let loaded = current.get().find(py, name.as_str()).is_some();
+                    if !loaded && was_missed(engine, &name) {
+                        add(name, Reason::Created);
+                    }
                 }
             }
         }
     }
     seeds
+}
+
+/// Whether some module asked for that name in vain.
+fn was_missed(engine: &Engine, name: &ModuleName) -> bool {
+    let book = engine.book.lock().unwrap();
+    let mut asked = book.graph.importers(name);
+    asked.any(|(_, kind)| kind == EdgeKind::NotFound)
 }
 
 /// The namespace packages around a deleted module that have no source left in them.

@@ -227,10 +227,12 @@ fn install<'py>(
 
 /// A submodule that is being loaded is not an attribute of its package yet; live code that takes it
 /// in a circle must still get the real module, and not what `sys.modules` shows to foreign code.
+/// Code that does not take it (`import a.b`) finds, as under plain Python, that it is not there yet.
 pub fn bind_half_loaded(
     py: Python<'_>,
     generation: &Bound<'_, Generation>,
     instance: &Bound<'_, Instance>,
+    takes: impl Fn() -> PyResult<bool>,
 ) -> PyResult<()> {
     let mut child = instance.clone();
     while let Some(parent) = child.get().name.parent() {
@@ -238,11 +240,29 @@ pub fn bind_half_loaded(
         if !child.get().is_ready() {
             let namespace = package.get().namespace(py);
             let tail = child.get().name.tail().to_owned();
-            if !namespace.contains(&tail)? && !package.get().is_ready() {
+            // A package that is ready and shared with the generation that is served is left alone.
+            let free = !package.get().is_ready() || generation.get().base(py).is_none();
+            if free && !namespace.contains(&tail)? && takes()? {
                 namespace.set_item(tail, &child.get().module)?;
             }
         }
         child = package;
+    }
+    Ok(())
+}
+
+/// Its execution has failed: it is no attribute of its package after all.
+pub fn unbind_half_loaded(
+    py: Python<'_>,
+    generation: &Bound<'_, Generation>,
+    instance: &Bound<'_, Instance>,
+) -> PyResult<()> {
+    let Some(parent) = instance.get().name.parent() else { return Ok(()) };
+    let Some(package) = generation.get().find(py, parent.as_str()) else { return Ok(()) };
+    let namespace = package.get().namespace(py);
+    let tail = instance.get().name.tail();
+    if namespace.get_item(tail)?.is_some_and(|bound| bound.is(&instance.get().module)) {
+        namespace.del_item(tail)?;
     }
     Ok(())
 }

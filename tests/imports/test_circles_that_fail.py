@@ -1,0 +1,52 @@
+"""Circular imports that fail under plain Python fail in the same way, and leave the same behind."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from conftest import Tree
+
+NOT_YET = {
+    "pack/__init__.py": "import pack.beta\n",
+    "pack/beta.py": "import pack.beta\nSAME = pack.beta\n",
+}
+
+
+def test_a_submodule_that_is_being_loaded_is_no_attribute_of_its_package(tree: Tree) -> None:
+    tree.write(NOT_YET)
+    tree.install()
+    with pytest.raises(AttributeError, match="has no attribute 'beta'"):
+        importlib.import_module("pack")
+
+
+@pytest.mark.parametrize("taken", ["import pack.beta as beta", "from pack import beta"])
+def test_whoever_takes_it_gets_it(tree: Tree, taken: str) -> None:
+    tree.write({**NOT_YET, "pack/beta.py": f"{taken}\nSAME = beta\n"})
+    tree.install()
+    beta = tree.module("pack.beta")
+    assert beta.SAME is beta
+
+
+@pytest.mark.parametrize("taken", ["import pack.beta as beta", "from pack import beta"])
+def test_what_failed_is_an_attribute_of_its_package_no_longer(tree: Tree, taken: str) -> None:
+    """Those who took it half-way keep what they took; nobody executes it again by looking."""
+    tree.write(
+        {
+            "pack/__init__.py": "RUNS = []\n",
+            "pack/beta.py": "from pack import RUNS\nRUNS.append(1)\nimport pack.other\n1 / 0\n",
+            "pack/other.py": f"{taken}\n",
+        }
+    )
+    tree.install()
+    with pytest.raises(ZeroDivisionError):
+        importlib.import_module("pack.beta")
+    pack = importlib.import_module("pack")
+    assert "beta" not in dir(pack)
+    assert "pack.beta" not in sys.modules
+    assert pack.other.beta.__name__ == "pack.beta"
+    assert pack.RUNS == [1]
