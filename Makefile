@@ -2,6 +2,7 @@
 #
 #   make demo     a real application takes edits under load, and what was measured
 #   make test     all tests
+#   make test-slow     the same by thousands of random examples and long storms
 #   make test-packages   the test suites of real packages, with and without Transfuse
 #   make lint     formatters, linters, type checks
 #   make bench    what an update costs in a small and in a large application
@@ -18,7 +19,7 @@ SOURCES := Cargo.toml Cargo.lock pyproject.toml $(shell find crates -name '*.rs'
 # Cargo must not pick another interpreter than the one that will load the core.
 export PYO3_PYTHON := $(abspath $(BIN)/python)
 
-.PHONY: demo test test-rust test-python test-packages lint bench venv clean
+.PHONY: demo test test-rust test-python test-slow test-packages lint bench venv clean
 
 demo: $(VENV)/.built
 	$(BIN)/python -m demo
@@ -30,6 +31,9 @@ test-rust:
 
 test-python: $(VENV)/.built
 	$(BIN)/python -m pytest
+
+test-slow: $(VENV)/.built
+	HYPOTHESIS_PROFILE=slow $(BIN)/python -m pytest -m slow
 
 test-packages: $(VENV)/.built
 	$(BIN)/python -m packages $(PACKAGES)

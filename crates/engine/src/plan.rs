@@ -159,6 +159,7 @@ impl Growth<'_> {
             // keeps nothing.
             let boundary = patched && !gone;
             let created = self.reasons[&name] == Reason::Created;
+            let failed = self.reasons[&name] == Reason::Changed && !self.facts.is_loaded(&name);
             for (from, kind) in graph.importers(&name) {
                 let of = || name.clone();
                 match kind {
@@ -173,6 +174,7 @@ impl Growth<'_> {
                         self.follow(from, || Reason::Keeps(of()));
                     }
                     EdgeKind::NotFound if created => self.follow(from, || Reason::Missed(of())),
+                    EdgeKind::NotFound if failed => self.follow(from, || Reason::WentWithout(of())),
                     EdgeKind::Affects => self.follow(from, || Reason::Affects(of())),
                     _ => {}
                 }

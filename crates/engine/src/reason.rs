@@ -36,6 +36,8 @@ pub enum Reason {
     Affects(ModuleName),
     /// It asked for that module in vain, and now it is there.
     Missed(ModuleName),
+    /// It went on without that module, which could not be loaded, and now its source is another.
+    WentWithout(ModuleName),
     /// It read that file, which is another now.
     Reads(PathBuf),
     /// Without it the update did not load.
@@ -47,7 +49,7 @@ impl Reason {
     pub(crate) fn rank(&self) -> u8 {
         match self {
             Reason::Changed | Reason::Created | Reason::Deleted | Reason::Asked => 0,
-            Reason::Missed(_) | Reason::Reads(_) => 1,
+            Reason::Missed(_) | Reason::WentWithout(_) | Reason::Reads(_) => 1,
             Reason::Imports(_) => 2,
             Reason::Keeps(_) => 3,
             Reason::AffectedBy(_) => 4,
@@ -69,6 +71,7 @@ impl fmt::Display for Reason {
             Reason::AffectedBy(name) => write!(f, "is changed by {name} when that runs"),
             Reason::Affects(name) => write!(f, "changes {name} when it runs"),
             Reason::Missed(name) => write!(f, "looked for {name}, which exists now"),
+            Reason::WentWithout(name) => write!(f, "went on without {name}, which has changed"),
             Reason::Reads(path) => write!(f, "reads {}", path.display()),
             Reason::Widened => write!(f, "added because the update failed without it"),
         }

@@ -218,7 +218,13 @@ fn a_name_that_was_missed_is_a_reason_when_it_is_created() {
     let app = App::new("web misses local_settings");
     let plan = app.plan(&[("local_settings", Reason::Created)]);
     assert_eq!(vec!["web looked for local_settings, which exists now"], told(&plan));
-    assert!(told(&app.plan(&[("local_settings", Reason::Changed)])).is_empty());
+}
+
+#[test]
+fn a_module_that_could_not_be_loaded_is_a_reason_when_it_changes() {
+    let app = App::new("web misses fast").unloaded("fast");
+    let plan = app.plan(&[("fast", Reason::Changed)]);
+    assert_eq!(vec!["web went on without fast, which has changed"], told(&plan));
 }
 
 #[test]

@@ -111,7 +111,11 @@ impl App {
                     && match kind {
                         EdgeKind::ModuleLevel => !patched,
                         EdgeKind::Deferred => !patched && self.kept.contains(&(*from, *to)),
-                        EdgeKind::NotFound => seed == Some(&Reason::Created),
+                        EdgeKind::NotFound => match seed {
+                            Some(Reason::Created) => true,
+                            Some(Reason::Changed) => !self.loaded[*to as usize],
+                            _ => false,
+                        },
                         EdgeKind::Affects => true,
                         EdgeKind::Data => false,
                     };

@@ -4,6 +4,7 @@
 //! Which edges an update follows is the engine's plan.
 
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
 use transfuse_engine::{Edge, EdgeKind, ModuleName, Target};
 
 use crate::engine::Engine;
@@ -41,17 +42,27 @@ pub fn missing(caller: &Bound<'_, Instance>, name: &ModuleName) {
     }
 }
 
+/// A module could not be loaded: who asked for it, and goes on without it, depends on it and on
+/// whatever it depends on.
+pub fn failed(instance: &Bound<'_, Instance>) {
+    let Some(asker) = observe::innermost(instance.py()) else { return };
+    let own = Target::Module(asker.get().name.clone());
+    asker.get().add_edge(Target::Module(instance.get().name.clone()), EdgeKind::NotFound);
+    for edge in instance.get().edges().into_iter().filter(|edge| edge.to != own) {
+        asker.get().add_edge(edge.to, edge.kind);
+    }
+}
+
 /// Names that a star import binds count as defined by the importing source.
 pub fn starred(
-    py: Python<'_>,
     caller: &Bound<'_, Instance>,
-    from: &Bound<'_, Instance>,
+    from: &Bound<'_, PyDict>,
     all: Option<Bound<'_, PyAny>>,
 ) -> PyResult<()> {
     let names: Vec<String> = match all {
         Some(all) => all.try_iter()?.filter_map(|name| name.ok()?.extract().ok()).collect(),
         None => {
-            let names = from.get().namespace(py).keys();
+            let names = from.keys();
             names
                 .iter()
                 .filter_map(|n| n.extract().ok())

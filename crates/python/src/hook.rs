@@ -125,6 +125,11 @@ impl<'py> Statement<'_, 'py> {
             if instance.get().package || self.is_star() {
                 self.take(py, Some(caller), &generation, &instance)?;
             }
+            if self.is_star()
+                && let Some(whole) = submodules::whole(py, &generation, instance.get())?
+            {
+                return Ok(whole.into_any());
+            }
             return Ok(instance.get().value(py));
         }
         let text = self.name.to_str()?;

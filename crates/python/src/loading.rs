@@ -18,6 +18,7 @@ use transfuse_engine::{Digest, Entered, ModuleName, Source, System, Waited};
 use crate::basis::Basis;
 use crate::circles::{self, Landing};
 use crate::dressing::dress;
+use crate::edges;
 use crate::engine::Engine;
 use crate::errors;
 use crate::facade;
@@ -322,6 +323,7 @@ fn execute<'py>(
         Err(error) => {
             generation.get().take(py, &instance);
             submodules::unbind_half_loaded(py, generation, &instance)?;
+            edges::failed(&instance);
             standing::restore(py, engine, key, shown_before)?;
             Err(error)
         }

@@ -56,7 +56,9 @@ impl<'py> Statement<'_, 'py> {
                     }
                 }
                 if let Some(caller) = caller {
-                    starred(py, caller, package, all)?;
+                    let whole = submodules::whole(py, generation, package.get())?;
+                    let from = whole.map_or_else(|| package.get().namespace(py), |m| m.dict());
+                    starred(caller, &from, all)?;
                 }
             } else {
                 self.take_one(py, caller, generation, package, name)?;

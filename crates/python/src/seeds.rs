@@ -2,7 +2,8 @@
 //!
 //! A file that a module was loaded from means that module. A new file means the
 //! name it would be found under: one that was looked for in vain, or one that it
-//! now hides. A file that no module was loaded from means nothing yet.
+//! now hides. A file that no module was loaded from means nothing yet, unless one
+//! failed to be loaded from it, and who asked for that went on without.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -53,19 +54,20 @@ pub fn of_changes(
         for name in readers {
             add(name, Reason::Reads(change.path.clone()));
         }
-        if change.kind == ChangeKind::Created {
-            for name in would_be(py, engine, &change.path) {
-                let loaded = current.get().find(py, name.as_str());
-                if loaded.is_some_and(|i| i.get().path.as_ref() != Some(&change.path)) {
+        for name in would_be(py, engine, &change.path) {
+            let created = change.kind == ChangeKind::Created;
+            let loaded = current.get().find(py, name.as_str());
+            if loaded.is_some_and(|i| i.get().path.as_ref() != Some(&change.path)) {
+                if created {
                     add(name, Reason::Changed);
-                    continue;
                 }
-                // A new folder is a new namespace package as well.
-                for name in std::iter::successors(Some(name), ModuleName::parent) {
-                    let loaded = current.get().find(py, name.as_str()).is_some();
-                    if !loaded && was_missed(engine, &name) {
-                        add(name, Reason::Created);
-                    }
+                continue;
+            }
+            // A new folder is a new namespace package as well.
+            for name in std::iter::successors(Some(name), ModuleName::parent) {
+                let loaded = current.get().find(py, name.as_str()).is_some();
+                if !loaded && was_missed(engine, &name) {
+                    add(name, if created { Reason::Created } else { Reason::Changed });
                 }
             }
         }

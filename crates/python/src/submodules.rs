@@ -193,6 +193,26 @@ pub fn names(py: Python<'_>, parent: &Instance) -> Vec<String> {
     names
 }
 
+/// What a star import takes from, if the package's namespace lacks submodules that differ: stars
+/// take what is in the namespace, and do not ask `__getattr__`.
+pub fn whole<'py>(
+    py: Python<'py>,
+    generation: &Bound<'py, Generation>,
+    package: &Instance,
+) -> PyResult<Option<Bound<'py, PyModule>>> {
+    let namespace = package.namespace(py);
+    let Some(shim) = shim(py, &namespace) else { return Ok(None) };
+    let made = PyModule::new(py, package.name.as_str())?;
+    made.dict().update(namespace.as_mapping())?;
+    let names = shim.get().names.lock().unwrap().clone();
+    for tail in names {
+        if let Some(child) = generation.get().find(py, &format!("{}.{tail}", package.name)) {
+            made.dict().set_item(tail, child.get().value(py))?;
+        }
+    }
+    Ok(Some(made))
+}
+
 /// Whether a value in a package's namespace is a submodule that was bound there by importing it.
 pub fn is_bound_submodule(parent: &Instance, key: &str, child: &Instance) -> bool {
     child.name.tail() == key && child.name.parent().as_ref() == Some(&parent.name)

@@ -1,0 +1,16 @@
+"""How many random applications: a few, always the same, in `make test`; thousands in `test-slow`.
+
+`HYPOTHESIS_PROFILE=slow` chooses the second.
+"""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+_PATIENT = {"deadline": None, "suppress_health_check": list(HealthCheck), "print_blob": True}
+
+settings.register_profile("fast", max_examples=150, derandomize=True, database=None, **_PATIENT)  # type: ignore[arg-type]
+settings.register_profile("slow", max_examples=5000, **_PATIENT)  # type: ignore[arg-type]
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))

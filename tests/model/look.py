@@ -1,0 +1,56 @@
+"""What is observable of an application? The same code asks the live process and the fresh one."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from types import FunctionType, ModuleType
+from typing import Any
+
+
+def look(modules: tuple[str, ...]) -> dict[str, Any]:
+    """Import `main` and tell everything that can be seen: names, values, types, where from.
+
+    Functions are called last, all values having been looked at: they import lazily.
+    """
+    try:
+        importlib.import_module("main")
+    except BaseException as error:
+        return {"main": type(error).__name__}
+    loaded = [name for name in modules if name in sys.modules]
+    seen: dict[str, Any] = {name: _namespace(sys.modules[name]) for name in loaded}
+    for name in loaded:
+        for key, value in sorted(vars(sys.modules[name]).items()):
+            if isinstance(value, FunctionType) and value.__module__ == name:
+                seen[f"{name}.{key}()"] = _call(value)
+    return seen
+
+
+def _namespace(module: ModuleType) -> dict[str, Any]:
+    return {
+        key: _told(getattr(module, key)) for key in sorted(dir(module)) if not key.startswith("__")
+    }
+
+
+def _told(value: Any) -> Any:
+    if isinstance(value, ModuleType):
+        # The very one that everybody else gets.
+        same = sys.modules.get(value.__name__)
+        return ["module", value.__name__, same is not None and vars(same) is vars(value)]
+    if isinstance(value, type):
+        bases = [[base.__module__, base.__qualname__] for base in value.__mro__]
+        home = sys.modules.get(value.__module__)
+        own = home is None or getattr(home, value.__qualname__, value) is value
+        return ["class", bases, getattr(value, "V", None), own]
+    if isinstance(value, FunctionType):
+        return ["function", value.__module__, value.__qualname__]
+    if hasattr(value, "read"):
+        return ["file"]
+    return [type(value).__name__, repr(value)]
+
+
+def _call(function: FunctionType) -> Any:
+    try:
+        return repr(function())
+    except Exception as error:
+        return type(error).__name__

@@ -1,0 +1,119 @@
+"""P5: where nothing is carried, the outcome is what a fresh process imports from the same files."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given, note
+from hypothesis import strategies as st
+
+import transfuse
+from model import world
+from model.fresh import Fresh
+from model.look import look
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(scope="module")
+def fresh() -> Iterator[Fresh]:
+    process = Fresh()
+    yield process
+    process.close()
+
+
+class Process:
+    """A live application in a folder of its own."""
+
+    def __init__(self) -> None:
+        self.root = Path(tempfile.mkdtemp(prefix="transfuse-model-"))
+        self._before = set(sys.modules)
+
+    def save(self, files: dict[str, str]) -> None:
+        """Make the tree what `files` says."""
+        for path in [path for path in self.root.rglob("*") if path.is_file()]:
+            if str(path.relative_to(self.root)) not in files:
+                path.unlink()
+                for folder in path.relative_to(self.root).parents[:-1]:
+                    # As git does: an empty folder is a namespace package to a fresh process.
+                    if not any((self.root / folder).iterdir()):
+                        (self.root / folder).rmdir()
+        for name, text in files.items():
+            path = self.root / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+
+    def see(self) -> dict[str, Any]:
+        return plain(look(world.MODULES))
+
+    def close(self) -> None:
+        transfuse.uninstall()
+        for name in set(sys.modules) - self._before:
+            if name.partition(".")[0] in {each.partition(".")[0] for each in world.MODULES}:
+                del sys.modules[name]
+        sys.path_importer_cache.clear()
+        shutil.rmtree(self.root)
+
+
+def plain(seen: dict[str, Any]) -> dict[str, Any]:
+    """As JSON has it."""
+    again: dict[str, Any] = json.loads(json.dumps(seen))
+    return again
+
+
+def as_far_as(told: dict[str, Any], expected: dict[str, Any]) -> dict[str, Any]:
+    """What was seen of modules that a fresh process has: what was loaded before stays loaded."""
+
+    def is_left_over(name: str, key: str, value: Any) -> bool:
+        """Whether it is such a module: an attribute of its package, or taken by a star."""
+        if key in expected[name] or value[0] != "module":
+            return False
+        return value[1] == f"{name}.{key}" or value[1] not in expected
+
+    seen: dict[str, Any] = {}
+    for name, whole in expected.items():
+        value = told.get(name, "absent")
+        if isinstance(value, dict) and isinstance(whole, dict):
+            value = {k: v for k, v in value.items() if not is_left_over(name, k, v)}
+        seen[name] = value
+    return seen
+
+
+@given(
+    tree=world.tree(), edits=st.lists(st.lists(world.edit(), min_size=1, max_size=3), max_size=4)
+)
+def test_p5_any_sequence_of_edits(fresh: Fresh, tree: Any, edits: Any) -> None:
+    process = Process()
+    try:
+        process.save(tree)
+        transfuse.install(roots=[process.root], watch=False, policy="fresh")
+        told = process.see()
+        expected = fresh.look(process.root)
+        assert told == expected
+        for batch in edits:
+            for each in batch:
+                tree = world.apply(tree, each)
+            process.save(tree)
+            note(f"tree: {tree}")
+            report = transfuse.update()
+            note(f"{report}")
+            expected = fresh.look(process.root)
+            told = process.see()
+            if report.outcome == "refused":
+                # Fair if a fresh process fails, too, or does not load what failed.
+                where = re.findall(r'File "(.*?)"', report.traceback)[-1]
+                loaded = {file for name in expected for file in world.files_of(name)}
+                broken = isinstance(expected["main"], str)
+                assert broken or str(Path(where).relative_to(process.root)) not in loaded, report
+                continue
+            assert as_far_as(told, expected) == expected
+    finally:
+        process.close()

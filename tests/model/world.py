@@ -1,0 +1,126 @@
+"""Which applications and edits are tried?
+
+A tree is a dict from file to source. Sources are made of a few kinds of statements over a small set
+of names, so that they meet each other: cycles, star imports, lazy imports, missing modules and data
+files all come about.
+"""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+
+# Modules of the world; `pack` and `pack.sub` are packages when they have an `__init__.py`.
+MODULES = ("main", "one", "two", "three", "pack", "pack.alpha", "pack.beta", "pack.sub.deep")
+DATA = "data.txt"
+
+_names = st.sampled_from(MODULES)
+_numbers = st.integers(0, 99)
+
+
+def file_of(name: str, package: bool) -> str:
+    """Return the file of a module: ``"pack/__init__.py"``, ``"pack/alpha.py"``."""
+    path = name.replace(".", "/")
+    return f"{path}/__init__.py" if package else f"{path}.py"
+
+
+def files_of(name: str) -> tuple[str, str]:
+    """Return the files that a module can have."""
+    return file_of(name, True), file_of(name, False)
+
+
+def _bound(name: str) -> str:
+    return name.replace(".", "_")
+
+
+@st.composite
+def _statement(draw: st.DrawFn, module: str) -> str:
+    other = draw(_names)
+    bound = _bound(other)
+    return draw(
+        st.sampled_from(
+            [
+                f"V = {draw(_numbers)}",
+                f"W{draw(st.integers(0, 2))} = {draw(_numbers)}",
+                f"import {other}",
+                f"import {other} as m_{bound}",
+                f"from {other} import V as v_{bound}",
+                f"import {other}\nSUM_{bound} = {other}.V + 1",
+                f"from {other} import *",
+                f"try:\n    import {other} as t_{bound}\nexcept ImportError:\n    t_{bound} = None",
+                f"try:\n    from {other} import W1 as w_{bound}\n"
+                f"except ImportError:\n    w_{bound} = 'none'",
+                f"def lazy_{bound}():\n    import {other}\n    return {other}.V",
+                f"def lazy_from_{bound}():\n    from {other} import V\n    return V",
+                f"class C_{bound}:\n    V = {draw(_numbers)}\n    def where(self): return __name__",
+                f"import {other}\nclass D_{bound}({other}.Base): pass",
+                "class Base: pass",
+                "try:\n    with open(__file__.rpartition('/')[0] + '/data.txt') as file:\n"
+                "        DATA = file.read()\nexcept OSError:\n    DATA = None\n",
+                *(["from . import alpha"] if module.startswith("pack") else []),
+                *(["from .beta import V as rel"] if module.startswith("pack") else []),
+                "__all__ = ['V', 'W1']\nW1 = 5",
+                "raise ValueError('broken')" if draw(st.integers(0, 5)) == 0 else "V = 7",
+                "def broken(:" if draw(st.integers(0, 5)) == 0 else "X = 1",
+            ]
+        )
+    )
+
+
+@st.composite
+def source(draw: st.DrawFn, module: str) -> str:
+    """Return a module's source."""
+    statements = draw(st.lists(_statement(module), min_size=0, max_size=5))
+    return "\n".join(["V = 1", *statements, ""])
+
+
+@st.composite
+def tree(draw: st.DrawFn) -> dict[str, str]:
+    """Return an application: `main` and some of the others."""
+    chosen = ["main", *draw(st.lists(_names, unique=True, max_size=7))]
+    files: dict[str, str] = {}
+    for name in dict.fromkeys(chosen):
+        package = name == "pack" or (name == "one" and draw(st.booleans()))
+        files[file_of(name, package)] = draw(source(name))
+    if draw(st.booleans()):
+        files[DATA] = "old"
+    return files
+
+
+@st.composite
+def edit(draw: st.DrawFn) -> tuple[str, str, str, str]:
+    """Return an edit: what kind, which module, a new source, another module."""
+    kind = draw(
+        st.sampled_from(
+            ["write", "write", "write", "write", "delete", "rename", "package", "data", "touch"]
+        )
+    )
+    name = draw(_names)
+    return kind, name, draw(source(name)), draw(_names)
+
+
+def edits() -> st.SearchStrategy[list[tuple[str, str, str, str]]]:
+    """Return edits that one update takes up."""
+    return st.lists(edit(), min_size=1, max_size=3)
+
+
+def apply(files: dict[str, str], what: tuple[str, str, str, str]) -> dict[str, str]:
+    """Return the tree after an edit."""
+    kind, name, text, other = what
+    files = dict(files)
+    here = next((f for f in (file_of(name, True), file_of(name, False)) if f in files), None)
+    if kind == "write":
+        files[here or file_of(name, name == "pack")] = text
+    elif kind == "delete" and here and name != "main":
+        del files[here]
+    elif kind == "rename" and here and name != "main":
+        moved = files.pop(here)
+        files[file_of(other, other == "pack")] = moved
+    elif kind == "package" and here and name in ("one", "two"):
+        moved = files.pop(here)
+        files[file_of(name, not here.endswith("__init__.py"))] = moved
+    elif kind == "data":
+        if files.pop(DATA, None) is None:
+            files[DATA] = text[:10]
+    elif kind == "touch" and here:
+        files[here] += "# touched\n"
+    return files
