@@ -60,9 +60,9 @@ def test_the_order_of_everything(tree: Tree, outside: Any) -> None:
     transfuse.update()
     stop()
     assert told == [
+        "web 1 body",
         "conf 2 body",
         "conf 2 migrate from 1",
-        "web 1 body",
         "web 1 migrate from 1",
         "told published",
     ]

@@ -161,3 +161,17 @@ def test_p2_a_circle_that_is_made_and_undone_by_updates(tree: Tree, policy: str)
     tree.published(at(straight, 3))
     assert not hasattr(tree.module("a"), "found")
     assert (tree.module("a").b.WHICH, kept()) == (3, (2, 2))
+
+
+def test_p5_a_new_circle_is_entered_where_the_process_entered(tree: Tree) -> None:
+    tree.write({"main.py": "from two import *\n", "two.py": ""})
+    tree.install()
+    tree.module("main")
+    # Entered at `two`, the star would find it half-loaded.
+    tree.published({"two.py": "import main\nafter = 1\n"})
+    assert tree.module("main").after == 1
+    # And still, when `main` alone has run again in between.
+    tree.published({"two.py": "after = 2\n"})
+    tree.published({"main.py": "from two import *\nCHANGED = True\n"})
+    tree.published({"two.py": "import main\nafter = 3\n"})
+    assert tree.module("main").after == 3

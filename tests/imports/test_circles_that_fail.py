@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from conftest import ran
+
 if TYPE_CHECKING:
     from conftest import Tree
 
@@ -50,3 +52,15 @@ def test_what_failed_is_an_attribute_of_its_package_no_longer(tree: Tree, taken:
     assert "pack.beta" not in sys.modules
     assert pack.other.beta.__name__ == "pack.beta"
     assert pack.RUNS == [1]
+
+
+def test_p5_who_keeps_a_half_loaded_module_that_failed_runs_again(tree: Tree) -> None:
+    tree.write({"main.py": "import pack.alpha\n", "pack/__init__.py": "import main\n"})
+    tree.install()
+    with pytest.raises(ModuleNotFoundError, match=r"pack\.alpha"):
+        tree.module("main")
+    assert tree.module("pack").main.__name__ == "main"
+    report = tree.published({"pack/alpha.py": ""})
+    assert ran(report) == ["pack"]
+    main, pack = tree.module("main"), tree.module("pack")
+    assert vars(pack.main) is vars(main)

@@ -256,6 +256,17 @@ def test_p6_a_namespace_package_goes_with_its_last_file(tree: Tree) -> None:
     assert tree.module("ns.two").VALUE == 2
 
 
+def test_p6_and_with_the_last_file_that_nobody_had_loaded(tree: Tree) -> None:
+    tree.write({"ns/unused.py": "", "web.py": "import ns\n"})
+    tree.install()
+    tree.module("web")
+    tree.delete("ns/unused.py")
+    assert tree.update().outcome == "refused"
+    tree.published({"web.py": ""})
+    with pytest.raises(ModuleNotFoundError, match="No module named 'ns'"):
+        tree.module("ns")
+
+
 @pytest.fixture
 def elsewhere(tmp_path: Path) -> Iterator[Path]:
     """A folder of foreign source, and afterwards `sys.path` as it was."""

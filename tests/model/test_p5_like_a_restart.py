@@ -87,6 +87,8 @@ def as_far_as(told: dict[str, Any], expected: dict[str, Any]) -> dict[str, Any]:
     return seen
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(0)  # As long as the profile asks for, and each example is small.
 @given(
     tree=world.tree(), edits=st.lists(st.lists(world.edit(), min_size=1, max_size=3), max_size=4)
 )

@@ -193,8 +193,9 @@ def test_p4_the_report_has_the_users_frames_and_no_other(tree: Tree) -> None:
     )
     lines = [line.strip() for line in report.traceback.splitlines()]
     frames = [line for line in lines if line.startswith("File ")]
-    prices, tax = tree.root / "shop" / "prices.py", tree.root / "shop" / "tax.py"
+    web, prices, tax = (tree.root / name for name in ("web.py", "shop/prices.py", "shop/tax.py"))
     assert [
+        f'File "{web}", line 3, in <module>',
         f'File "{prices}", line 1, in <module>',
         f'File "{tax}", line 3, in <module>',
         f'File "{tax}", line 2, in divide',

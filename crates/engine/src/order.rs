@@ -1,12 +1,11 @@
-//! In which order do the modules of a plan run? Imports before importers, what is affected before
-//! who affects it.
+//! In which order do the modules of a plan run?
 //!
-//! Imports may go in circles, and then it matters where one enters: `import a` may work where
-//! `import b` does not. So a circle is entered where it was entered the last time, and modules that
-//! do not depend on each other run in the order in which they ran before, as they would in a fresh
-//! process (P5). A module whose source is another may import other modules now, or in another order:
-//! its turn comes before that of what it imports, so that its statements run those. Which modules
-//! run is not decided here. Tarjan's algorithm, without recursion.
+//! They begin in the order in which they began to run for the first time, and the import statements
+//! of each run others of the plan before their own turn comes: as in a fresh process, which starts
+//! at the same module (P5). That holds for imports that nobody knows of before the new code runs,
+//! and for circles, where it matters at which module one enters. They are listed in the order in
+//! which they are expected to end: imports before importers, what is affected before who affects
+//! it. Which modules run is not decided here. Tarjan's algorithm, without recursion.
 
 use crate::{Edge, EdgeKind, Graph, ModuleName, Target};
 use std::collections::HashMap;
@@ -19,67 +18,23 @@ pub(crate) struct Order {
     pub turns: Vec<usize>,
 }
 
-/// Puts `names` into the order of running. `started` says when a module began to run the last time,
-/// `changed` whether its source is another now.
+/// Puts `names` into order. `rank` says when a module began to run for the first time.
 pub(crate) fn order(
     graph: &Graph,
     mut names: Vec<ModuleName>,
-    started: impl Fn(&ModuleName) -> u64,
-    changed: impl Fn(&ModuleName) -> bool,
+    rank: impl Fn(&ModuleName) -> u64,
 ) -> Order {
     let moments: HashMap<ModuleName, u64> =
-        names.iter().map(|name| (name.clone(), started(name))).collect();
+        names.iter().map(|name| (name.clone(), rank(name))).collect();
     names.sort_by(|a, b| (moments[a], a).cmp(&(moments[b], b)));
     let index: HashMap<&ModuleName, usize> =
         names.iter().enumerate().map(|(at, name)| (name, at)).collect();
     let before: Vec<Vec<usize>> =
         names.iter().map(|name| dependencies(graph, name, &index)).collect();
-    let imports: Vec<Vec<usize>> =
-        names.iter().map(|name| targets(graph, name, &index, EdgeKind::ModuleLevel)).collect();
-    let found = Search::new(&before).run();
-    let changed: Vec<bool> = names.iter().map(changed).collect();
+    let order = Search::new(&before).run();
     let mut place = vec![0; names.len()];
-    found.order.iter().enumerate().for_each(|(at, node)| place[*node] = at);
-    let turns = turns(&found, &imports, &changed).into_iter().map(|node| place[node]).collect();
-    Order { names: found.order.iter().map(|at| names[*at].clone()).collect(), turns }
-}
-
-/// The nodes in the order in which they are begun: changed ones before what they import.
-fn turns(found: &Search<'_>, imports: &[Vec<usize>], changed: &[bool]) -> Vec<usize> {
-    // A circle is entered where it was entered before, whoever of it has changed.
-    let mut entry: Vec<Option<usize>> = vec![None; imports.len()];
-    for &node in &found.order {
-        entry[found.circle[node]].get_or_insert(node);
-    }
-    // For each node the one whose statements are to run it.
-    let mut by: Vec<Option<usize>> = vec![None; imports.len()];
-    for &node in found.order.iter().filter(|node| changed[**node]) {
-        let mut way = vec![node];
-        while let Some(here) = way.pop() {
-            for &next in &imports[here] {
-                if by[next].is_none() && found.circle[next] != found.circle[node] {
-                    by[next] = entry[found.circle[node]];
-                    way.push(next);
-                }
-            }
-        }
-    }
-    let mut turns = Vec::with_capacity(imports.len());
-    let mut begun = vec![false; imports.len()];
-    for &node in &found.order {
-        let mut chain = vec![node];
-        while let Some(above) = by[chain[chain.len() - 1]]
-            && !begun[above]
-        {
-            chain.push(above);
-        }
-        for node in chain.into_iter().rev() {
-            if !std::mem::replace(&mut begun[node], true) {
-                turns.push(node);
-            }
-        }
-    }
-    turns
+    order.iter().enumerate().for_each(|(at, node)| place[*node] = at);
+    Order { names: order.iter().map(|at| names[*at].clone()).collect(), turns: place }
 }
 
 /// The places of those that have to run before `name`.
@@ -123,8 +78,6 @@ struct Search<'a> {
     stack: Vec<usize>,
     /// The nodes emitted.
     order: Vec<usize>,
-    /// For each node the circle that it is in, by number.
-    circle: Vec<usize>,
     /// How many nodes the search has come to.
     moment: usize,
 }
@@ -139,18 +92,17 @@ impl<'a> Search<'a> {
             open: vec![false; count],
             stack: Vec::new(),
             order: Vec::with_capacity(count),
-            circle: vec![0; count],
             moment: 0,
         }
     }
 
-    fn run(mut self) -> Search<'a> {
+    fn run(mut self) -> Vec<usize> {
         for start in 0..self.before.len() {
             if self.seen[start] == 0 {
                 self.from(start);
             }
         }
-        self
+        self.order
     }
 
     fn from(&mut self, start: usize) {
@@ -197,7 +149,6 @@ impl<'a> Search<'a> {
         circle.sort_unstable();
         for of in &circle {
             self.open[*of] = false;
-            self.circle[*of] = node;
         }
         self.order.extend(circle);
     }

@@ -63,9 +63,9 @@ pub trait Facts {
     fn policy(&self, name: &ModuleName) -> Policy;
     /// Does the namespace of `holder` hold something of `of`, which only a function of it imported?
     fn keeps(&self, holder: &ModuleName, of: &ModuleName) -> bool;
-    /// A number that says when it began to run the last time, so that modules run again in the
-    /// order in which they ran before. By name, where it says nothing.
-    fn started(&self, name: &ModuleName) -> u64 {
+    /// A number that says when it began to run for the first time, so that modules begin to run in
+    /// the order in which they began then. By name, where it says nothing.
+    fn rank(&self, name: &ModuleName) -> u64 {
         let _ = name;
         0
     }
@@ -104,8 +104,7 @@ pub fn plan(graph: &Graph, seeds: &[(ModuleName, Reason)], facts: &dyn Facts) ->
         (facts.is_loaded(name) && *reason != Reason::Deleted).then(|| name.clone())
     };
     let names: Vec<ModuleName> = growth.reasons.iter().filter_map(runs).collect();
-    let changed = |name: &ModuleName| growth.reasons[name] == Reason::Changed;
-    let ordered = order(graph, names, |name| facts.started(name), changed);
+    let ordered = order(graph, names, |name| facts.rank(name));
     let step = |name: ModuleName| Step { reason: growth.reasons[&name].clone(), name };
     restart.sort_by(|a, b| a.name.cmp(&b.name));
     Plan { steps: ordered.names.into_iter().map(step).collect(), turns: ordered.turns, restart }

@@ -15,7 +15,7 @@ struct App {
     policies: Vec<Policy>,
     /// Deferred edges that kept something, by source and target.
     kept: BTreeSet<(u8, u8)>,
-    started: Vec<u64>,
+    ranks: Vec<u64>,
     seeds: BTreeMap<u8, Reason>,
 }
 
@@ -37,8 +37,8 @@ impl Facts for App {
     fn keeps(&self, holder: &ModuleName, of: &ModuleName) -> bool {
         self.kept.contains(&(at(holder.as_str()), at(of.as_str())))
     }
-    fn started(&self, name: &ModuleName) -> u64 {
-        self.started[at(name.as_str()) as usize]
+    fn rank(&self, name: &ModuleName) -> u64 {
+        self.ranks[at(name.as_str()) as usize]
     }
 }
 
@@ -69,12 +69,12 @@ fn apps() -> impl Strategy<Value = App> {
         prop::collection::vec(0..8u64, count),
         prop::collection::btree_map(0..COUNT, seed, 0..4),
     )
-        .prop_map(|(edges, loaded, policies, kept, started, seeds)| App {
+        .prop_map(|(edges, loaded, policies, kept, ranks, seeds)| App {
             edges,
             loaded,
             policies,
             kept,
-            started,
+            ranks,
             seeds,
         })
 }
@@ -185,7 +185,7 @@ proptest! {
             let span = places[places.len() - 1] - places[0] + 1;
             prop_assert_eq!(circle.len(), span, "{:?} is torn apart in {:?}", circle, steps);
             let moments: Vec<u64> =
-                places.iter().map(|place| app.started[steps[*place] as usize]).collect();
+                places.iter().map(|place| app.ranks[steps[*place] as usize]).collect();
             prop_assert!(moments.is_sorted(), "{circle:?} is entered at another place");
         }
     }

@@ -7,6 +7,7 @@
 
 use std::sync::atomic::Ordering;
 
+use pyo3::intern;
 use pyo3::prelude::*;
 use transfuse_engine::{EdgeKind, ModuleName, Plan, Reason, Step, Target, View};
 
@@ -22,7 +23,6 @@ use crate::loading::{self, Ensured};
 use crate::patches;
 use crate::pin::Pin;
 use crate::planning::Intent;
-use crate::report;
 use crate::sharing;
 use crate::standing::{self, Standing};
 use crate::submodules;
@@ -36,7 +36,7 @@ pub struct Attempt<'py> {
     removed: Vec<Bound<'py, Instance>>,
     /// Instances of an earlier generation that it brings back.
     revived: Vec<Bound<'py, Instance>>,
-    /// The module that raised.
+    /// The module whose code raised.
     failed: Option<ModuleName>,
 }
 
@@ -120,13 +120,12 @@ impl<'py> Attempt<'py> {
         Pin::resume(pin)?;
         doubt::take();
         let mut outcome = Ok(());
-        let count = plan.steps.len();
-        for (index, step) in plan.turns.iter().map(|place| &plan.steps[*place]).enumerate() {
-            report::running(py, self.engine, &step.name, index + 1, count);
+        self.staged.get().expect(plan.steps.len());
+        for step in plan.turns.iter().map(|place| &plan.steps[*place]) {
             match loading::ensure_own(py, self.engine, &self.staged, &step.name) {
                 Ok(Ensured::Live(_) | Ensured::Foreign | Ensured::Missing(_)) => {}
                 Err(error) => {
-                    self.failed = Some(step.name.clone());
+                    self.failed = Some(raiser(py, &error)?.unwrap_or_else(|| step.name.clone()));
                     outcome = Err(error);
                     break;
                 }
@@ -335,4 +334,20 @@ fn to_run_again(py: Python<'_>, generation: &Bound<'_, Generation>) -> Vec<Modul
         (instance.source()?.digest() != then).then(|| instance.name.clone())
     }));
     again
+}
+
+/// The module whose module-level code was the last on the way to the error.
+fn raiser(py: Python<'_>, error: &PyErr) -> PyResult<Option<ModuleName>> {
+    let mut raiser = None;
+    let mut next = error.traceback(py).map(|traceback| traceback.into_any());
+    while let Some(entry) = next {
+        let frame = entry.getattr(intern!(py, "tb_frame"))?;
+        let code = frame.getattr(intern!(py, "f_code"))?;
+        if code.getattr(intern!(py, "co_name"))?.eq("<module>")? {
+            let name = frame.getattr(intern!(py, "f_globals"))?.get_item("__name__")?;
+            raiser = ModuleName::new(&name.extract::<String>()?).ok().or(raiser);
+        }
+        next = Some(entry.getattr(intern!(py, "tb_next"))?).filter(|next| !next.is_none());
+    }
+    Ok(raiser)
 }

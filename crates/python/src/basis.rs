@@ -1,11 +1,18 @@
-//! What was an instance run from, and what does that say of itself?
+//! What is an instance run from, and what does that say of itself?
 //!
-//! Read off the source before it runs (`namespace.rs`). An instance that takes
-//! other code in place gets another basis; all others keep theirs.
+//! From the source that its generation names, whatever stands on disk by now.
+//! What that says of itself is read off it before it runs (`namespace.rs`). An
+//! instance that takes other code in place gets another basis; all others keep theirs.
 
+use std::path::Path;
 use std::sync::Arc;
 
-use transfuse_engine::{Policy, Source};
+use pyo3::prelude::*;
+use transfuse_engine::{Digest, Policy, Source, System};
+
+use crate::engine::Engine;
+use crate::errors;
+use crate::generation::Generation;
 
 /// What an instance was run from, and what that says of itself.
 #[derive(Clone)]
@@ -16,4 +23,27 @@ pub struct Basis {
     pub policy: Policy,
     /// Names the module (or the settings) listed to be carried.
     pub preserve: Vec<String>,
+}
+
+/// The source that the generation names: from the store, or from disk if that is still the same.
+pub fn text(
+    py: Python<'_>,
+    engine: &Engine,
+    generation: &Bound<'_, Generation>,
+    source: &Arc<Source>,
+    path: &Path,
+) -> PyResult<Vec<u8>> {
+    let found = py.detach(|| {
+        source.text().or_else(|| {
+            engine.system.read(path).ok().filter(|bytes| Digest::of(bytes) == source.digest())
+        })
+    });
+    found.ok_or_else(|| {
+        errors::content_gone(&format!(
+            "{} has changed since generation {} and its content was not kept (the store of \
+             sources is full); finish this work on newer code, or raise the store's limit",
+            path.display(),
+            generation.get().id
+        ))
+    })
 }

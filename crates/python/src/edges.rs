@@ -8,6 +8,7 @@ use pyo3::types::PyDict;
 use transfuse_engine::{Edge, EdgeKind, ModuleName, Target};
 
 use crate::engine::Engine;
+use crate::generation::Generation;
 use crate::instance::Instance;
 use crate::observe;
 
@@ -43,14 +44,39 @@ pub fn missing(caller: &Bound<'_, Instance>, name: &ModuleName) {
 }
 
 /// A module could not be loaded: who asked for it, and goes on without it, depends on it and on
-/// whatever it depends on.
-pub fn failed(instance: &Bound<'_, Instance>) {
-    let Some(asker) = observe::innermost(instance.py()) else { return };
-    let own = Target::Module(asker.get().name.clone());
-    asker.get().add_edge(Target::Module(instance.get().name.clone()), EdgeKind::NotFound);
-    for edge in instance.get().edges().into_iter().filter(|edge| edge.to != own) {
-        asker.get().add_edge(edge.to, edge.kind);
+/// whatever it depends on. So does who was given it half-loaded, and keeps that.
+pub fn failed(
+    engine: &Engine,
+    generation: &Bound<'_, Generation>,
+    instance: &Bound<'_, Instance>,
+) -> PyResult<()> {
+    let py = instance.py();
+    let failed = Target::Module(instance.get().name.clone());
+    let mut without: Vec<_> = observe::innermost(py).into_iter().collect();
+    for other in generation.get().instances.bind(py).values().iter() {
+        if let Ok(other) = other.cast_into_exact::<Instance>()
+            && other.get().imports(&failed)
+        {
+            without.push(other);
+        }
     }
+    for asker in without {
+        let asker = asker.get();
+        let own = Target::Module(asker.name.clone());
+        let inherited = instance.get().edges().into_iter().filter(|edge| edge.to != own);
+        let edges: Vec<Edge> =
+            std::iter::once(Edge { to: failed.clone(), kind: EdgeKind::NotFound })
+                .chain(inherited)
+                .collect();
+        let published = asker.is_ready() && generation.get().base(py).is_none();
+        for Edge { to, kind } in edges {
+            asker.add_edge(to.clone(), kind);
+            if published {
+                engine.book.lock().unwrap().graph.add(&asker.name, Edge { to, kind });
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Names that a star import binds count as defined by the importing source.

@@ -12,6 +12,7 @@ use pyo3::types::{PyCode, PyDict, PyList, PyModule, PyString};
 use transfuse_engine::ModuleName;
 
 use crate::asker;
+use crate::basis;
 use crate::engine;
 use crate::facade;
 use crate::hook;
@@ -116,7 +117,7 @@ impl Bridge {
         let engine = engine::required()?;
         let generation = asker::for_foreign(py, engine);
         match generation.get().view().get(path) {
-            Some(source) => loading::text(py, engine, &generation, source, path).map(Some),
+            Some(source) => basis::text(py, engine, &generation, source, path).map(Some),
             None => Err(crate::errors::not_found(py, self.name.as_str(), None)),
         }
     }

@@ -6,6 +6,7 @@
 //! refer to among themselves. Numbers, pins and who is kept are the engine's.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
@@ -29,6 +30,8 @@ pub struct Generation {
     base: Mutex<Option<Py<Generation>>>,
     /// While it is staged: what was executed for it, in this order. Emptied when it is published.
     executed: Mutex<Vec<Py<Instance>>>,
+    /// While it is staged: how many modules the plan has. For those who watch.
+    expected: AtomicUsize,
     /// While it is staged: the modules that take new code in place. Emptied with `executed`.
     in_place: Mutex<Vec<Py<InPlace>>>,
     /// What these become, as far as it has been written down. Emptied with `executed`.
@@ -44,6 +47,7 @@ impl Generation {
             instances,
             base: Mutex::new(None),
             executed: Mutex::default(),
+            expected: AtomicUsize::new(0),
             in_place: Mutex::default(),
             batches: Mutex::default(),
         }
@@ -60,9 +64,17 @@ impl Generation {
         drop(old);
     }
 
-    /// Notes what was executed for it while it is staged.
-    pub fn note_executed(&self, instance: Py<Instance>) {
-        self.executed.lock().unwrap().push(instance);
+    /// Says how many modules are to run for it.
+    pub fn expect(&self, count: usize) {
+        self.expected.store(count, Ordering::Relaxed);
+    }
+
+    /// Notes what is executed for it while it is staged. Returns how many that makes, and of how
+    /// many.
+    pub fn note_executed(&self, instance: &Bound<'_, Instance>) -> (usize, usize) {
+        let mut executed = self.executed.lock().unwrap();
+        executed.push(instance.clone().unbind());
+        (executed.len(), self.expected.load(Ordering::Relaxed).max(executed.len()))
     }
 
     /// What was executed for it, and is still part of it.

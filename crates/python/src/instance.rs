@@ -42,8 +42,10 @@ pub struct Instance {
     basis: Mutex<Basis>,
     /// False while the source is being executed. Written once, by the thread that loads.
     ready: AtomicBool,
-    /// When its execution began, counted in executions: modules run again in the order of before.
+    /// When its execution began, counted in executions: no two have the same.
     pub started: u64,
+    /// When that of the first instance of its line began (which it supersedes, however far back).
+    pub rank: u64,
     /// True once `__dispose__` was called: such an instance cannot be made current again.
     disposed: AtomicBool,
     /// Names bound at module level and imports used there, read off the code object.
@@ -86,10 +88,13 @@ impl Instance {
         package: bool,
         module: Py<PyModule>,
         home: Py<Generation>,
+        previous: Option<&Instance>,
     ) -> Self {
         static STARTED: AtomicU64 = AtomicU64::new(1);
+        let started = STARTED.fetch_add(1, Ordering::Relaxed);
         Instance {
-            started: STARTED.fetch_add(1, Ordering::Relaxed),
+            started,
+            rank: previous.map_or(started, |previous| previous.rank),
             key: PyString::intern(py, name.as_str()).unbind(),
             name,
             file,
@@ -237,6 +242,12 @@ impl Instance {
         }
         kinds.push(kind);
         true
+    }
+
+    /// Whether its module-level code imported that.
+    pub fn imports(&self, to: &Target) -> bool {
+        let edges = self.edges.lock().unwrap();
+        edges.get(to).is_some_and(|kinds| kinds.contains(&EdgeKind::ModuleLevel))
     }
 
     /// Its module-level code reads a data file, there or not; true if that is a new dependency.

@@ -13,9 +13,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyModule, PyString};
-use transfuse_engine::{Digest, Entered, ModuleName, Source, System, Waited};
+use transfuse_engine::{Digest, Entered, ModuleName, Source, Waited};
 
-use crate::basis::Basis;
+use crate::basis::{self, Basis};
 use crate::circles::{self, Landing};
 use crate::dressing::dress;
 use crate::edges;
@@ -29,6 +29,7 @@ use crate::namespace;
 use crate::namespace_path::{NamespacePath, search_path};
 use crate::observe;
 use crate::patches;
+use crate::report;
 use crate::search::{self, Found, Origin};
 use crate::sharing;
 use crate::standing::{self, Standing};
@@ -135,6 +136,12 @@ enum Content {
     Namespace(Vec<String>),
 }
 
+impl Content {
+    fn digest(&self) -> Option<Digest> {
+        if let Content::File(_, source) = self { Some(source.digest()) } else { None }
+    }
+}
+
 /// An instance that is already there: waits for it if another thread is loading it.
 fn settled<'py>(
     py: Python<'py>,
@@ -183,11 +190,7 @@ fn load<'py>(
     name: &ModuleName,
     content: Content,
 ) -> PyResult<Ensured<'py>> {
-    let digest = match &content {
-        Content::File(_, source) => Some(source.digest()),
-        Content::Namespace(_) => None,
-    };
-    let key: Key = (name.clone(), digest);
+    let key: Key = (name.clone(), content.digest());
     let landing = loop {
         let partial = match engine.flights.enter(&key, thread()) {
             Entered::Run => break Some(Landing::new(engine, key)),
@@ -241,7 +244,7 @@ fn execute<'py>(
         }
     };
     let text = match (&source, &path) {
-        (Some(source), Some(path)) => Some(text(py, engine, generation, source, path)?),
+        (Some(source), Some(path)) => Some(basis::text(py, engine, generation, source, path)?),
         _ => None,
     };
     let wish = match (&text, &file) {
@@ -262,12 +265,13 @@ fn execute<'py>(
             package.is_some(),
             module.clone().unbind(),
             generation.clone().unbind(),
+            previous.as_ref().map(|previous| previous.get()),
         ),
     )?;
     let spec = dress(py, &instance, &module, package)?;
     generation.get().put(py, &instance)?;
     if generation.get().base(py).is_some() {
-        generation.get().note_executed(instance.clone().unbind());
+        report::running(py, engine, name, generation.get().note_executed(&instance));
     }
     let shown = facade::of(py, engine, name)?;
     let modules = engine.sys_modules.bind(py);
@@ -323,34 +327,11 @@ fn execute<'py>(
         Err(error) => {
             generation.get().take(py, &instance);
             submodules::unbind_half_loaded(py, generation, &instance)?;
-            edges::failed(&instance);
+            edges::failed(engine, generation, &instance)?;
             standing::restore(py, engine, key, shown_before)?;
             Err(error)
         }
     }
-}
-
-/// The source that the generation names: from the store, or from disk if that is still the same.
-pub fn text(
-    py: Python<'_>,
-    engine: &Engine,
-    generation: &Bound<'_, Generation>,
-    source: &Arc<Source>,
-    path: &std::path::Path,
-) -> PyResult<Vec<u8>> {
-    let found = py.detach(|| {
-        source.text().or_else(|| {
-            engine.system.read(path).ok().filter(|bytes| Digest::of(bytes) == source.digest())
-        })
-    });
-    found.ok_or_else(|| {
-        errors::content_gone(&format!(
-            "{} has changed since generation {} and its content was not kept (the store of \
-             sources is full); finish this work on newer code, or raise the store's limit",
-            path.display(),
-            generation.get().id
-        ))
-    })
 }
 
 /// After a good execution: what the module put in its own place, its package, other generations.

@@ -62,8 +62,8 @@ impl Facts for Answers<'_, '_> {
         }
     }
 
-    fn started(&self, name: &ModuleName) -> u64 {
-        self.find(name).map_or(u64::MAX, |found| found.get().started)
+    fn rank(&self, name: &ModuleName) -> u64 {
+        self.find(name).map_or(u64::MAX, |found| found.get().rank)
     }
 }
 

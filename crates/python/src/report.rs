@@ -106,7 +106,7 @@ pub fn of_project(
 }
 
 /// A step of an update begins: for those who watch a long one.
-pub fn running(py: Python<'_>, engine: &Engine, name: &ModuleName, index: usize, count: usize) {
+pub fn running(py: Python<'_>, engine: &Engine, name: &ModuleName, (index, count): (usize, usize)) {
     let made = PyDict::new(py);
     let filled = made
         .set_item("outcome", "running")

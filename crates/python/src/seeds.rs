@@ -36,6 +36,14 @@ pub fn of_changes(
             let readers: Vec<_> = book.graph.readers(&change.path).cloned().collect();
             (loaded, readers)
         };
+        let possible = would_be(py, engine, &change.path);
+        if change.kind == ChangeKind::Deleted {
+            for name in loaded.iter().chain(&possible) {
+                for package in emptied(py, engine, newer, name) {
+                    add(package, Reason::Deleted);
+                }
+            }
+        }
         for name in loaded {
             let here = current
                 .get()
@@ -43,9 +51,6 @@ pub fn of_changes(
                 .is_some_and(|instance| instance.get().path.as_ref() == Some(&change.path));
             if here && change.kind == ChangeKind::Deleted {
                 let moved = elsewhere(newer, &change.path);
-                for package in emptied(py, engine, newer, &name) {
-                    add(package, Reason::Deleted);
-                }
                 add(name, if moved { Reason::Changed } else { Reason::Deleted });
             } else if here {
                 add(name, Reason::Changed);
@@ -54,7 +59,7 @@ pub fn of_changes(
         for name in readers {
             add(name, Reason::Reads(change.path.clone()));
         }
-        for name in would_be(py, engine, &change.path) {
+        for name in possible {
             let created = change.kind == ChangeKind::Created;
             let loaded = current.get().find(py, name.as_str());
             if loaded.is_some_and(|i| i.get().path.as_ref() != Some(&change.path)) {
@@ -82,7 +87,8 @@ fn was_missed(engine: &Engine, name: &ModuleName) -> bool {
     asked.any(|(_, kind)| kind == EdgeKind::NotFound)
 }
 
-/// The namespace packages around a deleted module that have no source left in them.
+/// The namespace packages around the module of a deleted file, loaded or not, that have no source
+/// left in them.
 fn emptied(py: Python<'_>, engine: &Engine, newer: &View, name: &ModuleName) -> Vec<ModuleName> {
     let current = engine.current(py);
     let around = std::iter::successors(name.parent(), ModuleName::parent);
