@@ -64,3 +64,15 @@ def test_p5_who_keeps_a_half_loaded_module_that_failed_runs_again(tree: Tree) ->
     assert ran(report) == ["pack"]
     main, pack = tree.module("main"), tree.module("pack")
     assert vars(pack.main) is vars(main)
+
+
+def test_p5_a_package_that_failed_has_what_it_had_loaded_for_attributes(tree: Tree) -> None:
+    tree.write({"pack/__init__.py": "import pack.beta\nfrom . import alpha\n", "pack/beta.py": ""})
+    tree.install()
+    with pytest.raises(ImportError, match="alpha"):
+        tree.module("pack")
+    beta = sys.modules["pack.beta"]
+    tree.published({"pack/alpha.py": ""})
+    pack = tree.module("pack")
+    assert (pack.beta.__name__, pack.alpha.__name__) == ("pack.beta", "pack.alpha")
+    assert vars(beta) is vars(pack.beta)

@@ -76,6 +76,9 @@ pub struct Book {
     pub refused: u64,
     /// The report of the last update, if it was refused.
     pub failing: Option<Py<PyDict>>,
+    /// A package that failed to load -> the submodules that were loaded meanwhile, and stay so:
+    /// they will be its attributes. An entry leaves with the package's next execution.
+    pub orphans: HashMap<ModuleName, Vec<String>>,
 }
 
 impl Book {
@@ -195,6 +198,7 @@ impl Engine {
                 published: 0,
                 refused: 0,
                 failing: None,
+                orphans: HashMap::new(),
             }),
             diverged: AtomicBool::new(false),
             mixed: AtomicBool::new(false),

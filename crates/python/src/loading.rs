@@ -326,7 +326,7 @@ fn execute<'py>(
         }
         Err(error) => {
             generation.get().take(py, &instance);
-            submodules::unbind_half_loaded(py, generation, &instance)?;
+            submodules::unbind_half_loaded(py, engine, generation, &instance)?;
             edges::failed(engine, generation, &instance)?;
             standing::restore(py, engine, key, shown_before)?;
             Err(error)

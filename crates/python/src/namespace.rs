@@ -86,8 +86,8 @@ pub fn run(
     };
     let mut outline = bytecode::outline(py, &code)?;
     outline.defined.extend(carried.iter().map(|(name, _)| name.clone()));
+    submodules_of(py, engine, generation, instance.get(), previous)?;
     if let Some(previous) = previous {
-        submodules_of(py, generation, instance.get(), previous.get())?;
         if matches!(instance.get().policy(), Policy::Overlay | Policy::Patch) {
             overlay(py, engine, generation, instance.get(), previous.get(), &outline.defined)?;
         }
@@ -158,15 +158,18 @@ fn overlay(
 /// A package that runs again still has the submodules that are loaded and do not.
 fn submodules_of(
     py: Python<'_>,
+    engine: &Engine,
     generation: &Bound<'_, Generation>,
     instance: &Instance,
-    previous: &Instance,
+    previous: Option<&Bound<'_, Instance>>,
 ) -> PyResult<()> {
     if !instance.package {
         return Ok(());
     }
+    let orphans = engine.book.lock().unwrap().orphans.remove(&instance.name);
+    let before = previous.map(|previous| submodules::names(py, previous.get()));
     let namespace = instance.namespace(py);
-    for tail in submodules::names(py, previous) {
+    for tail in orphans.into_iter().chain(before).flatten() {
         let name = instance.name.join(&tail);
         if let Some(child) = generation.get().find(py, name.as_str())
             && child.get().is_ready()

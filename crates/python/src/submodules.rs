@@ -271,12 +271,18 @@ pub fn bind_half_loaded(
     Ok(())
 }
 
-/// Its execution has failed: it is no attribute of its package after all.
+/// Its execution has failed: it is no attribute of its package after all, and what it has for
+/// attributes waits for it to be loaded.
 pub fn unbind_half_loaded(
     py: Python<'_>,
+    engine: &Engine,
     generation: &Bound<'_, Generation>,
     instance: &Bound<'_, Instance>,
 ) -> PyResult<()> {
+    if instance.get().package {
+        let orphans = names(py, instance.get());
+        engine.book.lock().unwrap().orphans.insert(instance.get().name.clone(), orphans);
+    }
     let Some(parent) = instance.get().name.parent() else { return Ok(()) };
     let Some(package) = generation.get().find(py, parent.as_str()) else { return Ok(()) };
     let namespace = package.get().namespace(py);
