@@ -4,6 +4,7 @@
 #   make test     all tests
 #   make test-slow     the same by thousands of random examples and long storms
 #   make test-packages   the test suites of real packages, with and without Transfuse
+#   make test-history    real packages updated through five releases each, against fresh processes
 #   make lint     formatters, linters, type checks
 #   make bench    what an update costs in a small and in a large application
 #
@@ -19,7 +20,7 @@ SOURCES := Cargo.toml Cargo.lock pyproject.toml $(shell find crates -name '*.rs'
 # Cargo must not pick another interpreter than the one that will load the core.
 export PYO3_PYTHON := $(abspath $(BIN)/python)
 
-.PHONY: demo test test-rust test-python test-slow test-packages lint bench venv clean
+.PHONY: demo test test-rust test-python test-slow test-packages test-history lint bench venv clean
 
 demo: $(VENV)/.built
 	$(BIN)/python -m demo
@@ -37,6 +38,9 @@ test-slow: $(VENV)/.built
 
 test-packages: $(VENV)/.built
 	$(BIN)/python -m packages $(PACKAGES)
+
+test-history: $(VENV)/.built
+	$(BIN)/python -m replay $(HISTORIES)
 
 lint: $(VENV)/.built
 	cargo fmt --all --check
