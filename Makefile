@@ -2,6 +2,7 @@
 #
 #   make demo     a real application takes edits under load, and what was measured
 #   make test     all tests
+#   make test-all      the Python tests on every supported Python that is found (VERSIONS="3.10 3.13")
 #   make test-slow     the same by thousands of random examples and long storms
 #   make test-packages   the test suites of real packages, with and without Transfuse
 #   make test-history    real packages updated through five releases each, against fresh processes
@@ -20,7 +21,7 @@ SOURCES := Cargo.toml Cargo.lock pyproject.toml $(shell find crates -name '*.rs'
 # Cargo must not pick another interpreter than the one that will load the core.
 export PYO3_PYTHON := $(abspath $(BIN)/python)
 
-.PHONY: demo test test-rust test-python test-slow test-packages test-history lint bench venv clean
+.PHONY: demo test test-rust test-python test-all test-slow test-packages test-history lint bench venv clean
 
 demo: $(VENV)/.built
 	$(BIN)/python -m demo
@@ -32,6 +33,9 @@ test-rust:
 
 test-python: $(VENV)/.built
 	$(BIN)/python -m pytest
+
+test-all:
+	scripts/test-all $(VERSIONS)
 
 test-slow: $(VENV)/.built
 	HYPOTHESIS_PROFILE=slow $(BIN)/python -m pytest -m slow

@@ -87,10 +87,10 @@ pub fn run(
     let mut outline = bytecode::outline(py, &code)?;
     outline.defined.extend(carried.iter().map(|(name, _)| name.clone()));
     submodules_of(py, engine, generation, instance.get(), previous)?;
-    if let Some(previous) = previous {
-        if matches!(instance.get().policy(), Policy::Overlay | Policy::Patch) {
-            overlay(py, engine, generation, instance.get(), previous.get(), &outline.defined)?;
-        }
+    if let Some(previous) = previous
+        && matches!(instance.get().policy(), Policy::Overlay | Policy::Patch)
+    {
+        overlay(py, engine, generation, instance.get(), previous.get(), &outline.defined)?;
     }
     instance.get().set_outline(outline);
     evaluate(py, &code, &namespace)?;
