@@ -30,6 +30,7 @@ test: test-rust test-python
 
 test-rust:
 	scripts/cargo-test -p transfuse-engine
+	cargo test -p transfuse-engine --features shuttle --test interleavings
 
 test-python: $(VENV)/.built
 	$(BIN)/python -m pytest
@@ -38,6 +39,7 @@ test-all:
 	scripts/test-all $(VERSIONS)
 
 test-slow: $(VENV)/.built
+	INTERLEAVINGS=100000 cargo test --release -p transfuse-engine --features shuttle --test interleavings
 	HYPOTHESIS_PROFILE=slow $(BIN)/python -m pytest -m slow
 
 test-packages: $(VENV)/.built

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING
+import threading
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import transfuse
+from conftest import CAP
 from crew import Worker
 from process import LIVE, python
 from worlds import at, each_finds_its_own
@@ -175,3 +177,28 @@ def test_p5_a_new_circle_is_entered_where_the_process_entered(tree: Tree) -> Non
     tree.published({"main.py": "from two import *\nCHANGED = True\n"})
     tree.published({"two.py": "import main\nafter = 3\n"})
     assert tree.module("main").after == 3
+
+
+def test_p2_half_of_a_new_submodule_is_not_seen_by_older_work(tree: Tree, outside: Any) -> None:
+    outside.half, outside.go = threading.Event(), threading.Event()
+    tree.write({"pack/__init__.py": "", "pack/sql.py": "VALUE = 1\n"})
+    tree.install()
+    tree.module("pack.sql")
+    with transfuse.pin():
+        pack = tree.module("pack")
+        tree.delete("pack/sql.py")
+        tree.published()
+        # A circle in which the submodule is taken from its package before it is whole.
+        tree.published(
+            {
+                "pack/sql.py": "import outside\nfrom pack import user\noutside.half.set()\n"
+                "outside.go.wait(20)\nVALUE = 3\n",
+                "pack/user.py": "from pack import sql\n",
+            }
+        )
+        loading = Worker(lambda: int(tree.module("pack.sql").VALUE))
+        assert outside.half.wait(CAP)
+        assert pack.sql.VALUE == 1
+        outside.go.set()
+        assert loading.result() == 3
+        assert pack.sql.VALUE == 1

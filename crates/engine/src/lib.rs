@@ -9,7 +9,7 @@
 //! 5. when it is looked at again: [`Watch`] sends [`Event`]s ([`Ways`] says what they mean behind links), [`Settle`]
 //!    makes a [`Batch`] of them;
 //! 6. what has to run: [`Graph`], then [`plan`], a pure function;
-//! 7. what is alive: [`Generations`], [`Flights`], [`History`].
+//! 7. what is alive: [`Generations`] and what they hold ([`Register`]), [`Flights`], [`History`].
 //!
 //! Nothing in here asks for the time, and only `watch` and `poll` start a thread.
 
@@ -30,6 +30,7 @@ mod plan;
 mod poll;
 mod reason;
 mod refresh;
+mod register;
 mod roots;
 mod scan;
 mod settle;
@@ -54,6 +55,7 @@ pub use name::ModuleName;
 pub use plan::{Facts, Plan, Policy, plan};
 pub use reason::{Reason, Restart, RestartCode, Step};
 pub use refresh::{Refreshed, refresh};
+pub use register::{Freed, Register};
 pub use roots::{Roots, is_source};
 pub use scan::{Scan, scan};
 pub use settle::{Batch, Settle, Settled, Window};

@@ -1,9 +1,12 @@
 //! Which locks do we use? The standard library's, named in one place.
 //!
-//! So that the same code can run under a scheduler that explores interleavings (shuttle): this file
-//! is the only one to change for that. A lock is never given up as poisoned: what it guards is
+//! So that the same code can run under a scheduler that explores interleavings: with the feature
+//! `shuttle` its locks are ours, which is for `tests/interleavings.rs` alone. A lock is never given up as poisoned: what it guards is
 //! changed in steps that cannot panic half-way, and a server goes on.
 
+#[cfg(feature = "shuttle")]
+pub(crate) use shuttle::sync::{Condvar, Mutex, MutexGuard};
+#[cfg(not(feature = "shuttle"))]
 pub(crate) use std::sync::{Condvar, Mutex, MutexGuard};
 
 /// Takes the lock, whatever happened to the thread that had it.

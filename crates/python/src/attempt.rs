@@ -52,7 +52,8 @@ impl<'py> Attempt<'py> {
         let base = engine.current(py);
         let instances = base.get().instances.bind(py).copy()?;
         let mut removed = Vec::new();
-        for name in steps.iter().map(|step| &step.name).chain(deleted) {
+        let loading = half_loaded_otherwise(py, &base, &view);
+        for name in steps.iter().map(|step| &step.name).chain(deleted).chain(&loading) {
             if let Some(instance) = base.get().find(py, name.as_str())
                 && instances.contains(name.as_str())?
             {
@@ -60,10 +61,10 @@ impl<'py> Attempt<'py> {
                 removed.push(instance);
             }
         }
-        let id = engine.book.lock().unwrap().generations.stage();
+        let id = engine.generations.stage();
         let staged = Bound::new(py, Generation::new(id, view, instances.unbind()))?;
         staged.get().set_base(Some(base.clone().unbind()));
-        engine.book.lock().unwrap().held.insert(id, staged.clone().unbind());
+        engine.generations.hold(id, staged.clone().unbind());
         engine.diverged.store(true, Ordering::Release);
         for instance in &removed {
             if let Some(parent) = instance.get().name.parent()
@@ -105,10 +106,10 @@ impl<'py> Attempt<'py> {
             }
         }
         let view = target.get().view();
-        let id = engine.book.lock().unwrap().generations.stage();
+        let id = engine.generations.stage();
         let staged = Bound::new(py, Generation::new(id, view, instances.unbind()))?;
         staged.get().set_base(Some(base.clone().unbind()));
-        engine.book.lock().unwrap().held.insert(id, staged.clone().unbind());
+        engine.generations.hold(id, staged.clone().unbind());
         let steps = again.into_iter().map(|name| Step { name, reason: Reason::Changed }).collect();
         Ok((Attempt { engine, base, staged, removed, revived, failed: None }, steps))
     }
@@ -201,7 +202,7 @@ impl<'py> Attempt<'py> {
         }
         // 2. The swap.
         self.staged.get().set_base(None);
-        let old = engine.swap_current(self.staged.clone().unbind());
+        let old = engine.generations.show(self.staged.clone().unbind());
         // 3. What is new answers for the current generation, which it is part of.
         for instance in fresh.iter().chain(&self.revived) {
             instance.get().set_home(None);
@@ -215,7 +216,7 @@ impl<'py> Attempt<'py> {
         }
         in_place::published(py, &self.staged);
         let notes = in_place::notes(py, &self.staged);
-        let retired = {
+        {
             let mut book = engine.book.lock().unwrap();
             for instance in &self.removed {
                 book.graph.remove(&instance.get().name);
@@ -229,14 +230,14 @@ impl<'py> Attempt<'py> {
             book.awaiting.retain(|waiting| !self.revived.iter().any(|r| r.is(waiting)));
             book.awaiting.extend(self.removed.iter().map(|i| i.clone().unbind()));
             book.published += 1;
-            book.generations.publish(self.staged.get().id)
-        };
+        }
+        let freed = engine.generations.publish(self.staged.get().id);
         for instance in fresh.iter().chain(&self.revived) {
             show(py, engine, instance);
         }
         let shown: Vec<_> = fresh.iter().chain(&self.revived).cloned().collect();
         patches::publish(py, &shown, &self.removed);
-        engine.retire(retired);
+        engine.retire(freed);
         self.tidy(py);
         self.staged.get().forget_executed();
         Ok(notes)
@@ -248,13 +249,7 @@ impl<'py> Attempt<'py> {
         if let Err(error) = in_place::take_back(py, &self.staged) {
             let _ = disposal::complain(py, "new code could not be taken back", error);
         }
-        let id = self.staged.get().id;
-        let held = {
-            let mut book = engine.book.lock().unwrap();
-            book.generations.abandon(id);
-            book.held.remove(&id)
-        };
-        drop(held);
+        drop(engine.generations.abandon(self.staged.get().id));
         self.tidy(py);
         // Names that only the abandoned generation had.
         for instance in self.staged.get().executed(py) {
@@ -334,6 +329,24 @@ fn to_run_again(py: Python<'_>, generation: &Bound<'_, Generation>) -> Vec<Modul
         (instance.source()?.digest() != then).then(|| instance.name.clone())
     }));
     again
+}
+
+/// Modules that some thread is loading, from a source that is another now. Who is still to run that,
+/// in the new generation, is whoever asks for them.
+fn half_loaded_otherwise(
+    py: Python<'_>,
+    base: &Bound<'_, Generation>,
+    view: &View,
+) -> Vec<ModuleName> {
+    let all = base.get().instances.bind(py).values();
+    let instances = all.iter().filter_map(|each| each.cast_into_exact::<Instance>().ok());
+    let outdated = instances.filter(|instance| {
+        let of = instance.get();
+        let (Some(path), Some(source)) = (&of.path, of.source()) else { return false };
+        let now = view.get(path).map(|source| source.digest());
+        !of.is_ready() && now != Some(source.digest())
+    });
+    outdated.map(|instance| instance.get().name.clone()).collect()
 }
 
 /// The module whose module-level code was the last on the way to the error.

@@ -14,15 +14,7 @@ use crate::instance::Instance;
 /// Calls `__dispose__` of every superseded instance that nobody is pinned to any more.
 pub fn dispose_drained(py: Python<'_>, engine: &Engine) {
     let waiting: Vec<Py<Instance>> = std::mem::take(&mut engine.book.lock().unwrap().awaiting);
-    let in_use: Vec<_> = {
-        let book = engine.book.lock().unwrap();
-        let current = book.generations.current();
-        book.held
-            .iter()
-            .filter(|(id, _)| Some(**id) == current || book.generations.pins(**id) > 0)
-            .map(|(_, generation)| generation.bind(py).clone())
-            .collect()
-    };
+    let in_use = engine.in_use(py);
     let mut still_waiting = Vec::new();
     for instance in waiting {
         let bound = instance.bind(py);

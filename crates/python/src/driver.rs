@@ -293,13 +293,10 @@ impl Driver {
     fn rollback(&mut self, py: Python<'_>, to: Option<u64>) -> PyResult<Py<PyDict>> {
         let begun = Instant::now();
         let engine = self.engine;
-        let (kept, held) = {
-            let book = engine.book.lock().unwrap();
-            let kept = book.generations.kept();
-            let wanted = to.map(GenerationId).or_else(|| kept.last().copied());
-            let held = wanted.filter(|id| kept.contains(id)).and_then(|id| book.held.get(&id));
-            (kept, held.map(|generation| generation.bind(py).clone()))
-        };
+        let kept = engine.generations.all_kept();
+        let target = to.map(GenerationId).or_else(|| kept.last().copied());
+        let held = target
+            .and_then(|id| engine.generations.kept(id, |generation| generation.bind(py).clone()));
         let Some(target) = held else {
             let list: Vec<String> = kept.iter().map(ToString::to_string).collect();
             return Err(errors::generation(&match (to, list.is_empty()) {

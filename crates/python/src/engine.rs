@@ -7,7 +7,7 @@
 //! are held for field access only, never while Python code can run and never
 //! while the GIL is asked for.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -17,8 +17,8 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict, PyModule, PyString};
 use transfuse_engine::{
-    Budget, Digest, Disk, Flights, GenerationId, Generations, Graph, History, ModuleName, Restart,
-    Retirement, Roots, View,
+    Budget, Digest, Disk, Flights, Freed, GenerationId, Graph, History, ModuleName, Register,
+    Restart, Roots, State, View,
 };
 
 use crate::by_path::MadeUp;
@@ -52,10 +52,6 @@ pub fn put_in_force(engine: Option<&'static Engine>) {
 
 /// The bookkeeping that updates and units of work share. Held for a moment at a time.
 pub struct Book {
-    /// Numbers, pins, who is kept.
-    pub generations: Generations,
-    /// Every generation that is staged, current, draining or kept; others are gone.
-    pub held: BTreeMap<GenerationId, Py<Generation>>,
     /// Who imports whom, as far as the current generation has it.
     pub graph: Graph,
     /// Superseded instances whose `__dispose__` has not been called yet.
@@ -127,9 +123,9 @@ pub struct Engine {
     pub made_up: MadeUp,
     /// One load at a time of one content under one name.
     pub flights: Flights<(ModuleName, Option<Digest>)>,
-    /// The generation that new work gets. Written by `publish` under this lock.
-    current: Mutex<Py<Generation>>,
-    /// See [`Book`]. Never locked while `current` is.
+    /// The generations that are alive, and which one new work gets.
+    pub generations: Register<Py<Generation>>,
+    /// See [`Book`].
     pub book: Mutex<Book>,
     /// Whether there is more than one generation that code could belong to. Set once.
     pub diverged: AtomicBool,
@@ -159,10 +155,9 @@ impl Engine {
         project: Vec<PathBuf>,
         reconsider: Py<PyAny>,
     ) -> PyResult<Self> {
-        let mut generations = Generations::new(settings.keep);
-        let id = generations.stage();
-        generations.publish(id);
+        let id = GenerationId(1);
         let first = Py::new(py, Generation::new(id, view, PyDict::new(py).unbind()))?;
+        let generations = Register::new(settings.keep, |_| first.clone_ref(py));
         let importlib = py.import(intern!(py, "importlib"))?;
         let bootstrap = py.import(intern!(py, "importlib._bootstrap"))?;
         let builtins = py.import(intern!(py, "builtins"))?;
@@ -185,10 +180,8 @@ impl Engine {
             report,
             made_up: MadeUp::default(),
             flights: Flights::new(),
-            current: Mutex::new(first.clone_ref(py)),
+            generations,
             book: Mutex::new(Book {
-                generations,
-                held: BTreeMap::from([(id, first)]),
                 graph: Graph::default(),
                 awaiting: Vec::new(),
                 files: HashMap::new(),
@@ -216,17 +209,12 @@ impl Engine {
 
     /// Taken out of force: nothing of the program is held any more.
     pub fn let_go(&self) {
-        let (held, awaiting, failing) = {
+        let (awaiting, failing) = {
             let mut book = self.book.lock().unwrap();
-            let book = &mut *book;
-            (
-                std::mem::take(&mut book.held),
-                std::mem::take(&mut book.awaiting),
-                book.failing.take(),
-            )
+            (std::mem::take(&mut book.awaiting), book.failing.take())
         };
         // Dropped here, outside the lock: the last reference may run Python code.
-        drop((held, awaiting, failing));
+        drop((self.generations.clear(), awaiting, failing));
     }
 
     /// Asks the updating thread for something; false if it has ended.
@@ -247,70 +235,50 @@ impl Engine {
 
     /// The generation that new work gets.
     pub fn current<'py>(&self, py: Python<'py>) -> Bound<'py, Generation> {
-        self.current.lock().unwrap().bind(py).clone()
+        self.generations.current(|current| current.bind(py).clone())
     }
 
     /// What the current generation knows; needs no GIL.
     pub fn view(&self) -> View {
-        self.current.lock().unwrap().get().view()
-    }
-
-    /// Makes a generation current: the one swap that publishes.
-    pub fn swap_current(&self, next: Py<Generation>) -> Py<Generation> {
-        std::mem::replace(&mut *self.current.lock().unwrap(), next)
+        self.generations.current(|current| current.get().view())
     }
 
     /// Every generation that code can still be asked to run in: staged, current, draining, kept.
     pub fn alive<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, Generation>> {
-        let book = self.book.lock().unwrap();
-        book.held.values().map(|g| g.bind(py).clone()).collect()
+        self.generations.alive(|generation, _, _| generation.bind(py).clone())
     }
 
-    /// Counts a unit of work on a generation; false if that is no longer there.
-    pub fn pin(&self, id: GenerationId) -> bool {
-        self.book.lock().unwrap().generations.pin(id)
+    /// Those that a unit of work may be running in, or begin to.
+    pub fn in_use<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, Generation>> {
+        let used = self.generations.alive(|generation, _, state| {
+            let used = matches!(state, State::Current | State::Draining { .. });
+            used.then(|| generation.bind(py).clone())
+        });
+        used.into_iter().flatten().collect()
     }
 
     /// Counts a unit of work on the current generation.
     pub fn pin_current<'py>(&self, py: Python<'py>) -> Bound<'py, Generation> {
-        loop {
-            let current = self.current(py);
-            if self.pin(current.get().id) {
-                return current;
-            }
-        }
+        self.generations.pin_current(|current| (current.get().id, current.bind(py).clone()))
     }
 
     /// A unit of work has ended. What that sets free is disposed of by the updating thread.
     pub fn unpin(&self, number: u64) {
-        let retired = {
-            let mut book = self.book.lock().unwrap();
-            book.generations.unpin(GenerationId(number))
-        };
-        self.retire(retired);
+        self.retire(self.generations.unpin(GenerationId(number)));
     }
 
     /// Lets go of generations that are no longer kept, and has drained ones disposed of.
-    pub fn retire(&self, retired: Vec<Retirement>) {
-        if retired.is_empty() {
+    pub fn retire(&self, freed: Freed<Py<Generation>>) {
+        if freed.is_empty() {
             return;
-        }
-        let mut gone = Vec::new();
-        {
-            let mut book = self.book.lock().unwrap();
-            for retirement in &retired {
-                if let Retirement::Dropped(id) = retirement {
-                    gone.extend(book.held.remove(id));
-                }
-            }
         }
         // Here, outside the lock: what goes may run Python code.
         Python::attach(|py| {
-            for generation in &gone {
+            for generation in &freed.dropped {
                 let _ = generation.get().let_go(py);
             }
         });
-        drop(gone);
+        drop(freed);
         self.command(Command::Dispose);
     }
 
@@ -320,10 +288,7 @@ impl Engine {
         if self.current(py).get().find(py, name.as_str()).is_some() {
             return;
         }
-        let in_use = self.alive(py).iter().any(|generation| {
-            let pinned = self.book.lock().unwrap().generations.pins(generation.get().id) > 0;
-            pinned && generation.get().find(py, name.as_str()).is_some()
-        });
+        let in_use = self.in_use(py).iter().any(|g| g.get().find(py, name.as_str()).is_some());
         let modules = self.sys_modules.bind(py);
         if !in_use && modules.get_item(name.as_str()).is_ok_and(|t| t.is_some_and(|t| t.is(&shown)))
         {

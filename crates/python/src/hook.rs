@@ -137,7 +137,7 @@ impl<'py> Statement<'_, 'py> {
             None => Ok(instance.get().value(py)),
             Some((first, rest)) => {
                 let takes = || bytecode::takes_a_name(py);
-                submodules::bind_half_loaded(py, &generation, &instance, takes)?;
+                submodules::bind_half_loaded(py, self.engine, &generation, &instance, takes)?;
                 let whole = absolute.to_str()?;
                 let top = &whole[..whole.len() - rest.len() - 1];
                 debug_assert!(top.ends_with(first));

@@ -314,20 +314,17 @@ pub fn status(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     let watching = engine.watching.get().filter(|_| engine.settings().watch);
     made.set_item("watching", watching.copied().unwrap_or("off"))?;
     made.set_item("stored_bytes", engine.budget.held())?;
-    let (kept, draining, published, refused, failing, waiting) = {
+    let draining = engine.generations.alive(|_, id, state| match state {
+        State::Draining { pins } => Some((id.0, pins)),
+        _ => None,
+    });
+    let draining: Vec<(u64, usize)> = draining.into_iter().flatten().collect();
+    let kept: Vec<u64> = engine.generations.all_kept().iter().map(|id| id.0).collect();
+    let (published, refused, failing, waiting) = {
         let book = engine.book.lock().unwrap();
-        let draining: Vec<(u64, usize)> = book
-            .held
-            .keys()
-            .filter_map(|id| match book.generations.state(*id) {
-                Some(State::Draining { pins }) => Some((id.0, pins)),
-                _ => None,
-            })
-            .collect();
-        let kept: Vec<u64> = book.generations.kept().iter().map(|id| id.0).collect();
         let failing = book.failing.as_ref().map(|report| report.clone_ref(py));
         let waiting: Vec<_> = book.waiting.iter().map(reports::of_restart).collect();
-        (kept, draining, book.published, book.refused, failing, waiting)
+        (book.published, book.refused, failing, waiting)
     };
     made.set_item("restart", waiting)?;
     made.set_item("kept", kept)?;

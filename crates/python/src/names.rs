@@ -119,7 +119,7 @@ impl<'py> Statement<'_, 'py> {
             found = Some(loaded);
         }
         let (Some(found), Some(caller)) = (found, caller) else { return Ok(()) };
-        submodules::bind_half_loaded(py, generation, &found, || Ok(true))?;
+        submodules::bind_half_loaded(py, self.engine, generation, &found, || Ok(true))?;
         // The name may be the package's own, and no submodule.
         let taken = package.get().value(py).getattr_opt(name)?;
         if taken.is_some_and(|value| value.is(found.get().value(py))) {

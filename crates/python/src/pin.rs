@@ -131,7 +131,7 @@ impl Pin {
     fn new(py: Python<'_>) -> PyResult<Self> {
         let engine = engine::required()?;
         let generation = match pinned(py) {
-            Some(outer) if engine.pin(outer.get().id) => outer,
+            Some(outer) if engine.generations.pin(outer.get().id) => outer,
             _ => engine.pin_current(py),
         };
         Ok(Pin {

@@ -88,7 +88,7 @@ pub fn configure(
     let engine = engine::required()?;
     let mut settings = Settings::new(policy, modules, keep, keep_deleted, watch, None)?;
     settings.poll = engine.settings().poll;
-    engine.book.lock().unwrap().generations.set_keep(keep);
+    engine.generations.set_keep(keep);
     engine.set_settings(settings);
     Ok(())
 }

@@ -37,7 +37,8 @@ pub fn share(
         .collect();
     let parent = of.name.parent();
     for other in engine.alive(py) {
-        if other.is(generation) || other.get().find(py, of.name.as_str()).is_some() {
+        let there = other.get().find(py, of.name.as_str());
+        if other.is(generation) || there.as_ref().is_some_and(|there| !there.is(instance)) {
             continue;
         }
         let same_content = match (&of.path, of.source()) {
@@ -57,13 +58,36 @@ pub fn share(
                 _ => false,
             }
         };
-        if same_content && parent.iter().all(same) && needed.iter().all(|name| same(name)) {
-            let _ = other.get().put(py, instance);
+        let same = same_content && parent.iter().all(same) && needed.iter().all(|name| same(name));
+        match (there, same) {
+            (None, true) => drop(other.get().put(py, instance)),
+            // It was half-loaded when that one was staged, and has met something of its own since.
+            (Some(there), false) => unshare(py, &other, &there),
+            _ => {}
         }
     }
     if engine.current(py).get().holds(py, instance) {
         of.set_home(None);
         engine.book.lock().unwrap().adopt(of);
+    }
+}
+
+/// Takes an instance out of a generation in which it would be out of date, and whoever imports it:
+/// that generation loads them anew when they are asked for.
+fn unshare(py: Python<'_>, other: &Bound<'_, Generation>, instance: &Bound<'_, Instance>) {
+    let mut stale = vec![instance.clone()];
+    while let Some(instance) = stale.pop() {
+        if !other.get().take(py, &instance) {
+            continue;
+        }
+        let to = Target::Module(instance.get().name.clone());
+        for importer in other.get().instances.bind(py).values().iter() {
+            if let Ok(importer) = importer.cast_into_exact::<Instance>()
+                && importer.get().imports(&to)
+            {
+                stale.push(importer);
+            }
+        }
     }
 }
 

@@ -101,12 +101,7 @@ pub fn bind(
 ) -> PyResult<()> {
     let Some(engine) = engine::in_force() else { return Ok(()) };
     let name = &child.get().name;
-    let agreed = engine
-        .alive(py)
-        .iter()
-        .filter(|generation| generation.get().holds(py, parent))
-        .all(|generation| generation.get().holds(py, child));
-    if agreed {
+    if agreed(py, engine, parent, child) {
         parent.get().namespace(py).set_item(name.tail(), child.get().value(py))?;
         if let Some(shim) = shim(py, &parent.get().namespace(py)) {
             shim.get().names.lock().unwrap().remove(name.tail());
@@ -115,6 +110,18 @@ pub fn bind(
     } else {
         diverge(py, parent, name.tail())
     }
+}
+
+/// Whether every generation that has this package has this very submodule of it.
+fn agreed(
+    py: Python<'_>,
+    engine: &Engine,
+    parent: &Bound<'_, Instance>,
+    child: &Bound<'_, Instance>,
+) -> bool {
+    let alive = engine.alive(py);
+    let mut with_parent = alive.iter().filter(|generation| generation.get().holds(py, parent));
+    with_parent.all(|generation| generation.get().holds(py, child))
 }
 
 /// From now on the attribute is answered by generation. What the package itself bound stays.
@@ -250,6 +257,7 @@ fn install<'py>(
 /// Code that does not take it (`import a.b`) finds, as under plain Python, that it is not there yet.
 pub fn bind_half_loaded(
     py: Python<'_>,
+    engine: &Engine,
     generation: &Bound<'_, Generation>,
     instance: &Bound<'_, Instance>,
     takes: impl Fn() -> PyResult<bool>,
@@ -260,10 +268,12 @@ pub fn bind_half_loaded(
         if !child.get().is_ready() {
             let namespace = package.get().namespace(py);
             let tail = child.get().name.tail().to_owned();
-            // A package that is ready and shared with the generation that is served is left alone.
-            let free = !package.get().is_ready() || generation.get().base(py).is_none();
-            if free && !namespace.contains(&tail)? && takes()? {
-                namespace.set_item(tail, &child.get().module)?;
+            if !namespace.contains(&tail)? && takes()? {
+                // A generation that has the package and not this must not find it there.
+                match agreed(py, engine, &package, &child) {
+                    true => namespace.set_item(tail, &child.get().module)?,
+                    false => diverge(py, &package, &tail)?,
+                }
             }
         }
         child = package;

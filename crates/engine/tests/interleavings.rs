@@ -1,0 +1,249 @@
+//! What must hold however threads interleave: publish, pin, drain, abandon, one load.
+//!
+//! Runs under shuttle, which is the scheduler: each iteration is one interleaving, chosen at random
+//! or by PCT (a few changes of priority, which finds rare orders). `cargo test --features shuttle`;
+//! `INTERLEAVINGS=100000` tries more. A failure prints the schedule that replays it.
+
+use shuttle::sync::{
+    Arc, Mutex,
+    atomic::{AtomicBool, AtomicUsize, Ordering},
+};
+use shuttle::thread;
+use transfuse_engine::{Entered, Flights, Freed, GenerationId, Register, Waited};
+
+/// Tries a story under both schedulers.
+fn explore(story: impl Fn() + Send + Sync + Clone + 'static) {
+    let count = std::env::var("INTERLEAVINGS").ok().and_then(|n| n.parse().ok()).unwrap_or(2_000);
+    shuttle::check_random(story.clone(), count);
+    shuttle::check_pct(story, count, 3);
+}
+
+/// What a generation holds here: its number, and whether it was disposed of, or let go of.
+#[derive(Clone)]
+struct Held {
+    id: GenerationId,
+    disposed: Arc<AtomicUsize>,
+    dropped: Arc<AtomicBool>,
+}
+
+impl Held {
+    fn new(id: GenerationId) -> Held {
+        let (disposed, dropped) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+        Held { id, disposed, dropped }
+    }
+}
+
+/// A register, and all generations that were ever held, by number.
+struct World {
+    register: Register<Held>,
+    all: Mutex<Vec<Held>>,
+}
+
+impl World {
+    fn new(keep: usize) -> World {
+        let first = Held::new(GenerationId(1));
+        World { register: Register::new(keep, |_| first.clone()), all: Mutex::new(vec![first]) }
+    }
+
+    /// As `Attempt` does: staged, and then published or abandoned.
+    fn update(&self, good: bool) {
+        let id = self.register.stage();
+        let held = Held::new(id);
+        self.register.hold(id, held.clone());
+        if good {
+            self.all.lock().unwrap().push(held.clone());
+            let old = self.register.show(held);
+            assert!(!old.dropped.load(Ordering::SeqCst), "{} was dropped while shown", old.id);
+            self.clear(self.register.publish(id));
+        } else {
+            assert_eq!(Some(id), self.register.abandon(id).map(|held| held.id));
+        }
+    }
+
+    fn clear(&self, freed: Freed<Held>) {
+        for id in freed.drained {
+            let all = self.all.lock().unwrap();
+            let held = all.iter().find(|held| held.id == id).expect("was published");
+            held.disposed.fetch_add(1, Ordering::SeqCst);
+        }
+        for held in freed.dropped {
+            assert!(!held.dropped.swap(true, Ordering::SeqCst), "{} was dropped twice", held.id);
+        }
+    }
+
+    /// A unit of work: pinned, it looks twice, and lets go.
+    fn work(&self) -> GenerationId {
+        let held = self.register.pin_current(|held| (held.id, held.clone()));
+        for _ in 0..2 {
+            thread::yield_now();
+            assert!(!held.dropped.load(Ordering::SeqCst), "{} went while in use", held.id);
+            assert_eq!(0, held.disposed.load(Ordering::SeqCst), "{} disposed of in use", held.id);
+        }
+        self.clear(self.register.unpin(held.id));
+        held.id
+    }
+
+    /// When nobody is at work any more, only the current one and the kept ones are left.
+    fn at_rest(&self) {
+        let current = self.register.current(|held| held.id);
+        let kept = self.register.all_kept();
+        for held in self.all.lock().unwrap().iter() {
+            let left = held.id == current || kept.contains(&held.id);
+            assert_eq!(!left, held.dropped.load(Ordering::SeqCst), "{} at rest", held.id);
+            let disposed = usize::from(held.id != current);
+            assert_eq!(disposed, held.disposed.load(Ordering::SeqCst), "{} at rest", held.id);
+        }
+    }
+}
+
+fn together(count: usize, work: impl Fn(usize) + Send + Sync + 'static) {
+    let work = Arc::new(work);
+    let threads: Vec<_> = (0..count)
+        .map(|number| {
+            let work = Arc::clone(&work);
+            thread::spawn(move || work(number))
+        })
+        .collect();
+    for each in threads {
+        each.join().unwrap();
+    }
+}
+
+#[test]
+fn p2_p8_a_pinned_generation_stays_and_goes_with_its_last_unit_of_work() {
+    for keep in [0, 1] {
+        explore(move || {
+            let world = Arc::new(World::new(keep));
+            let shared = Arc::clone(&world);
+            together(4, move |number| match number {
+                0 => (0..3).for_each(|_| shared.update(true)),
+                _ => drop(shared.work()),
+            });
+            world.at_rest();
+        });
+    }
+}
+
+#[test]
+fn p3_who_begins_after_the_swap_gets_the_new_one() {
+    explore(|| {
+        let world = Arc::new(World::new(0));
+        let shared = Arc::clone(&world);
+        let published = Arc::new(AtomicUsize::new(1));
+        together(3, move |number| {
+            if number == 0 {
+                for _ in 0..2 {
+                    shared.update(true);
+                    published.fetch_add(1, Ordering::SeqCst);
+                }
+            } else {
+                let (first, before) = (shared.work(), published.load(Ordering::SeqCst));
+                let second = shared.work();
+                assert!(first <= second, "{first} and then {second}");
+                assert!(before as u64 <= second.0, "{second} after {before} was published");
+            }
+        });
+    });
+}
+
+#[test]
+fn p4_a_refused_update_changes_nothing_for_anybody() {
+    explore(|| {
+        let world = Arc::new(World::new(1));
+        let shared = Arc::clone(&world);
+        together(3, move |number| match number {
+            0 => [false, true, false].into_iter().for_each(|good| shared.update(good)),
+            _ => assert!(shared.work().0 <= 2),
+        });
+        world.at_rest();
+        assert_eq!(2, world.register.current(|held| held.id.0));
+    });
+}
+
+/// Things that need each other, loaded by rules of `Flights` as `loading.rs` does it.
+struct Loads {
+    flights: Flights<usize>,
+    needs: Vec<Vec<usize>>,
+    done: Vec<AtomicUsize>,
+    /// The thing whose first load fails.
+    fails: Option<usize>,
+    failed: AtomicBool,
+}
+
+impl Loads {
+    fn new(needs: &[&[usize]], fails: Option<usize>) -> Loads {
+        Loads {
+            flights: Flights::new(),
+            needs: needs.iter().map(|needs| needs.to_vec()).collect(),
+            done: needs.iter().map(|_| AtomicUsize::new(0)).collect(),
+            fails,
+            failed: AtomicBool::new(false),
+        }
+    }
+
+    fn ensure(&self, thing: usize, thread: u64) -> bool {
+        loop {
+            if self.done[thing].load(Ordering::SeqCst) > 0 {
+                return true;
+            }
+            match self.flights.enter(&thing, thread) {
+                Entered::Partial => return true,
+                Entered::Busy => match self.flights.wait(&thing, thread) {
+                    Waited::Partial => return true,
+                    Waited::Finished => {}
+                },
+                Entered::Run => {
+                    let already = self.done[thing].load(Ordering::SeqCst) > 0;
+                    let good = already || self.run(thing, thread);
+                    self.flights.finish(&thing, thread);
+                    return good;
+                }
+            }
+        }
+    }
+
+    fn run(&self, thing: usize, thread: u64) -> bool {
+        let fails = self.fails == Some(thing) && !self.failed.swap(true, Ordering::SeqCst);
+        let good = !fails && self.needs[thing].iter().all(|need| self.ensure(*need, thread));
+        if good {
+            assert_eq!(0, self.done[thing].fetch_add(1, Ordering::SeqCst), "{thing} loaded twice");
+        }
+        good
+    }
+}
+
+/// Each thread asks for one thing; in the end all are loaded once, and nobody waits for ever.
+fn all_are_loaded_once(needs: &'static [&'static [usize]], fails: Option<usize>) {
+    explore(move || {
+        let loads = Arc::new(Loads::new(needs, fails));
+        let shared = Arc::clone(&loads);
+        together(needs.len(), move |number| {
+            if !shared.ensure(number, number as u64 + 1) {
+                // It failed for this one, which comes again.
+                assert!(shared.ensure(number, number as u64 + 1));
+            }
+        });
+        assert!(loads.flights.is_idle());
+        assert!(loads.done.iter().all(|done| done.load(Ordering::SeqCst) == 1));
+    });
+}
+
+#[test]
+fn p1_a_diamond() {
+    all_are_loaded_once(&[&[1, 2], &[3], &[3], &[]], None);
+}
+
+#[test]
+fn p1_a_circle_entered_from_all_sides() {
+    all_are_loaded_once(&[&[1], &[2], &[0]], None);
+}
+
+#[test]
+fn p1_two_circles_that_share_a_thing() {
+    all_are_loaded_once(&[&[1], &[0, 2], &[3], &[1]], None);
+}
+
+#[test]
+fn p1_a_load_that_fails_once() {
+    all_are_loaded_once(&[&[2], &[2], &[]], Some(2));
+}

@@ -1,0 +1,82 @@
+"""P5: what changes while somebody is loading it is not out of date afterwards."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import transfuse
+from conftest import CAP, ran
+from crew import Worker
+
+if TYPE_CHECKING:
+    from conftest import Tree
+
+WAIT = "import outside\noutside.half.set()\noutside.go.wait(20)\n"
+
+
+@pytest.fixture
+def half(outside: Any) -> Any:
+    outside.half, outside.go = threading.Event(), threading.Event()
+    return outside
+
+
+def _begin(tree: Tree, half: Any, name: str) -> Worker[Any]:
+    """Load a module in another thread, up to where it waits."""
+    worker: Worker[Any] = Worker(lambda: tree.module(name))
+    assert half.half.wait(CAP), "it does not run"
+    return worker
+
+
+def test_p5_its_own_source_changes(tree: Tree, policy: str, half: Any) -> None:
+    tree.write({"slow.py": f"{WAIT}VALUE = 1\n", "web.py": "import slow\nVALUE = slow.VALUE\n"})
+    tree.install(policy=policy)
+    loading = _begin(tree, half, "web")
+    assert ran(tree.published({"slow.py": "VALUE = 2\n"})) == []
+    half.go.set()
+    assert loading.result().VALUE == 1
+    assert (tree.module("slow").VALUE, tree.module("web").VALUE) == (2, 2)
+    assert ran(tree.published({"slow.py": "VALUE = 3\n"})) == ["slow", "web"]
+    assert tree.module("web").VALUE == 3
+
+
+def test_p5_what_it_goes_on_to_import_has_changed(tree: Tree, policy: str, half: Any) -> None:
+    tree.write(
+        {
+            "conf.py": "VALUE = 1\n",
+            "web.py": f"{WAIT}import conf\nVALUE = conf.VALUE\n",
+            "top.py": "import web\nVALUE = web.VALUE\n",
+        }
+    )
+    tree.install(policy=policy)
+    tree.module("conf")
+    loading = _begin(tree, half, "top")
+    assert ran(tree.published({"conf.py": "VALUE = 2\n"})) == ["conf"]
+    half.go.set()
+    # In the generation in which it was begun.
+    assert loading.result().VALUE == 1
+    assert (tree.module("web").VALUE, tree.module("top").VALUE) == (2, 2)
+
+
+def test_p1_what_is_not_concerned_is_loaded_once(tree: Tree, policy: str, half: Any) -> None:
+    source = "half.ran.append(__name__)\n"
+    tree.write(
+        {
+            "other.py": "VALUE = 1\n",
+            "pack/__init__.py": f"import outside as half\n{source}from pack import slow, after\n",
+            "pack/slow.py": f"import outside as half\n{source}{WAIT}from pack import after\n",
+            "pack/after.py": f"import outside as half\n{source}",
+        }
+    )
+    tree.install(policy=policy)
+    tree.module("other")
+    loading = _begin(tree, half, "pack")
+    tree.published({"other.py": "VALUE = 2\n"})
+    half.go.set()
+    pack = loading.result()
+    assert tree.module("pack") is pack
+    assert tree.module("pack.after") is pack.after
+    assert half.ran == ["pack", "pack.slow", "pack.after"]
+    assert transfuse.status().modules == 4
