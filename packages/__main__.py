@@ -74,6 +74,8 @@ def _row(place: Place, package: Package, scratch: Path) -> Row:
         _say(f"   not run: {test}: {why}")
     for test, why in package.alone:
         _say(f"   not run while updating: {test}: {why}")
+    if package.held:
+        _say(f"   stays in memory: {package.held}")
     try:
         row = _try(place, package, scratch)
     except (PlaceError, SuiteError) as error:
@@ -103,7 +105,9 @@ def _try(place: Place, package: Package, scratch: Path) -> Row:
     differing["live"] += uncovered(plain, live)
     for kind, found in differing.items():
         _show(kind, found)
-    wrong = untidy(updating.meanwhile)
+    wrong = untidy(updating.meanwhile, package)
+    if broken := [name for name, each in plain.outcomes.items() if each == "error"]:
+        wrong.append(f"errors without Transfuse, too: {', '.join(broken[:5])}")
     if live.modules == 0 or updating.modules == 0:
         wrong.append("nothing of it was live")
     return Row(

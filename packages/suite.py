@@ -56,6 +56,8 @@ def run(place: Place, package: Package, kind: Kind, scratch: Path) -> Run:
     copy = scratch / package.name
     shutil.rmtree(copy, ignore_errors=True)
     shutil.copytree(place.source(package), copy)
+    if package.own:
+        shutil.copy(_OWN / "own" / package.own, copy)
     told = scratch / "told"
     shutil.rmtree(told, ignore_errors=True)
     told.mkdir()
@@ -94,14 +96,15 @@ def run(place: Place, package: Package, kind: Kind, scratch: Path) -> Run:
 
 
 def _command(package: Package, kind: Kind, root: Path, told: Path) -> list[str]:
+    module = package.module or package.name
     pytest = ["-p", "transfuse_outcomes", "-p", "no:cacheprovider", "-q", *package.tests]
     without = package.deselected + (package.alone if kind == "updating" else ())
     for test, _ in without:
         pytest += ["--deselect", test]
     if kind == "updating":
-        return [str(_OWN / "updating.py"), str(root), str(EVERY), *pytest]
+        return [str(_OWN / "updating.py"), str(root), module, str(EVERY), *pytest]
     if package.covered:
-        pytest += [f"--cov={package.covered}", f"--cov-report=json:{told / 'coverage.json'}"]
+        pytest += [f"--cov={module}", f"--cov-report=json:{told / 'coverage.json'}"]
     if kind == "live":
         return ["-m", "transfuse", "run", "--root", str(root), "-m", "pytest", *pytest]
     return ["-m", "pytest", *pytest]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from packages.suite import Run
+    from packages.table import Package
 
 
 class Difference(NamedTuple):
@@ -35,7 +36,7 @@ def uncovered(plain: Run, live: Run) -> list[Difference]:
     ]
 
 
-def untidy(meanwhile: dict[str, Any]) -> list[str]:
+def untidy(meanwhile: dict[str, Any], package: Package) -> list[str]:
     """Say what is wrong with an updating run apart from its tests."""
     found = []
     if not meanwhile:
@@ -44,8 +45,7 @@ def untidy(meanwhile: dict[str, Any]) -> list[str]:
         found.append("no update was made")
     if meanwhile["refused"]:
         found.append(f"{meanwhile['refused']} updates were refused: {meanwhile['refusals']}")
-    # The current generation, the one that is kept, and the first, whose classes the tests hold.
-    if meanwhile["most"] > 3:
+    if meanwhile["most"] > package.most and not package.held:
         found.append(f"{meanwhile['most']} instances of one module are still in memory")
     return found
 

@@ -193,3 +193,32 @@ def test_p1_a_live_module_and_its_facade_are_one(tree: Tree, outside: Any) -> No
     assert vars(real).keys() == vars(facade).keys()
     assert isinstance(facade, ModuleType)
     assert outside.ran == [1]
+
+
+def test_p1_foreign_threads_that_have_had_the_module_for_long_find_no_half_of_it(
+    tree: Tree, outside: Any
+) -> None:
+    tree.write({"prices.py": "VALUE = 1\n"})
+    tree.install()
+    half, whole = threading.Event(), threading.Event()
+
+    def meet() -> None:
+        half.set()
+        assert whole.wait(CAP)
+
+    outside.meet = meet
+    with transfuse.pin():
+        # In the generation of this unit of work, and in none since.
+        tree.update({"prices.py": SLOW.replace("1", "2")})
+        outside.ran.clear()
+        shown: Any = importlib.import_module("prices")
+        assert shown.VALUE == 1
+        loading = Worker(lambda: int(shown.VALUE))
+        assert half.wait(CAP)
+        asking = Worker(lambda: int(shown.VALUE))
+        # What looks through all of sys.modules is not kept waiting.
+        assert Worker(lambda: getattr(shown, "__warningregistry__", None)).result() is None
+        assert asking.running
+        whole.set()
+        assert (2, 2) == (loading.result(), asking.result())
+    assert outside.ran == ["prices"]

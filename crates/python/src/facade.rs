@@ -252,7 +252,11 @@ unsafe extern "C" fn get(slf: *mut ffi::PyObject, name: *mut ffi::PyObject) -> *
         }
         match target(&facade)? {
             Some(found) => {
-                let value = found.get().module.bind(py).getattr(name.cast::<PyString>()?)?;
+                let name = name.cast::<PyString>()?;
+                let value = match found.get().module.bind(py).getattr(name) {
+                    Err(error) => later(py, &found, name, error)?,
+                    Ok(value) => value,
+                };
                 Ok(outward(value)?.into_ptr())
             }
             None => {
@@ -274,6 +278,32 @@ unsafe extern "C" fn get(slf: *mut ffi::PyObject, name: *mut ffi::PyObject) -> *
             }
         }
     })
+}
+
+/// An attribute that a module does not have: yet, if another thread is loading it for this
+/// generation. For whoever has had the facade for long there is no such thing as half a module.
+///
+/// What is there already is not waited for, nor are special names, which people look for in all of
+/// `sys.modules`: the thread that loads may be waiting for the one that asks.
+fn later<'py>(
+    py: Python<'py>,
+    found: &Bound<'py, Instance>,
+    name: &Bound<'py, PyString>,
+    error: PyErr,
+) -> PyResult<Bound<'py, PyAny>> {
+    let instance = found.get();
+    if instance.is_ready()
+        || name.to_str()?.starts_with("__")
+        || !error.is_instance_of::<PyAttributeError>(py)
+    {
+        return Err(error);
+    }
+    let Some(engine) = engine::in_force() else { return Err(error) };
+    let generation = asker::for_foreign(py, engine);
+    match loading::ensure(py, engine, &generation, &instance.name)? {
+        Ensured::Live(whole) => whole.get().module.bind(py).getattr(name),
+        _ => Err(error),
+    }
 }
 
 unsafe extern "C" fn set(

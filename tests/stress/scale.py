@@ -1,0 +1,12 @@
+"""How much is tried: a little in `make test`, a thousand times as much in `make test-slow`."""
+
+from __future__ import annotations
+
+import os
+
+SLOW = os.environ.get("HYPOTHESIS_PROFILE") == "slow"
+
+
+def times(fast: int, slow: int) -> int:
+    """Return how often something is done in this run."""
+    return slow if SLOW else fast
