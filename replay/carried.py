@@ -54,7 +54,7 @@ def without(seen: Seen, names: dict[str, set[str]]) -> Seen:
 
 def _is_code(value: Any, own: set[str]) -> bool:
     """Whether it is a class or function of these packages; foreign ones are carried."""
-    if not isinstance(value, dict):
+    if not isinstance(value, dict) or "kind" in value:
         return False
     name: str = value["function"] if "function" in value else value["class"][0]
     return name.partition(".")[0] in own

@@ -1,8 +1,9 @@
 """What is to be seen of a package: the names of its modules, and what each stands for?
 
 The same code looks in the updated process and in the fresh one (`python -m replay.look`), as
-foreign code, and writes down values that JSON has. Of functions it takes the signature and a digest
-of the code, of classes their ancestors and public attributes, of plain data the value. Of classes
+foreign code, and writes down values that JSON has: of functions the signature and a digest of the
+code with its constants, of classes their ancestors and attributes, of plain data the value. Private
+names are looked at like public ones, as most changes between two releases are theirs. Of classes
 and functions it says whether they are what is found under their name, which those of a former
 release would not be.
 """
@@ -17,16 +18,18 @@ import json
 import re
 import sys
 import warnings
-from types import FunctionType, ModuleType
+from types import CodeType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 Seen = dict[str, Any]
-# Special names that a release sets, beside the public ones.
+# Special names of modules that a release sets; the others are the import system's.
 _SPECIAL = frozenset({"__all__", "__doc__", "__version__", "__author__"})
-_PLAIN = (str, bytes, int, float, complex, bool, type(None))
+# Attributes that no two processes agree on: the hash of None was an address before Python 3.12.
+_UNSTEADY = frozenset({"_EMPTY_HASH"})
+_PLAIN = (str, bytes, int, float, complex, bool, type(None), re.Pattern)
 
 
 def look(modules: Iterable[str], probe: str) -> Seen:
@@ -59,7 +62,7 @@ def _module(module: ModuleType | str) -> Any:
         return module
     seen = {}
     for each in dir(module):
-        if each in _SPECIAL or not each.startswith("_"):
+        if each in _SPECIAL or not each.startswith("__"):
             try:
                 seen[each] = _value(getattr(module, each))
             except Exception as error:
@@ -75,34 +78,69 @@ def _value(value: Any) -> Any:
     if isinstance(value, ModuleType):
         return f"module {value.__name__}"
     if isinstance(value, type):
-        attributes = {each: _member(value, each) for each in dir(value) if each[:1] != "_"}
-        ancestors = [_name(each) for each in value.__mro__]
-        return {"class": ancestors, "found": _found(value), "attributes": attributes}
+        return _class(value)
     if isinstance(value, FunctionType):
         return {**_function(value), "found": _found(value)}
+    # Such as `functools.lru_cache` makes; statically, as an object may answer to any name.
+    wrapped = inspect.getattr_static(value, "__wrapped__", None)
+    if isinstance(wrapped, FunctionType):
+        return {"kind": _name(type(value)), "wrapped": _function(wrapped)}
+    return _data(value)
+
+
+def _class(value: type) -> dict[str, Any]:
+    # An enum's own `__dir__` leaves methods out.
+    names = set(type.__dir__(value)) - _UNSTEADY
+    attributes = {each: _member(value, each) for each in sorted(names)}
+    ancestors = [_name(each) for each in value.__mro__]
+    return {"class": ancestors, "found": _found(value), "attributes": attributes}
+
+
+def _data(value: Any) -> str:
     kind = _name(type(value))
-    return f"{kind} {value!r}" if _is_plain(value) else kind
+    return f"{kind} {_steady(_told(value))}" if _is_plain(value) else kind
 
 
 def _member(owner: type, name: str) -> Any:
     member = inspect.getattr_static(owner, name)
-    inner = getattr(member, "__func__", getattr(member, "fget", member))
-    kind = _name(type(member))
-    return {"kind": kind, **_function(inner)} if isinstance(inner, FunctionType) else kind
+    parts = {
+        part: _function(inner)
+        for part in ("__func__", "__wrapped__", "fget", "fset", "fdel", "func")
+        if isinstance(inner := getattr(member, part, None), FunctionType)
+    }
+    if isinstance(member, FunctionType):
+        return _function(member)
+    if isinstance(member, type) and _name(member).startswith(f"{_name(owner)}."):
+        return _class(member)
+    return {"kind": _name(type(member)), **parts} if parts else _data(member)
 
 
-def _function(function: FunctionType) -> dict[str, str]:
-    code = function.__code__
-    told = (code.co_code, code.co_names, code.co_varnames, code.co_firstlineno)
+def _function(function: FunctionType) -> dict[str, Any]:
     try:
         signature = _steady(str(inspect.signature(function)))
     except (TypeError, ValueError) as error:
         signature = _raised(error)
-    return {
+    seen = {
         "function": f"{function.__module__}.{function.__qualname__}",
         "signature": signature,
-        "code": hashlib.sha256(repr(told).encode()).hexdigest()[:16],
+        "code": hashlib.sha256(_told(function.__code__).encode()).hexdigest()[:16],
     }
+    wrapped = getattr(function, "__wrapped__", None)
+    return {**seen, "wrapped": _function(wrapped)} if isinstance(wrapped, FunctionType) else seen
+
+
+def _told(value: Any) -> str:
+    """What `repr` says, the same in each process: without addresses, sets in order."""
+    if isinstance(value, CodeType):
+        names = (value.co_name, value.co_names, value.co_varnames, value.co_firstlineno)
+        return f"{names!r} {value.co_code!r} {_told(value.co_consts)}"
+    if isinstance(value, (tuple, list)):
+        return f"{type(value).__name__}({', '.join(map(_told, value))})"
+    if isinstance(value, frozenset):
+        return f"frozenset({', '.join(sorted(map(_told, value)))})"
+    if isinstance(value, re.Pattern):
+        return f"{value.pattern!r} {value.flags}"
+    return repr(value)
 
 
 def _found(value: Any) -> bool:
@@ -114,7 +152,7 @@ def _found(value: Any) -> bool:
 
 
 def _is_plain(value: Any) -> bool:
-    if isinstance(value, (tuple, list)):
+    if isinstance(value, (tuple, list, frozenset)):
         return all(map(_is_plain, value))
     if isinstance(value, dict):
         return all(_is_plain(each) for item in value.items() for each in item)
