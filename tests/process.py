@@ -31,7 +31,7 @@ LIVE = """
 """
 
 
-def python(root: Path, *pieces: str, flags: tuple[str, ...] = ()) -> list[str]:
+def python(root: Path, *pieces: str, flags: tuple[str, ...] = (), cap: float = CAP) -> list[str]:
     """Run pieces of code in a fresh interpreter, in the folder `root`; the lines it prints."""
     environ = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
     done = subprocess.run(
@@ -40,7 +40,7 @@ def python(root: Path, *pieces: str, flags: tuple[str, ...] = ()) -> list[str]:
         env=environ,
         capture_output=True,
         text=True,
-        timeout=CAP,
+        timeout=cap,
         check=False,
     )
     assert done.returncode == 0, done.stderr

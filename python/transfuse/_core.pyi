@@ -27,8 +27,11 @@ _T = TypeVar("_T")
 class Pin:
     """A unit of work tied to one generation, until `end` is called."""
 
-    def __new__(cls) -> Pin:
-        """Take the generation of the enclosing unit of work, else the current one."""
+    def __new__(cls, what: str | None = None) -> Pin:
+        """Take the generation of the enclosing unit of work, else the current one.
+
+        `what` is what `status` calls the unit of work.
+        """
 
     @property
     def generation(self) -> int:
@@ -64,6 +67,8 @@ def install(
     keep: int,
     keep_deleted: bool,
     store: int,
+    resident: int,
+    time_limit: float,
     report: Callable[[Mapping[str, Any]], None],
     project: Sequence[str],
     reconsider: Callable[[bool], Mapping[str, Any]],
@@ -80,6 +85,8 @@ def configure(
     keep: int,
     keep_deleted: bool,
     watch: bool,
+    resident: int,
+    time_limit: float,
 ) -> None:
     """Go by these settings from now on. Modules that were run already stay as they are."""
 

@@ -44,7 +44,7 @@ def asgi(target: str) -> Application:
         if scope["type"] == "lifespan":
             await _lifespan(resolve, scope, receive, send)
             return
-        with Pin():
+        with Pin(f"{scope.get('method', scope['type'])} {scope.get('path', '')}"):
             await resolve()(scope, receive, send)
 
     return application

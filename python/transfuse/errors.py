@@ -44,6 +44,20 @@ class GenerationError(TransfuseError):
     """A rollback names a generation that is not kept."""
 
 
+class StillInUseError(TransfuseError):
+    """As many former generations are in use as the setting `resident` allows."""
+
+
+class TimeLimitExceeded(BaseException):
+    """The code of an update ran longer than the setting `time_limit` allows.
+
+    Raised inside that code; no Exception, so that ``except Exception`` does not swallow it.
+    """
+
+    def __init__(self, message: str = "the update took longer than the setting time_limit") -> None:
+        super().__init__(message)
+
+
 class ContentGone(ImportError):
     """A generation names a content that cannot be had any more; the import fails, not mixes."""
 

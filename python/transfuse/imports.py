@@ -45,13 +45,16 @@ def once(key: str, make: Callable[[], _T]) -> _T:
     return _core.once(scope, key, make)
 
 
-def pin() -> _core.Pin:
+def pin(what: str | None = None) -> _core.Pin:
     """Return a context manager that ties a unit of work to the generation that is current now.
 
     Whatever is imported inside the `with` block, in this thread or task, is of that generation.
+
+    Args:
+        what: what it is, such as ``"job 17"``, for `status`.
     """
     ensure_installed()
-    return _core.Pin()
+    return _core.Pin(what)
 
 
 class live:
@@ -79,7 +82,7 @@ class live:
         return f"transfuse.live({self._target.text!r})"
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        pin = _core.Pin()
+        pin = _core.Pin(self._target.text)
         pin.resume()
         try:
             result = self._target.resolve_callable()(*args, **kwargs)

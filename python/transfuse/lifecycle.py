@@ -44,6 +44,8 @@ def install(
     keep: int | None = None,
     keep_deleted: bool | None = None,
     store: int | None = None,
+    resident: int | None = None,
+    time_limit: float | None = None,
 ) -> None:
     """Make the Python source under `roots` live. What is None is left to file and environment.
 
@@ -59,6 +61,9 @@ def install(
         keep: how many former generations stay ready for a rollback; default: 3.
         keep_deleted: whether `overlay` keeps names that left the source; default: false.
         store: how many MiB of compressed source are kept; default: 64.
+        resident: how many former generations may still be in use when another update begins; with
+            more an update is refused, and tried again when one is over; default: 32.
+        time_limit: seconds that the code of one update may run before it is refused; default: 600.
 
     Raises:
         SettingsError: an unknown key or a senseless value, in whichever source.
@@ -78,6 +83,8 @@ def install(
             keep=keep,
             keep_deleted=keep_deleted,
             store=store,
+            resident=resident,
+            time_limit=time_limit,
         )
     )
 
@@ -103,6 +110,8 @@ def install_settings(settings: Settings) -> None:
             keep=settings.keep,
             keep_deleted=settings.keep_deleted,
             store=settings.store,
+            resident=settings.resident,
+            time_limit=settings.time_limit,
             report=partial(deliver, settings.roots),
             project=project.files,
             reconsider=project.reconsider,

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 # Settings that hold from the next run of a module on; all others are read once.
-LIVE = ("policy", "modules", "keep", "keep_deleted", "watch")
+LIVE = ("policy", "modules", "keep", "keep_deleted", "watch", "resident", "time_limit")
 # What says which packages there are, besides `requirements*.txt` and `pyproject.toml`.
 _LOCKS = ("uv.lock", "poetry.lock", "pdm.lock", "pylock.toml", "Pipfile", "Pipfile.lock")
 # Where `pyproject.toml` names packages.
@@ -152,6 +152,8 @@ def configure(settings: Settings) -> None:
         modules=patterns(settings),
         keep=settings.keep,
         keep_deleted=settings.keep_deleted,
+        resident=settings.resident,
+        time_limit=settings.time_limit,
         watch=settings.watch,
     )
 

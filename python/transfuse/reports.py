@@ -7,14 +7,17 @@ what happens with them in `updates`.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal, cast
 
+from transfuse import holders
 from transfuse.errors import UpdateRefused
 from transfuse.traces import headline, user_traceback
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from transfuse.holders import Lingering, Unit
 
 Outcome = Literal["published", "refused", "unchanged", "rolled back"]
 
@@ -202,6 +205,8 @@ class Status:
         stored_bytes: what the kept source takes up, in bytes.
         failing: the report of the latest update if it was refused, else None.
         restart: the changes that wait for a restart.
+        units: the units of work that keep former generations in use, the oldest first.
+        lingering: the modules that were superseded and are still in memory, and who holds them.
         updates: how many updates were published.
         refused: how many were refused.
     """
@@ -217,6 +222,8 @@ class Status:
     updates: int
     refused: int
     restart: tuple[Restart, ...] = ()
+    units: tuple[Unit, ...] = ()
+    lingering: tuple[Lingering, ...] = ()
 
     @classmethod
     def from_core(cls, told: Mapping[str, Any]) -> Status:
@@ -234,6 +241,8 @@ class Status:
             updates=told["updates"],
             refused=told["refused"],
             restart=tuple(Restart(*each) for each in told["restart"]),
+            units=holders.units(told["units"]),
+            lingering=holders.lingering(told["lingering"]),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -244,6 +253,8 @@ class Status:
             **values,
             "failing": None if failing is None else failing.to_json(),
             "restart": [[each.name, each.code, each.what] for each in self.restart],
+            "units": [asdict(each) for each in self.units],
+            "lingering": [[each.name, list(each.holders)] for each in self.lingering],
         }
 
 

@@ -69,6 +69,8 @@ class Settings:
         keep: how many former generations stay ready for a rollback.
         keep_deleted: whether `overlay` keeps names that the new source does not define any more.
         store: how many MiB of compressed source are kept for generations that are in use.
+        resident: how many former generations may still be in use when another update begins.
+        time_limit: seconds that the code of one update may run.
         origin: where these settings were read; None if somebody made them up.
     """
 
@@ -83,6 +85,8 @@ class Settings:
     keep: int = 3
     keep_deleted: bool = False
     store: int = 64
+    resident: int = 32
+    time_limit: float = 600.0
     origin: Origin | None = field(default=None, compare=False, repr=False)
 
 

@@ -6,6 +6,7 @@ and told to the callbacks.
 
 from __future__ import annotations
 
+import gc
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -73,7 +74,13 @@ def status() -> Status:
         NotInstalledError: Transfuse is not installed.
     """
     _require_installed()
-    return Status.from_core(_core.status())
+    told = _core.status()
+    if told["lingering"]:
+        # Perhaps only because nobody has collected since.
+        del told
+        gc.collect()
+        told = _core.status()
+    return Status.from_core(told)
 
 
 def on_update(callback: Callable[[Report], object]) -> Callable[[], None]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from math import inf
 from typing import Any
 
 from transfuse.compiler import RELOAD_WORDS
@@ -29,6 +28,10 @@ class ModuleSettings:
 
     reload: str | None = None
     preserve: tuple[str, ...] = ()
+
+
+# Thirty years: what the clocks of the system can add.
+_LONGEST = 1e9
 
 
 def _refuse(where: str, value: object, allowed: str) -> SettingsError:
@@ -50,7 +53,7 @@ def _paths(value: object, where: str) -> tuple[str, ...]:
 
 
 def _seconds(value: object, where: str) -> float:
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < inf:
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value <= _LONGEST:
         return float(value)
     raise _refuse(where, value, "a number of seconds above 0")
 
@@ -123,6 +126,8 @@ CHECKS: Mapping[str, Callable[[Any, str], Any]] = {
     "keep": _count,
     "keep_deleted": _boolean,
     "store": _count,
+    "resident": _count,
+    "time_limit": _seconds,
 }
 
 
@@ -161,4 +166,6 @@ ENVIRONMENT: Mapping[str, Callable[[str], object]] = {
     "keep": _text_number,
     "keep_deleted": _text_boolean,
     "store": _text_number,
+    "resident": _text_number,
+    "time_limit": _text_number,
 }

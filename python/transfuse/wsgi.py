@@ -42,7 +42,7 @@ def wsgi(target: str) -> WSGIApplication:
     resolve = sought.resolve
 
     def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        pin = Pin()
+        pin = Pin(f"{environ.get('REQUEST_METHOD', '')} {environ.get('PATH_INFO', '')}")
         pin.resume()
         try:
             body: Iterable[bytes] = resolve()(environ, start_response)

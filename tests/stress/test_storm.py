@@ -11,6 +11,7 @@ import itertools
 import pickle
 import sys
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -171,9 +172,9 @@ def test_p2_p3_p9_no_unit_of_work_sees_a_mix(tree: Tree, policy: str) -> None:
     tree.write({**chain("a", 1), **chain("b", 1)})
     tree.install(policy=policy, keep=1)
     storm = Storm(tree)
-    readers = [Worker(lambda number=number: storm.read(number)) for number in range(THREADS)]
+    readers = [Worker(partial(storm.read, number)) for number in range(THREADS)]
     readers.append(Worker(storm.tasks))
-    writers = [Worker(lambda name=name: storm.write(name)) for name in "ab"]
+    writers = [Worker(partial(storm.write, name)) for name in "ab"]
     published = sum(writer.result(CAP) for writer in writers)
     storm.over.set()
     for reader in readers:

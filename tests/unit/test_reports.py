@@ -91,6 +91,8 @@ def test_a_status_holds_the_report_that_failed() -> None:
         "roots": [Path("/srv")],
         "modules": 3,
         "kept": [1],
+        "units": [],
+        "lingering": [],
         "draining": [(1, 4)],
         "watching": "native",
         "stored_bytes": 10,

@@ -111,6 +111,18 @@ impl<K: Eq + Hash + Clone> Flights<K> {
         }
     }
 
+    /// In a forked child only `thread` is there: the loads and waits of all others are over.
+    pub fn only(&self, thread: u64) {
+        let mut board = self.board();
+        board.loads.retain(|_, load| load.thread == thread);
+        board.waits.clear();
+    }
+
+    /// Is some thread loading it?
+    pub fn is_loading(&self, key: &K) -> bool {
+        self.board().loads.contains_key(key)
+    }
+
     /// How many threads wait for another one's load right now.
     pub fn waiting(&self) -> usize {
         self.board().waits.len()

@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 
 use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::types::{PyWeakrefMethods, PyWeakrefReference};
 use transfuse_engine::{EdgeKind, ModuleName, Plan, Reason, Step, Target, View};
 
 use crate::disposal;
@@ -26,6 +27,7 @@ use crate::planning::Intent;
 use crate::sharing;
 use crate::standing::{self, Standing};
 use crate::submodules;
+use crate::time_limit::Limit;
 
 /// One staged generation, until it is published or abandoned.
 pub struct Attempt<'py> {
@@ -52,7 +54,8 @@ impl<'py> Attempt<'py> {
         let base = engine.current(py);
         let instances = base.get().instances.bind(py).copy()?;
         let mut removed = Vec::new();
-        let loading = half_loaded_otherwise(py, &base, &view);
+        let idle = engine.flights.is_idle();
+        let loading = if idle { Vec::new() } else { half_loaded_otherwise(py, &base, &view) };
         for name in steps.iter().map(|step| &step.name).chain(deleted).chain(&loading) {
             if let Some(instance) = base.get().find(py, name.as_str())
                 && instances.contains(name.as_str())?
@@ -122,6 +125,7 @@ impl<'py> Attempt<'py> {
         doubt::take();
         let mut outcome = Ok(());
         self.staged.get().expect(plan.steps.len());
+        let limit = Limit::begin(self.engine.settings().time_limit);
         for step in plan.turns.iter().map(|place| &plan.steps[*place]) {
             match loading::ensure_own(py, self.engine, &self.staged, &step.name) {
                 Ok(Ensured::Live(_) | Ensured::Foreign | Ensured::Missing(_)) => {}
@@ -132,6 +136,7 @@ impl<'py> Attempt<'py> {
                 }
             }
         }
+        limit.end(py);
         pin.get().suspend(py)?;
         pin.get().close();
         outcome.and_then(|()| in_place::prepare(py, &self.staged))
@@ -238,6 +243,7 @@ impl<'py> Attempt<'py> {
         let shown: Vec<_> = fresh.iter().chain(&self.revived).cloned().collect();
         patches::publish(py, &shown, &self.removed);
         engine.retire(freed);
+        superseded(py, engine, &self.removed);
         self.tidy(py);
         self.staged.get().forget_executed();
         Ok(notes)
@@ -329,6 +335,16 @@ fn to_run_again(py: Python<'_>, generation: &Bound<'_, Generation>) -> Vec<Modul
         (instance.source()?.digest() != then).then(|| instance.name.clone())
     }));
     again
+}
+
+/// Notes what should go now, so that `status` can tell what has not gone.
+fn superseded(py: Python<'_>, engine: &Engine, removed: &[Bound<'_, Instance>]) {
+    let added = removed.iter().filter_map(|instance| PyWeakrefReference::new(instance).ok());
+    let added: Vec<_> = added.map(Bound::unbind).collect();
+    let before = std::mem::take(&mut engine.book.lock().unwrap().superseded);
+    let alive = before.into_iter().filter(|weak| weak.bind(py).upgrade().is_some());
+    let all: Vec<_> = alive.chain(added).collect();
+    engine.book.lock().unwrap().superseded.extend(all);
 }
 
 /// Modules that some thread is loading, from a source that is another now. Who is still to run that,

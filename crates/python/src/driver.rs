@@ -12,7 +12,7 @@ use crossbeam_channel::Receiver;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use transfuse_engine::{
-    Change, Digest, GenerationId, ModuleName, Outcome, Plan, Reason, Record, Restart,
+    Change, Digest, GenerationId, ModuleName, Outcome, Plan, Reason, Record, Restart, State,
 };
 
 use crate::attempt::Attempt;
@@ -39,6 +39,8 @@ pub struct Driver {
     /// What waits for a restart: modules, and what the files beside the code ask for.
     waiting_modules: Vec<Restart>,
     waiting_project: Vec<Restart>,
+    /// Whether there was no room for one more generation.
+    waits_for_room: bool,
 }
 
 impl Driver {
@@ -50,6 +52,7 @@ impl Driver {
             refused: None,
             waiting_modules: Vec::new(),
             waiting_project: Vec::new(),
+            waits_for_room: false,
         }
     }
 
@@ -88,7 +91,10 @@ impl Driver {
                 }
                 let _ = reply.send(done);
             }
-            Command::Dispose => disposal::dispose_drained(py, self.engine),
+            Command::Dispose => {
+                disposal::dispose_drained(py, self.engine);
+                self.no_longer_crowded(py);
+            }
             Command::Stop => {}
         }
     }
@@ -189,6 +195,11 @@ impl Driver {
             self.note_waiting();
             return Ok(None);
         }
+        if let Some(error) = self.crowded() {
+            self.listener.concluded();
+            self.waits_for_room = true;
+            return self.refuse(py, begun, &changes, &Plan::default(), error).map(Some);
+        }
         let mut seeds = seeds::of_changes(py, engine, &view, &changes);
         seeds.extend(also.map(|name| (name, Reason::Asked)));
         let intent = Intent { view, changes: changes.clone(), seeds };
@@ -218,6 +229,41 @@ impl Driver {
                 self.listener.concluded();
                 self.refused = Some(wanted);
                 self.refuse(py, begun, &changes, &staged.plan, error).map(Some)
+            }
+        }
+    }
+
+    /// Why there cannot be one more generation now.
+    fn crowded(&self) -> Option<PyErr> {
+        let engine = self.engine;
+        let resident = engine.settings().resident;
+        let draining =
+            engine.generations.alive(|_, _, state| matches!(state, State::Draining { .. }));
+        let count = draining.into_iter().filter(|draining| *draining).count();
+        let told = || engine.units.told(engine.generations.current(|c| c.get().id.0), count);
+        (count > 0 && count >= resident).then(|| {
+            errors::still_in_use(&format!(
+                "{} (the setting resident is {resident}); the update is tried again when one is over",
+                told()
+            ))
+        })
+    }
+
+    /// A generation is over: an update that there was no room for is tried again.
+    fn no_longer_crowded(&mut self, py: Python<'_>) {
+        if !self.waits_for_room || self.crowded().is_some() {
+            return;
+        }
+        self.waits_for_room = false;
+        if self.engine.settings().watch {
+            let found = py.detach(|| self.listener.look(false));
+            let done = found.map(|found| self.update(py, found, true, None));
+            match done {
+                Some(Ok(Some(done))) => report::send(py, self.engine, done.bind(py)),
+                Some(Err(error)) => {
+                    let _ = disposal::complain(py, "an update failed", error);
+                }
+                _ => {}
             }
         }
     }

@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use crossbeam_channel::Sender;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyCFunction, PyDict, PyModule, PyString};
+use pyo3::types::{PyCFunction, PyDict, PyModule, PyString, PyWeakrefReference};
 use transfuse_engine::{
     Budget, Digest, Disk, Flights, Freed, GenerationId, Graph, History, ModuleName, Register,
     Restart, Roots, State, View,
@@ -28,6 +28,7 @@ use crate::generation::Generation;
 use crate::instance::Instance;
 use crate::settings::Settings;
 use crate::standing;
+use crate::units::Units;
 
 /// The engine in force, or null. Written by `install` and `uninstall` only.
 static IN_FORCE: AtomicPtr<Engine> = AtomicPtr::new(std::ptr::null_mut());
@@ -75,6 +76,8 @@ pub struct Book {
     /// A package that failed to load -> the submodules that were loaded meanwhile, and stay so:
     /// they will be its attributes. An entry leaves with the package's next execution.
     pub orphans: HashMap<ModuleName, Vec<String>>,
+    /// Weak references to superseded instances. Those that are dead leave with the next update.
+    pub superseded: Vec<Py<PyWeakrefReference>>,
 }
 
 impl Book {
@@ -125,6 +128,8 @@ pub struct Engine {
     pub flights: Flights<(ModuleName, Option<Digest>)>,
     /// The generations that are alive, and which one new work gets.
     pub generations: Register<Py<Generation>>,
+    /// The units of work under way, and what they are.
+    pub units: Units,
     /// See [`Book`].
     pub book: Mutex<Book>,
     /// Whether there is more than one generation that code could belong to. Set once.
@@ -181,6 +186,7 @@ impl Engine {
             made_up: MadeUp::default(),
             flights: Flights::new(),
             generations,
+            units: Units::default(),
             book: Mutex::new(Book {
                 graph: Graph::default(),
                 awaiting: Vec::new(),
@@ -192,6 +198,7 @@ impl Engine {
                 refused: 0,
                 failing: None,
                 orphans: HashMap::new(),
+                superseded: Vec::new(),
             }),
             diverged: AtomicBool::new(false),
             mixed: AtomicBool::new(false),

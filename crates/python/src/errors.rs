@@ -41,6 +41,11 @@ pub fn generation(message: &str) -> PyErr {
     make("GenerationError", message)
 }
 
+/// Too many former generations are in use for one more.
+pub fn still_in_use(message: &str) -> PyErr {
+    make("StillInUseError", message)
+}
+
 /// A source that a generation names cannot be had any more.
 pub fn content_gone(message: &str) -> PyErr {
     make("ContentGone", message)

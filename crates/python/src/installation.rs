@@ -1,6 +1,5 @@
 //! How does Transfuse get into a process, and out of it again?
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -11,7 +10,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyList};
-use transfuse_engine::{Budget, Disk, Roots, State, scan};
+use transfuse_engine::{Budget, Disk, Roots, scan};
 
 use crate::command::Command;
 use crate::data_files;
@@ -22,11 +21,11 @@ use crate::errors;
 use crate::facade;
 use crate::fast;
 use crate::finder::Finder;
+use crate::forked;
 use crate::instance::Instance;
 use crate::loading;
 use crate::observe;
 use crate::reload;
-use crate::report as reports;
 use crate::settings::{Pattern, Settings};
 
 /// How often who waits for an update looks whether a signal has come.
@@ -41,7 +40,8 @@ static THREAD: Mutex<Option<Py<PyAny>>> = Mutex::new(None);
 /// Makes the roots live.
 #[pyfunction]
 #[pyo3(signature = (
-    *, roots, include, exclude, gitignore, watch, poll, policy, modules, keep, keep_deleted, store, report, project, reconsider
+    *, roots, include, exclude, gitignore, watch, poll, policy, modules, keep, keep_deleted, store, resident, time_limit,
+    report, project, reconsider
 ))]
 #[allow(clippy::too_many_arguments)]
 pub fn install(
@@ -57,6 +57,8 @@ pub fn install(
     keep: usize,
     keep_deleted: bool,
     store: usize,
+    resident: usize,
+    time_limit: f64,
     report: Py<PyAny>,
     project: Vec<PathBuf>,
     reconsider: Py<PyAny>,
@@ -64,7 +66,8 @@ pub fn install(
     if engine::in_force().is_some() {
         return Err(errors::misuse("transfuse is installed already; call uninstall() first"));
     }
-    let settings = Settings::new(policy, modules, keep, keep_deleted, watch, poll)?;
+    let settings =
+        Settings::new(policy, modules, keep, keep_deleted, watch, poll, resident, time_limit)?;
     let system = Arc::new(Disk);
     let roots = Roots::new(&*system, &roots, &exclude)
         .and_then(|roots| roots.including(&include))
@@ -91,7 +94,7 @@ pub fn install(
 }
 
 /// Starts the thread that updates.
-fn start_updating(py: Python<'_>, engine: &'static Engine, dirs: Vec<PathBuf>) -> PyResult<()> {
+pub fn start_updating(py: Python<'_>, engine: &'static Engine, dirs: Vec<PathBuf>) -> PyResult<()> {
     let (commands, receiver) = crossbeam_channel::unbounded();
     engine.listen_to(commands);
     let driver = py.detach(|| Driver::new(engine, receiver, &dirs));
@@ -116,7 +119,8 @@ fn at_fork_and_exit(py: Python<'_>) -> PyResult<()> {
         let os = py.import("os")?;
         if os.hasattr("register_at_fork")? {
             let options = PyDict::new(py);
-            options.set_item("after_in_child", pyo3::wrap_pyfunction!(after_fork, &core)?)?;
+            options
+                .set_item("after_in_child", pyo3::wrap_pyfunction!(forked::after_fork, &core)?)?;
             os.call_method("register_at_fork", (), Some(&options))?;
         }
         py.import("atexit")?
@@ -124,17 +128,6 @@ fn at_fork_and_exit(py: Python<'_>) -> PyResult<()> {
         Ok(())
     })
     .copied()
-}
-
-/// Threads do not survive a fork: the child watches and updates by itself.
-#[pyfunction]
-fn after_fork(py: Python<'_>) -> PyResult<()> {
-    let Some(engine) = engine::in_force() else { return Ok(()) };
-    let mut dirs: BTreeSet<PathBuf> = engine.roots.dirs().iter().cloned().collect();
-    for (path, _) in engine.current(py).get().view().iter() {
-        dirs.extend(path.parent().map(PathBuf::from));
-    }
-    start_updating(py, engine, dirs.into_iter().collect())
 }
 
 /// Ends the updating thread and waits for that.
@@ -300,37 +293,4 @@ pub fn rollback(py: Python<'_>, generation: Option<u64>) -> PyResult<Py<PyDict>>
 #[pyfunction]
 pub fn plan(py: Python<'_>) -> PyResult<Py<PyDict>> {
     ask(py, "plan", None, Command::Plan)
-}
-
-/// What is served, kept, draining and failing.
-#[pyfunction]
-pub fn status(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
-    let engine = engine::required()?;
-    let current = engine.current(py);
-    let made = PyDict::new(py);
-    made.set_item("generation", current.get().id.0)?;
-    made.set_item("roots", engine.roots.dirs())?;
-    made.set_item("modules", current.get().instances.bind(py).len())?;
-    let watching = engine.watching.get().filter(|_| engine.settings().watch);
-    made.set_item("watching", watching.copied().unwrap_or("off"))?;
-    made.set_item("stored_bytes", engine.budget.held())?;
-    let draining = engine.generations.alive(|_, id, state| match state {
-        State::Draining { pins } => Some((id.0, pins)),
-        _ => None,
-    });
-    let draining: Vec<(u64, usize)> = draining.into_iter().flatten().collect();
-    let kept: Vec<u64> = engine.generations.all_kept().iter().map(|id| id.0).collect();
-    let (published, refused, failing, waiting) = {
-        let book = engine.book.lock().unwrap();
-        let failing = book.failing.as_ref().map(|report| report.clone_ref(py));
-        let waiting: Vec<_> = book.waiting.iter().map(reports::of_restart).collect();
-        (book.published, book.refused, failing, waiting)
-    };
-    made.set_item("restart", waiting)?;
-    made.set_item("kept", kept)?;
-    made.set_item("draining", draining)?;
-    made.set_item("updates", published)?;
-    made.set_item("refused", refused)?;
-    made.set_item("failing", failing)?;
-    Ok(made)
 }

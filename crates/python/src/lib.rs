@@ -15,8 +15,9 @@
 //!    `edges`, `data_files`, `patches`: who imports and reads what, and who set what on foreign modules;
 //! 6. an update: `driver` (who carries it out; `command`, `listening`, `barrier`), `seeds` and `planning` (what it is to
 //!    run), `staging` and `attempt` (how; `in_place`: where a module
-//!    takes new code and stays what it is), `disposal` (what ends), `report` (how it is told);
-//! 7. `project`: what the files beside the code say; `reload` (`importlib.reload`), `once`, `errors`.
+//!    takes new code and stays what it is), `time_limit`, `disposal` (what ends), `report` (how it is
+//!    told); `units` (who keeps a generation in use), `status`;
+//! 7. `installation` (how it gets into a process), `forked` (and into its child), `project`: what the files beside the code say; `reload` (`importlib.reload`), `once`, `errors`.
 
 mod asker;
 mod attempt;
@@ -39,6 +40,7 @@ mod facade;
 mod fast;
 mod finder;
 mod fingerprint;
+mod forked;
 mod generation;
 mod hook;
 mod in_place;
@@ -67,7 +69,10 @@ mod settings;
 mod sharing;
 mod staging;
 mod standing;
+mod status;
 mod submodules;
+mod time_limit;
+mod units;
 
 /// The compiled core of Transfuse.
 #[pyo3::pymodule(gil_used = false)]
@@ -77,11 +82,13 @@ mod _core {
     #[pymodule_export]
     use super::dynamic::{import_module, import_name};
     #[pymodule_export]
-    use super::installation::{install, installed, plan, rollback, status, uninstall, update};
+    use super::installation::{install, installed, plan, rollback, uninstall, update};
     #[pymodule_export]
     use super::once::once;
     #[pymodule_export]
     use super::pin::Pin;
     #[pymodule_export]
     use super::settings::configure;
+    #[pymodule_export]
+    use super::status::status;
 }

@@ -6,8 +6,8 @@
 //! unpinned code (`asker.rs`). Pins are counted per unit, never per context.
 
 use std::ffi::CStr;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::ffi;
@@ -17,6 +17,7 @@ use pyo3::sync::PyOnceLock;
 
 use crate::engine::{self, Engine};
 use crate::generation::Generation;
+use crate::units::Unit;
 
 const NAME: &CStr = c"transfuse_pin";
 
@@ -60,8 +61,9 @@ pub fn follow(py: Python<'_>) {
     let number = next.get().id.0;
     let before = {
         let mut held = pin.generation.lock().unwrap();
-        held.is_some()
-            .then(|| (held.replace(next.unbind()), pin.number.swap(number, Ordering::AcqRel)))
+        held.is_some().then(|| {
+            (held.replace(next.unbind()), pin.unit.generation.swap(number, Ordering::AcqRel))
+        })
     };
     // It was over already: what was just counted is not.
     pin.engine.unpin(before.as_ref().map_or(number, |(_, old)| *old));
@@ -74,13 +76,14 @@ pub struct Pin {
     engine: &'static Engine,
     /// The generation, none once the unit of work has ended. Written by `end` only.
     generation: Mutex<Option<Py<Generation>>>,
-    /// Its number, for those who ask after the end. Another one after `follow`.
-    number: AtomicU64,
+    /// What is known of it, the generation's number included, for those who ask after the end.
+    unit: Arc<Unit>,
     /// What resets the context variable, innermost last. A unit of work is run by one thread at a
     /// time, but not always the same: the lock is for the moment of handing over.
     tokens: Mutex<Vec<Py<PyAny>>>,
-    /// Whether it is counted as a unit of work (the staging thread's pin is not).
-    counted: bool,
+    /// Under which number it is written down among the units of work (the staging thread's pin is
+    /// none).
+    counted: Option<u64>,
 }
 
 impl Pin {
@@ -92,10 +95,10 @@ impl Pin {
     ) -> PyResult<Py<Pin>> {
         let pin = Pin {
             engine,
-            number: AtomicU64::new(generation.get().id.0),
+            unit: Arc::new(Unit::new(generation.get().id.0, None)),
             generation: Mutex::new(Some(generation.clone().unbind())),
             tokens: Mutex::new(Vec::new()),
-            counted: false,
+            counted: None,
         };
         Py::new(py, pin)
     }
@@ -111,8 +114,11 @@ impl Pin {
 
     fn release(&self) {
         let held = self.generation.lock().unwrap().take();
-        if held.is_some() && self.counted {
-            self.engine.unpin(self.number.load(Ordering::Acquire));
+        if held.is_some()
+            && let Some(counted) = self.counted
+        {
+            self.engine.units.ended(counted);
+            self.engine.unpin(self.unit.generation.load(Ordering::Acquire));
         }
     }
 }
@@ -128,25 +134,27 @@ impl Drop for Pin {
 impl Pin {
     /// Takes the generation of the enclosing unit of work, else the current one.
     #[new]
-    fn new(py: Python<'_>) -> PyResult<Self> {
+    #[pyo3(signature = (what=None))]
+    fn new(py: Python<'_>, what: Option<String>) -> PyResult<Self> {
         let engine = engine::required()?;
         let generation = match pinned(py) {
             Some(outer) if engine.generations.pin(outer.get().id) => outer,
             _ => engine.pin_current(py),
         };
+        let unit = Arc::new(Unit::new(generation.get().id.0, what));
         Ok(Pin {
             engine,
-            number: AtomicU64::new(generation.get().id.0),
+            counted: Some(engine.units.begun(&unit)),
+            unit,
             generation: Mutex::new(Some(generation.unbind())),
             tokens: Mutex::new(Vec::new()),
-            counted: true,
         })
     }
 
     /// The number of the generation it is tied to.
     #[getter(generation)]
     fn number(&self) -> u64 {
-        self.number.load(Ordering::Acquire)
+        self.unit.generation.load(Ordering::Acquire)
     }
 
     /// Makes the running context see this pin.
@@ -158,6 +166,7 @@ impl Pin {
             Bound::from_owned_ptr_or_err(py, token)?
         };
         slf.get().tokens.lock().unwrap().push(token.unbind());
+        slf.get().unit.goes_on();
         Ok(())
     }
 

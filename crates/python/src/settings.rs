@@ -26,12 +26,17 @@ pub struct Settings {
     pub keep_deleted: bool,
     /// Whether a change on disk leads to an update by itself.
     pub watch: bool,
+    /// How many superseded generations may still be in use when another update begins.
+    pub resident: usize,
+    /// How long the code of one update may run.
+    pub time_limit: Duration,
     /// Compare by polling, this often, instead of being told by the system.
     pub poll: Option<Duration>,
 }
 
 impl Settings {
     /// Settings as Python gives them.
+    #[allow(clippy::too_many_arguments)]
     pub fn new(
         policy: &str,
         modules: Vec<Pattern>,
@@ -39,6 +44,8 @@ impl Settings {
         keep_deleted: bool,
         watch: bool,
         poll: Option<f64>,
+        resident: usize,
+        time_limit: f64,
     ) -> PyResult<Settings> {
         let parse = |text: &str| text.parse::<Policy>().map_err(|e| errors::from_engine(&e));
         let modules = modules
@@ -48,7 +55,9 @@ impl Settings {
             })
             .collect::<PyResult<Vec<_>>>()?;
         let poll = poll.map(Duration::from_secs_f64);
-        Ok(Settings { policy: parse(policy)?, modules, keep, keep_deleted, watch, poll })
+        let time_limit = Duration::from_secs_f64(time_limit);
+        let policy = parse(policy)?;
+        Ok(Settings { policy, modules, keep, keep_deleted, watch, resident, time_limit, poll })
     }
 
     /// What they say of a module: its policy and preserved names.
@@ -77,16 +86,19 @@ fn matches(pattern: &str, name: &str) -> bool {
 
 /// From now on these settings hold. Modules that were run already stay as they are.
 #[pyfunction]
-#[pyo3(signature = (*, policy, modules, keep, keep_deleted, watch))]
+#[pyo3(signature = (*, policy, modules, keep, keep_deleted, watch, resident, time_limit))]
 pub fn configure(
     policy: &str,
     modules: Vec<Pattern>,
     keep: usize,
     keep_deleted: bool,
     watch: bool,
+    resident: usize,
+    time_limit: f64,
 ) -> PyResult<()> {
     let engine = engine::required()?;
-    let mut settings = Settings::new(policy, modules, keep, keep_deleted, watch, None)?;
+    let mut settings =
+        Settings::new(policy, modules, keep, keep_deleted, watch, None, resident, time_limit)?;
     settings.poll = engine.settings().poll;
     engine.generations.set_keep(keep);
     engine.set_settings(settings);

@@ -38,6 +38,17 @@ def status_lines(reply: dict[str, Any]) -> list[str]:
         ("updates", f"{reply['updates']} published, {reply['refused']} refused"),
         ("kept source", f"{reply['stored_bytes'] / 1024:.0f} KiB"),
     ]
+    for unit in reply["units"]:
+        place = f", at {unit['where']}" if unit["where"] else ""
+        rows.append(
+            (
+                "in use by",
+                f"{unit['what']} for {unit['seconds']:.0f} s in {unit['thread']}{place};"
+                f" generation {unit['generation']}",
+            )
+        )
+    for name, holders in reply["lingering"]:
+        rows.append(("in memory", f"{name}, held by {'; '.join(holders) or 'others'}"))
     for name, code, what in reply["restart"]:
         rows.append(("restart", f"{name} ({code}: {what})"))
     if reply["failing"]:

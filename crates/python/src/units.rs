@@ -1,0 +1,91 @@
+//! Which units of work are under way, and what is each?
+//!
+//! For `status` and for refusals: whoever keeps an old generation in use has a
+//! name. A unit is written down when it is pinned and crossed out when it ends;
+//! the lock is held for one look-up. No Python object is kept: words are.
+
+use std::collections::BTreeMap;
+use std::ffi::c_ulong;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+unsafe extern "C" {
+    /// `threading.get_ident()`, part of the stable C API since 3.2.
+    fn PyThread_get_thread_ident() -> c_ulong;
+}
+
+/// One unit of work.
+#[derive(Debug)]
+pub struct Unit {
+    /// The generation it is pinned to. Another one after it has asked for an update itself.
+    pub generation: AtomicU64,
+    /// The thread that went on with it last, as `threading.get_ident` has it.
+    pub thread: AtomicU64,
+    /// When it began.
+    pub since: Instant,
+    /// What it is, `"GET /orders"`; none if nobody has said.
+    pub what: Option<String>,
+}
+
+impl Unit {
+    /// One that begins now, in this thread.
+    pub fn new(generation: u64, what: Option<String>) -> Unit {
+        let (generation, thread) = (AtomicU64::new(generation), AtomicU64::new(ident()));
+        Unit { generation, thread, since: Instant::now(), what }
+    }
+
+    /// This thread goes on with it.
+    pub fn goes_on(&self) {
+        self.thread.store(ident(), Ordering::Relaxed);
+    }
+}
+
+/// The running thread, as `threading.get_ident` has it.
+pub fn ident() -> u64 {
+    // SAFETY: takes nothing and only reads what the thread itself has.
+    unsafe { PyThread_get_thread_ident() as u64 }
+}
+
+/// All units of work that are under way.
+#[derive(Debug, Default)]
+pub struct Units {
+    /// Number -> unit, so that the first is the oldest.
+    all: Mutex<(u64, BTreeMap<u64, Arc<Unit>>)>,
+}
+
+impl Units {
+    /// Writes one down; returns the number under which [`Units::ended`] crosses it out.
+    pub fn begun(&self, unit: &Arc<Unit>) -> u64 {
+        let mut all = self.all.lock().unwrap();
+        all.0 += 1;
+        let number = all.0;
+        all.1.insert(number, Arc::clone(unit));
+        number
+    }
+
+    /// It has ended.
+    pub fn ended(&self, number: u64) {
+        let gone = self.all.lock().unwrap().1.remove(&number);
+        drop(gone);
+    }
+
+    /// In words: how many generations are in use beside the current one, and by whom.
+    pub fn told(&self, current: u64, generations: usize) -> String {
+        let units = self.behind(current);
+        let by = units.first().map_or_else(String::new, |oldest| {
+            let what = oldest.what.as_deref().unwrap_or("a unit of work");
+            let seconds = oldest.since.elapsed().as_secs();
+            let of = oldest.generation.load(Ordering::Relaxed);
+            format!(", generation {of} by {what} for {seconds} s")
+        });
+        format!("{generations} former generations are still in use{by}")
+    }
+
+    /// Those that are pinned to another generation than `current`, the oldest first.
+    pub fn behind(&self, current: u64) -> Vec<Arc<Unit>> {
+        let all = self.all.lock().unwrap();
+        let behind = |unit: &&Arc<Unit>| unit.generation.load(Ordering::Relaxed) != current;
+        all.1.values().filter(behind).cloned().collect()
+    }
+}

@@ -1,0 +1,246 @@
+"""P4 by fault injection: whatever an update needs fails, and nothing has happened.
+
+What the code of a module can raise is in `tests/promises/test_p4_failure_changes_nothing.py`, what
+does not end in `test_limits.py`. Here fail the things around it.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import resource
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import transfuse
+from stress.scale import times
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from conftest import Tree
+
+FILES = {
+    "shop/__init__.py": "",
+    "shop/tax.py": "RATE = 10\nclass Tax: pass\n",
+    "shop/prices.py": "from shop.tax import RATE, Tax\n"
+    "__preserve__ = ['cart']\ncart = []\nTEA = 1\n",
+    "web.py": "from shop import prices\ndef ask(): return prices.TEA, prices.RATE\n",
+}
+NAMES = ("shop", "shop.tax", "shop.prices", "web")
+
+
+def state(tree: Tree) -> dict[str, Any]:
+    """The current generation, object by object."""
+    found: dict[str, Any] = {"generation": transfuse.status().generation}
+    for name in NAMES:
+        module = tree.module(name)
+        found[name] = id(module), {key: id(value) for key, value in vars(module).items()}
+    return found
+
+
+def _unreadable(tree: Tree) -> Callable[[], None]:
+    """A file that cannot be read: a link that leads to itself."""
+    path = tree.root / "shop" / "tax.py"
+    path.unlink()
+    path.symlink_to(path)
+    return path.unlink
+
+
+def _a_folder(tree: Tree) -> Callable[[], None]:
+    path = tree.root / "shop" / "tax.py"
+    path.unlink()
+    path.mkdir()
+    return path.rmdir
+
+
+def _not_utf8(tree: Tree) -> Callable[[], None]:
+    (tree.root / "shop" / "tax.py").write_bytes(b"RATE = '\xff'\n")
+    return lambda: None
+
+
+def _nul(tree: Tree) -> Callable[[], None]:
+    (tree.root / "shop" / "tax.py").write_bytes(b"RATE = 1\n\0\n")
+    return lambda: None
+
+
+def _gone(tree: Tree) -> Callable[[], None]:
+    (tree.root / "shop" / "tax.py").unlink()
+    return lambda: None
+
+
+def _half_written(tree: Tree) -> Callable[[], None]:
+    (tree.root / "shop" / "tax.py").write_text("RATE = 10\nclass Tax: pa")
+    return lambda: None
+
+
+FAULTS = {
+    "a link to itself": _unreadable,
+    "a folder in its place": _a_folder,
+    "not UTF-8": _not_utf8,
+    "a NUL byte": _nul,
+    "gone": _gone,
+    "half written": _half_written,
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_p4_a_file_that_cannot_be_used(tree: Tree, policy: str, fault: str) -> None:
+    tree.write(FILES)
+    tree.install(policy=policy)
+    tree.module("web")
+    before = state(tree)
+    for _ in range(3):
+        repair = FAULTS[fault](tree)
+        report = transfuse.update()
+        assert report.outcome == "refused", report
+        assert "tax" in report.traceback or "tax" in str(report.error)
+        assert state(tree) == before
+        repair()
+        tree.write({"shop/tax.py": FILES["shop/tax.py"]})
+        assert transfuse.update().outcome in ("unchanged", "published")
+        before = state(tree)
+    tree.published({"shop/tax.py": "RATE = 20\nclass Tax: pass\n"})
+    assert tree.module("web").ask() == (1, 20)
+
+
+def test_p4_nothing_leaks_from_refused_updates(
+    tree: Tree, policy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Log records and reports have the error, and that has the frames.
+    monkeypatch.setattr(logging.getLogger("transfuse"), "disabled", True)
+    tree.write(FILES)
+    tree.install(policy=policy, keep=0)
+    tree.module("web")
+    counts = []
+    rounds = times(20, 1_000)
+    for number in range(rounds):
+        bad = f"from shop.tax import RATE, Tax\nclass Price: n = {number}\n1/0\n"
+        assert tree.update({"shop/prices.py": bad}).outcome == "refused"
+        if number in (rounds // 2, rounds - 1):
+            tree.reports.clear()
+            gc.collect()
+            counts.append(len([one for one in gc.get_objects() if type(one) is type]))
+    assert counts[0] == counts[1]
+    tree.published({"shop/prices.py": FILES["shop/prices.py"] + "\n"})
+
+
+@pytest.fixture
+def no_room() -> Iterator[None]:
+    """Files cannot grow: what a full disk does to whoever writes."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_p4_a_full_disk_only_costs_the_precompiled_file(tree: Tree, no_room: None) -> None:
+    del no_room
+    tree.write(FILES)
+    tree.install()
+    tree.module("web")
+    tree.write({"shop/tax.py": "RATE = 20\nclass Tax: pass\n"})
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limit[1]))
+    try:
+        report = transfuse.update()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert report.outcome == "published"
+    assert tree.module("web").ask() == (1, 20)
+    assert not list((tree.root / "shop" / "__pycache__").glob("*.tmp*"))
+
+
+@pytest.mark.parametrize("what", ["a file", "missing rights"])
+def test_p4_a_cache_folder_that_cannot_be_written(tree: Tree, what: str) -> None:
+    tree.write(FILES)
+    if what == "a file":
+        (tree.root / "shop" / "__pycache__").write_text("in the way")
+    else:
+        (tree.root / "shop" / "__pycache__").mkdir(mode=0o500)
+    tree.install()
+    tree.module("web")
+    tree.published({"shop/tax.py": "RATE = 20\nclass Tax: pass\n"})
+    assert tree.module("web").ask() == (1, 20)
+
+
+@pytest.mark.parametrize("hook", ["on_update", "log handler"])
+def test_p4_who_is_told_and_raises_harms_nobody(
+    tree: Tree, hook: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree.write(FILES)
+    tree.install()
+    tree.module("web")
+
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("no ear")
+
+    stop = transfuse.on_update(fail) if hook == "on_update" else None
+    if hook == "log handler":
+        monkeypatch.setattr("transfuse.console.update_text", fail)
+    tree.published({"shop/tax.py": "RATE = 20\nclass Tax: pass\n"})
+    monkeypatch.undo()
+    if stop is not None:
+        stop()
+    tree.published({"shop/tax.py": "RATE = 30\nclass Tax: pass\n"})
+    assert tree.module("web").ask() == (1, 30)
+
+
+def test_p4_a_clock_that_jumps(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the times of files nor the clock of the process decide anything."""
+    tree.write(FILES)
+    tree.install(watch=True)
+    tree.module("web")
+    for number, jump in enumerate((-1e9, 1e9, -3600.0), start=1):
+        now = time.time()
+        monkeypatch.setattr(time, "time", lambda now=now, jump=jump: now + jump)
+        seen = len(tree.reports)
+        path = tree.root / "shop" / "tax.py"
+        tree.write({"shop/tax.py": f"RATE = {number}\nclass Tax: pass\n"})
+        os.utime(path, (max(0.0, now + jump), max(0.0, now + jump)))
+        tree.wait(lambda report: report.outcome == "published", after=seen)
+        assert tree.module("web").ask() == (1, number)
+
+
+def test_p4_more_events_than_the_system_keeps(tree: Tree) -> None:
+    """The kernel's queue overflows: the tree is compared as a whole, and nothing is missed."""
+    limit = Path("/proc/sys/fs/inotify/max_queued_events")
+    if not limit.exists():
+        pytest.skip("the system does not say how many events it keeps")
+    tree.write(FILES)
+    tree.install(watch=True)
+    tree.module("web")
+    stop = threading.Event()
+    noise = tree.root / "shop" / "noise.txt"
+
+    def write() -> int:
+        count = 0
+        while not stop.is_set():
+            noise.write_text(str(count))
+            noise.unlink()
+            count += 1
+        return count
+
+    threads = [threading.Thread(target=write, daemon=True) for _ in range(1)]
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(0.5)  # Whoever writes keeps the GIL, so that nobody reads the events.
+    try:
+        for thread in threads:
+            thread.start()
+        deadline = time.monotonic() + 1.0
+        while time.monotonic() < deadline:
+            tree.write({"shop/tax.py": "RATE = 15\nclass Tax: pass\n"})
+    finally:
+        sys.setswitchinterval(before)
+        stop.set()
+        for thread in threads:
+            thread.join(20)
+    seen = len(tree.reports)
+    tree.write({"shop/tax.py": "RATE = 40\nclass Tax: pass\n"})
+    tree.wait(lambda report: report.outcome == "published" and tree.module("web").ask()[1] == 40)
+    assert len(tree.reports) >= seen

@@ -1,0 +1,107 @@
+"""What does not end by itself: code of an update that loops, units of work that go on for ever."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import transfuse
+from conftest import CAP
+from crew import Worker
+from transfuse.errors import StillInUseError, TimeLimitExceeded
+
+if TYPE_CHECKING:
+    from conftest import Tree
+
+ENDLESS = {
+    "a loop": "while True: pass\n",
+    "one that catches": "while True:\n    try: pass\n    except Exception: pass\n",
+    "an iterator": "from itertools import count\nfor _ in count(): pass\n",
+    "a hook": "def __migrate__(previous):\n    while True: pass\n",
+    "one that waits for itself": "import threading\nwhile not threading.Event().wait(0.01): pass\n",
+}
+
+
+@pytest.mark.parametrize("way", ENDLESS)
+def test_p4_code_that_does_not_end_is_ended_and_refused(tree: Tree, policy: str, way: str) -> None:
+    tree.write({"shop.py": "N = 1\n", "web.py": "import shop\n"})
+    tree.install(policy=policy, time_limit=0.2)
+    web = tree.module("web")
+    report = tree.update({"shop.py": f"N = 2\n{ENDLESS[way]}"})
+    assert report.outcome == "refused"
+    assert isinstance(report.error, TimeLimitExceeded)
+    assert "shop.py" in report.traceback
+    assert (web.shop.N, transfuse.status().generation) == (1, 1)
+    tree.published({"shop.py": "N = 3\n"})
+    assert tree.module("web").shop.N == 3
+
+
+def test_a_quick_update_is_not_disturbed_by_the_limit(tree: Tree) -> None:
+    tree.write({"shop.py": "N = 0\n"})
+    tree.install(time_limit=0.05)
+    tree.module("shop")
+    for number in range(1, 60):
+        tree.published({"shop.py": f"N = {number}\nfor _ in range(20_000): pass\n"})
+        assert number == tree.module("shop").N
+
+
+class Pinned:
+    """Units of work that end when they are told to."""
+
+    def __init__(self) -> None:
+        self._go: list[threading.Event] = []
+        self._workers: list[Worker[Any]] = []
+
+    def begin(self, what: str) -> None:
+        begun, go = threading.Event(), threading.Event()
+
+        def work() -> None:
+            with transfuse.pin(what):
+                begun.set()
+                go.wait(CAP)
+
+        self._go.append(go)
+        self._workers.append(Worker(work))
+        assert begun.wait(CAP)
+
+    def end(self) -> None:
+        self._go.pop(0).set()
+        self._workers.pop(0).result()
+
+
+def test_p8_no_more_generations_stay_in_use_than_is_allowed(tree: Tree) -> None:
+    tree.write({"shop.py": "N = 1\n"})
+    tree.install(watch=True, resident=2)
+    tree.module("shop")
+    pinned = Pinned()
+    for number in (2, 3):
+        pinned.begin(f"GET /export/{number}")
+        tree.published({"shop.py": f"N = {number}\n"})
+    assert [generation for generation, _ in transfuse.status().draining] == [1, 2]
+    pinned.begin("GET /report")
+    report = tree.update({"shop.py": "N = 4\n"})
+    assert report.outcome == "refused"
+    assert isinstance(report.error, StillInUseError)
+    words = str(report.error)
+    assert "2 former generations are still in use, generation 1 by GET /export/2 for" in words
+    assert "resident is 2" in words
+    assert (tree.module("shop").N, transfuse.status().generation) == (3, 3)
+    assert [unit.what for unit in transfuse.status().units] == ["GET /export/2", "GET /export/3"]
+    # Nobody is ended by force. Once one is over, there is room for the update, by itself.
+    seen = len(tree.reports)
+    pinned.end()
+    tree.wait(lambda report: report.outcome == "published", after=seen)
+    assert tree.module("shop").N == 4
+    pinned.end()
+    pinned.end()
+
+
+def test_what_is_not_in_use_does_not_count(tree: Tree) -> None:
+    tree.write({"shop.py": "N = 0\n"})
+    tree.install(resident=1, keep=5)
+    tree.module("shop")
+    for number in range(1, 10):
+        tree.published({"shop.py": f"N = {number}\n"})
+    assert len(transfuse.status().kept) == 5
