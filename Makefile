@@ -6,6 +6,7 @@
 #   make test-slow     the same by thousands of random examples and long storms
 #   make test-packages   the test suites of real packages, with and without Transfuse
 #   make test-history    real packages updated through five releases each, against fresh processes
+#   make mutants  break each promise in the source, and see its tests fail
 #   make lint     formatters, linters, type checks
 #   make bench    what an update costs in a small and in a large application
 #
@@ -21,7 +22,7 @@ SOURCES := Cargo.toml Cargo.lock pyproject.toml $(shell find crates -name '*.rs'
 # Cargo must not pick another interpreter than the one that will load the core.
 export PYO3_PYTHON := $(abspath $(BIN)/python)
 
-.PHONY: demo test test-rust test-python test-all test-slow test-packages test-history lint bench venv clean
+.PHONY: demo test test-rust test-python test-all test-slow test-packages test-history mutants lint bench venv clean
 
 demo: $(VENV)/.built
 	$(BIN)/python -m demo
@@ -48,6 +49,9 @@ test-packages: $(VENV)/.built
 test-history: $(VENV)/.built
 	$(BIN)/python -m replay $(HISTORIES)
 
+mutants: $(VENV)/.built
+	$(BIN)/python -m mutants $(PROMISES)
+
 lint: $(VENV)/.built
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
@@ -59,6 +63,7 @@ lint: $(VENV)/.built
 bench: $(VENV)/.built
 	$(BIN)/python -m bench.update_cost
 	$(BIN)/python -m bench.import_cost
+	$(BIN)/python -m bench.request_cost
 
 venv: $(VENV)/.built
 

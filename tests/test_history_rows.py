@@ -30,6 +30,12 @@ def test_i1_i2_i3_an_update_is_logged_and_a_first_import_is_not_mistaken_for_one
     tree.install()
     tree.module("web")
     assert caplog.messages == []
+    caplog.set_level(logging.DEBUG, logger="transfuse")
+    tree.write({"late.py": ""})
+    tree.module("late")
+    assert caplog.messages == [f"loaded late from {tree.root / 'late.py'} for generation 1"]
+    caplog.clear()
+    caplog.set_level(logging.INFO, logger="transfuse")
     tree.published({"prices.py": "TEA = 4\n"})
     (line,) = caplog.messages
     assert line.startswith("updated in ")
@@ -80,6 +86,16 @@ def test_i7_one_switch_turns_automatic_updates_off(tree: Tree) -> None:
     assert tree.module("prices").TEA == 3
     tree.published()
     assert tree.module("prices").TEA == 4
+
+
+def test_i7_and_one_freezes_what_is_loaded(tree: Tree) -> None:
+    tree.write({"prices.py": "TEA = 3\n"})
+    tree.install(watch=True, policy="never")
+    tree.module("prices")
+    tree.write({"prices.py": "TEA = 4\n"})
+    report = tree.wait(lambda report: bool(report.restart))
+    assert [(each.name, each.code) for each in report.restart] == [("prices", "policy")]
+    assert tree.module("prices").TEA == 3
 
 
 def test_i8_a_changed_child_makes_its_parents_current(tree: Tree, policy: str) -> None:

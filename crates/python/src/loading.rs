@@ -322,6 +322,9 @@ fn execute<'py>(
             if theirs {
                 standing::restore(py, engine, key, shown_before)?;
             }
+            if generation.get().base(py).is_none() {
+                report::loaded(py, name, loaded.get().file.as_deref(), generation.get().id.0);
+            }
             Ok(loaded)
         }
         Err(error) => {

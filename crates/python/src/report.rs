@@ -2,7 +2,9 @@
 //!
 //! As plain dicts: `transfuse/reports.py` makes its dataclasses of them.
 
+use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyList, PyTuple};
 use transfuse_engine::{
     Change, ChangeKind, GenerationId, ModuleName, Outcome, Plan, Record, Restart, Step,
@@ -12,6 +14,9 @@ use crate::disposal;
 use crate::engine::Engine;
 use crate::in_place::Note;
 use crate::project::Considered;
+
+/// `logging.DEBUG`.
+const DEBUG: u8 = 10;
 
 /// One update.
 pub fn of_record(
@@ -116,6 +121,28 @@ pub fn running(py: Python<'_>, engine: &Engine, name: &ModuleName, (index, count
         .and_then(|()| made.set_item("generation", engine.current(py).get().id.0));
     if filled.is_ok() {
         send(py, engine, &made);
+    }
+}
+
+/// Logs, for those who want to know (the level is DEBUG), that a module was loaded when it was asked
+/// for. What an update runs is told by its report.
+pub fn loaded(py: Python<'_>, name: &ModuleName, file: Option<&str>, generation: u64) {
+    static LOGGER: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let logger = LOGGER.get_or_try_init(py, || -> PyResult<_> {
+        let logging = py.import(intern!(py, "logging"))?;
+        Ok(logging.call_method1(intern!(py, "getLogger"), ("transfuse",))?.unbind())
+    });
+    let told = logger.and_then(|logger| {
+        let logger = logger.bind(py);
+        if logger.call_method1(intern!(py, "isEnabledFor"), (DEBUG,))?.is_truthy()? {
+            let words = "loaded %s from %s for generation %d";
+            let file = file.unwrap_or("no file");
+            logger.call_method1("debug", (words, name.as_str(), file, generation))?;
+        }
+        Ok(())
+    });
+    if let Err(error) = told {
+        error.write_unraisable(py, None);
     }
 }
 

@@ -1,0 +1,127 @@
+"""Which fault is put in for which promise, and which tests have to notice?"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Mutant(NamedTuple):
+    """One deliberate fault.
+
+    Attributes:
+        promise: such as ``"P1"``.
+        what: what is wrong then, in words.
+        file: where; a path from the project's folder.
+        before, after: the text that is replaced, once, and by what.
+        tests: what is given to pytest.
+    """
+
+    promise: str
+    what: str
+    file: str
+    before: str
+    after: str
+    tests: tuple[str, ...]
+
+
+CORE, ENGINE = "crates/python/src/", "crates/engine/src/"
+PROMISES = "tests/promises/"
+
+MUTANTS = (
+    Mutant(
+        "P1",
+        "whoever asks for a module is let in to load it",
+        ENGINE + "flight.rs",
+        "if !board.loads.contains_key(key) {",
+        "if !board.loads.contains_key(key) || thread > 0 {",
+        (PROMISES + "test_p1_one_load.py",),
+    ),
+    Mutant(
+        "P2",
+        "a pinned unit of work is answered from the current generation",
+        CORE + "asker.rs",
+        "&& pinned.get().holds(py, caller)",
+        "&& pinned.get().holds(py, caller) && pinned.get().id.0 == 0",
+        (PROMISES + "test_p2_version_consistency.py",),
+    ),
+    Mutant(
+        "P3",
+        "superseded modules ask the new generation as soon as it is there",
+        CORE + "attempt.rs",
+        "instance.get().set_home(Some(self.base.clone().unbind()));",
+        "instance.get().set_home(None);",
+        (PROMISES + "test_p3_all_at_once.py",),
+    ),
+    Mutant(
+        "P4",
+        "what failing code had set on foreign modules stays",
+        CORE + "loading.rs",
+        ".inspect_err(|_| patches::undo(py, &before))",
+        ".inspect_err(|_| ())",
+        (PROMISES + "test_p4_failure_changes_nothing.py",),
+    ),
+    Mutant(
+        "P5",
+        "changed modules begin before those that import them",
+        ENGINE + "order.rs",
+        "turns: place }",
+        "turns: (0..names.len()).collect() }",
+        ("tests/imports/test_circles.py", "tests/model"),
+    ),
+    Mutant(
+        "P6",
+        "names that left the source are carried like data",
+        CORE + "namespace.rs",
+        "let dropped = !keep_deleted",
+        "let dropped = keep_deleted",
+        (PROMISES + "test_p6_gone_is_gone.py",),
+    ),
+    Mutant(
+        "P7",
+        "preserved values are made anew",
+        CORE + "namespace.rs",
+        "carried.push((name.clone(), value));",
+        "let _ = value;",
+        (PROMISES + "test_p7_carried.py", PROMISES + "test_p7_locks.py"),
+    ),
+    Mutant(
+        "P8",
+        "a generation that is over holds its modules",
+        CORE + "engine.rs",
+        "let _ = generation.get().let_go(py);",
+        "let _ = (py, generation);",
+        (PROMISES + "test_p8_memory.py",),
+    ),
+    Mutant(
+        "P9",
+        "a request's pin ends before its body is read",
+        "python/transfuse/wsgi.py",
+        "        if foreign:\n            pin.end()",
+        "        if True:\n            pin.end()",
+        (PROMISES + "test_p9_nothing_is_lost.py",),
+    ),
+    Mutant(
+        "P11",
+        "uninstall leaves import statements to Transfuse",
+        CORE + "installation.rs",
+        "engine.original_import.bind(py),",
+        "&fast::import(py)?,",
+        (PROMISES + "test_p11_foreign_code.py",),
+    ),
+    Mutant(
+        "P12",
+        "who imports in a function is run, whether or not it kept anything",
+        ENGINE + "plan.rs",
+        "&& self.facts.keeps(from, &name) =>",
+        "&& (self.facts.keeps(from, &name) || !boundary) =>",
+        (PROMISES + "test_p12_only_what_must.py", "tests/test_policies.py"),
+    ),
+    Mutant(
+        "P13",
+        "tracebacks read the file as it is now",
+        "python/transfuse/true_source.py",
+        "_replace(traceback.StackSummary, extract, _extracting)",
+        "pass",
+        (PROMISES + "test_p13_tracebacks.py",),
+    ),
+)
