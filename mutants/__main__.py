@@ -56,7 +56,8 @@ def _try(mutant: Mutant) -> str:
     finally:
         path.write_text(good, encoding="utf-8")
     if done.returncode == 1:
-        failures = [line for line in done.stdout.splitlines() if line.startswith("FAILED ")]
+        ends = ("FAILED ", "ERROR ")
+        failures = [line for line in done.stdout.splitlines() if line.startswith(ends)]
         return f"noticed by {failures[0].split()[1] if failures else 'an error'}"
     if done.returncode < 0:
         return f"noticed: the process ended by signal {-done.returncode}"

@@ -46,10 +46,10 @@ MUTANTS = (
     ),
     Mutant(
         "P3",
-        "superseded modules ask the new generation as soon as it is there",
+        "modules are staged in the table that is in use",
         CORE + "attempt.rs",
-        "instance.get().set_home(Some(self.base.clone().unbind()));",
-        "instance.get().set_home(None);",
+        "let instances = base.get().instances.bind(py).copy()?;\n        let mut removed",
+        "let instances = base.get().instances.bind(py).clone();\n        let mut removed",
         (PROMISES + "test_p3_all_at_once.py",),
     ),
     Mutant(
@@ -78,10 +78,10 @@ MUTANTS = (
     ),
     Mutant(
         "P7",
-        "preserved values are made anew",
+        "preserved values are lost",
         CORE + "namespace.rs",
         "carried.push((name.clone(), value));",
-        "let _ = value;",
+        "carried.push((name.clone(), py.None().into_bound(py)));",
         (PROMISES + "test_p7_carried.py", PROMISES + "test_p7_locks.py"),
     ),
     Mutant(

@@ -94,7 +94,7 @@ def test_i7_and_one_freezes_what_is_loaded(tree: Tree) -> None:
     tree.module("prices")
     tree.write({"prices.py": "TEA = 4\n"})
     report = tree.wait(lambda report: bool(report.restart))
-    assert [(each.name, each.code) for each in report.restart] == [("prices", "policy")]
+    assert [(each.name, each.code) for each in report.restart] == [("prices", "never-policy")]
     assert tree.module("prices").TEA == 3
 
 
