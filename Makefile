@@ -64,6 +64,7 @@ bench: $(VENV)/.built
 	$(BIN)/python -m bench.update_cost
 	$(BIN)/python -m bench.import_cost
 	$(BIN)/python -m bench.request_cost
+	$(BIN)/python -m bench.stalls
 
 venv: $(VENV)/.built
 

@@ -183,3 +183,40 @@ def test_p2_p3_p9_no_unit_of_work_sees_a_mix(tree: Tree, policy: str) -> None:
     assert published == UPDATES // 2 * 2
     assert sum(storm.calls) >= CALLS
     assert transfuse.status().draining == ()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(CAP + 60)
+@pytest.mark.usefixtures("hasty")
+def test_p2_p5_updates_while_everything_is_loaded_for_the_first_time(
+    tree: Tree, policy: str
+) -> None:
+    """What a thread loads between the plan of an update and its staging is of no old source."""
+    for turn in range(times(15, 1_000)):
+        tree.write(chain("a", 1))
+        tree.install(policy=policy, keep=1)
+        over, start = threading.Event(), threading.Barrier(4)
+        wrong: list[tuple[int, ...]] = []
+
+        def read(over: threading.Event, start: threading.Barrier, wrong: list[Any]) -> None:
+            start.wait(CAP)
+            while not over.is_set():
+                with transfuse.pin():
+                    steps = transfuse.import_module(f"a{LINKS - 1}").steps()
+                    seen = [next(steps)]
+                # Its pin is over: what it goes on to import is still of its own generation.
+                seen.extend(steps)
+                if len(set(seen)) != 1:
+                    wrong.append(tuple(seen))
+
+        readers = [Worker(partial(read, over, start, wrong)) for _ in range(3)]
+        start.wait(CAP)
+        for version in range(2, 5):
+            tree.published(chain("a", version))
+        over.set()
+        for reader in readers:
+            reader.result(CAP)
+        assert wrong[:3] == [], f"turn {turn}"
+        transfuse.uninstall()
+        for link in range(LINKS):
+            sys.modules.pop(f"a{link}", None)

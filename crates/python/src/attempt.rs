@@ -28,6 +28,7 @@ use crate::sharing;
 use crate::standing::{self, Standing};
 use crate::submodules;
 use crate::time_limit::Limit;
+use crate::unplanned::outdated;
 
 /// One staged generation, until it is published or abandoned.
 pub struct Attempt<'py> {
@@ -43,20 +44,22 @@ pub struct Attempt<'py> {
 }
 
 impl<'py> Attempt<'py> {
-    /// A generation that shares everything with the current one but what is to be run or is gone.
+    /// A generation that shares everything with the current one but what is to be run or is gone, and
+    /// what the plan did not know of: instances from the execution `since` on, see `unplanned.rs`.
     pub fn begin(
         py: Python<'py>,
         engine: &'static Engine,
         view: View,
         steps: &[Step],
         deleted: &[ModuleName],
+        since: u64,
     ) -> PyResult<Self> {
         let base = engine.current(py);
         let instances = base.get().instances.bind(py).copy()?;
         let mut removed = Vec::new();
-        let idle = engine.flights.is_idle();
-        let loading = if idle { Vec::new() } else { half_loaded_otherwise(py, &base, &view) };
-        for name in steps.iter().map(|step| &step.name).chain(deleted).chain(&loading) {
+        let planned: Vec<_> = steps.iter().map(|step| &step.name).chain(deleted).collect();
+        let outdated = outdated(py, engine, &base, &view, &planned, since);
+        for name in planned.into_iter().chain(&outdated) {
             if let Some(instance) = base.get().find(py, name.as_str())
                 && instances.contains(name.as_str())?
             {
@@ -345,24 +348,6 @@ fn superseded(py: Python<'_>, engine: &Engine, removed: &[Bound<'_, Instance>]) 
     let alive = before.into_iter().filter(|weak| weak.bind(py).upgrade().is_some());
     let all: Vec<_> = alive.chain(added).collect();
     engine.book.lock().unwrap().superseded.extend(all);
-}
-
-/// Modules that some thread is loading, from a source that is another now. Who is still to run that,
-/// in the new generation, is whoever asks for them.
-fn half_loaded_otherwise(
-    py: Python<'_>,
-    base: &Bound<'_, Generation>,
-    view: &View,
-) -> Vec<ModuleName> {
-    let all = base.get().instances.bind(py).values();
-    let instances = all.iter().filter_map(|each| each.cast_into_exact::<Instance>().ok());
-    let outdated = instances.filter(|instance| {
-        let of = instance.get();
-        let (Some(path), Some(source)) = (&of.path, of.source()) else { return false };
-        let now = view.get(path).map(|source| source.digest());
-        !of.is_ready() && now != Some(source.digest())
-    });
-    outdated.map(|instance| instance.get().name.clone()).collect()
 }
 
 /// The module whose module-level code was the last on the way to the error.

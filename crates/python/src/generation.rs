@@ -137,6 +137,12 @@ impl Generation {
         self.get(py, &PyString::new(py, name))
     }
 
+    /// All of its instances.
+    pub fn all<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, Instance>> {
+        let values = self.instances.bind(py).values();
+        values.iter().filter_map(|value| value.cast_into_exact::<Instance>().ok()).collect()
+    }
+
     /// Puts an instance under its name.
     pub fn put(&self, py: Python<'_>, instance: &Bound<'_, Instance>) -> PyResult<()> {
         self.instances.bind(py).set_item(&instance.get().key, instance)

@@ -76,6 +76,14 @@ pub struct Instance {
     pub key: Py<PyString>,
 }
 
+/// The number of the next execution.
+static STARTED: AtomicU64 = AtomicU64::new(1);
+
+/// The number that the next instance will have for its `started`.
+pub fn next_started() -> u64 {
+    STARTED.load(Ordering::Acquire)
+}
+
 impl Instance {
     /// A not yet executed instance that answers for `home` until it is published.
     #[allow(clippy::too_many_arguments)]
@@ -90,7 +98,6 @@ impl Instance {
         home: Py<Generation>,
         previous: Option<&Instance>,
     ) -> Self {
-        static STARTED: AtomicU64 = AtomicU64::new(1);
         let started = STARTED.fetch_add(1, Ordering::Relaxed);
         Instance {
             started,

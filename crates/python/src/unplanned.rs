@@ -1,0 +1,64 @@
+//! Which instances did a plan not know of?
+//!
+//! Threads load modules at any time, also between the moment in which a plan is
+//! drawn and the one in which its generation is begun. What they load then, from
+//! the old source or with what has changed, must not get into the new generation.
+
+use pyo3::prelude::*;
+use transfuse_engine::{ModuleName, Target, View};
+
+use crate::engine::Engine;
+use crate::generation::Generation;
+use crate::instance::{Instance, next_started};
+
+/// From which execution on a plan that is drawn now does not know of instances: those that begin from
+/// now on, and those that some thread is loading.
+pub fn unplanned(py: Python<'_>, engine: &Engine) -> u64 {
+    let next = next_started();
+    if engine.flights.is_idle() {
+        return next;
+    }
+    let half = engine.current(py).get().all(py).into_iter().filter(|one| !one.get().is_ready());
+    half.map(|one| one.get().started).min().unwrap_or(next).min(next)
+}
+
+/// Of these, the modules that the staged generation must not have: their source is another in it,
+/// or they import what is. Who is to run them, in that generation, is whoever asks for them.
+pub fn outdated(
+    py: Python<'_>,
+    engine: &Engine,
+    base: &Bound<'_, Generation>,
+    view: &View,
+    planned: &[&ModuleName],
+    since: u64,
+) -> Vec<ModuleName> {
+    if engine.flights.is_idle() && next_started() == since {
+        return Vec::new();
+    }
+    let all = base.get().all(py).into_iter().filter(|one| one.get().started >= since);
+    let mut left: Vec<_> = all.filter(|one| !planned.contains(&&one.get().name)).collect();
+    let mut gone: Vec<Target> =
+        planned.iter().map(|name| Target::Module((*name).clone())).collect();
+    let mut found = Vec::new();
+    loop {
+        let stale = |one: &Bound<'_, Instance>| {
+            let of = one.get();
+            let other = match (&of.path, of.source()) {
+                (Some(path), Some(source)) => {
+                    view.get(path).map(|now| now.digest()) != Some(source.digest())
+                }
+                _ => false,
+            };
+            other || gone.iter().any(|to| of.imports(to))
+        };
+        let (stale, others): (Vec<_>, Vec<_>) = left.into_iter().partition(stale);
+        if stale.is_empty() {
+            return found;
+        }
+        for one in &stale {
+            found.push(one.get().name.clone());
+            gone.push(Target::Module(one.get().name.clone()));
+        }
+        left = others;
+    }
+}
