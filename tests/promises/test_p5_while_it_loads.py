@@ -80,3 +80,39 @@ def test_p1_what_is_not_concerned_is_loaded_once(tree: Tree, policy: str, half: 
     assert tree.module("pack.after") is pack.after
     assert half.ran == ["pack", "pack.slow", "pack.after"]
     assert transfuse.status().modules == 4
+
+
+def test_p2_what_is_loaded_while_the_next_generation_is_staged_is_superseded_with_the_rest(
+    tree: Tree, policy: str, half: Any
+) -> None:
+    """It is of the old source, so what it goes on to import has to be, too."""
+    late = "VALUE = {0}\ndef ask():\n    import leaf\n    return VALUE, leaf.VALUE\n"
+    tree.write({"gate.py": "VALUE = 1\n", "late.py": late.format(1), "leaf.py": "VALUE = 1\n"})
+    tree.install(policy=policy)
+    tree.module("gate")
+    edited = {"gate.py": f"{WAIT}VALUE = 2\n", "late.py": late.format(2), "leaf.py": "VALUE = 2\n"}
+    updating = Worker(lambda: tree.published(edited))
+    assert half.half.wait(CAP), "the update does not run"
+    ask = tree.module("late").ask
+    half.go.set()
+    updating.result()
+    assert ask() == (1, 1)
+    assert tree.module("late").ask() == (2, 2)
+
+
+def test_p7_what_only_a_superseded_generation_has_loaded_is_disposed_of_with_it(
+    tree: Tree, policy: str, outside: Any
+) -> None:
+    outside.seen = []
+    late = "import outside\nV = {0}\ndef __dispose__():\n    outside.seen.append(('gone', V))\n"
+    tree.write({"gate.py": "VALUE = 1\n", "late.py": late.format(1)})
+    tree.install(policy=policy, keep=0)
+    tree.module("gate")
+    with transfuse.pin():
+        tree.published({"gate.py": "VALUE = 2\n", "late.py": late.format(2)})
+        assert tree.module("late").V == 1
+        tree.published({"gate.py": "VALUE = 3\n"})
+        assert outside.seen == []
+    assert tree.module("late").V == 2
+    tree.published({"gate.py": "VALUE = 4\n"})
+    assert outside.seen == [("gone", 1)]

@@ -28,7 +28,7 @@ use crate::sharing;
 use crate::standing::{self, Standing};
 use crate::submodules;
 use crate::time_limit::Limit;
-use crate::unplanned::outdated;
+use crate::unplanned::{left_behind, outdated};
 
 /// One staged generation, until it is published or abandoned.
 pub struct Attempt<'py> {
@@ -202,6 +202,7 @@ impl<'py> Attempt<'py> {
         in_place::apply(py, &self.staged).inspect_err(|_| self.abandon(py))?;
         // What took its code in place is the same instance before and after.
         self.removed.retain(|instance| !self.staged.get().holds(py, instance));
+        left_behind(py, &self.base, &self.staged, &mut self.removed);
         let fresh = self.staged.get().executed(py);
         // 1. What is superseded answers for the generation it was last part of, which is still the
         //    current one: nobody can tell the difference yet.

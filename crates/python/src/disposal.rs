@@ -9,6 +9,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::engine::Engine;
+use crate::generation::Generation;
 use crate::instance::Instance;
 
 /// Calls `__dispose__` of every superseded instance that nobody is pinned to any more.
@@ -18,9 +19,11 @@ pub fn dispose_drained(py: Python<'_>, engine: &Engine) {
     let mut still_waiting = Vec::new();
     for instance in waiting {
         let bound = instance.bind(py);
-        if in_use.iter().any(|generation| generation.get().holds(py, bound)) {
+        let held = |by: &Bound<'_, Generation>| by.get().holds(py, bound);
+        let loading = !bound.get().is_ready();
+        if in_use.iter().any(held) || loading && engine.alive(py).iter().any(held) {
             still_waiting.push(instance);
-        } else {
+        } else if !loading {
             dispose(py, bound);
             engine.hide_if_gone(py, &bound.get().name);
         }

@@ -69,6 +69,9 @@ pub fn share(
     if engine.current(py).get().holds(py, instance) {
         of.set_home(None);
         engine.book.lock().unwrap().adopt(of);
+    } else {
+        // Only superseded generations have it: it is disposed of with them.
+        engine.book.lock().unwrap().awaiting.push(instance.clone().unbind());
     }
 }
 

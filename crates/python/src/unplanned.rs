@@ -4,6 +4,8 @@
 //! drawn and the one in which its generation is begun. What they load then, from
 //! the old source or with what has changed, must not get into the new generation.
 
+use std::collections::HashSet;
+
 use pyo3::prelude::*;
 use transfuse_engine::{ModuleName, Target, View};
 
@@ -61,4 +63,19 @@ pub fn outdated(
         }
         left = others;
     }
+}
+
+/// Adds what threads have loaded into the current generation since the next one was begun, and what
+/// that one does not have: it is superseded like all the rest. If it went on to answer for "the
+/// current generation", old code would get the new one's modules from the swap on.
+pub fn left_behind<'py>(
+    py: Python<'py>,
+    base: &Bound<'py, Generation>,
+    staged: &Bound<'py, Generation>,
+    removed: &mut Vec<Bound<'py, Instance>>,
+) {
+    let known: HashSet<_> = removed.iter().map(|one| one.as_ptr()).collect();
+    let all = base.get().all(py).into_iter();
+    removed
+        .extend(all.filter(|one| !known.contains(&one.as_ptr()) && !staged.get().holds(py, one)));
 }
