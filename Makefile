@@ -4,6 +4,8 @@
 #   make test     all tests
 #   make test-all      the Python tests on every supported Python that is found (VERSIONS="3.10 3.13")
 #   make test-slow     the same by thousands of random examples and long storms
+#   make test-servers   real servers under load, edited: nothing lost, nothing mixed
+#   make servers       the same as a table, beside what each server's own reloader loses
 #   make test-packages   the test suites of real packages, with and without Transfuse
 #   make test-history    real packages updated through five releases each, against fresh processes
 #   make mutants  break each promise in the source, and see its tests fail
@@ -22,7 +24,7 @@ SOURCES := Cargo.toml Cargo.lock pyproject.toml $(shell find crates -name '*.rs'
 # Cargo must not pick another interpreter than the one that will load the core.
 export PYO3_PYTHON := $(abspath $(BIN)/python)
 
-.PHONY: demo test test-rust test-python test-all test-slow test-packages test-history mutants lint bench venv clean
+.PHONY: demo test test-rust test-python test-all test-slow test-servers servers test-packages test-history mutants lint bench venv clean
 
 demo: $(VENV)/.built
 	$(BIN)/python -m demo
@@ -42,6 +44,12 @@ test-all:
 test-slow: $(VENV)/.built
 	INTERLEAVINGS=100000 cargo test --release -p transfuse-engine --features shuttle --test interleavings
 	HYPOTHESIS_PROFILE=slow $(BIN)/python -m pytest -m slow
+
+test-servers: $(VENV)/.built
+	$(BIN)/python -m pytest -m servers
+
+servers: $(VENV)/.built
+	$(BIN)/python -m servers $(SERVERS)
 
 test-packages: $(VENV)/.built
 	$(BIN)/python -m packages $(PACKAGES)

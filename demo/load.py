@@ -17,8 +17,12 @@ import time
 from dataclasses import asdict, dataclass, field
 from http.client import HTTPException
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from demo.client import Answer, Client
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 # What most threads ask, in turn.
 PATHS = (
@@ -55,6 +59,10 @@ class Tally:
         seconds: how long the load lasted.
         median, worst: how long an answer took, in seconds, but for those that sleep.
         faults: the first of what went wrong, in words.
+        behind: how many were answered by older code than an answer before them, where several
+            workers may.
+        window: how long after the first answer of newer code a request was begun that got such an
+            answer, in seconds, at worst.
     """
 
     requests: int = 0
@@ -66,13 +74,27 @@ class Tally:
     median: float = 0.0
     worst: float = 0.0
     faults: list[str] = field(default_factory=list)
+    behind: int = 0
+    window: float = 0.0
 
 
 class Load:
     """Threads that ask the server at a steady rate, and look at each answer."""
 
-    def __init__(self, port: int, *, threads: int, rate: float) -> None:
+    def __init__(
+        self,
+        port: int,
+        *,
+        threads: int,
+        rate: float,
+        paths: Sequence[str] = PATHS,
+        slow: Sequence[str] = SLOW_PATHS,
+        several: bool = False,
+    ) -> None:
         self._port = port
+        self._paths, self._slow = paths, slow
+        # Whether several workers answer, which do not switch at one instant.
+        self._several = several
         # Seconds between two requests of one thread.
         self._period = threads / rate
         # Paths that may answer 404. Written by whoever deletes routes, before it does.
@@ -83,7 +105,8 @@ class Load:
         self._lock = threading.Lock()
         self._tally = Tally()
         self._times: list[float] = []
-        self._versions: set[int] = set()
+        # Version -> when it was first seen.
+        self._versions: dict[int, float] = {}
         # Paths of which a 404 was seen: they must not come back.
         self._gone: set[str] = set()
         self._threads = [
@@ -114,7 +137,7 @@ class Load:
         return tally
 
     def _run(self, number: int) -> None:
-        paths = SLOW_PATHS if number < SLOW_THREADS else PATHS
+        paths = self._slow if number < SLOW_THREADS else self._paths
         client = Client(self._port)
         turn = number
         due = time.monotonic() + self._period * number / len(self._threads)
@@ -130,6 +153,7 @@ class Load:
         with self._lock:
             newest = max(self._versions, default=0)
             was_gone = path in self._gone
+        began = time.perf_counter()
         try:
             answer = client.get(path)
         except (OSError, HTTPException, ValueError) as error:
@@ -141,6 +165,12 @@ class Load:
             self._note(path, answer, failed=f"status {answer.status}")
         elif was_gone:
             self._note(path, answer, failed="answered after it had been gone")
+        elif answer.version < newest and self._several:
+            self._note(path, answer, mixed="; ".join(answer.mixed()))
+            with self._lock:
+                self._tally.behind += 1
+                since = began - self._versions[newest]
+                self._tally.window = max(self._tally.window, since)
         elif answer.version < newest:
             self._note(path, answer, failed=f"version {answer.version} after {newest}")
         else:
@@ -162,16 +192,16 @@ class Load:
                 tally.gone += 1
                 self._gone.add(path)
             if answer.status == 200:
-                self._versions.add(answer.version)
-            if path not in SLOW_PATHS:
+                self._versions.setdefault(answer.version, time.perf_counter())
+            if path not in self._slow:
                 self._times.append(answer.seconds)
 
 
 class LoadProcess:
     """A load in a process of its own."""
 
-    def __init__(self, port: int, *, threads: int, rate: float) -> None:
-        numbers = (f"--port={port}", f"--threads={threads}", f"--rate={rate}")
+    def __init__(self, port: int, *, threads: int, rate: float, more: Sequence[str] = ()) -> None:
+        numbers = (f"--port={port}", f"--threads={threads}", f"--rate={rate}", *more)
         self._process = subprocess.Popen(
             [sys.executable, "-m", "demo.load", *numbers],
             cwd=Path(__file__).parent.parent,
@@ -210,8 +240,17 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--threads", type=int, default=16)
     parser.add_argument("--rate", type=float, default=400.0, help="requests a second, in all")
+    parser.add_argument("--path", action="append", help="what to ask, instead of the shop")
+    parser.add_argument("--several", action="store_true", help="several workers answer")
     given = parser.parse_args()
-    load = Load(given.port, threads=given.threads, rate=given.rate)
+    load = Load(
+        given.port,
+        threads=given.threads,
+        rate=given.rate,
+        paths=given.path or PATHS,
+        slow=given.path or SLOW_PATHS,
+        several=given.several,
+    )
 
     def listen() -> None:
         for line in sys.stdin:

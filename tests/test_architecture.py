@@ -10,7 +10,17 @@ from pathlib import Path
 TOP = Path(__file__).parent.parent
 CODE = [
     path
-    for folder in ("crates", "python", "demo", "tests", "bench", "packages", "replay", "mutants")
+    for folder in (
+        "crates",
+        "python",
+        "demo",
+        "tests",
+        "bench",
+        "packages",
+        "replay",
+        "mutants",
+        "servers",
+    )
     for path in (TOP / folder).rglob("*")
     if path.suffix in {".rs", ".py"} and "cases" not in path.parts
 ]

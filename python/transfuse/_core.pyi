@@ -70,10 +70,15 @@ def install(
     resident: int,
     time_limit: float,
     report: Callable[[Mapping[str, Any]], None],
+    stages: Callable[[str, int], None],
     project: Sequence[str],
     reconsider: Callable[[bool], Mapping[str, Any]],
 ) -> None:
     """Make the roots live. `report` is called in the updating thread, with a dict.
+
+    `stages` is called there with how far an update is (``"staged"``, ``"published"`` or
+    ``"abandoned"``) and the number of the staged generation. What it raises of a staged one refuses
+    the update.
 
     `reconsider` is called there when one of the files `project` is another.
     """

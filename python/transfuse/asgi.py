@@ -1,17 +1,22 @@
 """How does an ASGI server come to serve the current generation?
 
 `asgi` makes an application that any server can hold for ever. A request, and a websocket
-connection, is a unit of work: one pin around the whole of it. The lifespan goes to the
-application of the generation that is current when the server starts.
+connection, is a unit of work: one pin around the whole of it. The server's lifespan is answered by
+`lifespans`, which gives each generation's application its own; which connections are told to end
+is decided in `connections`.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from transfuse._core import Pin
+from transfuse.connections import Connection, ends_connections
 from transfuse.lifecycle import ensure_installed
+from transfuse.lifespans import Lifespans
+from transfuse.served import serve
 from transfuse.target import Target
 
 Message = MutableMapping[str, Any]
@@ -20,11 +25,13 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-_STARTED = ("lifespan.startup.complete", "lifespan.startup.failed")
-
 
 def asgi(target: str) -> Application:
     """Return an ASGI application (version 3) that answers from the current generation.
+
+    Each generation's application has a lifespan of its own: the startup of the next one runs before
+    it is published, and refuses the update if it fails; the shutdown of the former one runs after
+    its last request. `scope["state"]` is what its own startup left.
 
     Args:
         target: ``"package.module:attribute"``; the attribute is `app` or `application` if left out.
@@ -37,46 +44,43 @@ def asgi(target: str) -> Application:
     sought = Target(target)
     ensure_installed()
     with Pin():
-        sought.resolve_callable()
+        serve(sought)
     resolve = sought.resolve
+    # One for each event loop in which a server runs a lifespan; each belongs to its loop's thread.
+    running: dict[asyncio.AbstractEventLoop, Lifespans] = {}
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
-            await _lifespan(resolve, scope, receive, send)
+            loop = _running_loop()
+            if loop is None:
+                # Another library's loop: the first generation's lifespan stands for all.
+                await resolve()(scope, receive, send)
+                return
+            running[loop] = lifespans = Lifespans(sought.resolve_callable, scope)
+            try:
+                await lifespans.serve(receive, send)
+            finally:
+                del running[loop]
             return
-        with Pin(f"{scope.get('method', scope['type'])} {scope.get('path', '')}"):
-            await resolve()(scope, receive, send)
+        with Pin(f"{scope.get('method', scope['type'])} {scope.get('path', '')}") as pin:
+            found = resolve()
+            lifespans_here = running.get(asyncio.get_running_loop()) if running else None
+            lifespan = lifespans_here.enter(found, scope) if lifespans_here else None
+            try:
+                if ends_connections():
+                    connection = Connection(scope, receive, send, pin.generation)
+                    await connection.run(found)
+                else:
+                    await found(scope, receive, send)
+            finally:
+                if lifespan is not None and lifespans_here is not None:
+                    lifespans_here.leave(lifespan)
 
     return application
 
 
-async def _lifespan(
-    resolve: Callable[[], Application], scope: Scope, receive: Receive, send: Send
-) -> None:
-    """Run one application's lifespan, from startup to shutdown.
-
-    It is pinned until it has started. A pin for all of its life would keep the first generation
-    from being retired for as long as the server runs; the code that the lifespan needs for its
-    shutdown is held by the lifespan itself. What an application without a lifespan raises goes to
-    the server, which is how it learns of that.
-    """
-    pin = Pin()
-    pin.resume()
-    started = False
-
-    def unpin() -> None:
-        nonlocal started
-        if not started:
-            started = True
-            pin.end()
-
-    async def send_and_unpin(message: Message) -> None:
-        await send(message)
-        if message["type"] in _STARTED:
-            unpin()
-
+def _running_loop() -> asyncio.AbstractEventLoop | None:
     try:
-        await resolve()(scope, receive, send_and_unpin)
-    finally:
-        pin.suspend()
-        unpin()
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None

@@ -48,6 +48,10 @@ class StillInUseError(TransfuseError):
     """As many former generations are in use as the setting `resident` allows."""
 
 
+class StartupFailed(TransfuseError):
+    """The startup of the next generation's application failed; the update is refused."""
+
+
 class TimeLimitExceeded(BaseException):
     """The code of an update ran longer than the setting `time_limit` allows.
 

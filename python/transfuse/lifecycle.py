@@ -14,7 +14,7 @@ from dataclasses import fields, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from transfuse import _core, true_source
+from transfuse import _core, stages, true_source
 from transfuse.errors import TransfuseError
 from transfuse.project import LIVE, Project, configure, patterns
 from transfuse.settings import ModuleSettings, Settings, read_settings
@@ -46,6 +46,7 @@ def install(
     store: int | None = None,
     resident: int | None = None,
     time_limit: float | None = None,
+    drain: float | None = None,
 ) -> None:
     """Make the Python source under `roots` live. What is None is left to file and environment.
 
@@ -64,6 +65,8 @@ def install(
         resident: how many former generations may still be in use when another update begins; with
             more an update is refused, and tried again when one is over; default: 32.
         time_limit: seconds that the code of one update may run before it is refused; default: 600.
+        drain: seconds after which WebSockets of a former generation are closed (with code 1012) and
+            its streams are told to end; default: never.
 
     Raises:
         SettingsError: an unknown key or a senseless value, in whichever source.
@@ -85,6 +88,7 @@ def install(
             store=store,
             resident=resident,
             time_limit=time_limit,
+            drain=drain,
         )
     )
 
@@ -113,6 +117,7 @@ def install_settings(settings: Settings) -> None:
             resident=settings.resident,
             time_limit=settings.time_limit,
             report=partial(deliver, settings.roots),
+            stages=stages.reached,
             project=project.files,
             reconsider=project.reconsider,
         )
@@ -130,6 +135,7 @@ def uninstall() -> None:
     with _changing:
         if _core.installed():
             _core.uninstall()
+        stages.leave_all()
         true_source.uninstall()
         _settings = None
         while _added:

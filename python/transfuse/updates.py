@@ -10,7 +10,7 @@ import gc
 import logging
 from typing import TYPE_CHECKING, Any
 
-from transfuse import _core, console
+from transfuse import _core, console, stages
 from transfuse.errors import NotInstalledError
 from transfuse.reports import Plan, Report, Status, Step
 
@@ -40,7 +40,8 @@ def update(timeout: float | None = None) -> Report:
         TimeoutError: another update took longer than `timeout`.
     """
     _require_installed()
-    return Report.from_core(_core.update(timeout))
+    with stages.waiting():
+        return Report.from_core(_core.update(timeout))
 
 
 def rollback(to: int | None = None) -> Report:
@@ -54,7 +55,8 @@ def rollback(to: int | None = None) -> Report:
         GenerationError: that generation is not kept.
     """
     _require_installed()
-    return Report.from_core(_core.rollback(to))
+    with stages.waiting():
+        return Report.from_core(_core.rollback(to))
 
 
 def plan() -> Plan:

@@ -128,6 +128,7 @@ CHECKS: Mapping[str, Callable[[Any, str], Any]] = {
     "store": _count,
     "resident": _count,
     "time_limit": _seconds,
+    "drain": _seconds,
 }
 
 
@@ -168,4 +169,5 @@ ENVIRONMENT: Mapping[str, Callable[[str], object]] = {
     "store": _text_number,
     "resident": _text_number,
     "time_limit": _text_number,
+    "drain": _text_number,
 }

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from transfuse._core import Pin
 from transfuse.lifecycle import ensure_installed
+from transfuse.served import serve
 from transfuse.target import Target
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def wsgi(target: str) -> WSGIApplication:
     sought = Target(target)
     ensure_installed()
     with Pin():
-        sought.resolve_callable()
+        serve(sought)
     resolve = sought.resolve
 
     def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:

@@ -1,4 +1,4 @@
-"""An ASGI request is a unit of work; the lifespan belongs to the generation that starts it."""
+"""An ASGI request is a unit of work. Lifespans: see `test_lifespans.py`."""
 
 from __future__ import annotations
 
@@ -16,20 +16,11 @@ APP = """
     from shop import prices
 
     async def app(scope, receive, send):
-        if scope["type"] == "lifespan":
-            if LIFESPAN:
-                await receive()
-                await send({"type": "lifespan.startup.complete"})
-                await receive()
-                await send({"type": "lifespan.shutdown.complete", "price": prices.PRICE})
-                return
-            raise LookupError("no lifespan")
         before = prices.PRICE
         await receive()
         from shop import prices as late
         await send((before, late.PRICE))
 
-    LIFESPAN = True
     """
 
 
@@ -74,32 +65,3 @@ def test_p2_a_request_is_finished_by_the_generation_it_began_with(shop: Tree, ki
         return [await old.sent.get(), await new.sent.get(), held, pins()]
 
     assert asyncio.run(story()) == [(1, 1), (2, 2), 1, 0]
-
-
-def test_the_lifespan_is_ended_by_the_application_that_began_it(shop: Tree) -> None:
-    async def story() -> list[Any]:
-        wire = Wire(transfuse.asgi("shop.web:app"), "lifespan")
-        await wire.inbox.put({"type": "lifespan.startup"})
-        started = await wire.sent.get()
-        await publish(shop, 2)
-        held = pins()
-        await wire.inbox.put({"type": "lifespan.shutdown"})
-        await wire.task
-        return [started["type"], held, await wire.sent.get()]
-
-    assert asyncio.run(story()) == [
-        "lifespan.startup.complete",
-        0,
-        {"type": "lifespan.shutdown.complete", "price": 1},
-    ]
-
-
-def test_an_application_without_a_lifespan_says_so_by_raising(shop: Tree) -> None:
-    shop.write({"shop/web.py": APP.replace("LIFESPAN = True", "LIFESPAN = False")})
-
-    async def story() -> None:
-        await Wire(transfuse.asgi("shop.web:app"), "lifespan").task
-
-    shop.update()
-    with pytest.raises(LookupError, match="no lifespan"):
-        asyncio.run(story())

@@ -29,6 +29,7 @@ use crate::standing::{self, Standing};
 use crate::submodules;
 use crate::time_limit::Limit;
 use crate::unplanned::{left_behind, outdated};
+use crate::verify;
 
 /// One staged generation, until it is published or abandoned.
 pub struct Attempt<'py> {
@@ -41,6 +42,8 @@ pub struct Attempt<'py> {
     revived: Vec<Bound<'py, Instance>>,
     /// The module whose code raised.
     failed: Option<ModuleName>,
+    /// Whether others were asked, who have to hear how it ends.
+    asked: bool,
 }
 
 impl<'py> Attempt<'py> {
@@ -80,7 +83,8 @@ impl<'py> Attempt<'py> {
                 submodules::diverge(py, &package, instance.get().name.tail())?;
             }
         }
-        Ok(Attempt { engine, base, staged, removed, revived: Vec::new(), failed: None })
+        let revived = Vec::new();
+        Ok(Attempt { engine, base, staged, removed, revived, failed: None, asked: false })
     }
 
     /// A generation that has what an earlier one has. What that one disposed of is run again, with
@@ -117,7 +121,7 @@ impl<'py> Attempt<'py> {
         staged.get().set_base(Some(base.clone().unbind()));
         engine.generations.hold(id, staged.clone().unbind());
         let steps = again.into_iter().map(|name| Step { name, reason: Reason::Changed }).collect();
-        Ok((Attempt { engine, base, staged, removed, revived, failed: None }, steps))
+        Ok((Attempt { engine, base, staged, removed, revived, failed: None, asked: false }, steps))
     }
 
     /// Executes the steps, pinned to the staged generation.
@@ -143,6 +147,12 @@ impl<'py> Attempt<'py> {
         pin.get().suspend(py)?;
         pin.get().close();
         outcome.and_then(|()| in_place::prepare(py, &self.staged))
+    }
+
+    /// Asks whoever else has a say in it. Raises if somebody refuses.
+    pub fn verify(&mut self, py: Python<'py>) -> PyResult<()> {
+        self.asked = true;
+        verify::ask(py, self.engine, &self.staged)
     }
 
     /// Modules that turned out to be changed by what ran, or may be, and are shared.
@@ -250,6 +260,7 @@ impl<'py> Attempt<'py> {
         superseded(py, engine, &self.removed);
         self.tidy(py);
         self.staged.get().forget_executed();
+        self.tell(py, "published");
         Ok(notes)
     }
 
@@ -269,6 +280,13 @@ impl<'py> Attempt<'py> {
             }
         }
         self.staged.get().forget_executed();
+        self.tell(py, "abandoned");
+    }
+
+    fn tell(&self, py: Python<'py>, end: &str) {
+        if self.asked {
+            verify::tell(py, self.engine, &self.staged, end);
+        }
     }
 
     /// Submodule attributes become plain again where all agree; names that are gone leave

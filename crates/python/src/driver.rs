@@ -356,7 +356,7 @@ impl Driver {
         let changes = engine.current(py).get().view().changes(&target.get().view());
         let (mut attempt, steps) = Attempt::back_to(py, engine, &target)?;
         let plan = Plan { turns: (0..steps.len()).collect(), steps, restart: Vec::new() };
-        if let Err(error) = attempt.run(py, &plan) {
+        if let Err(error) = attempt.run(py, &plan).and_then(|()| attempt.verify(py)) {
             attempt.abandon(py);
             return self.refuse(py, begun, &changes, &plan, error);
         }

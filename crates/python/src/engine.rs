@@ -122,6 +122,8 @@ pub struct Engine {
     pub original_reload: Py<PyAny>,
     /// Called with a dict after each update.
     pub report: Py<PyAny>,
+    /// Called with how far an update is, and the staged generation's number. See `verify.rs`.
+    pub stages: Py<PyAny>,
     /// Names of modules that were asked for by path and cannot be imported by name.
     pub made_up: MadeUp,
     /// One load at a time of one content under one name.
@@ -157,6 +159,7 @@ impl Engine {
         settings: Settings,
         view: View,
         report: Py<PyAny>,
+        stages: Py<PyAny>,
         project: Vec<PathBuf>,
         reconsider: Py<PyAny>,
     ) -> PyResult<Self> {
@@ -183,6 +186,7 @@ impl Engine {
             original_reload: importlib.getattr(intern!(py, "reload"))?.unbind(),
             original_gcd_import: bootstrap.getattr(intern!(py, "_gcd_import"))?.unbind(),
             report,
+            stages,
             made_up: MadeUp::default(),
             flights: Flights::new(),
             generations,

@@ -41,7 +41,7 @@ static THREAD: Mutex<Option<Py<PyAny>>> = Mutex::new(None);
 #[pyfunction]
 #[pyo3(signature = (
     *, roots, include, exclude, gitignore, watch, poll, policy, modules, keep, keep_deleted, store, resident, time_limit,
-    report, project, reconsider
+    report, stages, project, reconsider
 ))]
 #[allow(clippy::too_many_arguments)]
 pub fn install(
@@ -60,6 +60,7 @@ pub fn install(
     resident: usize,
     time_limit: f64,
     report: Py<PyAny>,
+    stages: Py<PyAny>,
     project: Vec<PathBuf>,
     reconsider: Py<PyAny>,
 ) -> PyResult<()> {
@@ -75,8 +76,9 @@ pub fn install(
     let roots = if gitignore { roots.without_ignored() } else { roots };
     let budget = Budget::new(store << 20);
     let seen = py.detach(|| scan(&*system, &roots, &budget, &mut |_| {}));
-    let made =
-        Engine::new(py, system, roots, budget, settings, seen.view, report, project, reconsider)?;
+    let made = Engine::new(
+        py, system, roots, budget, settings, seen.view, report, stages, project, reconsider,
+    )?;
     let engine: &'static Engine = Box::leak(Box::new(made));
     data_files::listen()?;
     engine::put_in_force(Some(engine));

@@ -14,7 +14,7 @@
 //! 5. `observe` (by `fingerprint`), `doubt` (and `influence`), `keeps`: who affects whom, and who holds on to what;
 //!    `edges`, `data_files`, `patches`: who imports and reads what, and who set what on foreign modules;
 //! 6. an update: `driver` (who carries it out; `command`, `listening`, `barrier`), `seeds` and `planning` (what it is to
-//!    run), `staging` and `attempt` (how; `unplanned`; `in_place`: where a module
+//!    run), `staging` and `attempt` (how; `unplanned`; `verify`: who else has a say; `in_place`: where a module
 //!    takes new code and stays what it is), `time_limit`, `disposal` (what ends), `report` (how it is
 //!    told); `units` (who keeps a generation in use), `status`;
 //! 7. `installation` (how it gets into a process), `forked` (and into its child), `project`: what the files beside the code say; `reload` (`importlib.reload`), `once`, `errors`.
@@ -74,6 +74,7 @@ mod submodules;
 mod time_limit;
 mod units;
 mod unplanned;
+mod verify;
 
 /// The compiled core of Transfuse.
 #[pyo3::pymodule(gil_used = false)]

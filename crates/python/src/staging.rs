@@ -70,7 +70,8 @@ pub fn update(
         }
         match ran {
             Ok(()) => {
-                let end = match attempt.publish(py) {
+                let verified = attempt.verify(py).inspect_err(|_| attempt.abandon(py));
+                let end = match verified.and_then(|()| attempt.publish(py)) {
                     Ok(notes) => End::Published(notes),
                     Err(error) => End::Refused(error),
                 };
@@ -102,7 +103,8 @@ fn retry(py: Python<'_>, engine: &'static Engine, intent: &Intent) -> Option<Sta
     let view = without_restarts(py, engine, intent.view.clone(), &plan.restart);
     let mut attempt =
         Attempt::begin(py, engine, view, &plan.steps, &deleted(&intent.seeds), since).ok()?;
-    if attempt.run(py, &plan).is_ok() && attempt.wider(py).is_empty() {
+    let ran = attempt.run(py, &plan).is_ok() && attempt.wider(py).is_empty();
+    if ran && attempt.verify(py).is_ok() {
         let notes = attempt.publish(py).ok()?;
         return Some(Staged { plan, end: End::Published(notes) });
     }

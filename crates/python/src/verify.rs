@@ -1,0 +1,35 @@
+//! Who else has a say in an update?
+//!
+//! What Python code has joined (`transfuse/stages.py`): the startup of an application, the other
+//! workers. It is asked when all modules of the staged generation have run, in the updating thread
+//! and pinned to that generation; whatever it raises refuses the update. It hears how it ended.
+
+use pyo3::intern;
+use pyo3::prelude::*;
+
+use crate::disposal;
+use crate::engine::Engine;
+use crate::generation::Generation;
+use crate::pin::Pin;
+
+/// Asks. Raises what was raised, and the generation must be abandoned then.
+pub fn ask(
+    py: Python<'_>,
+    engine: &'static Engine,
+    staged: &Bound<'_, Generation>,
+) -> PyResult<()> {
+    let pin = Pin::staging(py, engine, staged)?;
+    let pin = pin.bind(py);
+    Pin::resume(pin)?;
+    let answer = engine.stages.bind(py).call1((intern!(py, "staged"), staged.get().id.0));
+    pin.get().suspend(py)?;
+    pin.get().close();
+    answer.map(drop)
+}
+
+/// Tells how it ended: `"published"` or `"abandoned"`.
+pub fn tell(py: Python<'_>, engine: &Engine, staged: &Bound<'_, Generation>, end: &str) {
+    if let Err(error) = engine.stages.bind(py).call1((end, staged.get().id.0)) {
+        let _ = disposal::complain(py, "the end of an update could not be told", error);
+    }
+}

@@ -1,0 +1,55 @@
+"""What stands in the folder that is served, and how is it edited?
+
+`serve.py` and `pyproject.toml` are all that a user writes for Transfuse.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+_SITE = Path(__file__).parent / "site"
+
+SERVE = '''\
+"""What every server is pointed at: ``serve:asgi`` or ``serve:wsgi``."""
+
+import transfuse
+
+asgi = transfuse.asgi("web:asgi")
+wsgi = transfuse.wsgi("web:wsgi")
+'''
+PROJECT = """\
+[tool.transfuse]
+roots = ["site"]
+"""
+
+
+class Folder:
+    """A copy of the site, and what serves it.
+
+    Attributes:
+        path: the folder; servers are started in it.
+        edition: the edition that was saved last.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.edition = 1
+        shutil.copytree(_SITE, path / "site", ignore=shutil.ignore_patterns("__pycache__"))
+        (path / "serve.py").write_text(SERVE)
+        (path / "pyproject.toml").write_text(PROJECT)
+
+    def edit(self) -> int:
+        """Save the next edition of both halves; return its number."""
+        before, self.edition = self.edition, self.edition + 1
+        for name in ("leaf", "twin"):
+            file = self.path / "site" / f"{name}.py"
+            text = file.read_text()
+            edited = text.replace(f"EDITION = {before}\n", f"EDITION = {self.edition}\n")
+            assert edited != text, f"{file} has no edition {before}"
+            # As editors and git do it: nobody ever reads half a file.
+            beside = file.with_suffix(".new")
+            beside.write_text(edited)
+            os.replace(beside, file)
+        return self.edition

@@ -1,0 +1,6 @@
+"""The other half of what changes."""
+
+import leaf
+
+EDITION = 1
+TOOK = leaf.EDITION

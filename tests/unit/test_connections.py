@@ -1,0 +1,161 @@
+"""With the setting `drain`, what is open too long on old code is told to end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import transfuse
+from conftest import CAP
+
+if TYPE_CHECKING:
+    from conftest import Tree
+
+CHAT = """
+PRICE = {0}
+async def app(scope, receive, send):
+    await receive()
+    await send({{"type": "websocket.accept"}})
+    while (message := await receive())["type"] == "websocket.receive":
+        await send({{"type": "websocket.send", "text": message["text"] + " {0}"}})
+    try:
+        await send({{"type": "websocket.send", "text": "too late"}})
+    except OSError:
+        await scope["told"].put(message)
+"""
+STREAM = """
+PRICE = {0}
+import asyncio
+async def app(scope, receive, send):
+    headers = scope["answer"]
+    await send({{"type": "http.response.start", "status": 200, "headers": headers}})
+    await send({{"type": "http.response.body", "body": b"first {0}", "more_body": True}})
+    while (await receive())["type"] != "http.disconnect":
+        pass
+"""
+
+
+class Line:
+    """One connection, as a server holds it."""
+
+    def __init__(self, application: Any, kind: str, headers: list[tuple[bytes, bytes]]) -> None:
+        self.inbox: asyncio.Queue[Any] = asyncio.Queue()
+        self.sent: asyncio.Queue[Any] = asyncio.Queue()
+        self.told: asyncio.Queue[Any] = asyncio.Queue()
+        scope = {"type": kind, "path": "/", "told": self.told, "answer": headers}
+        self.task = asyncio.ensure_future(application(scope, self.inbox.get, self.sent.put))
+
+    async def hears(self) -> Any:
+        return await asyncio.wait_for(self.sent.get(), CAP)
+
+    async def ends(self) -> None:
+        await asyncio.wait_for(self.task, CAP)
+
+
+def opened(kind: str, headers: list[tuple[bytes, bytes]] | None = None) -> Line:
+    line = Line(transfuse.asgi("shop:app"), kind, headers or [])
+    line.inbox.put_nowait({"type": f"{kind}.connect" if kind == "websocket" else "http.request"})
+    return line
+
+
+async def published(tree: Tree, source: str, price: int) -> None:
+    await asyncio.to_thread(tree.published, {"shop.py": source.format(price)})
+
+
+def test_an_old_websocket_is_closed_as_for_a_restart_and_a_new_one_is_not(tree: Tree) -> None:
+    tree.write({"shop.py": CHAT.format(1)})
+    tree.install(drain=0.05)
+
+    async def story() -> None:
+        old = opened("websocket")
+        assert (await old.hears())["type"] == "websocket.accept"
+        await published(tree, CHAT, 2)
+        new = opened("websocket")
+        closing = await old.hears()
+        assert (closing["type"], closing["code"]) == ("websocket.close", 1012)
+        await old.ends()
+        # The application hears it as a client's leaving, and can send nothing more.
+        assert old.told.get_nowait()["code"] == 1012
+        assert old.sent.empty()
+        assert transfuse.status().draining == ()
+        new.inbox.put_nowait({"type": "websocket.receive", "text": "still"})
+        assert (await new.hears())["type"] == "websocket.accept"
+        assert (await new.hears())["text"] == "still 2"
+        new.inbox.put_nowait({"type": "websocket.disconnect", "code": 1000})
+        await new.ends()
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("measured", [False, True])
+def test_an_old_stream_is_told_that_its_client_has_gone(tree: Tree, measured: bool) -> None:
+    tree.write({"shop.py": STREAM.format(1)})
+    tree.install(drain=0.05)
+
+    async def story() -> None:
+        old = opened("http", [(b"Content-Length", b"1000")] if measured else [])
+        assert (await old.hears())["type"] == "http.response.start"
+        assert (await old.hears())["body"] == b"first 1"
+        await published(tree, STREAM, 2)
+        await old.ends()
+        if measured:
+            # Its length was promised, so it cannot be called complete.
+            assert old.sent.empty()
+        else:
+            assert await old.hears() == {"type": "http.response.body", "body": b""}
+
+    asyncio.run(story())
+
+
+def test_a_response_that_has_not_begun_is_let_be(
+    tree: Tree, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "transfuse")
+    slow = """
+    PRICE = {0}
+    async def app(scope, receive, send):
+        await receive()
+        await receive()
+        await send({{"type": "http.response.start", "status": 200, "headers": []}})
+        await send({{"type": "http.response.body", "body": b"{0}"}})
+    """
+    tree.write({"shop.py": slow.format(1)})
+    tree.install(drain=0.01)
+
+    async def story() -> None:
+        old = opened("http")
+        await asyncio.sleep(0)
+        await published(tree, slow, 2)
+        for _ in range(int(CAP / 0.001)):
+            if "told to end" in caplog.text:
+                break
+            await asyncio.sleep(0.001)
+        assert "1 connections of former generations are told to end" in caplog.text
+        old.inbox.put_nowait({"type": "http.request"})
+        await old.ends()
+        assert (await old.hears())["type"] == "http.response.start"
+        assert (await old.hears())["body"] == b"1"
+
+    asyncio.run(story())
+
+
+def test_without_the_setting_a_websocket_lasts_and_status_names_it(tree: Tree) -> None:
+    tree.write({"shop.py": CHAT.format(1)})
+    tree.install()
+
+    async def story() -> None:
+        old = opened("websocket")
+        await old.hears()
+        await published(tree, CHAT, 2)
+        (unit,) = transfuse.status().units
+        assert (unit.what, unit.generation) == ("websocket /", 1)
+        old.inbox.put_nowait({"type": "websocket.receive", "text": "still"})
+        assert (await old.hears())["text"] == "still 1"
+        old.inbox.put_nowait({"type": "websocket.disconnect", "code": 1000})
+        await old.ends()
+        assert transfuse.status().units == ()
+
+    asyncio.run(story())
