@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import statistics
 import sys
 
 from servers.kinds import KINDS
@@ -14,6 +15,7 @@ HEAD = (
     "failed",
     "mixed",
     "save to served, ms",
+    "workers apart, ms: median, worst",
     "own reloader: failed of requests",
     "save to served, ms",
 )
@@ -44,7 +46,7 @@ def main() -> int:
             wrong.append(f"{ours.missed} edits were not served")
         if wrong:
             bad += 1
-            print("\n".join(wrong), ours.log, sep="\n", file=sys.stderr, flush=True)
+            print("\n".join(wrong), ours.log[-3000:], sep="\n", file=sys.stderr, flush=True)
         if own and own.faults:
             print("its own reloader:", *own.faults, sep="\n", file=sys.stderr, flush=True)
     return 1 if bad else 0
@@ -52,11 +54,23 @@ def main() -> int:
 
 def _row(name: str, ours: Outcome, own: Outcome | None) -> list[str]:
     tally = ours.tally
-    row = [name, f"{tally.requests:,}", str(tally.failed), str(tally.mixed), _ms(ours)]
+    row = [
+        name,
+        f"{tally.requests:,}",
+        str(tally.failed),
+        str(tally.mixed),
+        _ms(ours),
+        _apart(ours),
+    ]
     if own is None:
         return [*row, "", ""]
     lost = f"{own.tally.failed:,} of {own.tally.requests:,}"
     return [*row, lost, _ms(own) + (f" ({own.missed} missed)" if own.missed else "")]
+
+
+def _apart(outcome: Outcome) -> str:
+    apart = outcome.apart
+    return f"{statistics.median(apart):.1f}, {max(apart):.1f}" if apart else ""
 
 
 def _ms(outcome: Outcome) -> str:

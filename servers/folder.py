@@ -14,8 +14,11 @@ _SITE = Path(__file__).parent / "site"
 SERVE = '''\
 """What every server is pointed at: ``serve:asgi`` or ``serve:wsgi``."""
 
+import logging
+
 import transfuse
 
+logging.basicConfig(level=logging.INFO)
 asgi = transfuse.asgi("web:asgi")
 wsgi = transfuse.wsgi("web:wsgi")
 '''

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from servers import apache
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 # What the user writes once, for all of them: see `folder.py`.
 ENTRY = "serve"
@@ -25,8 +31,10 @@ class Kind:
     own: str = ""
     workers: int = 1
 
-    def command(self, port: int, *, own: bool = False) -> list[str]:
-        """Return the command line, by the interpreter that runs."""
+    def command(self, port: int, folder: Path, *, own: bool = False) -> list[str]:
+        """Return the command line, by the interpreter that runs; `folder` is served."""
+        if self.line.startswith("apache2"):
+            return apache.command(self.line.partition(" ")[2], port, folder)
         program, *words = (self.own if own else self.line).format(port=port).split()
         return [sys.executable, "-m", _MODULES.get(program, program), *words]
 
@@ -79,5 +87,7 @@ KINDS = (
         f"{_HYPERCORN} --reload site/web.py:asgi",
     ),
     Kind("waitress", "waitress-serve --listen 127.0.0.1:{port} --threads 8 serve:wsgi"),
+    Kind("Apache, mod_wsgi daemon, 2 processes", "apache2 Daemon mode", workers=2),
+    Kind("Apache, mod_wsgi embedded, 2 processes", "apache2 Embedded mode", workers=2),
     Kind("transfuse serve", "transfuse serve --root site --port {port} web:asgi"),
 )

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 # The longest that a server may take to start, in seconds, and to end.
 START = 30.0
 END = 10.0
+# How much of a log is kept, in characters: all of a good one.
+_LOG = 100_000
 
 
 class NotStarted(Exception):
@@ -58,8 +60,8 @@ class Server:
 
     @property
     def log(self) -> str:
-        """What it has written so far."""
-        return self._log.read_text(errors="replace")
+        """The end of what it has written so far."""
+        return self._log.read_text(errors="replace")[-_LOG:]
 
     def wait_until_ready(self) -> None:
         """Wait until it answers; NotStarted if it does not."""
@@ -70,9 +72,10 @@ class Server:
                 if client.get("/").status == 200:
                     return
             except (OSError, HTTPException):
-                time.sleep(0.02)
+                pass
             finally:
                 client.close()
+            time.sleep(0.02)
         raise NotStarted(self.log)
 
     def stop(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import statistics
 import tempfile
 import time
@@ -44,6 +45,13 @@ class Outcome:
     log: str = ""
 
     @property
+    def apart(self) -> list[float]:
+        """How far apart several workers switched, in milliseconds, for each update."""
+        return [
+            float(found) for found in re.findall(r"workers switched .* within (\S+) ms", self.log)
+        ]
+
+    @property
     def median(self) -> float:
         """From save to served, in seconds; NaN if none was."""
         return statistics.median(self.seconds) if self.seconds else float("nan")
@@ -61,7 +69,7 @@ def attempt(kind: Kind, *, updates: int, own: bool = False) -> Outcome:
     with tempfile.TemporaryDirectory(prefix="transfuse-servers-") as name:
         folder = Folder(Path(name).resolve())
         port = free_port()
-        server = Server(kind.command(port, own=own), folder.path, port)
+        server = Server(kind.command(port, folder.path, own=own), folder.path, port)
         try:
             server.wait_until_ready()
             _edit(kind, folder, port, outcome, updates)

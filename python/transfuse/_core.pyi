@@ -2,23 +2,29 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any, TypeVar, final
 
 __all__ = [
     "Pin",
+    "adopt",
     "configure",
+    "differing",
     "import_module",
     "import_name",
     "import_path",
     "install",
     "installed",
+    "number_from",
     "once",
     "plan",
     "rollback",
     "status",
     "uninstall",
     "update",
+    "view",
+    "wanted_view",
 ]
 
 _T = TypeVar("_T")
@@ -73,12 +79,17 @@ def install(
     stages: Callable[[str, int], None],
     project: Sequence[str],
     reconsider: Callable[[bool], Mapping[str, Any]],
+    contents: dict[str, bytes | None],
+    first: int,
 ) -> None:
     """Make the roots live. `report` is called in the updating thread, with a dict.
 
-    `stages` is called there with how far an update is (``"staged"``, ``"published"`` or
-    ``"abandoned"``) and the number of the staged generation. What it raises of a staged one refuses
-    the update.
+    `stages` is called there with how far an update is (``"staged"`` or ``"going back"``, then
+    ``"published"`` or ``"abandoned"``) and the number of the staged generation. What it raises of a
+    staged one refuses the update.
+
+    `contents` says what files are to say, whatever is on disk (None: they are not there), and
+    `first` is the number of the first generation.
 
     `reconsider` is called there when one of the files `project` is another.
     """
@@ -128,6 +139,25 @@ def update(timeout: float | None = None) -> dict[str, Any]:
 
 def rollback(generation: int | None = None) -> dict[str, Any]:
     """Make a kept generation's content current. GenerationError if it is not kept."""
+
+def view() -> tuple[int, str]:
+    """The number of the current generation, and the fingerprint of its source."""
+
+def wanted_view() -> str | None:
+    """The fingerprint of what the update under way would serve, while others are asked."""
+
+def differing(*, wanted: bool) -> dict[Path, bytes | None]:
+    """What is served of the files that say something else on disk.
+
+    Args:
+        wanted: rather what the update under way would serve of them.
+    """
+
+def adopt(contents: dict[str, bytes | None]) -> dict[str, Any]:
+    """Serve these contents, whatever is on disk. What comes of it is told like an update."""
+
+def number_from(least: int) -> None:
+    """Give the next generation this number, or a higher one."""
 
 def plan() -> dict[str, Any]:
     """What an update would do now."""

@@ -122,7 +122,7 @@ class _Ending:
 
     rank = 90
 
-    def staged(self, generation: int) -> None:
+    def staged(self, generation: int, *, on_disk: bool) -> None:
         pass
 
     def abandoned(self, generation: int) -> None:

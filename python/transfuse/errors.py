@@ -52,6 +52,14 @@ class StartupFailed(TransfuseError):
     """The startup of the next generation's application failed; the update is refused."""
 
 
+class Outdated(TransfuseError):
+    """Another worker has seen later files; this one looks again before it updates."""
+
+
+class WorkerRefused(TransfuseError):
+    """Another worker could not load the new code, so no worker serves it."""
+
+
 class TimeLimitExceeded(BaseException):
     """The code of an update ran longer than the setting `time_limit` allows.
 

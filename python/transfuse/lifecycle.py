@@ -14,7 +14,7 @@ from dataclasses import fields, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from transfuse import _core, stages, true_source
+from transfuse import _core, stages, true_source, workers
 from transfuse.errors import TransfuseError
 from transfuse.project import LIVE, Project, configure, patterns
 from transfuse.settings import ModuleSettings, Settings, read_settings
@@ -47,6 +47,7 @@ def install(
     resident: int | None = None,
     time_limit: float | None = None,
     drain: float | None = None,
+    together: bool | None = None,
 ) -> None:
     """Make the Python source under `roots` live. What is None is left to file and environment.
 
@@ -67,6 +68,7 @@ def install(
         time_limit: seconds that the code of one update may run before it is refused; default: 600.
         drain: seconds after which WebSockets of a former generation are closed (with code 1012) and
             its streams are told to end; default: never.
+        together: whether several workers of one server switch at one moment; default: true.
 
     Raises:
         SettingsError: an unknown key or a senseless value, in whichever source.
@@ -89,6 +91,7 @@ def install(
             resident=resident,
             time_limit=time_limit,
             drain=drain,
+            together=together,
         )
     )
 
@@ -102,6 +105,7 @@ def install_settings(settings: Settings) -> None:
                 return
             raise TransfuseError(_difference(_settings, settings))
         project = Project(settings, _apply)
+        contents, first = workers.contents_of_others(settings)
         _core.install(
             roots=settings.roots,
             include=settings.include,
@@ -120,6 +124,8 @@ def install_settings(settings: Settings) -> None:
             stages=stages.reached,
             project=project.files,
             reconsider=project.reconsider,
+            contents=contents,
+            first=first,
         )
         _settings = settings
         true_source.install()
@@ -127,6 +133,7 @@ def install_settings(settings: Settings) -> None:
             if not _on_path(root):
                 sys.path.insert(0, root)
                 _added.append(root)
+        workers.begin(settings)
 
 
 def uninstall() -> None:
@@ -135,6 +142,7 @@ def uninstall() -> None:
     with _changing:
         if _core.installed():
             _core.uninstall()
+        workers.leave()
         stages.leave_all()
         true_source.uninstall()
         _settings = None

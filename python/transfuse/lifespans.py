@@ -174,7 +174,7 @@ class Lifespans:
 
     # From here on: what `stages` calls, in the updating thread.
 
-    def staged(self, generation: int) -> None:  # noqa: ARG002 - as `Participant` has it
+    def staged(self, generation: int, *, on_disk: bool) -> None:  # noqa: ARG002
         """Run the startup of the staged generation's application, if it is another."""
         self._next = None
         application = self._resolve()

@@ -15,20 +15,20 @@ import multiprocessing.util
 import os
 import socket
 import socketserver
-import stat
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from transfuse import console, updates
 from transfuse.errors import TransfuseError
+from transfuse.place import own_directory
 from transfuse.traces import headline
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from transfuse.reports import Report
 
 
@@ -59,12 +59,6 @@ class Process:
     path: Path
 
 
-def directory() -> Path:
-    """Return where the sockets of this user's processes are."""
-    base = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
-    return Path(base) / f"transfuse-{os.getuid()}"
-
-
 def listen(label: str) -> bool:
     """Answer the command line from now on, in a daemon thread.
 
@@ -75,7 +69,7 @@ def listen(label: str) -> bool:
         Whether it could be set up; if not, the reason is logged.
     """
     try:
-        place = _own_directory()
+        place = own_directory()
         path = place / f"{os.getpid()}.sock"
         path.unlink(missing_ok=True)
         server = _server(str(path), label)
@@ -99,7 +93,7 @@ def processes() -> list[Process]:
     """Return this user's processes that can be asked, and remove what dead ones left."""
     found: list[Process] = []
     try:
-        paths = sorted(_own_directory().glob("*.sock"))
+        paths = sorted(own_directory().glob("*.sock"))
     except (OSError, AttributeError):
         return []
     for path in paths:
@@ -191,16 +185,6 @@ def _server(path: str, label: str) -> socketserver.BaseServer:
 
 def _line(values: Mapping[str, Any]) -> bytes:
     return json.dumps(values).encode() + b"\n"
-
-
-def _own_directory() -> Path:
-    """Return the directory of the sockets, made if need be; OSError if it is not ours alone."""
-    place = directory()
-    place.mkdir(mode=0o700, exist_ok=True)
-    found = place.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
-        raise PermissionError(f"{place} is not a directory of this user alone")
-    return place
 
 
 def _is_alive(pid: int) -> bool:

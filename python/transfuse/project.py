@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 # Settings that hold from the next run of a module on; all others are read once.
-LIVE = ("policy", "modules", "keep", "keep_deleted", "watch", "resident", "time_limit")
+LIVE = ("policy", "modules", "keep", "keep_deleted", "watch", "resident", "time_limit", "drain")
 # What says which packages there are, besides `requirements*.txt` and `pyproject.toml`.
 _LOCKS = ("uv.lock", "poetry.lock", "pdm.lock", "pylock.toml", "Pipfile", "Pipfile.lock")
 # Where `pyproject.toml` names packages.

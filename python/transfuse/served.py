@@ -25,7 +25,7 @@ class Served:
     def __init__(self, target: Target) -> None:
         self._target = target
 
-    def staged(self, generation: int) -> None:  # noqa: ARG002 - as `Participant` has it
+    def staged(self, generation: int, *, on_disk: bool) -> None:  # noqa: ARG002
         """Look it up in the staged generation.
 
         Raises:

@@ -71,6 +71,7 @@ class Settings:
         store: how many MiB of compressed source are kept for generations that are in use.
         resident: how many former generations may still be in use when another update begins.
         time_limit: seconds that the code of one update may run.
+        together: whether several workers of one server switch at one moment, or each by itself.
         drain: seconds after which connections of a former generation are told to end; None: never.
         origin: where these settings were read; None if somebody made them up.
     """
@@ -89,6 +90,7 @@ class Settings:
     resident: int = 32
     time_limit: float = 600.0
     drain: float | None = None
+    together: bool = True
     origin: Origin | None = field(default=None, compare=False, repr=False)
 
 

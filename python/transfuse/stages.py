@@ -35,8 +35,13 @@ class Participant(Protocol):
     # Who is asked first: the smaller number. What can still be refused by others comes early.
     rank: int
 
-    def staged(self, generation: int) -> None:
-        """Agree by returning. What is raised refuses the update."""
+    def staged(self, generation: int, *, on_disk: bool) -> None:
+        """Agree by returning. What is raised refuses the update.
+
+        Args:
+            generation: the number of the staged generation.
+            on_disk: whether it serves what the files say, and not what a rollback does.
+        """
 
     def published(self, generation: int) -> None:
         """The generation that was agreed to is current."""
@@ -86,18 +91,18 @@ def reached(stage: str, generation: int) -> None:
     """Pass on how far an update is; the core calls it.
 
     Args:
-        stage: ``"staged"``, ``"published"`` or ``"abandoned"``.
+        stage: ``"staged"`` (``"going back"`` for a rollback), ``"published"`` or ``"abandoned"``.
         generation: the number of the generation in question.
 
     Raises:
         BaseException: whatever a participant raised of a staged generation.
     """
-    if stage == "staged":
+    if stage in ("staged", "going back"):
         _asked.clear()
         for participant in _participants:
             # Also if it raises: then it hears, like all others, that nothing came of it.
             _asked.append(participant)
-            participant.staged(generation)
+            participant.staged(generation, on_disk=stage == "staged")
         return
     asked = list(_asked)
     _asked.clear()

@@ -129,6 +129,7 @@ CHECKS: Mapping[str, Callable[[Any, str], Any]] = {
     "resident": _count,
     "time_limit": _seconds,
     "drain": _seconds,
+    "together": _boolean,
 }
 
 
@@ -170,4 +171,5 @@ ENVIRONMENT: Mapping[str, Callable[[str], object]] = {
     "resident": _text_number,
     "time_limit": _text_number,
     "drain": _text_number,
+    "together": _text_boolean,
 }

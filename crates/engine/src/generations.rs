@@ -62,6 +62,8 @@ pub struct Generations {
     current: Option<GenerationId>,
     /// The highest number that was ever published; 0 before the first.
     published: u64,
+    /// The next number is this at least: what other processes that serve the same have reached.
+    least: u64,
 }
 
 #[derive(Debug, Default)]
@@ -86,7 +88,7 @@ impl Generations {
     /// No generation yet; `keep` superseded ones will stay warm.
     pub fn new(keep: usize) -> Generations {
         let (entries, kept) = (BTreeMap::new(), VecDeque::new());
-        Generations { entries, kept, keep, current: None, published: 0 }
+        Generations { entries, kept, keep, current: None, published: 0, least: 1 }
     }
 
     /// From the next update on, `keep` superseded ones stay warm.
@@ -94,10 +96,16 @@ impl Generations {
         self.keep = keep;
     }
 
+    /// The next generation gets this number, or a higher one.
+    pub fn number_from(&mut self, least: u64) {
+        self.least = self.least.max(least);
+    }
+
     /// Begins the next generation.
     pub fn stage(&mut self) -> GenerationId {
         // The highest that was published is current or kept, so it is among the entries.
-        let id = GenerationId(self.entries.keys().next_back().map_or(0, |id| id.0) + 1);
+        let next = self.entries.keys().next_back().map_or(0, |id| id.0) + 1;
+        let id = GenerationId(next.max(self.least));
         self.entries.insert(id, Entry::default());
         id
     }

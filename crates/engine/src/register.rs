@@ -49,7 +49,13 @@ impl<T> Register<T> {
     /// The first generation is current at once; `first` is called once for each of two copies of
     /// what it holds. `keep` superseded ones will stay warm.
     pub fn new(keep: usize, first: impl Fn(GenerationId) -> T) -> Register<T> {
+        Register::from(1, keep, first)
+    }
+
+    /// The same, where the first generation has the number `least`.
+    pub fn from(least: u64, keep: usize, first: impl Fn(GenerationId) -> T) -> Register<T> {
         let mut numbers = Generations::new(keep);
+        numbers.number_from(least);
         let id = numbers.stage();
         numbers.publish(id);
         let held = BTreeMap::from([(id, first(id))]);
@@ -59,6 +65,11 @@ impl<T> Register<T> {
     /// Looks at the current generation. `look` must not wait for anything.
     pub fn current<R>(&self, look: impl FnOnce(&T) -> R) -> R {
         look(&lock(&self.shown))
+    }
+
+    /// The next generation gets this number, or a higher one.
+    pub fn number_from(&self, least: u64) {
+        self.book().numbers.number_from(least);
     }
 
     /// Begins the next generation; [`Register::hold`] says what it holds.

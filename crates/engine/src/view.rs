@@ -5,7 +5,7 @@
 //! is ordered by path, so that what lies under a directory is one range. Nothing here touches a
 //! disk.
 
-use crate::Source;
+use crate::{Digest, Source, is_source};
 use rpds::RedBlackTreeMapSync;
 use std::{
     ops::Bound,
@@ -91,6 +91,18 @@ impl View {
         let range = self.files.range::<Path, _>((Bound::Excluded(dir), Bound::Unbounded));
         let inside = range.take_while(move |(path, _)| path.starts_with(dir));
         inside.map(|(path, source)| (path.as_path(), source))
+    }
+
+    /// One digest of all source in it: two processes that know the same have the same. Data files do
+    /// not count, for each process knows of those that its own modules have read.
+    pub fn fingerprint(&self) -> Digest {
+        let mut all = Vec::new();
+        for (path, source) in self.iter().filter(|(path, s)| is_source(path) && !s.is_absent()) {
+            all.extend(path.as_os_str().as_encoded_bytes());
+            all.push(0);
+            all.extend(source.digest().as_u128().to_le_bytes());
+        }
+        Digest::of(&all)
     }
 
     /// Does a file in it lie in the directory `dir` or below?

@@ -42,6 +42,8 @@ pub struct Attempt<'py> {
     revived: Vec<Bound<'py, Instance>>,
     /// The module whose code raised.
     failed: Option<ModuleName>,
+    /// Whether it serves what the files say, or what a kept generation did.
+    on_disk: bool,
     /// Whether others were asked, who have to hear how it ends.
     asked: bool,
 }
@@ -84,7 +86,8 @@ impl<'py> Attempt<'py> {
             }
         }
         let revived = Vec::new();
-        Ok(Attempt { engine, base, staged, removed, revived, failed: None, asked: false })
+        let (failed, on_disk, asked) = (None, true, false);
+        Ok(Attempt { engine, base, staged, removed, revived, failed, on_disk, asked })
     }
 
     /// A generation that has what an earlier one has. What that one disposed of is run again, with
@@ -121,7 +124,8 @@ impl<'py> Attempt<'py> {
         staged.get().set_base(Some(base.clone().unbind()));
         engine.generations.hold(id, staged.clone().unbind());
         let steps = again.into_iter().map(|name| Step { name, reason: Reason::Changed }).collect();
-        Ok((Attempt { engine, base, staged, removed, revived, failed: None, asked: false }, steps))
+        let (failed, on_disk, asked) = (None, false, false);
+        Ok((Attempt { engine, base, staged, removed, revived, failed, on_disk, asked }, steps))
     }
 
     /// Executes the steps, pinned to the staged generation.
@@ -150,9 +154,10 @@ impl<'py> Attempt<'py> {
     }
 
     /// Asks whoever else has a say in it. Raises if somebody refuses.
-    pub fn verify(&mut self, py: Python<'py>) -> PyResult<()> {
+    /// `wanted` is what it would serve, also where a part of that waits for a restart.
+    pub fn verify(&mut self, py: Python<'py>, wanted: &View) -> PyResult<()> {
         self.asked = true;
-        verify::ask(py, self.engine, &self.staged)
+        verify::ask(py, self.engine, &self.staged, wanted, self.on_disk)
     }
 
     /// Modules that turned out to be changed by what ran, or may be, and are shared.

@@ -5,6 +5,8 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use transfuse_engine::ModuleName;
 
+use crate::driver::elsewhere::Contents;
+
 /// What other threads ask of the updating thread.
 pub enum Command {
     /// Compare now and update.
@@ -15,6 +17,8 @@ pub enum Command {
     Plan(Sender<PyResult<Py<PyDict>>>),
     /// Make an earlier generation's content current; none: the last one.
     Rollback(Option<u64>, Sender<PyResult<Py<PyDict>>>),
+    /// Serve these contents, whatever is on disk.
+    Adopt(Contents, Sender<PyResult<Py<PyDict>>>),
     /// Something has drained.
     Dispose,
     /// End.

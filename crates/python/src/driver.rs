@@ -3,6 +3,9 @@
 //! A thread of its own (made by Python's `threading`, so that code it runs finds
 //! an ordinary thread). It waits without the GIL (`listening.rs`) and stages and
 //! publishes with it. Everything in [`Driver`] belongs to that thread alone.
+//! What is to be served that is not on disk is `elsewhere`'s.
+
+pub mod elsewhere;
 
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
@@ -11,11 +14,8 @@ use std::time::Instant;
 use crossbeam_channel::Receiver;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use transfuse_engine::{
-    Change, Digest, GenerationId, ModuleName, Outcome, Plan, Reason, Record, Restart, State,
-};
+use transfuse_engine::{Change, Digest, ModuleName, Outcome, Plan, Reason, Record, Restart, State};
 
-use crate::attempt::Attempt;
 use crate::command::Command;
 use crate::disposal;
 use crate::engine::Engine;
@@ -29,6 +29,9 @@ use crate::report;
 use crate::seeds;
 use crate::staging::{self, End};
 
+/// How often who asks for an update looks again because other workers have seen later files.
+const TRIES: usize = 50;
+
 /// The updating thread's own things.
 pub struct Driver {
     engine: &'static Engine,
@@ -41,6 +44,8 @@ pub struct Driver {
     waiting_project: Vec<Restart>,
     /// Whether there was no room for one more generation.
     waits_for_room: bool,
+    /// Whether the last update stopped because there was more to come.
+    interrupted: bool,
 }
 
 impl Driver {
@@ -53,6 +58,7 @@ impl Driver {
             waiting_modules: Vec::new(),
             waiting_project: Vec::new(),
             waits_for_room: false,
+            interrupted: false,
         }
     }
 
@@ -64,6 +70,7 @@ impl Driver {
     /// Until it is told to stop.
     pub fn run(&mut self, py: Python<'_>) {
         self.engine.updating_thread.store(thread(), Ordering::Release);
+        self.leave_be(py, self.engine.given.clone());
         loop {
             match py.detach(|| self.listener.next()) {
                 Heard::Command(Command::Stop) => return,
@@ -90,6 +97,9 @@ impl Driver {
                     report::send(py, self.engine, done.bind(py));
                 }
                 let _ = reply.send(done);
+            }
+            Command::Adopt(contents, reply) => {
+                let _ = reply.send(self.adopt(py, contents));
             }
             Command::Dispose => {
                 disposal::dispose_drained(py, self.engine);
@@ -122,6 +132,17 @@ impl Driver {
 
     /// Somebody asked for an update, or for one in which this module runs in any case.
     fn asked(&mut self, py: Python<'_>, also: Option<ModuleName>) -> PyResult<Py<PyDict>> {
+        for _ in 0..TRIES {
+            self.interrupted = false;
+            let done = self.asked_once(py, also.clone())?;
+            if !self.interrupted {
+                return Ok(done);
+            }
+        }
+        Ok(self.unchanged(py))
+    }
+
+    fn asked_once(&mut self, py: Python<'_>, also: Option<ModuleName>) -> PyResult<Py<PyDict>> {
         let found = py.detach(|| {
             self.listener.catch_up();
             self.listener.look(false)
@@ -211,7 +232,10 @@ impl Driver {
             !automatic || py.detach(|| self.listener.is_saved())
         });
         match staged.end {
-            End::Interrupted => Ok(None),
+            End::Interrupted => {
+                self.interrupted = true;
+                Ok(None)
+            }
             End::Published(notes) => {
                 self.listener.concluded();
                 let restart = &staged.plan.restart;
@@ -334,49 +358,6 @@ impl Driver {
         let mut plan = planning::draw_plan(py, self.engine, &intent)?;
         plan.restart.extend(project::consider(py, self.engine, false)?.restart);
         report::of_plan(py, self.engine.current(py).get().id, &changes, &plan)
-    }
-
-    fn rollback(&mut self, py: Python<'_>, to: Option<u64>) -> PyResult<Py<PyDict>> {
-        let begun = Instant::now();
-        let engine = self.engine;
-        let kept = engine.generations.all_kept();
-        let target = to.map(GenerationId).or_else(|| kept.last().copied());
-        let held = target
-            .and_then(|id| engine.generations.kept(id, |generation| generation.bind(py).clone()));
-        let Some(target) = held else {
-            let list: Vec<String> = kept.iter().map(ToString::to_string).collect();
-            return Err(errors::generation(&match (to, list.is_empty()) {
-                (_, true) => "there is no earlier generation to go back to".to_owned(),
-                (None, _) => "there is no earlier generation that is still kept".to_owned(),
-                (Some(to), false) => {
-                    format!("generation {to} is not kept; these are: {}", list.join(", "))
-                }
-            }));
-        };
-        let changes = engine.current(py).get().view().changes(&target.get().view());
-        let (mut attempt, steps) = Attempt::back_to(py, engine, &target)?;
-        let plan = Plan { turns: (0..steps.len()).collect(), steps, restart: Vec::new() };
-        if let Err(error) = attempt.run(py, &plan).and_then(|()| attempt.verify(py)) {
-            attempt.abandon(py);
-            return self.refuse(py, begun, &changes, &plan, error);
-        }
-        let notes = match attempt.publish(py) {
-            Ok(notes) => notes,
-            Err(error) => return self.refuse(py, begun, &changes, &plan, error),
-        };
-        // The files still say otherwise. That is no reason for an update until one of them changes
-        // once more, whatever events are still on their way.
-        let paths: Vec<PathBuf> = changes.iter().map(|change| change.path.clone()).collect();
-        let found = py.detach(|| {
-            self.listener.look_again_at(paths);
-            self.listener.look(false)
-        });
-        if let Some(Found { view, changes, .. }) = found {
-            self.refused = Some(wanted(&Intent { view, changes, seeds: Vec::new() }));
-        }
-        let done = self.record(py, Outcome::RolledBack, begun, &changes, &plan, Ok(notes))?;
-        disposal::dispose_drained(py, engine);
-        Ok(done)
     }
 }
 

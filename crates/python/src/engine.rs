@@ -122,6 +122,10 @@ pub struct Engine {
     pub original_reload: Py<PyAny>,
     /// Called with a dict after each update.
     pub report: Py<PyAny>,
+    /// What the update under way would serve, for those who are asked whether they agree.
+    pub wanted: Mutex<Option<View>>,
+    /// Files of which this process was told at its start what they say, whatever they say on disk.
+    pub given: Vec<PathBuf>,
     /// Called with how far an update is, and the staged generation's number. See `verify.rs`.
     pub stages: Py<PyAny>,
     /// Names of modules that were asked for by path and cannot be imported by name.
@@ -162,10 +166,12 @@ impl Engine {
         stages: Py<PyAny>,
         project: Vec<PathBuf>,
         reconsider: Py<PyAny>,
+        first: u64,
+        given: Vec<PathBuf>,
     ) -> PyResult<Self> {
-        let id = GenerationId(1);
-        let first = Py::new(py, Generation::new(id, view, PyDict::new(py).unbind()))?;
-        let generations = Register::new(settings.keep, |_| first.clone_ref(py));
+        let id = GenerationId(first);
+        let held = Py::new(py, Generation::new(id, view, PyDict::new(py).unbind()))?;
+        let generations = Register::from(id.0, settings.keep, |_| held.clone_ref(py));
         let importlib = py.import(intern!(py, "importlib"))?;
         let bootstrap = py.import(intern!(py, "importlib._bootstrap"))?;
         let builtins = py.import(intern!(py, "builtins"))?;
@@ -187,6 +193,8 @@ impl Engine {
             original_gcd_import: bootstrap.getattr(intern!(py, "_gcd_import"))?.unbind(),
             report,
             stages,
+            wanted: Mutex::new(None),
+            given,
             made_up: MadeUp::default(),
             flights: Flights::new(),
             generations,

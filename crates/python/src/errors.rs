@@ -102,3 +102,9 @@ fn import_error(py: Python<'_>, kind: Bound<'_, PyAny>, message: &str, name: &st
         Err(error) => PyException::new_err(error.to_string()),
     }
 }
+
+/// Whether others have seen later files, so that it is too early for this update.
+pub fn is_outdated(py: Python<'_>, error: &PyErr) -> bool {
+    let kind = py.import(intern!(py, "transfuse.errors")).and_then(|e| e.getattr("Outdated"));
+    kind.is_ok_and(|kind| error.matches(py, kind).unwrap_or(false))
+}

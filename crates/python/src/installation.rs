@@ -15,6 +15,7 @@ use transfuse_engine::{Budget, Disk, Roots, scan};
 use crate::command::Command;
 use crate::data_files;
 use crate::driver::Driver;
+use crate::driver::elsewhere::{self, Contents};
 use crate::dynamic;
 use crate::engine::{self, Engine};
 use crate::errors;
@@ -41,7 +42,7 @@ static THREAD: Mutex<Option<Py<PyAny>>> = Mutex::new(None);
 #[pyfunction]
 #[pyo3(signature = (
     *, roots, include, exclude, gitignore, watch, poll, policy, modules, keep, keep_deleted, store, resident, time_limit,
-    report, stages, project, reconsider
+    report, stages, project, reconsider, contents, first
 ))]
 #[allow(clippy::too_many_arguments)]
 pub fn install(
@@ -63,6 +64,8 @@ pub fn install(
     stages: Py<PyAny>,
     project: Vec<PathBuf>,
     reconsider: Py<PyAny>,
+    contents: Contents,
+    first: u64,
 ) -> PyResult<()> {
     if engine::in_force().is_some() {
         return Err(errors::misuse("transfuse is installed already; call uninstall() first"));
@@ -76,8 +79,11 @@ pub fn install(
     let roots = if gitignore { roots.without_ignored() } else { roots };
     let budget = Budget::new(store << 20);
     let seen = py.detach(|| scan(&*system, &roots, &budget, &mut |_| {}));
+    let view = elsewhere::with_contents(&seen.view, &contents, &budget);
+    let given = contents.into_keys().collect();
     let made = Engine::new(
-        py, system, roots, budget, settings, seen.view, report, stages, project, reconsider,
+        py, system, roots, budget, settings, view, report, stages, project, reconsider, first,
+        given,
     )?;
     let engine: &'static Engine = Box::leak(Box::new(made));
     data_files::listen()?;

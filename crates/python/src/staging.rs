@@ -10,6 +10,7 @@ use transfuse_engine::{ModuleName, Plan, Reason};
 
 use crate::attempt::Attempt;
 use crate::engine::Engine;
+use crate::errors;
 use crate::in_place::Note;
 use crate::planning::{Intent, draw_plan, without_restarts};
 use crate::unplanned::unplanned;
@@ -70,9 +71,11 @@ pub fn update(
         }
         match ran {
             Ok(()) => {
-                let verified = attempt.verify(py).inspect_err(|_| attempt.abandon(py));
+                let verified =
+                    attempt.verify(py, &intent.view).inspect_err(|_| attempt.abandon(py));
                 let end = match verified.and_then(|()| attempt.publish(py)) {
                     Ok(notes) => End::Published(notes),
+                    Err(error) if errors::is_outdated(py, &error) => End::Interrupted,
                     Err(error) => End::Refused(error),
                 };
                 return Staged { plan, end };
@@ -92,7 +95,7 @@ pub fn update(
             }
         }
     }
-    let error = crate::errors::misuse("the plan kept growing while it was staged");
+    let error = errors::misuse("the plan kept growing while it was staged");
     Staged { plan, end: End::Refused(error) }
 }
 
@@ -104,7 +107,7 @@ fn retry(py: Python<'_>, engine: &'static Engine, intent: &Intent) -> Option<Sta
     let mut attempt =
         Attempt::begin(py, engine, view, &plan.steps, &deleted(&intent.seeds), since).ok()?;
     let ran = attempt.run(py, &plan).is_ok() && attempt.wider(py).is_empty();
-    if ran && attempt.verify(py).is_ok() {
+    if ran && attempt.verify(py, &intent.view).is_ok() {
         let notes = attempt.publish(py).ok()?;
         return Some(Staged { plan, end: End::Published(notes) });
     }

@@ -6,6 +6,7 @@
 
 use pyo3::intern;
 use pyo3::prelude::*;
+use transfuse_engine::View;
 
 use crate::disposal;
 use crate::engine::Engine;
@@ -17,13 +18,18 @@ pub fn ask(
     py: Python<'_>,
     engine: &'static Engine,
     staged: &Bound<'_, Generation>,
+    wanted: &View,
+    on_disk: bool,
 ) -> PyResult<()> {
+    *engine.wanted.lock().unwrap() = Some(wanted.clone());
+    let stage = if on_disk { intern!(py, "staged") } else { intern!(py, "going back") };
     let pin = Pin::staging(py, engine, staged)?;
     let pin = pin.bind(py);
     Pin::resume(pin)?;
-    let answer = engine.stages.bind(py).call1((intern!(py, "staged"), staged.get().id.0));
+    let answer = engine.stages.bind(py).call1((stage, staged.get().id.0));
     pin.get().suspend(py)?;
     pin.get().close();
+    *engine.wanted.lock().unwrap() = None;
     answer.map(drop)
 }
 

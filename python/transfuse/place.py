@@ -1,0 +1,32 @@
+"""Where do processes of one user find each other?
+
+In ``<runtime dir>/transfuse-<uid>``, a directory that only its user may enter.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from pathlib import Path
+
+
+def directory() -> Path:
+    """Return where the sockets of this user's processes are."""
+    base = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
+    return Path(base) / f"transfuse-{os.getuid()}"
+
+
+def own_directory() -> Path:
+    """Return that directory, made if need be.
+
+    Raises:
+        OSError: it cannot be made, or is not this user's alone.
+        AttributeError: this system does not know of such users.
+    """
+    place = directory()
+    place.mkdir(mode=0o700, exist_ok=True)
+    found = place.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+        raise PermissionError(f"{place} is not a directory of this user alone")
+    return place

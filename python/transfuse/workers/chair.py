@@ -1,0 +1,214 @@
+"""Who hears all workers, and tells them when to publish?
+
+A thread of whichever worker has the chair. What is decided is `ballot`'s; here are connections,
+and who has been silent for too long.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import selectors
+import socket
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from transfuse import _core
+from transfuse.errors import TransfuseError
+from transfuse.workers.ballot import Ballot
+from transfuse.workers.wire import BEAT, SILENCE, Wire, packed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from transfuse.workers.ballot import Order
+    from transfuse.workers.meeting import Meeting
+    from transfuse.workers.wire import Said
+
+_log = logging.getLogger("transfuse.workers")
+
+# How long a new chair lets the workers of the former one find it, in seconds.
+_GRACE = 0.3
+
+
+class Chair:
+    """The chair, in a daemon thread from the moment it is made.
+
+    Args:
+        meeting: where the workers meet.
+        number: which chair it is.
+        lock: holds it, as `Meeting.take` gives it.
+        listener: where workers connect.
+        after: whether there was a chair before.
+    """
+
+    def __init__(
+        self, meeting: Meeting, number: int, lock: int, listener: socket.socket, after: bool
+    ) -> None:
+        self._meeting = meeting
+        self._number = number
+        self._lock: int | None = lock
+        self._listener = listener
+        # From here on: that thread's.
+        self._ballot = Ballot(waits=after)
+        self._begins = time.monotonic() + _GRACE
+        # By the number of their connection: the wire, when it was heard last, and its process.
+        self._wires: dict[int, Wire] = {}
+        self._heard: dict[int, float] = {}
+        self._pids: dict[int, int] = {}
+        # When each worker published what is served now, by the system's one clock.
+        self._switched: list[float] = []
+        self._selector = selectors.DefaultSelector()
+        # What a worker says in a vote, and what comes of it.
+        self._vote: dict[str, Callable[[int, Said], list[Order]]] = {
+            "staged": self._staged,
+            "fails": self._fails,
+            "finds nothing": self._finds_nothing,
+            "serves": self._serves,
+        }
+        self._thread = threading.Thread(target=self._run, name="transfuse-chair", daemon=True)
+        self._thread.start()
+
+    def end(self) -> None:
+        """Give the chair up, and wait for that."""
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._thread.join(SILENCE)
+
+    def drop(self) -> None:
+        """Let go of what a forked child has inherited."""
+        self._listener.close()
+        for wire in self._wires.values():
+            wire.close()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def _run(self) -> None:
+        self._selector.register(self._listener, selectors.EVENT_READ)
+        beat = 0.0
+        try:
+            # Those that it did not answer for long have another by now.
+            while self._meeting.folder.exists() and self._meeting.number() == self._number:
+                for key, _ in self._selector.select(0.1 if self._ballot.waits else BEAT / 2):
+                    if key.fileobj is self._listener:
+                        self._accept()
+                    else:
+                        self._read(key.fd)
+                now = time.monotonic()
+                if self._ballot.waits and now > self._begins:
+                    self._tell(self._ballot.begins())
+                if now - beat > BEAT:
+                    beat = now
+                    self._tell((number, {"do": "nothing"}) for number in list(self._wires))
+                    self._drop_silent(now)
+        except OSError:
+            _log.debug("the chair is given up", exc_info=True)
+        finally:
+            self.drop()
+
+    def _accept(self) -> None:
+        end, _ = self._listener.accept()
+        wire = Wire(end)
+        self._wires[wire.fileno()] = wire
+        self._heard[wire.fileno()] = time.monotonic()
+        self._selector.register(end, selectors.EVENT_READ)
+
+    def _read(self, number: int) -> None:
+        wire = self._wires.get(number)
+        if wire is None:
+            return
+        try:
+            messages = wire.hear(0.0)
+        except BlockingIOError:
+            return
+        except (OSError, ValueError):
+            messages = None
+        if messages is None:
+            self._lose(number)
+            return
+        self._heard[number] = time.monotonic()
+        for said in messages:
+            self._tell(self._take(number, said))
+
+    def _take(self, number: int, said: Said) -> list[Order]:
+        ballot, what = self._ballot, said["say"]
+        if what == "joins":
+            self._pids[number] = said["pid"]
+            return ballot.joins(
+                number, said["view"], said["generation"], said["staged"], said["contents"]
+            )
+        if what == "contents?":
+            generation, _ = _core.view()
+            order = {"do": "take", "generation": generation, "contents": _contents()}
+            return [(number, order)]
+        if number in ballot.workers and what in self._vote:
+            return self._vote[what](number, said)
+        return []
+
+    def _staged(self, number: int, said: Said) -> list[Order]:
+        return self._ballot.stages(number, said["view"], said["contents"])
+
+    def _fails(self, number: int, said: Said) -> list[Order]:
+        return self._ballot.fails(number, f"process {self._pids[number]}: {said['why']}")
+
+    def _finds_nothing(self, number: int, _: Said) -> list[Order]:
+        return self._ballot.finds_nothing(number)
+
+    def _serves(self, number: int, said: Said) -> list[Order]:
+        orders = self._ballot.serves(number, said["view"], said["generation"])
+        if said["view"] == self._ballot.served and said["since"] is not None:
+            self._switched.append(said["since"])
+            if len(self._switched) == len(self._ballot.workers) > 1:
+                apart = (max(self._switched) - min(self._switched)) * 1000
+                _log.info(
+                    "%d workers switched to generation %d within %.1f ms",
+                    len(self._switched),
+                    self._ballot.generation,
+                    apart,
+                )
+        return orders
+
+    def _tell(self, orders: Iterable[Order]) -> None:
+        for number, order in orders:
+            wire = self._wires.get(number)
+            if wire is None:
+                continue
+            if order["do"] == "publish":
+                self._switched.clear()
+            try:
+                wire.say(**self._whole(order))
+            except OSError:
+                self._lose(number)
+
+    def _whole(self, order: dict[str, Any]) -> dict[str, Any]:
+        if order["do"] != "catch up":
+            return order
+        return {**order, "contents": _contents()}
+
+    def _drop_silent(self, now: float) -> None:
+        for number, heard in list(self._heard.items()):
+            if now - heard > SILENCE:
+                pid = self._pids.get(number)
+                _log.warning("process %s does not answer; the other workers go on without it", pid)
+                self._lose(number)
+
+    def _lose(self, number: int) -> None:
+        wire = self._wires.pop(number, None)
+        if wire is None:
+            return
+        self._selector.unregister(wire.socket)
+        wire.close()
+        self._heard.pop(number, None)
+        self._pids.pop(number, None)
+        self._tell(self._ballot.leaves(number))
+
+
+def _contents() -> dict[str, str | None]:
+    """What is served here of files that say something else on disk."""
+    try:
+        return packed(_core.differing(wanted=False))
+    except TransfuseError:
+        return {}

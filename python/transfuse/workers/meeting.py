@@ -1,0 +1,113 @@
+"""Who are the workers of one server, and where do they meet?
+
+Those that have one parent, which is a process of the same program (gunicorn, Granian, uvicorn,
+Apache), and the same roots. They meet in a folder of this user alone: who holds the lock
+``chair-<n>.lock`` listens at ``chair-<n>.sock``, where ``n`` is what the file ``now`` says. A lock
+goes with its process, so a dead chair is replaced; a chair that hangs keeps its lock, and those it
+does not answer go on with the next number.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+import socket
+from typing import TYPE_CHECKING
+
+from transfuse.place import own_directory
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # pragma: no cover - not on this system: then workers switch by themselves
+    fcntl = None  # type: ignore[assignment]
+
+
+class Meeting:
+    """The place where the workers of this process's server meet."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def number(self) -> int:
+        """Which chair is the one, by its number."""
+        try:
+            return int((self.folder / "now").read_text())
+        except (OSError, ValueError):
+            return 0
+
+    def distrust(self, number: int) -> None:
+        """That chair does not answer: the next number is the one."""
+        if self.number() == number:
+            beside = self.folder / f"now.{os.getpid()}"
+            beside.write_text(str(number + 1))
+            beside.replace(self.folder / "now")
+
+    def connect(self, number: int) -> socket.socket | None:
+        """Return a connection to that chair, or None."""
+        end = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            end.settimeout(2.0)
+            end.connect(str(self.folder / f"chair-{number}.sock"))
+        except OSError:
+            end.close()
+            return None
+        return end
+
+    def take(self, number: int) -> tuple[int, socket.socket, bool] | None:
+        """Take that chair, if nobody has it.
+
+        Returns:
+            The lock (close it to give the chair up), the socket that listens, and whether somebody
+            had the chair before; None if somebody has it now.
+        """
+        lock = os.open(self.folder / f"chair-{number}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(lock)
+            return None
+        path = self.folder / f"chair-{number}.sock"
+        before = path.exists() or number > 0
+        path.unlink(missing_ok=True)
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        listener.bind(str(path))
+        listener.listen(64)
+        return lock, listener, before
+
+
+def ours(roots: Sequence[str]) -> Meeting | None:
+    """Return where the workers of this process's server meet; None if it is nobody's worker."""
+    parent = os.getppid()
+    if fcntl is None or not _same_program(parent):
+        return None
+    digest = hashlib.sha256("\0".join(roots).encode()).hexdigest()[:12]
+    try:
+        place = own_directory()
+        _tidy(place)
+        folder = place / f"workers-{parent}-{digest}"
+        folder.mkdir(mode=0o700, exist_ok=True)
+    except (OSError, AttributeError):
+        return None
+    return Meeting(folder)
+
+
+def _same_program(parent: int) -> bool:
+    try:
+        return os.readlink(f"/proc/{parent}/exe") == os.readlink("/proc/self/exe")
+    except OSError:
+        return False
+
+
+def _tidy(place: Path) -> None:
+    """Remove what servers have left that are gone."""
+    for folder in place.glob("workers-*-*"):
+        parent = folder.name.split("-")[1]
+        if parent.isdigit() and not os.path.exists(f"/proc/{parent}"):
+            with contextlib.suppress(OSError):
+                shutil.rmtree(folder)

@@ -1,0 +1,168 @@
+"""Several workers of one server switch together, whatever happens to one of them."""
+
+from __future__ import annotations
+
+import re
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+from crowd import Crowd, wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.servers
+
+# Some code says that it runs, and waits until a file is there.
+GATED = """
+import os, time
+open(os.environ["HERE"] + f"/runs-{os.getpid()}", "w").close()
+while os.environ.get("WAITS") and not os.path.exists(os.environ["HERE"] + "/go"):
+    time.sleep(0.01)
+VALUE = 2
+"""
+
+
+@pytest.fixture
+def crowd(tmp_path: Path) -> Iterator[Crowd]:
+    root = tmp_path / "site"
+    root.mkdir()
+    crowd = Crowd(root, tmp_path)
+    crowd.write(shop="VALUE = 1\n")
+    yield crowd
+    crowd.end()
+
+
+def test_p3_workers_switch_together(crowd: Crowd) -> None:
+    first, second, third = crowd.start(), crowd.start(), crowd.start()
+    for value in range(2, 7):
+        crowd.write(shop=f"VALUE = {value}\n")
+        crowd.all_serve(value, value)
+    apart = re.findall(r"3 workers switched to generation (\d) within", first.log)
+    assert apart == ["2", "3", "4", "5", "6"], first.log + second.log + third.log
+
+
+def test_p4_one_failure_and_all_refuse(crowd: Crowd) -> None:
+    """A worker cannot load it, for a reason that the others do not have."""
+    failing, other = crowd.start(BROKEN="1"), crowd.start()
+    crowd.write(
+        shop="import os\nif os.environ.get('BROKEN'): raise OSError('no disk')\nVALUE = 2\n"
+    )
+    wait_for("a refusal", lambda: "refused" in other.log)
+    assert "OSError: no disk" in failing.log
+    assert f"process {failing.pid}: " in other.log
+    assert "no disk" in other.log
+    assert [failing.ask("served()"), other.ask("served()")] == [[1, 1], [1, 1]]
+    crowd.write(shop="VALUE = 3\n")
+    crowd.all_serve(2, 3)
+
+
+def test_a_new_worker_joins_at_the_generation_that_the_others_serve(crowd: Crowd) -> None:
+    """On disk there is what they have refused: a worker that took that could not even start."""
+    first, second = crowd.start(), crowd.start()
+    crowd.write(shop="VALUE = 2\n")
+    crowd.all_serve(2, 2)
+    crowd.write(shop="VALUE = \n")
+    wait_for("a refusal", lambda: "SyntaxError" in first.log and "SyntaxError" in second.log)
+    second.kill()
+    third = crowd.start()
+    assert third.served == [2, 2]
+    # What is broken is not tried again; the repair is for all.
+    crowd.write(shop="VALUE = 3\n")
+    crowd.all_serve(3, 3)
+
+
+def test_a_rollback_in_one_worker_is_one_in_all(crowd: Crowd) -> None:
+    first, second = crowd.start(), crowd.start()
+    crowd.write(shop="VALUE = 2\n")
+    crowd.all_serve(2, 2)
+    late = crowd.start()
+    assert second.ask("transfuse.rollback().outcome") == "rolled back"
+    # Also in one that has never served the former.
+    crowd.all_serve(3, 1)
+    assert late.served == [2, 2]
+    assert first.ask("transfuse.status().generation") == 3
+    crowd.write(shop="VALUE = 4\n")
+    crowd.all_serve(4, 4)
+
+
+def test_an_explicit_update_of_one_is_one_of_all(crowd: Crowd) -> None:
+    crowd.settings["watch"] = False
+    crowd.start()
+    second = crowd.start()
+    crowd.write(shop="VALUE = 2\n")
+    assert second.ask("transfuse.update().outcome") == "published"
+    crowd.all_serve(2, 2)
+
+
+@pytest.mark.parametrize("victim", ["chair", "other"])
+def test_p9_a_worker_that_is_killed_while_it_stages_is_not_waited_for(
+    crowd: Crowd, tmp_path: Path, victim: str
+) -> None:
+    here = {"HERE": str(tmp_path)}
+    waits = {**here, "WAITS": "1"}
+    workers = {
+        "chair": crowd.start(**(waits if victim == "chair" else here)),
+        "other": crowd.start(**(waits if victim == "other" else here)),
+        "third": crowd.start(**here),
+    }
+    crowd.write(shop=GATED)
+    pid = workers[victim].pid
+    wait_for("the code to run", (tmp_path / f"runs-{pid}").exists)
+    for name, worker in workers.items():
+        if name != victim:
+            # It has staged, and waits for the one that has not.
+            assert worker.ask("served()") == [1, 1]
+    workers.pop(victim).kill()
+    crowd.all_serve(2, 2)
+    crowd.write(shop="VALUE = 3\n")
+    crowd.all_serve(3, 3)
+
+
+def test_p9_the_chair_is_killed_while_all_wait_and_another_takes_over(
+    crowd: Crowd, tmp_path: Path
+) -> None:
+    here = {"HERE": str(tmp_path)}
+    chair = crowd.start(**here)
+    second, third = crowd.start(**here), crowd.start(**here, WAITS="1")
+    crowd.write(shop=GATED)
+    for worker in (chair, second, third):
+        wait_for("it runs", lambda pid=worker.pid: (tmp_path / f"runs-{pid}").exists())  # type: ignore[misc]
+    chair.kill()
+    assert [second.ask("served()"), third.ask("served()")] == [[1, 1], [1, 1]]
+    (tmp_path / "go").touch()
+    crowd.all_serve(2, 2)
+    crowd.write(shop="VALUE = 3\n")
+    crowd.all_serve(3, 3)
+    fourth = crowd.start(**here)
+    assert fourth.served == [3, 3]
+
+
+@pytest.mark.parametrize("victim", [0, 1])
+def test_p9_a_worker_that_hangs_is_not_waited_for_and_catches_up(crowd: Crowd, victim: int) -> None:
+    """Also if it has the chair, and also if the disk says by then what all have refused."""
+    workers = [crowd.start() for _ in range(3)]
+    hangs = workers.pop(victim)
+    hangs.signal(signal.SIGSTOP)
+    crowd.write(shop="VALUE = 2\n")
+    for worker in workers:
+        worker.until("served()", [2, 2])
+    crowd.write(shop="VALUE = \n")
+    wait_for("a refusal", lambda: all("SyntaxError" in worker.log for worker in workers))
+    hangs.signal(signal.SIGCONT)
+    crowd.all_serve(2, 2)
+    crowd.write(shop="VALUE = 3\n")
+    crowd.all_serve(3, 3)
+
+
+def test_workers_that_switch_by_themselves_do_not_meet(crowd: Crowd) -> None:
+    crowd.settings["together"] = False
+    failing, other = crowd.start(BROKEN="1"), crowd.start()
+    crowd.write(
+        shop="import os\nif os.environ.get('BROKEN'): raise OSError('no disk')\nVALUE = 2\n"
+    )
+    other.until("served()", [2, 2])
+    wait_for("a refusal", lambda: "OSError: no disk" in failing.log)
+    assert failing.ask("served()") == [1, 1]
