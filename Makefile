@@ -1,6 +1,7 @@
 # Everything that is done with this project, from a fresh clone on: needs python3, cargo, make, cc.
 #
 #   make demo     a real application takes edits under load, and what was measured
+#   make apache-demo   the same in Apache, while wrk runs
 #   make test     all tests
 #   make test-all      the Python tests on every supported Python that is found (VERSIONS="3.10 3.13")
 #   make test-slow     the same by thousands of random examples and long storms
@@ -24,7 +25,7 @@ SOURCES := Cargo.toml Cargo.lock pyproject.toml $(shell find crates -name '*.rs'
 # Cargo must not pick another interpreter than the one that will load the core.
 export PYO3_PYTHON := $(abspath $(BIN)/python)
 
-.PHONY: demo test test-rust test-python test-all test-slow test-servers servers test-packages test-history mutants lint bench venv clean
+.PHONY: demo apache-demo test test-rust test-python test-all test-slow test-servers servers test-packages test-history mutants lint bench venv clean
 
 demo: $(VENV)/.built
 	$(BIN)/python -m demo
@@ -45,10 +46,13 @@ test-slow: $(VENV)/.built
 	INTERLEAVINGS=100000 cargo test --release -p transfuse-engine --features shuttle --test interleavings
 	HYPOTHESIS_PROFILE=slow $(BIN)/python -m pytest -m slow
 
-test-servers: $(VENV)/.built
+apache-demo: $(VENV)/.built $(VENV)/.apache
+	$(BIN)/python -m servers.apache_demo
+
+test-servers: $(VENV)/.built $(VENV)/.apache
 	$(BIN)/python -m pytest -m servers
 
-servers: $(VENV)/.built
+servers: $(VENV)/.built $(VENV)/.apache
 	$(BIN)/python -m servers $(SERVERS)
 
 test-packages: $(VENV)/.built
@@ -82,6 +86,10 @@ $(VENV)/.built: $(VENV)/.installed $(SOURCES)
 
 $(VENV)/.installed: requirements-dev.txt scripts/make-venv
 	scripts/make-venv $(PYTHON) $(VENV)
+	touch $@
+
+$(VENV)/.apache: $(VENV)/.installed scripts/install-apache
+	scripts/install-apache $(VENV)
 	touch $@
 
 clean:

@@ -1,11 +1,13 @@
 """What does the application's source say, and how is it edited?
 
-Each edit of a module also raises its EDITION. Files are saved as editors and `git` do it: by
-writing in place, or by writing beside and renaming.
+Each edit of a module also raises its EDITION. A file is saved by writing beside and renaming, as
+editors do it; what belongs together is held open until all of it is written, so that whoever saves
+may be interrupted in the middle without anybody taking a part for the whole.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -48,13 +50,19 @@ class Source:
         return _EDITION.sub(f"EDITION = {self.edition(name) + 1}", text)
 
     def save(self, texts: dict[str, str]) -> None:
-        """Save modules: one in place, several at once by renaming each."""
-        paths = {self.path(name): text for name, text in texts.items()}
-        if len(paths) == 1:
-            for path, text in paths.items():
-                path.write_text(text)
-            return
-        for path, text in paths.items():
+        """Save modules, as one edit."""
+        save({self.path(name): text for name, text in texts.items()})
+
+
+def save(texts: dict[Path, str]) -> None:
+    """Save files, as one edit."""
+    if len(texts) == 1:
+        for path, text in texts.items():
             path.with_suffix(".new").write_text(text)
-        for path in paths:
             os.replace(path.with_suffix(".new"), path)
+        return
+    with contextlib.ExitStack() as held:
+        for path, text in texts.items():
+            file = held.enter_context(path.open("w"))
+            file.write(text)
+            file.flush()

@@ -14,13 +14,14 @@ PAGE = Path(__file__).resolve().parent.parent / "docs" / "apache.md"
 NOBODY = 65534
 
 
-def command(mode: str, port: int, folder: Path) -> list[str]:
+def command(mode: str, port: int, folder: Path, *, target: str = "web:wsgi") -> list[str]:
     """Write what Apache needs into a folder; return the command line that serves it.
 
     Args:
         mode: ``"Daemon mode"`` or ``"Embedded mode"``: the heading on the page.
         port: where to listen, on loopback.
         folder: where `site` is.
+        target: what is served.
 
     Raises:
         RuntimeError: Apache or mod_wsgi is not installed; says how to install it.
@@ -29,7 +30,8 @@ def command(mode: str, port: int, folder: Path) -> list[str]:
     if apache is None or module is None:
         raise RuntimeError("Apache or mod_wsgi is missing; scripts/install-apache installs both")
     text = PAGE.read_text(encoding="utf-8")
-    (folder / "serve.wsgi").write_text(_block(text, "The script", "python"))
+    script = _block(text, "The script", "python").replace("shop.web:app", target)
+    (folder / "serve.wsgi").write_text(script)
     configuration = _block(text, mode, "apache")
     for written, here in (
         ("/srv/shop/.venv/mod_wsgi.so", str(module)),

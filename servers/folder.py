@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
+
+from demo.files import save
 
 _SITE = Path(__file__).parent / "site"
 
@@ -21,6 +22,7 @@ import transfuse
 logging.basicConfig(level=logging.INFO)
 asgi = transfuse.asgi("web:asgi")
 wsgi = transfuse.wsgi("web:wsgi")
+rsgi = transfuse.rsgi("web:rsgi")
 '''
 PROJECT = """\
 [tool.transfuse]
@@ -43,16 +45,21 @@ class Folder:
         (path / "serve.py").write_text(SERVE)
         (path / "pyproject.toml").write_text(PROJECT)
 
-    def edit(self) -> int:
-        """Save the next edition of both halves; return its number."""
+    def edit(self, *, held: bool = True) -> int:
+        """Save the next edition of both halves; return its number.
+
+        Args:
+            held: whether both are held open until both are written: Transfuse waits for that, and
+                other reloaders, which do not, are spared.
+        """
         before, self.edition = self.edition, self.edition + 1
+        texts: dict[Path, str] = {}
         for name in ("leaf", "twin"):
             file = self.path / "site" / f"{name}.py"
             text = file.read_text()
             edited = text.replace(f"EDITION = {before}\n", f"EDITION = {self.edition}\n")
             assert edited != text, f"{file} has no edition {before}"
-            # As editors and git do it: nobody ever reads half a file.
-            beside = file.with_suffix(".new")
-            beside.write_text(edited)
-            os.replace(beside, file)
+            texts[file] = edited
+        for each in [texts] if held else [{file: text} for file, text in texts.items()]:
+            save(each)
         return self.edition

@@ -65,6 +65,11 @@ KINDS = (
         f"{_GRANIAN} --interface wsgi --blocking-threads 8 serve:wsgi",
         f"{_GRANIAN} --interface wsgi --blocking-threads 8 {_SITE} web:wsgi",
     ),
+    Kind(
+        "Granian, RSGI",
+        f"{_GRANIAN} --interface rsgi serve:rsgi",
+        f"{_GRANIAN} --interface rsgi {_SITE} web:rsgi",
+    ),
     Kind("Granian, 2 workers", f"{_GRANIAN} --interface asgi --workers 2 serve:asgi", workers=2),
     Kind(
         "gunicorn, threads",

@@ -35,10 +35,12 @@ class Server:
         command: what is run, by a port that is free now: see `free_port`.
         folder: where it is run.
         port: where it listens, on loopback.
+        path: what answers 200 once it is ready.
     """
 
-    def __init__(self, command: Sequence[str], folder: Path, port: int) -> None:
+    def __init__(self, command: Sequence[str], folder: Path, port: int, path: str = "/") -> None:
         self.port = port
+        self._path = path
         self._log = folder / "server.log"
         kept = {key: value for key, value in os.environ.items() if not key.startswith("TRANSFUSE_")}
         out: IO[bytes]
@@ -69,7 +71,7 @@ class Server:
         while time.monotonic() < deadline and self._process.poll() is None:
             client = Client(self.port)
             try:
-                if client.get("/").status == 200:
+                if client.get(self._path).status == 200:
                     return
             except (OSError, HTTPException):
                 pass

@@ -72,7 +72,7 @@ def attempt(kind: Kind, *, updates: int, own: bool = False) -> Outcome:
         server = Server(kind.command(port, folder.path, own=own), folder.path, port)
         try:
             server.wait_until_ready()
-            _edit(kind, folder, port, outcome, updates)
+            _edit(kind, folder, port, outcome, updates, held=not own)
         except (NotStarted, RuntimeError) as error:
             outcome.faults.append(f"{type(error).__name__}: {error}")
         finally:
@@ -82,14 +82,16 @@ def attempt(kind: Kind, *, updates: int, own: bool = False) -> Outcome:
     return outcome
 
 
-def _edit(kind: Kind, folder: Folder, port: int, outcome: Outcome, updates: int) -> None:
+def _edit(
+    kind: Kind, folder: Folder, port: int, outcome: Outcome, updates: int, *, held: bool
+) -> None:
     more = ["--path=/", *(["--several"] if kind.workers > 1 else [])]
     load = LoadProcess(port, threads=CLIENTS, rate=RATE, more=more)
     try:
         load.wait_until_begun()
         for _ in range(updates):
             began = time.perf_counter()
-            edition = folder.edit()
+            edition = folder.edit(held=held)
             if _served(port, edition, began + CAP):
                 outcome.seconds.append(time.perf_counter() - began)
             else:

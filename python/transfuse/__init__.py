@@ -4,7 +4,8 @@ A map of the package, in reading order:
 
 - `errors`: what can go wrong; `settings` (with `values`): what Transfuse is told to do
 - `lifecycle`: install and uninstall; `imports`: live modules, `once`, `live`, `pin`
-- `target`: what ``"shop.web:app"`` means; `wsgi`, `asgi`: what a server holds
+- `target`: what ``"shop.web:app"`` means; `wsgi`, `asgi`, `rsgi`: what a server holds
+- `stages`: who has a say in an update (`served`, `lifespans`, `workers`); `connections`
 - `updates`: ask for one, hear of one; `reports`: what comes of it; `traces`, `console`: its words
 - `compiler`, `carrying`: from source to code, called by the core
 - `local`: how the command line asks a running process; `cli`: the command line
@@ -26,6 +27,7 @@ from transfuse.errors import (
 from transfuse.imports import import_module, live, once, pin
 from transfuse.lifecycle import install, uninstall
 from transfuse.reports import Change, Plan, Ran, Report, Restart, Status
+from transfuse.rsgi import rsgi
 from transfuse.updates import on_update, plan, rollback, status, update
 from transfuse.version import __version__
 from transfuse.wsgi import wsgi
@@ -56,6 +58,7 @@ __all__ = [
     "pin",
     "plan",
     "rollback",
+    "rsgi",
     "status",
     "uninstall",
     "update",

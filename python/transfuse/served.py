@@ -18,12 +18,14 @@ class Served:
 
     Args:
         target: what must exist, and must be callable.
+        or_has: the name of a method that will do instead.
     """
 
     rank = 0
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, or_has: str) -> None:
         self._target = target
+        self._or_has = or_has
 
     def staged(self, generation: int, *, on_disk: bool) -> None:  # noqa: ARG002
         """Look it up in the staged generation.
@@ -31,7 +33,7 @@ class Served:
         Raises:
             TargetError: it is not there, or not callable.
         """
-        self._target.resolve_callable()
+        self._target.resolve_callable(self._or_has)
 
     def published(self, generation: int) -> None:
         """Nothing to do."""
@@ -40,12 +42,12 @@ class Served:
         """Nothing to do."""
 
 
-def serve(target: Target) -> None:
-    """Insist on a target from now on.
+def serve(target: Target, *, or_has: str = "__call__") -> None:
+    """Insist on a target from now on; see `Served`.
 
     Raises:
         TargetError: it is not there now, or not callable.
         BaseException: whatever its module raises while it is loaded.
     """
-    target.resolve_callable()
-    stages.join(Served(target))
+    target.resolve_callable(or_has)
+    stages.join(Served(target, or_has))

@@ -93,10 +93,14 @@ class Target:
             value = found
         return value
 
-    def resolve_callable(self) -> Any:
-        """The same as `resolve`, and also raise TargetError if the object cannot be called."""
+    def resolve_callable(self, or_has: str = "__call__") -> Any:
+        """The same as `resolve`, and also raise TargetError if the object cannot be called.
+
+        Args:
+            or_has: the name of a method that will do instead.
+        """
         value = self.resolve()
-        if not callable(value):
+        if not callable(value) and not hasattr(value, or_has):
             raise TargetError(
                 f"target {self.text!r} is not callable: it is of type {type(value).__name__}"
             )

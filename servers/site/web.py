@@ -54,3 +54,9 @@ async def asgi(scope: Any, receive: Any, send: Any) -> None:
     headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(answer))]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": answer})
+
+
+async def rsgi(_scope: Any, protocol: Any) -> None:
+    before = editions()
+    await asyncio.sleep(SECONDS)
+    protocol.response_bytes(200, [("content-type", "application/json")], body(before))

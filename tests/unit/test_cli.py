@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -91,6 +92,16 @@ def test_a_root_that_is_not_there(shop: Terminal) -> None:
     assert found == (2, "", f"transfuse: {line}\n")
 
 
+def test_threads_of_an_asgi_application_are_refused_with_what_is_right(shop: Terminal) -> None:
+    line = (
+        "shop.web:app is an ASGI application, which runs in one event loop a worker: --threads is"
+        " for WSGI; say --workers, or --interface wsgi if it is one"
+    )
+    shop.write({"shop/web.py": "async def app(scope, receive, send): pass"})
+    found = shop.type("serve", "shop.web:app", "--threads", "4", "--port", free_port())
+    assert found == (2, "", f"transfuse: {line}\n")
+
+
 def test_a_port_that_is_taken(shop: Terminal) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -149,8 +160,9 @@ def test_without_click_a_line_says_what_to_install(terminal: Terminal) -> None:
 def test_help_fits_on_a_screen_and_has_an_example(terminal: Terminal, words: list[str]) -> None:
     code, out, err = terminal.type(*words, "--help")
     assert (code, err) == (0, "")
-    assert len(out.splitlines()) <= 30
-    assert "Example:  transfuse " in out
+    assert len(out.splitlines()) <= 24
+    assert max(len(line) for line in out.splitlines()) <= 80
+    assert re.search(r"^  Examples?:\s+transfuse ", out, re.MULTILINE)
 
 
 PROGRAM = """

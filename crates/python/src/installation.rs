@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{RecvTimeoutError, Sender};
 use pyo3::exceptions::PyTimeoutError;
+use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -67,6 +68,7 @@ pub fn install(
     contents: Contents,
     first: u64,
 ) -> PyResult<()> {
+    refuse_sub_interpreter()?;
     if engine::in_force().is_some() {
         return Err(errors::misuse("transfuse is installed already; call uninstall() first"));
     }
@@ -99,6 +101,20 @@ pub fn install(
     meta_path(py)?.insert(0, Py::new(py, Finder)?)?;
     at_fork_and_exit(py)?;
     start_updating(py, engine, seen.dirs)
+}
+
+/// The C interface that says who holds the GIL (PEP 311) knows of one interpreter only: threads of ours
+/// would wait for the main one for ever.
+fn refuse_sub_interpreter() -> PyResult<()> {
+    // SAFETY: attached, so there is a current interpreter.
+    let id = unsafe { ffi::PyInterpreterState_GetID(ffi::PyInterpreterState_Get()) };
+    if id == 0 {
+        return Ok(());
+    }
+    Err(errors::misuse(
+        "this is a sub-interpreter, and transfuse works in the main one only; in Apache, say \
+         WSGIApplicationGroup %{GLOBAL}",
+    ))
 }
 
 /// Starts the thread that updates.

@@ -24,13 +24,14 @@ def live_options(command: _Command) -> _Command:
                 "roots",
                 multiple=True,
                 metavar="DIR",
-                help="A directory whose source is live; as often as needed.",
+                help="Its source is live; as often as needed.",
             ),
             click.option("--no-watch", is_flag=True, help="Update only when asked to."),
             click.option(
                 "--policy",
                 type=click.Choice(RELOAD_WORDS),
-                help="What becomes of a module's old namespace.",
+                metavar="WORD",
+                help=f"Of modules that say nothing: {', '.join(RELOAD_WORDS)}.",
             ),
             click.option("-v", "--verbose", is_flag=True, help="Show the plan of each update."),
         ]

@@ -11,7 +11,6 @@ import click
 from transfuse.cli.interface import interface_of
 from transfuse.cli.options import live_options, settings_for
 from transfuse.cli.server import Serving, start
-from transfuse.cli.talk import say
 from transfuse.errors import TargetError, TransfuseError
 from transfuse.locate import find_spec, nearest_module
 from transfuse.target import Target
@@ -19,26 +18,34 @@ from transfuse.target import Target
 _THREADS = 16
 
 
-@click.command(epilog="Example:  transfuse serve shop.web:app --port 8080 --threads 32")
+_EXAMPLES = """\b
+Examples:
+  transfuse serve shop.web:app                 ASGI or WSGI: it finds out
+  transfuse serve shop.web:app --workers 4     they switch together
+  transfuse serve shop.web:app --no-watch      and then: transfuse update
+"""
+
+
+@click.command(epilog=_EXAMPLES)
 @click.argument("target")
-@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen at.")
+@click.option("--host", default="127.0.0.1", metavar="NAME", help="Listen here.  [127.0.0.1]")
 @click.option(
-    "--port", default=8000, show_default=True, type=click.IntRange(1, 65535), help="The port."
+    "--port", default=8000, type=click.IntRange(1, 65535), metavar="N", help="The port.  [8000]"
 )
 @click.option(
-    "--workers", default=1, show_default=True, type=click.IntRange(1), help="How many processes."
+    "--workers", default=1, type=click.IntRange(1), metavar="N", help="How many processes.  [1]"
 )
 @click.option(
     "--threads",
     type=click.IntRange(1),
-    help=f"How many threads run a WSGI application.  [default: {_THREADS}]",
+    metavar="N",
+    help=f"In each, for a WSGI application.  [{_THREADS}]",
 )
 @click.option(
     "--interface",
     type=click.Choice(["auto", "asgi", "wsgi"]),
     default="auto",
-    show_default=True,
-    help="What the application is.",
+    help="What the application is.  [auto]",
 )
 @live_options
 def serve(
@@ -54,10 +61,9 @@ def serve(
     policy: str | None,
     verbose: bool,
 ) -> int:
-    """Serve TARGET, such as shop.web:app, by Granian.
+    """Serve TARGET by Granian; edits are served from the next request on.
 
-    The attribute is `app` or `application` if it is left out. Edits below the roots are served
-    from the next request on.
+    TARGET is module:attribute; the attribute is app or application if left out.
     """
     sought = Target(target)
     settings = settings_for(
@@ -67,7 +73,10 @@ def serve(
     _check_port(host, port)
     kind = interface if interface != "auto" else interface_of(sought, settings.roots)
     if kind == "asgi" and threads is not None:
-        say("--threads is for WSGI; an ASGI application runs in one event loop a worker")
+        raise TransfuseError(
+            f"{target} is an ASGI application, which runs in one event loop a worker:"
+            " --threads is for WSGI; say --workers, or --interface wsgi if it is one"
+        )
     return start(
         Serving(
             target=target,
