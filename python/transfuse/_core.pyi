@@ -1,13 +1,16 @@
 """The compiled core. What the package calls; users call the package."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any, TypeVar, final
 
+from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
 __all__ = [
     "Pin",
+    "WsgiApplication",
     "adopt",
     "configure",
     "differing",
@@ -164,3 +167,19 @@ def plan() -> dict[str, Any]:
 
 def status() -> dict[str, Any]:
     """What is served, kept, draining and failing."""
+
+@final
+class WsgiApplication:
+    """What `transfuse.wsgi` returns.
+
+    Args:
+        module, names: the target's module and the attributes below it.
+        resolve: finds the target, or says what is wrong.
+    """
+
+    def __new__(
+        cls, module: str, names: Sequence[str], resolve: Callable[[], WSGIApplication]
+    ) -> WsgiApplication: ...
+    def __call__(
+        self, environ: WSGIEnvironment, start_response: StartResponse, /
+    ) -> Iterable[bytes]: ...

@@ -4,7 +4,8 @@
 //!
 //! 1. `instance` (`basis`: of what source; `loader`: what it answers as), `generation`: what was
 //!    loaded, and what belongs together;
-//! 2. `engine`, `settings`: what is installed; `asker`, `pin`: whose generation answers;
+//! 2. `engine`, `settings`: what is installed; `asker`, `pin`: whose generation answers; `wsgi`: what a
+//!    server holds;
 //! 3. the ways in: `fast` and `hook` (import statements; `names`: what they take), `dynamic` (calls that
 //!    import), `facade` (attributes of what stands in `sys.modules`), `finder` (the standard
 //!    machinery); `standing`: what stands in `sys.modules`, and who put it there;
@@ -75,6 +76,7 @@ mod time_limit;
 mod units;
 mod unplanned;
 mod verify;
+mod wsgi;
 
 /// The compiled core of Transfuse.
 #[pyo3::pymodule(gil_used = false)]
@@ -95,4 +97,6 @@ mod _core {
     use super::settings::configure;
     #[pymodule_export]
     use super::status::status;
+    #[pymodule_export]
+    use super::wsgi::WsgiApplication;
 }

@@ -103,7 +103,26 @@ impl Pin {
         Py::new(py, pin)
     }
 
-    fn held<'py>(&self, py: Python<'py>) -> Option<Bound<'py, Generation>> {
+    /// One for a unit of work that begins now, in the generation of the enclosing one, else in the
+    /// current one.
+    pub fn begun(py: Python<'_>, what: Option<String>) -> PyResult<Self> {
+        let engine = engine::required()?;
+        let generation = match pinned(py) {
+            Some(outer) if engine.generations.pin(outer.get().id) => outer,
+            _ => engine.pin_current(py),
+        };
+        let unit = Arc::new(Unit::new(generation.get().id.0, what));
+        Ok(Pin {
+            engine,
+            counted: Some(engine.units.begun(&unit)),
+            unit,
+            generation: Mutex::new(Some(generation.unbind())),
+            tokens: Mutex::new(Vec::new()),
+        })
+    }
+
+    /// The generation, until the unit of work has ended.
+    pub fn held<'py>(&self, py: Python<'py>) -> Option<Bound<'py, Generation>> {
         self.generation.lock().unwrap().as_ref().map(|g| g.bind(py).clone())
     }
 
@@ -136,19 +155,7 @@ impl Pin {
     #[new]
     #[pyo3(signature = (what=None))]
     fn new(py: Python<'_>, what: Option<String>) -> PyResult<Self> {
-        let engine = engine::required()?;
-        let generation = match pinned(py) {
-            Some(outer) if engine.generations.pin(outer.get().id) => outer,
-            _ => engine.pin_current(py),
-        };
-        let unit = Arc::new(Unit::new(generation.get().id.0, what));
-        Ok(Pin {
-            engine,
-            counted: Some(engine.units.begun(&unit)),
-            unit,
-            generation: Mutex::new(Some(generation.unbind())),
-            tokens: Mutex::new(Vec::new()),
-        })
+        Pin::begun(py, what)
     }
 
     /// The number of the generation it is tied to.
