@@ -39,3 +39,8 @@ def wsgi(target: str) -> WSGIApplication:
     with Pin():
         serve(sought)
     return WsgiApplication(sought.module, sought.names, sought.resolve)
+
+
+def pinned(application: WSGIApplication) -> WSGIApplication:
+    """Return an application each of whose requests is a unit of work, its body included."""
+    return WsgiApplication("", (), lambda: application)

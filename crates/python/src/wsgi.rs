@@ -80,7 +80,7 @@ impl WsgiApplication {
         match answered {
             Ok((false, body)) => {
                 let body = PinnedBody {
-                    body: body.unbind(),
+                    body: Mutex::new(Some(body.unbind())),
                     steps: Mutex::new(None),
                     pin: Mutex::new(Some(pin.unbind())),
                 };
@@ -130,8 +130,10 @@ fn is_servers_own(body: &Bound<'_, PyAny>, environ: &Bound<'_, PyDict>) -> PyRes
 /// A response's body whose steps are taken under the request's pin.
 #[pyclass(frozen, module = "transfuse._core")]
 struct PinnedBody {
-    body: Py<PyAny>,
-    /// The body's iterator; none until the first step is taken.
+    /// What the application returned; none once it was closed, for a server may hold this for long,
+    /// and what the body is made of belongs to the generation.
+    body: Mutex<Option<Py<PyAny>>>,
+    /// The body's iterator; none until the first step is taken, and once it was closed.
     steps: Mutex<Option<Py<PyIterator>>>,
     /// None once it was closed. The lock is for the moment of looking: steps may come in different
     /// threads.
@@ -144,7 +146,9 @@ impl PinnedBody {
         let mut steps = match known {
             Some(steps) => steps.into_bound(py),
             None => {
-                let made = self.body.bind(py).try_iter()?;
+                let body = self.body.lock().unwrap().as_ref().map(|body| body.clone_ref(py));
+                let Some(body) = body else { return Ok(None) };
+                let made = body.bind(py).try_iter()?;
                 let before = self.steps.lock().unwrap().replace(made.clone().unbind());
                 drop(before);
                 made
@@ -174,19 +178,27 @@ impl PinnedBody {
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         let Some(pin) = self.pin.lock().unwrap().take() else { return Ok(()) };
         let pin = pin.bind(py);
+        let body = self.body.lock().unwrap().take();
+        let steps = self.steps.lock().unwrap().take();
         Pin::resume(pin)?;
-        let closed = match self.body.bind(py).getattr_opt(intern!(py, "close")) {
-            Ok(Some(close)) => close.call0().map(drop),
-            Ok(None) => Ok(()),
-            Err(error) => Err(error),
+        let closed = match &body {
+            Some(body) => match body.bind(py).getattr_opt(intern!(py, "close")) {
+                Ok(Some(close)) => close.call0().map(drop),
+                Ok(None) => Ok(()),
+                Err(error) => Err(error),
+            },
+            None => Ok(()),
         };
+        drop((steps, body));
         pin.get().suspend(py)?;
         pin.get().close();
         closed
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        visit.call(&self.body)?;
+        if let Ok(body) = self.body.try_lock() {
+            visit.call(body.as_ref())?;
+        }
         if let Ok(steps) = self.steps.try_lock() {
             visit.call(steps.as_ref())?;
         }
