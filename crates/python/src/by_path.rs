@@ -56,34 +56,51 @@ pub fn import_path(py: Python<'_>, path: PathBuf) -> PyResult<Bound<'_, PyAny>> 
         );
         return Err(errors::import(py, &message, &shown.to_string()));
     };
-    let name = name_of(py, engine, &generation, &path)?;
-    match loading::ensure(py, engine, &generation, &name)? {
+    let name = match name_of(py, engine, &generation, &path)? {
+        Some(name) => name,
+        None => made_up(engine, &path)?,
+    };
+    let ensured = match loading::ensure(py, engine, &generation, &name)? {
+        // A foreign module has the name already: `/srv/site/calendar.py` where the standard
+        // library's was imported first. The file is meant, whatever else is called like it.
+        Ensured::Foreign => loading::ensure(py, engine, &generation, &made_up(engine, &path)?)?,
+        ensured => ensured,
+    };
+    match ensured {
         Ensured::Live(found) => Ok(found.get().value(py)),
         _ => Err(errors::import(py, &format!("cannot import {shown}"), &shown.to_string())),
     }
 }
 
+/// The name that importing the file would have, if it has one.
 fn name_of(
     py: Python<'_>,
     engine: &'static Engine,
     generation: &Bound<'_, crate::generation::Generation>,
     path: &Path,
-) -> PyResult<ModuleName> {
-    for name in seeds::would_be(py, engine, path) {
+) -> PyResult<Option<ModuleName>> {
+    // Under its root first: that is how the files beside it import it.
+    let under_root = engine.roots.name_of(path).into_iter();
+    for name in under_root.chain(seeds::would_be(py, engine, path)) {
         let found = match name.parent() {
             None => search::top_level(py, engine, generation.get(), &name)?,
             Some(_) => match loading::ensure(py, engine, generation, &name) {
                 Ok(Ensured::Live(found)) if found.get().path.as_deref() == Some(path) => {
-                    return Ok(name);
+                    return Ok(Some(name));
                 }
                 Err(error) => return Err(error),
                 Ok(_) => continue,
             },
         };
         if matches!(found, Found::Source(origin) if origin.path == path) {
-            return Ok(name);
+            return Ok(Some(name));
         }
     }
+    Ok(None)
+}
+
+/// A name of its own for a file, the same each time.
+fn made_up(engine: &'static Engine, path: &Path) -> PyResult<ModuleName> {
     let stem = path.file_stem().map(|stem| stem.to_string_lossy().replace('.', "_"));
     let digest = Digest::of(path.to_string_lossy().as_bytes()).to_string();
     let name = format!("{}_{}", stem.unwrap_or_default(), &digest[..8]);

@@ -28,6 +28,13 @@ impl Instance {
         self.file.as_deref()
     }
 
+    /// The digest of the source this instance was run from: what was read off the source holds for
+    /// as long as this is the same. A patched module keeps its loader, and gets another digest.
+    #[getter]
+    fn digest(&self) -> Option<String> {
+        self.source().map(|source| source.digest().to_string())
+    }
+
     #[pyo3(signature = (name=None))]
     fn is_package(&self, name: Option<&str>) -> bool {
         let _ = name;
