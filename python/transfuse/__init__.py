@@ -6,6 +6,7 @@ A map of the package, in reading order:
 - `lifecycle`: install and uninstall; `imports`: live modules, `once`, `live`, `pin`
 - `target`: what ``"shop.web:app"`` means; `wsgi`, `asgi`, `rsgi`: what a server holds
 - `stages`: who has a say in an update (`served`, `lifespans`, `workers`); `connections`
+- `publisher`: a folder of modules as a web site; `publishing`: what is behind it
 - `updates`: ask for one, hear of one; `reports`: what comes of it; `traces`, `console`: its words
 - `compiler`, `carrying`: from source to code, called by the core
 - `local`: how the command line asks a running process; `cli`: the command line
@@ -26,6 +27,7 @@ from transfuse.errors import (
 )
 from transfuse.imports import import_module, live, once, pin
 from transfuse.lifecycle import install, uninstall
+from transfuse.publisher import publisher
 from transfuse.reports import Change, Plan, Ran, Report, Restart, Status
 from transfuse.rsgi import rsgi
 from transfuse.updates import on_update, plan, rollback, status, update
@@ -57,6 +59,7 @@ __all__ = [
     "once",
     "pin",
     "plan",
+    "publisher",
     "rollback",
     "rsgi",
     "status",

@@ -62,21 +62,32 @@ def asgi(target: str) -> Application:
             finally:
                 del running[loop]
             return
-        with Pin(f"{scope.get('method', scope['type'])} {scope.get('path', '')}") as pin:
+        with unit_of_work(scope) as pin:
             found = resolve()
             lifespans_here = running.get(asyncio.get_running_loop()) if running else None
             lifespan = lifespans_here.enter(found, scope) if lifespans_here else None
             try:
-                if ends_connections():
-                    connection = Connection(scope, receive, send, pin.generation)
-                    await connection.run(found)
-                else:
-                    await found(scope, receive, send)
+                await run(found, scope, receive, send, pin)
             finally:
                 if lifespan is not None and lifespans_here is not None:
                     lifespans_here.leave(lifespan)
 
     return application
+
+
+def unit_of_work(scope: Scope) -> Pin:
+    """Return the pin of one request, or of one websocket connection."""
+    return Pin(f"{scope.get('method', scope['type'])} {scope.get('path', '')}")
+
+
+async def run(
+    application: Application, scope: Scope, receive: Receive, send: Send, pin: Pin
+) -> None:
+    """Have an application answer within its unit of work; it may be told that it is to end."""
+    if ends_connections():
+        await Connection(scope, receive, send, pin.generation).run(application)
+    else:
+        await application(scope, receive, send)
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:

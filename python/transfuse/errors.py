@@ -24,7 +24,7 @@ class SettingsError(TransfuseError):
 
 
 class RootError(TransfuseError):
-    """A root does not exist or is not a directory."""
+    """A root does not exist or is not a directory, or what must lie under a root does not."""
 
 
 class TargetError(TransfuseError):

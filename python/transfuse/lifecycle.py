@@ -15,7 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from transfuse import _core, stages, true_source, workers
-from transfuse.errors import TransfuseError
+from transfuse.errors import RootError, TransfuseError
 from transfuse.project import LIVE, Project, configure, patterns
 from transfuse.settings import ModuleSettings, Settings, read_settings
 from transfuse.updates import deliver
@@ -163,6 +163,35 @@ def ensure_installed() -> None:
     with _changing:
         if not _core.installed():
             install_settings(read_settings())
+
+
+def ensure_root(folder: str) -> None:
+    """Make a directory a root, unless somebody has installed already; then it must lie under one.
+
+    Args:
+        folder: an absolute path.
+
+    Raises:
+        RootError: it is no directory, or lies under none of the roots.
+        SettingsError: as `install`.
+    """
+    with _changing:
+        settings = _settings if _core.installed() else None
+        if settings is None:
+            install_settings(read_settings(roots=[folder]))
+            return
+    if not os.path.isdir(folder):
+        what = "is not a directory" if os.path.exists(folder) else "does not exist"
+        raise RootError(f"{folder} {what}; name an existing directory")
+    places = {folder, os.path.realpath(folder)}
+    for root in settings.roots:
+        for each in (root, os.path.realpath(root)):
+            if any(os.path.commonpath([each, place]) == each for place in places):
+                return
+    raise RootError(
+        f"{folder} lies under none of the roots that are installed, {', '.join(settings.roots)};"
+        " name it among the roots, as in transfuse.install(roots=[..., folder])"
+    )
 
 
 def installed_settings() -> Settings | None:

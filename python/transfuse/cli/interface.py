@@ -40,6 +40,8 @@ _MAKERS: dict[str, Interface] = {
     "get_asgi_application": "asgi",
     "WsgiToAsgi": "asgi",
     "WSGIMiddleware": "asgi",
+    # It is both; coroutines are at home there, and other functions get threads.
+    "transfuse.publisher": "asgi",
     "Flask": "wsgi",
     "Bottle": "wsgi",
     "default_app": "wsgi",

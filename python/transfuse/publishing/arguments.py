@@ -1,0 +1,127 @@
+"""With which arguments is a function called?
+
+By name. What the function has no parameter for is dropped, unless it takes `**kwargs`. A parameter
+called `request` gets the request, and nothing that a visitor sends. Names that begin with an
+underscore are the author's own.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import typing
+from inspect import Parameter
+from types import FunctionType, MethodType, SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from transfuse.publishing.conversions import Unfit, converter
+from transfuse.publishing.refusals import bad_request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from transfuse.publishing.request import Request
+
+_REQUEST = "request"
+
+
+def arguments_for(
+    function: Callable[..., Any], request: Request, fields: Mapping[str, Any]
+) -> tuple[list[Any], dict[str, Any]]:
+    """Return the arguments by position and by name.
+
+    Raises:
+        Refused: 400 if one is missing or cannot be converted; all of them are told.
+        TypeError, NameError: an annotation is not known, or makes no sense.
+    """
+    parameters = _parameters(function)
+    wrong: list[str] = []
+    positional: list[Any] = []
+    named: dict[str, Any] = {}
+    for parameter in parameters:
+        name = parameter.name
+        if parameter.kind in (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD):
+            continue
+        value = parameter.default
+        if name == _REQUEST:
+            value = request
+        elif name in fields and not name.startswith("_"):
+            try:
+                value = converter(parameter.annotation)(fields[name])
+            except Unfit as error:
+                wrong.append(f"{name}: {error}")
+                continue
+        elif value is Parameter.empty:
+            wrong.append(f"{name} is missing")
+            continue
+        elif parameter.kind is not Parameter.POSITIONAL_ONLY:
+            continue
+        if parameter.kind is Parameter.POSITIONAL_ONLY:
+            positional.append(value)
+        else:
+            named[name] = value
+    if wrong:
+        raise bad_request(*wrong)
+    named |= _others(function, parameters, fields, wrong)
+    if wrong:
+        raise bad_request(*wrong)
+    return positional, named
+
+
+def _others(
+    function: Callable[..., Any],
+    parameters: list[Parameter],
+    fields: Mapping[str, Any],
+    wrong: list[str],
+) -> dict[str, Any]:
+    """Return what goes into `**kwargs`, if the function has it."""
+    every = next((each for each in parameters if each.kind is Parameter.VAR_KEYWORD), None)
+    if every is None:
+        return {}
+    taken = {each.name for each in parameters} | _bound_names(function)
+    convert = converter(every.annotation)
+    others: dict[str, Any] = {}
+    for name, value in fields.items():
+        if name in taken or name.startswith("_"):
+            continue
+        try:
+            others[name] = convert(value)
+        except Unfit as error:
+            wrong.append(f"{name}: {error}")
+    return others
+
+
+def _bound_names(function: Callable[..., Any]) -> set[str]:
+    """Return what a method's first parameter is called, `self`: a visitor must not give it."""
+    if not isinstance(function, MethodType):
+        return set()
+    code = getattr(inspect.unwrap(function.__func__), "__code__", None)
+    return set() if code is None else set(code.co_varnames[:1])
+
+
+def _parameters(function: Callable[..., Any]) -> list[Parameter]:
+    """Return a function's parameters, with annotations that are no text any more."""
+    if sys.version_info >= (3, 14):
+        from annotationlib import Format  # noqa: PLC0415
+
+        signature = inspect.signature(function, annotation_format=Format.FORWARDREF)
+    else:
+        signature = inspect.signature(function)
+    parameters = list(signature.parameters.values())
+    written = {
+        each.name: each.annotation
+        for each in parameters
+        if isinstance(each.annotation, str) and each.name != _REQUEST
+    }
+    if not written:
+        return parameters
+    inner = inspect.unwrap(function)
+    plain = inner.__func__ if isinstance(inner, MethodType) else inner
+    scope = plain.__globals__ if isinstance(plain, FunctionType) else {}
+    meant = typing.get_type_hints(
+        SimpleNamespace(__annotations__=written), globalns=scope, include_extras=True
+    )
+    return [
+        each.replace(annotation=meant[each.name]) if each.name in meant else each
+        for each in parameters
+    ]

@@ -1,0 +1,32 @@
+"""What does JSON make of values that it has no word for?"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from datetime import date, time
+from decimal import Decimal
+from enum import Enum
+from typing import Any
+from uuid import UUID
+
+
+def plain(value: Any) -> Any:
+    """Return a value of what JSON has words for; unknown ones are left for `json` to refuse.
+
+    Times are text by ISO 8601, `Decimal` and `UUID` are text, members of an enum are their values,
+    dataclasses are dicts, sets are lists.
+    """
+    if isinstance(value, Enum):
+        value = value.value
+    if isinstance(value, Mapping):
+        return {key: plain(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [plain(each) for each in value]
+    if isinstance(value, (date, time)):
+        return value.isoformat()
+    if isinstance(value, (Decimal, UUID)):
+        return str(value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {each.name: plain(getattr(value, each.name)) for each in dataclasses.fields(value)}
+    return value

@@ -1,0 +1,126 @@
+"""How does a request become an answer?
+
+The flow, written once for both protocols: find the function, ask who may see it, look at the
+method, read the body, call, and make an answer of what came of it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from transfuse.publishing.answers import Answer, Stream, answer_to, complete
+from transfuse.publishing.arguments import arguments_for
+from transfuse.publishing.forms import fields_of
+from transfuse.publishing.guards import Gate, of_namespace
+from transfuse.publishing.names import find
+from transfuse.publishing.pages import Page, Pages
+from transfuse.publishing.places import lies_inside, places
+from transfuse.publishing.refusals import Refused, not_found, page
+from transfuse.traces import user_traceback
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from transfuse.publishing.places import Place
+    from transfuse.publishing.request import Request
+    from transfuse.publishing.running import Running
+
+log = logging.getLogger("transfuse.publisher")
+
+_ALLOW = ("Allow", "GET, HEAD, OPTIONS, POST")
+_CALLING = ("GET", "HEAD", "POST")
+_HTML = "text/html; charset=utf-8"
+_PACKAGE = "__init__.py"
+
+
+class Service:
+    """Answers requests from the pages under one folder.
+
+    Attributes:
+        folder: absolute.
+        debug: whether visitors are shown tracebacks, and why something is not published.
+        body_limit: how long a body may be, in bytes.
+    """
+
+    def __init__(self, folder: str, *, debug: bool, body_limit: int) -> None:
+        self.folder = folder
+        self.debug = debug
+        self.body_limit = body_limit
+        self._pages = Pages(folder)
+
+    async def respond(
+        self, request: Request, running: Running, body: Callable[[], Awaitable[bytes]]
+    ) -> Answer:
+        """Return the answer to a request.
+
+        Args:
+            request: without its body.
+            running: where functions run.
+            body: reads the body; raises Refused, 413, if it is longer than it may be.
+        """
+        try:
+            answer = await self._answer(request, running, body)
+        except Refused as refusal:
+            answer = self._refusal(request, refusal)
+        except Exception as error:
+            log.exception("%s %s: %s", request.method, request.path, type(error).__name__)
+            trace = user_traceback(error) if self.debug else ""
+            status = HTTPStatus.INTERNAL_SERVER_ERROR
+            answer = complete(status, _HTML, page(status, trace=trace))
+        if all(name.lower() != "x-content-type-options" for name, _ in answer.headers):
+            # Text stays text, whatever a visitor has put into it.
+            answer.headers.append(("X-Content-Type-Options", "nosniff"))
+        if request.method == "HEAD":
+            if isinstance(answer.body, Stream):
+                await answer.body.close()
+            answer.body = b""
+        return answer
+
+    def _refusal(self, request: Request, refusal: Refused) -> Answer:
+        log.debug("%s %s: %d, %s", request.method, request.path, refusal.status, refusal)
+        told = refusal.told
+        if self.debug and refusal.why:
+            told = (*told, refusal.why)
+        answer = complete(refusal.status, _HTML, page(refusal.status, told))
+        answer.headers += refusal.headers
+        return answer
+
+    async def _answer(
+        self, request: Request, running: Running, body: Callable[[], Awaitable[bytes]]
+    ) -> Answer:
+        gate = Gate(request, running)
+        place, found = await self._page(request.path, running)
+        for depth in range(len(place.file)):
+            package = await self._at((*place.file[:depth], _PACKAGE), running)
+            if package is not None:
+                await gate.ask(of_namespace(package.namespace))
+        function = await find(found, place.names, pages=self._pages, running=running, ask=gate.ask)
+        if request.method == "OPTIONS":
+            return Answer(HTTPStatus.NO_CONTENT, [_ALLOW], b"")
+        if request.method not in _CALLING:
+            raise Refused(HTTPStatus.METHOD_NOT_ALLOWED, headers=(_ALLOW,))
+        if request.method == "POST":
+            request.body = await body()
+        positional, named = arguments_for(function, request, fields_of(request))
+        return await answer_to(await running.call(function, *positional, **named), running)
+
+    async def _page(self, path: str, running: Running) -> tuple[Place, Page]:
+        for place in places(path):
+            page = await self._at(place.file, running)
+            if page is not None:
+                return place, page
+        raise not_found("no page has this path")
+
+    async def _at(self, file: tuple[str, ...], running: Running) -> Page | None:
+        """Return the page of a file, given by its path under the folder; None if there is none."""
+        whole = os.path.join(self.folder, *file)
+        if not self._pages.may_be(whole):
+            return None
+        # Looked at each time, and before anything of it runs.
+        if not lies_inside(self.folder, file):
+            raise not_found(f"{whole} is not in the folder, or is spelled otherwise")
+        page = self._pages.ready(whole)
+        return await running.call(self._pages.load, whole) if page is None else page

@@ -1,0 +1,123 @@
+"""How does an ASGI server ask, and how is it answered?"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from transfuse.publishing.answers import Stream
+from transfuse.publishing.refusals import Refused
+from transfuse.publishing.request import Request
+from transfuse.publishing.running import Threads
+
+if TYPE_CHECKING:
+    from transfuse.asgi import Receive, Scope, Send
+    from transfuse.publishing.answers import Answer
+    from transfuse.publishing.service import Service
+
+
+class _Gone(Exception):
+    """Whoever asked is not there any more."""
+
+
+async def serve(service: Service, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer one request, in the loop that asks; refuse a websocket."""
+    if scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.close", "code": 1000})
+        return
+
+    async def body() -> bytes:
+        return await _body(receive, service.body_limit)
+
+    try:
+        answer = await service.respond(_request(scope), Threads(), body)
+    except _Gone:
+        return
+    await _send(answer, receive, send)
+
+
+async def lifespan(receive: Receive, send: Send) -> None:
+    """Say yes to what a server asks at its start and at its end: pages have no lifespan."""
+    while True:
+        message = await receive()
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            return
+
+
+def _request(scope: Scope) -> Request:
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in scope["headers"]:
+        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+        between = "; " if name == "cookie" else ", "
+        headers[name] = f"{headers[name]}{between}{value}" if name in headers else value
+    path, mounted = scope["path"], scope.get("root_path", "").rstrip("/")
+    if mounted and f"{path}/".startswith(f"{mounted}/"):
+        path = path[len(mounted) :]
+    return Request(
+        method=scope["method"],
+        path=path,
+        query=scope.get("query_string", b"").decode("latin-1"),
+        headers=headers,
+        raw=scope,
+    )
+
+
+async def _body(receive: Receive, limit: int) -> bytes:
+    pieces: list[bytes] = []
+    length = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise _Gone
+        pieces.append(message.get("body", b""))
+        length += len(pieces[-1])
+        if length > limit:
+            raise Refused(
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+                f"a body may be {limit} bytes long, and not more",
+            )
+        if not message.get("more_body", False):
+            return b"".join(pieces)
+
+
+async def _send(answer: Answer, receive: Receive, send: Send) -> None:
+    headers = [
+        (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers
+    ]
+    start = {"type": "http.response.start", "status": int(answer.status), "headers": headers}
+    if not isinstance(answer.body, Stream):
+        await send(start)
+        await send({"type": "http.response.body", "body": answer.body})
+        return
+    sending = asyncio.ensure_future(_stream(answer.body, start, send))
+    gone = asyncio.ensure_future(_wait_until_gone(receive))
+    try:
+        await asyncio.wait({sending, gone}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        # A stream without an end must end with whoever reads it.
+        for task in (gone, sending):
+            if not task.done():
+                task.cancel()
+        await asyncio.wait({sending, gone})
+    with contextlib.suppress(asyncio.CancelledError):
+        sending.result()
+
+
+async def _stream(stream: Stream, start: dict[str, object], send: Send) -> None:
+    try:
+        await send(start)
+        while (piece := await stream.step()) is not None:
+            if piece:
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+    finally:
+        await stream.close()
+
+
+async def _wait_until_gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,124 @@
+"""How does a WSGI server ask, and how is it answered?"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from transfuse.publishing.answers import Stream
+from transfuse.publishing.refusals import Refused, bad_request
+from transfuse.publishing.request import Request
+from transfuse.publishing.running import Inline, drive
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+    from transfuse.publishing.service import Service
+
+_CHUNK = 65536
+
+
+def serve(
+    service: Service, environ: WSGIEnvironment, start_response: StartResponse
+) -> Iterable[bytes]:
+    """Answer one request, in the thread that asks."""
+    running = Inline()
+    try:
+
+        async def body() -> bytes:
+            return _body(environ, service.body_limit)
+
+        answer = drive(service.respond(_request(environ), running, body))
+        start_response(_status(answer.status), answer.headers)
+    except BaseException:
+        running.end()
+        raise
+    if isinstance(answer.body, Stream):
+        return _Body(answer.body, running)
+    running.end()
+    return [answer.body] if answer.body else []
+
+
+class _Body:
+    """A stream, piece by piece. The server closes it, whether or not it has taken all."""
+
+    def __init__(self, stream: Stream, running: Inline) -> None:
+        self._stream = stream
+        self._running = running
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        piece = drive(self._stream.step())
+        if piece is None:
+            raise StopIteration
+        return piece
+
+    def close(self) -> None:
+        """Close the stream, and the loop it may have run in."""
+        try:
+            drive(self._stream.close())
+        finally:
+            self._running.end()
+
+
+def _request(environ: WSGIEnvironment) -> Request:
+    headers = {
+        name[5:].replace("_", "-").lower(): value
+        for name, value in environ.items()
+        if name.startswith("HTTP_")
+    }
+    for name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
+        if environ.get(name):
+            headers[name.replace("_", "-").lower()] = environ[name]
+    path = environ.get("PATH_INFO", "")
+    return Request(
+        method=environ["REQUEST_METHOD"],
+        # Bytes in Latin-1's clothes (PEP 3333). What is no UTF-8 is no path of a page.
+        path=path.encode("latin-1").decode("utf-8", "replace"),
+        query=environ.get("QUERY_STRING", ""),
+        headers=headers,
+        raw=environ,
+    )
+
+
+def _body(environ: WSGIEnvironment, limit: int) -> bytes:
+    too_long = Refused(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a body may be {limit} bytes long, and not more"
+    )
+    stated = environ.get("CONTENT_LENGTH") or ""
+    if stated:
+        if not (stated.isascii() and stated.isdigit()):
+            raise bad_request("Content-Length is not a number")
+        # As many digits as would not be converted are too many bytes.
+        if len(stated) > 18 or int(stated) > limit:
+            raise too_long
+    elif not environ.get("wsgi.input_terminated") and not _is_chunked(environ):
+        return b""
+    wanted = int(stated) if stated else limit + 1
+    pieces: list[bytes] = []
+    source: Any = environ["wsgi.input"]
+    while wanted and (piece := source.read(min(wanted, _CHUNK))):
+        pieces.append(piece)
+        wanted -= len(piece)
+    body = b"".join(pieces)
+    if len(body) > limit:
+        raise too_long
+    if stated and wanted:
+        raise bad_request("the body is shorter than its Content-Length")
+    return body
+
+
+def _is_chunked(environ: WSGIEnvironment) -> bool:
+    return "chunked" in str(environ.get("HTTP_TRANSFER_ENCODING", "")).lower()
+
+
+def _status(status: int) -> str:
+    try:
+        phrase = HTTPStatus(status).phrase
+    except ValueError:
+        phrase = "Unknown"
+    return f"{int(status)} {phrase}"
