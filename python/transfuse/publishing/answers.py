@@ -139,14 +139,14 @@ async def answer_to(returned: Any, running: Running) -> Answer:
         if isinstance(body, Stream):
             await body.close()
         return Answer(response.status, headers, b"")
-    if kind is not None and all(name.lower() != "content-type" for name, _ in headers):
+    if all(name.lower() != "content-type" for name, _ in headers):
         headers.append(("Content-Type", kind))
     if isinstance(body, bytes):
         headers += _length(body)
     return Answer(response.status, headers, body)
 
 
-async def _content(returned: Any, running: Running) -> tuple[str | None, bytes | Stream]:
+async def _content(returned: Any, running: Running) -> tuple[str, bytes | Stream]:
     if isinstance(returned, (list, tuple)):
         pieces = [_encoded(piece) for piece in returned]
         return _kind_of_stream(returned[0] if returned else END), b"".join(pieces)
@@ -157,9 +157,9 @@ async def _content(returned: Any, running: Running) -> tuple[str | None, bytes |
     raise TypeError(f"a function returned {returned!r}, which is nothing that can be sent")
 
 
-def _whole(returned: Any) -> tuple[str | None, bytes] | None:
+def _whole(returned: Any) -> tuple[str, bytes] | None:
     if returned is None:
-        return None, b""
+        return _TEXT, b""
     if isinstance(returned, (int, float, Decimal)):
         returned = str(returned)
     if isinstance(returned, str):

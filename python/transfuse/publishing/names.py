@@ -168,6 +168,8 @@ def _insist_on_published(cls: type[Any], page: Page, pages: Pages) -> None:
     own = pages.of_class(cls)
     if own is None or own.module is not page.module:
         raise not_found(f"{cls.__qualname__} is a class that this page does not define")
+    if issubclass(cls, (type, ModuleType)):
+        raise not_found(f"{cls.__qualname__} makes classes or modules")
     if own_names(cls).get(PUBLISH) is not True:
         raise not_found(f"{cls.__qualname__} is a class and does not say {PUBLISH} = True")
 

@@ -91,7 +91,8 @@ class Pages:
         try:
             module = _core.import_name(name)
         except ModuleNotFoundError as error:
-            if not _is_refusal(error):
+            # Of another name: what the page itself imports is not there.
+            if not f"{name}.".startswith(f"{error.name}."):
                 raise
             module = None
         loader = _loader(module)

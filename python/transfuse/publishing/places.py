@@ -73,18 +73,19 @@ def places(path: str) -> Iterator[Place]:
 def lies_inside(folder: str, file: tuple[str, ...]) -> bool:
     """Tell whether a file is in the folder, links followed, and is spelled as the path spells it.
 
-    A file that is not there now is: a `git checkout` may be about to write it again, and what runs
-    until then is what the generation has of it.
+    No element of the path may leave the folder, even if the next one leads back. A file that is
+    not there now is inside: a `git checkout` may be about to write it again, and what runs until
+    then is what the generation has of it.
     """
-    real = os.path.realpath(folder)
-    whole = os.path.realpath(os.path.join(folder, *file))
-    if os.path.commonpath([real, whole]) != real:
-        return False
     above = folder
     for part in file:
         if _is_misspelled(above, part):
             return False
         above = os.path.join(above, part)
+        if os.path.islink(above):
+            real = os.path.realpath(folder)
+            if os.path.commonpath([real, os.path.realpath(above)]) != real:
+                return False
     return True
 
 

@@ -43,6 +43,10 @@ class Refused(Exception):
         self.headers = headers
 
 
+class VisitorGone(Exception):
+    """Whoever asked is not there any more: there is nobody to tell anything."""
+
+
 def not_found(why: str) -> Refused:
     """Return the refusal of what is not published; a visitor does not learn whether it exists."""
     return Refused(HTTPStatus.NOT_FOUND, why=why)

@@ -18,7 +18,7 @@ from transfuse.publishing.guards import Gate, of_namespace
 from transfuse.publishing.names import find
 from transfuse.publishing.pages import Page, Pages
 from transfuse.publishing.places import lies_inside, places
-from transfuse.publishing.refusals import Refused, not_found, page
+from transfuse.publishing.refusals import Refused, VisitorGone, not_found, page
 from transfuse.traces import user_traceback
 
 if TYPE_CHECKING:
@@ -60,11 +60,16 @@ class Service:
             request: without its body.
             running: where functions run.
             body: reads the body; raises Refused, 413, if it is longer than it may be.
+
+        Raises:
+            VisitorGone: `body` says so.
         """
         try:
             answer = await self._answer(request, running, body)
         except Refused as refusal:
             answer = self._refusal(request, refusal)
+        except VisitorGone:
+            raise
         except Exception as error:
             log.exception("%s %s: %s", request.method, request.path, type(error).__name__)
             trace = user_traceback(error) if self.debug else ""

@@ -8,7 +8,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from transfuse.publishing.answers import Stream
-from transfuse.publishing.refusals import Refused
+from transfuse.publishing.refusals import Refused, VisitorGone
 from transfuse.publishing.request import Request
 from transfuse.publishing.running import Threads
 
@@ -16,10 +16,6 @@ if TYPE_CHECKING:
     from transfuse.asgi import Receive, Scope, Send
     from transfuse.publishing.answers import Answer
     from transfuse.publishing.service import Service
-
-
-class _Gone(Exception):
-    """Whoever asked is not there any more."""
 
 
 async def serve(service: Service, scope: Scope, receive: Receive, send: Send) -> None:
@@ -34,7 +30,7 @@ async def serve(service: Service, scope: Scope, receive: Receive, send: Send) ->
 
     try:
         answer = await service.respond(_request(scope), Threads(), body)
-    except _Gone:
+    except VisitorGone:
         return
     await _send(answer, receive, send)
 
@@ -72,7 +68,7 @@ async def _body(receive: Receive, limit: int) -> bytes:
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise _Gone
+            raise VisitorGone
         pieces.append(message.get("body", b""))
         length += len(pieces[-1])
         if length > limit:

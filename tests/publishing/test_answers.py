@@ -1,0 +1,252 @@
+"""What a function returns becomes an answer of the right kind."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+import publishing_site
+from publishing_site import Site
+from transfuse.publishing import Response
+from transfuse.publishing.templates import render
+
+site = publishing_site.site
+
+TEXT, HTML = "text/plain; charset=utf-8", "text/html; charset=utf-8"
+BYTES, JSON = "application/octet-stream", "application/json"
+
+PAGE = """
+    import asyncio, datetime, decimal, enum, io, uuid
+    from dataclasses import dataclass
+    from transfuse.publishing import Response
+
+    @dataclass
+    class Price:
+        sku: int
+        tags: set
+    class Color(enum.Enum):
+        RED = "red"
+
+    def text(): return "é"
+    def html(): return "<!DOCTYPE html>\\n<p>é</p></HTML>\\n"
+    def greeting(name): return "Hello " + name
+    def data(): return b"\\0\\xff"
+    def array(): return bytearray(b"a")
+    def mapping(): return {"a": [1, None, "é"], "b": Price(7, {1}), "c": Color.RED,
+                           "d": datetime.date(2004, 10, 31), "e": decimal.Decimal("1.10")}
+    def number(): return 7
+    def pieces(): return ["a", b"b"]
+    def stream():
+        yield "a"
+        yield b""
+        yield b"b"
+    def page():
+        yield "<!doctype html><p>"
+        yield "</p>"
+    def blob(): return io.BytesIO(b"a\\nb")
+    def nothing_in_it(): return iter(())
+    async def coroutine():
+        await asyncio.sleep(0)
+        return "coroutine"
+    async def agen():
+        yield "a"
+        await asyncio.sleep(0)
+        yield "b"
+    async def both():
+        loop = asyncio.get_running_loop()
+        async def rest():
+            assert asyncio.get_running_loop() is loop
+            yield "same loop"
+        return rest()
+    def response(): return Response("<b>", 418, {"X-A": "1"}, content_type="text/html")
+    def cookies(): return Response({"a": 1}, headers=[("Set-Cookie", "a=1"), ("set-cookie", "b=2")])
+    def redirect(): return Response(status=303, headers={"Location": "/"})
+    def empty(): return Response("dropped", 204)
+    def streamed(): return Response(stream(), 201)
+    def forged(): return Response("abc", headers={"Content-Length": "1"})
+    """
+
+ANSWERS: dict[str, tuple[int, str, bytes]] = {
+    "text": (200, TEXT, "é".encode()),
+    "html": (200, HTML, "<!DOCTYPE html>\n<p>é</p></HTML>\n".encode()),
+    "data": (200, BYTES, b"\0\xff"),
+    "array": (200, BYTES, b"a"),
+    "mapping": (200, JSON, (
+        '{"a": [1, null, "é"], "b": {"sku": 7, "tags": [1]}, "c": "red", "d": "2004-10-31",'
+        ' "e": "1.10"}'
+    ).encode()),
+    "number": (200, TEXT, b"7"),
+    "pieces": (200, TEXT, b"ab"),
+    "stream": (200, TEXT, b"ab"),
+    "page": (200, HTML, b"<!doctype html><p></p>"),
+    "blob": (200, BYTES, b"a\nb"),
+    "nothing_in_it": (200, TEXT, b""),
+    "coroutine": (200, TEXT, b"coroutine"),
+    "agen": (200, TEXT, b"ab"),
+    "both": (200, TEXT, b"same loop"),
+    "response": (418, "text/html", b"<b>"),
+    "cookies": (200, JSON, b'{"a": 1}'),
+    "streamed": (201, TEXT, b"ab"),
+    "forged": (200, TEXT, b"abc"),
+}  # fmt: skip
+
+
+@pytest.fixture
+def page(site: Site) -> Site:
+    site.publish({"index.py": PAGE})
+    return site
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_what_is_returned_is_sent(page: Site, name: str) -> None:
+    reply = page.get(f"/{name}")
+    assert ANSWERS[name] == (reply.status, reply.kind, reply.body)
+    assert reply.headers["x-content-type-options"] == "nosniff"
+    assert reply.headers.get("content-length", str(len(reply.body))) == str(len(reply.body))
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_head_is_the_same_without_the_body(page: Site, name: str) -> None:
+    whole, head = page.get(f"/{name}"), page.get(f"/{name}", method="HEAD")
+    assert (whole.status, whole.headers, b"") == (head.status, head.headers, head.body)
+
+
+def test_none_is_an_empty_200(site: Site) -> None:
+    site.publish({"index.py": "def index(): pass"})
+    reply = site.get("/")
+    assert (200, b"", "0") == (reply.status, reply.body, reply.headers["content-length"])
+
+
+def test_a_redirect_and_no_content(page: Site) -> None:
+    reply = page.get("/redirect")
+    assert (303, "/", b"") == (reply.status, reply.headers["location"], reply.body)
+    reply = page.get("/empty")
+    assert (204, b"") == (reply.status, reply.body)
+    assert not {"content-length", "content-type"} & reply.headers.keys()
+
+
+def test_what_a_visitor_has_sent_does_not_make_text_html(page: Site) -> None:
+    reply = page.get("/greeting", "name=%3Cscript%3Ealert(1)%3C/script%3E%3C/html%3E")
+    assert reply.kind == TEXT
+
+
+@pytest.mark.parametrize("returned", ["object()", "[1]", "(n for n in [1])", "{'a': object()}",
+                                      "{'a': float('nan')}"])  # fmt: skip
+def test_what_cannot_be_sent_is_an_error(site: Site, returned: str) -> None:
+    site.publish({"index.py": f"def index(): return {returned}"})
+    assert site.get("/").status == 500
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [{"status": 99}, {"status": 600}, {"headers": {"A\r\nB": "c"}}, {"headers": {"A": "b\r\nC: d"}},
+     {"headers": {"A": "b\nC: d"}}, {"headers": {"A": "\0"}}, {"headers": {"": "b"}},
+     {"content_type": "a\r\nb"}, {"headers": {"A": "\u2028"}}],
+)  # fmt: skip
+def test_a_response_takes_no_header_that_ends_another(arguments: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"is no |codec"):
+        Response("", **arguments)
+
+
+def test_a_stream_is_closed_when_nobody_reads_on(site: Site) -> None:
+    site.publish({
+        "index.py": """
+            ended = []
+            def index():
+                try:
+                    while True: yield "x"
+                finally: ended.append("sync")
+            async def slow():
+                try:
+                    while True: yield "x"
+                finally: ended.append("async")
+            def told(): return ended
+            """
+    })  # fmt: skip
+    site.get("/", method="HEAD")
+    site.get("/slow", method="HEAD")
+    assert site.get("/told").text == "syncasync"
+
+
+def test_under_asgi_a_stream_ends_with_whoever_reads_it(site: Site) -> None:
+    site.publish({
+        "index.py": """
+            import asyncio
+            ended = []
+            async def index():
+                try:
+                    yield "x"
+                    await asyncio.Event().wait()
+                finally: ended.append("gone")
+            def told(): return ended
+            """
+    })  # fmt: skip
+
+    async def leave() -> None:
+        begun = asyncio.Event()
+
+        async def receive() -> dict[str, Any]:
+            await begun.wait()
+            return {"type": "http.disconnect"}
+
+        async def send(message: dict[str, Any]) -> None:
+            if message.get("body"):
+                begun.set()
+
+        scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
+        await asyncio.wait_for(site.application(scope, receive, send), 20)
+
+    asyncio.run(leave())
+    assert site.get("/told").text == "gone"
+
+
+@dataclass
+class Interpolation:
+    """What `string.templatelib.Interpolation` is from Python 3.14 on."""
+
+    value: object
+    conversion: str | None = None
+    format_spec: str = ""
+
+
+class Template:
+    """What `string.templatelib.Template` is: text, and what is put into it, in order."""
+
+    def __init__(self, *parts: object) -> None:
+        self._parts = parts
+
+    def __iter__(self) -> Any:
+        return iter(self._parts)
+
+
+class Safe:
+    def __html__(self) -> str:
+        return "<i>"
+
+
+def test_a_template_is_html_with_what_is_put_in_escaped() -> None:
+    rows = [Template("<li>", Interpolation(each)) for each in ("<", 2)]
+    assert "<b>&lt;&amp;&quot;</b>" == render(Template("<b>", Interpolation('<&"'), "</b>"))
+    assert "&#x27;&lt;&#x27; 1.50" == render(
+        Template(Interpolation("<", "r"), " ", Interpolation(1.5, None, ".2f"))
+    )
+    assert "<li>&lt;<li>2<i>" == render(Template(Interpolation(rows), Interpolation(Safe())))
+    assert "[&#x27;&lt;&#x27;]" == render(Template(Interpolation(["<"])))
+    assert "&lt;" == render(Template(Interpolation(Text("<"), "s")))
+
+
+class Text(str):
+    def __html__(self) -> str:
+        return self
+
+
+if sys.version_info >= (3, 14):
+
+    def test_a_template_string_is_a_page(site: Site) -> None:
+        site.publish({"index.py": 'def index(name): return t"<b>{name}</b>"'})
+        reply = site.get("/", "name=%3C")
+        assert (HTML, "<b>&lt;</b>") == (reply.kind, reply.text)

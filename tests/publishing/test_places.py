@@ -1,0 +1,98 @@
+"""A path is a list of files to look for, and a file is spelled as the path spells it."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from transfuse.publishing.definitions import read
+from transfuse.publishing.places import lies_inside, places
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def shown(path: str) -> list[str]:
+    return [" ".join(["/".join(place.file), *place.names]) for place in places(path)]
+
+
+def test_the_first_file_that_exists_is_meant() -> None:
+    assert shown("/") == shown("") == ["index.py"]
+    assert shown("/a/b") == ["a/b.py", "a/b/index.py", "a.py b", "a/index.py b", "index.py a b"]
+    assert shown("/a/b/") == shown("/a/b")
+    assert shown("/a.py/b") == ["a.py b"]
+
+
+@pytest.mark.parametrize("path", ["//", "/a//b", "/a/_b", "/../a", "/a.py/b.py", "/a\0", "/é",
+                                  "/a" * 33, "/a\n", "/1a", "/a-b"])  # fmt: skip
+def test_a_path_that_must_not_be_looked_for_means_no_file(path: str) -> None:
+    assert shown(path) == []
+
+
+def test_where_case_does_not_count_a_file_is_spelled_as_it_is_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "prices.py").touch()
+    real = os.path.lexists
+    # A file system that takes one spelling for another.
+    monkeypatch.setattr(os.path, "lexists", lambda path: real(str(path).lower()) or real(path))
+    folder = str(tmp_path)
+    assert lies_inside(folder, ("shop", "prices.py"))
+    assert not lies_inside(folder, ("shop", "Prices.py"))
+    assert not lies_inside(folder, ("SHOP", "prices.py"))
+
+
+SOURCE = """
+import a, b.c, d as e
+from f import g, h as i
+def j(): k = 1
+async def l(): ...
+class m:
+    n = 1
+    def o(self): ...
+    class p: q = 1
+@r
+def s(): ...
+t = u = 1
+v, (w, *x) = y
+z: int = 1
+aa: int
+if bb:
+    cc = 1
+else:
+    def dd(): ...
+try:
+    ee = 1
+except ff as gg:
+    hh = 1
+finally:
+    class ii: ...
+for jj in kk: ll = 1
+with mm as nn: oo = 1
+while pp: qq = 1
+match rr:
+    case ss: tt = 1
+(uu := 1)
+vv.ww = xx[yy] = 1
+zz += 1
+try:
+    from f import either
+except ImportError:
+    either = None
+"""
+
+
+def test_what_a_source_defines() -> None:
+    found = read(SOURCE)
+    names = "j l m s t u v w x z cc dd ee hh ii ll oo qq tt"
+    assert found.names == set(names.split())
+    assert found.decorated == {"s"}
+    assert found.classes["m"].names == {"n", "o", "p"}
+    assert found.classes["m"].classes["p"].names == {"q"}
+
+
+def test_what_stands_before_a_star_import_may_be_imported() -> None:
+    assert read("a = 1\nfrom b import *\nc = 1").names == {"c"}

@@ -1,0 +1,162 @@
+"""A folder of pages over a real server, that takes an edit, a new function and a deletion."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from conftest import CAP
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+APPLICATION = """
+    import os, transfuse
+    application = transfuse.publisher(os.path.join(os.path.dirname(__file__), "site"))
+    """
+PAGE = """
+    import asyncio
+    def show(sku: int): return f"{sku} costs 1"
+    async def slow():
+        await asyncio.sleep(0)
+        return "slow"
+    def stream():
+        yield "a"
+        yield "b"
+    def upload(file, name): return f"{name} {file.filename} {len(file.data)}"
+    def old(): return "old"
+    """
+
+
+class Server:
+    """`transfuse serve` in a process of its own, and what it has said."""
+
+    def __init__(self, place: Path, interface: str) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port: int = probe.getsockname()[1]
+        kept = {key: value for key, value in os.environ.items() if "TRANSFUSE" not in key}
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "transfuse", "serve", "web:application", "--root", str(place),
+             "--port", str(self.port), "--interface", interface],
+            cwd=place,
+            env=kept | {"PYTHONUNBUFFERED": "1", "NO_COLOR": "1", "XDG_RUNTIME_DIR": str(place)},
+            stderr=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            text=True,
+            start_new_session=True,
+        )  # fmt: skip
+        self.lines: list[str] = []
+        self._news = threading.Condition()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self._process.stderr is not None
+        for line in self._process.stderr:
+            with self._news:
+                self.lines.append(line)
+                self._news.notify_all()
+
+    def wait(self, beginning: str, *, after: int = 0) -> None:
+        """Wait until it says a line, the `after`-th of its kind."""
+
+        def said() -> bool:
+            begun = [line for line in self.lines if line.startswith(f"transfuse: {beginning}")]
+            return len(begun) > after
+
+        with self._news:
+            assert self._news.wait_for(said, CAP), f"it said instead: {self.lines}"
+
+    def wait_until_it_listens(self) -> None:
+        """Wait until it takes connections: it says that it serves a moment before."""
+        self.wait("serving ")
+        ends = time.monotonic() + CAP
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), timeout=CAP).close()
+                return
+            except ConnectionRefusedError:
+                assert time.monotonic() < ends, f"nobody listens after {CAP} s: {self.lines}"
+                time.sleep(0.01)
+
+    def ask(self, path: str, method: str = "GET", body: bytes = b"", kind: str = "") -> str:
+        """The status and the body, in a line."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=CAP)
+        headers = {"Content-Type": kind} if kind else {}
+        try:
+            connection.request(method, path, body or None, headers)
+            response = connection.getresponse()
+            text = response.read().decode()
+        finally:
+            connection.close()
+        return f"{response.status} {text}" if response.status == 200 else str(response.status)
+
+    def stop(self) -> None:
+        self._process.send_signal(signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(5)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait(CAP)
+        self._reader.join(CAP)
+        assert self._process.stderr is not None
+        self._process.stderr.close()
+
+
+@pytest.fixture(params=["auto", "wsgi"])
+def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
+    site = tmp_path / "site" / "shop"
+    site.mkdir(parents=True)
+    (tmp_path / "web.py").write_text(textwrap.dedent(APPLICATION), encoding="utf-8")
+    (site / "prices.py").write_text(textwrap.dedent(PAGE), encoding="utf-8")
+    (tmp_path / "secret.py").write_text("def show(): return 'secret'", encoding="utf-8")
+    server = Server(tmp_path, request.param)
+    try:
+        server.wait_until_it_listens()
+        yield server
+    finally:
+        server.stop()
+
+
+def test_a_server_takes_an_edit_a_new_function_and_a_deletion(
+    server: Server, tmp_path: Path
+) -> None:
+    part = 'Content-Disposition: form-data; name="{}"{}\r\n\r\n{}\r\n'
+    form = "--X\r\n" + part.format("file", '; filename="a.txt"', "x" * 100_000)
+    form += "--X\r\n" + part.format("name", "", "n") + "--X--\r\n"
+    assert server.ask("/shop/prices/show?sku=7") == "200 7 costs 1"
+    assert server.ask("/shop/prices/slow") == "200 slow"
+    assert server.ask("/shop/prices/stream") == "200 ab"
+    assert server.ask("/shop/prices/old") == "200 old"
+    assert (
+        server.ask("/shop/prices/upload", "POST", form.encode(), "multipart/form-data; boundary=X")
+        == "200 n a.txt 100000"
+    )
+    assert server.ask("/shop/prices/show?sku=x") == "400"
+    assert server.ask("/shop/prices/show", "DELETE") == "405"
+    assert server.ask("/shop/prices/new") == "404"
+    attempts = ("/../secret/show", "/%2e%2e/secret/show", "/shop/%2e%2e%2f%2e%2e%2fsecret/show",
+                "/shop//prices/show?sku=1", "/shop/prices/asyncio/run", "/shop/prices%00/show",
+                "/%252e%252e/secret/show", "/shop/prices/show/__code__")  # fmt: skip
+    assert {"404"} == {server.ask(path) for path in attempts}
+
+    edited = textwrap.dedent(PAGE).replace("costs 1", "costs 2").replace("def old", "def new")
+    (tmp_path / "site" / "shop" / "prices.py").write_text(edited, encoding="utf-8")
+    server.wait("updated in ")
+
+    assert server.ask("/shop/prices/show?sku=7") == "200 7 costs 2"
+    assert server.ask("/shop/prices/new") == "200 old"
+    assert server.ask("/shop/prices/old") == "404"
