@@ -54,7 +54,7 @@ SITE = {
         def swapped(): return "swapped"
         square = lambda: "square"
 
-        aliased = lib.aliased
+        aliased, rewrapped = lib.aliased, decorating(show)
         alias_class = lib.Published
         try:
             from lib import shelf as maybe
@@ -100,7 +100,12 @@ SITE = {
                 def show(self): return "inner"
             return Inner()
         inner = outer()
-        dynamic = type("Dynamic", (), {"show": lambda self: "dynamic"})()
+        Dynamic = type("Dynamic", (), {"show": lambda self: "dynamic"})
+        dynamic = Dynamic()
+        class Ghost:
+            def show(self): return "ghost"
+        ghost = Ghost()
+        Ghost = None
         plain_module = ModuleType("plain_module")
         plain_module.show = show
         special_module = Other("special_module")
@@ -113,6 +118,7 @@ SITE = {
                 self.function, self.method, self.cls = show, plain.show, Plain
                 self.child = Plain()
                 self.path, self.system = os.path, os.system
+                self.shop = Shop
                 self._secret = Plain()
                 self.self = self
             def index(self): return "node"
@@ -129,7 +135,7 @@ SITE = {
             class Nested:
                 def show(self): return "nested"
             nested = Nested()
-            leaf = Plain
+            leaf, kiosk = Plain, Shop
             loads, foreign = json.loads, lib.imported
             def __getattr__(self, name): return show
         class Slotted:
@@ -285,9 +291,9 @@ _NAMES = {
                       "__file__", "__spec__", "_", "__", "__getattr__", "__auth__", "__doc__"],
     "what is not there": ["nothing", "gone", "index", "annotated", "starred_not"],
     "imported names": ["imported", "starred", "Published", "Shelf", "taken", "maybe", "system",
-                       "decorating", "swapping", "aliased", "alias_class", "swapped", "taken/show",
-                       "maybe/show", "maybe/index", "Shelf/show", "Published/index",
-                       "alias_class/index", "ModuleType"],
+                       "decorating", "swapping", "aliased", "rewrapped", "alias_class",
+                       "swapped", "taken/show", "maybe/show", "maybe/index", "Shelf/show",
+                       "Published/index", "alias_class/index", "ModuleType"],
     "modules": ["os", "os/path", "os/system", "os/path/join", "sys", "sys/exit", "sys/modules",
                 "lib", "lib/imported", "library", "library/imported", "json/loads", "module",
                 "module/imported", "module/shelf/show", "plain_module", "plain_module/show",
@@ -313,13 +319,15 @@ _NAMES = {
     "objects": ["plain/nothing", "plain/__call__", "plain/__class__", "plain/__dict__",
                 "plain/__init__", "made/method", "made/mro", "listing", "listing/keys",
                 "listing/key", "listing/clear", "foreign/encode", "foreign/default",
-                "foreign/index", "inner", "inner/show", "dynamic", "dynamic/show", "slotted",
-                "slotted/function", "slotted/unset", "slotted/nothing", "slotted/child/nothing"],
+                "foreign/index", "inner", "inner/show", "dynamic", "dynamic/show", "ghost",
+                "ghost/show", "slotted", "slotted/function", "slotted/unset",
+                "slotted/nothing", "slotted/child/nothing"],
     "what objects have": ["node/function", "node/method", "node/cls", "node/cls/show", "node/path",
                           "node/path/join", "node/system", "node/_secret", "node/_secret/show",
                           "node/_hidden", "node/computed", "node/computed/show", "node/kept",
                           "node/kept/show", "node/Nested", "node/Nested/show", "node/nested",
-                          "node/nested/show", "node/leaf", "node/leaf/show", "node/loads",
+                          "node/nested/show", "node/leaf", "node/leaf/show", "node/shop",
+                          "node/shop/show", "node/kiosk", "node/kiosk/show", "node/loads",
                           "node/foreign", "node/added", "node/anything", "node/anything/at/all",
                           "node/__getattr__", "node/child/show/show", "node/child/nothing"],
     "what the source does not define": ["written", "set_from_outside", "bound", "looped", "walrus",

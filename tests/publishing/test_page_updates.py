@@ -200,10 +200,33 @@ def test_the_folder_becomes_a_root_if_nobody_has_installed(tree: Tree) -> None:
 
 
 def test_a_folder_below_a_root_is_published_and_what_is_beside_it_is_not(tree: Tree) -> None:
-    tree.write({"site/index.py": "def index(): return 1", "secret.py": "def show(): return 2"})
+    tree.write({
+        "site/index.py": """
+            import secret
+            shelf = secret.Shelf()
+            def index(): return 1
+            """,
+        "secret.py": "class Shelf:\n    def show(self): return 2",
+    })  # fmt: skip
     tree.install()
     application = transfuse.publisher(tree.root / "site")
-    assert (200, 404) == tuple(ask_wsgi(application, path).status for path in ("/", "/secret/show"))
+    paths = ("/", "/shelf/show", "/secret/shelf/show")
+    assert [200, 404, 404] == [ask_wsgi(application, path).status for path in paths]
+
+
+def test_a_page_stays_its_file_when_another_root_gets_one_of_its_name(site: Site) -> None:
+    other = site.tree.root.parent / "other"
+    other.mkdir()
+    site.tree.write({"page.py": "def index(): return 'ours'"})
+    transfuse.install(roots=[other, site.tree.root], watch=False)
+    site.application = transfuse.publisher(site.tree.root)
+    assert site.get("/page").text == "ours"
+    (other / "page.py").write_text("def index(): return 'other'", encoding="utf-8")
+    assert transfuse.update().outcome == "published"
+    assert site.get("/page").text == "ours"
+    (other / "page.py").unlink()
+    assert transfuse.update().outcome == "published"
+    assert site.get("/page").text == "ours"
 
 
 def test_a_folder_that_is_under_no_root_is_an_error_that_says_what_to_do(tree: Tree) -> None:
