@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import random
 import re
 import signal
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -166,3 +168,21 @@ def test_workers_that_switch_by_themselves_do_not_meet(crowd: Crowd) -> None:
     other.until("served()", [2, 2])
     wait_for("a refusal", lambda: "OSError: no disk" in failing.log)
     assert failing.ask("served()") == [1, 1]
+
+
+def test_p9_workers_are_killed_at_any_moment_of_an_update(crowd: Crowd) -> None:
+    """Whichever it is and whatever it was doing: those that live serve the same, and the newest."""
+    chance = random.Random(20041023)
+    workers = [crowd.start() for _ in range(3)]
+    for value in range(2, 14):
+        victim = workers.pop(chance.randrange(3))
+        # From before the first notices the file to after all have published.
+        moment = chance.uniform(0.0, 0.06)
+        crowd.write(shop=f"VALUE = {value}\n")
+        time.sleep(moment)
+        victim.kill()
+        workers.append(crowd.start())
+        for worker in workers:
+            worker.until("served()[1]", value)
+        generations = {worker.ask("served()[0]") for worker in workers}
+        assert len(generations) == 1, [worker.log for worker in workers]
