@@ -95,9 +95,9 @@ MUTANTS = (
     Mutant(
         "P9",
         "a request's pin ends before its body is read",
-        "python/transfuse/wsgi.py",
-        "        if foreign:\n            pin.end()",
-        "        if True:\n            pin.end()",
+        CORE + "wsgi.rs",
+        "        pin.get().suspend(py)?;\n        match answered {",
+        "        pin.get().suspend(py)?;\n        pin.get().close();\n        match answered {",
         (PROMISES + "test_p9_nothing_is_lost.py",),
     ),
     Mutant(

@@ -65,7 +65,7 @@ def _row(name: str, ours: Outcome, own: Outcome | None) -> list[str]:
     if own is None:
         return [*row, "", ""]
     lost = f"{own.tally.failed:,} of {own.tally.requests:,}"
-    return [*row, lost, _ms(own) + (f" ({own.missed} missed)" if own.missed else "")]
+    return [*row, lost, _ms(own) + (f" ({own.missed} not served)" if own.missed else "")]
 
 
 def _apart(outcome: Outcome) -> str:

@@ -24,6 +24,8 @@ CLIENTS = 8
 RATE = 200.0
 # The longest that an edit may take to be served, in seconds.
 CAP = 20.0
+# After so many edits that were not served in that time no more are made.
+MISSED = 3
 
 
 @dataclass
@@ -96,6 +98,8 @@ def _edit(
                 outcome.seconds.append(time.perf_counter() - began)
             else:
                 outcome.missed += 1
+                if outcome.missed == MISSED:
+                    break
             time.sleep(random.uniform(0.05, 0.2))
         outcome.tally = load.stop()
     finally:
