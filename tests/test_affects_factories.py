@@ -70,3 +70,27 @@ def test_p5_what_a_factory_looked_for_in_vain(tree: Tree, policy: str) -> None:
     assert tree.module("app").VALUE == "none"
     tree.published({"local.py": "VALUE = 'some'\n"})
     assert tree.module("app").VALUE == "some"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from shop import views",
+        "from . import views",
+        "views = __import__('shop', fromlist=['views']).views",
+    ],
+)
+def test_p5_a_factory_that_takes_a_submodule_from_its_package(tree: Tree, line: str) -> None:
+    tree.write(
+        {
+            "shop/__init__.py": f"def make():\n    {line}\n    return views.VALUE\n",
+            "shop/views.py": "VALUE = 1",
+            "app.py": "import shop\nVALUE = shop.make()\n",
+        }
+    )
+    tree.install()
+    assert tree.module("app").VALUE == 1
+    for value in (2, 3):
+        report = tree.published({"shop/views.py": f"VALUE = {value}"})
+        assert ran(report) == ["shop.views", "app"]
+        assert tree.module("app").VALUE == value

@@ -118,11 +118,19 @@ impl<'py> Statement<'_, 'py> {
         {
             found = Some(loaded);
         }
-        let (Some(found), Some(caller)) = (found, caller) else { return Ok(()) };
-        submodules::bind_half_loaded(py, self.engine, generation, &found, || Ok(true))?;
+        let Some(found) = found else { return Ok(()) };
+        if caller.is_some() {
+            submodules::bind_half_loaded(py, self.engine, generation, &found, || Ok(true))?;
+        }
         // The name may be the package's own, and no submodule.
         let taken = package.get().value(py).getattr_opt(name)?;
-        if taken.is_some_and(|value| value.is(found.get().value(py))) {
+        let is_submodule = taken.is_some_and(|value| value.is(found.get().value(py)));
+        if is_submodule && caller.is_none_or(|caller| caller.get().is_ready()) {
+            observe::imported_through(py, self.engine, generation, caller, &found)?;
+        }
+        if let Some(caller) = caller
+            && is_submodule
+        {
             connect(py, self.engine, caller, &found);
             let written = self.name.to_str()?;
             let attribute = name.to_str()?;
