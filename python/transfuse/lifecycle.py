@@ -14,7 +14,7 @@ from dataclasses import fields, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from transfuse import _core, stages, true_source, workers
+from transfuse import _core, project, stages, true_source, workers
 from transfuse.errors import RootError, TransfuseError
 from transfuse.project import LIVE, Project, configure, patterns
 from transfuse.settings import ModuleSettings, Settings, read_settings
@@ -104,7 +104,7 @@ def install_settings(settings: Settings) -> None:
             if settings == _settings:
                 return
             raise TransfuseError(_difference(_settings, settings))
-        project = Project(settings, _apply)
+        files = Project(settings, _apply)
         contents, first = workers.contents_of_others(settings)
         _core.install(
             roots=settings.roots,
@@ -122,8 +122,8 @@ def install_settings(settings: Settings) -> None:
             time_limit=settings.time_limit,
             report=partial(deliver, settings.roots),
             stages=stages.reached,
-            project=project.files,
-            reconsider=project.reconsider,
+            project=files.files,
+            reconsider=files.reconsider,
             contents=contents,
             first=first,
         )
@@ -144,6 +144,7 @@ def uninstall() -> None:
             _core.uninstall()
         workers.leave()
         stages.leave_all()
+        project.hold(())
         true_source.uninstall()
         _settings = None
         while _added:
@@ -192,6 +193,17 @@ def ensure_root(folder: str) -> None:
         f"{folder} lies under none of the roots that are installed, {', '.join(settings.roots)};"
         " name it among the roots, as in transfuse.install(roots=[..., folder])"
     )
+
+
+def hold(names: Sequence[str]) -> None:
+    """Let changes of these modules wait for a restart; the settings and the modules overrule it.
+
+    Args:
+        names: all that are held from now on, such as ``["shop.models"]``.
+    """
+    with _changing:
+        if project.hold(names) and _settings is not None:
+            project.configure(_settings)
 
 
 def installed_settings() -> Settings | None:

@@ -15,7 +15,7 @@ from transfuse.errors import SettingsError
 from transfuse.settings import Settings, read_settings, read_toml
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
 # Settings that hold from the next run of a module on; all others are read once.
@@ -31,6 +31,11 @@ _TABLES = (
     ("tool", "poetry", "dependencies"),
     ("tool", "poetry", "group"),
 )
+
+
+# Modules that a framework cannot have twice, such as ("shop.models",): `never`, unless the settings
+# say something of them. Replaced whole; emptied by `uninstall`.
+_held: tuple[str, ...] = ()
 
 
 class Project:
@@ -159,5 +164,14 @@ def configure(settings: Settings) -> None:
 
 
 def patterns(settings: Settings) -> list[tuple[str, str | None, tuple[str, ...]]]:
-    """Return what is said of modules from outside, as the core takes it."""
-    return [(pattern, entry.reload, entry.preserve) for pattern, entry in settings.modules.items()]
+    """Return what is said of modules from outside, as the core takes it; the last word counts."""
+    held: list[tuple[str, str | None, tuple[str, ...]]] = [(name, "never", ()) for name in _held]
+    said = settings.modules.items()
+    return held + [(pattern, entry.reload, entry.preserve) for pattern, entry in said]
+
+
+def hold(names: Sequence[str]) -> bool:
+    """Have these modules wait for a restart from the next `configure` on; whether that is news."""
+    global _held
+    before, _held = _held, tuple(names)
+    return _held != before

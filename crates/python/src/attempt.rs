@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyWeakrefMethods, PyWeakrefReference};
-use transfuse_engine::{EdgeKind, ModuleName, Plan, Reason, Step, Target, View};
+use transfuse_engine::{EdgeKind, ModuleName, Plan, Policy, Reason, Step, Target, View};
 
 use crate::disposal;
 use crate::doubt;
@@ -23,7 +23,7 @@ use crate::instance::Instance;
 use crate::loading::{self, Ensured};
 use crate::patches;
 use crate::pin::Pin;
-use crate::planning::Intent;
+use crate::planning::{Intent, policy_now};
 use crate::sharing;
 use crate::standing::{self, Standing};
 use crate::submodules;
@@ -174,6 +174,7 @@ impl<'py> Attempt<'py> {
                     && let Some(other) = self.base.get().find(py, name.as_str())
                     && self.staged.get().holds(py, &other)
                     && !self.staged.get().takes_in_place(py, &other)
+                    && policy_now(py, self.engine, other.get()) != Policy::Never
                 {
                     wider.push((name, Reason::AffectedBy(instance.get().name.clone())));
                 }

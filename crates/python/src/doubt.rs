@@ -11,13 +11,14 @@ use std::cell::RefCell;
 
 use pyo3::exceptions::PyImportError;
 use pyo3::prelude::*;
-use transfuse_engine::{EdgeKind, ModuleName, Target};
+use transfuse_engine::{EdgeKind, ModuleName, Policy, Target};
 
 use crate::engine::Engine;
 use crate::generation::Generation;
 use crate::influence::could_change;
 use crate::instance::Instance;
 use crate::observe::reach;
+use crate::planning::policy_now;
 
 thread_local! {
     /// What has to be added to the plan before staging begins again: who, and because of whom.
@@ -56,12 +57,13 @@ pub fn consider<'py>(
             None => could_change(py, &base, imported, &attribute),
         });
     }
-    stop(py, generation, &base, caller, may_change)
+    stop(py, engine, generation, &base, caller, may_change)
 }
 
 /// The same for what is imported by code that the module calls: what it uses of it is not known.
 pub fn consider_through<'py>(
     py: Python<'py>,
+    engine: &Engine,
     generation: &Bound<'py, Generation>,
     running: &Bound<'py, Instance>,
     imported: &Bound<'py, Instance>,
@@ -74,12 +76,13 @@ pub fn consider_through<'py>(
     if known || !base.get().holds(py, imported) {
         return Ok(());
     }
-    stop(py, generation, &base, running, vec![name.clone()])
+    stop(py, engine, generation, &base, running, vec![name.clone()])
 }
 
 /// Stops the staging if one of these modules is in use.
 fn stop<'py>(
     py: Python<'py>,
+    engine: &Engine,
     generation: &Bound<'py, Generation>,
     base: &Bound<'py, Generation>,
     whose: &Bound<'py, Instance>,
@@ -87,8 +90,10 @@ fn stop<'py>(
 ) -> PyResult<()> {
     let whose = &whose.get().name;
     let shared = |who: &ModuleName| {
-        let there = base.get().find(py, who.as_str());
-        who != whose && there.is_some_and(|there| generation.get().holds(py, &there))
+        let Some(there) = base.get().find(py, who.as_str()) else { return false };
+        // What is never to be run again cannot be added to a plan: it is shared, as it says.
+        let may_run = || policy_now(py, engine, there.get()) != Policy::Never;
+        who != whose && generation.get().holds(py, &there) && may_run()
     };
     let shared: Vec<ModuleName> = may_change.into_iter().filter(shared).collect();
     let Some(first) = shared.first() else { return Ok(()) };

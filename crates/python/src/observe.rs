@@ -147,7 +147,7 @@ pub fn imported_through<'py>(
     if own || !generation.get().holds(py, &running) {
         return Ok(());
     }
-    doubt::consider_through(py, generation, &running, imported)?;
+    doubt::consider_through(py, engine, generation, &running, imported)?;
     connect(py, engine, &running, imported);
     self::imported(py, generation, &running, imported);
     Ok(())

@@ -32,6 +32,7 @@ pub struct Intent {
 /// What the planner asks, answered from the current generation.
 struct Answers<'a, 'py> {
     py: Python<'py>,
+    engine: &'a Engine,
     current: Bound<'py, Generation>,
     /// Changed modules -> the policy that their new source asks for.
     wishes: &'a HashMap<ModuleName, Policy>,
@@ -51,7 +52,9 @@ impl Facts for Answers<'_, '_> {
     fn policy(&self, name: &ModuleName) -> Policy {
         match self.wishes.get(name) {
             Some(&policy) => policy,
-            None => self.find(name).map_or(Policy::Overlay, |found| found.get().policy()),
+            None => self
+                .find(name)
+                .map_or(Policy::Overlay, |found| policy_now(self.py, self.engine, found.get())),
         }
     }
 
@@ -65,6 +68,21 @@ impl Facts for Answers<'_, '_> {
     fn rank(&self, name: &ModuleName) -> u64 {
         self.find(name).map_or(u64::MAX, |found| found.get().rank)
     }
+}
+
+/// The policy of a module that has not changed. One that was loaded before the settings said
+/// `never` is not run to learn of it.
+pub fn policy_now(py: Python<'_>, engine: &Engine, instance: &Instance) -> Policy {
+    let loaded = instance.policy();
+    if loaded == Policy::Never || engine.settings().configured(&instance.name).0 != Policy::Never {
+        return loaded;
+    }
+    let (Some(source), Some(file)) = (instance.source(), &instance.file) else {
+        return Policy::Never;
+    };
+    let Some(text) = source.text() else { return Policy::Never };
+    // Its source could be read when it was loaded, and still can.
+    namespace::wish(py, engine, &instance.name, &text, file).map_or(loaded, |wish| wish.policy)
 }
 
 /// What an update would run. Raises what reading the special variables of a new source raises.
@@ -91,7 +109,7 @@ pub fn draw_plan(py: Python<'_>, engine: &Engine, intent: &Intent) -> PyResult<P
         wishes.insert(name.clone(), if never { Policy::Never } else { policy });
     }
     let graph: Graph = engine.book.lock().unwrap().graph.clone();
-    let mut plan = plan(&graph, &intent.seeds, &Answers { py, current, wishes: &wishes });
+    let mut plan = plan(&graph, &intent.seeds, &Answers { py, engine, current, wishes: &wishes });
     plan.restart.extend(compiled(py, engine, &intent.changes));
     Ok(plan)
 }
