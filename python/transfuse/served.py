@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from transfuse import stages
+from transfuse import frameworks, stages
 
 if TYPE_CHECKING:
     from transfuse.target import Target
@@ -50,4 +50,5 @@ def serve(target: Target, *, or_has: str = "__call__") -> None:
         BaseException: whatever its module raises while it is loaded.
     """
     target.resolve_callable(or_has)
+    frameworks.attend()
     stages.join(Served(target, or_has))

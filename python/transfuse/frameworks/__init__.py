@@ -1,0 +1,16 @@
+"""Which foreign framework keeps live things for longer than a generation lasts?
+
+Most keep theirs in objects that live code makes, such as an `app`, and need nothing. The others
+have a module here, which is called once the user's application has been loaded.
+
+- `django`: its resolvers of URLs are one per process, and so are settings and models
+"""
+
+from __future__ import annotations
+
+from transfuse.frameworks import django
+
+
+def attend() -> None:
+    """Have every framework that is in use, and needs it, answer by generation."""
+    django.attend()

@@ -1,0 +1,268 @@
+"""How does Django come to answer from the generation that a request is pinned to?
+
+Django is foreign code that keeps live things for the life of the process, in two ways:
+
+- URLs: one resolver for each URLconf, in a cache. That cache is replaced by one for each
+  generation, so that a request on old code finds the old URLs, and the next one the new.
+- settings, models, and what is registered while `django.setup()` runs. They cannot be had twice;
+  their modules are held: a change of one waits for a restart, and is told.
+
+`attend` does both. `transfuse.wsgi` and `transfuse.asgi` call it; a program that serves nothing
+(a Celery worker) calls it after `django.setup()`. Nothing here imports Django.
+"""
+
+from __future__ import annotations
+
+import ast
+import logging
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from transfuse import lifecycle, stages, updates
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from types import ModuleType
+
+    from transfuse.reports import Report
+
+_log = logging.getLogger("transfuse")
+
+# Under this name a URLconf keeps its resolver, and a resolver those of its namespaces.
+_KEPT = "__transfuse_resolvers__"
+# Settings that name live code by its path, and that Django looks up again each time, or keeps in
+# what the entry module (`wsgi.py`) makes when it runs.
+_LOOKED_UP = frozenset(
+    {
+        "ASGI_APPLICATION",
+        "AUTHENTICATION_BACKENDS",
+        "CSRF_FAILURE_VIEW",
+        "MIDDLEWARE",
+        "ROOT_URLCONF",
+        "WSGI_APPLICATION",
+    }
+)
+
+# The modules that are held, such as ("shop.models", "shop.settings"). Replaced whole by `attend`.
+_held: tuple[str, ...] = ()
+
+
+def attend() -> None:
+    """Have Django answer by generation, if it is in use; calling it again does no harm.
+
+    Raises:
+        BaseException: whatever the URLconf raises while it is loaded.
+    """
+    if getattr(sys.modules.get("django.apps"), "apps", None) is None or not _apps().ready:
+        return
+    _patch()
+    _resolver_of_root()
+    _hold()
+    stages.join(_django)
+    _tell_once()
+
+
+class _Django:
+    """Takes part in updates: URLs that cannot be loaded refuse one."""
+
+    rank = 5
+
+    def staged(self, generation: int) -> None:  # noqa: ARG002 - as `Participant` has it
+        """Load the URLs of the staged generation."""
+        _resolver_of_root()
+
+    def published(self, generation: int) -> None:  # noqa: ARG002
+        """Hold what has been registered since."""
+        _hold()
+
+    def abandoned(self, generation: int) -> None:
+        """Nothing to do."""
+
+
+_django = _Django()
+
+
+def _apps() -> Any:
+    return sys.modules["django.apps"].apps
+
+
+def _resolver_of_root() -> None:
+    settings = sys.modules["django.conf"].settings
+    if getattr(settings, "ROOT_URLCONF", None):
+        _ = sys.modules["django.urls.resolvers"].get_resolver().url_patterns
+
+
+# URLs.
+
+
+class _Cached:
+    """Stands where a cached function of Django's stood; what it finds is kept by generation."""
+
+    def __init__(self, find: Callable[..., Any], original: Any) -> None:
+        self._find = find
+        self.cache_clear = original.cache_clear
+        self.__wrapped__ = original
+
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        return self._find(self.__wrapped__, *arguments, **named)
+
+
+def _patch() -> None:
+    replaced: dict[str, Callable[..., Any]] = {
+        "_get_cached_resolver": _resolver,
+        "get_ns_resolver": _resolver_of_namespace,
+        "get_callable": _callable,
+    }
+    for where in ("django.urls", "django.urls.base", "django.urls.resolvers", "django.urls.utils"):
+        namespace = vars(import_module(where))
+        for name, find in replaced.items():
+            original = namespace.get(name)
+            if original is not None and not isinstance(original, _Cached):
+                namespace[name] = _Cached(find, original)
+
+
+def _resolver(original: Any, urlconf: Any = None) -> Any:
+    """One resolver for each run of the URLconf; it lives as long as that module does."""
+    if not isinstance(urlconf, str) or not _is_live(module := import_module(urlconf)):
+        return original(urlconf)
+    # The namespace of the generation that asks, also when a facade stands for it.
+    namespace = vars(module)
+    patterns = namespace.get("urlpatterns")
+    kept = namespace.get(_KEPT)
+    # A value that was carried into new code belongs to the old patterns.
+    if kept is None or kept[0] is not patterns:
+        kept = namespace[_KEPT] = (patterns, original.__wrapped__(urlconf))
+    return kept[1]
+
+
+def _resolver_of_namespace(original: Any, pattern: str, resolver: Any, converters: Any) -> Any:
+    kept = vars(resolver).setdefault(_KEPT, {})
+    key = (pattern, converters)
+    if key not in kept:
+        kept[key] = original.__wrapped__(pattern, resolver, converters)
+    return kept[key]
+
+
+def _callable(original: Any, view: Any) -> Any:
+    # Its name may be another function in another generation.
+    return original.__wrapped__(view)
+
+
+def _is_live(module: ModuleType) -> bool:
+    return type(module).__module__ == "transfuse._core"
+
+
+# What cannot be had twice.
+
+
+def _hold() -> None:
+    global _held  # noqa: PLW0603 - there is one Django in a process
+    _held = tuple(sorted(name for name in set(_kept_modules()) if _may_be_live(name)))
+    lifecycle.hold(_held)
+
+
+def _may_be_live(name: str) -> bool:
+    module = sys.modules.get(name)
+    return "." in name if module is None else _is_live(module)
+
+
+def _kept_modules() -> Iterator[str]:
+    """The modules of which Django keeps something: of live ones and others."""
+    apps = _apps()
+    settings = sys.modules["django.conf"].settings
+    yield settings.SETTINGS_MODULE
+    for key in dir(settings):
+        if key.isupper() and key not in _LOOKED_UP:
+            yield from _named(getattr(settings, key))
+    for config in apps.get_app_configs():
+        yield type(config).__module__
+    for model in apps.get_models(include_auto_created=True, include_swapped=True):
+        yield from (base.__module__ for base in model.__mro__)
+    for site in getattr(sys.modules.get("django.contrib.admin.sites"), "all_sites", ()):
+        yield from (type(admin).__module__ for admin in site._registry.values())
+    for backend in import_module("django.template").engines.all():
+        # Jinja2 has them, too: what settings name is loaded now, to be known.
+        _ = getattr(backend, "template_context_processors", ())
+        if (engine := getattr(backend, "engine", None)) is not None:
+            _ = engine.template_context_processors
+            for library in (*engine.template_libraries.values(), *engine.template_builtins):
+                for function in (*library.tags.values(), *library.filters.values()):
+                    yield getattr(function, "__module__", None) or ""
+            yield from engine.libraries.values()
+    yield from _receivers()
+
+
+def _named(value: Any) -> Iterator[str]:
+    """The modules that a setting names, by a path to them or to something in them."""
+    if isinstance(value, str):
+        yield value
+        yield value.rpartition(".")[0]
+    elif isinstance(value, dict):
+        for each in value.values():
+            yield from _named(each)
+    elif isinstance(value, (list, tuple, set, frozenset)):
+        for each in value:
+            yield from _named(each)
+
+
+def _receivers() -> Iterator[str]:
+    """The modules of those who hear Django's signals: each run would make them hear once more."""
+    kind = sys.modules["django.dispatch"].Signal
+    for name, module in list(sys.modules.items()):
+        if name.partition(".")[0] == "django":
+            for signal in list(vars(module).values()):
+                if isinstance(signal, kind):
+                    for _, reference, *_ in list(signal.receivers):
+                        receiver = _referent(reference)
+                        yield getattr(receiver, "__module__", None) or ""
+
+
+def _referent(reference: Any) -> Any:
+    return reference() if hasattr(reference, "__callback__") else reference
+
+
+# What a held module has taken from others is told too: it keeps that as it was.
+
+_told = False
+
+
+def _tell_once() -> None:
+    global _told  # noqa: PLW0603 - one subscription in a process; updates end with `uninstall`
+    if not _told:
+        _told = True
+        updates.on_update(_tell)
+
+
+def _tell(report: Report) -> None:
+    ran = {each.name for each in report.ran} if report.outcome != "refused" else set()
+    for name in _held if ran else ():
+        stale = sorted(ran.intersection(_imports(name)))
+        if stale:
+            _log.warning(
+                "%s keeps what it took of %s when it was loaded: Django cannot load it twice;"
+                " restart the server",
+                name,
+                ", ".join(stale),
+            )
+
+
+def _imports(name: str) -> Iterable[str]:
+    """What the source of a module may import, by its dotted name."""
+    module = sys.modules.get(name)
+    if module is None:
+        return
+    try:
+        with open(str(module.__file__), "rb") as source:
+            tree = ast.parse(source.read())
+    except (OSError, SyntaxError, ValueError):
+        return
+    package = module.__spec__.parent if module.__spec__ else name.rpartition(".")[0]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (each.name for each in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = (package or "").split(".")[: 1 - node.level or None] if node.level else []
+            base = ".".join([*above, *([node.module] if node.module else [])])
+            yield base
+            yield from (f"{base}.{each.name}" for each in node.names)
