@@ -20,6 +20,7 @@ CODE = [
         "replay",
         "mutants",
         "servers",
+        "examples",
     )
     for path in (TOP / folder).rglob("*")
     if path.suffix in {".rs", ".py"} and "cases" not in path.parts
