@@ -167,3 +167,37 @@ def test_p8_celery_forgets_the_tasks_of_former_generations(tmp_path: Path) -> No
     )
     # The current one, and three that are kept for a rollback.
     assert told == ["0 4"]
+
+
+def test_a_worker_that_keeps_plain_tasks_is_told_of(tmp_path: Path) -> None:
+    told = python(
+        tmp_path,
+        APP,
+        """
+        import logging
+        from transfuse.frameworks import workers
+
+        class Told(logging.Handler):
+            def emit(self, record):
+                print(record.getMessage())
+
+        logging.getLogger("transfuse").addHandler(Told(logging.WARNING))
+        transfuse.on_update(workers.tell)
+        edit("prices", "def price(): return 2")
+        # Not in another process than a worker's.
+        write("plain", "from celery import Celery\\napp = Celery()\\n"
+            "@app.task\\ndef one(): return 1\\n")
+        plain = transfuse.import_module("shop.plain").app
+        plain.finalize()
+        source = open("shop/plain.py").read()
+        edit("plain", source + "# one\\n")
+        import celery.apps.worker
+        edit("prices", "def price(): return 3")
+        plain.set_default()
+        edit("plain", source)
+        """,
+    )
+    assert told == [
+        "the worker keeps the tasks of shop.plain as they were when it began: write"
+        ' Celery(..., task_cls="transfuse.frameworks.celery:Task"), and restart the worker'
+    ]

@@ -13,10 +13,11 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
-from transfuse import local
+from transfuse import local, updates
 from transfuse.cli.steps import show_steps
 from transfuse.cli.talk import progress, show_log
 from transfuse.errors import TargetError
+from transfuse.frameworks import workers
 from transfuse.lifecycle import install_settings
 from transfuse.locate import find_spec, nearest_module
 from transfuse.traces import user_traceback
@@ -71,6 +72,7 @@ class Program:
             sys.path.insert(0, place)
         with progress("looking at the source"):
             install_settings(self.settings)
+        updates.on_update(workers.tell)
         # In front of the roots, as Python has it.
         sys.path.remove(place)
         sys.path.insert(0, place)
