@@ -201,9 +201,9 @@ def hold(names: Sequence[str]) -> None:
     Args:
         names: all that are held from now on, such as ``["shop.models"]``.
     """
-    with _changing:
-        if project.hold(names) and _settings is not None:
-            project.configure(_settings)
+    # Not under _changing: the updating thread holds, while another may uninstall and wait for it.
+    if project.hold(names) and (now := _settings) is not None:
+        configure(now)
 
 
 def installed_settings() -> Settings | None:

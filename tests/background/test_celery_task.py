@@ -42,13 +42,22 @@ APP = """
     def lucky():
         raise Unlucky(price())
 
-    class Plain(app.Task):
+    from shop.base import Base
+
+    class Plain(Base):
         name = "plain"
-        def run(self):
-            return price()
 
     plain = app.register_task(Plain())
     '''
+    write("base", '''
+    from shop.app import app
+    from shop.prices import price
+
+    class Base(app.Task):
+        abstract = True
+        def run(self):
+            return price()
+    ''')
     write("prices", "def price(): return 1")
     write("tasks", TASKS)
     transfuse.install(roots=[os.getcwd()], watch=False)
@@ -141,6 +150,7 @@ def test_p6_what_is_gone_or_cannot_be_followed_is_refused(tmp_path: Path) -> Non
         print(*(type(worker.tasks[name].apply([1][:name != "plain"]).result).__name__
                 for name in names))
         edit("tasks", TASKS.replace("def total", "def sum_of"))
+        edit("prices", "def price(): return 2")
         print(*(type(worker.tasks[name].apply([1][:name != "plain"]).result).__name__
                 for name in names))
         """,
@@ -175,14 +185,14 @@ def test_a_worker_that_keeps_plain_tasks_is_told_of(tmp_path: Path) -> None:
         APP,
         """
         import logging
-        from transfuse.frameworks import workers
+        from transfuse.frameworks import plain_tasks
 
         class Told(logging.Handler):
             def emit(self, record):
                 print(record.getMessage())
 
         logging.getLogger("transfuse").addHandler(Told(logging.WARNING))
-        transfuse.on_update(workers.tell)
+        transfuse.on_update(plain_tasks.tell)
         edit("prices", "def price(): return 2")
         # Not in another process than a worker's.
         write("plain", "from celery import Celery\\napp = Celery()\\n"

@@ -206,3 +206,17 @@ def test_p2_a_request_on_the_old_code_sees_the_old_routes(site: Site) -> None:
         assert site.client.get("/where").text == "/goods/tea"
     assert site.get("/goods/tea") == GONE
     assert site.client.get("/where").text == "/goods/item/tea"
+
+
+def test_a_file_of_settings_is_read_again(site: Site) -> None:
+    site.tree.published(
+        {
+            "shop/__init__.py": SHOP["shop/__init__.py"].replace(
+                'app.config.from_object("shop.config")', 'app.config.from_pyfile("shop.cfg")'
+            ),
+            "shop/shop.cfg": "CURRENCY = 'EUR'",
+        }
+    )
+    assert site.get("/goods/") == "200 EUR"
+    site.tree.published({"shop/shop.cfg": "CURRENCY = 'SEK'"})
+    assert site.get("/goods/") == "200 SEK"

@@ -17,7 +17,7 @@ from transfuse import local, updates
 from transfuse.cli.steps import show_steps
 from transfuse.cli.talk import progress, show_log
 from transfuse.errors import TargetError
-from transfuse.frameworks import workers
+from transfuse.frameworks import plain_tasks
 from transfuse.lifecycle import install_settings
 from transfuse.locate import find_spec, nearest_module
 from transfuse.traces import user_traceback
@@ -72,7 +72,7 @@ class Program:
             sys.path.insert(0, place)
         with progress("looking at the source"):
             install_settings(self.settings)
-        updates.on_update(workers.tell)
+        updates.on_update(plain_tasks.tell)
         # In front of the roots, as Python has it.
         sys.path.remove(place)
         sys.path.insert(0, place)

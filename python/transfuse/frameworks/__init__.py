@@ -5,7 +5,7 @@ have a module here, which is called once the user's application has been loaded.
 
 - `django`: its resolvers of URLs are one per process, and so are settings and models
 - `celery`: a worker keeps the tasks that it began with; Celery imports it when a user names it
-- `workers`: tells of a Celery worker without it
+- `plain_tasks`: tells of a Celery worker without it
 """
 
 from __future__ import annotations

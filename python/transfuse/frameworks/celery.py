@@ -41,19 +41,22 @@ class Task(celery.Task):  # type: ignore[misc]
 
     abstract = True
     # What stands as `run` in the user's task: a function, or a static method; in a tuple, so that
-    # it is not bound when it is looked at. Set once a class.
+    # it is not bound when it is looked at. Set once a class; empty if it is of a former generation.
     _own: tuple[Any, ...] = ()
 
     def __init_subclass__(cls, **more: Any) -> None:
         super().__init_subclass__(**more)
         stages.join(_finalizers)
         own = cls.__dict__.get("run")
-        if own is not None:
-            cls._own = (own,)
-            cls.run = _run
-            # By this Celery tells who has given two tasks one name; the next generation's task is
-            # meant to have it.
-            cls._decorated_fun = None
+        if own is None:
+            return
+        cls.run = cls.__wrapped__ = _run
+        # By this Celery tells who has given two tasks one name; the next generation's task is meant
+        # to have it.
+        cls._decorated_fun = None
+        # A new application gets the tasks of former generations, too, when it is complete before
+        # they were taken from Celery. It must not hold them: `_current` does not need them.
+        cls._own = () if _is_superseded(getattr(own, "__func__", own)) else (own,)
 
 
 class _Finalizers:
@@ -70,7 +73,7 @@ class _Finalizers:
         # What was taken from Celery for an update that is under way. The updating thread's.
         self._taken: list[Any] = []
 
-    def staged(self, generation: int) -> None:  # noqa: ARG002 - as `Participant` has it
+    def staged(self, generation: int, *, on_disk: bool) -> None:  # noqa: ARG002
         """Take what is not of the staged generation."""
         self._taken = _take_superseded()
 
@@ -139,12 +142,14 @@ def _own_of(task: Any) -> Any:
 
 def _current(task: Task) -> Any:
     """The task of that name in the generation that is pinned, made for the worker's application."""
-    (own,) = type(task)._own
+    functions = [getattr(own, "__func__", own) for own in type(task)._own]
+    # That of a class may be inherited from another module.
+    name = functions[0].__module__ if functions else type(task).__module__
     try:
-        namespace = vars(import_module(type(task).__module__))
+        namespace = vars(import_module(name))
     except ModuleNotFoundError as error:
         raise NotRegistered(task.name) from error
-    if _is_of(getattr(own, "__func__", own), namespace):
+    if any(_is_of(function, namespace) for function in functions):
         return task
     kept = namespace.get(_KEPT)
     # What was carried from an older namespace says so.

@@ -68,7 +68,7 @@ class _Django:
 
     rank = 5
 
-    def staged(self, generation: int) -> None:  # noqa: ARG002 - as `Participant` has it
+    def staged(self, generation: int, *, on_disk: bool) -> None:  # noqa: ARG002
         """Load the URLs of the staged generation."""
         _resolver_of_root()
 
