@@ -14,6 +14,7 @@ import hashlib
 import os
 import shutil
 import socket
+import time
 from typing import TYPE_CHECKING
 
 from transfuse.place import own_directory
@@ -58,6 +59,17 @@ class Meeting:
             end.close()
             return None
         return end
+
+    def find(self, patience: float) -> socket.socket | None:
+        """Return a connection to the chair; wait so many seconds if there has been one."""
+        deadline = time.monotonic() + patience
+        while True:
+            number = self.number()
+            end = self.connect(number)
+            there_was_one = number > 0 or (self.folder / f"chair-{number}.sock").exists()
+            if end is not None or not there_was_one or time.monotonic() > deadline:
+                return end
+            time.sleep(0.02)
 
     def take(self, number: int) -> tuple[int, socket.socket, bool] | None:
         """Take that chair, if nobody has it.

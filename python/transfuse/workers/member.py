@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("transfuse.workers")
 
+# How long a worker that starts waits for another to take the chair of one that is dead, in seconds.
+_TAKING_OVER = 0.5
 # The longest that a worker which has staged waits for a chair to be there, in seconds.
 _ALONE = 3 * SILENCE
 
@@ -76,7 +78,7 @@ def contents_of_others(settings: Settings) -> tuple[dict[str, bytes | None], int
         if there are no others.
     """
     place = meetings.ours(settings.roots) if settings.together else None
-    end = place.connect(place.number()) if place else None
+    end = place.find(_TAKING_OVER) if place else None
     if end is None:
         return {}, 1
     wire = Wire(end)
