@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from starlette.testclient import TestClient
 
 import transfuse
+from conftest import CAP
 from crew import Worker
 
 if TYPE_CHECKING:
@@ -306,3 +308,58 @@ def test_fastapi_each_generation_has_the_state_of_its_own_lifespan(fastapi: Site
     report = fastapi.tree.update()
     assert (report.outcome, type(report.error)) == ("refused", OSError)
     assert fastapi.get("/goods/") == "side"
+
+
+BACKGROUND = {
+    "shop/__init__.py": "",
+    "shop/app.py": """
+        import outside
+        from starlette.applications import Starlette
+        from starlette.background import BackgroundTask
+        from starlette.responses import PlainTextResponse
+        from starlette.routing import Route
+        from shop import mail
+
+        async def send(number):
+            outside.sending.set()
+            await outside.go.wait()
+            from shop import mail as late
+            outside.ran.append((number, mail.SENDER, late.SENDER))
+
+        async def order(request):
+            return PlainTextResponse("ordered", background=BackgroundTask(send, 7))
+
+        app = Starlette(routes=[Route("/", order)])
+        """,
+}
+
+
+def test_a_background_task_ends_on_the_code_that_it_began_with(tree: Tree, outside: Any) -> None:
+    """It is part of its request: the pin lasts, and so does the lifespan of its application."""
+    tree.write({**BACKGROUND, "shop/mail.py": "SENDER = 1\n"})
+    tree.install()
+    application: Any = transfuse.asgi("shop.app:app")
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": [], "query_string": b""}
+
+    async def story() -> list[Any]:
+        outside.sending, outside.go = asyncio.Event(), asyncio.Event()
+        sent: list[Any] = []
+
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def send(message: Any) -> None:
+            sent.append(message.get("body"))
+
+        request = asyncio.ensure_future(application(dict(scope), receive, send))
+        await asyncio.wait_for(outside.sending.wait(), CAP)
+        # The response has gone out; the task goes on.
+        assert b"ordered" in sent
+        await asyncio.to_thread(tree.published, {"shop/mail.py": "SENDER = 2\n"})
+        (unit,) = transfuse.status().units
+        outside.go.set()
+        await request
+        return [unit.what, transfuse.status().draining]
+
+    assert asyncio.run(story()) == ["GET /", ()]
+    assert outside.ran == [(7, 1, 1)]
