@@ -101,3 +101,16 @@ def test_what_a_store_in_a_database_was_given_by_name_it_looks_up_each_time(
     assert hears(said, "one")
     tree.published({"shop/words.py": "WORD = 'two'"})
     assert hears(said, "two")
+
+
+def test_a_store_in_a_database_cannot_keep_a_live_function(
+    tree: Tree, scheduler: BackgroundScheduler
+) -> None:
+    """It writes down where the class is, so that each run fails; docs/background.md says so."""
+    store = SQLAlchemyJobStore(f"sqlite:///{tree.root.parent}/jobs.sqlite")
+    scheduler.add_jobstore(store, "kept")
+    failures: queue.Queue[BaseException] = queue.Queue()
+    scheduler.add_listener(lambda event: failures.put(event.exception), 2**13)
+    tick = transfuse.live("shop.jobs:tick")
+    scheduler.add_job(tick, "interval", seconds=SOON, jobstore="kept")
+    assert isinstance(failures.get(timeout=CAP), TypeError)
