@@ -15,8 +15,8 @@ from transfuse.errors import StillInUseError, TimeLimitExceeded
 if TYPE_CHECKING:
     from conftest import Tree
 
-# The loop that catches calls something: without that, Python 3.10 itself gives nobody a turn, and no
-# Ctrl-C either (it does not look for such wishes at a jump to the beginning of a `try`).
+# The loop that catches calls something: without that Python 3.10 gives nobody a turn, Ctrl-C
+# included (it does not look for such wishes at a jump to the beginning of a `try`).
 ENDLESS = {
     "a loop": "while True: pass\n",
     "one that catches": "while True:\n    try: len(())\n    except Exception: pass\n",
