@@ -8,6 +8,7 @@ import signal
 import time
 import urllib.error
 import urllib.request
+from http.client import HTTPException
 from typing import TYPE_CHECKING
 
 import pytest
@@ -58,10 +59,13 @@ def serve(folder: Folder) -> Iterator[Callable[[str], Server]]:
 
 
 def edition(server: Server) -> int:
+    """What is served; 0 while Apache restarts, when mod_wsgi may answer 503 or not at all."""
     client = Client(server.port)
     try:
-        found: int = client.get("/").content["editions"]["leaf"]
-        return found
+        answer = client.get("/")
+        return int(answer.content["editions"]["leaf"]) if answer.status == 200 else 0
+    except (OSError, HTTPException):
+        return 0
     finally:
         client.close()
 
