@@ -4,6 +4,7 @@
 #   make apache-demo   the same in Apache, while wrk runs
 #   make test     all tests
 #   make test-all      the Python tests on every supported Python that is found (VERSIONS="3.10 3.13")
+#   make test-free-threaded   the promises and the storms on a Python without a GIL, if one is found
 #   make test-slow     the same by thousands of random examples and long storms
 #   make test-servers   real servers under load, edited: nothing lost, nothing mixed
 #   make servers       the same as a table, beside what each server's own reloader loses
@@ -25,7 +26,7 @@ SOURCES := Cargo.toml Cargo.lock pyproject.toml $(shell find crates -name '*.rs'
 # Cargo must not pick another interpreter than the one that will load the core.
 export PYO3_PYTHON := $(abspath $(BIN)/python)
 
-.PHONY: demo apache-demo test test-rust test-python test-all test-slow test-servers servers test-packages test-history mutants lint bench venv clean
+.PHONY: demo apache-demo test test-rust test-python test-all test-free-threaded test-slow test-servers servers test-packages test-history mutants lint bench venv clean
 
 demo: $(VENV)/.built
 	$(BIN)/python -m demo
@@ -42,9 +43,13 @@ test-python: $(VENV)/.built
 test-all:
 	scripts/test-all $(VERSIONS)
 
+test-free-threaded:
+	scripts/test-free-threaded
+
 test-slow: $(VENV)/.built
 	INTERLEAVINGS=100000 cargo test --release -p transfuse-engine --features shuttle --test interleavings
 	HYPOTHESIS_PROFILE=slow $(BIN)/python -m pytest -m slow
+	HYPOTHESIS_PROFILE=slow scripts/test-free-threaded -m slow
 
 apache-demo: $(VENV)/.built $(VENV)/.apache
 	$(BIN)/python -m servers.apache_demo

@@ -50,8 +50,10 @@ class Connection:
         self._send_to_server = send
         self._is_websocket = scope["type"] == "websocket"
         self._loop = asyncio.get_running_loop()
-        # Done when it is to end.
+        # Done when the application is to hear that it ends.
         self._due: asyncio.Future[None] = self._loop.create_future()
+        # The sending of our own close, while and after it runs.
+        self._closing: asyncio.Future[None] | None = None
         # A message that the server has been asked for, and that nobody has taken yet.
         self._asked: asyncio.Task[Message] | None = None
         # Whether the response, or the WebSocket, has begun, and whether it is over.
@@ -70,6 +72,8 @@ class Connection:
             if self._due.done() and self._begun and not (self._over or self._measured):
                 # A stream that was told to end does so without saying that this was all.
                 await self._send_to_server({"type": "http.response.body", "body": b""})
+            if self._closing is not None:
+                await asyncio.wait([self._closing])
         finally:
             there.discard(self)
             if not there:
@@ -82,22 +86,34 @@ class Connection:
         if self._due.done() or self._over:
             return
         if self._is_websocket:
-            self._due.set_result(None)
             self._over = True
+            if self._asked is not None:
+                # Granian writes the close only when nobody reads any more.
+                self._asked.cancel()
             reason = "the code has changed; connect again"
             closing = {"type": "websocket.close", "code": SERVICE_RESTART, "reason": reason}
-            await self._send_to_server(closing)
+            self._closing = asyncio.ensure_future(self._send_to_server(closing))
+            try:
+                await self._closing
+            except Exception:
+                _log.debug("a WebSocket ended before it was closed", exc_info=True)
+            finally:
+                # Only now: a server closes a WebSocket without a code if its application returns.
+                self._due.set_result(None)
         elif self._begun:
             self._due.set_result(None)
 
     async def _receive(self) -> Message:
-        if self._asked is None:
-            self._asked = asyncio.ensure_future(self._receive_from_server())
-        either: list[asyncio.Future[Any]] = [self._asked, self._due]
-        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-        if self._asked.done():
-            asked, self._asked = self._asked, None
-            return asked.result()
+        if self._closing is None:
+            if self._asked is None:
+                self._asked = asyncio.ensure_future(self._receive_from_server())
+            asked = self._asked
+            either: list[asyncio.Future[Any]] = [asked, self._due]
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if asked.done() and self._closing is None:
+                self._asked = None
+                return asked.result()
+        await asyncio.wait([self._due])
         if self._is_websocket:
             return {"type": "websocket.disconnect", "code": SERVICE_RESTART, "reason": ""}
         return {"type": "http.disconnect"}

@@ -21,7 +21,7 @@ from transfuse.settings import ModuleSettings, Settings, read_settings
 from transfuse.updates import deliver
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 # Held while Transfuse is being installed or uninstalled, so that of many threads one does it.
 _changing = threading.RLock()
@@ -29,6 +29,8 @@ _changing = threading.RLock()
 _settings: Settings | None = None
 # The roots that `install` put on sys.path, such as ["/srv/shop"]; `uninstall` takes them off.
 _added: list[str] = []
+# What takes back what was changed in foreign code; `uninstall` calls each once, the last one first.
+_undo: list[Callable[[], None]] = []
 
 
 def install(
@@ -147,6 +149,8 @@ def uninstall() -> None:
         project.hold(())
         true_source.uninstall()
         _settings = None
+        while _undo:
+            _undo.pop()()
         while _added:
             root = _added.pop()
             if root in sys.path:
@@ -204,6 +208,11 @@ def hold(names: Sequence[str]) -> None:
     # Not under _changing: the updating thread holds, while another may uninstall and wait for it.
     if project.hold(names) and (now := _settings) is not None:
         configure(now)
+
+
+def at_end(undo: Callable[[], None]) -> None:
+    """Have `undo`, which takes back what was changed in foreign code, called by `uninstall`."""
+    _undo.append(undo)
 
 
 def installed_settings() -> Settings | None:

@@ -202,6 +202,8 @@ class Status:
         kept: former generations that are ready for a rollback.
         draining: generations that are no longer current, and how many pins each still has.
         watching: ``"native"``, ``"polling"`` or ``"off"``.
+        lost_events: how often the system had more events of files than it keeps (on Linux
+            ``fs.inotify.max_queued_events``), so that the whole tree was compared.
         stored_bytes: what the kept source takes up, in bytes.
         failing: the report of the latest update if it was refused, else None.
         restart: the changes that wait for a restart.
@@ -224,6 +226,7 @@ class Status:
     restart: tuple[Restart, ...] = ()
     units: tuple[Unit, ...] = ()
     lingering: tuple[Lingering, ...] = ()
+    lost_events: int = 0
 
     @classmethod
     def from_core(cls, told: Mapping[str, Any]) -> Status:
@@ -243,6 +246,7 @@ class Status:
             restart=tuple(Restart(*each) for each in told["restart"]),
             units=holders.units(told["units"]),
             lingering=holders.lingering(told["lingering"]),
+            lost_events=told["lost_events"],
         )
 
     def to_json(self) -> dict[str, Any]:

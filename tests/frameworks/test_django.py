@@ -360,3 +360,20 @@ def test_the_admins_classes_wait_for_a_restart(tmp_path: Path) -> None:
         files=ADMIN,
     )
     assert told == ["published books.admin"]
+
+
+def test_p11_uninstall_gives_django_its_functions_back(tmp_path: Path) -> None:
+    told = story(
+        tmp_path,
+        """
+        from django.urls import base, resolvers
+        replaced = [base.get_callable, base.get_ns_resolver, resolvers._get_cached_resolver]
+        change("books/urls.py", 'path("links/", views.links),', "")
+        from bookshop.wsgi import application as plain
+        transfuse.uninstall()
+        now = [base.get_callable, base.get_ns_resolver, resolvers._get_cached_resolver]
+        print(*(one.__wrapped__ is two for one, two in zip(replaced, now)))
+        print(*(Client(plain).get(path).text for path in ("/books/1/", "/books/links/")))
+        """,
+    )
+    assert told == ["True True True", "Emma: 250 no such page"]

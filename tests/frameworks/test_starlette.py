@@ -292,7 +292,7 @@ def test_fastapi_two_files_together_and_a_broken_edit(fastapi: Site) -> None:
     for name, old, new in [
         ("shop/routers/basket.py", "import Item, Total", "import Item, Totals"),
         ("shop/routers/basket.py", "Depends(customer)", "Depends(customer"),
-        ("shop/routers/goods.py", "def one(name: str)", "def one(name: Nmae)"),
+        ("shop/routers/goods.py", "def one(name: str)", "def one(name: str = Nmae)"),
     ]:
         fastapi.write({name: (old, new)})
         assert fastapi.tree.update().outcome == "refused"

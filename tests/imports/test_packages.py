@@ -321,3 +321,30 @@ def test_the_path_of_a_namespace_package_is_as_pythons(tree: Tree, roots: list[P
     assert tree.module("ns").__spec__.submodule_search_locations is path
     path.append("/elsewhere")
     assert [*path] == [here, there, "/elsewhere"]
+
+
+@pytest.mark.parametrize(
+    "takes", ["import pack.part as taken", "from pack.part import *", "taken = None"]
+)
+def test_p5_a_package_that_loses_its_file_keeps_its_submodules(tree: Tree, takes: str) -> None:
+    """Found by the model: what is a namespace package now lacked what stayed loaded."""
+    tree.write(
+        {
+            "pack/__init__.py": "",
+            "pack/part.py": "WHICH = 1\n",
+            "web.py": f"""
+                {takes}
+                def ask():
+                    import pack.part
+                    return pack.part.WHICH, hasattr(pack, "__file__")
+                """,
+        }
+    )
+    tree.install(policy="fresh")
+    assert tree.module("web").ask() == (1, True)
+    tree.delete("pack/__init__.py")
+    tree.published()
+    assert "pack" in sys.modules
+    assert tree.module("web").ask() == (1, False)
+    tree.published({"pack/__init__.py": ""})
+    assert tree.module("web").ask() == (1, True)

@@ -55,12 +55,16 @@ STORY = """
         queue.put(job.Order())
         print(type(queue.get(timeout=30)) is job.Order)
     """
+BEFORE = ["(1, 1, 1, True, 1)", "published"]
+AFTER = ["(2, 2, 2, True, 2)", "(2, 2, True)", "True"]
 # A spawned process is a new one, without the pin and with the files as they are.
-TOLD = {
-    "fork": ["(1, 1, 1, True, 1)", "published", "(1, 1, 1, True, 1)"],
-    "forkserver": ["(1, 1, 1, True, 1)", "published", "(2, 2, 1, True, 2)"],
-    "spawn": ["(1, 1, 1, True, 1)", "published", "(2, 2, 1, True, 2)"],
-}
+NEW = [*BEFORE, "(2, 2, 1, True, 2)", *AFTER]
+TOLD = {"fork": [*BEFORE, "(1, 1, 1, True, 1)", *AFTER], "forkserver": NEW, "spawn": NEW}
+if sys.version_info >= (3, 14):
+    # There the fork server runs the main program when it begins, and what it forks begins as that
+    # was. The story's does not watch, so that is what it was at the beginning.
+    then = ["(1, 1, 1, True, 1)", "(1, 1, 2, True, 1)", "(1, 2, True)", "True"]
+    TOLD["forkserver"] = [*BEFORE, *then]
 
 
 @pytest.mark.parametrize("method", TOLD)
@@ -70,4 +74,4 @@ def test_p2_a_child_process(tree: Tree, method: str) -> None:
     tree.write(FILES)
     tree.write({"story.py": dedent(LIVE) + dedent(STORY).format(method=method)})
     told = python(tree.root, "import runpy; runpy.run_path('story.py', run_name='__main__')")
-    assert told == [*TOLD[method], "(2, 2, 2, True, 2)", "(2, 2, True)", "True"]
+    assert told == TOLD[method]

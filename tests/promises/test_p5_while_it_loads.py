@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,8 @@ from conftest import CAP, ran
 from crew import Worker
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from conftest import Tree
 
 WAIT = "import outside\noutside.half.set()\noutside.go.wait(20)\n"
@@ -98,6 +101,38 @@ def test_p2_what_is_loaded_while_the_next_generation_is_staged_is_superseded_wit
     updating.result()
     assert ask() == (1, 1)
     assert tree.module("late").ask() == (2, 2)
+
+
+class Asked(list[str]):
+    """A `sys.path` in which something happens while somebody goes through it."""
+
+    def __init__(self, entries: list[str], then: Callable[[], object]) -> None:
+        super().__init__(entries)
+        self.then: Callable[[], object] | None = then
+
+    def __iter__(self) -> Iterator[str]:
+        then, self.then = self.then, None
+        if then is not None:
+            then()
+        return super().__iter__()
+
+
+def test_p5_what_is_loaded_while_it_is_asked_what_has_changed(
+    tree: Tree, policy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree.write({"first.py": "VALUE = 1\n", "second.py": "VALUE = 1\n"})
+    tree.install(policy=policy)
+    tree.module("second")
+    loaded: list[int] = []
+
+    def load() -> None:
+        loaded.append(Worker(lambda: tree.module("first").VALUE).result())
+
+    tree.write({"first.py": "VALUE = 2\n", "second.py": "VALUE = 2\n"})
+    monkeypatch.setattr(sys, "path", Asked(sys.path, load))
+    assert transfuse.update().outcome == "published"
+    assert loaded == [1]
+    assert (tree.module("first").VALUE, tree.module("second").VALUE) == (2, 2)
 
 
 def test_p7_what_only_a_superseded_generation_has_loaded_is_disposed_of_with_it(

@@ -24,7 +24,7 @@ CAP = 20.0
 SERVERS = [
     kind
     for kind in KINDS
-    if kind.name in ("uvicorn", "Granian, ASGI", "hypercorn", "uvicorn worker")
+    if kind.name in ("uvicorn", "Granian, ASGI", "hypercorn", "gunicorn, uvicorn worker")
 ]
 
 APP = """

@@ -20,7 +20,8 @@ def run(source: str, **carried: Any) -> dict[str, Any]:
     code = compile_carrying(textwrap.dedent(source).encode(), PATH, frozenset(carried))
     namespace: dict[str, Any] = {"__name__": "shop.prices", **carried}
     exec(code, namespace)
-    hidden = ("__name__", "__builtins__", "__annotations__", "__conditional_annotations__")
+    hidden = {"__name__", "__builtins__", "__annotations__", "__conditional_annotations__"}
+    hidden.add("__annotate__")  # from Python 3.14 on
     return {name: value for name, value in namespace.items() if name not in hidden}
 
 

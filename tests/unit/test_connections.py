@@ -45,8 +45,15 @@ class Line:
         self.inbox: asyncio.Queue[Any] = asyncio.Queue()
         self.sent: asyncio.Queue[Any] = asyncio.Queue()
         self.told: asyncio.Queue[Any] = asyncio.Queue()
+        # While this is not set the server is still writing.
+        self.written = asyncio.Event()
+        self.written.set()
         scope = {"type": kind, "path": "/", "told": self.told, "answer": headers}
-        self.task = asyncio.ensure_future(application(scope, self.inbox.get, self.sent.put))
+        self.task = asyncio.ensure_future(application(scope, self.inbox.get, self.send))
+
+    async def send(self, message: Any) -> None:
+        await self.sent.put(message)
+        await self.written.wait()
 
     async def hears(self) -> Any:
         return await asyncio.wait_for(self.sent.get(), CAP)
@@ -86,6 +93,63 @@ def test_an_old_websocket_is_closed_as_for_a_restart_and_a_new_one_is_not(tree: 
         assert (await new.hears())["text"] == "still 2"
         new.inbox.put_nowait({"type": "websocket.disconnect", "code": 1000})
         await new.ends()
+
+    asyncio.run(story())
+
+
+DEAF = """
+PRICE = {0}
+async def app(scope, receive, send):
+    await receive()
+    await send({{"type": "websocket.accept"}})
+    await scope["told"].get()
+"""
+
+
+@pytest.mark.parametrize("source", [CHAT, DEAF], ids=["it is told", "it leaves by itself"])
+def test_an_old_websocket_does_not_return_before_its_close_is_written(
+    tree: Tree, source: str
+) -> None:
+    # A server ends a WebSocket whose application has returned, and then without a code.
+    tree.write({"shop.py": source.format(1)})
+    tree.install(drain=0.05)
+
+    async def story() -> None:
+        old = opened("websocket")
+        assert (await old.hears())["type"] == "websocket.accept"
+        old.written.clear()
+        await published(tree, source, 2)
+        assert (await old.hears())["code"] == 1012
+        if source is DEAF:
+            old.told.put_nowait("leave")
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert not old.task.done()
+        assert old.told.empty()
+        old.written.set()
+        await old.ends()
+
+    asyncio.run(story())
+
+
+def test_nobody_reads_from_an_old_websocket_while_it_is_closed(tree: Tree) -> None:
+    # Granian writes a close only when nothing is being received.
+    tree.write({"shop.py": CHAT.format(1)})
+    tree.install(drain=0.05)
+
+    async def story() -> None:
+        old = opened("websocket")
+        assert (await old.hears())["type"] == "websocket.accept"
+        old.written.clear()
+        await published(tree, CHAT, 2)
+        assert (await old.hears())["code"] == 1012
+        old.inbox.put_nowait({"type": "websocket.receive", "text": "still"})
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert old.inbox.qsize() == 1
+        old.written.set()
+        await old.ends()
+        assert old.told.get_nowait()["code"] == 1012
 
     asyncio.run(story())
 

@@ -95,6 +95,7 @@ def test_a_status_holds_the_report_that_failed() -> None:
         "lingering": [],
         "draining": [(1, 4)],
         "watching": "native",
+        "lost_events": 0,
         "stored_bytes": 10,
         "failing": {**TOLD, "outcome": "refused", "error": ValueError("bad")},
         "updates": 1,

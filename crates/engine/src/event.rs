@@ -24,8 +24,10 @@ pub enum Event {
     Touched(PathBuf),
     /// A directory appeared or went away, or its content is to be looked at.
     Dir(PathBuf),
-    /// Events were lost: look everywhere.
+    /// Look everywhere: what happened before was not watched.
     Rescan,
+    /// Look everywhere: the system had more events than it keeps, or could not tell them.
+    Lost,
 }
 
 impl Event {
@@ -39,7 +41,7 @@ impl Event {
             | Event::Gone(path)
             | Event::Touched(path)
             | Event::Dir(path) => Some(path),
-            Event::Rescan => None,
+            Event::Rescan | Event::Lost => None,
         }
     }
 
@@ -54,7 +56,7 @@ impl Event {
             | Event::Gone(at)
             | Event::Touched(at)
             | Event::Dir(at) => path.clone_into(at),
-            Event::Rescan => {}
+            Event::Rescan | Event::Lost => {}
         }
         event
     }

@@ -160,9 +160,9 @@ impl Names {
 
 /// What a notification of notify means.
 fn events(names: &Mutex<Names>, told: notify::Result<notify::Event>) -> Vec<Event> {
-    let Ok(told) = told else { return vec![Event::Rescan] };
+    let Ok(told) = told else { return vec![Event::Lost] };
     if told.need_rescan() {
-        return vec![Event::Rescan];
+        return vec![Event::Lost];
     }
     let mut names = lock(names);
     let mut events = Vec::new();

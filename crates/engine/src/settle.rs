@@ -97,7 +97,7 @@ impl Settle {
             | Event::Gone(path)
             | Event::Touched(path)
             | Event::Dir(path) => path,
-            Event::Rescan => {
+            Event::Rescan | Event::Lost => {
                 self.rescan = true;
                 return self.heard(now);
             }
@@ -111,7 +111,7 @@ impl Settle {
             Event::Closed(_) | Event::Moved(_) => dirt.open = false,
             Event::Gone(_) if dirt.born => drop(self.dirty.remove(path)),
             Event::Gone(_) => dirt.open = false,
-            Event::Touched(_) | Event::Rescan => {}
+            Event::Touched(_) | Event::Rescan | Event::Lost => {}
         }
         self.heard(now);
     }
@@ -123,7 +123,12 @@ impl Settle {
         }
     }
 
-    /// What is there to do at the moment `now`?
+    /// Is there nothing to do, now or later?
+    pub fn is_idle(&self) -> bool {
+        self.first.is_none()
+    }
+
+    /// What is there to do at the moment `now`? What is ready is told once.
     pub fn next(&mut self, now: Duration) -> Settled {
         let Some(first) = self.first else { return Settled::Idle };
         let due = (self.last + self.quiet()).min(first + self.window.cap);

@@ -10,6 +10,11 @@ use std::{
 };
 use transfuse_engine::{Entered, Flights, Waited};
 
+/// So often; under Miri, which is a thousand times slower and schedules as it likes, a few times.
+fn often(times: u32) -> u32 {
+    if cfg!(miri) { times.min(5) } else { times }
+}
+
 #[test]
 fn the_first_runs_and_comes_back_to_itself() {
     let flights = Flights::new();
@@ -62,7 +67,7 @@ fn load_once(
 
 #[test]
 fn p1_many_threads_ask_and_one_loads() {
-    for _ in 0..50 {
+    for _ in 0..often(50) {
         let (flights, loaded, runs) = (Flights::new(), Mutex::default(), AtomicUsize::new(0));
         let start = Barrier::new(8);
         thread::scope(|scope| {
@@ -138,14 +143,14 @@ fn circle(count: u64) -> usize {
 
 #[test]
 fn p1_a_circle_from_both_ends_is_no_deadlock() {
-    for _ in 0..300 {
+    for _ in 0..often(300) {
         assert_eq!(1, circle(2), "one thread goes on, the other one waits for it");
     }
 }
 
 #[test]
 fn p1_a_circle_of_three_is_no_deadlock() {
-    for _ in 0..300 {
+    for _ in 0..often(300) {
         assert_eq!(1, circle(3), "one thread goes on, the others wait");
     }
 }
@@ -153,7 +158,7 @@ fn p1_a_circle_of_three_is_no_deadlock() {
 #[test]
 fn p1_a_chain_is_waited_for_to_its_end() {
     // 1 loads a; 2 loads b and needs a; 3 needs b. Nobody gets anything half-loaded.
-    for _ in 0..100 {
+    for _ in 0..often(100) {
         let flights = Flights::new();
         flights.enter(&"a", 1);
         flights.enter(&"b", 2);
@@ -179,7 +184,7 @@ fn p1_a_chain_is_waited_for_to_its_end() {
 fn p1_a_wait_ends_with_its_own_load_and_is_over_then() {
     // 2 loads b and waits for a; 1 is done with a, and loads it again before 2 has woken up. The
     // new load is none of 2's, so 2 wakes up; and 1, who needs b, is in no circle.
-    for _ in 0..500 {
+    for _ in 0..often(500) {
         let flights = Flights::new();
         flights.enter(&"a", 1);
         flights.enter(&"b", 2);
@@ -218,7 +223,7 @@ fn p1_a_storm_of_nested_loads_ends() {
         for me in 0..6u64 {
             let flights = &flights;
             scope.spawn(move || {
-                for round in 0..300u32 {
+                for round in 0..often(300) {
                     nested(flights, (round + me as u32) % 5, me, 4);
                 }
             });

@@ -128,6 +128,20 @@ fn a_lost_event_is_a_rescan() {
 }
 
 #[test]
+fn lost_events_are_a_rescan() {
+    let mut settle = settle(&[(0, Event::Lost)]);
+    assert_eq!(Settled::Ready(Batch::Rescan), settle.next(ms(25)));
+}
+
+#[test]
+fn what_is_due_and_was_not_fetched_is_not_nothing() {
+    let mut settle = settle(&[(0, Event::Closed(a()))]);
+    assert!(!settle.is_idle());
+    assert_eq!(ready(&[a()]), settle.next(ms(1_000)));
+    assert!(settle.is_idle());
+}
+
+#[test]
 fn what_was_unstable_is_asked_for_again() {
     let mut settle = settle(&[(0, Event::Closed(a()))]);
     assert_eq!(ready(&[a()]), settle.next(ms(4)));

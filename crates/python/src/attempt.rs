@@ -59,6 +59,7 @@ impl<'py> Attempt<'py> {
         deleted: &[ModuleName],
         since: u64,
     ) -> PyResult<Self> {
+        let _turn = engine.turn.take(py);
         let base = engine.current(py);
         let instances = base.get().instances.bind(py).copy()?;
         let mut removed = Vec::new();
@@ -97,6 +98,7 @@ impl<'py> Attempt<'py> {
         engine: &'static Engine,
         target: &Bound<'py, Generation>,
     ) -> PyResult<(Self, Vec<Step>)> {
+        let _turn = engine.turn.take(py);
         let base = engine.current(py);
         let instances = target.get().instances.bind(py).copy()?;
         let again = to_run_again(py, target);
@@ -218,6 +220,7 @@ impl<'py> Attempt<'py> {
         in_place::apply(py, &self.staged).inspect_err(|_| self.abandon(py))?;
         // What took its code in place is the same instance before and after.
         self.removed.retain(|instance| !self.staged.get().holds(py, instance));
+        let turn = engine.turn.take(py);
         left_behind(py, &self.base, &self.staged, &mut self.removed);
         let fresh = self.staged.get().executed(py);
         // 1. What is superseded answers for the generation it was last part of, which is still the
@@ -260,6 +263,7 @@ impl<'py> Attempt<'py> {
         for instance in fresh.iter().chain(&self.revived) {
             show(py, engine, instance);
         }
+        drop(turn);
         let shown: Vec<_> = fresh.iter().chain(&self.revived).cloned().collect();
         patches::publish(py, &shown, &self.removed);
         engine.retire(freed);
@@ -298,6 +302,7 @@ impl<'py> Attempt<'py> {
     /// Submodule attributes become plain again where all agree; names that are gone leave
     /// `sys.modules`.
     fn tidy(&self, py: Python<'py>) {
+        let _turn = self.engine.turn.take(py);
         let mut names: Vec<ModuleName> =
             self.removed.iter().map(|instance| instance.get().name.clone()).collect();
         names.extend(
@@ -328,14 +333,7 @@ fn show(py: Python<'_>, engine: &Engine, instance: &Bound<'_, Instance>) {
 /// The modules of a generation that were disposed of, and all who import them; and those that have
 /// taken other code in place since.
 fn to_run_again(py: Python<'_>, generation: &Bound<'_, Generation>) -> Vec<ModuleName> {
-    let all: Vec<Bound<'_, Instance>> = generation
-        .get()
-        .instances
-        .bind(py)
-        .values()
-        .iter()
-        .filter_map(|instance| instance.cast_into::<Instance>().ok())
-        .collect();
+    let all = generation.get().all(py);
     let mut again: Vec<ModuleName> = all
         .iter()
         .filter(|instance| instance.get().is_disposed())

@@ -14,7 +14,9 @@ use std::time::Instant;
 use crossbeam_channel::Receiver;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use transfuse_engine::{Change, Digest, ModuleName, Outcome, Plan, Reason, Record, Restart, State};
+use transfuse_engine::{
+    Change, Digest, ModuleName, Outcome, Plan, Reason, Record, Restart, State, View,
+};
 
 use crate::command::Command;
 use crate::disposal;
@@ -28,6 +30,7 @@ use crate::project;
 use crate::report;
 use crate::seeds;
 use crate::staging::{self, End};
+use crate::unplanned::unplanned;
 
 /// How often who asks for an update looks again because other workers have seen later files.
 const TRIES: usize = 50;
@@ -221,10 +224,11 @@ impl Driver {
             self.waits_for_room = true;
             return self.refuse(py, begun, &changes, &Plan::default(), error).map(Some);
         }
+        let since = unplanned(py, engine);
         let mut seeds = seeds::of_changes(py, engine, &view, &changes);
         seeds.extend(also.map(|name| (name, Reason::Asked)));
-        let intent = Intent { view, changes: changes.clone(), seeds };
-        let wanted = wanted(&intent);
+        let intent = Intent { view, changes: changes.clone(), seeds, since };
+        let wanted = wanted(&intent.view, &changes);
         if automatic && self.refused.as_ref() == Some(&wanted) {
             return Ok(None);
         }
@@ -353,8 +357,9 @@ impl Driver {
         if project {
             self.listener.look_beside_again();
         }
+        let since = unplanned(py, self.engine);
         let seeds = seeds::of_changes(py, self.engine, &view, &changes);
-        let intent = Intent { view, changes: changes.clone(), seeds };
+        let intent = Intent { view, changes: changes.clone(), seeds, since };
         let mut plan = planning::draw_plan(py, self.engine, &intent)?;
         plan.restart.extend(project::consider(py, self.engine, false)?.restart);
         report::of_plan(py, self.engine.current(py).get().id, &changes, &plan)
@@ -362,7 +367,7 @@ impl Driver {
 }
 
 /// What an update would serve: the changed files with their content.
-fn wanted(intent: &Intent) -> Vec<(PathBuf, Option<Digest>)> {
-    let digest = |path: &PathBuf| intent.view.get(path).map(|source| source.digest());
-    intent.changes.iter().map(|change| (change.path.clone(), digest(&change.path))).collect()
+fn wanted(view: &View, changes: &[Change]) -> Vec<(PathBuf, Option<Digest>)> {
+    let digest = |path: &PathBuf| view.get(path).map(|source| source.digest());
+    changes.iter().map(|change| (change.path.clone(), digest(&change.path))).collect()
 }

@@ -47,8 +47,7 @@ pub fn gcd_import<'py>(
         Some(caller) => asker::for_live(py, engine, caller),
         None => asker::for_foreign(py, engine),
     };
-    let known = engine.facades.bind(py).contains(&absolute)?;
-    if !known && engine.sys_modules.bind(py).contains(&absolute)? {
+    if engine.has_foreign(py, &absolute)? {
         return original();
     }
     let Ok(dotted) = ModuleName::new(absolute.to_str()?) else { return original() };
@@ -62,7 +61,7 @@ pub fn gcd_import<'py>(
             if let Some(caller) = &caller {
                 missing(caller, &dotted);
             }
-            if !known && engine.sys_modules.bind(py).contains(&absolute)? {
+            if engine.has_foreign(py, &absolute)? {
                 return original();
             }
             let parent = parent.as_ref().map(ModuleName::as_str);

@@ -7,7 +7,7 @@
 //! are held for field access only, never while Python code can run and never
 //! while the GIL is asked for.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -28,6 +28,7 @@ use crate::generation::Generation;
 use crate::instance::Instance;
 use crate::settings::Settings;
 use crate::standing;
+use crate::turn::Turn;
 use crate::units::Units;
 
 /// The engine in force, or null. Written by `install` and `uninstall` only.
@@ -73,9 +74,9 @@ pub struct Book {
     pub refused: u64,
     /// The report of the last update, if it was refused.
     pub failing: Option<Py<PyDict>>,
-    /// A package that failed to load -> the submodules that were loaded meanwhile, and stay so:
-    /// they will be its attributes. An entry leaves with the package's next execution.
-    pub orphans: HashMap<ModuleName, Vec<String>>,
+    /// Packages that failed to load: when they are loaded after all, those of their submodules that are
+    /// loaded already are their attributes. Entries never leave.
+    pub failed: HashSet<ModuleName>,
     /// Weak references to superseded instances. Those that are dead leave with the next update.
     pub superseded: Vec<Py<PyWeakrefReference>>,
 }
@@ -132,6 +133,8 @@ pub struct Engine {
     pub made_up: MadeUp,
     /// One load at a time of one content under one name.
     pub flights: Flights<(ModuleName, Option<Digest>)>,
+    /// Who may look and write in one step.
+    pub turn: Turn,
     /// The generations that are alive, and which one new work gets.
     pub generations: Register<Py<Generation>>,
     /// The units of work under way, and what they are.
@@ -146,6 +149,8 @@ pub struct Engine {
     entries: Mutex<HashMap<String, Option<PathBuf>>>,
     /// To the thread that updates; another one after a fork.
     commands: Mutex<Option<Sender<Command>>>,
+    /// How often the system had more events than it keeps. Written by the thread that updates.
+    pub lost_events: AtomicU64,
     /// How changes become known, `"native"`. Written once, by `install`.
     pub watching: OnceLock<&'static str>,
     /// The thread that updates (0: not begun). Code it runs cannot wait for an update.
@@ -197,6 +202,7 @@ impl Engine {
             given,
             made_up: MadeUp::default(),
             flights: Flights::new(),
+            turn: Turn::default(),
             generations,
             units: Units::default(),
             book: Mutex::new(Book {
@@ -209,13 +215,14 @@ impl Engine {
                 published: 0,
                 refused: 0,
                 failing: None,
-                orphans: HashMap::new(),
+                failed: HashSet::new(),
                 superseded: Vec::new(),
             }),
             diverged: AtomicBool::new(false),
             mixed: AtomicBool::new(false),
             entries: Mutex::new(HashMap::new()),
             commands: Mutex::new(None),
+            lost_events: AtomicU64::new(0),
             watching: OnceLock::new(),
             updating_thread: AtomicU64::new(0),
         })
@@ -301,8 +308,16 @@ impl Engine {
         self.command(Command::Dispose);
     }
 
+    /// Whether something is loaded under a name that was never ours. (What is ours has its facade
+    /// before it stands in `sys.modules`, so that is asked first.)
+    #[inline]
+    pub fn has_foreign(&self, py: Python<'_>, name: &Bound<'_, PyString>) -> PyResult<bool> {
+        Ok(self.sys_modules.bind(py).contains(name)? && !self.facades.bind(py).contains(name)?)
+    }
+
     /// A deleted module leaves `sys.modules` once no unit of work can ask for it.
     pub fn hide_if_gone(&self, py: Python<'_>, name: &ModuleName) {
+        let _turn = self.turn.take(py);
         let Ok(Some(shown)) = self.facades.bind(py).get_item(name.as_str()) else { return };
         if self.current(py).get().find(py, name.as_str()).is_some() {
             return;

@@ -10,7 +10,7 @@ use pyo3::Borrowed;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBool, PyDict, PyString};
+use pyo3::types::{PyBool, PyString};
 
 use crate::asker;
 use crate::engine::{self, Engine};
@@ -143,7 +143,10 @@ unsafe fn at_once(
             }
             None => level >= 0,
         };
-        if !foreign || !engine.plain_import || (level == 0 && !is_foreign(py, engine, &name)) {
+        if !foreign
+            || !engine.plain_import
+            || (level == 0 && !engine.has_foreign(py, &name).ok()?)
+        {
             return None;
         }
         let level = i32::try_from(level).ok()?;
@@ -216,14 +219,4 @@ unsafe fn facade<'py>(
         if whole { !name.to_str().ok()?.contains('.') } else { !found.get().package };
     (found.get().is_ready() && answers_itself && !found.get().is_replaced())
         .then(|| shown.clone().into_ptr())
-}
-
-/// Whether the name is loaded, and not ours.
-#[inline]
-fn is_foreign(py: Python<'_>, engine: &Engine, name: &Bound<'_, PyString>) -> bool {
-    !contains(engine.facades.bind(py), name) && contains(engine.sys_modules.bind(py), name)
-}
-
-fn contains(dict: &Bound<'_, PyDict>, name: &Bound<'_, PyString>) -> bool {
-    dict.contains(name).unwrap_or(false)
 }

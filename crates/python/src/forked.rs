@@ -35,6 +35,7 @@ fn forget_other_threads(py: Python<'_>, engine: &Engine) -> PyResult<()> {
         return Ok(());
     }
     engine.flights.only(loading::thread());
+    engine.turn.only(loading::thread());
     let staged = engine.generations.alive(|_, id, state| (state == State::Staged).then_some(id));
     for id in staged.into_iter().flatten() {
         drop(engine.generations.abandon(id));

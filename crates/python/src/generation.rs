@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyWeakrefMethods, PyWeakrefReference};
-use transfuse_engine::{GenerationId, View};
+use transfuse_engine::{GenerationId, ModuleName, View};
 
 use crate::in_place::{Batch, InPlace};
 use crate::instance::Instance;
@@ -141,6 +141,13 @@ impl Generation {
     pub fn all<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, Instance>> {
         let values = self.instances.bind(py).values();
         values.iter().filter_map(|value| value.cast_into_exact::<Instance>().ok()).collect()
+    }
+
+    /// The last parts of the names of a package's submodules that it has, `["prices"]`.
+    pub fn children(&self, py: Python<'_>, package: &ModuleName) -> Vec<String> {
+        let all = self.all(py).into_iter().map(|one| one.get().name.clone());
+        let children = all.filter(|name| name.parent().as_ref() == Some(package));
+        children.map(|name| name.tail().to_owned()).collect()
     }
 
     /// Puts an instance under its name.

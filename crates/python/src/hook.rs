@@ -23,12 +23,12 @@ use crate::engine::{self, Engine};
 use crate::errors;
 use crate::facade;
 use crate::generation::Generation;
+use crate::half_loaded;
 use crate::instance::Instance;
 use crate::loading::{self, Ensured};
 use crate::observe;
 use crate::sharing;
 use crate::standing;
-use crate::submodules;
 
 /// `builtins.__import__` while Transfuse is installed.
 #[pyfunction]
@@ -122,13 +122,10 @@ impl<'py> Statement<'_, 'py> {
         };
         self.note(py, caller, &generation, &instance, &absolute)?;
         if self.takes_names() {
-            if instance.get().package || self.is_star() {
-                self.take(py, Some(caller), &generation, &instance)?;
-            }
-            if self.is_star()
-                && let Some(whole) = submodules::whole(py, &generation, instance.get())?
+            if (instance.get().package || self.is_star())
+                && let Some(other) = self.take(py, Some(caller), &generation, &instance)?
             {
-                return Ok(whole.into_any());
+                return Ok(other.into_any());
             }
             return Ok(instance.get().value(py));
         }
@@ -136,8 +133,11 @@ impl<'py> Statement<'_, 'py> {
         match text.split_once('.') {
             None => Ok(instance.get().value(py)),
             Some((first, rest)) => {
-                let takes = || bytecode::takes_a_name(py);
-                submodules::bind_half_loaded(py, self.engine, &generation, &instance, takes)?;
+                if let Some(way) = half_loaded::way_to(py, &generation, &instance)?
+                    && bytecode::takes_a_name(py)?
+                {
+                    return Ok(way.into_any());
+                }
                 let whole = absolute.to_str()?;
                 let top = &whole[..whole.len() - rest.len() - 1];
                 debug_assert!(top.ends_with(first));
@@ -149,12 +149,6 @@ impl<'py> Statement<'_, 'py> {
         }
     }
 
-    /// Whether something is loaded under a name that was never ours.
-    fn is_foreign_by_now(&self, py: Python<'py>, name: &Bound<'py, PyString>) -> PyResult<bool> {
-        Ok(!self.engine.facades.bind(py).contains(name)?
-            && self.engine.sys_modules.bind(py).contains(name)?)
-    }
-
     /// The instance of a name that is not at hand; none where the name is not ours.
     fn load_for(
         &self,
@@ -163,7 +157,7 @@ impl<'py> Statement<'_, 'py> {
         generation: &Bound<'py, Generation>,
         absolute: &Bound<'py, PyString>,
     ) -> PyResult<Option<Bound<'py, Instance>>> {
-        if self.is_foreign_by_now(py, absolute)? {
+        if self.engine.has_foreign(py, absolute)? {
             return Ok(None);
         }
         let Ok(name) = ModuleName::new(absolute.to_str()?) else { return Ok(None) };
@@ -173,7 +167,7 @@ impl<'py> Statement<'_, 'py> {
             Ok(Ensured::Foreign) => Ok(None),
             Ok(Ensured::Missing(parent)) => {
                 missing(caller, &name);
-                if self.is_foreign_by_now(py, absolute)? {
+                if self.engine.has_foreign(py, absolute)? {
                     return Ok(None);
                 }
                 Err(errors::not_found(py, name.as_str(), parent.as_ref().map(ModuleName::as_str)))
@@ -285,7 +279,7 @@ impl<'py> Statement<'_, 'py> {
                 return self.original(py);
             }
             Ensured::Missing(parent) => {
-                if self.is_foreign_by_now(py, self.name)? {
+                if self.engine.has_foreign(py, self.name)? {
                     return self.original(py);
                 }
                 let parent = parent.as_ref().map(ModuleName::as_str);

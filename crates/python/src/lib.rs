@@ -4,10 +4,10 @@
 //!
 //! 1. `instance` (`basis`: of what source; `loader`: what it answers as), `generation`: what was
 //!    loaded, and what belongs together;
-//! 2. `engine`, `settings`: what is installed; `asker`, `pin`: whose generation answers; `wsgi`: what a
-//!    server holds;
-//! 3. the ways in: `fast` and `hook` (import statements; `names`: what they take), `dynamic` (calls that
-//!    import), `facade` (attributes of what stands in `sys.modules`), `finder` (the standard
+//! 2. `engine`, `settings`: what is installed; `turn`: what keeps its steps in one piece without a GIL;
+//!    `asker`, `pin`: whose generation answers; `wsgi`: what a server holds;
+//! 3. the ways in: `fast` and `hook` (import statements; `names`: what they take; `half_loaded`: from what
+//!    is not there yet), `dynamic` (calls that import), `facade` (attributes of what stands in `sys.modules`), `finder` (the standard
 //!    machinery); `standing`: what stands in `sys.modules`, and who put it there;
 //! 4. `search`, `namespace_path`, `dressing`, `precompiled`, `bytecode`, `namespace`, `loading`: from a name
 //!    (or, `by_path`, a file) to an instance (`circles`: when several threads load one circle);
@@ -43,6 +43,7 @@ mod finder;
 mod fingerprint;
 mod forked;
 mod generation;
+mod half_loaded;
 mod hook;
 mod in_place;
 mod influence;
@@ -73,6 +74,7 @@ mod standing;
 mod status;
 mod submodules;
 mod time_limit;
+mod turn;
 mod units;
 mod unplanned;
 mod verify;

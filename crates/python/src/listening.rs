@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, never, select};
@@ -186,6 +187,9 @@ impl Listener {
             return;
         }
         let now = self.now();
+        if *event == Event::Lost {
+            self.engine.lost_events.fetch_add(1, Ordering::Relaxed);
+        }
         let Some(path) = event.path() else { return self.settle.event(now, event) };
         if self.gates.iter().any(|gate| gate.starts_with(path)) {
             self.flipped = true;
@@ -237,7 +241,12 @@ impl Listener {
         let heard = loop {
             match self.events.recv_deadline(deadline) {
                 Ok(event) if event.path() == Some(&mark) => break true,
-                Ok(event) => self.hear(&event),
+                Ok(event) => {
+                    self.hear(&event);
+                    if event == Event::Lost {
+                        break false; // perhaps that of the mark, too
+                    }
+                }
                 Err(_) => break false,
             }
         };
@@ -251,7 +260,8 @@ impl Listener {
         if self.barrier.is_some() {
             self.rescan |= !self.listen();
         }
-        if self.settle.next(self.now()) == Settled::Idle {
+        // What is ready by now is left for who looks next.
+        if self.settle.is_idle() {
             return true;
         }
         let since = *self.interrupted.get_or_insert_with(Instant::now);

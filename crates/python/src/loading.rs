@@ -22,6 +22,7 @@ use crate::edges;
 use crate::engine::Engine;
 use crate::errors;
 use crate::facade;
+use crate::finder;
 use crate::generation::Generation;
 use crate::in_place;
 use crate::instance::Instance;
@@ -68,10 +69,13 @@ pub fn ensure<'py>(
     name: &ModuleName,
 ) -> PyResult<Ensured<'py>> {
     let key = PyString::new(py, name.as_str());
-    match standing::of(py, engine, generation, &key)? {
-        Standing::Ours => {}
-        Standing::Removed(instance) => standing::let_go(py, engine, generation, &instance)?,
-        Standing::Other => return Ok(Ensured::Foreign),
+    {
+        let _turn = engine.turn.take(py);
+        match standing::of(py, engine, generation, &key)? {
+            Standing::Ours => {}
+            Standing::Removed(instance) => standing::let_go(py, engine, generation, &instance)?,
+            Standing::Other => return Ok(Ensured::Foreign),
+        }
     }
     ensure_own(py, engine, generation, name)
 }
@@ -254,6 +258,7 @@ fn execute<'py>(
     let previous = generation.get().base(py).and_then(|base| base.get().find(py, name.as_str()));
     let nesting = in_place::Nesting::begin(py, generation, wish.policy, previous.as_ref())?;
     let module = PyModule::new(py, name.as_str())?;
+    let turn = engine.turn.take(py);
     let instance = Bound::new(
         py,
         Instance::new(
@@ -268,11 +273,10 @@ fn execute<'py>(
             previous.as_ref().map(|previous| previous.get()),
         ),
     )?;
-    let spec = dress(py, &instance, &module, package)?;
+    // At once: who begins a generation asks for what has begun to load (`unplanned.rs`).
     generation.get().put(py, &instance)?;
-    if generation.get().base(py).is_some() {
-        report::running(py, engine, name, generation.get().note_executed(&instance));
-    }
+    let spec = dress(py, &instance, &module, package)
+        .inspect_err(|_| _ = generation.get().take(py, &instance))?;
     let shown = facade::of(py, engine, name)?;
     let modules = engine.sys_modules.bind(py);
     let shown_before = modules.get_item(name.as_str())?;
@@ -282,6 +286,10 @@ fn execute<'py>(
         standing::show(py, engine, key, &shown)?;
     }
     instance.get().seen.set(&shown);
+    drop(turn);
+    if generation.get().base(py).is_some() {
+        report::running(py, engine, name, generation.get().note_executed(&instance));
+    }
     // The interpreter asks for it to tell a circular import from a name that does not exist.
     spec.setattr(intern!(py, "_initializing"), true)?;
     let outcome = match (text, file) {
@@ -304,7 +312,7 @@ fn execute<'py>(
             })
             .inspect_err(|_| patches::undo(py, &before))
         }
-        _ => Ok(()),
+        _ => namespace::submodules_of(py, engine, generation, instance.get(), previous.as_ref()),
     };
     spec.setattr(intern!(py, "_initializing"), false)?;
     let outcome = outcome.and_then(|()| match in_place::may_stay(previous.as_ref(), &instance) {
@@ -328,8 +336,12 @@ fn execute<'py>(
             Ok(loaded)
         }
         Err(error) => {
+            let _turn = engine.turn.take(py);
             generation.get().take(py, &instance);
-            submodules::unbind_half_loaded(py, engine, generation, &instance)?;
+            if instance.get().package {
+                // What it has for attributes waits for it to be loaded.
+                engine.book.lock().unwrap().failed.insert(name.clone());
+            }
             edges::failed(engine, generation, &instance)?;
             standing::restore(py, engine, key, shown_before)?;
             Err(error)
@@ -346,11 +358,14 @@ fn complete<'py>(
     shown: &Bound<'py, PyAny>,
     shown_before: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<()> {
+    let _turn = engine.turn.take(py);
     let name = &instance.get().name;
     let staged = generation.get().base(py).is_some();
     let modules: &Bound<'py, PyDict> = engine.sys_modules.bind(py);
     match modules.get_item(name.as_str())? {
         Some(there) if there.is(shown) => {}
+        // A thread that found nothing there has gone to the standard machinery.
+        Some(there) if finder::is_loading(&there)? => modules.set_item(name.as_str(), shown)?,
         Some(there) => {
             instance.get().replace_by(there.clone().unbind());
             match staged {

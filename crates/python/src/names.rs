@@ -7,14 +7,15 @@
 use pyo3::exceptions::PyModuleNotFoundError;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyString, PyTuple};
+use pyo3::types::{PyModule, PyString, PyTuple};
 
 use crate::asker;
-use crate::bytecode::Outline;
+use crate::bytecode::{self, Outline};
 use crate::doubt;
 use crate::edges::{connect, missing, starred};
 use crate::errors;
 use crate::generation::Generation;
+use crate::half_loaded;
 use crate::hook::Statement;
 use crate::instance::Instance;
 use crate::loading::{self, Ensured};
@@ -35,14 +36,17 @@ impl<'py> Statement<'_, 'py> {
     }
 
     /// Makes sure that names taken from a package are there, importing submodules where need be.
+    ///
+    /// Returns what live code takes them from, if that is not the package itself.
     pub fn take(
         &self,
         py: Python<'py>,
         caller: Option<&Bound<'py, Instance>>,
         generation: &Bound<'py, Generation>,
         package: &Bound<'py, Instance>,
-    ) -> PyResult<()> {
-        let Some(list) = self.fromlist else { return Ok(()) };
+    ) -> PyResult<Option<Bound<'py, PyModule>>> {
+        let Some(list) = self.fromlist else { return Ok(None) };
+        let mut taken_early = Vec::new();
         for name in list.try_iter()? {
             let name = name?;
             let Ok(name) = name.cast::<PyString>() else { continue };
@@ -57,16 +61,23 @@ impl<'py> Statement<'_, 'py> {
                 }
                 if let Some(caller) = caller {
                     let whole = submodules::whole(py, generation, package.get())?;
-                    let from = whole.map_or_else(|| package.get().namespace(py), |m| m.dict());
+                    let from =
+                        whole.as_ref().map_or_else(|| package.get().namespace(py), |m| m.dict());
                     starred(caller, &from, all)?;
+                    return Ok(whole);
                 }
             } else {
-                self.take_one(py, caller, generation, package, name)?;
+                taken_early.extend(self.take_one(py, caller, generation, package, name)?);
             }
         }
-        Ok(())
+        // Who calls `__import__` gets the package.
+        if taken_early.is_empty() || caller.is_none() || !bytecode::takes_a_name(py)? {
+            return Ok(None);
+        }
+        half_loaded::showing(py, package.get(), &taken_early).map(Some)
     }
 
+    /// Returns the submodule of that name if it is being loaded, and no attribute of its package yet.
     fn take_one(
         &self,
         py: Python<'py>,
@@ -74,9 +85,9 @@ impl<'py> Statement<'_, 'py> {
         generation: &Bound<'py, Generation>,
         package: &Bound<'py, Instance>,
         name: &Bound<'py, PyString>,
-    ) -> PyResult<()> {
+    ) -> PyResult<Option<Bound<'py, Instance>>> {
         if !package.get().package {
-            return Ok(());
+            return Ok(None);
         }
         let child = package.get().name.join(name.to_str()?);
         let mut found = generation.get().find(py, child.as_str());
@@ -118,13 +129,11 @@ impl<'py> Statement<'_, 'py> {
         {
             found = Some(loaded);
         }
-        let Some(found) = found else { return Ok(()) };
-        if caller.is_some() {
-            submodules::bind_half_loaded(py, self.engine, generation, &found, || Ok(true))?;
-        }
+        let Some(found) = found else { return Ok(None) };
+        let is_half_loaded = half_loaded::is(py, package.get(), &found)?;
         // The name may be the package's own, and no submodule.
         let taken = package.get().value(py).getattr_opt(name)?;
-        let is_submodule = taken.is_some_and(|value| value.is(found.get().value(py)));
+        let is_submodule = taken.map_or(is_half_loaded, |value| value.is(found.get().value(py)));
         if is_submodule && caller.is_none_or(|caller| caller.get().is_ready()) {
             observe::imported_through(py, self.engine, generation, caller, &found)?;
         }
@@ -140,7 +149,7 @@ impl<'py> Statement<'_, 'py> {
                 observe::imported(py, generation, caller, &found);
             }
         }
-        Ok(())
+        Ok(is_half_loaded.then_some(found))
     }
 
     /// Live code took names from a foreign package: those that are live modules it depends on.

@@ -155,8 +155,8 @@ fn overlay(
     Ok(())
 }
 
-/// A package that runs again still has the submodules that are loaded and do not.
-fn submodules_of(
+/// A package that is made anew still has the submodules that are loaded and are not.
+pub fn submodules_of(
     py: Python<'_>,
     engine: &Engine,
     generation: &Bound<'_, Generation>,
@@ -166,10 +166,11 @@ fn submodules_of(
     if !instance.package {
         return Ok(());
     }
-    let orphans = engine.book.lock().unwrap().orphans.remove(&instance.name);
+    let failed = engine.book.lock().unwrap().failed.contains(&instance.name);
+    let loaded = failed.then(|| generation.get().children(py, &instance.name));
     let before = previous.map(|previous| submodules::names(py, previous.get()));
     let namespace = instance.namespace(py);
-    for tail in orphans.into_iter().chain(before).flatten() {
+    for tail in loaded.into_iter().chain(before).flatten() {
         let name = instance.name.join(&tail);
         if let Some(child) = generation.get().find(py, name.as_str())
             && child.get().is_ready()

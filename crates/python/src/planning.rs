@@ -27,6 +27,8 @@ pub struct Intent {
     pub changes: Vec<Change>,
     /// The modules that these are, with the reason.
     pub seeds: Vec<(ModuleName, Reason)>,
+    /// From which execution on the seeds do not know of instances, see `unplanned.rs`.
+    pub since: u64,
 }
 
 /// What the planner asks, answered from the current generation.

@@ -102,14 +102,15 @@ fn emptied(py: Python<'_>, engine: &Engine, newer: &View, name: &ModuleName) -> 
         .collect()
 }
 
-/// Whether a module whose file is gone is found as a package now, or the other way round.
+/// Whether a module whose file is gone is found all the same: as a package that was a module, the
+/// other way round, or as a namespace package.
 fn elsewhere(newer: &View, path: &Path) -> bool {
     let is_init = path.file_name().is_some_and(|name| name == "__init__.py");
-    if is_init {
-        path.parent().is_some_and(|dir| newer.get(&dir.with_extension("py")).is_some())
-    } else {
-        newer.get(&path.with_extension("").join("__init__.py")).is_some()
-    }
+    let dir =
+        if is_init { path.parent().map(Path::to_owned) } else { Some(path.with_extension("")) };
+    dir.is_some_and(|dir| {
+        newer.has_dir(&dir) || is_init && newer.get(&dir.with_extension("py")).is_some()
+    })
 }
 
 /// The names under which a new file would be found from `sys.path`.

@@ -13,7 +13,6 @@ use crate::engine::Engine;
 use crate::errors;
 use crate::in_place::Note;
 use crate::planning::{Intent, draw_plan, without_restarts};
-use crate::unplanned::unplanned;
 
 /// How often a plan may grow while it is being staged.
 const WIDENINGS: usize = 20;
@@ -47,14 +46,13 @@ pub fn update(
 ) -> Staged {
     let mut plan = Plan::default();
     for _ in 0..WIDENINGS {
-        let since = unplanned(py, engine);
         plan = match draw_plan(py, engine, &intent) {
             Ok(plan) => plan,
             Err(error) => return Staged { plan, end: End::Refused(error) },
         };
         let view = without_restarts(py, engine, intent.view.clone(), &plan.restart);
         let deleted = deleted(&intent.seeds);
-        let attempt = Attempt::begin(py, engine, view, &plan.steps, &deleted, since);
+        let attempt = Attempt::begin(py, engine, view, &plan.steps, &deleted, intent.since);
         let mut attempt = match attempt {
             Ok(attempt) => attempt,
             Err(error) => return Staged { plan, end: End::Refused(error) },
@@ -101,11 +99,11 @@ pub fn update(
 
 /// One more try with a wider plan; none if that fails too, so that the first error is reported.
 fn retry(py: Python<'_>, engine: &'static Engine, intent: &Intent) -> Option<Staged> {
-    let since = unplanned(py, engine);
     let plan = draw_plan(py, engine, intent).ok()?;
     let view = without_restarts(py, engine, intent.view.clone(), &plan.restart);
     let mut attempt =
-        Attempt::begin(py, engine, view, &plan.steps, &deleted(&intent.seeds), since).ok()?;
+        Attempt::begin(py, engine, view, &plan.steps, &deleted(&intent.seeds), intent.since)
+            .ok()?;
     let ran = attempt.run(py, &plan).is_ok() && attempt.wider(py).is_empty();
     if ran && attempt.verify(py, &intent.view).is_ok() {
         let notes = attempt.publish(py).ok()?;

@@ -187,7 +187,12 @@ pub fn show(
     if !facade::is_facade(shown) {
         engine.replacements.bind(py).set_item(name, shown)?;
     }
-    engine.sys_modules.bind(py).set_item(name, shown)
+    let modules = engine.sys_modules.bind(py);
+    match modules.get_item(name)? {
+        // Whoever removes it at this very moment has removed it.
+        Some(there) if there.is(shown) => Ok(()),
+        _ => modules.set_item(name, shown),
+    }
 }
 
 /// Takes what we put there out of `sys.modules`; old code may still ask for the name.

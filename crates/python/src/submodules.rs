@@ -39,7 +39,10 @@ impl Diverging {
         let differs = self.names.lock().unwrap().contains(text);
         if differs && let Some(engine) = engine::in_force() {
             let generation = asker::for_running(py, engine);
-            if let Some(child) = generation.get().find(py, &format!("{}.{text}", self.package)) {
+            // One that is being loaded is no attribute yet, as under plain Python.
+            if let Some(child) = generation.get().find(py, &format!("{}.{text}", self.package))
+                && child.get().is_ready()
+            {
                 return Ok(child.get().value(py).unbind());
             }
         }
@@ -79,7 +82,7 @@ impl DivergingDir {
         let generation = asker::for_running(py, engine);
         for name in differing {
             let child = format!("{}.{name}", self.of.get().package);
-            if generation.get().find(py, &child).is_some() {
+            if generation.get().find(py, &child).is_some_and(|child| child.get().is_ready()) {
                 listed.append(name)?;
             }
         }
@@ -207,17 +210,13 @@ pub fn whole<'py>(
     generation: &Bound<'py, Generation>,
     package: &Instance,
 ) -> PyResult<Option<Bound<'py, PyModule>>> {
-    let namespace = package.namespace(py);
-    let Some(shim) = shim(py, &namespace) else { return Ok(None) };
-    let made = PyModule::new(py, package.name.as_str())?;
-    made.dict().update(namespace.as_mapping())?;
+    let Some(shim) = shim(py, &package.namespace(py)) else { return Ok(None) };
     let names = shim.get().names.lock().unwrap().clone();
-    for tail in names {
-        if let Some(child) = generation.get().find(py, &format!("{}.{tail}", package.name)) {
-            made.dict().set_item(tail, child.get().value(py))?;
-        }
-    }
-    Ok(Some(made))
+    let there = names.iter().filter_map(|tail| {
+        let child = generation.get().find(py, &format!("{}.{tail}", package.name))?;
+        child.get().is_ready().then(|| (tail.as_str(), child.get().value(py)))
+    });
+    showing(py, package, there).map(Some)
 }
 
 /// Whether a value in a package's namespace is a submodule that was bound there by importing it.
@@ -252,53 +251,16 @@ fn install<'py>(
     Ok(made)
 }
 
-/// A submodule that is being loaded is not an attribute of its package yet; live code that takes it
-/// in a circle must still get the real module, and not what `sys.modules` shows to foreign code.
-/// Code that does not take it (`import a.b`) finds, as under plain Python, that it is not there yet.
-pub fn bind_half_loaded(
-    py: Python<'_>,
-    engine: &Engine,
-    generation: &Bound<'_, Generation>,
-    instance: &Bound<'_, Instance>,
-    takes: impl Fn() -> PyResult<bool>,
-) -> PyResult<()> {
-    let mut child = instance.clone();
-    while let Some(parent) = child.get().name.parent() {
-        let Some(package) = generation.get().find(py, parent.as_str()) else { break };
-        if !child.get().is_ready() {
-            let namespace = package.get().namespace(py);
-            let tail = child.get().name.tail().to_owned();
-            if !namespace.contains(&tail)? && takes()? {
-                // A generation that has the package and not this must not find it there.
-                match agreed(py, engine, &package, &child) {
-                    true => namespace.set_item(tail, &child.get().module)?,
-                    false => diverge(py, &package, &tail)?,
-                }
-            }
-        }
-        child = package;
+/// What a package has, and some names more.
+pub fn showing<'a, 'py>(
+    py: Python<'py>,
+    package: &Instance,
+    names: impl IntoIterator<Item = (&'a str, Bound<'py, PyAny>)>,
+) -> PyResult<Bound<'py, PyModule>> {
+    let made = PyModule::new(py, package.name.as_str())?;
+    made.dict().update(package.namespace(py).as_mapping())?;
+    for (name, value) in names {
+        made.dict().set_item(name, value)?;
     }
-    Ok(())
-}
-
-/// Its execution has failed: it is no attribute of its package after all, and what it has for
-/// attributes waits for it to be loaded.
-pub fn unbind_half_loaded(
-    py: Python<'_>,
-    engine: &Engine,
-    generation: &Bound<'_, Generation>,
-    instance: &Bound<'_, Instance>,
-) -> PyResult<()> {
-    if instance.get().package {
-        let orphans = names(py, instance.get());
-        engine.book.lock().unwrap().orphans.insert(instance.get().name.clone(), orphans);
-    }
-    let Some(parent) = instance.get().name.parent() else { return Ok(()) };
-    let Some(package) = generation.get().find(py, parent.as_str()) else { return Ok(()) };
-    let namespace = package.get().namespace(py);
-    let tail = instance.get().name.tail();
-    if namespace.get_item(tail)?.is_some_and(|bound| bound.is(&instance.get().module)) {
-        namespace.del_item(tail)?;
-    }
-    Ok(())
+    Ok(made)
 }

@@ -1,8 +1,9 @@
 //! Which instances did a plan not know of?
 //!
-//! Threads load modules at any time, also between the moment in which a plan is
-//! drawn and the one in which its generation is begun. What they load then, from
-//! the old source or with what has changed, must not get into the new generation.
+//! Threads load modules at any time, also between the moment in which somebody asks
+//! what the changed files mean and the one in which a generation is begun. What they
+//! load then, from the old source or with what has changed, must not get into the
+//! new generation.
 
 use std::collections::HashSet;
 
@@ -13,13 +14,15 @@ use crate::engine::Engine;
 use crate::generation::Generation;
 use crate::instance::{Instance, next_started};
 
-/// From which execution on a plan that is drawn now does not know of instances: those that begin from
+/// From which execution on what is asked from now on does not know of instances: those that begin from
 /// now on, and those that some thread is loading.
 pub fn unplanned(py: Python<'_>, engine: &Engine) -> u64 {
     let next = next_started();
     if engine.flights.is_idle() {
         return next;
     }
+    // What has begun is in its generation.
+    let _turn = engine.turn.take(py);
     let half = engine.current(py).get().all(py).into_iter().filter(|one| !one.get().is_ready());
     half.map(|one| one.get().started).min().unwrap_or(next).min(next)
 }

@@ -34,7 +34,7 @@ def status_lines(reply: dict[str, Any]) -> list[str]:
         ("draining", ", ".join(draining) or "none"),
         ("roots", ", ".join(reply["roots"])),
         ("modules", f"{reply['modules']} live"),
-        ("watching", reply["watching"]),
+        ("watching", reply["watching"] + _lost(reply["lost_events"])),
         ("updates", f"{reply['updates']} published, {reply['refused']} refused"),
         ("kept source", f"{reply['stored_bytes'] / 1024:.0f} KiB"),
     ]
@@ -54,3 +54,10 @@ def status_lines(reply: dict[str, Any]) -> list[str]:
     if reply["failing"]:
         rows.append(("failing", str(reply["failing"]["error"])))
     return [title(reply), *(f"  {name:<13}{text}" for name, text in rows)]
+
+
+def _lost(count: int) -> str:
+    if not count:
+        return ""
+    times = "once" if count == 1 else f"{count} times"
+    return f"; the system lost events {times}, and the whole tree was compared"

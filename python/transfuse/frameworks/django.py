@@ -16,6 +16,7 @@ from __future__ import annotations
 import ast
 import logging
 import sys
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -120,6 +121,13 @@ def _patch() -> None:
             original = namespace.get(name)
             if original is not None and not isinstance(original, _Cached):
                 namespace[name] = _Cached(find, original)
+                lifecycle.at_end(partial(_put_back, namespace, name, original))
+
+
+def _put_back(namespace: dict[str, Any], name: str, original: Any) -> None:
+    if isinstance(namespace[name], _Cached):
+        original.cache_clear()
+        namespace[name] = original
 
 
 def _resolver(original: Any, urlconf: Any = None) -> Any:
@@ -228,10 +236,16 @@ _told = False
 
 
 def _tell_once() -> None:
-    global _told  # noqa: PLW0603 - one subscription in a process; updates end with `uninstall`
+    global _told  # noqa: PLW0603 - one subscription in a process
     if not _told:
         _told = True
-        updates.on_update(_tell)
+        lifecycle.at_end(updates.on_update(_tell))
+        lifecycle.at_end(_tell_no_more)
+
+
+def _tell_no_more() -> None:
+    global _told  # noqa: PLW0603
+    _told = False
 
 
 def _tell(report: Report) -> None:

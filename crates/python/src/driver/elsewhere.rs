@@ -22,7 +22,6 @@ use crate::engine;
 use crate::errors;
 use crate::installation::ask;
 use crate::listening::Found;
-use crate::planning::Intent;
 
 /// `/srv/shop/tax.py` to what it is to say; none: it is not to be there.
 pub type Contents = HashMap<PathBuf, Option<Vec<u8>>>;
@@ -96,7 +95,7 @@ impl Driver {
             self.listener.look(false)
         });
         if let Some(Found { view, changes, .. }) = found {
-            self.refused = Some(wanted(&Intent { view, changes, seeds: Vec::new() }));
+            self.refused = Some(wanted(&view, &changes));
         }
     }
 }
