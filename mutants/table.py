@@ -101,6 +101,14 @@ MUTANTS = (
         (PROMISES + "test_p9_nothing_is_lost.py",),
     ),
     Mutant(
+        "P10",
+        "each request looks its application up in Python",
+        CORE + "wsgi.rs",
+        "            && instance.get().is_ready()\n            && standing",
+        "            && !instance.get().is_ready()\n            && standing",
+        (PROMISES + "test_p10_no_tax.py",),
+    ),
+    Mutant(
         "P11",
         "uninstall leaves import statements to Transfuse",
         CORE + "installation.rs",
