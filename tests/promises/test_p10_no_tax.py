@@ -7,7 +7,6 @@ functions are entered.
 from __future__ import annotations
 
 import sys
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,7 +15,7 @@ import transfuse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import FrameType
+    from types import FrameType, ModuleType
 
     from conftest import Tree
 
