@@ -1,14 +1,16 @@
 """How does the command line ask a process that is already running?
 
-A served process listens on a Unix socket, ``<runtime dir>/transfuse-<uid>/<pid>.sock``, in a
-directory that only its user may enter. One line of JSON asks, one line answers. Where there are
-no such sockets, a process cannot be asked, and serves all the same.
+A process that serves an application, whichever server it is, listens on a Unix socket,
+``<runtime dir>/transfuse-<uid>/<pid>.sock``, in a directory that only its user may enter. One line
+of JSON asks, one line answers. Where there are no such sockets, a process cannot be asked, and
+serves all the same.
 """
 
 from __future__ import annotations
 
 import atexit
 import contextlib
+import functools
 import json
 import logging
 import multiprocessing.util
@@ -21,7 +23,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from transfuse import console, updates
+from transfuse import _core, console, updates, workers
 from transfuse.errors import TransfuseError
 from transfuse.place import own_directory
 from transfuse.traces import headline
@@ -39,7 +41,7 @@ Reply = dict[str, Any]
 
 # A sample of a request: {"ask": "rollback", "to": 12}.
 _ANSWERS: Mapping[str, Callable[[Request], Reply]] = {
-    "status": lambda _: updates.status().to_json(),
+    "status": lambda _: _status(),
     "plan": lambda _: {"roots": updates.status().roots, **updates.plan().to_json()},
     "update": lambda request: _told(updates.update(request.get("timeout"))),
     "rollback": lambda request: _told(updates.rollback(request.get("to"))),
@@ -59,34 +61,94 @@ class Process:
     path: Path
 
 
+@dataclass
+class _Listening:
+    """How this process can be asked.
+
+    Attributes:
+        pid: which process that is; a forked child is another.
+        path: the socket's.
+        server: listens in a thread of its own.
+        label: what this process does.
+    """
+
+    pid: int
+    path: Path
+    server: socketserver.UnixStreamServer
+    label: str
+
+
+# None while this process cannot be asked. Written by whoever installs, uninstalls or forks.
+_listening: _Listening | None = None
+
+
 def listen(label: str) -> bool:
     """Answer the command line from now on, in a daemon thread.
 
     Args:
-        label: what this process does, such as ``"serve shop.web:app"``.
+        label: what this process does, such as ``"serve shop.web:app"``; if it listens already,
+            that is what it does from now on.
 
     Returns:
         Whether it could be set up; if not, the reason is logged.
     """
+    global _listening  # noqa: PLW0603 - there is one socket of a process
     try:
-        place = own_directory()
-        path = place / f"{os.getpid()}.sock"
+        path = own_directory() / f"{os.getpid()}.sock"
+        if _listening is not None and _listening.path == path and path.exists():
+            _listening.label = label
+            return True
+        deafen()
         path.unlink(missing_ok=True)
-        server = _server(str(path), label)
+        server = _server(str(path))
     except (OSError, AttributeError) as error:
         _log.debug("this process cannot be asked by the command line: %s", error)
         return False
-
-    def remove(owner: int = os.getpid()) -> None:
-        if os.getpid() == owner:
-            path.unlink(missing_ok=True)
-
-    atexit.register(remove)
-    # A process of multiprocessing, such as a server's worker, need not come by atexit.
-    multiprocessing.util.Finalize(None, remove, exitpriority=0)
+    _listening = _Listening(os.getpid(), path, server, label)
+    _register_once()
     thread = threading.Thread(target=server.serve_forever, name="transfuse-local", daemon=True)
     thread.start()
     return True
+
+
+def deafen() -> None:
+    """Answer no more, and remove the socket; without `listen`: do nothing."""
+    global _listening
+    mine, _listening = _listening, None
+    if mine is None:
+        return
+    if mine.pid != os.getpid():  # the parent's: its thread is not here
+        mine.server.server_close()
+        return
+    # What waits for a connection wakes up, and finds that it is over.
+    with contextlib.suppress(OSError):
+        mine.server.socket.shutdown(socket.SHUT_RDWR)
+    mine.server.shutdown()
+    mine.server.server_close()
+    mine.path.unlink(missing_ok=True)
+
+
+def _at_exit() -> None:
+    mine = _listening
+    if mine is not None and mine.pid == os.getpid():
+        mine.path.unlink(missing_ok=True)
+
+
+def _after_fork() -> None:
+    """A child that a serving process has forked serves, too."""
+    mine = _listening
+    if mine is not None:
+        deafen()
+        listen(mine.label)
+
+
+@functools.cache
+def _register_once() -> None:
+    atexit.register(_at_exit)
+    # A process of multiprocessing, such as a server's worker, need not come by atexit.
+    multiprocessing.util.Finalize(None, _at_exit, exitpriority=0)
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=_after_fork)
 
 
 def processes() -> list[Process]:
@@ -154,12 +216,17 @@ def answer(text: bytes, about: Mapping[str, Any]) -> Reply:
         return {"wrong": said}
 
 
+def _status() -> Reply:
+    _, view = _core.view()
+    return {**updates.status().to_json(), "view": view, "group": workers.group()}
+
+
 def _told(report: Report) -> Reply:
     text = console.update_text(report, updates.status().roots)
     return {**report.to_json(), "text": text}
 
 
-def _server(path: str, label: str) -> socketserver.BaseServer:
+def _server(path: str) -> socketserver.UnixStreamServer:
     started = time.time()
 
     class Handler(socketserver.StreamRequestHandler):
@@ -170,6 +237,7 @@ def _server(path: str, label: str) -> socketserver.BaseServer:
                 self._exchange(self.rfile, self.wfile)
 
         def _exchange(self, asked: Any, said: Any) -> None:
+            label = "" if _listening is None else _listening.label
             about = {"pid": os.getpid(), "process": label, "started": started}
             said.write(_line(answer(asked.readline(65536), about)))
 

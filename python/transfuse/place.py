@@ -1,6 +1,7 @@
 """Where do processes of one user find each other?
 
-In ``<runtime dir>/transfuse-<uid>``, a directory that only its user may enter.
+In ``<runtime dir>/transfuse-<uid>``, a directory that only its user may enter. The runtime
+directory is ``$XDG_RUNTIME_DIR`` if there is one, else the one for temporary files.
 """
 
 from __future__ import annotations
@@ -13,7 +14,10 @@ from pathlib import Path
 
 def directory() -> Path:
     """Return where the sockets of this user's processes are."""
-    base = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
+    base = os.environ.get("XDG_RUNTIME_DIR", "")
+    # Services and `sudo` hand on the name of a folder that is not there, or not theirs.
+    if not (base and os.access(base, os.W_OK | os.X_OK)):
+        base = tempfile.gettempdir()
     return Path(base) / f"transfuse-{os.getuid()}"
 
 

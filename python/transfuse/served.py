@@ -1,6 +1,7 @@
 """Is what is served still there in the next generation?
 
-A request could only fail without it, so an update in which the target is gone is refused.
+A request could only fail without it, so an update in which the target is gone is refused. And who
+serves can be asked how things stand, by `transfuse status` and its like.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from transfuse import frameworks, stages
+from transfuse.lifecycle import at_end
 
 if TYPE_CHECKING:
     from transfuse.target import Target
@@ -49,6 +51,11 @@ def serve(target: Target, *, or_has: str = "__call__") -> None:
         TargetError: it is not there now, or not callable.
         BaseException: whatever its module raises while it is loaded.
     """
+    # What it brings along is of no use where nothing is served.
+    from transfuse import local  # noqa: PLC0415
+
     target.resolve_callable(or_has)
     frameworks.attend()
     stages.join(Served(target, or_has))
+    if local.listen(f"serve {target.text}"):
+        at_end(local.deafen)

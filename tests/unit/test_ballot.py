@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
-from transfuse.workers.ballot import MISSES, Ballot
+from transfuse.workers.ballot import MISSES, TURNS, Ballot
 
 Orders = list[tuple[int, dict[str, Any]]]
 WHO = st.integers(1, 3)
@@ -115,6 +115,37 @@ def test_what_one_was_told_to_publish_before_the_chair_died_all_publish() -> Non
     ballot.joins(1, "new", 2, None)
     ballot.joins(2, "old", 1, "new")
     assert told(ballot.begins()) == [(2, "publish")]
+
+
+def test_a_new_chair_goes_by_who_has_come_furthest() -> None:
+    """The first to come back may have been left behind by the others."""
+    ballot = Ballot(waits=True)
+    ballot.joins(1, "old", 1, None)
+    ballot.joins(2, "new", 2, None)
+    (order,) = ballot.begins()
+    assert (order[0], order[1]["do"], order[1]["view"]) == (1, "catch up", "new")
+    assert (ballot.served, ballot.generation) == ("new", 2)
+
+
+def test_workers_that_do_not_see_the_same_files_refuse_in_the_end() -> None:
+    ballot = of(1, 2)
+    ballot.stages(1, "whole")
+    for turn in range(TURNS + 1):
+        who, view = (2, "part") if turn % 2 == 0 else (1, "whole")
+        orders = ballot.stages(who, view)
+        if turn < TURNS:
+            assert told(orders) == [(3 - who, "look again")]
+    assert told(orders) == [(1, "refuse"), (2, "refuse")]
+    assert {order["why"] for _, order in orders} == {"the workers see different files"}
+    # The next edit is another vote.
+    assert told(ballot.stages(1, "whole")) == [(2, "stage")]
+
+
+def test_it_is_known_who_is_waited_for() -> None:
+    ballot = of(1, 2, 3)
+    assert ballot.missing() == []
+    ballot.stages(2, "new")
+    assert ballot.missing() == [1, 3]
 
 
 def test_a_rollback_hands_over_what_is_not_on_disk() -> None:

@@ -102,6 +102,20 @@ def test_threads_of_an_asgi_application_are_refused_with_what_is_right(shop: Ter
     assert found == (2, "", f"transfuse: {line}\n")
 
 
+def test_an_interface_that_the_application_does_not_have_is_refused(shop: Terminal) -> None:
+    line = (
+        "shop.web:app is a WSGI application, as its source says: --interface asgi would fail at"
+        " each request; say --interface wsgi, or nothing"
+    )
+    found = shop.type("serve", "shop.web:app", "--interface", "asgi", "--port", free_port())
+    assert found == (2, "", f"transfuse: {line}\n")
+
+
+def test_reload_is_what_it_does_anyway(shop: Terminal) -> None:
+    line = "edits are served without --reload, and nothing restarts: leave it out"
+    assert shop.type("serve", "shop.web:app", "--reload") == (2, "", f"transfuse: {line}\n")
+
+
 def test_a_port_that_is_taken(shop: Terminal) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

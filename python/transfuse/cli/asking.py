@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import click
@@ -10,6 +11,9 @@ import click
 from transfuse import local
 from transfuse.cli.talk import progress
 from transfuse.errors import TransfuseError
+
+# The longest that a worker may take to follow another one, in seconds.
+_PATIENCE = 30.0
 
 
 def chosen(pid: int | None) -> list[local.Process]:
@@ -36,6 +40,51 @@ def answers(what: str, pid: int | None, **more: Any) -> list[dict[str, Any]]:
         with progress(f"asking process {process.pid}"):
             replies.append(local.ask(process, what, **more))
     return replies
+
+
+def answers_of_groups(what: str, pid: int | None, **more: Any) -> list[dict[str, Any]]:
+    """Ask one process of each server: its other workers do what it does.
+
+    Returns:
+        What those that were asked say, and for the others how they stand once they have followed,
+        with ``"with"``: the process that they followed.
+
+    Raises:
+        TransfuseError: a process says what is wrong, does not answer, or does not follow.
+    """
+    replies: list[dict[str, Any]] = []
+    # Group -> what the process of it says that was asked.
+    asked: dict[str, dict[str, Any]] = {}
+    stood = [(process, local.ask(process, "status")) for process in chosen(pid)]
+    for process, before in stood:
+        first = asked.get(before["group"])
+        if first is None:
+            with progress(f"asking process {process.pid}"):
+                replies.append(local.ask(process, what, **more))
+            if before["group"] is not None:
+                asked[before["group"]] = replies[-1]
+        else:
+            with progress(f"waiting for process {process.pid}"):
+                replies.append(_followed(process, before, first))
+    return replies
+
+
+def _followed(
+    process: local.Process, before: dict[str, Any], first: dict[str, Any]
+) -> dict[str, Any]:
+    """Wait until a process serves something else than before, if the one that was asked does."""
+    outcome = first["outcome"]
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        now = local.ask(process, "status")
+        if outcome == "refused" or now["generation"] != before["generation"]:
+            return {**now, "outcome": outcome, "with": first["pid"]}
+        if time.monotonic() > deadline:
+            raise TransfuseError(
+                f"process {process.pid} still serves generation {now['generation']}, while another"
+                f" worker of its server does not; see its log"
+            )
+        time.sleep(0.02)
 
 
 def print_json(replies: list[dict[str, Any]]) -> None:

@@ -24,9 +24,11 @@ if TYPE_CHECKING:
     from transfuse.target import Target
 
 Interface = Literal["asgi", "wsgi"]
+# What a source can say.
+_Said = Literal["asgi", "wsgi", "both"]
 
 # What makes an application, by the full name it is imported from, or by its last part.
-_MAKERS: dict[str, Interface] = {
+_MAKERS: dict[str, _Said] = {
     "falcon.asgi.App": "asgi",
     "falcon.App": "wsgi",
     "falcon.API": "wsgi",
@@ -40,8 +42,7 @@ _MAKERS: dict[str, Interface] = {
     "get_asgi_application": "asgi",
     "WsgiToAsgi": "asgi",
     "WSGIMiddleware": "asgi",
-    # It is both; coroutines are at home there, and other functions get threads.
-    "transfuse.publisher": "asgi",
+    "transfuse.publisher": "both",
     "Flask": "wsgi",
     "Bottle": "wsgi",
     "default_app": "wsgi",
@@ -64,12 +65,10 @@ def interface_of(target: Target, roots: Sequence[str]) -> Interface:
     Raises:
         TargetError: there is no such application, or it does not show.
     """
-    names = [target.names] if target.names else [("app",), ("application",)]
-    for attribute in names:
-        if len(attribute) == 1:
-            found = _from_source(target.module, attribute[0], [*roots, *sys.path], _STEPS)
-            if found is not None:
-                return found
+    found = _said_of(target, roots)
+    if found is not None:
+        # Where it is both: coroutines are at home in ASGI, and other functions get threads.
+        return "asgi" if found == "both" else found
     with progress(f"importing {target.text} once, to find out whether it is ASGI or WSGI"):
         imported = _from_import(target, roots)
     say(
@@ -79,12 +78,37 @@ def interface_of(target: Target, roots: Sequence[str]) -> Interface:
     return imported
 
 
-def _from_source(module: str, name: str, search: Sequence[str], steps: int) -> Interface | None:
+def insist(target: Target, roots: Sequence[str], wanted: Interface) -> None:
+    """Refuse an interface that the target's application does not have, if its source shows it.
+
+    Raises:
+        TargetError: it is the other one.
+    """
+    found = _said_of(target, roots)
+    if found not in (None, "both", wanted):
+        kind = "an ASGI" if found == "asgi" else "a WSGI"
+        raise TargetError(
+            f"{target.text} is {kind} application, as its source says: --interface {wanted}"
+            f" would fail at each request; say --interface {found}, or nothing"
+        )
+
+
+def _said_of(target: Target, roots: Sequence[str]) -> _Said | None:
+    names = [target.names] if target.names else [("app",), ("application",)]
+    for attribute in names:
+        if len(attribute) == 1:
+            found = _from_source(target.module, attribute[0], [*roots, *sys.path], _STEPS)
+            if found is not None:
+                return found
+    return None
+
+
+def _from_source(module: str, name: str, search: Sequence[str], steps: int) -> _Said | None:
     tree = _tree(module, search)
     if tree is None or steps == 0:
         return None
     imported = _imported(tree, module)
-    found: Interface | None = None
+    found: _Said | None = None
     # The last statement that binds the name is the one that counts.
     for statement in tree.body:
         if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
@@ -134,9 +158,7 @@ def _binds(statement: ast.Assign | ast.AnnAssign, name: str) -> bool:
     return any(isinstance(target, ast.Name) and target.id == name for target in targets)
 
 
-def _of_value(
-    value: ast.expr | None, tree: ast.Module, imported: dict[str, str]
-) -> Interface | None:
+def _of_value(value: ast.expr | None, tree: ast.Module, imported: dict[str, str]) -> _Said | None:
     if not isinstance(value, ast.Call):
         return None
     dotted = ast.unparse(value.func)
@@ -156,9 +178,7 @@ def _of_value(
     return None
 
 
-def _of_function(
-    function: ast.FunctionDef | ast.AsyncFunctionDef, *, bound: bool
-) -> Interface | None:
+def _of_function(function: ast.FunctionDef | ast.AsyncFunctionDef, *, bound: bool) -> _Said | None:
     if function.decorator_list:
         return None
     count = len(function.args.posonlyargs) + len(function.args.args) - int(bound)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
-from transfuse.cli.asking import answers, print_json, title
+from transfuse.cli.asking import answers_of_groups, print_json, title
 from transfuse.cli.options import process_options
 
 
@@ -14,12 +16,20 @@ from transfuse.cli.options import process_options
 def rollback(pid: int | None, as_json: bool, to: int | None) -> int:
     """Serve a former generation again.
 
-    It was kept, so nothing is loaded. Ends with code 1 if a process refused.
+    It was kept, so nothing is loaded. The workers of one server do it together. Ends with code 1
+    if a process refused.
     """
-    replies = answers("rollback", pid, to=to)
+    replies = answers_of_groups("rollback", pid, to=to)
     if as_json:
         print_json(replies)
     else:
         for reply in replies:
-            click.echo(f"{title(reply)}: {reply['text']}")
+            click.echo(f"{title(reply)}: {_text(reply)}")
     return int(any(reply["outcome"] == "refused" for reply in replies))
+
+
+def _text(reply: dict[str, Any]) -> str:
+    if "with" not in reply:
+        text: str = reply["text"]
+        return text
+    return f"as process {reply['with']}; serving generation {reply['generation']}"

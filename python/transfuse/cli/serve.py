@@ -8,7 +8,7 @@ import sys
 
 import click
 
-from transfuse.cli.interface import interface_of
+from transfuse.cli.interface import Interface, insist, interface_of
 from transfuse.cli.options import live_options, settings_for
 from transfuse.cli.server import Serving, start
 from transfuse.errors import TargetError, TransfuseError
@@ -47,6 +47,7 @@ Examples:
     default="auto",
     help="What the application is.  [auto]",
 )
+@click.option("--reload", "reloads", is_flag=True, hidden=True)
 @live_options
 def serve(
     *,
@@ -56,6 +57,7 @@ def serve(
     workers: int,
     threads: int | None,
     interface: str,
+    reloads: bool,
     roots: tuple[str, ...],
     no_watch: bool,
     policy: str | None,
@@ -65,13 +67,22 @@ def serve(
 
     TARGET is module:attribute; the attribute is app or application if left out.
     """
+    if reloads:
+        raise TransfuseError(
+            "edits are served without --reload, and nothing restarts: leave it out"
+        )
     sought = Target(target)
     settings = settings_for(
         roots=roots, no_watch=no_watch, policy=policy, place=os.getcwd(), module=sought.module
     )
     _check_module(sought, [*settings.roots, *sys.path])
     _check_port(host, port)
-    kind = interface if interface != "auto" else interface_of(sought, settings.roots)
+    kind: Interface
+    if interface == "auto":
+        kind = interface_of(sought, settings.roots)
+    else:
+        kind = "asgi" if interface == "asgi" else "wsgi"
+        insist(sought, settings.roots, kind)
     if kind == "asgi" and threads is not None:
         raise TransfuseError(
             f"{target} is an ASGI application, which runs in one event loop a worker:"

@@ -13,6 +13,9 @@ Order = tuple[int, dict[str, Any]]
 
 # So often in a row a worker may not find what another has found, before that is a failure.
 MISSES = 5
+# So often in a row workers may find different things, before that is one. While files are being
+# written they do; two that do not see the same files would go on for ever.
+TURNS = 30
 
 
 @dataclass
@@ -51,12 +54,17 @@ class Ballot:
     _open: str | None = None
     # What is to be served of files that say something else on disk, for the view in question.
     _contents: dict[str, Any] | None = None
-    # How often in a row a worker did not find what another had found.
+    # How often in a row a worker did not find what another had found, and found something else.
     _misses: int = 0
+    _turns: int = 0
 
     def begins(self) -> list[Order]:
         """All who were there have had time to come back."""
         self.waits = False
+        # The first to come back may be one that was left behind. Numbers only grow.
+        furthest = max(self.workers.values(), key=lambda each: each.generation, default=None)
+        if furthest is not None:
+            self.served, self.generation = furthest.at, furthest.generation
         return self._orders()
 
     def joins(
@@ -74,6 +82,13 @@ class Ballot:
         if staged is not None:
             return self.stages(who, staged, contents)
         return self._orders()
+
+    def missing(self) -> list[int]:
+        """Who is waited for: those that have not staged what is voted on."""
+        if self._open is None:
+            return []
+        workers = self.workers.items()
+        return [who for who, worker in workers if self._open not in (worker.staged, worker.at)]
 
     def leaves(self, who: int) -> list[Order]:
         """A worker is gone, or does not answer: the others go on without it."""
@@ -113,7 +128,7 @@ class Ballot:
             if worker.staged is not None:
                 orders.append((number, order))
             worker.staged = worker.told = None
-        self._open = None
+        self._open, self._turns = None, 0
         return orders
 
     def serves(self, who: int, at: str, generation: int) -> list[Order]:
@@ -151,7 +166,7 @@ class Ballot:
         decided = any(worker.at == view for worker in workers.values()) and view == self.served
         ready = all(view in (worker.staged, worker.at) for worker in workers.values())
         if decided or ready:
-            self._open, self._misses = None, 0
+            self._open, self._misses, self._turns = None, 0, 0
             if view != self.served:
                 self.served = view
                 self.generation = 1 + max(worker.generation for worker in workers.values())
@@ -159,6 +174,10 @@ class Ballot:
                 # It says itself when it serves it.
                 workers[number].staged, workers[number].told = None, view
             return [(number, {"do": "publish"}) for number in waiting]
+        if any(worker.staged not in (None, view) for worker in workers.values()):
+            self._turns += 1
+            if self._turns > TURNS:
+                return self._end({"do": "refuse", "why": "the workers see different files"})
         orders: list[Order] = []
         for number, worker in workers.items():
             if worker.staged is not None and worker.staged != view:

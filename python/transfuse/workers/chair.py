@@ -51,6 +51,8 @@ class Chair:
         self._number = number
         self._lock: int | None = lock
         self._listener = listener
+        # Whether this process leaves the others.
+        self._given_up = False
         # From here on: that thread's.
         self._ballot = Ballot(waits=after)
         self._begins = time.monotonic() + _GRACE
@@ -73,6 +75,7 @@ class Chair:
 
     def end(self) -> None:
         """Give the chair up, and wait for that."""
+        self._given_up = True
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._thread.join(SILENCE)
@@ -102,12 +105,20 @@ class Chair:
                     self._tell(self._ballot.begins())
                 if now - beat > BEAT:
                     beat = now
-                    self._tell((number, {"do": "nothing"}) for number in list(self._wires))
+                    # With whom is waited for, for those who wait.
+                    order = {"do": "nothing", "for": self._waited_for()}
+                    self._tell((number, order) for number in list(self._wires))
                     self._drop_silent(now)
-        except OSError:
-            _log.debug("the chair is given up", exc_info=True)
+        except OSError as error:
+            # The members look for another, and find one where this process cannot have it.
+            if not self._given_up:
+                _log.warning("process %d gives the workers' chair up: %s", os.getpid(), error)
         finally:
             self.drop()
+
+    def _waited_for(self) -> list[int]:
+        """The processes that have not staged what others have."""
+        return [self._pids[number] for number in self._ballot.missing() if number in self._pids]
 
     def _accept(self) -> None:
         end, _ = self._listener.accept()

@@ -1,10 +1,10 @@
 """Who are the workers of one server, and where do they meet?
 
 Those that have one parent, which is a process of the same program (gunicorn, Granian, uvicorn,
-Apache), and the same roots. They meet in a folder of this user alone: who holds the lock
-``chair-<n>.lock`` listens at ``chair-<n>.sock``, where ``n`` is what the file ``now`` says. A lock
-goes with its process, so a dead chair is replaced; a chair that hangs keeps its lock, and those it
-does not answer go on with the next number.
+Apache), and see the same files in the same way. They meet in a folder of this user alone: who
+holds the lock ``chair-<n>.lock`` listens at ``chair-<n>.sock``, where ``n`` is what the file
+``now`` says. A lock goes with its process, so a dead chair is replaced; a chair that hangs keeps
+its lock, and those it does not answer go on with the next number.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING
 from transfuse.place import own_directory
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
+
+    from transfuse.settings import Settings
 
 try:
     import fcntl
@@ -77,6 +78,10 @@ class Meeting:
         Returns:
             The lock (close it to give the chair up), the socket that listens, and whether somebody
             had the chair before; None if somebody has it now.
+
+        Raises:
+            OSError: the folder is gone or full, or its path is too long for a socket. Then nobody
+                has the chair.
         """
         lock = os.open(self.folder / f"chair-{number}.lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
@@ -85,35 +90,66 @@ class Meeting:
             os.close(lock)
             return None
         path = self.folder / f"chair-{number}.sock"
-        before = path.exists() or number > 0
-        path.unlink(missing_ok=True)
-        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        listener.bind(str(path))
-        listener.listen(64)
+        try:
+            before = path.exists() or number > 0
+            path.unlink(missing_ok=True)
+            listener = _listener(str(path))
+        except BaseException:
+            # A lock without a socket would keep all others from having a chair.
+            os.close(lock)
+            raise
         return lock, listener, before
 
 
-def ours(roots: Sequence[str]) -> Meeting | None:
-    """Return where the workers of this process's server meet; None if it is nobody's worker."""
+def _listener(path: str) -> socket.socket:
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        listener.bind(path)
+        listener.listen(64)
+    except BaseException:
+        listener.close()
+        raise
+    return listener
+
+
+def ours(settings: Settings) -> Meeting | None:
+    """Return where the workers of this process's server meet; None if it is nobody's worker.
+
+    Raises:
+        OSError: it is one, but the folder cannot be made.
+    """
     parent = os.getppid()
     if fcntl is None or not _same_program(parent):
         return None
-    digest = hashlib.sha256("\0".join(roots).encode()).hexdigest()[:12]
-    try:
-        place = own_directory()
-        _tidy(place)
-        folder = place / f"workers-{parent}-{digest}"
-        folder.mkdir(mode=0o700, exist_ok=True)
-    except (OSError, AttributeError):
-        return None
+    place = own_directory()
+    _tidy(place)
+    folder = place / f"workers-{parent}-{_digest(settings)}"
+    folder.mkdir(mode=0o700, exist_ok=True)
     return Meeting(folder)
+
+
+def _digest(settings: Settings) -> str:
+    """What all have in common who can agree: what is live, and whether they look by themselves."""
+    said = [settings.roots, settings.include, settings.exclude, settings.gitignore, settings.watch]
+    return hashlib.sha256(repr(said).encode()).hexdigest()[:12]
 
 
 def _same_program(parent: int) -> bool:
     try:
         return os.readlink(f"/proc/{parent}/exe") == os.readlink("/proc/self/exe")
+    except PermissionError:
+        # A parent of another user, such as root's Apache, does not say which file it runs.
+        return _said(parent, "comm") == _said(os.getpid(), "comm") != ""
     except OSError:
         return False
+
+
+def _said(pid: int, what: str) -> str:
+    try:
+        with open(f"/proc/{pid}/{what}", encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except OSError:
+        return ""
 
 
 def _tidy(place: Path) -> None:

@@ -8,7 +8,6 @@ can be had, a worker goes on alone: serving matters more than switching at one i
 from __future__ import annotations
 
 import contextlib
-import functools
 import logging
 import os
 import threading
@@ -33,67 +32,15 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("transfuse.workers")
 
-# How long a worker that starts waits for another to take the chair of one that is dead, in seconds.
-_TAKING_OVER = 0.5
 # The longest that a worker which has staged waits for a chair to be there, in seconds.
 _ALONE = 3 * SILENCE
-
-# The member of this process, or None. Written by whoever installs, uninstalls or forks.
-_member: Member | None = None
-# With which settings, so that a forked child joins as well; None if workers do not switch together.
-_settings: Settings | None = None
-
-
-def begin(settings: Settings) -> None:
-    """Switch together with the other workers of this process's server from now on, if it has any.
-
-    Args:
-        settings: what was installed just now.
-    """
-    global _member, _settings  # noqa: PLW0603 - there is one import system in a process
-    if not settings.together:
-        return
-    _register_once()
-    _settings = settings
-    place = meetings.ours(settings.roots)
-    if place is not None:
-        _member = Member(place, settings.time_limit)
-
-
-def leave() -> None:
-    """Switch alone again."""
-    global _member, _settings
-    member, _member, _settings = _member, None, None
-    if member is not None:
-        member.end()
-
-
-def contents_of_others(settings: Settings) -> tuple[dict[str, bytes | None], int]:
-    """Return what the other workers serve of files that say something else on disk.
-
-    They may have refused what is on disk; a worker that starts now must serve what they serve.
-
-    Returns:
-        File to content (None: it is not there), and the number of their generation; nothing and 1
-        if there are no others.
-    """
-    place = meetings.ours(settings.roots) if settings.together else None
-    end = place.find(_TAKING_OVER) if place else None
-    if end is None:
-        return {}, 1
-    wire = Wire(end)
-    try:
-        wire.say(say="contents?")
-        until = time.monotonic() + SILENCE
-        while time.monotonic() < until:
-            for said in wire.hear(BEAT) or ():
-                if said["do"] == "take":
-                    return unpacked(said["contents"]), said["generation"]
-    except (OSError, ValueError):
-        _log.debug("the other workers could not be asked", exc_info=True)
-    finally:
-        wire.close()
-    return {}, 1
+# How long a place to meet that cannot be had is left alone, and a worker that could not catch up;
+# after each time twice as long, and at last so long, in seconds.
+_PAUSE, _LONGEST_PAUSE = 0.1, 30.0
+# After so many failures in a row nobody is waited for.
+_CUT_OFF = 2
+# When it is worth a line in the log that others are waited for, in seconds.
+_LONG = 10.0
 
 
 class Member:
@@ -101,14 +48,16 @@ class Member:
 
     Args:
         meeting: where they meet.
-        limit: seconds that the others may take to stage.
+        settings: what is live, and how long the others may take to stage it.
     """
 
     rank = 50
 
-    def __init__(self, meeting: Meeting, limit: float) -> None:
+    def __init__(self, meeting: Meeting, settings: Settings) -> None:
+        self._settings = settings
+        # Another one once that is gone. The thread's that hears the chair.
         self._meeting = meeting
-        self._limit = limit + _ALONE
+        self._limit = settings.time_limit + _ALONE
         generation, self._at = _core.view()
         self._generation = generation
         # When that was published, by `time.monotonic`; None if it was loaded so.
@@ -120,12 +69,23 @@ class Member:
         self._waiting: str | None = None
         self._contents: dict[str, Any] | None = None
         self._word: Said | None = None
+        # The processes that the others wait for, as the chair said last.
+        self._missing: list[int] = []
+        # What this worker was last told to catch up with.
+        self._behind: Said | None = None
         self._over = False
+        # Whether the others cannot be met for the moment.
+        self._cut_off = False
         self._chair: Chair | None = None
         self._unsubscribe = on_update(self._heard_of)
         stages.join(self)
         self._thread = threading.Thread(target=self._run, name="transfuse-workers", daemon=True)
         self._thread.start()
+
+    @property
+    def place(self) -> str:
+        """Where it meets the others; the same for all of them."""
+        return str(self._meeting.folder)
 
     def end(self) -> None:
         """Leave the others."""
@@ -175,6 +135,8 @@ class Member:
             self._since = time.monotonic()
             self._at, self._waiting = self._waiting or self._at, None
             self._generation = generation
+            # What it was to catch up with is older than this, or is this.
+            self._behind = None
         self._tell_what_is_served()
 
     def abandoned(self, generation: int) -> None:  # noqa: ARG002
@@ -184,8 +146,9 @@ class Member:
 
     def _await_word(self) -> Said:
         began = unheard = time.monotonic()
+        told = False
         with self._news:
-            while self._word is None and not self._over:
+            while self._word is None and not self._over and not self._cut_off:
                 self._news.wait(BEAT)
                 now = time.monotonic()
                 if self._wire is not None:
@@ -193,8 +156,12 @@ class Member:
                 if now - unheard > _ALONE:
                     _log.warning("no other worker can be reached; this one goes on alone")
                     break
+                if now - began > _LONG and not told and self._missing:
+                    told = True
+                    _log.info("staged; %s is waited for", _processes(self._missing))
                 if now - began > self._limit:
-                    return {"do": "refuse", "why": "the other workers have not come to an end"}
+                    who = _processes(self._missing) if self._missing else "the chair"
+                    return {"do": "refuse", "why": f"{who} has not come to an end"}
             return self._word or {"do": "publish"}
 
     def _heard_of(self, report: Report) -> None:
@@ -205,47 +172,68 @@ class Member:
     # What the chair tells: a thread of its own.
 
     def _run(self) -> None:
+        failures, has_met = 0, False
         while not self._over:
-            number = self._meeting.number()
             try:
-                end = self._meeting.connect(number)
-                taken = None if end else self._meeting.take(number)
-            except OSError as error:
-                # The folder is gone, and with it the server; or its path is too long for a socket.
-                _log.debug("the other workers cannot be met: %s", error)
-                with self._news:
-                    self._over = True
-                    self._news.notify_all()
-                return
+                has_met |= self._meet(has_met)
+                failures, self._cut_off = 0, False
+            except (OSError, AttributeError) as error:
+                # The folder is gone or full, there are no descriptors left, or its path is too long
+                # for a socket. Made anew it may do; a process that is another user's by now has
+                # another.
+                with contextlib.suppress(OSError, AttributeError):
+                    self._meeting = meetings.ours(self._settings) or self._meeting
+                failures += 1
+                if failures == _CUT_OFF:
+                    self._cut_off = True
+                    _log.warning(
+                        "the other workers of this server cannot be met in %s: %s; this one"
+                        " switches alone, and tries again",
+                        self._meeting.folder,
+                        error,
+                    )
+                self._rest(min(_PAUSE * 2**failures, _LONGEST_PAUSE))
+
+    def _meet(self, has_met: bool) -> bool:
+        """Find the chair or take it, once; talk to it. Return whether it was there."""
+        number = self._meeting.number()
+        end = self._meeting.connect(number)
+        if end is None:
+            taken = self._meeting.take(number)
             if taken is not None:
-                self._chair = Chair(self._meeting, number, *taken)
-                continue
-            if end is None:
-                time.sleep(0.02)
-                continue
-            wire = Wire(end)
-            try:
-                silent = self._converse(wire)
-            except (OSError, ValueError):
-                silent = False
+                lock, listener, before = taken
+                self._chair = Chair(self._meeting, number, lock, listener, before or has_met)
+            else:
+                self._rest(0.02)
+            return False
+        wire = Wire(end)
+        try:
+            silent = self._converse(wire)
+        except (OSError, ValueError):
+            silent = False
+        finally:
             with self._news:
                 self._wire = None
             wire.close()
-            if silent:
-                self._meeting.distrust(number)
+        if silent:
+            self._meeting.distrust(number)
+        return True
+
+    def _rest(self, seconds: float) -> None:
+        with self._news:
+            self._news.wait_for(lambda: self._over, seconds)
 
     def _converse(self, wire: Wire) -> bool:
         """Talk until the end; return whether the chair has fallen silent."""
         with self._news:
-            said = {
-                "view": self._at,
-                "generation": self._generation,
-                "staged": self._waiting,
-                "contents": self._contents,
-                "pid": os.getpid(),
-            }
+            said = self._what_i_am_at()
+        wire.say(say="joins", **said, pid=os.getpid())
+        with self._news:
+            # From here on others say something: what they do before `joins` is not understood.
             self._wire = wire
-        wire.say(say="joins", **said)
+            since = self._what_i_am_at()
+        if since != said:
+            wire.say(say="joins", **since, pid=os.getpid())
         heard = beat = time.monotonic()
         while not self._over:
             messages = wire.hear(BEAT / 2)
@@ -263,9 +251,19 @@ class Member:
                 self._obey(message)
         return False
 
+    def _what_i_am_at(self) -> dict[str, Any]:
+        return {
+            "view": self._at,
+            "generation": self._generation,
+            "staged": self._waiting,
+            "contents": self._contents,
+        }
+
     def _obey(self, order: Said) -> None:
         what = order["do"]
-        if what in ("publish", "refuse", "look again"):
+        if what == "nothing":
+            self._missing = order["for"]
+        elif what in ("publish", "refuse", "look again"):
             with self._news:
                 self._word = order
                 self._news.notify_all()
@@ -289,13 +287,24 @@ class Member:
         _core.update()
 
     def _catch_up(self, order: Said) -> None:
-        _core.number_from(order["generation"])
-        _core.update()
-        if self._at != order["view"]:
-            _core.adopt(unpacked(order["contents"]))
-        if self._at != order["view"]:
-            # Only what waits for a restart can differ now.
-            _log.debug("this worker cannot serve all that the others serve")
+        """Come to serve what the others do; again and again, where that fails."""
+        self._behind = order
+        pause = _PAUSE
+        while not self._over and self._behind is order and self._at != order["view"]:
+            _core.number_from(order["generation"])
+            outcomes = [_core.update()["outcome"]]
+            if self._at != order["view"] and self._behind is order:
+                outcomes.append(_core.adopt(unpacked(order["contents"]))["outcome"])
+            if self._at == order["view"] or "refused" not in outcomes:
+                # If it differs now, in what waits for a restart.
+                break
+            if pause == _PAUSE:
+                _log.warning(
+                    "this worker cannot load what the others serve, and goes on with older code;"
+                    " it tries again"
+                )
+            self._rest(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
 
     def _start(self, task: Callable[..., None], *arguments: Any) -> None:
         def run() -> None:
@@ -318,18 +327,5 @@ class Member:
                 wire.say(**words)
 
 
-@functools.cache
-def _register_once() -> None:
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=_after_fork)
-
-
-def _after_fork() -> None:
-    """A child is another worker: of its parent's server, or of its parent."""
-    global _member  # noqa: PLW0603
-    if _member is not None:
-        _member.drop()
-        stages.leave(_member)
-        _member = None
-    if _settings is not None and _core.installed():
-        begin(_settings)
+def _processes(pids: list[int]) -> str:
+    return f"process {', '.join(str(pid) for pid in pids)}"

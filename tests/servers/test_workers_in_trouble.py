@@ -1,0 +1,155 @@
+"""What is around workers fails: the place where they meet, descriptors, what one of them needs."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from crowd import Crowd, Worker, wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.servers
+
+# A worker cannot load this, for a reason that the others do not have.
+BROKEN = "import os\nif os.environ.get('BROKEN'): raise OSError('no disk')\nVALUE = {}\n"
+# Whether a worker talks to a chair at the moment.
+MEETS = "__import__('transfuse.workers.joining').workers.joining._member._wire is not None"
+
+
+@pytest.fixture
+def runtime() -> Iterator[Path]:
+    """Where they meet. Its path must be short: that of a socket has an end."""
+    place = Path(tempfile.mkdtemp(prefix="tf-"))
+    yield place
+    shutil.rmtree(place, ignore_errors=True)
+
+
+@pytest.fixture
+def crowd(tmp_path: Path, runtime: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Crowd]:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
+    root = tmp_path / "site"
+    root.mkdir()
+    crowd = Crowd(root, tmp_path)
+    crowd.write(shop="VALUE = 1\n")
+    yield crowd
+    crowd.end()
+
+
+def meet(*workers: Worker) -> None:
+    for worker in workers:
+        worker.until(MEETS, True)
+
+
+def refuse_together(crowd: Crowd, failing: Worker, other: Worker) -> None:
+    """What one cannot load no other publishes: they have met."""
+    before = other.ask("served()")
+    crowd.write(shop=BROKEN.format(7))
+    wait_for("a refusal", lambda: f"process {failing.pid}: " in other.log)
+    assert [failing.ask("served()"), other.ask("served()")] == [before, before]
+
+
+def test_p9_the_place_where_they_meet_is_removed(crowd: Crowd, runtime: Path) -> None:
+    """As the system does with temporary files that are old."""
+    failing, other = crowd.start(BROKEN="1"), crowd.start()
+    meet(failing, other)
+    (place,) = runtime.glob("transfuse-*/workers-*")
+    shutil.rmtree(place)
+    wait_for("another chair", lambda: any(place.glob("chair-*.sock")))
+    meet(failing, other)
+    refuse_together(crowd, failing, other)
+
+
+def test_p9_the_chair_has_no_descriptors_left_for_a_while(crowd: Crowd) -> None:
+    chair, failing = crowd.start(), crowd.start(BROKEN="1")
+    meet(chair, failing)
+    chair.ask(
+        "exec('import os, resource\\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (64, 4096))\\n"
+        "kept = []\\n"
+        "while True:\\n"
+        "    try: kept.append(os.dup(0))\\n"
+        "    except OSError: break', globals())"
+    )
+    # It cannot be let in where it asks first, so another takes the chair.
+    third = crowd.start()
+    meet(failing, third)
+    assert chair.ask("[os.close(each) for each in kept] and None") is None
+    meet(chair, failing, third)
+    refuse_together(crowd, failing, chair)
+    assert third.ask("served()") == [1, 1]
+    crowd.write(shop="VALUE = 8\n")
+    crowd.all_serve(2, 8)
+
+
+def test_p9_a_place_whose_name_is_too_long_for_a_socket(
+    crowd: Crowd, runtime: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are told, and each goes on alone and at once."""
+    deep = runtime / ("x" * 60)
+    deep.mkdir()
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(deep))
+    first, second = crowd.start(), crowd.start()
+    told = "the other workers of this server cannot be met in"
+    wait_for("word of it", lambda: told in first.log and told in second.log)
+    crowd.write(shop="VALUE = 2\n")
+    crowd.all_serve(2, 2)
+    assert "no other worker can be reached" not in first.log + second.log
+
+
+def test_a_runtime_folder_that_does_not_exist_is_no_obstacle(
+    crowd: Crowd, runtime: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`sudo` and services hand on the name of one that is not there."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime / "gone"))
+    monkeypatch.setenv("TMPDIR", str(runtime))
+    failing, other = crowd.start(BROKEN="1"), crowd.start()
+    meet(failing, other)
+    refuse_together(crowd, failing, other)
+
+
+@pytest.mark.parametrize("setting", ["exclude", "watch"])
+def test_processes_that_do_not_see_the_same_do_not_wait_for_each_other(
+    crowd: Crowd, setting: str
+) -> None:
+    """A web server and a job runner under one supervisor, with settings of their own."""
+    web = crowd.start()
+    crowd.settings = {"exclude": ["other.py"]} if setting == "exclude" else {"watch": False}
+    jobs = crowd.start()
+    crowd.write(other="X = 1\n")
+    crowd.write(shop="VALUE = 2\n")
+    web.until("served()[1]", 2)
+    if setting == "exclude":
+        jobs.until("served()", [2, 2])
+    else:
+        assert jobs.ask("served()") == [1, 1]
+        assert jobs.ask("transfuse.update().outcome") == "published"
+
+
+def test_p9_who_could_not_catch_up_tries_again(crowd: Crowd, tmp_path: Path) -> None:
+    away = tmp_path / "away"
+    away.touch()
+    first, second = crowd.start(), crowd.start()
+    late = crowd.start(NEEDS=str(away))
+    meet(first, second, late)
+    late.signal(signal.SIGSTOP)
+    crowd.write(
+        shop="import os\n"
+        "if os.path.exists(os.environ.get('NEEDS', '')): raise OSError('database is away')\n"
+        "VALUE = 2\n"
+    )
+    for worker in (first, second):
+        worker.until("served()", [2, 2])
+    late.signal(signal.SIGCONT)
+    wait_for("word of it", lambda: "this worker cannot load what the others serve" in late.log)
+    assert late.ask("served()") == [1, 1]
+    away.unlink()
+    late.until("served()", [2, 2])
+    # And it does not hold the others to what it was told to catch up with.
+    crowd.write(shop="VALUE = 3\n")
+    crowd.all_serve(3, 3)
