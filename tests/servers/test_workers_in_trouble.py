@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +23,30 @@ pytestmark = pytest.mark.servers
 BROKEN = "import os\nif os.environ.get('BROKEN'): raise OSError('no disk')\nVALUE = {}\n"
 # Whether a worker talks to a chair at the moment.
 MEETS = "__import__('transfuse.workers.joining').workers.joining._member._wire is not None"
+
+
+# A supervisor of two workers. Each tells what it serves in a file of its own.
+SUPERVISOR = """
+import subprocess, sys
+workers = [subprocess.Popen([sys.executable, "-c", sys.argv[1], *sys.argv[2:]]) for _ in "ab"]
+for worker in workers:
+    worker.wait()
+"""
+SUPERVISED = """
+import os, sys, threading
+from pathlib import Path
+import transfuse
+root, told = map(Path, sys.argv[1:])
+transfuse.install(roots=[root])
+import shop
+def tell(report=None):
+    beside = told / f"new-{os.getpid()}"
+    beside.write_text(str(transfuse.import_module("shop").VALUE))
+    beside.replace(told / f"serves-{os.getpid()}")
+transfuse.on_update(tell)
+tell()
+threading.Event().wait(120)
+"""
 
 
 @pytest.fixture
@@ -153,3 +180,23 @@ def test_p9_who_could_not_catch_up_tries_again(crowd: Crowd, tmp_path: Path) -> 
     # And it does not hold the others to what it was told to catch up with.
     crowd.write(shop="VALUE = 3\n")
     crowd.all_serve(3, 3)
+
+
+def test_p9_the_supervisor_crashes_and_its_workers_go_on(crowd: Crowd, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", SUPERVISOR, SUPERVISED, str(crowd.root), str(tmp_path)]
+    supervisor = subprocess.Popen(command)
+
+    def served() -> list[str]:
+        return [path.read_text() for path in tmp_path.glob("serves-*")]
+
+    try:
+        wait_for("two workers", lambda: served() == ["1", "1"])
+        supervisor.kill()
+        supervisor.wait()
+        for value in ("2", "3"):
+            crowd.write(shop=f"VALUE = {value}\n")
+            wait_for(f"both to serve {value}", lambda value=value: served() == [value, value])  # type: ignore[misc]
+    finally:
+        supervisor.kill()
+        for path in tmp_path.glob("serves-*"):
+            os.kill(int(path.name.partition("-")[2]), signal.SIGKILL)
