@@ -15,7 +15,7 @@ import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from types import CodeType, FunctionType
+from types import CodeType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 from transfuse.publishing.refusals import Refused
@@ -48,6 +48,8 @@ class Gate:
         self._request = request
         self._running = running
         self._realm = "restricted"
+        # The packages that were asked already.
+        self._packages: list[object] = []
 
     async def ask(self, guard: Guard) -> None:
         """Return if the guard lets the request pass.
@@ -66,6 +68,12 @@ class Gate:
             )
         if _ACCESS in said and not await self._admits(said[_ACCESS]):
             raise Refused(HTTPStatus.FORBIDDEN, why=f"{_ACCESS} does not admit {request.user}")
+
+    async def ask_package(self, package: object) -> None:
+        """The same for what stands for a package; it is asked once."""
+        if all(each is not package for each in self._packages):
+            self._packages.append(package)
+            await self.ask(_of_package(package))
 
     async def _knows(self, auth: Any) -> bool:
         if isinstance(auth, bool):
@@ -102,6 +110,14 @@ class Gate:
 def of_namespace(namespace: Mapping[str, Any]) -> Guard:
     """Return the guard of a module."""
     return Guard({name: namespace[name] for name in _NAMES if name in namespace})
+
+
+def _of_package(package: object) -> Guard:
+    if type(package) is ModuleType:
+        return of_namespace(vars(package))
+    if not issubclass(type(package), ModuleType):
+        raise TypeError(f"a package has put {package!r} in its place, which no {_ACCESS} can guard")
+    return of_object(package)
 
 
 def of_object(value: object) -> Guard:

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 from transfuse.publishing.answers import Answer, Stream, answer_to, complete
 from transfuse.publishing.arguments import arguments_for
 from transfuse.publishing.forms import fields_of
-from transfuse.publishing.guards import Gate, of_namespace
+from transfuse.publishing.guards import Gate
 from transfuse.publishing.names import find
+from transfuse.publishing.packages import PACKAGE, Packages
 from transfuse.publishing.pages import Page, Pages
-from transfuse.publishing.places import lies_inside, places
+from transfuse.publishing.places import folders, places, real_place
 from transfuse.publishing.refusals import Refused, VisitorGone, not_found, page
 from transfuse.traces import user_traceback
 
@@ -33,7 +34,6 @@ log = logging.getLogger("transfuse.publisher")
 _ALLOW = ("Allow", "GET, HEAD, OPTIONS, POST")
 _CALLING = ("GET", "HEAD", "POST")
 _HTML = "text/html; charset=utf-8"
-_PACKAGE = "__init__.py"
 
 
 class Service:
@@ -49,6 +49,7 @@ class Service:
         self.folder = folder
         self.debug = debug
         self.body_limit = body_limit
+        self._packages = Packages(folder)
         self._pages = Pages(folder)
 
     async def respond(
@@ -97,11 +98,11 @@ class Service:
         self, request: Request, running: Running, body: Callable[[], Awaitable[bytes]]
     ) -> Answer:
         gate = Gate(request, running)
-        place, found = await self._page(request.path, running)
-        for depth in range(len(place.file)):
-            package = await self._at((*place.file[:depth], _PACKAGE), running)
-            if package is not None:
-                await gate.ask(of_namespace(package.namespace))
+        for folder in folders(request.path):
+            await self._ask_package(folder, gate, running)
+        place, found = await self._page(request.path, gate, running)
+        for package in self._packages.above(found.module):
+            await gate.ask_package(package)
         function = await find(found, place.names, pages=self._pages, running=running, ask=gate.ask)
         if request.method == "OPTIONS":
             return Answer(HTTPStatus.NO_CONTENT, [_ALLOW], b"")
@@ -112,20 +113,39 @@ class Service:
         positional, named = arguments_for(function, request, fields_of(request))
         return await answer_to(await running.call(function, *positional, **named), running)
 
-    async def _page(self, path: str, running: Running) -> tuple[Place, Page]:
+    async def _ask_package(self, folder: tuple[str, ...], gate: Gate, running: Running) -> None:
+        """Ask the package of a folder, if it is one, before anything below is looked for."""
+        package = self._packages.ready(folder)
+        if package is not None or self._packages.has(folder):
+            self._real_place((*folder, PACKAGE))
+            if package is None:
+                package = await running.call(self._packages.load, folder)
+            await gate.ask_package(package)
+
+    async def _page(self, path: str, gate: Gate, running: Running) -> tuple[Place, Page]:
         for place in places(path):
-            page = await self._at(place.file, running)
+            page = await self._at(place.file, gate, running)
             if page is not None:
                 return place, page
         raise not_found("no page has this path")
 
-    async def _at(self, file: tuple[str, ...], running: Running) -> Page | None:
+    async def _at(self, file: tuple[str, ...], gate: Gate, running: Running) -> Page | None:
         """Return the page of a file, given by its path under the folder; None if there is none."""
         whole = os.path.join(self.folder, *file)
         if not self._pages.may_be(whole):
             return None
-        # Looked at each time, and before anything of it runs.
-        if not lies_inside(self.folder, file):
-            raise not_found(f"{whole} is not in the folder, or is spelled otherwise")
+        real = self._real_place(file)
+        if real != file:
+            # A link is no way around those who guard what it leads to.
+            for depth in range(len(real)):
+                await self._ask_package(real[:depth], gate, running)
         page = self._pages.ready(whole)
         return await running.call(self._pages.load, whole) if page is None else page
+
+    def _real_place(self, file: tuple[str, ...]) -> tuple[str, ...]:
+        # Looked at each time, and before anything of it runs.
+        real = real_place(self.folder, file)
+        if real is None:
+            whole = os.path.join(self.folder, *file)
+            raise not_found(f"{whole} is not in the folder, or is spelled otherwise")
+        return real
