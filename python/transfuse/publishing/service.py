@@ -103,7 +103,14 @@ class Service:
         place, found = await self._page(request.path, gate, running)
         for package in self._packages.above(found.module):
             await gate.ask_package(package)
-        function = await find(found, place.names, pages=self._pages, running=running, ask=gate.ask)
+        function = await find(
+            found,
+            place.names,
+            pages=self._pages,
+            running=running,
+            ask=gate.ask,
+            calls=request.method in _CALLING,
+        )
         if request.method == "OPTIONS":
             return Answer(HTTPStatus.NO_CONTENT, [_ALLOW], b"")
         if request.method not in _CALLING:
