@@ -9,10 +9,11 @@ from __future__ import annotations
 import logging
 import os
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from transfuse.publishing.answers import Answer, Stream, answer_to, complete
 from transfuse.publishing.arguments import arguments_for
+from transfuse.publishing.echoes import has_echo
 from transfuse.publishing.forms import fields_of
 from transfuse.publishing.guards import Gate
 from transfuse.publishing.names import find
@@ -71,7 +72,8 @@ class Service:
             answer = self._refusal(request, refusal)
         except VisitorGone:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
+            # What runs in the loop itself, such as what says `__html__`, may raise SystemExit too.
             log.exception("%s %s: %s", request.method, request.path, type(error).__name__)
             trace = user_traceback(error) if self.debug else ""
             status = HTTPStatus.INTERNAL_SERVER_ERROR
@@ -81,9 +83,16 @@ class Service:
             answer.headers.append(("X-Content-Type-Options", "nosniff"))
         if request.method == "HEAD":
             if isinstance(answer.body, Stream):
-                await answer.body.close()
+                await self._close(answer.body, request)
             answer.body = b""
         return answer
+
+    async def _close(self, stream: Stream, request: Request) -> None:
+        """Let go of a stream that nobody wants; the answer stands, whatever its end raises."""
+        try:
+            await stream.close()
+        except Exception as error:
+            log.exception("%s %s: %s", request.method, request.path, type(error).__name__)
 
     def _refusal(self, request: Request, refusal: Refused) -> Answer:
         log.debug("%s %s: %d, %s", request.method, request.path, refusal.status, refusal)
@@ -117,8 +126,14 @@ class Service:
             raise Refused(HTTPStatus.METHOD_NOT_ALLOWED, headers=(_ALLOW,))
         if request.method == "POST":
             request.body = await body()
-        positional, named = arguments_for(function, request, fields_of(request))
-        return await answer_to(await running.call(function, *positional, **named), running)
+        # A body may be long: while it is taken apart others are answered.
+        if request.body:
+            prepared = await running.call(_prepared, function, request)
+        else:
+            prepared = _prepared(function, request)
+        fields, positional, named = prepared
+        returned = await running.call(function, *positional, **named)
+        return await answer_to(returned, running, lambda text: has_echo(text, request, fields))
 
     async def _ask_package(self, folder: tuple[str, ...], gate: Gate, running: Running) -> None:
         """Ask the package of a folder, if it is one, before anything below is looked for."""
@@ -156,3 +171,11 @@ class Service:
             whole = os.path.join(self.folder, *file)
             raise not_found(f"{whole} is not in the folder, or is spelled otherwise")
         return real
+
+
+def _prepared(
+    function: Callable[..., Any], request: Request
+) -> tuple[dict[str, Any], list[Any], dict[str, Any]]:
+    """Return what a visitor has sent, and what a function is called with."""
+    fields = fields_of(request)
+    return fields, *arguments_for(function, request, fields)
