@@ -85,6 +85,10 @@ AROUND = {
         def __access__(request, user): return True
         from os import path as __access__
         """,
+    "a name of the module's": """
+        global __access__
+        def __access__(request, user): return False
+        """,
     "a loop": """
         def __access__(request, user): return True
         for __access__ in []: pass

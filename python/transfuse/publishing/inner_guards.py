@@ -29,12 +29,19 @@ def inside(function: FunctionType, names: Iterable[str]) -> dict[str, FunctionTy
     """
     code, found = function.__code__, {}
     for name in names:
-        if name not in code.co_varnames and name not in code.co_cellvars:
-            continue
         inner = [
             each for each in code.co_consts if isinstance(each, CodeType) and each.co_name == name
         ]
-        if len(inner) != 1 or inner[0].co_freevars or name not in _plain_names(function):
+        is_local = name in code.co_varnames or name in code.co_cellvars
+        if not inner and not is_local:
+            continue
+        # What is not local is said to be `global`, and guards nothing until it was called.
+        if (
+            not is_local
+            or len(inner) != 1
+            or inner[0].co_freevars
+            or name not in _plain_names(function)
+        ):
             raise TypeError(
                 f"{name} in {function.__qualname__} is no function that stands for itself;"
                 f" say {function.__name__}.{name} = ... below it"
