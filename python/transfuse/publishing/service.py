@@ -1,7 +1,7 @@
 """How does a request become an answer?
 
-The flow, written once for both protocols: find the function, ask who may see it, look at the
-method, read the body, call, and make an answer of what came of it.
+The flow, written once for both protocols: ask the packages on the way, find the function, ask who
+may see it, look at the method, read the body, call, and make an answer of what came of it.
 """
 
 from __future__ import annotations
