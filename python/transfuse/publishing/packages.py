@@ -38,20 +38,28 @@ class Packages:
             if os.path.commonpath([root, folder]) == root
         ]
 
-    def ready(self, folder: tuple[str, ...]) -> ModuleType | None:
-        """Return what stands for the package of a folder, if there is nothing to execute."""
+    def known(self, folder: tuple[str, ...]) -> ModuleType | None:
+        """Return what stands for the package of a folder, if it was loaded before."""
         file = self._file(folder)
         name = self._names.get(file)
-        if name is not None:
-            found = _standing_for(name, file)
-            if found is not None:
-                return found
-            self._names.pop(file, None)
-        if os.path.lexists(file):
+        if name is None:
             return None
-        # While a `git checkout` replaces it, the file may not be there: the generation has it.
+        found = _standing_for(name, file)
+        if found is None:
+            self._names.pop(file, None)
+        return found
+
+    def has(self, folder: tuple[str, ...]) -> bool:
+        """Tell whether a folder has the file of a package now."""
+        return os.path.lexists(self._file(folder))
+
+    def missing(self, folder: tuple[str, ...]) -> ModuleType | None:
+        """Return what stands for the package of a folder that has no such file now.
+
+        While a `git checkout` replaces it, the file may not be there: the generation has it.
+        """
         for prefix in self._prefixes:
-            found = _standing_for(".".join((*prefix, *folder)), file)
+            found = _standing_for(".".join((*prefix, *folder)), self._file(folder))
             if found is not None:
                 return found
         return None
@@ -75,10 +83,6 @@ class Packages:
         if (loader := _loader(found)) is not None:
             self._names[file] = loader.name
         return found
-
-    def has(self, folder: tuple[str, ...]) -> bool:
-        """Tell whether a folder has the file of a package now."""
-        return os.path.lexists(self._file(folder))
 
     def above(self, module: ModuleType) -> Iterator[object]:
         """Yield what stands for the packages that a module lies in by its name, from the top.

@@ -137,12 +137,16 @@ class Service:
 
     async def _ask_package(self, folder: tuple[str, ...], gate: Gate, running: Running) -> None:
         """Ask the package of a folder, if it is one, before anything below is looked for."""
-        package = self._packages.ready(folder)
-        if package is not None or self._packages.has(folder):
-            self._real_place((*folder, PACKAGE))
+        package: object | None = self._packages.known(folder)
+        is_new = package is None and self._packages.has(folder)
+        if package is None and not is_new:
+            package = self._packages.missing(folder)
             if package is None:
-                package = await running.call(self._packages.load, folder)
-            await gate.ask_package(package)
+                return
+        self._real_place((*folder, PACKAGE))
+        if is_new:
+            package = await running.call(self._packages.load, folder)
+        await gate.ask_package(package)
 
     async def _page(self, path: str, gate: Gate, running: Running) -> tuple[Place, Page]:
         for place in places(path):
