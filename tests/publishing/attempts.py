@@ -138,6 +138,39 @@ SITE = {
             leaf, kiosk = Plain, Shop
             loads, foreign = json.loads, lib.imported
             def __getattr__(self, name): return show
+        class Descriptor:
+            def __get__(self, instance, owner=None): return show
+            def show(self): return "descriptor"
+            def index(self): return "descriptor"
+        class Setting(Descriptor):
+            def __set__(self, instance, value): pass
+        class static_of_ones_own(staticmethod):
+            def show(self): return "static"
+        class class_of_ones_own(classmethod):
+            def __get__(self, instance, owner=None): return lib.imported
+        class Bound:
+            part = functools.partial(show)
+            part_method = functools.partialmethod(show)
+            descriptor, setting = Descriptor(), Setting()
+            own_static = static_of_ones_own(show)
+            own_class = class_of_ones_own(lambda cls: "class")
+            foreign_static = staticmethod(lib.imported)
+            @static_of_ones_own
+            def decorated_static(): return "static"
+            @class_of_ones_own
+            def decorated_class(cls): return "class"
+            @functools.singledispatchmethod
+            def dispatched(self, given=1): return "dispatched"
+            other = Plain()
+            def index(self): return "bound"
+            def over(self): return "class"
+            def data(self): return "class"
+            def __init__(self): self.over, self.data, self.other = lib.imported, [1], Shop()
+        class Dictless:
+            __dict__ = property(lambda self: {"hidden": Plain()})
+            def index(self): return "dictless"
+        bound_part = functools.partial(Plain().show)
+        bound_things, dictless = Bound(), Dictless()
         class Slotted:
             __slots__ = ("child", "function", "unset")
             def __init__(self): self.child, self.function = Plain(), show
@@ -237,6 +270,9 @@ REACHED = {
     "/shop/prices/show": "prices",
     "/shop/Upper/show": "upper",
     "/inside/show": "prices",
+    "/page/bound_things": "bound",
+    "/page/bound_things/other": "shop",
+    "/page/dictless": "dictless",
 }
 
 _PATHS = {
@@ -330,6 +366,16 @@ _NAMES = {
                           "node/shop/show", "node/kiosk", "node/kiosk/show", "node/loads",
                           "node/foreign", "node/added", "node/anything", "node/anything/at/all",
                           "node/__getattr__", "node/child/show/show", "node/child/nothing"],
+    "what stands on a class and binds": [
+        f"bound_things/{name}{rest}"
+        for name in ("part", "part_method", "descriptor", "setting", "own_static", "own_class",
+                     "foreign_static", "decorated_static", "decorated_class", "dispatched")
+        for rest in ("", "/show", "/func")
+    ] + ["bound_part", "bound_part/func"],
+    "what an object has in place of what its class has": [
+        "bound_things/over", "bound_things/data", "bound_things/data/append",
+    ],
+    "what a class says that an object has": ["dictless/hidden", "dictless/hidden/show"],
     "what the source does not define": ["written", "set_from_outside", "bound", "looped", "walrus",
                                         "anything", "each"],
 }  # fmt: skip

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
 import publishing_site
 from publishing_site import Site
-from transfuse.publishing import Response
+from transfuse.publishing import Response, answers
 from transfuse.publishing.templates import render
 
 site = publishing_site.site
@@ -38,6 +40,9 @@ PAGE = """
     def array(): return bytearray(b"a")
     def mapping(): return {"a": [1, None, "é"], "b": Price(7, {1}), "c": Color.RED,
                            "d": datetime.date(2004, 10, 31), "e": decimal.Decimal("1.10")}
+    def record(): return Price(7, {1})
+    def keys(): return {datetime.date(2004, 10, 31): 1, decimal.Decimal("1.10"): 2,
+                        Color.RED: 3, uuid.UUID(int=1): 4, datetime.time(12): 5}
     def number(): return 7
     def pieces(): return ["a", b"b"]
     def stream():
@@ -79,6 +84,11 @@ ANSWERS: dict[str, tuple[int, str, bytes]] = {
         '{"a": [1, null, "é"], "b": {"sku": 7, "tags": [1]}, "c": "red", "d": "2004-10-31",'
         ' "e": "1.10"}'
     ).encode()),
+    "record": (200, JSON, b'{"sku": 7, "tags": [1]}'),
+    "keys": (200, JSON, (
+        b'{"2004-10-31": 1, "1.10": 2, "red": 3, "00000000-0000-0000-0000-000000000001": 4,'
+        b' "12:00:00": 5}'
+    )),
     "number": (200, TEXT, b"7"),
     "pieces": (200, TEXT, b"ab"),
     "stream": (200, TEXT, b"ab"),
@@ -132,6 +142,79 @@ def test_a_redirect_and_no_content(page: Site) -> None:
 def test_what_a_visitor_has_sent_does_not_make_text_html(page: Site) -> None:
     reply = page.get("/greeting", "name=%3Cscript%3Ealert(1)%3C/script%3E%3C/html%3E")
     assert reply.kind == TEXT
+
+
+SCRIPT = "<script>alert(1)</script></html>"
+ECHOES = """
+    from transfuse.publishing import Response
+    def echo(name): return name
+    def stripped(name): return name.strip()
+    def greeted(name): return f"<h1>{name}</h1></html>"
+    def query(request): return request.query
+    def header(request): return request.headers["x-sent"]
+    def body(request): return request.body.decode()
+    def names(**others): return list(others)[0]
+    def deep(a): return a["b"][0]
+    def streamed(name): yield name
+    async def streamed_async(name): yield name
+    def listed(name): return [name, "b"]
+    def escaped(name):
+        import html
+        return f"<html>{html.escape(name)}</html>"
+    def said(name): return Response(name, content_type="text/html")
+    """
+
+
+@pytest.mark.parametrize("name", ["echo", "stripped", "greeted", "streamed", "streamed_async",
+                                  "listed"])  # fmt: skip
+def test_what_a_visitor_has_sent_is_not_html_however_it_begins_and_ends(
+    site: Site, name: str
+) -> None:
+    site.publish({"index.py": ECHOES})
+    sent = f"<html>{SCRIPT}"
+    assert site.get(f"/{name}", urlencode({"name": f" {sent} "})).kind == TEXT
+    assert site.get(f"/{name}", "name=<html></html>").kind == TEXT
+
+
+def test_what_a_visitor_has_sent_is_not_html_wherever_it_was_sent(site: Site) -> None:
+    site.publish({"index.py": ECHOES})
+    kinds = [
+        site.get("/query", SCRIPT).kind,
+        site.get("/header", headers={"X-Sent": SCRIPT}).kind,
+        site.get("/names", urlencode({SCRIPT: ""})).kind,
+        site.post("/body", SCRIPT.encode(), "text/plain").kind,
+        site.post("/deep", json.dumps({"a": {"b": [SCRIPT]}}).encode(), "application/json").kind,
+    ]
+    assert kinds == [TEXT] * 5
+
+
+def test_what_a_visitor_has_sent_is_html_once_it_is_escaped_or_the_page_says_so(
+    site: Site,
+) -> None:
+    site.publish({"index.py": ECHOES})
+    sent = urlencode({"name": SCRIPT})
+    assert (HTML, True) == (
+        site.get("/escaped", sent).kind,
+        "&lt;" in site.get("/escaped", sent).text,
+    )
+    assert site.get("/greeted", "name=a").kind == HTML
+    assert site.get("/said", sent).kind == "text/html"
+
+
+@pytest.mark.parametrize("change", ["headers.append(('X-A', 'b\\r\\nC: d'))", "status = 999",
+                                    "headers.append(('X-A', 5))", "headers = {'a': 'b'}",
+                                    "status = '200'"])  # fmt: skip
+def test_a_response_that_was_changed_is_looked_at_when_it_is_sent(site: Site, change: str) -> None:
+    site.publish({
+        "index.py": f"""
+            from transfuse.publishing import Response
+            def index():
+                response = Response("a")
+                response.{change}
+                return response
+            """
+    })  # fmt: skip
+    assert site.get("/").status == 500
 
 
 @pytest.mark.parametrize("returned", ["object()", "[1]", "(n for n in [1])", "{'a': object()}",
@@ -244,9 +327,31 @@ class Text(str):
         return self
 
 
+def test_a_template_is_a_piece_as_any_other(monkeypatch: pytest.MonkeyPatch, site: Site) -> None:
+    monkeypatch.setattr(answers, "_TEMPLATE", Template)
+    site.publish({
+        "index.py": """
+            from test_answers import Interpolation, Template
+            def index(name): return [Template("<p>", Interpolation(name)), "</p>"]
+            def stream(name):
+                yield Template("<p>", Interpolation(name))
+                yield Template("</p>")
+            """
+    })  # fmt: skip
+    for path in ("/", "/stream"):
+        reply = site.get(path, "name=%3C")
+        assert (HTML, "<p>&lt;</p>") == (reply.kind, reply.text)
+
+
 if sys.version_info >= (3, 14):
 
     def test_a_template_string_is_a_page(site: Site) -> None:
         site.publish({"index.py": 'def index(name): return t"<b>{name}</b>"'})
+        reply = site.get("/", "name=%3C")
+        assert (HTML, "<b>&lt;</b>") == (reply.kind, reply.text)
+
+    def test_a_template_string_is_a_piece_of_a_page(site: Site) -> None:
+        # The syntax of template strings is new in Python 3.14.
+        site.publish({"index.py": 'def index(name): yield t"<b>{name}</b>"'})
         reply = site.get("/", "name=%3C")
         assert (HTML, "<b>&lt;</b>") == (reply.kind, reply.text)

@@ -15,9 +15,10 @@ URLENCODED = "application/x-www-form-urlencoded"
 PAGE = """
     from __future__ import annotations
     import enum
-    from datetime import date
+    from datetime import date, datetime, time
     from decimal import Decimal
     from typing import TYPE_CHECKING, Annotated, Literal, Optional
+    from uuid import UUID
     from transfuse.publishing import Request, Upload
     if TYPE_CHECKING:
         from nowhere import Nothing
@@ -34,6 +35,13 @@ PAGE = """
     def truth(n: bool): return repr(n)
     def text(n: str): return repr(n)
     def when(n: date): return repr(n)
+    def moment(n: datetime): return repr(n)
+    def clock(n: time): return repr(n)
+    def uuid(n: UUID): return str(n)
+    def fixed(n: tuple[int, ...]): return repr(n)
+    def distinct(n: set[int]): return repr(n)
+    def frozen(n: frozenset[str]): return repr(sorted(n))
+    def pair(n: tuple[int, str]): return repr(n)
     def size(n: Size): return repr(n)
     def literal(n: Literal["a", 1]): return repr(n)
     def optional(n: Optional[int] = 7): return repr(n)
@@ -79,6 +87,12 @@ GIVEN = {
     "truth?n=0": "False",
     "text?n=7": "'7'",
     "when?n=2004-10-31": "datetime.date(2004, 10, 31)",
+    "moment?n=2004-10-31T12:30:00": "datetime.datetime(2004, 10, 31, 12, 30)",
+    "clock?n=12:30": "datetime.time(12, 30)",
+    "uuid?n=00000000000000000000000000000001": "00000000-0000-0000-0000-000000000001",
+    "fixed?n=1&n=2": "(1, 2)",
+    "distinct?n=1&n=1": "{1}",
+    "frozen?n=b&n=a&n=b": "['a', 'b']",
     "size?n=large": "<Size.LARGE: 'large'>",
     "literal?n=1": "1",
     "optional": "7",
@@ -119,6 +133,13 @@ REFUSED = {
     "truth?n=maybe": "is not true or false",
     "text?n=1&n=2": "is not one text",
     "when?n=2004-13-31": "is not a date such as",
+    "moment?n=yesterday": "is not a time such as",
+    "clock?n=25:00": "is not a time of day such as",
+    "uuid?n=1": "is not a UUID",
+    "uuid?n=" + "%D9%A1" * 32: "is not a UUID",
+    "when?n=%D9%A2004-10-31": "is not a date such as",
+    "fixed?n=1&n=x": "is not a whole number",
+    "distinct?n=x": "is not a whole number",
     "size?n=huge": "is not one of small, large",
     "size?n=SMALL": "is not one of small, large",
     "literal?n=b": "is not one of a, 1",
@@ -150,6 +171,7 @@ def test_all_that_is_wrong_is_said_at_once(page: Site) -> None:
 
 def test_an_annotation_that_is_not_known_is_an_error_and_not_a_call(page: Site) -> None:
     assert page.get("/unknown", "n=1").status == 500
+    assert page.get("/pair", "n=1&n=x").status == 500
 
 
 def test_a_form_adds_to_the_query(page: Site) -> None:

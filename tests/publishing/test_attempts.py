@@ -47,3 +47,21 @@ def test_every_attempt_is_a_404_that_says_nothing(traps: Site, what: str) -> Non
 def test_another_method_opens_nothing(traps: Site, method: str) -> None:
     paths = ["/page/imported", "/page/show/__code__", "/../secret/show", "/linked/show"]
     assert [404] * 4 == [traps.get(path, method=method).status for path in paths]
+
+
+def test_a_link_that_takes_the_place_of_a_loaded_page_opens_nothing(traps: Site) -> None:
+    assert traps.get("/shop/prices/show").status == 200
+    for name, target in (("shop/prices.py", "../../secret.py"), ("lib.py", "../secret.py")):
+        (traps.tree.root / name).unlink()
+        (traps.tree.root / name).symlink_to(target)
+    assert [404] * 3 == [
+        traps.get(path).status for path in ("/shop/prices/show", "/lib/shelf/show", "/inside/show")
+    ]
+
+
+def test_a_folder_whose_place_is_taken_by_a_link_opens_nothing(traps: Site) -> None:
+    assert traps.get("/shop/prices/show").status == 200
+    moved = traps.tree.root.parent / "moved"
+    (traps.tree.root / "shop").rename(moved)
+    (traps.tree.root / "shop").symlink_to(moved)
+    assert traps.get("/shop/prices/show").status == 404

@@ -44,6 +44,24 @@ def test_three_methods_call(page: Site, method: str) -> None:
     assert page.get("/told").text == method
 
 
+def test_head_of_a_refusal_is_the_same_without_the_body(site: Site) -> None:
+    site.publish({
+        "index.py": """
+            def needs(n: int): ...
+            def fails(): 1 / 0
+            def guarded(): ...
+            guarded.__auth__ = {}
+            def closed(): ...
+            closed.__access__ = False
+            """
+    })  # fmt: skip
+    for path, status in (("/nothing", 404), ("/needs", 400), ("/fails", 500), ("/guarded", 401),
+                         ("/closed", 403)):  # fmt: skip
+        whole, head = site.get(path), site.get(path, method="HEAD")
+        assert (status, whole.headers, b"") == (head.status, head.headers, head.body)
+        assert whole.headers["content-length"] == str(len(whole.body))
+
+
 def test_options_tells_and_does_not_call(page: Site) -> None:
     reply = page.get("/", method="OPTIONS")
     assert (204, ALLOW, b"") == (reply.status, reply.headers["allow"], reply.body)

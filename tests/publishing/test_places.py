@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from transfuse.publishing.definitions import read
-from transfuse.publishing.places import lies_inside, places
+from transfuse.publishing.places import folders, places, real_place
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,6 +23,13 @@ def test_the_first_file_that_exists_is_meant() -> None:
     assert shown("/a/b") == ["a/b.py", "a/b/index.py", "a.py b", "a/index.py b", "index.py a b"]
     assert shown("/a/b/") == shown("/a/b")
     assert shown("/a.py/b") == ["a.py b"]
+
+
+def test_the_folders_on_the_way_come_from_the_top() -> None:
+    assert list(folders("/")) == [()]
+    assert list(folders("/a/b/")) == [(), ("a",), ("a", "b")]
+    assert list(folders("/a/b.py/c")) == [(), ("a",)]
+    assert list(folders("/a/../b")) == []
 
 
 @pytest.mark.parametrize("path", ["//", "/a//b", "/a/_b", "/../a", "/a.py/b.py", "/a\0", "/é",
@@ -40,9 +47,21 @@ def test_where_case_does_not_count_a_file_is_spelled_as_it_is_listed(
     # A file system that takes one spelling for another.
     monkeypatch.setattr(os.path, "lexists", lambda path: real(str(path).lower()) or real(path))
     folder = str(tmp_path)
-    assert lies_inside(folder, ("shop", "prices.py"))
-    assert not lies_inside(folder, ("shop", "Prices.py"))
-    assert not lies_inside(folder, ("SHOP", "prices.py"))
+    assert real_place(folder, ("shop", "prices.py")) == ("shop", "prices.py")
+    assert real_place(folder, ("shop", "Prices.py")) is None
+    assert real_place(folder, ("SHOP", "prices.py")) is None
+
+
+def test_a_linked_file_is_where_the_link_leads_to(tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    (site / "shop" / "deep").mkdir(parents=True)
+    (site / "folder").symlink_to("shop")
+    (site / "here").symlink_to(".")
+    (site / "out").symlink_to("..")
+    folder = str(site)
+    assert real_place(folder, ("folder", "deep", "a.py")) == ("shop", "deep", "a.py")
+    assert real_place(folder, ("here", "folder", "a.py")) == ("shop", "a.py")
+    assert real_place(folder, ("out", "site", "shop", "a.py")) is None
 
 
 SOURCE = """

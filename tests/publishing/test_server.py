@@ -24,10 +24,11 @@ if TYPE_CHECKING:
 
 APPLICATION = """
     import os, transfuse
-    application = transfuse.publisher(os.path.join(os.path.dirname(__file__), "site"))
+    folder = os.path.join(os.path.dirname(__file__), "site")
+    application = transfuse.publisher(folder, body_limit=200_000)
     """
 PAGE = """
-    import asyncio
+    import asyncio, sys, threading
     def show(sku: int): return f"{sku} costs 1"
     async def slow():
         await asyncio.sleep(0)
@@ -37,6 +38,26 @@ PAGE = """
         yield "b"
     def upload(file, name): return f"{name} {file.filename} {len(file.data)}"
     def old(): return "old"
+    def exits(): sys.exit(3)
+    async def exits_async(): sys.exit(3)
+    def exits_late():
+        yield "a"
+        sys.exit(3)
+    gone = threading.Event()
+    def endless():
+        try:
+            while True: yield "x" * 10_000
+        finally: gone.set()
+    async def endless_async():
+        try:
+            while True:
+                yield "x" * 10_000
+                await asyncio.sleep(0)
+        finally: gone.set()
+    def has_gone():
+        said = gone.wait(20)
+        gone.clear()
+        return str(said)
     """
 
 
@@ -104,6 +125,23 @@ class Server:
             connection.close()
         return f"{response.status} {text}" if response.status == 200 else str(response.status)
 
+    def head(self, path: str, method: str) -> tuple[int, str | None, bytes]:
+        """The status, what is allowed or how long it would be, and the body."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=CAP)
+        try:
+            connection.request(method, path)
+            response = connection.getresponse()
+            told = response.getheader("Allow") or response.getheader("Content-Length")
+            return response.status, told, response.read()
+        finally:
+            connection.close()
+
+    def connect(self, sent: bytes) -> socket.socket:
+        """A connection on which something was sent."""
+        connection = socket.create_connection(("127.0.0.1", self.port), timeout=CAP)
+        connection.sendall(sent)
+        return connection
+
     def stop(self) -> None:
         self._process.send_signal(signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -160,3 +198,37 @@ def test_a_server_takes_an_edit_a_new_function_and_a_deletion(
     assert server.ask("/shop/prices/show?sku=7") == "200 7 costs 2"
     assert server.ask("/shop/prices/new") == "200 old"
     assert server.ask("/shop/prices/old") == "404"
+
+
+def test_a_server_answers_head_and_options(server: Server) -> None:
+    path = "/shop/prices/show?sku=7"
+    assert server.head(path, "HEAD") == (200, "9", b"")
+    assert server.head("/shop/prices/nothing", "HEAD")[::2] == (404, b"")
+    status, allowed, body = server.head(path, "OPTIONS")
+    assert (204, "GET, HEAD, OPTIONS, POST", b"") == (status, allowed, body)
+
+
+def test_a_server_refuses_a_chunked_body_that_is_too_long(server: Server) -> None:
+    head = b"POST /shop/prices/show HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    chunk = b"2710\r\n" + b"x" * 10_000 + b"\r\n"
+    with server.connect(head + chunk * 25 + b"0\r\n\r\n") as connection:
+        assert connection.recv(12) == b"HTTP/1.1 413"
+    assert server.ask("/shop/prices/show?sku=7") == "200 7 costs 1"
+
+
+@pytest.mark.parametrize("name", ["endless", "endless_async"])
+def test_a_stream_ends_with_whoever_leaves(server: Server, name: str) -> None:
+    request = f"GET /shop/prices/{name} HTTP/1.1\r\nHost: x\r\n\r\n"
+    with server.connect(request.encode()) as connection:
+        assert connection.recv(12) == b"HTTP/1.1 200"
+    assert server.ask("/shop/prices/has_gone") == "200 True"
+
+
+def test_a_page_that_exits_does_not_end_the_server(server: Server) -> None:
+    paths = ("/shop/prices/exits", "/shop/prices/exits_async")
+    assert ["500"] * 4 == [server.ask(path) for path in paths * 2]
+    request = b"GET /shop/prices/exits_late HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    with server.connect(request) as connection:
+        while connection.recv(65536):
+            pass
+    assert server.ask("/shop/prices/show?sku=7") == "200 7 costs 1"

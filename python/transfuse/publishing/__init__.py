@@ -4,13 +4,16 @@ A map of the package, in the order in which a request goes through it:
 
 - `application`: what a server holds; `under_wsgi`, `under_asgi`: the
   two protocols; `request`: what is known of a request, whichever it came by
-- `service`: the flow of a request; `running`: where functions run
-- `places`: from a path to a file; `pages`, `definitions`: from a file to a live module, and what
-  its source defines; `names`: from there to a function
-- `guards`: who may see it
-- `forms`, `arguments`, `conversions`: with what it is called
-- `answers`, `templates`, `plain`: what becomes of what it returns; `refusals`: what a visitor gets
-  instead
+- `service`: the flow of a request; `running`, `steps`: where functions run and streams are taken;
+  `straying`: what a page raises and no server must see
+- `places`: from a path to folders and a file; `packages`: who stands for those folders; `pages`,
+  `definitions`: from a file to a live module, and what its source defines; `names`: from there to a
+  function
+- `guards`, `inner_guards`: who may see it
+- `bodies`, `forms`, `parameters`, `json_bodies`: what was sent; `arguments`, `conversions`: with
+  what the function is called
+- `answers`, `echoes`, `templates`, `plain`: what becomes of what it returns; `refusals`: what a
+  visitor gets instead
 """
 
 from transfuse.publishing.answers import Response

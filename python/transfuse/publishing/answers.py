@@ -3,10 +3,10 @@
 | returned | sent |
 |---|---|
 | `None` | nothing, 200 |
-| `str` | text; HTML if it begins with ``<`` and ends in ``</html>`` |
+| `str` | text; HTML if it begins with ``<``, ends in ``</html>`` and no ``<`` is a visitor's |
 | template string | HTML, with everything that was put into it escaped |
 | `bytes` and the like | bytes |
-| `dict` | JSON |
+| `dict`, dataclass | JSON |
 | `int`, `float`, `Decimal` | its text |
 | iterable, asynchronous or not, of `str` and bytes | a stream; HTML if it begins as a page does |
 | `Response` | its body by these rules, with its status and headers |
@@ -22,12 +22,15 @@ from decimal import Decimal
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from transfuse.publishing.plain import plain
-from transfuse.publishing.running import END
+from transfuse.publishing.plain import is_record, plain
+from transfuse.publishing.steps import END
 from transfuse.publishing.templates import render, template_type
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from transfuse.publishing.running import Running
+    from transfuse.publishing.steps import Steps
 
 _TEXT, _HTML = "text/plain; charset=utf-8", "text/html; charset=utf-8"
 _BYTES, _JSON = "application/octet-stream", "application/json"
@@ -58,18 +61,22 @@ class Response:
         headers: Mapping[str, str] | Iterable[tuple[str, str]] = (),
         content_type: str | None = None,
     ) -> None:
-        if not 200 <= status <= 599:
-            raise ValueError(f"{status} is no status that an answer can have")
         pairs = list(headers.items() if isinstance(headers, Mapping) else headers)
         if content_type is not None:
             pairs.append(("Content-Type", content_type))
-        for name, value in pairs:
-            if not _NAME.fullmatch(name) or _ENDING.search(value):
-                raise ValueError(f"{name!r}: {value!r} is no header")
-            value.encode("latin-1")
+        _insist_on_sendable(status, pairs)
         self.body = body
         self.status = int(status)
         self.headers = pairs
+
+
+def _insist_on_sendable(status: int, headers: Iterable[tuple[str, str]]) -> None:
+    if not 200 <= status <= 599:
+        raise ValueError(f"{status} is no status that an answer can have")
+    for name, value in headers:
+        if not _NAME.fullmatch(name) or _ENDING.search(value):
+            raise ValueError(f"{name!r}: {value!r} is no header")
+        value.encode("latin-1")
 
 
 @dataclass
@@ -90,11 +97,10 @@ class Answer:
 class Stream:
     """A body that comes in pieces, the first of which is there already."""
 
-    def __init__(self, first: Any, iterator: Any, running: Running) -> None:
+    def __init__(self, first: Any, steps: Steps) -> None:
         # The piece that was taken in advance; END when there is none left to take.
         self._first = first
-        self._iterator = iterator
-        self._running = running
+        self._steps = steps
         self._ended = first is END
 
     async def step(self) -> bytes | None:
@@ -105,7 +111,7 @@ class Stream:
         """
         piece, self._first = self._first, END
         if piece is END:
-            piece = END if self._ended else await self._running.step(self._iterator)
+            piece = END if self._ended else await self._steps.take()
         if piece is END:
             self._ended = True
             return None
@@ -113,7 +119,7 @@ class Stream:
 
     async def close(self) -> None:
         """Let go of the iterator."""
-        await self._running.close(self._iterator)
+        await self._steps.close()
 
 
 def complete(status: int, content_type: str, body: bytes) -> Answer:
@@ -121,10 +127,15 @@ def complete(status: int, content_type: str, body: bytes) -> Answer:
     return Answer(status, [("Content-Type", content_type), *_length(body)], body)
 
 
-async def answer_to(returned: Any, running: Running) -> Answer:
+async def answer_to(returned: Any, running: Running, echoes: Callable[[str], bool]) -> Answer:
     """Return the answer that a function's result comes to.
 
     Of a stream the first piece is taken, so that what is raised on the way there is an error page.
+
+    Args:
+        returned: the result.
+        running: takes the steps of streams.
+        echoes: tells whether a text has markup in it that the visitor has sent.
 
     Raises:
         TypeError: the result is nothing that can be sent.
@@ -132,74 +143,90 @@ async def answer_to(returned: Any, running: Running) -> Answer:
     response = returned if isinstance(returned, Response) else Response(returned)
     if isinstance(response.body, Response):
         raise TypeError("the body of a Response is a Response")
-    kind, body = await _content(response.body, running)
+    # It may have been changed since it was made.
+    _insist_on_sendable(response.status, response.headers)
+    kind, body = await _content(response.body, running, echoes)
     # The length is for whoever counts it.
-    headers = [pair for pair in response.headers if pair[0].lower() != "content-length"]
+    headers = [(str(name), str(value)) for name, value in response.headers]
+    headers = [pair for pair in headers if pair[0].lower() != "content-length"]
     if response.status in _BODILESS:
         if isinstance(body, Stream):
             await body.close()
-        return Answer(response.status, headers, b"")
+        return Answer(int(response.status), headers, b"")
     if all(name.lower() != "content-type" for name, _ in headers):
         headers.append(("Content-Type", kind))
     if isinstance(body, bytes):
         headers += _length(body)
-    return Answer(response.status, headers, body)
+    return Answer(int(response.status), headers, body)
 
 
-async def _content(returned: Any, running: Running) -> tuple[str, bytes | Stream]:
+async def _content(
+    returned: Any, running: Running, echoes: Callable[[str], bool]
+) -> tuple[str, bytes | Stream]:
     if isinstance(returned, (list, tuple)):
         pieces = [_encoded(piece) for piece in returned]
-        return _kind_of_stream(returned[0] if returned else END), b"".join(pieces)
-    if (whole := _whole(returned)) is not None:
+        return _kind_of_stream(returned[0] if returned else END, echoes), b"".join(pieces)
+    if (whole := _whole(returned, echoes)) is not None:
         return whole
     if isinstance(returned, (Iterable, AsyncIterable)):
-        return await _stream(returned, running)
+        return await _stream(returned, running, echoes)
     raise TypeError(f"a function returned {returned!r}, which is nothing that can be sent")
 
 
-def _whole(returned: Any) -> tuple[str, bytes] | None:
+def _whole(returned: Any, echoes: Callable[[str], bool]) -> tuple[str, bytes] | None:
     if returned is None:
         return _TEXT, b""
     if isinstance(returned, (int, float, Decimal)):
         returned = str(returned)
     if isinstance(returned, str):
-        return _kind_of_text(returned), returned.encode()
+        return _kind_of_text(returned, echoes), returned.encode()
     if isinstance(returned, (bytes, bytearray, memoryview)):
         return _BYTES, bytes(returned)
-    if isinstance(returned, Mapping):
+    if isinstance(returned, Mapping) or is_record(returned):
         text = json.dumps(plain(returned), ensure_ascii=False, allow_nan=False)
         return _JSON, text.encode()
-    if _TEMPLATE is not None and isinstance(returned, _TEMPLATE):
+    if _is_template(returned):
         return _HTML, render(returned).encode()
     return None
 
 
-async def _stream(returned: Any, running: Running) -> tuple[str, Stream]:
-    iterator: Any = returned.__aiter__() if isinstance(returned, AsyncIterable) else iter(returned)
+async def _stream(
+    returned: Any, running: Running, echoes: Callable[[str], bool]
+) -> tuple[str, Stream]:
+    steps = running.steps(returned)
     try:
-        first = await running.step(iterator)
+        first = await steps.take()
         if first is not END:
             _encoded(first)
     except BaseException:
-        await running.close(iterator)
+        await steps.close()
         raise
-    return _kind_of_stream(first), Stream(first, iterator, running)
+    return _kind_of_stream(first, echoes), Stream(first, steps)
 
 
-def _kind_of_text(text: str) -> str:
+def _kind_of_text(text: str, echoes: Callable[[str], bool]) -> str:
     # The end alone is not enough: it may be what a visitor has sent, and the function greets with.
+    # Nor are both: all of it may be what a visitor has sent.
     ends = text.rstrip()[-7:].lower() == "</html>"
-    return _HTML if ends and text.lstrip().startswith("<") else _TEXT
+    return _HTML if ends and text.lstrip().startswith("<") and not echoes(text) else _TEXT
 
 
-def _kind_of_stream(first: Any) -> str:
+def _kind_of_stream(first: Any, echoes: Callable[[str], bool]) -> str:
+    if _is_template(first):
+        return _HTML
     if not isinstance(first, str):
         return _TEXT if first is END else _BYTES
-    beginning = first.lstrip()[:14].lower()
-    return _HTML if beginning.startswith(("<!doctype html", "<html")) else _TEXT
+    begins = first.lstrip()[:14].lower().startswith(("<!doctype html", "<html"))
+    return _HTML if begins and not echoes(first) else _TEXT
+
+
+def _is_template(value: Any) -> bool:
+    return _TEMPLATE is not None and isinstance(value, _TEMPLATE)
 
 
 def _encoded(piece: Any) -> bytes:
+    if _is_template(piece):
+        piece = render(piece)
     if isinstance(piece, str):
         return piece.encode()
     if isinstance(piece, (bytes, bytearray, memoryview)):

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from transfuse.publishing.request import Request
 
 _REQUEST = "request"
+# How much of a name is shown to whoever has sent it.
+_SHOWN = 60
 
 
 def arguments_for(
@@ -78,7 +80,7 @@ def _others(
     every = next((each for each in parameters if each.kind is Parameter.VAR_KEYWORD), None)
     if every is None:
         return {}
-    taken = {each.name for each in parameters} | _bound_names(function)
+    taken = {_REQUEST, *(each.name for each in parameters), *_wrappers_names(function)}
     convert = converter(every.annotation)
     others: dict[str, Any] = {}
     for name, value in fields.items():
@@ -87,16 +89,29 @@ def _others(
         try:
             others[name] = convert(value)
         except Unfit as error:
-            wrong.append(f"{name}: {error}")
+            shown = name if len(name) <= _SHOWN else f"{name[:_SHOWN]}..."
+            wrong.append(f"{shown}: {error}")
     return others
 
 
-def _bound_names(function: Callable[..., Any]) -> set[str]:
-    """Return what a method's first parameter is called, `self`: a visitor must not give it."""
-    if not isinstance(function, MethodType):
-        return set()
-    code = getattr(inspect.unwrap(function.__func__), "__code__", None)
-    return set() if code is None else set(code.co_varnames[:1])
+def _wrappers_names(function: Callable[..., Any]) -> set[str]:
+    """Return the names that a visitor must not give to a function with `**kwargs`.
+
+    What a method's first parameter is called, `self`, and what the parameters of decorators'
+    wrappers are called: those are not the function's own.
+    """
+    names: set[str] = set()
+    layer: Any = function
+    if isinstance(function, MethodType):
+        layer = function.__func__
+        code = getattr(inspect.unwrap(layer), "__code__", None)
+        names.update(() if code is None else code.co_varnames[:1])
+    while (wrapped := getattr(layer, "__wrapped__", None)) is not None:
+        code = getattr(layer, "__code__", None)
+        if code is not None:
+            names.update(code.co_varnames[: code.co_argcount + code.co_kwonlyargcount])
+        layer = wrapped
+    return names
 
 
 def _parameters(function: Callable[..., Any]) -> list[Parameter]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 import math
 import re
+import reprlib
 import types
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, time
@@ -157,7 +158,8 @@ def _upload(value: Any) -> Upload:
 
 def _parsed(parse: Callable[[str], Any], wanted: str) -> Converter:
     def convert(value: Any) -> Any:
-        if isinstance(value, str):
+        # Digits of other scripts count as digits to some of these.
+        if isinstance(value, str) and value.isascii():
             try:
                 return parse(value)
             except ValueError:
@@ -195,7 +197,8 @@ def _one_of(members: Mapping[str, Any], values: tuple[Any, ...]) -> Converter:
             found = members.get(str(value), members)
             if found is not members:
                 return found
-        if isinstance(value, bool) and value in values:
+        # 1 equals True, and is not what was asked for.
+        if isinstance(value, bool) and any(each is value for each in values):
             return members[str(value)]
         raise Unfit(value, wanted)
 
@@ -230,7 +233,11 @@ def _list_of(kind: Any, arguments: tuple[Any, ...]) -> Converter:
     make = _LISTS[kind]
 
     def convert(value: Any) -> Any:
-        return make([each(one) for one in (value if isinstance(value, list) else [value])])
+        members = [each(one) for one in (value if isinstance(value, list) else [value])]
+        try:
+            return make(members)
+        except TypeError:  # a set of lists or of objects
+            raise Unfit(value, "a set of texts and numbers") from None
 
     return convert
 
@@ -247,5 +254,6 @@ def _mapping_of(arguments: tuple[Any, ...]) -> Converter:
 
 
 def _short(value: Any) -> str:
-    shown = repr(value)
+    # Not `repr` of all of it, which may be long, or nested too deeply.
+    shown = repr(value[: _SHOWN + 1]) if isinstance(value, str) else reprlib.repr(value)
     return shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}..."

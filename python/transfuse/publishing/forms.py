@@ -6,26 +6,27 @@ name that comes more than once has a list of values. What cannot be read is a 40
 
 from __future__ import annotations
 
-import json
 import re
-from email.message import Message
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
+from transfuse.publishing.json_bodies import members_of
+from transfuse.publishing.parameters import essence_of, parameters_of
 from transfuse.publishing.refusals import Refused, bad_request
 from transfuse.publishing.request import Request, Upload
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-# How many values a query or a form may have, how long the headers of a part may be, in bytes, and
-# how long a boundary may be (RFC 2046).
+# How many values a query, a form or a JSON object may have, how long the headers of a part may be,
+# in bytes, how long the Content-Type of a request, and how long a boundary (RFC 2046).
 _MOST = 1000
 _HEAD = 8192
+_KIND = 1024
 _BOUNDARY = 70
 _FOLDERS = re.compile(r"[/\\]")
-_UNPRINTED = re.compile(r"[\x00-\x1f\x7f]")
+_UNPRINTED = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 def fields_of(request: Request) -> dict[str, Any]:
@@ -39,14 +40,16 @@ def fields_of(request: Request) -> dict[str, Any]:
         return _together(pairs)
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "the body must not be compressed")
-    kind = _header("content-type", request.headers.get("content-type", ""))
-    essence = kind.get_content_type() if "content-type" in request.headers else ""
+    kind = request.headers.get("content-type", "")
+    if len(kind) > _KIND:
+        raise bad_request("Content-Type is too long")
+    essence = essence_of(kind)
     if essence == "application/x-www-form-urlencoded":
         pairs += _urlencoded(request.body.decode("latin-1"), "form")
     elif essence == "multipart/form-data":
-        pairs += _parts(request.body, kind.get_param("boundary", "", "content-type"))
+        pairs += _parts(request.body, kind)
     elif essence == "application/json" or essence.endswith("+json"):
-        pairs += _object(request.body)
+        pairs += members_of(request.body, most=_MOST)
     return _together(pairs)
 
 
@@ -70,24 +73,13 @@ def _urlencoded(text: str, what: str) -> Iterator[tuple[str, str]]:
         raise bad_request(f"the {what} {'is not UTF-8' if unreadable else 'is too long'}") from None
 
 
-def _object(body: bytes) -> Iterator[tuple[str, Any]]:
-    try:
-        found = json.loads(body, parse_constant=_no_constant)
-    except RecursionError:
-        raise bad_request("the JSON is nested too deeply") from None
-    except ValueError:
-        raise bad_request("the body is not JSON") from None
-    if isinstance(found, dict):
-        yield from found.items()
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"JSON has no {name}")
-
-
-def _parts(body: bytes, boundary: Any) -> Iterator[tuple[str, str | Upload]]:
+def _parts(body: bytes, kind: str) -> Iterator[tuple[str, str | Upload]]:
     """Yield the values of a form in parts (RFC 7578), whose bytes are left as they are."""
-    if not isinstance(boundary, str) or not 1 <= len(boundary) <= _BOUNDARY:
+    try:
+        boundary = parameters_of(kind).get("boundary", "")
+    except ValueError:
+        boundary = ""
+    if not 1 <= len(boundary) <= _BOUNDARY:
         raise bad_request("the form in parts does not say what is between them")
     pieces = (b"\r\n" + body).split(b"\r\n--" + boundary.encode("latin-1", "replace"), _MOST + 2)
     # What stands before the first part is nothing, and what follows the last is not looked at.
@@ -110,18 +102,18 @@ def _part(piece: bytes) -> tuple[str, str | Upload]:
         if not ended or len(head) > _HEAD:
             raise ValueError
         lines = dict(_headers(head.decode()))
-        disposition = _header("content-disposition", lines.get("content-disposition", ""))
-        name = disposition.get_param("name", None, "content-disposition")
-        filename = disposition.get_filename()
-        if not isinstance(name, str):
+        disposition = parameters_of(lines.get("content-disposition", ""))
+        name, filename = disposition.get("name"), disposition.get("filename")
+        if name is None:
             raise ValueError
         if filename is None:
             return name, data.decode()
     except ValueError:
         raise bad_request("a part of the form cannot be read") from None
     shown = _UNPRINTED.sub("", _FOLDERS.split(filename)[-1])
-    kind = lines.get("content-type", "application/octet-stream")
-    return name, Upload(shown, kind, data)
+    kind = _UNPRINTED.sub("", lines.get("content-type", "application/octet-stream"))
+    # These are folders wherever they are put.
+    return name, Upload("" if shown in (".", "..") else shown, kind, data)
 
 
 def _headers(text: str) -> Iterator[tuple[str, str]]:
@@ -130,10 +122,3 @@ def _headers(text: str) -> Iterator[tuple[str, str]]:
         if not colon:
             raise ValueError
         yield name.strip().lower(), value.strip()
-
-
-def _header(name: str, value: str) -> Message:
-    """Return a message with one header, for the parameters that it may have."""
-    message = Message()
-    message[name] = value
-    return message

@@ -15,9 +15,11 @@ import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from types import CodeType, FunctionType
+from types import FunctionType, MethodType, ModuleType
 from typing import TYPE_CHECKING, Any
 
+from transfuse.publishing.inner_guards import inside
+from transfuse.publishing.pages import own_names
 from transfuse.publishing.refusals import Refused
 
 if TYPE_CHECKING:
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 
 _AUTH, _REALM, _ACCESS = "__auth__", "__auth_realm__", "__access__"
 _NAMES = (_AUTH, _REALM, _ACCESS)
+# What a value has that is true or false by itself.
+_TRUTHS = ("__bool__", "__len__")
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,19 @@ class Guard:
 
     said: Mapping[str, Any]
 
+    def beyond(self, asked: Guard | None) -> Guard:
+        """Return what this says that was not asked already."""
+        if asked is None:
+            return self
+        former = asked.said
+        return Guard(
+            {
+                name: each
+                for name, each in self.said.items()
+                if name not in former or not _is_same(each, former[name])
+            }
+        )
+
 
 class Gate:
     """Asks the guards of one request, step by step."""
@@ -48,6 +65,8 @@ class Gate:
         self._request = request
         self._running = running
         self._realm = "restricted"
+        # The packages that were asked already.
+        self._packages: list[object] = []
 
     async def ask(self, guard: Guard) -> None:
         """Return if the guard lets the request pass.
@@ -66,6 +85,12 @@ class Gate:
             )
         if _ACCESS in said and not await self._admits(said[_ACCESS]):
             raise Refused(HTTPStatus.FORBIDDEN, why=f"{_ACCESS} does not admit {request.user}")
+
+    async def ask_package(self, package: object) -> None:
+        """The same for what stands for a package; it is asked once."""
+        if all(each is not package for each in self._packages):
+            self._packages.append(package)
+            await self.ask(_of_package(package))
 
     async def _knows(self, auth: Any) -> bool:
         if isinstance(auth, bool):
@@ -104,16 +129,57 @@ def of_namespace(namespace: Mapping[str, Any]) -> Guard:
     return Guard({name: namespace[name] for name in _NAMES if name in namespace})
 
 
+def _of_package(package: object) -> Guard:
+    if type(package) is ModuleType:
+        return of_namespace(vars(package))
+    if not issubclass(type(package), ModuleType):
+        raise TypeError(f"a package has put {package!r} in its place, which no {_ACCESS} can guard")
+    return of_object(package)
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    # A class method is bound anew each time.
+    return one is other or (type(one) is type(other) is MethodType and one == other)
+
+
 def of_object(value: object) -> Guard:
     """Return the guard of an object; its class may define it, or a class that this inherits."""
-    missing = object()
-    return Guard(
-        {
-            name: getattr(value, name)
-            for name in _NAMES
-            if inspect.getattr_static(value, name, missing) is not missing
-        }
-    )
+    said: dict[str, Any] = {}
+    for name in _NAMES:
+        try:
+            # What the class makes up (`__getattr__`, `__dict__`) has no say in who is let in.
+            said[name] = object.__getattribute__(value, name)
+        except AttributeError:
+            if any(name in own_names(cls) for cls in type(value).__mro__):
+                raise
+    return Guard(said)
+
+
+def of_class(cls: type[Any]) -> tuple[Guard, bool]:
+    """Return the guard of a class, as far as it can be asked before an object is made.
+
+    Returns:
+        The guard, and whether that is all that the class says.
+    """
+    said: dict[str, Any] = {}
+    whole = True
+    for name in _NAMES:
+        for own in map(own_names, cls.__mro__):
+            if name in own:
+                raw = own[name]
+                if type(raw) in (staticmethod, classmethod):
+                    said[name] = raw.__get__(None, cls)
+                elif not _binds(raw):
+                    said[name] = raw
+                else:
+                    whole = False
+                break
+    return Guard(said), whole
+
+
+def _binds(raw: Any) -> bool:
+    """Whether it is asked for by an object, as functions and properties are."""
+    return any("__get__" in own_names(cls) for cls in type(raw).__mro__)
 
 
 def of_function(function: Any) -> Iterator[Guard]:
@@ -132,9 +198,8 @@ def of_function(function: Any) -> Iterator[Guard]:
         if said not in asked:
             asked.append(said)
             yield Guard(said)
-        code = getattr(each, "__code__", None)
-        if isinstance(code, CodeType):
-            yield Guard(_inside(each, code))
+        if type(each) is FunctionType:
+            yield Guard(inside(each, _NAMES))
 
 
 def _wrapped(function: Any) -> Iterator[Any]:
@@ -143,23 +208,6 @@ def _wrapped(function: Any) -> Iterator[Any]:
         seen.add(id(function))
         yield function
         function = vars(function).get("__wrapped__")
-
-
-def _inside(function: FunctionType, code: CodeType) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name in _NAMES:
-        if name not in code.co_varnames and name not in code.co_cellvars:
-            continue
-        inner = [
-            each for each in code.co_consts if isinstance(each, CodeType) and each.co_name == name
-        ]
-        if len(inner) != 1 or inner[0].co_freevars:
-            raise TypeError(
-                f"{name} in {function.__qualname__} is no function that stands for itself;"
-                f" say {function.__name__}.{name} = ... below it"
-            )
-        found[name] = FunctionType(inner[0], function.__globals__, name)
-    return found
 
 
 def _credentials(request: Request) -> tuple[str, str] | None:
@@ -176,9 +224,15 @@ def _credentials(request: Request) -> tuple[str, str] | None:
 
 
 def _truth(name: str, answer: Any) -> bool:
-    # A generator is true whatever it would say.
-    if inspect.isgenerator(answer) or inspect.isasyncgen(answer):
-        raise TypeError(f"{name} is a generator; it must return whether it lets somebody pass")
+    # Everything else is true whatever it would say: a generator, a coroutine, an object.
+    if answer is not None and not any(
+        each in own for own in map(own_names, type(answer).__mro__) for each in _TRUTHS
+    ):
+        if inspect.iscoroutine(answer):
+            answer.close()
+        raise TypeError(
+            f"{name} must return whether it lets somebody pass, and returned {answer!r}"
+        )
     return bool(answer)
 
 

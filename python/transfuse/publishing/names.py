@@ -16,16 +16,16 @@ Nothing is reached by `getattr`: no property, no `__getattr__` and no metaclass 
 from __future__ import annotations
 
 import functools
-from types import FunctionType, MemberDescriptorType, ModuleType
+from types import FunctionType, GetSetDescriptorType, MemberDescriptorType, ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from transfuse.publishing.guards import of_function, of_namespace, of_object
+from transfuse.publishing.guards import of_class, of_function, of_namespace, of_object
 from transfuse.publishing.pages import own_names
 from transfuse.publishing.places import INDEX
 from transfuse.publishing.refusals import not_found
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from transfuse.publishing.guards import Guard
     from transfuse.publishing.pages import Page, Pages
@@ -36,6 +36,7 @@ PUBLISH = "__publish__"
 
 _CACHED: type[Any] = type(functools.lru_cache(int))
 _MISSING = object()
+_SETTING = ("__set__", "__delete__")
 # How often a function may be wrapped.
 _WRAPPINGS = 32
 
@@ -59,6 +60,7 @@ async def find(
     pages: Pages,
     running: Running,
     ask: Callable[[Guard], Awaitable[None]],
+    calls: bool = True,
 ) -> Callable[..., Any]:
     """Return the function that names lead to.
 
@@ -68,6 +70,7 @@ async def find(
         pages: of the folder.
         running: makes objects of published classes.
         ask: called at each step, before the next name is looked for; raises Refused.
+        calls: whether the function is to be called; if not, no object is made in vain.
 
     Raises:
         Refused: 404, or what `ask` raises.
@@ -78,12 +81,20 @@ async def find(
     # An object at the end of a path is asked for its index, once.
     indexed = not names
     while reached.plain is None:
-        value = reached.value
+        value, asked = reached.value, None
         if issubclass(type(value), type):
             _insist_on_published(value, page, pages)
+            asked, whole = of_class(value)
+            await ask(asked)
+            coming = rest or [INDEX] * (not indexed)
+            if whole and not calls and len(coming) == 1:
+                alone = _of_class_alone(value, coming[0], pages)
+                if alone is not None:
+                    rest, reached = [], alone
+                    break
             value = await running.call(value)
         _insist_on_walkable(value, pages)
-        await ask(of_object(value))
+        await ask(of_object(value).beyond(asked))
         if not rest:
             if indexed:
                 raise not_found(f"{type(value).__name__} is not a function")
@@ -108,16 +119,48 @@ def _of_page(page: Page, name: str) -> _Reached:
 
 
 def _of_object(value: Any, name: str, pages: Pages) -> _Reached:
+    # In Python's own order, so that a path leads to what the same names in the source lead to.
     cls = type(value)
+    raw, owner = _in_classes(cls, name)
+    if raw is _MISSING or not _is_data_descriptor(raw):
+        held = _held_by(value).get(name, _MISSING)
+        if held is not _MISSING or raw is _MISSING:
+            return _held(held, name, cls)
+    return _of_class(value, name, raw, owner, pages)
+
+
+def _of_class_alone(cls: type[Any], name: str, pages: Pages) -> _Reached | None:
+    """Return the function that a class has under a name, unbound; None if only an object knows."""
+    raw, owner = _in_classes(cls, name)
+    if raw is _MISSING or type(raw) is MemberDescriptorType:
+        return None
+    found = _of_class(None, name, raw, owner, pages)
+    return None if found.plain is None else found
+
+
+def _in_classes(cls: type[Any], name: str) -> tuple[Any, type[Any]]:
     for owner in cls.__mro__:
         raw = own_names(owner).get(name, _MISSING)
         if raw is not _MISSING:
-            return _of_class(value, name, raw, owner, pages)
-    try:
-        held = object.__getattribute__(value, "__dict__")
-    except AttributeError:
-        held = {}
-    return _held(held.get(name, _MISSING), name, cls)
+            return raw, owner
+    return _MISSING, cls
+
+
+def _held_by(value: Any) -> Mapping[str, Any]:
+    """Return what is set on an object, not what a class says that was: `__dict__` may be anything.
+
+    Nothing, where a class has put something else in place of the real one.
+    """
+    for owner in type(value).__mro__:
+        real = own_names(owner).get("__dict__")
+        if type(real) is GetSetDescriptorType:
+            held: Mapping[str, Any] = real.__get__(value, owner)
+            return held
+    return {}
+
+
+def _is_data_descriptor(raw: Any) -> bool:
+    return any(each in own_names(cls) for cls in type(raw).__mro__ for each in _SETTING)
 
 
 def _of_class(value: Any, name: str, raw: Any, owner: type[Any], pages: Pages) -> _Reached:
@@ -132,10 +175,15 @@ def _of_class(value: Any, name: str, raw: Any, owner: type[Any], pages: Pages) -
     defines = page.defines.classes[owner.__qualname__]
     if name not in defines.names:
         raise not_found(f"the source of {owner.__qualname__} does not define {name}")
-    function = raw.__func__ if isinstance(raw, (staticmethod, classmethod)) else raw
+    # Exactly these: a class made from one of them may bind to what it likes.
+    function = raw.__func__ if type(raw) in (staticmethod, classmethod) else raw
     if _is_function(function):
         _insist_on_own(function, name, page, decorated=name in defines.decorated)
-        return _Reached(raw.__get__(value, type(value)), function)
+        # Without an object nothing is bound: the function is not going to be called.
+        bound = function if value is None else raw.__get__(value, type(value))
+        return _Reached(bound, function)
+    if any("__get__" in own_names(cls) for cls in type(raw).__mro__):
+        raise not_found(f"{owner.__qualname__}.{name} is not what it would be if it was asked for")
     return _held(raw, name, owner)
 
 

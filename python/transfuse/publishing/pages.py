@@ -73,7 +73,7 @@ class Pages:
         try:
             module = _core.import_path(file)
         except ImportError as error:
-            if isinstance(error, ContentGone) or not _is_refusal(error):
+            if not is_refusal(error):
                 raise
             return None
         loader = _loader(module)
@@ -147,14 +147,22 @@ def _page(module: ModuleType, *, parse: bool = True) -> Page | None:
     return Page(module, reading[1])
 
 
-def _loader(module: object) -> Any:
-    """Return what a live module was loaded by, or None for everything else."""
-    if type(module) is not ModuleType:
-        return None
-    loader = vars(module).get("__loader__")
+def loader_in(namespace: dict[str, Any]) -> Any:
+    """Return what a live module was loaded by, given its namespace, or None for all others."""
+    loader = namespace.get("__loader__")
     return loader if type(loader).__module__ == "transfuse._core" else None
 
 
-def _is_refusal(error: ImportError) -> bool:
-    """Whether the core says that the file is not live; what user code raises has its frames."""
+def is_refusal(error: ImportError) -> bool:
+    """Whether the core says that a file is not live; what user code raises has its frames.
+
+    To be asked by the function that has called the core.
+    """
+    if isinstance(error, ContentGone):
+        return False
     return error.__traceback__ is not None and error.__traceback__.tb_next is None
+
+
+def _loader(module: object) -> Any:
+    # A module that is not of the plain type may answer otherwise than by its namespace.
+    return loader_in(vars(module)) if type(module) is ModuleType else None

@@ -50,18 +50,12 @@ def places(path: str) -> Iterator[Place]:
     Returns:
         Nothing at all for a path that must not be looked for.
     """
-    parts = path.removeprefix("/").split("/")
-    if parts[-1] == "":
-        parts.pop()
-    if len(parts) > _DEPTH:
+    taken = _taken_apart(path)
+    if taken is None:
         return
-    stems = [part.removesuffix(_SUFFIX) for part in parts]
-    if not all(_NAME.fullmatch(stem) for stem in stems):
-        return
-    said = [number for number, part in enumerate(parts) if part.endswith(_SUFFIX)]
-    if said:
-        if len(said) == 1:
-            yield Place(tuple(parts[: said[0] + 1]), tuple(parts[said[0] + 1 :]))
+    parts, said = taken
+    if said is not None:
+        yield Place(tuple(parts[: said + 1]), tuple(parts[said + 1 :]))
         return
     for depth in range(len(parts), -1, -1):
         above, names = tuple(parts[:depth]), tuple(parts[depth:])
@@ -70,23 +64,55 @@ def places(path: str) -> Iterator[Place]:
         yield Place((*above, INDEX + _SUFFIX), names)
 
 
-def lies_inside(folder: str, file: tuple[str, ...]) -> bool:
-    """Tell whether a file is in the folder, links followed, and is spelled as the path spells it.
+def folders(path: str) -> Iterator[tuple[str, ...]]:
+    """Yield the folders that a path could go through, from the top: ``()``, ``("shop",)``.
 
-    No element of the path may leave the folder, even if the next one leads back. A file that is
-    not there now is inside: a `git checkout` may be about to write it again, and what runs until
-    then is what the generation has of it.
+    All elements but a file that says `.py` may be folders; most of them are none.
     """
-    above = folder
+    taken = _taken_apart(path)
+    if taken is not None:
+        parts, said = taken
+        for depth in range((len(parts) if said is None else said) + 1):
+            yield tuple(parts[:depth])
+
+
+def real_place(folder: str, file: tuple[str, ...]) -> tuple[str, ...] | None:
+    """Return the path under the folder of the file that is meant, links followed.
+
+    None if it is not in the folder, or is spelled otherwise. No element of the path may leave the
+    folder, even if the next one leads back. A file that is not there now is where it would be: a
+    `git checkout` may be about to write it again, and what runs until then is what the generation
+    has of it.
+    """
+    above, place = folder, file
+    real = ""
     for part in file:
         if _is_misspelled(above, part):
-            return False
+            return None
         above = os.path.join(above, part)
         if os.path.islink(above):
-            real = os.path.realpath(folder)
+            real = real or os.path.realpath(folder)
             if os.path.commonpath([real, os.path.realpath(above)]) != real:
-                return False
-    return True
+                return None
+    if real:
+        relative = os.path.relpath(os.path.realpath(above), real)
+        place = tuple(part for part in relative.split(os.sep) if part != os.curdir)
+    return place
+
+
+def _taken_apart(path: str) -> tuple[list[str], int | None] | None:
+    """Return a path's elements, and which of them says that it is a file; None: look for none."""
+    parts = path.removeprefix("/").split("/")
+    if parts[-1] == "":
+        parts.pop()
+    if len(parts) > _DEPTH:
+        return None
+    if not all(_NAME.fullmatch(part.removesuffix(_SUFFIX)) for part in parts):
+        return None
+    said = [number for number, part in enumerate(parts) if part.endswith(_SUFFIX)]
+    if len(said) > 1:
+        return None
+    return parts, said[0] if said else None
 
 
 def _is_misspelled(folder: str, name: str) -> bool:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import html
 from http import HTTPStatus
 
+# How many lines a visitor is told.
+_LINES = 20
 _PAGE = """\
 <!doctype html>
 <html lang="en">
@@ -65,8 +67,12 @@ def page(status: HTTPStatus, told: tuple[str, ...] = (), trace: str = "") -> byt
         told: lines of text.
         trace: text that is set as it is, a traceback.
     """
+    if len(told) > _LINES:
+        told = (*told[:_LINES], f"and {len(told) - _LINES} more")
     lines = [f"<p>{html.escape(line)}</p>\n" for line in told]
     if trace:
         lines.append(f"<pre>{html.escape(trace)}</pre>\n")
     title = f"{status.value} {status.phrase}"
-    return _PAGE.format(title=html.escape(title), rest="".join(lines)).encode()
+    # What a page raises may have any text in it, and must be told all the same.
+    text = _PAGE.format(title=html.escape(title), rest="".join(lines))
+    return text.encode(errors="backslashreplace")

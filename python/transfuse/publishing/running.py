@@ -11,29 +11,38 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterable
+from contextvars import copy_context
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from transfuse.publishing.steps import Asynchronous, Ordinary
+from transfuse.publishing.straying import awaited, contained, outcome
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
 
-_T = TypeVar("_T")
+    from transfuse.publishing.steps import Steps
 
-# What `step` returns when there is no more.
-END = object()
+_T = TypeVar("_T")
 
 
 class Running(Protocol):
     """What the flow of a request awaits."""
 
     async def call(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-        """Call a function; what it returns is awaited, if it can be."""
+        """Call a function; what it returns is awaited, if it can be.
 
-    async def step(self, iterator: Any) -> Any:
-        """Return what an iterator has next, be it an ordinary or an asynchronous one, or END."""
+        Raises:
+            Strayed: it raised what would end more than the request.
+            BaseException: whatever else it raises.
+        """
 
-    async def close(self, iterator: Any) -> None:
-        """Let an iterator run its `finally`, if it is a generator or the like."""
+    def steps(self, stream: Any) -> Steps:
+        """Return the steps of an iterable, be it an ordinary or an asynchronous one.
+
+        They raise the same as `call`.
+        """
 
 
 def drive(flow: Coroutine[Any, Any, _T]) -> _T:
@@ -55,21 +64,13 @@ class Inline:
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def call(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-        result = function(*args, **kwargs)
-        return self._run(result) if inspect.isawaitable(result) else result
+        result = contained(function, *args, **kwargs)
+        return self._run(awaited(result)) if inspect.isawaitable(result) else result
 
-    async def step(self, iterator: Any) -> Any:
-        if isinstance(iterator, AsyncIterator):
-            return self._run(_next(iterator))
-        return next(iterator, END)
-
-    async def close(self, iterator: Any) -> None:
-        if isinstance(iterator, AsyncIterator):
-            aclose = getattr(iterator, "aclose", None)
-            if aclose is not None:
-                self._run(aclose())
-        else:
-            _close(iterator)
+    def steps(self, stream: Any) -> Steps:
+        if isinstance(stream, AsyncIterable):
+            return _InLoop(Asynchronous(stream, self._open()), self._run)
+        return Ordinary(stream, self.call)
 
     def end(self) -> None:
         """Do what `asyncio.run` does at its end."""
@@ -87,10 +88,28 @@ class Inline:
         finally:
             loop.close()
 
-    def _run(self, work: Awaitable[_T]) -> _T:
+    def _open(self) -> asyncio.AbstractEventLoop:
         if self._loop is None:
             self._loop = asyncio.new_event_loop()
-        return self._loop.run_until_complete(_awaited(work))
+        return self._loop
+
+    def _run(self, work: Coroutine[Any, Any, Any]) -> Any:
+        # Nobody cancels a WSGI request: a cancellation is the page's own.
+        return contained(self._open().run_until_complete, work)
+
+
+class _InLoop:
+    """Asynchronous steps, each of which somebody waits for who is in no loop."""
+
+    def __init__(self, steps: Steps, run: Callable[[Coroutine[Any, Any, Any]], Any]) -> None:
+        self._steps = steps
+        self._run = run
+
+    async def take(self) -> Any:
+        return self._run(self._steps.take())
+
+    async def close(self) -> None:
+        self._run(self._steps.close())
 
 
 class Threads:
@@ -98,54 +117,21 @@ class Threads:
 
     async def call(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         if inspect.iscoroutinefunction(function):
-            return await function(*args, **kwargs)
-        result = await _in_thread(function, *args, **kwargs)
-        return await result if inspect.isawaitable(result) else result
+            return await _in_task(function(*args, **kwargs))
+        result = await _in_thread(partial(function, *args, **kwargs))
+        return await _in_task(result) if inspect.isawaitable(result) else result
 
-    async def step(self, iterator: Any) -> Any:
-        if isinstance(iterator, AsyncIterator):
-            return await _next(iterator)
-        return await _in_thread(next, iterator, END)
-
-    async def close(self, iterator: Any) -> None:
-        if not isinstance(iterator, AsyncIterator):
-            await _in_thread(_close, iterator)
-        elif (aclose := getattr(iterator, "aclose", None)) is not None:
-            await aclose()
+    def steps(self, stream: Any) -> Steps:
+        if isinstance(stream, AsyncIterable):
+            return Asynchronous(stream, asyncio.get_running_loop())
+        return Ordinary(stream, self.call)
 
 
-async def _in_thread(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-    work = asyncio.ensure_future(asyncio.to_thread(_told, function, *args, **kwargs))
-    try:
-        return await asyncio.shield(work)
-    except asyncio.CancelledError:
-        # Nobody can stop a thread: the request, and its pin, last until it has ended.
-        await asyncio.wait([work])
-        if not work.cancelled():
-            work.exception()
-        raise
+async def _in_task(work: Awaitable[Any]) -> Any:
+    task = asyncio.ensure_future(awaited(work))
+    return await outcome(task, task.cancel)
 
 
-def _told(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-    try:
-        return function(*args, **kwargs)
-    except StopIteration as error:
-        # No future takes this one: whoever waits would wait for ever.
-        raise RuntimeError(f"{function!r} raised StopIteration") from error
-
-
-async def _awaited(work: Awaitable[_T]) -> _T:
-    return await work
-
-
-async def _next(iterator: AsyncIterator[Any]) -> Any:
-    try:
-        return await iterator.__anext__()
-    except StopAsyncIteration:
-        return END
-
-
-def _close(iterator: Any) -> None:
-    close = getattr(iterator, "close", None)
-    if close is not None:
-        close()
+async def _in_thread(function: Callable[[], Any]) -> Any:
+    loop = asyncio.get_running_loop()
+    return await outcome(loop.run_in_executor(None, copy_context().run, contained, function))

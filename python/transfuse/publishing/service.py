@@ -1,7 +1,7 @@
 """How does a request become an answer?
 
-The flow, written once for both protocols: find the function, ask who may see it, look at the
-method, read the body, call, and make an answer of what came of it.
+The flow, written once for both protocols: ask the packages on the way, find the function, ask who
+may see it, look at the method, read the body, call, and make an answer of what came of it.
 """
 
 from __future__ import annotations
@@ -9,15 +9,17 @@ from __future__ import annotations
 import logging
 import os
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from transfuse.publishing.answers import Answer, Stream, answer_to, complete
 from transfuse.publishing.arguments import arguments_for
+from transfuse.publishing.echoes import has_echo
 from transfuse.publishing.forms import fields_of
-from transfuse.publishing.guards import Gate, of_namespace
+from transfuse.publishing.guards import Gate
 from transfuse.publishing.names import find
+from transfuse.publishing.packages import PACKAGE, Packages
 from transfuse.publishing.pages import Page, Pages
-from transfuse.publishing.places import lies_inside, places
+from transfuse.publishing.places import folders, places, real_place
 from transfuse.publishing.refusals import Refused, VisitorGone, not_found, page
 from transfuse.traces import user_traceback
 
@@ -33,7 +35,6 @@ log = logging.getLogger("transfuse.publisher")
 _ALLOW = ("Allow", "GET, HEAD, OPTIONS, POST")
 _CALLING = ("GET", "HEAD", "POST")
 _HTML = "text/html; charset=utf-8"
-_PACKAGE = "__init__.py"
 
 
 class Service:
@@ -49,6 +50,7 @@ class Service:
         self.folder = folder
         self.debug = debug
         self.body_limit = body_limit
+        self._packages = Packages(folder)
         self._pages = Pages(folder)
 
     async def respond(
@@ -70,7 +72,8 @@ class Service:
             answer = self._refusal(request, refusal)
         except VisitorGone:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
+            # What runs in the loop itself, such as what says `__html__`, may raise SystemExit too.
             log.exception("%s %s: %s", request.method, request.path, type(error).__name__)
             trace = user_traceback(error) if self.debug else ""
             status = HTTPStatus.INTERNAL_SERVER_ERROR
@@ -80,9 +83,16 @@ class Service:
             answer.headers.append(("X-Content-Type-Options", "nosniff"))
         if request.method == "HEAD":
             if isinstance(answer.body, Stream):
-                await answer.body.close()
+                await self._close(answer.body, request)
             answer.body = b""
         return answer
+
+    async def _close(self, stream: Stream, request: Request) -> None:
+        """Let go of a stream that nobody wants; the answer stands, whatever its end raises."""
+        try:
+            await stream.close()
+        except Exception as error:
+            log.exception("%s %s: %s", request.method, request.path, type(error).__name__)
 
     def _refusal(self, request: Request, refusal: Refused) -> Answer:
         log.debug("%s %s: %d, %s", request.method, request.path, refusal.status, refusal)
@@ -97,35 +107,79 @@ class Service:
         self, request: Request, running: Running, body: Callable[[], Awaitable[bytes]]
     ) -> Answer:
         gate = Gate(request, running)
-        place, found = await self._page(request.path, running)
-        for depth in range(len(place.file)):
-            package = await self._at((*place.file[:depth], _PACKAGE), running)
-            if package is not None:
-                await gate.ask(of_namespace(package.namespace))
-        function = await find(found, place.names, pages=self._pages, running=running, ask=gate.ask)
+        for folder in folders(request.path):
+            await self._ask_package(folder, gate, running)
+        place, found = await self._page(request.path, gate, running)
+        for package in self._packages.above(found.module):
+            await gate.ask_package(package)
+        function = await find(
+            found,
+            place.names,
+            pages=self._pages,
+            running=running,
+            ask=gate.ask,
+            calls=request.method in _CALLING,
+        )
         if request.method == "OPTIONS":
             return Answer(HTTPStatus.NO_CONTENT, [_ALLOW], b"")
         if request.method not in _CALLING:
             raise Refused(HTTPStatus.METHOD_NOT_ALLOWED, headers=(_ALLOW,))
         if request.method == "POST":
             request.body = await body()
-        positional, named = arguments_for(function, request, fields_of(request))
-        return await answer_to(await running.call(function, *positional, **named), running)
+        # A body may be long: while it is taken apart others are answered.
+        if request.body:
+            prepared = await running.call(_prepared, function, request)
+        else:
+            prepared = _prepared(function, request)
+        fields, positional, named = prepared
+        returned = await running.call(function, *positional, **named)
+        return await answer_to(returned, running, lambda text: has_echo(text, request, fields))
 
-    async def _page(self, path: str, running: Running) -> tuple[Place, Page]:
+    async def _ask_package(self, folder: tuple[str, ...], gate: Gate, running: Running) -> None:
+        """Ask the package of a folder, if it is one, before anything below is looked for."""
+        package: object | None = self._packages.known(folder)
+        is_new = package is None and self._packages.has(folder)
+        if package is None and not is_new:
+            package = self._packages.missing(folder)
+            if package is None:
+                return
+        self._real_place((*folder, PACKAGE))
+        if is_new:
+            package = await running.call(self._packages.load, folder)
+        await gate.ask_package(package)
+
+    async def _page(self, path: str, gate: Gate, running: Running) -> tuple[Place, Page]:
         for place in places(path):
-            page = await self._at(place.file, running)
+            page = await self._at(place.file, gate, running)
             if page is not None:
                 return place, page
         raise not_found("no page has this path")
 
-    async def _at(self, file: tuple[str, ...], running: Running) -> Page | None:
+    async def _at(self, file: tuple[str, ...], gate: Gate, running: Running) -> Page | None:
         """Return the page of a file, given by its path under the folder; None if there is none."""
         whole = os.path.join(self.folder, *file)
         if not self._pages.may_be(whole):
             return None
-        # Looked at each time, and before anything of it runs.
-        if not lies_inside(self.folder, file):
-            raise not_found(f"{whole} is not in the folder, or is spelled otherwise")
+        real = self._real_place(file)
+        if real != file:
+            # A link is no way around those who guard what it leads to.
+            for depth in range(len(real)):
+                await self._ask_package(real[:depth], gate, running)
         page = self._pages.ready(whole)
         return await running.call(self._pages.load, whole) if page is None else page
+
+    def _real_place(self, file: tuple[str, ...]) -> tuple[str, ...]:
+        # Looked at each time, and before anything of it runs.
+        real = real_place(self.folder, file)
+        if real is None:
+            whole = os.path.join(self.folder, *file)
+            raise not_found(f"{whole} is not in the folder, or is spelled otherwise")
+        return real
+
+
+def _prepared(
+    function: Callable[..., Any], request: Request
+) -> tuple[dict[str, Any], list[Any], dict[str, Any]]:
+    """Return what a visitor has sent, and what a function is called with."""
+    fields = fields_of(request)
+    return fields, *arguments_for(function, request, fields)

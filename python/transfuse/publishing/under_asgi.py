@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from transfuse.publishing.answers import Stream
-from transfuse.publishing.refusals import Refused, VisitorGone
+from transfuse.publishing.bodies import stated_length, too_long
+from transfuse.publishing.refusals import VisitorGone
 from transfuse.publishing.request import Request
 from transfuse.publishing.running import Threads
 
@@ -26,10 +26,13 @@ async def serve(service: Service, scope: Scope, receive: Receive, send: Send) ->
         return
 
     async def body() -> bytes:
+        # What is too long by its own account is not read at all.
+        stated_length(request.headers.get("content-length", ""), service.body_limit)
         return await _body(receive, service.body_limit)
 
+    request = _request(scope)
     try:
-        answer = await service.respond(_request(scope), Threads(), body)
+        answer = await service.respond(request, Threads(), body)
     except VisitorGone:
         return
     await _send(answer, receive, send)
@@ -72,10 +75,7 @@ async def _body(receive: Receive, limit: int) -> bytes:
         pieces.append(message.get("body", b""))
         length += len(pieces[-1])
         if length > limit:
-            raise Refused(
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-                f"a body may be {limit} bytes long, and not more",
-            )
+            raise too_long(limit)
         if not message.get("more_body", False):
             return b"".join(pieces)
 

@@ -6,7 +6,8 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from transfuse.publishing.answers import Stream
-from transfuse.publishing.refusals import Refused, bad_request
+from transfuse.publishing.bodies import stated_length, too_long
+from transfuse.publishing.refusals import bad_request
 from transfuse.publishing.request import Request
 from transfuse.publishing.running import Inline, drive
 
@@ -69,7 +70,8 @@ def _request(environ: WSGIEnvironment) -> Request:
     headers = {
         name[5:].replace("_", "-").lower(): value
         for name, value in environ.items()
-        if name.startswith("HTTP_")
+        # These two are not HTTP_ (PEP 3333): what is, is what somebody else makes of them.
+        if name.startswith("HTTP_") and name not in ("HTTP_CONTENT_TYPE", "HTTP_CONTENT_LENGTH")
     }
     for name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
         if environ.get(name):
@@ -86,19 +88,10 @@ def _request(environ: WSGIEnvironment) -> Request:
 
 
 def _body(environ: WSGIEnvironment, limit: int) -> bytes:
-    too_long = Refused(
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a body may be {limit} bytes long, and not more"
-    )
-    stated = environ.get("CONTENT_LENGTH") or ""
-    if stated:
-        if not (stated.isascii() and stated.isdigit()):
-            raise bad_request("Content-Length is not a number")
-        # As many digits as would not be converted are too many bytes.
-        if len(stated) > 18 or int(stated) > limit:
-            raise too_long
-    elif not environ.get("wsgi.input_terminated") and not _is_chunked(environ):
+    stated = stated_length(environ.get("CONTENT_LENGTH") or "", limit)
+    if stated is None and not environ.get("wsgi.input_terminated") and not _is_chunked(environ):
         return b""
-    wanted = int(stated) if stated else limit + 1
+    wanted = limit + 1 if stated is None else stated
     pieces: list[bytes] = []
     source: Any = environ["wsgi.input"]
     while wanted and (piece := source.read(min(wanted, _CHUNK))):
@@ -106,8 +99,8 @@ def _body(environ: WSGIEnvironment, limit: int) -> bytes:
         wanted -= len(piece)
     body = b"".join(pieces)
     if len(body) > limit:
-        raise too_long
-    if stated and wanted:
+        raise too_long(limit)
+    if stated is not None and wanted:
         raise bad_request("the body is shorter than its Content-Length")
     return body
 

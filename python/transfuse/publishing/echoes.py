@@ -1,0 +1,44 @@
+"""Does something that a visitor has sent stand in a text, as it was sent?
+
+A text that is only what somebody has typed must not become a page that runs in others' browsers.
+What the page's function has changed (cut off, joined, decoded once more) is not recognised.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from transfuse.publishing.request import Request, Upload
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+
+def has_echo(text: str, request: Request, fields: Mapping[str, Any]) -> bool:
+    """Tell whether a text has a value verbatim in it that a visitor has sent, and that has a `<`.
+
+    Args:
+        text: what is to be sent.
+        request: its query, headers and body count, as text.
+        fields: the values of its query and its body, and their names.
+    """
+    sent = (each.strip() for each in _texts(request, fields))
+    return any("<" in each and each in text for each in sent)
+
+
+def _texts(request: Request, fields: Mapping[str, Any]) -> Iterator[str]:
+    yield request.query
+    yield from request.headers.values()
+    yield request.body.decode("utf-8", "replace")
+    # Not by recursion: JSON may be nested as deeply as it could be read.
+    left: list[Any] = [dict(fields)]
+    while left:
+        value = left.pop()
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, dict):
+            left += [*value, *value.values()]
+        elif isinstance(value, list):
+            left += value
+        elif isinstance(value, Upload):
+            left += [value.filename, value.content_type, value.data.decode("utf-8", "replace")]
