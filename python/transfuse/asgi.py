@@ -46,8 +46,8 @@ def asgi(target: str) -> Application:
     with Pin():
         serve(sought)
     resolve = sought.resolve
-    # One for each event loop in which a server runs a lifespan; each belongs to its loop's thread.
-    running: dict[asyncio.AbstractEventLoop, Lifespans] = {}
+    # Those of the servers that run, by their event loop; each belongs to its loop's thread.
+    running: dict[asyncio.AbstractEventLoop, list[Lifespans]] = {}
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -56,16 +56,19 @@ def asgi(target: str) -> Application:
                 # Another library's loop: the first generation's lifespan stands for all.
                 await resolve()(scope, receive, send)
                 return
-            running[loop] = lifespans = Lifespans(sought.resolve_callable, scope)
+            lifespans = Lifespans(sought, scope)
+            running.setdefault(loop, []).append(lifespans)
             try:
                 await lifespans.serve(receive, send)
             finally:
-                del running[loop]
+                running[loop].remove(lifespans)
+                if not running[loop]:
+                    del running[loop]
             return
         with unit_of_work(scope) as pin:
             found = resolve()
-            lifespans_here = running.get(asyncio.get_running_loop()) if running else None
-            lifespan = lifespans_here.enter(found, scope) if lifespans_here else None
+            lifespans_here = _of_its_server(scope, running) if running else None
+            lifespan = lifespans_here.begin_request(found, scope) if lifespans_here else None
             try:
                 await run(found, scope, receive, send, pin)
             finally:
@@ -73,6 +76,20 @@ def asgi(target: str) -> Application:
                     lifespans_here.leave(lifespan)
 
     return application
+
+
+def _of_its_server(
+    scope: Scope, running: dict[asyncio.AbstractEventLoop, list[Lifespans]]
+) -> Lifespans | None:
+    """Return the lifespans of the server that a request has come by, as far as it can be told."""
+    here = running.get(_running_loop())  # type: ignore[arg-type]
+    if not here:
+        return None
+    if len(here) > 1:
+        for each in here:
+            if each.serves(scope):
+                return each
+    return here[-1]
 
 
 def unit_of_work(scope: Scope) -> Pin:
