@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from transfuse._core import Pin
-from transfuse.connections import Connection, ends_connections
+from transfuse.connections import Connection, attend, ends_connections
 from transfuse.lifecycle import ensure_installed
 from transfuse.lifespans import Lifespans
 from transfuse.served import serve
@@ -45,6 +45,7 @@ def asgi(target: str) -> Application:
     ensure_installed()
     with Pin():
         serve(sought)
+    attend()
     resolve = sought.resolve
     # Those of the servers that run, by their event loop; each belongs to its loop's thread.
     running: dict[asyncio.AbstractEventLoop, list[Lifespans]] = {}

@@ -146,9 +146,9 @@ def test_p4_what_begins_after_the_time_limit_is_ended(tree: Tree, outside: Any) 
     tree.install(time_limit=0.2)
 
     def update() -> None:
-        report = tree.update({"web.py": source(2, "outside.go.wait()")})
-        assert "time_limit (0.2 s)" in str(report.error)
+        report = tree.update({"web.py": source(2, f"outside.go.wait({CAP})")})
         outside.go.set()
+        assert "time_limit (0.2 s)" in str(report.error)
 
     async def story() -> None:
         application: Any = transfuse.rsgi("web:app")
