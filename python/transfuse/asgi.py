@@ -1,9 +1,9 @@
 """How does an ASGI server come to serve the current generation?
 
 `asgi` makes an application that any server can hold for ever. A request, and a websocket
-connection, is a unit of work: one pin around the whole of it. The server's lifespan is answered by
-`lifespans`, which gives each generation's application its own; which connections are told to end
-is decided in `connections`.
+connection, is a unit of work (`unit`): one pin around the whole of it. The server's lifespan is
+answered by `lifespans`, which gives each generation's application its own; which connections are
+told to end is decided in `connections`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from transfuse.lifecycle import ensure_installed
 from transfuse.lifespans import Lifespans
 from transfuse.served import serve
 from transfuse.target import Target
+from transfuse.unit import UnitOfWork
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
@@ -93,9 +94,9 @@ def _of_its_server(
     return here[-1]
 
 
-def unit_of_work(scope: Scope) -> Pin:
-    """Return the pin of one request, or of one websocket connection."""
-    return Pin(f"{scope.get('method', scope['type'])} {scope.get('path', '')}")
+def unit_of_work(scope: Scope) -> UnitOfWork:
+    """Return the unit of one request, or of one websocket connection; entering it gives its pin."""
+    return UnitOfWork(f"{scope.get('method', scope['type'])} {scope.get('path', '')}", scope)
 
 
 async def run(

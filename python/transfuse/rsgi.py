@@ -17,6 +17,7 @@ from transfuse.lifecycle import ensure_installed
 from transfuse.served import serve
 from transfuse.succession import Succession, Tenure
 from transfuse.target import Target
+from transfuse.unit import UnitOfWork
 
 if TYPE_CHECKING:
     import asyncio
@@ -81,7 +82,7 @@ class _Application:
             applications.end_all()
 
     async def __rsgi__(self, scope: Any, protocol: Any) -> None:
-        with Pin(f"{getattr(scope, 'method', scope.proto)} {scope.path}"):
+        with UnitOfWork(f"{getattr(scope, 'method', scope.proto)} {scope.path}"):
             found = self._target.resolve()
             applications = self._applications
             tenure = applications.enter(found) if applications is not None else None
