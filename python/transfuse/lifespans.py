@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from transfuse import stages
 from transfuse._core import Pin
 from transfuse.errors import StartupFailed
+from transfuse.lifecycle import installed_settings
 from transfuse.lifespan import Lifespan, begun
 from transfuse.succession import Succession, key_of
 
@@ -208,15 +209,36 @@ class Lifespans(Succession[Lifespan]):
             task.cancel()
         if self._starting:
             await asyncio.wait(self._starting)
-        stopping = {each: begun(each.stop()) for each in self._all.values()}
+        answer: Message = {"type": "lifespan.shutdown.complete"}
+        former = list(self._ending.values())
+        current: asyncio.Task[Message] | None = None
+        for each in self._all.values():
+            task = begun(each.stop())
+            if each is self._current:
+                current = task
+            else:
+                former.append(task)
         self._all.clear()
-        if awaited := {*stopping.values(), *self._ending.values()}:
-            await asyncio.wait(awaited)
-        current = self._current
-        if current in stopping:
-            answer: Message = stopping[current].result()
-            return answer
-        return {"type": "lifespan.shutdown.complete"}
+        if current is not None:
+            answer = await current
+        await _ended_in_time(former)
+        return answer
+
+
+async def _ended_in_time(former: list[asyncio.Task[Any]]) -> None:
+    """Wait for shutdowns of former applications, but not for ever: a server is to end."""
+    settings = installed_settings()
+    limit = settings.time_limit if settings else None
+    hanging = (await asyncio.wait(former, timeout=limit))[1] if former else ()
+    if hanging:
+        _log.error(
+            "the server ends without the shutdowns of %d former applications, which took longer"
+            " than the setting time_limit (%g s)",
+            len(hanging),
+            limit,
+        )
+    for task in hanging:
+        task.cancel()
 
 
 def _unmarked(state: MutableMapping[str, Any]) -> dict[str, Any]:

@@ -65,6 +65,24 @@ def test_p9_a_server_that_ends_waits_for_an_old_shutdown(tree: Tree, outside: An
     asyncio.run(story())
 
 
+def test_a_server_that_ends_does_not_wait_for_ever_for_an_old_shutdown(
+    tree: Tree, outside: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    shop(tree, WAITING, time_limit=0.2)
+
+    async def story() -> None:
+        outside.go = asyncio.Event()
+        server = Server()
+        await server.start()
+        await updated(tree, {"shop/prices.py": "PRICE = 2", "shop/web.py": APP})
+        await until(lambda: ("shutdown", 1) in outside.ran)
+        assert await server.stop() == "lifespan.shutdown.complete"
+        assert outside.ran[-1] == ("shutdown", 2)
+        assert "without the shutdowns of 1 former applications" in caplog.text
+
+    asyncio.run(story())
+
+
 def test_an_old_request_that_ends_with_the_server_has_its_shutdown_waited_for(
     tree: Tree, outside: Any
 ) -> None:
