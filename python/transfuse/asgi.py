@@ -1,9 +1,9 @@
 """How does an ASGI server come to serve the current generation?
 
 `asgi` makes an application that any server can hold for ever. A request, and a websocket
-connection, is a unit of work: one pin around the whole of it. The server's lifespan is answered by
-`lifespans`, which gives each generation's application its own; which connections are told to end
-is decided in `connections`.
+connection, is a unit of work (`unit`): one pin around the whole of it. The server's lifespan is
+answered by `lifespans`, which gives each generation's application its own; which connections are
+told to end is decided in `connections`.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from transfuse._core import Pin
-from transfuse.connections import Connection, ends_connections
+from transfuse.connections import Connection, attend, ends_connections
 from transfuse.lifecycle import ensure_installed
 from transfuse.lifespans import Lifespans
 from transfuse.served import serve
 from transfuse.target import Target
+from transfuse.unit import UnitOfWork
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
@@ -45,9 +46,10 @@ def asgi(target: str) -> Application:
     ensure_installed()
     with Pin():
         serve(sought)
+    attend()
     resolve = sought.resolve
-    # One for each event loop in which a server runs a lifespan; each belongs to its loop's thread.
-    running: dict[asyncio.AbstractEventLoop, Lifespans] = {}
+    # Those of the servers that run, by their event loop; each belongs to its loop's thread.
+    running: dict[asyncio.AbstractEventLoop, list[Lifespans]] = {}
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -56,16 +58,19 @@ def asgi(target: str) -> Application:
                 # Another library's loop: the first generation's lifespan stands for all.
                 await resolve()(scope, receive, send)
                 return
-            running[loop] = lifespans = Lifespans(sought.resolve_callable, scope)
+            lifespans = Lifespans(sought, scope)
+            running.setdefault(loop, []).append(lifespans)
             try:
                 await lifespans.serve(receive, send)
             finally:
-                del running[loop]
+                running[loop].remove(lifespans)
+                if not running[loop]:
+                    del running[loop]
             return
         with unit_of_work(scope) as pin:
             found = resolve()
-            lifespans_here = running.get(asyncio.get_running_loop()) if running else None
-            lifespan = lifespans_here.enter(found, scope) if lifespans_here else None
+            lifespans_here = _of_its_server(scope, running) if running else None
+            lifespan = lifespans_here.begin_request(found, scope) if lifespans_here else None
             try:
                 await run(found, scope, receive, send, pin)
             finally:
@@ -75,9 +80,23 @@ def asgi(target: str) -> Application:
     return application
 
 
-def unit_of_work(scope: Scope) -> Pin:
-    """Return the pin of one request, or of one websocket connection."""
-    return Pin(f"{scope.get('method', scope['type'])} {scope.get('path', '')}")
+def _of_its_server(
+    scope: Scope, running: dict[asyncio.AbstractEventLoop, list[Lifespans]]
+) -> Lifespans | None:
+    """Return the lifespans of the server that a request has come by, as far as it can be told."""
+    here = running.get(_running_loop())  # type: ignore[arg-type]
+    if not here:
+        return None
+    if len(here) > 1:
+        for each in here:
+            if each.serves(scope):
+                return each
+    return here[-1]
+
+
+def unit_of_work(scope: Scope) -> UnitOfWork:
+    """Return the unit of one request, or of one websocket connection; entering it gives its pin."""
+    return UnitOfWork(f"{scope.get('method', scope['type'])} {scope.get('path', '')}", scope)
 
 
 async def run(

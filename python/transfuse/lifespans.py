@@ -3,295 +3,243 @@
 The server runs one lifespan for as long as it lives, and `Lifespans` answers it. Inside, each
 application has a `Lifespan` of its own: the startup of the next one runs while its generation is
 staged, and refuses the update if it fails; the shutdown of the former one runs after its last
-request. An application that an update leaves as it is keeps its lifespan.
+request (`succession`).
 
-All of it happens in the server's event loop, but for what `stages` asks and tells.
+An update is not kept waiting by the server's first startup: it begins its own application beside
+it. Whichever is current in the end is served, the other is shut down.
 """
 
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
-import contextvars
 import logging
-import threading
-from types import MethodType
 from typing import TYPE_CHECKING, Any
 
 from transfuse import stages
 from transfuse._core import Pin
-from transfuse.errors import StartupFailed, TransfuseError
+from transfuse.errors import StartupFailed
 from transfuse.lifecycle import installed_settings
+from transfuse.lifespan import Lifespan, begun
+from transfuse.succession import Succession, key_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, MutableMapping
+    from collections.abc import Coroutine, MutableMapping
 
     from transfuse.asgi import Application, Message, Receive, Scope, Send
+    from transfuse.errands import Errand
+    from transfuse.target import Target
 
 _log = logging.getLogger("transfuse")
 
-# How often who waits for a startup looks whether the event loop is still there, in seconds.
-_SLICE = 0.5
+# How often a server that starts looks whether the update that was under way is over, in seconds.
+_TURN = 0.01
+# Under which key the server's state, of which each request gets a copy, says whose it is.
+_MARK = "transfuse.lifespans"
 
 
-class Lifespan:
-    """One run of one application's lifespan."""
-
-    def __init__(self, application: Application, scope: Scope, state: MutableMapping[str, Any]):
-        self.application = application
-        # What its startup left for its requests.
-        self.state = state
-        # Requests under way.
-        self.units = 0
-        # Whether another application is current; it stops with its last request then.
-        self.superseded = False
-        # Whether the application has a lifespan at all. Known after `start`.
-        self.supported = False
-        self._scope = {**scope, "state": state}
-        self._inbox: asyncio.Queue[Message] = asyncio.Queue()
-        # Whether the application has asked for the first message.
-        self._asked = False
-        self._started: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
-        self._stopped: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
-        self._task: asyncio.Task[None] | None = None
-
-    async def start(self) -> None:
-        """Run the startup.
-
-        Raises:
-            StartupFailed: the application says so, and raises nothing.
-            BaseException: what its startup raises.
-        """
-        self._inbox.put_nowait({"type": "lifespan.startup"})
-        task = self._task = asyncio.ensure_future(self._run())
-        try:
-            await _first(task, self._started)
-        except asyncio.CancelledError:
-            task.cancel()
-            raise
-        if self._started.done():
-            answer = self._started.result()
-            if answer["type"] == "lifespan.startup.complete":
-                self.supported = True
-                return
-            await asyncio.wait({task}, timeout=_SLICE)
-            if task.done() and (error := task.exception()) is not None:
-                raise error
-            task.cancel()
-            raise StartupFailed(answer.get("message") or "the application's startup failed")
-        error = task.exception()
-        if error is not None and self._asked:
-            raise error
-        # It does not know of lifespans, and has raised or returned without a word.
-
-    async def stop(self) -> Message:
-        """Run the shutdown, once, and return what to tell a server; what goes wrong is logged."""
-        task = self._task
-        complete: Message = {"type": "lifespan.shutdown.complete"}
-        if task is None or not self.supported:
-            return complete
-        self._task = None
-        self._inbox.put_nowait({"type": "lifespan.shutdown"})
-        await _first(task, self._stopped)
-        answer = self._stopped.result() if self._stopped.done() else complete
-        if not task.done():
-            await asyncio.wait({task}, timeout=_SLICE)
-        error = task.exception() if task.done() and not task.cancelled() else None
-        if error is not None or answer["type"] != "lifespan.shutdown.complete":
-            what = answer.get("message") or ""
-            _log.error("an application's shutdown failed: %s", what, exc_info=error)
-        return answer
-
-    async def _run(self) -> None:
-        await self.application(self._scope, self._receive, self._send)
-
-    async def _receive(self) -> Message:
-        self._asked = True
-        return await self._inbox.get()
-
-    async def _send(self, message: Message) -> None:
-        stage = self._started if message["type"].startswith("lifespan.startup.") else self._stopped
-        if not stage.done():
-            stage.set_result(message)
-
-
-class Lifespans:
-    """All lifespans of one target in one event loop; takes part in updates once it has begun.
+class Lifespans(Succession[Lifespan]):
+    """All lifespans of one target under one server; takes part in updates once it has begun.
 
     Args:
-        resolve: the application of the generation that the caller is pinned to.
+        target: what is served.
         scope: the server's own lifespan scope.
     """
 
-    rank = 10
-
-    def __init__(self, resolve: Callable[[], Application], scope: Scope) -> None:
-        self._resolve = resolve
+    def __init__(self, target: Target, scope: Scope) -> None:
+        super().__init__(target.resolve_callable, asyncio.get_running_loop())
+        self._target = target
         self._scope = scope
-        self._loop = asyncio.get_running_loop()
-        self._thread = threading.get_ident()
-        # Those that run, by application: see `_key`. The loop's thread writes; others only look.
-        self._all: dict[object, Lifespan] = {}
-        # That of the current generation.
-        self._current: Lifespan | None = None
-        # That of the staged generation, from its startup to the end of the update.
-        self._next: Lifespan | None = None
+        # What the server hands to its requests, if it does. It is the server's for as long as that
+        # lives, so what the first application left in it goes when that ends.
+        self._shared: MutableMapping[str, Any] | None = scope.get("state")
+        # Whose state is in there, if anybody's.
+        self._sharing: Lifespan | None = None
+        # Startups under way for updates. Entries leave when they are done.
+        self._starting: set[asyncio.Task[Any]] = set()
+        # What ends, by application: see `key_of`. Entries leave when it has ended.
+        self._ending: dict[object, asyncio.Task[Any]] = {}
 
     async def serve(self, receive: Receive, send: Send) -> None:
-        """Answer the server, from startup to shutdown."""
+        """Answer the server, from startup to shutdown.
+
+        Raises:
+            BaseException: what the first startup raises.
+        """
         await receive()
-        with Pin("startup"):
-            first = Lifespan(self._resolve(), self._scope, self._scope.get("state", {}))
-            try:
-                await first.start()
-            except StartupFailed as error:
-                await send({"type": "lifespan.startup.failed", "message": str(error)})
-                return
-        self._all[_key(first.application)] = self._current = first
-        stages.join(self)
+        under_way = stages.join(self)
         try:
-            await send({"type": "lifespan.startup.complete"})
-            await receive()
+            # An update that began before this one joined will not begin anything here.
+            while (under_way is not None and not under_way.over.is_set()) or self._starting:
+                await asyncio.sleep(_TURN)
+            if await self._start_first(send):
+                await send({"type": "lifespan.startup.complete"})
+                await receive()
+                await send(await self._close())
         finally:
             stages.leave(self)
-        answers = [await each.stop() for each in list(self._all.values())]
-        await send(answers[-1] if answers else {"type": "lifespan.shutdown.complete"})
+            self._ended = True
 
-    def enter(self, application: Application, scope: Scope) -> Lifespan | None:
+    def serves(self, scope: Scope) -> bool:
+        """Whether a request has come by this server, as far as the server lets it know."""
+        state = scope.get("state")
+        return state is not None and state.get(_MARK) is self
+
+    def begin_request(self, application: Application, scope: Scope) -> Lifespan | None:
         """A request begins; it gets the state of its application's lifespan."""
-        found = self._all.get(_key(application))
-        if found is not None:
-            found.units += 1
-            if found.supported:
-                scope["state"] = dict(found.state)
+        found = self.enter(application)
+        if found is not None and (found.supported or "state" in scope):
+            scope["state"] = dict(found.state)
+        elif _MARK in (scope.get("state") or ()):
+            scope["state"] = _unmarked(scope["state"])
         return found
 
-    def leave(self, lifespan: Lifespan) -> None:
-        """A request is over."""
-        lifespan.units -= 1
-        if lifespan.superseded and not lifespan.units:
-            self._retire(lifespan)
+    def begin(self, application: Application, generation: int, errand: Errand[Lifespan]) -> None:
+        """Begin the startup of the next application."""
+        task = begun(self._start_next(application, generation, errand))
+        self._starting.add(task)
+        task.add_done_callback(self._starting.discard)
+        errand.when_given_up(task.cancel)
 
-    # From here on: what `stages` calls, in the updating thread.
+    def end(self, tenure: Lifespan) -> None:
+        """Begin the shutdown of a former application."""
+        if tenure is self._sharing and self._shared is not None:
+            self._sharing = None
+            self._shared.clear()
+            self._shared[_MARK] = self
+        self._ends(tenure, tenure.stop())
 
-    def staged(self, generation: int, *, on_disk: bool) -> None:  # noqa: ARG002
-        """Run the startup of the staged generation's application, if it is another."""
-        self._next = None
-        application = self._resolve()
-        found = self._all.get(_key(application))
-        if found is not None and found is self._current:
-            self._next = found
-            return
-        if stages.waits_for_update(self._thread):
-            raise TransfuseError(
-                "the application's startup runs in the event loop, which waits for this very"
-                " update; call it as 'await asyncio.to_thread(transfuse.update)'"
-            )
-        done: concurrent.futures.Future[Lifespan] = concurrent.futures.Future()
-        # The startup is pinned like this thread; what is left running of it goes on by itself.
-        context = contextvars.copy_context()
-        self._call(context.run, self._prepare, application, done)
-        self._next = self._wait(done)
+    async def _start_first(self, send: Send) -> bool:
+        """Start the application that is current now; if it cannot be, the server is told.
 
-    def published(self, generation: int) -> None:  # noqa: ARG002
-        """Let the former applications end with their last requests."""
-        self._call(self._switch, self._next)
+        Returns:
+            Whether the server goes on.
 
-    def abandoned(self, generation: int) -> None:  # noqa: ARG002
-        """End what was started in vain."""
-        self._call(self._drop, self._next)
-
-    def _wait(self, done: concurrent.futures.Future[Lifespan]) -> Lifespan:
-        settings = installed_settings()
-        limit = settings.time_limit if settings else 0.0
-        waited = 0.0
-        while not self._loop.is_closed():
-            if waited >= limit:
-                self._call(done.cancel)
-                raise StartupFailed(
-                    "the application's startup took longer than the setting time_limit"
-                    f" ({limit:g} s)"
-                )
-            slice_ = min(_SLICE, limit)
-            concurrent.futures.wait([done], slice_)
-            if done.done():
-                return done.result()
-            waited += slice_
-        raise StartupFailed("the server's event loop has ended")
-
-    def _call(self, function: Callable[..., object], *arguments: Any) -> None:
-        try:
-            self._loop.call_soon_threadsafe(function, *arguments)
-        except RuntimeError:
-            # The loop is closed: the server has gone without a word.
-            stages.leave(self)
-
-    # From here on: the event loop's thread.
-
-    def _prepare(self, application: Application, done: concurrent.futures.Future[Lifespan]) -> None:
-        task = asyncio.ensure_future(self._start(application))
-
-        def told(task: asyncio.Task[Lifespan]) -> None:
-            if not done.set_running_or_notify_cancel():
-                return
-            if task.cancelled():
-                done.set_exception(StartupFailed("the application's startup was cancelled"))
-            elif (error := task.exception()) is not None:
-                done.set_exception(error)
+        Raises:
+            BaseException: what the startup raises: it is the server's affair.
+        """
+        with Pin("startup") as pin:
+            application = self._resolve()
+            first = self._all.get(key_of(application))
+            if first is None:
+                name = f"{self._target.text} of generation {pin.generation}"
+                first = Lifespan(application, self._scope, _unmarked(self._shared or {}), name)
+                self.first(first)
+                if not await self._has_started(first, send):
+                    return False
             else:
-                done.set_result(task.result())
+                # An update has started it in the meantime.
+                self.first(first)
+                self.leave(first)
+        if self._shared is not None:
+            if first is self._current:
+                self._shared.update(first.state)
+                self._sharing = first
+            self._shared[_MARK] = self
+        return True
 
-        def given_up(done: concurrent.futures.Future[Lifespan]) -> None:
-            if done.cancelled():
-                task.cancel()
+    async def _has_started(self, first: Lifespan, send: Send) -> bool:
+        try:
+            await first.start()
+        except BaseException as error:
+            self._all.pop(key_of(first.application), None)
+            self._ends(first, first.give_up())
+            if isinstance(error, asyncio.CancelledError):
+                raise
+            if first is not self._current:
+                _log.error(
+                    "the first startup failed; a later generation, which has started, is served",
+                    exc_info=error,
+                )
+                return True
+            await self._close()
+            if first.said is not None:
+                await send(first.said)
+                if isinstance(error, StartupFailed):
+                    return False
+            else:
+                _log.error(
+                    "the first startup failed; a server that goes on all the same runs no startup"
+                    " of later generations either: repair it, and restart the server",
+                    exc_info=error,
+                )
+            raise
+        self.leave(first)
+        return True
 
-        task.add_done_callback(told)
-        done.add_done_callback(given_up)
+    async def _start_next(
+        self, application: Application, generation: int, errand: Errand[Lifespan]
+    ) -> None:
+        """Start an application for an update. Whatever it raises is the errand's."""
+        name = f"{self._target.text} of generation {generation}"
+        lifespan = Lifespan(application, self._scope, {}, name)
+        try:
+            ending = self._ending.get(key_of(application))
+            if ending is not None:
+                # Back to an application whose shutdown is under way.
+                what, errand.what = errand.what, "the shutdown of the same application before that"
+                await asyncio.wait([ending])
+                errand.what = what
+            await lifespan.start()
+        except BaseException as error:
+            if isinstance(error, asyncio.CancelledError):
+                ends = "the server is ending" if self._ended else "its startup was cancelled"
+                errand.fail(StartupFailed(ends))
+            else:
+                errand.fail(error)
+            if lifespan.has_begun:
+                self._ends(lifespan, lifespan.give_up())
+        else:
+            self.offer(lifespan, errand)
 
-    async def _start(self, application: Application) -> Lifespan:
-        key = _key(application)
-        old = self._all.get(key)
-        if old is not None and old.units:
-            # Back to an application that still has requests: it has never stopped.
-            old.superseded = False
-            return old
-        lifespan = Lifespan(application, self._scope, {})
-        await lifespan.start()
-        self._all[key] = lifespan
-        return lifespan
+    def _ends(self, lifespan: Lifespan, how: Coroutine[Any, Any, Any]) -> None:
+        key = key_of(lifespan.application)
+        task = self._ending[key] = begun(how)
 
-    def _switch(self, current: Lifespan | None) -> None:
-        self._current = current
-        for each in list(self._all.values()):
-            self._supersede(each)
+        def ended(task: asyncio.Task[Any]) -> None:
+            if self._ending.get(key) is task:
+                del self._ending[key]
 
-    def _drop(self, started: Lifespan | None) -> None:
-        if started is not None:
-            self._supersede(started)
+        task.add_done_callback(ended)
 
-    def _supersede(self, lifespan: Lifespan) -> None:
-        lifespan.superseded = lifespan is not self._current
-        if lifespan.superseded and not lifespan.units:
-            self._retire(lifespan)
-
-    def _retire(self, lifespan: Lifespan) -> None:
-        key = _key(lifespan.application)
-        if self._all.get(key) is lifespan:
-            del self._all[key]
-        task = asyncio.ensure_future(lifespan.stop())
-        # The loop itself keeps no reference to a task.
-        _stopping.add(task)
-        task.add_done_callback(_stopping.discard)
+    async def _close(self) -> Message:
+        """Shut down all that has started, and wait for it; return what to tell the server."""
+        stages.leave(self)
+        self._ended = True
+        for task in list(self._starting):
+            task.cancel()
+        if self._starting:
+            await asyncio.wait(self._starting)
+        answer: Message = {"type": "lifespan.shutdown.complete"}
+        former = list(self._ending.values())
+        current: asyncio.Task[Message] | None = None
+        for each in self._all.values():
+            task = begun(each.stop())
+            if each is self._current:
+                current = task
+            else:
+                former.append(task)
+        self._all.clear()
+        if current is not None:
+            answer = await current
+        await _ended_in_time(former)
+        return answer
 
 
-# Shutdowns under way.
-_stopping: set[asyncio.Task[Message]] = set()
+async def _ended_in_time(former: list[asyncio.Task[Any]]) -> None:
+    """Wait for shutdowns of former applications, but not for ever: a server is to end."""
+    settings = installed_settings()
+    limit = settings.time_limit if settings else None
+    hanging = (await asyncio.wait(former, timeout=limit))[1] if former else ()
+    if hanging:
+        _log.error(
+            "the server ends without the shutdowns of %d former applications, which took longer"
+            " than the setting time_limit (%g s)",
+            len(hanging),
+            limit,
+        )
+    for task in hanging:
+        task.cancel()
 
 
-async def _first(*some: asyncio.Future[Any]) -> None:
-    await asyncio.wait(some, return_when=asyncio.FIRST_COMPLETED)
-
-
-def _key(application: Application) -> object:
-    # A bound method is another object at each look, and equal to the one before.
-    return application if isinstance(application, MethodType) else id(application)
+def _unmarked(state: MutableMapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in state.items() if key != _MARK}

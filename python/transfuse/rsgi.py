@@ -2,25 +2,28 @@
 
 `rsgi` makes an application that Granian can hold for ever. A request, and a websocket, is a unit
 of work. Of each new application `__rsgi_init__` is called while its generation is staged, in the
-event loop, and refuses the update if it raises; `__rsgi_del__` of the former once it is published.
+event loop, and refuses the update if it raises; `__rsgi_del__` of the former one after its last
+request (`succession`).
 """
 
 from __future__ import annotations
 
-import concurrent.futures
-import contextvars
 import logging
 from typing import TYPE_CHECKING, Any, Protocol
 
 from transfuse import stages
 from transfuse._core import Pin
-from transfuse.lifecycle import ensure_installed, installed_settings
+from transfuse.lifecycle import ensure_installed
 from transfuse.served import serve
+from transfuse.succession import Succession, Tenure
 from transfuse.target import Target
+from transfuse.unit import UnitOfWork
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable
+
+    from transfuse.errands import Errand
 
 _log = logging.getLogger("transfuse")
 
@@ -51,77 +54,82 @@ def rsgi(target: str) -> Application:
 
 
 class _Application:
-    rank = 20
+    """What Granian holds."""
 
     def __init__(self, target: Target) -> None:
         self._target = target
-        self._loop: asyncio.AbstractEventLoop | None = None
-        # The application whose `__rsgi_init__` was called and that is served; and the next one,
-        # while its generation is staged.
-        self._begun: Any = None
-        self._next: Any = None
+        # From `__rsgi_init__` to `__rsgi_del__`; a server need not call either.
+        self._applications: _Applications | None = None
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-        with Pin("startup"):
-            self._begun = self._target.resolve()
-            _call(self._begun, "__rsgi_init__", loop)
-        stages.join(self)
+        applications = self._applications = _Applications(self._target.resolve, loop)
+        under_way = stages.join(applications)
+        try:
+            if under_way is not None:
+                # An update that began before this one joined will not begin anything here.
+                with stages.waiting():
+                    under_way.over.wait()
+            with Pin("startup"):
+                applications.begin_first()
+        except BaseException:
+            self._applications = None
+            stages.leave(applications)
+            raise
 
     def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
-        stages.leave(self)
-        _call(self._begun, "__rsgi_del__", loop)
+        applications, self._applications = self._applications, None
+        if applications is not None:
+            applications.end_all()
 
     async def __rsgi__(self, scope: Any, protocol: Any) -> None:
-        with Pin(f"{getattr(scope, 'method', scope.proto)} {scope.path}"):
+        with UnitOfWork(f"{getattr(scope, 'method', scope.proto)} {scope.path}"):
             found = self._target.resolve()
-            await getattr(found, "__rsgi__", found)(scope, protocol)
-
-    def staged(self, generation: int, *, on_disk: bool) -> None:  # noqa: ARG002
-        """Begin the next application, if it is another; raise what that raises."""
-        self._next = self._target.resolve()
-        if self._next is not self._begun:
-            self._in_loop(_call, self._next, "__rsgi_init__", self._loop)
-
-    def abandoned(self, generation: int) -> None:  # noqa: ARG002 - as `Participant` has it
-        """End what was begun in vain."""
-        self._end(self._next, unless=self._begun)
-
-    def published(self, generation: int) -> None:  # noqa: ARG002
-        """End the former application."""
-        former, self._begun = self._begun, self._next
-        self._end(former, unless=self._begun)
-
-    def _end(self, application: Any, *, unless: Any) -> None:
-        if application is unless:
-            return
-        try:
-            self._in_loop(_call, application, "__rsgi_del__", self._loop)
-        except Exception:
-            _log.exception("__rsgi_del__ of an application failed; the update stands")
-
-    def _in_loop(self, function: Callable[..., None], *arguments: Any) -> None:
-        """Call in the event loop's thread, in this context, and wait for it."""
-        loop = self._loop
-        if loop is None or loop.is_closed():
-            return
-        done: concurrent.futures.Future[None] = concurrent.futures.Future()
-        context = contextvars.copy_context()
-
-        def call() -> None:
+            applications = self._applications
+            tenure = applications.enter(found) if applications is not None else None
             try:
-                context.run(function, *arguments)
-            except BaseException as error:
-                done.set_exception(error)
-            else:
-                done.set_result(None)
-
-        loop.call_soon_threadsafe(call)
-        settings = installed_settings()
-        done.result(settings.time_limit if settings else None)
+                await getattr(found, "__rsgi__", found)(scope, protocol)
+            finally:
+                if tenure is not None and applications is not None:
+                    applications.leave(tenure)
 
 
-def _call(application: Any, name: str, loop: asyncio.AbstractEventLoop | None) -> None:
+class _Applications(Succession[Tenure]):
+    rank = 20
+
+    def begin_first(self) -> None:
+        """Begin the application that is current now; raise what that raises."""
+        first = Tenure(self._resolve())
+        self.first(first)
+        _call(first.application, "__rsgi_init__", self._loop)
+        self.leave(first)
+
+    def end_all(self) -> None:
+        """The server ends: end all that have begun, the current one last."""
+        stages.leave(self)
+        self._ended = True
+        for tenure in sorted(self._all.values(), key=lambda each: each is self._current):
+            self.end(tenure)
+        self._all.clear()
+
+    def begin(self, application: Any, generation: int, errand: Errand[Tenure]) -> None:  # noqa: ARG002
+        tenure = Tenure(application)
+        try:
+            _call(application, "__rsgi_init__", self._loop)
+        except BaseException as error:
+            errand.fail(error)
+            self.end(tenure)
+        else:
+            self.offer(tenure, errand)
+
+    def end(self, tenure: Tenure) -> None:
+        try:
+            _call(tenure.application, "__rsgi_del__", self._loop)
+        except BaseException:
+            # Also what would end the event loop, and with it the server.
+            _log.exception("__rsgi_del__ of an application failed")
+
+
+def _call(application: Any, name: str, loop: asyncio.AbstractEventLoop) -> None:
     method = getattr(application, name, None)
     if method is not None:
         method(loop)

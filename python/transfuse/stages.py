@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import threading
 from typing import TYPE_CHECKING, Protocol
 
@@ -20,13 +21,27 @@ _log = logging.getLogger("transfuse")
 # In the order in which they are asked. Replaced whole, never changed, so that it can be walked
 # without a lock. Entries leave by `leave`, and all of them with `uninstall`.
 _participants: tuple[Participant, ...] = ()
-# Those who said yes to the update under way, and have to hear how it ends. The updating thread's.
+# Those who have to hear how the update under way ends: who was asked, in that order, and then who
+# joined midway. The updating thread empties it.
 _asked: list[Participant] = []
+# The update that has been put to the participants, until they have heard how it ended.
+_under_way: UnderWay | None = None
+# For the moment in which one joins, or an update begins or ends: who joins is asked, or else is
+# told that an update is under way.
+_lock = threading.Lock()
 
 
 # The threads that wait for an update: what it needs of them cannot be had. Entries leave when the
 # wait is over; a set of its own operations is enough, each is one step.
 _waiting: set[int] = set()
+
+
+class UnderWay:
+    """An update that was put to the participants."""
+
+    def __init__(self) -> None:
+        # Set once all have heard how it ended.
+        self.over = threading.Event()
 
 
 class Participant(Protocol):
@@ -50,23 +65,39 @@ class Participant(Protocol):
         """The generation that was agreed to will never be current."""
 
 
-def join(participant: Participant) -> None:
-    """Ask `participant` in each update from the next one on."""
+def join(participant: Participant, *, midway: bool = False) -> UnderWay | None:
+    """Ask `participant` in each update from the next one on.
+
+    Args:
+        participant: who.
+        midway: whether it is also to hear how the update ends that is under way, and of which it
+            was not asked.
+
+    Returns:
+        The update under way, of which it was not asked; None if there is none.
+    """
     global _participants  # noqa: PLW0603 - participants belong to the process, as the core does
-    others = [each for each in _participants if each is not participant]
-    _participants = tuple(sorted([*others, participant], key=lambda each: each.rank))
+    if any(each is participant for each in _participants):
+        return None
+    with _lock:
+        _participants = tuple(sorted([*_participants, participant], key=lambda each: each.rank))
+        if _under_way is not None and midway:
+            _asked.append(participant)
+        return _under_way
 
 
 def leave(participant: Participant) -> None:
     """Do not ask it any more; without `join`: do nothing."""
     global _participants  # noqa: PLW0603
-    _participants = tuple(each for each in _participants if each is not participant)
+    with _lock:
+        _participants = tuple(each for each in _participants if each is not participant)
 
 
 def leave_all() -> None:
     """Forget all participants: Transfuse leaves this process."""
     global _participants  # noqa: PLW0603
-    _participants = ()
+    with _lock:
+        _participants = ()
 
 
 @contextlib.contextmanager
@@ -98,19 +129,51 @@ def reached(stage: str, generation: int) -> None:
         BaseException: whatever a participant raised of a staged generation.
     """
     if stage in ("staged", "going back"):
-        _asked.clear()
-        for participant in _participants:
+        for participant in _begun():
             # Also if it raises: then it hears, like all others, that nothing came of it.
             _asked.append(participant)
             participant.staged(generation, on_disk=stage == "staged")
         return
-    asked = list(_asked)
+    while participants := _to_be_told():
+        for participant in participants:
+            try:
+                if stage == "published":
+                    participant.published(generation)
+                else:
+                    participant.abandoned(generation)
+            except Exception:
+                _log.exception("what takes part in updates failed after one; the update stands")
+
+
+def _begun() -> tuple[Participant, ...]:
+    global _under_way  # noqa: PLW0603 - there is one update at a time
+    with _lock:
+        _asked.clear()
+        if _under_way is not None:
+            _under_way.over.set()
+        _under_way = UnderWay()
+        return _participants
+
+
+def _to_be_told() -> list[Participant]:
+    """Those who have not been told yet; the update is over when there are none."""
+    global _under_way  # noqa: PLW0603
+    with _lock:
+        participants = list(_asked)
+        _asked.clear()
+        if not participants and _under_way is not None:
+            _under_way.over.set()
+            _under_way = None
+        return participants
+
+
+def _after_fork() -> None:
+    """The thread that was updating is not in the child."""
+    global _under_way, _lock  # noqa: PLW0603
+    _lock = threading.Lock()
+    _under_way = None
     _asked.clear()
-    for participant in asked:
-        try:
-            if stage == "published":
-                participant.published(generation)
-            else:
-                participant.abandoned(generation)
-        except Exception:
-            _log.exception("what takes part in updates failed after one; the update stands")
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -7,9 +7,11 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from asgi_server import Held, until
 
 import transfuse
 from conftest import CAP
+from transfuse import connections, stages
 
 if TYPE_CHECKING:
     from conftest import Tree
@@ -36,6 +38,9 @@ async def app(scope, receive, send):
     while (await receive())["type"] != "http.disconnect":
         pass
 """
+
+
+TOLD = "1 connections of former generations are told to end"
 
 
 class Line:
@@ -193,11 +198,7 @@ def test_a_response_that_has_not_begun_is_let_be(
         old = opened("http")
         await asyncio.sleep(0)
         await published(tree, slow, 2)
-        for _ in range(int(CAP / 0.001)):
-            if "told to end" in caplog.text:
-                break
-            await asyncio.sleep(0.001)
-        assert "1 connections of former generations are told to end" in caplog.text
+        await until(lambda: TOLD in caplog.text)
         old.inbox.put_nowait({"type": "http.request"})
         await old.ends()
         assert (await old.hears())["type"] == "http.response.start"
@@ -223,3 +224,149 @@ def test_without_the_setting_a_websocket_lasts_and_status_names_it(tree: Tree) -
         assert transfuse.status().units == ()
 
     asyncio.run(story())
+
+
+LATE = """
+PRICE = {0}
+async def app(scope, receive, send):
+    await receive()
+    assert (await receive())["type"] == "http.request"
+    await send({{"type": "http.response.start", "status": 200, "headers": scope["answer"]}})
+    while (await receive())["type"] != "http.disconnect":
+        await send({{"type": "http.response.body", "body": b"{0}", "more_body": True}})
+"""
+
+
+@pytest.mark.parametrize("measured", [False, True])
+def test_a_stream_that_begins_past_the_limit_is_told_once_it_has_begun(
+    tree: Tree,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    measured: bool,
+) -> None:
+    monkeypatch.setattr(connections, "_LATE", 0.01)
+    caplog.set_level(logging.INFO, "transfuse")
+    tree.write({"shop.py": LATE.format(1)})
+    tree.install(drain=0.01)
+
+    async def story() -> None:
+        old = opened("http", [(b"Content-Length", b"1")] if measured else [])
+        await asyncio.sleep(0)
+        await published(tree, LATE, 2)
+        await until(lambda: TOLD in caplog.text)
+        old.inbox.put_nowait({"type": "http.request"})
+        assert (await old.hears())["type"] == "http.response.start"
+        if measured:
+            # It ends by itself, and cannot be cut.
+            old.inbox.put_nowait({"type": "http.request"})
+            assert (await old.hears())["body"] == b"1"
+            old.inbox.put_nowait({"type": "http.disconnect"})
+        else:
+            assert await old.hears() == {"type": "http.response.body", "body": b""}
+        await old.ends()
+
+    asyncio.run(story())
+
+
+ASKED = """
+PRICE = {0}
+async def app(scope, receive, send):
+    assert (await receive())["type"] == "websocket.connect"
+    await scope["told"].get()
+    await send({{"type": "websocket.accept"}})
+    while (message := await receive())["type"] == "websocket.receive":
+        pass
+    await scope["told"].put(message)
+"""
+
+
+def test_a_websocket_that_is_accepted_past_the_limit_is_closed_then_and_not_refused(
+    tree: Tree, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "transfuse")
+    tree.write({"shop.py": ASKED.format(1)})
+    tree.install(drain=0.01)
+
+    async def story() -> None:
+        old = opened("websocket")
+        await asyncio.sleep(0)
+        await published(tree, ASKED, 2)
+        await until(lambda: TOLD in caplog.text)
+        assert old.sent.empty()
+        old.told.put_nowait("accept")
+        assert (await old.hears())["type"] == "websocket.accept"
+        closing = await old.hears()
+        assert (closing["type"], closing["code"]) == ("websocket.close", 1012)
+        await old.ends()
+        assert old.told.get_nowait()["code"] == 1012
+
+    asyncio.run(story())
+
+
+def test_the_first_connection_of_all_is_told_if_it_begins_while_an_update_is_staged(
+    tree: Tree,
+) -> None:
+    tree.write({"shop.py": CHAT.format(1)})
+    tree.install(drain=0.01)
+    held = Held()
+
+    async def story() -> None:
+        transfuse.import_module("shop")
+        stages.join(held)
+        publishing = asyncio.ensure_future(published(tree, CHAT, 2))
+        await until(held.here.is_set)
+        first = opened("websocket")
+        assert (await first.hears())["type"] == "websocket.accept"
+        held.go.set()
+        await publishing
+        assert (await first.hears())["code"] == 1012
+        await first.ends()
+
+    asyncio.run(story())
+
+
+PAIR = """
+import asyncio
+async def app(scope, receive, send):
+    both = [asyncio.ensure_future(receive()) for _ in range(2)]
+    for one in both:
+        await scope["told"].put(await one)
+"""
+
+
+def test_each_message_is_received_once_though_two_receive_at_the_same_time(tree: Tree) -> None:
+    tree.write({"shop.py": PAIR})
+    tree.install(drain=10)
+
+    async def story() -> list[Any]:
+        line = opened("websocket")
+        await asyncio.sleep(0)
+        line.inbox.put_nowait("second")
+        await line.ends()
+        return [line.told.get_nowait()["type"], line.told.get_nowait()]
+
+    assert asyncio.run(story()) == ["websocket.connect", "second"]
+
+
+def test_under_another_librarys_event_loop_connections_last_and_that_is_said_once(
+    tree: Tree, caplog: pytest.LogCaptureFixture
+) -> None:
+    connections._tell_that_they_last.cache_clear()
+    tree.write({"shop.py": "async def app(scope, receive, send): await send('answer')"})
+    tree.install(drain=10)
+    application = transfuse.asgi("shop:app")
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        raise AssertionError
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    for _ in range(2):
+        # Driven by hand, so that no loop of asyncio's runs.
+        work: Any = application({"type": "http", "path": "/"}, receive, send)
+        with pytest.raises(StopIteration):
+            work.send(None)
+    assert sent == ["answer", "answer"]
+    assert caplog.text.count("needs an event loop of asyncio's") == 1

@@ -5,99 +5,15 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+import pytest
+from asgi_server import APP, FAILING, Server, served, shop, starting, until, updated
+
 import transfuse
 from conftest import CAP
 from transfuse.errors import StartupFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from conftest import Tree
-    from transfuse.reports import Report
-
-APP = """
-import outside
-from shop import prices
-
-async def app(scope, receive, send):
-    if scope["type"] == "lifespan":
-        await receive()
-        outside.ran.append(("startup", prices.PRICE))
-        await startup(scope["state"])
-        scope["state"]["price"] = prices.PRICE
-        await send({"type": "lifespan.startup.complete"})
-        await receive()
-        outside.ran.append(("shutdown", prices.PRICE))
-        await send({"type": "lifespan.shutdown.complete"})
-        return
-    await receive()
-    await send(("answer", scope["state"]["price"], prices.PRICE))
-
-async def startup(state):
-    pass
-"""
-FAILING = APP.replace("    pass\n", "    raise ConnectionError('no database')\n")
-
-
-class Server:
-    """What a server does with an application: one lifespan, and requests."""
-
-    def __init__(self) -> None:
-        self.application: Any = transfuse.asgi("shop.web:app")
-        self.scope: dict[str, Any] = {"type": "lifespan", "state": {}}
-        self.inbox: asyncio.Queue[Any] = asyncio.Queue()
-        self.told: asyncio.Queue[Any] = asyncio.Queue()
-        self.task = asyncio.ensure_future(
-            self.application(self.scope, self.inbox.get, self.told.put)
-        )
-
-    async def start(self) -> Any:
-        await self.inbox.put({"type": "lifespan.startup"})
-        return (await asyncio.wait_for(self.told.get(), CAP))["type"]
-
-    async def stop(self) -> Any:
-        await self.inbox.put({"type": "lifespan.shutdown"})
-        await asyncio.wait_for(self.task, CAP)
-        return (await self.told.get())["type"]
-
-    def request(self) -> tuple[asyncio.Task[Any], asyncio.Queue[Any], asyncio.Queue[Any]]:
-        inbox: asyncio.Queue[Any] = asyncio.Queue()
-        sent: asyncio.Queue[Any] = asyncio.Queue()
-        scope = {"type": "http", "method": "GET", "path": "/", "state": dict(self.scope["state"])}
-        return asyncio.ensure_future(self.application(scope, inbox.get, sent.put)), inbox, sent
-
-    async def answer(self) -> Any:
-        task, inbox, sent = self.request()
-        await inbox.put(None)
-        await asyncio.wait_for(task, CAP)
-        return await sent.get()
-
-
-def served(tree: Tree, story: Callable[[Server], Awaitable[Any]], app: str = APP) -> Any:
-    """Serve the shop for the length of a story, from startup to shutdown."""
-    tree.write({"shop/__init__.py": "", "shop/prices.py": "PRICE = 1", "shop/web.py": app})
-    tree.install()
-
-    async def whole() -> Any:
-        server = Server()
-        assert await server.start() == "lifespan.startup.complete"
-        result = await story(server)
-        assert await server.stop() == "lifespan.shutdown.complete"
-        return result
-
-    return asyncio.run(asyncio.wait_for(whole(), 5 * CAP))
-
-
-async def updated(tree: Tree, files: dict[str, str]) -> Report:
-    return await asyncio.to_thread(tree.update, files)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async def wait() -> None:
-        while not condition():
-            await asyncio.sleep(0.001)
-
-    await asyncio.wait_for(wait(), CAP)
 
 
 def test_the_next_startup_runs_before_it_is_published_and_the_old_shutdown_after_its_last_request(
@@ -136,6 +52,27 @@ def test_p4_a_startup_that_raises_refuses_the_update(tree: Tree, outside: Any) -
     served(tree, story)
     names = [name for name, _ in outside.ran]
     assert names == ["startup", "startup", "startup", "shutdown", "shutdown"]
+
+
+@pytest.mark.parametrize("error", ["SystemExit('no config')", "KeyboardInterrupt()"])
+def test_p4_a_next_startup_that_would_end_the_process_refuses_the_update(
+    tree: Tree,
+    outside: Any,  # noqa: ARG001
+    error: str,
+) -> None:
+    shop(tree)
+
+    async def story() -> None:
+        server = Server()
+        await server.start()
+        report = await updated(tree, {"shop/web.py": starting(f"raise {error}")})
+        assert report.outcome == "refused"
+        assert error.partition("(")[0] == type(report.error).__name__
+        assert "in startup" in report.traceback
+        assert await server.answer() == ("answer", 1, 1)
+        assert await server.stop() == "lifespan.shutdown.complete"
+
+    asyncio.run(story())
 
 
 def test_p4_a_startup_that_says_failed_refuses_the_update(tree: Tree, outside: Any) -> None:  # noqa: ARG001
@@ -240,8 +177,7 @@ def test_p4_a_startup_that_does_not_end_refuses_the_update(tree: Tree, outside: 
         assert await server.answer() == ("answer", 1, 1)
         assert await server.stop() == "lifespan.shutdown.complete"
 
-    tree.write({"shop/__init__.py": "", "shop/prices.py": "PRICE = 1", "shop/web.py": APP})
-    tree.install(time_limit=0.2)
+    shop(tree, time_limit=0.2)
     asyncio.run(limited())
 
 
@@ -271,8 +207,7 @@ def test_p4_a_target_that_is_gone_refuses_the_update(tree: Tree, outside: Any) -
 
 
 def test_the_first_startup_is_the_servers_affair(tree: Tree, outside: Any) -> None:  # noqa: ARG001
-    tree.write({"shop/__init__.py": "", "shop/prices.py": "PRICE = 1", "shop/web.py": FAILING})
-    tree.install()
+    shop(tree, FAILING)
 
     async def story() -> str:
         server = Server()

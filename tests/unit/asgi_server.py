@@ -1,0 +1,141 @@
+"""What the stories of lifespans share: a shop, and a server that does with it what servers do."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import TYPE_CHECKING, Any
+
+import transfuse
+from conftest import CAP
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from conftest import Tree
+    from transfuse.reports import Report
+
+APP = """
+import outside
+from shop import prices
+
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        await receive()
+        outside.ran.append(("startup", prices.PRICE))
+        await startup(scope["state"])
+        scope["state"]["price"] = prices.PRICE
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        outside.ran.append(("shutdown", prices.PRICE))
+        await shutdown()
+        await send({"type": "lifespan.shutdown.complete"})
+        return
+    await receive()
+    await send(("answer", scope["state"]["price"], prices.PRICE))
+
+async def startup(state):
+    pass
+
+async def shutdown():
+    ...
+"""
+
+
+def starting(*lines: str) -> str:
+    """The shop, whose startup does this."""
+    return APP.replace("    pass\n", "".join(f"    {line}\n" for line in lines))
+
+
+def stopping(*lines: str) -> str:
+    """The shop, whose shutdown does this."""
+    return APP.replace("    ...\n", "".join(f"    {line}\n" for line in lines))
+
+
+FAILING = starting("raise ConnectionError('no database')")
+
+
+def shop(tree: Tree, app: str = APP, **settings: Any) -> None:
+    """Write the shop and make it live."""
+    tree.write({"shop/__init__.py": "", "shop/prices.py": "PRICE = 1", "shop/web.py": app})
+    tree.install(**settings)
+
+
+class Server:
+    """What a server does with an application: one lifespan, and requests."""
+
+    def __init__(self, application: Any = None) -> None:
+        self.application: Any = application or transfuse.asgi("shop.web:app")
+        self.scope: dict[str, Any] = {"type": "lifespan", "state": {}}
+        self.inbox: asyncio.Queue[Any] = asyncio.Queue()
+        self.told: asyncio.Queue[Any] = asyncio.Queue()
+        self.task = asyncio.ensure_future(
+            self.application(self.scope, self.inbox.get, self.told.put)
+        )
+
+    async def start(self) -> Any:
+        await self.inbox.put({"type": "lifespan.startup"})
+        return (await asyncio.wait_for(self.told.get(), CAP))["type"]
+
+    async def stop(self) -> Any:
+        await self.inbox.put({"type": "lifespan.shutdown"})
+        await asyncio.wait_for(self.task, CAP)
+        return (await self.told.get())["type"]
+
+    def request(self) -> tuple[asyncio.Task[Any], asyncio.Queue[Any], asyncio.Queue[Any]]:
+        inbox: asyncio.Queue[Any] = asyncio.Queue()
+        sent: asyncio.Queue[Any] = asyncio.Queue()
+        scope = {"type": "http", "method": "GET", "path": "/", "state": dict(self.scope["state"])}
+        return asyncio.ensure_future(self.application(scope, inbox.get, sent.put)), inbox, sent
+
+    async def answer(self) -> Any:
+        task, inbox, sent = self.request()
+        await inbox.put(None)
+        await asyncio.wait_for(task, CAP)
+        return await sent.get()
+
+
+def served(tree: Tree, story: Callable[[Server], Awaitable[Any]], app: str = APP) -> Any:
+    """Serve the shop for the length of a story, from startup to shutdown."""
+    shop(tree, app)
+
+    async def whole() -> Any:
+        server = Server()
+        assert await server.start() == "lifespan.startup.complete"
+        result = await story(server)
+        assert await server.stop() == "lifespan.shutdown.complete"
+        return result
+
+    return asyncio.run(asyncio.wait_for(whole(), 5 * CAP))
+
+
+async def updated(tree: Tree, files: dict[str, str]) -> Report:
+    return await asyncio.to_thread(tree.update, files)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async def wait() -> None:
+        while not condition():
+            await asyncio.sleep(0.001)
+
+    await asyncio.wait_for(wait(), CAP)
+
+
+class Held:
+    """Keeps an update from being published until it is let go."""
+
+    rank = 5
+
+    def __init__(self) -> None:
+        self.here = threading.Event()
+        self.go = threading.Event()
+
+    def staged(self, generation: int, *, on_disk: bool) -> None:  # noqa: ARG002
+        self.here.set()
+        assert self.go.wait(CAP)
+
+    def published(self, generation: int) -> None:
+        pass
+
+    def abandoned(self, generation: int) -> None:
+        pass

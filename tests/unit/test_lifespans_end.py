@@ -1,0 +1,235 @@
+"""What was started is shut down, once and whole: former applications, and when the server ends."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import weakref
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from asgi_server import APP, Server, served, shop, starting, stopping, until, updated
+
+import transfuse
+from conftest import CAP
+from transfuse import lifespan
+from transfuse.errands import Errand
+
+if TYPE_CHECKING:
+    from conftest import Tree
+
+WAITING = stopping("await outside.go.wait()", "outside.ran.append(('stopped', prices.PRICE))")
+
+
+async def stopping_server(server: Server) -> asyncio.Task[Any]:
+    """The server's end, as far as it goes by itself."""
+    task = asyncio.ensure_future(server.stop())
+    for _ in range(20):
+        await asyncio.sleep(0)
+    return task
+
+
+@pytest.mark.parametrize("error", ["SystemExit(3)", "KeyboardInterrupt()", "ValueError('bad')"])
+def test_whatever_an_old_shutdown_raises_is_logged_and_the_server_goes_on(
+    tree: Tree,
+    outside: Any,  # noqa: ARG001
+    caplog: pytest.LogCaptureFixture,
+    error: str,
+) -> None:
+    async def story(server: Server) -> None:
+        report = await updated(tree, {"shop/prices.py": "PRICE = 2", "shop/web.py": APP})
+        assert report.outcome == "published"
+        await until(lambda: "shutdown of shop.web:app of generation 1 failed" in caplog.text)
+        assert "in shutdown" in caplog.text
+        assert await server.answer() == ("answer", 2, 2)
+
+    served(tree, story, stopping(f"raise {error}"))
+
+
+def test_p9_a_server_that_ends_waits_for_an_old_shutdown(tree: Tree, outside: Any) -> None:
+    shop(tree, WAITING)
+
+    async def story() -> None:
+        outside.go = asyncio.Event()
+        server = Server()
+        await server.start()
+        await updated(tree, {"shop/prices.py": "PRICE = 2", "shop/web.py": APP})
+        await until(lambda: ("shutdown", 1) in outside.ran)
+        ending = await stopping_server(server)
+        assert not ending.done()
+        outside.go.set()
+        assert await asyncio.wait_for(ending, CAP) == "lifespan.shutdown.complete"
+        assert outside.ran[2:] == [("shutdown", 1), ("shutdown", 2), ("stopped", 1)]
+
+    asyncio.run(story())
+
+
+def test_a_server_that_ends_does_not_wait_for_ever_for_an_old_shutdown(
+    tree: Tree, outside: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    shop(tree, WAITING, time_limit=0.2)
+
+    async def story() -> None:
+        outside.go = asyncio.Event()
+        server = Server()
+        await server.start()
+        await updated(tree, {"shop/prices.py": "PRICE = 2", "shop/web.py": APP})
+        await until(lambda: ("shutdown", 1) in outside.ran)
+        assert await server.stop() == "lifespan.shutdown.complete"
+        assert outside.ran[-1] == ("shutdown", 2)
+        assert "without the shutdowns of 1 former applications" in caplog.text
+
+    asyncio.run(story())
+
+
+def test_an_old_request_that_ends_with_the_server_has_its_shutdown_waited_for(
+    tree: Tree, outside: Any
+) -> None:
+    shop(tree, WAITING)
+
+    async def story() -> None:
+        outside.go = asyncio.Event()
+        server = Server()
+        await server.start()
+        task, inbox, _ = server.request()
+        await asyncio.sleep(0)
+        await updated(tree, {"shop/prices.py": "PRICE = 2", "shop/web.py": APP})
+        await inbox.put(None)
+        await task
+        ending = await stopping_server(server)
+        assert not ending.done()
+        outside.go.set()
+        assert await asyncio.wait_for(ending, CAP) == "lifespan.shutdown.complete"
+        assert ("stopped", 1) in outside.ran
+
+    asyncio.run(story())
+
+
+IGNORING = (
+    "try:",
+    "    await outside.go.wait()",
+    "except BaseException:",
+    "    outside.ran.append(('told to end', prices.PRICE))",
+)
+
+
+@pytest.mark.parametrize("lines", [("await outside.go.wait()",), IGNORING], ids=["ends", "goes on"])
+def test_p4_a_server_that_ends_while_the_next_startup_runs_ends_that_too(
+    tree: Tree, outside: Any, lines: tuple[str, ...]
+) -> None:
+    shop(tree)
+
+    async def story() -> None:
+        outside.go = asyncio.Event()
+        server = Server()
+        await server.start()
+        files = {"shop/prices.py": "PRICE = 2", "shop/web.py": starting(*lines)}
+        update = asyncio.ensure_future(updated(tree, files))
+        await until(lambda: ("startup", 2) in outside.ran)
+        assert await server.stop() == "lifespan.shutdown.complete"
+        report = await asyncio.wait_for(update, CAP)
+        assert (report.outcome, str(report.error)) == ("refused", "the server is ending")
+        assert transfuse.status().generation == 1
+        assert [e for e in outside.ran if e[0] == "shutdown" and e[1] == 1] == [("shutdown", 1)]
+        # What went on to its end all the same was started, and is shut down.
+        assert (("shutdown", 2) in outside.ran) == (lines is IGNORING)
+
+    asyncio.run(story())
+
+
+def test_a_startup_that_completes_after_the_time_limit_is_shut_down(
+    tree: Tree, outside: Any
+) -> None:
+    shop(tree, time_limit=0.2)
+
+    async def story() -> None:
+        outside.go = asyncio.Event()
+        server = Server()
+        await server.start()
+        files = {"shop/prices.py": "PRICE = 2", "shop/web.py": starting(*IGNORING)}
+        report = await updated(tree, files)
+        assert "time_limit (0.2 s)" in str(report.error)
+        await until(lambda: ("shutdown", 2) in outside.ran)
+        assert await server.answer() == ("answer", 1, 1)
+        await server.stop()
+
+    asyncio.run(story())
+    assert outside.ran[1:] == [
+        ("startup", 2),
+        ("told to end", 2),
+        ("shutdown", 2),
+        ("shutdown", 1),
+    ]
+
+
+def test_an_application_is_not_started_again_before_its_shutdown_has_ended(
+    tree: Tree, outside: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[Errand[Any]] = []
+    send = Errand.send
+
+    def sending(errand: Errand[Any], *arguments: Any) -> None:
+        send(errand, *arguments)
+        sent.append(errand)
+
+    monkeypatch.setattr(Errand, "send", sending)
+
+    async def story(_: Server) -> None:
+        outside.go = asyncio.Event()
+        await updated(tree, {"shop/prices.py": "PRICE = 2"})
+        await until(lambda: ("shutdown", 1) in outside.ran)
+        back = asyncio.ensure_future(asyncio.to_thread(transfuse.rollback))
+        await until(lambda: len(sent) == 2)
+        for _turn in range(20):
+            await asyncio.sleep(0)
+        assert outside.ran[-1] == ("shutdown", 1)
+        outside.go.set()
+        assert (await asyncio.wait_for(back, CAP)).outcome == "rolled back"
+        await until(lambda: ("stopped", 2) in outside.ran)
+
+    served(tree, story, WAITING)
+    assert outside.ran[2:] == [
+        ("shutdown", 1),
+        ("stopped", 1),
+        ("startup", 1),
+        ("shutdown", 2),
+        ("stopped", 2),
+        ("shutdown", 1),
+        ("stopped", 1),
+    ]
+
+
+def test_a_shutdown_that_hangs_is_told_of_by_name(
+    tree: Tree, outside: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lifespan, "LONG", 0.01)
+    caplog.set_level(logging.WARNING, "transfuse")
+
+    async def story(_: Server) -> None:
+        outside.go = asyncio.Event()
+        await updated(tree, {"shop/prices.py": "PRICE = 2"})
+        said = "the shutdown of shop.web:app of generation 1 has not come to its end"
+        await until(lambda: said in caplog.text)
+        outside.go.set()
+
+    served(tree, story, WAITING)
+
+
+def test_p8_the_first_application_lives_no_longer_than_the_others(
+    tree: Tree,
+    outside: Any,  # noqa: ARG001
+) -> None:
+    shop(tree, starting("state['code'] = startup"), keep=0)
+
+    async def story() -> None:
+        server = Server()
+        await server.start()
+        first = weakref.ref(transfuse.import_module("shop.web").app)
+        assert (await updated(tree, {"shop/prices.py": "PRICE = 2"})).outcome == "published"
+        tree.reports.clear()
+        assert await server.answer() == ("answer", 2, 2)
+        await until(lambda: gc.collect() < 0 or first() is None)
+        await server.stop()
+
+    asyncio.run(story())
