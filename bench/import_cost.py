@@ -50,6 +50,13 @@ foreign = types.ModuleType("foreign")
 exec(sys.argv[4], foreign.__dict__)
 def cost(function):
     return min(timeit.repeat(function, number=20000, repeat=7)) / 20000
+def nothing(): pass
+called = cost(lambda: [nothing() for _ in range(10)])
+if live:
+    with open(root + "/leaf.py", "a") as leaf:
+        leaf.write("#")
+    transfuse.update().check()
+called_after = cost(lambda: [nothing() for _ in range(10)])
 empty = cost(lambda: None)
 def of(function):
     function()
@@ -57,6 +64,8 @@ def of(function):
 app.take()
 print(json.dumps({
     "first": first,
+    "called": called / 10 * 1e9,
+    "called_after": called_after / 10 * 1e9,
     "live": of(app.take),
     "live_foreign": of(app.take_foreign),
     "foreign": of(foreign.take_foreign),
@@ -83,6 +92,8 @@ ROWS = (
     Row("import of a loaded live module, in foreign code", "foreign_live", "ns", 1),
     Row("transfuse.import_module / importlib.import_module", "by_call", "ns", 1),
     Row("importlib.import_module of a live module", "by_importlib", "ns", 1),
+    Row("a call of a function", "called", "ns", 1),
+    Row("the same, once there has been an update", "called_after", "ns", 1),
     Row(f"first import of {MODULES} modules, precompiled", "first", "ms", 1000),
 )
 

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import transfuse
+from process import python
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
     from types import FrameType, ModuleType
 
     from conftest import Tree
@@ -118,3 +120,31 @@ def test_p10_a_request_enters_the_application_and_nothing_else(
 
     act()
     assert entered(act) == expected
+
+
+def test_p10_the_interpreter_has_nothing_to_look_for_after_an_update(tmp_path: Path) -> None:
+    """What is raised in a thread from outside makes every call of every thread look for it.
+
+    Up to Python 3.12 that ends only when it arrives, not when it is taken back: calls are slower by
+    a third, and a profiler, which looks again until there is nothing, never ends.
+    """
+    (tmp_path / "tax.py").write_text("RATE = 1\n")
+    (tmp_path / "web.py").write_text("import tax\n")
+    told = python(
+        tmp_path,
+        """
+        import os, sys, transfuse
+        transfuse.install(roots=[os.getcwd()], watch=False, time_limit=0.5)
+        import web
+        for rate in range(3):
+            with open("tax.py", "w") as file:
+                file.write(f"RATE = {rate}\\n")
+            transfuse.update().check()
+        with open("tax.py", "w") as file:
+            file.write("while True: pass\\n")
+        print(type(transfuse.update().error).__name__)
+        sys.setprofile(lambda *_: None)
+        print((lambda: "called")())
+        """,
+    )
+    assert told == ["TimeLimitExceeded", "called"]

@@ -149,7 +149,7 @@ impl<'py> Attempt<'py> {
                 }
             }
         }
-        limit.end(py);
+        drop(limit);
         pin.get().suspend(py)?;
         pin.get().close();
         outcome.and_then(|()| in_place::prepare(py, &self.staged))

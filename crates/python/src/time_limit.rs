@@ -10,56 +10,82 @@ use std::time::{Duration, Instant};
 use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
 
 use crate::units::ident;
 
-/// A limit on what this thread does, until [`Limit::end`].
+/// How far a limit is.
+#[derive(Clone, Copy, PartialEq)]
+enum State {
+    /// The thread may still go on.
+    Running,
+    /// The exception was raised; whether it has arrived, nobody knows.
+    Raised,
+    /// The end was reached: nothing is raised any more.
+    Over,
+}
+
+/// A limit on what this thread does, until this is dropped.
 pub struct Limit {
-    /// The thread that is limited.
-    thread: u64,
-    /// Whether the end was reached: written by that thread, and then nothing is raised any more.
-    over: Arc<(Mutex<bool>, Condvar)>,
+    /// Written by the thread that is limited and by the one that watches it; rung at the end.
+    state: Arc<(Mutex<State>, Condvar)>,
 }
 
 impl Limit {
     /// From now on, `limit` for what this thread does.
     pub fn begin(limit: Duration) -> Limit {
-        let over = Arc::new((Mutex::new(false), Condvar::new()));
-        let (thread, shared) = (ident(), Arc::clone(&over));
+        let state = Arc::new((Mutex::new(State::Running), Condvar::new()));
+        let (thread, shared) = (ident(), Arc::clone(&state));
         let watch = move || {
-            let (over, rung) = &*shared;
-            let until = Instant::now() + limit;
-            let mut guard = over.lock().unwrap();
-            while !*guard {
+            let (state, rung) = &*shared;
+            let Some(until) = Instant::now().checked_add(limit) else { return };
+            let mut guard = state.lock().unwrap();
+            while *guard == State::Running {
                 let left = until.saturating_duration_since(Instant::now());
                 if left.is_zero() {
                     // The GIL is asked for without the lock.
                     drop(guard);
-                    return Python::attach(|py| raise(py, thread, over));
+                    return Python::attach(|py| raise(py, thread, state));
                 }
                 guard = rung.wait_timeout(guard, left).unwrap().0;
             }
         };
         // Without a thread there is no limit; the update itself goes on.
         let _ = std::thread::Builder::new().name("transfuse-limit".to_owned()).spawn(watch);
-        Limit { thread, over }
-    }
-
-    /// It is over: what was raised and has not arrived is taken back.
-    pub fn end(self, _py: Python<'_>) {
-        let (over, rung) = &*self.over;
-        *over.lock().unwrap() = true;
-        rung.notify_all();
-        // SAFETY: attached; null takes back what is pending for that thread.
-        unsafe { ffi::PyThreadState_SetAsyncExc(self.thread as _, std::ptr::null_mut()) };
+        Limit { state }
     }
 }
 
-fn raise(py: Python<'_>, thread: u64, over: &Mutex<bool>) {
+impl Drop for Limit {
+    /// It is over: what was raised and has not arrived arrives here, and is nobody's any more.
+    fn drop(&mut self) {
+        let (state, rung) = &*self.state;
+        let before = std::mem::replace(&mut *state.lock().unwrap(), State::Over);
+        rung.notify_all();
+        if before == State::Raised {
+            Python::attach(arrive);
+        }
+    }
+}
+
+fn raise(py: Python<'_>, thread: u64, state: &Mutex<State>) {
     let errors = py.import(intern!(py, "transfuse.errors"));
     let Ok(kind) = errors.and_then(|e| e.getattr(intern!(py, "TimeLimitExceeded"))) else { return };
-    if !*over.lock().unwrap() {
+    // Under the lock, so that nothing is raised after the end: without a GIL that may come in between.
+    // What is called only notes the class.
+    let mut state = state.lock().unwrap();
+    if *state == State::Running {
+        *state = State::Raised;
         // SAFETY: attached; the class is a live object.
         unsafe { ffi::PyThreadState_SetAsyncExc(thread as _, kind.as_ptr()) };
     }
+}
+
+/// Lets what was raised in this thread arrive, if it has not yet.
+///
+/// Taking it back is not enough: up to Python 3.12 the interpreter goes on looking for it, at each
+/// call in each thread, until one arrives (`_PyEval_SignalAsyncExc` in CPython's `ceval_gil.c`).
+fn arrive(py: Python<'_>) {
+    let nothing = PyDict::new(py);
+    let _ = py.run(c"pass", Some(&nothing), None);
 }
