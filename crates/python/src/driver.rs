@@ -174,6 +174,7 @@ impl Driver {
     /// Settings or requirements may be others: what can be applied is, before any module runs. None
     /// if they say what they said.
     fn beside(&mut self, py: Python<'_>) -> Option<Py<PyDict>> {
+        self.listener.beside_considered();
         let told = match project::consider(py, self.engine, true) {
             Ok(considered) => {
                 let waits = considered.restart != self.waiting_project;
@@ -351,12 +352,9 @@ impl Driver {
             self.listener.catch_up();
             self.listener.look(false)
         });
-        let Some(Found { view, changes, project, .. }) = found else {
+        let Some(Found { view, changes, .. }) = found else {
             return Ok(self.unchanged(py));
         };
-        if project {
-            self.listener.look_beside_again();
-        }
         let since = unplanned(py, self.engine);
         let seeds = seeds::of_changes(py, self.engine, &view, &changes);
         let intent = Intent { view, changes: changes.clone(), seeds, since };

@@ -46,7 +46,8 @@ pub struct Found {
     pub changes: Vec<Change>,
     /// Files that are there and cannot be read.
     pub unreadable: Vec<(PathBuf, io::Error)>,
-    /// Whether a file beside the code, which settings are read from, is another than at the last look.
+    /// Whether a file beside the code, which settings are read from, is another than when they were
+    /// last considered.
     pub project: bool,
 }
 
@@ -76,6 +77,9 @@ pub struct Listener {
     pending: BTreeSet<PathBuf>,
     /// What each of the engine's `project` files said at the last look; empty before the first.
     project: Vec<Option<Digest>>,
+    /// Whether one of them is another since they were last considered. Kept over all looks: not each
+    /// of them leads to that.
+    beside: bool,
     /// Events were lost since the last comparison.
     rescan: bool,
     /// Since when an update waits for somebody to finish saving. Kept over all its attempts: a module
@@ -118,6 +122,7 @@ impl Listener {
             started: Instant::now(),
             pending: BTreeSet::new(),
             project: Vec::new(),
+            beside: false,
             rescan: false,
             interrupted: None,
         };
@@ -287,8 +292,8 @@ impl Listener {
                 self.pending = found.changes.iter().map(|change| change.path.clone()).collect();
                 self.pending.extend(found.unreadable.iter().map(|(path, _)| path.clone()));
                 let Refreshed { view, changes, unreadable, .. } = found;
-                let project = self.look_beside();
-                return Some(Found { view, changes, unreadable, project });
+                self.look_beside();
+                return Some(Found { view, changes, unreadable, project: self.beside });
             }
             if automatic {
                 let now = self.now();
@@ -309,17 +314,17 @@ impl Listener {
         changes.retain(|change| is_source(&change.path) || read(&change.path));
     }
 
-    /// Whether one of the project's own files is another.
-    fn look_beside(&mut self) -> bool {
+    /// Notes whether one of the project's own files is another.
+    fn look_beside(&mut self) {
         let digest = |path| Some(Digest::of(&self.engine.system.read(path).ok()?));
         let project = self.engine.project.iter().map(PathBuf::as_path).map(digest).collect();
         let before = std::mem::replace(&mut self.project, project);
-        before != self.project
+        self.beside |= before != self.project;
     }
 
-    /// The project's own files are to be looked at again, whatever they say.
-    pub fn look_beside_again(&mut self) {
-        self.project.clear();
+    /// The project's own files are about to be considered.
+    pub fn beside_considered(&mut self) {
+        self.beside = false;
     }
 
     fn compare(&mut self) -> Refreshed {
