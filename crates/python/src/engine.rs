@@ -31,6 +31,9 @@ use crate::standing;
 use crate::turn::Turn;
 use crate::units::Units;
 
+/// Of how many path entries it is kept what they mean.
+const ENTRIES: usize = 1024;
+
 /// The engine in force, or null. Written by `install` and `uninstall` only.
 static IN_FORCE: AtomicPtr<Engine> = AtomicPtr::new(std::ptr::null_mut());
 
@@ -145,7 +148,8 @@ pub struct Engine {
     pub diverged: AtomicBool,
     /// Whether a foreign package has a live portion. Set once.
     pub mixed: AtomicBool,
-    /// Path entry -> the directory it means, if that touches a root. Entries never leave.
+    /// Path entry -> the directory it means, if that touches a root. For those that are there, or would
+    /// touch one if they were; all leave when there are many, as those of temporary folders are.
     entries: Mutex<HashMap<String, Option<PathBuf>>>,
     /// To the thread that updates; another one after a fork.
     commands: Mutex<Option<Sender<Command>>>,
@@ -338,8 +342,13 @@ impl Engine {
             return known.clone();
         }
         let found = self.roots.spelled(&*self.system, Path::new(key));
-        if absolute {
-            self.entries.lock().unwrap().insert(key.to_owned(), found.clone());
+        // What is not there yet may be a link to a root once it is.
+        if absolute && (found.is_some() || Path::new(key).exists()) {
+            let mut entries = self.entries.lock().unwrap();
+            if entries.len() >= ENTRIES {
+                entries.clear();
+            }
+            entries.insert(key.to_owned(), found.clone());
         }
         found
     }
