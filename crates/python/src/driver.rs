@@ -65,11 +65,6 @@ impl Driver {
         }
     }
 
-    /// How changes become known, for `status`.
-    pub fn watching(&self) -> &'static str {
-        self.listener.watching()
-    }
-
     /// Until it is told to stop.
     pub fn run(&mut self, py: Python<'_>) {
         self.engine.updating_thread.store(thread(), Ordering::Release);
@@ -209,6 +204,7 @@ impl Driver {
         let begun = Instant::now();
         let engine = self.engine;
         let Found { view, changes, unreadable, .. } = found;
+        report::unreadable(py, engine);
         if let Some((path, error)) = unreadable.into_iter().next() {
             let error = errors::unreadable(&path, &error, engine.current(py).get().id.0);
             return self.refuse(py, begun, &changes, &Plan::default(), error).map(Some);

@@ -10,7 +10,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 
 use crossbeam_channel::Sender;
 use pyo3::intern;
@@ -30,6 +30,8 @@ use crate::settings::Settings;
 use crate::standing;
 use crate::turn::Turn;
 use crate::units::Units;
+use crate::unreadable::Unreadable;
+use crate::watching::How;
 
 /// Of how many path entries it is kept what they mean.
 const ENTRIES: usize = 1024;
@@ -155,8 +157,10 @@ pub struct Engine {
     commands: Mutex<Option<Sender<Command>>>,
     /// How often the system had more events than it keeps. Written by the thread that updates.
     pub lost_events: AtomicU64,
-    /// How changes become known, `"native"`. Written once, by `install`.
-    pub watching: OnceLock<&'static str>,
+    /// How changes become known. Written by the thread that updates, and by who starts it.
+    pub watching: Mutex<How>,
+    /// What cannot be read and concerns nobody. Written at each look, read by `status`.
+    pub unreadable: Mutex<Unreadable>,
     /// The thread that updates (0: not begun). Code it runs cannot wait for an update.
     pub updating_thread: AtomicU64,
 }
@@ -227,7 +231,8 @@ impl Engine {
             entries: Mutex::new(HashMap::new()),
             commands: Mutex::new(None),
             lost_events: AtomicU64::new(0),
-            watching: OnceLock::new(),
+            watching: Mutex::default(),
+            unreadable: Mutex::default(),
             updating_thread: AtomicU64::new(0),
         })
     }
