@@ -202,6 +202,9 @@ class Status:
         kept: former generations that are ready for a rollback.
         draining: generations that are no longer current, and how many pins each still has.
         watching: ``"native"``, ``"polling"`` or ``"off"``.
+        watching_because: why files are polled although nobody asked for that; else empty.
+        unreadable: what lies under the roots and cannot be read, and why. No module comes from
+            there.
         lost_events: how often the system had more events of files than it keeps (on Linux
             ``fs.inotify.max_queued_events``), so that the whole tree was compared.
         stored_bytes: what the kept source takes up, in bytes.
@@ -227,6 +230,8 @@ class Status:
     units: tuple[Unit, ...] = ()
     lingering: tuple[Lingering, ...] = ()
     lost_events: int = 0
+    watching_because: str = ""
+    unreadable: tuple[tuple[str, str], ...] = ()
 
     @classmethod
     def from_core(cls, told: Mapping[str, Any]) -> Status:
@@ -247,6 +252,8 @@ class Status:
             units=holders.units(told["units"]),
             lingering=holders.lingering(told["lingering"]),
             lost_events=told["lost_events"],
+            watching_because=told["watching_because"],
+            unreadable=tuple((os.fspath(path), why) for path, why in told["unreadable"]),
         )
 
     def to_json(self) -> dict[str, Any]:

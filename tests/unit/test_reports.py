@@ -96,6 +96,8 @@ def test_a_status_holds_the_report_that_failed() -> None:
         "draining": [(1, 4)],
         "watching": "native",
         "lost_events": 0,
+        "watching_because": "",
+        "unreadable": [(Path("/srv/pgdata"), "Permission denied")],
         "stored_bytes": 10,
         "failing": {**TOLD, "outcome": "refused", "error": ValueError("bad")},
         "updates": 1,
@@ -104,6 +106,7 @@ def test_a_status_holds_the_report_that_failed() -> None:
     }
     status = Status.from_core(told)
     assert (status.roots, status.draining) == (("/srv",), ((1, 4),))
+    assert status.unreadable == (("/srv/pgdata", "Permission denied"),)
     assert status.failing is not None
     assert status.failing.traceback == "ValueError: bad\n"
     assert json.loads(json.dumps(status.to_json()))["failing"]["outcome"] == "refused"

@@ -69,10 +69,19 @@ pub enum EngineError {
     #[error(
         "the system's limit of watched directories is reached at {}: raise \
          fs.inotify.max_user_watches, name fewer roots, exclude what is no source, \
-         or watch by polling", path.display()
+         or watch by polling (poll = 1.0)", path.display()
     )]
     WatchLimit {
         /// The first directory that was refused.
+        path: PathBuf,
+    },
+    /// The system would have no more watchers.
+    #[error(
+        "the system has no watcher more for {}: raise fs.inotify.max_user_instances, or the limit \
+         of open files (ulimit -n), or watch by polling (poll = 1.0)", path.display()
+    )]
+    WatcherLimit {
+        /// The first directory to be watched.
         path: PathBuf,
     },
     /// Any other refusal of the watcher.

@@ -6,7 +6,7 @@
 //! 2. the one door to the operating system: [`System`], with [`Disk`] and [`Memory`] behind it;
 //! 3. what is live: [`Roots`], and what a generation knows of it: [`Source`], [`View`];
 //! 4. how that comes to be: [`scan`] once, [`refresh`] afterwards, [`locate`] for one import;
-//! 5. when it is looked at again: [`Watch`] sends [`Event`]s ([`Ways`] says what they mean behind links), [`Settle`]
+//! 5. when it is looked at again: [`Watch`] sends [`Event`]s (`outbox`: how many wait; [`Ways`] says what they mean behind links), [`Settle`]
 //!    makes a [`Batch`] of them;
 //! 6. what has to run: [`Graph`], then [`plan`], a pure function;
 //! 7. what is alive: [`Generations`] and what they hold ([`Register`]), [`Flights`], [`History`].
@@ -26,6 +26,7 @@ mod memory;
 mod name;
 mod native;
 mod order;
+mod outbox;
 mod plan;
 mod poll;
 mod reason;

@@ -10,9 +10,9 @@
 use crate::{
     EngineError, Event,
     event::is_noise,
+    outbox::Outbox,
     sync::{Mutex, lock},
 };
-use crossbeam_channel::Sender;
 use notify::{
     Error, ErrorKind, EventKind, RecommendedWatcher, RecursiveMode, Watcher,
     event::{AccessKind, AccessMode, CreateKind, MetadataKind, ModifyKind, RemoveKind, RenameMode},
@@ -27,6 +27,9 @@ use std::{
 /// Does the system say when a writer closes a file?
 const CLOSES: bool = cfg!(any(target_os = "linux", target_os = "android"));
 
+/// `EMFILE`: what the system says when a process, or for inotify a user, has too much open.
+const TOO_MANY_OPEN: i32 = 24;
+
 /// A running watcher.
 #[derive(Debug)]
 pub(crate) struct Native {
@@ -35,7 +38,7 @@ pub(crate) struct Native {
     /// What is watched. Shared with notify's thread.
     names: Arc<Mutex<Names>>,
     /// Where events go.
-    sender: Sender<Event>,
+    sender: Outbox,
 }
 
 /// What is watched, and by which names.
@@ -52,7 +55,7 @@ struct Names {
 }
 
 impl Native {
-    pub(crate) fn start(dirs: &[PathBuf], sender: Sender<Event>) -> Result<Native, EngineError> {
+    pub(crate) fn start(dirs: &[PathBuf], sender: Outbox) -> Result<Native, EngineError> {
         let names = Arc::new(Mutex::new(Names::default()));
         let (heard, out) = (Arc::clone(&names), sender.clone());
         let told = move |told: notify::Result<notify::Event>| {
@@ -228,8 +231,11 @@ fn is_over(kind: &EventKind) -> bool {
 
 fn refused(path: &Path, error: &Error) -> EngineError {
     let path = path.to_owned();
-    match error.kind {
+    match &error.kind {
         ErrorKind::MaxFilesWatch => EngineError::WatchLimit { path },
+        ErrorKind::Io(error) if error.raw_os_error() == Some(TOO_MANY_OPEN) => {
+            EngineError::WatcherLimit { path }
+        }
         _ => EngineError::Watch { path, what: error.to_string() },
     }
 }

@@ -6,7 +6,7 @@
 //! read here. Where times are coarse, a second edit of the same size may leave the same stat as the
 //! first: so what was edited is told once more when its second has passed.
 
-use crate::{Event, Roots, Stat, System, event::is_noise, walk::walk};
+use crate::{Event, Roots, Stat, System, event::is_noise, outbox::Outbox, walk::walk};
 use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -33,7 +33,7 @@ impl Poll {
         system: Arc<dyn System>,
         roots: Roots,
         interval: Duration,
-        sender: Sender<Event>,
+        sender: Outbox,
     ) -> Poll {
         let (stop, stopped) = bounded::<()>(0);
         let run = move || {

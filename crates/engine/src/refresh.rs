@@ -199,8 +199,21 @@ impl Pass<'_> {
         });
         let lost: Vec<_> = lost.collect();
         for path in lost {
-            self.gone(&path);
+            if self.is_beyond(&path) {
+                self.file(&path);
+                self.found.links.push(path);
+            } else {
+                self.gone(&path);
+            }
         }
+    }
+
+    /// Is this a live file all the same, though no walk comes to it? Who imports a module over more
+    /// links than a walk follows gets it, and the view has it from then on.
+    fn is_beyond(&self, path: &Path) -> bool {
+        self.system.stat(path).is_ok_and(|stat| stat.kind == Kind::File)
+            && self.roots.admits_way_to(self.system, path)
+            && !self.roots.ignores(self.system, path, false)
     }
 
     /// Says what is different in the end.

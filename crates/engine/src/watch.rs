@@ -7,7 +7,7 @@
 //! Each begins with [`Event::Rescan`]: what happened between the scan and the first watch was seen
 //! by nobody.
 
-use crate::{EngineError, Event, Roots, System, native::Native, poll::Poll};
+use crate::{EngineError, Event, Roots, System, native::Native, outbox::Outbox, poll::Poll};
 use crossbeam_channel::Sender;
 use std::{
     path::{Path, PathBuf},
@@ -35,7 +35,7 @@ enum Inner {
 impl Watch {
     /// Lets the system tell about the files in each of `dirs` (not below them: name those too).
     pub fn native(dirs: &[PathBuf], sender: Sender<Event>) -> Result<Watch, EngineError> {
-        Native::start(dirs, sender).map(|native| Watch(Inner::Native(native)))
+        Native::start(dirs, Outbox::new(sender)).map(|native| Watch(Inner::Native(native)))
     }
 
     /// Looks at all files under `roots` every `interval`, on a thread of its own.
@@ -45,7 +45,7 @@ impl Watch {
         interval: Duration,
         sender: Sender<Event>,
     ) -> Watch {
-        Watch(Inner::Polling { _poll: Poll::start(system, roots, interval, sender) })
+        Watch(Inner::Polling { _poll: Poll::start(system, roots, interval, Outbox::new(sender)) })
     }
 
     /// Tells nothing.

@@ -184,6 +184,32 @@ fn a_subtree_holds_no_more_than_a_scan_of_all_finds() {
 }
 
 #[test]
+fn a_module_beyond_the_links_that_a_walk_follows_stays_and_is_compared() {
+    let app = App::new(&[("/app/d0/f.py", "1"), ("/app/main.py", "")]);
+    for at in 1..=5 {
+        app.memory.write(format!("/ext/d{at}/f.py"), "1");
+    }
+    app.memory.link("/app/d0/next", "/ext/d1");
+    for at in 1..5 {
+        app.memory.link(format!("/ext/d{at}/next"), format!("/ext/d{}", at + 1));
+    }
+    let found = app.look(&Batch::Rescan);
+    assert_eq!(3, found.changes.len(), "{:?}", found.changes);
+    // Somebody has imported what no walk comes to.
+    let deep = "/app/d0/next/next/next/next/f.py";
+    let view = found.view.with(deep, Source::new("1", &Budget::new(usize::MAX)));
+    let app = App { view, ..app };
+    assert!(app.look(&Batch::Rescan).changes.is_empty());
+    assert!(app.look_at(&["/app/d0/next/next/next/next", "/app/d0/next"]).changes.is_empty());
+    app.memory.write("/ext/d4/f.py", "2");
+    let found = app.look(&Batch::Rescan);
+    assert_eq!(vec![(deep, Changed)], told(&found));
+    assert!(found.links.contains(&PathBuf::from(deep)));
+    app.memory.remove("/ext/d3/next");
+    assert_eq!(vec![(deep, Deleted)], told(&app.look(&Batch::Rescan)));
+}
+
+#[test]
 fn nested_roots_answer_for_their_own_files() {
     let memory = Memory::new();
     memory.write("/app/a.py", "");

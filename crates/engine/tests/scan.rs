@@ -60,6 +60,39 @@ fn linked_directories_are_followed_and_circles_are_not() {
 }
 
 #[test]
+fn directories_that_link_to_each_other_are_not_followed_for_ever() {
+    let memory = Memory::new();
+    let count = 9;
+    for from in 0..count {
+        memory.write(format!("/app/d{from}/f.py"), "");
+        for to in (0..count).filter(|to| *to != from) {
+            memory.link(format!("/app/d{from}/to{to}"), format!("/app/d{to}"));
+        }
+    }
+    let scan = scanned(&memory, &["/app"]);
+    let files = files(&scan);
+    // All names of up to three links: a million names have more.
+    assert_eq!(9 + 9 * 8 + 9 * 8 * 7 + 9 * 8 * 7 * 6, files.len());
+    for name in ["/app/d8/f.py", "/app/d8/to0/f.py", "/app/d8/to0/to1/to2/f.py"] {
+        assert!(files.contains(&name.to_owned()), "{name}");
+    }
+}
+
+#[test]
+fn a_directory_that_many_link_to_is_found_under_each_of_its_names() {
+    let memory = Memory::new();
+    memory.write("/app/common/log.py", "");
+    for service in 0..50 {
+        memory.link(format!("/app/services/s{service}/common"), "/app/common");
+    }
+    memory.link("/app/common/base", "/lib/base");
+    memory.write("/lib/base/deep.py", "");
+    memory.link("/lib/base/more", "/lib/more");
+    memory.write("/lib/more/deepest.py", "");
+    assert_eq!(3 * 51, files(&scanned(&memory, &["/app"])).len());
+}
+
+#[test]
 fn what_cannot_be_read_is_reported_and_nothing_else_suffers() {
     let memory = Memory::new();
     memory.write("/app/main.py", "");

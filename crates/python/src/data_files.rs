@@ -118,7 +118,7 @@ fn written(engine: &Engine, instance: &Bound<'_, Instance>, path: &Path) {
 fn argument(engine: &Engine, args: &Bound<'_, PyTuple>, index: usize) -> Option<PathBuf> {
     let given = args.get_item(index).ok()?;
     let path = match given.cast::<PyBytes>() {
-        Ok(bytes) => PathBuf::from(String::from_utf8_lossy(bytes.as_bytes()).into_owned()),
+        Ok(bytes) => from_bytes(bytes.as_bytes()),
         Err(_) => given.extract::<PathBuf>().ok()?,
     };
     let system = &*engine.system;
@@ -130,6 +130,16 @@ fn argument(engine: &Engine, args: &Bound<'_, PyTuple>, index: usize) -> Option<
     let data = spelled.extension().is_none_or(|end| end != "pyc");
     let live = engine.roots.admits_way_to(system, &spelled);
     (data && live && !engine.roots.ignores(system, &spelled, false)).then_some(spelled)
+}
+
+/// A path that was given as bytes: of any kind where the system takes any, else text.
+fn from_bytes(bytes: &[u8]) -> PathBuf {
+    #[cfg(unix)]
+    use std::ffi::OsStr;
+    #[cfg(unix)]
+    return PathBuf::from(<OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(bytes));
+    #[cfg(not(unix))]
+    PathBuf::from(String::from_utf8_lossy(bytes).into_owned())
 }
 
 /// Whether a file is opened to be written to.

@@ -65,11 +65,6 @@ impl Driver {
         }
     }
 
-    /// How changes become known, for `status`.
-    pub fn watching(&self) -> &'static str {
-        self.listener.watching()
-    }
-
     /// Until it is told to stop.
     pub fn run(&mut self, py: Python<'_>) {
         self.engine.updating_thread.store(thread(), Ordering::Release);
@@ -174,6 +169,7 @@ impl Driver {
     /// Settings or requirements may be others: what can be applied is, before any module runs. None
     /// if they say what they said.
     fn beside(&mut self, py: Python<'_>) -> Option<Py<PyDict>> {
+        self.listener.beside_considered();
         let told = match project::consider(py, self.engine, true) {
             Ok(considered) => {
                 let waits = considered.restart != self.waiting_project;
@@ -208,6 +204,7 @@ impl Driver {
         let begun = Instant::now();
         let engine = self.engine;
         let Found { view, changes, unreadable, .. } = found;
+        report::unreadable(py, engine);
         if let Some((path, error)) = unreadable.into_iter().next() {
             let error = errors::unreadable(&path, &error, engine.current(py).get().id.0);
             return self.refuse(py, begun, &changes, &Plan::default(), error).map(Some);
@@ -351,12 +348,9 @@ impl Driver {
             self.listener.catch_up();
             self.listener.look(false)
         });
-        let Some(Found { view, changes, project, .. }) = found else {
+        let Some(Found { view, changes, .. }) = found else {
             return Ok(self.unchanged(py));
         };
-        if project {
-            self.listener.look_beside_again();
-        }
         let since = unplanned(py, self.engine);
         let seeds = seeds::of_changes(py, self.engine, &view, &changes);
         let intent = Intent { view, changes: changes.clone(), seeds, since };

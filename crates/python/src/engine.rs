@@ -10,7 +10,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 
 use crossbeam_channel::Sender;
 use pyo3::intern;
@@ -30,6 +30,11 @@ use crate::settings::Settings;
 use crate::standing;
 use crate::turn::Turn;
 use crate::units::Units;
+use crate::unreadable::Unreadable;
+use crate::watching::How;
+
+/// Of how many path entries it is kept what they mean.
+const ENTRIES: usize = 1024;
 
 /// The engine in force, or null. Written by `install` and `uninstall` only.
 static IN_FORCE: AtomicPtr<Engine> = AtomicPtr::new(std::ptr::null_mut());
@@ -145,14 +150,17 @@ pub struct Engine {
     pub diverged: AtomicBool,
     /// Whether a foreign package has a live portion. Set once.
     pub mixed: AtomicBool,
-    /// Path entry -> the directory it means, if that touches a root. Entries never leave.
+    /// Path entry -> the directory it means, if that touches a root. For those that are there, or would
+    /// touch one if they were; all leave when there are many, as those of temporary folders are.
     entries: Mutex<HashMap<String, Option<PathBuf>>>,
     /// To the thread that updates; another one after a fork.
     commands: Mutex<Option<Sender<Command>>>,
     /// How often the system had more events than it keeps. Written by the thread that updates.
     pub lost_events: AtomicU64,
-    /// How changes become known, `"native"`. Written once, by `install`.
-    pub watching: OnceLock<&'static str>,
+    /// How changes become known. Written by the thread that updates, and by who starts it.
+    pub watching: Mutex<How>,
+    /// What cannot be read and concerns nobody. Written at each look, read by `status`.
+    pub unreadable: Mutex<Unreadable>,
     /// The thread that updates (0: not begun). Code it runs cannot wait for an update.
     pub updating_thread: AtomicU64,
 }
@@ -223,7 +231,8 @@ impl Engine {
             entries: Mutex::new(HashMap::new()),
             commands: Mutex::new(None),
             lost_events: AtomicU64::new(0),
-            watching: OnceLock::new(),
+            watching: Mutex::default(),
+            unreadable: Mutex::default(),
             updating_thread: AtomicU64::new(0),
         })
     }
@@ -338,8 +347,13 @@ impl Engine {
             return known.clone();
         }
         let found = self.roots.spelled(&*self.system, Path::new(key));
-        if absolute {
-            self.entries.lock().unwrap().insert(key.to_owned(), found.clone());
+        // What is not there yet may be a link to a root once it is.
+        if absolute && (found.is_some() || Path::new(key).exists()) {
+            let mut entries = self.entries.lock().unwrap();
+            if entries.len() >= ENTRIES {
+                entries.clear();
+            }
+            entries.insert(key.to_owned(), found.clone());
         }
         found
     }

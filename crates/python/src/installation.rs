@@ -88,6 +88,7 @@ pub fn install(
         given,
     )?;
     let engine: &'static Engine = Box::leak(Box::new(made));
+    engine.unreadable.lock().unwrap().are(seen.unreadable);
     data_files::listen()?;
     engine::put_in_force(Some(engine));
 
@@ -122,7 +123,6 @@ pub fn start_updating(py: Python<'_>, engine: &'static Engine, dirs: Vec<PathBuf
     let (commands, receiver) = crossbeam_channel::unbounded();
     engine.listen_to(commands);
     let driver = py.detach(|| Driver::new(engine, receiver, &dirs));
-    let _ = engine.watching.set(driver.watching());
     let target = Bound::new(py, Thread(Mutex::new(Some(driver))))?;
     let options = PyDict::new(py);
     options.set_item("target", target)?;

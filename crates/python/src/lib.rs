@@ -14,7 +14,7 @@
 //!    `sharing`, `submodules`: what generations have in common, and what they answer where not;
 //! 5. `observe` (by `fingerprint`), `doubt` (and `influence`), `keeps`: who affects whom, and who holds on to what;
 //!    `edges`, `data_files`, `patches`: who imports and reads what, and who set what on foreign modules;
-//! 6. an update: `driver` (who carries it out; `driver/elsewhere`: what is not on disk; `command`, `listening`, `barrier`), `seeds` and `planning` (what it is to
+//! 6. an update: `driver` (who carries it out; `driver/elsewhere`: what is not on disk; `command`, `listening`, `watching`, `barrier`, `unreadable`), `seeds` and `planning` (what it is to
 //!    run), `staging` and `attempt` (how; `unplanned`; `verify`: who else has a say; `in_place`: where a module
 //!    takes new code and stays what it is), `time_limit`, `disposal` (what ends), `report` (how it is
 //!    told); `units` (who keeps a generation in use), `status`;
@@ -77,7 +77,9 @@ mod time_limit;
 mod turn;
 mod units;
 mod unplanned;
+mod unreadable;
 mod verify;
+mod watching;
 mod wsgi;
 
 /// The compiled core of Transfuse.

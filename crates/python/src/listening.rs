@@ -7,19 +7,19 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, never, select};
+use crossbeam_channel::{Receiver, never, select};
 use transfuse_engine::{
-    Batch, Change, Digest, Event, Refreshed, Settle, Settled, System, View, Watch, Ways, Window,
+    Batch, Change, Digest, Event, Refreshed, Settle, Settled, System, View, Ways, Window,
     is_source, refresh,
 };
 
-use crate::barrier::Barrier;
 use crate::command::Command;
 use crate::engine::Engine;
+use crate::unreadable;
+use crate::watching::Watching;
 
 /// How long an explicit update waits for the system to have told everything.
 const BARRIER: Duration = Duration::from_secs(2);
@@ -44,9 +44,10 @@ pub struct Found {
     pub view: View,
     /// The files that differ.
     pub changes: Vec<Change>,
-    /// Files that are there and cannot be read.
+    /// Files that are there and cannot be read, though modules came from there.
     pub unreadable: Vec<(PathBuf, io::Error)>,
-    /// Whether a file beside the code, which settings are read from, is another than at the last look.
+    /// Whether a file beside the code, which settings are read from, is another than when they were
+    /// last considered.
     pub project: bool,
 }
 
@@ -55,9 +56,7 @@ pub struct Listener {
     engine: &'static Engine,
     commands: Receiver<Command>,
     events: Receiver<Event>,
-    /// Kept for a watcher that is started anew.
-    sender: Sender<Event>,
-    watch: Watch,
+    watching: Watching,
     /// Where links lead, and what else decides which folder a root is.
     ways: Ways,
     /// `/srv/current`, `/srv/releases/42`: the places on the ways to the roots.
@@ -67,8 +66,6 @@ pub struct Listener {
     /// One of the gates is another now (a deploy flips a link, or renames a folder): all folders have to be
     /// watched anew.
     flipped: bool,
-    /// None where the system does not tell: then every comparison is a full one.
-    barrier: Option<Barrier>,
     settle: Settle,
     started: Instant,
     /// Paths that differ from what is served, or may: noted by events, kept while they differ
@@ -76,6 +73,9 @@ pub struct Listener {
     pending: BTreeSet<PathBuf>,
     /// What each of the engine's `project` files said at the last look; empty before the first.
     project: Vec<Option<Digest>>,
+    /// Whether one of them is another since they were last considered. Kept over all looks: not each
+    /// of them leads to that.
+    beside: bool,
     /// Events were lost since the last comparison.
     rescan: bool,
     /// Since when an update waits for somebody to finish saving. Kept over all its attempts: a module
@@ -86,43 +86,39 @@ pub struct Listener {
 impl Listener {
     /// Starts to watch. `dirs` are the folders that the scan saw.
     pub fn new(engine: &'static Engine, commands: Receiver<Command>, dirs: &[PathBuf]) -> Self {
-        let (sender, events) = crossbeam_channel::unbounded();
-        let barrier = if engine.settings().poll.is_some() { None } else { Barrier::new() };
-        let native = barrier.as_ref().and_then(|barrier| native(dirs, barrier, &sender));
-        let (watch, barrier) = match native {
-            Some(watch) => (watch, barrier),
-            None => {
-                let interval = engine.settings().poll.unwrap_or(Duration::from_secs(1));
-                let system: Arc<dyn System> = engine.system.clone();
-                (Watch::polling(system, engine.roots.clone(), interval, sender.clone()), None)
-            }
-        };
-        let mut window = Window::default();
-        if barrier.is_some() && cfg!(target_os = "linux") {
-            // The system tells when a writer is done, so half a file need not be looked at.
-            window.open = Duration::from_secs(2);
-            window.cap = Duration::from_secs(3);
-        }
+        let (watching, events) = Watching::start(engine, dirs);
         let mut listener = Listener {
             engine,
             commands,
             events,
-            sender,
-            watch,
+            watching,
             ways: Ways::default(),
             gates: BTreeSet::new(),
             rules: BTreeSet::new(),
             flipped: false,
-            barrier,
-            settle: Settle::new(window),
+            settle: Settle::default(),
             started: Instant::now(),
             pending: BTreeSet::new(),
             project: Vec::new(),
+            beside: false,
             rescan: false,
             interrupted: None,
         };
         listener.guard();
+        listener.settle = Settle::new(listener.window());
+        listener.watching.fell_back();
         listener
+    }
+
+    /// How long it has to be quiet, by what the watcher can tell.
+    fn window(&self) -> Window {
+        let mut window = Window::default();
+        if self.watching.is_native() && cfg!(target_os = "linux") {
+            // The system tells when a writer is done, so half a file need not be looked at.
+            window.open = Duration::from_secs(2);
+            window.cap = Duration::from_secs(3);
+        }
+        window
     }
 
     /// Follows the ways to the roots.
@@ -139,13 +135,8 @@ impl Listener {
             minded.extend(self.ways.follow(&*self.engine.system, file).iter().cloned());
         }
         for place in &minded {
-            let _ = self.watch.mind(place);
+            self.watching.mind(place);
         }
-    }
-
-    /// How changes become known, for `status`.
-    pub fn watching(&self) -> &'static str {
-        if self.barrier.is_some() { "native" } else { "polling" }
     }
 
     /// Waits for something to do.
@@ -179,11 +170,7 @@ impl Listener {
     }
 
     fn hear(&mut self, event: &Event) {
-        let ours = match (&self.barrier, event.path()) {
-            (Some(barrier), Some(path)) => barrier.has(path),
-            _ => false,
-        };
-        if ours {
+        if event.path().is_some_and(|path| self.watching.is_own(path)) {
             return;
         }
         let now = self.now();
@@ -231,7 +218,7 @@ impl Listener {
 
     /// Hears all events of what was written before now; false if there is no telling.
     fn listen(&mut self) -> bool {
-        let Some(mark) = self.barrier.as_mut().and_then(Barrier::mark) else {
+        let Some(mark) = self.watching.mark() else {
             while let Ok(event) = self.events.try_recv() {
                 self.hear(&event);
             }
@@ -257,7 +244,7 @@ impl Listener {
     /// Whether nobody has saved anything since the files were looked at. A save that goes on for too
     /// long is not waited for.
     pub fn is_saved(&mut self) -> bool {
-        if self.barrier.is_some() {
+        if self.watching.is_native() {
             self.rescan |= !self.listen();
         }
         // What is ready by now is left for who looks next.
@@ -274,21 +261,18 @@ impl Listener {
         for _ in 0..LOOKS {
             let mut found = self.compare();
             self.leave_unread(&mut found.changes);
-            for dir in &found.new_dirs {
-                let _ = self.watch.add(dir);
-            }
-            for link in &found.links {
-                for place in self.ways.follow(&*self.engine.system, link) {
-                    let _ = self.watch.mind(place);
-                }
+            self.follow(&found);
+            if self.fell_back() {
+                continue;
             }
             if found.unstable.is_empty() {
                 // What is the same again needs no second look; what differs stays until it is served.
                 self.pending = found.changes.iter().map(|change| change.path.clone()).collect();
                 self.pending.extend(found.unreadable.iter().map(|(path, _)| path.clone()));
                 let Refreshed { view, changes, unreadable, .. } = found;
-                let project = self.look_beside();
-                return Some(Found { view, changes, unreadable, project });
+                let unreadable = self.needed(unreadable);
+                self.look_beside();
+                return Some(Found { view, changes, unreadable, project: self.beside });
             }
             if automatic {
                 let now = self.now();
@@ -300,6 +284,37 @@ impl Listener {
         None
     }
 
+    /// Watches what was come across.
+    fn follow(&mut self, found: &Refreshed) {
+        for dir in &found.new_dirs {
+            self.watching.add(dir);
+        }
+        for link in &found.links {
+            for place in self.ways.follow(&*self.engine.system, link) {
+                self.watching.mind(place);
+            }
+        }
+    }
+
+    /// Whether the system has been given up: then all is to be compared, for it did not tell of all.
+    fn fell_back(&mut self) -> bool {
+        let fell_back = self.watching.fell_back();
+        if fell_back {
+            self.settle = Settle::new(self.window());
+            self.rescan = true;
+        }
+        fell_back
+    }
+
+    /// Those of the unreadable places that modules came from. The others are noted and let be.
+    fn needed(&self, unreadable: Vec<(PathBuf, io::Error)>) -> Vec<(PathBuf, io::Error)> {
+        let (view, graph) = (self.engine.view(), self.engine.book.lock().unwrap().graph.clone());
+        let needs = |path: &Path| unreadable::is_needed(&view, &graph, path);
+        let (needed, others) = unreadable.into_iter().partition(|(path, _)| needs(path));
+        self.engine.unreadable.lock().unwrap().are(others);
+        needed
+    }
+
     /// A data file that no module depends on any more is no reason for an update.
     fn leave_unread(&self, changes: &mut Vec<Change>) {
         let book = self.engine.book.lock().unwrap();
@@ -309,27 +324,24 @@ impl Listener {
         changes.retain(|change| is_source(&change.path) || read(&change.path));
     }
 
-    /// Whether one of the project's own files is another.
-    fn look_beside(&mut self) -> bool {
+    /// Notes whether one of the project's own files is another.
+    fn look_beside(&mut self) {
         let digest = |path| Some(Digest::of(&self.engine.system.read(path).ok()?));
         let project = self.engine.project.iter().map(PathBuf::as_path).map(digest).collect();
         let before = std::mem::replace(&mut self.project, project);
-        before != self.project
+        self.beside |= before != self.project;
     }
 
-    /// The project's own files are to be looked at again, whatever they say.
-    pub fn look_beside_again(&mut self) {
-        self.project.clear();
+    /// The project's own files are about to be considered.
+    pub fn beside_considered(&mut self) {
+        self.beside = false;
     }
 
     fn compare(&mut self) -> Refreshed {
-        if std::mem::take(&mut self.flipped)
-            && let Some(barrier) = &self.barrier
-        {
+        if std::mem::take(&mut self.flipped) && self.watching.is_native() {
             // The folders that were watched are not those that the paths mean now. What is below
             // the roots is added as it is looked into.
-            let roots = self.engine.roots.dirs();
-            self.watch = native(roots, barrier, &self.sender).unwrap_or_else(Watch::none);
+            self.watching.anew(self.engine.roots.dirs());
             self.guard();
             self.rescan = true;
         }
@@ -345,20 +357,15 @@ impl Listener {
         self.interrupted = None;
     }
 
-    /// All that differed is served, but for these.
+    /// All that differed is served, but for these. What nobody could read may be read one day.
     pub fn served(&mut self, but: BTreeSet<PathBuf>) {
         self.pending = but;
+        let unreadable = self.engine.unreadable.lock().unwrap().all();
+        self.pending.extend(unreadable.into_iter().map(|(path, _)| path));
     }
 
     /// These are to be looked at again, whenever that is done next.
     pub fn look_again_at(&mut self, paths: impl IntoIterator<Item = PathBuf>) {
         self.pending.extend(paths);
     }
-}
-
-/// Watches folders, and the barrier's.
-fn native(dirs: &[PathBuf], barrier: &Barrier, sender: &Sender<Event>) -> Option<Watch> {
-    let mut all = dirs.to_vec();
-    all.push(barrier.dir.clone());
-    Watch::native(&all, sender.clone()).ok()
 }

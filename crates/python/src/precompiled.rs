@@ -8,9 +8,10 @@
 //! whole or not at all; a folder that cannot be written to costs a compile at
 //! the next start and nothing else.
 
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -117,21 +118,21 @@ fn write(
     hash: &[u8],
     code: &Bound<'_, PyCode>,
 ) -> PyResult<()> {
-    static COUNT: AtomicU64 = AtomicU64::new(0);
     // SAFETY: attached; null means an exception is set.
     let body = unsafe {
         let made = ffi::PyMarshal_WriteObjectToString(code.as_ptr(), 4);
         Bound::from_owned_ptr_or_err(py, made)?.cast_into::<PyBytes>()?
     };
-    let number = COUNT.fetch_add(1, Ordering::Relaxed);
+    // By chance, for the processes of two containers that share a folder may have one number.
+    let chance = RandomState::new().build_hasher().finish();
     let mut name = cache.as_os_str().to_owned();
-    name.push(format!(".{}.{number}", std::process::id()));
+    name.push(format!(".{}.{chance:016x}", std::process::id()));
     let temporary = PathBuf::from(name);
     let done = (|| {
         if let Some(folder) = cache.parent() {
             std::fs::create_dir_all(folder)?;
         }
-        let mut out = std::fs::File::create(&temporary)?;
+        let mut out = std::fs::File::create_new(&temporary)?;
         out.write_all(&interpreter.magic)?;
         out.write_all(&CHECKED_HASH.to_le_bytes())?;
         out.write_all(hash)?;

@@ -146,6 +146,34 @@ pub fn loaded(py: Python<'_>, name: &ModuleName, file: Option<&str>, generation:
     }
 }
 
+/// Tells the log, once each, of what cannot be read and concerns nobody.
+pub fn unreadable(py: Python<'_>, engine: &Engine) {
+    let news = engine.unreadable.lock().unwrap().news();
+    for (path, why) in news {
+        let told = format!(
+            "cannot read {}: {why}; no module comes from there, so updates go on without it (exclude \
+             it if none is to come)",
+            path.display()
+        );
+        warning(py, &told);
+    }
+}
+
+/// Warns in the log, from wherever it is.
+pub fn warn(what: &str) {
+    Python::attach(|py| warning(py, what));
+}
+
+fn warning(py: Python<'_>, what: &str) {
+    let told = py.import(intern!(py, "logging")).and_then(|logging| {
+        let logger = logging.call_method1(intern!(py, "getLogger"), ("transfuse",))?;
+        logger.call_method1(intern!(py, "warning"), ("%s", what))
+    });
+    if let Err(error) = told {
+        error.write_unraisable(py, None);
+    }
+}
+
 /// Hands a report to whoever installed the engine.
 pub fn send(py: Python<'_>, engine: &Engine, report: &Bound<'_, PyDict>) {
     if let Err(error) = engine.report.bind(py).call1((report,)) {

@@ -10,6 +10,7 @@ use std::path::Path;
 
 use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::types::PyList;
 use transfuse_engine::{Change, ChangeKind, EdgeKind, ModuleName, Reason, View};
 
 use crate::engine::Engine;
@@ -116,10 +117,11 @@ fn elsewhere(newer: &View, path: &Path) -> bool {
 /// The names under which a new file would be found from `sys.path`.
 pub fn would_be(py: Python<'_>, engine: &Engine, path: &Path) -> BTreeSet<ModuleName> {
     let mut names: BTreeSet<ModuleName> = engine.roots.name_of(path).into_iter().collect();
-    let entries: Vec<String> = py
+    let path_of_system = py
         .import(intern!(py, "sys"))
-        .and_then(|sys| sys.getattr(intern!(py, "path"))?.extract())
-        .unwrap_or_default();
+        .and_then(|sys| Ok(sys.getattr(intern!(py, "path"))?.cast_into::<PyList>()?));
+    // An entry that is no text, such as a path object, is passed over, as the import system does.
+    let entries = path_of_system.iter().flatten().filter_map(|e| e.extract::<String>().ok());
     for entry in entries {
         let Some(dir) = engine.entry(&entry) else { continue };
         let Ok(inside) = path.strip_prefix(&dir) else { continue };

@@ -19,8 +19,11 @@ pub fn status(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     made.set_item("generation", current.get().id.0)?;
     made.set_item("roots", engine.roots.dirs())?;
     made.set_item("modules", current.get().instances.bind(py).len())?;
-    let watching = engine.watching.get().filter(|_| engine.settings().watch);
-    made.set_item("watching", watching.copied().unwrap_or("off"))?;
+    let (watching, unreadable) =
+        (engine.watching.lock().unwrap().clone(), engine.unreadable.lock().unwrap().all());
+    made.set_item("watching", if engine.settings().watch { watching.way } else { "off" })?;
+    made.set_item("watching_because", watching.because)?;
+    made.set_item("unreadable", unreadable)?;
     made.set_item("lost_events", engine.lost_events.load(Ordering::Relaxed))?;
     made.set_item("stored_bytes", engine.budget.held())?;
     let draining = engine.generations.alive(|_, id, state| match state {

@@ -34,7 +34,7 @@ def status_lines(reply: dict[str, Any]) -> list[str]:
         ("draining", ", ".join(draining) or "none"),
         ("roots", ", ".join(reply["roots"])),
         ("modules", f"{reply['modules']} live"),
-        ("watching", reply["watching"] + _lost(reply["lost_events"])),
+        ("watching", _watching(reply)),
         ("updates", f"{reply['updates']} published, {reply['refused']} refused"),
         ("kept source", f"{reply['stored_bytes'] / 1024:.0f} KiB"),
     ]
@@ -51,9 +51,16 @@ def status_lines(reply: dict[str, Any]) -> list[str]:
         rows.append(("in memory", f"{name}, held by {'; '.join(holders) or 'others'}"))
     for name, code, what in reply["restart"]:
         rows.append(("restart", f"{name} ({code}: {what})"))
+    for path, why in reply["unreadable"]:
+        rows.append(("unreadable", f"{path} ({why}); no module comes from there"))
     if reply["failing"]:
         rows.append(("failing", str(reply["failing"]["error"])))
     return [title(reply), *(f"  {name:<13}{text}" for name, text in rows)]
+
+
+def _watching(reply: dict[str, Any]) -> str:
+    because = f": {reply['watching_because']}" if reply["watching_because"] else ""
+    return f"{reply['watching']}{because}{_lost(reply['lost_events'])}"
 
 
 def _lost(count: int) -> str:

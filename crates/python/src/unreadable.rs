@@ -1,0 +1,45 @@
+//! What lies under the roots and cannot be read, and whom does that concern?
+//!
+//! The folder of a database, somebody else's file: as long as no module comes from
+//! there, it is noted once and nothing else suffers. Where something is known of
+//! what lies there, it is not known any more whether that is still so, and an
+//! update would guess.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use transfuse_engine::{Graph, View, is_source};
+
+/// Places that cannot be read and that no module needs.
+#[derive(Default)]
+pub struct Unreadable {
+    /// `/srv/shop/pgdata` to `"Permission denied (os error 13)"`, as of the last look.
+    places: BTreeMap<PathBuf, String>,
+    /// Those of which the log knows. Entries never leave: once is enough.
+    told: BTreeSet<PathBuf>,
+}
+
+impl Unreadable {
+    /// That is all of them now.
+    pub fn are(&mut self, found: Vec<(PathBuf, io::Error)>) {
+        self.places = found.into_iter().map(|(path, error)| (path, error.to_string())).collect();
+    }
+
+    /// All of them, each with what the system said.
+    pub fn all(&self) -> Vec<(PathBuf, String)> {
+        self.places.iter().map(|(path, why)| (path.clone(), why.clone())).collect()
+    }
+
+    /// Those that the log does not know of, told once.
+    pub fn news(&mut self) -> Vec<(PathBuf, String)> {
+        let news = self.all();
+        news.into_iter().filter(|(path, _)| self.told.insert(path.clone())).collect()
+    }
+}
+
+/// Whether anything is known of what lies at or under `path`: source, or data that a module read.
+pub fn is_needed(view: &View, graph: &Graph, path: &Path) -> bool {
+    let counts = |path: &Path| is_source(path) || graph.readers(path).next().is_some();
+    view.get(path).is_some() && counts(path) || view.under(path).any(|(inside, _)| counts(inside))
+}
