@@ -1,7 +1,8 @@
 """Who keeps an old module in memory, and who keeps an old generation in use?
 
 For `status` alone. An old module is followed through the collector's references until something
-is met that does not belong to it: that is its holder, which `holder_words` puts into words. A unit of work is told by what it was called, its thread, and where that is now.
+is met that does not belong to it: that is its holder, which `holder_words` puts into words. A unit
+of work is told by what it was called, its thread, and where that is now.
 """
 
 from __future__ import annotations
@@ -99,7 +100,7 @@ def units(told: Iterable[tuple[int, str | None, int, float]]) -> tuple[Unit, ...
 
 def lingering(modules: list[ModuleType]) -> tuple[Lingering, ...]:
     """Return what still holds each of these modules."""
-    found = []
+    found: list[Lingering] = []
     # No generator and no enumerate() here: they would be among the holders.
     for module in modules:
         holders = _holders(module, {id(modules)}) if len(found) < _MODULES else ()

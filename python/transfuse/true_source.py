@@ -198,8 +198,8 @@ def _code_and_scope(object: Any) -> tuple[CodeType | None, dict[str, Any]]:
 def _scope_of(kind: type) -> dict[str, Any]:
     """The globals of the execution that made a class; none if that cannot be found."""
     # Methods know it.
-    for value in vars(kind).values():
-        value = getattr(value, "__func__", getattr(value, "fget", value))
+    for each in vars(kind).values():
+        value = getattr(each, "__func__", getattr(each, "fget", each))
         if inspect.isfunction(value) and value.__module__ == kind.__module__:
             return value.__globals__
     # One without is looked for where its source puts it.

@@ -114,7 +114,7 @@ def _attribute(shop: Any) -> Callable[[], None]:
 
 
 def _alias(shop: Any) -> Callable[[], None]:
-    KEPT.append(typing.Optional[shop.Tea])
+    KEPT.append(typing.Optional[shop.Tea])  # noqa: UP045 - it is the form that is kept
     return KEPT.clear
 
 

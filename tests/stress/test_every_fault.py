@@ -205,7 +205,7 @@ APP = """
 def test_p4_a_startup_that_fails(tree: Tree, policy: str) -> None:
     tree.write({"shop.py": APP, "web.py": "from shop import app\n"})
     tree.install(policy=policy, keep=0)
-    application = transfuse.asgi("web:app")
+    application: Any = transfuse.asgi("web:app")
 
     async def story() -> None:
         told: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
