@@ -45,17 +45,19 @@ def in_words(holder: Any, held: tuple[Any, ...], ours: frozenset[int]) -> str:
         return _dict(holder, held, ours)
     if isinstance(holder, _CACHE):
         return _cache(holder)
-    if isinstance(holder, FunctionType):
-        return f"the function {holder.__module__}.{holder.__qualname__}"
-    if isinstance(holder, type):
-        return f"the class {holder.__module__}.{holder.__qualname__}"
+    if isinstance(holder, (FunctionType, type)):
+        kind_of = "class" if isinstance(holder, type) else "function"
+        return f"the {kind_of} {holder.__module__}.{holder.__qualname__}"
+    # A tuple may be the arguments that a cache goes by.
+    for owner in gc.get_referrers(holder) if isinstance(holder, tuple) else ():
+        if isinstance(owner, _CACHE):
+            return _cache(owner)
+    return _object(holder, ours)
+
+
+def _object(holder: Any, ours: frozenset[int]) -> str:
     if isinstance(holder, threading.Thread):
         return f"the thread {holder.name!r}"
-    if isinstance(holder, tuple):
-        # The arguments that a cache goes by.
-        for owner in gc.get_referrers(holder):
-            if isinstance(owner, _CACHE):
-                return _cache(owner)
     kind = type(holder)
     home = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
     which = f" {holder.__qualname__}" if isinstance(holder, _SUSPENDED) else ""

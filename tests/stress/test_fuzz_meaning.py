@@ -140,7 +140,22 @@ for line in sys.stdin:
     print(json.dumps(told), flush=True)
 """
 _parts = st.sampled_from(
-    ["shopf", "_x", "é", "1a", "a-b", "a b", "class", "Ω", "ﬁ", "__init__", "x.y", "𝔘", "-", "~"]
+    [
+        "shopf",
+        "_x",
+        "é",
+        "1a",
+        "a-b",
+        "a b",
+        "class",
+        "Ω",
+        "\ufb01",
+        "__init__",
+        "x.y",
+        "\U0001d518",
+        "-",
+        "~",
+    ]
 )
 _paths = st.tuples(_parts, st.sampled_from([".py", "/__init__.py", "/inner.py", ".PY", ".py~", ""]))
 

@@ -138,7 +138,7 @@ class Storm:
         """Load it where it was pickled, and where nothing is pinned."""
         self.ended("pickle", pin.generation)
         pin.resume()
-        found = pickle.loads(data)
+        found: Any = pickle.loads(data)
         pin.suspend()
         if type(found) is not mark or found.same() != found.version:
             self.wrong.append(f"pickled by {mark.version}, found {found.version}")  # type: ignore[attr-defined]

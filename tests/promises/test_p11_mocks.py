@@ -1,0 +1,34 @@
+"""P11: `mock.patch` and `monkeypatch` over an update, as docs/limitations.md advises."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+from unittest import mock
+
+import pytest
+
+import transfuse
+
+if TYPE_CHECKING:
+    from conftest import Tree
+
+
+@pytest.mark.parametrize("way", ["mock.patch", "monkeypatch"])
+def test_p11_a_patch_inside_a_pin_is_of_one_generation(tree: Tree, policy: str, way: str) -> None:
+    tree.write({"shop.py": "V = 1\ndef f(): return V\n"})
+    tree.install(policy=policy)
+    old = tree.module("shop")
+    shown = importlib.import_module("shop")
+    with transfuse.pin():
+        if way == "mock.patch":
+            with mock.patch("shop.f", lambda: "mocked"):
+                tree.published({"shop.py": "V = 2\ndef f(): return V\n"})
+                assert shown.f() == "mocked"
+        else:
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr("shop.f", lambda: "mocked")
+                tree.published({"shop.py": "V = 2\ndef f(): return V\n"})
+                assert shown.f() == "mocked"
+        assert shown.f() == 1
+    assert (shown.f(), tree.module("shop").f(), old.f()) == (2, 2, 1)
