@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 from typing import TYPE_CHECKING
 from unittest import mock
@@ -21,14 +22,12 @@ def test_p11_a_patch_inside_a_pin_is_of_one_generation(tree: Tree, policy: str, 
     old = tree.module("shop")
     shown = importlib.import_module("shop")
     with transfuse.pin():
-        if way == "mock.patch":
-            with mock.patch("shop.f", lambda: "mocked"):
-                tree.published({"shop.py": "V = 2\ndef f(): return V\n"})
-                assert shown.f() == "mocked"
-        else:
-            with pytest.MonkeyPatch.context() as patch:
+        with pytest.MonkeyPatch.context() as patch, contextlib.ExitStack() as patches:
+            if way == "mock.patch":
+                patches.enter_context(mock.patch("shop.f", return_value="mocked"))
+            else:
                 patch.setattr("shop.f", lambda: "mocked")
-                tree.published({"shop.py": "V = 2\ndef f(): return V\n"})
-                assert shown.f() == "mocked"
+            tree.published({"shop.py": "V = 2\ndef f(): return V\n"})
+            assert shown.f() == "mocked"
         assert shown.f() == 1
     assert (shown.f(), tree.module("shop").f(), old.f()) == (2, 2, 1)

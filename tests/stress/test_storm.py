@@ -134,17 +134,19 @@ class Storm:
         pin.suspend()
         return pin, name, mark, data
 
-    def unpickle(self, pin: Any, name: str, mark: type, data: bytes) -> None:
+    def unpickle(self, pin: Any, name: str, mark: Any, data: bytes) -> None:
         """Load it where it was pickled, and where nothing is pinned."""
+        found: Any
         self.ended("pickle", pin.generation)
         pin.resume()
-        found: Any = pickle.loads(data)
+        found = pickle.loads(data)
         pin.suspend()
         if type(found) is not mark or found.same() != found.version:
-            self.wrong.append(f"pickled by {mark.version}, found {found.version}")  # type: ignore[attr-defined]
+            self.wrong.append(f"pickled by {mark.version}, found {found.version}")
         pin.end()
         before = transfuse.import_module(name).Mark
-        found, after = pickle.loads(data), transfuse.import_module(name).Mark
+        found = pickle.loads(data)
+        after = transfuse.import_module(name).Mark
         if before is after and type(found) is not after:
             self.wrong.append(f"not the current class, but that of {found.version}")
 
