@@ -48,6 +48,7 @@ test-free-threaded:
 
 test-slow: $(VENV)/.built
 	INTERLEAVINGS=100000 cargo test --release -p transfuse-engine --features shuttle --test interleavings
+	PROPTEST_CASES=100000 cargo test --release -p transfuse-engine --test plan_oracle
 	HYPOTHESIS_PROFILE=slow $(BIN)/python -m pytest -m slow
 	HYPOTHESIS_PROFILE=slow scripts/test-free-threaded -m slow
 

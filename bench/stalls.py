@@ -2,6 +2,10 @@
 
 `python -m bench.stalls`: threads call through a chain of modules, while nobody saves, and while
 every module of the chain is saved again and again. How long did the slowest units of work take?
+
+Ends with 1 if updates make anybody wait: if in each of several rounds more units of work take over
+100 ms with updates than without, or the slowest takes twice as long and over 100 ms. A machine that
+is busy with something else stalls both, which a single round does not tell.
 """
 
 from __future__ import annotations
@@ -13,6 +17,7 @@ import tempfile
 import threading
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import transfuse
 
@@ -35,8 +40,20 @@ def _work(until: float, took: list[float]) -> None:
         took.append(time.perf_counter() - begun)
 
 
-def _round(root: Path, seconds: float, *, updates: bool) -> int:
-    """Let the threads work, and print how long units of work took; return the updates made."""
+class Took(NamedTuple):
+    """The slow ones of a run.
+
+    Attributes:
+        slow: how many units of work took over 100 ms.
+        slowest: what the slowest took, in seconds.
+    """
+
+    slow: int
+    slowest: float
+
+
+def _run(root: Path, seconds: float, *, updates: bool) -> Took:
+    """Let the threads work, and print how long units of work took."""
     until = time.perf_counter() + seconds
     all_took: list[list[float]] = [[] for _ in range(THREADS)]
     threads = [threading.Thread(target=_work, args=(until, took)) for took in all_took]
@@ -56,25 +73,35 @@ def _round(root: Path, seconds: float, *, updates: bool) -> int:
         f"{statistics.median(took) * 1e6:.0f} us, slowest {took[-1] * 1e3:.1f} ms,"
         f" {slow} over {LONG * 1e3:.0f} ms"
     )
-    return count
+    return Took(slow, took[-1])
 
 
-def main() -> None:
+def _stalls(without: Took, updates: Took) -> bool:
+    slower = updates.slowest > max(LONG, 2 * without.slowest)
+    return updates.slow > without.slow or slower
+
+
+def main() -> int:
     """Measure without and with updates, in turns."""
     parser = argparse.ArgumentParser(prog="python -m bench.stalls", description=__doc__)
     parser.add_argument("--seconds", type=float, default=5.0)
-    seconds = parser.parse_args().seconds
+    parser.add_argument("--rounds", type=int, default=3)
+    given = parser.parse_args()
+    seconds, rounds = given.seconds, given.rounds
     sys.setswitchinterval(0.001)
     with tempfile.TemporaryDirectory(prefix="transfuse-bench-") as folder:
         root = Path(folder).resolve()
         _save(root, 0)
         transfuse.install(roots=[root], watch=False, policy="fresh", keep=1)
         print(f"{THREADS} threads, {seconds:.0f} s each")
-        for _ in range(2):
-            _round(root, seconds, updates=False)
-            _round(root, seconds, updates=True)
+        stalled = 0
+        for _ in range(rounds):
+            without = _run(root, seconds, updates=False)
+            stalled += _stalls(without, _run(root, seconds, updates=True))
         transfuse.uninstall()
+    print(f"updates made somebody wait in {stalled} of {rounds} rounds")
+    return 1 if stalled == rounds else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

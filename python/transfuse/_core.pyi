@@ -14,11 +14,13 @@ __all__ = [
     "adopt",
     "configure",
     "differing",
+    "executions",
     "import_module",
     "import_name",
     "import_path",
     "install",
     "installed",
+    "limited",
     "number_from",
     "once",
     "plan",
@@ -167,6 +169,17 @@ def plan() -> dict[str, Any]:
 
 def status() -> dict[str, Any]:
     """What is served, kept, draining and failing."""
+
+def executions(name: str, *, lingering: bool) -> list[ModuleType]:
+    """All executions of a live module that a generation has, in no order.
+
+    Args:
+        name: the module's.
+        lingering: also those that no generation has, and that are still in memory.
+    """
+
+def limited(call: Callable[..., _T], *args: Any) -> _T:
+    """Call something under the setting `time_limit`. TimeLimitExceeded is raised in it."""
 
 @final
 class WsgiApplication:

@@ -18,6 +18,8 @@ from types import CodeType, FrameType, MethodType, ModuleType, TracebackType
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
+from transfuse import _core
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
@@ -40,6 +42,9 @@ def install() -> None:
     _replace(traceback.StackSummary, extract, _extracting)
     _replace(linecache, "getlines", _getting_lines)
     _replace(inspect, "findsource", _finding_source)
+    # Written in C, and reads the file. Who has set another one keeps it.
+    if sys.unraisablehook is sys.__unraisablehook__:
+        _replace(sys, "unraisablehook", _telling_unraisable)
     if sys.version_info < (3, 13):
         # There they are written in C, and read the file. Who has set another one keeps it.
         if sys.excepthook is sys.__excepthook__:
@@ -186,11 +191,54 @@ def _code_and_scope(object: Any) -> tuple[CodeType | None, dict[str, Any]]:
     if isinstance(object, ModuleType):
         return None, vars(object)
     if isinstance(object, type):
-        # Methods know which execution of the module made the class.
-        for value in vars(object).values():
-            if inspect.isfunction(value) and value.__module__ == object.__module__:
-                return None, value.__globals__
+        return None, _scope_of(object)
     return (object if isinstance(object, CodeType) else None), {}
+
+
+def _scope_of(kind: type) -> dict[str, Any]:
+    """The globals of the execution that made a class; none if that cannot be found."""
+    # Methods know it.
+    for each in vars(kind).values():
+        value = getattr(each, "__func__", getattr(each, "fget", each))
+        if inspect.isfunction(value) and value.__module__ == kind.__module__:
+            return value.__globals__
+    # One without is looked for where its source puts it.
+    for module in _core.executions(kind.__module__, lingering=True):
+        found: Any = module
+        for part in kind.__qualname__.split("."):
+            found = vars(found).get(part) if isinstance(found, (type, ModuleType)) else None
+        if found is kind:
+            return vars(module)
+    return {}
+
+
+def _telling_unraisable(
+    original: Callable[[sys.UnraisableHookArgs], object],
+) -> Callable[[sys.UnraisableHookArgs], object]:
+    def tell(arguments: sys.UnraisableHookArgs, /) -> object:
+        error, told = arguments.exc_value, arguments.exc_traceback
+        frames = () if told is None else traceback.walk_tb(told)
+        codes = ((frame.f_code, frame.f_globals) for frame, _ in frames)
+        if sys.stderr is None or all(
+            lines_of(code, code.co_filename, scope) is None for code, scope in codes
+        ):
+            return original(arguments)
+        # What the original says, with the true source.
+        what = "" if arguments.object is None else f" {_safe_repr(arguments.object)}"
+        text = traceback.format_exception(arguments.exc_type, error, told, chain=False)
+        head = arguments.err_msg or "Exception ignored in"
+        sys.stderr.write(f"{head}:{what}\n{''.join(text)}")
+        sys.stderr.flush()
+        return None
+
+    return tell
+
+
+def _safe_repr(value: object) -> str:
+    try:
+        return repr(value)
+    except Exception:
+        return "<object repr() failed>"
 
 
 def _thread_ended(arguments: threading.ExceptHookArgs) -> None:

@@ -89,7 +89,8 @@ def on_update(callback: Callable[[Report], object]) -> Callable[[], None]:
     """Have `callback` called with the report of each update and rollback from now on.
 
     It is called in the thread that updates, after the new generation is served; what it raises is
-    logged and hurts nobody else.
+    logged and hurts nobody else. One that does not end is ended after `time_limit` seconds, by
+    TimeLimitExceeded inside it.
 
     Returns:
         A function that ends this; calling it again does nothing.
@@ -135,8 +136,8 @@ def deliver(roots: Sequence[str], told: Mapping[str, Any]) -> None:
     _write_log(report, roots)
     for callback in _callbacks:
         try:
-            callback(report)
-        except Exception:
+            _core.limited(callback, report)
+        except BaseException:  # nobody else would hear of it, and this one has been told
             _log.exception("a callback of transfuse.on_update() failed; the update stands")
 
 

@@ -146,6 +146,60 @@ def test_p13_inspect_finds_the_source_of_what_it_is_given(both: tuple[Any, Any])
     assert innermost.code_context == ['    raise ValueError("old")  # the old line\n']
 
 
+PLAIN = """
+class Cup:  # the {0} cup
+    size = 1
+    class Handle:  # the {0} handle
+        warm = True
+class Pot:  # the {0} pot
+    size = property(lambda self: 1)
+"""
+
+
+def test_p13_a_class_without_methods_shows_its_own_source(tree: Tree) -> None:
+    tree.write({"shop.py": PLAIN.format("old")})
+    tree.install(keep=0)
+    old = tree.module("shop")
+    tree.published({"shop.py": "# one\n# two\n" + PLAIN.format("new")})
+    for module, word in ((old, "old"), (tree.module("shop"), "new")):
+        assert f"# the {word} cup" in inspect.getsource(module.Cup)
+        assert inspect.getsource(module.Cup.Handle).startswith(f"    class Handle:  # the {word}")
+        assert f"# the {word} pot" in inspect.getsource(module.Pot)
+
+
+UNRAISABLE = """
+import pathlib, sys
+import transfuse
+
+root = pathlib.Path(sys.argv[1])
+transfuse.install(roots=[root], watch=False)
+tea = transfuse.import_module("shop").Tea()
+(root / "shop.py").write_text((root / "next").read_text())
+assert transfuse.update().outcome == "published"
+del tea
+class Foreign:
+    def __del__(self): raise OSError("not ours")
+Foreign()
+transfuse.uninstall()
+assert sys.unraisablehook is sys.__unraisablehook__
+"""
+
+
+def test_p13_an_error_that_nobody_can_catch(tmp_path: Path) -> None:
+    """What is raised in `__del__` of old code is printed, with the line that raised it."""
+    source = "\nclass Tea:\n    def __del__(self): raise ValueError('cold')  # the {} line\n"
+    (tmp_path / "shop.py").write_text(source.format("old"))
+    (tmp_path / "next").write_text("# one\n" + source.format("new"))
+    command = [sys.executable, "-c", UNRAISABLE, str(tmp_path)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=CAP, check=False)
+    assert ended.returncode == 0, ended.stderr
+    ours, foreign = ended.stderr.split("Exception ignored in: ")[1:]
+    assert ours.startswith("<function Tea.__del__ at ")
+    assert ("# the old line" in ours, ours.endswith("ValueError: cold\n")) == (True, True)
+    assert "# the new line" not in ours
+    assert foreign.endswith("OSError: not ours\n")
+
+
 def test_p13_the_debugger_lists_what_runs(both: tuple[Any, Any]) -> None:
     old, _ = both
     shown = io.StringIO()

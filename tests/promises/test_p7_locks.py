@@ -90,6 +90,66 @@ def test_p7_who_waits_at_a_condition_is_woken_by_new_code(tree: Tree, policy: st
     worker.result()
 
 
+def test_p7_who_holds_an_rlock_enters_it_again_after_the_update(tree: Tree, policy: str) -> None:
+    """By the new module's name for it, from the thread that holds it; nobody else may."""
+    _begin(tree, policy, "threading.RLock()")
+    lock = tree.module("shop").kept
+    with lock:
+        _edit(tree, "threading.RLock()", 2)
+        shop = tree.module("shop")
+        assert shop.kept.acquire(blocking=False)
+        assert not Worker(lambda: shop.kept.acquire(blocking=False)).result()
+        shop.kept.release()
+        # It is still held, once.
+        assert not Worker(lambda: shop.kept.acquire(blocking=False)).result()
+    with pytest.raises(RuntimeError):
+        shop.kept.release()
+
+    def once() -> bool:
+        taken = shop.kept.acquire(blocking=False)
+        shop.kept.release()
+        return bool(taken)
+
+    assert Worker(once).result()
+
+
+@pytest.mark.parametrize("kind", ["asyncio.Event()", "asyncio.Condition()"])
+def test_p7_new_code_wakes_tasks_that_wait_in_old_code(tree: Tree, policy: str, kind: str) -> None:
+    _begin(tree, policy, kind)
+    woken: list[int] = []
+
+    async def unit(waits: asyncio.Event) -> None:
+        with transfuse.pin():
+            kept = tree.module("shop").kept
+            if kind == "asyncio.Event()":
+                waits.set()
+                await kept.wait()
+            else:
+                async with kept:
+                    waits.set()
+                    await kept.wait()
+            woken.append(tree.module("shop").stamp())
+
+    async def story() -> None:
+        waiting = [asyncio.Event() for _ in range(3)]
+        tasks = [asyncio.create_task(unit(each)) for each in waiting]
+        for each in waiting:
+            await asyncio.wait_for(each.wait(), CAP)
+        await asyncio.to_thread(_edit, tree, kind, 2)
+        assert woken == []
+        kept = tree.module("shop").kept
+        if kind == "asyncio.Event()":
+            kept.set()
+        else:
+            async with kept:
+                kept.notify_all()
+        await asyncio.wait_for(asyncio.gather(*tasks), CAP)
+
+    asyncio.run(story())
+    assert woken == [1, 1, 1]
+    assert tree.module("shop").stamp() == 2
+
+
 @pytest.mark.parametrize("lock", ["asyncio.Lock()", "asyncio.Semaphore(1)"])
 def test_p7_tasks_hold_and_wait_for_one_lock_over_an_update(
     tree: Tree, policy: str, lock: str

@@ -13,6 +13,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -23,6 +24,7 @@ from transfuse import compiler
 from transfuse.errors import RootError, SettingsError, TransfuseError
 from transfuse.settings import Settings, read_settings
 
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(times(120, 1_800))]
 FUZZ = settings(
     max_examples=times(100, 20_000),
     deadline=None,

@@ -60,6 +60,16 @@ impl World {
         }
     }
 
+    /// As `transfuse.rollback()` does: what the latest that is kept holds, under a new number.
+    fn roll_back(&self) {
+        let Some(id) = self.register.all_kept().pop() else { return };
+        let held = self.register.kept(id, Held::clone).expect("it is kept");
+        thread::yield_now();
+        assert!(!held.dropped.load(Ordering::SeqCst), "{id} was dropped though it is kept");
+        self.update(true);
+        assert!(id < self.register.current(|held| held.id));
+    }
+
     fn clear(&self, freed: Freed<Held>) {
         for id in freed.drained {
             let all = self.all.lock().unwrap();
@@ -160,6 +170,65 @@ fn p4_a_refused_update_changes_nothing_for_anybody() {
     });
 }
 
+#[test]
+fn p4_who_is_pinned_to_a_staged_generation_that_is_given_up() {
+    explore(|| {
+        let world = Arc::new(World::new(0));
+        let id = world.register.stage();
+        let staged = Held::new(id);
+        world.register.hold(id, staged.clone());
+        let shared = Arc::clone(&world);
+        together(3, move |number| match number {
+            0 => {
+                // The code that is staged is at work in it, and started a thread that is too.
+                assert!(shared.register.pin(id), "it is being staged");
+                thread::yield_now();
+                let held = shared.register.abandon(id).expect("it was held");
+                assert_eq!(id, held.id);
+                assert!(!shared.register.pin(id), "it was given up");
+                assert!(shared.register.unpin(id).is_empty(), "nothing of it was published");
+                shared.update(true);
+            }
+            1 => {
+                if shared.register.pin(id) {
+                    thread::yield_now();
+                    let freed = shared.register.unpin(id);
+                    // The number may have been given again in between only if nobody had it.
+                    assert!(freed.drained.is_empty(), "{id} was disposed of while pinned");
+                }
+            }
+            _ => drop(shared.work()),
+        });
+        world.at_rest();
+        let current = world.register.current(|held| held.id);
+        assert!(current > GenerationId(1), "the update after it was published");
+        assert!(!staged.dropped.load(Ordering::SeqCst), "what was given up was handed back");
+    });
+}
+
+#[test]
+fn p2_a_rollback_while_others_publish_and_work() {
+    explore(|| {
+        let world = Arc::new(World::new(2));
+        world.update(true);
+        let turn = Arc::new(Mutex::new(()));
+        let shared = Arc::clone(&world);
+        together(3, move |number| match number {
+            0 => (0..2).for_each(|_| {
+                let _turn = turn.lock().unwrap();
+                shared.update(true);
+            }),
+            1 => {
+                let _turn = turn.lock().unwrap();
+                shared.roll_back();
+            }
+            _ => drop(shared.work()),
+        });
+        world.at_rest();
+        assert_eq!(GenerationId(5), world.register.current(|held| held.id));
+    });
+}
+
 /// Things that need each other, loaded by rules of `Flights` as `loading.rs` does it.
 struct Loads {
     flights: Flights<usize>,
@@ -246,4 +315,32 @@ fn p1_two_circles_that_share_a_thing() {
 #[test]
 fn p1_a_load_that_fails_once() {
     all_are_loaded_once(&[&[2], &[2], &[]], Some(2));
+}
+
+#[test]
+fn p1_a_load_that_is_cancelled_lets_those_who_wait_go_on() {
+    // It is ended from outside (the time limit, Ctrl-C) between any two of its steps, with its own loads
+    // under way: what it had begun is over, and those who waited load it themselves.
+    explore(|| {
+        let needs: &[&[usize]] = &[&[1], &[2], &[]];
+        let loads = Arc::new(Loads::new(needs, None));
+        let cancelled = Arc::new(AtomicUsize::new(0));
+        let (shared, count) = (Arc::clone(&loads), Arc::clone(&cancelled));
+        together(3, move |number| {
+            let thread = number as u64 + 1;
+            if number == 0 {
+                for thing in [0, 1] {
+                    if shared.flights.enter(&thing, thread) == Entered::Run {
+                        thread::yield_now();
+                        count.fetch_add(1, Ordering::SeqCst);
+                        shared.flights.finish(&thing, thread);
+                    }
+                }
+            } else {
+                assert!(shared.ensure(0, thread), "nobody fails but who is cancelled");
+            }
+        });
+        assert!(loads.flights.is_idle(), "what was cancelled is over");
+        assert!(loads.done.iter().all(|done| done.load(Ordering::SeqCst) == 1));
+    });
 }

@@ -140,8 +140,13 @@ impl App {
     }
 }
 
+/// How many graphs: as many as `PROPTEST_CASES` says, else 2,000.
+fn cases() -> u32 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(2_000)
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(ProptestConfig::with_cases(cases()))]
 
     #[test]
     fn p12_the_plan_is_the_least_fixed_point(app in apps()) {

@@ -282,8 +282,11 @@ impl<'py> Attempt<'py> {
         }
         drop(engine.generations.abandon(self.staged.get().id));
         self.tidy(py);
+        let executed = self.staged.get().executed(py);
+        let given_up = executed.iter().chain(&self.removed).map(|instance| &instance.get().name);
+        disposal::empty_caches(given_up.chain(&self.failed), py);
         // Names that only the abandoned generation had.
-        for instance in self.staged.get().executed(py) {
+        for instance in executed {
             let name = &instance.get().name;
             if let Ok(shown) = facade::of(py, engine, name) {
                 sharing::forget(py, engine, name, &shown);

@@ -2,15 +2,22 @@
 //!
 //! Once no unit of work is pinned to a generation that it belongs to. Its
 //! `__dispose__` is called by the updating thread; what it raises is logged and
-//! changes nothing else. New code has long been loaded by then.
+//! changes nothing else, and one that does not end is ended after the time limit.
+//! New code has long been loaded by then. Caches of the standard library that may
+//! hold what should go now are emptied (`transfuse/caches.py`).
+
+use std::collections::BTreeSet;
 
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
+use transfuse_engine::ModuleName;
 
 use crate::engine::Engine;
 use crate::generation::Generation;
 use crate::instance::Instance;
+use crate::status;
+use crate::time_limit::Limit;
 
 /// Calls `__dispose__` of every superseded instance that nobody is pinned to any more.
 pub fn dispose_drained(py: Python<'_>, engine: &Engine) {
@@ -24,20 +31,38 @@ pub fn dispose_drained(py: Python<'_>, engine: &Engine) {
         if in_use.iter().any(held) || loading && engine.alive(py).iter().any(held) {
             still_waiting.push(instance);
         } else if !loading {
-            dispose(py, bound);
+            dispose(py, engine, bound);
             engine.hide_if_gone(py, &bound.get().name);
         }
     }
     engine.book.lock().unwrap().awaiting.extend(still_waiting);
+    empty_caches(status::lingering(py, engine).iter().map(|gone| &gone.get().name), py);
 }
 
-fn dispose(py: Python<'_>, instance: &Bound<'_, Instance>) {
+/// Executions of these modules that nobody uses any more are not to stay because something remembers
+/// what was in them.
+pub fn empty_caches<'a>(names: impl Iterator<Item = &'a ModuleName>, py: Python<'_>) {
+    let names: BTreeSet<_> = names.map(ModuleName::as_str).collect();
+    if names.is_empty() {
+        return;
+    }
+    let caches = py.import(intern!(py, "transfuse.caches"));
+    let emptied = caches.and_then(|caches| caches.call_method1(intern!(py, "let_go"), (names,)));
+    if let Err(error) = emptied {
+        let _ = complain(py, "caches that hold old code could not be emptied", error);
+    }
+}
+
+fn dispose(py: Python<'_>, engine: &Engine, instance: &Bound<'_, Instance>) {
     let namespace = instance.get().namespace(py);
     let Ok(Some(hook)) = namespace.get_item(intern!(py, "__dispose__")) else { return };
     if !instance.get().dispose() {
         return;
     }
-    if let Err(error) = hook.call0() {
+    let limit = Limit::begin(engine.settings().time_limit);
+    let ended = hook.call0();
+    limit.end(py);
+    if let Err(error) = ended {
         let name = instance.get().name.as_str();
         let file = instance.get().file.as_deref().unwrap_or("?");
         let _ = complain(py, &format!("__dispose__ of {name} ({file}) raised"), error);

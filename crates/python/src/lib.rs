@@ -100,7 +100,9 @@ mod _core {
     #[pymodule_export]
     use super::settings::configure;
     #[pymodule_export]
-    use super::status::status;
+    use super::status::{executions, status};
+    #[pymodule_export]
+    use super::time_limit::limited;
     #[pymodule_export]
     use super::wsgi::WsgiApplication;
 }

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList, PyWeakrefMethods};
+use pyo3::types::{PyDict, PyList, PyString, PyWeakrefMethods};
 use transfuse_engine::State;
 
 use crate::engine::{self, Engine};
@@ -49,7 +49,9 @@ pub fn status(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
         })
         .collect();
     made.set_item("units", units)?;
-    made.set_item("lingering", lingering(py, engine)?)?;
+    let still: Vec<_> =
+        lingering(py, engine).iter().map(|gone| gone.get().module.clone_ref(py)).collect();
+    made.set_item("lingering", still)?;
     made.set_item("restart", waiting)?;
     made.set_item("kept", kept)?;
     made.set_item("draining", draining)?;
@@ -59,21 +61,45 @@ pub fn status(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     Ok(made)
 }
 
-/// The module objects of superseded instances that no generation has any more, and that are still
-/// in memory.
-fn lingering<'py>(py: Python<'py>, engine: &Engine) -> PyResult<Bound<'py, PyList>> {
-    let superseded: Vec<_> = {
-        let book = engine.book.lock().unwrap();
-        book.superseded.iter().map(|weak| weak.clone_ref(py)).collect()
-    };
-    let found = PyList::empty(py);
+/// The superseded instances that no generation has any more, and that are still in memory.
+pub fn lingering<'py>(py: Python<'py>, engine: &Engine) -> Vec<Bound<'py, Instance>> {
     let alive = engine.alive(py);
-    for weak in superseded {
-        let Some(instance) = weak.bind(py).upgrade() else { continue };
-        let Ok(instance) = instance.cast_into_exact::<Instance>() else { continue };
-        if !alive.iter().any(|generation| generation.get().holds(py, &instance)) {
+    let mut found = superseded(py, engine);
+    found.retain(|instance| !alive.iter().any(|generation| generation.get().holds(py, instance)));
+    found
+}
+
+/// The module objects of all executions of a module that a generation has, in no order; with
+/// `lingering` also of those that are only still in memory. Whoever has something old can look for the
+/// one that it belongs to.
+#[pyfunction]
+#[pyo3(signature = (name, *, lingering))]
+pub fn executions<'py>(
+    py: Python<'py>,
+    name: &str,
+    lingering: bool,
+) -> PyResult<Bound<'py, PyList>> {
+    let found = PyList::empty(py);
+    let Some(engine) = engine::in_force() else { return Ok(found) };
+    let key = PyString::new(py, name);
+    for generation in engine.alive(py) {
+        if let Some(instance) = generation.get().instances.bind(py).get_item(&key)? {
+            found.append(&instance.cast_into_exact::<Instance>()?.get().module)?;
+        }
+    }
+    for instance in if lingering { superseded(py, engine) } else { Vec::new() } {
+        if instance.get().name.as_str() == name {
             found.append(&instance.get().module)?;
         }
     }
     Ok(found)
+}
+
+fn superseded<'py>(py: Python<'py>, engine: &Engine) -> Vec<Bound<'py, Instance>> {
+    let weak: Vec<_> = {
+        let book = engine.book.lock().unwrap();
+        book.superseded.iter().map(|weak| weak.clone_ref(py)).collect()
+    };
+    let alive = weak.iter().filter_map(|weak| weak.bind(py).upgrade());
+    alive.filter_map(|instance| instance.cast_into_exact::<Instance>().ok()).collect()
 }

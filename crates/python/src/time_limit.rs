@@ -1,7 +1,9 @@
 //! What if the code of an update does not end?
 //!
 //! After the time limit an exception is raised in the updating thread, wherever
-//! that is in Python code, and the update is refused with it. A call into C that
+//! that is in Python code. A module that is staged is refused with it; of a hook
+//! that is called when an update is made (`__dispose__`, who is told of updates)
+//! it is logged. A call into C that
 //! does not return cannot be ended from outside.
 
 use std::sync::{Arc, Condvar, Mutex};
@@ -10,8 +12,9 @@ use std::time::{Duration, Instant};
 use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyTuple};
 
+use crate::engine;
 use crate::units::ident;
 
 /// How far a limit is.
@@ -66,6 +69,20 @@ impl Drop for Limit {
             Python::attach(arrive);
         }
     }
+}
+
+/// Calls something that is told of an update: under the limit, as it is called by the updating thread,
+/// which would make no update any more.
+#[pyfunction]
+#[pyo3(signature = (call, *args))]
+pub fn limited<'py>(
+    call: &Bound<'py, PyAny>,
+    args: &Bound<'py, PyTuple>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let limit = Limit::begin(engine::required()?.settings().time_limit);
+    let done = call.call1(args);
+    drop(limit);
+    done
 }
 
 fn raise(py: Python<'_>, thread: u64, state: &Mutex<State>) {
