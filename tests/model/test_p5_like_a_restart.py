@@ -126,6 +126,18 @@ def past_pythons_fault(told: dict[str, Any], expected: dict[str, Any]) -> dict[s
     tree=world.tree(), edits=st.lists(st.lists(world.edit(), min_size=1, max_size=3), max_size=4)
 )
 def test_p5_any_sequence_of_edits(fresh: Fresh, tree: Any, edits: Any) -> None:
+    goes_like_a_restart(fresh, tree, edits)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(0)
+@given(world.registries())
+def test_p5_any_sequence_of_edits_of_registries(fresh: Fresh, story: Any) -> None:
+    goes_like_a_restart(fresh, *story)
+
+
+def goes_like_a_restart(fresh: Fresh, tree: Any, edits: Any) -> None:
+    """Insist that after each update there is what a fresh process imports."""
     process = started(tree)
     try:
         told = process.see()

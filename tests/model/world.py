@@ -3,6 +3,10 @@
 A tree is a dict from file to source. Sources are made of a few kinds of statements over a small set
 of names, so that they meet each other: cycles, star imports, lazy imports, missing modules and data
 files all come about.
+
+Where modules write into each other's state, what a fresh process has there depends on who was
+imported, and how often it was tried. So `registries()` is a world of its own: `main` imports all
+there is, nobody fails, and functions that are called later import nothing.
 """
 
 from __future__ import annotations
@@ -64,6 +68,56 @@ def _statement(draw: st.DrawFn, module: str) -> str:
             ]
         )
     )
+
+
+@st.composite
+def _writing(draw: st.DrawFn) -> str:
+    """Return a statement of the world in which modules write into each other's state."""
+    other, number = draw(_names), draw(_numbers)
+    bound = _bound(other)
+    imports = [
+        f"import {other}\nSUM_{bound} = {other}.V + 1",
+        f"from {other} import V as v_{bound}",
+        f"from {other} import *",
+        f"import {other}\nif hasattr({other}, 'R'): {other}.R.append((__name__, {number}))",
+        f"from {other} import note as n_{bound}\nn_{bound}({number})",
+        f"from {other} import note as n_{bound}\n[n_{bound}(each) for each in range(2)]",
+        f"import {other}\n(lambda: {other}.note({number}) if hasattr({other}, 'R') else None)()",
+        f"import {other}\nT_{bound} = [next({other}.C) for _ in 'a' if hasattr({other}, 'C')]",
+        f"def put():\n    import {other}\n    getattr({other}, 'R', []).append({number})\n"
+        "put()\ndel put",
+        f"def put():\n    from {other} import note\n    note(__name__)\nput()\ndel put",
+        f"exec('import {other}; {other}.R.append({number})')",
+    ]
+    owns = ["R = []\ndef note(x): R.append(x)", "import itertools\nC = itertools.count()"]
+    line = draw(st.sampled_from([f"V = {number}", *owns, *owns, *imports]))
+    if line not in imports:
+        return line
+    indented = line.replace("\n", "\n    ")
+    return f"try:\n    {indented}\nexcept (ImportError, AttributeError):\n    pass"
+
+
+@st.composite
+def writing_source(draw: st.DrawFn, module: str) -> str:
+    """Return the same as `source`, of that world."""
+    every = [
+        f"try: import {name}\nexcept ImportError: pass" for name in MODULES if module == "main"
+    ]
+    statements = draw(st.lists(_writing(), min_size=0, max_size=5))
+    return "\n".join(["V = 1", *every, *statements, ""])
+
+
+@st.composite
+def registries(draw: st.DrawFn) -> tuple[dict[str, str], list[list[tuple[str, str, str, str]]]]:
+    """Return an application in which modules write into each other's state, and edits of it."""
+    chosen = ["main", *draw(st.lists(_names, unique=True, max_size=7))]
+    files = {file_of(name, name == "pack"): draw(writing_source(name)) for name in chosen}
+    edits = []
+    for _ in range(draw(st.integers(0, 4))):
+        kinds = st.sampled_from(["write", "write", "write", "delete", "package", "touch"])
+        names = draw(st.lists(_names, min_size=1, max_size=3))
+        edits.append([(draw(kinds), name, draw(writing_source(name)), name) for name in names])
+    return files, edits
 
 
 @st.composite

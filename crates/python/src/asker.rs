@@ -67,7 +67,7 @@ pub fn for_running<'py>(py: Python<'py>, engine: &Engine) -> Bound<'py, Generati
 }
 
 /// The instance of the frame that is running, if that frame is live code's.
-fn immediate(py: Python<'_>) -> Option<Bound<'_, Instance>> {
+pub fn immediate(py: Python<'_>) -> Option<Bound<'_, Instance>> {
     // SAFETY: attached; the result is borrowed from the running frame, or null.
     let globals = unsafe { Bound::from_borrowed_ptr_or_opt(py, ffi::PyEval_GetGlobals()) }?;
     of_globals(py, &globals)

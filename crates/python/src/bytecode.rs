@@ -1,21 +1,15 @@
-//! Which names does a module's source define, and which of its imports does it use at once?
+//! What does one code object do with names: which does it bind, load, import and set?
 //!
-//! Both are read off the code object, which is at hand whether it was compiled
-//! or precompiled, so a second start parses nothing. *Defined* is what a
-//! statement at module level binds, whether or not it ran. *Used* is an imported
-//! name that module-level code (class bodies included) does more with than bind
-//! it: such an import may be one that this module's code affects.
+//! Read off the instructions, which differ between versions of Python. What follows
+//! from that for a module is `outline.rs`'s.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyCode, PyTuple};
-
-/// `co_flags` bit of functions; class bodies and modules lack it.
-const CO_OPTIMIZED: u32 = 1;
 
 /// The numbers of the instructions looked for, which differ between versions of Python.
 struct Instructions {
@@ -24,6 +18,11 @@ struct Instructions {
     store_name: u8,
     store_global: u8,
     store_attr: u8,
+    store_subscr: u8,
+    load_attr: u8,
+    /// `LOAD_ATTR` keeps a flag in the lowest bit since 3.12, when it took over from `LOAD_METHOD`.
+    attr_shift: u32,
+    load_method: Option<u8>,
     import_name: u8,
     import_from: u8,
     extended_arg: u8,
@@ -51,6 +50,10 @@ fn instructions(py: Python<'_>) -> PyResult<&Instructions> {
             store_name: required("STORE_NAME")?,
             store_global: required("STORE_GLOBAL")?,
             store_attr: required("STORE_ATTR")?,
+            store_subscr: required("STORE_SUBSCR")?,
+            load_attr: required("LOAD_ATTR")?,
+            attr_shift: u32::from(py.version_info() >= (3, 12)),
+            load_method: optional("LOAD_METHOD"),
             import_name: required("IMPORT_NAME")?,
             import_from: required("IMPORT_FROM")?,
             extended_arg: required("EXTENDED_ARG")?,
@@ -62,93 +65,41 @@ fn instructions(py: Python<'_>) -> PyResult<&Instructions> {
     })
 }
 
-/// What was read off a module's code object.
-#[derive(Default)]
-pub struct Outline {
-    /// Names bound at module level by the source; star imports add theirs while it runs.
-    pub defined: HashSet<String>,
-    /// What the import statements name (`"registry"`, relative ones without their dots) ->
-    /// the attributes taken and used (`{"register"}`; `"*"` for a star, `""` for the module itself).
-    pub used: HashMap<String, HashSet<String>>,
-    /// Attributes that module-level code assigns to, on whatever object: `json.dumps = ...`.
-    pub sets: HashSet<String>,
-}
-
-impl Outline {
-    /// Whether module-level code uses what an import of that name bound.
-    pub fn uses(&self, imported: &str) -> bool {
-        self.used.contains_key(imported)
-    }
-
-    /// Whether it uses one attribute taken by such an import (a star takes all).
-    pub fn uses_attribute(&self, imported: &str, attribute: &str) -> bool {
-        self.used.get(imported).is_some_and(|used| used.contains(attribute) || used.contains("*"))
-    }
-}
+/// Stands between an instruction and the next (from 3.11).
+const CACHE: u8 = 0;
 
 /// One binding made by an import statement: what was imported, which attribute, under which name.
-struct Binding {
-    imported: String,
-    attribute: String,
-    bound: String,
+pub struct Binding {
+    /// As it is written, `a.b`; relative ones without their dots.
+    pub imported: String,
+    /// The attribute taken; none for `import a.b`, which binds `a`.
+    pub attribute: Option<String>,
+    /// The name that is bound.
+    pub bound: String,
 }
 
-/// What one code object holds.
+/// What one code object does.
 #[derive(Default)]
-struct Reading {
-    stored: HashSet<String>,
-    loaded: HashSet<String>,
-    sets: HashSet<String>,
-    imports: Vec<Binding>,
-    starred: Vec<String>,
+pub struct Reading {
+    /// Names that it binds.
+    pub stored: HashSet<String>,
+    /// Names that it loads, each with the attributes that are taken at once: `["pk", "sub", "go"]`.
+    pub loaded: HashSet<Vec<String>>,
+    /// Attributes that it sets.
+    pub sets: HashSet<String>,
+    /// Whether it sets items, other than those of `__annotations__`.
+    pub sets_items: bool,
+    /// Attributes that it takes, of whatever it is, those that imports take included.
+    pub mentions: HashSet<String>,
+    /// Names that its imports bind, but for those of a function.
+    pub imports: Vec<Binding>,
+    /// What it imports with a star.
+    pub starred: Vec<String>,
 }
 
-/// Reads the code object of a module.
-pub fn outline(py: Python<'_>, code: &Bound<'_, PyCode>) -> PyResult<Outline> {
+/// Reads one code object, and none of those in it.
+pub fn read(py: Python<'_>, code: &Bound<'_, PyCode>) -> PyResult<Reading> {
     let known = instructions(py)?;
-    let module = read(py, known, code)?;
-    let mut loaded = module.loaded;
-    let mut inside = HashSet::new();
-    let mut functions = false;
-    let mut waiting = nested(code)?;
-    while let Some(next) = waiting.pop() {
-        let flags: u32 = next.getattr(intern!(py, "co_flags"))?.extract()?;
-        let reading = read(py, known, &next)?;
-        if flags & CO_OPTIMIZED == 0 {
-            // A class body: it runs with the module.
-            loaded.extend(reading.loaded);
-            waiting.extend(nested(&next)?);
-        } else {
-            functions = true;
-            inside.extend(reading.loaded);
-            waiting.extend(nested(&next)?);
-        }
-    }
-    // Functions run at once only if module-level code uses something that the module itself made.
-    let own = |name: &String| {
-        module.stored.contains(name) && !module.imports.iter().any(|b| &b.bound == name)
-    };
-    if functions && loaded.iter().any(own) {
-        loaded.extend(inside);
-    }
-    let mut used: HashMap<String, HashSet<String>> = HashMap::new();
-    for binding in &module.imports {
-        if loaded.contains(&binding.bound) {
-            used.entry(binding.imported.clone()).or_default().insert(binding.attribute.clone());
-        }
-    }
-    for starred in module.starred {
-        used.entry(starred).or_default().insert("*".to_owned());
-    }
-    Ok(Outline { defined: module.stored, used, sets: module.sets })
-}
-
-fn nested<'py>(code: &Bound<'py, PyCode>) -> PyResult<Vec<Bound<'py, PyCode>>> {
-    let constants = code.getattr(intern!(code.py(), "co_consts"))?.cast_into::<PyTuple>()?;
-    Ok(constants.iter().filter_map(|c| c.cast_into::<PyCode>().ok()).collect())
-}
-
-fn read(py: Python<'_>, known: &Instructions, code: &Bound<'_, PyCode>) -> PyResult<Reading> {
     let names = code.getattr(intern!(py, "co_names"))?.cast_into::<PyTuple>()?;
     let bytes = code.getattr(intern!(py, "co_code"))?.cast_into::<PyBytes>()?;
     let name =
@@ -156,26 +107,44 @@ fn read(py: Python<'_>, known: &Instructions, code: &Bound<'_, PyCode>) -> PyRes
     let mut reading = Reading::default();
     let mut importing: Option<String> = None;
     let mut attribute: Option<String> = None;
+    // The name that was loaded last, as long as nothing but attributes is taken of it.
+    let mut chain: Vec<String> = Vec::new();
+    // Whether that was `__annotations__`.
+    let mut annotates = false;
     let mut extended = 0u32;
     for unit in bytes.as_bytes().chunks_exact(2) {
         let (op, arg) = (unit[0], extended << 8 | u32::from(unit[1]));
         extended = if op == known.extended_arg { arg } else { 0 };
+        if op == CACHE || op == known.extended_arg {
+            continue;
+        }
+        if op == known.load_attr || Some(op) == known.load_method {
+            let shift = if op == known.load_attr { known.attr_shift } else { 0 };
+            let taken = name(arg >> shift)?;
+            reading.mentions.insert(taken.clone());
+            if !chain.is_empty() {
+                chain.push(taken);
+            }
+            continue;
+        }
+        if !chain.is_empty() {
+            reading.loaded.insert(std::mem::take(&mut chain));
+        }
         if op == known.import_name {
             importing = Some(name(arg)?);
             attribute = None;
         } else if op == known.import_from {
-            attribute = Some(name(arg)?);
+            let taken = name(arg)?;
+            reading.mentions.insert(taken.clone());
+            attribute = Some(taken);
         } else if op == known.store_name || op == known.store_global {
             let bound = name(arg)?;
             if let Some(imported) = &importing {
-                let taken = attribute.take();
+                let attribute = attribute.take();
                 // `import a.b` binds `a` and is over; `from a import b, c` goes on.
-                let over = taken.is_none();
-                reading.imports.push(Binding {
-                    imported: imported.clone(),
-                    attribute: taken.unwrap_or_default(),
-                    bound: bound.clone(),
-                });
+                let over = attribute.is_none();
+                let (imported, bound) = (imported.clone(), bound.clone());
+                reading.imports.push(Binding { imported, attribute, bound });
                 if over {
                     importing = None;
                 }
@@ -183,11 +152,14 @@ fn read(py: Python<'_>, known: &Instructions, code: &Bound<'_, PyCode>) -> PyRes
             reading.stored.insert(bound);
         } else if op == known.load_name || Some(op) == known.load_class_name {
             importing = None;
-            reading.loaded.insert(name(arg)?);
+            chain.push(name(arg)?);
+            annotates = chain[0] == "__annotations__";
+        } else if op == known.store_subscr {
+            reading.sets_items |= !annotates;
         } else if op == known.store_attr {
             reading.sets.insert(name(arg)?);
         } else if op == known.load_global {
-            reading.loaded.insert(name(arg >> known.global_shift)?);
+            chain.push(name(arg >> known.global_shift)?);
         } else if (Some(op) == known.import_star
             || (Some(op) == known.intrinsic && arg == INTRINSIC_IMPORT_STAR))
             && let Some(imported) = importing.take()

@@ -8,6 +8,7 @@
 //! import, and begins again with these modules in the plan.
 
 use std::cell::RefCell;
+use std::collections::HashSet;
 
 use pyo3::exceptions::PyImportError;
 use pyo3::prelude::*;
@@ -15,9 +16,10 @@ use transfuse_engine::{EdgeKind, ModuleName, Policy, Target};
 
 use crate::engine::Engine;
 use crate::generation::Generation;
-use crate::influence::could_change;
+use crate::influence::{could_change, could_change_by, live_module};
 use crate::instance::Instance;
 use crate::observe::reach;
+use crate::outline::Outline;
 use crate::planning::policy_now;
 
 thread_local! {
@@ -31,7 +33,8 @@ pub fn take() -> Vec<(ModuleName, ModuleName)> {
     WIDEN.take()
 }
 
-/// Stops the staging at this import if using what is imported may change what is in use.
+/// Stops the staging at this import statement at module level if using what is imported, whose name
+/// is written so, may change what is in use.
 pub fn consider<'py>(
     py: Python<'py>,
     engine: &Engine,
@@ -44,20 +47,94 @@ pub fn consider<'py>(
     if !base.get().holds(py, imported) || generation.get().takes_in_place(py, imported) {
         return Ok(());
     }
-    let attributes =
-        caller.get().with_outline(|outline| outline.used.get(written).cloned().unwrap_or_default());
     let before = base.get().find(py, caller.get().name.as_str());
     let mut may_change = Vec::new();
-    for attribute in attributes.unwrap_or_default() {
-        if before.as_ref().is_some_and(|old| uses(old.get(), written, &attribute)) {
-            continue;
+    let mut waiting = vec![(imported.clone(), written.to_owned())];
+    while let Some((of, written)) = waiting.pop() {
+        let attributes = caller.get().with_outline(|outline| outline.taken_of(&written));
+        for attribute in attributes.unwrap_or_default() {
+            // A module: what is taken of that?
+            if let Ok(Some(value)) = of.get().namespace(py).get_item(&attribute)
+                && let Some(inner) = live_module(py, &value)
+            {
+                waiting.push((inner, format!("{written}.{attribute}")));
+                continue;
+            }
+            if before.as_ref().is_some_and(|old| uses(old.get(), &written, &attribute, &of)) {
+                continue;
+            }
+            may_change.extend(match changed_by_others(py, engine, &base, &of, &attribute) {
+                Some(seen) => seen,
+                None => could_change(py, &base, &of, &attribute),
+            });
         }
-        may_change.extend(match changed_by_others(py, engine, &base, imported, &attribute) {
-            Some(seen) => seen,
-            None => could_change(py, &base, imported, &attribute),
-        });
     }
     stop(py, engine, generation, &base, caller, may_change)
+}
+
+/// The same for what a function of the module imports, or a call (`import_module`): what is used of
+/// it are, as far as can be seen, those of its names that the module's code mentions.
+pub fn consider_own<'py>(
+    py: Python<'py>,
+    engine: &Engine,
+    generation: &Bound<'py, Generation>,
+    caller: &Bound<'py, Instance>,
+    imported: &Bound<'py, Instance>,
+) -> PyResult<()> {
+    let Some(base) = generation.get().base(py) else { return Ok(()) };
+    if !base.get().holds(py, imported) || generation.get().takes_in_place(py, imported) {
+        return Ok(());
+    }
+    let old = used_before(py, &base, caller, imported);
+    let old = old.as_ref().map(|old| old.get());
+    let knew = |ask: fn(&Outline) -> bool| old.is_some_and(|o| o.with_outline(ask) == Some(true));
+    let whole = |outline: &Outline| outline.takes_any || outline.runs_text;
+    if caller.get().with_outline(whole).unwrap_or(true) {
+        let known = knew(|outline| outline.takes_any || outline.runs_text);
+        let all = if known { Vec::new() } else { vec![imported.get().name.clone()] };
+        return stop(py, engine, generation, &base, caller, all);
+    }
+    let known: HashSet<String> =
+        old.and_then(|old| old.with_outline(|o| o.mentions.clone())).unwrap_or_default();
+    let names = caller.get().with_outline(|outline| {
+        let all = outline.mentions.iter().chain(&outline.mentions_later);
+        all.filter(|name| !known.contains(*name)).cloned().collect::<Vec<_>>()
+    });
+    let may_change = could_change_by(py, &base, imported, &names.unwrap_or_default());
+    stop(py, engine, generation, &base, caller, may_change)
+}
+
+/// The same for one attribute (`__dict__` for all, empty for one that is set) of what stands in `sys.modules`.
+pub fn consider_attribute<'py>(
+    py: Python<'py>,
+    engine: &Engine,
+    generation: &Bound<'py, Generation>,
+    running: &Bound<'py, Instance>,
+    module: &Bound<'py, Instance>,
+    attribute: &str,
+) -> PyResult<()> {
+    let Some(base) = generation.get().base(py) else { return Ok(()) };
+    if !base.get().holds(py, module)
+        || generation.get().takes_in_place(py, module)
+        || used_before(py, &base, running, module).is_some_and(|old| {
+            old.get().with_outline(|o| o.mentions.contains(attribute) || o.takes_any) == Some(true)
+        })
+    {
+        return Ok(());
+    }
+    let may_change = could_change(py, &base, module, attribute);
+    stop(py, engine, generation, &base, running, may_change)
+}
+
+/// The instance of before, if its module-level code imported that, too.
+fn used_before<'py>(
+    py: Python<'py>,
+    base: &Bound<'py, Generation>,
+    caller: &Bound<'py, Instance>,
+    imported: &Bound<'py, Instance>,
+) -> Option<Bound<'py, Instance>> {
+    let to = Target::Module(imported.get().name.clone());
+    base.get().find(py, caller.get().name.as_str()).filter(|old| old.get().imports(&to))
 }
 
 /// The same for what is imported by code that the module calls: what it uses of it is not known.
@@ -104,10 +181,17 @@ fn stop<'py>(
     Err(PyImportError::new_err(message))
 }
 
-fn uses(instance: &Instance, written: &str, attribute: &str) -> bool {
+/// Whether it used that attribute, or may have used all that it imported.
+fn uses(
+    instance: &Instance,
+    written: &str,
+    attribute: &str,
+    imported: &Bound<'_, Instance>,
+) -> bool {
+    let imports = || instance.imports(&Target::Module(imported.get().name.clone()));
     instance
         .with_outline(|outline| {
-            outline.used.get(written).is_some_and(|used| used.contains(attribute))
+            outline.takes_of(written, attribute) || (outline.runs_text && imports())
         })
         .unwrap_or(false)
 }

@@ -10,9 +10,11 @@ use transfuse_engine::ModuleName;
 
 use crate::asker;
 use crate::edges::{connect, missing};
-use crate::engine;
+use crate::engine::{self, Engine};
 use crate::errors;
+use crate::generation::Generation;
 use crate::hook::outward;
+use crate::instance::Instance;
 use crate::loading::{self, Ensured};
 use crate::observe;
 use crate::sharing;
@@ -68,21 +70,46 @@ pub fn gcd_import<'py>(
             return Err(errors::not_found(py, dotted.as_str(), parent));
         }
     };
-    match caller {
-        Some(caller) => {
-            connect(py, engine, &caller, &found);
-            if caller.get().is_ready() {
-                observe::imported_through(py, engine, &generation, Some(&caller), &found)?;
-            } else {
-                observe::imported(py, &generation, &caller, &found);
-            }
-            Ok(found.get().value(py))
-        }
-        None => {
-            observe::imported_through(py, engine, &generation, None, &found)?;
-            outward(py, engine, &found)
-        }
+    if let Some(caller) = &caller {
+        connect(py, engine, caller, &found);
     }
+    note(py, engine, &generation, caller.as_ref(), &found)?;
+    match caller {
+        Some(_) => Ok(found.get().value(py)),
+        None => outward(py, engine, &found),
+    }
+}
+
+/// A call imported `found`: what does the module change that is being executed?
+fn note<'py>(
+    py: Python<'py>,
+    engine: &Engine,
+    generation: &Bound<'py, Generation>,
+    caller: Option<&Bound<'py, Instance>>,
+    found: &Bound<'py, Instance>,
+) -> PyResult<()> {
+    observe::imported_through(py, engine, generation, caller, found)?;
+    match caller.filter(|caller| !caller.get().is_ready()) {
+        Some(caller) => observe::imported_within(py, engine, generation, caller, found),
+        None => Ok(()),
+    }
+}
+
+/// The same for a call of Transfuse's own, which leaves no dependency behind when a function makes it.
+fn note_own<'py>(
+    py: Python<'py>,
+    engine: &Engine,
+    generation: &Bound<'py, Generation>,
+    caller: Option<&Bound<'py, Instance>>,
+    found: &Bound<'py, Instance>,
+) -> PyResult<()> {
+    if !observe::is_loading() {
+        return Ok(());
+    }
+    if let Some(caller) = caller.filter(|caller| !caller.get().is_ready()) {
+        connect(py, engine, caller, found);
+    }
+    note(py, engine, generation, caller, found)
 }
 
 /// Return a module of the caller's generation, loading it if need be.
@@ -103,14 +130,16 @@ pub fn import_module<'py>(
     if let Ok(name) = name.cast_exact::<PyString>()
         && let Some(engine) = engine::in_force()
     {
-        let generation = match asker::beyond_importlib(py) {
-            Some(caller) => asker::for_live(py, engine, &caller),
+        let caller = asker::beyond_importlib(py);
+        let generation = match &caller {
+            Some(caller) => asker::for_live(py, engine, caller),
             None => asker::for_foreign(py, engine),
         };
         if let Some(found) = generation.get().get(py, name)
             && found.get().is_ready()
             && standing::is_as_seen(py, engine, name, &found)
         {
+            note_own(py, engine, &generation, caller.as_ref(), &found)?;
             return Ok(found.get().value(py));
         }
     }
@@ -125,15 +154,19 @@ pub fn import_name<'py>(
     name: &Bound<'py, PyString>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let engine = engine::required()?;
-    let generation = match asker::beyond_importlib(py) {
-        Some(caller) => asker::for_live(py, engine, &caller),
+    let caller = asker::beyond_importlib(py);
+    let generation = match &caller {
+        Some(caller) => asker::for_live(py, engine, caller),
         None => asker::for_foreign(py, engine),
     };
     let Ok(dotted) = ModuleName::new(name.to_str()?) else {
         return Err(errors::not_found(py, name.to_str()?, None));
     };
     match loading::ensure(py, engine, &generation, &dotted)? {
-        Ensured::Live(found) => Ok(found.get().value(py)),
+        Ensured::Live(found) => {
+            note_own(py, engine, &generation, caller.as_ref(), &found)?;
+            Ok(found.get().value(py))
+        }
         Ensured::Foreign => {
             sharing::not_ours(py, engine, dotted.as_str())?;
             engine.original_gcd_import.bind(py).call1((name,))

@@ -24,6 +24,7 @@ use crate::finder;
 use crate::generation::Generation;
 use crate::instance::Instance;
 use crate::loading::{self, Ensured};
+use crate::observe;
 use crate::submodules;
 
 /// Where a facade keeps the instance it stands for once Transfuse is no longer installed.
@@ -253,6 +254,7 @@ unsafe extern "C" fn get(slf: *mut ffi::PyObject, name: *mut ffi::PyObject) -> *
         match target(&facade)? {
             Some(found) => {
                 let name = name.cast::<PyString>()?;
+                used(py, &found, name.to_str()?)?;
                 let value = match found.get().module.bind(py).getattr(name) {
                     Err(error) => later(py, &found, name, error)?,
                     Ok(value) => value,
@@ -278,6 +280,17 @@ unsafe extern "C" fn get(slf: *mut ffi::PyObject, name: *mut ffi::PyObject) -> *
             }
         }
     })
+}
+
+/// Code of a module that is being executed may use what it finds on another one.
+#[inline]
+fn used(py: Python<'_>, found: &Bound<'_, Instance>, attribute: &str) -> PyResult<()> {
+    if observe::is_loading()
+        && let Some(engine) = engine::in_force()
+    {
+        observe::through_facade(py, engine, found, attribute)?;
+    }
+    Ok(())
 }
 
 /// An attribute that a module does not have: yet, if another thread is loading it for this
@@ -322,6 +335,10 @@ unsafe extern "C" fn set(
         };
         let found = target(&facade)?.ok_or_else(|| gone(&facade))?;
         let module = found.get().module.bind(py);
+        let special = name.to_str()?.starts_with("__");
+        if !special && value.as_ref().is_none_or(|value| !is_facade(value)) {
+            used(py, &found, "")?;
+        }
         match value {
             None => module.delattr(name)?,
             // `importlib` binds a submodule on its package: what is bound is the real module.

@@ -5,7 +5,9 @@
 //! replaced twice may stand where the first one stood. Containers, instances,
 //! functions (closures and attributes), bound methods, partials and slots are
 //! looked into; caches that fill themselves, classes of other modules and what the
-//! interpreter keeps for itself are not. No code of the program runs meanwhile.
+//! interpreter keeps for itself are not; what C code keeps to itself `hidden.rs` knows.
+//! Of a cache the values that it had before are looked into, and not which there are: to
+//! fill it is what it is for. No code of the program runs meanwhile.
 
 use std::collections::{HashSet, VecDeque};
 
@@ -17,6 +19,7 @@ use pyo3::types::{
 };
 use pyo3::{ffi, intern};
 
+use crate::hidden;
 use crate::instance::Instance;
 
 /// How many objects one fingerprint looks into, and how far from the namespace it goes. What a
@@ -24,14 +27,49 @@ use crate::instance::Instance;
 const OBJECTS: usize = 10_000;
 const DEPTH: u8 = 12;
 
-/// A number that differs when the state of a module's namespace does.
-pub fn fingerprint(py: Python<'_>, instance: &Bound<'_, Instance>) -> u64 {
-    let mut walk = Walk {
-        own: instance.get().name.as_str(),
-        hash: 0xcbf2_9ce4_8422_2325,
-        seen: HashSet::new(),
-        waiting: VecDeque::new(),
-    };
+/// How many values of caches one fingerprint looks into, and how many objects of each.
+const CACHED: usize = 64;
+const OF_CACHED: usize = 500;
+
+/// What a module's state was at one moment.
+pub struct Fingerprint {
+    /// A number that differs when the state of the module's namespace does.
+    hash: u64,
+    /// What its caches held, and the same number for each. Held for as long as the code runs that
+    /// may change it.
+    cached: Vec<(Py<PyAny>, u64)>,
+}
+
+impl Fingerprint {
+    /// Whether the state is another `now`.
+    pub fn differs(&self, py: Python<'_>, now: &Self, module: &Bound<'_, Instance>) -> bool {
+        let name = module.get().name.as_str();
+        self.hash != now.hash
+            || self.cached.iter().any(|(value, hash)| of_value(py, name, value.bind(py)) != *hash)
+    }
+
+    /// Whether a cache holds a list, dict or the like now that it did not hold.
+    pub fn has_more_cached(&self, py: Python<'_>, now: &Self) -> bool {
+        now.cached.iter().any(|(value, _)| {
+            !self.cached.iter().any(|(before, _)| before.is(value)) && is_container(value.bind(py))
+        })
+    }
+
+    /// The same once more.
+    pub fn clone_ref(&self, py: Python<'_>) -> Self {
+        let cached = self.cached.iter().map(|(value, hash)| (value.clone_ref(py), *hash));
+        Fingerprint { hash: self.hash, cached: cached.collect() }
+    }
+
+    /// Whether it is of the same moment, as far as that can be told.
+    pub fn is_like(&self, other: &Self) -> bool {
+        self.hash == other.hash
+    }
+}
+
+/// The state of a module.
+pub fn fingerprint(py: Python<'_>, instance: &Bound<'_, Instance>) -> Fingerprint {
+    let mut walk = Walk::new(instance.get().name.as_str(), OBJECTS);
     for (key, value) in instance.get().namespace(py).iter() {
         let special = key.extract::<&str>().is_ok_and(|name| name.starts_with("__"));
         // Submodules come and go on a package by being imported; that is no effect.
@@ -41,11 +79,63 @@ pub fn fingerprint(py: Python<'_>, instance: &Bound<'_, Instance>) -> u64 {
         walk.add(key.as_ptr() as u64);
         walk.visit(value, 0);
     }
-    while let Some((object, depth)) = walk.waiting.pop_front() {
-        // What cannot be asked is known by its identity.
-        let _ = walk.open(py, &object, depth);
+    walk.go(py);
+    let mut cached = Vec::new();
+    for cache in std::mem::take(&mut walk.caches) {
+        for value in cached_by(&cache).unwrap_or_default() {
+            if cached.len() < CACHED && !is_leaf(&value) {
+                let hash = of_value(py, walk.own, &value);
+                cached.push((value.unbind(), hash));
+            }
+        }
     }
+    Fingerprint { hash: walk.hash, cached }
+}
+
+/// The state of one value that a cache of that module holds.
+fn of_value(py: Python<'_>, module: &str, value: &Bound<'_, PyAny>) -> u64 {
+    let mut walk = Walk::new(module, OF_CACHED);
+    walk.visit(value.clone(), 0);
+    walk.go(py);
     walk.hash
+}
+
+/// The values that an `lru_cache` holds (and, where it has a limit, their keys).
+pub fn cached_by<'py>(cache: &Bound<'py, PyAny>) -> PyResult<Vec<Bound<'py, PyAny>>> {
+    let mut values = Vec::new();
+    for each in held(cache)?.iter() {
+        if let Ok(dict) = each.cast_exact::<PyDict>() {
+            values.extend(dict.values().iter());
+        // SAFETY: attached, a live object.
+        } else if unsafe { ffi::PyFunction_Check(each.as_ptr()) } == 0
+            && !each.is_instance_of::<PyType>()
+        {
+            values.push(each);
+        }
+    }
+    Ok(values)
+}
+
+/// Whether it is one of Python's own containers that can be changed.
+fn is_container(value: &Bound<'_, PyAny>) -> bool {
+    value.is_instance_of::<PyList>()
+        || value.is_instance_of::<PyDict>()
+        || value.is_instance_of::<PySet>()
+        || value.get_type().name().is_ok_and(|name| name == "deque")
+        || hidden::kind(value).is_some()
+}
+
+/// Whether there is nothing to be looked into.
+fn is_leaf(object: &Bound<'_, PyAny>) -> bool {
+    // SAFETY: attached, a live object.
+    let seen = unsafe { ffi::PyObject_IS_GC(object.as_ptr()) } != 0;
+    (!seen && hidden::kind(object).is_none()) || object.is_instance_of::<PyModule>()
+}
+
+/// The type of what `functools.lru_cache` makes.
+pub fn cache_type<'py>(py: Python<'py>) -> PyResult<&'py Bound<'py, PyType>> {
+    static TYPE: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    TYPE.import(py, "functools", "_lru_cache_wrapper")
 }
 
 /// Types whose objects change by being used, and are nobody's registry.
@@ -55,7 +145,6 @@ fn self_filling<'py>(py: Python<'py>) -> PyResult<&'py Bound<'py, PyTuple>> {
         ("logging", "Logger"),
         ("logging", "Handler"),
         ("logging", "Manager"),
-        ("functools", "_lru_cache_wrapper"),
         ("_thread", "_local"),
     ];
     let types = TYPES.get_or_try_init(py, || {
@@ -79,10 +168,32 @@ struct Walk<'a, 'py> {
     hash: u64,
     /// Addresses of what is in line or was looked into.
     seen: HashSet<usize>,
+    /// How many these may be.
+    objects: usize,
     waiting: VecDeque<(Bound<'py, PyAny>, u8)>,
+    /// The caches that were met.
+    caches: Vec<Bound<'py, PyAny>>,
 }
 
-impl<'py> Walk<'_, 'py> {
+impl<'a, 'py> Walk<'a, 'py> {
+    fn new(own: &'a str, objects: usize) -> Self {
+        Walk {
+            own,
+            hash: 0xcbf2_9ce4_8422_2325,
+            seen: HashSet::new(),
+            objects,
+            waiting: VecDeque::new(),
+            caches: Vec::new(),
+        }
+    }
+
+    fn go(&mut self, py: Python<'py>) {
+        while let Some((object, depth)) = self.waiting.pop_front() {
+            // What cannot be asked is known by its identity.
+            let _ = self.open(py, &object, depth);
+        }
+    }
+
     fn add(&mut self, number: u64) {
         self.hash = (self.hash ^ number).wrapping_mul(0x0100_0000_01b3).rotate_left(23);
     }
@@ -94,12 +205,9 @@ impl<'py> Walk<'_, 'py> {
             return;
         }
         self.add(object.as_ptr() as u64);
-        // SAFETY: attached, a live object.
-        let leaf = unsafe { ffi::PyObject_IS_GC(object.as_ptr()) } == 0
-            || object.is_instance_of::<PyModule>();
-        if !leaf
+        if !is_leaf(&object)
             && depth < DEPTH
-            && self.seen.len() < OBJECTS
+            && self.seen.len() < self.objects
             && self.seen.insert(object.as_ptr() as usize)
         {
             self.waiting.push_back((object, depth + 1));
@@ -108,6 +216,9 @@ impl<'py> Walk<'_, 'py> {
 
     /// Looks into one object.
     fn open(&mut self, py: Python<'py>, object: &Bound<'py, PyAny>, depth: u8) -> PyResult<()> {
+        if let Some(kind) = hidden::kind(object) {
+            self.add(hidden::state(py, object, kind).unwrap_or_default());
+        }
         if let Ok(dict) = object.cast_exact::<PyDict>() {
             self.open_dict(dict, depth);
         } else if let Ok(list) = object.cast_exact::<PyList>() {
@@ -127,6 +238,10 @@ impl<'py> Walk<'_, 'py> {
         // SAFETY: attached, a live object.
         } else if unsafe { ffi::PyFunction_Check(object.as_ptr()) } != 0 {
             self.open_function(py, object, depth)?;
+        } else if object.get_type().is(cache_type(py)?) {
+            self.caches.push(object.clone());
+            // What it wraps is in there, and what else was set on it.
+            self.open_dict(object.getattr(intern!(py, "__dict__"))?.cast::<PyDict>()?, depth);
         } else if !object.is_instance(self_filling(py)?)? {
             self.open_other(py, object, depth)?;
         }

@@ -233,19 +233,47 @@ impl<'py> Statement<'_, 'py> {
             let _ = caller.get().deferred.bind(py).set_item(absolute, plain);
         }
         connect(py, self.engine, caller, instance);
+        let written = self.name.to_str().unwrap_or("");
+        self.note_use(py, caller, generation, instance, written)?;
         if !self.takes_names() {
-            let mut name = instance.get().name.parent();
-            while let Some(parent) = name {
-                if let Some(package) = generation.get().find(py, parent.as_str()) {
+            // It binds the first of these packages.
+            let mut packages = instance.get().name.parent();
+            let mut written = written;
+            while let Some(name) = packages {
+                written = written.rsplit_once('.').map_or("", |(package, _)| package);
+                if let Some(package) = generation.get().find(py, name.as_str()) {
                     connect(py, self.engine, caller, &package);
+                    self.note_use(py, caller, generation, &package, written)?;
                 }
-                name = parent.parent();
+                packages = name.parent();
             }
         }
-        let written = self.name.to_str().unwrap_or("");
-        let uses = !caller.get().is_ready()
-            && caller.get().with_outline(|outline| outline.uses(written)).unwrap_or(false);
-        if uses {
+        Ok(())
+    }
+
+    /// Whether a function is importing: only those have their variables elsewhere than in a dict.
+    pub fn is_in_function(&self) -> bool {
+        self.locals.is_none_or(|locals| locals.is_none())
+    }
+
+    /// If module-level code, or a function that it calls, may use what it has imported: what does
+    /// it change? `written` is its name in the source.
+    fn note_use(
+        &self,
+        py: Python<'py>,
+        caller: &Bound<'py, Instance>,
+        generation: &Bound<'py, Generation>,
+        instance: &Bound<'py, Instance>,
+        written: &str,
+    ) -> PyResult<()> {
+        if caller.get().is_ready() {
+            return Ok(());
+        }
+        if self.is_in_function() {
+            observe::imported_through(py, self.engine, generation, Some(caller), instance)?;
+            return observe::imported_within(py, self.engine, generation, caller, instance);
+        }
+        if caller.get().with_outline(|outline| outline.uses(written)).unwrap_or(false) {
             doubt::consider(py, self.engine, generation, caller, instance, written)?;
             observe::imported(py, generation, caller, instance);
         }

@@ -18,7 +18,9 @@ use pyo3::{ffi, intern};
 use transfuse_engine::{EdgeKind, ModuleName, Target};
 
 use crate::asker;
+use crate::fingerprint::{cache_type, cached_by};
 use crate::generation::Generation;
+use crate::hidden;
 use crate::instance::Instance;
 
 /// How many values one question looks at; beyond it the module itself is assumed to change.
@@ -32,18 +34,40 @@ pub fn could_change<'py>(
     imported: &Bound<'py, Instance>,
     attribute: &str,
 ) -> Vec<ModuleName> {
-    let mut question =
-        Question { generation, found: Vec::new(), seen: HashSet::new(), waiting: Vec::new() };
+    let mut question = Question::new(generation);
     match imported.get().namespace(py).get_item(attribute) {
         Ok(Some(value)) => question.ask(value, attribute, imported),
         _ => question.add(imported),
     }
-    while let Some(next) = question.waiting.pop() {
-        if question.seen.len() > VALUES || question.look(py, &next).is_err() {
-            question.add(&next.holder);
+    question.answer(py)
+}
+
+/// Those that code could change which mentions these names, by using those of them that `imported`
+/// has.
+pub fn could_change_by<'py>(
+    py: Python<'py>,
+    generation: &Bound<'py, Generation>,
+    imported: &Bound<'py, Instance>,
+    names: &[String],
+) -> Vec<ModuleName> {
+    let mut question = Question::new(generation);
+    let mut modules = vec![imported.clone()];
+    let mut next = 0;
+    while let Some(module) = modules.get(next).cloned() {
+        next += 1;
+        for name in names {
+            let Ok(Some(value)) = module.get().namespace(py).get_item(name) else { continue };
+            match live_module(py, &value) {
+                // What is mentioned of it, too.
+                Some(inner) if !modules.iter().any(|known| known.is(&inner)) => modules.push(inner),
+                Some(_) => {}
+                None if name == "__dict__" => question.add(&module),
+                None if name.starts_with("__") => {}
+                None => question.ask(value, name, &module),
+            }
         }
     }
-    question.found
+    question.answer(py)
 }
 
 /// A value to be looked at: under which name which module holds it.
@@ -61,7 +85,20 @@ struct Question<'a, 'py> {
     waiting: Vec<Held<'py>>,
 }
 
-impl<'py> Question<'_, 'py> {
+impl<'a, 'py> Question<'a, 'py> {
+    fn new(generation: &'a Bound<'py, Generation>) -> Self {
+        Question { generation, found: Vec::new(), seen: HashSet::new(), waiting: Vec::new() }
+    }
+
+    fn answer(mut self, py: Python<'py>) -> Vec<ModuleName> {
+        while let Some(next) = self.waiting.pop() {
+            if self.seen.len() > VALUES || self.look(py, &next).is_err() {
+                self.add(&next.holder);
+            }
+        }
+        self.found
+    }
+
     fn add(&mut self, instance: &Bound<'py, Instance>) {
         if !self.found.contains(&instance.get().name) {
             self.found.push(instance.get().name.clone());
@@ -92,6 +129,11 @@ impl<'py> Question<'_, 'py> {
         if let Ok(tuple) = value.cast_exact::<PyTuple>() {
             tuple.iter().for_each(|item| self.ask(item, name, holder));
             return Ok(());
+        }
+        if value.get_type().is(cache_type(py)?) {
+            for value in cached_by(value)? {
+                self.ask(value, name, holder);
+            }
         }
         if let Some(inner) = wrapped(py, value) {
             for value in inner {
@@ -232,7 +274,7 @@ impl<'py> Question<'_, 'py> {
 fn is_unchanging(value: &Bound<'_, PyAny>) -> bool {
     // SAFETY: attached, a live object. What the collector does not follow holds nothing.
     value.is_none()
-        || unsafe { ffi::PyObject_IS_GC(value.as_ptr()) } == 0
+        || (unsafe { ffi::PyObject_IS_GC(value.as_ptr()) } == 0 && hidden::kind(value).is_none())
         || value.is_exact_instance_of::<PyInt>()
         || value.is_exact_instance_of::<PyBool>()
         || value.is_exact_instance_of::<PyFloat>()
@@ -264,7 +306,11 @@ fn wrapped<'py>(py: Python<'py>, value: &Bound<'py, PyAny>) -> Option<Vec<Bound<
     Some(found.filter(|part| !part.is(value)).collect())
 }
 
-fn live_module<'py>(py: Python<'py>, value: &Bound<'py, PyAny>) -> Option<Bound<'py, Instance>> {
+/// The live module that a value is, if it is one.
+pub fn live_module<'py>(
+    py: Python<'py>,
+    value: &Bound<'py, PyAny>,
+) -> Option<Bound<'py, Instance>> {
     asker::of_globals(py, &value.cast::<PyModule>().ok()?.dict())
 }
 

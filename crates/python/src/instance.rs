@@ -18,9 +18,9 @@ use pyo3::types::{PyDict, PyModule, PyString};
 use transfuse_engine::{Digest, Edge, EdgeKind, ModuleName, Policy, Source, Target};
 
 use crate::basis::Basis;
-use crate::bytecode::Outline;
 use crate::generation::Generation;
 use crate::loading::Key;
+use crate::outline::Outline;
 use crate::patches::Patch;
 use crate::standing::Seen;
 

@@ -9,10 +9,10 @@
 //! 3. the ways in: `fast` and `hook` (import statements; `names`: what they take; `half_loaded`: from what
 //!    is not there yet), `dynamic` (calls that import), `facade` (attributes of what stands in `sys.modules`), `finder` (the standard
 //!    machinery); `standing`: what stands in `sys.modules`, and who put it there;
-//! 4. `search`, `namespace_path`, `dressing`, `precompiled`, `bytecode`, `namespace`, `loading`: from a name
+//! 4. `search`, `namespace_path`, `dressing`, `precompiled`, `bytecode`, `outline`, `namespace`, `loading`: from a name
 //!    (or, `by_path`, a file) to an instance (`circles`: when several threads load one circle);
 //!    `sharing`, `submodules`: what generations have in common, and what they answer where not;
-//! 5. `observe` (by `fingerprint`), `doubt` (and `influence`), `keeps`: who affects whom, and who holds on to what;
+//! 5. `observe` (by `fingerprint` and `hidden`), `doubt` (and `influence`), `keeps`: who affects whom, and who holds on to what;
 //!    `edges`, `data_files`, `patches`: who imports and reads what, and who set what on foreign modules;
 //! 6. an update: `driver` (who carries it out; `driver/elsewhere`: what is not on disk; `command`, `listening`, `watching`, `barrier`, `unreadable`), `seeds` and `planning` (what it is to
 //!    run), `staging` and `attempt` (how; `unplanned`; `verify`: who else has a say; `in_place`: where a module
@@ -44,6 +44,7 @@ mod fingerprint;
 mod forked;
 mod generation;
 mod half_loaded;
+mod hidden;
 mod hook;
 mod in_place;
 mod influence;
@@ -58,6 +59,7 @@ mod namespace;
 mod namespace_path;
 mod observe;
 mod once;
+mod outline;
 mod patches;
 mod pin;
 mod planning;

@@ -10,7 +10,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyModule, PyString, PyTuple};
 
 use crate::asker;
-use crate::bytecode::{self, Outline};
+use crate::bytecode;
 use crate::doubt;
 use crate::edges::{connect, missing, starred};
 use crate::errors;
@@ -20,6 +20,7 @@ use crate::hook::Statement;
 use crate::instance::Instance;
 use crate::loading::{self, Ensured};
 use crate::observe;
+use crate::outline::Outline;
 use crate::standing;
 use crate::submodules;
 
@@ -144,8 +145,12 @@ impl<'py> Statement<'_, 'py> {
             let written = self.name.to_str()?;
             let attribute = name.to_str()?;
             let uses = |outline: &Outline| outline.uses_attribute(written, attribute);
-            if !caller.get().is_ready() && caller.get().with_outline(uses).unwrap_or(false) {
-                doubt::consider(py, self.engine, generation, caller, &found, written)?;
+            if !caller.get().is_ready() && self.is_in_function() {
+                observe::imported_through(py, self.engine, generation, Some(caller), &found)?;
+                observe::imported_within(py, self.engine, generation, caller, &found)?;
+            } else if !caller.get().is_ready() && caller.get().with_outline(uses).unwrap_or(false) {
+                let written = format!("{written}.{attribute}");
+                doubt::consider(py, self.engine, generation, caller, &found, &written)?;
                 observe::imported(py, generation, caller, &found);
             }
         }

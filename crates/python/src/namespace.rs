@@ -13,10 +13,10 @@ use pyo3::types::{PyBytes, PyCode, PyDict, PyFrozenSet, PyMappingProxy, PyModule
 use transfuse_engine::{ModuleName, Policy};
 
 use crate::asker;
-use crate::bytecode;
 use crate::engine::Engine;
 use crate::generation::Generation;
 use crate::instance::Instance;
+use crate::outline;
 use crate::precompiled;
 use crate::submodules;
 
@@ -84,7 +84,7 @@ pub fn run(
             .call_method1(intern!(py, "compile_carrying"), (PyBytes::new(py, text), file, names))?
             .cast_into::<PyCode>()?
     };
-    let mut outline = bytecode::outline(py, &code)?;
+    let mut outline = outline::outline(py, &code)?;
     outline.defined.extend(carried.iter().map(|(name, _)| name.clone()));
     submodules_of(py, engine, generation, instance.get(), previous)?;
     if let Some(previous) = previous

@@ -14,12 +14,14 @@ use pyo3::prelude::*;
 use pyo3::types::PyModule;
 use transfuse_engine::{EdgeKind, Target};
 
+use crate::asker;
 use crate::doubt;
 use crate::edges::connect;
 use crate::engine::Engine;
-use crate::fingerprint::fingerprint;
+use crate::fingerprint::{Fingerprint, fingerprint};
 use crate::generation::Generation;
 use crate::instance::Instance;
+use crate::outline::Outline;
 use crate::patches::{self, Before};
 
 /// How many modules beyond the imported one are looked at (calls through a third module).
@@ -29,7 +31,7 @@ const REACH: usize = 24;
 struct Running {
     instance: Py<Instance>,
     /// Fingerprints taken so far: of whom, and what they were.
-    before: Vec<(Py<Instance>, u64)>,
+    before: Vec<(Py<Instance>, Fingerprint)>,
     /// What stood on foreign modules that it may set attributes of.
     foreign: Vec<Before>,
 }
@@ -73,20 +75,24 @@ impl Observation {
         for (other, before) in ended.before {
             let other = other.bind(py);
             let now = fingerprint(py, other);
-            if now == before {
-                continue;
+            let filled = before.has_more_cached(py, &now);
+            // What a cache was filled with may have been changed since.
+            let may_change = instance.get().with_outline(Outline::changes_containers);
+            let changed = before.differs(py, &now, other) || (filled && may_change.unwrap_or(true));
+            if changed {
+                let to = Target::Module(other.get().name.clone());
+                instance.get().add_edge(to, EdgeKind::Affects);
             }
-            instance.get().add_edge(Target::Module(other.get().name.clone()), EdgeKind::Affects);
-            // The executions around this one must not be taken for the cause.
-            RUNNING.with_borrow_mut(|stack| {
-                for outer in stack.iter_mut() {
-                    for (whom, seen) in &mut outer.before {
-                        if whom.is(other) && *seen == before {
-                            *seen = now;
-                        }
-                    }
-                }
-            });
+            if changed || filled {
+                // The executions around this one must not be taken for the cause.
+                let outdated: Vec<_> = RUNNING.with_borrow_mut(|stack| {
+                    let all = stack.iter_mut().flat_map(|outer| &mut outer.before);
+                    all.filter(|(whom, seen)| whom.is(other) && seen.is_like(&before))
+                        .map(|(_, seen)| std::mem::replace(seen, now.clone_ref(py)))
+                        .collect()
+                });
+                drop(outdated);
+            }
         }
         ended.foreign
     }
@@ -150,6 +156,56 @@ pub fn imported_through<'py>(
     doubt::consider_through(py, engine, generation, &running, imported)?;
     connect(py, engine, &running, imported);
     self::imported(py, generation, &running, imported);
+    Ok(())
+}
+
+/// A function of the module that is being executed imported `imported`, or a call did: it is used
+/// at once.
+pub fn imported_within<'py>(
+    py: Python<'py>,
+    engine: &Engine,
+    generation: &Bound<'py, Generation>,
+    caller: &Bound<'py, Instance>,
+    imported: &Bound<'py, Instance>,
+) -> PyResult<()> {
+    if caller.is(imported) || !innermost(py).is_some_and(|running| running.is(caller)) {
+        return Ok(());
+    }
+    doubt::consider_own(py, engine, generation, caller, imported)?;
+    self::imported(py, generation, caller, imported);
+    Ok(())
+}
+
+/// An attribute was taken of what stands in `sys.modules`, or one was set (`attribute` is empty):
+/// while a module is being executed that is its doing.
+pub fn through_facade<'py>(
+    py: Python<'py>,
+    engine: &Engine,
+    found: &Bound<'py, Instance>,
+    attribute: &str,
+) -> PyResult<()> {
+    let Some(running) = innermost(py) else { return Ok(()) };
+    let all = attribute == "__dict__";
+    let is_one = || found.get().namespace(py).contains(attribute).unwrap_or(false);
+    let counts = all || attribute.is_empty() || (!attribute.starts_with("__") && is_one());
+    if running.is(found) || !found.get().is_ready() || !counts {
+        return Ok(());
+    }
+    let generation = asker::for_foreign(py, engine);
+    if !generation.get().holds(py, &running) {
+        return Ok(());
+    }
+    // Foreign code looks through namespaces (`typing`) and through all modules (`pickle`) to find
+    // something: that makes no dependency.
+    let live = asker::immediate(py).is_some();
+    if all && !live {
+        return Ok(());
+    }
+    doubt::consider_attribute(py, engine, &generation, &running, found, attribute)?;
+    if live {
+        connect(py, engine, &running, found);
+    }
+    imported(py, &generation, &running, found);
     Ok(())
 }
 

@@ -1,0 +1,119 @@
+//! What state has an object that its referents do not tell of?
+//!
+//! How far an iterator has come, what is in a buffer, where a generator of random
+//! numbers stands: C code keeps that to itself. It is read without running code of the
+//! program: the exact types that are known here have none.
+
+use std::collections::HashMap;
+
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBytes, PyDict, PySlice, PyTuple, PyType};
+use pyo3::{ffi, intern};
+
+/// How many bytes of a long buffer are looked at, at its beginning and at its end.
+const BYTES: isize = 1 << 19;
+
+/// How the state of a type's objects is found out.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Hidden {
+    /// It is in the object itself, in fields of C.
+    Fields,
+    /// In a buffer: `bytearray`, `array.array`.
+    Buffer,
+    /// What it would write to a file: `io.StringIO`, `io.BytesIO`.
+    File,
+    /// What `_random.Random.getstate` says.
+    Random,
+}
+
+/// The types that are known: an expression, and what holds for the types of its values.
+const KNOWN: [(&std::ffi::CStr, Hidden); 4] = [
+    (
+        c"(iter([]), reversed([]), iter(()), iter(''), iter('\\u20ac'), iter(b''), iter(bytearray()),
+           iter(range(0)), iter(range(1 << 70)), iter({}), iter({}.values()), iter({}.items()),
+           reversed({}), reversed({}.values()), reversed({}.items()), iter(set()), reversed(()),
+           enumerate(()), itertools.count(), itertools.cycle(()), itertools.repeat(0),
+           itertools.islice((), 0), itertools.tee(())[0], iter(deque()), reversed(deque()))",
+        Hidden::Fields,
+    ),
+    (c"(bytearray(), array('b'))", Hidden::Buffer),
+    (c"(io.StringIO(), io.BytesIO())", Hidden::File),
+    (c"(random.Random(), _random.Random())", Hidden::Random),
+];
+
+/// The address of a type -> how. The types are the interpreter's, and never freed.
+static KINDS: PyOnceLock<(Py<PyTuple>, HashMap<usize, Hidden>)> = PyOnceLock::new();
+
+/// Whether the object has such a state, and how that is found out.
+#[inline]
+pub fn kind(object: &Bound<'_, PyAny>) -> Option<Hidden> {
+    let known = KINDS.get_or_try_init(object.py(), || known(object.py())).ok()?;
+    known.1.get(&(object.get_type_ptr() as usize)).copied()
+}
+
+fn known(py: Python<'_>) -> PyResult<(Py<PyTuple>, HashMap<usize, Hidden>)> {
+    let names = PyDict::new(py);
+    for module in ["itertools", "io", "random", "_random"] {
+        names.set_item(module, py.import(module)?)?;
+    }
+    names.set_item("array", py.import("array")?.getattr("array")?)?;
+    names.set_item("deque", py.import("collections")?.getattr("deque")?)?;
+    let mut types = Vec::new();
+    let mut kinds = HashMap::new();
+    for (expression, hidden) in KNOWN {
+        for each in py.eval(expression, Some(&names), None)?.try_iter()? {
+            let kind: Bound<'_, PyType> = each?.get_type();
+            kinds.insert(kind.as_ptr() as usize, hidden);
+            types.push(kind);
+        }
+    }
+    Ok((PyTuple::new(py, types)?.unbind(), kinds))
+}
+
+/// The hidden state of an object of such a kind, as one number.
+pub fn state(py: Python<'_>, object: &Bound<'_, PyAny>, hidden: Hidden) -> PyResult<u64> {
+    Ok(match hidden {
+        Hidden::Fields => fields(object),
+        Hidden::Buffer => {
+            let length = object.len()?.cast_signed();
+            let mut state = length as u64;
+            let from_to = [(0, length.min(BYTES)), ((length - BYTES).max(0), length)];
+            for (from, to) in from_to.into_iter().take(1 + usize::from(length > BYTES)) {
+                let part = object.get_item(PySlice::new(py, from, to, 1))?;
+                let bytes = py.get_type::<PyBytes>().call1((part,))?;
+                state = state.rotate_left(7) ^ bytes.hash()? as u64;
+            }
+            state
+        }
+        Hidden::File => {
+            let at: u64 = object.call_method0(intern!(py, "tell"))?.extract()?;
+            let value = object.call_method0(intern!(py, "getvalue"))?;
+            at.rotate_left(32) ^ value.hash()? as u64
+        }
+        Hidden::Random => {
+            let kind = py.import(intern!(py, "_random"))?.getattr(intern!(py, "Random"))?;
+            kind.call_method1(intern!(py, "getstate"), (object,))?.hash()? as u64
+        }
+    })
+}
+
+/// The fields that the type's struct has after those of every object.
+fn fields(object: &Bound<'_, PyAny>) -> u64 {
+    const WORD: usize = size_of::<usize>();
+    let kind = object.get_type_ptr();
+    let mut state = 0u64;
+    // SAFETY: an object of exactly this type is as large as the type says; the fields are read as
+    // words, to which objects are aligned, and mean nothing but themselves.
+    unsafe {
+        let size = usize::try_from((*kind).tp_basicsize).unwrap_or(0);
+        let start = object.as_ptr().cast::<u8>();
+        let mut at = size_of::<ffi::PyObject>();
+        while at + WORD <= size {
+            let word = start.add(at).cast::<usize>().read_volatile();
+            state = (state ^ word as u64).wrapping_mul(0x0100_0000_01b3).rotate_left(23);
+            at += WORD;
+        }
+    }
+    state
+}
