@@ -201,7 +201,8 @@ class Status:
         modules: how many live modules the current generation has loaded.
         kept: former generations that are ready for a rollback.
         draining: generations that are no longer current, and how many pins each still has.
-        watching: ``"native"``, ``"polling"`` or ``"off"``.
+        watching: ``"native"``, ``"polling"`` or ``"off"``; ``"ended"`` if the thread that updates
+            is no more, so that nothing is updated until the process is restarted.
         lost_events: how often the system had more events of files than it keeps (on Linux
             ``fs.inotify.max_queued_events``), so that the whole tree was compared.
         stored_bytes: what the kept source takes up, in bytes.

@@ -9,6 +9,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::engine::Engine;
+use crate::fault;
 use crate::generation::Generation;
 use crate::instance::Instance;
 
@@ -37,7 +38,7 @@ fn dispose(py: Python<'_>, instance: &Bound<'_, Instance>) {
     if !instance.get().dispose() {
         return;
     }
-    if let Err(error) = hook.call0() {
+    if let Err(error) = fault::caught(|| hook.call0()) {
         let name = instance.get().name.as_str();
         let file = instance.get().file.as_deref().unwrap_or("?");
         let _ = complain(py, &format!("__dispose__ of {name} ({file}) raised"), error);

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, never, select};
 use transfuse_engine::{
     Batch, Change, Digest, Event, Refreshed, Settle, Settled, System, View, Watch, Ways, Window,
-    is_source, refresh,
+    busy, is_source, refresh,
 };
 
 use crate::barrier::Barrier;
@@ -155,6 +155,7 @@ impl Listener {
                 Settled::Idle => never(),
                 Settled::Wait(until) => crossbeam_channel::after(until.saturating_sub(self.now())),
                 Settled::Ready(batch) => {
+                    let _busy = busy();
                     self.note(batch);
                     if self.engine.settings().watch {
                         return Heard::Changed;
@@ -179,6 +180,7 @@ impl Listener {
     }
 
     fn hear(&mut self, event: &Event) {
+        let _busy = busy();
         let ours = match (&self.barrier, event.path()) {
             (Some(barrier), Some(path)) => barrier.has(path),
             _ => false,
@@ -302,6 +304,7 @@ impl Listener {
 
     /// A data file that no module depends on any more is no reason for an update.
     fn leave_unread(&self, changes: &mut Vec<Change>) {
+        let _busy = busy();
         let book = self.engine.book.lock().unwrap();
         let read = |path: &Path| {
             book.graph.readers(path).next().is_some() || book.extensions.contains_key(path)
@@ -323,6 +326,7 @@ impl Listener {
     }
 
     fn compare(&mut self) -> Refreshed {
+        let _busy = busy();
         if std::mem::take(&mut self.flipped)
             && let Some(barrier) = &self.barrier
         {

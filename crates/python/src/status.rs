@@ -20,7 +20,8 @@ pub fn status(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     made.set_item("roots", engine.roots.dirs())?;
     made.set_item("modules", current.get().instances.bind(py).len())?;
     let watching = engine.watching.get().filter(|_| engine.settings().watch);
-    made.set_item("watching", watching.copied().unwrap_or("off"))?;
+    let ended = engine.updating_ended.load(Ordering::Acquire);
+    made.set_item("watching", if ended { "ended" } else { watching.copied().unwrap_or("off") })?;
     made.set_item("lost_events", engine.lost_events.load(Ordering::Relaxed))?;
     made.set_item("stored_bytes", engine.budget.held())?;
     let draining = engine.generations.alive(|_, id, state| match state {
