@@ -201,7 +201,8 @@ class Status:
         modules: how many live modules the current generation has loaded.
         kept: former generations that are ready for a rollback.
         draining: generations that are no longer current, and how many pins each still has.
-        watching: ``"native"``, ``"polling"`` or ``"off"``.
+        watching: ``"native"``, ``"polling"`` or ``"off"``; ``"ended"`` if the thread that updates
+            is no more, so that nothing is updated until the process is restarted.
         watching_because: why files are polled although nobody asked for that; else empty.
         unreadable: what lies under the roots and cannot be read, and why. No module comes from
             there.

@@ -2,10 +2,12 @@
 //!
 //! A thread that would wait for itself, directly or around a circle of threads, does not wait: it
 //! goes on with the half-loaded thing, as a circular import does in one thread. What is loaded,
-//! where it is kept, and letting go of the GIL before [`Flights::wait`], is the caller's.
+//! where it is kept, and letting go of the GIL before [`Waiting::sit`], is the caller's.
+//!
+//! Who sits and waits has no lock that anybody else needs: a process may fork meanwhile.
 
-use crate::sync::{Condvar, Mutex, MutexGuard, lock, wait};
-use std::{collections::HashMap, hash::Hash};
+use crate::sync::{Condvar, Mutex, MutexGuard, lock, wait, wait_for};
+use std::{collections::HashMap, hash::Hash, sync::Arc, time::Duration};
 
 /// What to do about a thing that is not loaded yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,7 +16,7 @@ pub enum Entered {
     Run,
     /// Go on with it as it is: this thread is loading it, or waits would go in a circle.
     Partial,
-    /// Another thread is on it: call [`Flights::wait`], without the GIL.
+    /// Another thread is on it: [`Flights::await_load`].
     Busy,
 }
 
@@ -33,8 +35,55 @@ pub struct Flights<K> {
     /// Both sides of "who waits for whom", which only mean something together: so one lock, held
     /// for a few look-ups.
     board: Mutex<Board<K>>,
-    /// Rung at each [`Flights::finish`]; every waiter then looks whether it was its own.
-    finished: Condvar,
+}
+
+/// The end of one load.
+#[derive(Debug, Default)]
+struct End {
+    /// Written once, by [`Flights::finish`].
+    over: Mutex<bool>,
+    /// Rung then.
+    rung: Condvar,
+}
+
+/// A thread waits for one load. Dropping this takes it out of the waiting, also before the end.
+#[derive(Debug)]
+#[must_use]
+pub struct Waiting<'a, K: Eq + Hash + Clone> {
+    flights: &'a Flights<K>,
+    key: K,
+    /// The load's number.
+    number: u64,
+    thread: u64,
+    end: Arc<End>,
+}
+
+impl<K: Eq + Hash + Clone> Waiting<'_, K> {
+    /// Sleeps until the load is over, or for `limit`. Whether it is over.
+    pub fn sit(&self, limit: Duration) -> bool {
+        let over = lock(&self.end.over);
+        *over || *wait_for(&self.end.rung, over, limit)
+    }
+
+    /// Sleeps until the load is over.
+    fn sit_through(&self) {
+        let mut over = lock(&self.end.over);
+        while !*over {
+            over = wait(&self.end.rung, over);
+        }
+    }
+
+    /// Is it over, or forgotten? (In a forked child nobody ends what others had begun.)
+    pub fn is_over(&self) -> bool {
+        let board = self.flights.board();
+        board.loads.get(&self.key).is_none_or(|load| load.number != self.number)
+    }
+}
+
+impl<K: Eq + Hash + Clone> Drop for Waiting<'_, K> {
+    fn drop(&mut self) {
+        self.flights.board().waits.remove(&self.thread);
+    }
 }
 
 #[derive(Debug)]
@@ -49,12 +98,14 @@ struct Board<K> {
     count: u64,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 struct Load {
     /// The thread that runs it.
     thread: u64,
     /// Its number, which tells it from a later load of the same thing.
     number: u64,
+    /// For those who wait for it.
+    end: Arc<End>,
 }
 
 impl<K: Eq + Hash + Clone> Default for Flights<K> {
@@ -67,7 +118,7 @@ impl<K: Eq + Hash + Clone> Flights<K> {
     /// No load under way.
     pub fn new() -> Flights<K> {
         let board = Board { loads: HashMap::new(), waits: HashMap::new(), count: 0 };
-        Flights { board: Mutex::new(board), finished: Condvar::new() }
+        Flights { board: Mutex::new(board) }
     }
 
     /// Asks for `key` in the name of `thread`. Never blocks.
@@ -75,46 +126,57 @@ impl<K: Eq + Hash + Clone> Flights<K> {
         let mut board = self.board();
         if !board.loads.contains_key(key) {
             board.count += 1;
-            let load = Load { thread, number: board.count };
+            let load = Load { thread, number: board.count, end: Arc::default() };
             board.loads.insert(key.clone(), load);
             return Entered::Run;
         }
         if board.leads_to(key, thread) { Entered::Partial } else { Entered::Busy }
     }
 
-    /// Waits until the load of `key` that is under way is over.
-    pub fn wait(&self, key: &K, thread: u64) -> Waited {
+    /// Begins to wait for the load of `key` that is under way; or says how that has ended at once.
+    pub fn await_load(&self, key: &K, thread: u64) -> Result<Waiting<'_, K>, Waited> {
         let mut board = self.board();
-        let Some(awaited) = board.loads.get(key).map(|load| load.number) else {
-            return Waited::Finished;
-        };
+        let Some(load) = board.loads.get(key) else { return Err(Waited::Finished) };
         // Asked under the lock under which the wait is entered: of the threads that would close a
         // circle, the last one sees it. It cannot close later without another thread asking here.
         if board.leads_to(key, thread) {
-            return Waited::Partial;
+            return Err(Waited::Partial);
         }
-        board.waits.insert(thread, (key.clone(), awaited));
-        while board.loads.get(key).is_some_and(|load| load.number == awaited) {
-            board = wait(&self.finished, board);
+        let (number, end) = (load.number, Arc::clone(&load.end));
+        board.waits.insert(thread, (key.clone(), number));
+        Ok(Waiting { flights: self, key: key.clone(), number, thread, end })
+    }
+
+    /// Waits until the load of `key` that is under way is over, for as long as it takes.
+    pub fn wait(&self, key: &K, thread: u64) -> Waited {
+        match self.await_load(key, thread) {
+            Ok(waiting) => {
+                waiting.sit_through();
+                Waited::Finished
+            }
+            Err(ended) => ended,
         }
-        board.waits.remove(&thread);
-        Waited::Finished
     }
 
     /// Ends the load of `key` that `thread` runs, and wakes those who wait for it.
     pub fn finish(&self, key: &K, thread: u64) {
         let mut board = self.board();
         if board.loads.get(key).is_some_and(|load| load.thread == thread) {
-            board.loads.remove(key);
+            let ended = board.loads.remove(key);
             drop(board);
-            self.finished.notify_all();
+            if let Some(load) = ended {
+                *lock(&load.end.over) = true;
+                load.end.rung.notify_all();
+            }
         }
     }
 
-    /// In a forked child only `thread` is there: the loads and waits of all others are over.
+    /// In a forked child only `thread` is there: the loads and waits of all others are over, and
+    /// nobody waits for its own (whoever did may have had the lock of the end).
     pub fn only(&self, thread: u64) {
         let mut board = self.board();
         board.loads.retain(|_, load| load.thread == thread);
+        board.loads.values_mut().for_each(|load| load.end = Arc::default());
         board.waits.clear();
     }
 

@@ -127,14 +127,15 @@ impl Generations {
         retirements
     }
 
-    /// Gives a staged generation up. Its number is given again.
-    pub fn abandon(&mut self, id: GenerationId) {
-        let Some(entry) = self.entries.get_mut(&id) else { return };
+    /// Gives a staged generation up. Its number is given again. False if it is not staged.
+    pub fn abandon(&mut self, id: GenerationId) -> bool {
+        let Some(entry) = self.entries.get_mut(&id) else { return false };
         match (entry.phase, entry.pins) {
             (Phase::Staged, 0) => drop(self.entries.remove(&id)),
             (Phase::Staged, _) => entry.phase = Phase::Abandoned,
-            _ => {}
+            _ => return false,
         }
+        true
     }
 
     /// Ties a unit of work to a generation. False if it is over, and then nothing is tied.

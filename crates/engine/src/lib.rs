@@ -9,7 +9,8 @@
 //! 5. when it is looked at again: [`Watch`] sends [`Event`]s (`outbox`: how many wait; [`Ways`] says what they mean behind links), [`Settle`]
 //!    makes a [`Batch`] of them;
 //! 6. what has to run: [`Graph`], then [`plan`], a pure function;
-//! 7. what is alive: [`Generations`] and what they hold ([`Register`]), [`Flights`], [`History`].
+//! 7. what is alive: [`Generations`] and what they hold ([`Register`]), [`Flights`], [`History`];
+//! 8. what stops when the process forks: who is [`busy`].
 //!
 //! Nothing in here asks for the time, and only `watch` and `poll` start a thread.
 
@@ -36,6 +37,7 @@ mod roots;
 mod scan;
 mod settle;
 mod source;
+mod standstill;
 mod sync;
 mod system;
 mod view;
@@ -46,7 +48,7 @@ mod way;
 pub use digest::Digest;
 pub use error::EngineError;
 pub use event::Event;
-pub use flight::{Entered, Flights, Waited};
+pub use flight::{Entered, Flights, Waited, Waiting};
 pub use generations::{GenerationId, Generations, Retirement, State};
 pub use graph::{Edge, EdgeKind, Graph, Target};
 pub use history::{History, Outcome, Record};
@@ -61,6 +63,7 @@ pub use roots::{Roots, is_source};
 pub use scan::{Scan, scan};
 pub use settle::{Batch, Settle, Settled, Window};
 pub use source::{Budget, Source};
+pub use standstill::{Busy, alone, busy, go_on, stand_still};
 pub use system::{Disk, Kind, Stat, System};
 pub use view::{Change, ChangeKind, View};
 pub use watch::Watch;

@@ -6,7 +6,7 @@
 //! read here. Where times are coarse, a second edit of the same size may leave the same stat as the
 //! first: so what was edited is told once more when its second has passed.
 
-use crate::{Event, Roots, Stat, System, event::is_noise, outbox::Outbox, walk::walk};
+use crate::{Event, Roots, Stat, System, busy, event::is_noise, outbox::Outbox, walk::walk};
 use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -88,6 +88,7 @@ struct Look {
 
 impl Look {
     fn take(system: &dyn System, roots: &Roots) -> Look {
+        let _busy = busy();
         roots.forget_rules();
         let mut look = Look { files: BTreeMap::new(), dirs: BTreeSet::new() };
         for root in roots.dirs() {

@@ -87,18 +87,18 @@ impl<T> Register<T> {
         std::mem::replace(&mut *lock(&self.shown), next)
     }
 
-    /// Counts what [`Register::show`] has shown as current.
+    /// Counts what [`Register::show`] has shown as current: right after that, because a child that is
+    /// forked in between would look for the new one among those that are counted, for ever.
     pub fn publish(&self, id: GenerationId) -> Freed<T> {
         let mut book = self.book();
         let retirements = book.numbers.publish(id);
         book.freed(retirements)
     }
 
-    /// Gives a staged generation up. Returns what it held.
+    /// Gives a staged generation up. Returns what it held; nothing if it is not staged.
     pub fn abandon(&self, id: GenerationId) -> Option<T> {
         let mut book = self.book();
-        book.numbers.abandon(id);
-        book.held.remove(&id)
+        book.numbers.abandon(id).then(|| book.held.remove(&id)).flatten()
     }
 
     /// Counts a unit of work on a generation; false if that is over.
@@ -150,9 +150,12 @@ impl<T> Register<T> {
         self.book().numbers.set_keep(keep);
     }
 
-    /// Empties the book: nothing will be asked for any more. Returns what was held.
-    pub fn clear(&self) -> Vec<T> {
-        std::mem::take(&mut self.book().held).into_values().collect()
+    /// Nothing will be asked for any more: holds nothing but `nothing` from now on. Returns what was
+    /// held.
+    pub fn clear(&self, nothing: T) -> Vec<T> {
+        let shown = self.show(nothing);
+        let held = std::mem::take(&mut self.book().held);
+        held.into_values().chain([shown]).collect()
     }
 
     fn book(&self) -> MutexGuard<'_, Book<T>> {

@@ -7,6 +7,7 @@ use std::{
         atomic::{AtomicUsize, Ordering::SeqCst},
     },
     thread,
+    time::Duration,
 };
 use transfuse_engine::{Entered, Flights, Waited};
 
@@ -243,4 +244,33 @@ fn nested(flights: &Flights<u32>, key: u32, me: u64, depth: u32) {
         Entered::Busy => drop(flights.wait(&key, me)),
         Entered::Partial => {}
     }
+}
+
+#[test]
+fn p1_a_wait_that_is_given_up_closes_no_circle() {
+    let flights = Flights::new();
+    flights.enter(&"a", 1);
+    flights.enter(&"b", 2);
+    let waiting = flights.await_load(&"a", 2).unwrap();
+    assert!(!waiting.sit(Duration::from_millis(1)) && !waiting.is_over());
+    assert_eq!((1, Entered::Partial), (flights.waiting(), flights.enter(&"b", 1)));
+    drop(waiting);
+    assert_eq!((0, Entered::Busy), (flights.waiting(), flights.enter(&"b", 1)));
+}
+
+#[test]
+fn in_a_forked_child_others_wait_for_nothing_and_are_not_waited_for() {
+    let flights = Flights::new();
+    flights.enter(&"theirs", 1);
+    flights.enter(&"mine", 2);
+    let (mine, theirs) =
+        (flights.await_load(&"mine", 3).unwrap(), flights.await_load(&"theirs", 2));
+    let theirs = theirs.unwrap();
+    flights.only(2);
+    assert_eq!(0, flights.waiting());
+    assert!(theirs.is_over(), "nobody is going to end it");
+    assert_eq!(Entered::Run, flights.enter(&"theirs", 2));
+    // It has another end now: the lock of the one before may be held by who is not there.
+    flights.finish(&"mine", 2);
+    assert!(!mine.sit(Duration::from_millis(1)) && mine.is_over());
 }

@@ -5,29 +5,33 @@
 //! or is put back. Publishing is one swap: before it an asker gets the old world,
 //! after it the new one, and instances are told apart by their own field.
 
+use std::cell::Cell;
 use std::sync::atomic::Ordering;
 
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyWeakrefMethods, PyWeakrefReference};
-use transfuse_engine::{EdgeKind, ModuleName, Plan, Policy, Reason, Step, Target, View};
+use transfuse_engine::{EdgeKind, Freed, ModuleName, Plan, Policy, Reason, Step, Target, View};
 
+use crate::again::to_run_again;
 use crate::disposal;
 use crate::doubt;
 use crate::engine::Engine;
 use crate::facade;
+use crate::fault;
 use crate::generation::Generation;
 use crate::hook;
 use crate::in_place::{self, Note};
 use crate::instance::Instance;
 use crate::loading::{self, Ensured};
 use crate::patches;
-use crate::pin::Pin;
+use crate::pin::Staging;
 use crate::planning::{Intent, policy_now};
+use crate::raiser::raiser;
 use crate::sharing;
 use crate::standing::{self, Standing};
 use crate::submodules;
 use crate::time_limit::Limit;
+use crate::turn::Taken;
 use crate::unplanned::{left_behind, outdated};
 use crate::verify;
 
@@ -46,6 +50,17 @@ pub struct Attempt<'py> {
     on_disk: bool,
     /// Whether others were asked, who have to hear how it ends.
     asked: bool,
+    /// Whether it has been made current, or given up.
+    over: Cell<bool>,
+}
+
+impl Drop for Attempt<'_> {
+    /// Whatever came up on the way, a panic included: what has not become current is given up.
+    fn drop(&mut self) {
+        if !self.over.get() {
+            fault::contained(|| self.abandon(self.base.py()));
+        }
+    }
 }
 
 impl<'py> Attempt<'py> {
@@ -75,7 +90,7 @@ impl<'py> Attempt<'py> {
         }
         let id = engine.generations.stage();
         let staged = Bound::new(py, Generation::new(id, view, instances.unbind()))?;
-        staged.get().set_base(Some(base.clone().unbind()));
+        drop(staged.get().set_base(Some(base.clone().unbind())));
         engine.generations.hold(id, staged.clone().unbind());
         engine.diverged.store(true, Ordering::Release);
         for instance in &removed {
@@ -87,8 +102,8 @@ impl<'py> Attempt<'py> {
             }
         }
         let revived = Vec::new();
-        let (failed, on_disk, asked) = (None, true, false);
-        Ok(Attempt { engine, base, staged, removed, revived, failed, on_disk, asked })
+        let (failed, on_disk, asked, over) = (None, true, false, Cell::new(false));
+        Ok(Attempt { engine, base, staged, removed, revived, failed, on_disk, asked, over })
     }
 
     /// A generation that has what an earlier one has. What that one disposed of is run again, with
@@ -123,36 +138,37 @@ impl<'py> Attempt<'py> {
         let view = target.get().view();
         let id = engine.generations.stage();
         let staged = Bound::new(py, Generation::new(id, view, instances.unbind()))?;
-        staged.get().set_base(Some(base.clone().unbind()));
+        drop(staged.get().set_base(Some(base.clone().unbind())));
         engine.generations.hold(id, staged.clone().unbind());
         let steps = again.into_iter().map(|name| Step { name, reason: Reason::Changed }).collect();
-        let (failed, on_disk, asked) = (None, false, false);
-        Ok((Attempt { engine, base, staged, removed, revived, failed, on_disk, asked }, steps))
+        let (failed, on_disk, asked, over) = (None, false, false, Cell::new(false));
+        let attempt =
+            Attempt { engine, base, staged, removed, revived, failed, on_disk, asked, over };
+        Ok((attempt, steps))
     }
 
     /// Executes the steps, pinned to the staged generation.
     pub fn run(&mut self, py: Python<'py>, plan: &Plan) -> PyResult<()> {
-        let pin = Pin::staging(py, self.engine, &self.staged)?;
-        let pin = pin.bind(py);
-        Pin::resume(pin)?;
+        self.execute(py, plan)?;
+        in_place::prepare(py, &self.staged)
+    }
+
+    fn execute(&mut self, py: Python<'py>, plan: &Plan) -> PyResult<()> {
+        // Both end with this function, however that ends.
+        let _pinned = Staging::begin(py, self.engine, &self.staged)?;
         doubt::take();
-        let mut outcome = Ok(());
         self.staged.get().expect(plan.steps.len());
-        let limit = Limit::begin(self.engine.settings().time_limit);
+        let _limit = Limit::begin(self.engine.settings().time_limit);
         for step in plan.turns.iter().map(|place| &plan.steps[*place]) {
             match loading::ensure_own(py, self.engine, &self.staged, &step.name) {
                 Ok(Ensured::Live(_) | Ensured::Foreign | Ensured::Missing(_)) => {}
                 Err(error) => {
-                    self.failed = Some(raiser(py, &error)?.unwrap_or_else(|| step.name.clone()));
-                    outcome = Err(error);
-                    break;
+                    self.failed = raiser(py, &error).or_else(|| Some(step.name.clone()));
+                    return Err(error);
                 }
             }
         }
-        drop(limit);
-        pin.get().suspend(py)?;
-        pin.get().close();
-        outcome.and_then(|()| in_place::prepare(py, &self.staged))
+        Ok(())
     }
 
     /// Asks whoever else has a say in it. Raises if somebody refuses.
@@ -218,38 +234,31 @@ impl<'py> Attempt<'py> {
     pub fn publish(mut self, py: Python<'py>) -> PyResult<Vec<Note>> {
         let engine = self.engine;
         in_place::apply(py, &self.staged).inspect_err(|_| self.abandon(py))?;
+        in_place::remember(py, &self.staged);
         // What took its code in place is the same instance before and after.
         self.removed.retain(|instance| !self.staged.get().holds(py, instance));
+        // No code of the program runs while this thread has the turn: what is dropped is collected,
+        // and what runs code comes before or after.
         let turn = engine.turn.take(py);
         left_behind(py, &self.base, &self.staged, &mut self.removed);
         let fresh = self.staged.get().executed(py);
-        // 1. What is superseded answers for the generation it was last part of, which is still the
-        //    current one: nobody can tell the difference yet.
-        for instance in &self.removed {
-            instance.get().set_home(Some(self.base.clone().unbind()));
-        }
-        // 2. The swap.
-        self.staged.get().set_base(None);
-        let old = engine.generations.show(self.staged.clone().unbind());
-        // 3. What is new answers for the current generation, which it is part of.
-        for instance in fresh.iter().chain(&self.revived) {
-            instance.get().set_home(None);
-        }
-        drop(old);
+        let shown: Vec<_> = fresh.iter().chain(&self.revived).cloned().collect();
+        // Those that work may be going on in, the one included that the swap makes an end of.
+        let alive = engine.alive(py);
+        let (old, freed) = self.swap(&fresh, &turn);
         // What this update was the first to load may be the same for those before it.
         for instance in &fresh {
             if self.base.get().find(py, instance.get().name.as_str()).is_none() {
-                sharing::share(py, engine, &self.staged, instance);
+                sharing::share_among(py, engine, &alive, &self.staged, instance);
             }
         }
-        in_place::published(py, &self.staged);
-        let notes = in_place::notes(py, &self.staged);
+        let due = in_place::published(py, &self.staged);
         {
             let mut book = engine.book.lock().unwrap();
             for instance in &self.removed {
                 book.graph.remove(&instance.get().name);
             }
-            for instance in fresh.iter().chain(&self.revived) {
+            for instance in &shown {
                 book.adopt(instance.get());
             }
             for change in self.staged.get().in_place(py) {
@@ -259,25 +268,61 @@ impl<'py> Attempt<'py> {
             book.awaiting.extend(self.removed.iter().map(|i| i.clone().unbind()));
             book.published += 1;
         }
-        let freed = engine.generations.publish(self.staged.get().id);
-        for instance in fresh.iter().chain(&self.revived) {
+        for instance in &shown {
             show(py, engine, instance);
         }
         drop(turn);
-        let shown: Vec<_> = fresh.iter().chain(&self.revived).cloned().collect();
-        patches::publish(py, &shown, &self.removed);
-        engine.retire(freed);
-        superseded(py, engine, &self.removed);
-        self.tidy(py);
-        self.staged.get().forget_executed();
-        self.tell(py, "published");
-        Ok(notes)
+        drop(old);
+        // It is current, whatever comes up from here on.
+        let concluded = fault::caught(|| {
+            for patches in due.into_iter().chain([patches::due(py, &shown, &self.removed)]) {
+                patches.carry_out(py);
+            }
+            let notes = in_place::notes(py, &self.staged);
+            engine.retire(freed);
+            superseded(py, engine, &self.removed);
+            self.tidy(py);
+            self.staged.get().forget_executed();
+            self.tell(py, "published");
+            Ok(notes)
+        });
+        Ok(concluded.unwrap_or_else(|error| {
+            let _ = disposal::complain(py, "an update that stands could not be concluded", error);
+            Vec::new()
+        }))
+    }
+
+    /// The swap, and what has to be done with it in one piece.
+    fn swap(
+        &self,
+        fresh: &[Bound<'py, Instance>],
+        _turn: &Taken<'_>,
+    ) -> (Vec<Py<Generation>>, Freed<Py<Generation>>) {
+        let generations = &self.engine.generations;
+        let mut dropped = Vec::new();
+        // 1. What is superseded answers for the generation it was last part of, which is still the
+        //    current one: nobody can tell the difference yet.
+        for instance in &self.removed {
+            dropped.extend(instance.get().set_home(Some(self.base.clone().unbind())));
+        }
+        // 2. The swap. What is shown is counted at once: no code of the program runs in between, so
+        //    no process can be forked in between either.
+        dropped.extend(self.staged.get().set_base(None));
+        dropped.push(generations.show(self.staged.clone().unbind()));
+        let freed = generations.publish(self.staged.get().id);
+        self.over.set(true);
+        // 3. What is new answers for the current generation, which it is part of.
+        for instance in fresh.iter().chain(&self.revived) {
+            dropped.extend(instance.get().set_home(None));
+        }
+        (dropped, freed)
     }
 
     /// Lets go of the staged generation; nothing has changed.
     pub fn abandon(&self, py: Python<'py>) {
         let engine = self.engine;
-        if let Err(error) = in_place::take_back(py, &self.staged) {
+        self.over.set(true);
+        if let Err(error) = fault::caught(|| in_place::take_back(py, &self.staged)) {
             let _ = disposal::complain(py, "new code could not be taken back", error);
         }
         drop(engine.generations.abandon(self.staged.get().id));
@@ -333,39 +378,6 @@ fn show(py: Python<'_>, engine: &Engine, instance: &Bound<'_, Instance>) {
     }
 }
 
-/// The modules of a generation that were disposed of, and all who import them; and those that have
-/// taken other code in place since.
-fn to_run_again(py: Python<'_>, generation: &Bound<'_, Generation>) -> Vec<ModuleName> {
-    let all = generation.get().all(py);
-    let mut again: Vec<ModuleName> = all
-        .iter()
-        .filter(|instance| instance.get().is_disposed())
-        .map(|instance| instance.get().name.clone())
-        .collect();
-    let mut next = 0;
-    while next < again.len() {
-        let of = Target::Module(again[next].clone());
-        next += 1;
-        for instance in &all {
-            let name = &instance.get().name;
-            let imports = instance
-                .get()
-                .edges()
-                .iter()
-                .any(|edge| edge.kind == EdgeKind::ModuleLevel && edge.to == of);
-            if imports && !again.contains(name) {
-                again.push(name.clone());
-            }
-        }
-    }
-    let view = generation.get().view();
-    again.extend(all.iter().map(|instance| instance.get()).filter_map(|instance| {
-        let then = view.get(instance.path.as_ref()?)?.digest();
-        (instance.source()?.digest() != then).then(|| instance.name.clone())
-    }));
-    again
-}
-
 /// Notes what should go now, so that `status` can tell what has not gone.
 fn superseded(py: Python<'_>, engine: &Engine, removed: &[Bound<'_, Instance>]) {
     let added = removed.iter().filter_map(|instance| PyWeakrefReference::new(instance).ok());
@@ -374,20 +386,4 @@ fn superseded(py: Python<'_>, engine: &Engine, removed: &[Bound<'_, Instance>]) 
     let alive = before.into_iter().filter(|weak| weak.bind(py).upgrade().is_some());
     let all: Vec<_> = alive.chain(added).collect();
     engine.book.lock().unwrap().superseded.extend(all);
-}
-
-/// The module whose module-level code was the last on the way to the error.
-fn raiser(py: Python<'_>, error: &PyErr) -> PyResult<Option<ModuleName>> {
-    let mut raiser = None;
-    let mut next = error.traceback(py).map(|traceback| traceback.into_any());
-    while let Some(entry) = next {
-        let frame = entry.getattr(intern!(py, "tb_frame"))?;
-        let code = frame.getattr(intern!(py, "f_code"))?;
-        if code.getattr(intern!(py, "co_name"))?.eq("<module>")? {
-            let name = frame.getattr(intern!(py, "f_globals"))?.get_item("__name__")?;
-            raiser = ModuleName::new(&name.extract::<String>()?).ok().or(raiser);
-        }
-        next = Some(entry.getattr(intern!(py, "tb_next"))?).filter(|next| !next.is_none());
-    }
-    Ok(raiser)
 }

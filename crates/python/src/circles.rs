@@ -15,6 +15,7 @@ use transfuse_engine::{Entered, Waited};
 use crate::engine::Engine;
 use crate::instance::Instance;
 use crate::loading::{Key, thread};
+use crate::waiting;
 
 /// What this thread is loading, and has to wait for at the end.
 #[derive(Default)]
@@ -47,11 +48,18 @@ impl Landing {
 
 impl Drop for Landing {
     fn drop(&mut self) {
+        let mut over = Vec::new();
         LOADS.with_borrow_mut(|loads| {
             if let Some(at) = loads.own.iter().rposition(|own| *own == self.key) {
                 loads.own.remove(at);
             }
+            if std::thread::panicking() && loads.own.is_empty() {
+                // Nobody comes to wait for them any more.
+                loads.handed.clear();
+                over = std::mem::take(&mut loads.unready);
+            }
         });
+        drop(over);
         self.engine.flights.finish(&self.key, thread());
     }
 }
@@ -80,8 +88,9 @@ pub fn executed(instance: &Bound<'_, Instance>) {
     }
 }
 
-/// A load has ended; at the end of the outermost one, waits for what was handed half-way.
-pub fn landed(py: Python<'_>, engine: &'static Engine) {
+/// A load has ended; at the end of the outermost one, waits for what was handed half-way. If a signal
+/// handler raises meanwhile, what was loaded becomes whole with the next who imports it.
+pub fn landed(py: Python<'_>, engine: &'static Engine) -> PyResult<()> {
     let (handed, unready) = LOADS.with_borrow_mut(|loads| {
         if loads.own.is_empty() {
             (std::mem::take(&mut loads.handed), std::mem::take(&mut loads.unready))
@@ -90,20 +99,37 @@ pub fn landed(py: Python<'_>, engine: &'static Engine) {
         }
     });
     for key in &handed {
-        wait(py, engine, key);
+        wait(py, engine, key)?;
     }
     for instance in unready {
         instance.bind(py).get().set_ready();
     }
+    Ok(())
 }
 
-/// Waits, without the GIL, until nobody is loading `key`, unless that would close a circle.
-pub fn wait(py: Python<'_>, engine: &'static Engine, key: &Key) {
+/// Somebody has found an instance that was executed, and that nobody is loading any more: waits for
+/// the rest of its circle. The thread that executed it may have been interrupted in doing so.
+pub fn complete(py: Python<'_>, engine: &'static Engine, instance: &Instance) -> PyResult<()> {
+    let mut whole = true;
+    let partners = instance.partners();
+    for partner in &partners {
+        whole &= wait(py, engine, partner)?;
+    }
+    if whole && !partners.is_empty() {
+        instance.set_ready();
+    }
+    Ok(())
+}
+
+/// Waits, without the GIL, until nobody is loading `key`, unless that would close a circle. Whether
+/// it was waited for.
+fn wait(py: Python<'_>, engine: &'static Engine, key: &Key) -> PyResult<bool> {
     match engine.flights.enter(key, thread()) {
-        Entered::Run => engine.flights.finish(key, thread()),
-        Entered::Partial => {}
-        Entered::Busy => {
-            let _: Waited = py.detach(|| engine.flights.wait(key, thread()));
+        Entered::Run => {
+            engine.flights.finish(key, thread());
+            Ok(true)
         }
+        Entered::Partial => Ok(false),
+        Entered::Busy => Ok(waiting::wait(py, &engine.flights, key)? == Waited::Finished),
     }
 }

@@ -14,6 +14,7 @@ use pyo3::types::PyDict;
 use transfuse_engine::ModuleName;
 
 use crate::engine::Engine;
+use crate::fault;
 use crate::generation::Generation;
 use crate::instance::Instance;
 use crate::status;
@@ -60,8 +61,8 @@ fn dispose(py: Python<'_>, engine: &Engine, instance: &Bound<'_, Instance>) {
         return;
     }
     let limit = Limit::begin(engine.settings().time_limit);
-    let ended = hook.call0();
-    limit.end(py);
+    let ended = fault::caught(|| hook.call0());
+    drop(limit);
     if let Err(error) = ended {
         let name = instance.get().name.as_str();
         let file = instance.get().file.as_deref().unwrap_or("?");

@@ -3,9 +3,10 @@
 //! A thread of its own (made by Python's `threading`, so that code it runs finds
 //! an ordinary thread). It waits without the GIL (`listening.rs`) and stages and
 //! publishes with it. Everything in [`Driver`] belongs to that thread alone.
-//! What is to be served that is not on disk is `elsewhere`'s.
+//! What is to be served that is not on disk is `elsewhere`'s, what is told of the end `outcome`'s.
 
 pub mod elsewhere;
+mod outcome;
 
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
@@ -14,15 +15,13 @@ use std::time::Instant;
 use crossbeam_channel::Receiver;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use transfuse_engine::{
-    Change, Digest, ModuleName, Outcome, Plan, Reason, Record, Restart, State, View,
-};
+use transfuse_engine::{Change, Digest, ModuleName, Outcome, Plan, Reason, Restart, State, View};
 
 use crate::command::Command;
 use crate::disposal;
 use crate::engine::Engine;
 use crate::errors;
-use crate::in_place::Note;
+use crate::fault;
 use crate::listening::{Found, Heard, Listener};
 use crate::loading::thread;
 use crate::planning::{self, Intent};
@@ -67,13 +66,23 @@ impl Driver {
 
     /// Until it is told to stop.
     pub fn run(&mut self, py: Python<'_>) {
+        let _ended = Ended(self.engine);
         self.engine.updating_thread.store(thread(), Ordering::Release);
         self.leave_be(py, self.engine.given.clone());
         loop {
-            match py.detach(|| self.listener.next()) {
-                Heard::Command(Command::Stop) => return,
-                Heard::Command(command) => self.obey(py, command),
-                Heard::Changed => self.automatic(py),
+            let heard = py.detach(|| self.listener.next());
+            if matches!(heard, Heard::Command(Command::Stop)) {
+                return;
+            }
+            let done = fault::caught(|| {
+                match heard {
+                    Heard::Command(command) => self.obey(py, command),
+                    Heard::Changed => self.automatic(py),
+                }
+                Ok(())
+            });
+            if let Err(error) = done {
+                let _ = disposal::complain(py, "an update could not be told of", error);
             }
         }
     }
@@ -81,23 +90,23 @@ impl Driver {
     fn obey(&mut self, py: Python<'_>, command: Command) {
         match command {
             Command::Update(reply) => {
-                let _ = reply.send(self.asked(py, None));
+                let _ = reply.send(fault::caught(|| self.asked(py, None)));
             }
             Command::Reload(name, reply) => {
-                let _ = reply.send(self.asked(py, Some(name)));
+                let _ = reply.send(fault::caught(|| self.asked(py, Some(name))));
             }
             Command::Plan(reply) => {
-                let _ = reply.send(self.plan(py));
+                let _ = reply.send(fault::caught(|| self.plan(py)));
             }
             Command::Rollback(to, reply) => {
-                let done = self.rollback(py, to);
+                let done = fault::caught(|| self.rollback(py, to));
                 if let Ok(done) = &done {
                     report::send(py, self.engine, done.bind(py));
                 }
                 let _ = reply.send(done);
             }
             Command::Adopt(contents, reply) => {
-                let _ = reply.send(self.adopt(py, contents));
+                let _ = reply.send(fault::caught(|| self.adopt(py, contents)));
             }
             Command::Dispose => {
                 disposal::dispose_drained(py, self.engine);
@@ -187,14 +196,24 @@ impl Driver {
         })
     }
 
-    /// What waits for a restart is told by `status`.
-    fn note_waiting(&self) {
-        let all = self.waiting_modules.iter().chain(&self.waiting_project).cloned().collect();
-        self.engine.book.lock().unwrap().waiting = all;
+    /// One update; none if there is nothing to do. A fault of ours refuses it.
+    fn update(
+        &mut self,
+        py: Python<'_>,
+        found: Found,
+        automatic: bool,
+        also: Option<ModuleName>,
+    ) -> PyResult<Option<Py<PyDict>>> {
+        let begun = Instant::now();
+        let (changes, wanted) = (found.changes.clone(), wanted(&found.view, &found.changes));
+        fault::caught(|| self.try_update(py, found, automatic, also)).or_else(|error| {
+            self.listener.concluded();
+            self.refused = Some(wanted);
+            self.refuse(py, begun, &changes, &Plan::default(), error).map(Some)
+        })
     }
 
-    /// One update; none if there is nothing to do.
-    fn update(
+    fn try_update(
         &mut self,
         py: Python<'_>,
         found: Found,
@@ -293,56 +312,6 @@ impl Driver {
         }
     }
 
-    fn refuse(
-        &mut self,
-        py: Python<'_>,
-        begun: Instant,
-        changes: &[Change],
-        plan: &Plan,
-        error: PyErr,
-    ) -> PyResult<Py<PyDict>> {
-        self.engine.book.lock().unwrap().refused += 1;
-        self.record(py, Outcome::Refused, begun, changes, plan, Err(error))
-    }
-
-    fn record(
-        &mut self,
-        py: Python<'_>,
-        outcome: Outcome,
-        begun: Instant,
-        changes: &[Change],
-        plan: &Plan,
-        came: Result<Vec<Note>, PyErr>,
-    ) -> PyResult<Py<PyDict>> {
-        let (notes, error) = match came {
-            Ok(notes) => (notes, None),
-            Err(error) => (Vec::new(), Some(error)),
-        };
-        let record = Record {
-            generation: self.engine.current(py).get().id,
-            outcome,
-            changed: changes.to_vec(),
-            ran: plan.steps.clone(),
-            took: begun.elapsed(),
-            error: error.as_ref().map(ToString::to_string),
-        };
-        let made = report::of_record(py, &record, &plan.restart, &notes, error)?;
-        let failing = (outcome == Outcome::Refused).then(|| made.clone_ref(py));
-        let before = {
-            let mut book = self.engine.book.lock().unwrap();
-            book.history.push(record);
-            std::mem::replace(&mut book.failing, failing)
-        };
-        // Dropped here, outside the lock: what it refers to may run Python code.
-        drop(before);
-        Ok(made)
-    }
-
-    fn unchanged(&self, py: Python<'_>) -> Py<PyDict> {
-        let generation = self.engine.current(py).get().id;
-        report::unchanged(py, generation)
-    }
-
     fn plan(&mut self, py: Python<'_>) -> PyResult<Py<PyDict>> {
         let found = py.detach(|| {
             self.listener.catch_up();
@@ -357,6 +326,15 @@ impl Driver {
         let mut plan = planning::draw_plan(py, self.engine, &intent)?;
         plan.restart.extend(project::consider(py, self.engine, false)?.restart);
         report::of_plan(py, self.engine.current(py).get().id, &changes, &plan)
+    }
+}
+
+/// Says so when the thread ends without having been told to: by a fault while it waited.
+struct Ended(&'static Engine);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.0.updating_ended.store(true, Ordering::Release);
     }
 }
 

@@ -52,7 +52,8 @@ pub fn gcd_import<'py>(
     if engine.has_foreign(py, &absolute)? {
         return original();
     }
-    let Ok(dotted) = ModuleName::new(absolute.to_str()?) else { return original() };
+    let Ok(absolute_text) = absolute.to_str() else { return original() };
+    let Ok(dotted) = ModuleName::new(absolute_text) else { return original() };
     let found = match loading::ensure(py, engine, &generation, &dotted)? {
         Ensured::Live(found) => found,
         Ensured::Foreign => {
@@ -159,8 +160,9 @@ pub fn import_name<'py>(
         Some(caller) => asker::for_live(py, engine, caller),
         None => asker::for_foreign(py, engine),
     };
-    let Ok(dotted) = ModuleName::new(name.to_str()?) else {
-        return Err(errors::not_found(py, name.to_str()?, None));
+    // No file is called by a name that cannot be written down (a lone surrogate).
+    let Some(dotted) = name.to_str().ok().and_then(|name| ModuleName::new(name).ok()) else {
+        return Err(errors::not_found(py, &name.to_string_lossy(), None));
     };
     match loading::ensure(py, engine, &generation, &dotted)? {
         Ensured::Live(found) => {

@@ -58,6 +58,7 @@ pub fn put_in_force(engine: Option<&'static Engine>) {
 }
 
 /// The bookkeeping that updates and units of work share. Held for a moment at a time.
+#[derive(Default)]
 pub struct Book {
     /// Who imports whom, as far as the current generation has it.
     pub graph: Graph,
@@ -96,6 +97,30 @@ impl Book {
     }
 }
 
+/// Something of Python's that is called while Transfuse is installed, and not held afterwards.
+pub struct Asked(Mutex<Option<Py<PyAny>>>);
+
+impl Asked {
+    fn new(callable: Py<PyAny>) -> Asked {
+        Asked(Mutex::new(Some(callable)))
+    }
+
+    /// Calls it; None, where that is over.
+    pub fn call<'py>(
+        &self,
+        py: Python<'py>,
+        args: impl pyo3::call::PyCallArgs<'py>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let callable = self.0.lock().unwrap().as_ref().map(|callable| callable.bind(py).clone());
+        callable.map_or_else(|| Ok(py.None().into_bound(py)), |callable| callable.call1(args))
+    }
+
+    fn end(&self) {
+        let callable = self.0.lock().unwrap().take();
+        drop(callable);
+    }
+}
+
 /// Everything that is installed.
 pub struct Engine {
     /// The operating system.
@@ -109,7 +134,7 @@ pub struct Engine {
     /// `/srv/pyproject.toml`: files beside the code that settings and requirements are read from.
     pub project: Vec<PathBuf>,
     /// Called with a bool (apply, or only tell) when one of them may have changed.
-    pub reconsider: Py<PyAny>,
+    pub reconsider: Asked,
     /// Name -> facade, for every live module that was ever loaded. Python's own lock guards it.
     pub facades: Py<PyDict>,
     /// `sys.modules`.
@@ -127,13 +152,13 @@ pub struct Engine {
     /// `importlib.reload` as it was.
     pub original_reload: Py<PyAny>,
     /// Called with a dict after each update.
-    pub report: Py<PyAny>,
+    pub report: Asked,
     /// What the update under way would serve, for those who are asked whether they agree.
     pub wanted: Mutex<Option<View>>,
     /// Files of which this process was told at its start what they say, whatever they say on disk.
     pub given: Vec<PathBuf>,
     /// Called with how far an update is, and the staged generation's number. See `verify.rs`.
-    pub stages: Py<PyAny>,
+    pub stages: Asked,
     /// Names of modules that were asked for by path and cannot be imported by name.
     pub made_up: MadeUp,
     /// One load at a time of one content under one name.
@@ -163,6 +188,8 @@ pub struct Engine {
     pub unreadable: Mutex<Unreadable>,
     /// The thread that updates (0: not begun). Code it runs cannot wait for an update.
     pub updating_thread: AtomicU64,
+    /// Whether that thread has ended although nobody has told it to.
+    pub updating_ended: AtomicBool,
 }
 
 impl Engine {
@@ -195,7 +222,7 @@ impl Engine {
             budget,
             settings: Mutex::new(Arc::new(settings)),
             project,
-            reconsider,
+            reconsider: Asked::new(reconsider),
             facades: PyDict::new(py).unbind(),
             replacements: PyDict::new(py).unbind(),
             withdrawn: PyDict::new(py).unbind(),
@@ -204,8 +231,8 @@ impl Engine {
             original_import: builtins.getattr(intern!(py, "__import__"))?.unbind(),
             original_reload: importlib.getattr(intern!(py, "reload"))?.unbind(),
             original_gcd_import: bootstrap.getattr(intern!(py, "_gcd_import"))?.unbind(),
-            report,
-            stages,
+            report: Asked::new(report),
+            stages: Asked::new(stages),
             wanted: Mutex::new(None),
             given,
             made_up: MadeUp::default(),
@@ -213,19 +240,7 @@ impl Engine {
             turn: Turn::default(),
             generations,
             units: Units::default(),
-            book: Mutex::new(Book {
-                graph: Graph::default(),
-                awaiting: Vec::new(),
-                files: HashMap::new(),
-                history: History::default(),
-                extensions: HashMap::new(),
-                waiting: Vec::new(),
-                published: 0,
-                refused: 0,
-                failing: None,
-                failed: HashSet::new(),
-                superseded: Vec::new(),
-            }),
+            book: Mutex::default(),
             diverged: AtomicBool::new(false),
             mixed: AtomicBool::new(false),
             entries: Mutex::new(HashMap::new()),
@@ -234,7 +249,14 @@ impl Engine {
             watching: Mutex::default(),
             unreadable: Mutex::default(),
             updating_thread: AtomicU64::new(0),
+            updating_ended: AtomicBool::new(false),
         })
+    }
+
+    /// A forked child has no thread that commands could go to. Kept in memory, and not dropped: the
+    /// channel has locks of its own, which that thread may have had.
+    pub fn forget_commands(&self) {
+        std::mem::forget(self.commands.lock().unwrap().take());
     }
 
     /// From now on commands go to this thread.
@@ -243,13 +265,20 @@ impl Engine {
     }
 
     /// Taken out of force: nothing of the program is held any more.
-    pub fn let_go(&self) {
-        let (awaiting, failing) = {
-            let mut book = self.book.lock().unwrap();
-            (std::mem::take(&mut book.awaiting), book.failing.take())
-        };
-        // Dropped here, outside the lock: the last reference may run Python code.
-        drop((self.generations.clear(), awaiting, failing));
+    pub fn let_go(&self, py: Python<'_>) -> PyResult<()> {
+        let current = self.current(py).get().id;
+        let nothing = Generation::new(current, View::default(), PyDict::new(py).unbind());
+        let held = self.generations.clear(Py::new(py, nothing)?);
+        let book = std::mem::take(&mut *self.book.lock().unwrap());
+        for asked in [&self.report, &self.stages, &self.reconsider] {
+            asked.end();
+        }
+        for names in [&self.facades, &self.replacements, &self.withdrawn] {
+            names.bind(py).clear();
+        }
+        // Dropped here, outside the locks: the last reference may run Python code.
+        drop((held, book));
+        Ok(())
     }
 
     /// Asks the updating thread for something; false if it has ended.

@@ -36,6 +36,11 @@ pub fn misuse(message: &str) -> PyErr {
     make("TransfuseError", message)
 }
 
+/// The core itself is at fault.
+pub fn fault(what: &str) -> PyErr {
+    make("TransfuseError", &format!("a fault in Transfuse itself, please report it: {what}"))
+}
+
 /// There is no such generation to go back to.
 pub fn generation(message: &str) -> PyErr {
     make("GenerationError", message)

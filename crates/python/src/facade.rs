@@ -238,6 +238,11 @@ pub fn leave(facade: &Bound<'_, PyAny>, instance: &Bound<'_, Instance>) -> PyRes
     own_dict(facade).set_item(LEFT, instance)
 }
 
+/// Whether a name is this one. It may be none that can be written down (a lone surrogate).
+fn is(name: &Bound<'_, PyString>, this: &str) -> bool {
+    name.to_str().is_ok_and(|name| name == this)
+}
+
 fn gone(facade: &Bound<'_, PyAny>) -> PyErr {
     let name = name_of(facade).map_or_else(|_| "?".to_owned(), |name| name.to_string());
     PyAttributeError::new_err(format!("module {name:?} is not part of this generation any more"))
@@ -248,7 +253,7 @@ unsafe extern "C" fn get(slf: *mut ffi::PyObject, name: *mut ffi::PyObject) -> *
         // SAFETY: the interpreter passes two live objects.
         let (facade, name) =
             unsafe { (Bound::from_borrowed_ptr(py, slf), Bound::from_borrowed_ptr(py, name)) };
-        if name.cast::<PyString>()?.to_str()? == "__class__" {
+        if is(name.cast::<PyString>()?, "__class__") {
             return Ok(facade.get_type().into_any().into_ptr());
         }
         match target(&facade)? {
@@ -264,7 +269,7 @@ unsafe extern "C" fn get(slf: *mut ffi::PyObject, name: *mut ffi::PyObject) -> *
             None => {
                 // Of a module that is gone only the name and the like are left.
                 let own = own_dict(&facade);
-                if name.cast::<PyString>()?.to_str()? == "__dict__" {
+                if is(name.cast::<PyString>()?, "__dict__") {
                     return Ok(own.into_ptr());
                 }
                 if let Some(left) = own.get_item(&name)? {
@@ -306,7 +311,7 @@ fn later<'py>(
 ) -> PyResult<Bound<'py, PyAny>> {
     let instance = found.get();
     if instance.is_ready()
-        || name.to_str()?.starts_with("__")
+        || name.to_str().is_ok_and(|name| name.starts_with("__"))
         || !error.is_instance_of::<PyAttributeError>(py)
     {
         return Err(error);
@@ -348,7 +353,7 @@ unsafe extern "C" fn set(
                 }
             }
             // `importlib` hands a spec of its own making to what it believes it has made.
-            Some(_) if name.to_str()? == "__spec__" => {}
+            Some(_) if is(&name, "__spec__") => {}
             // The loader that came with it, which must not hide whose code this is.
             Some(value) if finder::is_bridge(&value) => {}
             Some(value) => module.setattr(name, value)?,

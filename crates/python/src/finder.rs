@@ -52,7 +52,7 @@ impl Finder {
             Found::Hidden => return Err(crate::errors::not_found(py, name, None)),
         };
         let loaded = generation.get().find(py, name).filter(|loaded| loaded.get().is_ready());
-        let removed = loaded.map(|loaded| loaded.get().started);
+        let removed = loaded.map(|loaded| loaded.get().started());
         let loader = Bound::new(
             py,
             Bridge {
@@ -88,7 +88,7 @@ pub fn spec<'py>(
         .call((name, loader), Some(&options))?;
     if let Some(file) = file {
         made.setattr(intern!(py, "has_location"), true)?;
-        made.setattr(intern!(py, "cached"), crate::precompiled::cache_path(py, file))?;
+        made.setattr(intern!(py, "cached"), crate::precompiled::cache_path(py, file)?)?;
     }
     if let Some(package) = package {
         made.setattr(intern!(py, "submodule_search_locations"), package)?;
@@ -173,7 +173,7 @@ impl Bridge {
             return Ok(());
         }
         let there = generation.get().get(py, &name);
-        if let Some(removed) = there.filter(|there| Some(there.get().started) == self.removed) {
+        if let Some(removed) = there.filter(|there| Some(there.get().started()) == self.removed) {
             standing::let_go(py, engine, &generation, &removed)?;
         }
         match loading::ensure_own(py, engine, &generation, &self.name)? {

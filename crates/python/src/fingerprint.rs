@@ -21,6 +21,8 @@ use pyo3::{ffi, intern};
 
 use crate::hidden;
 use crate::instance::Instance;
+use crate::kinds;
+use crate::snapshot::{items, referents};
 
 /// How many objects one fingerprint looks into, and how far from the namespace it goes. What a
 /// module's names hold directly is looked into before what that holds.
@@ -70,7 +72,7 @@ impl Fingerprint {
 /// The state of a module.
 pub fn fingerprint(py: Python<'_>, instance: &Bound<'_, Instance>) -> Fingerprint {
     let mut walk = Walk::new(instance.get().name.as_str(), OBJECTS);
-    for (key, value) in instance.get().namespace(py).iter() {
+    for (key, value) in items(&instance.get().namespace(py)) {
         let special = key.extract::<&str>().is_ok_and(|name| name.starts_with("__"));
         // Submodules come and go on a package by being imported; that is no effect.
         if special || value.is_instance_of::<PyModule>() {
@@ -103,7 +105,7 @@ fn of_value(py: Python<'_>, module: &str, value: &Bound<'_, PyAny>) -> u64 {
 /// The values that an `lru_cache` holds (and, where it has a limit, their keys).
 pub fn cached_by<'py>(cache: &Bound<'py, PyAny>) -> PyResult<Vec<Bound<'py, PyAny>>> {
     let mut values = Vec::new();
-    for each in held(cache)?.iter() {
+    for each in referents(cache)?.iter() {
         if let Ok(dict) = each.cast_exact::<PyDict>() {
             values.extend(dict.values().iter());
         // SAFETY: attached, a live object.
@@ -152,14 +154,6 @@ fn self_filling<'py>(py: Python<'py>) -> PyResult<&'py Bound<'py, PyTuple>> {
         PyTuple::new(py, found.collect::<PyResult<Vec<_>>>()?).map(Bound::unbind)
     })?;
     Ok(types.bind(py))
-}
-
-/// What an object holds directly, whatever its type, without running its code.
-fn held<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
-    static REFERENTS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let py = object.py();
-    let referents = REFERENTS.import(py, "gc", "get_referents")?;
-    Ok(referents.call1((object,))?.cast_into::<PyList>()?)
 }
 
 struct Walk<'a, 'py> {
@@ -228,7 +222,7 @@ impl<'a, 'py> Walk<'a, 'py> {
             tuple.iter().for_each(|item| self.visit(item, depth));
         } else if let Ok(set) = object.cast_exact::<PySet>() {
             self.add(set.len() as u64);
-            set.iter().for_each(|item| self.visit(item, depth));
+            referents(set)?.iter().for_each(|item| self.visit(item, depth));
         } else if object.cast_exact::<PyFrozenSet>().is_ok() {
             // Holds what can be hashed, and never changes.
         } else if let Ok(proxy) = object.cast::<PyMappingProxy>() {
@@ -241,16 +235,18 @@ impl<'a, 'py> Walk<'a, 'py> {
         } else if object.get_type().is(cache_type(py)?) {
             self.caches.push(object.clone());
             // What it wraps is in there, and what else was set on it.
-            self.open_dict(object.getattr(intern!(py, "__dict__"))?.cast::<PyDict>()?, depth);
-        } else if !object.is_instance(self_filling(py)?)? {
-            self.open_other(py, object, depth)?;
+            if let Some(own) = kinds::attributes(object) {
+                self.open_dict(&own, depth);
+            }
+        } else if !kinds::is_a(object, self_filling(py)?) {
+            self.open_other(object, depth)?;
         }
         Ok(())
     }
 
     fn open_dict(&mut self, dict: &Bound<'py, PyDict>, depth: u8) {
         self.add(dict.len() as u64);
-        for (key, value) in dict.iter() {
+        for (key, value) in items(dict) {
             self.visit(key, depth);
             self.visit(value, depth);
         }
@@ -266,10 +262,9 @@ impl<'a, 'py> Walk<'a, 'py> {
         if self.is_anothers(py, class)? {
             return Ok(());
         }
-        // As the class itself says: a metaclass may answer for it otherwise.
-        let items = class.getattr(intern!(py, "__dict__"))?.call_method0(intern!(py, "items"))?;
-        for item in items.try_iter()? {
-            let (key, value) = item?.extract::<(Bound<'py, PyAny>, Bound<'py, PyAny>)>()?;
+        // Not as its metaclass would answer for it.
+        let Some(dict) = kinds::of_class(class) else { return Ok(()) };
+        for (key, value) in items(&dict) {
             // The interpreter keeps caches and weak lists of its own in some of these.
             let name = key.extract::<&str>().unwrap_or("");
             if matches!(
@@ -291,7 +286,9 @@ impl<'a, 'py> Walk<'a, 'py> {
     /// Whether the module that a class names as its own is another, and has it. (What a function of
     /// another module made, as `declarative_base()` does, belongs to who called it.)
     fn is_anothers(&self, py: Python<'py>, class: &Bound<'py, PyType>) -> PyResult<bool> {
-        let of = class.getattr(intern!(py, "__module__"))?;
+        // What is built in belongs to the interpreter.
+        let Some(dict) = kinds::of_class(class) else { return Ok(true) };
+        let Some(of) = dict.get_item(intern!(py, "__module__"))? else { return Ok(false) };
         let Ok(of) = of.cast::<PyString>() else { return Ok(false) };
         if of.to_str()? == self.own {
             return Ok(false);
@@ -334,22 +331,10 @@ impl<'a, 'py> Walk<'a, 'py> {
     }
 
     /// Any other object: what the collector sees in it, attributes and slots included.
-    fn open_other(
-        &mut self,
-        py: Python<'py>,
-        object: &Bound<'py, PyAny>,
-        depth: u8,
-    ) -> PyResult<()> {
+    fn open_other(&mut self, object: &Bound<'py, PyAny>, depth: u8) -> PyResult<()> {
         // Has the dict made where there may be one: from then on it is seen as that.
-        // SAFETY: attached, a live object; the result is a new reference or null.
-        let attributes = unsafe {
-            let made = ffi::PyObject_GenericGetDict(object.as_ptr(), std::ptr::null_mut());
-            Bound::from_owned_ptr_or_opt(py, made)
-        };
-        if attributes.is_none() {
-            drop(PyErr::take(py));
-        }
-        let held = held(object)?;
+        let _ = kinds::attributes(object);
+        let held = referents(object)?;
         self.add(held.len() as u64);
         held.iter().for_each(|each| self.visit(each, depth));
         Ok(())

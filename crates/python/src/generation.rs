@@ -58,10 +58,10 @@ impl Generation {
         self.base.lock().unwrap().as_ref().map(|g| g.bind(py).clone())
     }
 
-    /// Says that it is staged over another, or (none) that it no longer is.
-    pub fn set_base(&self, base: Option<Py<Generation>>) {
-        let old = std::mem::replace(&mut *self.base.lock().unwrap(), base);
-        drop(old);
+    /// Says that it is staged over another, or (none) that it no longer is. Returns what it was staged
+    /// over.
+    pub fn set_base(&self, base: Option<Py<Generation>>) -> Option<Py<Generation>> {
+        std::mem::replace(&mut *self.base.lock().unwrap(), base)
     }
 
     /// Says how many modules are to run for it.

@@ -23,7 +23,7 @@ use crate::engine::Engine;
 use crate::errors;
 use crate::generation::Generation;
 use crate::instance::Instance;
-use crate::patches;
+use crate::patches::{self, Due};
 
 thread_local! {
     /// How many modules this thread is executing, one within the other, that are run as usual.
@@ -225,21 +225,28 @@ pub fn take_back(py: Python<'_>, generation: &Bound<'_, Generation>) -> PyResult
     Ok(())
 }
 
-/// The update is published: what was known of the executions holds for those that stay.
-pub fn published(py: Python<'_>, generation: &Bound<'_, Generation>) {
+/// Frames that run old code go on to show its source: asked while that is still known.
+pub fn remember(py: Python<'_>, generation: &Bound<'_, Generation>) {
     for batch in generation.get().batches(py) {
-        // Frames that run old code go on to show its source; if they cannot, nothing else is lost.
-        let _ = remember(py, batch.get());
-    }
-    for module in generation.get().in_place(py) {
-        let (stays, shadow) = (module.get().stays.bind(py), module.get().shadow.bind(py));
-        patches::publish(py, std::slice::from_ref(shadow), std::slice::from_ref(stays));
-        stays.get().become_like(shadow.get());
+        // If they cannot, nothing else is lost.
+        let _ = remember_batch(py, batch.get());
     }
 }
 
+/// The update is published: what was known of the executions holds for those that stay. Returns what
+/// is to be done about foreign modules.
+pub fn published(py: Python<'_>, generation: &Bound<'_, Generation>) -> Vec<Due> {
+    let of = |module: Bound<'_, InPlace>| {
+        let (stays, shadow) = (module.get().stays.bind(py), module.get().shadow.bind(py));
+        let mut due = patches::due(py, std::slice::from_ref(shadow), std::slice::from_ref(stays));
+        due.over.extend(stays.get().become_like(shadow.get()));
+        due
+    };
+    generation.get().in_place(py).into_iter().map(of).collect()
+}
+
 /// The code that functions have put off belongs to the source of before.
-fn remember(py: Python<'_>, batch: &Batch) -> PyResult<()> {
+fn remember_batch(py: Python<'_>, batch: &Batch) -> PyResult<()> {
     let codes = batch.change.bind(py).getattr(intern!(py, "code"))?;
     for module in &batch.modules {
         let stays = module.get().stays.bind(py);

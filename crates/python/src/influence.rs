@@ -298,7 +298,7 @@ fn wrapped<'py>(py: Python<'py>, value: &Bound<'py, PyAny>) -> Option<Vec<Bound<
         let found = known.iter().map(|(module, name)| py.import(*module)?.getattr(*name));
         PyTuple::new(py, found.collect::<PyResult<Vec<_>>>()?).map(Bound::unbind)
     });
-    if !value.is_instance(kinds.ok()?.bind(py)).unwrap_or(false) {
+    if !crate::kinds::is_a(value, kinds.ok()?.bind(py)) {
         return None;
     }
     let parts = ["__func__", "fget", "fset", "__self__", "func", "args", "__wrapped__"];

@@ -1,18 +1,17 @@
 //! How does Transfuse get into a process, and out of it again?
 
 use std::path::PathBuf;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
 
-use crossbeam_channel::{RecvTimeoutError, Sender};
-use pyo3::exceptions::PyTimeoutError;
 use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyList};
-use transfuse_engine::{Budget, Disk, Roots, scan};
+use transfuse_engine::{Budget, Disk, Roots, busy, scan};
 
+use crate::asking::refuse_inside;
 use crate::command::Command;
 use crate::data_files;
 use crate::driver::Driver;
@@ -25,13 +24,9 @@ use crate::fast;
 use crate::finder::Finder;
 use crate::forked;
 use crate::instance::Instance;
-use crate::loading;
-use crate::observe;
 use crate::reload;
 use crate::settings::{Pattern, Settings};
-
-/// How often who waits for an update looks whether a signal has come.
-const SLICE: Duration = Duration::from_millis(100);
+use crate::snapshot::items;
 
 /// How long the end of the process waits for an update that is under way, in seconds.
 const STOPPING: f64 = 5.0;
@@ -79,7 +74,7 @@ pub fn install(
         .and_then(|roots| roots.including(&include))
         .map_err(|e| errors::from_engine(&e))?;
     let roots = if gitignore { roots.without_ignored() } else { roots };
-    let budget = Budget::new(store << 20);
+    let budget = Budget::new(store.saturating_mul(1 << 20));
     let seen = py.detach(|| scan(&*system, &roots, &budget, &mut |_| {}));
     let view = elsewhere::with_contents(&seen.view, &contents, &budget);
     let given = contents.into_keys().collect();
@@ -100,7 +95,8 @@ pub fn install(
         &pyo3::wrap_pyfunction!(reload::reload, &core)?.into_any(),
     )?;
     meta_path(py)?.insert(0, Py::new(py, Finder)?)?;
-    at_fork_and_exit(py)?;
+    forked::listen(py)?;
+    at_exit(py)?;
     start_updating(py, engine, seen.dirs)
 }
 
@@ -122,7 +118,11 @@ fn refuse_sub_interpreter() -> PyResult<()> {
 pub fn start_updating(py: Python<'_>, engine: &'static Engine, dirs: Vec<PathBuf>) -> PyResult<()> {
     let (commands, receiver) = crossbeam_channel::unbounded();
     engine.listen_to(commands);
-    let driver = py.detach(|| Driver::new(engine, receiver, &dirs));
+    engine.updating_ended.store(false, Ordering::Release);
+    let driver = py.detach(|| {
+        let _busy = busy();
+        Driver::new(engine, receiver, &dirs)
+    });
     let target = Bound::new(py, Thread(Mutex::new(Some(driver))))?;
     let options = PyDict::new(py);
     options.set_item("target", target)?;
@@ -135,21 +135,13 @@ pub fn start_updating(py: Python<'_>, engine: &'static Engine, dirs: Vec<PathBuf
     Ok(())
 }
 
-/// Has a child process start a thread of its own, and ends the thread before the interpreter ends.
-fn at_fork_and_exit(py: Python<'_>) -> PyResult<()> {
+/// Ends the thread before the interpreter ends.
+fn at_exit(py: Python<'_>) -> PyResult<()> {
     static ONCE: PyOnceLock<()> = PyOnceLock::new();
     ONCE.get_or_try_init(py, || {
         let core = py.import(intern!(py, "transfuse._core"))?;
-        let os = py.import("os")?;
-        if os.hasattr("register_at_fork")? {
-            let options = PyDict::new(py);
-            options
-                .set_item("after_in_child", pyo3::wrap_pyfunction!(forked::after_fork, &core)?)?;
-            os.call_method("register_at_fork", (), Some(&options))?;
-        }
-        py.import("atexit")?
-            .call_method1("register", (pyo3::wrap_pyfunction!(stop_updating, &core)?,))?;
-        Ok(())
+        let stop = pyo3::wrap_pyfunction!(stop_updating, &core)?;
+        py.import("atexit")?.call_method1("register", (stop,)).map(drop)
     })
     .copied()
 }
@@ -206,7 +198,7 @@ pub fn uninstall(py: Python<'_>) -> PyResult<()> {
     stop_updating(py)?;
     let current = engine.current(py);
     let modules = engine.sys_modules.bind(py);
-    for (name, shown) in engine.facades.bind(py).iter() {
+    for (name, shown) in items(engine.facades.bind(py)) {
         if let Some(instance) = current.get().instances.bind(py).get_item(&name)? {
             facade::leave(&shown, instance.cast::<Instance>()?)?;
         }
@@ -234,87 +226,11 @@ pub fn uninstall(py: Python<'_>) -> PyResult<()> {
         }
     }
     engine::put_in_force(None);
-    engine.facades.bind(py).clear();
-    engine.let_go();
-    Ok(())
+    engine.let_go(py)
 }
 
 /// Whether Transfuse is installed.
 #[pyfunction]
 pub fn installed() -> bool {
     engine::in_force().is_some()
-}
-
-/// Asks the updating thread for something and waits for the answer, without the GIL.
-pub fn ask(
-    py: Python<'_>,
-    what: &str,
-    timeout: Option<f64>,
-    command: impl FnOnce(Sender<PyResult<Py<PyDict>>>) -> Command,
-) -> PyResult<Py<PyDict>> {
-    let engine = engine::required()?;
-    refuse_inside(engine, what)?;
-    let (sender, receiver) = crossbeam_channel::bounded(1);
-    let gone = || errors::misuse("the updating thread has ended");
-    if !engine.command(command(sender)) {
-        return Err(gone());
-    }
-    let deadline = timeout.map(|seconds| Instant::now() + Duration::from_secs_f64(seconds));
-    let answer = loop {
-        let slice = Instant::now() + SLICE;
-        let until = deadline.map_or(slice, |deadline| deadline.min(slice));
-        match py.detach(|| receiver.recv_deadline(until)) {
-            Err(RecvTimeoutError::Timeout) if deadline.is_none_or(|d| Instant::now() < d) => {
-                // Ctrl-C ends the waiting; the update goes on in its own thread.
-                py.check_signals()?;
-            }
-            answer => break answer,
-        }
-    };
-    match answer {
-        Ok(answer) => answer,
-        Err(RecvTimeoutError::Timeout) => Err(PyTimeoutError::new_err(format!(
-            "{what} has not ended within {} s; it goes on in the background",
-            timeout.unwrap_or_default()
-        ))),
-        Err(RecvTimeoutError::Disconnected) => Err(gone()),
-    }
-}
-
-/// Code that an update is running, or that is being imported, cannot wait for an update.
-fn refuse_inside(engine: &Engine, what: &str) -> PyResult<()> {
-    if observe::is_loading() {
-        return Err(errors::misuse(&format!(
-            "{what}() was called by code that is being imported; call it from a function that \
-             runs later"
-        )));
-    }
-    let updating = engine.updating_thread.load(std::sync::atomic::Ordering::Acquire);
-    if updating == loading::thread() {
-        return Err(errors::misuse(&format!(
-            "{what}() was called in the thread that carries updates out (a callback or a hook), \
-             which cannot wait for itself; call it from another thread"
-        )));
-    }
-    Ok(())
-}
-
-/// Compares with the files now, and updates.
-#[pyfunction]
-#[pyo3(signature = (timeout=None))]
-pub fn update(py: Python<'_>, timeout: Option<f64>) -> PyResult<Py<PyDict>> {
-    ask(py, "update", timeout, Command::Update)
-}
-
-/// Makes an earlier generation's content current.
-#[pyfunction]
-#[pyo3(signature = (generation=None))]
-pub fn rollback(py: Python<'_>, generation: Option<u64>) -> PyResult<Py<PyDict>> {
-    ask(py, "rollback", None, |reply| Command::Rollback(generation, reply))
-}
-
-/// What an update would do now.
-#[pyfunction]
-pub fn plan(py: Python<'_>) -> PyResult<Py<PyDict>> {
-    ask(py, "plan", None, Command::Plan)
 }

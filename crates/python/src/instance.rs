@@ -42,10 +42,10 @@ pub struct Instance {
     basis: Mutex<Basis>,
     /// False while the source is being executed. Written once, by the thread that loads.
     ready: AtomicBool,
-    /// When its execution began, counted in executions: no two have the same.
-    pub started: u64,
+    /// When its execution began, counted in executions: no two have the same. Written by `begin`.
+    started: AtomicU64,
     /// When that of the first instance of its line began (which it supersedes, however far back).
-    pub rank: u64,
+    rank: AtomicU64,
     /// True once `__dispose__` was called: such an instance cannot be made current again.
     disposed: AtomicBool,
     /// Names bound at module level and imports used there, read off the code object.
@@ -96,12 +96,10 @@ impl Instance {
         package: bool,
         module: Py<PyModule>,
         home: Py<Generation>,
-        previous: Option<&Instance>,
     ) -> Self {
-        let started = STARTED.fetch_add(1, Ordering::Relaxed);
         Instance {
-            started,
-            rank: previous.map_or(started, |previous| previous.rank),
+            started: AtomicU64::new(u64::MAX),
+            rank: AtomicU64::new(u64::MAX),
             key: PyString::intern(py, name.as_str()).unbind(),
             name,
             file,
@@ -123,6 +121,23 @@ impl Instance {
             partners: Mutex::default(),
             seen: Seen::default(),
         }
+    }
+
+    /// Its execution begins now: called once, when it is put into its generation.
+    pub fn begin(&self, previous: Option<&Instance>) {
+        let started = STARTED.fetch_add(1, Ordering::Relaxed);
+        self.started.store(started, Ordering::Release);
+        self.rank.store(previous.map_or(started, Instance::rank), Ordering::Release);
+    }
+
+    /// When its execution began.
+    pub fn started(&self) -> u64 {
+        self.started.load(Ordering::Acquire)
+    }
+
+    /// When that of the first instance of its line began.
+    pub fn rank(&self) -> u64 {
+        self.rank.load(Ordering::Acquire)
     }
 
     /// Whether its source has been executed to the end.
@@ -151,7 +166,8 @@ impl Instance {
     }
 
     /// It has taken the code of `other` in place: what is known of that holds for it.
-    pub fn become_like(&self, other: &Instance) {
+    /// Returns what it had set on foreign modules, for the caller to drop where code may run.
+    pub fn become_like(&self, other: &Instance) -> Vec<Patch> {
         let basis = other.basis.lock().unwrap().clone();
         *self.basis.lock().unwrap() = basis;
         let outline = other.outline.lock().unwrap().take();
@@ -167,8 +183,7 @@ impl Instance {
         }
         drop(edges);
         let set = std::mem::take(&mut *other.patches.lock().unwrap());
-        let before = std::mem::replace(&mut *self.patches.lock().unwrap(), set);
-        drop(before);
+        std::mem::replace(&mut *self.patches.lock().unwrap(), set)
     }
 
     /// The loads of other threads that it waits for before it is ready.
@@ -199,15 +214,14 @@ impl Instance {
         self.home.lock().unwrap().as_ref().map(|g| g.bind(py).clone())
     }
 
-    /// Ties it to a generation, or (none) to whichever is current.
-    pub fn set_home(&self, home: Option<Py<Generation>>) {
-        // The old value is dropped after the lock is released: dropping can run Python code.
+    /// Ties it to a generation, or (none) to whichever is current. Returns what it was tied to:
+    /// dropping that can run Python code.
+    pub fn set_home(&self, home: Option<Py<Generation>>) -> Option<Py<Generation>> {
         let has = home.is_some();
         let mut there = self.home.lock().unwrap();
         let old = std::mem::replace(&mut *there, home);
         self.has_home.store(has, Ordering::Release);
-        drop(there);
-        drop(old);
+        old
     }
 
     /// What importers get: the module, or what it put into `sys.modules` in its own place.

@@ -3,16 +3,19 @@
 //! A deferred import is resolved afresh at each call, so an update need not
 //! follow it, unless the importer's namespace holds on to something of the
 //! imported module: a lazily filled `_impl`, a cached class. A bounded walk
-//! through the namespace finds out; in doubt (the bound is reached) it has not.
+//! through the namespace finds out; in doubt (the bound is reached) it has not. It
+//! looks at the objects of other modules while they are in use: none is asked.
 
 use std::collections::{HashSet, VecDeque};
 
+use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyModule, PySet, PyTuple, PyType};
-use pyo3::{ffi, intern};
 
 use crate::instance::Instance;
+use crate::kinds;
 use crate::namespace::code_of;
+use crate::snapshot::{items, referents};
 use crate::submodules;
 
 /// How many objects the walk looks at.
@@ -22,7 +25,7 @@ const OBJECTS: usize = 2000;
 pub fn keeps(py: Python<'_>, holder: &Bound<'_, Instance>, of: &Bound<'_, Instance>) -> bool {
     let mut seen = HashSet::new();
     let mut waiting = VecDeque::new();
-    for (key, value) in holder.get().namespace(py).iter() {
+    for (key, value) in items(&holder.get().namespace(py)) {
         let bound = key
             .extract::<&str>()
             .is_ok_and(|key| submodules::is_bound_submodule(holder.get(), key, of.get()));
@@ -49,14 +52,10 @@ pub fn keeps(py: Python<'_>, holder: &Bound<'_, Instance>, of: &Bound<'_, Instan
         } else if let Ok(tuple) = object.cast::<PyTuple>() {
             waiting.extend(tuple.iter());
         } else if let Ok(set) = object.cast::<PySet>() {
-            waiting.extend(set.iter());
+            waiting.extend(referents(set).iter().flatten());
         } else if !object.is_instance_of::<PyModule>() && !object.is_instance_of::<PyType>() {
-            let attributes = object.getattr_opt(intern!(py, "__dict__"));
-            if let Ok(Some(attributes)) = attributes
-                && let Ok(attributes) = attributes.cast::<PyDict>()
-            {
-                waiting.extend(attributes.values().iter());
-            }
+            let attributes = kinds::attributes(&object);
+            waiting.extend(attributes.iter().flat_map(|attributes| attributes.values()));
         }
     }
     false

@@ -10,17 +10,20 @@
 //!    is not there yet), `dynamic` (calls that import), `facade` (attributes of what stands in `sys.modules`), `finder` (the standard
 //!    machinery); `standing`: what stands in `sys.modules`, and who put it there;
 //! 4. `search`, `namespace_path`, `dressing`, `precompiled`, `bytecode`, `outline`, `namespace`, `loading`: from a name
-//!    (or, `by_path`, a file) to an instance (`circles`: when several threads load one circle);
+//!    (or, `by_path`, a file) to an instance (`circles`: when several threads load one circle; `waiting`);
 //!    `sharing`, `submodules`: what generations have in common, and what they answer where not;
 //! 5. `observe` (by `fingerprint` and `hidden`), `doubt` (and `influence`), `keeps`: who affects whom, and who holds on to what;
-//!    `edges`, `data_files`, `patches`: who imports and reads what, and who set what on foreign modules;
-//! 6. an update: `driver` (who carries it out; `driver/elsewhere`: what is not on disk; `command`, `listening`, `watching`, `barrier`, `unreadable`), `seeds` and `planning` (what it is to
-//!    run), `staging` and `attempt` (how; `unplanned`; `verify`: who else has a say; `in_place`: where a module
+//!    `edges`, `data_files`, `patches`: who imports and reads what, and who set what on foreign modules
+//!    (`kinds`, `snapshot`: how all these look without running code or being disturbed);
+//! 6. an update: `asking`, `driver` (who carries it out; `driver/elsewhere`: what is not on disk; `command`, `listening`, `watching`, `barrier`, `unreadable`), `seeds` and `planning` (what it is to
+//!    run), `staging` and `attempt` (how; `unplanned`; `again`: what a rollback runs; `raiser`: who failed; `verify`: who else has a say; `in_place`: where a module
 //!    takes new code and stays what it is), `time_limit`, `disposal` (what ends), `report` (how it is
 //!    told); `units` (who keeps a generation in use), `status`;
-//! 7. `installation` (how it gets into a process), `forked` (and into its child), `project`: what the files beside the code say; `reload` (`importlib.reload`), `once`, `errors`.
+//! 7. `installation` (how it gets into a process), `forked` (and into its child), `project`: what the files beside the code say; `reload` (`importlib.reload`), `once`, `errors`, `fault`.
 
+mod again;
 mod asker;
+mod asking;
 mod attempt;
 mod barrier;
 mod basis;
@@ -39,6 +42,7 @@ mod engine;
 mod errors;
 mod facade;
 mod fast;
+mod fault;
 mod finder;
 mod fingerprint;
 mod forked;
@@ -51,6 +55,7 @@ mod influence;
 mod installation;
 mod instance;
 mod keeps;
+mod kinds;
 mod listening;
 mod loader;
 mod loading;
@@ -65,12 +70,14 @@ mod pin;
 mod planning;
 mod precompiled;
 mod project;
+mod raiser;
 mod reload;
 mod report;
 mod search;
 mod seeds;
 mod settings;
 mod sharing;
+mod snapshot;
 mod staging;
 mod standing;
 mod status;
@@ -81,6 +88,7 @@ mod units;
 mod unplanned;
 mod unreadable;
 mod verify;
+mod waiting;
 mod watching;
 mod wsgi;
 
@@ -88,13 +96,15 @@ mod wsgi;
 #[pyo3::pymodule(gil_used = false)]
 mod _core {
     #[pymodule_export]
+    use super::asking::{plan, rollback, update};
+    #[pymodule_export]
     use super::by_path::import_path;
     #[pymodule_export]
     use super::driver::elsewhere::{adopt, differing, number_from, view, wanted_view};
     #[pymodule_export]
     use super::dynamic::{import_module, import_name};
     #[pymodule_export]
-    use super::installation::{install, installed, plan, rollback, uninstall, update};
+    use super::installation::{install, installed, uninstall};
     #[pymodule_export]
     use super::once::once;
     #[pymodule_export]

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, never, select};
 use transfuse_engine::{
-    Batch, Change, Digest, Event, Refreshed, Settle, Settled, System, View, Ways, Window,
+    Batch, Change, Digest, Event, Refreshed, Settle, Settled, System, View, Ways, Window, busy,
     is_source, refresh,
 };
 
@@ -146,6 +146,7 @@ impl Listener {
                 Settled::Idle => never(),
                 Settled::Wait(until) => crossbeam_channel::after(until.saturating_sub(self.now())),
                 Settled::Ready(batch) => {
+                    let _busy = busy();
                     self.note(batch);
                     if self.engine.settings().watch {
                         return Heard::Changed;
@@ -170,6 +171,7 @@ impl Listener {
     }
 
     fn hear(&mut self, event: &Event) {
+        let _busy = busy();
         if event.path().is_some_and(|path| self.watching.is_own(path)) {
             return;
         }
@@ -317,6 +319,7 @@ impl Listener {
 
     /// A data file that no module depends on any more is no reason for an update.
     fn leave_unread(&self, changes: &mut Vec<Change>) {
+        let _busy = busy();
         let book = self.engine.book.lock().unwrap();
         let read = |path: &Path| {
             book.graph.readers(path).next().is_some() || book.extensions.contains_key(path)
@@ -338,6 +341,7 @@ impl Listener {
     }
 
     fn compare(&mut self) -> Refreshed {
+        let _busy = busy();
         if std::mem::take(&mut self.flipped) && self.watching.is_native() {
             // The folders that were watched are not those that the paths mean now. What is below
             // the roots is added as it is looked into.

@@ -22,6 +22,7 @@ use crate::edges;
 use crate::engine::Engine;
 use crate::errors;
 use crate::facade;
+use crate::fault;
 use crate::finder;
 use crate::generation::Generation;
 use crate::in_place;
@@ -35,6 +36,7 @@ use crate::search::{self, Found, Origin};
 use crate::sharing;
 use crate::standing::{self, Standing};
 use crate::submodules;
+use crate::waiting;
 
 /// What became of a name that was asked for.
 pub enum Ensured<'py> {
@@ -68,6 +70,8 @@ pub fn ensure<'py>(
     generation: &Bound<'py, Generation>,
     name: &ModuleName,
 ) -> PyResult<Ensured<'py>> {
+    // What is asked for may have to be waited for, and its loader may be waiting for the turn.
+    debug_assert!(!engine.turn.is_mine(), "{name} is asked for by who has the turn");
     let key = PyString::new(py, name.as_str());
     {
         let _turn = engine.turn.take(py);
@@ -168,16 +172,14 @@ fn settled<'py>(
             engine.flights.finish(&key, thread());
             let there = generation.get().holds(py, &found);
             if there && !instance.is_ready() {
-                for partner in instance.partners() {
-                    circles::wait(py, engine, &partner);
-                }
+                circles::complete(py, engine, instance)?;
             }
             if there || instance.is_ready() {
                 return Ok(Ensured::Live(found));
             }
             ensure(py, engine, generation, &instance.name.clone())
         }
-        Entered::Busy => match py.detach(|| engine.flights.wait(&key, thread())) {
+        Entered::Busy => match waiting::wait(py, &engine.flights, &key)? {
             Waited::Partial => {
                 circles::handed(&key);
                 Ok(Ensured::Live(found))
@@ -199,9 +201,7 @@ fn load<'py>(
         let partial = match engine.flights.enter(&key, thread()) {
             Entered::Run => break Some(Landing::new(engine, key)),
             Entered::Partial => true,
-            Entered::Busy => {
-                matches!(py.detach(|| engine.flights.wait(&key, thread())), Waited::Partial)
-            }
+            Entered::Busy => waiting::wait(py, &engine.flights, &key)? == Waited::Partial,
         };
         if let Some(found) = generation.get().find(py, name.as_str())
             && (partial || found.get().is_ready())
@@ -226,7 +226,7 @@ fn load<'py>(
     }
     let loaded = execute(py, engine, generation, name, content);
     drop(landing);
-    circles::landed(py, engine);
+    circles::landed(py, engine)?;
     loaded.map(Ensured::Live)
 }
 
@@ -258,7 +258,6 @@ fn execute<'py>(
     let previous = generation.get().base(py).and_then(|base| base.get().find(py, name.as_str()));
     let nesting = in_place::Nesting::begin(py, generation, wish.policy, previous.as_ref())?;
     let module = PyModule::new(py, name.as_str())?;
-    let turn = engine.turn.take(py);
     let instance = Bound::new(
         py,
         Instance::new(
@@ -270,13 +269,14 @@ fn execute<'py>(
             package.is_some(),
             module.clone().unbind(),
             generation.clone().unbind(),
-            previous.as_ref().map(|previous| previous.get()),
         ),
     )?;
+    // Before anybody sees it, and before the turn: this runs code of `importlib`.
+    let spec = dress(py, &instance, &module, package)?;
+    let turn = engine.turn.take(py);
     // At once: who begins a generation asks for what has begun to load (`unplanned.rs`).
+    instance.get().begin(previous.as_ref().map(|previous| previous.get()));
     generation.get().put(py, &instance)?;
-    let spec = dress(py, &instance, &module, package)
-        .inspect_err(|_| _ = generation.get().take(py, &instance))?;
     let shown = facade::of(py, engine, name)?;
     let modules = engine.sys_modules.bind(py);
     let shown_before = modules.get_item(name.as_str())?;
@@ -295,8 +295,9 @@ fn execute<'py>(
     let outcome = match (text, file) {
         (Some(text), Some(file)) => {
             let observed = observe::Observation::begin(&instance);
-            let ran =
-                namespace::run(py, engine, generation, &instance, previous.as_ref(), &text, &file);
+            let ran = fault::caught(|| {
+                namespace::run(py, engine, generation, &instance, previous.as_ref(), &text, &file)
+            });
             let before = observed.end(py, &instance);
             let staged = generation.get().base(py).is_some();
             ran.and_then(|()| {

@@ -6,6 +6,7 @@
 
 use std::collections::HashSet;
 
+use pyo3::exceptions::PyException;
 use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -16,8 +17,10 @@ use crate::asker;
 use crate::engine::Engine;
 use crate::generation::Generation;
 use crate::instance::Instance;
+use crate::kinds;
 use crate::outline;
 use crate::precompiled;
+use crate::snapshot::items;
 use crate::submodules;
 
 /// What a module (or, where it is silent, the settings) wants done with its namespace.
@@ -130,7 +133,8 @@ fn overlay(
 ) -> PyResult<()> {
     let namespace = instance.namespace(py);
     let keep_deleted = engine.settings().keep_deleted;
-    for (key, value) in previous.namespace(py).iter() {
+    // A snapshot: the old namespace is in use, and threads bind names in it.
+    for (key, value) in items(&previous.namespace(py)) {
         let Ok(name) = key.extract::<&str>() else { continue };
         if is_special(name) || namespace.contains(&key)? {
             continue;
@@ -192,18 +196,16 @@ pub fn code_of<'py>(py: Python<'py>, value: &Bound<'py, PyAny>) -> Option<Bound<
     if let Ok(module) = value.cast_exact::<PyModule>() {
         return asker::of_globals(py, &module.dict());
     }
-    // SAFETY: attached, a live object.
-    if unsafe { ffi::PyFunction_Check(value.as_ptr()) } != 0 {
+    if kinds::is_function(value) {
         return asker::of_globals(py, &value.getattr(intern!(py, "__globals__")).ok()?);
     }
     if let Ok(class) = value.cast::<PyType>() {
-        let name = class.getattr(intern!(py, "__module__")).ok()?;
+        let name = kinds::of_class(class)?.get_item(intern!(py, "__module__")).ok()??;
         return class_owner(py, class, name.extract().ok()?);
     }
     // What wraps a function and says so (`functools.wraps`, `lru_cache`) is code too.
-    let wrapped = value.getattr_opt(intern!(py, "__wrapped__")).ok().flatten()?;
-    // SAFETY: as above.
-    (unsafe { ffi::PyFunction_Check(wrapped.as_ptr()) } != 0)
+    let wrapped = kinds::own(value, intern!(py, "__wrapped__"))?;
+    kinds::is_function(&wrapped)
         .then(|| asker::of_globals(py, &wrapped.getattr(intern!(py, "__globals__")).ok()?))
         .flatten()
 }
@@ -219,10 +221,8 @@ fn class_owner<'py>(
     if !engine.facades.bind(py).contains(module).unwrap_or(false) {
         return None;
     }
-    let namespace = class.getattr(intern!(py, "__dict__")).ok()?;
-    for value in namespace.call_method0(intern!(py, "values")).ok()?.try_iter().ok()?.flatten() {
-        // SAFETY: attached, a live object.
-        if unsafe { ffi::PyFunction_Check(value.as_ptr()) } != 0
+    for value in kinds::of_class(class)?.values() {
+        if kinds::is_function(&value)
             && let Ok(globals) = value.getattr(intern!(py, "__globals__"))
             && let Some(owner) = asker::of_globals(py, &globals)
             && owner.get().name.as_str() == module
@@ -251,13 +251,27 @@ fn counterpart<'py>(
     if value.is(owner.get().module.bind(py)) {
         return Ok(Some(now.get().value(py)));
     }
-    let qualified = value.getattr(intern!(py, "__qualname__"))?;
+    let Some(qualified) = qualified_name(py, value) else { return Ok(None) };
     let mut found = now.get().module.bind(py).clone().into_any();
-    for part in qualified.extract::<&str>()?.split('.') {
-        match found.getattr_opt(part)? {
-            Some(next) => found = next,
-            None => return Ok(None),
+    for part in qualified.split('.') {
+        // A module or class may answer for itself, and fail: then there is nothing that stands for it.
+        match found.getattr_opt(part) {
+            Ok(Some(next)) => found = next,
+            Ok(None) => return Ok(None),
+            Err(error) if error.is_instance_of::<PyException>(py) => return Ok(None),
+            Err(error) => return Err(error),
         }
     }
     Ok(Some(found))
+}
+
+/// Where a class or function says that it was defined. What wraps one need not say that, and may say
+/// anything.
+fn qualified_name(py: Python<'_>, value: &Bound<'_, PyAny>) -> Option<String> {
+    let name = intern!(py, "__qualname__");
+    let said = match value.is_instance_of::<PyType>() || kinds::is_function(value) {
+        true => value.getattr(name).ok(),
+        false => kinds::own(value, name),
+    };
+    said?.extract().ok()
 }

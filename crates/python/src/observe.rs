@@ -54,7 +54,10 @@ pub fn innermost(py: Python<'_>) -> Option<Bound<'_, Instance>> {
 }
 
 /// The execution of one module, while it lasts.
-pub struct Observation;
+pub struct Observation {
+    /// How many executions it lies within.
+    depth: usize,
+}
 
 impl Observation {
     /// The module's code is about to run.
@@ -64,8 +67,10 @@ impl Observation {
             before: Vec::new(),
             foreign: Vec::new(),
         };
-        RUNNING.with_borrow_mut(|stack| stack.push(running));
-        Observation
+        RUNNING.with_borrow_mut(|stack| {
+            stack.push(running);
+            Observation { depth: stack.len() - 1 }
+        })
     }
 
     /// The module's code has ended: whose state is another than it was? Returns what stood on
@@ -95,6 +100,17 @@ impl Observation {
             }
         }
         ended.foreign
+    }
+}
+
+impl Drop for Observation {
+    /// It may have ended by a panic: the thread goes on, and executes nothing any more.
+    fn drop(&mut self) {
+        let left = RUNNING.with_borrow_mut(|stack| {
+            stack.drain(self.depth.min(stack.len())..).collect::<Vec<_>>()
+        });
+        // Out of the borrow: what goes may run code that is asked about here.
+        drop(left);
     }
 }
 

@@ -9,6 +9,7 @@ use transfuse_engine::{Entered, Flights, Waited};
 
 use crate::errors;
 use crate::loading::thread;
+use crate::waiting;
 
 type Key = (String, String);
 
@@ -46,7 +47,7 @@ pub fn once<'py>(
                 )));
             }
             Entered::Busy => {
-                if matches!(py.detach(|| flights.wait(&flight, thread())), Waited::Partial) {
+                if waiting::wait(py, flights, &flight)? == Waited::Partial {
                     continue;
                 }
                 if let Some(value) = values.get_item(&entry)? {
@@ -55,12 +56,26 @@ pub fn once<'py>(
             }
         }
     }
+    // Whatever comes of it: who waits for it is to make it then.
+    let _making = Making(flights, flight);
     let made = match values.get_item(&entry) {
         Ok(Some(value)) => Ok(value),
         Ok(None) => make.call0(),
         Err(error) => Err(error),
     };
-    let kept = made.and_then(|value| values.set_item(&entry, &value).map(|()| value));
-    flights.finish(&flight, thread());
-    kept
+    made.and_then(|value| values.set_item(&entry, &value).map(|()| value))
+}
+
+/// This thread makes a value, until this is dropped.
+struct Making(&'static Flights<Key>, Key);
+
+impl Drop for Making {
+    fn drop(&mut self) {
+        self.0.finish(&self.1, thread());
+    }
+}
+
+/// In a forked child only `thread` is there: what others were making is to be made anew.
+pub fn only(thread: u64) {
+    makers().only(thread);
 }

@@ -13,6 +13,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyModule};
 
 use crate::instance::Instance;
+use crate::snapshot::items;
 
 /// One attribute of a foreign module, as it was when the importing code got hold of that.
 pub struct Before {
@@ -121,7 +122,7 @@ pub fn collect(
             })
         });
         if let (Some(original), Some(wrapper)) = (&older, &entry.value) {
-            for (name, value) in namespace.iter() {
+            for (name, value) in items(namespace) {
                 if value.is(wrapper) {
                     namespace.set_item(name, original)?;
                 }
@@ -139,22 +140,39 @@ pub fn collect(
     Ok(patches)
 }
 
-/// Instances have become current in place of others: set what the new ones set, and take back what
-/// only the old ones had set.
-pub fn publish(py: Python<'_>, fresh: &[Bound<'_, Instance>], old: &[Bound<'_, Instance>]) {
-    // Copies, because setting an attribute can run Python code, and no lock is held then.
+/// What foreign modules are still to be told of instances that have become current in place of others.
+pub struct Due {
+    /// What the new ones set.
+    set: Vec<Patch>,
+    /// What the old ones had set.
+    before: Vec<Patch>,
+    /// What nobody needs any more; dropped with the rest.
+    pub over: Vec<Patch>,
+}
+
+/// Instances become current in place of others. Copies, because setting an attribute can run Python
+/// code, and no lock is held then, nor the turn.
+pub fn due(py: Python<'_>, fresh: &[Bound<'_, Instance>], old: &[Bound<'_, Instance>]) -> Due {
     let of = |instances: &[Bound<'_, Instance>]| -> Vec<Patch> {
         let copy = |patches: &[Patch]| patches.iter().map(|p| p.copy(py)).collect::<Vec<_>>();
         instances.iter().flat_map(|instance| instance.get().with_patches(copy)).collect()
     };
-    let (set, before) = (of(fresh), of(old));
-    for patch in before.iter().filter(|patch| !set.iter().any(|other| other.is_for(patch))) {
-        let module = patch.module.bind(py);
-        if same(patch.value.as_ref(), now(module, &patch.attribute).as_ref()) {
-            put(module, &patch.attribute, patch.original.as_ref());
+    Due { set: of(fresh), before: of(old), over: Vec::new() }
+}
+
+impl Due {
+    /// Sets what the new ones set, and takes back what only the old ones had set.
+    pub fn carry_out(self, py: Python<'_>) {
+        let Due { set, before, over } = self;
+        for patch in before.iter().filter(|patch| !set.iter().any(|other| other.is_for(patch))) {
+            let module = patch.module.bind(py);
+            if same(patch.value.as_ref(), now(module, &patch.attribute).as_ref()) {
+                put(module, &patch.attribute, patch.original.as_ref());
+            }
         }
-    }
-    for patch in set {
-        put(patch.module.bind(py), &patch.attribute, patch.value.as_ref());
+        for patch in set {
+            put(patch.module.bind(py), &patch.attribute, patch.value.as_ref());
+        }
+        drop(over);
     }
 }

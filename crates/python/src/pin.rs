@@ -70,6 +70,29 @@ pub fn follow(py: Python<'_>) {
     drop(before);
 }
 
+/// This thread belongs to a staged generation, until this is dropped: whatever happens meanwhile.
+pub struct Staging<'py>(Bound<'py, Pin>);
+
+impl<'py> Staging<'py> {
+    /// From now on.
+    pub fn begin(
+        py: Python<'py>,
+        engine: &'static Engine,
+        generation: &Bound<'py, Generation>,
+    ) -> PyResult<Self> {
+        let pin = Pin::staging(py, engine, generation)?.into_bound(py);
+        Pin::resume(&pin)?;
+        Ok(Staging(pin))
+    }
+}
+
+impl Drop for Staging<'_> {
+    fn drop(&mut self) {
+        let _ = self.0.get().suspend(self.0.py());
+        self.0.get().close();
+    }
+}
+
 /// A unit of work tied to one generation, until `end` is called.
 #[pyclass(frozen, module = "transfuse._core")]
 pub struct Pin {
@@ -88,7 +111,7 @@ pub struct Pin {
 
 impl Pin {
     /// A pin that is not counted: for the thread that stages.
-    pub fn staging(
+    fn staging(
         py: Python<'_>,
         engine: &'static Engine,
         generation: &Bound<'_, Generation>,
@@ -135,8 +158,8 @@ impl Pin {
         let held = self.generation.lock().unwrap().take();
         if held.is_some()
             && let Some(counted) = self.counted
+            && self.engine.units.ended(counted)
         {
-            self.engine.units.ended(counted);
             self.engine.unpin(self.unit.generation.load(Ordering::Acquire));
         }
     }

@@ -68,7 +68,7 @@ impl Facts for Answers<'_, '_> {
     }
 
     fn rank(&self, name: &ModuleName) -> u64 {
-        self.find(name).map_or(u64::MAX, |found| found.get().rank)
+        self.find(name).map_or(u64::MAX, |found| found.get().rank())
     }
 }
 

@@ -13,6 +13,7 @@ use std::hash::{BuildHasher, Hasher};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use pyo3::exceptions::PyNotImplementedError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyCode};
@@ -53,9 +54,13 @@ fn interpreter(py: Python<'_>) -> PyResult<&Interpreter> {
 }
 
 /// Where precompiled code for a source file stands; none where the interpreter has no cache tag.
-pub fn cache_path(py: Python<'_>, file: &str) -> Option<String> {
-    let path = interpreter(py).ok()?.cache_from_source.bind(py).call1((file,)).ok()?;
-    path.extract().ok()
+pub fn cache_path(py: Python<'_>, file: &str) -> PyResult<Option<String>> {
+    match interpreter(py)?.cache_from_source.bind(py).call1((file,)) {
+        Ok(path) => path.extract().map(Some),
+        Err(error) if error.is_instance_of::<PyNotImplementedError>(py) => Ok(None),
+        // It is Python code that runs there: Ctrl-C may come in it.
+        Err(error) => Err(error),
+    }
 }
 
 /// The code of a source, from the precompiled file if that is for this content.
@@ -64,7 +69,7 @@ pub fn code<'py>(py: Python<'py>, file: &str, text: &[u8]) -> PyResult<Bound<'py
     let text = PyBytes::new(py, text);
     let hash = interpreter.source_hash.bind(py).call1((interpreter.magic_number, &text))?;
     let hash = hash.cast_into::<PyBytes>()?;
-    let cache = cache_path(py, file);
+    let cache = cache_path(py, file)?;
     if let Some(cache) = &cache
         && let Some(found) = read(py, interpreter, cache, hash.as_bytes(), file)
     {

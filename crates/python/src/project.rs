@@ -25,7 +25,7 @@ pub struct Considered {
 
 /// Has Python read the files and, if `apply`, apply what can be applied. Raises what is wrong with them.
 pub fn consider(py: Python<'_>, engine: &Engine, apply: bool) -> PyResult<Considered> {
-    let told = engine.reconsider.bind(py).call1((apply,))?.cast_into::<PyDict>()?;
+    let told = engine.reconsider.call(py, (apply,))?.cast_into::<PyDict>()?;
     let item = |key| Ok::<_, PyErr>(told.get_item(key)?.unwrap_or(py.None().into_bound(py)));
     let restart: Vec<(String, String, String)> = item(intern!(py, "restart"))?.extract()?;
     let code = |code: &str| match code {

@@ -11,12 +11,12 @@ use pyo3::types::PyModule;
 use transfuse_engine::ModuleName;
 
 use crate::asker;
+use crate::asking::ask;
 use crate::command::Command;
 use crate::engine::{self, Engine};
 use crate::errors;
 use crate::facade;
 use crate::hook::outward;
-use crate::installation::ask;
 use crate::pin;
 
 /// `importlib.reload` while Transfuse is installed.

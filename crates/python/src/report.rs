@@ -176,7 +176,7 @@ fn warning(py: Python<'_>, what: &str) {
 
 /// Hands a report to whoever installed the engine.
 pub fn send(py: Python<'_>, engine: &Engine, report: &Bound<'_, PyDict>) {
-    if let Err(error) = engine.report.bind(py).call1((report,)) {
+    if let Err(error) = engine.report.call(py, (report,)) {
         let _ = disposal::complain(py, "the report of an update could not be delivered", error);
     }
 }

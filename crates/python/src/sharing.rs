@@ -25,6 +25,17 @@ pub fn share(
     generation: &Bound<'_, Generation>,
     instance: &Bound<'_, Instance>,
 ) {
+    share_among(py, engine, &engine.alive(py), generation, instance);
+}
+
+/// The same, where these are the generations.
+pub fn share_among<'py>(
+    py: Python<'py>,
+    engine: &Engine,
+    alive: &[Bound<'py, Generation>],
+    generation: &Bound<'py, Generation>,
+    instance: &Bound<'py, Instance>,
+) {
     let of = instance.get();
     let edges = of.edges();
     let needed: Vec<&ModuleName> = edges
@@ -36,7 +47,7 @@ pub fn share(
         })
         .collect();
     let parent = of.name.parent();
-    for other in engine.alive(py) {
+    for other in alive {
         let there = other.get().find(py, of.name.as_str());
         if other.is(generation) || there.as_ref().is_some_and(|there| !there.is(instance)) {
             continue;
@@ -44,7 +55,7 @@ pub fn share(
         let same_content = match (&of.path, of.source()) {
             (Some(path), Some(source)) => {
                 other.get().view().get(path).is_some_and(|s| s.digest() == source.digest())
-                    && leads_to(py, engine, &other, of, path)
+                    && leads_to(py, engine, other, of, path)
             }
             _ => namespace_path::of(py, of)
                 .is_some_and(|path| path.get().is_known_to(engine, &other.get().view())),
@@ -62,12 +73,12 @@ pub fn share(
         match (there, same) {
             (None, true) => drop(other.get().put(py, instance)),
             // It was half-loaded when that one was staged, and has met something of its own since.
-            (Some(there), false) => unshare(py, &other, &there),
+            (Some(there), false) => unshare(py, other, &there),
             _ => {}
         }
     }
     if engine.current(py).get().holds(py, instance) {
-        of.set_home(None);
+        drop(of.set_home(None));
         engine.book.lock().unwrap().adopt(of);
     } else {
         // Only superseded generations have it: it is disposed of with them.

@@ -21,7 +21,9 @@ pub fn status(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     made.set_item("modules", current.get().instances.bind(py).len())?;
     let (watching, unreadable) =
         (engine.watching.lock().unwrap().clone(), engine.unreadable.lock().unwrap().all());
-    made.set_item("watching", if engine.settings().watch { watching.way } else { "off" })?;
+    let ended = engine.updating_ended.load(Ordering::Acquire);
+    let way = if engine.settings().watch { watching.way } else { "off" };
+    made.set_item("watching", if ended { "ended" } else { way })?;
     made.set_item("watching_because", watching.because)?;
     made.set_item("unreadable", unreadable)?;
     made.set_item("lost_events", engine.lost_events.load(Ordering::Relaxed))?;

@@ -20,6 +20,7 @@ use crate::asker;
 use crate::engine::{self, Engine};
 use crate::generation::Generation;
 use crate::instance::Instance;
+use crate::snapshot;
 
 /// The `__getattr__` of a package whose submodules differ between generations.
 #[pyclass(frozen, module = "transfuse._core")]
@@ -35,7 +36,7 @@ pub struct Diverging {
 #[pymethods]
 impl Diverging {
     fn __call__<'py>(&self, py: Python<'py>, name: &Bound<'py, PyString>) -> PyResult<Py<PyAny>> {
-        let text: &str = name.extract()?;
+        let text = &*name.to_string_lossy();
         let differs = self.names.lock().unwrap().contains(text);
         if differs && let Some(engine) = engine::in_force() {
             let generation = asker::for_running(py, engine);
@@ -191,7 +192,7 @@ pub fn names(py: Python<'_>, parent: &Instance) -> Vec<String> {
     let mut names: Vec<String> = shim(py, &namespace)
         .map(|shim| shim.get().names.lock().unwrap().iter().cloned().collect())
         .unwrap_or_default();
-    for (key, value) in namespace.iter() {
+    for (key, value) in snapshot::items(&namespace) {
         if let Ok(module) = value.cast_into_exact::<PyModule>()
             && let Some(child) = asker::of_globals(py, &module.dict())
             && let Ok(key) = key.extract::<String>()

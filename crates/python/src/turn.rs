@@ -31,6 +31,11 @@ mod kind {
             Taken(self)
         }
 
+        /// Whether this thread has it, so that it must not wait for anybody.
+        pub fn is_mine(&self) -> bool {
+            false
+        }
+
         /// In a forked child whoever had it is not there, unless it is this thread.
         pub fn only(&self, _thread: u64) {}
     }
@@ -38,19 +43,24 @@ mod kind {
 
 #[cfg(Py_GIL_DISABLED)]
 mod kind {
-    use std::sync::{Condvar, Mutex, PoisonError};
+    use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+    use std::time::Duration;
 
     use pyo3::prelude::*;
 
     use crate::loading::thread;
 
-    /// One thread at a time.
+    /// How often who waits looks at once, and how long he sleeps between two looks after that.
+    const LOOKS: usize = 100;
+    const PAUSE: Duration = Duration::from_micros(50);
+
+    /// One thread at a time. No lock: a process may fork while threads wait, and who forks may have it.
     #[derive(Default)]
     pub struct Turn {
-        /// The thread that has it, and how often; nobody, if that is 0. Locked for a comparison.
-        held: Mutex<(u64, usize)>,
-        /// Rung when nobody has it any more.
-        over: Condvar,
+        /// The thread that has it; 0: nobody.
+        holder: AtomicU64,
+        /// How often that thread has it. Written by it alone.
+        depth: AtomicUsize,
     }
 
     /// The turn, until this is dropped.
@@ -58,12 +68,8 @@ mod kind {
 
     impl Drop for Taken<'_> {
         fn drop(&mut self) {
-            let mut held = self.0.held.lock().unwrap_or_else(PoisonError::into_inner);
-            held.1 = held.1.saturating_sub(1);
-            let over = held.1 == 0;
-            drop(held);
-            if over {
-                self.0.over.notify_one();
+            if self.0.depth.fetch_sub(1, Ordering::Relaxed) == 1 {
+                self.0.holder.store(0, Ordering::Release);
             }
         }
     }
@@ -71,37 +77,42 @@ mod kind {
     impl Turn {
         /// Takes it, and waits for it if need be.
         pub fn take(&self, py: Python<'_>) -> Taken<'_> {
-            if !self.has_taken(thread()) {
-                py.detach(|| self.wait(thread()));
+            if !self.is_mine() && !self.is_got() {
+                py.detach(|| self.wait());
             }
+            self.depth.fetch_add(1, Ordering::Relaxed);
             Taken(self)
         }
 
-        fn has_taken(&self, thread: u64) -> bool {
-            let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-            let free = held.1 == 0 || held.0 == thread;
-            if free {
-                *held = (thread, held.1 + 1);
-            }
-            free
+        /// Whether this thread has it, so that it must not wait for anybody.
+        pub fn is_mine(&self) -> bool {
+            self.holder.load(Ordering::Relaxed) == thread()
         }
 
-        fn wait(&self, thread: u64) {
-            let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-            while held.1 > 0 {
-                held = self.over.wait(held).unwrap_or_else(PoisonError::into_inner);
+        fn is_got(&self) -> bool {
+            let (got, seen) = (Ordering::Acquire, Ordering::Relaxed);
+            self.holder.compare_exchange(0, thread(), got, seen).is_ok()
+        }
+
+        fn wait(&self) {
+            let mut looks = 0;
+            while !self.is_got() {
+                looks += 1;
+                match looks < LOOKS {
+                    true => std::thread::yield_now(),
+                    false => std::thread::sleep(PAUSE),
+                }
             }
-            *held = (thread, 1);
         }
 
         /// In a forked child whoever had it is not there, unless it is this thread.
         pub fn only(&self, thread: u64) {
-            let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-            if held.0 != thread {
-                *held = (0, 0);
+            if self.holder.load(Ordering::Relaxed) != thread {
+                self.depth.store(0, Ordering::Relaxed);
+                self.holder.store(0, Ordering::Release);
             }
         }
     }
 }
 
-pub use kind::Turn;
+pub use kind::{Taken, Turn};

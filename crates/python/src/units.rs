@@ -64,10 +64,24 @@ impl Units {
         number
     }
 
-    /// It has ended.
-    pub fn ended(&self, number: u64) {
+    /// It has ended. False if it was over already (a forked child ends those of other threads).
+    pub fn ended(&self, number: u64) -> bool {
         let gone = self.all.lock().unwrap().1.remove(&number);
-        drop(gone);
+        gone.is_some()
+    }
+
+    /// In a forked child the units of other threads are over. Returns the generations that they were
+    /// pinned to.
+    pub fn only_mine(&self) -> Vec<u64> {
+        let mut over = Vec::new();
+        self.all.lock().unwrap().1.retain(|_, unit| {
+            let mine = unit.thread.load(Ordering::Relaxed) == ident();
+            if !mine {
+                over.push(unit.generation.load(Ordering::Acquire));
+            }
+            mine
+        });
+        over
     }
 
     /// In words: how many generations are in use beside the current one, and by whom.

@@ -24,7 +24,7 @@ pub fn unplanned(py: Python<'_>, engine: &Engine) -> u64 {
     // What has begun is in its generation.
     let _turn = engine.turn.take(py);
     let half = engine.current(py).get().all(py).into_iter().filter(|one| !one.get().is_ready());
-    half.map(|one| one.get().started).min().unwrap_or(next).min(next)
+    half.map(|one| one.get().started()).min().unwrap_or(next).min(next)
 }
 
 /// Of these, the modules that the staged generation must not have: their source is another in it,
@@ -40,7 +40,7 @@ pub fn outdated(
     if engine.flights.is_idle() && next_started() == since {
         return Vec::new();
     }
-    let all = base.get().all(py).into_iter().filter(|one| one.get().started >= since);
+    let all = base.get().all(py).into_iter().filter(|one| one.get().started() >= since);
     let mut left: Vec<_> = all.filter(|one| !planned.contains(&&one.get().name)).collect();
     let mut gone: Vec<Target> =
         planned.iter().map(|name| Target::Module((*name).clone())).collect();

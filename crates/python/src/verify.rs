@@ -11,7 +11,7 @@ use transfuse_engine::View;
 use crate::disposal;
 use crate::engine::Engine;
 use crate::generation::Generation;
-use crate::pin::Pin;
+use crate::pin::Staging;
 
 /// Asks. Raises what was raised, and the generation must be abandoned then.
 pub fn ask(
@@ -23,19 +23,15 @@ pub fn ask(
 ) -> PyResult<()> {
     *engine.wanted.lock().unwrap() = Some(wanted.clone());
     let stage = if on_disk { intern!(py, "staged") } else { intern!(py, "going back") };
-    let pin = Pin::staging(py, engine, staged)?;
-    let pin = pin.bind(py);
-    Pin::resume(pin)?;
-    let answer = engine.stages.bind(py).call1((stage, staged.get().id.0));
-    pin.get().suspend(py)?;
-    pin.get().close();
+    let answer = Staging::begin(py, engine, staged)
+        .and_then(|_pinned| engine.stages.call(py, (stage, staged.get().id.0)));
     *engine.wanted.lock().unwrap() = None;
     answer.map(drop)
 }
 
 /// Tells how it ended: `"published"` or `"abandoned"`.
 pub fn tell(py: Python<'_>, engine: &Engine, staged: &Bound<'_, Generation>, end: &str) {
-    if let Err(error) = engine.stages.bind(py).call1((end, staged.get().id.0)) {
+    if let Err(error) = engine.stages.call(py, (end, staged.get().id.0)) {
         let _ = disposal::complain(py, "the end of an update could not be told", error);
     }
 }

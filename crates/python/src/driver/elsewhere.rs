@@ -11,16 +11,16 @@ use std::time::Instant;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 use transfuse_engine::{
-    Budget, Digest, GenerationId, Outcome, Plan, Source, System, View, is_source, scan,
+    Budget, Digest, GenerationId, Outcome, Plan, Source, System, View, busy, is_source, scan,
 };
 
 use super::{Driver, wanted};
+use crate::asking::ask;
 use crate::attempt::Attempt;
 use crate::command::Command;
 use crate::disposal;
 use crate::engine;
 use crate::errors;
-use crate::installation::ask;
 use crate::listening::Found;
 
 /// `/srv/shop/tax.py` to what it is to say; none: it is not to be there.
@@ -128,6 +128,7 @@ pub fn differing(py: Python<'_>, wanted: bool) -> PyResult<HashMap<PathBuf, Opti
         _ => engine.current(py).get().view(),
     };
     let found: Vec<_> = py.detach(|| {
+        let _busy = busy();
         let disk = scan(&*engine.system, &engine.roots, &Budget::new(0), &mut |_| {}).view;
         let changes = disk.changes(&current).into_iter().filter(|c| is_source(&c.path));
         let text = |path: &PathBuf| {

@@ -1,0 +1,83 @@
+//! What is an object, without asking it?
+//!
+//! `isinstance` asks for `__class__`, which a lazy object answers by being made, and
+//! `getattr` runs properties and `__getattr__`: a connection is opened, a lock taken,
+//! a second passes, because a module beside it was edited. So here an object is
+//! known by its type and by what lies in its own dict. No code of the program runs.
+
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString, PyTuple, PyType};
+
+/// Whether an object's type is one of these, or derives from one.
+pub fn is_a(object: &Bound<'_, PyAny>, kinds: &Bound<'_, PyTuple>) -> bool {
+    // SAFETY: attached; the type of a live object, and live objects that are types.
+    kinds.iter_borrowed().any(|kind| unsafe {
+        ffi::PyType_Check(kind.as_ptr()) != 0
+            && ffi::PyObject_TypeCheck(object.as_ptr(), kind.as_ptr().cast()) != 0
+    })
+}
+
+/// Whether it is a function that was written in Python.
+pub fn is_function(object: &Bound<'_, PyAny>) -> bool {
+    // SAFETY: attached, a live object.
+    (unsafe { ffi::PyFunction_Check(object.as_ptr()) }) != 0
+}
+
+/// The dict of an object's attributes, made if need be; none where its type has none.
+pub fn attributes<'py>(object: &Bound<'py, PyAny>) -> Option<Bound<'py, PyDict>> {
+    // SAFETY: attached, a live object and its type; the result is a new reference, or null with an
+    // exception set.
+    let found = unsafe {
+        if (*ffi::Py_TYPE(object.as_ptr())).tp_dictoffset == 0 {
+            return None;
+        }
+        let made = ffi::PyObject_GenericGetDict(object.as_ptr(), std::ptr::null_mut());
+        Bound::from_owned_ptr_or_opt(object.py(), made)
+    };
+    if found.is_none() {
+        drop(PyErr::take(object.py()));
+    }
+    found?.cast_into_exact::<PyDict>().ok()
+}
+
+/// The dict of a class; none of one that is built in and nobody's module made.
+pub fn of_class<'py>(class: &Bound<'py, PyType>) -> Option<Bound<'py, PyDict>> {
+    // SAFETY: attached; a live type, whose dict is its own for as long as it lives.
+    unsafe {
+        if ffi::PyType_HasFeature(class.as_type_ptr(), ffi::Py_TPFLAGS_HEAPTYPE) == 0 {
+            return None;
+        }
+        let dict = (*class.as_type_ptr()).tp_dict;
+        Bound::from_borrowed_ptr_or_opt(class.py(), dict)?.cast_into::<PyDict>().ok()
+    }
+}
+
+/// What an object has under a name: in its dict, or in a slot. What a descriptor would make of it, or
+/// a `__getattr__`, is not asked.
+pub fn own<'py>(
+    object: &Bound<'py, PyAny>,
+    name: &Bound<'py, PyString>,
+) -> Option<Bound<'py, PyAny>> {
+    if let Some(found) = attributes(object).and_then(|all| all.get_item(name).ok().flatten()) {
+        return Some(found);
+    }
+    let kind = object.get_type();
+    let classes = kind.mro();
+    let mut classes = classes.iter().filter_map(|class| of_class(class.cast::<PyType>().ok()?));
+    let found = classes.find_map(|class| class.get_item(name).ok().flatten())?;
+    // SAFETY: attached, live objects. Reading a slot runs C code that reads a field; the result is a
+    // new reference, or null with an exception set where nothing is in the slot.
+    let read = unsafe {
+        if !std::ptr::eq(ffi::Py_TYPE(found.as_ptr()), &raw const ffi::PyMemberDescr_Type) {
+            return None;
+        }
+        let read = (*ffi::Py_TYPE(found.as_ptr())).tp_descr_get?;
+        let read = read(found.as_ptr(), object.as_ptr(), kind.as_ptr());
+        Bound::from_owned_ptr_or_opt(object.py(), read)
+    };
+    if read.is_none() {
+        drop(PyErr::take(object.py()));
+    }
+    read
+}
