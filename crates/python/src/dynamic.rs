@@ -9,6 +9,7 @@ use pyo3::types::PyString;
 use transfuse_engine::ModuleName;
 
 use crate::asker;
+use crate::awaited;
 use crate::edges::{connect, missing};
 use crate::engine;
 use crate::errors;
@@ -68,6 +69,7 @@ pub fn gcd_import<'py>(
             return Err(errors::not_found(py, dotted.as_str(), parent));
         }
     };
+    awaited::imported(py, engine, &generation, &found)?;
     match caller {
         Some(caller) => {
             connect(py, engine, &caller, &found);
@@ -110,6 +112,7 @@ pub fn import_module<'py>(
         if let Some(found) = generation.get().get(py, name)
             && found.get().is_ready()
             && standing::is_as_seen(py, engine, name, &found)
+            && !awaited::any()
         {
             return Ok(found.get().value(py));
         }
@@ -133,7 +136,10 @@ pub fn import_name<'py>(
         return Err(errors::not_found(py, name.to_str()?, None));
     };
     match loading::ensure(py, engine, &generation, &dotted)? {
-        Ensured::Live(found) => Ok(found.get().value(py)),
+        Ensured::Live(found) => {
+            awaited::imported(py, engine, &generation, &found)?;
+            Ok(found.get().value(py))
+        }
         Ensured::Foreign => {
             sharing::not_ours(py, engine, dotted.as_str())?;
             engine.original_gcd_import.bind(py).call1((name,))

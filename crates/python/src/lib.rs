@@ -11,7 +11,8 @@
 //!    machinery); `standing`: what stands in `sys.modules`, and who put it there;
 //! 4. `search`, `namespace_path`, `dressing`, `precompiled`, `bytecode`, `namespace`, `loading`: from a name
 //!    (or, `by_path`, a file) to an instance (`circles`: when several threads load one circle);
-//!    `sharing`, `submodules`: what generations have in common, and what they answer where not;
+//!    `sharing`, `submodules`: what generations have in common, and what they answer where not (`awaited`: when
+//!    a package that runs again gets submodules that do not);
 //! 5. `observe` (by `fingerprint`), `doubt` (and `influence`), `keeps`: who affects whom, and who holds on to what;
 //!    `edges`, `data_files`, `patches`: who imports and reads what, and who set what on foreign modules;
 //! 6. an update: `driver` (who carries it out; `driver/elsewhere`: what is not on disk; `command`, `listening`, `barrier`), `seeds` and `planning` (what it is to
@@ -22,6 +23,7 @@
 
 mod asker;
 mod attempt;
+mod awaited;
 mod barrier;
 mod basis;
 mod by_path;
