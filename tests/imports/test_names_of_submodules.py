@@ -1,7 +1,7 @@
 """What does a package call its submodule's name, when one of both runs again and the other not?
 
-In a fresh process a submodule becomes an attribute of its package when it has been loaded, and hides
-what the package called so before.
+In a fresh process a submodule becomes an attribute of its package when it has been loaded, and
+hides what the package called so before.
 """
 
 from __future__ import annotations

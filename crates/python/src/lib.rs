@@ -9,7 +9,7 @@
 //! 3. the ways in: `fast` and `hook` (import statements; `names`: what they take; `half_loaded`: from what
 //!    is not there yet), `dynamic` (calls that import), `facade` (attributes of what stands in `sys.modules`), `finder` (the standard
 //!    machinery); `standing`: what stands in `sys.modules`, and who put it there;
-//! 4. `search`, `namespace_path`, `dressing`, `precompiled`, `bytecode`, `namespace`, `loading`: from a name
+//! 4. `search` (`late`: what nobody has seen yet), `namespace_path`, `dressing`, `precompiled`, `bytecode`, `namespace`, `loading`: from a name
 //!    (or, `by_path`, a file) to an instance (`circles`: when several threads load one circle);
 //!    `sharing`, `submodules`: what generations have in common, and what they answer where not (`awaited`: when
 //!    a package that runs again gets submodules that do not);
@@ -52,6 +52,7 @@ mod influence;
 mod installation;
 mod instance;
 mod keeps;
+mod late;
 mod listening;
 mod loader;
 mod loading;
