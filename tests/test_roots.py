@@ -267,14 +267,14 @@ def test_p5_who_asks_for_an_update_finds_what_no_watcher_tells(linked: Tree, abo
     assert linked.module("main").WHO == "edited"
 
 
-def test_p5_who_asks_for_an_update_finds_a_root_that_was_moved_far_above(tmp_path: Path) -> None:
-    tree = Tree(tmp_path / "a" / "b" / "app")
-    tree.write({"main.py": "WHO = 1\n"})
-    tree.install()
-    assert tree.module("main").WHO == 1
-    tree.update()
-    (tmp_path / "a").rename(tmp_path / "away")
-    tree.write({"main.py": "WHO = 2\n"})
-    tree.published()
-    assert tree.module("main").WHO == 2
-    tree.deaf()
+def test_p5_who_asks_for_an_update_finds_a_root_that_was_moved_far_above(tree: Tree) -> None:
+    live = Tree(tree.root / "a" / "b" / "live")
+    live.write({"main.py": "WHO = 1\n"})
+    live.install()
+    assert live.module("main").WHO == 1
+    live.update()
+    (tree.root / "a").rename(tree.root / "away")
+    live.write({"main.py": "WHO = 2\n"})
+    live.published()
+    assert live.module("main").WHO == 2
+    live.deaf()
