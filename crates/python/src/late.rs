@@ -9,9 +9,10 @@
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use pyo3::prelude::*;
-use transfuse_engine::{ModuleName, is_as_known};
+use transfuse_engine::{ModuleName, Source, is_as_known};
 
 use crate::engine::Engine;
 use crate::generation::Generation;
@@ -42,12 +43,43 @@ impl Denied {
     }
 }
 
-/// Whoever asks is told that there is nothing of that name in a directory: for the units of work that
-/// are pinned to the generation it stays so.
-pub fn told_absent(py: Python<'_>, generation: &Generation, dir: &Path, name: &ModuleName) {
-    if is_pinned(py, generation) {
-        generation.denied.lock().unwrap().add(dir.join(name.tail()));
+/// Whoever asks is about to be told that there is nothing of that name in a directory: for the units
+/// of work that are pinned to the generation it stays so. False if it has appeared meanwhile.
+pub fn tell_absent(py: Python<'_>, generation: &Generation, dir: &Path, name: &ModuleName) -> bool {
+    if !is_pinned(py, generation) {
+        return true;
     }
+    let place = dir.join(name.tail());
+    // Held while the view is asked, as by `appear`: one of the two comes first.
+    let mut denied = generation.denied.lock().unwrap();
+    let view = generation.view();
+    let absent = [place.join("__init__.py"), dir.join(format!("{}.py", name.tail()))]
+        .iter()
+        .all(|path| view.get(path).is_none());
+    if absent {
+        denied.add(place);
+    }
+    absent
+}
+
+/// A file that may appear becomes part of the generation; false if somebody was told meanwhile that
+/// it is not there.
+pub fn appear(
+    generation: &Generation,
+    dir: &Path,
+    name: &ModuleName,
+    path: &Path,
+    source: &Arc<Source>,
+) -> bool {
+    let denied = generation.denied.lock().unwrap();
+    if denied.has(&dir.join(name.tail())) {
+        return false;
+    }
+    generation.admit(|view| match view.get(path) {
+        Some(_) => view.clone(),
+        None => view.with(path, source.clone()),
+    });
+    true
 }
 
 /// Whether a file that no generation has seen may become part of this one, as `name` in `dir`.

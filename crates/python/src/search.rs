@@ -222,8 +222,8 @@ fn look(
             return Ok(Look::Hidden);
         }
         let Located::Unseen(path) = located else {
-            if located == Located::Absent {
-                late::told_absent(py, generation, dir, name);
+            if located == Located::Absent && !late::tell_absent(py, generation, dir, name) {
+                continue;
             }
             return Ok(Look::At(located));
         };
@@ -235,8 +235,10 @@ fn look(
             || !late::may_appear(py, engine, generation, dir, name)
         {
             // Created after this generation was made.
-            late::told_absent(py, generation, dir, name);
-            return Ok(Look::Hidden);
+            match late::tell_absent(py, generation, dir, name) {
+                true => return Ok(Look::Hidden),
+                false => continue,
+            }
         }
         let bytes = match py.detach(|| engine.system.read(&path)) {
             Ok(bytes) => bytes,
@@ -246,10 +248,9 @@ fn look(
             }
         };
         let source = Source::new(&bytes, &engine.budget);
-        generation.admit(|view| match view.get(&path) {
-            Some(_) => view.clone(),
-            None => view.with(path.clone(), source.clone()),
-        });
+        if !late::appear(generation, dir, name, &path, &source) {
+            return Ok(Look::Hidden);
+        }
     }
     Ok(Look::At(Located::Absent))
 }
