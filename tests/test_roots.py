@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,7 +13,7 @@ import transfuse
 from conftest import Tree, ran
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable
 
     from transfuse.reports import Report
 
@@ -173,3 +174,107 @@ def test_a_package_that_is_replaced_by_mv(tree: Tree, poll: float | None) -> Non
         tree.write({"shop/prices.py": f"TEA = {number}0\n"})
         tree.wait(lambda report: published(report) and "shop.prices" in ran(report), after=seen)
         assert tree.module("shop.prices").TEA == number * 10
+
+
+@pytest.fixture
+def linked(tree: Tree, tmp_path: Path) -> Tree:
+    """`shop` is a link to a package that lies outside of the root, four folders down."""
+    releases = Tree(tmp_path / "a" / "b" / "releases")
+    releases.write({"42/shop/__init__.py": "WHO = 42\n", "43/shop/__init__.py": "WHO = 43\n"})
+    (tree.root / "shop").symlink_to(releases.root / "42" / "shop")
+    tree.write({"main.py": "try:\n    from shop import WHO\nexcept ImportError:\n    WHO = None\n"})
+    return tree
+
+
+def nowhere(link: Path) -> None:
+    flip(link, "nowhere")
+
+
+def replaced_by_a_file(link: Path) -> None:
+    link.with_name("notes").write_text("no package")
+    link.with_name("notes").rename(link)
+
+
+def replaced_by_a_module(link: Path) -> None:
+    link.unlink()
+    link.with_suffix(".py").write_text("WHO = 'module'\n")
+
+
+LINKS = [
+    pytest.param(Path.unlink, None, id="removed"),
+    pytest.param(nowhere, None, id="nowhere"),
+    pytest.param(replaced_by_a_file, None, id="file"),
+    pytest.param(replaced_by_a_module, "module", id="module"),
+]
+
+
+@pytest.mark.parametrize(("change", "now"), LINKS)
+def test_p6_a_link_to_a_package_goes(
+    linked: Tree, change: Callable[[Path], None], now: str | None
+) -> None:
+    linked.install()
+    assert linked.module("main").WHO == 42
+    linked.update()
+    change(linked.root / "shop")
+    linked.published()
+    assert linked.module("main").WHO == now
+
+
+@pytest.mark.parametrize(("change", "now"), LINKS)
+def test_p6_a_link_to_a_package_goes_and_the_watcher_tells(
+    linked: Tree, change: Callable[[Path], None], now: str | None, poll: float | None
+) -> None:
+    linked.install(watch=True, poll=poll)
+    assert linked.module("main").WHO == 42
+    linked.update()
+    change(linked.root / "shop")
+    linked.wait(lambda _: linked.module("main").WHO == now)
+
+
+def test_p5_what_a_link_leads_to_is_called_otherwise(linked: Tree, poll: float | None) -> None:
+    linked.install(watch=True, poll=poll)
+    assert linked.module("main").WHO == 42
+    linked.update()
+    release = (linked.root / "shop").readlink().parent
+    release.rename(release.with_name("old"))
+    linked.wait(lambda _: linked.module("main").WHO is None)
+
+
+@pytest.mark.parametrize("above", [1, 2, 3], ids=["releases", "b", "a"])
+def test_p5_who_asks_for_an_update_finds_what_no_watcher_tells(linked: Tree, above: int) -> None:
+    """A folder far above what a link leads to is renamed, and later another takes its place."""
+    linked.install()
+    assert linked.module("main").WHO == 42
+    linked.update()
+    target = (linked.root / "shop").readlink()
+    folder = target.parents[above]
+    away = folder.with_name("away")
+    folder.rename(away)
+    linked.published()
+    assert linked.module("main").WHO is None
+    away.rename(folder)
+    linked.published()
+    assert linked.module("main").WHO == 42
+    folder.rename(away)
+    target.mkdir(parents=True)
+    (target / "__init__.py").write_text("WHO = 'another'\n")
+    linked.published()
+    assert linked.module("main").WHO == "another"
+    assert linked.update().outcome == "unchanged"
+    # And what happens in that one is told, as ever.
+    (target / "__init__.py").write_text("WHO = 'edited'\n")
+    linked.published()
+    assert linked.module("main").WHO == "edited"
+
+
+def test_p5_who_asks_for_an_update_finds_a_root_that_was_moved_far_above(tree: Tree) -> None:
+    live = Tree(tree.root / "a" / "b" / "live")
+    live.write({"main.py": "WHO = 1\n"})
+    live.install()
+    assert live.module("main").WHO == 1
+    live.update()
+    (tree.root / "a").rename(tree.root / "away")
+    live.write({"main.py": "WHO = 2\n"})
+    live.published()
+    assert live.module("main").WHO == 2
+    live.deaf()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -336,7 +337,7 @@ def test_p5_a_package_that_loses_its_file_keeps_its_submodules(tree: Tree, takes
                 {takes}
                 def ask():
                     import pack.part
-                    return pack.part.WHICH, hasattr(pack, "__file__")
+                    return pack.part.WHICH, pack.__file__ is not None
                 """,
         }
     )
@@ -348,3 +349,19 @@ def test_p5_a_package_that_loses_its_file_keeps_its_submodules(tree: Tree, takes
     assert tree.module("web").ask() == (1, False)
     tree.published({"pack/__init__.py": ""})
     assert tree.module("web").ask() == (1, True)
+
+
+def test_p5_a_namespace_package_looks_as_pythons(tree: Tree, policy: str) -> None:
+    tree.write({"ns/one.py": "", "web.py": LOOK_AT_NAMESPACE})
+    run = [sys.executable, "-B", "-c", "import web; print(web.seen)"]
+    fresh = subprocess.run(run, cwd=tree.root, capture_output=True, text=True, check=True)
+    tree.install(policy=policy)
+    assert repr(tree.module("web").seen) == fresh.stdout.strip()
+
+
+# `__builtins__` is what only modules have whose code has run.
+LOOK_AT_NAMESPACE = """
+import ns
+seen = (sorted(vars(ns).keys() - {"__builtins__"}), ns.__file__, ns.__package__, ns.__doc__,
+        ns.__spec__.origin, ns.__spec__.has_location, ns.__spec__.cached)
+"""

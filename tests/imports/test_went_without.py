@@ -70,3 +70,28 @@ def test_p5_a_star_takes_a_submodule_that_generations_do_not_share(tree: Tree) -
     )
     app = tree.module("app")
     assert app.alpha is tree.module("pack.alpha")
+
+
+ASKS = "import importlib.util\nHAS = importlib.util.find_spec({name!r}) is not None\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [("fast", "fast.py"), ("fast", "fast/__init__.py"), ("pack.fast", "pack/fast.py")],
+)
+def test_p5_who_asks_whether_there_is_a_module_asks_again(
+    tree: Tree, name: str, file: str, policy: str
+) -> None:
+    """By `find_spec`, without importing it."""
+    tree.write({"app.py": ASKS.format(name=name), "bystander.py": "", "pack/__init__.py": ""})
+    tree.install(policy=policy)
+    assert tree.module("app").HAS is False
+    tree.module("bystander")
+    report = tree.published({file: ""})
+    assert tree.module("app").HAS is True
+    assert ran(report) == ["app"]
+    tree.delete(file)
+    if file.endswith("__init__.py"):
+        (tree.root / file).parent.rmdir()  # an empty folder is a namespace package
+    assert ran(tree.published()) == ["app"]
+    assert tree.module("app").HAS is False

@@ -27,9 +27,14 @@ def look(modules: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _namespace(module: ModuleType) -> dict[str, Any]:
-    return {
+    told = {
         key: _told(getattr(module, key)) for key in sorted(dir(module)) if not key.startswith("__")
     }
+    told["__file__"] = ["is none", getattr(module, "__file__", "absent") is None]
+    told["__path__"] = ["is there", hasattr(module, "__path__")]
+    told["__package__"] = ["str", module.__package__]
+    told["__doc__"] = ["str", module.__doc__]
+    return told
 
 
 def _told(value: Any) -> Any:

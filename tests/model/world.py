@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 # Modules of the world; `pack` and `pack.sub` are packages when they have an `__init__.py`.
 MODULES = ("main", "one", "two", "three", "pack", "pack.alpha", "pack.beta", "pack.sub.deep")
 DATA = "data.txt"
+# What a package may call like a submodule of its own.
+SHADOWING = ("alpha = 5", "from .alpha import V as alpha", "def beta(): pass", "from . import beta")
 
 _names = st.sampled_from(MODULES)
 _numbers = st.integers(0, 99)
@@ -62,6 +64,7 @@ def _statement(draw: st.DrawFn, module: str) -> str:
                 "        DATA = file.read()\nexcept OSError:\n    DATA = None\n",
                 *(["from . import alpha"] if module.startswith("pack") else []),
                 *(["from .beta import V as rel"] if module.startswith("pack") else []),
+                *(SHADOWING if module == "pack" else []),
                 "__all__ = ['V', 'W1']\nW1 = 5",
                 "raise ValueError('broken')" if draw(st.integers(0, 5)) == 0 else "V = 7",
                 "def broken(:" if draw(st.integers(0, 5)) == 0 else "X = 1",

@@ -62,10 +62,14 @@ impl Event {
     }
 
     /// Can it matter to what `view` and `graph` know? A log or a database that is written to all
-    /// the time under a root does not, and must not keep `settle` from coming to rest.
+    /// the time under a root does not, and must not keep `settle` from coming to rest. What stands
+    /// where source was looked for does: a link to a package is no directory to those who tell.
     pub fn concerns(&self, view: &View, graph: &Graph) -> bool {
         let (Some(path), false) = (self.path(), matches!(self, Event::Dir(_))) else { return true };
-        is_source(path) || view.get(path).is_some() || graph.readers(path).next().is_some()
+        is_source(path)
+            || view.get(path).is_some()
+            || view.has_dir(path)
+            || graph.readers(path).next().is_some()
     }
 }
 

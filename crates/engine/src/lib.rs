@@ -57,7 +57,7 @@ pub use memory::Memory;
 pub use name::ModuleName;
 pub use plan::{Facts, Plan, Policy, plan};
 pub use reason::{Reason, Restart, RestartCode, Step};
-pub use refresh::{Refreshed, refresh};
+pub use refresh::{Refreshed, is_as_known, refresh};
 pub use register::{Freed, Register};
 pub use roots::{Roots, is_source};
 pub use scan::{Scan, scan};

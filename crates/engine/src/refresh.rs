@@ -61,6 +61,15 @@ pub fn refresh(
     pass.done()
 }
 
+/// Does each source file that `view` knows still say what it says there? What else there is by now
+/// does not matter.
+pub fn is_as_known(system: &dyn System, view: &View) -> bool {
+    let mut known = view.iter().filter(|(path, source)| is_source(path) && !source.is_absent());
+    known.all(|(path, source)| {
+        system.read(path).is_ok_and(|content| Digest::of(&content) == source.digest())
+    })
+}
+
 /// One comparison under way.
 struct Pass<'a> {
     /// Where files are read.

@@ -6,10 +6,11 @@
 //! happens at one of these places has happened to the path. Nothing here watches: places are told
 //! to [`crate::Watch::mind`].
 
-use crate::System;
+use crate::{Kind, System};
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     ffi::OsString,
+    ops::Bound,
     path::{Component, Path, PathBuf},
 };
 
@@ -24,6 +25,9 @@ pub struct Ways {
     /// `/app/conf.py` to `/app/conf.py`, `/app/..data`, `/app/..2026_11/conf.py`: a path to its
     /// places, as of the last time that it was followed.
     places: BTreeMap<PathBuf, Vec<PathBuf>>,
+    /// `/app/conf.py` to the number of the directory where its way ended then, that of
+    /// `/app/..2026_11`: none where there was none.
+    ends: BTreeMap<PathBuf, Option<u64>>,
 }
 
 impl Ways {
@@ -40,15 +44,35 @@ impl Ways {
             self.through.entry(place.clone()).or_default().insert(path.to_owned());
         }
         self.through.retain(|_, paths| !paths.is_empty());
+        self.ends.insert(path.to_owned(), end(system, &places));
         let entry = self.places.entry(path.to_owned()).or_default();
         *entry = places;
         entry
     }
 
-    /// The paths that lead through `place`.
-    pub fn led_by(&self, place: &Path) -> impl Iterator<Item = &Path> {
-        self.through.get(place).into_iter().flatten().map(PathBuf::as_path)
+    /// The paths that lead through `place`, or through something in it.
+    pub fn led_by<'a>(&'a self, place: &'a Path) -> BTreeSet<&'a Path> {
+        let range = self.through.range::<Path, _>((Bound::Included(place), Bound::Unbounded));
+        let inside = range.take_while(|(other, _)| other.starts_with(place));
+        inside.flat_map(|(_, paths)| paths).map(PathBuf::as_path).collect()
     }
+
+    /// The paths whose way is another than when they were followed. Of most that is told by what
+    /// happens at a place; not of a directory far above one that is called otherwise now.
+    pub fn astray<'a>(&'a self, system: &'a dyn System) -> impl Iterator<Item = &'a Path> {
+        let other = move |(path, then): &(&PathBuf, &Vec<PathBuf>)| {
+            let now = way(system, path);
+            now != **then || Some(&end(system, &now)) != self.ends.get(*path)
+        };
+        self.places.iter().filter(other).map(|(path, _)| path.as_path())
+    }
+}
+
+/// The number of the directory that a way ends at, or in.
+fn end(system: &dyn System, places: &[PathBuf]) -> Option<u64> {
+    let last = places.last()?;
+    let here = system.stat(last).ok().filter(|stat| stat.kind == Kind::Dir);
+    here.or_else(|| system.stat(last.parent()?).ok()).map(|stat| stat.inode)
 }
 
 /// Each link on the way of `path`, and what is at its end; where the way breaks off, what is missing.

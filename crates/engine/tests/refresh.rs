@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 use transfuse_engine::{
-    Batch, Budget, ChangeKind, Memory, Refreshed, Roots, Source, View, refresh, scan,
+    Batch, Budget, ChangeKind, Memory, Refreshed, Roots, Source, View, is_as_known, refresh, scan,
 };
 
 /// An application in memory and the view of it that is current.
@@ -222,4 +222,21 @@ fn nested_roots_answer_for_their_own_files() {
         let found = refresh(&memory, &roots, &budget, &view, &batch);
         assert!(found.changes.is_empty(), "{:?}", found.changes);
     }
+}
+
+#[test]
+fn what_is_known_is_as_known_whatever_there_is_besides() {
+    let app = App::new(&[("/app/a.py", "a = 1"), ("/app/pack/b.py", "b = 1")]);
+    let view = app.view.with("/app/data.txt", Source::absent());
+    let is_as_known = || is_as_known(&app.memory, &view);
+    app.memory.write("/app/new.py", "");
+    app.memory.write("/app/data.txt", "3");
+    app.memory.write("/app/a.py", "a = 1");
+    assert!(is_as_known());
+    app.memory.write("/app/a.py", "a = 2");
+    assert!(!is_as_known());
+    app.memory.write("/app/a.py", "a = 1");
+    assert!(is_as_known());
+    app.memory.remove("/app/pack");
+    assert!(!is_as_known());
 }

@@ -238,8 +238,10 @@ fn a_log_that_is_written_all_the_time_concerns_nobody() {
     let prices = transfuse_engine::ModuleName::new("prices").unwrap();
     graph.add(&prices, transfuse_engine::Edge::data("/app/rates.csv"));
     let view = View::new().with("/app/tax.json", Source::bare("{}"));
+    let view = view.with("/app/shop/__init__.py", Source::bare(""));
     let concerns = |path: &str| Event::Closed(path.into()).concerns(&view, &graph);
     assert!(concerns("/app/new.py") && concerns("/app/rates.csv") && concerns("/app/tax.json"));
+    assert!(concerns("/app/shop"), "a link to a package, or what took its place");
     assert!(!concerns("/app/server.log"));
     assert!(Event::Rescan.concerns(&view, &graph));
     assert!(Event::Dir("/app/pack".into()).concerns(&view, &graph));

@@ -15,6 +15,7 @@ use pyo3::{ffi, intern};
 use crate::engine::Engine;
 use crate::generation::Generation;
 use crate::instance::Instance;
+use crate::observe;
 use crate::pin;
 
 /// The instance whose code has these globals, if it is live code.
@@ -109,6 +110,38 @@ pub fn beyond_importlib(py: Python<'_>) -> Option<Bound<'_, Instance>> {
         frame = back(py, &here);
     }
     None
+}
+
+/// Whether the running frame is that of `importlib.util.find_spec`, or what that calls: somebody asks
+/// whether there is a module, and does not import it.
+pub fn asks_only(py: Python<'_>) -> bool {
+    if !observe::is_loading() {
+        return false;
+    }
+    // SAFETY: as in `nearest`.
+    let top = unsafe { ffi::PyEval_GetFrame() };
+    // SAFETY: a frame object or null.
+    let mut frame = unsafe { Bound::from_borrowed_ptr_or_opt(py, top.cast()) };
+    while let Some(here) = frame {
+        let name = here
+            .getattr(intern!(py, "f_globals"))
+            .and_then(|globals| globals.get_item(intern!(py, "__name__")))
+            .and_then(|name| name.extract::<String>());
+        match name.as_deref() {
+            Ok("importlib.util") => return true,
+            // What finds, and what would import.
+            Ok("importlib._bootstrap") => {
+                let code = here.getattr(intern!(py, "f_code"));
+                let called = code.and_then(|code| code.getattr(intern!(py, "co_name")));
+                if !called.is_ok_and(|called| called.eq("_find_spec").unwrap_or(false)) {
+                    return false;
+                }
+            }
+            _ => return false,
+        }
+        frame = back(py, &here);
+    }
+    false
 }
 
 fn back<'py>(py: Python<'py>, frame: &Bound<'py, PyAny>) -> Option<Bound<'py, PyAny>> {

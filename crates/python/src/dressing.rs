@@ -29,8 +29,13 @@ pub fn dress<'py>(
     namespace.set_item(intern!(py, "__package__"), inside)?;
     namespace.set_item(intern!(py, "__loader__"), instance)?;
     namespace.set_item(intern!(py, "__spec__"), &spec)?;
+    let is_namespace = package.is_some() && of.file.is_none();
     if let Some(package) = package {
         namespace.set_item(intern!(py, "__path__"), package)?;
+    }
+    if is_namespace {
+        // So it is from 3.7 on, though the documentation says that it is not set.
+        namespace.set_item(intern!(py, "__file__"), py.None())?;
     }
     if let Some(file) = &of.file {
         namespace.set_item(intern!(py, "__file__"), file)?;

@@ -9,6 +9,7 @@ use pyo3::types::PyString;
 use transfuse_engine::ModuleName;
 
 use crate::asker;
+use crate::awaited;
 use crate::edges::{connect, missing};
 use crate::engine::{self, Engine};
 use crate::errors;
@@ -71,6 +72,7 @@ pub fn gcd_import<'py>(
             return Err(errors::not_found(py, dotted.as_str(), parent));
         }
     };
+    awaited::imported(py, engine, &generation, &found)?;
     if let Some(caller) = &caller {
         connect(py, engine, caller, &found);
     }
@@ -139,6 +141,7 @@ pub fn import_module<'py>(
         if let Some(found) = generation.get().get(py, name)
             && found.get().is_ready()
             && standing::is_as_seen(py, engine, name, &found)
+            && !awaited::any()
         {
             note_own(py, engine, &generation, caller.as_ref(), &found)?;
             return Ok(found.get().value(py));
@@ -167,6 +170,7 @@ pub fn import_name<'py>(
     match loading::ensure(py, engine, &generation, &dotted)? {
         Ensured::Live(found) => {
             note_own(py, engine, &generation, caller.as_ref(), &found)?;
+            awaited::imported(py, engine, &generation, &found)?;
             Ok(found.get().value(py))
         }
         Ensured::Foreign => {

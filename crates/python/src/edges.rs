@@ -43,6 +43,16 @@ pub fn missing(caller: &Bound<'_, Instance>, name: &ModuleName) {
     }
 }
 
+/// Module-level code, or something that it called, asked whether there is a module of that name, and
+/// has not imported it: that there is one, or none any more, will be a change.
+pub fn looked_for(py: Python<'_>, name: &ModuleName) {
+    if let Some(asker) = observe::innermost(py)
+        && asker.get().name != *name
+    {
+        asker.get().add_edge(Target::Module(name.clone()), EdgeKind::NotFound);
+    }
+}
+
 /// A module could not be loaded: who asked for it, and goes on without it, depends on it and on
 /// whatever it depends on. So does who was given it half-loaded, and keeps that.
 pub fn failed(

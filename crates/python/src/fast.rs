@@ -13,6 +13,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBool, PyString};
 
 use crate::asker;
+use crate::awaited;
 use crate::engine::{self, Engine};
 use crate::hook;
 use crate::instance::Instance;
@@ -126,7 +127,7 @@ unsafe fn at_once(
             && caller.get().is_ready()
             && let Some(plain) = caller.get().deferred.bind(py).get_item(name).ok()?
         {
-            if observe::is_loading() {
+            if observe::is_loading() || awaited::any() {
                 return None; // it is also the import of the module that is being executed
             }
             return live(py, engine, caller, &name, &plain, *taken);
@@ -136,7 +137,7 @@ unsafe fn at_once(
             None if level == 0
                 && let Some(shown) = shown(py, engine, &name) =>
             {
-                if observe::is_loading() {
+                if observe::is_loading() || awaited::any() {
                     return None; // as above
                 }
                 return facade(py, engine, &name, &shown, *taken);

@@ -13,6 +13,7 @@ use transfuse_engine::ModuleName;
 
 use crate::asker;
 use crate::basis;
+use crate::edges;
 use crate::engine;
 use crate::facade;
 use crate::hook;
@@ -43,6 +44,9 @@ impl Finder {
             Some(path) => search::along(py, engine, generation.get(), &dotted, path)?,
             None => search::top_level(py, engine, generation.get(), &dotted)?,
         };
+        if asker::asks_only(py) {
+            edges::looked_for(py, &dotted);
+        }
         let (origin, place, package) = match found {
             Found::Source(origin) => {
                 (Some(origin.file), Some(origin.path), origin.package.map(|p| vec![p]))

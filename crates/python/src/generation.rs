@@ -15,6 +15,7 @@ use transfuse_engine::{GenerationId, ModuleName, View};
 
 use crate::in_place::{Batch, InPlace};
 use crate::instance::Instance;
+use crate::late::Denied;
 
 /// One generation: what it knows and what it has loaded.
 #[pyclass(frozen, module = "transfuse._core")]
@@ -23,6 +24,9 @@ pub struct Generation {
     pub id: GenerationId,
     /// What it knows: path -> source. Fixed, but for files that nobody had seen when it was made.
     view: Mutex<View>,
+    /// What is not there for whoever is pinned to it, and never will be: see `late.rs`. A lock for
+    /// set operations only.
+    pub denied: Mutex<Denied>,
     /// What it has loaded: `"shop.prices" -> Instance`, those being loaded included. Grows on
     /// demand; entries leave when a load fails, and turn into weak references when it is let go of.
     pub instances: Py<PyDict>,
@@ -44,6 +48,7 @@ impl Generation {
         Generation {
             id,
             view: Mutex::new(view),
+            denied: Mutex::default(),
             instances,
             base: Mutex::new(None),
             executed: Mutex::default(),

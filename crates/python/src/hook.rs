@@ -16,6 +16,7 @@ use pyo3::types::{PyModule, PyString, PyTuple};
 use transfuse_engine::ModuleName;
 
 use crate::asker;
+use crate::awaited;
 use crate::bytecode;
 use crate::doubt;
 use crate::edges::{connect, missing};
@@ -120,6 +121,7 @@ impl<'py> Statement<'_, 'py> {
                 None => return self.foreign_for(py, caller, &absolute),
             },
         };
+        awaited::imported(py, self.engine, &generation, &instance)?;
         self.note(py, caller, &generation, &instance, &absolute)?;
         if self.takes_names() {
             if (instance.get().package || self.is_star())
@@ -314,6 +316,7 @@ impl<'py> Statement<'_, 'py> {
                 return Err(errors::not_found(py, name.as_str(), parent));
             }
         };
+        awaited::imported(py, self.engine, &generation, &found)?;
         observe::imported_through(py, self.engine, &generation, None, &found)?;
         if self.takes_names() {
             if found.get().package {

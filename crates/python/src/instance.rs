@@ -17,6 +17,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyModule, PyString};
 use transfuse_engine::{Digest, Edge, EdgeKind, ModuleName, Policy, Source, Target};
 
+use crate::awaited::Awaited;
 use crate::basis::Basis;
 use crate::generation::Generation;
 use crate::loading::Key;
@@ -68,6 +69,8 @@ pub struct Instance {
     replacement: Mutex<Option<Py<PyAny>>>,
     /// What the module set on foreign modules. Written once, when its code has ended.
     patches: Mutex<Vec<Patch>>,
+    /// If it is a package: loaded submodules that are not its attributes yet, see `awaited.rs`.
+    pub awaited: Awaited,
     /// The loads of other threads that it was executed in a circle with; it is ready once they are.
     partners: Mutex<Vec<Key>>,
     /// What stood for it in `sys.modules` when that was last as it should be.
@@ -118,6 +121,7 @@ impl Instance {
             replaced: AtomicBool::new(false),
             replacement: Mutex::new(None),
             patches: Mutex::default(),
+            awaited: Awaited::default(),
             partners: Mutex::default(),
             seen: Seen::default(),
         }

@@ -9,9 +9,10 @@
 //! 3. the ways in: `fast` and `hook` (import statements; `names`: what they take; `half_loaded`: from what
 //!    is not there yet), `dynamic` (calls that import), `facade` (attributes of what stands in `sys.modules`), `finder` (the standard
 //!    machinery); `standing`: what stands in `sys.modules`, and who put it there;
-//! 4. `search`, `namespace_path`, `dressing`, `precompiled`, `bytecode`, `outline`, `namespace`, `loading`: from a name
+//! 4. `search` (`late`: what nobody has seen yet), `namespace_path`, `dressing`, `precompiled`, `bytecode`, `outline`, `namespace`, `loading`: from a name
 //!    (or, `by_path`, a file) to an instance (`circles`: when several threads load one circle; `waiting`);
-//!    `sharing`, `submodules`: what generations have in common, and what they answer where not;
+//!    `sharing`, `submodules`: what generations have in common, and what they answer where not (`awaited`: when
+//!    a package that runs again gets submodules that do not);
 //! 5. `observe` (by `fingerprint` and `hidden`), `doubt` (and `influence`), `keeps`: who affects whom, and who holds on to what;
 //!    `edges`, `data_files`, `patches`: who imports and reads what, and who set what on foreign modules
 //!    (`kinds`, `snapshot`: how all these look without running code or being disturbed);
@@ -25,6 +26,7 @@ mod again;
 mod asker;
 mod asking;
 mod attempt;
+mod awaited;
 mod barrier;
 mod basis;
 mod by_path;
@@ -56,6 +58,7 @@ mod installation;
 mod instance;
 mod keeps;
 mod kinds;
+mod late;
 mod listening;
 mod loader;
 mod loading;

@@ -188,7 +188,7 @@ impl Listener {
             // Other folders may be live now.
             return self.settle.event(now, &Event::Rescan);
         }
-        let behind = self.ways.led_by(path).map(|led| event.at(led));
+        let behind = self.ways.led_by(path).into_iter().map(|led| event.at(led));
         let all: Vec<Event> = behind.chain([event.clone()]).collect();
         let (view, graph) = (self.engine.view(), self.engine.book.lock().unwrap().graph.clone());
         for event in all {
@@ -212,6 +212,11 @@ impl Listener {
     /// Waits until all that was written before now is known, and takes it as settled.
     pub fn catch_up(&mut self) {
         self.rescan |= !self.listen();
+        // A directory far above a root, or above what a link leads to, tells nobody that it is
+        // called otherwise now. Who polls looks at everything anyway.
+        let ways = &self.ways;
+        self.flipped |=
+            self.watching.is_native() && ways.astray(&*self.engine.system).next().is_some();
         // Asked for now: no quiet window.
         while let Settled::Ready(batch) = self.settle.next(Duration::MAX / 2) {
             self.note(batch);

@@ -15,6 +15,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyModule, PyString};
 use transfuse_engine::{Digest, Entered, ModuleName, Source, Waited};
 
+use crate::awaited;
 use crate::basis::{self, Basis};
 use crate::circles::{self, Landing};
 use crate::dressing::dress;
@@ -35,7 +36,6 @@ use crate::report;
 use crate::search::{self, Found, Origin};
 use crate::sharing;
 use crate::standing::{self, Standing};
-use crate::submodules;
 use crate::waiting;
 
 /// What became of a name that was asked for.
@@ -383,7 +383,7 @@ fn complete<'py>(
     circles::executed(instance);
     if let Some(parent) = name.parent() {
         match generation.get().find(py, parent.as_str()) {
-            Some(package) => submodules::bind(py, &package, instance)?,
+            Some(package) => awaited::loaded(py, generation, &package, instance)?,
             None => {
                 // A foreign namespace package with a live portion.
                 engine.mixed.store(true, Ordering::Release);

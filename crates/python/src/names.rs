@@ -10,6 +10,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyModule, PyString, PyTuple};
 
 use crate::asker;
+use crate::awaited;
 use crate::bytecode;
 use crate::doubt;
 use crate::edges::{connect, missing, starred};
@@ -96,6 +97,12 @@ impl<'py> Statement<'_, 'py> {
             !found.get().is_ready()
                 || standing::is_as_seen(py, self.engine, found.get().key.bind(py), found)
         };
+        if let Some(there) = &found
+            && awaited::any()
+            && package.get().value(py).getattr_opt(name)?.is_none()
+        {
+            awaited::imported(py, self.engine, generation, there)?;
+        }
         if !found.as_ref().is_some_and(seen) && package.get().value(py).getattr_opt(name)?.is_none()
         {
             match loading::ensure(py, self.engine, generation, &child)? {

@@ -14,6 +14,7 @@ use pyo3::types::{PyBytes, PyCode, PyDict, PyFrozenSet, PyMappingProxy, PyModule
 use transfuse_engine::{ModuleName, Policy};
 
 use crate::asker;
+use crate::awaited;
 use crate::engine::Engine;
 use crate::generation::Generation;
 use crate::instance::Instance;
@@ -97,6 +98,7 @@ pub fn run(
     }
     instance.get().set_outline(outline);
     evaluate(py, &code, &namespace)?;
+    awaited::ended(py, generation, instance)?;
     for (name, value) in carried {
         namespace.set_item(name, value)?;
     }
@@ -139,6 +141,10 @@ fn overlay(
         if is_special(name) || namespace.contains(&key)? {
             continue;
         }
+        if instance.awaited.has(name) && code_of(py, &value).is_some() {
+            // The old source may have called a function so; the new one may mean the submodule.
+            continue;
+        }
         let dropped = !keep_deleted
             && !defined.contains(name)
             && previous.with_outline(|o| o.defined.contains(name)).unwrap_or(false);
@@ -159,7 +165,8 @@ fn overlay(
     Ok(())
 }
 
-/// A package that is made anew still has the submodules that are loaded and are not.
+/// A package that is made anew still has the submodules that are loaded and are not: at once where
+/// no code of its own says what they are called, else when they are imported.
 pub fn submodules_of(
     py: Python<'_>,
     engine: &Engine,
@@ -172,17 +179,31 @@ pub fn submodules_of(
     }
     let failed = engine.book.lock().unwrap().failed.contains(&instance.name);
     let loaded = failed.then(|| generation.get().children(py, &instance.name));
-    let before = previous.map(|previous| submodules::names(py, previous.get()));
+    let before = previous.map(|previous| submodules::names(py, generation.get(), previous.get()));
+    let ready = |tail: &str| {
+        let name = instance.name.join(tail);
+        generation.get().find(py, name.as_str()).filter(|child| child.get().is_ready())
+    };
     let namespace = instance.namespace(py);
-    for tail in loaded.into_iter().chain(before).flatten() {
-        let name = instance.name.join(&tail);
-        if let Some(child) = generation.get().find(py, name.as_str())
-            && child.get().is_ready()
+    let mut later = Vec::new();
+    for tail in before.into_iter().flatten() {
+        match ready(&tail) {
+            Some(_) if instance.file.is_some() => later.push(tail),
+            Some(child) if !namespace.contains(&tail)? => {
+                namespace.set_item(tail, child.get().value(py))?;
+            }
+            _ => {}
+        }
+    }
+    for tail in loaded.into_iter().flatten() {
+        if let Some(child) = ready(&tail)
+            && !later.contains(&tail)
             && !namespace.contains(&tail)?
         {
             namespace.set_item(tail, child.get().value(py))?;
         }
     }
+    awaited::begin(instance, later);
     Ok(())
 }
 

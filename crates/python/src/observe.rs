@@ -53,6 +53,12 @@ pub fn innermost(py: Python<'_>) -> Option<Bound<'_, Instance>> {
     RUNNING.with_borrow(|running| running.last().map(|last| last.instance.bind(py).clone()))
 }
 
+/// All modules whose source this thread is executing, the innermost last.
+pub fn all_running(py: Python<'_>) -> Vec<Bound<'_, Instance>> {
+    let bound = |running: &Running| running.instance.bind(py).clone();
+    RUNNING.with_borrow(|running| running.iter().map(bound).collect())
+}
+
 /// The execution of one module, while it lasts.
 pub struct Observation {
     /// How many executions it lies within.

@@ -17,6 +17,7 @@ use transfuse_engine::{Located, ModuleName, Source, System, locate};
 use crate::engine::Engine;
 use crate::finder::Finder;
 use crate::generation::Generation;
+use crate::late;
 
 /// What a search came to.
 pub enum Found {
@@ -220,14 +221,24 @@ fn look(
             // A folder that has source in another generation only.
             return Ok(Look::Hidden);
         }
-        let Located::Unseen(path) = located else { return Ok(Look::At(located)) };
+        let Located::Unseen(path) = located else {
+            if located == Located::Absent && !late::tell_absent(py, generation, dir, name) {
+                continue;
+            }
+            return Ok(Look::At(located));
+        };
         let foreign = !engine.roots.admits_way_to(system, &path);
         if foreign || engine.roots.ignores(system, &path, false) {
             return Ok(Look::At(Located::Unseen(path)));
         }
-        if engine.alive(py).iter().any(|other| other.get().view().get(&path).is_some()) {
+        if engine.alive(py).iter().any(|other| other.get().view().get(&path).is_some())
+            || !late::may_appear(py, engine, generation, dir, name)
+        {
             // Created after this generation was made.
-            return Ok(Look::Hidden);
+            match late::tell_absent(py, generation, dir, name) {
+                true => return Ok(Look::Hidden),
+                false => continue,
+            }
         }
         let bytes = match py.detach(|| engine.system.read(&path)) {
             Ok(bytes) => bytes,
@@ -237,17 +248,9 @@ fn look(
             }
         };
         let source = Source::new(&bytes, &engine.budget);
-        // New to everybody: no generation that is alive has an opinion of it.
-        for other in engine.alive(py) {
-            other.get().admit(|view| match view.get(&path) {
-                Some(_) => view.clone(),
-                None => view.with(path.clone(), source.clone()),
-            });
+        if !late::appear(generation, dir, name, &path, &source) {
+            return Ok(Look::Hidden);
         }
-        generation.admit(|view| match view.get(&path) {
-            Some(_) => view.clone(),
-            None => view.with(path.clone(), source.clone()),
-        });
     }
     Ok(Look::At(Located::Absent))
 }

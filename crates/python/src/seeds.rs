@@ -82,7 +82,7 @@ pub fn of_changes(
 }
 
 /// Whether some module asked for that name in vain.
-fn was_missed(engine: &Engine, name: &ModuleName) -> bool {
+pub fn was_missed(engine: &Engine, name: &ModuleName) -> bool {
     let book = engine.book.lock().unwrap();
     let mut asked = book.graph.importers(name);
     asked.any(|(_, kind)| kind == EdgeKind::NotFound)

@@ -186,17 +186,16 @@ fn remove(py: Python<'_>, namespace: &Bound<'_, PyDict>) -> PyResult<()> {
     Ok(())
 }
 
-/// The submodules that importing them bound on a package, whether or not they differ now.
-pub fn names(py: Python<'_>, parent: &Instance) -> Vec<String> {
+/// The submodules that importing them bound on a package, whether or not they differ now, or would
+/// have bound if the package did not call something else so.
+pub fn names(py: Python<'_>, generation: &Generation, parent: &Instance) -> Vec<String> {
     let namespace = parent.namespace(py);
     let mut names: Vec<String> = shim(py, &namespace)
         .map(|shim| shim.get().names.lock().unwrap().iter().cloned().collect())
         .unwrap_or_default();
-    for (key, value) in snapshot::items(&namespace) {
-        if let Ok(module) = value.cast_into_exact::<PyModule>()
-            && let Some(child) = asker::of_globals(py, &module.dict())
-            && let Ok(key) = key.extract::<String>()
-            && is_bound_submodule(parent, &key, child.get())
+    for (key, _) in snapshot::items(&namespace) {
+        if let Ok(key) = key.extract::<String>()
+            && generation.find(py, parent.name.join(&key).as_str()).is_some()
         {
             names.push(key);
         }
