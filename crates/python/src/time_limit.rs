@@ -19,43 +19,60 @@ use crate::units::ident;
 
 /// A limit on what this thread does, until [`Limit::end`].
 pub struct Limit {
-    /// The thread that is limited.
-    thread: u64,
-    /// Whether the end was reached: written by that thread, and then nothing is raised any more.
-    over: Arc<(Mutex<bool>, Condvar)>,
+    /// How far it is; the bell is rung when it is over.
+    shared: Arc<(Mutex<State>, Condvar)>,
+}
+
+/// Written by the limited thread (`over`) and by the one that watches it (`raised`), under one lock, so
+/// that nothing is raised once it is over.
+#[derive(Default)]
+struct State {
+    /// The end was reached.
+    over: bool,
+    /// The limit was passed before, and the exception is on its way or has arrived.
+    raised: bool,
 }
 
 impl Limit {
     /// From now on, `limit` for what this thread does.
     pub fn begin(limit: Duration) -> Limit {
-        let over = Arc::new((Mutex::new(false), Condvar::new()));
-        let (thread, shared) = (ident(), Arc::clone(&over));
+        let shared = Arc::new((Mutex::new(State::default()), Condvar::new()));
+        let (thread, seen) = (ident(), Arc::clone(&shared));
         let watch = move || {
-            let (over, rung) = &*shared;
+            let (state, rung) = &*seen;
             let until = Instant::now() + limit;
-            let mut guard = over.lock().unwrap();
-            while !*guard {
+            let mut guard = state.lock().unwrap();
+            while !guard.over {
                 let left = until.saturating_duration_since(Instant::now());
                 if left.is_zero() {
                     // The GIL is asked for without the lock.
                     drop(guard);
-                    return Python::attach(|py| raise(py, thread, over));
+                    return Python::attach(|py| raise(py, thread, state));
                 }
                 guard = rung.wait_timeout(guard, left).unwrap().0;
             }
         };
         // Without a thread there is no limit; the update itself goes on.
         let _ = std::thread::Builder::new().name("transfuse-limit".to_owned()).spawn(watch);
-        Limit { thread, over }
+        Limit { shared }
     }
 
-    /// It is over: what was raised and has not arrived is taken back.
-    pub fn end(self, _py: Python<'_>) {
-        let (over, rung) = &*self.over;
-        *over.lock().unwrap() = true;
+    /// It is over: what was raised and has not arrived is let arrive here.
+    ///
+    /// It is not taken back: in Python 3.11 `PyThreadState_SetAsyncExc` with null leaves the interpreter
+    /// looking for an exception that does not come, and code that is profiled or traced stands still.
+    pub fn end(self, py: Python<'_>) {
+        let (state, rung) = &*self.shared;
+        let raised = {
+            let mut state = state.lock().unwrap();
+            state.over = true;
+            state.raised
+        };
         rung.notify_all();
-        // SAFETY: attached; null takes back what is pending for that thread.
-        unsafe { ffi::PyThreadState_SetAsyncExc(self.thread as _, std::ptr::null_mut()) };
+        if raised {
+            // Any Python code will do in which the interpreter looks whether there is something.
+            let _ = py.run(c"for _ in range(100): pass", None, None);
+        }
     }
 }
 
@@ -73,11 +90,13 @@ pub fn limited<'py>(
     done
 }
 
-fn raise(py: Python<'_>, thread: u64, over: &Mutex<bool>) {
+fn raise(py: Python<'_>, thread: u64, state: &Mutex<State>) {
     let errors = py.import(intern!(py, "transfuse.errors"));
     let Ok(kind) = errors.and_then(|e| e.getattr(intern!(py, "TimeLimitExceeded"))) else { return };
-    if !*over.lock().unwrap() {
-        // SAFETY: attached; the class is a live object.
+    let mut state = state.lock().unwrap();
+    if !state.over {
+        state.raised = true;
+        // SAFETY: attached; the class is a live object. No Python code runs in it.
         unsafe { ffi::PyThreadState_SetAsyncExc(thread as _, kind.as_ptr()) };
     }
 }
