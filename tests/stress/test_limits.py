@@ -10,9 +10,12 @@ import pytest
 import transfuse
 from conftest import CAP
 from crew import Worker
+from process import python
 from transfuse.errors import StillInUseError, TimeLimitExceeded
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from conftest import Tree
 
 # The loop that catches calls something: without that Python 3.10 gives nobody a turn, Ctrl-C
@@ -47,6 +50,41 @@ def test_a_quick_update_is_not_disturbed_by_the_limit(tree: Tree) -> None:
     for number in range(1, 60):
         tree.published({"shop.py": f"N = {number}\nfor _ in range(20_000): pass\n"})
         assert number == tree.module("shop").N
+
+
+_PROFILED = """
+    import faulthandler, os, sys, threading, transfuse
+    from pathlib import Path
+    faulthandler.dump_traceback_later(20, exit=True)
+    root = Path(os.getcwd())
+    (root / "shop.py").write_text("N = 1\\ndef f(): return N\\n")
+    transfuse.install(roots=[root], watch=False, time_limit=LIMIT)
+    transfuse.import_module("shop")
+    (root / "shop.py").write_text("N = 2\\nBODY\\ndef f(): return N\\n")
+    assert transfuse.update().outcome == "OUTCOME"
+    seen = []
+    threading.setprofile(lambda frame, event, _: seen.append(event))
+    sys.setprofile(lambda frame, event, _: seen.append(event))
+    transfuse.import_module("shop").f()
+    sys.setprofile(None)
+    assert "call" in seen and "return" in seen
+    sys.settrace(lambda *_: None)
+    transfuse.import_module("shop").f()
+    sys.settrace(None)
+    print("goes on")
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "limit", "outcome"),
+    [("pass", "600", "published"), ("while True: len(())", "0.2", "refused")],
+)
+def test_code_is_profiled_and_traced_after_an_update(
+    tmp_path: Path, body: str, limit: str, outcome: str
+) -> None:
+    """In Python 3.11 the interpreter stood still: it was told of an exception that did not come."""
+    code = _PROFILED.replace("BODY", body).replace("LIMIT", limit).replace("OUTCOME", outcome)
+    assert python(tmp_path, code) == ["goes on"]
 
 
 class Pinned:
