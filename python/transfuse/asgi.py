@@ -10,15 +10,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from transfuse._core import Pin
 from transfuse.connections import Connection, attend, ends_connections
 from transfuse.lifecycle import ensure_installed
 from transfuse.lifespans import Lifespans
 from transfuse.served import serve
 from transfuse.target import Target
 from transfuse.unit import UnitOfWork
+
+if TYPE_CHECKING:
+    from transfuse._core import Pin
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
@@ -44,8 +46,7 @@ def asgi(target: str) -> Application:
     """
     sought = Target(target)
     ensure_installed()
-    with Pin():
-        serve(sought)
+    serve(sought)
     attend()
     resolve = sought.resolve
     # Those of the servers that run, by their event loop; each belongs to its loop's thread.

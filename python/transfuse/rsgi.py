@@ -48,8 +48,7 @@ def rsgi(target: str) -> Application:
     """
     sought = Target(target)
     ensure_installed()
-    with Pin():
-        serve(sought, or_has="__rsgi__")
+    serve(sought, or_has="__rsgi__")
     return _Application(sought)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from transfuse import frameworks, stages
+from transfuse._core import Pin
 from transfuse.lifecycle import at_end
 
 if TYPE_CHECKING:
@@ -54,8 +55,11 @@ def serve(target: Target, *, or_has: str = "__call__") -> None:
     # What it brings along is of no use where nothing is served.
     from transfuse import local  # noqa: PLC0415
 
-    target.resolve_callable(or_has)
-    frameworks.attend()
+    # Not pinned, so that a file that was written just now is found.
+    target.load()
+    with Pin():
+        target.resolve_callable(or_has)
+        frameworks.attend()
     stages.join(Served(target, or_has))
     if local.listen(f"serve {target.text}"):
         at_end(local.deafen)

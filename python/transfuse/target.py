@@ -67,6 +67,18 @@ class Target:
     def __repr__(self) -> str:
         return f"Target({self.text!r})"
 
+    def load(self) -> None:
+        """Load the module, if there is one.
+
+        Raises:
+            BaseException: whatever the module itself raises while it is imported.
+        """
+        try:
+            _import_for_nobody(self.module)
+        except ModuleNotFoundError as error:
+            if not error.name or not f"{self.module}.".startswith(f"{error.name}."):
+                raise
+
     def resolve(self) -> Any:
         """Return the object that the target names, in the pinned generation, else the current one.
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from transfuse._core import Pin, WsgiApplication
+from transfuse._core import WsgiApplication
 from transfuse.lifecycle import ensure_installed
 from transfuse.served import serve
 from transfuse.target import Target
@@ -36,8 +36,7 @@ def wsgi(target: str) -> WSGIApplication:
     """
     sought = Target(target)
     ensure_installed()
-    with Pin():
-        serve(sought)
+    serve(sought)
     return WsgiApplication(sought.module, sought.names, sought.resolve)
 
 
