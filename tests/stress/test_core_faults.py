@@ -243,6 +243,7 @@ def test_p8_uninstall_lets_go_of_the_last_generation(tree: Tree) -> None:
 _INTERRUPT = """
     import signal
     import importlib._bootstrap_external
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     open("k.py", "w").write("V = 1\\n")
     def trace(frame, event, arg):
         if frame.f_code.co_name == "cache_from_source" and event == "call":
