@@ -1,13 +1,11 @@
-"""The updating thread outlives whatever an update meets, and says so when it does not.
+"""Namespaces that are written to while they are read, errors that look like no other, odd calls.
 
-Faults of the core itself, namespaces that are written to while they are read, and errors that
-look like no other.
+What the updating thread outlives, and what it leaves behind. Panics are in `test_panics.py`.
 """
 
 from __future__ import annotations
 
 import gc
-import logging
 import math
 import sys
 import time
@@ -18,155 +16,11 @@ import pytest
 
 import transfuse
 from process import LIVE, python
-from transfuse import stages
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from conftest import Tree
-
-
-def fault(what: str) -> BaseException:
-    """What a panic of the core is to Python; caught by the core it is that panic again.
-
-    Each extension module that is made with PyO3 has such a class, of the same name.
-    """
-    kinds = [kind for kind in BaseException.__subclasses__() if kind.__name__ == "PanicException"]
-    return next(kind for kind in kinds if _is_of_core(kind))(what)
-
-
-def _is_of_core(kind: type[BaseException]) -> bool:
-    thrown = kind("made to see who knows it")
-
-    def throw() -> None:
-        raise thrown
-
-    try:
-        transfuse.once(f"a fault {id(kind)}", throw)
-    except BaseException as caught:
-        # What the core knows for a panic goes on as one, and is told anew.
-        return caught is not thrown
-    return False
-
-
-class Participant:
-    """Has a say in updates, and is at fault."""
-
-    rank = 0
-
-    def __init__(self, what: BaseException | None) -> None:
-        self.what = what
-        self.heard: list[str] = []
-
-    def staged(self, generation: int, *, on_disk: bool) -> None:
-        del generation, on_disk
-        self.heard.append("staged")
-        if self.what is not None:
-            raise self.what
-
-    def published(self, generation: int) -> None:
-        del generation
-        self.heard.append("published")
-
-    def abandoned(self, generation: int) -> None:
-        del generation
-        self.heard.append("abandoned")
-
-
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    logger = logging.getLogger("transfuse")
-    before = logger.disabled
-    logger.disabled = True
-    yield
-    logger.disabled = before
-
-
-@pytest.mark.parametrize("watch", [False, True])
-def test_p4_a_panic_while_an_update_is_staged_refuses_it(tree: Tree, watch: bool) -> None:
-    tree.write({"m.py": "V = 1\n"})
-    tree.install(watch=watch)
-    old = tree.module("m")
-    participant = Participant(fault("the sky has fallen"))
-    stages.join(participant)
-    tree.write({"m.py": "V = 2\n"})
-    report = transfuse.update()
-    if watch and report.outcome == "unchanged":
-        report = tree.wait(lambda report: report.outcome == "refused")
-    assert report.outcome == "refused"
-    assert "the sky has fallen" in str(report.error)
-    assert [str(tree.root / "m.py")] == [change.path for change in report.changed]
-    status = transfuse.status()
-    assert (1, 1, old) == (status.generation, status.refused, tree.module("m"))
-    assert status.failing is not None
-    assert status.watching == ("native" if watch else "off")
-    participant.what = None
-    assert tree.update({"m.py": "V = 3\n"}).outcome in ("published", "unchanged")
-    assert (tree.module("m").V, transfuse.status().generation) == (3, 2)
-
-
-def test_p4_a_panic_in_the_code_of_a_module_is_an_error_of_its_import(tree: Tree) -> None:
-    tree.write({"m.py": "V = 1\n", "n.py": "import outside_fault\nraise outside_fault.what\n"})
-    tree.install()
-    tree.module("m")
-    met: Any = type(sys)("outside_fault")
-    met.what = fault("the sky has fallen")
-    sys.modules["outside_fault"] = met
-    try:
-        for _ in range(2):
-            with pytest.raises(transfuse.errors.TransfuseError, match="the sky has fallen"):
-                tree.module("n")
-        report = tree.update({"m.py": "import n\n"})
-        assert report.outcome == "refused"
-        assert "the sky has fallen" in str(report.error)
-        # No import is under way any more, in neither thread.
-        assert tree.published({"m.py": "V = 2\n"}).generation == 2
-    finally:
-        del sys.modules["outside_fault"]
-
-
-def test_p4_a_panic_after_the_swap_is_no_refusal(tree: Tree) -> None:
-    tree.write({"m.py": "import sys\nV = 1\ndef __dispose__(): raise sys.the_fault\n"})
-    tree.install()
-    sys.the_fault = fault("too late")  # type: ignore[attr-defined]
-    tree.module("m")
-    assert tree.published({"m.py": "V = 2\n"}).generation == 2
-    assert tree.published({"m.py": "V = 3\n"}).generation == 3
-
-
-def test_a_panic_in_a_callback_reaches_who_asked(tree: Tree) -> None:
-    tree.write({"m.py": "V = 1\n"})
-    tree.install()
-    tree.module("m")
-
-    def callback(_: object) -> None:
-        raise fault("not my fault")
-
-    unsubscribe = transfuse.on_update(callback)
-    tree.write({"m.py": "V = 2\n"})
-    try:
-        with pytest.raises(transfuse.errors.TransfuseError, match="not my fault"):
-            transfuse.update()
-    finally:
-        unsubscribe()
-    assert tree.published({"m.py": "V = 3\n"}).generation == 3
-
-
-_ENDED = """
-    import atexit
-    def told():
-        print(transfuse.status().watching)
-        try:
-            transfuse.update()
-        except transfuse.errors.TransfuseError as error:
-            print(error)
-    atexit.register(told)
-"""
-
-
-def test_status_says_that_the_updating_thread_has_ended(tmp_path: Path) -> None:
-    assert python(tmp_path, _ENDED, LIVE) == ["ended", "the updating thread has ended"]
 
 
 LAZY = """
@@ -389,6 +243,7 @@ def test_p8_uninstall_lets_go_of_the_last_generation(tree: Tree) -> None:
 _INTERRUPT = """
     import signal
     import importlib._bootstrap_external
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     open("k.py", "w").write("V = 1\\n")
     def trace(frame, event, arg):
         if frame.f_code.co_name == "cache_from_source" and event == "call":

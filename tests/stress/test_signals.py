@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 _WAITING = """
     import builtins, os, signal, threading, time
     from pathlib import Path
+    # A shell has what it runs in the background ignore it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     builtins.at, builtins.go = threading.Event(), threading.Event()
     Path("slow.py").write_text("at.set()\\ngo.wait(60)\\nV = 1\\n")
     def slow():
@@ -64,6 +66,7 @@ def test_ctrl_c_while_another_thread_is_at_work(tmp_path: Path, what: str) -> No
 _CIRCLE = """
     import builtins, os, signal, threading
     from pathlib import Path
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     builtins.a_at, builtins.b_at, builtins.go = (threading.Event() for _ in range(3))
     Path("a.py").write_text("a_at.set()\\nb_at.wait(60)\\nimport b\\nV = 1\\n")
     Path("b.py").write_text("b_at.set()\\na_at.wait(60)\\nimport a\\ngo.wait(60)\\nV = 1\\n")
