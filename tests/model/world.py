@@ -6,7 +6,8 @@ files all come about.
 
 Where modules write into each other's state, what a fresh process has there depends on who was
 imported, and how often it was tried. So `registries()` is a world of its own: `main` imports all
-there is, nobody fails, and functions that are called later import nothing.
+there is, nobody fails, nobody takes all by a star (which takes what was imported before, too), and
+functions that `look` calls change nothing.
 """
 
 from __future__ import annotations
@@ -81,15 +82,13 @@ def _writing(draw: st.DrawFn) -> str:
     imports = [
         f"import {other}\nSUM_{bound} = {other}.V + 1",
         f"from {other} import V as v_{bound}",
-        f"from {other} import *",
         f"import {other}\nif hasattr({other}, 'R'): {other}.R.append((__name__, {number}))",
         f"from {other} import note as n_{bound}\nn_{bound}({number})",
         f"from {other} import note as n_{bound}\n[n_{bound}(each) for each in range(2)]",
         f"import {other}\n(lambda: {other}.note({number}) if hasattr({other}, 'R') else None)()",
         f"import {other}\nT_{bound} = [next({other}.C) for _ in 'a' if hasattr({other}, 'C')]",
-        f"def put():\n    import {other}\n    getattr({other}, 'R', []).append({number})\n"
-        "put()\ndel put",
-        f"def put():\n    from {other} import note\n    note(__name__)\nput()\ndel put",
+        f"def put(_):\n    import {other}\n    getattr({other}, 'R', []).append({number})\nput(0)",
+        f"def put(_):\n    from {other} import note\n    note(__name__)\nput(0)",
         f"exec('import {other}; {other}.R.append({number})')",
     ]
     owns = ["R = []\ndef note(x): R.append(x)", "import itertools\nC = itertools.count()"]
