@@ -9,7 +9,7 @@ A map of the package, in the order in which a request goes through it:
 - `places`: from a path to folders and a file; `packages`: who stands for those folders; `pages`,
   `definitions`: from a file to a live module, and what its source defines; `names`: from there to a
   function
-- `guards`, `inner_guards`: who may see it
+- `guards`, `inner_guards`, `credentials`: who may see it
 - `bodies`, `forms`, `parameters`, `json_bodies`: what was sent; `arguments`, `conversions`: with
   what the function is called
 - `answers`, `echoes`, `templates`, `plain`: what becomes of what it returns; `refusals`: what a

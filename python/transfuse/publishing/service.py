@@ -133,7 +133,15 @@ class Service:
             prepared = _prepared(function, request)
         fields, positional, named = prepared
         returned = await running.call(function, *positional, **named)
-        return await answer_to(returned, running, lambda text: has_echo(text, request, fields))
+
+        async def echoes(text: str) -> bool:
+            # What is long to search in is long to search for.
+            if request.body:
+                found: bool = await running.call(has_echo, text, request, fields)
+                return found
+            return has_echo(text, request, fields)
+
+        return await answer_to(returned, running, echoes)
 
     async def _ask_package(self, folder: tuple[str, ...], gate: Gate, running: Running) -> None:
         """Ask the package of a folder, if it is one, before anything below is looked for."""
