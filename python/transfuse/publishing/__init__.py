@@ -10,8 +10,8 @@ A map of the package, in the order in which a request goes through it:
   `definitions`: from a file to a live module, and what its source defines; `names`: from there to a
   function
 - `guards`, `inner_guards`, `credentials`: who may see it
-- `bodies`, `forms`, `parameters`, `json_bodies`: what was sent; `arguments`, `conversions`: with
-  what the function is called
+- `bodies`, `forms`, `urlencoded`, `parameters`, `json_bodies`: what was sent; `arguments`,
+  `conversions`: with what the function is called
 - `answers`, `echoes`, `templates`, `plain`: what becomes of what it returns; `refusals`: what a
   visitor gets instead
 """
