@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from transfuse.publishing.plain import is_record, plain
 from transfuse.publishing.steps import END
+from transfuse.publishing.straying import contained
 from transfuse.publishing.templates import render, template_type
 
 if TYPE_CHECKING:
@@ -108,6 +109,7 @@ class Stream:
 
         Raises:
             TypeError: it is neither text nor bytes.
+            Strayed: the page raised what would end more than the request.
         """
         piece, self._first = self._first, END
         if piece is END:
@@ -115,7 +117,9 @@ class Stream:
         if piece is END:
             self._ended = True
             return None
-        return _encoded(piece)
+        # Here too something of the page may run: what says `__html__` of itself.
+        encoded: bytes = contained(_encoded, piece)
+        return encoded
 
     async def close(self) -> None:
         """Let go of the iterator."""

@@ -21,6 +21,7 @@ from transfuse.publishing.packages import PACKAGE, Packages
 from transfuse.publishing.pages import Page, Pages
 from transfuse.publishing.places import folders, places, real_place
 from transfuse.publishing.refusals import Refused, VisitorGone, not_found, page
+from transfuse.publishing.straying import Contained
 from transfuse.traces import user_traceback
 
 if TYPE_CHECKING:
@@ -67,13 +68,12 @@ class Service:
             VisitorGone: `body` says so.
         """
         try:
-            answer = await self._answer(request, running, body)
+            answer = await Contained(self._answer(request, running, body))
         except Refused as refusal:
             answer = self._refusal(request, refusal)
         except VisitorGone:
             raise
-        except (Exception, SystemExit) as error:
-            # What runs in the loop itself, such as what says `__html__`, may raise SystemExit too.
+        except Exception as error:
             log.exception("%s %s: %s", request.method, request.path, type(error).__name__)
             trace = user_traceback(error) if self.debug else ""
             status = HTTPStatus.INTERNAL_SERVER_ERROR
