@@ -17,6 +17,7 @@ from transfuse.publishing.echoes import has_echo
 from transfuse.publishing.forms import fields_of
 from transfuse.publishing.guards import Gate
 from transfuse.publishing.names import find
+from transfuse.publishing.origins import Origins
 from transfuse.publishing.packages import PACKAGE, Packages
 from transfuse.publishing.pages import Page, Pages
 from transfuse.publishing.places import folders, places, real_place
@@ -53,6 +54,7 @@ class Service:
         self.body_limit = body_limit
         self._packages = Packages(folder)
         self._pages = Pages(folder)
+        self._origins = Origins(folder)
 
     async def respond(
         self, request: Request, running: Running, body: Callable[[], Awaitable[bytes]]
@@ -168,13 +170,25 @@ class Service:
         whole = os.path.join(self.folder, *file)
         if not self._pages.may_be(whole):
             return None
-        real = self._real_place(file)
-        if real != file:
+        present = self._real_place(file)
+        if present != file:
             # A link is no way around those who guard what it leads to.
-            for depth in range(len(real)):
-                await self._ask_package(real[:depth], gate, running)
+            await self._ask_packages_of(present, gate, running)
         page = self._pages.ready(whole)
-        return await running.call(self._pages.load, whole) if page is None else page
+        if page is None:
+            page = await running.call(self._pages.load, whole)
+        if page is not None:
+            # Nor is a link that leads elsewhere by now.
+            origin = self._origins.known(page)
+            if origin != present:
+                origin = await running.call(self._origins.note, page, file, present)
+            if origin != present:
+                await self._ask_packages_of(origin, gate, running)
+        return page
+
+    async def _ask_packages_of(self, place: tuple[str, ...], gate: Gate, running: Running) -> None:
+        for depth in range(len(place)):
+            await self._ask_package(place[:depth], gate, running)
 
     def _real_place(self, file: tuple[str, ...]) -> tuple[str, ...]:
         # Looked at each time, and before anything of it runs.
