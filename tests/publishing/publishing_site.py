@@ -21,6 +21,7 @@ class Site:
     def __init__(self, tree: Tree, ask: Callable[..., Reply]) -> None:
         self.tree = tree
         self._ask = ask
+        self.is_asked_by_asgi = ask is ask_asgi
         self.application: Any = None
 
     def publish(self, files: dict[str, str], **settings: Any) -> None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import weakref
+from typing import Any
 
 import pytest
 
 import publishing_site
 from publishing_site import Site
+from transfuse.publishing import Request
+from transfuse.publishing.arguments import arguments_for
 
 site = publishing_site.site
 
@@ -284,3 +289,40 @@ def test_a_compressed_body_is_a_415(page: Site) -> None:
     headers = {"Content-Type": URLENCODED, "Content-Encoding": "gzip"}
     reply = page.get("/every", method="POST", body=b"a=1", headers=headers)
     assert reply.status == 415
+
+
+def test_a_function_that_is_patched_has_its_new_parameters(site: Site) -> None:
+    source = "__reload__ = 'patch'\ndef show({0}): return repr(n)\n"
+    source += "class C:\n    def m(self, {0}): return repr(n)\nc = C()\n"
+    said: list[list[str]] = []
+    for parameters in ("n: int", "n: str", "n='x'", "n='y'", "*, n='z'", "*, n: bytes = b'u'"):
+        if not said:
+            site.publish({"index.py": source.format(parameters)})
+        else:
+            site.tree.published({"index.py": source.format(parameters)})
+        query = "n=1" if len(said) < 2 else ""
+        said.append([site.get(f"/{name}", query).text for name in ("show", "c/m") * 2])
+    assert said == [[each] * 4 for each in ("1", "'1'", "'x'", "'y'", "'z'", "b'u'")]
+
+
+def test_what_a_function_takes_is_kept_no_longer_than_the_function() -> None:
+    source = """
+import enum
+class Size(enum.Enum):
+    SMALL = "small"
+    def itself(self): return show
+def show(n: int, m: str = "x"): return repr((n, m))
+def sized(n: Size): return repr(n)
+def default(n: int, m=show): return repr(n)
+def only(n: int, *, m=Size.SMALL): return repr(n)
+"""
+    request = Request("GET", "/", "", {}, None)
+    namespace: dict[str, Any] = {"__name__": "page"}
+    exec(source, namespace)
+    names = ("show", "sized", "default", "only")
+    for name in names * 2:
+        arguments_for(namespace[name], request, {"n": "small" if name == "sized" else "1"})
+    left = [weakref.ref(namespace[name]) for name in names]
+    namespace.clear()
+    gc.collect()
+    assert [None] * 4 == [each() for each in left]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 site = publishing_site.site
 
 PAGE = """
-    import asyncio, sys
+    import asyncio, builtins, sys
     def leaves(): sys.exit(3)
     async def leaves_async(): sys.exit(3)
     async def leaves_later():
@@ -67,12 +68,38 @@ PAGE = """
         def __access__(self): sys.exit(3)
         def index(self): return "in"
     asked = Asked()
+    class Abort(BaseException): pass
+    def aborts(): raise Abort("x")
+    async def aborts_async(): raise Abort("x")
+    async def aborts_group():
+        error = getattr(builtins, "BaseExceptionGroup", Abort)
+        raise error("x", [Abort("y")])
+    def aborts_early():
+        raise Abort("x")
+        yield "a"
+    async def aborts_early_async():
+        raise Abort("x")
+        yield "a"
+    class Guard:
+        def __init__(self, error): self.error = error
+        @property
+        def __access__(self): raise self.error
+        def index(self): return "in"
+    aborts_guard = Guard(Abort("x"))
+    cancels_guard = Guard(asyncio.CancelledError())
+    generator_guard = Guard(GeneratorExit())
+    class Realm:
+        def __str__(self): raise asyncio.CancelledError
+    def cancels_realm(): return "in"
+    cancels_realm.__auth_realm__ = Realm()
     def after(): return "after"
     """
 STRAYING = ["leaves", "leaves_async", "leaves_later", "generator", "generator_async", "cancelled",
             "cancelled_async", "cancels", "cancels_itself", "early", "early_async",
             "early_cancelled", "early_cancels_itself", "iterates", "iterates_async", "guarded",
-            "Made", "asked"]  # fmt: skip
+            "Made", "asked", "aborts", "aborts_async", "aborts_group", "aborts_early",
+            "aborts_early_async", "aborts_guard", "cancels_guard", "generator_guard",
+            "cancels_realm"]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", STRAYING)
@@ -106,6 +133,13 @@ LATE = """
     async def cancelled():
         yield "a"
         raise asyncio.CancelledError
+    class Abort(BaseException): pass
+    def aborts():
+        yield "a"
+        raise Abort
+    async def aborts_async():
+        yield "a"
+        raise Abort
     def at_the_end():
         try: yield "a"
         finally: sys.exit(3)
@@ -120,7 +154,7 @@ LATE = """
 
 
 @pytest.mark.parametrize("name", ["exits", "exits_async", "cancelled", "at_the_end",
-                                  "at_the_end_async"])  # fmt: skip
+                                  "at_the_end_async", "aborts", "aborts_async"])  # fmt: skip
 def test_in_the_middle_of_a_stream_it_is_an_error_as_any_other(site: Site, name: str) -> None:
     site.publish({"index.py": LATE})
     with pytest.raises(RuntimeError, match="the page raised"):
@@ -205,3 +239,78 @@ def test_a_request_that_is_cancelled_stays_cancelled_and_lasts_until_its_functio
         said.clear()
         assert [] == cancel_when(site, f"/{name}", lambda: said == ["begun"])
         assert said == ["begun", "ended"]
+
+
+def test_a_stream_that_is_cancelled_again_and_again_keeps_its_request_until_it_has_ended(
+    site: Site,
+) -> None:
+    site.publish({
+        "index.py": """
+            import asyncio
+            said, go = [], []
+            async def index():
+                go.append(asyncio.Event())
+                try:
+                    yield "a"
+                    said.append("begun")
+                    await asyncio.Event().wait()
+                finally:
+                    said.append("ending")
+                    await go[0].wait()
+                    said.append("ended")
+            """
+    })  # fmt: skip
+    site.get("/nothing")
+    module = site.tree.module("index")
+
+    async def talk() -> None:
+        async def receive() -> dict[str, Any]:
+            await asyncio.Event().wait()
+            raise AssertionError
+
+        async def send(message: dict[str, Any]) -> None: ...
+
+        scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
+        asking = asyncio.ensure_future(site.application(scope, receive, send))
+        while module.said != ["begun"]:
+            await asyncio.sleep(0)
+        asking.cancel()
+        while module.said != ["begun", "ending"]:
+            await asyncio.sleep(0)
+        for _ in range(20):
+            asking.cancel()
+            await asyncio.sleep(0)
+        assert not asking.done()
+        module.go[0].set()
+        await asyncio.wait([asking], timeout=CAP)
+        assert asking.cancelled()
+        assert module.said == ["begun", "ending", "ended"]
+
+    asyncio.run(talk())
+
+
+def test_what_the_server_raises_while_it_waits_for_the_end_of_a_visit_is_the_servers(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    site.publish({
+        "index.py": """
+            import asyncio
+            async def index():
+                yield "a"
+                await asyncio.Event().wait()
+            """
+    })  # fmt: skip
+
+    async def talk() -> None:
+        async def receive() -> dict[str, Any]:
+            raise OSError("the server's")
+
+        async def send(message: dict[str, Any]) -> None: ...
+
+        scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
+        await asyncio.wait_for(site.application(scope, receive, send), CAP)
+
+    with pytest.raises(OSError, match="the server's"):
+        asyncio.run(talk())
+    gc.collect()
+    assert "never retrieved" not in caplog.text

@@ -7,11 +7,11 @@ A map of the package, in the order in which a request goes through it:
 - `service`: the flow of a request; `running`, `steps`: where functions run and streams are taken;
   `straying`: what a page raises and no server must see
 - `places`: from a path to folders and a file; `packages`: who stands for those folders; `pages`,
-  `definitions`: from a file to a live module, and what its source defines; `names`: from there to a
-  function
-- `guards`, `inner_guards`: who may see it
-- `bodies`, `forms`, `parameters`, `json_bodies`: what was sent; `arguments`, `conversions`: with
-  what the function is called
+  `definitions`: from a file to a live module, and what its source defines; `origins`: where that
+  source lay; `names`: from there to a function
+- `guards`, `inner_guards`, `credentials`: who may see it
+- `bodies`, `forms`, `urlencoded`, `parameters`, `json_bodies`: what was sent; `arguments`,
+  `conversions`: with what the function is called
 - `answers`, `echoes`, `templates`, `plain`: what becomes of what it returns; `refusals`: what a
   visitor gets instead
 """

@@ -24,10 +24,11 @@ from typing import TYPE_CHECKING, Any
 
 from transfuse.publishing.plain import is_record, plain
 from transfuse.publishing.steps import END
+from transfuse.publishing.straying import contained
 from transfuse.publishing.templates import render, template_type
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from transfuse.publishing.running import Running
     from transfuse.publishing.steps import Steps
@@ -108,6 +109,7 @@ class Stream:
 
         Raises:
             TypeError: it is neither text nor bytes.
+            Strayed: the page raised what would end more than the request.
         """
         piece, self._first = self._first, END
         if piece is END:
@@ -115,7 +117,9 @@ class Stream:
         if piece is END:
             self._ended = True
             return None
-        return _encoded(piece)
+        # Here too something of the page may run: what says `__html__` of itself.
+        encoded: bytes = contained(_encoded, piece)
+        return encoded
 
     async def close(self) -> None:
         """Let go of the iterator."""
@@ -127,7 +131,9 @@ def complete(status: int, content_type: str, body: bytes) -> Answer:
     return Answer(status, [("Content-Type", content_type), *_length(body)], body)
 
 
-async def answer_to(returned: Any, running: Running, echoes: Callable[[str], bool]) -> Answer:
+async def answer_to(
+    returned: Any, running: Running, echoes: Callable[[str], Awaitable[bool]]
+) -> Answer:
     """Return the answer that a function's result comes to.
 
     Of a stream the first piece is taken, so that what is raised on the way there is an error page.
@@ -161,25 +167,28 @@ async def answer_to(returned: Any, running: Running, echoes: Callable[[str], boo
 
 
 async def _content(
-    returned: Any, running: Running, echoes: Callable[[str], bool]
+    returned: Any, running: Running, echoes: Callable[[str], Awaitable[bool]]
 ) -> tuple[str, bytes | Stream]:
     if isinstance(returned, (list, tuple)):
         pieces = [_encoded(piece) for piece in returned]
-        return _kind_of_stream(returned[0] if returned else END, echoes), b"".join(pieces)
-    if (whole := _whole(returned, echoes)) is not None:
+        kind = await _kind_of_stream(returned[0] if returned else END, echoes)
+        return kind, b"".join(pieces)
+    if (whole := await _whole(returned, echoes)) is not None:
         return whole
     if isinstance(returned, (Iterable, AsyncIterable)):
         return await _stream(returned, running, echoes)
     raise TypeError(f"a function returned {returned!r}, which is nothing that can be sent")
 
 
-def _whole(returned: Any, echoes: Callable[[str], bool]) -> tuple[str, bytes] | None:
+async def _whole(
+    returned: Any, echoes: Callable[[str], Awaitable[bool]]
+) -> tuple[str, bytes] | None:
     if returned is None:
         return _TEXT, b""
     if isinstance(returned, (int, float, Decimal)):
         returned = str(returned)
     if isinstance(returned, str):
-        return _kind_of_text(returned, echoes), returned.encode()
+        return await _kind_of_text(returned, echoes), returned.encode()
     if isinstance(returned, (bytes, bytearray, memoryview)):
         return _BYTES, bytes(returned)
     if isinstance(returned, Mapping) or is_record(returned):
@@ -191,33 +200,35 @@ def _whole(returned: Any, echoes: Callable[[str], bool]) -> tuple[str, bytes] | 
 
 
 async def _stream(
-    returned: Any, running: Running, echoes: Callable[[str], bool]
+    returned: Any, running: Running, echoes: Callable[[str], Awaitable[bool]]
 ) -> tuple[str, Stream]:
     steps = running.steps(returned)
     try:
         first = await steps.take()
         if first is not END:
             _encoded(first)
+        kind = await _kind_of_stream(first, echoes)
     except BaseException:
         await steps.close()
         raise
-    return _kind_of_stream(first, echoes), Stream(first, steps)
+    return kind, Stream(first, steps)
 
 
-def _kind_of_text(text: str, echoes: Callable[[str], bool]) -> str:
+async def _kind_of_text(text: str, echoes: Callable[[str], Awaitable[bool]]) -> str:
     # The end alone is not enough: it may be what a visitor has sent, and the function greets with.
     # Nor are both: all of it may be what a visitor has sent.
     ends = text.rstrip()[-7:].lower() == "</html>"
-    return _HTML if ends and text.lstrip().startswith("<") and not echoes(text) else _TEXT
+    begins = text.lstrip().startswith("<")
+    return _HTML if ends and begins and not await echoes(text) else _TEXT
 
 
-def _kind_of_stream(first: Any, echoes: Callable[[str], bool]) -> str:
+async def _kind_of_stream(first: Any, echoes: Callable[[str], Awaitable[bool]]) -> str:
     if _is_template(first):
         return _HTML
     if not isinstance(first, str):
         return _TEXT if first is END else _BYTES
     begins = first.lstrip()[:14].lower().startswith(("<!doctype html", "<html"))
-    return _HTML if begins and not echoes(first) else _TEXT
+    return _HTML if begins and not await echoes(first) else _TEXT
 
 
 def _is_template(value: Any) -> bool:

@@ -8,11 +8,13 @@ underscore are the author's own.
 from __future__ import annotations
 
 import inspect
+import operator
 import sys
 import typing
 from inspect import Parameter
 from types import FunctionType, MethodType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from transfuse.publishing.conversions import Unfit, converter
 from transfuse.publishing.refusals import bad_request
@@ -23,6 +25,14 @@ if TYPE_CHECKING:
     from transfuse.publishing.request import Request
 
 _REQUEST = "request"
+# What leads to nothing else, as a default, and as an annotation.
+_PLAIN = (str, int, float, bool, bytes, type(None))
+# Function -> by whether it is called as a method, the parts that were read, and its parameters.
+# Written by whichever thread comes first (all would write the same); entries leave with the
+# function. What has patched a function has given it other parts.
+_known: WeakKeyDictionary[FunctionType, dict[bool, tuple[tuple[Any, ...], list[Parameter]]]] = (
+    WeakKeyDictionary()
+)
 # How much of a name is shown to whoever has sent it.
 _SHOWN = 60
 
@@ -116,6 +126,36 @@ def _wrappers_names(function: Callable[..., Any]) -> set[str]:
 
 def _parameters(function: Callable[..., Any]) -> list[Parameter]:
     """Return a function's parameters, with annotations that are no text any more."""
+    # A method is made anew each time it is asked for.
+    is_bound = isinstance(function, MethodType)
+    plain: Any = function.__func__ if isinstance(function, MethodType) else function
+    if not _says_all(plain):
+        return _read(function)
+    parts = (plain.__code__, plain.__defaults__, plain.__kwdefaults__, plain.__annotations__)
+    known = _known.get(plain, {}).get(is_bound)
+    if known is not None and all(map(operator.is_, known[0], parts)):
+        return known[1]
+    parameters = _read(function)
+    _known.setdefault(plain, {})[is_bound] = (parts, parameters)
+    return parameters
+
+
+def _says_all(function: Any) -> bool:
+    """Tell whether a function's parameters follow from its own parts, and lead to nothing else.
+
+    Not if it wraps another; nor if what its annotations mean is looked up when they are asked for;
+    nor if they, or its defaults, may lead back to the function: it would be kept for ever.
+    """
+    if type(function) is not FunctionType or vars(function):
+        return False
+    if getattr(function, "__annotate__", None) is not None:
+        return False
+    defaults = (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values())
+    kinds = (*map(type, defaults), *function.__annotations__.values())
+    return all(any(kind is each for each in _PLAIN) for kind in kinds)
+
+
+def _read(function: Callable[..., Any]) -> list[Parameter]:
     if sys.version_info >= (3, 14):
         from annotationlib import Format  # noqa: PLC0415
 

@@ -1,34 +1,51 @@
 """Does something that a visitor has sent stand in a text, as it was sent?
 
 A text that is only what somebody has typed must not become a page that runs in others' browsers.
-What the page's function has changed (cut off, joined, decoded once more) is not recognised.
+What the page's function has changed (cut off, joined, decoded once more) is not recognised. Nobody
+can send so much that the search takes long: where there is much to search, the text counts as an
+echo.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from transfuse.publishing.credentials import credentials_of
 from transfuse.publishing.request import Request, Upload
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+# How many different values are searched for, and in how many characters, for all of them together.
+_VALUES = 100
+_SEARCHED = 50_000_000
+
 
 def has_echo(text: str, request: Request, fields: Mapping[str, Any]) -> bool:
     """Tell whether a text has a value verbatim in it that a visitor has sent, and that has a `<`.
 
+    In doubt it has: if there are many such values, or they and the text are long.
+
     Args:
         text: what is to be sent.
-        request: its query, headers and body count, as text.
+        request: its query, headers, user, password and body count, as text.
         fields: the values of its query and its body, and their names.
     """
-    sent = (each.strip() for each in _texts(request, fields))
-    return any("<" in each and each in text for each in sent)
+    sent: set[str] = set()
+    for each in _texts(request, fields):
+        if "<" in each:
+            sent.add(each.strip())
+            if len(sent) > _VALUES or len(sent) * len(text) > _SEARCHED:
+                return True
+    return any(each in text for each in sent)
 
 
 def _texts(request: Request, fields: Mapping[str, Any]) -> Iterator[str]:
     yield request.query
     yield from request.headers.values()
+    # An `__auth__` may let in whoever gives a name: it is as much a visitor's as any other value.
+    yield request.user or ""
+    yield from credentials_of(request) or ()
     yield request.body.decode("utf-8", "replace")
     # Not by recursion: JSON may be nested as deeply as it could be read.
     left: list[Any] = [dict(fields)]

@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl
 
 from transfuse.publishing.json_bodies import members_of
 from transfuse.publishing.parameters import essence_of, parameters_of
 from transfuse.publishing.refusals import Refused, bad_request
 from transfuse.publishing.request import Request, Upload
+from transfuse.publishing.urlencoded import pairs_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -25,6 +25,8 @@ _MOST = 1000
 _HEAD = 8192
 _KIND = 1024
 _BOUNDARY = 70
+# How long a form that is urlencoded may be, in bytes: files are sent in parts.
+_URLENCODED = 1024 * 1024
 _FOLDERS = re.compile(r"[/\\]")
 _UNPRINTED = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
@@ -33,9 +35,15 @@ def fields_of(request: Request) -> dict[str, Any]:
     """Return the named values of a request, a list where there are several of one name.
 
     Raises:
-        Refused: 400 if query or body make no sense, 415 if the body is compressed.
+        Refused: 400 if query or body make no sense, 413 if the body is longer than one of its kind
+            may be, 415 if it is compressed.
     """
-    pairs: list[tuple[str, Any]] = list(_urlencoded(request.query, "query"))
+    try:
+        # Servers hand bytes over as Latin-1.
+        query = request.query.encode("latin-1")
+    except UnicodeError:
+        raise bad_request("the query is not UTF-8") from None
+    pairs: list[tuple[str, Any]] = list(_urlencoded(query, "query"))
     if not request.body:
         return _together(pairs)
     if request.headers.get("content-encoding", "identity").lower() != "identity":
@@ -45,7 +53,12 @@ def fields_of(request: Request) -> dict[str, Any]:
         raise bad_request("Content-Type is too long")
     essence = essence_of(kind)
     if essence == "application/x-www-form-urlencoded":
-        pairs += _urlencoded(request.body.decode("latin-1"), "form")
+        if len(request.body) > _URLENCODED:
+            raise Refused(
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+                f"an urlencoded form may be {_URLENCODED} bytes long, and not more",
+            )
+        pairs += _urlencoded(request.body, "form")
     elif essence == "multipart/form-data":
         pairs += _parts(request.body, kind)
     elif essence == "application/json" or essence.endswith("+json"):
@@ -63,11 +76,9 @@ def _together(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _urlencoded(text: str, what: str) -> Iterator[tuple[str, str]]:
+def _urlencoded(raw: bytes, what: str) -> Iterator[tuple[str, str]]:
     try:
-        # Servers hand bytes over as Latin-1; what was sent is UTF-8, quoted or not.
-        decoded = text.encode("latin-1").decode()
-        yield from parse_qsl(decoded, keep_blank_values=True, errors="strict", max_num_fields=_MOST)
+        yield from pairs_of(raw, most=_MOST)
     except ValueError as error:
         unreadable = isinstance(error, UnicodeError)
         raise bad_request(f"the {what} {'is not UTF-8' if unreadable else 'is too long'}") from None

@@ -8,8 +8,6 @@ nobody in.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hmac
 import inspect
 from collections.abc import Mapping
@@ -18,6 +16,7 @@ from http import HTTPStatus
 from types import FunctionType, MethodType, ModuleType
 from typing import TYPE_CHECKING, Any
 
+from transfuse.publishing.credentials import credentials_of
 from transfuse.publishing.inner_guards import inside
 from transfuse.publishing.pages import own_names
 from transfuse.publishing.refusals import Refused
@@ -97,7 +96,7 @@ class Gate:
             return auth
         if not callable(auth) and not isinstance(auth, Mapping):
             raise TypeError(f"{_AUTH} is a function, a dict or a bool, not {auth!r}")
-        given = _credentials(self._request)
+        given = credentials_of(self._request)
         if given is None:
             return False
         user, password = given
@@ -208,19 +207,6 @@ def _wrapped(function: Any) -> Iterator[Any]:
         seen.add(id(function))
         yield function
         function = vars(function).get("__wrapped__")
-
-
-def _credentials(request: Request) -> tuple[str, str] | None:
-    """Return user and password as the browser sends them, or None."""
-    scheme, _, encoded = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "basic":
-        return None
-    try:
-        text = base64.b64decode(encoded.strip(), validate=True).decode()
-    except (binascii.Error, ValueError):
-        return None
-    user, colon, password = text.partition(":")
-    return (user, password) if colon else None
 
 
 def _truth(name: str, answer: Any) -> bool:

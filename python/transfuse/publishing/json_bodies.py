@@ -26,7 +26,8 @@ def members_of(body: bytes, *, most: int) -> Iterable[tuple[str, Any]]:
 
     Args:
         body: as it was sent.
-        most: how many members there may be.
+        most: how many values there may be, at all depths, in an object: each of them may be looked
+            at more than once.
 
     Raises:
         Refused: 400, it cannot be read, or there are more.
@@ -46,9 +47,23 @@ def members_of(body: bytes, *, most: int) -> Iterable[tuple[str, Any]]:
         raise bad_request("the body is not JSON") from None
     if not isinstance(found, dict):
         return ()
-    if len(found) > most:
-        raise bad_request(f"the JSON has more than {most} members")
+    if _is_more(found, most):
+        raise bad_request(f"the JSON has more than {most} values")
     return found.items()
+
+
+def _is_more(value: Any, most: int) -> bool:
+    """Tell whether there is more in a value than may be; not all of it is looked at to know."""
+    left = [value]
+    count = 0
+    while left:
+        each = left.pop()
+        if isinstance(each, (dict, list)):
+            count += len(each)
+            if count > most:
+                return True
+            left += each.values() if isinstance(each, dict) else each
+    return False
 
 
 def _no_constant(name: str) -> NoReturn:

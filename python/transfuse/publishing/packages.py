@@ -28,6 +28,8 @@ class Packages:
 
     def __init__(self, folder: str) -> None:
         self.folder = folder
+        # With the separator at its end.
+        self._within = os.path.join(folder, "")
         # File -> the name of its module, such as {"/srv/site/shop/__init__.py": "shop"}. Written by
         # whoever loads a package; entries leave when the name leads to that file no more.
         self._names: dict[str, str] = {}
@@ -99,7 +101,8 @@ class Packages:
                 raise not_found(f"the package {name} is not there") from None
 
     def _file(self, folder: tuple[str, ...]) -> str:
-        return os.path.join(self.folder, *folder, PACKAGE)
+        # Nothing in it is absolute: no need for all that `os.path.join` looks at.
+        return f"{self._within}{os.sep.join((*folder, PACKAGE))}"
 
 
 def _standing_for(name: str, file: str) -> ModuleType | None:

@@ -49,6 +49,9 @@ class Pages:
         # {"/srv/site/b/index.py": ("index_5f3a9c01", "/srv/site/b/index.py")}. Written by whoever
         # loads a page; entries leave when the name leads to that file no more.
         self._names: dict[str, tuple[str, str]] = {}
+        # Module -> where the folder was, and whether the module's file is in it. Written by whoever
+        # asks first; entries leave with the module, whose path is the same all its life.
+        self._having: WeakKeyDictionary[ModuleType, tuple[str, bool]] = WeakKeyDictionary()
 
     def may_be(self, file: str) -> bool:
         """Tell whether it is worth while to ask for the page of a file, absolute."""
@@ -116,16 +119,20 @@ class Pages:
         except ModuleNotFoundError:
             return None
         loader = _loader(module)
-        if loader is None or not self._has(loader.path):
+        if loader is None or not self._has(module, loader.path):
             return None
         page = _page(module)
         if page is None or qualified not in page.defines.classes:
             return None
         return page if page.namespace.get(qualified) is cls else None
 
-    def _has(self, file: str) -> bool:
+    def _has(self, module: ModuleType, file: str) -> bool:
         real = os.path.realpath(self.folder)
-        return os.path.commonpath([real, os.path.realpath(file)]) == real
+        where, has = self._having.get(module, ("", False))
+        if where != real:
+            has = os.path.commonpath([real, os.path.realpath(file)]) == real
+            self._having[module] = (real, has)
+        return has
 
 
 def own_names(cls: type[Any]) -> dict[str, Any]:

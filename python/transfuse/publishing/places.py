@@ -8,6 +8,7 @@ is looked at afterwards, at each request.
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 from dataclasses import dataclass
@@ -55,10 +56,10 @@ def places(path: str) -> Iterator[Place]:
         return
     parts, said = taken
     if said is not None:
-        yield Place(tuple(parts[: said + 1]), tuple(parts[said + 1 :]))
+        yield Place(parts[: said + 1], parts[said + 1 :])
         return
     for depth in range(len(parts), -1, -1):
-        above, names = tuple(parts[:depth]), tuple(parts[depth:])
+        above, names = parts[:depth], parts[depth:]
         if above:
             yield Place((*above[:-1], above[-1] + _SUFFIX), names)
         yield Place((*above, INDEX + _SUFFIX), names)
@@ -73,7 +74,7 @@ def folders(path: str) -> Iterator[tuple[str, ...]]:
     if taken is not None:
         parts, said = taken
         for depth in range((len(parts) if said is None else said) + 1):
-            yield tuple(parts[:depth])
+            yield parts[:depth]
 
 
 def real_place(folder: str, file: tuple[str, ...]) -> tuple[str, ...] | None:
@@ -89,7 +90,7 @@ def real_place(folder: str, file: tuple[str, ...]) -> tuple[str, ...] | None:
     for part in file:
         if _is_misspelled(above, part):
             return None
-        above = os.path.join(above, part)
+        above = f"{above}{os.sep}{part}"
         if os.path.islink(above):
             real = real or os.path.realpath(folder)
             if os.path.commonpath([real, os.path.realpath(above)]) != real:
@@ -100,7 +101,9 @@ def real_place(folder: str, file: tuple[str, ...]) -> tuple[str, ...] | None:
     return place
 
 
-def _taken_apart(path: str) -> tuple[list[str], int | None] | None:
+# A request asks for its path twice. No more than what a few requests ask for: a path may be long.
+@functools.lru_cache(maxsize=32)
+def _taken_apart(path: str) -> tuple[tuple[str, ...], int | None] | None:
     """Return a path's elements, and which of them says that it is a file; None: look for none."""
     parts = path.removeprefix("/").split("/")
     if parts[-1] == "":
@@ -112,11 +115,11 @@ def _taken_apart(path: str) -> tuple[list[str], int | None] | None:
     said = [number for number, part in enumerate(parts) if part.endswith(_SUFFIX)]
     if len(said) > 1:
         return None
-    return parts, said[0] if said else None
+    return tuple(parts), said[0] if said else None
 
 
 def _is_misspelled(folder: str, name: str) -> bool:
     # Where case counts, the other spelling is hardly ever there: no need to list the folder.
-    if not os.path.lexists(os.path.join(folder, name.swapcase())):
+    if not os.path.lexists(f"{folder}{os.sep}{name.swapcase()}"):
         return False
-    return os.path.lexists(os.path.join(folder, name)) and name not in os.listdir(folder)
+    return os.path.lexists(f"{folder}{os.sep}{name}") and name not in os.listdir(folder)

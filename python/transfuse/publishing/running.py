@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import logging
 from collections.abc import AsyncIterable
 from contextvars import copy_context
 from functools import partial
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
 
     from transfuse.publishing.steps import Steps
+
+log = logging.getLogger("transfuse.publisher")
 
 _T = TypeVar("_T")
 
@@ -73,18 +76,22 @@ class Inline:
         return Ordinary(stream, self.call)
 
     def end(self) -> None:
-        """Do what `asyncio.run` does at its end."""
+        """Do what `asyncio.run` does at its end; the answer stands, whatever is raised there."""
         loop, self._loop = self._loop, None
-        if loop is None:
+        if loop is None or loop.is_closed():
             return
         try:
             left = asyncio.all_tasks(loop)
             for task in left:
                 task.cancel()
             if left:
-                loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
-            loop.run_until_complete(loop.shutdown_asyncgens())
-            loop.run_until_complete(loop.shutdown_default_executor())
+                try:
+                    _run_to_its_end(loop, asyncio.gather(*left, return_exceptions=True))
+                finally:
+                    for task in left:
+                        _tell(task)
+            _run_to_its_end(loop, loop.shutdown_asyncgens())
+            _run_to_its_end(loop, loop.shutdown_default_executor())
         finally:
             loop.close()
 
@@ -96,6 +103,32 @@ class Inline:
     def _run(self, work: Coroutine[Any, Any, Any]) -> Any:
         # Nobody cancels a WSGI request: a cancellation is the page's own.
         return contained(self._open().run_until_complete, work)
+
+
+def _run_to_its_end(loop: asyncio.AbstractEventLoop, work: Awaitable[Any]) -> None:
+    """Run the last work of a loop, out of which nothing comes but `KeyboardInterrupt`."""
+    future = asyncio.ensure_future(work, loop=loop)
+    while not future.done():
+        try:
+            loop.run_until_complete(future)
+        except KeyboardInterrupt:
+            raise
+        except Exception:
+            # The loop cannot be run: it would be the same the next time.
+            log.exception("at the end of a request")
+            return
+        except BaseException:
+            # SystemExit leaves the loop: whoever raised it has ended, the others have not.
+            log.exception("at the end of a request")
+
+
+def _tell(task: asyncio.Task[Any]) -> None:
+    """Log what has ended a task that nobody awaits."""
+    if task.done() and not task.cancelled():
+        error = task.exception()
+        # These have left the loop, and are known there.
+        if error is not None and not isinstance(error, (SystemExit, KeyboardInterrupt)):
+            log.error("a task that a page has left behind", exc_info=error)
 
 
 class _InLoop:

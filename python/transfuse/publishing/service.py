@@ -17,10 +17,12 @@ from transfuse.publishing.echoes import has_echo
 from transfuse.publishing.forms import fields_of
 from transfuse.publishing.guards import Gate
 from transfuse.publishing.names import find
+from transfuse.publishing.origins import Origins
 from transfuse.publishing.packages import PACKAGE, Packages
 from transfuse.publishing.pages import Page, Pages
 from transfuse.publishing.places import folders, places, real_place
 from transfuse.publishing.refusals import Refused, VisitorGone, not_found, page
+from transfuse.publishing.straying import Contained
 from transfuse.traces import user_traceback
 
 if TYPE_CHECKING:
@@ -52,6 +54,7 @@ class Service:
         self.body_limit = body_limit
         self._packages = Packages(folder)
         self._pages = Pages(folder)
+        self._origins = Origins(folder)
 
     async def respond(
         self, request: Request, running: Running, body: Callable[[], Awaitable[bytes]]
@@ -67,13 +70,12 @@ class Service:
             VisitorGone: `body` says so.
         """
         try:
-            answer = await self._answer(request, running, body)
+            answer = await Contained(self._answer(request, running, body))
         except Refused as refusal:
             answer = self._refusal(request, refusal)
         except VisitorGone:
             raise
-        except (Exception, SystemExit) as error:
-            # What runs in the loop itself, such as what says `__html__`, may raise SystemExit too.
+        except Exception as error:
             log.exception("%s %s: %s", request.method, request.path, type(error).__name__)
             trace = user_traceback(error) if self.debug else ""
             status = HTTPStatus.INTERNAL_SERVER_ERROR
@@ -133,7 +135,15 @@ class Service:
             prepared = _prepared(function, request)
         fields, positional, named = prepared
         returned = await running.call(function, *positional, **named)
-        return await answer_to(returned, running, lambda text: has_echo(text, request, fields))
+
+        async def echoes(text: str) -> bool:
+            # What is long to search in is long to search for.
+            if request.body:
+                found: bool = await running.call(has_echo, text, request, fields)
+                return found
+            return has_echo(text, request, fields)
+
+        return await answer_to(returned, running, echoes)
 
     async def _ask_package(self, folder: tuple[str, ...], gate: Gate, running: Running) -> None:
         """Ask the package of a folder, if it is one, before anything below is looked for."""
@@ -160,13 +170,25 @@ class Service:
         whole = os.path.join(self.folder, *file)
         if not self._pages.may_be(whole):
             return None
-        real = self._real_place(file)
-        if real != file:
+        present = self._real_place(file)
+        if present != file:
             # A link is no way around those who guard what it leads to.
-            for depth in range(len(real)):
-                await self._ask_package(real[:depth], gate, running)
+            await self._ask_packages_of(present, gate, running)
         page = self._pages.ready(whole)
-        return await running.call(self._pages.load, whole) if page is None else page
+        if page is None:
+            page = await running.call(self._pages.load, whole)
+        if page is not None:
+            # Nor is a link that leads elsewhere by now.
+            origin = self._origins.known(page)
+            if origin != present:
+                origin = await running.call(self._origins.note, page, file, present)
+            if origin != present:
+                await self._ask_packages_of(origin, gate, running)
+        return page
+
+    async def _ask_packages_of(self, place: tuple[str, ...], gate: Gate, running: Running) -> None:
+        for depth in range(len(place)):
+            await self._ask_package(place[:depth], gate, running)
 
     def _real_place(self, file: tuple[str, ...]) -> tuple[str, ...]:
         # Looked at each time, and before anything of it runs.

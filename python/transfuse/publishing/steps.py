@@ -69,6 +69,7 @@ class Asynchronous:
 
     def __init__(self, iterable: AsyncIterable[Any], loop: asyncio.AbstractEventLoop) -> None:
         self._iterable = iterable
+        self._iterator: Any = None
         self._loop = loop
         # What is to be done next.
         self._asked: asyncio.Queue[Callable[[Any], Any]] = asyncio.Queue()
@@ -86,48 +87,101 @@ class Asynchronous:
 
     async def _ask(self, what: Callable[[Any], Any]) -> Any:
         if self._task.done():
-            raise Strayed("the page has cancelled its stream")
+            raise Strayed("the page has cancelled its stream") from _end_of(self._task)
         self._told = self._loop.create_future()
         self._asked.put_nowait(what)
         # Who leaves in the middle of a step ends that step; the end comes after it.
         return await outcome(self._told, self._task.cancel)
 
     async def _drive(self) -> None:
-        iterator: Any = None
         what: Callable[[Any], Any] | None = None
+        # What the next `take` is told: the page was cancelled while nobody asked, by a timeout of
+        # its own, and this came of it.
+        kept: asyncio.Future[Any] | None = None
         while what is not _close:
             try:
                 what = await self._asked.get()
-            except asyncio.CancelledError:
-                await awaited(_close(iterator))
-                raise
-            try:
-                if iterator is None:
-                    iterator = self._iterable.__aiter__()
-                came = await what(iterator)
-                self._told.set_result(came)
-            except StopAsyncIteration:
-                self._told.set_result(END)
-            except (KeyboardInterrupt, GeneratorExit):
-                raise
-            except BaseException as error:
-                self._told.set_exception(as_error(error))
-                _forget_cancellation()
+            except asyncio.CancelledError as error:
+                kept = await self._cancelled(error)
+                continue
+            if kept is None or what is _close:
+                await _tell(self._told, self._step(what))
+            else:
+                # It has an outcome already; whoever asks now hears it.
+                await _tell(self._told, kept)
+                kept = None
+
+    async def _step(self, what: Callable[[Any], Any]) -> Any:
+        if self._iterator is None:
+            self._iterator = self._iterable.__aiter__()
+        return await what(self._iterator)
+
+    async def _cancelled(self, error: asyncio.CancelledError) -> asyncio.Future[Any]:
+        """Throw a cancellation where a generator stands, as in a task of its own.
+
+        Returns:
+            What came of it.
+
+        Raises:
+            CancelledError: it went through, or stays: the stream has ended.
+        """
+        throw = getattr(self._iterator, "athrow", None)
+        if throw is None:
+            await awaited(_close(self._iterator))
+            raise error
+        told: asyncio.Future[Any] = self._loop.create_future()
+        await _tell(told, throw(error))
+        raised = told.exception()
+        # A timeout's error has the cancellation for its cause too.
+        cause = raised.__cause__ if isinstance(raised, Strayed) else None
+        if isinstance(cause, asyncio.CancelledError):
+            raise cause
+        if raised is None and _is_cancelled():
+            # Whoever catches it says so: a timeout does. Else a loop that ends would wait for ever.
+            await awaited(_close(self._iterator))
+            raise error
+        return told
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         """Tell whoever waits that nothing comes any more: the page has ended its own task."""
         if not self._told.done():
-            error = None if task.cancelled() else task.exception()
-            self._told.set_exception(as_error(error or asyncio.CancelledError()))
+            self._told.set_exception(as_error(_end_of(task) or asyncio.CancelledError()))
             # Whoever waits hears it all the same; there may be nobody.
             self._told.exception()
 
 
-def _forget_cancellation() -> None:
-    """Have the end of a stream run in a task that nobody cancels, as far as it can be told."""
+async def _tell(told: asyncio.Future[Any], step: Awaitable[Any]) -> None:
+    """Tell what a step comes to."""
+    try:
+        told.set_result(await step)
+    except StopAsyncIteration:
+        told.set_result(END)
+    except (KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException as error:
+        told.set_exception(as_error(error))
+        _forget_cancellation()
+
+
+def _end_of(task: asyncio.Task[None]) -> BaseException | None:
+    """Return what has ended a task, with the frames it had."""
+    try:
+        return task.exception()
+    except asyncio.CancelledError as error:
+        return error
+
+
+def _is_cancelled() -> bool:
+    """Tell whether this task is cancelled, as far as it can be told."""
     task: Any = asyncio.current_task()
     # Before Python 3.11 a task does not know that it was cancelled.
-    if hasattr(task, "uncancel") and task.cancelling():
+    return hasattr(task, "cancelling") and bool(task.cancelling())
+
+
+def _forget_cancellation() -> None:
+    """Have the end of a stream run in a task that nobody cancels, as far as it can be told."""
+    if _is_cancelled():
+        task: Any = asyncio.current_task()
         task.uncancel()
 
 

@@ -1,21 +1,22 @@
 """What does a page raise that would end more than its request?
 
 `SystemExit` ends a server: an event loop lets it through from whichever task raises it. A stray
-`GeneratorExit` or `CancelledError` is taken for somebody else's. So each becomes an ordinary error
-where the code of the page runs, before anything of the server sees it. Whether a request is being
-cancelled is not told from the error, but by who was cancelled: what a page awaits is in a task of
-its own, and nobody but us cancels that. `KeyboardInterrupt` is left alone.
+`GeneratorExit` or `CancelledError` is taken for somebody else's, and no server looks for what is
+no `Exception`, such as a page's own `BaseException`. So each becomes an ordinary error where the
+code of the page runs, before anything of the server sees it. Whether a request is being cancelled
+is not told from the error, but by who was cancelled: what a page awaits is in a task of its own,
+and nobody but us cancels that. `KeyboardInterrupt` is left alone.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Coroutine, Generator
 
-_STRAYING = (SystemExit, GeneratorExit, asyncio.CancelledError)
+_T = TypeVar("_T")
 
 
 class Strayed(RuntimeError):
@@ -24,23 +25,26 @@ class Strayed(RuntimeError):
 
 def as_error(error: BaseException) -> BaseException:
     """Return what to raise in place of what a page raised; most errors stay what they are."""
-    if isinstance(error, _STRAYING):
-        strayed = Strayed(f"the page raised {error!r}")
-    elif isinstance(error, StopIteration):
+    if isinstance(error, StopIteration):
         # No future takes this one: whoever waits would wait for ever.
         strayed = Strayed("the page raised StopIteration")
-    else:
+    elif isinstance(error, (Exception, KeyboardInterrupt)):
         return error
+    else:
+        strayed = Strayed(f"the page raised {error!r}")
     strayed.__cause__ = error
     return strayed
 
 
 def contained(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-    """Call a function of a page, in a thread where nobody can be cancelled."""
+    """Call a function of a page, where nobody can be cancelled: it waits for nothing."""
     try:
         return function(*args, **kwargs)
-    except (*_STRAYING, StopIteration) as error:
-        raise as_error(error) from error
+    except BaseException as error:
+        meant = as_error(error)
+        if meant is error:
+            raise
+        raise meant from error
 
 
 async def awaited(work: Awaitable[Any]) -> Any:
@@ -49,6 +53,42 @@ async def awaited(work: Awaitable[Any]) -> Any:
         return await work
     except (SystemExit, StopIteration) as error:
         raise as_error(error) from error
+
+
+class Contained(Generic[_T]):
+    """The flow of a request, to be awaited: what of a page runs in it is contained as well.
+
+    That is what stands behind an object's `__access__`, a mapping's `get`, `__html__` and the like.
+    They wait for nothing, so a `CancelledError` that nobody has thrown in is theirs.
+    """
+
+    def __init__(self, flow: Coroutine[Any, Any, _T]) -> None:
+        self._flow = flow
+
+    def __await__(self) -> Generator[Any, Any, _T]:
+        step: Callable[[Any], Any] = self._flow.send
+        given: Any = None
+        cancelled = False
+        while True:
+            try:
+                waited_for = step(given)
+            except StopIteration as stop:
+                result: _T = stop.value
+                return result
+            except BaseException as error:
+                is_ours = cancelled and isinstance(error, asyncio.CancelledError)
+                meant = error if is_ours else as_error(error)
+                if meant is error:
+                    raise
+                raise meant from error
+            try:
+                step, given = self._flow.send, (yield waited_for)
+            except GeneratorExit:
+                self._flow.close()
+                raise
+            except BaseException as error:
+                cancelled = cancelled or isinstance(error, asyncio.CancelledError)
+                step, given = self._flow.throw, error
 
 
 async def outcome(work: asyncio.Future[Any], stop: Callable[[], object] | None = None) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from typing import TYPE_CHECKING
 
 from transfuse.publishing.answers import Stream
@@ -91,16 +90,35 @@ async def _send(answer: Answer, receive: Receive, send: Send) -> None:
         return
     sending = asyncio.ensure_future(_stream(answer.body, start, send))
     gone = asyncio.ensure_future(_wait_until_gone(receive))
-    try:
-        await asyncio.wait({sending, gone}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        # A stream without an end must end with whoever reads it.
-        for task in (gone, sending):
-            if not task.done():
+    await _until_both_have_ended(sending, gone)
+
+
+async def _until_both_have_ended(*tasks: asyncio.Task[None]) -> None:
+    """Wait until one task has ended, or the request is cancelled, and end what is left.
+
+    A stream without an end must end with whoever reads it. Until it has, the request lasts, and
+    with it the pin, however often it is cancelled: some do it again and again.
+
+    Raises:
+        CancelledError: the request is cancelled.
+        BaseException: what a task has raised; what the first one has comes before that.
+    """
+    cancelled: asyncio.CancelledError | None = None
+    awaited = asyncio.FIRST_COMPLETED
+    while not all(task.done() for task in tasks):
+        try:
+            await asyncio.wait(tasks, return_when=awaited)
+        except asyncio.CancelledError as error:
+            cancelled = error
+        if awaited is not asyncio.ALL_COMPLETED:
+            awaited = asyncio.ALL_COMPLETED
+            for task in tasks:
                 task.cancel()
-        await asyncio.wait({sending, gone})
-    with contextlib.suppress(asyncio.CancelledError):
-        sending.result()
+    # All of them are asked, or those that were not would be logged as never asked.
+    raised = [None if task.cancelled() else task.exception() for task in tasks]
+    for first in (cancelled, *raised):
+        if first is not None:
+            raise first
 
 
 async def _stream(stream: Stream, start: dict[str, object], send: Send) -> None:

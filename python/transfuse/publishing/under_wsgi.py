@@ -26,20 +26,24 @@ def serve(
 ) -> Iterable[bytes]:
     """Answer one request, in the thread that asks."""
     running = Inline()
+    stream: _Body | None = None
     try:
 
         async def body() -> bytes:
             return _body(environ, service.body_limit)
 
         answer = drive(service.respond(_request(environ), running, body))
+        if isinstance(answer.body, Stream):
+            stream = _Body(answer.body, running)
         start_response(_status(answer.status), answer.headers)
     except BaseException:
-        running.end()
+        # Nobody else closes what was not handed over.
+        (running.end if stream is None else stream.close)()
         raise
-    if isinstance(answer.body, Stream):
-        return _Body(answer.body, running)
+    if stream is not None:
+        return stream
     running.end()
-    return [answer.body] if answer.body else []
+    return [answer.body] if isinstance(answer.body, bytes) and answer.body else []
 
 
 class _Body:
