@@ -259,7 +259,10 @@ unsafe extern "C" fn get(slf: *mut ffi::PyObject, name: *mut ffi::PyObject) -> *
         match target(&facade)? {
             Some(found) => {
                 let name = name.cast::<PyString>()?;
-                used(py, &found, name.to_str()?)?;
+                // What cannot be written down is no name that code uses.
+                if let Ok(text) = name.to_str() {
+                    used(py, &found, text)?;
+                }
                 let value = match found.get().module.bind(py).getattr(name) {
                     Err(error) => later(py, &found, name, error)?,
                     Ok(value) => value,
@@ -340,7 +343,7 @@ unsafe extern "C" fn set(
         };
         let found = target(&facade)?.ok_or_else(|| gone(&facade))?;
         let module = found.get().module.bind(py);
-        let special = name.to_str()?.starts_with("__");
+        let special = name.to_str().is_ok_and(|name| name.starts_with("__"));
         if !special && value.as_ref().is_none_or(|value| !is_facade(value)) {
             used(py, &found, "")?;
         }
