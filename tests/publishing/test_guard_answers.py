@@ -141,7 +141,9 @@ OF_CLASSES = {
     "a bool": "__auth__ = False",
     "a static method": "__auth__ = staticmethod(lambda request, user, password: user == 'eric')",
     "a class method": "__auth__ = classmethod(lambda cls, *given: given[1] == 'eric')",
-    "a partial": "__auth__ = __import__('functools').partial(lambda *given: given[1] == 'eric')",
+    # From Python 3.14 on a partial is bound like a function, and 3.13 warns of that.
+    "a partial": "__auth__ = staticmethod(__import__('functools').partial("
+    "lambda *given: given[1] == 'eric'))",
 }
 
 
