@@ -348,3 +348,15 @@ def test_p5_a_package_that_loses_its_file_keeps_its_submodules(tree: Tree, takes
     assert tree.module("web").ask() == (1, False)
     tree.published({"pack/__init__.py": ""})
     assert tree.module("web").ask() == (1, True)
+
+
+def test_p5_a_package_that_runs_again_does_so_before_who_takes_it_from_its_submodule(
+    tree: Tree,
+) -> None:
+    main = "import pack.sub.deep\ntry:\n    V = pack.sub.V\nexcept AttributeError:\n    V = None\n"
+    files = {"pack/__init__.py": "", "pack/sub/__init__.py": "V = 1\n", "pack/sub/deep.py": ""}
+    tree.write({**files, "main.py": main})
+    tree.install(policy="fresh")
+    assert tree.module("main").V == 1
+    tree.published({"pack/sub/__init__.py": "V = 2\n"})
+    assert tree.module("main").V == 2
