@@ -153,3 +153,19 @@ def test_p12_what_is_new_and_changes_nothing_is_not_in_doubt(tree: Tree, shape: 
     tree.module("aside")
     tree.module("plug")
     assert ran(tree.published({"plug.py": plug})) == ["plug"]
+
+
+def test_p4_what_others_do_with_a_whole_module_says_nothing(tree: Tree) -> None:
+    tree.write(
+        {
+            "pk.py": PK,
+            "other.py": "import pk\nSAME = pk\n",
+            "plug.py": "",
+            "app.py": "import other, plug\n",
+        }
+    )
+    tree.install(policy="fresh")
+    tree.module("app")
+    served = tree.module("pk")
+    assert tree.update({"plug.py": "exec('import pk; pk.add(1)')\n1/0\n"}).outcome == "refused"
+    assert served.R == []

@@ -365,3 +365,15 @@ import ns
 seen = (sorted(vars(ns).keys() - {"__builtins__"}), ns.__file__, ns.__package__, ns.__doc__,
         ns.__spec__.origin, ns.__spec__.has_location, ns.__spec__.cached)
 """
+
+
+def test_p5_a_package_that_runs_again_does_so_before_who_takes_it_from_its_submodule(
+    tree: Tree,
+) -> None:
+    main = "import pack.sub.deep\ntry:\n    V = pack.sub.V\nexcept AttributeError:\n    V = None\n"
+    files = {"pack/__init__.py": "", "pack/sub/__init__.py": "V = 1\n", "pack/sub/deep.py": ""}
+    tree.write({**files, "main.py": main})
+    tree.install(policy="fresh")
+    assert tree.module("main").V == 1
+    tree.published({"pack/sub/__init__.py": "V = 2\n"})
+    assert tree.module("main").V == 2

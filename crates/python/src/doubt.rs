@@ -16,7 +16,7 @@ use transfuse_engine::{EdgeKind, ModuleName, Policy, Target};
 
 use crate::engine::Engine;
 use crate::generation::Generation;
-use crate::influence::{could_change, could_change_by, live_module};
+use crate::influence::{could_change, could_change_by, live_attribute};
 use crate::instance::Instance;
 use crate::observe::reach;
 use crate::outline::Outline;
@@ -54,19 +54,19 @@ pub fn consider<'py>(
         let attributes = caller.get().with_outline(|outline| outline.taken_of(&written));
         for attribute in attributes.unwrap_or_default() {
             // A module: what is taken of that?
-            if let Ok(Some(value)) = of.get().namespace(py).get_item(&attribute)
-                && let Some(inner) = live_module(py, &value)
-            {
+            if let Some(inner) = live_attribute(py, &base, &of, &attribute) {
                 waiting.push((inner, format!("{written}.{attribute}")));
                 continue;
             }
             if before.as_ref().is_some_and(|old| uses(old.get(), &written, &attribute, &of)) {
                 continue;
             }
-            may_change.extend(match changed_by_others(py, engine, &base, &of, &attribute) {
-                Some(seen) => seen,
-                None => could_change(py, &base, &of, &attribute),
-            });
+            // Who gets hold of a whole module may do other things with it than others do.
+            let seen = match attribute.as_str() {
+                "" => None,
+                _ => changed_by_others(py, engine, &base, &of, &attribute),
+            };
+            may_change.extend(seen.unwrap_or_else(|| could_change(py, &base, &of, &attribute)));
         }
     }
     stop(py, engine, generation, &base, caller, may_change)

@@ -109,6 +109,9 @@ impl<'py> Statement<'_, 'py> {
             0 => self.name.clone(),
             level => relative(py, self.globals, level, self.name)?,
         };
+        if generation.get().base(py).is_some() {
+            self.run_packages(py, &generation, &absolute)?;
+        }
         let instance = match generation.get().get(py, &absolute) {
             Some(found)
                 if found.get().is_ready()
@@ -149,6 +152,25 @@ impl<'py> Statement<'_, 'py> {
                 }
             }
         }
+    }
+
+    /// The packages around what is imported run first, also where an update runs them again and not
+    /// what is imported.
+    fn run_packages(
+        &self,
+        py: Python<'py>,
+        generation: &Bound<'py, Generation>,
+        absolute: &Bound<'py, PyString>,
+    ) -> PyResult<()> {
+        if absolute.to_str()?.contains('.')
+            && generation.get().get(py, absolute).is_some_and(|found| found.get().is_ready())
+            && let Ok(name) = ModuleName::new(absolute.to_str()?)
+            && let Some(package) = name.parent()
+            && generation.get().find(py, package.as_str()).is_none()
+        {
+            loading::ensure(py, self.engine, generation, &package)?;
+        }
+        Ok(())
     }
 
     /// The instance of a name that is not at hand; none where the name is not ours.

@@ -56,8 +56,12 @@ pub fn could_change_by<'py>(
     while let Some(module) = modules.get(next).cloned() {
         next += 1;
         for name in names {
-            let Ok(Some(value)) = module.get().namespace(py).get_item(name) else { continue };
-            match live_module(py, &value) {
+            let inner = live_attribute(py, generation, &module, name);
+            let value = module.get().namespace(py).get_item(name).ok().flatten();
+            let Some(value) = value.or_else(|| Some(inner.as_ref()?.get().value(py))) else {
+                continue;
+            };
+            match inner {
                 // What is mentioned of it, too.
                 Some(inner) if !modules.iter().any(|known| known.is(&inner)) => modules.push(inner),
                 Some(_) => {}
@@ -306,11 +310,24 @@ fn wrapped<'py>(py: Python<'py>, value: &Bound<'py, PyAny>) -> Option<Vec<Bound<
     Some(found.filter(|part| !part.is(value)).collect())
 }
 
-/// The live module that a value is, if it is one.
-pub fn live_module<'py>(
+/// The live module that an attribute of a module is, if it is one: also a submodule that generations
+/// disagree on, which is not in the namespace (`submodules.rs`).
+pub fn live_attribute<'py>(
     py: Python<'py>,
-    value: &Bound<'py, PyAny>,
+    generation: &Bound<'py, Generation>,
+    module: &Bound<'py, Instance>,
+    name: &str,
 ) -> Option<Bound<'py, Instance>> {
+    match module.get().namespace(py).get_item(name).ok()? {
+        Some(value) => live_module(py, &value),
+        None if module.get().package && !name.is_empty() => {
+            generation.get().find(py, module.get().name.join(name).as_str())
+        }
+        None => None,
+    }
+}
+
+fn live_module<'py>(py: Python<'py>, value: &Bound<'py, PyAny>) -> Option<Bound<'py, Instance>> {
     asker::of_globals(py, &value.cast::<PyModule>().ok()?.dict())
 }
 
