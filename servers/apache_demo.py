@@ -81,6 +81,7 @@ class Show:
                         "checkout": [(f"UNDERSTANDS = {old}", f"UNDERSTANDS = {new}")],
                     },
                 )
+            # Nothing is waited for: edits are to come at moments that the load does not know.
             time.sleep(random.uniform(0.05, 0.2))
         good = "return cents * VAT // 100"
         broken = self.source.edited("tax", (good, "return cents * VAT //"))
@@ -111,7 +112,7 @@ class Show:
         while not seen():
             if time.monotonic() > deadline:
                 raise Fault(f"{what}: not seen in {CAP} s")
-            time.sleep(0.002)
+            time.sleep(0.002)  # between two looks, until the deadline
 
     def ask(self, path: str) -> Answer | None:
         """Ask once; None if there is no good answer."""

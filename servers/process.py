@@ -77,7 +77,7 @@ class Server:
                 pass
             finally:
                 client.close()
-            time.sleep(0.02)
+            time.sleep(0.02)  # between two questions, until the deadline
         raise NotStarted(self.log)
 
     def stop(self) -> bool:

@@ -23,7 +23,7 @@ def main(every: float = 1.0) -> None:
     scheduler.start()
     try:
         while True:
-            time.sleep(3600)
+            time.sleep(3600)  # the scheduler has threads of its own; this one only waits for Ctrl-C
     except KeyboardInterrupt:
         scheduler.shutdown()
 

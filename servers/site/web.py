@@ -34,7 +34,7 @@ def body(before: dict[str, int]) -> bytes:
 
 def wsgi(_environ: Any, start_response: Any) -> list[bytes]:
     before = editions()
-    time.sleep(SECONDS)
+    time.sleep(SECONDS)  # what a request takes, so that edits come in the middle of some
     answer = body(before)
     headers = [("Content-Type", "application/json"), ("Content-Length", str(len(answer)))]
     start_response("200 OK", headers)

@@ -18,16 +18,22 @@ if TYPE_CHECKING:
 WAITING = starting("await outside.go.wait()")
 
 
+async def starts(outside: Any) -> tuple[Server, asyncio.Future[Any]]:
+    """A server whose application's first startup is under way, until `outside.go` is set."""
+    outside.go = asyncio.Event()
+    server = Server()
+    started = asyncio.ensure_future(server.start())
+    await until(lambda: ("startup", 1) in outside.ran)
+    return server, started
+
+
 def test_an_update_during_the_first_startup_starts_its_own_application(
     tree: Tree, outside: Any
 ) -> None:
     shop(tree, WAITING)
 
     async def story() -> None:
-        outside.go = asyncio.Event()
-        server = Server()
-        started = asyncio.ensure_future(server.start())
-        await until(lambda: ("startup", 1) in outside.ran)
+        server, started = await starts(outside)
         report = await updated(tree, {"shop/prices.py": "PRICE = 2", "shop/web.py": APP})
         assert report.outcome == "published", report.traceback
         outside.go.set()
@@ -46,10 +52,7 @@ def test_p4_a_startup_that_fails_beside_the_first_refuses_the_update(
     shop(tree, WAITING)
 
     async def story() -> None:
-        outside.go = asyncio.Event()
-        server = Server()
-        started = asyncio.ensure_future(server.start())
-        await until(lambda: ("startup", 1) in outside.ran)
+        server, started = await starts(outside)
         report = await updated(tree, {"shop/prices.py": "PRICE = 2", "shop/web.py": FAILING})
         assert isinstance(report.error, ConnectionError)
         outside.go.set()

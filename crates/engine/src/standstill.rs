@@ -36,6 +36,7 @@ pub fn busy() -> Busy {
             return Busy(());
         }
         STATE.fetch_sub(1, Ordering::SeqCst);
+        // Looks again, for there is no bell that a fork could not leave locked; `go_on` ends it.
         std::thread::sleep(PAUSE);
     }
 }
@@ -54,6 +55,7 @@ pub fn stand_still(limit: Duration) -> bool {
         if Instant::now() >= until {
             return false;
         }
+        // As above; `limit` ends it.
         std::thread::sleep(PAUSE);
     }
     true

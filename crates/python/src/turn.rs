@@ -98,6 +98,7 @@ mod kind {
             let mut looks = 0;
             while !self.is_got() {
                 looks += 1;
+                // A bell would be a lock, which a fork could leave taken for ever.
                 match looks < LOOKS {
                     true => std::thread::yield_now(),
                     false => std::thread::sleep(PAUSE),

@@ -84,6 +84,7 @@ def _followed(
                 f"process {process.pid} still serves generation {now['generation']}, while another"
                 f" worker of its server does not; see its log"
             )
+        # Another process does not call: it is asked again, until the deadline.
         time.sleep(0.02)
 
 

@@ -59,6 +59,8 @@ def status_lines(reply: dict[str, Any]) -> list[str]:
 
 
 def _watching(reply: dict[str, Any]) -> str:
+    if reply["watching"] == "ended":
+        return "ended: nothing is updated any more, by a fault of Transfuse's; restart this process"
     because = f": {reply['watching_because']}" if reply["watching_because"] else ""
     return f"{reply['watching']}{because}{_lost(reply['lost_events'])}"
 
