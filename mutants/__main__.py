@@ -56,7 +56,7 @@ def _try(mutant: Mutant) -> str:
     finally:
         path.write_text(good, encoding="utf-8")
     if done.returncode == 1:
-        ends = ("FAILED ", "ERROR ")
+        ends = ("FAILED tests", "ERROR tests")
         failures = [line for line in done.stdout.splitlines() if line.startswith(ends)]
         return f"noticed by {failures[0].split()[1] if failures else 'an error'}"
     if done.returncode < 0:
