@@ -74,6 +74,8 @@ _COUNTS = """
     (root / "web.py").write_text("import conf\\nN = 0\\nclass C: pass\\n")
     transfuse.install(roots=[root], watch=False, keep=0)
     import web
+    # The interpreter notes names of attributes by type, and puts None where it has none (3.11).
+    forget = getattr(sys, "_clear_internal_caches", None) or sys._clear_type_cache
     facade = sys.modules["web"]
     watched = [None, True, (), "", type, object, dict, facade, sys.modules["conf"], sys.modules,
                sys.path, transfuse, transfuse._core.Pin, __import__, sys.meta_path]
@@ -97,15 +99,16 @@ _COUNTS = """
             (root / "web.py").write_text("import conf\\nN = 1\\nclass C: pass\\n")
             transfuse.update(); transfuse.plan(); transfuse.status()
         gc.collect()
+        forget()
         return [sys.getrefcount(each) for each in watched], sys.getallocatedblocks()
     rounds(50)
     before, blocks = rounds(20)
     after, more = rounds(ROUNDS)
     immortal = 1 << 28
     wrong = [(repr(each)[:40], was, now) for each, was, now in zip(watched, before, after)
-             if was < immortal and abs(now - was) > 200]
+             if was < immortal and abs(now - was) > 20]
     assert not wrong, wrong
-    assert more - blocks < 2_000, f"{more - blocks} blocks more"
+    assert more - blocks < 200, f"{more - blocks} blocks more"
     print("even")
 """
 

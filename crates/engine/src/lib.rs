@@ -5,7 +5,7 @@
 //! 1. words: [`ModuleName`], [`Digest`], [`EngineError`];
 //! 2. the one door to the operating system: [`System`], with [`Disk`] and [`Memory`] behind it;
 //! 3. what is live: [`Roots`], and what a generation knows of it: [`Source`], [`View`];
-//! 4. how that comes to be: [`scan`] once, [`refresh`] afterwards, [`locate`] for one import;
+//! 4. how that comes to be: [`scan`] once, [`refresh`] afterwards (`ends`: was it all of one release), [`locate`] for one import;
 //! 5. when it is looked at again: [`Watch`] sends [`Event`]s (`outbox`: how many wait; [`Ways`] says what they mean behind links), [`Settle`]
 //!    makes a [`Batch`] of them;
 //! 6. what has to run: [`Graph`], then [`plan`], a pure function;
@@ -15,6 +15,7 @@
 //! Nothing in here asks for the time, and only `watch` and `poll` start a thread.
 
 mod digest;
+mod ends;
 mod error;
 mod event;
 mod flight;

@@ -26,8 +26,8 @@ pub struct Memory {
 struct Tree {
     /// `/app/shop/conf.py` to its entry. Written by [`Memory::write`], left by [`Memory::remove`].
     files: BTreeMap<PathBuf, Entry>,
-    /// `/app/shop`: every directory, also those that hold files.
-    dirs: BTreeSet<PathBuf>,
+    /// `/app/shop`, every directory, also those that hold files, to its inode number.
+    dirs: BTreeMap<PathBuf, u64>,
     /// `/app/current` to `/app/releases/7`: symbolic links.
     links: BTreeMap<PathBuf, PathBuf>,
     /// `/app/secret.py` to the error that every access to it meets.
@@ -52,7 +52,7 @@ impl Memory {
     /// An empty file system with `/` in it.
     pub fn new() -> Memory {
         let memory = Memory::default();
-        memory.tree().dirs.insert(PathBuf::from("/"));
+        memory.tree().dirs.insert(PathBuf::from("/"), 0);
         memory
     }
 
@@ -72,7 +72,7 @@ impl Memory {
         let path = path.as_ref();
         let mut tree = self.tree();
         tree.files.retain(|file, _| !file.starts_with(path));
-        tree.dirs.retain(|dir| !dir.starts_with(path));
+        tree.dirs.retain(|dir, _| !dir.starts_with(path));
         tree.links.retain(|link, _| !link.starts_with(path));
     }
 
@@ -123,8 +123,9 @@ impl Tree {
     fn mkdir(&mut self, path: &Path) {
         let dirs: Vec<_> = path.ancestors().map(Path::to_owned).collect();
         for dir in dirs {
-            if !self.links.contains_key(&dir) {
-                self.dirs.insert(dir);
+            if !self.links.contains_key(&dir) && !self.dirs.contains_key(&dir) {
+                self.writes += 1;
+                self.dirs.insert(dir, self.writes);
             }
         }
     }
@@ -156,8 +157,8 @@ impl Tree {
             let len = entry.content.len() as u64;
             return Ok(Stat { kind: Kind::File, len, modified, inode: entry.inode });
         }
-        if self.dirs.contains(&path) {
-            return Ok(Stat { kind: Kind::Dir, len: 0, modified: None, inode: 0 });
+        if let Some(inode) = self.dirs.get(&path) {
+            return Ok(Stat { kind: Kind::Dir, len: 0, modified: None, inode: *inode });
         }
         Err(io::Error::from(io::ErrorKind::NotFound))
     }
@@ -189,12 +190,12 @@ impl System for Memory {
     fn list(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
         let tree = self.tree();
         let real = tree.check(path)?;
-        if !tree.dirs.contains(&real) {
+        if !tree.dirs.contains_key(&real) {
             let found = tree.files.contains_key(&real);
             let kind = if found { io::ErrorKind::NotADirectory } else { io::ErrorKind::NotFound };
             return Err(io::Error::from(kind));
         }
-        let entries = tree.files.keys().chain(&tree.dirs).chain(tree.links.keys());
+        let entries = tree.files.keys().chain(tree.dirs.keys()).chain(tree.links.keys());
         let inside = entries.filter(|entry| entry.parent() == Some(&*real));
         let names: BTreeSet<_> = inside.filter_map(|entry| entry.file_name()).collect();
         Ok(names.into_iter().map(|name| path.join(name)).collect())

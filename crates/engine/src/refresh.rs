@@ -6,8 +6,8 @@
 //! one that cannot be read. Whether the difference is worth an update, and of what, is for `plan`.
 
 use crate::{
-    Batch, Budget, Change, Digest, Kind, Roots, Source, System, View, is_source, system::is_absent,
-    walk::walk,
+    Batch, Budget, Change, Digest, Kind, Roots, Source, System, View, ends::Ends, is_source,
+    system::is_absent, walk::walk,
 };
 use std::{
     collections::BTreeSet,
@@ -26,7 +26,8 @@ pub struct Refreshed {
     pub changes: Vec<Change>,
     /// What could not be read, with what the system said. It keeps its old content in the view.
     pub unreadable: Vec<(PathBuf, io::Error)>,
-    /// Files that were written while they were read: to be put back into the settling.
+    /// Files that were written while they were read, and links and directories whose place was
+    /// taken meanwhile, so that what was read is of both: to be put back into the settling.
     pub unstable: Vec<PathBuf>,
     /// Admitted directories that were looked into, to be watched; [`crate::Watch::add`] knows which
     /// are new.
@@ -46,8 +47,8 @@ pub fn refresh(
     view: &View,
     batch: &Batch,
 ) -> Refreshed {
-    let touched = BTreeSet::new();
-    let mut pass = Pass { system, roots, budget, old: view, touched, found: Refreshed::default() };
+    let (touched, ends, found) = (BTreeSet::new(), Ends::default(), Refreshed::default());
+    let mut pass = Pass { system, roots, budget, old: view, touched, ends, found };
     pass.found.view = view.clone();
     match batch {
         Batch::Paths(paths) => pass.paths(paths),
@@ -82,6 +83,8 @@ struct Pass<'a> {
     old: &'a View,
     /// `/srv/shop/conf.py`: files whose entry in the new view was written, once or more often.
     touched: BTreeSet<PathBuf>,
+    /// What the ways led to when they were first gone.
+    ends: Ends,
     /// What was found so far; its view starts as the old one.
     found: Refreshed,
 }
@@ -92,10 +95,20 @@ impl Pass<'_> {
             if self.roots.root_of(path).is_none() || !self.roots.admits_way_to(self.system, path) {
                 continue;
             }
-            if matches!(self.system.link(path), Ok(Some(_))) {
+            let is_link = matches!(self.system.link(path), Ok(Some(_)));
+            if is_link {
                 self.found.links.push(path.clone());
             }
-            match self.system.stat(path) {
+            if let Some(dir) = path.parent() {
+                self.ends.note(self.system, dir);
+            }
+            let stat = self.system.stat(path);
+            if let Ok(stat) = stat.as_ref()
+                && is_link
+            {
+                self.ends.is(path, stat);
+            }
+            match stat {
                 Ok(stat) if stat.kind == Kind::Dir => {
                     self.gone(path);
                     if self.roots.admits_dir(self.system, path) {
@@ -144,6 +157,7 @@ impl Pass<'_> {
         }
         let unknown: Vec<_> = walk.unreadable.iter().map(|(path, _)| path.clone()).collect();
         self.gone_under(dir, &present, &unknown);
+        self.ends.extend(walk.ends);
         self.found.links.extend(walk.links);
         self.found.new_dirs.extend(walk.dirs);
         self.found.unreadable.extend(walk.unreadable);
@@ -230,6 +244,7 @@ impl Pass<'_> {
         let changes =
             self.touched.iter().filter_map(|path| self.old.change(&self.found.view, path));
         self.found.changes = changes.collect();
+        self.found.unstable.extend(self.ends.astray(self.system).map(Path::to_owned));
         self.found.unstable.sort();
         self.found.unstable.dedup();
         self.found

@@ -3,7 +3,9 @@
 //! Afterwards `refresh` looks only where something happened. A file that cannot be read is reported
 //! and left out: an import of it then fails with the reason, and no other module suffers.
 
-use crate::{Budget, Roots, Source, System, View, is_source, system::is_absent, walk::walk};
+use crate::{
+    Budget, Roots, Source, System, View, ends::Ends, is_source, system::is_absent, walk::walk,
+};
 use std::{io, path::PathBuf};
 
 /// What was found.
@@ -17,6 +19,9 @@ pub struct Scan {
     pub unreadable: Vec<(PathBuf, io::Error)>,
 }
 
+/// How often all is read once more because a link was turned meanwhile.
+const AGAIN: usize = 5;
+
 /// Reads all source under `roots`; `progress` hears the number of files read so far.
 pub fn scan(
     system: &dyn System,
@@ -24,9 +29,26 @@ pub fn scan(
     budget: &Budget,
     progress: &mut dyn FnMut(usize),
 ) -> Scan {
+    for _ in 0..AGAIN {
+        let (scan, ends) = once(system, roots, budget, progress);
+        if ends.astray(system).next().is_none() {
+            return scan;
+        }
+    }
+    once(system, roots, budget, progress).0
+}
+
+fn once(
+    system: &dyn System,
+    roots: &Roots,
+    budget: &Budget,
+    progress: &mut dyn FnMut(usize),
+) -> (Scan, Ends) {
     let mut scan = Scan::default();
+    let mut ends = Ends::default();
     for root in roots.dirs() {
         let found = walk(system, roots, root);
+        ends.extend(found.ends);
         scan.dirs.extend(found.dirs);
         scan.unreadable.extend(found.unreadable);
         for (path, _) in found.files.into_iter().filter(|(path, _)| is_source(path)) {
@@ -40,5 +62,5 @@ pub fn scan(
             }
         }
     }
-    scan
+    (scan, ends)
 }

@@ -7,7 +7,7 @@
 //! depends on the way to it alone, so that a walk from the middle finds what one from the root finds.
 //! A root inside another root is left to its own walk.
 
-use crate::{Kind, Roots, Stat, System, system::is_absent};
+use crate::{Kind, Roots, Stat, System, ends::Ends, system::is_absent};
 use std::{
     io,
     path::{Path, PathBuf},
@@ -27,6 +27,9 @@ pub(crate) struct Walk {
     pub files: Vec<(PathBuf, Stat)>,
     /// `/srv/shop/conf.py`: each entry that is a symbolic link, wherever it leads.
     pub links: Vec<PathBuf>,
+    /// `/srv/shop` to the number of what it led to before it was looked into: each directory, and
+    /// each link to a file.
+    pub ends: Ends,
     /// What could not be looked into, with what the system said. Nothing is known of what lies
     /// under it.
     pub unreadable: Vec<(PathBuf, io::Error)>,
@@ -41,6 +44,7 @@ pub(crate) fn walk(system: &dyn System, roots: &Roots, start: &Path) -> Walk {
     let mut todo = vec![(start.to_owned(), way, links)];
     todo.retain(|(_, _, links)| *links <= LINKS);
     while let Some((dir, mut way, links)) = todo.pop() {
+        walk.ends.note(system, &dir);
         let listed = system.canonical(&dir).and_then(|real| Ok((system.list(&dir)?, real)));
         let (entries, real) = match listed {
             Ok(found) => found,
@@ -66,7 +70,12 @@ pub(crate) fn walk(system: &dyn System, roots: &Roots, start: &Path) -> Walk {
                 walk.links.push(entry.clone());
             }
             match system.stat(&entry) {
-                Ok(stat) if stat.kind == Kind::File => walk.files.push((entry, stat)),
+                Ok(stat) if stat.kind == Kind::File => {
+                    if is_link {
+                        walk.ends.is(&entry, &stat);
+                    }
+                    walk.files.push((entry, stat));
+                }
                 Ok(stat) if stat.kind == Kind::Dir => {
                     let links = links + usize::from(is_link);
                     if links <= LINKS && roots.admits_dir(system, &entry) {
