@@ -6,6 +6,7 @@ import io
 
 import pytest
 
+from transfuse.cli.talk import say
 from transfuse.console import colourful, duration, paint, plan_lines, short_path, update_text
 from transfuse.reports import Change, Plan, Ran, Report, Restart
 from transfuse.traces import user_traceback
@@ -145,3 +146,12 @@ def test_colour_where_it_is_seen_and_wanted(
 
 def test_paint_colours_the_first_line() -> None:
     assert paint("a\nb", "red") == "\x1b[31ma\x1b[0m\nb"
+
+
+def test_a_line_is_written_in_one_piece_with_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else those of two threads, or of two workers, end up on one line."""
+    written: list[str] = []
+    monkeypatch.setattr("sys.stderr", out := io.StringIO())
+    monkeypatch.setattr(out, "write", written.append)
+    say("serving 3 modules", "green")
+    assert list(filter(None, written)) == ["transfuse: serving 3 modules\n"]

@@ -22,7 +22,9 @@ def say(text: str, colour: str | None = None) -> None:
     """Write a line for a person."""
     text = f"transfuse: {text}"
     painted = colour is not None and console.colourful(sys.stderr)
-    print(console.paint(text, colour) if painted and colour else text, file=sys.stderr, flush=True)
+    line = console.paint(text, colour) if painted and colour else text
+    # In one piece with its end: threads and workers write lines at the same time.
+    print(line + "\n", end="", file=sys.stderr, flush=True)
 
 
 class LineHandler(logging.Handler):
