@@ -231,6 +231,8 @@ fn look(
         if foreign || engine.roots.ignores(system, &path, false) {
             return Ok(Look::At(Located::Unseen(path)));
         }
+        // Before it is asked whether all else is as known: a link may be turned in between.
+        let read = py.detach(|| engine.system.read(&path));
         if engine.alive(py).iter().any(|other| other.get().view().get(&path).is_some())
             || !late::may_appear(py, engine, generation, dir, name)
         {
@@ -240,13 +242,10 @@ fn look(
                 false => continue,
             }
         }
-        let bytes = match py.detach(|| engine.system.read(&path)) {
-            Ok(bytes) => bytes,
-            Err(error) => {
-                let message = format!("cannot read {}: {error}", path.display());
-                return Err(crate::errors::import(py, &message, name.as_str()));
-            }
-        };
+        let bytes = read.map_err(|error| {
+            let message = format!("cannot read {}: {error}", path.display());
+            crate::errors::import(py, &message, name.as_str())
+        })?;
         let source = Source::new(&bytes, &engine.budget);
         if !late::appear(generation, dir, name, &path, &source) {
             return Ok(Look::Hidden);
