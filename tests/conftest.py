@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
+import tempfile
 import textwrap
 import threading
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +17,6 @@ import transfuse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from transfuse.reports import Report
 
@@ -127,3 +129,11 @@ def policy(request: pytest.FixtureRequest) -> str:
     """A story that holds under either policy is told under both."""
     chosen: str = request.param
     return chosen
+
+
+@pytest.fixture
+def runtime() -> Iterator[Path]:
+    """Where processes meet. Its path must be short: that of a socket has an end."""
+    place = Path(tempfile.mkdtemp(prefix="tf-"))
+    yield place
+    shutil.rmtree(place, ignore_errors=True)

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from transfuse import holders
 from transfuse.errors import UpdateRefused
-from transfuse.traces import headline, user_traceback
+from transfuse.traces import headline, place, user_traceback
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from transfuse.holders import Lingering, Unit
 
@@ -149,8 +149,12 @@ class Report:
         still = f"still serving generation {self.generation}"
         raise UpdateRefused(f"the update was refused{what}; {still}", self) from self.error
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the same as values that JSON has; the error is its headline."""
+    def to_json(self, roots: Sequence[str] = ()) -> dict[str, Any]:
+        """Return the same as values that JSON has; the error is its headline.
+
+        Args:
+            roots: where the error arose is looked for below these first.
+        """
         return {
             "outcome": self.outcome,
             "generation": self.generation,
@@ -158,6 +162,7 @@ class Report:
             "notes": [[each.name, each.what] for each in self.notes],
             "seconds": self.seconds,
             "error": None if self.error is None else headline(self.error),
+            "place": None if self.error is None else place(self.error, roots),
             "traceback": self.traceback,
         }
 
@@ -263,7 +268,7 @@ class Status:
         failing = self.failing
         return {
             **values,
-            "failing": None if failing is None else failing.to_json(),
+            "failing": None if failing is None else failing.to_json(self.roots),
             "restart": [[each.name, each.code, each.what] for each in self.restart],
             "units": [asdict(each) for each in self.units],
             "lingering": [[each.name, list(each.holders)] for each in self.lingering],

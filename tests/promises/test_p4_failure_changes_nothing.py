@@ -7,6 +7,7 @@ import gc
 import json
 import logging
 import sys
+import time
 import weakref
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import transfuse
+from conftest import CAP
+from transfuse.cli.status import status_lines
 from transfuse.errors import PolicyError, UpdateRefused
 
 if TYPE_CHECKING:
@@ -166,6 +169,35 @@ def test_p4_the_repair_is_published(tree: Tree, policy: str, fault: str) -> None
     assert tree.module("web").ask() == (5, 5, ["total"], 10)
     assert not hasattr(tree.module("shop"), "new")
     assert transfuse.status().failing is None
+
+
+@pytest.mark.parametrize("watch", [False, True])
+def test_p4_what_was_refused_and_is_taken_back_fails_no_longer(tree: Tree, watch: bool) -> None:
+    tree.write({"web.py": "N = 1\n"})
+    tree.install(watch=watch)
+    tree.module("web")
+    tree.write({"web.py": "N = (\n"})
+    if watch:
+        tree.wait(lambda report: report.outcome == "refused")
+    else:
+        assert transfuse.update().outcome == "refused"
+    failing = transfuse.status().failing
+    assert failing is not None
+    assert failing.to_json()["place"] == (str(tree.root / "web.py"), 1)
+    assert "  failing      web.py, line 1: SyntaxError: '(' was never closed" in lines()
+    tree.write({"web.py": "N = 1\n"})
+    if not watch:
+        assert transfuse.update().outcome == "unchanged"
+    ends = time.monotonic() + CAP
+    while transfuse.status().failing is not None and time.monotonic() < ends:
+        time.sleep(0.01)  # nothing is reported of an update that has nothing to do
+    assert transfuse.status().failing is None
+    assert not any("failing" in line for line in lines())
+
+
+def lines() -> list[str]:
+    """What `transfuse status` shows of this process."""
+    return status_lines({**transfuse.status().to_json(), "pid": 1, "process": "", "view": ""})
 
 
 def test_p4_a_deleted_file_that_is_still_imported(tree: Tree, policy: str) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -14,7 +16,7 @@ from demo.client import Client
 from servers.process import Server, free_port
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 pytestmark = pytest.mark.servers
@@ -88,13 +90,23 @@ class Place:
                 return stand
         raise AssertionError(f"not all serve {generation}: {stand}\n{self._server}")
 
+    def wait_until(self, told: Callable[[set[int]], bool]) -> set[int]:
+        """Wait for processes of which this is true, by their numbers."""
+        for _ in range(200):
+            pids = {each["pid"] for each in self.stand()}
+            if told(pids):
+                return pids
+        raise AssertionError(f"these serve: {pids}\n{self._server}")
+
     def end(self) -> None:
         if self._server is not None:
             self._server.stop()
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
+def place(tmp_path: Path, runtime: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
+    # `rollback` is for all servers of this user: those of others are let be.
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
     place = Place(tmp_path)
     yield place
     place.end()
@@ -132,3 +144,22 @@ def test_status_finds_a_server_that_somebody_else_has_started(place: Place) -> N
     place.wait_until_all_serve(2)
     server.stop()
     assert place.stand() == []
+
+
+def test_p9_a_worker_that_is_killed_is_started_anew_and_serves_what_the_others_serve(
+    place: Place,
+) -> None:
+    command = [sys.executable, "-m", "transfuse", "serve", "web:app", "--workers", "2"]
+    place.serve(*command, "--port", str(place.port))
+    place.wait_until_all_serve(1)
+    place.save(2)
+    killed, left = [each["pid"] for each in place.wait_until_all_serve(2)]
+    (place.place / "site" / "web.py").write_text("1/0\n")
+    os.kill(killed, signal.SIGKILL)
+    now = place.wait_until(lambda pids: len(pids) == 2 and killed not in pids)
+    assert left in now
+    assert place.served() == {2}
+    # The repair reaches both.
+    place.save(3)
+    place.wait_until_all_serve(3)
+    assert place.served() == {3}

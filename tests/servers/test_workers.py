@@ -90,6 +90,38 @@ def test_a_rollback_in_one_worker_is_one_in_all(crowd: Crowd) -> None:
     crowd.all_serve(4, 4)
 
 
+def test_who_goes_back_with_another_is_told_of_it(crowd: Crowd) -> None:
+    workers = [crowd.start(), crowd.start()]
+    for worker in workers:
+        worker.ask("setattr(transfuse, 'told', [])")
+        worker.ask("transfuse.on_update(lambda r: transfuse.told.append(r.outcome)) and None")
+    crowd.write(shop="VALUE = 2\n")
+    crowd.all_serve(2, 2)
+    assert workers[0].ask("transfuse.rollback().outcome") == "rolled back"
+    crowd.all_serve(3, 1)
+    wait_for("a report", lambda: workers[1].ask("transfuse.told[1:]"))
+    told = [worker.ask("transfuse.told") for worker in workers]
+    assert told == [["published", "rolled back"], ["published", "published"]]
+
+
+def test_p4_one_that_cannot_go_back_says_why_and_none_goes(crowd: Crowd, tmp_path: Path) -> None:
+    away = tmp_path / "away"
+    crowd.write(
+        shop=f"import os\nif os.path.exists({str(away)!r}): raise OSError('no disk')\nVALUE = 1\n"
+    )
+    first = crowd.start()
+    crowd.write(shop="VALUE = 2\n")
+    crowd.all_serve(2, 2)
+    # It has never served the former, and so has to load it.
+    late = crowd.start()
+    away.touch()
+    said = first.ask("(lambda r: [r.outcome, str(r.error)])(transfuse.rollback())")
+    assert said[0] == "refused"
+    assert f"process {late.pid}: OSError: no disk" in said[1]
+    wait_for("the traceback of it", lambda: "OSError: no disk" in late.log)
+    crowd.all_serve(2, 2)
+
+
 def test_an_explicit_update_of_one_is_one_of_all(crowd: Crowd) -> None:
     crowd.settings["watch"] = False
     crowd.start()

@@ -7,8 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,6 +14,7 @@ from crowd import Crowd, Worker, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 pytestmark = pytest.mark.servers
 
@@ -47,14 +46,6 @@ transfuse.on_update(tell)
 tell()
 threading.Event().wait(120)
 """
-
-
-@pytest.fixture
-def runtime() -> Iterator[Path]:
-    """Where they meet. Its path must be short: that of a socket has an end."""
-    place = Path(tempfile.mkdtemp(prefix="tf-"))
-    yield place
-    shutil.rmtree(place, ignore_errors=True)
 
 
 @pytest.fixture

@@ -71,6 +71,7 @@ def test_a_report_as_json() -> None:
         "notes": [["b", "B: its __slots__ changed"]],
         "seconds": 0.5,
         "error": "ValueError: bad",
+        "place": None,
         "traceback": "ValueError: bad\n",
     }
 

@@ -48,6 +48,8 @@ pub struct Driver {
     waits_for_room: bool,
     /// Whether the last update stopped because there was more to come.
     interrupted: bool,
+    /// Whether the files beside the code cannot be followed, as told last.
+    fails_beside: bool,
 }
 
 impl Driver {
@@ -61,6 +63,7 @@ impl Driver {
             waiting_project: Vec::new(),
             waits_for_room: false,
             interrupted: false,
+            fails_beside: false,
         }
     }
 
@@ -179,7 +182,9 @@ impl Driver {
     /// if they say what they said.
     fn beside(&mut self, py: Python<'_>) -> Option<Py<PyDict>> {
         self.listener.beside_considered();
-        let told = match project::consider(py, self.engine, true) {
+        let considered = project::consider(py, self.engine, true);
+        self.fails_beside = considered.is_err();
+        let told = match considered {
             Ok(considered) => {
                 let waits = considered.restart != self.waiting_project;
                 let news = waits || !considered.notes.is_empty();
@@ -233,6 +238,9 @@ impl Driver {
             self.refused = None;
             self.waiting_modules.clear();
             self.note_waiting();
+            if !self.fails_beside {
+                self.no_longer_fails();
+            }
             return Ok(None);
         }
         if let Some(error) = self.crowded() {

@@ -6,6 +6,7 @@
 
 use std::sync::Mutex;
 
+use pyo3::exceptions::PyException;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -70,12 +71,17 @@ impl WsgiApplication {
     ) -> PyResult<Bound<'py, PyAny>> {
         let pin = Bound::new(py, Pin::begun(py, Some(label(environ)?))?)?;
         Pin::resume(&pin)?;
-        let answered = match pin.get().held(py) {
-            Some(generation) => self.found(py, &generation),
+        let held = pin.get().held(py);
+        let answered = match &held {
+            Some(generation) => self.found(py, generation),
             None => self.resolve.bind(py).call0(),
         }
         .and_then(|application| application.call1((environ, start_response)))
-        .and_then(|body| Ok((is_whole(&body) || is_servers_own(&body, environ)?, body)));
+        .and_then(|body| {
+            let is_over = is_whole(&body) || is_servers_own(&body, environ, held.as_ref())?;
+            Ok((is_over, body))
+        });
+        drop(held);
         pin.get().suspend(py)?;
         match answered {
             Ok((false, body)) => {
@@ -119,11 +125,47 @@ fn is_whole(body: &Bound<'_, PyAny>) -> bool {
     body.is_exact_instance_of::<PyList>() || body.is_exact_instance_of::<PyTuple>()
 }
 
-/// Whether the server sends it by itself and must see what it is.
-fn is_servers_own(body: &Bound<'_, PyAny>, environ: &Bound<'_, PyDict>) -> PyResult<bool> {
-    match environ.get_item(intern!(environ.py(), "wsgi.file_wrapper"))? {
-        Some(wrapper) if wrapper.is_instance_of::<PyType>() => body.is_instance(&wrapper),
-        _ => Ok(false),
+/// Whether the server sends it by itself and must see what it is: its own wrapper around a plain file.
+fn is_servers_own<'py>(
+    body: &Bound<'py, PyAny>,
+    environ: &Bound<'py, PyDict>,
+    generation: Option<&Bound<'py, Generation>>,
+) -> PyResult<bool> {
+    let py = body.py();
+    match environ.get_item(intern!(py, "wsgi.file_wrapper"))? {
+        Some(wrapper) if wrapper.is_instance_of::<PyType>() && body.is_instance(&wrapper)? => {}
+        _ => return Ok(false),
+    }
+    // What the wrappers of wsgiref, gunicorn and mod_wsgi call it; waitress.
+    for name in [intern!(py, "filelike"), intern!(py, "file")] {
+        if let Some(file) = body.getattr_opt(name)? {
+            return is_plain_file(&file, generation);
+        }
+    }
+    Ok(true)
+}
+
+/// Whether no live code runs when somebody reads it: a file of the system, or of memory. What has no
+/// number of a file cannot be sent by the system either, so nothing is lost if we read it.
+fn is_plain_file<'py>(
+    file: &Bound<'py, PyAny>,
+    generation: Option<&Bound<'py, Generation>>,
+) -> PyResult<bool> {
+    let py = file.py();
+    for class in file.get_type().mro() {
+        let module = class.getattr(intern!(py, "__module__"))?;
+        let live = |name: &str| generation.is_some_and(|g| g.get().find(py, name).is_some());
+        if module.extract::<String>().is_ok_and(|name| live(&name)) {
+            return Ok(false);
+        }
+    }
+    if file.get_type().is(py.import(intern!(py, "io"))?.getattr(intern!(py, "BytesIO"))?) {
+        return Ok(true);
+    }
+    match file.call_method0(intern!(py, "fileno")) {
+        Ok(number) => Ok(number.extract::<i32>().is_ok()),
+        Err(error) if error.is_instance_of::<PyException>(py) => Ok(false),
+        Err(error) => Err(error),
     }
 }
 

@@ -150,6 +150,9 @@ def start(serving: Serving) -> int:
             port=serving.port,
             interface=Interfaces.WSGI if is_wsgi else Interfaces.ASGI,
             workers=serving.workers,
+            # One that was killed is started anew, and joins at what the others serve. Granian
+            # gives up on one that ends again at once.
+            respawn_failed_workers=True,
             blocking_threads=serving.threads if is_wsgi else None,
             log_level=LogLevels.info if serving.verbose else LogLevels.error,
             log_dictconfig=_granian_logging(loader.failure),

@@ -8,6 +8,7 @@ import click
 
 from transfuse.cli.asking import answers, print_json, title
 from transfuse.cli.options import process_options
+from transfuse.console import short_path
 
 
 @click.command(epilog="Example:  transfuse status --json | jq .generation")
@@ -54,7 +55,10 @@ def status_lines(reply: dict[str, Any]) -> list[str]:
     for path, why in reply["unreadable"]:
         rows.append(("unreadable", f"{path} ({why}); no module comes from there"))
     if reply["failing"]:
-        rows.append(("failing", str(reply["failing"]["error"])))
+        # Who asks may be of a later release than who answers.
+        place = reply["failing"].get("place")
+        at = f"{short_path(place[0], reply['roots'])}, line {place[1]}: " if place else ""
+        rows.append(("failing", f"{at}{reply['failing']['error']}"))
     return [title(reply), *(f"  {name:<13}{text}" for name, text in rows)]
 
 

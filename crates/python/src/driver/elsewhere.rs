@@ -22,6 +22,7 @@ use crate::disposal;
 use crate::engine;
 use crate::errors;
 use crate::listening::Found;
+use crate::report;
 
 /// `/srv/shop/tax.py` to what it is to say; none: it is not to be there.
 pub type Contents = HashMap<PathBuf, Option<Vec<u8>>>;
@@ -80,6 +81,9 @@ impl Driver {
             contents.keys().filter_map(|path| current.change(&view, path)).collect();
         let found = Found { view, changes, ..Found::default() };
         let done = self.update(py, found, false, None)?;
+        if let Some(done) = &done {
+            report::send(py, self.engine, done.bind(py));
+        }
         self.leave_be(py, contents.into_keys().collect());
         Ok(done.unwrap_or_else(|| self.unchanged(py)))
     }

@@ -17,6 +17,13 @@ impl Driver {
         self.engine.book.lock().unwrap().waiting = all;
     }
 
+    /// The files say what is served: somebody has taken back what was refused.
+    pub(super) fn no_longer_fails(&self) {
+        let before = self.engine.book.lock().unwrap().failing.take();
+        // Dropped here, outside the lock: what it refers to may run Python code.
+        drop(before);
+    }
+
     pub(super) fn refuse(
         &mut self,
         py: Python<'_>,
