@@ -113,3 +113,24 @@ def test_p4_registry_after_a_refused_update(
     tree.published({"app.py": kind.application()})
     assert look(tree) == fresh(tree)
     assert watch.untouched()
+
+
+def test_who_does_not_run_keeps_its_place_in_a_registry(tree: Tree) -> None:
+    """A restart would load `beta` after `three` now; what is registered is the same."""
+    note = "import deep\ndeep.R.append(__name__)\n"
+    tree.write(
+        {
+            "main.py": "import two, three, beta\n",
+            "deep.py": "R = []\n",
+            "two.py": "import beta\n",
+            "three.py": note,
+            "beta.py": note,
+        }
+    )
+    tree.install()
+    tree.module("main")
+    assert ran(tree.published({"two.py": "V = 1\n"})) == ["two", "main"]
+    assert tree.module("deep").R == ["beta", "three"]
+    # Who runs comes in the order of a restart.
+    tree.published({"deep.py": "R = []\nV = 1\n"})
+    assert tree.module("deep").R == ["three", "beta"]

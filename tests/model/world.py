@@ -85,13 +85,13 @@ def _writing(draw: st.DrawFn, module: str) -> str:
         f"import {other}\nSUM_{bound} = {other}.V + 1",
         f"from {other} import V as v_{bound}",
         f"import {other}\nif hasattr({other}, 'R'): {other}.R.append((__name__, {number}))",
-        f"from {other} import note as n_{bound}\nn_{bound}({number})",
-        f"from {other} import note as n_{bound}\n[n_{bound}(each) for each in range(2)]",
-        f"import {other}\n(lambda: {other}.note({number}) if hasattr({other}, 'R') else None)()",
+        f"from {other} import note as n_{bound}\nn_{bound}((__name__, {number}))",
+        f"from {other} import note as n_{bound}\n[n_{bound}((__name__, each)) for each in range(2)]",
+        f"import {other}\n(lambda: {other}.note((__name__, {number})) if hasattr({other}, 'R') else None)()",
         f"import {other}\nT_{bound} = [next({other}.C) for _ in 'a' if hasattr({other}, 'C')]",
-        f"def put(_):\n    import {other}\n    getattr({other}, 'R', []).append({number})\nput(0)",
-        f"def put(_):\n    from {other} import note\n    note(__name__)\nput(0)",
-        f"exec('import {other}; {other}.R.append({number})')",
+        f"def put(_):\n    import {other}\n    getattr({other}, 'R', []).append((__name__, {number}))\nput(0)",
+        f"def put(_):\n    from {other} import note\n    note((__name__, 0))\nput(0)",
+        f"exec('import {other}; {other}.R.append((__name__, {number}))')",
     ]
     owns = ["R = []\ndef note(x): R.append(x)", "import itertools\nC = itertools.count()"]
     line = draw(

@@ -22,6 +22,9 @@ def test_p9_no_request_is_lost_or_mixed_by_twenty_updates(kind: Kind) -> None:
     # That it was looked at: the load saw the code change.
     assert tally.versions > UPDATES // 2
     assert tally.requests > 10 * UPDATES
+    # Several workers switched together, and said so.
+    if kind.workers > 1:
+        assert len(outcome.apart) > UPDATES // 2, outcome.log
 
 
 @pytest.mark.servers
