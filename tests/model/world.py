@@ -43,7 +43,7 @@ def _bound(name: str) -> str:
 @st.composite
 def _statement(draw: st.DrawFn, module: str) -> str:
     other = draw(_names)
-    bound = _bound(other)
+    bound, row = _bound(other), f"(__name__, {number})"
     return draw(
         st.sampled_from(
             [
@@ -80,18 +80,18 @@ def _writing(draw: st.DrawFn, module: str) -> str:
     """Return a statement of the world in which modules write into each other's state."""
     later = MODULES[MODULES.index(module) + 1 :] or ("main",)
     other, number = draw(st.sampled_from(later)), draw(_numbers)
-    bound = _bound(other)
+    bound, row = _bound(other), f"(__name__, {number})"
     imports = [
         f"import {other}\nSUM_{bound} = {other}.V + 1",
         f"from {other} import V as v_{bound}",
-        f"import {other}\nif hasattr({other}, 'R'): {other}.R.append((__name__, {number}))",
-        f"from {other} import note as n_{bound}\nn_{bound}((__name__, {number}))",
-        f"from {other} import note as n_{bound}\n[n_{bound}((__name__, each)) for each in range(2)]",
-        f"import {other}\n(lambda: {other}.note((__name__, {number})) if hasattr({other}, 'R') else None)()",
+        f"import {other}\nif hasattr({other}, 'R'): {other}.R.append({row})",
+        f"from {other} import note as n_{bound}\nn_{bound}({row})",
+        f"from {other} import note as n_{bound}\n[n_{bound}((__name__, x)) for x in range(2)]",
+        f"import {other}\n(lambda: {other}.note({row}) if hasattr({other}, 'R') else None)()",
         f"import {other}\nT_{bound} = [next({other}.C) for _ in 'a' if hasattr({other}, 'C')]",
-        f"def put(_):\n    import {other}\n    getattr({other}, 'R', []).append((__name__, {number}))\nput(0)",
+        f"def put(_):\n    import {other}\n    getattr({other}, 'R', []).append({row})\nput(0)",
         f"def put(_):\n    from {other} import note\n    note((__name__, 0))\nput(0)",
-        f"exec('import {other}; {other}.R.append((__name__, {number}))')",
+        f"exec('import {other}; {other}.R.append({row})')",
     ]
     owns = ["R = []\ndef note(x): R.append(x)", "import itertools\nC = itertools.count()"]
     line = draw(
