@@ -64,13 +64,15 @@ PAGE = """
 class Server:
     """`transfuse serve` in a process of its own, and what it has said."""
 
-    def __init__(self, place: Path, interface: str) -> None:
+    def __init__(self, place: Path, interface: str, roots: tuple[str, ...] | None = None) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port: int = probe.getsockname()[1]
+        given = (str(place),) if roots is None else roots
+        named = [word for root in given for word in ("--root", root)]
         kept = {key: value for key, value in os.environ.items() if "TRANSFUSE" not in key}
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "transfuse", "serve", "web:application", "--root", str(place),
+            [sys.executable, "-m", "transfuse", "serve", "web:application", *named,
              "--port", str(self.port), "--interface", interface],
             cwd=place,
             env=kept | {"PYTHONUNBUFFERED": "1", "NO_COLOR": "1", "XDG_RUNTIME_DIR": str(place)},
@@ -232,3 +234,41 @@ def test_a_page_that_exits_does_not_end_the_server(server: Server) -> None:
         while connection.recv(65536):
             pass
     assert server.ask("/shop/prices/show?sku=7") == "200 7 costs 1"
+
+
+BESIDE = {
+    "web.py": "import transfuse\napplication = transfuse.publisher('site')\n",
+    "site/index.py": "import helper\ndef index(): return helper.said()\n",
+    "site/helper.py": "def said(): return 'helped'\n",
+}
+SETTINGS = '[tool.transfuse]\nroots = [".", "site"]\n'
+
+
+@pytest.mark.parametrize(
+    ("roots", "settings", "said"),
+    [((), "", "500"), ((".", "site"), "", "200 helped"), ((), SETTINGS, "200 helped")],
+    ids=["as it is", "by the command line", "by the settings"],
+)
+def test_pages_import_what_lies_beside_them_where_their_folder_is_a_root(
+    tmp_path: Path, roots: tuple[str, ...], settings: str, said: str
+) -> None:
+    (tmp_path / "site").mkdir()
+    for name, source in {**BESIDE, "pyproject.toml": settings}.items():
+        (tmp_path / name).write_text(source, encoding="utf-8")
+    server = Server(tmp_path, "auto", roots)
+    try:
+        server.wait_until_it_listens()
+        assert server.ask("/") == said
+    finally:
+        server.stop()
+
+
+def test_a_served_file_installs_no_other_roots(tmp_path: Path) -> None:
+    install = "import transfuse\ntransfuse.install(roots=['.', 'site'])\n"
+    (tmp_path / "site").mkdir()
+    (tmp_path / "web.py").write_text(install + BESIDE["web.py"], encoding="utf-8")
+    server = Server(tmp_path, "auto", ())
+    try:
+        server.wait("Transfuse is installed already with other settings: roots")
+    finally:
+        server.stop()

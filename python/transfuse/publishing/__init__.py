@@ -13,7 +13,7 @@ A map of the package, in the order in which a request goes through it:
 - `bodies`, `forms`, `urlencoded`, `parameters`, `json_bodies`: what was sent; `arguments`,
   `conversions`: with what the function is called
 - `answers`, `echoes`, `templates`, `plain`: what becomes of what it returns; `refusals`: what a
-  visitor gets instead
+  visitor gets instead; `whereabouts`: what an author is told about where something stands
 """
 
 from transfuse.publishing.answers import Response

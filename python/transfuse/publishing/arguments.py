@@ -16,12 +16,15 @@ from types import FunctionType, MethodType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from transfuse.publishing.conversions import Unfit, converter
+from transfuse.publishing.conversions import Unfit, Unknown, converter
+from transfuse.publishing.forms import is_json_without_names
 from transfuse.publishing.refusals import bad_request
+from transfuse.publishing.whereabouts import where
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from transfuse.publishing.conversions import Converter
     from transfuse.publishing.request import Request
 
 _REQUEST = "request"
@@ -59,7 +62,7 @@ def arguments_for(
             value = request
         elif name in fields and not name.startswith("_"):
             try:
-                value = converter(parameter.annotation)(fields[name])
+                value = _converter(function, parameter)(fields[name])
             except Unfit as error:
                 wrong.append(f"{name}: {error}")
                 continue
@@ -73,6 +76,8 @@ def arguments_for(
         else:
             named[name] = value
     if wrong:
+        if is_json_without_names(request):
+            wrong.insert(0, "the body is JSON, and must be an object")
         raise bad_request(*wrong)
     named |= _others(function, parameters, fields, wrong)
     if wrong:
@@ -91,7 +96,7 @@ def _others(
     if every is None:
         return {}
     taken = {_REQUEST, *(each.name for each in parameters), *_wrappers_names(function)}
-    convert = converter(every.annotation)
+    convert = _converter(function, every)
     others: dict[str, Any] = {}
     for name, value in fields.items():
         if name in taken or name.startswith("_"):
@@ -102,6 +107,14 @@ def _others(
             shown = name if len(name) <= _SHOWN else f"{name[:_SHOWN]}..."
             wrong.append(f"{shown}: {error}")
     return others
+
+
+def _converter(function: Callable[..., Any], parameter: Parameter) -> Converter:
+    """Return what converts a value for a parameter; its author is told which one has none."""
+    try:
+        return converter(parameter.annotation)
+    except Unknown as error:
+        raise TypeError(f"{error}: {parameter.name} of {where(function)}") from None
 
 
 def _wrappers_names(function: Callable[..., Any]) -> set[str]:

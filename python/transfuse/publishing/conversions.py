@@ -1,7 +1,7 @@
 """What does an annotation make of a value that a visitor has sent?
 
 Text of a query or a form is converted; what JSON has a word for must be that already. An annotation
-that is not known here is the author's error, and is said so at the first request.
+that is not known here is the author's error, and is said so when something is sent for it.
 """
 
 from __future__ import annotations
@@ -38,6 +38,10 @@ _LISTS: dict[Any, Callable[[list[Any]], Any]] = {
 _SHOWN = 60
 
 
+class Unknown(TypeError):
+    """An annotation that nothing is made of; whoever knows the parameter says which one."""
+
+
 class Unfit(ValueError):
     """A value that the annotation can make nothing of.
 
@@ -55,7 +59,7 @@ def converter(annotation: Any) -> Converter:
     """Return what converts a value to what an annotation says.
 
     Raises:
-        TypeError: the annotation is not known.
+        Unknown: the annotation is not known.
     """
     try:
         if annotation in _SIMPLE:
@@ -67,7 +71,7 @@ def converter(annotation: Any) -> Converter:
         return _one_of(members, tuple(each.value for each in annotation))
     made = _composed(annotation)
     if made is None:
-        raise TypeError(f"the publisher can make no {annotation!r} of what is sent")
+        raise Unknown(f"the publisher can make no {annotation!r} of what is sent")
     return made
 
 
@@ -228,7 +232,7 @@ def _union(kinds: list[Any], arguments: tuple[Any, ...]) -> Converter:
 
 def _list_of(kind: Any, arguments: tuple[Any, ...]) -> Converter:
     if kind is tuple and arguments and (len(arguments) != 2 or arguments[1] is not Ellipsis):
-        raise TypeError(f"a tuple of {arguments!r}: say tuple[int, ...], or list[int]")
+        raise Unknown(f"a tuple of {arguments!r}: say tuple[int, ...], or list[int]")
     each = converter(arguments[0]) if arguments else _as_it_is
     make = _LISTS[kind]
 

@@ -6,6 +6,7 @@ name that comes more than once has a list of values. What cannot be read is a 40
 
 from __future__ import annotations
 
+import codecs
 import re
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -61,9 +62,20 @@ def fields_of(request: Request) -> dict[str, Any]:
         pairs += _urlencoded(request.body, "form")
     elif essence == "multipart/form-data":
         pairs += _parts(request.body, kind)
-    elif essence == "application/json" or essence.endswith("+json"):
+    elif _is_json(essence):
         pairs += members_of(request.body, most=_MOST)
     return _together(pairs)
+
+
+def is_json_without_names(request: Request) -> bool:
+    """Tell whether a body that `fields_of` has read is JSON, but no object."""
+    if not request.body or not _is_json(essence_of(request.headers.get("content-type", ""))):
+        return False
+    return not request.body.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"{")
+
+
+def _is_json(essence: str) -> bool:
+    return essence == "application/json" or essence.endswith("+json")
 
 
 def _together(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:

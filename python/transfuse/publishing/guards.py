@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import hmac
 import inspect
+import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from types import FunctionType, MethodType, ModuleType
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from transfuse.publishing.credentials import credentials_of
 from transfuse.publishing.inner_guards import inside
 from transfuse.publishing.pages import own_names
 from transfuse.publishing.refusals import Refused
+from transfuse.publishing.whereabouts import kind, where
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,10 +29,14 @@ if TYPE_CHECKING:
     from transfuse.publishing.request import Request
     from transfuse.publishing.running import Running
 
+log = logging.getLogger("transfuse.publisher")
+
 _AUTH, _REALM, _ACCESS = "__auth__", "__auth_realm__", "__access__"
 _NAMES = (_AUTH, _REALM, _ACCESS)
 # What a value has that is true or false by itself.
 _TRUTHS = ("__bool__", "__len__")
+# What stands for the password of a user whom a dict does not have.
+_NOBODY = object()
 
 
 @dataclass(frozen=True)
@@ -38,10 +44,13 @@ class Guard:
     """What one step of a path says about who may pass.
 
     Attributes:
-        said: the values by their names, such as ``{"__auth__": check}``.
+        said: the values by their names, such as ``{"__auth__": check}``. They may be secrets:
+            neither a log nor a page shows anything of them.
+        whose: what says it, for the author to find.
     """
 
-    said: Mapping[str, Any]
+    said: Mapping[str, Any] = field(repr=False)
+    whose: Any = field(repr=False)
 
     def beyond(self, asked: Guard | None) -> Guard:
         """Return what this says that was not asked already."""
@@ -53,7 +62,8 @@ class Guard:
                 name: each
                 for name, each in self.said.items()
                 if name not in former or not _is_same(each, former[name])
-            }
+            },
+            self.whose,
         )
 
 
@@ -76,13 +86,15 @@ class Gate:
         """
         said, request = guard.said, self._request
         if _REALM in said:
-            self._realm = str(said[_REALM])
-        if _AUTH in said and not await self._knows(said[_AUTH]):
+            if not isinstance(said[_REALM], str):
+                raise _wrong(_REALM, guard, "a text", said[_REALM])
+            self._realm = said[_REALM]
+        if _AUTH in said and not await self._knows(guard):
             raise Refused(
                 HTTPStatus.UNAUTHORIZED,
                 headers=(("WWW-Authenticate", f"Basic {_quoted(self._realm)}"),),
             )
-        if _ACCESS in said and not await self._admits(said[_ACCESS]):
+        if _ACCESS in said and not await self._admits(guard):
             raise Refused(HTTPStatus.FORBIDDEN, why=f"{_ACCESS} does not admit {request.user}")
 
     async def ask_package(self, package: object) -> None:
@@ -91,48 +103,51 @@ class Gate:
             self._packages.append(package)
             await self.ask(_of_package(package))
 
-    async def _knows(self, auth: Any) -> bool:
+    async def _knows(self, guard: Guard) -> bool:
+        auth = guard.said[_AUTH]
         if isinstance(auth, bool):
             return auth
         if not callable(auth) and not isinstance(auth, Mapping):
-            raise TypeError(f"{_AUTH} is a function, a dict or a bool, not {auth!r}")
+            raise _wrong(_AUTH, guard, "a function, a dict or a bool", auth)
         given = credentials_of(self._request)
         if given is None:
             return False
         user, password = given
         if callable(auth):
-            known = _truth(_AUTH, await self._running.call(auth, self._request, user, password))
+            answer = await self._running.call(auth, self._request, user, password)
+            known = _truth(_AUTH, guard, answer)
         else:
-            right = auth.get(user)
-            known = isinstance(right, str) and hmac.compare_digest(
-                right.encode(), password.encode()
-            )
+            known = _is_right(auth.get(user, _NOBODY), password, guard)
         if known:
             self._request.user = user
         return known
 
-    async def _admits(self, access: Any) -> bool:
+    async def _admits(self, guard: Guard) -> bool:
+        access = guard.said[_ACCESS]
         if isinstance(access, bool):
             return access
         if callable(access):
             answer = await self._running.call(access, self._request, self._request.user)
-            return _truth(_ACCESS, answer)
+            return _truth(_ACCESS, guard, answer)
         if isinstance(access, (list, tuple, set, frozenset)):
             # A name that nobody has checked the password of is not a user.
             return self._request.user is not None and self._request.user in access
-        raise TypeError(f"{_ACCESS} is a function, a list of users or a bool, not {access!r}")
+        raise _wrong(_ACCESS, guard, "a function, a list of users or a bool", access)
 
 
 def of_namespace(namespace: Mapping[str, Any]) -> Guard:
     """Return the guard of a module."""
-    return Guard({name: namespace[name] for name in _NAMES if name in namespace})
+    return Guard({name: namespace[name] for name in _NAMES if name in namespace}, namespace)
 
 
 def _of_package(package: object) -> Guard:
     if type(package) is ModuleType:
         return of_namespace(vars(package))
     if not issubclass(type(package), ModuleType):
-        raise TypeError(f"a package has put {package!r} in its place, which no {_ACCESS} can guard")
+        raise TypeError(
+            f"a package has put {kind(package)} in its place, which no {_ACCESS} can guard:"
+            f" {where(package)}"
+        )
     return of_object(package)
 
 
@@ -151,7 +166,7 @@ def of_object(value: object) -> Guard:
         except AttributeError:
             if any(name in own_names(cls) for cls in type(value).__mro__):
                 raise
-    return Guard(said)
+    return Guard(said, value)
 
 
 def of_class(cls: type[Any]) -> tuple[Guard, bool]:
@@ -173,7 +188,7 @@ def of_class(cls: type[Any]) -> tuple[Guard, bool]:
                 else:
                     whole = False
                 break
-    return Guard(said), whole
+    return Guard(said, cls), whole
 
 
 def _binds(raw: Any) -> bool:
@@ -196,9 +211,9 @@ def of_function(function: Any) -> Iterator[Guard]:
         # A well-behaved decorator has copied the attributes.
         if said not in asked:
             asked.append(said)
-            yield Guard(said)
+            yield Guard(said, each)
         if type(each) is FunctionType:
-            yield Guard(inside(each, _NAMES))
+            yield Guard(inside(each, _NAMES), each)
 
 
 def _wrapped(function: Any) -> Iterator[Any]:
@@ -209,7 +224,23 @@ def _wrapped(function: Any) -> Iterator[Any]:
         function = vars(function).get("__wrapped__")
 
 
-def _truth(name: str, answer: Any) -> bool:
+def _wrong(name: str, guard: Guard, wanted: str, value: object) -> TypeError:
+    return TypeError(f"{name} is {wanted}, not {kind(value)}: {where(guard.whose)}")
+
+
+def _is_right(right: object, password: str, guard: Guard) -> bool:
+    """Tell whether a password is the one that a dict has."""
+    if right is _NOBODY:
+        return False
+    if not isinstance(right, str):
+        # The visitor is told what all are told: who is in the dict is a secret too.
+        log.error("a password in %s is a text, not %s: %s", _AUTH, kind(right), where(guard.whose))
+        return False
+    # What is no UTF-8 is nobody's password, and its error would show a piece of it.
+    return hmac.compare_digest(right.encode(errors="surrogatepass"), password.encode())
+
+
+def _truth(name: str, guard: Guard, answer: Any) -> bool:
     # Everything else is true whatever it would say: a generator, a coroutine, an object.
     if answer is not None and not any(
         each in own for own in map(own_names, type(answer).__mro__) for each in _TRUTHS
@@ -217,7 +248,8 @@ def _truth(name: str, answer: Any) -> bool:
         if inspect.iscoroutine(answer):
             answer.close()
         raise TypeError(
-            f"{name} must return whether it lets somebody pass, and returned {answer!r}"
+            f"{name} must return whether it lets somebody pass, and returned {kind(answer)}:"
+            f" {where(guard.whose)}"
         )
     return bool(answer)
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from transfuse.publishing.pages import loader_in
+from transfuse.publishing.whereabouts import where
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -43,7 +44,7 @@ def inside(function: FunctionType, names: Iterable[str]) -> dict[str, FunctionTy
             or name not in _plain_names(function)
         ):
             raise TypeError(
-                f"{name} in {function.__qualname__} is no function that stands for itself;"
+                f"{name} of {where(function)} is no function that stands for itself;"
                 f" say {function.__name__}.{name} = ... below it"
             )
         found[name] = FunctionType(inner[0], function.__globals__, name)
