@@ -43,7 +43,7 @@ def _bound(name: str) -> str:
 @st.composite
 def _statement(draw: st.DrawFn, module: str) -> str:
     other = draw(_names)
-    bound, row = _bound(other), f"(__name__, {number})"
+    bound = _bound(other)
     return draw(
         st.sampled_from(
             [
