@@ -40,13 +40,13 @@ def asgi(target: str) -> Application:
         target: ``"package.module:attribute"``; the attribute is `app` or `application` if left out.
 
     Raises:
-        TargetError: there is no such module or attribute, or it is not callable.
+        TargetError: there is no such module or attribute, or it is no ASGI application.
         SettingsError, RootError: as `install`.
         BaseException: whatever the module raises while it is loaded.
     """
     sought = Target(target)
     ensure_installed()
-    serve(sought)
+    serve(sought, "asgi")
     attend()
     resolve = sought.resolve
     # Those of the servers that run, by their event loop; each belongs to its loop's thread.
@@ -78,6 +78,8 @@ def asgi(target: str) -> Application:
                 if lifespan is not None and lifespans_here is not None:
                     lifespans_here.leave(lifespan)
 
+    # A server of another kind calls it with other arguments; Python's own error begins with this.
+    application.__qualname__ = f"transfuse.asgi({target!r}) is for ASGI servers: application"
     return application
 
 

@@ -7,12 +7,17 @@ deciding what is live, is left to the core.
 from __future__ import annotations
 
 import difflib
+import os
 import pkgutil
 from importlib.machinery import ModuleSpec, PathFinder
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+
+# Where packages are installed: the core leaves these alone under any root (`roots.rs`).
+_INSTALLED = frozenset({"site-packages", "dist-packages"})
 
 
 def find_spec(name: str, search: Sequence[str]) -> ModuleSpec | None:
@@ -36,6 +41,34 @@ def find_spec(name: str, search: Sequence[str]) -> ModuleSpec | None:
             return None
         places = spec.submodule_search_locations
     return spec
+
+
+def under_no_root(name: str, origin: str, roots: Sequence[str]) -> str | None:
+    """Return what is to be done for the edits of a module to be seen, or None if it has a root.
+
+    Args:
+        name: its dotted name.
+        origin: its absolute file.
+        roots: absolute directories.
+
+    Returns:
+        The directory that would have to be a root; empty: it belongs to an installed package, and
+        such are never live.
+    """
+    # Under a root as that is spelled, or where its links lead.
+    for root, file in [(root, origin) for root in roots] + [
+        (os.path.realpath(root), os.path.realpath(origin)) for root in roots
+    ]:
+        inside = os.path.relpath(file, root).split(os.sep)
+        if inside[0] != os.pardir and not _INSTALLED.intersection(inside):
+            return None
+    if _INSTALLED.intersection(origin.split(os.sep)):
+        return ""
+    place = os.path.dirname(origin)
+    is_package = os.path.basename(origin).startswith("__init__.")
+    for _ in range(name.count(".") + is_package):
+        place = os.path.dirname(place)
+    return place
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
@@ -62,3 +95,15 @@ def nearest_module(name: str, search: Sequence[str]) -> str | None:
         near = nearest(part, siblings)
         return f"{parent}.{near}" if near and parent else near
     return None
+
+
+def nearest_target(name: str, search: Sequence[str]) -> str | None:
+    """Return what a target with the missing module `name` was meant to be, or None.
+
+    Where the last part cannot be a module, for the one before it is no package, it is an attribute.
+    """
+    module, _, attribute = name.rpartition(".")
+    spec = find_spec(module, search) if module else None
+    if spec is not None and spec.submodule_search_locations is None:
+        return f"{module}:{attribute}"
+    return nearest_module(name, search)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from transfuse import stages
 from transfuse._core import Pin
-from transfuse.lifecycle import ensure_installed
+from transfuse.lifecycle import ensure_installed, installed_settings
 from transfuse.served import serve
 from transfuse.succession import Succession, Tenure
 from transfuse.target import Target
@@ -42,13 +42,13 @@ def rsgi(target: str) -> Application:
         target: ``"package.module:attribute"``; a coroutine function, or an object with `__rsgi__`.
 
     Raises:
-        TargetError: there is no such module or attribute, or it is not callable.
+        TargetError: there is no such module or attribute, or it is no RSGI application.
         SettingsError, RootError: as `install`.
         BaseException: whatever the module raises while it is loaded.
     """
     sought = Target(target)
     ensure_installed()
-    serve(sought, or_has="__rsgi__")
+    serve(sought, "rsgi")
     return _Application(sought)
 
 
@@ -61,6 +61,13 @@ class _Application:
         self._applications: _Applications | None = None
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        settings = installed_settings()
+        # Here and not in `rsgi`: a file for several servers makes what is never served.
+        if settings is not None and settings.drain is not None:
+            _log.warning(
+                "the setting drain is for ASGI: under RSGI, connections that are left on old code"
+                " last"
+            )
         applications = self._applications = _Applications(self._target.resolve, loop)
         under_way = stages.join(applications)
         try:

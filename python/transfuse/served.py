@@ -6,14 +6,26 @@ serves can be asked how things stand, by `transfuse status` and its like.
 
 from __future__ import annotations
 
+import logging
+import os
+import sys
 from typing import TYPE_CHECKING
 
 from transfuse import frameworks, stages
 from transfuse._core import Pin
-from transfuse.lifecycle import at_end
+from transfuse.errors import TargetError
+from transfuse.lifecycle import at_end, installed_settings
+from transfuse.locate import under_no_root
+from transfuse.misuse import misuse
 
 if TYPE_CHECKING:
+    from transfuse.misuse import Protocol
     from transfuse.target import Target
+
+_log = logging.getLogger("transfuse")
+
+# What to do about a target that no root can make live.
+INSTALLED = "it is installed: import it in a module under a root, and name that"
 
 
 class Served:
@@ -21,22 +33,30 @@ class Served:
 
     Args:
         target: what must exist, and must be callable.
-        or_has: the name of a method that will do instead.
+        served_as: how it is called.
     """
 
     rank = 0
 
-    def __init__(self, target: Target, or_has: str) -> None:
+    def __init__(self, target: Target, served_as: Protocol) -> None:
         self._target = target
-        self._or_has = or_has
+        self._served_as = served_as
 
     def staged(self, generation: int, *, on_disk: bool) -> None:  # noqa: ARG002
         """Look it up in the staged generation.
 
         Raises:
-            TargetError: it is not there, or not callable.
+            TargetError: it is not there, or cannot be called like this.
         """
-        self._target.resolve_callable(self._or_has)
+        self.check()
+
+    def check(self) -> None:
+        """The same in the pinned generation."""
+        or_has = "__rsgi__" if self._served_as == "rsgi" else "__call__"
+        application = self._target.resolve_callable(or_has)
+        wrong = misuse(self._target, application, self._served_as)
+        if wrong is not None:
+            raise TargetError(wrong)
 
     def published(self, generation: int) -> None:
         """Nothing to do."""
@@ -45,11 +65,11 @@ class Served:
         """Nothing to do."""
 
 
-def serve(target: Target, *, or_has: str = "__call__") -> None:
+def serve(target: Target, served_as: Protocol) -> None:
     """Insist on a target from now on; see `Served`.
 
     Raises:
-        TargetError: it is not there now, or not callable.
+        TargetError: it is not there now, or cannot be called like this.
         BaseException: whatever its module raises while it is loaded.
     """
     # What it brings along is of no use where nothing is served.
@@ -57,9 +77,28 @@ def serve(target: Target, *, or_has: str = "__call__") -> None:
 
     # Not pinned, so that a file that was written just now is found.
     target.load()
+    served = Served(target, served_as)
     with Pin():
-        target.resolve_callable(or_has)
+        served.check()
         frameworks.attend()
-    stages.join(Served(target, or_has))
+    _warn_if_unseen(target.module)
+    stages.join(served)
     if local.listen(f"serve {target.text}"):
         at_end(local.deafen)
+
+
+def _warn_if_unseen(module: str) -> None:
+    """Say so where edits of the target's own module are no updates; it may be so on purpose."""
+    file = getattr(sys.modules.get(module), "__file__", None)
+    settings = installed_settings()
+    if settings is None or not isinstance(file, str) or not os.path.isabs(file):
+        return
+    place = under_no_root(module, file, settings.roots)
+    if place is not None:
+        advice = f"name {place} among the roots" if place else INSTALLED
+        _log.warning(
+            "%s is at %s, which is under no root, so its edits are not seen; %s",
+            module,
+            file,
+            advice,
+        )

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from transfuse import _core
 from transfuse.errors import TargetError
-from transfuse.locate import nearest, nearest_module
+from transfuse.locate import nearest, nearest_target
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -119,7 +119,7 @@ class Target:
         return value
 
     def _no_module(self, missing: str) -> str:
-        near = nearest_module(self.module, sys.path)
+        near = nearest_target(self.module, sys.path)
         hint = f"; did you mean {near!r}?" if near else "; is its directory a root, or on sys.path?"
         return f"target {self.text!r}: there is no module {missing!r}{hint}"
 

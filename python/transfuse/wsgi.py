@@ -30,13 +30,13 @@ def wsgi(target: str) -> WSGIApplication:
         is handed through as it is, and the pin has ended by then.
 
     Raises:
-        TargetError: there is no such module or attribute, or it is not callable.
+        TargetError: there is no such module or attribute, or it is no WSGI application.
         SettingsError, RootError: as `install`.
         BaseException: whatever the module raises while it is loaded.
     """
     sought = Target(target)
     ensure_installed()
-    serve(sought)
+    serve(sought, "wsgi")
     return WsgiApplication(sought.module, sought.names, sought.resolve)
 
 

@@ -111,6 +111,68 @@ def test_an_interface_that_the_application_does_not_have_is_refused(shop: Termin
     assert found == (2, "", f"transfuse: {line}\n")
 
 
+def test_dots_for_the_colon(shop: Terminal) -> None:
+    line = "target 'shop.web.app': there is no module 'shop.web.app'; did you mean 'shop.web:app'?"
+    assert shop.type("serve", "shop.web.app") == (2, "", f"transfuse: {line}\n")
+
+
+@pytest.mark.parametrize(
+    ("host", "right"),
+    [
+        ("127.0.0.1:8000", "--host 127.0.0.1 --port 8000"),
+        ("[::1]:8000", "--host ::1 --port 8000"),
+        (":8000", "--port 8000"),
+    ],
+)
+def test_a_host_with_its_port(shop: Terminal, host: str, right: str) -> None:
+    line = f"--host {host} has the port in it; say {right}"
+    assert shop.type("serve", "shop.web:app", "--host", host) == (2, "", f"transfuse: {line}\n")
+
+
+@pytest.mark.parametrize("interface", ["auto", "wsgi", "asgi"])
+def test_a_factory_is_refused_with_what_to_write(shop: Terminal, interface: str) -> None:
+    pytest.importorskip("granian")
+    shop.write({"shop/fac.py": "def create_app(): ...\n"})
+    line = (
+        "shop.fac:create_app takes no request, so it looks like a factory: write"
+        " app = create_app() in its module, and name shop.fac:app"
+    )
+    words = ("serve", "shop.fac:create_app", "--interface", interface, "--port", free_port())
+    assert shop.type(*words) == (2, "", f"transfuse: {line}\n")
+
+
+def test_an_application_under_no_root_is_refused(shop: Terminal) -> None:
+    """The working directory is on `sys.path`, so it would be found, and never updated."""
+    (shop.place / "site").mkdir()
+    line = (
+        f"shop.web is at {shop.place / 'shop' / 'web.py'}, which is under no root, so its edits"
+        " would not be seen; say --root ."
+    )
+    found = shop.type("serve", "shop.web:app", "--root", "site", "--port", free_port())
+    assert found == (2, "", f"transfuse: {line}\n")
+
+
+def test_an_installed_application_is_refused(shop: Terminal) -> None:
+    shop.write({"env/site-packages/apart.py": "def app(environ, start_response): ...\n"})
+    folder = shop.place / "env" / "site-packages"
+    line = (
+        f"apart is at {folder / 'apart.py'}, which is under no root, so its edits would not be"
+        " seen; it is installed: import it in a module under a root, and name that"
+    )
+    found = shop.type(
+        "serve", "apart:app", "--root", ".", "--port", free_port(), PYTHONPATH=str(folder)
+    )
+    assert found == (2, "", f"transfuse: {line}\n")
+
+
+def test_drain_is_told_to_do_nothing_for_wsgi(shop: Terminal) -> None:
+    pytest.importorskip("granian")
+    shop.write({"shop/web.py": "1 / 0\ndef app(environ, start_response): ...\n"})
+    line = "the setting drain is for ASGI: a WSGI response lasts until it ends"
+    _, _, err = shop.type("serve", "shop.web:app", "--port", free_port(), TRANSFUSE_DRAIN="30")
+    assert err.startswith(f"transfuse: {line}\n")
+
+
 def test_reload_is_what_it_does_anyway(shop: Terminal) -> None:
     line = "edits are served without --reload, and nothing restarts: leave it out"
     assert shop.type("serve", "shop.web:app", "--reload") == (2, "", f"transfuse: {line}\n")

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from transfuse import uninstall
 from transfuse.errors import TransfuseError
 from transfuse.lifecycle import install_settings
+from transfuse.misuse import is_factory, looks_like_a_factory
 from transfuse.settings import Settings
 from transfuse.target import Target
 from transfuse.traces import headline, user_traceback
@@ -46,15 +47,19 @@ def interface_of(application: Callable[..., Any]) -> str | None:
 def answer(text: str, roots: list[str]) -> dict[str, str]:
     """Import the target and return what is to be written."""
     install_settings(Settings(roots=tuple(roots), watch=False))
+    target = Target(text)
     try:
-        found = interface_of(Target(text).resolve_callable())
+        application = target.resolve_callable()
+        found = interface_of(application)
     except TransfuseError as error:
         return {"wrong": str(error)}
     except BaseException as error:
         print(user_traceback(error), end="", file=sys.stderr, flush=True)
-        return {"wrong": f"{text.partition(':')[0]} cannot be loaded: {headline(error)}"}
+        return {"wrong": f"{target.module} cannot be loaded: {headline(error)}"}
     finally:
         uninstall()
+    if found is None and is_factory(application):
+        return {"wrong": looks_like_a_factory(target)}
     if found is None:
         return {"wrong": f"{text} does not show whether it is ASGI or WSGI; say --interface"}
     return {"interface": found}

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from transfuse.cli.interface import Interface, insist, interface_of
 from transfuse.cli.options import live_options, settings_for
 from transfuse.cli.server import Serving, start
+from transfuse.cli.talk import say
 from transfuse.errors import TargetError, TransfuseError
-from transfuse.locate import find_spec, nearest_module
+from transfuse.locate import find_spec, nearest_target, under_no_root
+from transfuse.served import INSTALLED
 from transfuse.target import Target
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _THREADS = 16
 
@@ -71,11 +78,12 @@ def serve(
         raise TransfuseError(
             "edits are served without --reload, and nothing restarts: leave it out"
         )
+    _check_host(host)
     sought = Target(target)
     settings = settings_for(
         roots=roots, no_watch=no_watch, policy=policy, place=os.getcwd(), module=sought.module
     )
-    _check_module(sought, [*settings.roots, *sys.path])
+    _check_module(sought, settings.roots)
     _check_port(host, port)
     kind: Interface
     if interface == "auto":
@@ -88,6 +96,8 @@ def serve(
             f"{target} is an ASGI application, which runs in one event loop a worker:"
             " --threads is for WSGI; say --workers, or --interface wsgi if it is one"
         )
+    if kind == "wsgi" and settings.drain is not None:
+        say("the setting drain is for ASGI: a WSGI response lasts until it ends", "yellow")
     return start(
         Serving(
             target=target,
@@ -102,11 +112,38 @@ def serve(
     )
 
 
-def _check_module(target: Target, search: list[str]) -> None:
-    if find_spec(target.module, search) is None:
-        near = nearest_module(target.module, search)
+def _check_module(target: Target, roots: Sequence[str]) -> None:
+    search = [*roots, *sys.path]
+    spec = find_spec(target.module, search)
+    if spec is None:
+        near = nearest_target(target.module, search)
         hint = f"; did you mean {near!r}?" if near else "; name its directory by --root"
         raise TargetError(f"target {target.text!r}: there is no module {target.module!r}{hint}")
+    if spec.origin is None:
+        return
+    file = os.path.abspath(spec.origin)
+    place = under_no_root(target.module, file, roots)
+    if place is not None:
+        advice = f"say --root {_short(place)}" if place else INSTALLED
+        raise TargetError(
+            f"{target.module} is at {file}, which is under no root, so its edits would not be"
+            f" seen; {advice}"
+        )
+
+
+def _short(place: str) -> str:
+    """Return how a person at the working directory would write it."""
+    short = os.path.relpath(place)
+    return place if short.startswith(os.pardir) else short
+
+
+def _check_host(host: str) -> None:
+    """Raise TransfuseError if the port is in it; that would be looked up as a name."""
+    both = re.fullmatch(r"([^:]*|\[.*\]):([0-9]+)", host)
+    if both is not None:
+        name = both[1].strip("[]")
+        right = f"--host {name} --port {both[2]}" if name else f"--port {both[2]}"
+        raise TransfuseError(f"--host {host} has the port in it; say {right}")
 
 
 def _check_port(host: str, port: int) -> None:
