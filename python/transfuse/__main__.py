@@ -24,7 +24,9 @@ def main(arguments: list[str] | None = None) -> None:
         if error.name != "click":
             raise
         sys.exit(
-            _refuse("the command line needs click and Granian; pip install 'transfuse[serve]'")
+            _refuse(
+                "the command line needs click and Granian; install Transfuse with its extra 'serve'"
+            )
         )
     from transfuse.cli.group import transfuse  # noqa: PLC0415
     from transfuse.cli.program import Program  # noqa: PLC0415

@@ -226,7 +226,7 @@ def test_nobody_to_ask(terminal: Terminal) -> None:
 def test_without_click_a_line_says_what_to_install(terminal: Terminal) -> None:
     terminal.write({"click.py": "raise ModuleNotFoundError(name='click')"})
     code, out, err = terminal.type("status", PYTHONPATH=str(terminal.place))
-    line = "the command line needs click and Granian; pip install 'transfuse[serve]'"
+    line = "the command line needs click and Granian; install Transfuse with its extra 'serve'"
     assert (code, out, err) == (2, "", f"transfuse: {line}\n")
 
 

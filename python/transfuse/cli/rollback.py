@@ -10,14 +10,15 @@ from transfuse.cli.asking import answers_of_groups, print_json, title
 from transfuse.cli.options import process_options
 
 
-@click.command(epilog="Example:  transfuse rollback --to 12")
+@click.command(epilog="Example:  transfuse rollback --pid 4242 --to 12")
 @process_options
-@click.option("--to", type=int, metavar="N", help="The generation; default: the one before.")
+@click.option("--to", type=int, metavar="N", help="The generation; default: the one served before.")
 def rollback(pid: int | None, as_json: bool, to: int | None) -> int:
     """Serve a former generation again.
 
-    It was kept, so nothing is loaded. The workers of one server do it together. Ends with code 1
-    if a process refused.
+    It was kept, so nothing is loaded. The workers of one server do it together. Without --pid
+    all servers of this user do it, those of other projects too. The files stay as they are: the
+    next save takes all that differs, so repair them first. Ends with code 1 if a process refused.
     """
     replies = answers_of_groups("rollback", pid, to=to)
     if as_json:

@@ -139,7 +139,7 @@ def start(serving: Serving) -> int:
         from granian.log import LogLevels  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise TransfuseError(
-            f"transfuse serve needs {error.name}; pip install 'transfuse[serve]'"
+            f"transfuse serve needs {error.name}; install Transfuse with its extra 'serve'"
         ) from None
     with tempfile.TemporaryDirectory(prefix="transfuse-") as folder:
         loader = Loader(serving, os.path.join(folder, "failure"))

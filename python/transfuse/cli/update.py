@@ -13,7 +13,8 @@ from transfuse.cli.options import process_options
 def update(pid: int | None, as_json: bool) -> int:
     """Update now, whether or not files are watched.
 
-    Ends with code 1 if a process refused the update.
+    Without --pid all servers of this user do it, those of other projects too. Ends with code 1
+    if a process refused the update.
     """
     replies = answers("update", pid, timeout=None)
     if as_json:
