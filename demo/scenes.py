@@ -121,8 +121,7 @@ def one_leaf(stage: Stage) -> None:
         "/edition",
         lambda answer: answer.content["editions"]["conf"] == edition,
     )
-    # Nothing is waited for: edits are to come at moments that the load does not know.
-    time.sleep(random.uniform(0.05, 0.25))
+    time.sleep(random.uniform(0.05, 0.25))  # waits for nothing: edits come at any moment
 
 
 def is_gone(answer: Answer) -> bool:

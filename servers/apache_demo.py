@@ -81,8 +81,7 @@ class Show:
                         "checkout": [(f"UNDERSTANDS = {old}", f"UNDERSTANDS = {new}")],
                     },
                 )
-            # Nothing is waited for: edits are to come at moments that the load does not know.
-            time.sleep(random.uniform(0.05, 0.2))
+            time.sleep(random.uniform(0.05, 0.2))  # waits for nothing: edits come at any moment
         good = "return cents * VAT // 100"
         broken = self.source.edited("tax", (good, "return cents * VAT //"))
         self.source.save({"tax": broken})

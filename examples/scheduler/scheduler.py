@@ -9,7 +9,7 @@ was when the job was added. `transfuse.live` stands for whatever has that name a
 from __future__ import annotations
 
 import sys
-import time
+import threading
 
 from apscheduler.schedulers.background import BackgroundScheduler
 
@@ -22,8 +22,8 @@ def main(every: float = 1.0) -> None:
     scheduler.add_job(transfuse.live("reports:hourly"), "interval", seconds=every)
     scheduler.start()
     try:
-        while True:
-            time.sleep(3600)  # the scheduler has threads of its own; this one only waits for Ctrl-C
+        # The scheduler has threads of its own; this one only waits for Ctrl-C.
+        threading.Event().wait()
     except KeyboardInterrupt:
         scheduler.shutdown()
 

@@ -48,7 +48,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _refuse(line: str) -> int:
-    print(f"transfuse: {line}\n", end="", file=sys.stderr)
+    print(f"transfuse: {line}", file=sys.stderr)
     return 2
 
 

@@ -36,8 +36,8 @@ pub fn busy() -> Busy {
             return Busy(());
         }
         STATE.fetch_sub(1, Ordering::SeqCst);
-        // Looks again, for there is no bell that a fork could not leave locked; `go_on` ends it.
-        std::thread::sleep(PAUSE);
+        // There is no bell that a fork could not leave locked.
+        std::thread::sleep(PAUSE); // between two looks, until `go_on`
     }
 }
 
@@ -55,8 +55,7 @@ pub fn stand_still(limit: Duration) -> bool {
         if Instant::now() >= until {
             return false;
         }
-        // As above; `limit` ends it.
-        std::thread::sleep(PAUSE);
+        std::thread::sleep(PAUSE); // between two looks, until `limit`: no bell here either
     }
     true
 }

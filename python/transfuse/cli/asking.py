@@ -84,8 +84,7 @@ def _followed(
                 f"process {process.pid} still serves generation {now['generation']}, while another"
                 f" worker of its server does not; see its log"
             )
-        # Another process does not call: it is asked again, until the deadline.
-        time.sleep(0.02)
+        time.sleep(0.02)  # another process does not call: asked again, until the deadline
 
 
 def print_json(replies: list[dict[str, Any]]) -> None:

@@ -70,8 +70,7 @@ class Meeting:
             there_was_one = number > 0 or (self.folder / f"chair-{number}.sock").exists()
             if end is not None or not there_was_one or time.monotonic() > deadline:
                 return end
-            # Nobody tells when a chair is taken: looked at again, until the deadline.
-            time.sleep(0.02)
+            time.sleep(0.02)  # nobody tells when a chair is taken: looked at until the deadline
 
     def take(self, number: int) -> tuple[int, socket.socket, bool] | None:
         """Take that chair, if nobody has it.
