@@ -22,102 +22,40 @@
 //!    told); `units` (who keeps a generation in use), `status`;
 //! 7. `installation` (how it gets into a process), `forked` (and into its child), `project`: what the files beside the code say; `reload` (`importlib.reload`), `once`, `errors`, `fault`.
 
-mod again;
-mod asker;
-mod asking;
-mod attempt;
-mod awaited;
-mod barrier;
-mod basis;
-mod by_path;
-mod bytecode;
-mod circles;
-mod command;
-mod data_files;
-mod disposal;
-mod doubt;
-mod dressing;
-mod driver;
-mod dynamic;
-mod edges;
-mod engine;
-mod errors;
-mod facade;
-mod fast;
-mod fault;
-mod finder;
-mod fingerprint;
-mod forked;
-mod generation;
-mod half_loaded;
-mod hidden;
-mod hook;
-mod in_place;
-mod influence;
-mod installation;
-mod instance;
-mod keeps;
-mod kinds;
-mod late;
-mod listening;
-mod loader;
+mod cpython;
+mod code;
+mod state;
+mod sysmodules;
+mod effects;
 mod loading;
-mod names;
-mod namespace;
-mod namespace_path;
-mod observe;
-mod once;
-mod outline;
-mod patches;
-mod pin;
-mod planning;
-mod precompiled;
-mod project;
-mod raiser;
-mod reload;
-mod report;
-mod search;
-mod seeds;
-mod settings;
-mod sharing;
-mod snapshot;
-mod staging;
-mod standing;
-mod status;
-mod submodules;
-mod time_limit;
-mod turn;
-mod units;
-mod unplanned;
-mod unreadable;
-mod verify;
-mod waiting;
-mod watching;
-mod wsgi;
+mod hooks;
+mod update;
+mod updater;
+mod api;
 
 /// The compiled core of Transfuse.
 #[pyo3::pymodule(gil_used = false)]
 mod _core {
     #[pymodule_export]
-    use super::asking::{plan, rollback, update};
+    use super::state::request::{plan, rollback, update};
     #[pymodule_export]
-    use super::by_path::import_path;
+    use super::hooks::import_file::import_path;
     #[pymodule_export]
-    use super::driver::elsewhere::{adopt, differing, number_from, view, wanted_view};
+    use super::updater::off_disk::{adopt, differing, number_from, view, wanted_view};
     #[pymodule_export]
-    use super::dynamic::{import_module, import_name};
+    use super::hooks::import_module::{import_module, import_name};
     #[pymodule_export]
-    use super::installation::{install, installed, uninstall};
+    use super::api::install::{install, installed, uninstall};
     #[pymodule_export]
-    use super::once::once;
+    use super::api::once::once;
     #[pymodule_export]
-    use super::pin::Pin;
+    use super::state::pin::Pin;
     #[pymodule_export]
-    use super::settings::configure;
+    use super::state::settings::configure;
     #[pymodule_export]
-    use super::status::{executions, status};
+    use super::api::status::{executions, status};
     #[pymodule_export]
-    use super::time_limit::limited;
+    use super::cpython::time_limit::limited;
     #[pymodule_export]
-    use super::wsgi::WsgiApplication;
+    use super::api::wsgi::WsgiApplication;
 }

@@ -1,0 +1,239 @@
+//! How does Transfuse get into a process, and out of it again?
+
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
+
+use pyo3::ffi;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PyList};
+use transfuse_engine::{Budget, Disk, Roots, busy, scan};
+
+use crate::state::request::refuse_inside;
+use crate::state::command::Command;
+use crate::effects::data_files;
+use crate::updater::driver::Driver;
+use crate::updater::off_disk;
+use crate::updater::off_disk::Contents;
+use crate::hooks::import_module;
+use crate::state::runtime;
+use crate::state::runtime::Engine;
+use crate::cpython::exceptions;
+use crate::hooks::facade_type;
+use crate::hooks::fast_path;
+use crate::sysmodules::spec::Finder;
+use crate::api::fork;
+use crate::state::live_module::Instance;
+use crate::hooks::reload;
+use crate::state::settings::Pattern;
+use crate::state::settings::Settings;
+use crate::cpython::snapshot::items;
+
+/// How long the end of the process waits for an update that is under way, in seconds.
+const STOPPING: f64 = 5.0;
+
+/// What `uninstall` has to undo besides the hooks. Written under the GIL.
+static THREAD: Mutex<Option<Py<PyAny>>> = Mutex::new(None);
+
+/// Makes the roots live.
+#[pyfunction]
+#[pyo3(signature = (
+    *, roots, include, exclude, gitignore, watch, poll, policy, modules, keep, keep_deleted, store, resident, time_limit,
+    report, stages, project, reconsider, contents, first
+))]
+#[allow(clippy::too_many_arguments)]
+pub fn install(
+    py: Python<'_>,
+    roots: Vec<PathBuf>,
+    include: Vec<String>,
+    exclude: Vec<String>,
+    gitignore: bool,
+    watch: bool,
+    poll: Option<f64>,
+    policy: &str,
+    modules: Vec<Pattern>,
+    keep: usize,
+    keep_deleted: bool,
+    store: usize,
+    resident: usize,
+    time_limit: f64,
+    report: Py<PyAny>,
+    stages: Py<PyAny>,
+    project: Vec<PathBuf>,
+    reconsider: Py<PyAny>,
+    contents: Contents,
+    first: u64,
+) -> PyResult<()> {
+    refuse_sub_interpreter()?;
+    if runtime::in_force().is_some() {
+        return Err(exceptions::misuse("transfuse is installed already; call uninstall() first"));
+    }
+    let settings =
+        Settings::new(policy, modules, keep, keep_deleted, watch, poll, resident, time_limit)?;
+    let system = Arc::new(Disk);
+    let roots = Roots::new(&*system, &roots, &exclude)
+        .and_then(|roots| roots.including(&include))
+        .map_err(|e| exceptions::from_engine(&e))?;
+    let roots = if gitignore { roots.without_ignored() } else { roots };
+    let budget = Budget::new(store.saturating_mul(1 << 20));
+    let seen = py.detach(|| scan(&*system, &roots, &budget, &mut |_| {}));
+    let view = off_disk::with_contents(&seen.view, &contents, &budget);
+    let given = contents.into_keys().collect();
+    let made = Engine::new(
+        py, system, roots, budget, settings, view, report, stages, project, reconsider, first,
+        given,
+    )?;
+    let engine: &'static Engine = Box::leak(Box::new(made));
+    engine.unreadable.lock().unwrap().are(seen.unreadable);
+    data_files::listen()?;
+    runtime::put_in_force(Some(engine));
+
+    let core = py.import(intern!(py, "transfuse._core"))?;
+    swap_builtins(
+        py,
+        &fast_path::import(py)?,
+        &pyo3::wrap_pyfunction!(import_module::gcd_import, &core)?.into_any(),
+        &pyo3::wrap_pyfunction!(reload::reload, &core)?.into_any(),
+    )?;
+    meta_path(py)?.insert(0, Py::new(py, Finder)?)?;
+    fork::listen(py)?;
+    at_exit(py)?;
+    start_updating(py, engine, seen.dirs)
+}
+
+/// The C interface that says who holds the GIL (PEP 311) knows of one interpreter only: threads of ours
+/// would wait for the main one for ever.
+fn refuse_sub_interpreter() -> PyResult<()> {
+    // SAFETY: attached, so there is a current interpreter.
+    let id = unsafe { ffi::PyInterpreterState_GetID(ffi::PyInterpreterState_Get()) };
+    if id == 0 {
+        return Ok(());
+    }
+    Err(exceptions::misuse(
+        "this is a sub-interpreter, and transfuse works in the main one only; in Apache, say \
+         WSGIApplicationGroup %{GLOBAL}",
+    ))
+}
+
+/// Starts the thread that updates.
+pub fn start_updating(py: Python<'_>, engine: &'static Engine, dirs: Vec<PathBuf>) -> PyResult<()> {
+    let (commands, receiver) = crossbeam_channel::unbounded();
+    engine.listen_to(commands);
+    engine.updating_ended.store(false, Ordering::Release);
+    let driver = py.detach(|| {
+        let _busy = busy();
+        Driver::new(engine, receiver, &dirs)
+    });
+    let target = Bound::new(py, Thread(Mutex::new(Some(driver))))?;
+    let options = PyDict::new(py);
+    options.set_item("target", target)?;
+    options.set_item("name", "transfuse-update")?;
+    options.set_item("daemon", true)?;
+    let thread = py.import("threading")?.getattr("Thread")?.call((), Some(&options))?;
+    thread.call_method0("start")?;
+    let old = THREAD.lock().unwrap().replace(thread.unbind());
+    drop(old);
+    Ok(())
+}
+
+/// Ends the thread before the interpreter ends.
+fn at_exit(py: Python<'_>) -> PyResult<()> {
+    static ONCE: PyOnceLock<()> = PyOnceLock::new();
+    ONCE.get_or_try_init(py, || {
+        let core = py.import(intern!(py, "transfuse._core"))?;
+        let stop = pyo3::wrap_pyfunction!(stop_updating, &core)?;
+        py.import("atexit")?.call_method1("register", (stop,)).map(drop)
+    })
+    .copied()
+}
+
+/// Ends the updating thread and waits for that.
+#[pyfunction]
+fn stop_updating(py: Python<'_>) -> PyResult<()> {
+    if let Some(engine) = runtime::in_force() {
+        engine.command(Command::Stop);
+    }
+    let thread = THREAD.lock().unwrap().take();
+    if let Some(thread) = thread {
+        thread.call_method1(py, "join", (STOPPING,))?;
+    }
+    Ok(())
+}
+
+/// The updating thread's function.
+#[pyclass(frozen, module = "transfuse._core")]
+struct Thread(Mutex<Option<Driver>>);
+
+#[pymethods]
+impl Thread {
+    fn __call__(&self, py: Python<'_>) {
+        let driver = self.0.lock().unwrap().take();
+        if let Some(mut driver) = driver {
+            driver.run(py);
+            py.detach(|| drop(driver));
+        }
+    }
+}
+
+/// Puts the functions in that all imports go through.
+fn swap_builtins(
+    py: Python<'_>,
+    import: &Bound<'_, PyAny>,
+    gcd_import: &Bound<'_, PyAny>,
+    reload: &Bound<'_, PyAny>,
+) -> PyResult<()> {
+    py.import(intern!(py, "builtins"))?.setattr(intern!(py, "__import__"), import)?;
+    py.import(intern!(py, "importlib"))?.setattr(intern!(py, "reload"), reload)?;
+    py.import(intern!(py, "importlib._bootstrap"))?.setattr(intern!(py, "_gcd_import"), gcd_import)
+}
+
+fn meta_path(py: Python<'_>) -> PyResult<Bound<'_, PyList>> {
+    Ok(py.import(intern!(py, "sys"))?.getattr(intern!(py, "meta_path"))?.cast_into::<PyList>()?)
+}
+
+/// Takes Transfuse out of the process. Live modules stay as the ordinary modules they are.
+#[pyfunction]
+pub fn uninstall(py: Python<'_>) -> PyResult<()> {
+    let Some(engine) = runtime::in_force() else { return Ok(()) };
+    refuse_inside(engine, "uninstall")?;
+    stop_updating(py)?;
+    let current = engine.current(py);
+    let modules = engine.sys_modules.bind(py);
+    for (name, shown) in items(engine.facades.bind(py)) {
+        if let Some(instance) = current.get().instances.bind(py).get_item(&name)? {
+            facade_type::leave(&shown, instance.cast::<Instance>()?)?;
+        }
+        if !modules.get_item(&name)?.is_some_and(|there| there.is(&shown)) {
+            continue;
+        }
+        match current.get().instances.bind(py).get_item(&name)? {
+            Some(instance) => {
+                let instance = instance.cast_into::<Instance>()?;
+                modules.set_item(&name, instance.get().value(py))?;
+            }
+            None => modules.del_item(&name)?,
+        }
+    }
+    swap_builtins(
+        py,
+        engine.original_import.bind(py),
+        engine.original_gcd_import.bind(py),
+        engine.original_reload.bind(py),
+    )?;
+    let finders = meta_path(py)?;
+    for index in (0..finders.len()).rev() {
+        if finders.get_item(index)?.is_instance_of::<Finder>() {
+            finders.del_item(index)?;
+        }
+    }
+    runtime::put_in_force(None);
+    engine.let_go(py)
+}
+
+/// Whether Transfuse is installed.
+#[pyfunction]
+pub fn installed() -> bool {
+    runtime::in_force().is_some()
+}

@@ -1,0 +1,7 @@
+//! TODO
+
+pub mod fork;
+pub mod install;
+pub mod once;
+pub mod status;
+pub mod wsgi;

@@ -1,0 +1,81 @@
+//! How does one value survive all updates, and get made once?
+
+use std::sync::Mutex;
+
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PyTuple};
+use transfuse_engine::{Entered, Flights, Waited};
+
+use crate::cpython::exceptions;
+use crate::loading::load::thread;
+use crate::cpython::interruptible_wait;
+
+type Key = (String, String);
+
+/// (module, key) -> value. Entries never leave: that is the promise.
+static VALUES: PyOnceLock<Py<PyDict>> = PyOnceLock::new();
+/// One maker at a time for one key; others wait without the GIL.
+static MAKERS: Mutex<Option<&'static Flights<Key>>> = Mutex::new(None);
+
+fn makers() -> &'static Flights<Key> {
+    MAKERS.lock().unwrap().get_or_insert_with(|| Box::leak(Box::new(Flights::new())))
+}
+
+/// The value made by `make` when `key` was first asked for in the module `scope`.
+#[pyfunction]
+pub fn once<'py>(
+    py: Python<'py>,
+    scope: String,
+    key: String,
+    make: &Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let values = VALUES.get_or_init(py, || PyDict::new(py).unbind()).bind(py);
+    let entry = PyTuple::new(py, [&scope, &key])?;
+    if let Some(value) = values.get_item(&entry)? {
+        return Ok(value);
+    }
+    let flights = makers();
+    let flight: Key = (scope, key);
+    loop {
+        match flights.enter(&flight, thread()) {
+            Entered::Run => break,
+            Entered::Partial => {
+                let (scope, key) = flight;
+                return Err(exceptions::misuse(&format!(
+                    "once({key:?}) in {scope} asks for itself while its value is being made"
+                )));
+            }
+            Entered::Busy => {
+                if interruptible_wait::wait(py, flights, &flight)? == Waited::Partial {
+                    continue;
+                }
+                if let Some(value) = values.get_item(&entry)? {
+                    return Ok(value);
+                }
+            }
+        }
+    }
+    // Whatever comes of it: who waits for it is to make it then.
+    let _making = Making(flights, flight);
+    let made = match values.get_item(&entry) {
+        Ok(Some(value)) => Ok(value),
+        Ok(None) => make.call0(),
+        Err(error) => Err(error),
+    };
+    made.and_then(|value| values.set_item(&entry, &value).map(|()| value))
+}
+
+/// This thread makes a value, until this is dropped.
+struct Making(&'static Flights<Key>, Key);
+
+impl Drop for Making {
+    fn drop(&mut self) {
+        self.0.finish(&self.1, thread());
+    }
+}
+
+/// In a forked child only `thread` is there: what others were making is to be made anew.
+pub fn only(thread: u64) {
+    makers().only(thread);
+}

@@ -1,0 +1,108 @@
+//! How do things stand? What `transfuse.status()` is made of.
+
+use std::sync::atomic::Ordering;
+
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList, PyString, PyWeakrefMethods};
+use transfuse_engine::State;
+
+use crate::state::runtime;
+use crate::state::runtime::Engine;
+use crate::state::live_module::Instance;
+use crate::update::report as reports;
+
+/// What is served, kept, draining and failing.
+#[pyfunction]
+pub fn status(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
+    let engine = runtime::required()?;
+    let current = engine.current(py);
+    let made = PyDict::new(py);
+    made.set_item("generation", current.get().id.0)?;
+    made.set_item("roots", engine.roots.dirs())?;
+    made.set_item("modules", current.get().instances.bind(py).len())?;
+    let (watching, unreadable) =
+        (engine.watching.lock().unwrap().clone(), engine.unreadable.lock().unwrap().all());
+    let ended = engine.updating_ended.load(Ordering::Acquire);
+    let way = if engine.settings().watch { watching.way } else { "off" };
+    made.set_item("watching", if ended { "ended" } else { way })?;
+    made.set_item("watching_because", watching.because)?;
+    made.set_item("unreadable", unreadable)?;
+    made.set_item("lost_events", engine.lost_events.load(Ordering::Relaxed))?;
+    made.set_item("stored_bytes", engine.budget.held())?;
+    let draining = engine.generations.alive(|_, id, state| match state {
+        State::Draining { pins } => Some((id.0, pins)),
+        _ => None,
+    });
+    let draining: Vec<(u64, usize)> = draining.into_iter().flatten().collect();
+    let kept: Vec<u64> = engine.generations.all_kept().iter().map(|id| id.0).collect();
+    let (published, refused, failing, waiting) = {
+        let book = engine.book.lock().unwrap();
+        let failing = book.failing.as_ref().map(|report| report.clone_ref(py));
+        let waiting: Vec<_> = book.waiting.iter().map(reports::of_restart).collect();
+        (book.published, book.refused, failing, waiting)
+    };
+    let units: Vec<_> = engine
+        .units
+        .behind(current.get().id.0)
+        .iter()
+        .map(|unit| {
+            let generation = unit.generation.load(Ordering::Relaxed);
+            let thread = unit.thread.load(Ordering::Relaxed);
+            (generation, unit.what.clone(), thread, unit.since.elapsed().as_secs_f64())
+        })
+        .collect();
+    made.set_item("units", units)?;
+    let still: Vec<_> =
+        lingering(py, engine).iter().map(|gone| gone.get().module.clone_ref(py)).collect();
+    made.set_item("lingering", still)?;
+    made.set_item("restart", waiting)?;
+    made.set_item("kept", kept)?;
+    made.set_item("draining", draining)?;
+    made.set_item("updates", published)?;
+    made.set_item("refused", refused)?;
+    made.set_item("failing", failing)?;
+    Ok(made)
+}
+
+/// The superseded instances that no generation has any more, and that are still in memory.
+pub fn lingering<'py>(py: Python<'py>, engine: &Engine) -> Vec<Bound<'py, Instance>> {
+    let alive = engine.alive(py);
+    let mut found = superseded(py, engine);
+    found.retain(|instance| !alive.iter().any(|generation| generation.get().holds(py, instance)));
+    found
+}
+
+/// The module objects of all executions of a module that a generation has, in no order; with
+/// `lingering` also of those that are only still in memory. Whoever has something old can look for the
+/// one that it belongs to.
+#[pyfunction]
+#[pyo3(signature = (name, *, lingering))]
+pub fn executions<'py>(
+    py: Python<'py>,
+    name: &str,
+    lingering: bool,
+) -> PyResult<Bound<'py, PyList>> {
+    let found = PyList::empty(py);
+    let Some(engine) = runtime::in_force() else { return Ok(found) };
+    let key = PyString::new(py, name);
+    for generation in engine.alive(py) {
+        if let Some(instance) = generation.get().instances.bind(py).get_item(&key)? {
+            found.append(&instance.cast_into_exact::<Instance>()?.get().module)?;
+        }
+    }
+    for instance in if lingering { superseded(py, engine) } else { Vec::new() } {
+        if instance.get().name.as_str() == name {
+            found.append(&instance.get().module)?;
+        }
+    }
+    Ok(found)
+}
+
+fn superseded<'py>(py: Python<'py>, engine: &Engine) -> Vec<Bound<'py, Instance>> {
+    let weak: Vec<_> = {
+        let book = engine.book.lock().unwrap();
+        book.superseded.iter().map(|weak| weak.clone_ref(py)).collect()
+    };
+    let alive = weak.iter().filter_map(|weak| weak.bind(py).upgrade());
+    alive.filter_map(|instance| instance.cast_into_exact::<Instance>().ok()).collect()
+}

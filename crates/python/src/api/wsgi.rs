@@ -1,0 +1,252 @@
+//! What stands between a WSGI server and the user's application?
+//!
+//! [`WsgiApplication`] is what `transfuse.wsgi` returns: a pin, the application of
+//! the pinned generation, and a body that keeps the pin until it is closed. It is
+//! on the way of each request, which is why it is here and not in Python (P10).
+
+use std::sync::Mutex;
+
+use pyo3::exceptions::PyException;
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyIterator, PyList, PyString, PyTuple, PyType};
+
+use crate::state::runtime;
+use crate::state::generation::Generation;
+use crate::state::pin::Pin;
+use crate::sysmodules::entry;
+
+/// A WSGI application that answers from the current generation.
+#[pyclass(frozen, module = "transfuse._core")]
+pub struct WsgiApplication {
+    /// The target's module, `"shop.web"`, and the names below it, `["app"]`.
+    module: Py<PyString>,
+    names: Vec<Py<PyString>>,
+    /// `Target.resolve`: loads, tries default names, and says what is wrong.
+    resolve: Py<PyAny>,
+}
+
+impl WsgiApplication {
+    /// The user's application in the pinned generation; the plain case without leaving Rust.
+    fn found<'py>(
+        &self,
+        py: Python<'py>,
+        generation: &Bound<'py, Generation>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let module = self.module.bind(py);
+        if let Some(engine) = runtime::in_force()
+            && let Some(instance) = generation.get().get(py, module)
+            && instance.get().is_ready()
+            && entry::is_as_seen(py, engine, module, &instance)
+        {
+            let mut value = instance.get().value(py);
+            for name in &self.names {
+                match value.getattr_opt(name.bind(py))? {
+                    Some(next) => value = next,
+                    None => return self.resolve.bind(py).call0(),
+                }
+            }
+            if !self.names.is_empty() {
+                return Ok(value);
+            }
+        }
+        self.resolve.bind(py).call0()
+    }
+}
+
+#[pymethods]
+impl WsgiApplication {
+    #[new]
+    fn new(module: Py<PyString>, names: Vec<Py<PyString>>, resolve: Py<PyAny>) -> Self {
+        WsgiApplication { module, names, resolve }
+    }
+
+    #[pyo3(signature = (environ, start_response, /))]
+    fn __call__<'py>(
+        &self,
+        py: Python<'py>,
+        environ: &Bound<'py, PyDict>,
+        start_response: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let pin = Bound::new(py, Pin::begun(py, Some(label(environ)?))?)?;
+        Pin::resume(&pin)?;
+        let held = pin.get().held(py);
+        let answered = match &held {
+            Some(generation) => self.found(py, generation),
+            None => self.resolve.bind(py).call0(),
+        }
+        .and_then(|application| application.call1((environ, start_response)))
+        .and_then(|body| {
+            let is_over = is_whole(&body) || is_servers_own(&body, environ, held.as_ref())?;
+            Ok((is_over, body))
+        });
+        drop(held);
+        pin.get().suspend(py)?;
+        match answered {
+            Ok((false, body)) => {
+                let body = PinnedBody {
+                    body: Mutex::new(Some(body.unbind())),
+                    steps: Mutex::new(None),
+                    pin: Mutex::new(Some(pin.unbind())),
+                };
+                Ok(Bound::new(py, body)?.into_any())
+            }
+            Ok((true, body)) => {
+                pin.get().close();
+                Ok(body)
+            }
+            Err(error) => {
+                pin.get().close();
+                Err(error)
+            }
+        }
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.resolve)
+    }
+}
+
+/// What the unit of work is called: `"GET /orders"`.
+fn label(environ: &Bound<'_, PyDict>) -> PyResult<String> {
+    let py = environ.py();
+    let method = environ.get_item(intern!(py, "REQUEST_METHOD"))?;
+    let path = environ.get_item(intern!(py, "PATH_INFO"))?;
+    let text = |value: &Option<Bound<'_, PyAny>>| {
+        let text = value.as_ref().and_then(|value| value.cast::<PyString>().ok());
+        text.map(|text| text.to_string_lossy().into_owned()).unwrap_or_default()
+    };
+    Ok(format!("{} {}", text(&method), text(&path)))
+}
+
+/// Whether there is nothing left to run: the body is there as a whole.
+fn is_whole(body: &Bound<'_, PyAny>) -> bool {
+    body.is_exact_instance_of::<PyList>() || body.is_exact_instance_of::<PyTuple>()
+}
+
+/// Whether the server sends it by itself and must see what it is: its own wrapper around a plain file.
+fn is_servers_own<'py>(
+    body: &Bound<'py, PyAny>,
+    environ: &Bound<'py, PyDict>,
+    generation: Option<&Bound<'py, Generation>>,
+) -> PyResult<bool> {
+    let py = body.py();
+    match environ.get_item(intern!(py, "wsgi.file_wrapper"))? {
+        Some(wrapper) if wrapper.is_instance_of::<PyType>() && body.is_instance(&wrapper)? => {}
+        _ => return Ok(false),
+    }
+    // What the wrappers of wsgiref, gunicorn and mod_wsgi call it; waitress.
+    for name in [intern!(py, "filelike"), intern!(py, "file")] {
+        if let Some(file) = body.getattr_opt(name)? {
+            return is_plain_file(&file, generation);
+        }
+    }
+    Ok(true)
+}
+
+/// Whether no live code runs when somebody reads it: a file of the system, or of memory. What has no
+/// number of a file cannot be sent by the system either, so nothing is lost if we read it.
+fn is_plain_file<'py>(
+    file: &Bound<'py, PyAny>,
+    generation: Option<&Bound<'py, Generation>>,
+) -> PyResult<bool> {
+    let py = file.py();
+    for class in file.get_type().mro() {
+        let module = class.getattr(intern!(py, "__module__"))?;
+        let live = |name: &str| generation.is_some_and(|g| g.get().find(py, name).is_some());
+        if module.extract::<String>().is_ok_and(|name| live(&name)) {
+            return Ok(false);
+        }
+    }
+    if file.get_type().is(py.import(intern!(py, "io"))?.getattr(intern!(py, "BytesIO"))?) {
+        return Ok(true);
+    }
+    match file.call_method0(intern!(py, "fileno")) {
+        Ok(number) => Ok(number.extract::<i32>().is_ok()),
+        Err(error) if error.is_instance_of::<PyException>(py) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// A response's body whose steps are taken under the request's pin.
+#[pyclass(frozen, module = "transfuse._core")]
+struct PinnedBody {
+    /// What the application returned; none once it was closed, for a server may hold this for long,
+    /// and what the body is made of belongs to the generation.
+    body: Mutex<Option<Py<PyAny>>>,
+    /// The body's iterator; none until the first step is taken, and once it was closed.
+    steps: Mutex<Option<Py<PyIterator>>>,
+    /// None once it was closed. The lock is for the moment of looking: steps may come in different
+    /// threads.
+    pin: Mutex<Option<Py<Pin>>>,
+}
+
+impl PinnedBody {
+    fn step(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
+        let known = self.steps.lock().unwrap().as_ref().map(|steps| steps.clone_ref(py));
+        let mut steps = match known {
+            Some(steps) => steps.into_bound(py),
+            None => {
+                let body = self.body.lock().unwrap().as_ref().map(|body| body.clone_ref(py));
+                let Some(body) = body else { return Ok(None) };
+                let made = body.bind(py).try_iter()?;
+                let before = self.steps.lock().unwrap().replace(made.clone().unbind());
+                drop(before);
+                made
+            }
+        };
+        steps.next().transpose().map(|step| step.map(Bound::unbind))
+    }
+}
+
+#[pymethods]
+impl PinnedBody {
+    fn __iter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+
+    fn __next__(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
+        let pin = self.pin.lock().unwrap().as_ref().map(|pin| pin.clone_ref(py));
+        let Some(pin) = pin else { return Ok(None) };
+        let pin = pin.bind(py);
+        Pin::resume(pin)?;
+        let step = self.step(py);
+        pin.get().suspend(py)?;
+        step
+    }
+
+    /// Closes the body and ends the pin; only the first call does anything.
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        let Some(pin) = self.pin.lock().unwrap().take() else { return Ok(()) };
+        let pin = pin.bind(py);
+        let body = self.body.lock().unwrap().take();
+        let steps = self.steps.lock().unwrap().take();
+        Pin::resume(pin)?;
+        let closed = match &body {
+            Some(body) => match body.bind(py).getattr_opt(intern!(py, "close")) {
+                Ok(Some(close)) => close.call0().map(drop),
+                Ok(None) => Ok(()),
+                Err(error) => Err(error),
+            },
+            None => Ok(()),
+        };
+        drop((steps, body));
+        pin.get().suspend(py)?;
+        pin.get().close();
+        closed
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        if let Ok(body) = self.body.try_lock() {
+            visit.call(body.as_ref())?;
+        }
+        if let Ok(steps) = self.steps.try_lock() {
+            visit.call(steps.as_ref())?;
+        }
+        match self.pin.try_lock() {
+            Ok(pin) => visit.call(pin.as_ref()),
+            Err(_) => Ok(()),
+        }
+    }
+}

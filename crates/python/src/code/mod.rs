@@ -1,0 +1,5 @@
+//! TODO
+
+pub mod bytecode;
+pub mod name_usage;
+pub mod pyc;

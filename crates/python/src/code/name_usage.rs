@@ -1,0 +1,256 @@
+//! Which names does a module's source define, and which of its imports does it use at once?
+//!
+//! Both are read off the code object, which is at hand whether it was compiled
+//! or precompiled, so a second start parses nothing. *Defined* is what a
+//! statement at module level binds, whether or not it ran. *Used* is an imported
+//! name that module-level code does more with than bind it: such an import may be
+//! one that this module's code affects. Class bodies run with the module, and so do
+//! comprehensions and `lambda` that it makes; its functions may.
+
+use std::collections::{HashMap, HashSet};
+
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyCode, PyTuple};
+
+use crate::code::bytecode::Binding;
+use crate::code::bytecode::read;
+
+/// `co_flags` bit of functions; class bodies and modules lack it.
+const CO_OPTIMIZED: u32 = 1;
+
+/// Functions that run text: what that imports and uses is not in the code object.
+const RUN_TEXT: [&str; 2] = ["exec", "eval"];
+
+/// Functions that take an attribute by a name that is not in the code object.
+const TAKE_ANY: [&str; 4] = ["getattr", "setattr", "delattr", "vars"];
+
+/// What was read off a module's code object.
+#[derive(Default)]
+pub struct Outline {
+    /// Names bound at module level by the source; star imports add theirs while it runs.
+    pub defined: HashSet<String>,
+    /// What an import names (`"registry"`, relative ones without their dots) -> the attributes taken
+    /// and used (`{"register"}`; `"*"` for a star, `""` for the module itself).
+    pub used: HashMap<String, HashSet<String>>,
+    /// The same for what is reached by such attributes, which may be modules, too: `"shop.tax"` for
+    /// `from shop import tax`.
+    pub reached: HashMap<String, HashSet<String>>,
+    /// Attributes that module-level code assigns to, on whatever object: `json.dumps = ...`.
+    pub sets: HashSet<String>,
+    /// Attributes that module-level code, and functions if it may run them, take of whatever it is.
+    pub mentions: HashSet<String>,
+    /// The same of functions that, as far as can be seen, it does not run.
+    pub mentions_later: HashSet<String>,
+    /// Whether it may run text (`exec`): then it may use all that it imports.
+    pub runs_text: bool,
+    /// Whether it may take attributes that it does not mention (`getattr`).
+    pub takes_any: bool,
+    /// Whether it sets items (`table["name"] = ...`).
+    pub sets_items: bool,
+}
+
+impl Outline {
+    /// Whether module-level code uses what an import of that name gave.
+    pub fn uses(&self, imported: &str) -> bool {
+        self.runs_text || self.used.contains_key(imported)
+    }
+
+    /// Whether it uses one attribute taken by such an import (a star takes all).
+    pub fn uses_attribute(&self, imported: &str, attribute: &str) -> bool {
+        self.runs_text
+            || self
+                .used
+                .get(imported)
+                .is_some_and(|used| used.contains(attribute) || used.contains("*"))
+    }
+}
+
+/// Methods by which Python's own containers are changed.
+const CHANGES: [&str; 22] = [
+    "add",
+    "append",
+    "appendleft",
+    "clear",
+    "difference_update",
+    "discard",
+    "extend",
+    "extendleft",
+    "insert",
+    "intersection_update",
+    "pop",
+    "popitem",
+    "popleft",
+    "remove",
+    "reverse",
+    "rotate",
+    "setdefault",
+    "sort",
+    "symmetric_difference_update",
+    "update",
+    "write",
+    "__setitem__",
+];
+
+impl Outline {
+    /// The attributes taken of what is written so.
+    pub fn taken_of(&self, written: &str) -> HashSet<String> {
+        let both = [self.used.get(written), self.reached.get(written)];
+        let mut all: HashSet<String> = both.into_iter().flatten().flatten().cloned().collect();
+        all.extend(self.runs_text.then(String::new));
+        all
+    }
+
+    /// Whether that was so for this attribute, too.
+    pub fn takes_of(&self, written: &str, attribute: &str) -> bool {
+        let both = [self.used.get(written), self.reached.get(written)];
+        both.into_iter().flatten().any(|used| used.contains(attribute))
+    }
+
+    /// Whether the code has what it takes to change lists, dicts and the like.
+    pub fn changes_containers(&self) -> bool {
+        self.sets_items || CHANGES.iter().any(|name| self.mentions.contains(*name))
+    }
+}
+
+/// What code that runs with the module does, and what its functions do.
+#[derive(Default)]
+struct Parts {
+    loaded: HashSet<Vec<String>>,
+    mentions: HashSet<String>,
+    sets_items: bool,
+}
+
+/// Reads the code object of a module.
+pub fn outline(py: Python<'_>, code: &Bound<'_, PyCode>) -> PyResult<Outline> {
+    let module = read(py, code)?;
+    let mut at_once =
+        Parts { loaded: module.loaded, mentions: module.mentions, sets_items: module.sets_items };
+    let mut later = Parts::default();
+    let mut own = module.stored.clone();
+    let mut imports = module.imports;
+    let mut starred = module.starred;
+    let mut functions = false;
+    let mut waiting: Vec<_> = nested(code)?.into_iter().map(|code| (code, true)).collect();
+    while let Some((next, outer)) = waiting.pop() {
+        let function = is_function(py, &next)?;
+        let runs = outer && (!function || is_part_of_expression(py, &next)?);
+        let reading = read(py, &next)?;
+        let part = if runs { &mut at_once } else { &mut later };
+        part.loaded.extend(reading.loaded);
+        part.mentions.extend(reading.mentions);
+        part.sets_items |= reading.sets_items;
+        if runs && !function {
+            own.extend(reading.stored);
+            imports.extend(reading.imports);
+            starred.extend(reading.starred);
+        }
+        functions |= !runs;
+        waiting.extend(nested(&next)?.into_iter().map(|code| (code, runs)));
+    }
+    // Functions run at once only if module-level code uses something that the module itself made.
+    for binding in &imports {
+        own.remove(&binding.bound);
+    }
+    if functions && at_once.loaded.iter().any(|chain| own.contains(&chain[0])) {
+        at_once.loaded.extend(later.loaded);
+        at_once.mentions.extend(std::mem::take(&mut later.mentions));
+        at_once.sets_items |= later.sets_items;
+    }
+    let loads = |names: &[&str]| at_once.loaded.iter().any(|c| names.contains(&c[0].as_str()));
+    let (runs_text, takes_any) = (loads(&RUN_TEXT), loads(&TAKE_ANY));
+    let mut uses = Uses::default();
+    uses.read(&imports, &at_once.loaded);
+    for starred in starred {
+        uses.used.entry(starred).or_default().insert("*".to_owned());
+    }
+    Ok(Outline {
+        defined: module.stored,
+        used: uses.used,
+        reached: uses.reached,
+        sets: module.sets,
+        mentions: at_once.mentions,
+        mentions_later: later.mentions,
+        runs_text,
+        takes_any,
+        sets_items: at_once.sets_items,
+    })
+}
+
+/// Which attributes of what was imported are used.
+#[derive(Default)]
+struct Uses {
+    used: HashMap<String, HashSet<String>>,
+    reached: HashMap<String, HashSet<String>>,
+}
+
+impl Uses {
+    fn read(&mut self, imports: &[Binding], loaded: &HashSet<Vec<String>>) {
+        let mut by_name: HashMap<&str, Vec<&[String]>> = HashMap::new();
+        for chain in loaded {
+            by_name.entry(&chain[0]).or_default().push(&chain[1..]);
+        }
+        for Binding { imported, attribute, bound } in imports {
+            for taken in by_name.get(bound.as_str()).into_iter().flatten() {
+                match attribute {
+                    Some(attribute) => {
+                        note(&mut self.used, imported, attribute);
+                        self.reach(&format!("{imported}.{attribute}"), taken);
+                    }
+                    None => self.follow(imported, taken),
+                }
+            }
+        }
+    }
+
+    /// `import a.b.c` binds `a`: how far does the code follow these names?
+    fn follow(&mut self, imported: &str, mut taken: &[String]) {
+        let mut of = imported.split('.').next().unwrap_or(imported).to_owned();
+        for part in imported.split('.').skip(1) {
+            match taken.first() {
+                Some(next) if next == part => taken = &taken[1..],
+                Some(_) => break,
+                // What gets hold of a package may take any of these of it.
+                None => note(&mut self.used, &of, ""),
+            }
+            of = format!("{of}.{part}");
+        }
+        note(&mut self.used, &of, taken.first().map_or("", String::as_str));
+        if let Some((first, rest)) = taken.split_first() {
+            self.reach(&format!("{of}.{first}"), rest);
+        }
+    }
+
+    /// What is taken of an attribute, and of what is taken of that.
+    fn reach(&mut self, of: &str, taken: &[String]) {
+        let mut of = of.to_owned();
+        for attribute in taken {
+            note(&mut self.reached, &of, attribute);
+            of = format!("{of}.{attribute}");
+        }
+        note(&mut self.reached, &of, "");
+    }
+}
+
+fn note(of: &mut HashMap<String, HashSet<String>>, name: &str, attribute: &str) {
+    of.entry(name.to_owned()).or_default().insert(attribute.to_owned());
+}
+
+fn is_function(py: Python<'_>, code: &Bound<'_, PyCode>) -> PyResult<bool> {
+    let flags: u32 = code.getattr(intern!(py, "co_flags"))?.extract()?;
+    Ok(flags & CO_OPTIMIZED != 0)
+}
+
+/// Whether it is the code of a comprehension, a generator expression, a `lambda`, or what stands
+/// around a generic class: such code may run where it stands.
+fn is_part_of_expression(py: Python<'_>, code: &Bound<'_, PyCode>) -> PyResult<bool> {
+    let name = code.getattr(intern!(py, "co_name"))?;
+    let name: &str = name.extract()?;
+    let kinds = ["<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>", "<lambda>"];
+    Ok(kinds.contains(&name) || name.starts_with("<generic parameters of"))
+}
+
+fn nested<'py>(code: &Bound<'py, PyCode>) -> PyResult<Vec<Bound<'py, PyCode>>> {
+    let constants = code.getattr(intern!(code.py(), "co_consts"))?.cast_into::<PyTuple>()?;
+    Ok(constants.iter().filter_map(|c| c.cast_into::<PyCode>().ok()).collect())
+}

@@ -1,0 +1,32 @@
+//! How does a thread wait for what another one is loading, or making?
+//!
+//! Without the GIL, and in slices: between two of them signal handlers run, so that
+//! Ctrl-C ends the waiting of the main thread, as it would end a load of its own.
+
+use std::hash::Hash;
+use std::time::Duration;
+
+use pyo3::prelude::*;
+use transfuse_engine::{Flights, Waited};
+
+use crate::loading::load::thread;
+
+/// How often who waits looks whether a signal has come.
+pub const SLICE: Duration = Duration::from_millis(100);
+
+/// Waits until the load of `key` that is under way is over. Raises what a signal handler raises, and
+/// waits no more then.
+pub fn wait<K: Eq + Hash + Clone + Send + Sync>(
+    py: Python<'_>,
+    flights: &Flights<K>,
+    key: &K,
+) -> PyResult<Waited> {
+    let waiting = match flights.await_load(key, thread()) {
+        Ok(waiting) => waiting,
+        Err(ended) => return Ok(ended),
+    };
+    while !waiting.is_over() && !py.detach(|| waiting.sit(SLICE)) {
+        py.check_signals()?;
+    }
+    Ok(Waited::Finished)
+}

@@ -1,0 +1,108 @@
+//! What if the code of an update does not end?
+//!
+//! After the time limit an exception is raised in the updating thread, wherever
+//! that is in Python code. A module that is staged is refused with it; of a hook
+//! that is called when an update is made (`__dispose__`, who is told of updates)
+//! it is logged. A call into C that
+//! does not return cannot be ended from outside.
+
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant};
+
+use pyo3::ffi;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
+
+use crate::state::runtime;
+use crate::state::unit_of_work::ident;
+
+/// How far a limit is.
+#[derive(Clone, Copy, PartialEq)]
+enum State {
+    /// The thread may still go on.
+    Running,
+    /// The exception was raised; whether it has arrived, nobody knows.
+    Raised,
+    /// The end was reached: nothing is raised any more.
+    Over,
+}
+
+/// A limit on what this thread does, until this is dropped.
+pub struct Limit {
+    /// Written by the thread that is limited and by the one that watches it; rung at the end.
+    state: Arc<(Mutex<State>, Condvar)>,
+}
+
+impl Limit {
+    /// From now on, `limit` for what this thread does.
+    pub fn begin(limit: Duration) -> Limit {
+        let state = Arc::new((Mutex::new(State::Running), Condvar::new()));
+        let (thread, shared) = (ident(), Arc::clone(&state));
+        let watch = move || {
+            let (state, rung) = &*shared;
+            let Some(until) = Instant::now().checked_add(limit) else { return };
+            let mut guard = state.lock().unwrap();
+            while *guard == State::Running {
+                let left = until.saturating_duration_since(Instant::now());
+                if left.is_zero() {
+                    // The GIL is asked for without the lock.
+                    drop(guard);
+                    return Python::attach(|py| raise(py, thread, state));
+                }
+                guard = rung.wait_timeout(guard, left).unwrap().0;
+            }
+        };
+        // Without a thread there is no limit; the update itself goes on.
+        let _ = std::thread::Builder::new().name("transfuse-limit".to_owned()).spawn(watch);
+        Limit { state }
+    }
+}
+
+impl Drop for Limit {
+    /// It is over: what was raised and has not arrived arrives here, and is nobody's any more.
+    fn drop(&mut self) {
+        let (state, rung) = &*self.state;
+        let before = std::mem::replace(&mut *state.lock().unwrap(), State::Over);
+        rung.notify_all();
+        if before == State::Raised {
+            Python::attach(arrive);
+        }
+    }
+}
+
+/// Calls something that is told of an update: under the limit, as it is called by the updating thread,
+/// which would make no update any more.
+#[pyfunction]
+#[pyo3(signature = (call, *args))]
+pub fn limited<'py>(
+    call: &Bound<'py, PyAny>,
+    args: &Bound<'py, PyTuple>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let limit = Limit::begin(runtime::required()?.settings().time_limit);
+    let done = call.call1(args);
+    drop(limit);
+    done
+}
+
+fn raise(py: Python<'_>, thread: u64, state: &Mutex<State>) {
+    let errors = py.import(intern!(py, "transfuse.errors"));
+    let Ok(kind) = errors.and_then(|e| e.getattr(intern!(py, "TimeLimitExceeded"))) else { return };
+    // Under the lock, so that nothing is raised after the end: without a GIL that may come in between.
+    // What is called only notes the class.
+    let mut state = state.lock().unwrap();
+    if *state == State::Running {
+        *state = State::Raised;
+        // SAFETY: attached; the class is a live object.
+        unsafe { ffi::PyThreadState_SetAsyncExc(thread as _, kind.as_ptr()) };
+    }
+}
+
+/// Lets what was raised in this thread arrive, if it has not yet.
+///
+/// Taking it back is not enough: up to Python 3.12 the interpreter goes on looking for it, at each
+/// call in each thread, until one arrives (`_PyEval_SignalAsyncExc` in CPython's `ceval_gil.c`).
+fn arrive(py: Python<'_>) {
+    let nothing = PyDict::new(py);
+    let _ = py.run(c"pass", Some(&nothing), None);
+}

@@ -1,0 +1,171 @@
+//! Which files did a module read while it was being imported?
+//!
+//! An audit hook sees every `open`. A file under a root that module-level code
+//! opens for reading is a dependency like a module: its content (or that it is not
+//! there) becomes part of what the generation knows, and a change of it runs the
+//! module again. What it writes itself is none. Audit hooks cannot be taken out;
+//! without an engine in force this one does nothing.
+
+use std::ffi::{CStr, c_char, c_int, c_void};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Once};
+
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyTuple};
+use transfuse_engine::{Kind, Source, System, is_source};
+
+use crate::state::runtime;
+use crate::state::runtime::Engine;
+use crate::state::live_module::Instance;
+use crate::effects::observation;
+
+/// A C audit hook, as `Py_AuditHookFunction` of the C API declares it.
+type Hook = extern "C" fn(*const c_char, *mut ffi::PyObject, *mut c_void) -> c_int;
+
+unsafe extern "C" {
+    // Part of the C API since 3.8; PyO3 does not declare it.
+    fn PySys_AddAuditHook(hook: Hook, data: *mut c_void) -> c_int;
+}
+
+/// Larger files are not followed: hashing them would hold up the import.
+const LIMIT: u64 = 16 << 20;
+
+/// What the system says of a file that is not there.
+const ABSENT: [ErrorKind; 2] = [ErrorKind::NotFound, ErrorKind::NotADirectory];
+
+/// Begins to listen, once for the life of the process.
+pub fn listen() -> PyResult<()> {
+    static ONCE: Once = Once::new();
+    let mut failed = false;
+    ONCE.call_once(|| {
+        // SAFETY: the hook is a plain function without state.
+        failed = unsafe { PySys_AddAuditHook(heard, std::ptr::null_mut()) } < 0;
+    });
+    if failed { Err(PyRuntimeError::new_err("an audit hook refuses another one")) } else { Ok(()) }
+}
+
+extern "C" fn heard(event: *const c_char, args: *mut ffi::PyObject, _: *mut c_void) -> c_int {
+    if !observation::is_loading() {
+        return 0;
+    }
+    // SAFETY: the interpreter passes a C string.
+    let event = unsafe { CStr::from_ptr(event) };
+    if event != c"open" && event != c"os.rename" {
+        return 0;
+    }
+    // SAFETY: events are raised by threads that are attached, with a tuple of arguments.
+    unsafe {
+        let py = Python::assume_attached();
+        if let Some(engine) = runtime::in_force()
+            && let Some(args) = Bound::from_borrowed_ptr_or_opt(py, args)
+            && let Ok(args) = args.cast_into::<PyTuple>()
+        {
+            if event == c"open" {
+                opened(engine, &args);
+            } else {
+                renamed(engine, &args);
+            }
+        }
+    }
+    0
+}
+
+/// `open(path, mode, flags)` is about to happen. Nothing here may raise.
+fn opened(engine: &'static Engine, args: &Bound<'_, PyTuple>) {
+    let py = args.py();
+    let Some(path) = argument(engine, args, 0) else { return };
+    let Some(instance) = observation::innermost(py) else { return };
+    if writes(args) {
+        return written(engine, &instance, &path);
+    }
+    let Some(source) = content(engine, &path) else { return };
+    if instance.get().reads(&path) {
+        for generation in engine.alive(py) {
+            generation.get().admit(|view| match view.get(&path) {
+                Some(_) => view.clone(),
+                None => view.with(path.clone(), source.clone()),
+            });
+        }
+    }
+}
+
+/// `os.rename(from, to, ...)` is about to happen: a file is written as a whole.
+fn renamed(engine: &'static Engine, args: &Bound<'_, PyTuple>) {
+    if let Some(path) = argument(engine, args, 1)
+        && let Some(instance) = observation::innermost(args.py())
+    {
+        written(engine, &instance, &path);
+    }
+}
+
+/// What a module writes itself is nothing that it depends on, though it may have read it before.
+fn written(engine: &Engine, instance: &Bound<'_, Instance>, path: &Path) {
+    instance.get().writes(path);
+    let read_by_others = {
+        let book = engine.book.lock().unwrap();
+        book.graph.readers(path).any(|reader| *reader != instance.get().name)
+    };
+    if !read_by_others && !is_source(path) {
+        for generation in engine.alive(instance.py()) {
+            generation.get().admit(|view| view.without(path));
+        }
+    }
+}
+
+/// A path under a root, by the name that it has there; none if it is no such path.
+fn argument(engine: &Engine, args: &Bound<'_, PyTuple>, index: usize) -> Option<PathBuf> {
+    let given = args.get_item(index).ok()?;
+    let path = match given.cast::<PyBytes>() {
+        Ok(bytes) => from_bytes(bytes.as_bytes()),
+        Err(_) => given.extract::<PathBuf>().ok()?,
+    };
+    let system = &*engine.system;
+    let spelled = engine.roots.spelled(system, &path).or_else(|| {
+        // What is not there cannot be resolved as a whole.
+        let dir = engine.roots.spelled(system, path.parent()?)?;
+        Some(dir.join(path.file_name()?))
+    })?;
+    let data = spelled.extension().is_none_or(|end| end != "pyc");
+    let live = engine.roots.admits_way_to(system, &spelled);
+    (data && live && !engine.roots.ignores(system, &spelled, false)).then_some(spelled)
+}
+
+/// A path that was given as bytes: of any kind where the system takes any, else text.
+fn from_bytes(bytes: &[u8]) -> PathBuf {
+    #[cfg(unix)]
+    use std::ffi::OsStr;
+    #[cfg(unix)]
+    return PathBuf::from(<OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(bytes));
+    #[cfg(not(unix))]
+    PathBuf::from(String::from_utf8_lossy(bytes).into_owned())
+}
+
+/// Whether a file is opened to be written to.
+fn writes(args: &Bound<'_, PyTuple>) -> bool {
+    let mode = args.get_item(1).and_then(|mode| mode.extract::<String>());
+    match mode {
+        Ok(mode) => mode.contains(['w', 'a', 'x', '+']),
+        // `os.open` has flags only. What is not read-only has one of the two lowest bits.
+        Err(_) => {
+            args.get_item(2).and_then(|f| f.extract::<i64>()).is_ok_and(|flags| flags & 3 != 0)
+        }
+    }
+}
+
+/// What a data file says, or that it is not there; none for what is not followed.
+fn content(engine: &Engine, path: &Path) -> Option<Arc<Source>> {
+    let read = engine.system.stat(path).and_then(|stat| {
+        let followed = stat.kind == Kind::File && stat.len <= LIMIT;
+        followed.then(|| engine.system.read(path)).transpose()
+    });
+    match read {
+        // Source that is read as data, `exec(open("conf.py").read())`, can still be imported.
+        Ok(content) if is_source(path) => content.map(|text| Source::new(text, &engine.budget)),
+        Ok(content) => content.map(Source::bare),
+        Err(error) if is_source(path) || !ABSENT.contains(&error.kind()) => None,
+        Err(_) => Some(Source::absent()),
+    }
+}

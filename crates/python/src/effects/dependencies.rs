@@ -1,0 +1,111 @@
+//! What is recorded of an import, as it happens?
+//!
+//! An edge from the importing instance to what it imported, or asked for in vain.
+//! Which edges an update follows is the engine's plan.
+
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use transfuse_engine::{Edge, EdgeKind, ModuleName, Target};
+
+use crate::state::runtime::Engine;
+use crate::state::generation::Generation;
+use crate::state::live_module::Instance;
+use crate::effects::observation;
+
+/// One instance imports another.
+pub fn connect(
+    py: Python<'_>,
+    engine: &Engine,
+    caller: &Bound<'_, Instance>,
+    imported: &Bound<'_, Instance>,
+) {
+    if caller.is(imported) {
+        return;
+    }
+    let to = Target::Module(imported.get().name.clone());
+    let kind = if caller.get().is_ready() { EdgeKind::Deferred } else { EdgeKind::ModuleLevel };
+    if caller.get().add_edge(to.clone(), kind)
+        && caller.get().is_ready()
+        && engine.current(py).get().holds(py, caller)
+    {
+        engine.book.lock().unwrap().graph.add(&caller.get().name, Edge { to, kind });
+    }
+}
+
+/// Module-level code, or something that it called, asked for a name that is not there: creating it
+/// will be a change, and so will creating a package that it would be in.
+pub fn missing(caller: &Bound<'_, Instance>, name: &ModuleName) {
+    let running = observation::innermost(caller.py());
+    for asker in running.iter().chain([caller]).filter(|asker| !asker.get().is_ready()) {
+        for name in std::iter::successors(Some(name.clone()), ModuleName::parent) {
+            asker.get().add_edge(Target::Module(name), EdgeKind::NotFound);
+        }
+    }
+}
+
+/// Module-level code, or something that it called, asked whether there is a module of that name, and
+/// has not imported it: that there is one, or none any more, will be a change.
+pub fn looked_for(py: Python<'_>, name: &ModuleName) {
+    if let Some(asker) = observation::innermost(py)
+        && asker.get().name != *name
+    {
+        asker.get().add_edge(Target::Module(name.clone()), EdgeKind::NotFound);
+    }
+}
+
+/// A module could not be loaded: who asked for it, and goes on without it, depends on it and on
+/// whatever it depends on. So does who was given it half-loaded, and keeps that.
+pub fn failed(
+    engine: &Engine,
+    generation: &Bound<'_, Generation>,
+    instance: &Bound<'_, Instance>,
+) -> PyResult<()> {
+    let py = instance.py();
+    let failed = Target::Module(instance.get().name.clone());
+    let mut without: Vec<_> = observation::innermost(py).into_iter().collect();
+    for other in generation.get().instances.bind(py).values().iter() {
+        if let Ok(other) = other.cast_into_exact::<Instance>()
+            && other.get().imports(&failed)
+        {
+            without.push(other);
+        }
+    }
+    for asker in without {
+        let asker = asker.get();
+        let own = Target::Module(asker.name.clone());
+        let inherited = instance.get().edges().into_iter().filter(|edge| edge.to != own);
+        let edges: Vec<Edge> =
+            std::iter::once(Edge { to: failed.clone(), kind: EdgeKind::NotFound })
+                .chain(inherited)
+                .collect();
+        let published = asker.is_ready() && generation.get().base(py).is_none();
+        for Edge { to, kind } in edges {
+            asker.add_edge(to.clone(), kind);
+            if published {
+                engine.book.lock().unwrap().graph.add(&asker.name, Edge { to, kind });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Names that a star import binds count as defined by the importing source.
+pub fn starred(
+    caller: &Bound<'_, Instance>,
+    from: &Bound<'_, PyDict>,
+    all: Option<Bound<'_, PyAny>>,
+) -> PyResult<()> {
+    let names: Vec<String> = match all {
+        Some(all) => all.try_iter()?.filter_map(|name| name.ok()?.extract().ok()).collect(),
+        None => {
+            let names = from.keys();
+            names
+                .iter()
+                .filter_map(|n| n.extract().ok())
+                .filter(|n: &String| !n.starts_with('_'))
+                .collect()
+        }
+    };
+    caller.get().define(names);
+    Ok(())
+}

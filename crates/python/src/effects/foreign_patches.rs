@@ -1,0 +1,178 @@
+//! What does a module's code set on foreign modules, and how is that taken back?
+//!
+//! `json.dumps = traced(json.dumps)` at module level outlives the module that did
+//! it. Run again, it would wrap its own older wrapper. So what a live module sets
+//! on a foreign one is noted with what was there before: while the next instance
+//! is staged the foreign module keeps what the current one set, a reference that
+//! the new namespace took to the older wrapper becomes one to the original, and
+//! with publishing the new value is set, or, if the new source sets none, the
+//! original again. Only assignments at module level are seen.
+
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyModule};
+
+use crate::state::live_module::Instance;
+use crate::cpython::snapshot::items;
+
+/// One attribute of a foreign module, as it was when the importing code got hold of that.
+pub struct Before {
+    module: Py<PyModule>,
+    attribute: String,
+    value: Option<Py<PyAny>>,
+}
+
+/// One attribute that a live module set on a foreign one.
+pub struct Patch {
+    module: Py<PyModule>,
+    attribute: String,
+    /// What stood there before any live module touched it; none: nothing.
+    original: Option<Py<PyAny>>,
+    /// What the live module set.
+    value: Option<Py<PyAny>>,
+}
+
+impl Patch {
+    /// For the instance that holds it.
+    pub fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.module)?;
+        visit.call(&self.original)?;
+        visit.call(&self.value)
+    }
+
+    fn copy(&self, py: Python<'_>) -> Patch {
+        Patch {
+            module: self.module.clone_ref(py),
+            attribute: self.attribute.clone(),
+            original: self.original.as_ref().map(|value| value.clone_ref(py)),
+            value: self.value.as_ref().map(|value| value.clone_ref(py)),
+        }
+    }
+
+    fn is_for(&self, other: &Patch) -> bool {
+        self.module.is(&other.module) && self.attribute == other.attribute
+    }
+}
+
+fn now<'py>(module: &Bound<'py, PyModule>, attribute: &str) -> Option<Bound<'py, PyAny>> {
+    module.dict().get_item(attribute).ok().flatten()
+}
+
+fn put(module: &Bound<'_, PyModule>, attribute: &str, value: Option<&Py<PyAny>>) {
+    // A module that does not let itself be set on keeps what it has.
+    let _ = match value {
+        Some(value) => module.setattr(attribute, value),
+        None => module.delattr(attribute),
+    };
+}
+
+fn same(one: Option<&Py<PyAny>>, other: Option<&Bound<'_, PyAny>>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => other.is(one),
+        (None, None) => true,
+        _ => false,
+    }
+}
+
+/// What stands on a foreign module that code which sets attributes has just imported.
+pub fn before(
+    importing: &Bound<'_, Instance>,
+    module: &Bound<'_, PyModule>,
+    known: &[Before],
+) -> Vec<Before> {
+    let sets = importing.get().with_outline(|outline| outline.sets.clone()).unwrap_or_default();
+    sets.into_iter()
+        .filter(|name| !known.iter().any(|b| b.module.is(module) && b.attribute == *name))
+        .map(|attribute| Before {
+            value: now(module, &attribute).map(Bound::unbind),
+            module: module.clone().unbind(),
+            attribute,
+        })
+        .collect()
+}
+
+/// The module's code failed: foreign modules are as they were.
+pub fn undo(py: Python<'_>, before: &[Before]) {
+    for entry in before {
+        let module = entry.module.bind(py);
+        if !same(entry.value.as_ref(), now(module, &entry.attribute).as_ref()) {
+            put(module, &entry.attribute, entry.value.as_ref());
+        }
+    }
+}
+
+/// The module's code has ended: what did it set?
+pub fn collect(
+    py: Python<'_>,
+    before: &[Before],
+    namespace: &Bound<'_, PyDict>,
+    previous: Option<&Bound<'_, Instance>>,
+) -> PyResult<Vec<Patch>> {
+    let mut patches = Vec::new();
+    for entry in before {
+        let set = now(entry.module.bind(py), &entry.attribute);
+        let older = previous.and_then(|previous| {
+            previous.get().with_patches(|patches| {
+                let older = patches
+                    .iter()
+                    .find(|p| p.module.is(&entry.module) && p.attribute == entry.attribute)?;
+                let original = older.original.as_ref().map(|o| o.clone_ref(py));
+                same(older.value.as_ref(), entry.value.as_ref().map(|v| v.bind(py)))
+                    .then_some(original)
+            })
+        });
+        if let (Some(original), Some(wrapper)) = (&older, &entry.value) {
+            for (name, value) in items(namespace) {
+                if value.is(wrapper) {
+                    namespace.set_item(name, original)?;
+                }
+            }
+        }
+        if !same(entry.value.as_ref(), set.as_ref()) {
+            patches.push(Patch {
+                module: entry.module.clone_ref(py),
+                attribute: entry.attribute.clone(),
+                original: older.unwrap_or_else(|| entry.value.as_ref().map(|v| v.clone_ref(py))),
+                value: set.map(Bound::unbind),
+            });
+        }
+    }
+    Ok(patches)
+}
+
+/// What foreign modules are still to be told of instances that have become current in place of others.
+pub struct Due {
+    /// What the new ones set.
+    set: Vec<Patch>,
+    /// What the old ones had set.
+    before: Vec<Patch>,
+    /// What nobody needs any more; dropped with the rest.
+    pub over: Vec<Patch>,
+}
+
+/// Instances become current in place of others. Copies, because setting an attribute can run Python
+/// code, and no lock is held then, nor the turn.
+pub fn due(py: Python<'_>, fresh: &[Bound<'_, Instance>], old: &[Bound<'_, Instance>]) -> Due {
+    let of = |instances: &[Bound<'_, Instance>]| -> Vec<Patch> {
+        let copy = |patches: &[Patch]| patches.iter().map(|p| p.copy(py)).collect::<Vec<_>>();
+        instances.iter().flat_map(|instance| instance.get().with_patches(copy)).collect()
+    };
+    Due { set: of(fresh), before: of(old), over: Vec::new() }
+}
+
+impl Due {
+    /// Sets what the new ones set, and takes back what only the old ones had set.
+    pub fn carry_out(self, py: Python<'_>) {
+        let Due { set, before, over } = self;
+        for patch in before.iter().filter(|patch| !set.iter().any(|other| other.is_for(patch))) {
+            let module = patch.module.bind(py);
+            if same(patch.value.as_ref(), now(module, &patch.attribute).as_ref()) {
+                put(module, &patch.attribute, patch.original.as_ref());
+            }
+        }
+        for patch in set {
+            put(patch.module.bind(py), &patch.attribute, patch.value.as_ref());
+        }
+        drop(over);
+    }
+}

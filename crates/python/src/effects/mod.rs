@@ -1,0 +1,10 @@
+//! TODO
+
+pub mod conflict;
+pub mod data_files;
+pub mod dependencies;
+pub mod fingerprint;
+pub mod foreign_patches;
+pub mod observation;
+pub mod reachable_state;
+pub mod retention;

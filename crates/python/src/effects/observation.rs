@@ -1,0 +1,257 @@
+//! Which modules does running a module's code change?
+//!
+//! A handler put into a registry, a route on an application, a model on a base:
+//! the module that does it *affects* the other. It is found by observation: when
+//! module-level code imports something and uses it, a bounded fingerprint
+//! (`fingerprint.rs`) of the imported module's state, and of what that imports, is
+//! taken then and there, and compared when the code has ended. A plain helper,
+//! decorator or base class leaves no trace. What is recorded here the engine's plan
+//! follows.
+
+use std::cell::RefCell;
+
+use pyo3::prelude::*;
+use pyo3::types::PyModule;
+use transfuse_engine::{EdgeKind, Target};
+
+use crate::state::caller;
+use crate::effects::conflict;
+use crate::effects::dependencies::connect;
+use crate::state::runtime::Engine;
+use crate::effects::fingerprint::Fingerprint;
+use crate::effects::fingerprint::fingerprint;
+use crate::state::generation::Generation;
+use crate::state::live_module::Instance;
+use crate::code::name_usage::Outline;
+use crate::effects::foreign_patches;
+use crate::effects::foreign_patches::Before;
+
+/// How many modules beyond the imported one are looked at (calls through a third module).
+const REACH: usize = 24;
+
+/// A module whose source is being executed by this thread.
+struct Running {
+    instance: Py<Instance>,
+    /// Fingerprints taken so far: of whom, and what they were.
+    before: Vec<(Py<Instance>, Fingerprint)>,
+    /// What stood on foreign modules that it may set attributes of.
+    foreign: Vec<Before>,
+}
+
+thread_local! {
+    /// Innermost last. Entries live as long as the execution; the collector does not see them,
+    /// which is right, because the executing frames hold the same objects.
+    static RUNNING: RefCell<Vec<Running>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Whether this thread is executing a live module's source.
+#[inline]
+pub fn is_loading() -> bool {
+    RUNNING.with_borrow(|running| !running.is_empty())
+}
+
+/// The module whose source this thread is executing, the innermost one.
+pub fn innermost(py: Python<'_>) -> Option<Bound<'_, Instance>> {
+    RUNNING.with_borrow(|running| running.last().map(|last| last.instance.bind(py).clone()))
+}
+
+/// All modules whose source this thread is executing, the innermost last.
+pub fn all_running(py: Python<'_>) -> Vec<Bound<'_, Instance>> {
+    let bound = |running: &Running| running.instance.bind(py).clone();
+    RUNNING.with_borrow(|running| running.iter().map(bound).collect())
+}
+
+/// The execution of one module, while it lasts.
+pub struct Observation {
+    /// How many executions it lies within.
+    depth: usize,
+}
+
+impl Observation {
+    /// The module's code is about to run.
+    pub fn begin(instance: &Bound<'_, Instance>) -> Self {
+        let running = Running {
+            instance: instance.clone().unbind(),
+            before: Vec::new(),
+            foreign: Vec::new(),
+        };
+        RUNNING.with_borrow_mut(|stack| {
+            stack.push(running);
+            Observation { depth: stack.len() - 1 }
+        })
+    }
+
+    /// The module's code has ended: whose state is another than it was? Returns what stood on
+    /// foreign modules before.
+    pub fn end(self, py: Python<'_>, instance: &Bound<'_, Instance>) -> Vec<Before> {
+        let Some(ended) = RUNNING.with_borrow_mut(Vec::pop) else { return Vec::new() };
+        for (other, before) in ended.before {
+            let other = other.bind(py);
+            let now = fingerprint(py, other);
+            let filled = before.has_more_cached(py, &now);
+            // What a cache was filled with may have been changed since.
+            let may_change = instance.get().with_outline(Outline::changes_containers);
+            let changed = before.differs(py, &now, other) || (filled && may_change.unwrap_or(true));
+            if changed {
+                let to = Target::Module(other.get().name.clone());
+                instance.get().add_edge(to, EdgeKind::Affects);
+            }
+            if changed || filled {
+                // The executions around this one must not be taken for the cause.
+                let outdated: Vec<_> = RUNNING.with_borrow_mut(|stack| {
+                    let all = stack.iter_mut().flat_map(|outer| &mut outer.before);
+                    all.filter(|(whom, seen)| whom.is(other) && seen.is_like(&before))
+                        .map(|(_, seen)| std::mem::replace(seen, now.clone_ref(py)))
+                        .collect()
+                });
+                drop(outdated);
+            }
+        }
+        ended.foreign
+    }
+}
+
+impl Drop for Observation {
+    /// It may have ended by a panic: the thread goes on, and executes nothing any more.
+    fn drop(&mut self) {
+        let left = RUNNING.with_borrow_mut(|stack| {
+            stack.drain(self.depth.min(stack.len())..).collect::<Vec<_>>()
+        });
+        // Out of the borrow: what goes may run code that is asked about here.
+        drop(left);
+    }
+}
+
+/// Module-level code of `caller` imported something foreign that it may set attributes of.
+pub fn imported_foreign(caller: &Bound<'_, Instance>, module: &Bound<'_, PyModule>) {
+    if caller.get().is_ready() {
+        return;
+    }
+    RUNNING.with_borrow_mut(|stack| {
+        if let Some(running) = stack.last_mut().filter(|running| running.instance.is(caller)) {
+            let more = foreign_patches::before(caller, module, &running.foreign);
+            running.foreign.extend(more);
+        }
+    });
+}
+
+/// Module-level code of `caller` imported `imported` and uses it: remember how that looks now.
+pub fn imported(
+    py: Python<'_>,
+    generation: &Bound<'_, Generation>,
+    caller: &Bound<'_, Instance>,
+    imported: &Bound<'_, Instance>,
+) {
+    let running = RUNNING
+        .with_borrow(|stack| stack.last().is_some_and(|running| running.instance.is(caller)));
+    if !running {
+        return;
+    }
+    for other in reach(py, generation, imported) {
+        let known = RUNNING.with_borrow(|stack| {
+            stack.last().is_some_and(|running| running.before.iter().any(|(who, _)| who.is(&other)))
+        });
+        if known || other.is(caller) || !other.get().is_ready() {
+            continue;
+        }
+        let before = fingerprint(py, &other);
+        RUNNING.with_borrow_mut(|stack| {
+            if let Some(running) = stack.last_mut() {
+                running.before.push((other.unbind(), before));
+            }
+        });
+    }
+}
+
+/// Something that module-level code called has imported `imported`: that is the module's import too,
+/// and what is done with it the module's doing.
+pub fn imported_through<'py>(
+    py: Python<'py>,
+    engine: &Engine,
+    generation: &Bound<'py, Generation>,
+    caller: Option<&Bound<'py, Instance>>,
+    imported: &Bound<'py, Instance>,
+) -> PyResult<()> {
+    let Some(running) = innermost(py) else { return Ok(()) };
+    let own = running.is(imported) || caller.is_some_and(|caller| caller.is(&running));
+    if own || !generation.get().holds(py, &running) {
+        return Ok(());
+    }
+    conflict::consider_through(py, engine, generation, &running, imported)?;
+    connect(py, engine, &running, imported);
+    self::imported(py, generation, &running, imported);
+    Ok(())
+}
+
+/// A function of the module that is being executed imported `imported`, or a call did: it is used
+/// at once.
+pub fn imported_within<'py>(
+    py: Python<'py>,
+    engine: &Engine,
+    generation: &Bound<'py, Generation>,
+    caller: &Bound<'py, Instance>,
+    imported: &Bound<'py, Instance>,
+) -> PyResult<()> {
+    if caller.is(imported) || !innermost(py).is_some_and(|running| running.is(caller)) {
+        return Ok(());
+    }
+    conflict::consider_own(py, engine, generation, caller, imported)?;
+    self::imported(py, generation, caller, imported);
+    Ok(())
+}
+
+/// An attribute was taken of what stands in `sys.modules`, or one was set (`attribute` is empty):
+/// while a module is being executed that is its doing.
+pub fn through_facade<'py>(
+    py: Python<'py>,
+    engine: &Engine,
+    found: &Bound<'py, Instance>,
+    attribute: &str,
+) -> PyResult<()> {
+    let Some(running) = innermost(py) else { return Ok(()) };
+    let all = attribute == "__dict__";
+    let is_one = || found.get().namespace(py).contains(attribute).unwrap_or(false);
+    let counts = all || attribute.is_empty() || (!attribute.starts_with("__") && is_one());
+    if running.is(found) || !found.get().is_ready() || !counts {
+        return Ok(());
+    }
+    let generation = caller::for_foreign(py, engine);
+    if !generation.get().holds(py, &running) {
+        return Ok(());
+    }
+    // Foreign code looks through namespaces (`typing`) and through all modules (`pickle`) to find
+    // something: that makes no dependency.
+    let live = caller::immediate(py).is_some();
+    if all && !live {
+        return Ok(());
+    }
+    conflict::consider_attribute(py, engine, &generation, &running, found, attribute)?;
+    if live {
+        connect(py, engine, &running, found);
+    }
+    imported(py, &generation, &running, found);
+    Ok(())
+}
+
+/// The module and what it imports at module level, nearest first.
+pub fn reach<'py>(
+    py: Python<'py>,
+    generation: &Bound<'py, Generation>,
+    from: &Bound<'py, Instance>,
+) -> Vec<Bound<'py, Instance>> {
+    let mut found = vec![from.clone()];
+    let mut next = 0;
+    while next < found.len() && found.len() <= REACH {
+        let edges = found[next].get().edges();
+        next += 1;
+        for edge in edges {
+            if let (Target::Module(name), EdgeKind::ModuleLevel) = (&edge.to, edge.kind)
+                && let Some(other) = generation.get().find(py, name.as_str())
+                && !found.iter().any(|known| known.is(&other))
+            {
+                found.push(other);
+            }
+        }
+    }
+    found
+}

@@ -1,0 +1,397 @@
+//! What does foreign code get when it imports a live module?
+//!
+//! A facade: an instance of a subclass of the module type that stands in
+//! `sys.modules` and passes every get, set and delete on to the module of the
+//! generation that answers whoever asks (`asker.rs`). `dataclasses`, `typing`,
+//! `pickle` and the rest go through `sys.modules[cls.__module__]`, and so find
+//! the right generation, in a staged module too.
+//!
+//! The type is made through the C API, because PyO3 cannot extend the module type.
+
+use std::cell::UnsafeCell;
+use std::ffi::{CStr, c_int};
+
+use pyo3::exceptions::PyAttributeError;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PyModule, PyString, PyType};
+use pyo3::{ffi, intern};
+use transfuse_engine::ModuleName;
+
+use crate::state::caller;
+use crate::state::runtime;
+use crate::state::runtime::Engine;
+use crate::sysmodules::spec;
+use crate::state::generation::Generation;
+use crate::state::live_module::Instance;
+use crate::loading::load;
+use crate::loading::load::Ensured;
+use crate::effects::observation;
+use crate::loading::submodules;
+
+/// Where a facade keeps the instance it stands for once Transfuse is no longer installed.
+const LEFT: &str = "__transfuse_left__";
+
+/// Where a facade that was taken out of `sys.modules` keeps what it stands for: number of a
+/// generation -> instance.
+const DETACHED: &str = "__transfuse_detached__";
+
+static TYPE: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+
+/// The type of facades.
+pub fn facade_type(py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {
+    let made = TYPE.get_or_try_init(py, || {
+        let mut slots = [
+            slot(ffi::Py_tp_getattro, get as *mut std::ffi::c_void),
+            slot(ffi::Py_tp_setattro, set as *mut std::ffi::c_void),
+            slot(ffi::Py_tp_repr, repr as *mut std::ffi::c_void),
+            slot(ffi::Py_tp_getset, GETSET.0.get().cast()),
+            ffi::PyType_Slot::default(),
+        ];
+        let mut spec = ffi::PyType_Spec {
+            name: c"transfuse._core.Facade".as_ptr(),
+            basicsize: 0,
+            itemsize: 0,
+            flags: ffi::Py_TPFLAGS_DEFAULT as std::ffi::c_uint,
+            slots: slots.as_mut_ptr(),
+        };
+        let bases = py.get_type::<PyModule>();
+        // SAFETY: attached; spec and slots live through the call, which copies what it needs.
+        unsafe {
+            let made = ffi::PyType_FromSpecWithBases(&raw mut spec, bases.as_ptr());
+            Ok::<_, PyErr>(Bound::from_owned_ptr_or_err(py, made)?.cast_into::<PyType>()?.unbind())
+        }
+    })?;
+    Ok(made.bind(py))
+}
+
+/// What `object.__getattribute__` must find too: `pydoc` and `inspect.getattr_static` go by it.
+static GETSET: GetSet = GetSet(UnsafeCell::new([
+    property(c"__doc__"),
+    property(c"__dict__"),
+    // The end of the list.
+    ffi::PyGetSetDef {
+        name: std::ptr::null(),
+        get: None,
+        set: None,
+        doc: std::ptr::null(),
+        closure: std::ptr::null_mut(),
+    },
+]));
+
+/// The interpreter keeps a pointer to it and reads it only.
+struct GetSet(UnsafeCell<[ffi::PyGetSetDef; 3]>);
+
+// SAFETY: nobody writes to it.
+unsafe impl Sync for GetSet {}
+
+const fn property(name: &'static CStr) -> ffi::PyGetSetDef {
+    ffi::PyGetSetDef {
+        name: name.as_ptr(),
+        get: Some(get_property),
+        set: None,
+        doc: std::ptr::null(),
+        closure: name.as_ptr().cast_mut().cast(),
+    }
+}
+
+unsafe extern "C" fn get_property(
+    slf: *mut ffi::PyObject,
+    name: *mut std::ffi::c_void,
+) -> *mut ffi::PyObject {
+    // SAFETY: the closure is one of the names above.
+    let name = unsafe { CStr::from_ptr(name.cast()) };
+    guarded(std::ptr::null_mut(), |py| {
+        let name = PyString::new(py, &name.to_string_lossy());
+        // SAFETY: the interpreter passes a live facade; so is what is passed on.
+        Ok(unsafe { get(slf, name.as_ptr()) })
+    })
+}
+
+fn slot(number: c_int, function: *mut std::ffi::c_void) -> ffi::PyType_Slot {
+    ffi::PyType_Slot { slot: number, pfunc: function }
+}
+
+/// Whether the object is a facade.
+pub fn is_facade(object: &Bound<'_, PyAny>) -> bool {
+    TYPE.get(object.py()).is_some_and(|kind| object.get_type().is(kind.bind(object.py())))
+}
+
+/// The facade of that name, made if need be.
+pub fn of<'py>(py: Python<'py>, engine: &Engine, name: &ModuleName) -> PyResult<Bound<'py, PyAny>> {
+    let facades = engine.facades.bind(py);
+    let name = PyString::intern(py, name.as_str());
+    if let Some(known) = facades.get_item(&name)? {
+        return Ok(known);
+    }
+    let made = facade_type(py)?.call1((&name,))?;
+    // Two threads may come here at once: the first one's facade is the facade.
+    facades.call_method1(intern!(py, "setdefault"), (name, made))
+}
+
+/// The name a facade stands for.
+pub fn name_of(facade: &Bound<'_, PyAny>) -> PyResult<ModuleName> {
+    let py = facade.py();
+    let own = own_dict(facade);
+    let name = own
+        .get_item(intern!(py, "__name__"))?
+        .ok_or_else(|| PyAttributeError::new_err("facade without a name"))?;
+    ModuleName::new(name.extract()?).map_err(|error| crate::cpython::exceptions::from_engine(&error))
+}
+
+fn own_dict<'py>(facade: &Bound<'py, PyAny>) -> Bound<'py, PyDict> {
+    // SAFETY: a facade is a module, so this is its own dict, borrowed.
+    unsafe {
+        Bound::from_borrowed_ptr(facade.py(), ffi::PyModule_GetDict(facade.as_ptr()))
+            .cast_into_unchecked()
+    }
+}
+
+/// The module that answers whoever asks, or none where the asker's generation has no such module.
+fn target<'py>(facade: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, Instance>>> {
+    let py = facade.py();
+    let own = own_dict(facade);
+    let Some(engine) = runtime::in_force() else {
+        // After `uninstall` a facade that somebody kept stands for the module that was current.
+        let left = own.get_item(intern!(py, LEFT))?;
+        return Ok(left.and_then(|instance| instance.cast_into::<Instance>().ok()));
+    };
+    let generation = caller::for_foreign(py, engine);
+    if let Some(detached) = own.get_item(intern!(py, DETACHED))?
+        && let Ok(detached) = detached.cast::<PyDict>()
+        && let Some(instance) = detached.get_item(generation.get().id.0)?
+    {
+        return Ok(instance.cast_into::<Instance>().ok());
+    }
+    if let Some(name) = own.get_item(intern!(py, "__name__"))?
+        && let Ok(name) = name.cast::<PyString>()
+        && let Some(found) = generation.get().get(py, name)
+    {
+        return Ok(Some(found));
+    }
+    match load::ensure(py, engine, &generation, &name_of(facade)?)? {
+        Ensured::Live(found) => Ok(Some(found)),
+        _ => Ok(None),
+    }
+}
+
+/// In this generation the facade stands for this instance, whatever has the name now.
+pub fn detach(
+    facade: &Bound<'_, PyAny>,
+    generation: &Bound<'_, Generation>,
+    instance: &Bound<'_, Instance>,
+) -> PyResult<()> {
+    let own = own_dict(facade);
+    let key = intern!(facade.py(), DETACHED);
+    let detached = match own.get_item(key)? {
+        Some(detached) => detached.cast_into::<PyDict>()?,
+        None => PyDict::new(facade.py()),
+    };
+    detached.set_item(generation.get().id.0, instance)?;
+    own.set_item(key, detached)
+}
+
+/// In this generation the facade stands for what has its name; returns what it stood for.
+pub fn attach<'py>(
+    facade: &Bound<'py, PyAny>,
+    generation: &Bound<'_, Generation>,
+) -> PyResult<Option<Bound<'py, Instance>>> {
+    let Some(detached) = own_dict(facade).get_item(intern!(facade.py(), DETACHED))? else {
+        return Ok(None);
+    };
+    let before = detached.call_method1("pop", (generation.get().id.0, facade.py().None()))?;
+    Ok(before.cast_into::<Instance>().ok())
+}
+
+/// Whether the object is a facade of that name.
+pub fn stood_for(object: &Bound<'_, PyAny>, name: &Bound<'_, PyString>) -> PyResult<bool> {
+    Ok(is_facade(object)
+        && own_dict(object).get_item(intern!(object.py(), "__name__"))?.is_some_and(|own| {
+            own.extract::<&str>().is_ok_and(|own| name.to_str().is_ok_and(|name| own == name))
+        }))
+}
+
+/// What foreign code gets for a value: the facade, where the value is a live module.
+pub fn outward<'py>(value: Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    let py = value.py();
+    if let Ok(module) = value.cast_exact::<PyModule>()
+        && let Some(instance) = caller::of_globals(py, &module.dict())
+        && instance.get().module.is(module)
+        && !has_failed(py, &instance)
+        && let Some(engine) = runtime::in_force()
+    {
+        return match instance.get().seen.get(py) {
+            Some(facade) if is_facade(&facade) => Ok(facade),
+            _ => of(py, engine, &instance.get().name),
+        };
+    }
+    Ok(value)
+}
+
+/// Whether its execution has ended with an error: what is left of it is nobody's module, and
+/// asking for that name would execute another.
+fn has_failed(py: Python<'_>, instance: &Bound<'_, Instance>) -> bool {
+    let of = instance.get();
+    !of.is_ready() && of.home(py).is_none_or(|home| !home.get().holds(py, instance))
+}
+
+/// Transfuse is being taken out: from now on the facade stands for this instance.
+pub fn leave(facade: &Bound<'_, PyAny>, instance: &Bound<'_, Instance>) -> PyResult<()> {
+    own_dict(facade).set_item(LEFT, instance)
+}
+
+/// Whether a name is this one. It may be none that can be written down (a lone surrogate).
+fn is(name: &Bound<'_, PyString>, this: &str) -> bool {
+    name.to_str().is_ok_and(|name| name == this)
+}
+
+fn gone(facade: &Bound<'_, PyAny>) -> PyErr {
+    let name = name_of(facade).map_or_else(|_| "?".to_owned(), |name| name.to_string());
+    PyAttributeError::new_err(format!("module {name:?} is not part of this generation any more"))
+}
+
+unsafe extern "C" fn get(slf: *mut ffi::PyObject, name: *mut ffi::PyObject) -> *mut ffi::PyObject {
+    guarded(std::ptr::null_mut(), |py| {
+        // SAFETY: the interpreter passes two live objects.
+        let (facade, name) =
+            unsafe { (Bound::from_borrowed_ptr(py, slf), Bound::from_borrowed_ptr(py, name)) };
+        if is(name.cast::<PyString>()?, "__class__") {
+            return Ok(facade.get_type().into_any().into_ptr());
+        }
+        match target(&facade)? {
+            Some(found) => {
+                let name = name.cast::<PyString>()?;
+                // What cannot be written down is no name that code uses.
+                if let Ok(text) = name.to_str() {
+                    used(py, &found, text)?;
+                }
+                let value = match found.get().module.bind(py).getattr(name) {
+                    Err(error) => later(py, &found, name, error)?,
+                    Ok(value) => value,
+                };
+                Ok(outward(value)?.into_ptr())
+            }
+            None => {
+                // Of a module that is gone only the name and the like are left.
+                let own = own_dict(&facade);
+                if is(name.cast::<PyString>()?, "__dict__") {
+                    return Ok(own.into_ptr());
+                }
+                if let Some(left) = own.get_item(&name)? {
+                    return Ok(left.into_ptr());
+                }
+                // SAFETY: as above; null means an exception is set.
+                let own = unsafe { ffi::PyObject_GenericGetAttr(slf, name.as_ptr()) };
+                if own.is_null() {
+                    let _ = PyErr::take(py);
+                    return Err(gone(&facade));
+                }
+                Ok(own)
+            }
+        }
+    })
+}
+
+/// Code of a module that is being executed may use what it finds on another one.
+#[inline]
+fn used(py: Python<'_>, found: &Bound<'_, Instance>, attribute: &str) -> PyResult<()> {
+    if observation::is_loading()
+        && let Some(engine) = runtime::in_force()
+    {
+        observation::through_facade(py, engine, found, attribute)?;
+    }
+    Ok(())
+}
+
+/// An attribute that a module does not have: yet, if another thread is loading it for this
+/// generation. For whoever has had the facade for long there is no such thing as half a module.
+///
+/// What is there already is not waited for, nor are special names, which people look for in all of
+/// `sys.modules`: the thread that loads may be waiting for the one that asks.
+fn later<'py>(
+    py: Python<'py>,
+    found: &Bound<'py, Instance>,
+    name: &Bound<'py, PyString>,
+    error: PyErr,
+) -> PyResult<Bound<'py, PyAny>> {
+    let instance = found.get();
+    if instance.is_ready()
+        || name.to_str().is_ok_and(|name| name.starts_with("__"))
+        || !error.is_instance_of::<PyAttributeError>(py)
+    {
+        return Err(error);
+    }
+    let Some(engine) = runtime::in_force() else { return Err(error) };
+    let generation = caller::for_foreign(py, engine);
+    match load::ensure(py, engine, &generation, &instance.name)? {
+        Ensured::Live(whole) => whole.get().module.bind(py).getattr(name),
+        _ => Err(error),
+    }
+}
+
+unsafe extern "C" fn set(
+    slf: *mut ffi::PyObject,
+    name: *mut ffi::PyObject,
+    value: *mut ffi::PyObject,
+) -> c_int {
+    guarded(-1, |py| {
+        // SAFETY: the interpreter passes live objects; a null value means delete.
+        let (facade, name, value) = unsafe {
+            (
+                Bound::from_borrowed_ptr(py, slf),
+                Bound::from_borrowed_ptr(py, name).cast_into::<PyString>()?,
+                Bound::from_borrowed_ptr_or_opt(py, value),
+            )
+        };
+        let found = target(&facade)?.ok_or_else(|| gone(&facade))?;
+        let module = found.get().module.bind(py);
+        let special = name.to_str().is_ok_and(|name| name.starts_with("__"));
+        if !special && value.as_ref().is_none_or(|value| !is_facade(value)) {
+            used(py, &found, "")?;
+        }
+        match value {
+            None => module.delattr(name)?,
+            // `importlib` binds a submodule on its package: what is bound is the real module.
+            Some(value) if is_facade(&value) => {
+                if let Some(child) = target(&value)? {
+                    submodules::bind(py, &found, &child)?;
+                }
+            }
+            // `importlib` hands a spec of its own making to what it believes it has made.
+            Some(_) if is(&name, "__spec__") => {}
+            // The loader that came with it, which must not hide whose code this is.
+            Some(value) if spec::is_bridge(&value) => {}
+            Some(value) => module.setattr(name, value)?,
+        }
+        Ok(0)
+    })
+}
+
+unsafe extern "C" fn repr(slf: *mut ffi::PyObject) -> *mut ffi::PyObject {
+    guarded(std::ptr::null_mut(), |py| {
+        // SAFETY: the interpreter passes a live object.
+        let facade = unsafe { Bound::from_borrowed_ptr(py, slf) };
+        let text = match target(&facade)? {
+            Some(found) => found.get().module.bind(py).repr()?,
+            None => PyString::new(py, &format!("<module '{}' (gone)>", name_of(&facade)?)),
+        };
+        Ok(text.into_ptr())
+    })
+}
+
+/// Runs a slot: errors become the interpreter's, panics never cross into C.
+fn guarded<R>(failed: R, body: impl FnOnce(Python<'_>) -> PyResult<R>) -> R {
+    // SAFETY: slots are called by the interpreter, which is attached.
+    let py = unsafe { Python::assume_attached() };
+    match std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| body(py))) {
+        Ok(Ok(value)) => value,
+        Ok(Err(error)) => {
+            error.restore(py);
+            failed
+        }
+        Err(_) => {
+            pyo3::exceptions::PySystemError::new_err("a facade failed").restore(py);
+            failed
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! How does an import statement that has nothing to do cost next to nothing?
+//!
+//! This stands as `builtins.__import__`, as a bare C function: what is loaded and
+//! recorded is answered from a few dicts, with no argument parsing and no call in
+//! between. Whatever it is not sure of goes to `hook.rs`, which has the rules.
+
+use std::ffi::CStr;
+
+use pyo3::Borrowed;
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBool, PyString};
+
+use crate::state::caller;
+use crate::loading::pending_submodules;
+use crate::state::runtime;
+use crate::state::runtime::Engine;
+use crate::hooks::import_statement;
+use crate::state::live_module::Instance;
+use crate::effects::observation;
+use crate::sysmodules::entry;
+
+const NAME: &CStr = c"__import__";
+const DOC: &CStr =
+    c"Import a module, as Python's own __import__ does; live ones of the right generation.";
+
+/// The function that stands as `builtins.__import__` while Transfuse is installed.
+pub fn import(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    static DEFINITION: PyOnceLock<Definition> = PyOnceLock::new();
+    let definition = DEFINITION.get_or_init(py, || {
+        Definition(Box::into_raw(Box::new(ffi::PyMethodDef {
+            ml_name: NAME.as_ptr(),
+            ml_meth: ffi::PyMethodDefPointer { PyCFunctionFastWithKeywords: statement },
+            ml_flags: ffi::METH_FASTCALL | ffi::METH_KEYWORDS,
+            ml_doc: DOC.as_ptr(),
+        })))
+    });
+    // SAFETY: attached; the definition is never freed; null means an exception is set.
+    unsafe {
+        let made = ffi::PyCFunction_NewEx(definition.0, std::ptr::null_mut(), std::ptr::null_mut());
+        Bound::from_owned_ptr_or_err(py, made)
+    }
+}
+
+/// Made once and never freed: functions point at it.
+struct Definition(*mut ffi::PyMethodDef);
+
+// SAFETY: the interpreter only reads it.
+unsafe impl Send for Definition {}
+// SAFETY: as above.
+unsafe impl Sync for Definition {}
+
+unsafe extern "C" fn statement(
+    _: *mut ffi::PyObject,
+    args: *const *mut ffi::PyObject,
+    count: ffi::Py_ssize_t,
+    names: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    // SAFETY: the interpreter calls this attached, with `count` arguments and those that `names` has.
+    unsafe {
+        let py = Python::assume_attached();
+        if count == 5
+            && names.is_null()
+            && let Some(answer) = at_once(py, &*args.cast::<[*mut ffi::PyObject; 5]>())
+        {
+            return answer;
+        }
+        let answer = if count == 5 && names.is_null() {
+            by_the_rules(py, &*args.cast::<[*mut ffi::PyObject; 5]>())
+        } else {
+            import_statement::function(py).and_then(|rules| {
+                let count = count.cast_unsigned();
+                let answer = ffi::PyObject_Vectorcall(rules.as_ptr(), args, count, names);
+                Bound::from_owned_ptr_or_err(py, answer)
+            })
+        };
+        match answer {
+            Ok(answer) => answer.into_ptr(),
+            Err(error) => {
+                error.restore(py);
+                std::ptr::null_mut()
+            }
+        }
+    }
+}
+
+/// What an import statement asks for, without another level of calls: imports nest deeply.
+///
+/// # Safety
+///
+/// Attached, and the arguments of an import statement.
+unsafe fn by_the_rules<'py>(
+    py: Python<'py>,
+    args: &[*mut ffi::PyObject; 5],
+) -> PyResult<Bound<'py, PyAny>> {
+    // SAFETY: live objects, by the caller's word.
+    let [name, globals, locals, taken, level] =
+        args.map(|arg| unsafe { Bound::from_borrowed_ptr(py, arg) });
+    // PyO3 does not know that this thread is attached: what is let go of would wait for the next
+    // call that it does know of.
+    Python::attach(|_| {
+        let level = level.extract()?;
+        import_statement::import(py, name.cast()?, Some(&globals), Some(&locals), Some(&taken), level)
+    })
+}
+
+/// The answer, if there is nothing to load and nothing to record.
+///
+/// # Safety
+///
+/// Attached, and the arguments of an import statement: name, globals, locals, names taken, level.
+#[inline]
+unsafe fn at_once(
+    py: Python<'_>,
+    [name, globals, locals, taken, level]: &[*mut ffi::PyObject; 5],
+) -> Option<*mut ffi::PyObject> {
+    // SAFETY: live objects, by the caller's word.
+    unsafe {
+        let engine = runtime::in_force()?;
+        let name = Borrowed::from_ptr(py, *name);
+        let name = name.cast_exact::<PyString>().ok()?;
+        let globals = Borrowed::from_ptr(py, *globals);
+        let caller = caller::of_globals(py, &globals);
+        let level = ffi::PyLong_AsLong(*level);
+        if level == 0
+            && let Some(caller) = &caller
+            && caller.get().is_ready()
+            && let Some(plain) = caller.get().deferred.bind(py).get_item(name).ok()?
+        {
+            if observation::is_loading() || pending_submodules::any() {
+                return None; // it is also the import of the module that is being executed
+            }
+            return live(py, engine, caller, &name, &plain, *taken);
+        }
+        let foreign = match &caller {
+            Some(caller) => level == 0 && caller.get().is_ready(),
+            None if level == 0
+                && let Some(shown) = shown(py, engine, &name) =>
+            {
+                if observation::is_loading() || pending_submodules::any() {
+                    return None; // as above
+                }
+                return facade(py, engine, &name, &shown, *taken);
+            }
+            None => level >= 0,
+        };
+        if !foreign
+            || !engine.plain_import
+            || (level == 0 && !engine.has_foreign(py, &name).ok()?)
+        {
+            return None;
+        }
+        let level = i32::try_from(level).ok()?;
+        Some(ffi::PyImport_ImportModuleLevelObject(
+            name.as_ptr(),
+            globals.as_ptr(),
+            *locals,
+            *taken,
+            level,
+        ))
+    }
+}
+
+/// A live module that the caller has imported before, if it is still loaded in its generation.
+///
+/// # Safety
+///
+/// `taken` is a live object.
+#[inline]
+unsafe fn live<'py>(
+    py: Python<'py>,
+    engine: &Engine,
+    caller: &Bound<'py, Instance>,
+    name: &Bound<'py, PyString>,
+    plain: &Bound<'py, PyAny>,
+    taken: *mut ffi::PyObject,
+) -> Option<*mut ffi::PyObject> {
+    let generation = caller::for_live(py, engine, caller);
+    let found = generation.get().get(py, name)?;
+    let instance = found.get();
+    // SAFETY: attached, by the caller's word a live object.
+    let whole = taken == unsafe { ffi::Py_None() };
+    // `import a.b` answers with `a`, and a package may have to load what is taken from it.
+    let answers_itself = if whole { plain.is(PyBool::new(py, true)) } else { !instance.package };
+    let expected = instance.is_ready() && entry::is_as_seen(py, engine, name, &found);
+    (expected && answers_itself && !instance.is_replaced())
+        .then(|| instance.module.clone_ref(py).into_ptr())
+}
+
+/// The facade that stands in `sys.modules` for a name.
+#[inline]
+fn shown<'py>(
+    py: Python<'py>,
+    engine: &Engine,
+    name: &Bound<'py, PyString>,
+) -> Option<Bound<'py, PyAny>> {
+    let facade = engine.facades.bind(py).get_item(name).ok()??;
+    let there = engine.sys_modules.bind(py).get_item(name).ok()??;
+    there.is(&facade).then_some(facade)
+}
+
+/// A live module for foreign code, if it is loaded in the generation that answers that.
+///
+/// # Safety
+///
+/// `taken` is a live object.
+#[inline]
+unsafe fn facade<'py>(
+    py: Python<'py>,
+    engine: &Engine,
+    name: &Bound<'py, PyString>,
+    shown: &Bound<'py, PyAny>,
+    taken: *mut ffi::PyObject,
+) -> Option<*mut ffi::PyObject> {
+    let generation = caller::for_foreign(py, engine);
+    let found = generation.get().get(py, name)?;
+    // SAFETY: attached, by the caller's word a live object.
+    let whole = taken == unsafe { ffi::Py_None() };
+    let answers_itself =
+        if whole { !name.to_str().ok()?.contains('.') } else { !found.get().package };
+    (found.get().is_ready() && answers_itself && !found.get().is_replaced())
+        .then(|| shown.clone().into_ptr())
+}

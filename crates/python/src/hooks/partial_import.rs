@@ -1,0 +1,53 @@
+//! What does a statement take a submodule from that is only being loaded?
+//!
+//! Such a one is no attribute of its package yet; in a circle `from a import b`
+//! and `import a.b as m` get it all the same, out of `sys.modules`. That is not
+//! for live code: facades for foreign code stand there. So the statement is given
+//! a stand-in for the package, which has the submodule too, and which nobody keeps.
+
+use pyo3::prelude::*;
+use pyo3::types::PyModule;
+
+use crate::state::generation::Generation;
+use crate::state::live_module::Instance;
+use crate::loading::submodules;
+
+/// Whether a submodule is being loaded, and not put into its package by its own code.
+pub fn is(py: Python<'_>, package: &Instance, child: &Bound<'_, Instance>) -> PyResult<bool> {
+    Ok(!child.get().is_ready() && !package.namespace(py).contains(child.get().name.tail())?)
+}
+
+/// What `from package import a, b` takes its names from.
+pub fn showing<'py>(
+    py: Python<'py>,
+    package: &Instance,
+    children: &[Bound<'py, Instance>],
+) -> PyResult<Bound<'py, PyModule>> {
+    let children = children.iter().map(|child| (child.get().name.tail(), child.get().value(py)));
+    submodules::showing(py, package, children)
+}
+
+/// What `import a.b.c as m` takes `b` from, and `c` from that; none if all of them are loaded.
+///
+/// `import a.b.c` is another matter: it takes nothing, and finds that `c` is not there yet.
+pub fn way_to<'py>(
+    py: Python<'py>,
+    generation: &Bound<'py, Generation>,
+    instance: &Bound<'py, Instance>,
+) -> PyResult<Option<Bound<'py, PyModule>>> {
+    let mut child = instance.clone();
+    let mut way: Option<Bound<'py, PyModule>> = None;
+    while let Some(parent) = child.get().name.parent() {
+        let Some(package) = generation.get().find(py, parent.as_str()) else { break };
+        way = match way {
+            Some(next) => {
+                let next = [(child.get().name.tail(), next.into_any())];
+                Some(submodules::showing(py, package.get(), next)?)
+            }
+            None if is(py, package.get(), &child)? => Some(showing(py, package.get(), &[child])?),
+            None => None,
+        };
+        child = package;
+    }
+    Ok(way)
+}

@@ -1,0 +1,87 @@
+//! What does `importlib.reload` of a live module do?
+//!
+//! It is an update in which that module runs in any case, so old code keeps the
+//! old module, importers run again, and a module that raises changes nothing.
+//! Who asked goes on with what came of it: what is returned is the new module,
+//! and a unit of work that is pinned to the current generation moves along.
+//! All other modules are reloaded as ever.
+
+use pyo3::prelude::*;
+use pyo3::types::PyModule;
+use transfuse_engine::ModuleName;
+
+use crate::state::caller;
+use crate::state::request::ask;
+use crate::state::command::Command;
+use crate::state::runtime;
+use crate::state::runtime::Engine;
+use crate::cpython::exceptions;
+use crate::hooks::facade_type;
+use crate::hooks::import_statement::outward;
+use crate::state::pin;
+
+/// `importlib.reload` while Transfuse is installed.
+#[pyfunction]
+#[pyo3(signature = (module))]
+pub fn reload<'py>(py: Python<'py>, module: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    let engine = runtime::required()?;
+    let Some(name) = live_name(module)? else {
+        return engine.original_reload.bind(py).call1((module,));
+    };
+    if !engine.sys_modules.bind(py).contains(name.as_str())? {
+        let message = format!("module {name} not in sys.modules");
+        return Err(exceptions::import(py, &message, name.as_str()));
+    }
+    let caller = caller::beyond_importlib(py);
+    update(py, engine, &name)?;
+    match engine.current(py).get().find(py, name.as_str()) {
+        Some(found) if caller.is_some() => Ok(found.get().value(py)),
+        Some(found) => outward(py, engine, &found),
+        None => Err(exceptions::not_found(py, name.as_str(), None)),
+    }
+}
+
+/// Updates, and runs the module in any case. Raises what it raised.
+pub fn update(py: Python<'_>, engine: &Engine, name: &ModuleName) -> PyResult<()> {
+    let pinned = pin::pinned(py);
+    let current = engine.current(py);
+    if let Some(pinned) = &pinned
+        && !pinned.is(&current)
+    {
+        let message = format!(
+            "cannot reload {name}: this unit of work is pinned to generation {}, and {} is \
+             current; reload where nothing is pinned",
+            pinned.get().id,
+            current.get().id
+        );
+        return Err(exceptions::import(py, &message, name.as_str()));
+    }
+    let done = ask(py, "reload", None, |reply| Command::Reload(name.clone(), reply))?;
+    let done = done.bind(py);
+    if let Some(error) = done.get_item("error")?.filter(|error| !error.is_none()) {
+        return Err(PyErr::from_value(error));
+    }
+    if let Some(restart) = done.get_item("restart")? {
+        for entry in restart.try_iter()? {
+            let (who, _, what): (String, String, String) = entry?.extract()?;
+            if who == name.as_str() {
+                return Err(exceptions::import(py, &what, name.as_str()));
+            }
+        }
+    }
+    if pinned.is_some() {
+        pin::follow(py);
+    }
+    Ok(())
+}
+
+/// The name of a live module, whether it or its facade is given.
+fn live_name(module: &Bound<'_, PyAny>) -> PyResult<Option<ModuleName>> {
+    if facade_type::is_facade(module) {
+        return facade_type::name_of(module).map(Some);
+    }
+    let Ok(real) = module.cast::<PyModule>() else { return Ok(None) };
+    let owner = caller::of_globals(module.py(), &real.dict());
+    let own = owner.filter(|owner| owner.get().module.is(module));
+    Ok(own.map(|owner| owner.get().name.clone()))
+}

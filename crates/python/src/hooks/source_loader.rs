@@ -1,0 +1,115 @@
+//! What does the standard library ask of a live module's loader?
+//!
+//! An [`Instance`] is its module's `__loader__`, so it answers as `SourceFileLoader`
+//! does: `inspect`, `pkgutil`, `runpy` and `importlib.resources` ask. What it says
+//! of the source is what this execution was run from, whatever the file says now.
+
+use std::path::PathBuf;
+
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyString};
+
+use crate::state::live_module::Instance;
+use crate::loading::namespace_path;
+
+#[pymethods]
+impl Instance {
+    /// The dotted name, as `SourceFileLoader.name` gives it.
+    #[getter]
+    fn name(&self) -> &str {
+        self.name.as_str()
+    }
+
+    /// The file, as `SourceFileLoader.path` gives it (`importlib.resources` asks for it).
+    #[getter]
+    fn path(&self) -> Option<&str> {
+        self.file.as_deref()
+    }
+
+    /// The digest of the source this instance was run from: what was read off the source holds for
+    /// as long as this is the same. A patched module keeps its loader, and gets another digest.
+    #[getter]
+    fn digest(&self) -> Option<String> {
+        self.source().map(|source| source.digest().to_string())
+    }
+
+    #[pyo3(signature = (name=None))]
+    fn is_package(&self, name: Option<&str>) -> bool {
+        let _ = name;
+        self.package
+    }
+
+    #[pyo3(signature = (name=None))]
+    fn get_filename(&self, name: Option<&str>) -> Option<&str> {
+        let _ = name;
+        self.file.as_deref()
+    }
+
+    /// The source this instance was run from, whatever the file says now.
+    #[pyo3(signature = (name=None))]
+    fn get_source<'py>(&self, py: Python<'py>, name: Option<&str>) -> PyResult<Bound<'py, PyAny>> {
+        let _ = name;
+        if self.source().is_none() {
+            return Ok(PyString::new(py, "").into_any());
+        }
+        py.import(intern!(py, "importlib.util"))?
+            .call_method1(intern!(py, "decode_source"), (PyBytes::new(py, &self.text()?),))
+    }
+
+    #[pyo3(signature = (name=None))]
+    fn get_code<'py>(&self, py: Python<'py>, name: Option<&str>) -> PyResult<Bound<'py, PyAny>> {
+        let _ = name;
+        let Some(file) = &self.file else { return Ok(py.None().into_bound(py)) };
+        Ok(crate::code::pyc::code(py, file, &self.text()?)?.into_any())
+    }
+
+    /// Bytes of a file beside the module (PEP 302's `get_data`).
+    fn get_data<'py>(&self, py: Python<'py>, path: PathBuf) -> PyResult<Bound<'py, PyBytes>> {
+        // Told to those who listen to `open`, which is what makes the file a dependency.
+        py.import("sys")?.call_method1("audit", ("open", &path, "rb", 0))?;
+        let bytes = py.detach(|| std::fs::read(&path))?;
+        Ok(PyBytes::new(py, &bytes))
+    }
+
+    #[pyo3(signature = (name=None))]
+    fn get_resource_reader<'py>(
+        slf: &Bound<'py, Self>,
+        name: Option<&str>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let _ = name;
+        let py = slf.py();
+        let readers = py.import(intern!(py, "importlib.readers"))?;
+        match namespace_path::of(py, slf.get()) {
+            Some(path) => readers.getattr(intern!(py, "NamespaceReader"))?.call1((path,)),
+            None => readers.getattr(intern!(py, "FileReader"))?.call1((slf,)),
+        }
+    }
+
+    /// `importlib.util.module_from_spec` on a live module's own spec: the default module.
+    fn create_module<'py>(&self, py: Python<'py>, spec: &Bound<'py, PyAny>) -> Py<PyAny> {
+        let _ = spec;
+        py.None()
+    }
+
+    /// Executes this instance's code in a module that somebody else made.
+    fn exec_module<'py>(&self, py: Python<'py>, module: &Bound<'py, PyAny>) -> PyResult<()> {
+        let Some(file) = &self.file else { return Ok(()) };
+        let code = crate::code::pyc::code(py, file, &self.text()?)?;
+        let namespace = module.getattr(intern!(py, "__dict__"))?;
+        py.import(intern!(py, "builtins"))?.call_method1(intern!(py, "exec"), (code, namespace))?;
+        Ok(())
+    }
+
+    fn __repr__(&self) -> String {
+        match &self.file {
+            Some(file) => format!("<live module {} from {file:?}>", self.name),
+            None => format!("<live namespace package {}>", self.name),
+        }
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        self.traverse(&visit)
+    }
+}

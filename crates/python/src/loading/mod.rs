@@ -1,0 +1,13 @@
+//! TODO
+
+pub mod circular;
+pub mod in_place;
+pub mod load;
+pub mod namespace;
+pub mod namespace_path;
+pub mod new_files;
+pub mod pending_submodules;
+pub mod search;
+pub mod sharing;
+pub mod source_text;
+pub mod submodules;

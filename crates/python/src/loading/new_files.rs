@@ -1,0 +1,117 @@
+//! May a file that nobody has seen yet appear in a generation?
+//!
+//! A generation is a fixed view, but code may write a module and import it at once, and who waits for
+//! an update then waits for what it knows. So a new file becomes part of the current generation when
+//! code that is not pinned imports it, if nothing tells it from an update: all source that the
+//! generation knows is still what the files say, no module was run without that file, and no unit of
+//! work was told that it is not there. All else waits for the update. What is staged is not fixed yet:
+//! modules that write others as they run find these.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use pyo3::prelude::*;
+use transfuse_engine::{ModuleName, Source, is_as_known};
+
+use crate::state::runtime::Engine;
+use crate::state::generation::Generation;
+use crate::state::pin;
+use crate::update::seeds;
+
+/// How many answers a generation remembers. After more nothing new appears in it.
+const ANSWERS: usize = 10_000;
+
+/// What units of work that are pinned to a generation were told is not there.
+#[derive(Default)]
+pub struct Denied {
+    /// `/srv/shop/plugin`, for a module or a package of that name in `/srv/shop`. Entries go with the
+    /// generation.
+    places: HashSet<PathBuf>,
+}
+
+impl Denied {
+    /// Something of that name is not there, and will not be.
+    fn add(&mut self, place: PathBuf) {
+        if self.places.len() < ANSWERS {
+            self.places.insert(place);
+        }
+    }
+
+    fn has(&self, place: &Path) -> bool {
+        self.places.len() >= ANSWERS || self.places.contains(place)
+    }
+}
+
+/// Whoever asks is about to be told that there is nothing of that name in a directory: for the units
+/// of work that are pinned to the generation it stays so. False if it has appeared meanwhile.
+pub fn tell_absent(py: Python<'_>, generation: &Generation, dir: &Path, name: &ModuleName) -> bool {
+    if !is_pinned(py, generation) {
+        return true;
+    }
+    let place = dir.join(name.tail());
+    // Held while the view is asked, as by `appear`: one of the two comes first.
+    let mut denied = generation.denied.lock().unwrap();
+    let view = generation.view();
+    let absent = [place.join("__init__.py"), dir.join(format!("{}.py", name.tail()))]
+        .iter()
+        .all(|path| view.get(path).is_none());
+    if absent {
+        denied.add(place);
+    }
+    absent
+}
+
+/// A file that may appear becomes part of the generation; false if somebody was told meanwhile that
+/// it is not there.
+pub fn appear(
+    generation: &Generation,
+    dir: &Path,
+    name: &ModuleName,
+    path: &Path,
+    source: &Arc<Source>,
+) -> bool {
+    let denied = generation.denied.lock().unwrap();
+    if denied.has(&dir.join(name.tail())) {
+        return false;
+    }
+    generation.admit(|view| match view.get(path) {
+        Some(_) => view.clone(),
+        None => view.with(path, source.clone()),
+    });
+    true
+}
+
+/// Whether a file that no generation has seen may become part of this one, as `name` in `dir`.
+pub fn may_appear(
+    py: Python<'_>,
+    engine: &Engine,
+    generation: &Generation,
+    dir: &Path,
+    name: &ModuleName,
+) -> bool {
+    if generation.base(py).is_some() {
+        return true;
+    }
+    let place = dir.join(name.tail());
+    if engine.current(py).get().id != generation.id
+        || is_pinned(py, generation)
+        || seeds::was_missed(engine, name)
+        || generation.denied.lock().unwrap().has(&place)
+    {
+        return false;
+    }
+    let view = generation.view();
+    let known = py.detach(|| is_as_known(&*engine.system, &view));
+    if !known {
+        // Not looked at again for each who asks: an update is due, and makes another generation.
+        generation.denied.lock().unwrap().add(place);
+    }
+    known
+}
+
+/// Whether a unit of work asks, and not the thread that stages.
+fn is_pinned(py: Python<'_>, generation: &Generation) -> bool {
+    generation.base(py).is_none()
+        && pin::pinned(py).is_some_and(|pinned| pinned.get().id == generation.id)
+}

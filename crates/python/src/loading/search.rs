@@ -1,0 +1,328 @@
+//! Where does a name's source lie, and is it live?
+//!
+//! The search path is walked as the standard path finder walks it. Entries
+//! that touch a root are answered from the generation's view (so that a pinned
+//! unit of work finds the files of its own generation); all others are left to
+//! the standard finder, and what is found there is foreign. Finders that other
+//! code has put before ours are asked first, as `sys.meta_path` promises them.
+
+use std::path::{Path, PathBuf};
+
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyList, PyString};
+use transfuse_engine::{Located, ModuleName, Source, System, locate};
+
+use crate::state::runtime::Engine;
+use crate::sysmodules::spec::Finder;
+use crate::state::generation::Generation;
+use crate::loading::new_files;
+
+/// What a search came to.
+pub enum Found {
+    /// A regular package or a module under a root.
+    Source(Origin),
+    /// A namespace package: its portions, and whether some lie outside the roots (then it is not
+    /// ours).
+    Namespace {
+        /// `["/srv/a/plugins", "/srv/b/plugins"]`.
+        portions: Vec<String>,
+        /// Whether it is the standard machinery's to make.
+        foreign: bool,
+    },
+    /// Not ours: to be imported as if Transfuse were not there.
+    Foreign,
+    /// Nothing of that name.
+    Missing,
+    /// There is such a file by now, but not in this generation: it must not be found.
+    Hidden,
+}
+
+/// What one path entry has.
+enum Look {
+    At(Located),
+    Hidden,
+}
+
+/// A source file that was found.
+pub struct Origin {
+    /// As the path entry spelled it; becomes `__file__`.
+    pub file: String,
+    /// As views know it.
+    pub path: PathBuf,
+    /// Where submodules are looked for, if it is a package.
+    pub package: Option<String>,
+}
+
+/// Suffixes of extension modules, `.cpython-311-x86_64-linux-gnu.so`.
+static SUFFIXES: PyOnceLock<Vec<String>> = PyOnceLock::new();
+
+fn suffixes(py: Python<'_>) -> PyResult<&Vec<String>> {
+    SUFFIXES.get_or_try_init(py, || {
+        py.import("importlib.machinery")?.getattr("EXTENSION_SUFFIXES")?.extract()
+    })
+}
+
+/// Looks for a top-level name on `sys.path`.
+pub fn top_level(
+    py: Python<'_>,
+    engine: &Engine,
+    generation: &Generation,
+    name: &ModuleName,
+) -> PyResult<Found> {
+    let path = py.import(intern!(py, "sys"))?.getattr(intern!(py, "path"))?;
+    let Ok(path) = path.cast_into::<PyList>() else { return Ok(Found::Foreign) };
+    // Most names are foreign: find that out before anything that costs.
+    let mut ours = false;
+    let mut hidden = false;
+    for entry in path.iter() {
+        if let Ok(entry) = entry.extract::<&str>()
+            && let Some(dir) = engine.entry(entry)
+        {
+            match look(py, engine, generation, &dir, name)? {
+                Look::At(Located::Absent) => {}
+                Look::At(_) => {
+                    ours = true;
+                    break;
+                }
+                Look::Hidden => hidden = true,
+            }
+        }
+    }
+    if hidden && !ours {
+        // The standard finder would find what this generation does not have.
+        return Ok(Found::Hidden);
+    }
+    if !ours || is_built_in(py, name)? {
+        return Ok(Found::Foreign);
+    }
+    along(py, engine, generation, name, path.as_any())
+}
+
+/// Looks for a name along a search path (`sys.path`, or a package's `__path__`).
+pub fn along(
+    py: Python<'_>,
+    engine: &Engine,
+    generation: &Generation,
+    name: &ModuleName,
+    path: &Bound<'_, PyAny>,
+) -> PyResult<Found> {
+    if claimed_by_others(py, name, path)? {
+        return Ok(Found::Foreign);
+    }
+    let mut portions = Vec::new();
+    let mut foreign = false;
+    let mut hidden = false;
+    for entry in path.try_iter()? {
+        let entry = entry?;
+        let Ok(spelled) = entry.extract::<String>() else { continue };
+        let Some(dir) = engine.entry(&spelled) else {
+            match standard(py, name, &entry)? {
+                Found::Missing => continue,
+                Found::Namespace { portions: more, .. } => {
+                    portions.extend(more);
+                    foreign = true;
+                    continue;
+                }
+                _ => return Ok(Found::Foreign),
+            }
+        };
+        let spelled = if spelled.is_empty() { dir.to_string_lossy().into_owned() } else { spelled };
+        let here = Path::new(&spelled);
+        let located = match look(py, engine, generation, &dir, name)? {
+            Look::At(located) => located,
+            Look::Hidden => {
+                hidden = true;
+                continue;
+            }
+        };
+        match located {
+            Located::Package { init, dir: package } => {
+                let folder = joined(here, package.file_name());
+                let file = joined(Path::new(&folder), init.file_name());
+                return Ok(Found::Source(Origin { file, path: init, package: Some(folder) }));
+            }
+            Located::Module(path) => {
+                let file = joined(here, path.file_name());
+                return Ok(Found::Source(Origin { file, path, package: None }));
+            }
+            Located::Extension(path) => {
+                compiled(py, engine, name, path);
+                return Ok(Found::Foreign);
+            }
+            Located::Unseen(_) => return Ok(Found::Foreign),
+            Located::Namespace(portion) => portions.push(joined(here, portion.file_name())),
+            Located::Absent => {}
+        }
+    }
+    Ok(match (portions.is_empty(), hidden) {
+        (true, true) => Found::Hidden,
+        (true, false) => Found::Missing,
+        (false, _) => Found::Namespace { portions, foreign },
+    })
+}
+
+/// Whether in this generation, too, the first file of that name along a search path is `file`.
+pub fn comes_first(
+    py: Python<'_>,
+    engine: &Engine,
+    generation: &Generation,
+    name: &ModuleName,
+    path: &Bound<'_, PyAny>,
+    file: &Path,
+) -> PyResult<bool> {
+    for entry in path.try_iter()? {
+        let entry = entry?;
+        let Ok(spelled) = entry.extract::<&str>() else { continue };
+        let Some(dir) = engine.entry(spelled) else { continue };
+        match look(py, engine, generation, &dir, name)? {
+            Look::At(Located::Package { init: first, .. } | Located::Module(first)) => {
+                return Ok(first == file);
+            }
+            Look::At(Located::Extension(_) | Located::Unseen(_)) => return Ok(false),
+            Look::At(Located::Namespace(_) | Located::Absent) | Look::Hidden => {}
+        }
+    }
+    Ok(true)
+}
+
+/// Whether a search path has an entry under which files can be live.
+pub fn touches_root(engine: &Engine, path: &Bound<'_, PyAny>) -> PyResult<bool> {
+    for entry in path.try_iter()? {
+        if entry?.extract::<&str>().is_ok_and(|entry| engine.entry(entry).is_some()) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn joined(folder: &Path, name: Option<&std::ffi::OsStr>) -> String {
+    folder.join(name.unwrap_or_default()).to_string_lossy().into_owned()
+}
+
+/// One entry that touches a root. A file that nobody has seen yet becomes part of what is known.
+fn look(
+    py: Python<'_>,
+    engine: &Engine,
+    generation: &Generation,
+    dir: &Path,
+    name: &ModuleName,
+) -> PyResult<Look> {
+    let suffixes = suffixes(py)?;
+    for _ in 0..3 {
+        let view = generation.view();
+        let system: &dyn System = &*engine.system;
+        let located = py.detach(|| locate(&view, system, dir, name.tail(), suffixes));
+        if let Located::Namespace(portion) = &located
+            && !view.has_dir(portion)
+            && engine.alive(py).iter().any(|other| other.get().view().has_dir(portion))
+        {
+            // A folder that has source in another generation only.
+            return Ok(Look::Hidden);
+        }
+        let Located::Unseen(path) = located else {
+            if located == Located::Absent && !new_files::tell_absent(py, generation, dir, name) {
+                continue;
+            }
+            return Ok(Look::At(located));
+        };
+        let foreign = !engine.roots.admits_way_to(system, &path);
+        if foreign || engine.roots.ignores(system, &path, false) {
+            return Ok(Look::At(Located::Unseen(path)));
+        }
+        // Before it is asked whether all else is as known: a link may be turned in between.
+        let read = py.detach(|| engine.system.read(&path));
+        if engine.alive(py).iter().any(|other| other.get().view().get(&path).is_some())
+            || !new_files::may_appear(py, engine, generation, dir, name)
+        {
+            // Created after this generation was made.
+            match new_files::tell_absent(py, generation, dir, name) {
+                true => return Ok(Look::Hidden),
+                false => continue,
+            }
+        }
+        let bytes = read.map_err(|error| {
+            let message = format!("cannot read {}: {error}", path.display());
+            crate::cpython::exceptions::import(py, &message, name.as_str())
+        })?;
+        let source = Source::new(&bytes, &engine.budget);
+        if !new_files::appear(generation, dir, name, &path, &source) {
+            return Ok(Look::Hidden);
+        }
+    }
+    Ok(Look::At(Located::Absent))
+}
+
+/// A compiled module under a root is foreign, and cannot be loaded a second time. What it is becomes
+/// part of what is known, so that a change is told.
+fn compiled(py: Python<'_>, engine: &Engine, name: &ModuleName, path: PathBuf) {
+    let known = engine.book.lock().unwrap().extensions.contains_key(&path);
+    if known || !engine.roots.admits_way_to(&*engine.system, &path) {
+        return;
+    }
+    let Ok(content) = py.detach(|| engine.system.read(&path)) else { return };
+    let source = Source::bare(content);
+    engine.book.lock().unwrap().extensions.insert(path.clone(), name.clone());
+    for generation in engine.alive(py) {
+        generation.get().admit(|view| match view.get(&path) {
+            Some(_) => view.clone(),
+            None => view.with(path.clone(), source.clone()),
+        });
+    }
+}
+
+/// What the standard path finder says of one foreign entry.
+fn standard(py: Python<'_>, name: &ModuleName, entry: &Bound<'_, PyAny>) -> PyResult<Found> {
+    let finder =
+        py.import(intern!(py, "importlib.machinery"))?.getattr(intern!(py, "PathFinder"))?;
+    let spec = finder.call_method1(
+        intern!(py, "find_spec"),
+        (PyString::new(py, name.as_str()), PyList::new(py, [entry])?),
+    )?;
+    if spec.is_none() {
+        return Ok(Found::Missing);
+    }
+    let portions = spec.getattr(intern!(py, "submodule_search_locations"))?;
+    if spec.getattr(intern!(py, "origin"))?.is_none() && !portions.is_none() {
+        let portions = portions.try_iter()?.map(|p| p?.extract()).collect::<PyResult<_>>()?;
+        return Ok(Found::Namespace { portions, foreign: true });
+    }
+    Ok(Found::Foreign)
+}
+
+/// Whether a finder that somebody put before ours has the module (pytest's for its test files).
+fn claimed_by_others(py: Python<'_>, name: &ModuleName, path: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let finders = py.import(intern!(py, "sys"))?.getattr(intern!(py, "meta_path"))?;
+    let machinery = py.import(intern!(py, "importlib.machinery"))?;
+    for finder in finders.try_iter()? {
+        let finder = finder?;
+        if finder.is_instance_of::<Finder>() {
+            return Ok(false);
+        }
+        let standard = [
+            intern!(py, "PathFinder"),
+            intern!(py, "BuiltinImporter"),
+            intern!(py, "FrozenImporter"),
+        ];
+        if standard.iter().any(|kind| machinery.getattr(*kind).is_ok_and(|kind| kind.is(&finder))) {
+            continue;
+        }
+        let Ok(find) = finder.getattr(intern!(py, "find_spec")) else { continue };
+        let path = if name.parent().is_none() { py.None().into_bound(py) } else { path.clone() };
+        if !find.call1((name.as_str(), path, py.None()))?.is_none() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn is_built_in(py: Python<'_>, name: &ModuleName) -> PyResult<bool> {
+    let sys = py.import(intern!(py, "sys"))?;
+    if sys.getattr(intern!(py, "builtin_module_names"))?.contains(name.as_str())? {
+        return Ok(true);
+    }
+    py.import(intern!(py, "_imp"))?
+        .call_method1(intern!(py, "is_frozen"), (name.as_str(),))?
+        .extract()
+}

@@ -1,0 +1,155 @@
+//! Which generations have a freshly loaded instance in common?
+//!
+//! A module is loaded once for all generations in which its content and what it
+//! imports are the same.
+
+use std::path::Path;
+
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::PyString;
+use transfuse_engine::{EdgeKind, ModuleName, Target};
+
+use crate::state::runtime::Engine;
+use crate::cpython::exceptions;
+use crate::state::generation::Generation;
+use crate::state::live_module::Instance;
+use crate::loading::namespace_path;
+use crate::loading::namespace_path::search_path;
+use crate::loading::search;
+use crate::sysmodules::entry;
+
+/// Gives the instance to every generation in which its content and what it imports are the same.
+pub fn share(
+    py: Python<'_>,
+    engine: &Engine,
+    generation: &Bound<'_, Generation>,
+    instance: &Bound<'_, Instance>,
+) {
+    share_among(py, engine, &engine.alive(py), generation, instance);
+}
+
+/// The same, where these are the generations.
+pub fn share_among<'py>(
+    py: Python<'py>,
+    engine: &Engine,
+    alive: &[Bound<'py, Generation>],
+    generation: &Bound<'py, Generation>,
+    instance: &Bound<'py, Instance>,
+) {
+    let of = instance.get();
+    let edges = of.edges();
+    let needed: Vec<&ModuleName> = edges
+        .iter()
+        .filter(|edge| edge.kind == EdgeKind::ModuleLevel)
+        .filter_map(|edge| match &edge.to {
+            Target::Module(name) => Some(name),
+            Target::File(_) => None,
+        })
+        .collect();
+    let parent = of.name.parent();
+    for other in alive {
+        let there = other.get().find(py, of.name.as_str());
+        if other.is(generation) || there.as_ref().is_some_and(|there| !there.is(instance)) {
+            continue;
+        }
+        let same_content = match (&of.path, of.source()) {
+            (Some(path), Some(source)) => {
+                other.get().view().get(path).is_some_and(|s| s.digest() == source.digest())
+                    && leads_to(py, engine, other, of, path)
+            }
+            _ => namespace_path::of(py, of)
+                .is_some_and(|path| path.get().is_known_to(engine, &other.get().view())),
+        };
+        let same = |name: &ModuleName| {
+            let mine = generation.get().find(py, name.as_str());
+            let theirs = other.get().find(py, name.as_str());
+            match (mine, theirs) {
+                (Some(mine), Some(theirs)) => mine.is(&theirs),
+                (None, None) => true,
+                _ => false,
+            }
+        };
+        let same = same_content && parent.iter().all(same) && needed.iter().all(|name| same(name));
+        match (there, same) {
+            (None, true) => drop(other.get().put(py, instance)),
+            // It was half-loaded when that one was staged, and has met something of its own since.
+            (Some(there), false) => unshare(py, other, &there),
+            _ => {}
+        }
+    }
+    if engine.current(py).get().holds(py, instance) {
+        drop(of.set_home(None));
+        engine.book.lock().unwrap().adopt(of);
+    } else {
+        // Only superseded generations have it: it is disposed of with them.
+        engine.book.lock().unwrap().awaiting.push(instance.clone().unbind());
+    }
+}
+
+/// Takes an instance out of a generation in which it would be out of date, and whoever imports it:
+/// that generation loads them anew when they are asked for.
+fn unshare(py: Python<'_>, other: &Bound<'_, Generation>, instance: &Bound<'_, Instance>) {
+    let mut stale = vec![instance.clone()];
+    while let Some(instance) = stale.pop() {
+        if !other.get().take(py, &instance) {
+            continue;
+        }
+        let to = Target::Module(instance.get().name.clone());
+        for importer in other.get().instances.bind(py).values().iter() {
+            if let Ok(importer) = importer.cast_into_exact::<Instance>()
+                && importer.get().imports(&to)
+            {
+                stale.push(importer);
+            }
+        }
+    }
+}
+
+/// Whether the name leads to that file in another generation: there may be one that comes first.
+fn leads_to(
+    py: Python<'_>,
+    engine: &Engine,
+    other: &Bound<'_, Generation>,
+    of: &Instance,
+    file: &Path,
+) -> bool {
+    if engine.made_up.origin(&of.name).is_some() {
+        return true;
+    }
+    let path = match of.name.parent() {
+        None => py.import(intern!(py, "sys")).and_then(|sys| sys.getattr("path")).map(Some),
+        Some(parent) => search_path(py, engine, other, &parent),
+    };
+    path.ok().flatten().is_some_and(|path| {
+        search::comes_first(py, engine, other.get(), &of.name, &path, file).unwrap_or(false)
+    })
+}
+
+/// Removes a name from `sys.modules` if no generation that is alive has it.
+pub fn forget(py: Python<'_>, engine: &Engine, name: &ModuleName, shown: &Bound<'_, PyAny>) {
+    let known = engine.alive(py).iter().any(|g| g.get().find(py, name.as_str()).is_some());
+    let modules = engine.sys_modules.bind(py);
+    if !known
+        && modules.get_item(name.as_str()).is_ok_and(|there| there.is_some_and(|t| t.is(shown)))
+    {
+        let _ = entry::withdraw(py, engine, &PyString::new(py, name.as_str()));
+    }
+}
+
+/// A name turned out not to be ours. If a facade of ours still stands for it in `sys.modules`, the
+/// original import would find that; what was deleted is gone, and what it hid may be found again.
+pub fn not_ours(py: Python<'_>, engine: &Engine, name: &str) -> PyResult<()> {
+    let modules = engine.sys_modules.bind(py);
+    let Some(shown) = engine.facades.bind(py).get_item(name)? else { return Ok(()) };
+    if !modules.get_item(name)?.is_some_and(|there| there.is(&shown)) {
+        return Ok(());
+    }
+    let found = py
+        .import(intern!(py, "importlib._bootstrap"))?
+        .call_method1(intern!(py, "_find_spec"), (name, py.None()))?;
+    if found.is_none() {
+        return Err(exceptions::not_found(py, name, None));
+    }
+    entry::withdraw(py, engine, &PyString::new(py, name))
+}

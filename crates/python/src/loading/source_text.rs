@@ -1,0 +1,49 @@
+//! What is an instance run from, and what does that say of itself?
+//!
+//! From the source that its generation names, whatever stands on disk by now.
+//! What that says of itself is read off it before it runs (`namespace.rs`). An
+//! instance that takes other code in place gets another basis; all others keep theirs.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use pyo3::prelude::*;
+use transfuse_engine::{Digest, Policy, Source, System};
+
+use crate::state::runtime::Engine;
+use crate::cpython::exceptions;
+use crate::state::generation::Generation;
+
+/// What an instance was run from, and what that says of itself.
+#[derive(Clone)]
+pub struct Basis {
+    /// The source; none for a namespace package.
+    pub source: Option<Arc<Source>>,
+    /// What the module asked for, or what the settings say of it.
+    pub policy: Policy,
+    /// Names the module (or the settings) listed to be carried.
+    pub preserve: Vec<String>,
+}
+
+/// The source that the generation names: from the store, or from disk if that is still the same.
+pub fn text(
+    py: Python<'_>,
+    engine: &Engine,
+    generation: &Bound<'_, Generation>,
+    source: &Arc<Source>,
+    path: &Path,
+) -> PyResult<Vec<u8>> {
+    let found = py.detach(|| {
+        source.text().or_else(|| {
+            engine.system.read(path).ok().filter(|bytes| Digest::of(bytes) == source.digest())
+        })
+    });
+    found.ok_or_else(|| {
+        exceptions::content_gone(&format!(
+            "{} has changed since generation {} and its content was not kept (the store of \
+             sources is full); finish this work on newer code, or raise the store's limit",
+            path.display(),
+            generation.get().id
+        ))
+    })
+}

@@ -1,0 +1,267 @@
+//! How does a package that several generations share answer for a submodule they do not share?
+//!
+//! A submodule is an attribute of its package. When only the submodule is run
+//! again, the package instance stays the same one, yet old code must find the
+//! old submodule on it and new code the new one. While generations disagree the
+//! attribute is therefore taken out of the package's namespace and answered by
+//! a module-level `__getattr__` (PEP 562), which asks who is asking. Where they
+//! agree it is a plain attribute, as always.
+
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+
+use pyo3::exceptions::PyAttributeError;
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList, PyModule, PyString};
+
+use crate::state::caller;
+use crate::state::runtime;
+use crate::state::runtime::Engine;
+use crate::state::generation::Generation;
+use crate::state::live_module::Instance;
+use crate::cpython::snapshot;
+
+/// The `__getattr__` of a package whose submodules differ between generations.
+#[pyclass(frozen, module = "transfuse._core")]
+pub struct Diverging {
+    /// The package's name, `shop`.
+    package: String,
+    /// The submodules that differ, `prices`. They leave when generations agree again.
+    names: Mutex<BTreeSet<String>>,
+    /// The `__getattr__` that the package itself defines, if it does.
+    own: Option<Py<PyAny>>,
+}
+
+#[pymethods]
+impl Diverging {
+    fn __call__<'py>(&self, py: Python<'py>, name: &Bound<'py, PyString>) -> PyResult<Py<PyAny>> {
+        let text = &*name.to_string_lossy();
+        let differs = self.names.lock().unwrap().contains(text);
+        if differs && let Some(engine) = runtime::in_force() {
+            let generation = caller::for_running(py, engine);
+            // One that is being loaded is no attribute yet, as under plain Python.
+            if let Some(child) = generation.get().find(py, &format!("{}.{text}", self.package))
+                && child.get().is_ready()
+            {
+                return Ok(child.get().value(py).unbind());
+            }
+        }
+        match &self.own {
+            Some(own) => own.call1(py, (name,)),
+            None => Err(PyAttributeError::new_err(format!(
+                "module '{}' has no attribute '{text}'",
+                self.package
+            ))),
+        }
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.own)
+    }
+}
+
+/// The `__dir__` that goes with it.
+#[pyclass(frozen, module = "transfuse._core")]
+struct DivergingDir {
+    of: Py<Diverging>,
+    namespace: Py<PyDict>,
+    own: Option<Py<PyAny>>,
+}
+
+#[pymethods]
+impl DivergingDir {
+    fn __call__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let listed = match &self.own {
+            Some(own) => {
+                PyList::new(py, own.bind(py).call0()?.try_iter()?.collect::<PyResult<Vec<_>>>()?)?
+            }
+            None => PyList::new(py, self.namespace.bind(py).keys())?,
+        };
+        let differing = self.of.get().names.lock().unwrap().clone();
+        let Some(engine) = runtime::in_force() else { return Ok(listed) };
+        let generation = caller::for_running(py, engine);
+        for name in differing {
+            let child = format!("{}.{name}", self.of.get().package);
+            if generation.get().find(py, &child).is_some_and(|child| child.get().is_ready()) {
+                listed.append(name)?;
+            }
+        }
+        Ok(listed)
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.of)?;
+        visit.call(&self.namespace)?;
+        visit.call(&self.own)
+    }
+}
+
+/// Makes a loaded child an attribute of its package, for every generation that should see it.
+pub fn bind(
+    py: Python<'_>,
+    parent: &Bound<'_, Instance>,
+    child: &Bound<'_, Instance>,
+) -> PyResult<()> {
+    let Some(engine) = runtime::in_force() else { return Ok(()) };
+    let name = &child.get().name;
+    if agreed(py, engine, parent, child) {
+        parent.get().namespace(py).set_item(name.tail(), child.get().value(py))?;
+        if let Some(shim) = shim(py, &parent.get().namespace(py)) {
+            shim.get().names.lock().unwrap().remove(name.tail());
+        }
+        Ok(())
+    } else {
+        diverge(py, parent, name.tail())
+    }
+}
+
+/// Whether every generation that has this package has this very submodule of it.
+fn agreed(
+    py: Python<'_>,
+    engine: &Engine,
+    parent: &Bound<'_, Instance>,
+    child: &Bound<'_, Instance>,
+) -> bool {
+    let alive = engine.alive(py);
+    let mut with_parent = alive.iter().filter(|generation| generation.get().holds(py, parent));
+    with_parent.all(|generation| generation.get().holds(py, child))
+}
+
+/// From now on the attribute is answered by generation. What the package itself bound stays.
+pub fn diverge(py: Python<'_>, parent: &Bound<'_, Instance>, tail: &str) -> PyResult<()> {
+    let namespace = parent.get().namespace(py);
+    let bound = namespace.get_item(tail)?;
+    if bound.as_ref().is_some_and(|value| !value.is_instance_of::<PyModule>()) {
+        return Ok(());
+    }
+    let shim = match shim(py, &namespace) {
+        Some(shim) => shim,
+        None => install(py, parent, &namespace)?,
+    };
+    shim.get().names.lock().unwrap().insert(tail.to_owned());
+    if bound.is_some() {
+        namespace.del_item(tail)?;
+    }
+    Ok(())
+}
+
+/// Puts plain attributes back wherever all generations that are alive agree again.
+pub fn settle(py: Python<'_>, engine: &Engine, parent: &Bound<'_, Instance>) -> PyResult<()> {
+    let namespace = parent.get().namespace(py);
+    let Some(shim) = shim(py, &namespace) else { return Ok(()) };
+    let names: Vec<String> = shim.get().names.lock().unwrap().iter().cloned().collect();
+    let generation = engine.current(py);
+    for tail in names {
+        let name = format!("{}.{tail}", parent.get().name);
+        if let Some(child) = generation.get().find(py, &name)
+            && child.get().is_ready()
+        {
+            bind(py, parent, &child)?;
+        } else if !engine.alive(py).iter().any(|generation| {
+            generation.get().holds(py, parent) && generation.get().find(py, &name).is_some()
+        }) {
+            // Nobody has it any more.
+            shim.get().names.lock().unwrap().remove(&tail);
+        }
+    }
+    let over = shim.get().names.lock().unwrap().is_empty();
+    if over { remove(py, &namespace) } else { Ok(()) }
+}
+
+/// All generations agree about all submodules: the namespace is as its source made it.
+fn remove(py: Python<'_>, namespace: &Bound<'_, PyDict>) -> PyResult<()> {
+    let put_back = |name: &Bound<'_, PyString>, own: Option<&Py<PyAny>>| match own {
+        Some(own) => namespace.set_item(name, own),
+        None => namespace.del_item(name),
+    };
+    if let Some(shim) = shim(py, namespace) {
+        put_back(intern!(py, "__getattr__"), shim.get().own.as_ref())?;
+    }
+    if let Some(listing) = namespace.get_item(intern!(py, "__dir__"))?
+        && let Ok(listing) = listing.cast::<DivergingDir>()
+    {
+        put_back(intern!(py, "__dir__"), listing.get().own.as_ref())?;
+    }
+    Ok(())
+}
+
+/// The submodules that importing them bound on a package, whether or not they differ now, or would
+/// have bound if the package did not call something else so.
+pub fn names(py: Python<'_>, generation: &Generation, parent: &Instance) -> Vec<String> {
+    let namespace = parent.namespace(py);
+    let mut names: Vec<String> = shim(py, &namespace)
+        .map(|shim| shim.get().names.lock().unwrap().iter().cloned().collect())
+        .unwrap_or_default();
+    for (key, _) in snapshot::items(&namespace) {
+        if let Ok(key) = key.extract::<String>()
+            && generation.find(py, parent.name.join(&key).as_str()).is_some()
+        {
+            names.push(key);
+        }
+    }
+    names
+}
+
+/// What a star import takes from, if the package's namespace lacks submodules that differ: stars
+/// take what is in the namespace, and do not ask `__getattr__`.
+pub fn whole<'py>(
+    py: Python<'py>,
+    generation: &Bound<'py, Generation>,
+    package: &Instance,
+) -> PyResult<Option<Bound<'py, PyModule>>> {
+    let Some(shim) = shim(py, &package.namespace(py)) else { return Ok(None) };
+    let names = shim.get().names.lock().unwrap().clone();
+    let there = names.iter().filter_map(|tail| {
+        let child = generation.get().find(py, &format!("{}.{tail}", package.name))?;
+        child.get().is_ready().then(|| (tail.as_str(), child.get().value(py)))
+    });
+    showing(py, package, there).map(Some)
+}
+
+/// Whether a value in a package's namespace is a submodule that was bound there by importing it.
+pub fn is_bound_submodule(parent: &Instance, key: &str, child: &Instance) -> bool {
+    child.name.tail() == key && child.name.parent().as_ref() == Some(&parent.name)
+}
+
+fn shim<'py>(py: Python<'py>, namespace: &Bound<'py, PyDict>) -> Option<Bound<'py, Diverging>> {
+    namespace.get_item(intern!(py, "__getattr__")).ok().flatten()?.cast_into::<Diverging>().ok()
+}
+
+fn install<'py>(
+    py: Python<'py>,
+    parent: &Bound<'py, Instance>,
+    namespace: &Bound<'py, PyDict>,
+) -> PyResult<Bound<'py, Diverging>> {
+    let made = Bound::new(
+        py,
+        Diverging {
+            package: parent.get().name.to_string(),
+            names: Mutex::default(),
+            own: namespace.get_item(intern!(py, "__getattr__"))?.map(Bound::unbind),
+        },
+    )?;
+    let listing = DivergingDir {
+        of: made.clone().unbind(),
+        namespace: namespace.clone().unbind(),
+        own: namespace.get_item(intern!(py, "__dir__"))?.map(Bound::unbind),
+    };
+    namespace.set_item(intern!(py, "__dir__"), Bound::new(py, listing)?)?;
+    namespace.set_item(intern!(py, "__getattr__"), &made)?;
+    Ok(made)
+}
+
+/// What a package has, and some names more.
+pub fn showing<'a, 'py>(
+    py: Python<'py>,
+    package: &Instance,
+    names: impl IntoIterator<Item = (&'a str, Bound<'py, PyAny>)>,
+) -> PyResult<Bound<'py, PyModule>> {
+    let made = PyModule::new(py, package.name.as_str())?;
+    made.dict().update(package.namespace(py).as_mapping())?;
+    for (name, value) in names {
+        made.dict().set_item(name, value)?;
+    }
+    Ok(made)
+}

@@ -1,0 +1,151 @@
+//! Who is asking, and which generation answers?
+//!
+//! The rule, in one place: the pinned generation, if the caller's instance
+//! belongs to it (or the caller is foreign). Else the newest generation that
+//! the caller's instance belongs to. Foreign code that is not pinned asks for
+//! the nearest live code that called it; where there is none, for the current
+//! generation.
+
+use std::sync::atomic::Ordering;
+
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyFrame};
+use pyo3::{ffi, intern};
+
+use crate::state::runtime::Engine;
+use crate::state::generation::Generation;
+use crate::state::live_module::Instance;
+use crate::effects::observation;
+use crate::state::pin;
+
+/// The instance whose code has these globals, if it is live code.
+#[inline]
+pub fn of_globals<'py>(
+    py: Python<'py>,
+    globals: &Bound<'py, PyAny>,
+) -> Option<Bound<'py, Instance>> {
+    let globals = globals.cast_exact::<PyDict>().ok()?;
+    let loader = globals.get_item(intern!(py, "__loader__")).ok().flatten()?;
+    loader.cast_into_exact::<Instance>().ok()
+}
+
+/// The generation that answers a live caller.
+#[inline]
+pub fn for_live<'py>(
+    py: Python<'py>,
+    engine: &Engine,
+    caller: &Bound<'py, Instance>,
+) -> Bound<'py, Generation> {
+    if let Some(pinned) = pin::pinned(py)
+        && pinned.get().holds(py, caller)
+    {
+        return pinned;
+    }
+    // In this order: who sees the swap of an update sees also where it has put its caller.
+    let current = engine.current(py);
+    caller.get().home(py).unwrap_or(current)
+}
+
+/// The generation that answers foreign code: facades, `import_module`, foreign import statements.
+pub fn for_foreign<'py>(py: Python<'py>, engine: &Engine) -> Bound<'py, Generation> {
+    if let Some(pinned) = pin::pinned(py) {
+        return pinned;
+    }
+    if engine.diverged.load(Ordering::Acquire)
+        && let Some(caller) = nearest(py)
+    {
+        return for_live(py, engine, &caller);
+    }
+    engine.current(py)
+}
+
+/// The generation that answers the code that is running, live or foreign.
+pub fn for_running<'py>(py: Python<'py>, engine: &Engine) -> Bound<'py, Generation> {
+    match immediate(py) {
+        Some(caller) => for_live(py, engine, &caller),
+        None => for_foreign(py, engine),
+    }
+}
+
+/// The instance of the frame that is running, if that frame is live code's.
+pub fn immediate(py: Python<'_>) -> Option<Bound<'_, Instance>> {
+    // SAFETY: attached; the result is borrowed from the running frame, or null.
+    let globals = unsafe { Bound::from_borrowed_ptr_or_opt(py, ffi::PyEval_GetGlobals()) }?;
+    of_globals(py, &globals)
+}
+
+/// The instance of the nearest frame of live code, the running one included.
+pub fn nearest(py: Python<'_>) -> Option<Bound<'_, Instance>> {
+    // SAFETY: attached; the result is borrowed, or null when no Python code runs.
+    let top = unsafe { ffi::PyEval_GetFrame() };
+    // SAFETY: a frame object or null.
+    let mut frame = unsafe { Bound::from_borrowed_ptr_or_opt(py, top.cast()) };
+    while let Some(here) = frame {
+        if let Ok(globals) = here.getattr(intern!(py, "f_globals"))
+            && let Some(found) = of_globals(py, &globals)
+        {
+            return Some(found);
+        }
+        frame = back(py, &here);
+    }
+    None
+}
+
+/// The instance that called the function of `importlib` that is running, if that is live code.
+pub fn beyond_importlib(py: Python<'_>) -> Option<Bound<'_, Instance>> {
+    // SAFETY: as in `nearest`.
+    let top = unsafe { ffi::PyEval_GetFrame() };
+    // SAFETY: a frame object or null.
+    let mut frame = unsafe { Bound::from_borrowed_ptr_or_opt(py, top.cast()) };
+    while let Some(here) = frame {
+        let globals = here.getattr(intern!(py, "f_globals")).ok()?;
+        let name = globals.get_item(intern!(py, "__name__")).ok()?;
+        let ours = name.extract::<&str>().is_ok_and(|name| {
+            let top = name.split('.').next().unwrap_or(name);
+            top == "importlib" || top == "transfuse"
+        });
+        if !ours {
+            return of_globals(py, &globals);
+        }
+        frame = back(py, &here);
+    }
+    None
+}
+
+/// Whether the running frame is that of `importlib.util.find_spec`, or what that calls: somebody asks
+/// whether there is a module, and does not import it.
+pub fn asks_only(py: Python<'_>) -> bool {
+    if !observation::is_loading() {
+        return false;
+    }
+    // SAFETY: as in `nearest`.
+    let top = unsafe { ffi::PyEval_GetFrame() };
+    // SAFETY: a frame object or null.
+    let mut frame = unsafe { Bound::from_borrowed_ptr_or_opt(py, top.cast()) };
+    while let Some(here) = frame {
+        let name = here
+            .getattr(intern!(py, "f_globals"))
+            .and_then(|globals| globals.get_item(intern!(py, "__name__")))
+            .and_then(|name| name.extract::<String>());
+        match name.as_deref() {
+            Ok("importlib.util") => return true,
+            // What finds, and what would import.
+            Ok("importlib._bootstrap") => {
+                let code = here.getattr(intern!(py, "f_code"));
+                let called = code.and_then(|code| code.getattr(intern!(py, "co_name")));
+                if !called.is_ok_and(|called| called.eq("_find_spec").unwrap_or(false)) {
+                    return false;
+                }
+            }
+            _ => return false,
+        }
+        frame = back(py, &here);
+    }
+    false
+}
+
+fn back<'py>(py: Python<'py>, frame: &Bound<'py, PyAny>) -> Option<Bound<'py, PyAny>> {
+    let frame = frame.cast::<PyFrame>().ok()?;
+    // SAFETY: attached; a new reference, or null at the bottom.
+    unsafe { Bound::from_owned_ptr_or_opt(py, ffi::PyFrame_GetBack(frame.as_ptr().cast()).cast()) }
+}

@@ -1,0 +1,357 @@
+//! What is one execution of a live module's source?
+//!
+//! An [`Instance`] ties a module object to the content it was run from, to the
+//! policy it declared and to what it imported. It is also the module's
+//! `__loader__`: that is how the import hook tells, from a caller's globals
+//! alone, which instance is asking. Which generation answers is decided in
+//! `asker.rs`; how an instance comes to be, in `loading.rs`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use pyo3::exceptions::PyOSError;
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyModule, PyString};
+use transfuse_engine::{Digest, Edge, EdgeKind, ModuleName, Policy, Source, Target};
+
+use crate::loading::pending_submodules::Awaited;
+use crate::loading::source_text::Basis;
+use crate::state::generation::Generation;
+use crate::loading::load::Key;
+use crate::code::name_usage::Outline;
+use crate::effects::foreign_patches::Patch;
+use crate::sysmodules::entry::Seen;
+
+/// One execution of a live module's source, and the `__loader__` of the module it made.
+#[pyclass(frozen, weakref, module = "transfuse._core")]
+pub struct Instance {
+    /// The dotted name, `shop.prices`. Never changes.
+    pub name: ModuleName,
+    /// The file as the path entry spelled it, `/srv/shop/prices.py`; none for a namespace package.
+    pub file: Option<String>,
+    /// The file as views know it: absolute, symbolic links resolved.
+    pub path: Option<PathBuf>,
+    /// Whether submodules are looked for under it.
+    pub package: bool,
+    /// The module object. The cycle `module -> __dict__ -> __loader__ -> module` is seen by the
+    /// cycle collector through `__traverse__`.
+    pub module: Py<PyModule>,
+    /// What it was run from. Written when it is made, and when it takes other code in place.
+    basis: Mutex<Basis>,
+    /// False while the source is being executed. Written once, by the thread that loads.
+    ready: AtomicBool,
+    /// When its execution began, counted in executions: no two have the same. Written by `begin`.
+    started: AtomicU64,
+    /// When that of the first instance of its line began (which it supersedes, however far back).
+    rank: AtomicU64,
+    /// True once `__dispose__` was called: such an instance cannot be made current again.
+    disposed: AtomicBool,
+    /// Names bound at module level and imports used there, read off the code object.
+    outline: Mutex<Option<Outline>>,
+    /// Edges seen so far, `shop.conf -> {ModuleLevel}`; entries never leave. Several threads may
+    /// add deferred ones, hence the lock; it is held for map operations only.
+    edges: Mutex<BTreeMap<Target, Vec<EdgeKind>>>,
+    /// `/srv/shop/cache.json`: files that its module-level code wrote, which it does not depend on.
+    wrote: Mutex<BTreeSet<PathBuf>>,
+    /// Names of deferred imports already recorded, so that the hot path asks one dict.
+    pub deferred: Py<PyDict>,
+    /// The generation this instance answers for when the caller is not pinned: none while it
+    /// belongs to the current one. Written when it is staged, published and superseded.
+    home: Mutex<Option<Py<Generation>>>,
+    /// Whether `home` is set: almost never, and asked for at every import.
+    has_home: AtomicBool,
+    /// Whether `replacement` is set, as above.
+    replaced: AtomicBool,
+    /// What the module put into `sys.modules` in its own place, if it did.
+    replacement: Mutex<Option<Py<PyAny>>>,
+    /// What the module set on foreign modules. Written once, when its code has ended.
+    patches: Mutex<Vec<Patch>>,
+    /// If it is a package: loaded submodules that are not its attributes yet, see `awaited.rs`.
+    pub awaited: Awaited,
+    /// The loads of other threads that it was executed in a circle with; it is ready once they are.
+    partners: Mutex<Vec<Key>>,
+    /// What stood for it in `sys.modules` when that was last as it should be.
+    pub seen: Seen,
+    /// The name as the keys of generations have it, so that asking for it allocates nothing.
+    pub key: Py<PyString>,
+}
+
+/// The number of the next execution.
+static STARTED: AtomicU64 = AtomicU64::new(1);
+
+/// The number that the next instance will have for its `started`.
+pub fn next_started() -> u64 {
+    STARTED.load(Ordering::Acquire)
+}
+
+impl Instance {
+    /// A not yet executed instance that answers for `home` until it is published.
+    #[allow(clippy::too_many_arguments)]
+    pub fn new(
+        py: Python<'_>,
+        name: ModuleName,
+        file: Option<String>,
+        path: Option<PathBuf>,
+        basis: Basis,
+        package: bool,
+        module: Py<PyModule>,
+        home: Py<Generation>,
+    ) -> Self {
+        Instance {
+            started: AtomicU64::new(u64::MAX),
+            rank: AtomicU64::new(u64::MAX),
+            key: PyString::intern(py, name.as_str()).unbind(),
+            name,
+            file,
+            path,
+            basis: Mutex::new(basis),
+            package,
+            module,
+            ready: AtomicBool::new(false),
+            disposed: AtomicBool::new(false),
+            outline: Mutex::new(None),
+            edges: Mutex::default(),
+            wrote: Mutex::default(),
+            deferred: PyDict::new(py).unbind(),
+            home: Mutex::new(Some(home)),
+            has_home: AtomicBool::new(true),
+            replaced: AtomicBool::new(false),
+            replacement: Mutex::new(None),
+            patches: Mutex::default(),
+            awaited: Awaited::default(),
+            partners: Mutex::default(),
+            seen: Seen::default(),
+        }
+    }
+
+    /// Its execution begins now: called once, when it is put into its generation.
+    pub fn begin(&self, previous: Option<&Instance>) {
+        let started = STARTED.fetch_add(1, Ordering::Relaxed);
+        self.started.store(started, Ordering::Release);
+        self.rank.store(previous.map_or(started, Instance::rank), Ordering::Release);
+    }
+
+    /// When its execution began.
+    pub fn started(&self) -> u64 {
+        self.started.load(Ordering::Acquire)
+    }
+
+    /// When that of the first instance of its line began.
+    pub fn rank(&self) -> u64 {
+        self.rank.load(Ordering::Acquire)
+    }
+
+    /// Whether its source has been executed to the end.
+    pub fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Acquire)
+    }
+
+    /// Called once, by the loading thread, when execution has ended well.
+    pub fn set_ready(&self) {
+        self.ready.store(true, Ordering::Release);
+    }
+
+    /// The content that was run; none for a namespace package.
+    pub fn source(&self) -> Option<Arc<Source>> {
+        self.basis.lock().unwrap().source.clone()
+    }
+
+    /// The policy that its source asks for.
+    pub fn policy(&self) -> Policy {
+        self.basis.lock().unwrap().policy
+    }
+
+    /// Names to carry.
+    pub fn preserve(&self) -> Vec<String> {
+        self.basis.lock().unwrap().preserve.clone()
+    }
+
+    /// It has taken the code of `other` in place: what is known of that holds for it.
+    /// Returns what it had set on foreign modules, for the caller to drop where code may run.
+    pub fn become_like(&self, other: &Instance) -> Vec<Patch> {
+        let basis = other.basis.lock().unwrap().clone();
+        *self.basis.lock().unwrap() = basis;
+        let outline = other.outline.lock().unwrap().take();
+        *self.outline.lock().unwrap() = outline;
+        let module_level = std::mem::take(&mut *other.edges.lock().unwrap());
+        let mut edges = self.edges.lock().unwrap();
+        edges.retain(|_, kinds| {
+            kinds.retain(|kind| *kind == EdgeKind::Deferred);
+            !kinds.is_empty()
+        });
+        for (to, kinds) in module_level {
+            edges.entry(to).or_default().extend(kinds);
+        }
+        drop(edges);
+        let set = std::mem::take(&mut *other.patches.lock().unwrap());
+        std::mem::replace(&mut *self.patches.lock().unwrap(), set)
+    }
+
+    /// The loads of other threads that it waits for before it is ready.
+    pub fn partners(&self) -> Vec<Key> {
+        self.partners.lock().unwrap().clone()
+    }
+
+    /// It was executed in a circle with these.
+    pub fn set_partners(&self, partners: Vec<Key>) {
+        *self.partners.lock().unwrap() = partners;
+    }
+
+    /// Whether `__dispose__` was called.
+    pub fn is_disposed(&self) -> bool {
+        self.disposed.load(Ordering::Acquire)
+    }
+
+    /// Marks it as disposed of; true for the first caller.
+    pub fn dispose(&self) -> bool {
+        !self.disposed.swap(true, Ordering::AcqRel)
+    }
+
+    /// The generation it answers for, none for the current one.
+    pub fn home<'py>(&self, py: Python<'py>) -> Option<Bound<'py, Generation>> {
+        if !self.has_home.load(Ordering::Acquire) {
+            return None;
+        }
+        self.home.lock().unwrap().as_ref().map(|g| g.bind(py).clone())
+    }
+
+    /// Ties it to a generation, or (none) to whichever is current. Returns what it was tied to:
+    /// dropping that can run Python code.
+    pub fn set_home(&self, home: Option<Py<Generation>>) -> Option<Py<Generation>> {
+        let has = home.is_some();
+        let mut there = self.home.lock().unwrap();
+        let old = std::mem::replace(&mut *there, home);
+        self.has_home.store(has, Ordering::Release);
+        old
+    }
+
+    /// What importers get: the module, or what it put into `sys.modules` in its own place.
+    pub fn value<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
+        self.replacement(py).unwrap_or_else(|| self.module.bind(py).clone().into_any())
+    }
+
+    /// Whether the module put something else in its own place.
+    pub fn is_replaced(&self) -> bool {
+        self.replaced.load(Ordering::Acquire)
+    }
+
+    /// What the module put in its own place, if anything.
+    pub fn replacement<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
+        if !self.is_replaced() {
+            return None;
+        }
+        self.replacement.lock().unwrap().as_ref().map(|r| r.bind(py).clone())
+    }
+
+    /// Remembers what the module put into `sys.modules` in its own place.
+    pub fn replace_by(&self, other: Py<PyAny>) {
+        let old = self.replacement.lock().unwrap().replace(other);
+        self.replaced.store(true, Ordering::Release);
+        drop(old);
+    }
+
+    /// The module's namespace.
+    pub fn namespace<'py>(&self, py: Python<'py>) -> Bound<'py, PyDict> {
+        self.module.bind(py).dict()
+    }
+
+    /// Records one edge; true if it was not known.
+    pub fn add_edge(&self, to: Target, kind: EdgeKind) -> bool {
+        let mut edges = self.edges.lock().unwrap();
+        let kinds = edges.entry(to).or_default();
+        if kinds.contains(&kind) {
+            return false;
+        }
+        kinds.push(kind);
+        true
+    }
+
+    /// Whether its module-level code imported that.
+    pub fn imports(&self, to: &Target) -> bool {
+        let edges = self.edges.lock().unwrap();
+        edges.get(to).is_some_and(|kinds| kinds.contains(&EdgeKind::ModuleLevel))
+    }
+
+    /// Its module-level code reads a data file, there or not; true if that is a new dependency.
+    pub fn reads(&self, path: &Path) -> bool {
+        let own = self.path.as_deref() == Some(path) || self.wrote.lock().unwrap().contains(path);
+        !own && self.add_edge(Target::File(path.to_owned()), EdgeKind::Data)
+    }
+
+    /// Its module-level code writes a file: what it makes itself is no reason to run it again.
+    pub fn writes(&self, path: &Path) {
+        self.edges.lock().unwrap().remove(&Target::File(path.to_owned()));
+        self.wrote.lock().unwrap().insert(path.to_owned());
+    }
+
+    /// All edges seen so far.
+    pub fn edges(&self) -> Vec<Edge> {
+        let edges = self.edges.lock().unwrap();
+        edges
+            .iter()
+            .flat_map(|(to, kinds)| kinds.iter().map(|&kind| Edge { to: to.clone(), kind }))
+            .collect()
+    }
+
+    /// Keeps what was read off the code object.
+    pub fn set_outline(&self, outline: Outline) {
+        *self.outline.lock().unwrap() = Some(outline);
+    }
+
+    /// Names that a star import bound count as defined by the source.
+    pub fn define(&self, names: Vec<String>) {
+        if let Some(outline) = self.outline.lock().unwrap().as_mut() {
+            outline.defined.extend(names);
+        }
+    }
+
+    /// Asks the outline, if there is one.
+    pub fn with_outline<R>(&self, ask: impl FnOnce(&Outline) -> R) -> Option<R> {
+        self.outline.lock().unwrap().as_ref().map(ask)
+    }
+
+    /// Keeps what the module set on foreign modules.
+    pub fn set_patches(&self, patches: Vec<Patch>) {
+        *self.patches.lock().unwrap() = patches;
+    }
+
+    /// What the module set on foreign modules. `ask` runs no Python code.
+    pub fn with_patches<R>(&self, ask: impl FnOnce(&[Patch]) -> R) -> R {
+        ask(&self.patches.lock().unwrap())
+    }
+
+    /// The text of its source, from the store, or from disk while that is still the same.
+    pub fn text(&self) -> PyResult<Vec<u8>> {
+        let gone =
+            || PyOSError::new_err(format!("the source that {} was loaded from is gone", self.name));
+        let source = self.source().ok_or_else(gone)?;
+        let on_disk = || {
+            let text = std::fs::read(self.path.as_ref()?).ok()?;
+            (Digest::of(&text) == source.digest()).then_some(text)
+        };
+        source.text().or_else(on_disk).ok_or_else(gone)
+    }
+
+    /// For the cycle collector.
+    pub fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.module)?;
+        visit.call(&self.deferred)?;
+        // The locks are never held across a point where the collector can run.
+        if let Ok(home) = self.home.try_lock() {
+            visit.call(home.as_ref())?;
+        }
+        self.seen.traverse(visit)?;
+        if let Ok(replacement) = self.replacement.try_lock() {
+            visit.call(replacement.as_ref())?;
+        }
+        if let Ok(patches) = self.patches.try_lock() {
+            for patch in patches.iter() {
+                patch.traverse(visit)?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,258 @@
+//! What ties a unit of work to one generation?
+//!
+//! A [`Pin`] stands in a context variable for as long as the unit of work
+//! lasts. Copies of the context that outlive the unit keep the `Pin` object,
+//! but it has let go of its generation by then, so they go on by the rule for
+//! unpinned code (`asker.rs`). Pins are counted per unit, never per context.
+
+use std::ffi::CStr;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
+
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::ffi;
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+
+use crate::state::runtime;
+use crate::state::runtime::Engine;
+use crate::state::generation::Generation;
+use crate::state::unit_of_work::Unit;
+
+const NAME: &CStr = c"transfuse_pin";
+
+/// The context variable. Its value is a `Pin` or the staged `Generation`'s pin.
+static VARIABLE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+
+fn variable(py: Python<'_>) -> &Py<PyAny> {
+    VARIABLE.get_or_init(py, || {
+        // SAFETY: attached; a null default means "none".
+        unsafe {
+            let made = ffi::PyContextVar_New(NAME.as_ptr(), std::ptr::null_mut());
+            Bound::from_owned_ptr(py, made).unbind()
+        }
+    })
+}
+
+/// The generation that the running unit of work is pinned to, if it is.
+pub fn pinned(py: Python<'_>) -> Option<Bound<'_, Generation>> {
+    in_force(py)?.get().held(py)
+}
+
+/// The pin of the running unit of work.
+fn in_force(py: Python<'_>) -> Option<Bound<'_, Pin>> {
+    let mut value = std::ptr::null_mut();
+    // SAFETY: attached; on success `value` is null or a new reference.
+    let found = unsafe {
+        if ffi::PyContextVar_Get(variable(py).as_ptr(), std::ptr::null_mut(), &mut value) < 0 {
+            ffi::PyErr_Clear();
+            return None;
+        }
+        Bound::from_owned_ptr_or_opt(py, value)?
+    };
+    found.cast_into_exact::<Pin>().ok()
+}
+
+/// The running unit of work has asked for an update itself: it goes on in the current generation.
+pub fn follow(py: Python<'_>) {
+    let Some(pin) = in_force(py) else { return };
+    let pin = pin.get();
+    let next = pin.engine.pin_current(py);
+    let number = next.get().id.0;
+    let before = {
+        let mut held = pin.generation.lock().unwrap();
+        held.is_some().then(|| {
+            (held.replace(next.unbind()), pin.unit.generation.swap(number, Ordering::AcqRel))
+        })
+    };
+    // It was over already: what was just counted is not.
+    pin.engine.unpin(before.as_ref().map_or(number, |(_, old)| *old));
+    drop(before);
+}
+
+/// This thread belongs to a staged generation, until this is dropped: whatever happens meanwhile.
+pub struct Staging<'py>(Bound<'py, Pin>);
+
+impl<'py> Staging<'py> {
+    /// From now on.
+    pub fn begin(
+        py: Python<'py>,
+        engine: &'static Engine,
+        generation: &Bound<'py, Generation>,
+    ) -> PyResult<Self> {
+        let pin = Pin::staging(py, engine, generation)?.into_bound(py);
+        Pin::resume(&pin)?;
+        Ok(Staging(pin))
+    }
+}
+
+impl Drop for Staging<'_> {
+    fn drop(&mut self) {
+        let _ = self.0.get().suspend(self.0.py());
+        self.0.get().close();
+    }
+}
+
+/// A unit of work tied to one generation, until `end` is called.
+#[pyclass(frozen, module = "transfuse._core")]
+pub struct Pin {
+    engine: &'static Engine,
+    /// The generation, none once the unit of work has ended. Written by `end` only.
+    generation: Mutex<Option<Py<Generation>>>,
+    /// What is known of it, the generation's number included, for those who ask after the end.
+    unit: Arc<Unit>,
+    /// What resets the context variable, innermost last. A unit of work is run by one thread at a
+    /// time, but not always the same: the lock is for the moment of handing over.
+    tokens: Mutex<Vec<Py<PyAny>>>,
+    /// Under which number it is written down among the units of work (the staging thread's pin is
+    /// none).
+    counted: Option<u64>,
+}
+
+impl Pin {
+    /// A pin that is not counted: for the thread that stages.
+    fn staging(
+        py: Python<'_>,
+        engine: &'static Engine,
+        generation: &Bound<'_, Generation>,
+    ) -> PyResult<Py<Pin>> {
+        let pin = Pin {
+            engine,
+            unit: Arc::new(Unit::new(generation.get().id.0, None)),
+            generation: Mutex::new(Some(generation.clone().unbind())),
+            tokens: Mutex::new(Vec::new()),
+            counted: None,
+        };
+        Py::new(py, pin)
+    }
+
+    /// One for a unit of work that begins now, in the generation of the enclosing one, else in the
+    /// current one.
+    pub fn begun(py: Python<'_>, what: Option<String>) -> PyResult<Self> {
+        let engine = runtime::required()?;
+        let generation = match pinned(py) {
+            Some(outer) if engine.generations.pin(outer.get().id) => outer,
+            _ => engine.pin_current(py),
+        };
+        let unit = Arc::new(Unit::new(generation.get().id.0, what));
+        Ok(Pin {
+            engine,
+            counted: Some(engine.units.begun(&unit)),
+            unit,
+            generation: Mutex::new(Some(generation.unbind())),
+            tokens: Mutex::new(Vec::new()),
+        })
+    }
+
+    /// The generation, until the unit of work has ended.
+    pub fn held<'py>(&self, py: Python<'py>) -> Option<Bound<'py, Generation>> {
+        self.generation.lock().unwrap().as_ref().map(|g| g.bind(py).clone())
+    }
+
+    /// Ends the unit of work.
+    pub fn close(&self) {
+        self.release();
+    }
+
+    fn release(&self) {
+        let held = self.generation.lock().unwrap().take();
+        if held.is_some()
+            && let Some(counted) = self.counted
+            && self.engine.units.ended(counted)
+        {
+            self.engine.unpin(self.unit.generation.load(Ordering::Acquire));
+        }
+    }
+}
+
+impl Drop for Pin {
+    /// A unit of work that was thrown away without an `end` (a body that nobody closed).
+    fn drop(&mut self) {
+        self.release();
+    }
+}
+
+#[pymethods]
+impl Pin {
+    /// Takes the generation of the enclosing unit of work, else the current one.
+    #[new]
+    #[pyo3(signature = (what=None))]
+    fn new(py: Python<'_>, what: Option<String>) -> PyResult<Self> {
+        Pin::begun(py, what)
+    }
+
+    /// The number of the generation it is tied to.
+    #[getter(generation)]
+    fn number(&self) -> u64 {
+        self.unit.generation.load(Ordering::Acquire)
+    }
+
+    /// Makes the running context see this pin.
+    pub fn resume(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let py = slf.py();
+        // SAFETY: attached; both are live objects; null means an exception is set.
+        let token = unsafe {
+            let token = ffi::PyContextVar_Set(variable(py).as_ptr(), slf.as_ptr());
+            Bound::from_owned_ptr_or_err(py, token)?
+        };
+        slf.get().tokens.lock().unwrap().push(token.unbind());
+        slf.get().unit.goes_on();
+        Ok(())
+    }
+
+    /// Undoes the last `resume`, in the same context.
+    pub fn suspend(&self, py: Python<'_>) -> PyResult<()> {
+        let Some(token) = self.tokens.lock().unwrap().pop() else {
+            return Err(PyRuntimeError::new_err("this pin is not in force here"));
+        };
+        // SAFETY: as above.
+        let status = unsafe { ffi::PyContextVar_Reset(variable(py).as_ptr(), token.as_ptr()) };
+        if status < 0 {
+            // Another context than the one that resumed (a generator closed by the collector):
+            // there is nothing to reset here.
+            drop(PyErr::fetch(py));
+        }
+        Ok(())
+    }
+
+    /// Ends the unit of work. Calling it again does nothing.
+    fn end(&self) {
+        self.release();
+    }
+
+    fn __enter__(slf: Bound<'_, Self>) -> PyResult<Bound<'_, Self>> {
+        Pin::resume(&slf)?;
+        Ok(slf)
+    }
+
+    #[pyo3(signature = (kind, error, traceback, /))]
+    fn __exit__(
+        &self,
+        py: Python<'_>,
+        kind: &Bound<'_, PyAny>,
+        error: &Bound<'_, PyAny>,
+        traceback: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        let _ = (kind, error, traceback);
+        let suspended = self.suspend(py);
+        self.release();
+        suspended
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<pin to generation {}>", self.number())
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        if let Ok(held) = self.generation.try_lock() {
+            visit.call(held.as_ref())?;
+        }
+        if let Ok(tokens) = self.tokens.try_lock() {
+            for token in tokens.iter() {
+                visit.call(token)?;
+            }
+        }
+        Ok(())
+    }
+}

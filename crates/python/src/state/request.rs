@@ -1,0 +1,101 @@
+//! How does somebody ask the updating thread for something, and wait for the answer?
+
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{RecvTimeoutError, Sender};
+use pyo3::exceptions::{PyTimeoutError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::state::command::Command;
+use crate::state::runtime;
+use crate::state::runtime::Engine;
+use crate::cpython::exceptions;
+use crate::loading::load;
+use crate::effects::observation;
+use crate::cpython::interruptible_wait::SLICE;
+
+/// Asks the updating thread for something and waits for the answer, without the GIL.
+pub fn ask(
+    py: Python<'_>,
+    what: &str,
+    timeout: Option<f64>,
+    command: impl FnOnce(Sender<PyResult<Py<PyDict>>>) -> Command,
+) -> PyResult<Py<PyDict>> {
+    let engine = runtime::required()?;
+    refuse_inside(engine, what)?;
+    let deadline = timeout.map(deadline).transpose()?;
+    let (sender, receiver) = crossbeam_channel::bounded(1);
+    let gone = || exceptions::misuse("the updating thread has ended");
+    if !engine.command(command(sender)) {
+        return Err(gone());
+    }
+    let answer = loop {
+        let slice = Instant::now() + SLICE;
+        let until = deadline.map_or(slice, |deadline| deadline.min(slice));
+        match py.detach(|| receiver.recv_deadline(until)) {
+            Err(RecvTimeoutError::Timeout) if deadline.is_none_or(|d| Instant::now() < d) => {
+                // Ctrl-C ends the waiting; the update goes on in its own thread.
+                py.check_signals()?;
+            }
+            answer => break answer,
+        }
+    };
+    match answer {
+        Ok(answer) => answer,
+        Err(RecvTimeoutError::Timeout) => Err(PyTimeoutError::new_err(format!(
+            "{what} has not ended within {} s; it goes on in the background",
+            timeout.unwrap_or_default()
+        ))),
+        Err(RecvTimeoutError::Disconnected) => Err(gone()),
+    }
+}
+
+/// The moment that many seconds from now, if there is one.
+fn deadline(seconds: f64) -> PyResult<Instant> {
+    let duration = Duration::try_from_secs_f64(seconds).ok();
+    duration.and_then(|duration| Instant::now().checked_add(duration)).ok_or_else(|| {
+        PyValueError::new_err(format!(
+            "timeout must be a number of seconds from 0 on, not {seconds}; leave it out to wait for \
+             as long as it takes"
+        ))
+    })
+}
+
+/// Code that an update is running, or that is being imported, cannot wait for an update.
+pub fn refuse_inside(engine: &Engine, what: &str) -> PyResult<()> {
+    if observation::is_loading() {
+        return Err(exceptions::misuse(&format!(
+            "{what}() was called by code that is being imported; call it from a function that \
+             runs later"
+        )));
+    }
+    let updating = engine.updating_thread.load(std::sync::atomic::Ordering::Acquire);
+    if updating == load::thread() {
+        return Err(exceptions::misuse(&format!(
+            "{what}() was called in the thread that carries updates out (a callback or a hook), \
+             which cannot wait for itself; call it from another thread"
+        )));
+    }
+    Ok(())
+}
+
+/// Compares with the files now, and updates.
+#[pyfunction]
+#[pyo3(signature = (timeout=None))]
+pub fn update(py: Python<'_>, timeout: Option<f64>) -> PyResult<Py<PyDict>> {
+    ask(py, "update", timeout, Command::Update)
+}
+
+/// Makes an earlier generation's content current.
+#[pyfunction]
+#[pyo3(signature = (generation=None))]
+pub fn rollback(py: Python<'_>, generation: Option<u64>) -> PyResult<Py<PyDict>> {
+    ask(py, "rollback", None, |reply| Command::Rollback(generation, reply))
+}
+
+/// What an update would do now.
+#[pyfunction]
+pub fn plan(py: Python<'_>) -> PyResult<Py<PyDict>> {
+    ask(py, "plan", None, Command::Plan)
+}

@@ -1,0 +1,396 @@
+//! What is installed, and who may touch it?
+//!
+//! One [`Engine`] at most is in force in a process. It is made by `install`,
+//! never freed (a few hundred bytes an install), and reached through one atomic
+//! pointer, so that the import hook pays a load for it. Its Python objects are
+//! either frozen or in containers that the cycle collector sees; the two locks
+//! are held for field access only, never while Python code can run and never
+//! while the GIL is asked for.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use crossbeam_channel::Sender;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyCFunction, PyDict, PyModule, PyString, PyWeakrefReference};
+use transfuse_engine::{
+    Budget, Digest, Disk, Flights, Freed, GenerationId, Graph, History, ModuleName, Register,
+    Restart, Roots, State, View,
+};
+
+use crate::hooks::import_file::MadeUp;
+use crate::state::command::Command;
+use crate::cpython::exceptions;
+use crate::state::generation::Generation;
+use crate::state::live_module::Instance;
+use crate::state::settings::Settings;
+use crate::sysmodules::entry;
+use crate::cpython::nogil_lock::Turn;
+use crate::state::unit_of_work::Units;
+use crate::state::unreadable::Unreadable;
+use crate::updater::watcher::How;
+
+/// Of how many path entries it is kept what they mean.
+const ENTRIES: usize = 1024;
+
+/// The engine in force, or null. Written by `install` and `uninstall` only.
+static IN_FORCE: AtomicPtr<Engine> = AtomicPtr::new(std::ptr::null_mut());
+
+/// The engine in force, if one is.
+pub fn in_force() -> Option<&'static Engine> {
+    let engine = IN_FORCE.load(Ordering::Acquire);
+    // SAFETY: engines are leaked when made, so the pointer is null or valid for ever.
+    unsafe { engine.as_ref() }
+}
+
+/// The engine in force, or `NotInstalledError`.
+pub fn required() -> PyResult<&'static Engine> {
+    in_force().ok_or_else(exceptions::not_installed)
+}
+
+/// Puts an engine in force (or, with none, out of force).
+pub fn put_in_force(engine: Option<&'static Engine>) {
+    let pointer = engine.map_or(std::ptr::null_mut(), |e| std::ptr::from_ref(e).cast_mut());
+    IN_FORCE.store(pointer, Ordering::Release);
+}
+
+/// The bookkeeping that updates and units of work share. Held for a moment at a time.
+#[derive(Default)]
+pub struct Book {
+    /// Who imports whom, as far as the current generation has it.
+    pub graph: Graph,
+    /// Superseded instances whose `__dispose__` has not been called yet.
+    pub awaiting: Vec<Py<Instance>>,
+    /// Source or data file -> the modules that were loaded from it, `/srv/shop/conf.py -> {shop.conf}`.
+    /// Names stay when they move elsewhere: whoever looks up asks the instance again.
+    pub files: HashMap<PathBuf, BTreeSet<ModuleName>>,
+    /// Compiled module under a root -> its name, `/srv/shop/_speed.so -> shop._speed`, for those that were
+    /// imported. Entries never leave.
+    pub extensions: HashMap<PathBuf, ModuleName>,
+    /// Changes that wait for a restart, as of the last update.
+    pub waiting: Vec<Restart>,
+    /// The last updates.
+    pub history: History,
+    /// Updates published so far.
+    pub published: u64,
+    /// Updates refused so far.
+    pub refused: u64,
+    /// The report of the last update, if it was refused.
+    pub failing: Option<Py<PyDict>>,
+    /// Packages that failed to load: when they are loaded after all, those of their submodules that are
+    /// loaded already are their attributes. Entries never leave.
+    pub failed: HashSet<ModuleName>,
+    /// Weak references to superseded instances. Those that are dead leave with the next update.
+    pub superseded: Vec<Py<PyWeakrefReference>>,
+}
+
+impl Book {
+    /// An instance belongs to the current generation from now on.
+    pub fn adopt(&mut self, instance: &Instance) {
+        self.graph.set_out(&instance.name, instance.edges());
+        if let Some(path) = &instance.path {
+            self.files.entry(path.clone()).or_default().insert(instance.name.clone());
+        }
+    }
+}
+
+/// Something of Python's that is called while Transfuse is installed, and not held afterwards.
+pub struct Asked(Mutex<Option<Py<PyAny>>>);
+
+impl Asked {
+    fn new(callable: Py<PyAny>) -> Asked {
+        Asked(Mutex::new(Some(callable)))
+    }
+
+    /// Calls it; None, where that is over.
+    pub fn call<'py>(
+        &self,
+        py: Python<'py>,
+        args: impl pyo3::call::PyCallArgs<'py>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let callable = self.0.lock().unwrap().as_ref().map(|callable| callable.bind(py).clone());
+        callable.map_or_else(|| Ok(py.None().into_bound(py)), |callable| callable.call1(args))
+    }
+
+    fn end(&self) {
+        let callable = self.0.lock().unwrap().take();
+        drop(callable);
+    }
+}
+
+/// Everything that is installed.
+pub struct Engine {
+    /// The operating system.
+    pub system: Arc<Disk>,
+    /// Where live source lies.
+    pub roots: Roots,
+    /// What limits the stored sources.
+    pub budget: Budget,
+    /// What the user asked for. Replaced when the project's files say something else.
+    settings: Mutex<Arc<Settings>>,
+    /// `/srv/pyproject.toml`: files beside the code that settings and requirements are read from.
+    pub project: Vec<PathBuf>,
+    /// Called with a bool (apply, or only tell) when one of them may have changed.
+    pub reconsider: Asked,
+    /// Name -> facade, for every live module that was ever loaded. Python's own lock guards it.
+    pub facades: Py<PyDict>,
+    /// `sys.modules`.
+    pub sys_modules: Py<PyDict>,
+    /// Name -> what its module put into `sys.modules` in its own place, as it was last shown there.
+    pub replacements: Py<PyDict>,
+    /// Names that we took out of `sys.modules`, while old code may still ask for them -> True.
+    pub withdrawn: Py<PyDict>,
+    /// `builtins.__import__` as it was.
+    pub original_import: Py<PyAny>,
+    /// Whether that is the interpreter's own, so that its C function can be called instead.
+    pub plain_import: bool,
+    /// `importlib._bootstrap._gcd_import` as it was.
+    pub original_gcd_import: Py<PyAny>,
+    /// `importlib.reload` as it was.
+    pub original_reload: Py<PyAny>,
+    /// Called with a dict after each update.
+    pub report: Asked,
+    /// What the update under way would serve, for those who are asked whether they agree.
+    pub wanted: Mutex<Option<View>>,
+    /// Files of which this process was told at its start what they say, whatever they say on disk.
+    pub given: Vec<PathBuf>,
+    /// Called with how far an update is, and the staged generation's number. See `verify.rs`.
+    pub stages: Asked,
+    /// Names of modules that were asked for by path and cannot be imported by name.
+    pub made_up: MadeUp,
+    /// One load at a time of one content under one name.
+    pub flights: Flights<(ModuleName, Option<Digest>)>,
+    /// Who may look and write in one step.
+    pub turn: Turn,
+    /// The generations that are alive, and which one new work gets.
+    pub generations: Register<Py<Generation>>,
+    /// The units of work under way, and what they are.
+    pub units: Units,
+    /// See [`Book`].
+    pub book: Mutex<Book>,
+    /// Whether there is more than one generation that code could belong to. Set once.
+    pub diverged: AtomicBool,
+    /// Whether a foreign package has a live portion. Set once.
+    pub mixed: AtomicBool,
+    /// Path entry -> the directory it means, if that touches a root. For those that are there, or would
+    /// touch one if they were; all leave when there are many, as those of temporary folders are.
+    entries: Mutex<HashMap<String, Option<PathBuf>>>,
+    /// To the thread that updates; another one after a fork.
+    commands: Mutex<Option<Sender<Command>>>,
+    /// How often the system had more events than it keeps. Written by the thread that updates.
+    pub lost_events: AtomicU64,
+    /// How changes become known. Written by the thread that updates, and by who starts it.
+    pub watching: Mutex<How>,
+    /// What cannot be read and concerns nobody. Written at each look, read by `status`.
+    pub unreadable: Mutex<Unreadable>,
+    /// The thread that updates (0: not begun). Code it runs cannot wait for an update.
+    pub updating_thread: AtomicU64,
+    /// Whether that thread has ended although nobody has told it to.
+    pub updating_ended: AtomicBool,
+}
+
+impl Engine {
+    /// An engine whose first, empty generation knows `view`.
+    #[allow(clippy::too_many_arguments)]
+    pub fn new(
+        py: Python<'_>,
+        system: Arc<Disk>,
+        roots: Roots,
+        budget: Budget,
+        settings: Settings,
+        view: View,
+        report: Py<PyAny>,
+        stages: Py<PyAny>,
+        project: Vec<PathBuf>,
+        reconsider: Py<PyAny>,
+        first: u64,
+        given: Vec<PathBuf>,
+    ) -> PyResult<Self> {
+        let id = GenerationId(first);
+        let held = Py::new(py, Generation::new(id, view, PyDict::new(py).unbind()))?;
+        let generations = Register::from(id.0, settings.keep, |_| held.clone_ref(py));
+        let importlib = py.import(intern!(py, "importlib"))?;
+        let bootstrap = py.import(intern!(py, "importlib._bootstrap"))?;
+        let builtins = py.import(intern!(py, "builtins"))?;
+        let modules = py.import(intern!(py, "sys"))?.getattr(intern!(py, "modules"))?;
+        Ok(Engine {
+            system,
+            roots,
+            budget,
+            settings: Mutex::new(Arc::new(settings)),
+            project,
+            reconsider: Asked::new(reconsider),
+            facades: PyDict::new(py).unbind(),
+            replacements: PyDict::new(py).unbind(),
+            withdrawn: PyDict::new(py).unbind(),
+            sys_modules: modules.cast_into::<PyDict>()?.unbind(),
+            plain_import: is_plain(&builtins)?,
+            original_import: builtins.getattr(intern!(py, "__import__"))?.unbind(),
+            original_reload: importlib.getattr(intern!(py, "reload"))?.unbind(),
+            original_gcd_import: bootstrap.getattr(intern!(py, "_gcd_import"))?.unbind(),
+            report: Asked::new(report),
+            stages: Asked::new(stages),
+            wanted: Mutex::new(None),
+            given,
+            made_up: MadeUp::default(),
+            flights: Flights::new(),
+            turn: Turn::default(),
+            generations,
+            units: Units::default(),
+            book: Mutex::default(),
+            diverged: AtomicBool::new(false),
+            mixed: AtomicBool::new(false),
+            entries: Mutex::new(HashMap::new()),
+            commands: Mutex::new(None),
+            lost_events: AtomicU64::new(0),
+            watching: Mutex::default(),
+            unreadable: Mutex::default(),
+            updating_thread: AtomicU64::new(0),
+            updating_ended: AtomicBool::new(false),
+        })
+    }
+
+    /// A forked child has no thread that commands could go to. Kept in memory, and not dropped: the
+    /// channel has locks of its own, which that thread may have had.
+    pub fn forget_commands(&self) {
+        std::mem::forget(self.commands.lock().unwrap().take());
+    }
+
+    /// From now on commands go to this thread.
+    pub fn listen_to(&self, commands: Sender<Command>) {
+        *self.commands.lock().unwrap() = Some(commands);
+    }
+
+    /// Taken out of force: nothing of the program is held any more.
+    pub fn let_go(&self, py: Python<'_>) -> PyResult<()> {
+        let current = self.current(py).get().id;
+        let nothing = Generation::new(current, View::default(), PyDict::new(py).unbind());
+        let held = self.generations.clear(Py::new(py, nothing)?);
+        let book = std::mem::take(&mut *self.book.lock().unwrap());
+        for asked in [&self.report, &self.stages, &self.reconsider] {
+            asked.end();
+        }
+        for names in [&self.facades, &self.replacements, &self.withdrawn] {
+            names.bind(py).clear();
+        }
+        // Dropped here, outside the locks: the last reference may run Python code.
+        drop((held, book));
+        Ok(())
+    }
+
+    /// Asks the updating thread for something; false if it has ended.
+    pub fn command(&self, command: Command) -> bool {
+        let commands = self.commands.lock().unwrap();
+        commands.as_ref().is_some_and(|commands| commands.send(command).is_ok())
+    }
+
+    /// What the user asked for, as of now.
+    pub fn settings(&self) -> Arc<Settings> {
+        self.settings.lock().unwrap().clone()
+    }
+
+    /// The user asks for something else.
+    pub fn set_settings(&self, settings: Settings) {
+        *self.settings.lock().unwrap() = Arc::new(settings);
+    }
+
+    /// The generation that new work gets.
+    pub fn current<'py>(&self, py: Python<'py>) -> Bound<'py, Generation> {
+        self.generations.current(|current| current.bind(py).clone())
+    }
+
+    /// What the current generation knows; needs no GIL.
+    pub fn view(&self) -> View {
+        self.generations.current(|current| current.get().view())
+    }
+
+    /// Every generation that code can still be asked to run in: staged, current, draining, kept.
+    pub fn alive<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, Generation>> {
+        self.generations.alive(|generation, _, _| generation.bind(py).clone())
+    }
+
+    /// Those that a unit of work may be running in, or begin to.
+    pub fn in_use<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, Generation>> {
+        let used = self.generations.alive(|generation, _, state| {
+            let used = matches!(state, State::Current | State::Draining { .. });
+            used.then(|| generation.bind(py).clone())
+        });
+        used.into_iter().flatten().collect()
+    }
+
+    /// Counts a unit of work on the current generation.
+    pub fn pin_current<'py>(&self, py: Python<'py>) -> Bound<'py, Generation> {
+        self.generations.pin_current(|current| (current.get().id, current.bind(py).clone()))
+    }
+
+    /// A unit of work has ended. What that sets free is disposed of by the updating thread.
+    pub fn unpin(&self, number: u64) {
+        self.retire(self.generations.unpin(GenerationId(number)));
+    }
+
+    /// Lets go of generations that are no longer kept, and has drained ones disposed of.
+    pub fn retire(&self, freed: Freed<Py<Generation>>) {
+        if freed.is_empty() {
+            return;
+        }
+        // Here, outside the lock: what goes may run Python code.
+        Python::attach(|py| {
+            for generation in &freed.dropped {
+                let _ = generation.get().let_go(py);
+            }
+        });
+        drop(freed);
+        self.command(Command::Dispose);
+    }
+
+    /// Whether something is loaded under a name that was never ours. (What is ours has its facade
+    /// before it stands in `sys.modules`, so that is asked first.)
+    #[inline]
+    pub fn has_foreign(&self, py: Python<'_>, name: &Bound<'_, PyString>) -> PyResult<bool> {
+        Ok(self.sys_modules.bind(py).contains(name)? && !self.facades.bind(py).contains(name)?)
+    }
+
+    /// A deleted module leaves `sys.modules` once no unit of work can ask for it.
+    pub fn hide_if_gone(&self, py: Python<'_>, name: &ModuleName) {
+        let _turn = self.turn.take(py);
+        let Ok(Some(shown)) = self.facades.bind(py).get_item(name.as_str()) else { return };
+        if self.current(py).get().find(py, name.as_str()).is_some() {
+            return;
+        }
+        let in_use = self.in_use(py).iter().any(|g| g.get().find(py, name.as_str()).is_some());
+        let modules = self.sys_modules.bind(py);
+        if !in_use && modules.get_item(name.as_str()).is_ok_and(|t| t.is_some_and(|t| t.is(&shown)))
+        {
+            let _ = entry::withdraw(py, self, &PyString::new(py, name.as_str()));
+        }
+    }
+
+    /// The directory that a path entry means, if files under it can be live.
+    pub fn entry(&self, entry: &str) -> Option<PathBuf> {
+        let key = if entry.is_empty() { "." } else { entry };
+        let absolute = key.starts_with('/');
+        if absolute && let Some(known) = self.entries.lock().unwrap().get(key) {
+            return known.clone();
+        }
+        let found = self.roots.spelled(&*self.system, Path::new(key));
+        // What is not there yet may be a link to a root once it is.
+        if absolute && (found.is_some() || Path::new(key).exists()) {
+            let mut entries = self.entries.lock().unwrap();
+            if entries.len() >= ENTRIES {
+                entries.clear();
+            }
+            entries.insert(key.to_owned(), found.clone());
+        }
+        found
+    }
+}
+
+/// Whether `builtins.__import__` is the interpreter's own.
+fn is_plain(builtins: &Bound<'_, PyModule>) -> PyResult<bool> {
+    let import = builtins.getattr(intern!(builtins.py(), "__import__"))?;
+    let owner = import.getattr_opt(intern!(builtins.py(), "__self__"))?;
+    Ok(import.is_instance_of::<PyCFunction>() && owner.is_some_and(|owner| owner.is(builtins)))
+}

@@ -1,0 +1,5 @@
+//! TODO
+
+pub mod entry;
+pub mod module_attrs;
+pub mod spec;

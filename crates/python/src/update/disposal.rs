@@ -1,0 +1,80 @@
+//! When is a superseded instance disposed of?
+//!
+//! Once no unit of work is pinned to a generation that it belongs to. Its
+//! `__dispose__` is called by the updating thread; what it raises is logged and
+//! changes nothing else, and one that does not end is ended after the time limit.
+//! New code has long been loaded by then. Caches of the standard library that may
+//! hold what should go now are emptied (`transfuse/caches.py`).
+
+use std::collections::BTreeSet;
+
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use transfuse_engine::ModuleName;
+
+use crate::state::runtime::Engine;
+use crate::cpython::panics;
+use crate::state::generation::Generation;
+use crate::state::live_module::Instance;
+use crate::api::status;
+use crate::cpython::time_limit::Limit;
+
+/// Calls `__dispose__` of every superseded instance that nobody is pinned to any more.
+pub fn dispose_drained(py: Python<'_>, engine: &Engine) {
+    let waiting: Vec<Py<Instance>> = std::mem::take(&mut engine.book.lock().unwrap().awaiting);
+    let in_use = engine.in_use(py);
+    let mut still_waiting = Vec::new();
+    for instance in waiting {
+        let bound = instance.bind(py);
+        let held = |by: &Bound<'_, Generation>| by.get().holds(py, bound);
+        let loading = !bound.get().is_ready();
+        if in_use.iter().any(held) || loading && engine.alive(py).iter().any(held) {
+            still_waiting.push(instance);
+        } else if !loading {
+            dispose(py, engine, bound);
+            engine.hide_if_gone(py, &bound.get().name);
+        }
+    }
+    engine.book.lock().unwrap().awaiting.extend(still_waiting);
+    empty_caches(status::lingering(py, engine).iter().map(|gone| &gone.get().name), py);
+}
+
+/// Executions of these modules that nobody uses any more are not to stay because something remembers
+/// what was in them.
+pub fn empty_caches<'a>(names: impl Iterator<Item = &'a ModuleName>, py: Python<'_>) {
+    let names: BTreeSet<_> = names.map(ModuleName::as_str).collect();
+    if names.is_empty() {
+        return;
+    }
+    let caches = py.import(intern!(py, "transfuse.caches"));
+    let emptied = caches.and_then(|caches| caches.call_method1(intern!(py, "let_go"), (names,)));
+    if let Err(error) = emptied {
+        let _ = complain(py, "caches that hold old code could not be emptied", error);
+    }
+}
+
+fn dispose(py: Python<'_>, engine: &Engine, instance: &Bound<'_, Instance>) {
+    let namespace = instance.get().namespace(py);
+    let Ok(Some(hook)) = namespace.get_item(intern!(py, "__dispose__")) else { return };
+    if !instance.get().dispose() {
+        return;
+    }
+    let limit = Limit::begin(engine.settings().time_limit);
+    let ended = panics::caught(|| hook.call0());
+    drop(limit);
+    if let Err(error) = ended {
+        let name = instance.get().name.as_str();
+        let file = instance.get().file.as_deref().unwrap_or("?");
+        let _ = complain(py, &format!("__dispose__ of {name} ({file}) raised"), error);
+    }
+}
+
+/// Logs an error that nobody else can be told of.
+pub fn complain(py: Python<'_>, what: &str, error: PyErr) -> PyResult<()> {
+    let options = PyDict::new(py);
+    options.set_item("exc_info", error.into_value(py))?;
+    let logger = py.import("logging")?.call_method1("getLogger", ("transfuse",))?;
+    logger.call_method("error", (what,), Some(&options))?;
+    Ok(())
+}

@@ -1,0 +1,120 @@
+//! How does an update go from its intent to a published generation?
+//!
+//! Runs in the updating thread: plan, stage, and if the plan turns out to be too
+//! narrow, widen it and begin again. Whatever is raised on the way leaves the
+//! current generation as it was.
+
+use pyo3::exceptions::PySyntaxError;
+use pyo3::prelude::*;
+use transfuse_engine::{ModuleName, Plan, Reason};
+
+use crate::update::staged_update::Attempt;
+use crate::state::runtime::Engine;
+use crate::cpython::exceptions;
+use crate::loading::in_place::Note;
+use crate::update::planning::Intent;
+use crate::update::planning::draw_plan;
+use crate::update::planning::without_restarts;
+
+/// How often a plan may grow while it is being staged.
+const WIDENINGS: usize = 20;
+
+/// What came of staging.
+pub struct Staged {
+    /// What was planned, widened where it had to be.
+    pub plan: Plan,
+    /// How it ended.
+    pub end: End,
+}
+
+/// How staging ended.
+pub enum End {
+    /// The staged generation is current. With what could not be done in place, by module.
+    Published(Vec<Note>),
+    /// Nothing has changed, because of this.
+    Refused(PyErr),
+    /// Nothing has changed: somebody is still saving files, so this was but a part.
+    Interrupted,
+}
+
+/// Plans, stages and publishes. Whatever is raised on the way leaves the current generation as it was.
+///
+/// `saved` is asked when staging is over: has everybody finished saving files?
+pub fn update(
+    py: Python<'_>,
+    engine: &'static Engine,
+    mut intent: Intent,
+    saved: &mut dyn FnMut() -> bool,
+) -> Staged {
+    let mut plan = Plan::default();
+    for _ in 0..WIDENINGS {
+        plan = match draw_plan(py, engine, &intent) {
+            Ok(plan) => plan,
+            Err(error) => return Staged { plan, end: End::Refused(error) },
+        };
+        let view = without_restarts(py, engine, intent.view.clone(), &plan.restart);
+        let deleted = deleted(&intent.seeds);
+        let attempt = Attempt::begin(py, engine, view, &plan.steps, &deleted, intent.since);
+        let mut attempt = match attempt {
+            Ok(attempt) => attempt,
+            Err(error) => return Staged { plan, end: End::Refused(error) },
+        };
+        let ran = attempt.run(py, &plan);
+        let wider = attempt.wider(py);
+        if !wider.is_empty() && attempt.widen(&mut intent, wider) {
+            attempt.abandon(py);
+            continue;
+        }
+        if !saved() {
+            attempt.abandon(py);
+            return Staged { plan, end: End::Interrupted };
+        }
+        match ran {
+            Ok(()) => {
+                let verified =
+                    attempt.verify(py, &intent.view).inspect_err(|_| attempt.abandon(py));
+                let end = match verified.and_then(|()| attempt.publish(py)) {
+                    Ok(notes) => End::Published(notes),
+                    Err(error) if exceptions::is_outdated(py, &error) => End::Interrupted,
+                    Err(error) => End::Refused(error),
+                };
+                return Staged { plan, end };
+            }
+            Err(error) => {
+                let also = attempt.imported_by_failed(py, &plan.steps);
+                let syntax = error.is_instance_of::<PySyntaxError>(py);
+                attempt.abandon(py);
+                if !syntax && !also.is_empty() && attempt.widen(&mut intent, also) {
+                    // Perhaps it fails only because what it imports was not run with it.
+                    let wide = retry(py, engine, &intent);
+                    if let Some(staged) = wide {
+                        return staged;
+                    }
+                }
+                return Staged { plan, end: End::Refused(error) };
+            }
+        }
+    }
+    let error = exceptions::misuse("the plan kept growing while it was staged");
+    Staged { plan, end: End::Refused(error) }
+}
+
+/// One more try with a wider plan; none if that fails too, so that the first error is reported.
+fn retry(py: Python<'_>, engine: &'static Engine, intent: &Intent) -> Option<Staged> {
+    let plan = draw_plan(py, engine, intent).ok()?;
+    let view = without_restarts(py, engine, intent.view.clone(), &plan.restart);
+    let mut attempt =
+        Attempt::begin(py, engine, view, &plan.steps, &deleted(&intent.seeds), intent.since)
+            .ok()?;
+    let ran = attempt.run(py, &plan).is_ok() && attempt.wider(py).is_empty();
+    if ran && attempt.verify(py, &intent.view).is_ok() {
+        let notes = attempt.publish(py).ok()?;
+        return Some(Staged { plan, end: End::Published(notes) });
+    }
+    attempt.abandon(py);
+    None
+}
+
+fn deleted(seeds: &[(ModuleName, Reason)]) -> Vec<ModuleName> {
+    seeds.iter().filter(|(_, why)| *why == Reason::Deleted).map(|(name, _)| name.clone()).collect()
+}

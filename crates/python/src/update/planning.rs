@@ -1,0 +1,160 @@
+//! What would an update run?
+//!
+//! The decision is the engine's `plan`, a pure function; here it is given what only the binding
+//! knows: which modules are loaded, what their new source says of itself, who keeps what.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use pyo3::exceptions::PySyntaxError;
+use pyo3::prelude::*;
+use transfuse_engine::{
+    Change, ChangeKind, Facts, Graph, ModuleName, Plan, Policy, Reason, Restart, RestartCode, View,
+    plan,
+};
+
+use crate::state::runtime::Engine;
+use crate::state::generation::Generation;
+use crate::state::live_module::Instance;
+use crate::effects::retention::keeps;
+use crate::loading::namespace;
+
+/// What an update starts from.
+pub struct Intent {
+    /// What the next generation knows.
+    pub view: View,
+    /// The files that differ.
+    pub changes: Vec<Change>,
+    /// The modules that these are, with the reason.
+    pub seeds: Vec<(ModuleName, Reason)>,
+    /// From which execution on the seeds do not know of instances, see `unplanned.rs`.
+    pub since: u64,
+}
+
+/// What the planner asks, answered from the current generation.
+struct Answers<'a, 'py> {
+    py: Python<'py>,
+    engine: &'a Engine,
+    current: Bound<'py, Generation>,
+    /// Changed modules -> the policy that their new source asks for.
+    wishes: &'a HashMap<ModuleName, Policy>,
+}
+
+impl Answers<'_, '_> {
+    fn find(&self, name: &ModuleName) -> Option<Bound<'_, Instance>> {
+        self.current.get().find(self.py, name.as_str())
+    }
+}
+
+impl Facts for Answers<'_, '_> {
+    fn is_loaded(&self, name: &ModuleName) -> bool {
+        self.find(name).is_some_and(|found| found.get().is_ready())
+    }
+
+    fn policy(&self, name: &ModuleName) -> Policy {
+        match self.wishes.get(name) {
+            Some(&policy) => policy,
+            None => self
+                .find(name)
+                .map_or(Policy::Overlay, |found| policy_now(self.py, self.engine, found.get())),
+        }
+    }
+
+    fn keeps(&self, holder: &ModuleName, of: &ModuleName) -> bool {
+        match (self.find(holder), self.find(of)) {
+            (Some(holder), Some(of)) => keeps(self.py, &holder, &of),
+            _ => false,
+        }
+    }
+
+    fn rank(&self, name: &ModuleName) -> u64 {
+        self.find(name).map_or(u64::MAX, |found| found.get().rank())
+    }
+}
+
+/// The policy of a module that has not changed. One that was loaded before the settings said
+/// `never` is not run to learn of it.
+pub fn policy_now(py: Python<'_>, engine: &Engine, instance: &Instance) -> Policy {
+    let loaded = instance.policy();
+    if loaded == Policy::Never || engine.settings().configured(&instance.name).0 != Policy::Never {
+        return loaded;
+    }
+    let (Some(source), Some(file)) = (instance.source(), &instance.file) else {
+        return Policy::Never;
+    };
+    let Some(text) = source.text() else { return Policy::Never };
+    // Its source could be read when it was loaded, and still can.
+    namespace::wish(py, engine, &instance.name, &text, file).map_or(loaded, |wish| wish.policy)
+}
+
+/// What an update would run. Raises what reading the special variables of a new source raises.
+pub fn draw_plan(py: Python<'_>, engine: &Engine, intent: &Intent) -> PyResult<Plan> {
+    let current = engine.current(py);
+    let mut wishes = HashMap::new();
+    for (name, _) in &intent.seeds {
+        let Some(instance) = current.get().find(py, name.as_str()) else { continue };
+        let (Some(path), Some(file)) = (&instance.get().path, &instance.get().file) else {
+            continue;
+        };
+        let text = intent.view.get(path).and_then(|source| source.text());
+        let policy = match text {
+            // What cannot even be parsed is reported when it is run; until then nothing changes.
+            Some(text) => match namespace::wish(py, engine, name, &text, file) {
+                Ok(wish) => wish.policy,
+                Err(error) if error.is_instance_of::<PySyntaxError>(py) => Policy::Overlay,
+                Err(error) => return Err(error),
+            },
+            None => instance.get().policy(),
+        };
+        // A module that was never to be run again does not run to say that it may be.
+        let never = instance.get().policy() == Policy::Never;
+        wishes.insert(name.clone(), if never { Policy::Never } else { policy });
+    }
+    let graph: Graph = engine.book.lock().unwrap().graph.clone();
+    let mut plan = plan(&graph, &intent.seeds, &Answers { py, engine, current, wishes: &wishes });
+    plan.restart.extend(compiled(py, engine, &intent.changes));
+    Ok(plan)
+}
+
+/// Compiled modules that are loaded and differ.
+fn compiled(py: Python<'_>, engine: &Engine, changes: &[Change]) -> Vec<Restart> {
+    let extensions = engine.book.lock().unwrap().extensions.clone();
+    let loaded = |name: &ModuleName| engine.sys_modules.bind(py).contains(name.as_str());
+    let restart = |change: &Change| {
+        let name = extensions.get(&change.path).filter(|name| loaded(name).unwrap_or(false))?;
+        let what = if change.kind == ChangeKind::Deleted { "was deleted" } else { "changed" };
+        Some(Restart {
+            name: name.to_string(),
+            code: RestartCode::Extension,
+            what: format!("{name} {what} and is compiled: restart the server"),
+            path: Some(change.path.clone()),
+        })
+    };
+    changes.iter().filter_map(restart).collect()
+}
+
+/// Changes that wait for a restart keep their old content.
+pub fn without_restarts(py: Python<'_>, engine: &Engine, view: View, restart: &[Restart]) -> View {
+    let current = engine.current(py);
+    let old = current.get().view();
+    let mut view = view;
+    for path in held_back(py, &current, restart) {
+        if let Some(source) = old.get(&path) {
+            view = view.with(path, source.clone());
+        }
+    }
+    view
+}
+
+/// The files of changes that wait for a restart.
+pub fn held_back(
+    py: Python<'_>,
+    current: &Bound<'_, Generation>,
+    restart: &[Restart],
+) -> Vec<PathBuf> {
+    let path = |entry: &Restart| {
+        let instance = || current.get().find(py, &entry.name);
+        entry.path.clone().or_else(|| instance()?.get().path.clone())
+    };
+    restart.iter().filter_map(path).collect()
+}

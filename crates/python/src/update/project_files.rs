@@ -1,0 +1,43 @@
+//! What do the files beside the code say: settings, requirements?
+//!
+//! Which files these are, and what a change in one of them means, is Python's to
+//! know (`project.py`). The listener notices that one of them is another; then
+//! it is asked, and what it answers is told like an update.
+
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use transfuse_engine::{Restart, RestartCode};
+
+use crate::state::runtime::Engine;
+use crate::loading::in_place::Note;
+
+/// What a change of these files comes to.
+#[derive(Default)]
+pub struct Considered {
+    /// The files that say something else than they did, `("/srv/pyproject.toml", "changed")`.
+    pub changed: Vec<(String, String)>,
+    /// What was applied, `("settings", "policy is 'fresh' now")`.
+    pub notes: Vec<Note>,
+    /// What only a restart can apply, also from earlier changes.
+    pub restart: Vec<Restart>,
+}
+
+/// Has Python read the files and, if `apply`, apply what can be applied. Raises what is wrong with them.
+pub fn consider(py: Python<'_>, engine: &Engine, apply: bool) -> PyResult<Considered> {
+    let told = engine.reconsider.call(py, (apply,))?.cast_into::<PyDict>()?;
+    let item = |key| Ok::<_, PyErr>(told.get_item(key)?.unwrap_or(py.None().into_bound(py)));
+    let restart: Vec<(String, String, String)> = item(intern!(py, "restart"))?.extract()?;
+    let code = |code: &str| match code {
+        "requirement" => RestartCode::Requirement,
+        _ => RestartCode::Setting,
+    };
+    Ok(Considered {
+        changed: item(intern!(py, "changed"))?.extract()?,
+        notes: item(intern!(py, "notes"))?.extract()?,
+        restart: restart
+            .into_iter()
+            .map(|(name, kind, what)| Restart { name, code: code(&kind), what, path: None })
+            .collect(),
+    })
+}

@@ -1,0 +1,394 @@
+//! One staged generation: how is it begun, run, and published or abandoned?
+//!
+//! Nothing that the current generation holds is written to; what staging has to
+//! touch that is shared (submodule attributes, `sys.modules`) answers by generation
+//! or is put back. Publishing is one swap: before it an asker gets the old world,
+//! after it the new one, and instances are told apart by their own field.
+
+use std::cell::Cell;
+use std::sync::atomic::Ordering;
+
+use pyo3::prelude::*;
+use pyo3::types::{PyWeakrefMethods, PyWeakrefReference};
+use transfuse_engine::{EdgeKind, Freed, ModuleName, Plan, Policy, Reason, Step, Target, View};
+
+use crate::update::rerun::to_run_again;
+use crate::update::disposal;
+use crate::effects::conflict;
+use crate::state::runtime::Engine;
+use crate::hooks::facade_type;
+use crate::cpython::panics;
+use crate::state::generation::Generation;
+use crate::hooks::import_statement;
+use crate::loading::in_place;
+use crate::loading::in_place::Note;
+use crate::state::live_module::Instance;
+use crate::loading::load;
+use crate::loading::load::Ensured;
+use crate::effects::foreign_patches;
+use crate::state::pin::Staging;
+use crate::update::planning::Intent;
+use crate::update::planning::policy_now;
+use crate::cpython::traceback::raiser;
+use crate::loading::sharing;
+use crate::sysmodules::entry;
+use crate::sysmodules::entry::Standing;
+use crate::loading::submodules;
+use crate::cpython::time_limit::Limit;
+use crate::cpython::nogil_lock::Taken;
+use crate::update::concurrent_loads::left_behind;
+use crate::update::concurrent_loads::outdated;
+use crate::update::participants;
+
+/// One staged generation, until it is published or abandoned.
+pub struct Attempt<'py> {
+    engine: &'static Engine,
+    base: Bound<'py, Generation>,
+    staged: Bound<'py, Generation>,
+    /// What the staged generation was not given: to be run, or deleted.
+    removed: Vec<Bound<'py, Instance>>,
+    /// Instances of an earlier generation that it brings back.
+    revived: Vec<Bound<'py, Instance>>,
+    /// The module whose code raised.
+    failed: Option<ModuleName>,
+    /// Whether it serves what the files say, or what a kept generation did.
+    on_disk: bool,
+    /// Whether others were asked, who have to hear how it ends.
+    asked: bool,
+    /// Whether it has been made current, or given up.
+    over: Cell<bool>,
+}
+
+impl Drop for Attempt<'_> {
+    /// Whatever came up on the way, a panic included: what has not become current is given up.
+    fn drop(&mut self) {
+        if !self.over.get() {
+            panics::contained(|| self.abandon(self.base.py()));
+        }
+    }
+}
+
+impl<'py> Attempt<'py> {
+    /// A generation that shares everything with the current one but what is to be run or is gone, and
+    /// what the plan did not know of: instances from the execution `since` on, see `unplanned.rs`.
+    pub fn begin(
+        py: Python<'py>,
+        engine: &'static Engine,
+        view: View,
+        steps: &[Step],
+        deleted: &[ModuleName],
+        since: u64,
+    ) -> PyResult<Self> {
+        let _turn = engine.turn.take(py);
+        let base = engine.current(py);
+        let instances = base.get().instances.bind(py).copy()?;
+        let mut removed = Vec::new();
+        let planned: Vec<_> = steps.iter().map(|step| &step.name).chain(deleted).collect();
+        let outdated = outdated(py, engine, &base, &view, &planned, since);
+        for name in planned.into_iter().chain(&outdated) {
+            if let Some(instance) = base.get().find(py, name.as_str())
+                && instances.contains(name.as_str())?
+            {
+                instances.del_item(name.as_str())?;
+                removed.push(instance);
+            }
+        }
+        let id = engine.generations.stage();
+        let staged = Bound::new(py, Generation::new(id, view, instances.unbind()))?;
+        drop(staged.get().set_base(Some(base.clone().unbind())));
+        engine.generations.hold(id, staged.clone().unbind());
+        engine.diverged.store(true, Ordering::Release);
+        for instance in &removed {
+            if let Some(parent) = instance.get().name.parent()
+                && let Some(package) = base.get().find(py, parent.as_str())
+                && staged.get().holds(py, &package)
+            {
+                submodules::diverge(py, &package, instance.get().name.tail())?;
+            }
+        }
+        let revived = Vec::new();
+        let (failed, on_disk, asked, over) = (None, true, false, Cell::new(false));
+        Ok(Attempt { engine, base, staged, removed, revived, failed, on_disk, asked, over })
+    }
+
+    /// A generation that has what an earlier one has. What that one disposed of is run again, with
+    /// its importers: those are the steps.
+    pub fn back_to(
+        py: Python<'py>,
+        engine: &'static Engine,
+        target: &Bound<'py, Generation>,
+    ) -> PyResult<(Self, Vec<Step>)> {
+        let _turn = engine.turn.take(py);
+        let base = engine.current(py);
+        let instances = target.get().instances.bind(py).copy()?;
+        let again = to_run_again(py, target);
+        for name in &again {
+            instances.del_item(name.as_str())?;
+        }
+        let mut removed = Vec::new();
+        for instance in base.get().instances.bind(py).values().iter() {
+            let instance = instance.cast_into::<Instance>()?;
+            let there = instances.get_item(instance.get().name.as_str())?;
+            if !there.is_some_and(|there| there.is(&instance)) {
+                removed.push(instance);
+            }
+        }
+        let mut revived = Vec::new();
+        for instance in instances.values().iter() {
+            let instance = instance.cast_into::<Instance>()?;
+            if !base.get().holds(py, &instance) {
+                revived.push(instance);
+            }
+        }
+        let view = target.get().view();
+        let id = engine.generations.stage();
+        let staged = Bound::new(py, Generation::new(id, view, instances.unbind()))?;
+        drop(staged.get().set_base(Some(base.clone().unbind())));
+        engine.generations.hold(id, staged.clone().unbind());
+        let steps = again.into_iter().map(|name| Step { name, reason: Reason::Changed }).collect();
+        let (failed, on_disk, asked, over) = (None, false, false, Cell::new(false));
+        let attempt =
+            Attempt { engine, base, staged, removed, revived, failed, on_disk, asked, over };
+        Ok((attempt, steps))
+    }
+
+    /// Executes the steps, pinned to the staged generation.
+    pub fn run(&mut self, py: Python<'py>, plan: &Plan) -> PyResult<()> {
+        self.execute(py, plan)?;
+        in_place::prepare(py, &self.staged)
+    }
+
+    fn execute(&mut self, py: Python<'py>, plan: &Plan) -> PyResult<()> {
+        // Both end with this function, however that ends.
+        let _pinned = Staging::begin(py, self.engine, &self.staged)?;
+        conflict::take();
+        self.staged.get().expect(plan.steps.len());
+        let _limit = Limit::begin(self.engine.settings().time_limit);
+        for step in plan.turns.iter().map(|place| &plan.steps[*place]) {
+            match load::ensure_own(py, self.engine, &self.staged, &step.name) {
+                Ok(Ensured::Live(_) | Ensured::Foreign | Ensured::Missing(_)) => {}
+                Err(error) => {
+                    self.failed = raiser(py, &error).or_else(|| Some(step.name.clone()));
+                    return Err(error);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks whoever else has a say in it. Raises if somebody refuses.
+    /// `wanted` is what it would serve, also where a part of that waits for a restart.
+    pub fn verify(&mut self, py: Python<'py>, wanted: &View) -> PyResult<()> {
+        self.asked = true;
+        participants::ask(py, self.engine, &self.staged, wanted, self.on_disk)
+    }
+
+    /// Modules that turned out to be changed by what ran, or may be, and are shared.
+    pub fn wider(&self, py: Python<'py>) -> Vec<(ModuleName, Reason)> {
+        let mut wider: Vec<_> = conflict::take()
+            .into_iter()
+            .map(|(who, whose)| (who, Reason::AffectedBy(whose)))
+            .collect();
+        let in_place = self.staged.get().in_place(py).into_iter().map(|c| c.get().shadow(py));
+        for instance in self.staged.get().executed(py).into_iter().chain(in_place) {
+            for edge in instance.get().edges() {
+                if edge.kind == EdgeKind::Affects
+                    && let Target::Module(name) = edge.to
+                    && let Some(other) = self.base.get().find(py, name.as_str())
+                    && self.staged.get().holds(py, &other)
+                    && !self.staged.get().takes_in_place(py, &other)
+                    && policy_now(py, self.engine, other.get()) != Policy::Never
+                {
+                    wider.push((name, Reason::AffectedBy(instance.get().name.clone())));
+                }
+            }
+        }
+        wider.extend(in_place::concerned(py, self.engine, &self.staged));
+        wider
+    }
+
+    /// What the module that raised imports and what was not run with it.
+    pub fn imported_by_failed(&self, py: Python<'py>, steps: &[Step]) -> Vec<(ModuleName, Reason)> {
+        let Some(failed) = &self.failed else { return Vec::new() };
+        let Some(old) = self.base.get().find(py, failed.as_str()) else { return Vec::new() };
+        let edges = old.get().edges().into_iter();
+        edges
+            .filter(|edge| edge.kind == EdgeKind::ModuleLevel)
+            .filter_map(|edge| match edge.to {
+                Target::Module(name) => Some(name),
+                Target::File(_) => None,
+            })
+            .filter(|name| !steps.iter().any(|step| step.name == *name))
+            .map(|name| (name, Reason::Widened))
+            .collect()
+    }
+
+    /// Adds seeds; false if they are all in already.
+    pub fn widen(&self, intent: &mut Intent, wider: Vec<(ModuleName, Reason)>) -> bool {
+        let before = intent.seeds.len();
+        for (name, reason) in wider {
+            if !intent.seeds.iter().any(|(known, _)| *known == name) {
+                intent.seeds.push((name, reason));
+            }
+        }
+        intent.seeds.len() > before
+    }
+
+    /// Makes the staged generation current. Raises, and nothing has changed, if a module cannot
+    /// take its new code in place.
+    pub fn publish(mut self, py: Python<'py>) -> PyResult<Vec<Note>> {
+        let engine = self.engine;
+        in_place::apply(py, &self.staged).inspect_err(|_| self.abandon(py))?;
+        in_place::remember(py, &self.staged);
+        // What took its code in place is the same instance before and after.
+        self.removed.retain(|instance| !self.staged.get().holds(py, instance));
+        // No code of the program runs while this thread has the turn: what is dropped is collected,
+        // and what runs code comes before or after.
+        let turn = engine.turn.take(py);
+        left_behind(py, &self.base, &self.staged, &mut self.removed);
+        let fresh = self.staged.get().executed(py);
+        let shown: Vec<_> = fresh.iter().chain(&self.revived).cloned().collect();
+        // Those that work may be going on in, the one included that the swap makes an end of.
+        let alive = engine.alive(py);
+        let (old, freed) = self.swap(&fresh, &turn);
+        // What this update was the first to load may be the same for those before it.
+        for instance in &fresh {
+            if self.base.get().find(py, instance.get().name.as_str()).is_none() {
+                sharing::share_among(py, engine, &alive, &self.staged, instance);
+            }
+        }
+        let due = in_place::published(py, &self.staged);
+        {
+            let mut book = engine.book.lock().unwrap();
+            for instance in &self.removed {
+                book.graph.remove(&instance.get().name);
+            }
+            for instance in &shown {
+                book.adopt(instance.get());
+            }
+            for change in self.staged.get().in_place(py) {
+                book.adopt(change.get().stays());
+            }
+            book.awaiting.retain(|waiting| !self.revived.iter().any(|r| r.is(waiting)));
+            book.awaiting.extend(self.removed.iter().map(|i| i.clone().unbind()));
+            book.published += 1;
+        }
+        for instance in &shown {
+            show(py, engine, instance);
+        }
+        drop(turn);
+        drop(old);
+        // It is current, whatever comes up from here on.
+        let concluded = panics::caught(|| {
+            for patches in due.into_iter().chain([foreign_patches::due(py, &shown, &self.removed)]) {
+                patches.carry_out(py);
+            }
+            let notes = in_place::notes(py, &self.staged);
+            engine.retire(freed);
+            superseded(py, engine, &self.removed);
+            self.tidy(py);
+            self.staged.get().forget_executed();
+            self.tell(py, "published");
+            Ok(notes)
+        });
+        Ok(concluded.unwrap_or_else(|error| {
+            let _ = disposal::complain(py, "an update that stands could not be concluded", error);
+            Vec::new()
+        }))
+    }
+
+    /// The swap, and what has to be done with it in one piece.
+    fn swap(
+        &self,
+        fresh: &[Bound<'py, Instance>],
+        _turn: &Taken<'_>,
+    ) -> (Vec<Py<Generation>>, Freed<Py<Generation>>) {
+        let generations = &self.engine.generations;
+        let mut dropped = Vec::new();
+        // 1. What is superseded answers for the generation it was last part of, which is still the
+        //    current one: nobody can tell the difference yet.
+        for instance in &self.removed {
+            dropped.extend(instance.get().set_home(Some(self.base.clone().unbind())));
+        }
+        // 2. The swap. What is shown is counted at once: no code of the program runs in between, so
+        //    no process can be forked in between either.
+        dropped.extend(self.staged.get().set_base(None));
+        dropped.push(generations.show(self.staged.clone().unbind()));
+        let freed = generations.publish(self.staged.get().id);
+        self.over.set(true);
+        // 3. What is new answers for the current generation, which it is part of.
+        for instance in fresh.iter().chain(&self.revived) {
+            dropped.extend(instance.get().set_home(None));
+        }
+        (dropped, freed)
+    }
+
+    /// Lets go of the staged generation; nothing has changed.
+    pub fn abandon(&self, py: Python<'py>) {
+        let engine = self.engine;
+        self.over.set(true);
+        if let Err(error) = panics::caught(|| in_place::take_back(py, &self.staged)) {
+            let _ = disposal::complain(py, "new code could not be taken back", error);
+        }
+        drop(engine.generations.abandon(self.staged.get().id));
+        self.tidy(py);
+        let executed = self.staged.get().executed(py);
+        let given_up = executed.iter().chain(&self.removed).map(|instance| &instance.get().name);
+        disposal::empty_caches(given_up.chain(&self.failed), py);
+        // Names that only the abandoned generation had.
+        for instance in executed {
+            let name = &instance.get().name;
+            if let Ok(shown) = facade_type::of(py, engine, name) {
+                sharing::forget(py, engine, name, &shown);
+            }
+        }
+        self.staged.get().forget_executed();
+        self.tell(py, "abandoned");
+    }
+
+    fn tell(&self, py: Python<'py>, end: &str) {
+        if self.asked {
+            participants::tell(py, self.engine, &self.staged, end);
+        }
+    }
+
+    /// Submodule attributes become plain again where all agree; names that are gone leave
+    /// `sys.modules`.
+    fn tidy(&self, py: Python<'py>) {
+        let _turn = self.engine.turn.take(py);
+        let mut names: Vec<ModuleName> =
+            self.removed.iter().map(|instance| instance.get().name.clone()).collect();
+        names.extend(
+            self.staged.get().executed(py).iter().map(|instance| instance.get().name.clone()),
+        );
+        for name in names {
+            if let Some(parent) = name.parent()
+                && let Some(package) = self.engine.current(py).get().find(py, parent.as_str())
+            {
+                let _ = submodules::settle(py, self.engine, &package);
+            }
+            self.engine.hide_if_gone(py, &name);
+        }
+    }
+}
+
+/// Puts what foreign code is to see of an instance into `sys.modules`, unless somebody has removed
+/// or replaced what stood there.
+fn show(py: Python<'_>, engine: &Engine, instance: &Bound<'_, Instance>) {
+    let name = instance.get().key.bind(py);
+    if let Ok(Standing::Ours) = entry::of(py, engine, &engine.current(py), name)
+        && let Ok(shown) = import_statement::outward(py, engine, instance)
+    {
+        let _ = entry::show(py, engine, name, &shown);
+    }
+}
+
+/// Notes what should go now, so that `status` can tell what has not gone.
+fn superseded(py: Python<'_>, engine: &Engine, removed: &[Bound<'_, Instance>]) {
+    let added = removed.iter().filter_map(|instance| PyWeakrefReference::new(instance).ok());
+    let added: Vec<_> = added.map(Bound::unbind).collect();
+    let before = std::mem::take(&mut engine.book.lock().unwrap().superseded);
+    let alive = before.into_iter().filter(|weak| weak.bind(py).upgrade().is_some());
+    let all: Vec<_> = alive.chain(added).collect();
+    engine.book.lock().unwrap().superseded.extend(all);
+}

@@ -1,0 +1,380 @@
+//! What has changed on disk, and has everybody finished saving it?
+//!
+//! The part of the updating thread that never needs the GIL: it hears events and
+//! commands, lets the engine settle, and compares content. Under load each return
+//! to the GIL costs milliseconds, so all waiting is done in here.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, never, select};
+use transfuse_engine::{
+    Batch, Change, Digest, Event, Refreshed, Settle, Settled, System, View, Ways, Window, busy,
+    is_source, refresh,
+};
+
+use crate::state::command::Command;
+use crate::state::runtime::Engine;
+use crate::state::unreadable;
+use crate::updater::watcher::Watching;
+
+/// How long an explicit update waits for the system to have told everything.
+const BARRIER: Duration = Duration::from_secs(2);
+/// How long an update waits for a save that goes on and on.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// How often an explicit update looks again at a file that is being written, and how long between.
+const LOOKS: usize = 50;
+const BETWEEN: Duration = Duration::from_millis(10);
+
+/// What there is to do.
+pub enum Heard {
+    /// Somebody asks for something.
+    Command(Command),
+    /// Files have changed, and it is quiet.
+    Changed,
+}
+
+/// What differs from what is served.
+#[derive(Default)]
+pub struct Found {
+    /// All sources as they are now.
+    pub view: View,
+    /// The files that differ.
+    pub changes: Vec<Change>,
+    /// Files that are there and cannot be read, though modules came from there.
+    pub unreadable: Vec<(PathBuf, io::Error)>,
+    /// Whether a file beside the code, which settings are read from, is another than when they were
+    /// last considered.
+    pub project: bool,
+}
+
+/// Hears and looks. Belongs to the updating thread alone.
+pub struct Listener {
+    engine: &'static Engine,
+    commands: Receiver<Command>,
+    events: Receiver<Event>,
+    watching: Watching,
+    /// Where links lead, and what else decides which folder a root is.
+    ways: Ways,
+    /// `/srv/current`, `/srv/releases/42`: the places on the ways to the roots.
+    gates: BTreeSet<PathBuf>,
+    /// `/srv/.git/info/exclude`: files outside of the roots that say what git ignores in them.
+    rules: BTreeSet<PathBuf>,
+    /// One of the gates is another now (a deploy flips a link, or renames a folder): all folders have to be
+    /// watched anew.
+    flipped: bool,
+    settle: Settle,
+    started: Instant,
+    /// Paths that differ from what is served, or may: noted by events, kept while they differ
+    /// (updates are off, or refused), gone once they are served.
+    pending: BTreeSet<PathBuf>,
+    /// What each of the engine's `project` files said at the last look; empty before the first.
+    project: Vec<Option<Digest>>,
+    /// Whether one of them is another since they were last considered. Kept over all looks: not each
+    /// of them leads to that.
+    beside: bool,
+    /// Events were lost since the last comparison.
+    rescan: bool,
+    /// Since when an update waits for somebody to finish saving. Kept over all its attempts: a module
+    /// that writes, while it is staged, what it reads would interrupt each of them.
+    interrupted: Option<Instant>,
+}
+
+impl Listener {
+    /// Starts to watch. `dirs` are the folders that the scan saw.
+    pub fn new(engine: &'static Engine, commands: Receiver<Command>, dirs: &[PathBuf]) -> Self {
+        let (watching, events) = Watching::start(engine, dirs);
+        let mut listener = Listener {
+            engine,
+            commands,
+            events,
+            watching,
+            ways: Ways::default(),
+            gates: BTreeSet::new(),
+            rules: BTreeSet::new(),
+            flipped: false,
+            settle: Settle::default(),
+            started: Instant::now(),
+            pending: BTreeSet::new(),
+            project: Vec::new(),
+            beside: false,
+            rescan: false,
+            interrupted: None,
+        };
+        listener.guard();
+        listener.settle = Settle::new(listener.window());
+        listener.watching.fell_back();
+        listener
+    }
+
+    /// How long it has to be quiet, by what the watcher can tell.
+    fn window(&self) -> Window {
+        let mut window = Window::default();
+        if self.watching.is_native() && cfg!(target_os = "linux") {
+            // The system tells when a writer is done, so half a file need not be looked at.
+            window.open = Duration::from_secs(2);
+            window.cap = Duration::from_secs(3);
+        }
+        window
+    }
+
+    /// Follows the ways to the roots.
+    fn guard(&mut self) {
+        self.ways = Ways::default();
+        self.gates.clear();
+        for root in self.engine.roots.dirs() {
+            let places = self.ways.follow(&*self.engine.system, root);
+            self.gates.extend(places.iter().cloned());
+        }
+        self.rules = self.engine.roots.rules_outside(&*self.engine.system).into_iter().collect();
+        let mut minded: BTreeSet<PathBuf> = self.gates.union(&self.rules).cloned().collect();
+        for file in &self.engine.project {
+            minded.extend(self.ways.follow(&*self.engine.system, file).iter().cloned());
+        }
+        for place in &minded {
+            self.watching.mind(place);
+        }
+    }
+
+    /// Waits for something to do.
+    pub fn next(&mut self) -> Heard {
+        loop {
+            let wait = match self.settle.next(self.now()) {
+                Settled::Idle => never(),
+                Settled::Wait(until) => crossbeam_channel::after(until.saturating_sub(self.now())),
+                Settled::Ready(batch) => {
+                    let _busy = busy();
+                    self.note(batch);
+                    if self.engine.settings().watch {
+                        return Heard::Changed;
+                    }
+                    continue;
+                }
+            };
+            select! {
+                recv(self.commands) -> command => {
+                    return Heard::Command(command.unwrap_or(Command::Stop));
+                }
+                recv(self.events) -> event => if let Ok(event) = event {
+                    self.hear(&event);
+                },
+                recv(wait) -> _ => {}
+            }
+        }
+    }
+
+    fn now(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    fn hear(&mut self, event: &Event) {
+        let _busy = busy();
+        if event.path().is_some_and(|path| self.watching.is_own(path)) {
+            return;
+        }
+        let now = self.now();
+        if *event == Event::Lost {
+            self.engine.lost_events.fetch_add(1, Ordering::Relaxed);
+        }
+        let Some(path) = event.path() else { return self.settle.event(now, event) };
+        if self.gates.iter().any(|gate| gate.starts_with(path)) {
+            self.flipped = true;
+            return self.settle.event(now, &Event::Rescan);
+        }
+        if self.engine.roots.has_rules(path) || self.rules.contains(path) {
+            // Other folders may be live now.
+            return self.settle.event(now, &Event::Rescan);
+        }
+        let behind = self.ways.led_by(path).into_iter().map(|led| event.at(led));
+        let all: Vec<Event> = behind.chain([event.clone()]).collect();
+        let (view, graph) = (self.engine.view(), self.engine.book.lock().unwrap().graph.clone());
+        for event in all {
+            let live = event.path().is_some_and(|path| self.engine.roots.root_of(path).is_some());
+            let beside = event
+                .path()
+                .is_some_and(|path| self.engine.project.iter().any(|file| file == path));
+            if beside || live && event.concerns(&view, &graph) {
+                self.settle.event(now, &event);
+            }
+        }
+    }
+
+    fn note(&mut self, batch: Batch) {
+        match batch {
+            Batch::Paths(paths) => self.pending.extend(paths),
+            Batch::Rescan => self.rescan = true,
+        }
+    }
+
+    /// Waits until all that was written before now is known, and takes it as settled.
+    pub fn catch_up(&mut self) {
+        self.rescan |= !self.listen();
+        // A directory far above a root, or above what a link leads to, tells nobody that it is
+        // called otherwise now. Who polls looks at everything anyway.
+        let ways = &self.ways;
+        self.flipped |=
+            self.watching.is_native() && ways.astray(&*self.engine.system).next().is_some();
+        // Asked for now: no quiet window.
+        while let Settled::Ready(batch) = self.settle.next(Duration::MAX / 2) {
+            self.note(batch);
+        }
+    }
+
+    /// Hears all events of what was written before now; false if there is no telling.
+    fn listen(&mut self) -> bool {
+        let Some(mark) = self.watching.mark() else {
+            while let Ok(event) = self.events.try_recv() {
+                self.hear(&event);
+            }
+            return false;
+        };
+        let deadline = Instant::now() + BARRIER;
+        let heard = loop {
+            match self.events.recv_deadline(deadline) {
+                Ok(event) if event.path() == Some(&mark) => break true,
+                Ok(event) => {
+                    self.hear(&event);
+                    if event == Event::Lost {
+                        break false; // perhaps that of the mark, too
+                    }
+                }
+                Err(_) => break false,
+            }
+        };
+        let _ = std::fs::remove_file(&mark);
+        heard
+    }
+
+    /// Whether nobody has saved anything since the files were looked at. A save that goes on for too
+    /// long is not waited for.
+    pub fn is_saved(&mut self) -> bool {
+        if self.watching.is_native() {
+            self.rescan |= !self.listen();
+        }
+        // What is ready by now is left for who looks next.
+        if self.settle.is_idle() {
+            return true;
+        }
+        let since = *self.interrupted.get_or_insert_with(Instant::now);
+        since.elapsed() > PATIENCE
+    }
+
+    /// What differs from what is served. None while somebody is writing: it is looked at again later,
+    /// or, where somebody waits for the answer, now and again.
+    pub fn look(&mut self, automatic: bool) -> Option<Found> {
+        for _ in 0..LOOKS {
+            let mut found = self.compare();
+            self.leave_unread(&mut found.changes);
+            self.follow(&found);
+            if self.fell_back() {
+                continue;
+            }
+            if found.unstable.is_empty() {
+                // What is the same again needs no second look; what differs stays until it is served.
+                self.pending = found.changes.iter().map(|change| change.path.clone()).collect();
+                self.pending.extend(found.unreadable.iter().map(|(path, _)| path.clone()));
+                let Refreshed { view, changes, unreadable, .. } = found;
+                let unreadable = self.needed(unreadable);
+                self.look_beside();
+                return Some(Found { view, changes, unreadable, project: self.beside });
+            }
+            if automatic {
+                let now = self.now();
+                self.settle.again(now, found.unstable);
+                return None;
+            }
+            std::thread::park_timeout(BETWEEN);
+        }
+        None
+    }
+
+    /// Watches what was come across.
+    fn follow(&mut self, found: &Refreshed) {
+        for dir in &found.new_dirs {
+            self.watching.add(dir);
+        }
+        for link in &found.links {
+            for place in self.ways.follow(&*self.engine.system, link) {
+                self.watching.mind(place);
+            }
+        }
+    }
+
+    /// Whether the system has been given up: then all is to be compared, for it did not tell of all.
+    fn fell_back(&mut self) -> bool {
+        let fell_back = self.watching.fell_back();
+        if fell_back {
+            self.settle = Settle::new(self.window());
+            self.rescan = true;
+        }
+        fell_back
+    }
+
+    /// Those of the unreadable places that modules came from. The others are noted and let be.
+    fn needed(&self, unreadable: Vec<(PathBuf, io::Error)>) -> Vec<(PathBuf, io::Error)> {
+        let (view, graph) = (self.engine.view(), self.engine.book.lock().unwrap().graph.clone());
+        let needs = |path: &Path| unreadable::is_needed(&view, &graph, path);
+        let (needed, others) = unreadable.into_iter().partition(|(path, _)| needs(path));
+        self.engine.unreadable.lock().unwrap().are(others);
+        needed
+    }
+
+    /// A data file that no module depends on any more is no reason for an update.
+    fn leave_unread(&self, changes: &mut Vec<Change>) {
+        let _busy = busy();
+        let book = self.engine.book.lock().unwrap();
+        let read = |path: &Path| {
+            book.graph.readers(path).next().is_some() || book.extensions.contains_key(path)
+        };
+        changes.retain(|change| is_source(&change.path) || read(&change.path));
+    }
+
+    /// Notes whether one of the project's own files is another.
+    fn look_beside(&mut self) {
+        let digest = |path| Some(Digest::of(&self.engine.system.read(path).ok()?));
+        let project = self.engine.project.iter().map(PathBuf::as_path).map(digest).collect();
+        let before = std::mem::replace(&mut self.project, project);
+        self.beside |= before != self.project;
+    }
+
+    /// The project's own files are about to be considered.
+    pub fn beside_considered(&mut self) {
+        self.beside = false;
+    }
+
+    fn compare(&mut self) -> Refreshed {
+        let _busy = busy();
+        if std::mem::take(&mut self.flipped) && self.watching.is_native() {
+            // The folders that were watched are not those that the paths mean now. What is below
+            // the roots is added as it is looked into.
+            self.watching.anew(self.engine.roots.dirs());
+            self.guard();
+            self.rescan = true;
+        }
+        let engine = self.engine;
+        let batch = if self.rescan { Batch::Rescan } else { Batch::Paths(self.pending.clone()) };
+        let found = refresh(&*engine.system, &engine.roots, &engine.budget, &engine.view(), &batch);
+        self.rescan &= !found.unstable.is_empty();
+        found
+    }
+
+    /// An update has come to an end: the next one is as patient as this was.
+    pub fn concluded(&mut self) {
+        self.interrupted = None;
+    }
+
+    /// All that differed is served, but for these. What nobody could read may be read one day.
+    pub fn served(&mut self, but: BTreeSet<PathBuf>) {
+        self.pending = but;
+        let unreadable = self.engine.unreadable.lock().unwrap().all();
+        self.pending.extend(unreadable.into_iter().map(|(path, _)| path));
+    }
+
+    /// These are to be looked at again, whenever that is done next.
+    pub fn look_again_at(&mut self, paths: impl IntoIterator<Item = PathBuf>) {
+        self.pending.extend(paths);
+    }
+}

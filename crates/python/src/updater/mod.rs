@@ -1,0 +1,8 @@
+//! TODO
+
+pub mod driver;
+pub mod listener;
+pub mod off_disk;
+pub mod outcome;
+pub mod sync_marker;
+pub mod watcher;

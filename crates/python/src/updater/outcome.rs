@@ -1,0 +1,76 @@
+//! What is told, and what is kept, of how an update ended?
+
+use std::time::Instant;
+
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use transfuse_engine::{Change, Outcome, Plan, Record};
+
+use crate::updater::driver::Driver;
+use crate::loading::in_place::Note;
+use crate::update::report;
+
+impl Driver {
+    /// What waits for a restart is told by `status`.
+    pub(super) fn note_waiting(&self) {
+        let all = self.waiting_modules.iter().chain(&self.waiting_project).cloned().collect();
+        self.engine.book.lock().unwrap().waiting = all;
+    }
+
+    /// The files say what is served: somebody has taken back what was refused.
+    pub(super) fn no_longer_fails(&self) {
+        let before = self.engine.book.lock().unwrap().failing.take();
+        // Dropped here, outside the lock: what it refers to may run Python code.
+        drop(before);
+    }
+
+    pub(super) fn refuse(
+        &mut self,
+        py: Python<'_>,
+        begun: Instant,
+        changes: &[Change],
+        plan: &Plan,
+        error: PyErr,
+    ) -> PyResult<Py<PyDict>> {
+        self.engine.book.lock().unwrap().refused += 1;
+        self.record(py, Outcome::Refused, begun, changes, plan, Err(error))
+    }
+
+    pub(super) fn record(
+        &mut self,
+        py: Python<'_>,
+        outcome: Outcome,
+        begun: Instant,
+        changes: &[Change],
+        plan: &Plan,
+        came: Result<Vec<Note>, PyErr>,
+    ) -> PyResult<Py<PyDict>> {
+        let (notes, error) = match came {
+            Ok(notes) => (notes, None),
+            Err(error) => (Vec::new(), Some(error)),
+        };
+        let record = Record {
+            generation: self.engine.current(py).get().id,
+            outcome,
+            changed: changes.to_vec(),
+            ran: plan.steps.clone(),
+            took: begun.elapsed(),
+            error: error.as_ref().map(ToString::to_string),
+        };
+        let made = report::of_record(py, &record, &plan.restart, &notes, error)?;
+        let failing = (outcome == Outcome::Refused).then(|| made.clone_ref(py));
+        let before = {
+            let mut book = self.engine.book.lock().unwrap();
+            book.history.push(record);
+            std::mem::replace(&mut book.failing, failing)
+        };
+        // Dropped here, outside the lock: what it refers to may run Python code.
+        drop(before);
+        Ok(made)
+    }
+
+    pub(super) fn unchanged(&self, py: Python<'_>) -> Py<PyDict> {
+        let generation = self.engine.current(py).get().id;
+        report::unchanged(py, generation)
+    }
+}

@@ -1,0 +1,161 @@
+//! Who tells us of changes, and what if the system does not tell of all of them?
+//!
+//! The system's own notifications, with a barrier that says whether all have been
+//! delivered. Where they cannot be had for each folder (there is a limit), files
+//! are looked at at an interval instead: half a watch is worse than none, because
+//! an update that somebody asks for would say that nothing has changed.
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender};
+use transfuse_engine::{Event, System, Watch};
+
+use crate::updater::sync_marker::Barrier;
+use crate::state::runtime::Engine;
+use crate::update::report;
+
+/// How often is looked where the system does not tell.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// How changes become known, for `status`.
+#[derive(Clone, Default)]
+pub struct How {
+    /// `"native"`, `"polling"`; `""` before anybody watches.
+    pub way: &'static str,
+    /// `"the system's limit of watched directories is reached at ..."`: why that is not what was
+    /// asked for. Empty where it is.
+    pub because: String,
+}
+
+/// The watcher in force. Belongs to the updating thread alone.
+pub struct Watching {
+    engine: &'static Engine,
+    /// Kept for a watcher that is started anew.
+    sender: Sender<Event>,
+    watch: Watch,
+    /// None where the system does not tell: then every comparison is a full one.
+    barrier: Option<Barrier>,
+    /// Whether the system was given up since this was last asked.
+    fell_back: bool,
+}
+
+impl Watching {
+    /// Starts to watch `dirs`, or all that there is.
+    pub fn start(engine: &'static Engine, dirs: &[PathBuf]) -> (Watching, Receiver<Event>) {
+        let (sender, events) = crossbeam_channel::unbounded();
+        let (watch, barrier) = (Watch::none(), None);
+        let mut watching = Watching { engine, sender, watch, barrier, fell_back: false };
+        if engine.settings().poll.is_some() {
+            watching.poll(String::new());
+        } else {
+            watching.anew(dirs);
+        }
+        (watching, events)
+    }
+
+    /// Watches these folders, and no others any more.
+    pub fn anew(&mut self, dirs: &[PathBuf]) {
+        // First, for its watches count towards the limit.
+        self.watch = Watch::none();
+        match self.native(dirs) {
+            Ok(()) => self.tell("native", String::new()),
+            Err(why) => self.fall_back(&why),
+        }
+    }
+
+    fn native(&mut self, dirs: &[PathBuf]) -> Result<(), String> {
+        let barrier = match self.barrier.take() {
+            Some(barrier) => barrier,
+            None => Barrier::new().map_err(|error| {
+                format!("no folder can be made in {}: {error}", std::env::temp_dir().display())
+            })?,
+        };
+        let mut all = dirs.to_vec();
+        all.push(barrier.dir.clone());
+        self.watch = Watch::native(&all, self.sender.clone()).map_err(|error| error.to_string())?;
+        self.barrier = Some(barrier);
+        Ok(())
+    }
+
+    /// Watches a folder too.
+    pub fn add(&mut self, dir: &Path) {
+        if let Err(error) = self.watch.add(dir) {
+            self.fall_back(&error.to_string());
+        }
+    }
+
+    /// Has everything told that happens at a place on the way to a file.
+    pub fn mind(&mut self, place: &Path) {
+        let Err(error) = self.watch.mind(place) else { return };
+        let system = &*self.engine.system;
+        // A folder that may be passed through and not looked into is no reason to do without the
+        // system: what would be missed there is that it is renamed. A link can be flipped any day.
+        let closed = place.parent().is_some_and(|dir| {
+            system.list(dir).is_err_and(|error| error.kind() == ErrorKind::PermissionDenied)
+        });
+        if closed && !matches!(system.link(place), Ok(Some(_))) {
+            return;
+        }
+        self.fall_back(&error.to_string());
+    }
+
+    /// A file whose event says that all earlier ones were told; none if there is no telling.
+    pub fn mark(&mut self) -> Option<PathBuf> {
+        let mark = self.barrier.as_mut()?.mark();
+        if mark.is_some() {
+            return mark;
+        }
+        // Somebody has cleaned up, and with the folder went its watch.
+        let mut barrier = Barrier::new().ok()?;
+        self.add(&barrier.dir.clone());
+        let mark = barrier.mark();
+        // Unless there was no room for its watch.
+        self.barrier.as_mut().map(|old| *old = barrier)?;
+        mark
+    }
+
+    /// Whether the system tells.
+    pub fn is_native(&self) -> bool {
+        self.barrier.is_some()
+    }
+
+    /// Whether a path is none of the application's.
+    pub fn is_own(&self, path: &Path) -> bool {
+        self.barrier.as_ref().is_some_and(|barrier| barrier.has(path))
+    }
+
+    /// Whether the system was given up since this was last asked: nothing that was told, or not, counts.
+    pub fn fell_back(&mut self) -> bool {
+        std::mem::take(&mut self.fell_back)
+    }
+
+    /// The system does not tell of all: from now on, somebody looks.
+    fn fall_back(&mut self, why: &str) {
+        self.fell_back = true;
+        self.poll(why.to_owned());
+        report::warn(&format!(
+            "the system does not tell of all changes, so files are looked at every {} s instead: {why}",
+            self.interval().as_secs_f64()
+        ));
+    }
+
+    fn poll(&mut self, because: String) {
+        self.barrier = None;
+        let system: Arc<dyn System> = self.engine.system.clone();
+        let roots = self.engine.roots.clone();
+        self.watch = Watch::none();
+        self.watch = Watch::polling(system, roots, self.interval(), self.sender.clone());
+        self.tell("polling", because);
+    }
+
+    fn interval(&self) -> Duration {
+        self.engine.settings().poll.unwrap_or(INTERVAL)
+    }
+
+    fn tell(&self, way: &'static str, because: String) {
+        *self.engine.watching.lock().unwrap() = How { way, because };
+    }
+}
