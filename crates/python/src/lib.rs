@@ -22,40 +22,52 @@
 //!    told); `units` (who keeps a generation in use), `status`;
 //! 7. `installation` (how it gets into a process), `forked` (and into its child), `project`: what the files beside the code say; `reload` (`importlib.reload`), `once`, `errors`, `fault`.
 
-mod cpython;
+mod api;
 mod code;
+mod cpython;
+mod effects;
+mod hooks;
+mod loading;
 mod state;
 mod sysmodules;
-mod effects;
-mod loading;
-mod hooks;
 mod update;
 mod updater;
-mod api;
 
 /// The compiled core of Transfuse.
 #[pyo3::pymodule(gil_used = false)]
 mod _core {
     #[pymodule_export]
-    use super::state::request::{plan, rollback, update};
+    use super::api::functions::adopt;
     #[pymodule_export]
-    use super::hooks::import_file::import_path;
+    use super::api::functions::configure;
     #[pymodule_export]
-    use super::updater::off_disk::{adopt, differing, number_from, view, wanted_view};
+    use super::api::functions::differing;
     #[pymodule_export]
-    use super::hooks::import_module::{import_module, import_name};
+    use super::api::functions::limited;
+    #[pymodule_export]
+    use super::api::functions::number_from;
+    #[pymodule_export]
+    use super::api::functions::plan;
+    #[pymodule_export]
+    use super::api::functions::rollback;
+    #[pymodule_export]
+    use super::api::functions::update;
+    #[pymodule_export]
+    use super::api::functions::view;
+    #[pymodule_export]
+    use super::api::functions::wanted_view;
     #[pymodule_export]
     use super::api::install::{install, installed, uninstall};
     #[pymodule_export]
     use super::api::once::once;
     #[pymodule_export]
-    use super::state::pin::Pin;
-    #[pymodule_export]
-    use super::state::settings::configure;
-    #[pymodule_export]
     use super::api::status::{executions, status};
     #[pymodule_export]
-    use super::cpython::time_limit::limited;
-    #[pymodule_export]
     use super::api::wsgi::WsgiApplication;
+    #[pymodule_export]
+    use super::hooks::import_file::import_path;
+    #[pymodule_export]
+    use super::hooks::import_module::{import_module, import_name};
+    #[pymodule_export]
+    use super::state::pin::Pin;
 }

@@ -20,14 +20,12 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::PyDict;
 use transfuse_engine::{GenerationId, State, alone, go_on, stand_still};
 
-use crate::update::disposal;
-use crate::state::runtime;
-use crate::state::runtime::Engine;
-use crate::loading::in_place;
-use crate::api::install::start_updating;
-use crate::state::live_module::Instance;
-use crate::loading::load;
 use crate::api::once;
+use crate::cpython::{log, thread};
+use crate::loading::in_place;
+use crate::state::live_module::Instance;
+use crate::state::runtime::{self, Engine};
+use crate::updater::thread::start_updating;
 
 /// How long a fork waits for our threads to be at rest: a look at all files takes less.
 const REST: Duration = Duration::from_secs(5);
@@ -66,7 +64,7 @@ fn after_fork_in_parent() {
 #[pyfunction]
 fn after_fork(py: Python<'_>) -> PyResult<()> {
     alone();
-    once::only(load::thread());
+    once::only(thread::thread());
     let Some(engine) = runtime::in_force() else { return Ok(()) };
     end_units_of_others(engine);
     forget_other_threads(py, engine)?;
@@ -88,18 +86,18 @@ fn end_units_of_others(engine: &Engine) {
 
 /// What other threads of the parent were loading or staging is not going to be finished here.
 fn forget_other_threads(py: Python<'_>, engine: &Engine) -> PyResult<()> {
-    if engine.updating_thread.load(Ordering::Acquire) == load::thread() {
+    if engine.updating_thread.load(Ordering::Acquire) == thread::thread() {
         // Code that is being staged has forked, and goes on.
         return Ok(());
     }
-    engine.flights.only(load::thread());
-    engine.turn.only(load::thread());
+    engine.flights.only(thread::thread());
+    engine.turn.only(thread::thread());
     let staged = engine.generations.alive(|generation, id, state| {
         (state == State::Staged).then(|| (id, generation.clone_ref(py)))
     });
     for (id, generation) in staged.into_iter().flatten() {
         if let Err(error) = in_place::take_back(py, generation.bind(py)) {
-            let _ = disposal::complain(py, "new code could not be taken back", error);
+            let _ = log::complain(py, "new code could not be taken back", error);
         }
         drop(engine.generations.abandon(id));
     }

@@ -1,41 +1,26 @@
 //! How does Transfuse get into a process, and out of it again?
 
 use std::path::PathBuf;
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use pyo3::ffi;
-use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyDict, PyList};
-use transfuse_engine::{Budget, Disk, Roots, busy, scan};
+use pyo3::types::PyList;
+use pyo3::{ffi, intern};
+use transfuse_engine::{Budget, Disk, Roots, scan};
 
-use crate::state::request::refuse_inside;
-use crate::state::command::Command;
-use crate::effects::data_files;
-use crate::updater::driver::Driver;
-use crate::updater::off_disk;
-use crate::updater::off_disk::Contents;
-use crate::hooks::import_module;
-use crate::state::runtime;
-use crate::state::runtime::Engine;
-use crate::cpython::exceptions;
-use crate::hooks::facade_type;
-use crate::hooks::fast_path;
-use crate::sysmodules::spec::Finder;
 use crate::api::fork;
-use crate::state::live_module::Instance;
-use crate::hooks::reload;
-use crate::state::settings::Pattern;
-use crate::state::settings::Settings;
+use crate::cpython::exceptions;
 use crate::cpython::snapshot::items;
-
-/// How long the end of the process waits for an update that is under way, in seconds.
-const STOPPING: f64 = 5.0;
-
-/// What `uninstall` has to undo besides the hooks. Written under the GIL.
-static THREAD: Mutex<Option<Py<PyAny>>> = Mutex::new(None);
+use crate::effects::data_files;
+use crate::hooks::{facade_type, fast_path, import_module, reload};
+use crate::state::command::Contents;
+use crate::state::live_module::Instance;
+use crate::state::request::refuse_inside;
+use crate::state::runtime::{self, Engine};
+use crate::state::settings::{Pattern, Settings};
+use crate::sysmodules::spec::Finder;
+use crate::updater::off_disk;
+use crate::updater::thread::{at_exit, start_updating, stop_updating};
 
 /// Makes the roots live.
 #[pyfunction]
@@ -115,66 +100,6 @@ fn refuse_sub_interpreter() -> PyResult<()> {
         "this is a sub-interpreter, and transfuse works in the main one only; in Apache, say \
          WSGIApplicationGroup %{GLOBAL}",
     ))
-}
-
-/// Starts the thread that updates.
-pub fn start_updating(py: Python<'_>, engine: &'static Engine, dirs: Vec<PathBuf>) -> PyResult<()> {
-    let (commands, receiver) = crossbeam_channel::unbounded();
-    engine.listen_to(commands);
-    engine.updating_ended.store(false, Ordering::Release);
-    let driver = py.detach(|| {
-        let _busy = busy();
-        Driver::new(engine, receiver, &dirs)
-    });
-    let target = Bound::new(py, Thread(Mutex::new(Some(driver))))?;
-    let options = PyDict::new(py);
-    options.set_item("target", target)?;
-    options.set_item("name", "transfuse-update")?;
-    options.set_item("daemon", true)?;
-    let thread = py.import("threading")?.getattr("Thread")?.call((), Some(&options))?;
-    thread.call_method0("start")?;
-    let old = THREAD.lock().unwrap().replace(thread.unbind());
-    drop(old);
-    Ok(())
-}
-
-/// Ends the thread before the interpreter ends.
-fn at_exit(py: Python<'_>) -> PyResult<()> {
-    static ONCE: PyOnceLock<()> = PyOnceLock::new();
-    ONCE.get_or_try_init(py, || {
-        let core = py.import(intern!(py, "transfuse._core"))?;
-        let stop = pyo3::wrap_pyfunction!(stop_updating, &core)?;
-        py.import("atexit")?.call_method1("register", (stop,)).map(drop)
-    })
-    .copied()
-}
-
-/// Ends the updating thread and waits for that.
-#[pyfunction]
-fn stop_updating(py: Python<'_>) -> PyResult<()> {
-    if let Some(engine) = runtime::in_force() {
-        engine.command(Command::Stop);
-    }
-    let thread = THREAD.lock().unwrap().take();
-    if let Some(thread) = thread {
-        thread.call_method1(py, "join", (STOPPING,))?;
-    }
-    Ok(())
-}
-
-/// The updating thread's function.
-#[pyclass(frozen, module = "transfuse._core")]
-struct Thread(Mutex<Option<Driver>>);
-
-#[pymethods]
-impl Thread {
-    fn __call__(&self, py: Python<'_>) {
-        let driver = self.0.lock().unwrap().take();
-        if let Some(mut driver) = driver {
-            driver.run(py);
-            py.detach(|| drop(driver));
-        }
-    }
 }
 
 /// Puts the functions in that all imports go through.

@@ -1,6 +1,7 @@
 //! TODO
 
 pub mod fork;
+pub mod functions;
 pub mod install;
 pub mod once;
 pub mod status;

@@ -7,9 +7,8 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyTuple};
 use transfuse_engine::{Entered, Flights, Waited};
 
-use crate::cpython::exceptions;
-use crate::loading::load::thread;
-use crate::cpython::interruptible_wait;
+use crate::cpython::thread::thread;
+use crate::cpython::{exceptions, interruptible_wait};
 
 type Key = (String, String);
 

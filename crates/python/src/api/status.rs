@@ -3,12 +3,12 @@
 use std::sync::atomic::Ordering;
 
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList, PyString, PyWeakrefMethods};
+use pyo3::types::{PyDict, PyList, PyString};
 use transfuse_engine::State;
 
-use crate::state::runtime;
-use crate::state::runtime::Engine;
 use crate::state::live_module::Instance;
+use crate::state::runtime::{self};
+use crate::update::lingering::{lingering, superseded};
 use crate::update::report as reports;
 
 /// What is served, kept, draining and failing.
@@ -64,14 +64,6 @@ pub fn status(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     Ok(made)
 }
 
-/// The superseded instances that no generation has any more, and that are still in memory.
-pub fn lingering<'py>(py: Python<'py>, engine: &Engine) -> Vec<Bound<'py, Instance>> {
-    let alive = engine.alive(py);
-    let mut found = superseded(py, engine);
-    found.retain(|instance| !alive.iter().any(|generation| generation.get().holds(py, instance)));
-    found
-}
-
 /// The module objects of all executions of a module that a generation has, in no order; with
 /// `lingering` also of those that are only still in memory. Whoever has something old can look for the
 /// one that it belongs to.
@@ -96,13 +88,4 @@ pub fn executions<'py>(
         }
     }
     Ok(found)
-}
-
-fn superseded<'py>(py: Python<'py>, engine: &Engine) -> Vec<Bound<'py, Instance>> {
-    let weak: Vec<_> = {
-        let book = engine.book.lock().unwrap();
-        book.superseded.iter().map(|weak| weak.clone_ref(py)).collect()
-    };
-    let alive = weak.iter().filter_map(|weak| weak.bind(py).upgrade());
-    alive.filter_map(|instance| instance.cast_into_exact::<Instance>().ok()).collect()
 }

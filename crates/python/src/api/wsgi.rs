@@ -12,9 +12,9 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyIterator, PyList, PyString, PyTuple, PyType};
 
-use crate::state::runtime;
 use crate::state::generation::Generation;
 use crate::state::pin::Pin;
+use crate::state::runtime;
 use crate::sysmodules::entry;
 
 /// A WSGI application that answers from the current generation.

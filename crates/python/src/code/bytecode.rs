@@ -5,11 +5,10 @@
 
 use std::collections::HashSet;
 
-use pyo3::ffi;
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyCode, PyTuple};
+use pyo3::{ffi, intern};
 
 /// The numbers of the instructions looked for, which differ between versions of Python.
 struct Instructions {

@@ -13,8 +13,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyCode, PyTuple};
 
-use crate::code::bytecode::Binding;
-use crate::code::bytecode::read;
+use crate::code::bytecode::{Binding, read};
 
 /// `co_flags` bit of functions; class bodies and modules lack it.
 const CO_OPTIMIZED: u32 = 1;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use pyo3::prelude::*;
 use transfuse_engine::{Flights, Waited};
 
-use crate::loading::load::thread;
+use crate::cpython::thread::thread;
 
 /// How often who waits looks whether a signal has come.
 pub const SLICE: Duration = Duration::from_millis(100);

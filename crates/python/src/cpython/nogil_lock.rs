@@ -48,7 +48,7 @@ mod kind {
 
     use pyo3::prelude::*;
 
-    use crate::loading::load::thread;
+    use crate::cpython::thread::thread;
 
     /// How often who waits looks at once, and how long he sleeps between two looks after that.
     const LOOKS: usize = 100;

@@ -9,13 +9,11 @@
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
-use pyo3::ffi;
-use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyTuple};
+use pyo3::types::PyDict;
+use pyo3::{ffi, intern};
 
-use crate::state::runtime;
-use crate::state::unit_of_work::ident;
+use crate::cpython::thread::ident;
 
 /// How far a limit is.
 #[derive(Clone, Copy, PartialEq)]
@@ -69,20 +67,6 @@ impl Drop for Limit {
             Python::attach(arrive);
         }
     }
-}
-
-/// Calls something that is told of an update: under the limit, as it is called by the updating thread,
-/// which would make no update any more.
-#[pyfunction]
-#[pyo3(signature = (call, *args))]
-pub fn limited<'py>(
-    call: &Bound<'py, PyAny>,
-    args: &Bound<'py, PyTuple>,
-) -> PyResult<Bound<'py, PyAny>> {
-    let limit = Limit::begin(runtime::required()?.settings().time_limit);
-    let done = call.call1(args);
-    drop(limit);
-    done
 }
 
 fn raise(py: Python<'_>, thread: u64, state: &Mutex<State>) {

@@ -14,15 +14,13 @@ use pyo3::exceptions::PyImportError;
 use pyo3::prelude::*;
 use transfuse_engine::{EdgeKind, ModuleName, Policy, Target};
 
-use crate::state::runtime::Engine;
-use crate::state::generation::Generation;
-use crate::effects::reachable_state::could_change;
-use crate::effects::reachable_state::could_change_by;
-use crate::effects::reachable_state::live_attribute;
-use crate::state::live_module::Instance;
-use crate::effects::observation::reach;
 use crate::code::name_usage::Outline;
-use crate::update::planning::policy_now;
+use crate::effects::import_closure::reach;
+use crate::effects::reachable_state::{could_change, could_change_by, live_attribute};
+use crate::state::generation::Generation;
+use crate::state::live_module::Instance;
+use crate::state::policy::policy_now;
+use crate::state::runtime::Engine;
 
 thread_local! {
     /// What has to be added to the plan before staging begins again: who, and because of whom.

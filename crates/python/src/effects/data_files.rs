@@ -17,10 +17,9 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 use transfuse_engine::{Kind, Source, System, is_source};
 
-use crate::state::runtime;
-use crate::state::runtime::Engine;
-use crate::state::live_module::Instance;
 use crate::effects::observation;
+use crate::state::live_module::Instance;
+use crate::state::runtime::{self, Engine};
 
 /// A C audit hook, as `Py_AuditHookFunction` of the C API declares it.
 type Hook = extern "C" fn(*const c_char, *mut ffi::PyObject, *mut c_void) -> c_int;

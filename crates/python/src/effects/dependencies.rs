@@ -7,10 +7,10 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use transfuse_engine::{Edge, EdgeKind, ModuleName, Target};
 
-use crate::state::runtime::Engine;
+use crate::effects::observation;
 use crate::state::generation::Generation;
 use crate::state::live_module::Instance;
-use crate::effects::observation;
+use crate::state::runtime::Engine;
 
 /// One instance imports another.
 pub fn connect(

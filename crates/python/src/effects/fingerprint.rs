@@ -19,11 +19,9 @@ use pyo3::types::{
 };
 use pyo3::{ffi, intern};
 
-use crate::cpython::opaque_state;
+use crate::cpython::snapshot::{items, referents};
+use crate::cpython::{opaque_state, static_lookup};
 use crate::state::live_module::Instance;
-use crate::cpython::static_lookup;
-use crate::cpython::snapshot::items;
-use crate::cpython::snapshot::referents;
 
 /// How many objects one fingerprint looks into, and how far from the namespace it goes. What a
 /// module's names hold directly is looked into before what that holds.

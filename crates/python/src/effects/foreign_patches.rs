@@ -12,8 +12,8 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyModule};
 
-use crate::state::live_module::Instance;
 use crate::cpython::snapshot::items;
+use crate::state::live_module::Instance;
 
 /// One attribute of a foreign module, as it was when the importing code got hold of that.
 pub struct Before {

@@ -14,20 +14,16 @@ use pyo3::prelude::*;
 use pyo3::types::PyModule;
 use transfuse_engine::{EdgeKind, Target};
 
-use crate::state::caller;
+use crate::code::name_usage::Outline;
 use crate::effects::conflict;
 use crate::effects::dependencies::connect;
-use crate::state::runtime::Engine;
-use crate::effects::fingerprint::Fingerprint;
-use crate::effects::fingerprint::fingerprint;
+use crate::effects::fingerprint::{Fingerprint, fingerprint};
+use crate::effects::foreign_patches::{self, Before};
+use crate::effects::import_closure::reach;
+use crate::state::caller;
 use crate::state::generation::Generation;
 use crate::state::live_module::Instance;
-use crate::code::name_usage::Outline;
-use crate::effects::foreign_patches;
-use crate::effects::foreign_patches::Before;
-
-/// How many modules beyond the imported one are looked at (calls through a third module).
-const REACH: usize = 24;
+use crate::state::runtime::Engine;
 
 /// A module whose source is being executed by this thread.
 struct Running {
@@ -231,27 +227,4 @@ pub fn through_facade<'py>(
     }
     imported(py, &generation, &running, found);
     Ok(())
-}
-
-/// The module and what it imports at module level, nearest first.
-pub fn reach<'py>(
-    py: Python<'py>,
-    generation: &Bound<'py, Generation>,
-    from: &Bound<'py, Instance>,
-) -> Vec<Bound<'py, Instance>> {
-    let mut found = vec![from.clone()];
-    let mut next = 0;
-    while next < found.len() && found.len() <= REACH {
-        let edges = found[next].get().edges();
-        next += 1;
-        for edge in edges {
-            if let (Target::Module(name), EdgeKind::ModuleLevel) = (&edge.to, edge.kind)
-                && let Some(other) = generation.get().find(py, name.as_str())
-                && !found.iter().any(|known| known.is(&other))
-            {
-                found.push(other);
-            }
-        }
-    }
-    found
 }

@@ -17,11 +17,10 @@ use pyo3::types::{
 use pyo3::{ffi, intern};
 use transfuse_engine::{EdgeKind, ModuleName, Target};
 
-use crate::state::caller;
-use crate::effects::fingerprint::cache_type;
-use crate::effects::fingerprint::cached_by;
-use crate::state::generation::Generation;
 use crate::cpython::opaque_state;
+use crate::effects::fingerprint::{cache_type, cached_by};
+use crate::state::caller;
+use crate::state::generation::Generation;
 use crate::state::live_module::Instance;
 
 /// How many values one question looks at; beyond it the module itself is assumed to change.
@@ -236,14 +235,16 @@ impl<'a, 'py> Question<'a, 'py> {
 
     /// Making a subclass or an instance, or using what the class holds.
     fn look_at_class(&mut self, py: Python<'py>, class: &Bound<'py, PyType>) -> PyResult<()> {
-        let Some(owner) = crate::loading::namespace::code_of(py, class.as_any()) else { return Ok(()) };
+        let Some(owner) = crate::effects::ownership::code_of(py, class.as_any()) else {
+            return Ok(());
+        };
         let name = class.name()?.to_string();
         let kind = class.get_type();
         if kind.name()?.to_str()?.starts_with("Enum") {
             return Ok(());
         }
         if !is_plain_metaclass(&kind)? {
-            match crate::loading::namespace::code_of(py, kind.as_any()) {
+            match crate::effects::ownership::code_of(py, kind.as_any()) {
                 Some(_) => self.ask(kind.into_any(), &name, &owner),
                 None => self.add(&owner),
             }
@@ -251,7 +252,7 @@ impl<'a, 'py> Question<'a, 'py> {
         for base in class.mro().iter() {
             let base = base.cast_into::<PyType>()?;
             let namespace = base.getattr(intern!(py, "__dict__"))?;
-            let live = crate::loading::namespace::code_of(py, base.as_any());
+            let live = crate::effects::ownership::code_of(py, base.as_any());
             let Some(of) = live else {
                 let noted = namespace.contains(intern!(py, "__init_subclass__"))?;
                 if noted && !base.is(py.get_type::<PyAny>()) && !is_generic(&base)? {
@@ -279,7 +280,8 @@ impl<'a, 'py> Question<'a, 'py> {
 fn is_unchanging(value: &Bound<'_, PyAny>) -> bool {
     // SAFETY: attached, a live object. What the collector does not follow holds nothing.
     value.is_none()
-        || (unsafe { ffi::PyObject_IS_GC(value.as_ptr()) } == 0 && opaque_state::kind(value).is_none())
+        || (unsafe { ffi::PyObject_IS_GC(value.as_ptr()) } == 0
+            && opaque_state::kind(value).is_none())
         || value.is_exact_instance_of::<PyInt>()
         || value.is_exact_instance_of::<PyBool>()
         || value.is_exact_instance_of::<PyFloat>()

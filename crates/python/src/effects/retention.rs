@@ -12,12 +12,10 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyModule, PySet, PyTuple, PyType};
 
-use crate::state::live_module::Instance;
+use crate::cpython::snapshot::{items, referents};
 use crate::cpython::static_lookup;
-use crate::loading::namespace::code_of;
-use crate::cpython::snapshot::items;
-use crate::cpython::snapshot::referents;
-use crate::loading::submodules;
+use crate::effects::ownership::code_of;
+use crate::state::live_module::Instance;
 
 /// How many objects the walk looks at.
 const OBJECTS: usize = 2000;
@@ -27,9 +25,8 @@ pub fn keeps(py: Python<'_>, holder: &Bound<'_, Instance>, of: &Bound<'_, Instan
     let mut seen = HashSet::new();
     let mut waiting = VecDeque::new();
     for (key, value) in items(&holder.get().namespace(py)) {
-        let bound = key
-            .extract::<&str>()
-            .is_ok_and(|key| submodules::is_bound_submodule(holder.get(), key, of.get()));
+        let bound =
+            key.extract::<&str>().is_ok_and(|key| is_bound_submodule(holder.get(), key, of.get()));
         if !bound || !value.is(of.get().module.bind(py)) {
             waiting.push_back(value);
         }
@@ -66,4 +63,9 @@ pub fn keeps(py: Python<'_>, holder: &Bound<'_, Instance>, of: &Bound<'_, Instan
 fn belongs(py: Python<'_>, object: &Bound<'_, PyAny>, of: &Bound<'_, Instance>) -> bool {
     let owner = code_of(py, object).or_else(|| code_of(py, object.get_type().as_any()));
     owner.is_some_and(|owner| owner.is(of))
+}
+
+/// Whether a value in a package's namespace is a submodule that was bound there by importing it.
+pub fn is_bound_submodule(parent: &Instance, key: &str, child: &Instance) -> bool {
+    child.name.tail() == key && child.name.parent().as_ref() == Some(&parent.name)
 }

@@ -18,16 +18,14 @@ use pyo3::types::{PyDict, PyModule, PyString, PyType};
 use pyo3::{ffi, intern};
 use transfuse_engine::ModuleName;
 
+use crate::effects::observation;
+use crate::loading::load::{self, Ensured};
+use crate::loading::submodules;
 use crate::state::caller;
-use crate::state::runtime;
-use crate::state::runtime::Engine;
-use crate::sysmodules::spec;
 use crate::state::generation::Generation;
 use crate::state::live_module::Instance;
-use crate::loading::load;
-use crate::loading::load::Ensured;
-use crate::effects::observation;
-use crate::loading::submodules;
+use crate::state::runtime::{self, Engine};
+use crate::sysmodules::spec;
 
 /// Where a facade keeps the instance it stands for once Transfuse is no longer installed.
 const LEFT: &str = "__transfuse_left__";
@@ -136,7 +134,8 @@ pub fn name_of(facade: &Bound<'_, PyAny>) -> PyResult<ModuleName> {
     let name = own
         .get_item(intern!(py, "__name__"))?
         .ok_or_else(|| PyAttributeError::new_err("facade without a name"))?;
-    ModuleName::new(name.extract()?).map_err(|error| crate::cpython::exceptions::from_engine(&error))
+    ModuleName::new(name.extract()?)
+        .map_err(|error| crate::cpython::exceptions::from_engine(&error))
 }
 
 fn own_dict<'py>(facade: &Bound<'py, PyAny>) -> Bound<'py, PyDict> {

@@ -6,19 +6,17 @@
 
 use std::ffi::CStr;
 
-use pyo3::Borrowed;
-use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBool, PyString};
+use pyo3::{Borrowed, ffi};
 
-use crate::state::caller;
-use crate::loading::pending_submodules;
-use crate::state::runtime;
-use crate::state::runtime::Engine;
-use crate::hooks::import_statement;
-use crate::state::live_module::Instance;
 use crate::effects::observation;
+use crate::hooks::import_statement;
+use crate::loading::pending_submodules;
+use crate::state::caller;
+use crate::state::live_module::Instance;
+use crate::state::runtime::{self, Engine};
 use crate::sysmodules::entry;
 
 const NAME: &CStr = c"__import__";
@@ -101,7 +99,14 @@ unsafe fn by_the_rules<'py>(
     // call that it does know of.
     Python::attach(|_| {
         let level = level.extract()?;
-        import_statement::import(py, name.cast()?, Some(&globals), Some(&locals), Some(&taken), level)
+        import_statement::import(
+            py,
+            name.cast()?,
+            Some(&globals),
+            Some(&locals),
+            Some(&taken),
+            level,
+        )
     })
 }
 

@@ -9,24 +9,19 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyModule, PyString, PyTuple};
 
-use crate::state::caller;
-use crate::loading::pending_submodules;
 use crate::code::bytecode;
-use crate::effects::conflict;
-use crate::effects::dependencies::connect;
-use crate::effects::dependencies::missing;
-use crate::effects::dependencies::starred;
-use crate::cpython::exceptions;
-use crate::state::generation::Generation;
-use crate::hooks::partial_import;
-use crate::hooks::import_statement::Statement;
-use crate::state::live_module::Instance;
-use crate::loading::load;
-use crate::loading::load::Ensured;
-use crate::effects::observation;
 use crate::code::name_usage::Outline;
+use crate::cpython::exceptions;
+use crate::effects::dependencies::{connect, missing, starred};
+use crate::effects::{conflict, observation};
+use crate::hooks::import_statement::Statement;
+use crate::hooks::partial_import;
+use crate::loading::load::{self, Ensured};
+use crate::loading::{pending_submodules, submodules};
+use crate::state::caller;
+use crate::state::generation::Generation;
+use crate::state::live_module::Instance;
 use crate::sysmodules::entry;
-use crate::loading::submodules;
 
 impl<'py> Statement<'_, 'py> {
     /// Whether it is `from x import *`.

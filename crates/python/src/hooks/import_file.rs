@@ -4,42 +4,17 @@
 //! Otherwise it gets a name of its own, made of the file's name and its path, so
 //! that two files of one name in two folders are two modules.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 
 use pyo3::prelude::*;
 use transfuse_engine::{Digest, ModuleName, System};
 
-use crate::state::caller;
-use crate::state::runtime;
-use crate::state::runtime::Engine;
 use crate::cpython::exceptions;
-use crate::loading::load;
-use crate::loading::load::Ensured;
-use crate::loading::search;
-use crate::loading::search::Found;
-use crate::loading::search::Origin;
-use crate::update::seeds;
-
-/// Names that were made up for files, `index_5f3a9c01 -> /srv/site/b/index.py`. Entries stay: the
-/// same file keeps its name. Reached through the engine, for name and for file operations only.
-#[derive(Default)]
-pub struct MadeUp(Mutex<HashMap<ModuleName, PathBuf>>);
-
-impl MadeUp {
-    /// The file that a made-up name stands for.
-    pub fn origin(&self, name: &ModuleName) -> Option<Origin> {
-        let path = self.0.lock().unwrap().get(name)?.clone();
-        let file = path.to_string_lossy().into_owned();
-        let package = path
-            .file_name()
-            .is_some_and(|name| name == "__init__.py")
-            .then(|| path.parent().map(|dir| dir.to_string_lossy().into_owned()))
-            .flatten();
-        Some(Origin { file, path, package })
-    }
-}
+use crate::loading::load::{self, Ensured};
+use crate::loading::names_of_file;
+use crate::loading::search::{self, Found};
+use crate::state::caller;
+use crate::state::runtime::{self, Engine};
 
 /// `transfuse.import_module` of a file.
 #[pyfunction]
@@ -85,7 +60,7 @@ fn name_of(
 ) -> PyResult<Option<ModuleName>> {
     // Under its root first: that is how the files beside it import it.
     let under_root = engine.roots.name_of(path).into_iter();
-    for name in under_root.chain(seeds::would_be(py, engine, path)) {
+    for name in under_root.chain(names_of_file::would_be(py, engine, path)) {
         let found = match name.parent() {
             None => search::top_level(py, engine, generation.get(), &name)?,
             Some(_) => match load::ensure(py, engine, generation, &name) {
@@ -109,6 +84,6 @@ fn made_up(engine: &'static Engine, path: &Path) -> PyResult<ModuleName> {
     let digest = Digest::of(path.to_string_lossy().as_bytes()).to_string();
     let name = format!("{}_{}", stem.unwrap_or_default(), &digest[..8]);
     let name = ModuleName::new(&name).map_err(|error| exceptions::from_engine(&error))?;
-    engine.made_up.0.lock().unwrap().entry(name.clone()).or_insert_with(|| path.to_path_buf());
+    engine.made_up.insert(name.clone(), path);
     Ok(name)
 }

@@ -8,20 +8,16 @@ use pyo3::prelude::*;
 use pyo3::types::PyString;
 use transfuse_engine::ModuleName;
 
-use crate::state::caller;
-use crate::loading::pending_submodules;
-use crate::effects::dependencies::connect;
-use crate::effects::dependencies::missing;
-use crate::state::runtime;
-use crate::state::runtime::Engine;
 use crate::cpython::exceptions;
-use crate::state::generation::Generation;
-use crate::hooks::import_statement::outward;
-use crate::state::live_module::Instance;
-use crate::loading::load;
-use crate::loading::load::Ensured;
+use crate::effects::dependencies::{connect, missing};
 use crate::effects::observation;
-use crate::loading::sharing;
+use crate::hooks::import_statement::outward;
+use crate::loading::load::{self, Ensured};
+use crate::loading::pending_submodules;
+use crate::state::caller;
+use crate::state::generation::Generation;
+use crate::state::live_module::Instance;
+use crate::state::runtime::{self, Engine};
 use crate::sysmodules::entry;
 
 /// `importlib._bootstrap._gcd_import` while Transfuse is installed.
@@ -61,7 +57,7 @@ pub fn gcd_import<'py>(
     let found = match load::ensure(py, engine, &generation, &dotted)? {
         Ensured::Live(found) => found,
         Ensured::Foreign => {
-            sharing::not_ours(py, engine, dotted.as_str())?;
+            entry::not_ours(py, engine, dotted.as_str())?;
             return original();
         }
         Ensured::Missing(parent) => {
@@ -177,7 +173,7 @@ pub fn import_name<'py>(
             Ok(found.get().value(py))
         }
         Ensured::Foreign => {
-            sharing::not_ours(py, engine, dotted.as_str())?;
+            entry::not_ours(py, engine, dotted.as_str())?;
             engine.original_gcd_import.bind(py).call1((name,))
         }
         Ensured::Missing(parent) => {

@@ -15,23 +15,17 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyModule, PyString, PyTuple};
 use transfuse_engine::ModuleName;
 
-use crate::state::caller;
-use crate::loading::pending_submodules;
 use crate::code::bytecode;
-use crate::effects::conflict;
-use crate::effects::dependencies::connect;
-use crate::effects::dependencies::missing;
-use crate::state::runtime;
-use crate::state::runtime::Engine;
 use crate::cpython::exceptions;
-use crate::hooks::facade_type;
+use crate::effects::dependencies::{connect, missing};
+use crate::effects::{conflict, observation};
+use crate::hooks::{facade_type, partial_import};
+use crate::loading::load::{self, Ensured};
+use crate::loading::pending_submodules;
+use crate::state::caller;
 use crate::state::generation::Generation;
-use crate::hooks::partial_import;
 use crate::state::live_module::Instance;
-use crate::loading::load;
-use crate::loading::load::Ensured;
-use crate::effects::observation;
-use crate::loading::sharing;
+use crate::state::runtime::{self, Engine};
 use crate::sysmodules::entry;
 
 /// `builtins.__import__` while Transfuse is installed.
@@ -197,7 +191,11 @@ impl<'py> Statement<'_, 'py> {
                 if self.engine.has_foreign(py, absolute)? {
                     return Ok(None);
                 }
-                Err(exceptions::not_found(py, name.as_str(), parent.as_ref().map(ModuleName::as_str)))
+                Err(exceptions::not_found(
+                    py,
+                    name.as_str(),
+                    parent.as_ref().map(ModuleName::as_str),
+                ))
             }
             Err(error) => Err(error),
         }
@@ -211,7 +209,7 @@ impl<'py> Statement<'_, 'py> {
         absolute: &Bound<'py, PyString>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let found =
-            sharing::not_ours(py, self.engine, absolute.to_str()?).and_then(|()| self.original(py));
+            entry::not_ours(py, self.engine, absolute.to_str()?).and_then(|()| self.original(py));
         if let Err(error) = &found
             && error.is_instance_of::<PyModuleNotFoundError>(py)
             && let Ok(name) = ModuleName::new(absolute.to_str()?)
@@ -330,7 +328,7 @@ impl<'py> Statement<'_, 'py> {
         let found = match ensured {
             Ensured::Live(found) => found,
             Ensured::Foreign => {
-                sharing::not_ours(py, self.engine, name.as_str())?;
+                entry::not_ours(py, self.engine, name.as_str())?;
                 return self.original(py);
             }
             Ensured::Missing(parent) => {

@@ -8,9 +8,9 @@
 use pyo3::prelude::*;
 use pyo3::types::PyModule;
 
+use crate::loading::submodules;
 use crate::state::generation::Generation;
 use crate::state::live_module::Instance;
-use crate::loading::submodules;
 
 /// Whether a submodule is being loaded, and not put into its package by its own code.
 pub fn is(py: Python<'_>, package: &Instance, child: &Bound<'_, Instance>) -> PyResult<bool> {

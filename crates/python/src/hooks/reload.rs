@@ -10,15 +10,13 @@ use pyo3::prelude::*;
 use pyo3::types::PyModule;
 use transfuse_engine::ModuleName;
 
-use crate::state::caller;
-use crate::state::request::ask;
-use crate::state::command::Command;
-use crate::state::runtime;
-use crate::state::runtime::Engine;
 use crate::cpython::exceptions;
 use crate::hooks::facade_type;
 use crate::hooks::import_statement::outward;
-use crate::state::pin;
+use crate::state::command::Command;
+use crate::state::request::ask;
+use crate::state::runtime::{self, Engine};
+use crate::state::{caller, pin};
 
 /// `importlib.reload` while Transfuse is installed.
 #[pyfunction]

@@ -11,8 +11,8 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 
-use crate::state::live_module::Instance;
 use crate::loading::namespace_path;
+use crate::state::live_module::Instance;
 
 #[pymethods]
 impl Instance {

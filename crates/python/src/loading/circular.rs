@@ -12,11 +12,11 @@ use std::cell::RefCell;
 use pyo3::prelude::*;
 use transfuse_engine::{Entered, Waited};
 
-use crate::state::runtime::Engine;
-use crate::state::live_module::Instance;
-use crate::loading::load::Key;
-use crate::loading::load::thread;
 use crate::cpython::interruptible_wait;
+use crate::cpython::thread::thread;
+use crate::state::live_module::Instance;
+use crate::state::load_key::Key;
+use crate::state::runtime::Engine;
 
 /// What this thread is loading, and has to wait for at the end.
 #[derive(Default)]
@@ -131,6 +131,8 @@ fn wait(py: Python<'_>, engine: &'static Engine, key: &Key) -> PyResult<bool> {
             Ok(true)
         }
         Entered::Partial => Ok(false),
-        Entered::Busy => Ok(interruptible_wait::wait(py, &engine.flights, key)? == Waited::Finished),
+        Entered::Busy => {
+            Ok(interruptible_wait::wait(py, &engine.flights, key)? == Waited::Finished)
+        }
     }
 }

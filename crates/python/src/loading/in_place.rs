@@ -12,19 +12,17 @@ use std::cell::Cell;
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use pyo3::ffi;
 use pyo3::gc::{PyTraverseError, PyVisit};
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyFrozenSet, PyList, PyTuple};
+use pyo3::{ffi, intern};
 use transfuse_engine::{EdgeKind, ModuleName, Policy, Reason};
 
-use crate::state::runtime::Engine;
 use crate::cpython::exceptions;
+use crate::effects::foreign_patches::{self, Due};
 use crate::state::generation::Generation;
 use crate::state::live_module::Instance;
-use crate::effects::foreign_patches;
-use crate::effects::foreign_patches::Due;
+use crate::state::runtime::Engine;
 
 thread_local! {
     /// How many modules this thread is executing, one within the other, that are run as usual.
@@ -239,7 +237,8 @@ pub fn remember(py: Python<'_>, generation: &Bound<'_, Generation>) {
 pub fn published(py: Python<'_>, generation: &Bound<'_, Generation>) -> Vec<Due> {
     let of = |module: Bound<'_, InPlace>| {
         let (stays, shadow) = (module.get().stays.bind(py), module.get().shadow.bind(py));
-        let mut due = foreign_patches::due(py, std::slice::from_ref(shadow), std::slice::from_ref(stays));
+        let mut due =
+            foreign_patches::due(py, std::slice::from_ref(shadow), std::slice::from_ref(stays));
         due.over.extend(stays.get().become_like(shadow.get()));
         due
     };

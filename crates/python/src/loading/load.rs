@@ -6,43 +6,31 @@
 //! without the GIL. The rule for waiting and for cycles is the engine's
 //! (`flight.rs`); what the namespace starts with is `namespace.rs`'s.
 
-use std::cell::Cell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyModule, PyString};
 use transfuse_engine::{Digest, Entered, ModuleName, Source, Waited};
 
-use crate::loading::pending_submodules;
-use crate::loading::source_text;
-use crate::loading::source_text::Basis;
-use crate::loading::circular;
-use crate::loading::circular::Landing;
-use crate::sysmodules::module_attrs::dress;
-use crate::effects::dependencies;
-use crate::state::runtime::Engine;
-use crate::cpython::exceptions;
+use crate::cpython::thread::thread;
+use crate::cpython::{exceptions, interruptible_wait, log, panics};
+use crate::effects::{dependencies, foreign_patches, observation};
 use crate::hooks::facade_type;
-use crate::cpython::panics;
-use crate::sysmodules::spec;
+use crate::loading::circular::{self, Landing};
+use crate::loading::namespace_path::{NamespacePath, search_path};
+use crate::loading::search::{self, Found};
+use crate::loading::{in_place, namespace, pending_submodules, sharing, source_text};
 use crate::state::generation::Generation;
-use crate::loading::in_place;
 use crate::state::live_module::Instance;
-use crate::loading::namespace;
-use crate::loading::namespace_path::NamespacePath;
-use crate::loading::namespace_path::search_path;
-use crate::effects::observation;
-use crate::effects::foreign_patches;
-use crate::update::report;
-use crate::loading::search;
-use crate::loading::search::Found;
-use crate::loading::search::Origin;
-use crate::loading::sharing;
-use crate::sysmodules::entry;
-use crate::sysmodules::entry::Standing;
-use crate::cpython::interruptible_wait;
+use crate::state::load_key::Key;
+use crate::state::module_source::{Basis, Origin};
+use crate::state::runtime::Engine;
+use crate::state::{notify, policy};
+use crate::sysmodules::entry::{self, Standing};
+use crate::sysmodules::module_attrs::dress;
+use crate::sysmodules::spec;
 
 /// What became of a name that was asked for.
 pub enum Ensured<'py> {
@@ -52,21 +40,6 @@ pub enum Ensured<'py> {
     Foreign,
     /// Nothing of that name. Carries the parent that is no package, where that is why.
     Missing(Option<ModuleName>),
-}
-
-/// What one load is of: a name, and the content (none for a namespace package).
-pub type Key = (ModuleName, Option<Digest>);
-
-/// The number of the running thread, for the engine's waiting rule.
-pub fn thread() -> u64 {
-    static NEXT: AtomicU64 = AtomicU64::new(1);
-    thread_local!(static NUMBER: Cell<u64> = const { Cell::new(0) });
-    NUMBER.with(|number| {
-        if number.get() == 0 {
-            number.set(NEXT.fetch_add(1, Ordering::Relaxed));
-        }
-        number.get()
-    })
 }
 
 /// The instance of a name in a generation, loaded if need be.
@@ -195,7 +168,7 @@ fn settled<'py>(
     }
 }
 
-fn load<'py>(
+pub fn load<'py>(
     py: Python<'py>,
     engine: &'static Engine,
     generation: &Bound<'py, Generation>,
@@ -207,7 +180,9 @@ fn load<'py>(
         let partial = match engine.flights.enter(&key, thread()) {
             Entered::Run => break Some(Landing::new(engine, key)),
             Entered::Partial => true,
-            Entered::Busy => interruptible_wait::wait(py, &engine.flights, &key)? == Waited::Partial,
+            Entered::Busy => {
+                interruptible_wait::wait(py, &engine.flights, &key)? == Waited::Partial
+            }
         };
         if let Some(found) = generation.get().find(py, name.as_str())
             && (partial || found.get().is_ready())
@@ -254,12 +229,14 @@ fn execute<'py>(
         }
     };
     let text = match (&source, &path) {
-        (Some(source), Some(path)) => Some(source_text::text(py, engine, generation, source, path)?),
+        (Some(source), Some(path)) => {
+            Some(source_text::text(py, engine, generation, source, path)?)
+        }
         _ => None,
     };
     let wish = match (&text, &file) {
-        (Some(text), Some(file)) => namespace::wish(py, engine, name, text, file)?,
-        _ => namespace::Wish { policy: engine.settings().policy, preserve: Vec::new() },
+        (Some(text), Some(file)) => policy::wish(py, engine, name, text, file)?,
+        _ => policy::Wish { policy: engine.settings().policy, preserve: Vec::new() },
     };
     let previous = generation.get().base(py).and_then(|base| base.get().find(py, name.as_str()));
     let nesting = in_place::Nesting::begin(py, generation, wish.policy, previous.as_ref())?;
@@ -294,7 +271,7 @@ fn execute<'py>(
     instance.get().seen.set(&shown);
     drop(turn);
     if generation.get().base(py).is_some() {
-        report::running(py, engine, name, generation.get().note_executed(&instance));
+        notify::running(py, engine, name, generation.get().note_executed(&instance));
     }
     // The interpreter asks for it to tell a circular import from a name that does not exist.
     spec.setattr(intern!(py, "_initializing"), true)?;
@@ -338,7 +315,7 @@ fn execute<'py>(
                 entry::restore(py, engine, key, shown_before)?;
             }
             if generation.get().base(py).is_none() {
-                report::loaded(py, name, loaded.get().file.as_deref(), generation.get().id.0);
+                log::loaded(py, name, loaded.get().file.as_deref(), generation.get().id.0);
             }
             Ok(loaded)
         }

@@ -3,6 +3,7 @@
 pub mod circular;
 pub mod in_place;
 pub mod load;
+pub mod names_of_file;
 pub mod namespace;
 pub mod namespace_path;
 pub mod new_files;

@@ -7,56 +7,19 @@
 use std::collections::HashSet;
 
 use pyo3::exceptions::PyException;
-use pyo3::ffi;
-use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyCode, PyDict, PyFrozenSet, PyMappingProxy, PyModule, PyType};
-use transfuse_engine::{ModuleName, Policy};
+use pyo3::types::{PyBytes, PyCode, PyDict, PyFrozenSet, PyMappingProxy, PyType};
+use pyo3::{ffi, intern};
+use transfuse_engine::Policy;
 
-use crate::state::caller;
-use crate::loading::pending_submodules;
-use crate::state::runtime::Engine;
+use crate::code::{name_usage, pyc};
+use crate::cpython::snapshot::items;
+use crate::cpython::static_lookup;
+use crate::effects::ownership::code_of;
+use crate::loading::{pending_submodules, submodules};
 use crate::state::generation::Generation;
 use crate::state::live_module::Instance;
-use crate::cpython::static_lookup;
-use crate::code::name_usage;
-use crate::code::pyc;
-use crate::cpython::snapshot::items;
-use crate::loading::submodules;
-
-/// What a module (or, where it is silent, the settings) wants done with its namespace.
-pub struct Wish {
-    /// What becomes of the old namespace.
-    pub policy: Policy,
-    /// Names to carry.
-    pub preserve: Vec<String>,
-}
-
-/// Reads the special variables of a source before it runs. What the module says itself wins.
-pub fn wish(
-    py: Python<'_>,
-    engine: &Engine,
-    name: &ModuleName,
-    text: &[u8],
-    file: &str,
-) -> PyResult<Wish> {
-    let (mut policy, mut preserve) = engine.settings().configured(name);
-    let mentioned = |word: &[u8]| memchr::memmem::find(text, word).is_some();
-    if mentioned(b"__reload__") || mentioned(b"__preserve__") {
-        let said = py
-            .import(intern!(py, "transfuse.compiler"))?
-            .call_method1(intern!(py, "special_variables"), (PyBytes::new(py, text), file))?;
-        if !said.is_none() {
-            let reload: Option<String> = said.get_item("reload")?.extract()?;
-            if let Some(reload) = reload {
-                policy = reload.parse().map_err(|e| crate::cpython::exceptions::from_engine(&e))?;
-            }
-            let listed: Option<Vec<String>> = said.get_item("preserve")?.extract()?;
-            preserve = listed.unwrap_or(preserve);
-        }
-    }
-    Ok(Wish { policy, preserve })
-}
+use crate::state::runtime::Engine;
 
 /// Executes a module's source in its new namespace, over the previous instance if there is one.
 pub fn run(
@@ -210,48 +173,6 @@ pub fn submodules_of(
 /// Names that the import system or the special variables own; each execution sets its own.
 fn is_special(name: &str) -> bool {
     name.len() > 4 && name.starts_with("__") && name.ends_with("__")
-}
-
-/// The instance that a live module, class or function belongs to; none for data and foreign code.
-pub fn code_of<'py>(py: Python<'py>, value: &Bound<'py, PyAny>) -> Option<Bound<'py, Instance>> {
-    if let Ok(module) = value.cast_exact::<PyModule>() {
-        return caller::of_globals(py, &module.dict());
-    }
-    if static_lookup::is_function(value) {
-        return caller::of_globals(py, &value.getattr(intern!(py, "__globals__")).ok()?);
-    }
-    if let Ok(class) = value.cast::<PyType>() {
-        let name = static_lookup::of_class(class)?.get_item(intern!(py, "__module__")).ok()??;
-        return class_owner(py, class, name.extract().ok()?);
-    }
-    // What wraps a function and says so (`functools.wraps`, `lru_cache`) is code too.
-    let wrapped = static_lookup::own(value, intern!(py, "__wrapped__"))?;
-    static_lookup::is_function(&wrapped)
-        .then(|| caller::of_globals(py, &wrapped.getattr(intern!(py, "__globals__")).ok()?))
-        .flatten()
-}
-
-/// The instance whose execution made a class: the one its methods were compiled in, else the one
-/// of its module's name that answers here.
-fn class_owner<'py>(
-    py: Python<'py>,
-    class: &Bound<'py, PyType>,
-    module: &str,
-) -> Option<Bound<'py, Instance>> {
-    let engine = crate::state::runtime::in_force()?;
-    if !engine.facades.bind(py).contains(module).unwrap_or(false) {
-        return None;
-    }
-    for value in static_lookup::of_class(class)?.values() {
-        if static_lookup::is_function(&value)
-            && let Ok(globals) = value.getattr(intern!(py, "__globals__"))
-            && let Some(owner) = caller::of_globals(py, &globals)
-            && owner.get().name.as_str() == module
-        {
-            return Some(owner);
-        }
-    }
-    engine.current(py).get().find(py, module)
 }
 
 /// What stands for a piece of live code in a generation: itself, if its instance is part of it;

@@ -12,13 +12,11 @@ use pyo3::prelude::*;
 use pyo3::types::{PyIterator, PyList};
 use transfuse_engine::{ModuleName, View};
 
+use crate::loading::search::{self, Found};
 use crate::state::caller;
-use crate::state::runtime;
-use crate::state::runtime::Engine;
 use crate::state::generation::Generation;
 use crate::state::live_module::Instance;
-use crate::loading::search;
-use crate::loading::search::Found;
+use crate::state::runtime::{self, Engine};
 
 /// The `__path__` of a live namespace package.
 #[pyclass(frozen, name = "_NamespacePath", module = "transfuse._core")]

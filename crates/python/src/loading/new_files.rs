@@ -7,41 +7,16 @@
 //! work was told that it is not there. All else waits for the update. What is staged is not fixed yet:
 //! modules that write others as they run find these.
 
-use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use pyo3::prelude::*;
 use transfuse_engine::{ModuleName, Source, is_as_known};
 
-use crate::state::runtime::Engine;
+use crate::loading::names_of_file;
 use crate::state::generation::Generation;
 use crate::state::pin;
-use crate::update::seeds;
-
-/// How many answers a generation remembers. After more nothing new appears in it.
-const ANSWERS: usize = 10_000;
-
-/// What units of work that are pinned to a generation were told is not there.
-#[derive(Default)]
-pub struct Denied {
-    /// `/srv/shop/plugin`, for a module or a package of that name in `/srv/shop`. Entries go with the
-    /// generation.
-    places: HashSet<PathBuf>,
-}
-
-impl Denied {
-    /// Something of that name is not there, and will not be.
-    fn add(&mut self, place: PathBuf) {
-        if self.places.len() < ANSWERS {
-            self.places.insert(place);
-        }
-    }
-
-    fn has(&self, place: &Path) -> bool {
-        self.places.len() >= ANSWERS || self.places.contains(place)
-    }
-}
+use crate::state::runtime::Engine;
 
 /// Whoever asks is about to be told that there is nothing of that name in a directory: for the units
 /// of work that are pinned to the generation it stays so. False if it has appeared meanwhile.
@@ -96,7 +71,7 @@ pub fn may_appear(
     let place = dir.join(name.tail());
     if engine.current(py).get().id != generation.id
         || is_pinned(py, generation)
-        || seeds::was_missed(engine, name)
+        || names_of_file::was_missed(engine, name)
         || generation.denied.lock().unwrap().has(&place)
     {
         return false;

@@ -16,12 +16,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use pyo3::prelude::*;
 use transfuse_engine::{EdgeKind, ModuleName, Target};
 
-use crate::state::runtime::Engine;
+use crate::effects::observation;
+use crate::loading::{load, submodules};
 use crate::state::generation::Generation;
 use crate::state::live_module::Instance;
-use crate::loading::load;
-use crate::effects::observation;
-use crate::loading::submodules;
+use crate::state::runtime::Engine;
 
 /// How many submodules all packages await: mostly none, and asked at every import.
 static ALL: AtomicUsize = AtomicUsize::new(0);

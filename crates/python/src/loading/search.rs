@@ -14,10 +14,11 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyList, PyString};
 use transfuse_engine::{Located, ModuleName, Source, System, locate};
 
+use crate::loading::new_files;
+use crate::state::generation::Generation;
+use crate::state::module_source::Origin;
 use crate::state::runtime::Engine;
 use crate::sysmodules::spec::Finder;
-use crate::state::generation::Generation;
-use crate::loading::new_files;
 
 /// What a search came to.
 pub enum Found {
@@ -43,16 +44,6 @@ pub enum Found {
 enum Look {
     At(Located),
     Hidden,
-}
-
-/// A source file that was found.
-pub struct Origin {
-    /// As the path entry spelled it; becomes `__file__`.
-    pub file: String,
-    /// As views know it.
-    pub path: PathBuf,
-    /// Where submodules are looked for, if it is a package.
-    pub package: Option<String>,
 }
 
 /// Suffixes of extension modules, `.cpython-311-x86_64-linux-gnu.so`.

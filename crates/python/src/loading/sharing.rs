@@ -7,17 +7,13 @@ use std::path::Path;
 
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyString;
 use transfuse_engine::{EdgeKind, ModuleName, Target};
 
-use crate::state::runtime::Engine;
-use crate::cpython::exceptions;
+use crate::loading::namespace_path::{self, search_path};
+use crate::loading::search;
 use crate::state::generation::Generation;
 use crate::state::live_module::Instance;
-use crate::loading::namespace_path;
-use crate::loading::namespace_path::search_path;
-use crate::loading::search;
-use crate::sysmodules::entry;
+use crate::state::runtime::Engine;
 
 /// Gives the instance to every generation in which its content and what it imports are the same.
 pub fn share(
@@ -124,32 +120,4 @@ fn leads_to(
     path.ok().flatten().is_some_and(|path| {
         search::comes_first(py, engine, other.get(), &of.name, &path, file).unwrap_or(false)
     })
-}
-
-/// Removes a name from `sys.modules` if no generation that is alive has it.
-pub fn forget(py: Python<'_>, engine: &Engine, name: &ModuleName, shown: &Bound<'_, PyAny>) {
-    let known = engine.alive(py).iter().any(|g| g.get().find(py, name.as_str()).is_some());
-    let modules = engine.sys_modules.bind(py);
-    if !known
-        && modules.get_item(name.as_str()).is_ok_and(|there| there.is_some_and(|t| t.is(shown)))
-    {
-        let _ = entry::withdraw(py, engine, &PyString::new(py, name.as_str()));
-    }
-}
-
-/// A name turned out not to be ours. If a facade of ours still stands for it in `sys.modules`, the
-/// original import would find that; what was deleted is gone, and what it hid may be found again.
-pub fn not_ours(py: Python<'_>, engine: &Engine, name: &str) -> PyResult<()> {
-    let modules = engine.sys_modules.bind(py);
-    let Some(shown) = engine.facades.bind(py).get_item(name)? else { return Ok(()) };
-    if !modules.get_item(name)?.is_some_and(|there| there.is(&shown)) {
-        return Ok(());
-    }
-    let found = py
-        .import(intern!(py, "importlib._bootstrap"))?
-        .call_method1(intern!(py, "_find_spec"), (name, py.None()))?;
-    if found.is_none() {
-        return Err(exceptions::not_found(py, name, None));
-    }
-    entry::withdraw(py, engine, &PyString::new(py, name))
 }

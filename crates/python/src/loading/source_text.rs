@@ -8,22 +8,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use pyo3::prelude::*;
-use transfuse_engine::{Digest, Policy, Source, System};
+use transfuse_engine::{Digest, Source, System};
 
-use crate::state::runtime::Engine;
 use crate::cpython::exceptions;
 use crate::state::generation::Generation;
-
-/// What an instance was run from, and what that says of itself.
-#[derive(Clone)]
-pub struct Basis {
-    /// The source; none for a namespace package.
-    pub source: Option<Arc<Source>>,
-    /// What the module asked for, or what the settings say of it.
-    pub policy: Policy,
-    /// Names the module (or the settings) listed to be carried.
-    pub preserve: Vec<String>,
-}
+use crate::state::runtime::Engine;
 
 /// The source that the generation names: from the store, or from disk if that is still the same.
 pub fn text(

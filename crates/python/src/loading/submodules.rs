@@ -16,12 +16,11 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyModule, PyString};
 
+use crate::cpython::snapshot;
 use crate::state::caller;
-use crate::state::runtime;
-use crate::state::runtime::Engine;
 use crate::state::generation::Generation;
 use crate::state::live_module::Instance;
-use crate::cpython::snapshot;
+use crate::state::runtime::{self, Engine};
 
 /// The `__getattr__` of a package whose submodules differ between generations.
 #[pyclass(frozen, module = "transfuse._core")]
@@ -218,11 +217,6 @@ pub fn whole<'py>(
         child.get().is_ready().then(|| (tail.as_str(), child.get().value(py)))
     });
     showing(py, package, there).map(Some)
-}
-
-/// Whether a value in a package's namespace is a submodule that was bound there by importing it.
-pub fn is_bound_submodule(parent: &Instance, key: &str, child: &Instance) -> bool {
-    child.name.tail() == key && child.name.parent().as_ref() == Some(&parent.name)
 }
 
 fn shim<'py>(py: Python<'py>, namespace: &Bound<'py, PyDict>) -> Option<Bound<'py, Diverging>> {

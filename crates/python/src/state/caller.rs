@@ -9,14 +9,15 @@
 use std::sync::atomic::Ordering;
 
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyFrame};
+use pyo3::types::PyDict;
 use pyo3::{ffi, intern};
 
-use crate::state::runtime::Engine;
+use crate::cpython::frames::back;
+use crate::effects::observation;
 use crate::state::generation::Generation;
 use crate::state::live_module::Instance;
-use crate::effects::observation;
 use crate::state::pin;
+use crate::state::runtime::Engine;
 
 /// The instance whose code has these globals, if it is live code.
 #[inline]
@@ -142,10 +143,4 @@ pub fn asks_only(py: Python<'_>) -> bool {
         frame = back(py, &here);
     }
     false
-}
-
-fn back<'py>(py: Python<'py>, frame: &Bound<'py, PyAny>) -> Option<Bound<'py, PyAny>> {
-    let frame = frame.cast::<PyFrame>().ok()?;
-    // SAFETY: attached; a new reference, or null at the bottom.
-    unsafe { Bound::from_owned_ptr_or_opt(py, ffi::PyFrame_GetBack(frame.as_ptr().cast()).cast()) }
 }

@@ -1,11 +1,12 @@
 //! What can the updating thread be asked for?
 
+use std::collections::HashMap;
+use std::path::PathBuf;
+
 use crossbeam_channel::Sender;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use transfuse_engine::ModuleName;
-
-use crate::updater::off_disk::Contents;
 
 /// What other threads ask of the updating thread.
 pub enum Command {
@@ -24,3 +25,6 @@ pub enum Command {
     /// End.
     Stop,
 }
+
+/// `/srv/shop/tax.py` to what it is to say; none: it is not to be there.
+pub type Contents = HashMap<PathBuf, Option<Vec<u8>>>;

@@ -15,9 +15,8 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 
-use crate::state::runtime;
-use crate::state::runtime::Engine;
 use crate::state::generation::Generation;
+use crate::state::runtime::{self, Engine};
 use crate::state::unit_of_work::Unit;
 
 const NAME: &CStr = c"transfuse_pin";

@@ -7,13 +7,11 @@ use pyo3::exceptions::{PyTimeoutError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use crate::state::command::Command;
-use crate::state::runtime;
-use crate::state::runtime::Engine;
-use crate::cpython::exceptions;
-use crate::loading::load;
-use crate::effects::observation;
 use crate::cpython::interruptible_wait::SLICE;
+use crate::cpython::{exceptions, thread};
+use crate::effects::observation;
+use crate::state::command::Command;
+use crate::state::runtime::{self, Engine};
 
 /// Asks the updating thread for something and waits for the answer, without the GIL.
 pub fn ask(
@@ -71,31 +69,11 @@ pub fn refuse_inside(engine: &Engine, what: &str) -> PyResult<()> {
         )));
     }
     let updating = engine.updating_thread.load(std::sync::atomic::Ordering::Acquire);
-    if updating == load::thread() {
+    if updating == thread::thread() {
         return Err(exceptions::misuse(&format!(
             "{what}() was called in the thread that carries updates out (a callback or a hook), \
              which cannot wait for itself; call it from another thread"
         )));
     }
     Ok(())
-}
-
-/// Compares with the files now, and updates.
-#[pyfunction]
-#[pyo3(signature = (timeout=None))]
-pub fn update(py: Python<'_>, timeout: Option<f64>) -> PyResult<Py<PyDict>> {
-    ask(py, "update", timeout, Command::Update)
-}
-
-/// Makes an earlier generation's content current.
-#[pyfunction]
-#[pyo3(signature = (generation=None))]
-pub fn rollback(py: Python<'_>, generation: Option<u64>) -> PyResult<Py<PyDict>> {
-    ask(py, "rollback", None, |reply| Command::Rollback(generation, reply))
-}
-
-/// What an update would do now.
-#[pyfunction]
-pub fn plan(py: Python<'_>) -> PyResult<Py<PyDict>> {
-    ask(py, "plan", None, Command::Plan)
 }

@@ -7,7 +7,7 @@
 //! are held for field access only, never while Python code can run and never
 //! while the GIL is asked for.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -15,23 +15,22 @@ use std::sync::{Arc, Mutex};
 use crossbeam_channel::Sender;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyCFunction, PyDict, PyModule, PyString, PyWeakrefReference};
+use pyo3::types::{PyCFunction, PyDict, PyModule, PyString};
 use transfuse_engine::{
-    Budget, Digest, Disk, Flights, Freed, GenerationId, Graph, History, ModuleName, Register,
-    Restart, Roots, State, View,
+    Budget, Digest, Disk, Flights, Freed, GenerationId, ModuleName, Register, Roots, State, View,
 };
 
-use crate::hooks::import_file::MadeUp;
-use crate::state::command::Command;
 use crate::cpython::exceptions;
-use crate::state::generation::Generation;
-use crate::state::live_module::Instance;
-use crate::state::settings::Settings;
-use crate::sysmodules::entry;
 use crate::cpython::nogil_lock::Turn;
+use crate::state::command::Command;
+use crate::state::generation::Generation;
+use crate::state::records::Book;
+use crate::state::settings::Settings;
+use crate::state::synthetic_names::MadeUp;
 use crate::state::unit_of_work::Units;
 use crate::state::unreadable::Unreadable;
-use crate::updater::watcher::How;
+use crate::state::watch_status::How;
+use crate::sysmodules::entry;
 
 /// Of how many path entries it is kept what they mean.
 const ENTRIES: usize = 1024;
@@ -55,46 +54,6 @@ pub fn required() -> PyResult<&'static Engine> {
 pub fn put_in_force(engine: Option<&'static Engine>) {
     let pointer = engine.map_or(std::ptr::null_mut(), |e| std::ptr::from_ref(e).cast_mut());
     IN_FORCE.store(pointer, Ordering::Release);
-}
-
-/// The bookkeeping that updates and units of work share. Held for a moment at a time.
-#[derive(Default)]
-pub struct Book {
-    /// Who imports whom, as far as the current generation has it.
-    pub graph: Graph,
-    /// Superseded instances whose `__dispose__` has not been called yet.
-    pub awaiting: Vec<Py<Instance>>,
-    /// Source or data file -> the modules that were loaded from it, `/srv/shop/conf.py -> {shop.conf}`.
-    /// Names stay when they move elsewhere: whoever looks up asks the instance again.
-    pub files: HashMap<PathBuf, BTreeSet<ModuleName>>,
-    /// Compiled module under a root -> its name, `/srv/shop/_speed.so -> shop._speed`, for those that were
-    /// imported. Entries never leave.
-    pub extensions: HashMap<PathBuf, ModuleName>,
-    /// Changes that wait for a restart, as of the last update.
-    pub waiting: Vec<Restart>,
-    /// The last updates.
-    pub history: History,
-    /// Updates published so far.
-    pub published: u64,
-    /// Updates refused so far.
-    pub refused: u64,
-    /// The report of the last update, if it was refused.
-    pub failing: Option<Py<PyDict>>,
-    /// Packages that failed to load: when they are loaded after all, those of their submodules that are
-    /// loaded already are their attributes. Entries never leave.
-    pub failed: HashSet<ModuleName>,
-    /// Weak references to superseded instances. Those that are dead leave with the next update.
-    pub superseded: Vec<Py<PyWeakrefReference>>,
-}
-
-impl Book {
-    /// An instance belongs to the current generation from now on.
-    pub fn adopt(&mut self, instance: &Instance) {
-        self.graph.set_out(&instance.name, instance.edges());
-        if let Some(path) = &instance.path {
-            self.files.entry(path.clone()).or_default().insert(instance.name.clone());
-        }
-    }
 }
 
 /// Something of Python's that is called while Transfuse is installed, and not held afterwards.

@@ -8,7 +8,6 @@ use std::time::Duration;
 use pyo3::prelude::*;
 use transfuse_engine::{ModuleName, Policy};
 
-use crate::state::runtime;
 use crate::cpython::exceptions;
 
 /// A pattern of module names, with its policy and preserved names, as Python gives them.
@@ -82,25 +81,4 @@ fn matches(pattern: &str, name: &str) -> bool {
             (0..=tail.len()).any(|at| tail.is_char_boundary(at) && matches(rest, &tail[at..]))
         }),
     }
-}
-
-/// From now on these settings hold. Modules that were run already stay as they are.
-#[pyfunction]
-#[pyo3(signature = (*, policy, modules, keep, keep_deleted, watch, resident, time_limit))]
-pub fn configure(
-    policy: &str,
-    modules: Vec<Pattern>,
-    keep: usize,
-    keep_deleted: bool,
-    watch: bool,
-    resident: usize,
-    time_limit: f64,
-) -> PyResult<()> {
-    let engine = runtime::required()?;
-    let mut settings =
-        Settings::new(policy, modules, keep, keep_deleted, watch, None, resident, time_limit)?;
-    settings.poll = engine.settings().poll;
-    engine.generations.set_keep(keep);
-    engine.set_settings(settings);
-    Ok(())
 }

@@ -5,15 +5,11 @@
 //! the lock is held for one look-up. No Python object is kept: words are.
 
 use std::collections::BTreeMap;
-use std::ffi::c_ulong;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-unsafe extern "C" {
-    /// `threading.get_ident()`, part of the stable C API since 3.2.
-    fn PyThread_get_thread_ident() -> c_ulong;
-}
+use crate::cpython::thread::ident;
 
 /// One unit of work.
 #[derive(Debug)]
@@ -39,12 +35,6 @@ impl Unit {
     pub fn goes_on(&self) {
         self.thread.store(ident(), Ordering::Relaxed);
     }
-}
-
-/// The running thread, as `threading.get_ident` has it.
-pub fn ident() -> u64 {
-    // SAFETY: takes nothing and only reads what the thread itself has.
-    unsafe { PyThread_get_thread_ident() as u64 }
 }
 
 /// All units of work that are under way.

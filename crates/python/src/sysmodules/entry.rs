@@ -7,19 +7,17 @@
 //! imports next. The facade that was taken out goes on to stand for what it
 //! stood for, and a fresh execution gets a new one.
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicPtr, Ordering};
-
-use pyo3::ffi;
-use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
+use transfuse_engine::ModuleName;
 
-use crate::state::runtime::Engine;
+use crate::cpython::exceptions;
 use crate::hooks::facade_type;
-use crate::sysmodules::spec;
 use crate::state::generation::Generation;
 use crate::state::live_module::Instance;
+use crate::state::runtime::Engine;
+use crate::sysmodules::spec;
 
 /// What stands under a name.
 pub enum Standing<'py> {
@@ -29,44 +27,6 @@ pub enum Standing<'py> {
     Removed(Bound<'py, Instance>),
     /// Something that somebody else put there: to be found as if Transfuse were not there.
     Other,
-}
-
-/// What stood for an instance in `sys.modules` when that was last as it should be.
-#[derive(Default)]
-pub struct Seen {
-    /// Held, so that nothing else can come to lie where it lies. Locked for field access only.
-    held: Mutex<Option<Py<PyAny>>>,
-    /// Where it lies: what each import of the instance compares. Written with `held`.
-    at: AtomicPtr<ffi::PyObject>,
-}
-
-impl Seen {
-    #[inline]
-    fn is(&self, there: &Bound<'_, PyAny>) -> bool {
-        self.at.load(Ordering::Acquire) == there.as_ptr()
-    }
-
-    /// What it was, if it was seen.
-    pub fn get<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
-        self.held.lock().unwrap().as_ref().map(|held| held.bind(py).clone())
-    }
-
-    /// This stands there, and it should.
-    pub fn set(&self, there: &Bound<'_, PyAny>) {
-        let mut held = self.held.lock().unwrap();
-        self.at.store(there.as_ptr(), Ordering::Release);
-        let old = held.replace(there.clone().unbind());
-        drop(held);
-        drop(old);
-    }
-
-    /// For the cycle collector.
-    pub fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
-        match self.held.try_lock() {
-            Ok(held) => visit.call(held.as_ref()),
-            Err(_) => Ok(()),
-        }
-    }
 }
 
 /// Whether what stands under the name of a ready instance is what was last seen there. This is
@@ -227,4 +187,32 @@ pub fn restore(
         None if modules.contains(name)? => modules.del_item(name),
         None => Ok(()),
     }
+}
+
+/// Removes a name from `sys.modules` if no generation that is alive has it.
+pub fn forget(py: Python<'_>, engine: &Engine, name: &ModuleName, shown: &Bound<'_, PyAny>) {
+    let known = engine.alive(py).iter().any(|g| g.get().find(py, name.as_str()).is_some());
+    let modules = engine.sys_modules.bind(py);
+    if !known
+        && modules.get_item(name.as_str()).is_ok_and(|there| there.is_some_and(|t| t.is(shown)))
+    {
+        let _ = withdraw(py, engine, &PyString::new(py, name.as_str()));
+    }
+}
+
+/// A name turned out not to be ours. If a facade of ours still stands for it in `sys.modules`, the
+/// original import would find that; what was deleted is gone, and what it hid may be found again.
+pub fn not_ours(py: Python<'_>, engine: &Engine, name: &str) -> PyResult<()> {
+    let modules = engine.sys_modules.bind(py);
+    let Some(shown) = engine.facades.bind(py).get_item(name)? else { return Ok(()) };
+    if !modules.get_item(name)?.is_some_and(|there| there.is(&shown)) {
+        return Ok(());
+    }
+    let found = py
+        .import(intern!(py, "importlib._bootstrap"))?
+        .call_method1(intern!(py, "_find_spec"), (name, py.None()))?;
+    if found.is_none() {
+        return Err(exceptions::not_found(py, name, None));
+    }
+    withdraw(py, engine, &PyString::new(py, name))
 }

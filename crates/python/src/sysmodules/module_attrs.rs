@@ -7,8 +7,8 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyModule;
 
-use crate::sysmodules::spec;
 use crate::state::live_module::Instance;
+use crate::sysmodules::spec;
 
 /// Sets what code expects of a module. Returns its spec.
 pub fn dress<'py>(

@@ -11,17 +11,12 @@ use pyo3::prelude::*;
 use pyo3::types::{PyCode, PyDict, PyList, PyModule, PyString};
 use transfuse_engine::ModuleName;
 
-use crate::state::caller;
-use crate::loading::source_text;
 use crate::effects::dependencies;
-use crate::state::runtime;
-use crate::hooks::facade_type;
-use crate::hooks::import_statement;
-use crate::loading::load;
-use crate::loading::load::Ensured;
-use crate::hooks::reload;
-use crate::loading::search;
-use crate::loading::search::Found;
+use crate::hooks::{facade_type, import_statement, reload};
+use crate::loading::load::{self, Ensured};
+use crate::loading::search::{self, Found};
+use crate::loading::source_text;
+use crate::state::{caller, runtime};
 use crate::sysmodules::entry;
 
 /// The entry in `sys.meta_path`.

@@ -10,10 +10,9 @@ use std::collections::HashSet;
 use pyo3::prelude::*;
 use transfuse_engine::{ModuleName, Target, View};
 
-use crate::state::runtime::Engine;
 use crate::state::generation::Generation;
-use crate::state::live_module::Instance;
-use crate::state::live_module::next_started;
+use crate::state::live_module::{Instance, next_started};
+use crate::state::runtime::Engine;
 
 /// From which execution on what is asked from now on does not know of instances: those that begin from
 /// now on, and those that some thread is loading.

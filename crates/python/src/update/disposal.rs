@@ -10,15 +10,15 @@ use std::collections::BTreeSet;
 
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
 use transfuse_engine::ModuleName;
 
-use crate::state::runtime::Engine;
+use crate::cpython::log::complain;
 use crate::cpython::panics;
+use crate::cpython::time_limit::Limit;
 use crate::state::generation::Generation;
 use crate::state::live_module::Instance;
-use crate::api::status;
-use crate::cpython::time_limit::Limit;
+use crate::state::runtime::Engine;
+use crate::update::lingering;
 
 /// Calls `__dispose__` of every superseded instance that nobody is pinned to any more.
 pub fn dispose_drained(py: Python<'_>, engine: &Engine) {
@@ -37,7 +37,7 @@ pub fn dispose_drained(py: Python<'_>, engine: &Engine) {
         }
     }
     engine.book.lock().unwrap().awaiting.extend(still_waiting);
-    empty_caches(status::lingering(py, engine).iter().map(|gone| &gone.get().name), py);
+    empty_caches(lingering::lingering(py, engine).iter().map(|gone| &gone.get().name), py);
 }
 
 /// Executions of these modules that nobody uses any more are not to stay because something remembers
@@ -68,13 +68,4 @@ fn dispose(py: Python<'_>, engine: &Engine, instance: &Bound<'_, Instance>) {
         let file = instance.get().file.as_deref().unwrap_or("?");
         let _ = complain(py, &format!("__dispose__ of {name} ({file}) raised"), error);
     }
-}
-
-/// Logs an error that nobody else can be told of.
-pub fn complain(py: Python<'_>, what: &str, error: PyErr) -> PyResult<()> {
-    let options = PyDict::new(py);
-    options.set_item("exc_info", error.into_value(py))?;
-    let logger = py.import("logging")?.call_method1("getLogger", ("transfuse",))?;
-    logger.call_method("error", (what,), Some(&options))?;
-    Ok(())
 }

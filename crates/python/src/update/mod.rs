@@ -2,6 +2,7 @@
 
 pub mod concurrent_loads;
 pub mod disposal;
+pub mod lingering;
 pub mod participants;
 pub mod pipeline;
 pub mod planning;

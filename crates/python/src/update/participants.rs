@@ -8,10 +8,10 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use transfuse_engine::View;
 
-use crate::update::disposal;
-use crate::state::runtime::Engine;
+use crate::cpython::log;
 use crate::state::generation::Generation;
 use crate::state::pin::Staging;
+use crate::state::runtime::Engine;
 
 /// Asks. Raises what was raised, and the generation must be abandoned then.
 pub fn ask(
@@ -32,6 +32,6 @@ pub fn ask(
 /// Tells how it ended: `"published"` or `"abandoned"`.
 pub fn tell(py: Python<'_>, engine: &Engine, staged: &Bound<'_, Generation>, end: &str) {
     if let Err(error) = engine.stages.call(py, (end, staged.get().id.0)) {
-        let _ = disposal::complain(py, "the end of an update could not be told", error);
+        let _ = log::complain(py, "the end of an update could not be told", error);
     }
 }

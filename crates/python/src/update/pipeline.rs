@@ -8,13 +8,11 @@ use pyo3::exceptions::PySyntaxError;
 use pyo3::prelude::*;
 use transfuse_engine::{ModuleName, Plan, Reason};
 
-use crate::update::staged_update::Attempt;
-use crate::state::runtime::Engine;
 use crate::cpython::exceptions;
 use crate::loading::in_place::Note;
-use crate::update::planning::Intent;
-use crate::update::planning::draw_plan;
-use crate::update::planning::without_restarts;
+use crate::state::runtime::Engine;
+use crate::update::planning::{Intent, draw_plan, without_restarts};
+use crate::update::staged_update::Attempt;
 
 /// How often a plan may grow while it is being staged.
 const WIDENINGS: usize = 20;

@@ -13,11 +13,11 @@ use transfuse_engine::{
     plan,
 };
 
-use crate::state::runtime::Engine;
+use crate::effects::retention::keeps;
 use crate::state::generation::Generation;
 use crate::state::live_module::Instance;
-use crate::effects::retention::keeps;
-use crate::loading::namespace;
+use crate::state::policy::{self, policy_now};
+use crate::state::runtime::Engine;
 
 /// What an update starts from.
 pub struct Intent {
@@ -72,21 +72,6 @@ impl Facts for Answers<'_, '_> {
     }
 }
 
-/// The policy of a module that has not changed. One that was loaded before the settings said
-/// `never` is not run to learn of it.
-pub fn policy_now(py: Python<'_>, engine: &Engine, instance: &Instance) -> Policy {
-    let loaded = instance.policy();
-    if loaded == Policy::Never || engine.settings().configured(&instance.name).0 != Policy::Never {
-        return loaded;
-    }
-    let (Some(source), Some(file)) = (instance.source(), &instance.file) else {
-        return Policy::Never;
-    };
-    let Some(text) = source.text() else { return Policy::Never };
-    // Its source could be read when it was loaded, and still can.
-    namespace::wish(py, engine, &instance.name, &text, file).map_or(loaded, |wish| wish.policy)
-}
-
 /// What an update would run. Raises what reading the special variables of a new source raises.
 pub fn draw_plan(py: Python<'_>, engine: &Engine, intent: &Intent) -> PyResult<Plan> {
     let current = engine.current(py);
@@ -99,7 +84,7 @@ pub fn draw_plan(py: Python<'_>, engine: &Engine, intent: &Intent) -> PyResult<P
         let text = intent.view.get(path).and_then(|source| source.text());
         let policy = match text {
             // What cannot even be parsed is reported when it is run; until then nothing changes.
-            Some(text) => match namespace::wish(py, engine, name, &text, file) {
+            Some(text) => match policy::wish(py, engine, name, &text, file) {
                 Ok(wish) => wish.policy,
                 Err(error) if error.is_instance_of::<PySyntaxError>(py) => Policy::Overlay,
                 Err(error) => return Err(error),

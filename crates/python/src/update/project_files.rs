@@ -10,18 +10,7 @@ use pyo3::types::PyDict;
 use transfuse_engine::{Restart, RestartCode};
 
 use crate::state::runtime::Engine;
-use crate::loading::in_place::Note;
-
-/// What a change of these files comes to.
-#[derive(Default)]
-pub struct Considered {
-    /// The files that say something else than they did, `("/srv/pyproject.toml", "changed")`.
-    pub changed: Vec<(String, String)>,
-    /// What was applied, `("settings", "policy is 'fresh' now")`.
-    pub notes: Vec<Note>,
-    /// What only a restart can apply, also from earlier changes.
-    pub restart: Vec<Restart>,
-}
+use crate::update::report::Considered;
 
 /// Has Python read the files and, if `apply`, apply what can be applied. Raises what is wrong with them.
 pub fn consider(py: Python<'_>, engine: &Engine, apply: bool) -> PyResult<Considered> {

@@ -2,21 +2,13 @@
 //!
 //! As plain dicts: `transfuse/reports.py` makes its dataclasses of them.
 
-use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyList, PyTuple};
-use transfuse_engine::{
-    Change, ChangeKind, GenerationId, ModuleName, Outcome, Plan, Record, Restart, Step,
-};
+use transfuse_engine::{Change, ChangeKind, GenerationId, Outcome, Plan, Record, Restart, Step};
 
-use crate::update::disposal;
-use crate::state::runtime::Engine;
+use crate::cpython::log::warning;
 use crate::loading::in_place::Note;
-use crate::update::project_files::Considered;
-
-/// `logging.DEBUG`.
-const DEBUG: u8 = 10;
+use crate::state::runtime::Engine;
 
 /// One update.
 pub fn of_record(
@@ -110,42 +102,6 @@ pub fn of_project(
     Ok(made.unbind())
 }
 
-/// A step of an update begins: for those who watch a long one.
-pub fn running(py: Python<'_>, engine: &Engine, name: &ModuleName, (index, count): (usize, usize)) {
-    let made = PyDict::new(py);
-    let filled = made
-        .set_item("outcome", "running")
-        .and_then(|()| made.set_item("name", name.as_str()))
-        .and_then(|()| made.set_item("index", index))
-        .and_then(|()| made.set_item("count", count))
-        .and_then(|()| made.set_item("generation", engine.current(py).get().id.0));
-    if filled.is_ok() {
-        send(py, engine, &made);
-    }
-}
-
-/// Logs, for those who want to know (the level is DEBUG), that a module was loaded when it was asked
-/// for. What an update runs is told by its report.
-pub fn loaded(py: Python<'_>, name: &ModuleName, file: Option<&str>, generation: u64) {
-    static LOGGER: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let logger = LOGGER.get_or_try_init(py, || -> PyResult<_> {
-        let logging = py.import(intern!(py, "logging"))?;
-        Ok(logging.call_method1(intern!(py, "getLogger"), ("transfuse",))?.unbind())
-    });
-    let told = logger.and_then(|logger| {
-        let logger = logger.bind(py);
-        if logger.call_method1(intern!(py, "isEnabledFor"), (DEBUG,))?.is_truthy()? {
-            let words = "loaded %s from %s for generation %d";
-            let file = file.unwrap_or("no file");
-            logger.call_method1("debug", (words, name.as_str(), file, generation))?;
-        }
-        Ok(())
-    });
-    if let Err(error) = told {
-        error.write_unraisable(py, None);
-    }
-}
-
 /// Tells the log, once each, of what cannot be read and concerns nobody.
 pub fn unreadable(py: Python<'_>, engine: &Engine) {
     let news = engine.unreadable.lock().unwrap().news();
@@ -159,24 +115,13 @@ pub fn unreadable(py: Python<'_>, engine: &Engine) {
     }
 }
 
-/// Warns in the log, from wherever it is.
-pub fn warn(what: &str) {
-    Python::attach(|py| warning(py, what));
-}
-
-fn warning(py: Python<'_>, what: &str) {
-    let told = py.import(intern!(py, "logging")).and_then(|logging| {
-        let logger = logging.call_method1(intern!(py, "getLogger"), ("transfuse",))?;
-        logger.call_method1(intern!(py, "warning"), ("%s", what))
-    });
-    if let Err(error) = told {
-        error.write_unraisable(py, None);
-    }
-}
-
-/// Hands a report to whoever installed the engine.
-pub fn send(py: Python<'_>, engine: &Engine, report: &Bound<'_, PyDict>) {
-    if let Err(error) = engine.report.call(py, (report,)) {
-        let _ = disposal::complain(py, "the report of an update could not be delivered", error);
-    }
+/// What a change of these files comes to.
+#[derive(Default)]
+pub struct Considered {
+    /// The files that say something else than they did, `("/srv/pyproject.toml", "changed")`.
+    pub changed: Vec<(String, String)>,
+    /// What was applied, `("settings", "policy is 'fresh' now")`.
+    pub notes: Vec<Note>,
+    /// What only a restart can apply, also from earlier changes.
+    pub restart: Vec<Restart>,
 }

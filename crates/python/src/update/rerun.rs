@@ -36,7 +36,9 @@ pub fn to_run_again(py: Python<'_>, generation: &Bound<'_, Generation>) -> Vec<M
 }
 
 /// Who imports whom at module level: `shop.tax -> [shop.prices]`.
-fn importers(all: &[Bound<'_, crate::state::live_module::Instance>]) -> HashMap<ModuleName, Vec<ModuleName>> {
+fn importers(
+    all: &[Bound<'_, crate::state::live_module::Instance>],
+) -> HashMap<ModuleName, Vec<ModuleName>> {
     let mut importers: HashMap<ModuleName, Vec<ModuleName>> = HashMap::new();
     for instance in all {
         for edge in instance.get().edges() {

@@ -5,16 +5,14 @@
 //! now hides. A file that no module was loaded from means nothing yet, unless one
 //! failed to be loaded from it, and who asked for that went on without.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 
-use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyList;
-use transfuse_engine::{Change, ChangeKind, EdgeKind, ModuleName, Reason, View};
+use transfuse_engine::{Change, ChangeKind, ModuleName, Reason, View};
 
-use crate::state::runtime::Engine;
+use crate::loading::names_of_file::{was_missed, would_be};
 use crate::loading::namespace_path;
+use crate::state::runtime::Engine;
 
 /// The modules that changes of files mean, each with its reason.
 pub fn of_changes(
@@ -81,13 +79,6 @@ pub fn of_changes(
     seeds
 }
 
-/// Whether some module asked for that name in vain.
-pub fn was_missed(engine: &Engine, name: &ModuleName) -> bool {
-    let book = engine.book.lock().unwrap();
-    let mut asked = book.graph.importers(name);
-    asked.any(|(_, kind)| kind == EdgeKind::NotFound)
-}
-
 /// The namespace packages around the module of a deleted file, loaded or not, that have no source
 /// left in them.
 fn emptied(py: Python<'_>, engine: &Engine, newer: &View, name: &ModuleName) -> Vec<ModuleName> {
@@ -112,27 +103,4 @@ fn elsewhere(newer: &View, path: &Path) -> bool {
     dir.is_some_and(|dir| {
         newer.has_dir(&dir) || is_init && newer.get(&dir.with_extension("py")).is_some()
     })
-}
-
-/// The names under which a new file would be found from `sys.path`.
-pub fn would_be(py: Python<'_>, engine: &Engine, path: &Path) -> BTreeSet<ModuleName> {
-    let mut names: BTreeSet<ModuleName> = engine.roots.name_of(path).into_iter().collect();
-    let path_of_system = py
-        .import(intern!(py, "sys"))
-        .and_then(|sys| Ok(sys.getattr(intern!(py, "path"))?.cast_into::<PyList>()?));
-    // An entry that is no text, such as a path object, is passed over, as the import system does.
-    let entries = path_of_system.iter().flatten().filter_map(|e| e.extract::<String>().ok());
-    for entry in entries {
-        let Some(dir) = engine.entry(&entry) else { continue };
-        let Ok(inside) = path.strip_prefix(&dir) else { continue };
-        let mut parts: Vec<String> =
-            inside.components().map(|c| c.as_os_str().to_string_lossy().into_owned()).collect();
-        let Some(last) = parts.pop() else { continue };
-        match last.strip_suffix(".py") {
-            Some("__init__") | None => {}
-            Some(stem) => parts.push(stem.to_owned()),
-        }
-        names.extend(ModuleName::new(&parts.join(".")));
-    }
-    names
 }

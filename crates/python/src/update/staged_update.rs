@@ -12,33 +12,25 @@ use pyo3::prelude::*;
 use pyo3::types::{PyWeakrefMethods, PyWeakrefReference};
 use transfuse_engine::{EdgeKind, Freed, ModuleName, Plan, Policy, Reason, Step, Target, View};
 
-use crate::update::rerun::to_run_again;
-use crate::update::disposal;
-use crate::effects::conflict;
-use crate::state::runtime::Engine;
-use crate::hooks::facade_type;
-use crate::cpython::panics;
-use crate::state::generation::Generation;
-use crate::hooks::import_statement;
-use crate::loading::in_place;
-use crate::loading::in_place::Note;
-use crate::state::live_module::Instance;
-use crate::loading::load;
-use crate::loading::load::Ensured;
-use crate::effects::foreign_patches;
-use crate::state::pin::Staging;
-use crate::update::planning::Intent;
-use crate::update::planning::policy_now;
-use crate::cpython::traceback::raiser;
-use crate::loading::sharing;
-use crate::sysmodules::entry;
-use crate::sysmodules::entry::Standing;
-use crate::loading::submodules;
-use crate::cpython::time_limit::Limit;
 use crate::cpython::nogil_lock::Taken;
-use crate::update::concurrent_loads::left_behind;
-use crate::update::concurrent_loads::outdated;
-use crate::update::participants;
+use crate::cpython::time_limit::Limit;
+use crate::cpython::traceback::raiser;
+use crate::cpython::{log, panics};
+use crate::effects::{conflict, foreign_patches};
+use crate::hooks::{facade_type, import_statement};
+use crate::loading::in_place::{self, Note};
+use crate::loading::load::{self, Ensured};
+use crate::loading::{sharing, submodules};
+use crate::state::generation::Generation;
+use crate::state::live_module::Instance;
+use crate::state::pin::Staging;
+use crate::state::policy::policy_now;
+use crate::state::runtime::Engine;
+use crate::sysmodules::entry::{self, Standing};
+use crate::update::concurrent_loads::{left_behind, outdated};
+use crate::update::planning::Intent;
+use crate::update::rerun::to_run_again;
+use crate::update::{disposal, participants};
 
 /// One staged generation, until it is published or abandoned.
 pub struct Attempt<'py> {
@@ -280,7 +272,8 @@ impl<'py> Attempt<'py> {
         drop(old);
         // It is current, whatever comes up from here on.
         let concluded = panics::caught(|| {
-            for patches in due.into_iter().chain([foreign_patches::due(py, &shown, &self.removed)]) {
+            for patches in due.into_iter().chain([foreign_patches::due(py, &shown, &self.removed)])
+            {
                 patches.carry_out(py);
             }
             let notes = in_place::notes(py, &self.staged);
@@ -292,7 +285,7 @@ impl<'py> Attempt<'py> {
             Ok(notes)
         });
         Ok(concluded.unwrap_or_else(|error| {
-            let _ = disposal::complain(py, "an update that stands could not be concluded", error);
+            let _ = log::complain(py, "an update that stands could not be concluded", error);
             Vec::new()
         }))
     }
@@ -328,7 +321,7 @@ impl<'py> Attempt<'py> {
         let engine = self.engine;
         self.over.set(true);
         if let Err(error) = panics::caught(|| in_place::take_back(py, &self.staged)) {
-            let _ = disposal::complain(py, "new code could not be taken back", error);
+            let _ = log::complain(py, "new code could not be taken back", error);
         }
         drop(engine.generations.abandon(self.staged.get().id));
         self.tidy(py);
@@ -339,7 +332,7 @@ impl<'py> Attempt<'py> {
         for instance in executed {
             let name = &instance.get().name;
             if let Ok(shown) = facade_type::of(py, engine, name) {
-                sharing::forget(py, engine, name, &shown);
+                entry::forget(py, engine, name, &shown);
             }
         }
         self.staged.get().forget_executed();

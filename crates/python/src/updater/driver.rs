@@ -14,23 +14,16 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use transfuse_engine::{Change, Digest, ModuleName, Outcome, Plan, Reason, Restart, State, View};
 
+use crate::cpython::thread::thread;
+use crate::cpython::{exceptions, log, panics};
 use crate::state::command::Command;
-use crate::update::disposal;
+use crate::state::notify;
 use crate::state::runtime::Engine;
-use crate::cpython::exceptions;
-use crate::cpython::panics;
-use crate::updater::listener::Found;
-use crate::updater::listener::Heard;
-use crate::updater::listener::Listener;
-use crate::loading::load::thread;
-use crate::update::planning;
-use crate::update::planning::Intent;
-use crate::update::project_files;
-use crate::update::report;
-use crate::update::seeds;
-use crate::update::pipeline;
-use crate::update::pipeline::End;
 use crate::update::concurrent_loads::unplanned;
+use crate::update::pipeline::{self, End};
+use crate::update::planning::{self, Intent};
+use crate::update::{disposal, project_files, report, seeds};
+use crate::updater::listener::{Found, Heard, Listener};
 
 /// How often who asks for an update looks again because other workers have seen later files.
 const TRIES: usize = 50;
@@ -86,7 +79,7 @@ impl Driver {
                 Ok(())
             });
             if let Err(error) = done {
-                let _ = disposal::complain(py, "an update could not be told of", error);
+                let _ = log::complain(py, "an update could not be told of", error);
             }
         }
     }
@@ -105,7 +98,7 @@ impl Driver {
             Command::Rollback(to, reply) => {
                 let done = panics::caught(|| self.rollback(py, to));
                 if let Ok(done) = &done {
-                    report::send(py, self.engine, done.bind(py));
+                    notify::send(py, self.engine, done.bind(py));
                 }
                 let _ = reply.send(done);
             }
@@ -130,13 +123,13 @@ impl Driver {
         if found.project
             && let Some(told) = self.beside(py)
         {
-            report::send(py, self.engine, told.bind(py));
+            notify::send(py, self.engine, told.bind(py));
         }
         match self.update(py, found, true, None) {
-            Ok(Some(done)) => report::send(py, self.engine, done.bind(py)),
+            Ok(Some(done)) => notify::send(py, self.engine, done.bind(py)),
             Ok(None) => {}
             Err(error) => {
-                let _ = disposal::complain(py, "an update failed", error);
+                let _ = log::complain(py, "an update failed", error);
             }
         }
     }
@@ -163,7 +156,7 @@ impl Driver {
             _ => None,
         };
         if let Some(told) = &beside {
-            report::send(py, self.engine, told.bind(py));
+            notify::send(py, self.engine, told.bind(py));
         }
         let done = match found {
             Some(found) => self.update(py, found, false, also)?,
@@ -174,7 +167,7 @@ impl Driver {
             None => None,
         };
         if let Some(done) = &done {
-            report::send(py, self.engine, done.bind(py));
+            notify::send(py, self.engine, done.bind(py));
         }
         Ok(done.or(beside).unwrap_or_else(|| self.unchanged(py)))
     }
@@ -197,7 +190,7 @@ impl Driver {
             Err(error) => self.refuse(py, Instant::now(), &[], &Plan::default(), error).map(Some),
         };
         told.unwrap_or_else(|error| {
-            let _ = disposal::complain(py, "the settings could not be looked at", error);
+            let _ = log::complain(py, "the settings could not be looked at", error);
             None
         })
     }
@@ -312,9 +305,9 @@ impl Driver {
             let found = py.detach(|| self.listener.look(false));
             let done = found.map(|found| self.update(py, found, true, None));
             match done {
-                Some(Ok(Some(done))) => report::send(py, self.engine, done.bind(py)),
+                Some(Ok(Some(done))) => notify::send(py, self.engine, done.bind(py)),
                 Some(Err(error)) => {
-                    let _ = disposal::complain(py, "an update failed", error);
+                    let _ = log::complain(py, "an update failed", error);
                 }
                 _ => {}
             }

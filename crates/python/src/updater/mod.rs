@@ -5,4 +5,5 @@ pub mod listener;
 pub mod off_disk;
 pub mod outcome;
 pub mod sync_marker;
+pub mod thread;
 pub mod watcher;

@@ -4,28 +4,20 @@
 //! while the files say something that they have refused. Either way the files are
 //! let be until one of them changes once more.
 
-use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Instant;
 
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict};
-use transfuse_engine::{
-    Budget, Digest, GenerationId, Outcome, Plan, Source, System, View, busy, is_source, scan,
-};
+use pyo3::types::PyDict;
+use transfuse_engine::{Budget, GenerationId, Outcome, Plan, Source, View};
 
-use crate::updater::driver::{Driver, wanted};
-use crate::state::request::ask;
-use crate::update::staged_update::Attempt;
-use crate::state::command::Command;
-use crate::update::disposal;
-use crate::state::runtime;
 use crate::cpython::exceptions;
+use crate::state::command::Contents;
+use crate::state::notify;
+use crate::update::disposal;
+use crate::update::staged_update::Attempt;
+use crate::updater::driver::{Driver, wanted};
 use crate::updater::listener::Found;
-use crate::update::report;
-
-/// `/srv/shop/tax.py` to what it is to say; none: it is not to be there.
-pub type Contents = HashMap<PathBuf, Option<Vec<u8>>>;
 
 /// A view in which these files say that.
 pub fn with_contents(view: &View, contents: &Contents, budget: &Budget) -> View {
@@ -82,7 +74,7 @@ impl Driver {
         let found = Found { view, changes, ..Found::default() };
         let done = self.update(py, found, false, None)?;
         if let Some(done) = &done {
-            report::send(py, self.engine, done.bind(py));
+            notify::send(py, self.engine, done.bind(py));
         }
         self.leave_be(py, contents.into_keys().collect());
         Ok(done.unwrap_or_else(|| self.unchanged(py)))
@@ -102,64 +94,4 @@ impl Driver {
             self.refused = Some(wanted(&view, &changes));
         }
     }
-}
-
-/// What is served: the generation's number, and the fingerprint of its source.
-#[pyfunction]
-pub fn view(py: Python<'_>) -> PyResult<(u64, String)> {
-    let engine = runtime::required()?;
-    let current = engine.current(py);
-    let view = current.get().view();
-    Ok((current.get().id.0, py.detach(|| view.fingerprint()).to_string()))
-}
-
-/// The fingerprint of what the update under way would serve, if somebody is asked about one.
-#[pyfunction]
-pub fn wanted_view(py: Python<'_>) -> PyResult<Option<String>> {
-    let engine = runtime::required()?;
-    let wanted = engine.wanted.lock().unwrap().clone();
-    Ok(wanted.map(|view| py.detach(|| view.fingerprint()).to_string()))
-}
-
-/// Which files say on disk what is not served, and what is served of them; or what the update under
-/// way would serve of them.
-#[pyfunction]
-#[pyo3(signature = (*, wanted))]
-pub fn differing(py: Python<'_>, wanted: bool) -> PyResult<HashMap<PathBuf, Option<Py<PyBytes>>>> {
-    let engine = runtime::required()?;
-    let current = match engine.wanted.lock().unwrap().clone() {
-        Some(staged) if wanted => staged,
-        _ => engine.current(py).get().view(),
-    };
-    let found: Vec<_> = py.detach(|| {
-        let _busy = busy();
-        let disk = scan(&*engine.system, &engine.roots, &Budget::new(0), &mut |_| {}).view;
-        let changes = disk.changes(&current).into_iter().filter(|c| is_source(&c.path));
-        let text = |path: &PathBuf| {
-            let source = current.get(path)?;
-            let on_disk = || {
-                let bytes = engine.system.read(path).ok()?;
-                (Digest::of(&bytes) == source.digest()).then_some(bytes)
-            };
-            source.text().or_else(on_disk)
-        };
-        changes.map(|change| (text(&change.path), change.path)).collect()
-    });
-    Ok(found
-        .into_iter()
-        .map(|(text, path)| (path, text.map(|text| PyBytes::new(py, &text).unbind())))
-        .collect())
-}
-
-/// Serves these contents, whatever is on disk.
-#[pyfunction]
-pub fn adopt(py: Python<'_>, contents: Contents) -> PyResult<Py<PyDict>> {
-    ask(py, "adopt", None, |reply| Command::Adopt(contents, reply))
-}
-
-/// The next generation gets this number, or a higher one.
-#[pyfunction]
-pub fn number_from(least: u64) -> PyResult<()> {
-    runtime::required()?.generations.number_from(least);
-    Ok(())
 }

@@ -6,9 +6,9 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use transfuse_engine::{Change, Outcome, Plan, Record};
 
-use crate::updater::driver::Driver;
 use crate::loading::in_place::Note;
 use crate::update::report;
+use crate::updater::driver::Driver;
 
 impl Driver {
     /// What waits for a restart is told by `status`.

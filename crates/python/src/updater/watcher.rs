@@ -13,22 +13,13 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender};
 use transfuse_engine::{Event, System, Watch};
 
-use crate::updater::sync_marker::Barrier;
+use crate::cpython::log;
 use crate::state::runtime::Engine;
-use crate::update::report;
+use crate::state::watch_status::How;
+use crate::updater::sync_marker::Barrier;
 
 /// How often is looked where the system does not tell.
 const INTERVAL: Duration = Duration::from_secs(1);
-
-/// How changes become known, for `status`.
-#[derive(Clone, Default)]
-pub struct How {
-    /// `"native"`, `"polling"`; `""` before anybody watches.
-    pub way: &'static str,
-    /// `"the system's limit of watched directories is reached at ..."`: why that is not what was
-    /// asked for. Empty where it is.
-    pub because: String,
-}
 
 /// The watcher in force. Belongs to the updating thread alone.
 pub struct Watching {
@@ -136,7 +127,7 @@ impl Watching {
     fn fall_back(&mut self, why: &str) {
         self.fell_back = true;
         self.poll(why.to_owned());
-        report::warn(&format!(
+        log::warn(&format!(
             "the system does not tell of all changes, so files are looked at every {} s instead: {why}",
             self.interval().as_secs_f64()
         ));

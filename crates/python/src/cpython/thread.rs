@@ -1,0 +1,28 @@
+//! Which thread is running?
+
+use std::cell::Cell;
+use std::ffi::c_ulong;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+unsafe extern "C" {
+    /// `threading.get_ident()`, part of the stable C API since 3.2.
+    fn PyThread_get_thread_ident() -> c_ulong;
+}
+
+/// The running thread, as `threading.get_ident` has it.
+pub fn ident() -> u64 {
+    // SAFETY: takes nothing and only reads what the thread itself has.
+    unsafe { PyThread_get_thread_ident() as u64 }
+}
+
+/// The number of the running thread, for the engine's waiting rule.
+pub fn thread() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    thread_local!(static NUMBER: Cell<u64> = const { Cell::new(0) });
+    NUMBER.with(|number| {
+        if number.get() == 0 {
+            number.set(NEXT.fetch_add(1, Ordering::Relaxed));
+        }
+        number.get()
+    })
+}

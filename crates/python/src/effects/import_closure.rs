@@ -1,0 +1,33 @@
+//! TODO
+
+use pyo3::prelude::*;
+use transfuse_engine::{EdgeKind, Target};
+
+use crate::state::generation::Generation;
+use crate::state::live_module::Instance;
+
+/// The module and what it imports at module level, nearest first.
+pub fn reach<'py>(
+    py: Python<'py>,
+    generation: &Bound<'py, Generation>,
+    from: &Bound<'py, Instance>,
+) -> Vec<Bound<'py, Instance>> {
+    let mut found = vec![from.clone()];
+    let mut next = 0;
+    while next < found.len() && found.len() <= REACH {
+        let edges = found[next].get().edges();
+        next += 1;
+        for edge in edges {
+            if let (Target::Module(name), EdgeKind::ModuleLevel) = (&edge.to, edge.kind)
+                && let Some(other) = generation.get().find(py, name.as_str())
+                && !found.iter().any(|known| known.is(&other))
+            {
+                found.push(other);
+            }
+        }
+    }
+    found
+}
+
+/// How many modules beyond the imported one are looked at (calls through a third module).
+pub const REACH: usize = 24;

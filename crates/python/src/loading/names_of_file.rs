@@ -1,0 +1,41 @@
+//! TODO
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::PyList;
+use transfuse_engine::{EdgeKind, ModuleName};
+
+use crate::state::runtime::Engine;
+
+/// Whether some module asked for that name in vain.
+pub fn was_missed(engine: &Engine, name: &ModuleName) -> bool {
+    let book = engine.book.lock().unwrap();
+    let mut asked = book.graph.importers(name);
+    asked.any(|(_, kind)| kind == EdgeKind::NotFound)
+}
+
+/// The names under which a new file would be found from `sys.path`.
+pub fn would_be(py: Python<'_>, engine: &Engine, path: &Path) -> BTreeSet<ModuleName> {
+    let mut names: BTreeSet<ModuleName> = engine.roots.name_of(path).into_iter().collect();
+    let path_of_system = py
+        .import(intern!(py, "sys"))
+        .and_then(|sys| Ok(sys.getattr(intern!(py, "path"))?.cast_into::<PyList>()?));
+    // An entry that is no text, such as a path object, is passed over, as the import system does.
+    let entries = path_of_system.iter().flatten().filter_map(|e| e.extract::<String>().ok());
+    for entry in entries {
+        let Some(dir) = engine.entry(&entry) else { continue };
+        let Ok(inside) = path.strip_prefix(&dir) else { continue };
+        let mut parts: Vec<String> =
+            inside.components().map(|c| c.as_os_str().to_string_lossy().into_owned()).collect();
+        let Some(last) = parts.pop() else { continue };
+        match last.strip_suffix(".py") {
+            Some("__init__") | None => {}
+            Some(stem) => parts.push(stem.to_owned()),
+        }
+        names.extend(ModuleName::new(&parts.join(".")));
+    }
+    names
+}

@@ -1,0 +1,6 @@
+//! What does a load load?
+
+use transfuse_engine::{Digest, ModuleName};
+
+/// What one load is of: a name, and the content (none for a namespace package).
+pub type Key = (ModuleName, Option<Digest>);

@@ -1,0 +1,27 @@
+//! What was a module run from?
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use transfuse_engine::{Policy, Source};
+
+/// What an instance was run from, and what that says of itself.
+#[derive(Clone)]
+pub struct Basis {
+    /// The source; none for a namespace package.
+    pub source: Option<Arc<Source>>,
+    /// What the module asked for, or what the settings say of it.
+    pub policy: Policy,
+    /// Names the module (or the settings) listed to be carried.
+    pub preserve: Vec<String>,
+}
+
+/// A source file that was found.
+pub struct Origin {
+    /// As the path entry spelled it; becomes `__file__`.
+    pub file: String,
+    /// As views know it.
+    pub path: PathBuf,
+    /// Where submodules are looked for, if it is a package.
+    pub package: Option<String>,
+}

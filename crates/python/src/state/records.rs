@@ -1,0 +1,50 @@
+//! What is recorded of the modules, for updates?
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::path::PathBuf;
+
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyWeakrefReference};
+use transfuse_engine::{Graph, History, ModuleName, Restart};
+
+use crate::state::live_module::Instance;
+
+/// The bookkeeping that updates and units of work share. Held for a moment at a time.
+#[derive(Default)]
+pub struct Book {
+    /// Who imports whom, as far as the current generation has it.
+    pub graph: Graph,
+    /// Superseded instances whose `__dispose__` has not been called yet.
+    pub awaiting: Vec<Py<Instance>>,
+    /// Source or data file -> the modules that were loaded from it, `/srv/shop/conf.py -> {shop.conf}`.
+    /// Names stay when they move elsewhere: whoever looks up asks the instance again.
+    pub files: HashMap<PathBuf, BTreeSet<ModuleName>>,
+    /// Compiled module under a root -> its name, `/srv/shop/_speed.so -> shop._speed`, for those that were
+    /// imported. Entries never leave.
+    pub extensions: HashMap<PathBuf, ModuleName>,
+    /// Changes that wait for a restart, as of the last update.
+    pub waiting: Vec<Restart>,
+    /// The last updates.
+    pub history: History,
+    /// Updates published so far.
+    pub published: u64,
+    /// Updates refused so far.
+    pub refused: u64,
+    /// The report of the last update, if it was refused.
+    pub failing: Option<Py<PyDict>>,
+    /// Packages that failed to load: when they are loaded after all, those of their submodules that are
+    /// loaded already are their attributes. Entries never leave.
+    pub failed: HashSet<ModuleName>,
+    /// Weak references to superseded instances. Those that are dead leave with the next update.
+    pub superseded: Vec<Py<PyWeakrefReference>>,
+}
+
+impl Book {
+    /// An instance belongs to the current generation from now on.
+    pub fn adopt(&mut self, instance: &Instance) {
+        self.graph.set_out(&instance.name, instance.edges());
+        if let Some(path) = &instance.path {
+            self.files.entry(path.clone()).or_default().insert(instance.name.clone());
+        }
+    }
+}

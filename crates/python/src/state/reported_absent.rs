@@ -1,0 +1,30 @@
+//! TODO
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use pyo3::prelude::*;
+
+/// What units of work that are pinned to a generation were told is not there.
+#[derive(Default)]
+pub struct Denied {
+    /// `/srv/shop/plugin`, for a module or a package of that name in `/srv/shop`. Entries go with the
+    /// generation.
+    places: HashSet<PathBuf>,
+}
+
+impl Denied {
+    /// Something of that name is not there, and will not be.
+    pub fn add(&mut self, place: PathBuf) {
+        if self.places.len() < ANSWERS {
+            self.places.insert(place);
+        }
+    }
+
+    pub fn has(&self, place: &Path) -> bool {
+        self.places.len() >= ANSWERS || self.places.contains(place)
+    }
+}
+
+/// How many answers a generation remembers. After more nothing new appears in it.
+pub const ANSWERS: usize = 10_000;

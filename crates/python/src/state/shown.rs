@@ -1,0 +1,46 @@
+//! TODO
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicPtr, Ordering};
+
+use pyo3::ffi;
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::prelude::*;
+
+/// What stood for an instance in `sys.modules` when that was last as it should be.
+#[derive(Default)]
+pub struct Seen {
+    /// Held, so that nothing else can come to lie where it lies. Locked for field access only.
+    held: Mutex<Option<Py<PyAny>>>,
+    /// Where it lies: what each import of the instance compares. Written with `held`.
+    at: AtomicPtr<ffi::PyObject>,
+}
+
+impl Seen {
+    #[inline]
+    pub fn is(&self, there: &Bound<'_, PyAny>) -> bool {
+        self.at.load(Ordering::Acquire) == there.as_ptr()
+    }
+
+    /// What it was, if it was seen.
+    pub fn get<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
+        self.held.lock().unwrap().as_ref().map(|held| held.bind(py).clone())
+    }
+
+    /// This stands there, and it should.
+    pub fn set(&self, there: &Bound<'_, PyAny>) {
+        let mut held = self.held.lock().unwrap();
+        self.at.store(there.as_ptr(), Ordering::Release);
+        let old = held.replace(there.clone().unbind());
+        drop(held);
+        drop(old);
+    }
+
+    /// For the cycle collector.
+    pub fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        match self.held.try_lock() {
+            Ok(held) => visit.call(held.as_ref()),
+            Err(_) => Ok(()),
+        }
+    }
+}

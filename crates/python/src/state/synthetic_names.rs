@@ -1,0 +1,34 @@
+//! TODO
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use pyo3::prelude::*;
+use transfuse_engine::ModuleName;
+
+use crate::state::module_source::Origin;
+
+/// Names that were made up for files, `index_5f3a9c01 -> /srv/site/b/index.py`. Entries stay: the
+/// same file keeps its name. Reached through the engine, for name and for file operations only.
+#[derive(Default)]
+pub struct MadeUp(Mutex<HashMap<ModuleName, PathBuf>>);
+
+impl MadeUp {
+    /// The name of a file that has no other: the first one that it was given.
+    pub fn insert(&self, name: ModuleName, path: &Path) {
+        self.0.lock().unwrap().entry(name).or_insert_with(|| path.to_path_buf());
+    }
+
+    /// The file that a made-up name stands for.
+    pub fn origin(&self, name: &ModuleName) -> Option<Origin> {
+        let path = self.0.lock().unwrap().get(name)?.clone();
+        let file = path.to_string_lossy().into_owned();
+        let package = path
+            .file_name()
+            .is_some_and(|name| name == "__init__.py")
+            .then(|| path.parent().map(|dir| dir.to_string_lossy().into_owned()))
+            .flatten();
+        Some(Origin { file, path, package })
+    }
+}

@@ -1,0 +1,11 @@
+//! TODO
+
+/// How changes become known, for `status`.
+#[derive(Clone, Default)]
+pub struct How {
+    /// `"native"`, `"polling"`; `""` before anybody watches.
+    pub way: &'static str,
+    /// `"the system's limit of watched directories is reached at ..."`: why that is not what was
+    /// asked for. Empty where it is.
+    pub because: String,
+}

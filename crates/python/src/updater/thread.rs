@@ -1,0 +1,81 @@
+//! TODO
+
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::atomic::Ordering;
+
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::PyDict;
+use transfuse_engine::busy;
+
+use crate::state::command::Command;
+use crate::state::runtime::{self, Engine};
+use crate::updater::driver::Driver;
+
+/// What `uninstall` has to undo besides the hooks. Written under the GIL.
+pub static THREAD: Mutex<Option<Py<PyAny>>> = Mutex::new(None);
+
+/// Starts the thread that updates.
+pub fn start_updating(py: Python<'_>, engine: &'static Engine, dirs: Vec<PathBuf>) -> PyResult<()> {
+    let (commands, receiver) = crossbeam_channel::unbounded();
+    engine.listen_to(commands);
+    engine.updating_ended.store(false, Ordering::Release);
+    let driver = py.detach(|| {
+        let _busy = busy();
+        Driver::new(engine, receiver, &dirs)
+    });
+    let target = Bound::new(py, Thread(Mutex::new(Some(driver))))?;
+    let options = PyDict::new(py);
+    options.set_item("target", target)?;
+    options.set_item("name", "transfuse-update")?;
+    options.set_item("daemon", true)?;
+    let thread = py.import("threading")?.getattr("Thread")?.call((), Some(&options))?;
+    thread.call_method0("start")?;
+    let old = THREAD.lock().unwrap().replace(thread.unbind());
+    drop(old);
+    Ok(())
+}
+
+/// Ends the thread before the interpreter ends.
+pub fn at_exit(py: Python<'_>) -> PyResult<()> {
+    static ONCE: PyOnceLock<()> = PyOnceLock::new();
+    ONCE.get_or_try_init(py, || {
+        let core = py.import(intern!(py, "transfuse._core"))?;
+        let stop = pyo3::wrap_pyfunction!(stop_updating, &core)?;
+        py.import("atexit")?.call_method1("register", (stop,)).map(drop)
+    })
+    .copied()
+}
+
+/// Ends the updating thread and waits for that.
+#[pyfunction]
+pub fn stop_updating(py: Python<'_>) -> PyResult<()> {
+    if let Some(engine) = runtime::in_force() {
+        engine.command(Command::Stop);
+    }
+    let thread = THREAD.lock().unwrap().take();
+    if let Some(thread) = thread {
+        thread.call_method1(py, "join", (STOPPING,))?;
+    }
+    Ok(())
+}
+
+/// The updating thread's function.
+#[pyclass(frozen, module = "transfuse._core")]
+pub struct Thread(Mutex<Option<Driver>>);
+
+#[pymethods]
+impl Thread {
+    fn __call__(&self, py: Python<'_>) {
+        let driver = self.0.lock().unwrap().take();
+        if let Some(mut driver) = driver {
+            driver.run(py);
+            py.detach(|| drop(driver));
+        }
+    }
+}
+
+/// How long the end of the process waits for an update that is under way, in seconds.
+pub const STOPPING: f64 = 5.0;
