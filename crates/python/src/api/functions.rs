@@ -10,7 +10,7 @@ use transfuse_engine::{Budget, Digest, System, busy, is_source, scan};
 use crate::cpython::time_limit::Limit;
 use crate::state::command::{Command, Contents};
 use crate::state::request::ask;
-use crate::state::runtime::{self};
+use crate::state::runtime;
 use crate::state::settings::{Pattern, Settings};
 
 /// Calls something that is told of an update: under the limit, as it is called by the updating thread,

@@ -7,7 +7,7 @@ use pyo3::types::{PyDict, PyList, PyString};
 use transfuse_engine::State;
 
 use crate::state::live_module::Instance;
-use crate::state::runtime::{self};
+use crate::state::runtime;
 use crate::update::lingering::{lingering, superseded};
 use crate::update::report as reports;
 

@@ -7,9 +7,7 @@ use pyo3::exceptions::{PyException, PyImportError, PyModuleNotFoundError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
-use transfuse_engine::EngineError;
-
-use crate::state::live_module::Instance;
+use transfuse_engine::{EngineError, ModuleName};
 
 fn make(name: &str, message: &str) -> PyErr {
     Python::attach(|py| {
@@ -83,16 +81,16 @@ pub fn not_found(py: Python<'_>, name: &str, parent: Option<&str>) -> PyErr {
     import_error(py, py.get_type::<PyModuleNotFoundError>().into_any(), &message, name)
 }
 
-/// `ImportError` for a name that a package does not have, worded as the interpreter words it.
+/// `ImportError` for a name that the package `from` does not have, worded as the interpreter words it.
 pub fn cannot_import(
     py: Python<'_>,
-    package: &Bound<'_, Instance>,
+    from: &ModuleName,
+    file: Option<&str>,
     name: &Bound<'_, PyString>,
 ) -> PyResult<PyErr> {
-    let from = package.get();
-    let place = from.file.as_deref().unwrap_or("unknown location");
-    let message = format!("cannot import name '{}' from '{}' ({place})", name.to_str()?, from.name);
-    Ok(import(py, &message, from.name.as_str()))
+    let place = file.unwrap_or("unknown location");
+    let message = format!("cannot import name '{}' from '{from}' ({place})", name.to_str()?);
+    Ok(import(py, &message, from.as_str()))
 }
 
 /// `ImportError` with its `name` set.

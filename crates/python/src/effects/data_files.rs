@@ -17,7 +17,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 use transfuse_engine::{Kind, Source, System, is_source};
 
-use crate::effects::observation;
+use crate::state::execution_stack;
 use crate::state::live_module::Instance;
 use crate::state::runtime::{self, Engine};
 
@@ -47,7 +47,7 @@ pub fn listen() -> PyResult<()> {
 }
 
 extern "C" fn heard(event: *const c_char, args: *mut ffi::PyObject, _: *mut c_void) -> c_int {
-    if !observation::is_loading() {
+    if !execution_stack::is_executing() {
         return 0;
     }
     // SAFETY: the interpreter passes a C string.
@@ -76,7 +76,7 @@ extern "C" fn heard(event: *const c_char, args: *mut ffi::PyObject, _: *mut c_vo
 fn opened(engine: &'static Engine, args: &Bound<'_, PyTuple>) {
     let py = args.py();
     let Some(path) = argument(engine, args, 0) else { return };
-    let Some(instance) = observation::innermost(py) else { return };
+    let Some(instance) = execution_stack::innermost(py) else { return };
     if writes(args) {
         return written(engine, &instance, &path);
     }
@@ -94,7 +94,7 @@ fn opened(engine: &'static Engine, args: &Bound<'_, PyTuple>) {
 /// `os.rename(from, to, ...)` is about to happen: a file is written as a whole.
 fn renamed(engine: &'static Engine, args: &Bound<'_, PyTuple>) {
     if let Some(path) = argument(engine, args, 1)
-        && let Some(instance) = observation::innermost(args.py())
+        && let Some(instance) = execution_stack::innermost(args.py())
     {
         written(engine, &instance, &path);
     }

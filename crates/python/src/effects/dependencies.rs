@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use transfuse_engine::{Edge, EdgeKind, ModuleName, Target};
 
-use crate::effects::observation;
+use crate::state::execution_stack;
 use crate::state::generation::Generation;
 use crate::state::live_module::Instance;
 use crate::state::runtime::Engine;
@@ -35,7 +35,7 @@ pub fn connect(
 /// Module-level code, or something that it called, asked for a name that is not there: creating it
 /// will be a change, and so will creating a package that it would be in.
 pub fn missing(caller: &Bound<'_, Instance>, name: &ModuleName) {
-    let running = observation::innermost(caller.py());
+    let running = execution_stack::innermost(caller.py());
     for asker in running.iter().chain([caller]).filter(|asker| !asker.get().is_ready()) {
         for name in std::iter::successors(Some(name.clone()), ModuleName::parent) {
             asker.get().add_edge(Target::Module(name), EdgeKind::NotFound);
@@ -46,7 +46,7 @@ pub fn missing(caller: &Bound<'_, Instance>, name: &ModuleName) {
 /// Module-level code, or something that it called, asked whether there is a module of that name, and
 /// has not imported it: that there is one, or none any more, will be a change.
 pub fn looked_for(py: Python<'_>, name: &ModuleName) {
-    if let Some(asker) = observation::innermost(py)
+    if let Some(asker) = execution_stack::innermost(py)
         && asker.get().name != *name
     {
         asker.get().add_edge(Target::Module(name.clone()), EdgeKind::NotFound);
@@ -62,7 +62,7 @@ pub fn failed(
 ) -> PyResult<()> {
     let py = instance.py();
     let failed = Target::Module(instance.get().name.clone());
-    let mut without: Vec<_> = observation::innermost(py).into_iter().collect();
+    let mut without: Vec<_> = execution_stack::innermost(py).into_iter().collect();
     for other in generation.get().instances.bind(py).values().iter() {
         if let Ok(other) = other.cast_into_exact::<Instance>()
             && other.get().imports(&failed)

@@ -8,51 +8,12 @@
 //! with publishing the new value is set, or, if the new source sets none, the
 //! original again. Only assignments at module level are seen.
 
-use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyModule};
 
 use crate::cpython::snapshot::items;
+use crate::state::foreign_patch::{Before, Patch};
 use crate::state::live_module::Instance;
-
-/// One attribute of a foreign module, as it was when the importing code got hold of that.
-pub struct Before {
-    module: Py<PyModule>,
-    attribute: String,
-    value: Option<Py<PyAny>>,
-}
-
-/// One attribute that a live module set on a foreign one.
-pub struct Patch {
-    module: Py<PyModule>,
-    attribute: String,
-    /// What stood there before any live module touched it; none: nothing.
-    original: Option<Py<PyAny>>,
-    /// What the live module set.
-    value: Option<Py<PyAny>>,
-}
-
-impl Patch {
-    /// For the instance that holds it.
-    pub fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
-        visit.call(&self.module)?;
-        visit.call(&self.original)?;
-        visit.call(&self.value)
-    }
-
-    fn copy(&self, py: Python<'_>) -> Patch {
-        Patch {
-            module: self.module.clone_ref(py),
-            attribute: self.attribute.clone(),
-            original: self.original.as_ref().map(|value| value.clone_ref(py)),
-            value: self.value.as_ref().map(|value| value.clone_ref(py)),
-        }
-    }
-
-    fn is_for(&self, other: &Patch) -> bool {
-        self.module.is(&other.module) && self.attribute == other.attribute
-    }
-}
 
 fn now<'py>(module: &Bound<'py, PyModule>, attribute: &str) -> Option<Bound<'py, PyAny>> {
     module.dict().get_item(attribute).ok().flatten()

@@ -15,19 +15,20 @@ use pyo3::types::PyModule;
 use transfuse_engine::{EdgeKind, Target};
 
 use crate::code::name_usage::Outline;
-use crate::effects::conflict;
 use crate::effects::dependencies::connect;
 use crate::effects::fingerprint::{Fingerprint, fingerprint};
-use crate::effects::foreign_patches::{self, Before};
 use crate::effects::import_closure::reach;
+use crate::effects::{conflict, foreign_patches};
 use crate::state::caller;
+use crate::state::execution_stack::{self, Execution};
+use crate::state::foreign_patch::Before;
 use crate::state::generation::Generation;
 use crate::state::live_module::Instance;
 use crate::state::runtime::Engine;
 
-/// A module whose source is being executed by this thread.
-struct Running {
-    instance: Py<Instance>,
+/// What was seen of other modules while the code of one runs.
+#[derive(Default)]
+struct Seen {
     /// Fingerprints taken so far: of whom, and what they were.
     before: Vec<(Py<Instance>, Fingerprint)>,
     /// What stood on foreign modules that it may set attributes of.
@@ -35,52 +36,26 @@ struct Running {
 }
 
 thread_local! {
-    /// Innermost last. Entries live as long as the execution; the collector does not see them,
-    /// which is right, because the executing frames hold the same objects.
-    static RUNNING: RefCell<Vec<Running>> = const { RefCell::new(Vec::new()) };
-}
-
-/// Whether this thread is executing a live module's source.
-#[inline]
-pub fn is_loading() -> bool {
-    RUNNING.with_borrow(|running| !running.is_empty())
-}
-
-/// The module whose source this thread is executing, the innermost one.
-pub fn innermost(py: Python<'_>) -> Option<Bound<'_, Instance>> {
-    RUNNING.with_borrow(|running| running.last().map(|last| last.instance.bind(py).clone()))
-}
-
-/// All modules whose source this thread is executing, the innermost last.
-pub fn all_running(py: Python<'_>) -> Vec<Bound<'_, Instance>> {
-    let bound = |running: &Running| running.instance.bind(py).clone();
-    RUNNING.with_borrow(|running| running.iter().map(bound).collect())
+    /// One entry for each module that this thread executes, in the order of the execution stack.
+    static SEEN: RefCell<Vec<Seen>> = const { RefCell::new(Vec::new()) };
 }
 
 /// The execution of one module, while it lasts.
 pub struct Observation {
-    /// How many executions it lies within.
-    depth: usize,
+    execution: Execution,
 }
 
 impl Observation {
     /// The module's code is about to run.
     pub fn begin(instance: &Bound<'_, Instance>) -> Self {
-        let running = Running {
-            instance: instance.clone().unbind(),
-            before: Vec::new(),
-            foreign: Vec::new(),
-        };
-        RUNNING.with_borrow_mut(|stack| {
-            stack.push(running);
-            Observation { depth: stack.len() - 1 }
-        })
+        SEEN.with_borrow_mut(|stack| stack.push(Seen::default()));
+        Observation { execution: Execution::begin(instance) }
     }
 
     /// The module's code has ended: whose state is another than it was? Returns what stood on
     /// foreign modules before.
     pub fn end(self, py: Python<'_>, instance: &Bound<'_, Instance>) -> Vec<Before> {
-        let Some(ended) = RUNNING.with_borrow_mut(Vec::pop) else { return Vec::new() };
+        let Some(ended) = SEEN.with_borrow_mut(Vec::pop) else { return Vec::new() };
         for (other, before) in ended.before {
             let other = other.bind(py);
             let now = fingerprint(py, other);
@@ -94,7 +69,7 @@ impl Observation {
             }
             if changed || filled {
                 // The executions around this one must not be taken for the cause.
-                let outdated: Vec<_> = RUNNING.with_borrow_mut(|stack| {
+                let outdated: Vec<_> = SEEN.with_borrow_mut(|stack| {
                     let all = stack.iter_mut().flat_map(|outer| &mut outer.before);
                     all.filter(|(whom, seen)| whom.is(other) && seen.is_like(&before))
                         .map(|(_, seen)| std::mem::replace(seen, now.clone_ref(py)))
@@ -110,23 +85,28 @@ impl Observation {
 impl Drop for Observation {
     /// It may have ended by a panic: the thread goes on, and executes nothing any more.
     fn drop(&mut self) {
-        let left = RUNNING.with_borrow_mut(|stack| {
-            stack.drain(self.depth.min(stack.len())..).collect::<Vec<_>>()
-        });
+        let depth = self.execution.depth();
+        let left =
+            SEEN.with_borrow_mut(|stack| stack.drain(depth.min(stack.len())..).collect::<Vec<_>>());
         // Out of the borrow: what goes may run code that is asked about here.
         drop(left);
     }
 }
 
+/// Whether `caller` is the module that this thread is executing.
+fn is_innermost(caller: &Bound<'_, Instance>) -> bool {
+    execution_stack::innermost(caller.py()).is_some_and(|innermost| innermost.is(caller))
+}
+
 /// Module-level code of `caller` imported something foreign that it may set attributes of.
 pub fn imported_foreign(caller: &Bound<'_, Instance>, module: &Bound<'_, PyModule>) {
-    if caller.get().is_ready() {
+    if caller.get().is_ready() || !is_innermost(caller) {
         return;
     }
-    RUNNING.with_borrow_mut(|stack| {
-        if let Some(running) = stack.last_mut().filter(|running| running.instance.is(caller)) {
-            let more = foreign_patches::before(caller, module, &running.foreign);
-            running.foreign.extend(more);
+    SEEN.with_borrow_mut(|stack| {
+        if let Some(seen) = stack.last_mut() {
+            let more = foreign_patches::before(caller, module, &seen.foreign);
+            seen.foreign.extend(more);
         }
     });
 }
@@ -138,22 +118,20 @@ pub fn imported(
     caller: &Bound<'_, Instance>,
     imported: &Bound<'_, Instance>,
 ) {
-    let running = RUNNING
-        .with_borrow(|stack| stack.last().is_some_and(|running| running.instance.is(caller)));
-    if !running {
+    if !is_innermost(caller) {
         return;
     }
     for other in reach(py, generation, imported) {
-        let known = RUNNING.with_borrow(|stack| {
-            stack.last().is_some_and(|running| running.before.iter().any(|(who, _)| who.is(&other)))
+        let known = SEEN.with_borrow(|stack| {
+            stack.last().is_some_and(|seen| seen.before.iter().any(|(of, _)| of.is(&other)))
         });
         if known || other.is(caller) || !other.get().is_ready() {
             continue;
         }
         let before = fingerprint(py, &other);
-        RUNNING.with_borrow_mut(|stack| {
-            if let Some(running) = stack.last_mut() {
-                running.before.push((other.unbind(), before));
+        SEEN.with_borrow_mut(|stack| {
+            if let Some(seen) = stack.last_mut() {
+                seen.before.push((other.unbind(), before));
             }
         });
     }
@@ -168,7 +146,7 @@ pub fn imported_through<'py>(
     caller: Option<&Bound<'py, Instance>>,
     imported: &Bound<'py, Instance>,
 ) -> PyResult<()> {
-    let Some(running) = innermost(py) else { return Ok(()) };
+    let Some(running) = execution_stack::innermost(py) else { return Ok(()) };
     let own = running.is(imported) || caller.is_some_and(|caller| caller.is(&running));
     if own || !generation.get().holds(py, &running) {
         return Ok(());
@@ -188,7 +166,9 @@ pub fn imported_within<'py>(
     caller: &Bound<'py, Instance>,
     imported: &Bound<'py, Instance>,
 ) -> PyResult<()> {
-    if caller.is(imported) || !innermost(py).is_some_and(|running| running.is(caller)) {
+    if caller.is(imported)
+        || !execution_stack::innermost(py).is_some_and(|running| running.is(caller))
+    {
         return Ok(());
     }
     conflict::consider_own(py, engine, generation, caller, imported)?;
@@ -204,7 +184,7 @@ pub fn through_facade<'py>(
     found: &Bound<'py, Instance>,
     attribute: &str,
 ) -> PyResult<()> {
-    let Some(running) = innermost(py) else { return Ok(()) };
+    let Some(running) = execution_stack::innermost(py) else { return Ok(()) };
     let all = attribute == "__dict__";
     let is_one = || found.get().namespace(py).contains(attribute).unwrap_or(false);
     let counts = all || attribute.is_empty() || (!attribute.starts_with("__") && is_one());

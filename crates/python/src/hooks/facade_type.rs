@@ -21,10 +21,10 @@ use transfuse_engine::ModuleName;
 use crate::effects::observation;
 use crate::loading::load::{self, Ensured};
 use crate::loading::submodules;
-use crate::state::caller;
 use crate::state::generation::Generation;
 use crate::state::live_module::Instance;
 use crate::state::runtime::{self, Engine};
+use crate::state::{caller, execution_stack};
 use crate::sysmodules::spec;
 
 /// Where a facade keeps the instance it stands for once Transfuse is no longer installed.
@@ -294,7 +294,7 @@ unsafe extern "C" fn get(slf: *mut ffi::PyObject, name: *mut ffi::PyObject) -> *
 /// Code of a module that is being executed may use what it finds on another one.
 #[inline]
 fn used(py: Python<'_>, found: &Bound<'_, Instance>, attribute: &str) -> PyResult<()> {
-    if observation::is_loading()
+    if execution_stack::is_executing()
         && let Some(engine) = runtime::in_force()
     {
         observation::through_facade(py, engine, found, attribute)?;

@@ -11,12 +11,10 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBool, PyString};
 use pyo3::{Borrowed, ffi};
 
-use crate::effects::observation;
 use crate::hooks::import_statement;
-use crate::loading::pending_submodules;
-use crate::state::caller;
 use crate::state::live_module::Instance;
 use crate::state::runtime::{self, Engine};
+use crate::state::{caller, execution_stack, pending_submodules};
 use crate::sysmodules::entry;
 
 const NAME: &CStr = c"__import__";
@@ -133,7 +131,7 @@ unsafe fn at_once(
             && caller.get().is_ready()
             && let Some(plain) = caller.get().deferred.bind(py).get_item(name).ok()?
         {
-            if observation::is_loading() || pending_submodules::any() {
+            if execution_stack::is_executing() || pending_submodules::any() {
                 return None; // it is also the import of the module that is being executed
             }
             return live(py, engine, caller, &name, &plain, *taken);
@@ -143,7 +141,7 @@ unsafe fn at_once(
             None if level == 0
                 && let Some(shown) = shown(py, engine, &name) =>
             {
-                if observation::is_loading() || pending_submodules::any() {
+                if execution_stack::is_executing() || pending_submodules::any() {
                     return None; // as above
                 }
                 return facade(py, engine, &name, &shown, *taken);

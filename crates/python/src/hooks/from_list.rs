@@ -15,12 +15,12 @@ use crate::cpython::exceptions;
 use crate::effects::dependencies::{connect, missing, starred};
 use crate::effects::{conflict, observation};
 use crate::hooks::import_statement::Statement;
-use crate::hooks::partial_import;
+use crate::hooks::{partial_import, submodule_imports};
 use crate::loading::load::{self, Ensured};
-use crate::loading::{pending_submodules, submodules};
-use crate::state::caller;
+use crate::loading::submodules;
 use crate::state::generation::Generation;
 use crate::state::live_module::Instance;
+use crate::state::{caller, pending_submodules};
 use crate::sysmodules::entry;
 
 impl<'py> Statement<'_, 'py> {
@@ -99,7 +99,7 @@ impl<'py> Statement<'_, 'py> {
             && pending_submodules::any()
             && package.get().value(py).getattr_opt(name)?.is_none()
         {
-            pending_submodules::imported(py, self.engine, generation, there)?;
+            submodule_imports::imported(py, self.engine, generation, there)?;
         }
         if !found.as_ref().is_some_and(seen) && package.get().value(py).getattr_opt(name)?.is_none()
         {
@@ -125,7 +125,12 @@ impl<'py> Statement<'_, 'py> {
                     if self.engine.facades.bind(py).contains(child.as_str())?
                         && self.engine.sys_modules.bind(py).contains(child.as_str())?
                     {
-                        return Err(exceptions::cannot_import(py, package, name)?);
+                        return Err(exceptions::cannot_import(
+                            py,
+                            &package.get().name,
+                            package.get().file.as_deref(),
+                            name,
+                        )?);
                     }
                 }
             }

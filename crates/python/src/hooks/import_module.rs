@@ -12,12 +12,12 @@ use crate::cpython::exceptions;
 use crate::effects::dependencies::{connect, missing};
 use crate::effects::observation;
 use crate::hooks::import_statement::outward;
+use crate::hooks::submodule_imports;
 use crate::loading::load::{self, Ensured};
-use crate::loading::pending_submodules;
-use crate::state::caller;
 use crate::state::generation::Generation;
 use crate::state::live_module::Instance;
 use crate::state::runtime::{self, Engine};
+use crate::state::{caller, execution_stack, pending_submodules};
 use crate::sysmodules::entry;
 
 /// `importlib._bootstrap._gcd_import` while Transfuse is installed.
@@ -71,7 +71,7 @@ pub fn gcd_import<'py>(
             return Err(exceptions::not_found(py, dotted.as_str(), parent));
         }
     };
-    pending_submodules::imported(py, engine, &generation, &found)?;
+    submodule_imports::imported(py, engine, &generation, &found)?;
     if let Some(caller) = &caller {
         connect(py, engine, caller, &found);
     }
@@ -105,7 +105,7 @@ fn note_own<'py>(
     caller: Option<&Bound<'py, Instance>>,
     found: &Bound<'py, Instance>,
 ) -> PyResult<()> {
-    if !observation::is_loading() {
+    if !execution_stack::is_executing() {
         return Ok(());
     }
     if let Some(caller) = caller.filter(|caller| !caller.get().is_ready()) {
@@ -169,7 +169,7 @@ pub fn import_name<'py>(
     match load::ensure(py, engine, &generation, &dotted)? {
         Ensured::Live(found) => {
             note_own(py, engine, &generation, caller.as_ref(), &found)?;
-            pending_submodules::imported(py, engine, &generation, &found)?;
+            submodule_imports::imported(py, engine, &generation, &found)?;
             Ok(found.get().value(py))
         }
         Ensured::Foreign => {

@@ -19,9 +19,8 @@ use crate::code::bytecode;
 use crate::cpython::exceptions;
 use crate::effects::dependencies::{connect, missing};
 use crate::effects::{conflict, observation};
-use crate::hooks::{facade_type, partial_import};
+use crate::hooks::{facade_type, partial_import, submodule_imports};
 use crate::loading::load::{self, Ensured};
-use crate::loading::pending_submodules;
 use crate::state::caller;
 use crate::state::generation::Generation;
 use crate::state::live_module::Instance;
@@ -121,7 +120,7 @@ impl<'py> Statement<'_, 'py> {
                 None => return self.foreign_for(py, caller, &absolute),
             },
         };
-        pending_submodules::imported(py, self.engine, &generation, &instance)?;
+        submodule_imports::imported(py, self.engine, &generation, &instance)?;
         self.note(py, caller, &generation, &instance, &absolute)?;
         if self.takes_names() {
             if (instance.get().package || self.is_star())
@@ -339,7 +338,7 @@ impl<'py> Statement<'_, 'py> {
                 return Err(exceptions::not_found(py, name.as_str(), parent));
             }
         };
-        pending_submodules::imported(py, self.engine, &generation, &found)?;
+        submodule_imports::imported(py, self.engine, &generation, &found)?;
         observation::imported_through(py, self.engine, &generation, None, &found)?;
         if self.takes_names() {
             if found.get().package {

@@ -9,3 +9,4 @@ pub mod import_statement;
 pub mod partial_import;
 pub mod reload;
 pub mod source_loader;
+pub mod submodule_imports;

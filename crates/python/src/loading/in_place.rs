@@ -10,9 +10,8 @@
 
 use std::cell::Cell;
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
-use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyFrozenSet, PyList, PyTuple};
 use pyo3::{ffi, intern};
@@ -23,66 +22,11 @@ use crate::effects::foreign_patches::{self, Due};
 use crate::state::generation::Generation;
 use crate::state::live_module::Instance;
 use crate::state::runtime::Engine;
+use crate::state::staging_area::{Batch, InPlace, Note};
 
 thread_local! {
     /// How many modules this thread is executing, one within the other, that are run as usual.
     static DEPTH: Cell<u32> = const { Cell::new(0) };
-}
-
-/// What could not be done in place, for the report: the module, and what to know.
-pub type Note = (String, String);
-
-/// A module whose new source has run beside it.
-#[pyclass(frozen, module = "transfuse._core")]
-pub struct InPlace {
-    /// The instance that stays.
-    stays: Py<Instance>,
-    /// The execution of the new source.
-    shadow: Py<Instance>,
-}
-
-/// What modules that were run together are to become.
-#[pyclass(frozen, module = "transfuse._core")]
-pub struct Batch {
-    /// The modules.
-    modules: Vec<Py<InPlace>>,
-    /// The `Change` of `transfuse/patching`.
-    change: Py<PyAny>,
-    /// Its pairs of calls: what to do, and what takes it back.
-    steps: Py<PyList>,
-    /// Whether the steps have been taken. Only the updating thread reads and writes it.
-    done: AtomicBool,
-}
-
-impl InPlace {
-    /// The instance that stays.
-    pub fn stays(&self) -> &Instance {
-        self.stays.get()
-    }
-
-    /// The execution of the new source.
-    pub fn shadow<'py>(&self, py: Python<'py>) -> Bound<'py, Instance> {
-        self.shadow.bind(py).clone()
-    }
-}
-
-#[pymethods]
-impl InPlace {
-    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        visit.call(&self.stays)?;
-        visit.call(&self.shadow)
-    }
-}
-
-#[pymethods]
-impl Batch {
-    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        for module in &self.modules {
-            visit.call(module)?;
-        }
-        visit.call(&self.change)?;
-        visit.call(&self.steps)
-    }
 }
 
 /// The execution of a module's source for a staged generation, which may lie within another.

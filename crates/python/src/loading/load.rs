@@ -21,7 +21,7 @@ use crate::hooks::facade_type;
 use crate::loading::circular::{self, Landing};
 use crate::loading::namespace_path::{NamespacePath, search_path};
 use crate::loading::search::{self, Found};
-use crate::loading::{in_place, namespace, pending_submodules, sharing, source_text};
+use crate::loading::{bind_submodules, in_place, namespace, sharing, source_text};
 use crate::state::generation::Generation;
 use crate::state::live_module::Instance;
 use crate::state::load_key::Key;
@@ -366,7 +366,7 @@ fn complete<'py>(
     circular::executed(instance);
     if let Some(parent) = name.parent() {
         match generation.get().find(py, parent.as_str()) {
-            Some(package) => pending_submodules::loaded(py, generation, &package, instance)?,
+            Some(package) => bind_submodules::loaded(py, generation, &package, instance)?,
             None => {
                 // A foreign namespace package with a live portion.
                 engine.mixed.store(true, Ordering::Release);

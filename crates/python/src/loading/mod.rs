@@ -1,5 +1,6 @@
 //! TODO
 
+pub mod bind_submodules;
 pub mod circular;
 pub mod in_place;
 pub mod load;
@@ -7,7 +8,6 @@ pub mod names_of_file;
 pub mod namespace;
 pub mod namespace_path;
 pub mod new_files;
-pub mod pending_submodules;
 pub mod search;
 pub mod sharing;
 pub mod source_text;

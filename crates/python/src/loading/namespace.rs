@@ -16,7 +16,7 @@ use crate::code::{name_usage, pyc};
 use crate::cpython::snapshot::items;
 use crate::cpython::static_lookup;
 use crate::effects::ownership::code_of;
-use crate::loading::{pending_submodules, submodules};
+use crate::loading::{bind_submodules, submodules};
 use crate::state::generation::Generation;
 use crate::state::live_module::Instance;
 use crate::state::runtime::Engine;
@@ -61,7 +61,7 @@ pub fn run(
     }
     instance.get().set_outline(outline);
     evaluate(py, &code, &namespace)?;
-    pending_submodules::ended(py, generation, instance)?;
+    bind_submodules::ended(py, generation, instance)?;
     for (name, value) in carried {
         namespace.set_item(name, value)?;
     }
@@ -166,7 +166,7 @@ pub fn submodules_of(
             namespace.set_item(tail, child.get().value(py))?;
         }
     }
-    pending_submodules::begin(instance, later);
+    bind_submodules::begin(instance, later);
     Ok(())
 }
 

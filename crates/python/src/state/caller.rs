@@ -13,11 +13,10 @@ use pyo3::types::PyDict;
 use pyo3::{ffi, intern};
 
 use crate::cpython::frames::back;
-use crate::effects::observation;
 use crate::state::generation::Generation;
 use crate::state::live_module::Instance;
-use crate::state::pin;
 use crate::state::runtime::Engine;
+use crate::state::{execution_stack, pin};
 
 /// The instance whose code has these globals, if it is live code.
 #[inline]
@@ -116,7 +115,7 @@ pub fn beyond_importlib(py: Python<'_>) -> Option<Bound<'_, Instance>> {
 /// Whether the running frame is that of `importlib.util.find_spec`, or what that calls: somebody asks
 /// whether there is a module, and does not import it.
 pub fn asks_only(py: Python<'_>) -> bool {
-    if !observation::is_loading() {
+    if !execution_stack::is_executing() {
         return false;
     }
     // SAFETY: as in `nearest`.

@@ -13,9 +13,9 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyWeakrefMethods, PyWeakrefReference};
 use transfuse_engine::{GenerationId, ModuleName, View};
 
-use crate::loading::in_place::{Batch, InPlace};
 use crate::state::live_module::Instance;
 use crate::state::reported_absent::Denied;
+use crate::state::staging_area::{Batch, InPlace};
 
 /// One generation: what it knows and what it has loaded.
 #[pyclass(frozen, module = "transfuse._core")]

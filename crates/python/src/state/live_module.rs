@@ -18,11 +18,11 @@ use pyo3::types::{PyDict, PyModule, PyString};
 use transfuse_engine::{Digest, Edge, EdgeKind, ModuleName, Policy, Source, Target};
 
 use crate::code::name_usage::Outline;
-use crate::effects::foreign_patches::Patch;
-use crate::loading::pending_submodules::Awaited;
+use crate::state::foreign_patch::Patch;
 use crate::state::generation::Generation;
 use crate::state::load_key::Key;
 use crate::state::module_source::Basis;
+use crate::state::pending_submodules::Awaited;
 use crate::state::shown::Seen;
 
 /// One execution of a live module's source, and the `__loader__` of the module it made.

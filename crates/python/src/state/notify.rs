@@ -4,7 +4,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use transfuse_engine::ModuleName;
 
-use crate::cpython::log::{self};
+use crate::cpython::log;
 use crate::state::runtime::Engine;
 
 /// A step of an update begins: for those who watch a long one.

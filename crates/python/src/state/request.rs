@@ -9,8 +9,8 @@ use pyo3::types::PyDict;
 
 use crate::cpython::interruptible_wait::SLICE;
 use crate::cpython::{exceptions, thread};
-use crate::effects::observation;
 use crate::state::command::Command;
+use crate::state::execution_stack;
 use crate::state::runtime::{self, Engine};
 
 /// Asks the updating thread for something and waits for the answer, without the GIL.
@@ -62,7 +62,7 @@ fn deadline(seconds: f64) -> PyResult<Instant> {
 
 /// Code that an update is running, or that is being imported, cannot wait for an update.
 pub fn refuse_inside(engine: &Engine, what: &str) -> PyResult<()> {
-    if observation::is_loading() {
+    if execution_stack::is_executing() {
         return Err(exceptions::misuse(&format!(
             "{what}() was called by code that is being imported; call it from a function that \
              runs later"

@@ -9,8 +9,8 @@ use pyo3::prelude::*;
 use transfuse_engine::{ModuleName, Plan, Reason};
 
 use crate::cpython::exceptions;
-use crate::loading::in_place::Note;
 use crate::state::runtime::Engine;
+use crate::state::staging_area::Note;
 use crate::update::planning::{Intent, draw_plan, without_restarts};
 use crate::update::staged_update::Attempt;
 

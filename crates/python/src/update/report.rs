@@ -7,8 +7,8 @@ use pyo3::types::{PyDict, PyList, PyTuple};
 use transfuse_engine::{Change, ChangeKind, GenerationId, Outcome, Plan, Record, Restart, Step};
 
 use crate::cpython::log::warning;
-use crate::loading::in_place::Note;
 use crate::state::runtime::Engine;
+use crate::state::staging_area::Note;
 
 /// One update.
 pub fn of_record(

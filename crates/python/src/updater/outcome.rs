@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use transfuse_engine::{Change, Outcome, Plan, Record};
 
-use crate::loading::in_place::Note;
+use crate::state::staging_area::Note;
 use crate::update::report;
 use crate::updater::driver::Driver;
 

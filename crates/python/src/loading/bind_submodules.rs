@@ -1,0 +1,91 @@
+//! When does a package that runs again get the submodules that do not?
+//!
+//! In a fresh process a submodule becomes an attribute of its package when it has
+//! been loaded, whatever stood there, and is overwritten by what the package binds
+//! afterwards. So a package that runs again begins without its submodules. Each is
+//! bound when it would have been loaded: when the package's code imports it, or
+//! something that has imported it; when that code has ended, if others have
+//! imported it who do not run again; or when somebody does. Until then it is
+//! *awaited*, and only where the package has bound the name itself for longer than
+//! its code runs.
+
+use pyo3::prelude::*;
+use transfuse_engine::{EdgeKind, ModuleName, Target};
+
+use crate::loading::submodules;
+use crate::state::execution_stack;
+use crate::state::generation::Generation;
+use crate::state::live_module::Instance;
+
+/// A package is about to run again: it awaits these of its submodules.
+pub fn begin(package: &Instance, tails: impl IntoIterator<Item = String>) {
+    for tail in tails {
+        package.awaited.add(&tail);
+    }
+}
+
+/// The package's code has ended. What it still awaits was loaded by others, or will be.
+pub fn ended(
+    py: Python<'_>,
+    generation: &Bound<'_, Generation>,
+    package: &Bound<'_, Instance>,
+) -> PyResult<()> {
+    let of = package.get();
+    for tail in of.awaited.all() {
+        let name = of.name.join(&tail);
+        let child = generation.get().find(py, name.as_str()).filter(|child| child.get().is_ready());
+        let Some(child) = child else {
+            of.awaited.take(&tail);
+            continue;
+        };
+        let clashes = of.namespace(py).contains(&tail)?;
+        if (!clashes || is_imported(py, generation, package, &child)) && of.awaited.take(&tail) {
+            submodules::bind(py, package, &child)?;
+        }
+    }
+    Ok(())
+}
+
+/// A submodule has been loaded. If it ran in its own turn of an update, it may be that nobody imports
+/// it any more: then it does not hide what the package, which ran again as well, calls so now.
+pub fn loaded(
+    py: Python<'_>,
+    generation: &Bound<'_, Generation>,
+    package: &Bound<'_, Instance>,
+    child: &Bound<'_, Instance>,
+) -> PyResult<()> {
+    let of = package.get();
+    let tail = child.get().name.tail();
+    let again = !execution_stack::is_executing()
+        && generation.get().base(py).is_some_and(|base| !base.get().holds(py, package));
+    let own = of.namespace(py).get_item(tail)?.is_some_and(|own| !own.is(child.get().value(py)));
+    if again && own && !is_imported(py, generation, package, child) {
+        of.awaited.add(tail);
+        return Ok(());
+    }
+    submodules::bind(py, package, child)
+}
+
+/// Whether module-level code of others, which does not run again, has imported a submodule.
+fn is_imported(
+    py: Python<'_>,
+    generation: &Bound<'_, Generation>,
+    package: &Bound<'_, Instance>,
+    child: &Bound<'_, Instance>,
+) -> bool {
+    let name = &child.get().name;
+    let is_below = |other: &ModuleName| {
+        let rest = other.as_str().strip_prefix(name.as_str());
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    };
+    generation.get().all(py).iter().any(|other| {
+        let of = other.get();
+        !other.is(package)
+            && !is_below(&of.name)
+            && of.is_ready()
+            && of.edges().iter().any(|edge| {
+                edge.kind == EdgeKind::ModuleLevel
+                    && matches!(&edge.to, Target::Module(to) if is_below(to))
+            })
+    })
+}

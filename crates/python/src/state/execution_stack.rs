@@ -1,0 +1,64 @@
+//! Which live modules is this thread executing?
+//!
+//! One stack for each thread. What is found out about an execution while it lasts is kept
+//! elsewhere (`effects/observation.rs`).
+
+use std::cell::RefCell;
+
+use pyo3::prelude::*;
+
+use crate::state::live_module::Instance;
+
+thread_local! {
+    /// `[shop.web, shop.prices]`: the innermost last. An entry lives as long as the execution; the
+    /// cycle collector does not see it, which is right, because the executing frames hold the same
+    /// objects. Only the thread itself reads and writes it.
+    static EXECUTING: RefCell<Vec<Py<Instance>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Whether this thread is executing a live module's source.
+#[inline]
+pub fn is_executing() -> bool {
+    EXECUTING.with_borrow(|stack| !stack.is_empty())
+}
+
+/// The module whose source this thread is executing, the innermost one.
+pub fn innermost(py: Python<'_>) -> Option<Bound<'_, Instance>> {
+    EXECUTING.with_borrow(|stack| stack.last().map(|last| last.bind(py).clone()))
+}
+
+/// All modules whose source this thread is executing, the innermost last.
+pub fn all(py: Python<'_>) -> Vec<Bound<'_, Instance>> {
+    EXECUTING.with_borrow(|stack| stack.iter().map(|instance| instance.bind(py).clone()).collect())
+}
+
+/// This thread executes a module until this is dropped, with everything that began inside it.
+pub struct Execution {
+    /// How many executions it lies within.
+    depth: usize,
+}
+
+impl Execution {
+    /// The module's code is about to run.
+    pub fn begin(instance: &Bound<'_, Instance>) -> Execution {
+        EXECUTING.with_borrow_mut(|stack| {
+            stack.push(instance.clone().unbind());
+            Execution { depth: stack.len() - 1 }
+        })
+    }
+
+    /// How many executions it lies within.
+    pub fn depth(&self) -> usize {
+        self.depth
+    }
+}
+
+impl Drop for Execution {
+    fn drop(&mut self) {
+        let ended = EXECUTING.with_borrow_mut(|stack| {
+            stack.drain(self.depth.min(stack.len())..).collect::<Vec<_>>()
+        });
+        // Outside the borrow: dropping a module may run code that asks for the stack.
+        drop(ended);
+    }
+}

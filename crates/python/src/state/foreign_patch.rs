@@ -1,0 +1,44 @@
+//! What did a live module set on a foreign one?
+
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::prelude::*;
+use pyo3::types::PyModule;
+
+/// One attribute of a foreign module, as it was when the importing code got hold of that.
+pub struct Before {
+    pub module: Py<PyModule>,
+    pub attribute: String,
+    pub value: Option<Py<PyAny>>,
+}
+
+/// One attribute that a live module set on a foreign one.
+pub struct Patch {
+    pub module: Py<PyModule>,
+    pub attribute: String,
+    /// What stood there before any live module touched it; none: nothing.
+    pub original: Option<Py<PyAny>>,
+    /// What the live module set.
+    pub value: Option<Py<PyAny>>,
+}
+
+impl Patch {
+    /// For the instance that holds it.
+    pub fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.module)?;
+        visit.call(&self.original)?;
+        visit.call(&self.value)
+    }
+
+    pub fn copy(&self, py: Python<'_>) -> Patch {
+        Patch {
+            module: self.module.clone_ref(py),
+            attribute: self.attribute.clone(),
+            original: self.original.as_ref().map(|value| value.clone_ref(py)),
+            value: self.value.as_ref().map(|value| value.clone_ref(py)),
+        }
+    }
+
+    pub fn is_for(&self, other: &Patch) -> bool {
+        self.module.is(&other.module) && self.attribute == other.attribute
+    }
+}

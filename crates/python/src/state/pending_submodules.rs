@@ -1,0 +1,57 @@
+//! Which submodules does a package not have as attributes yet?
+
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use pyo3::prelude::*;
+
+/// How many submodules all packages await: mostly none, and asked at every import.
+pub static ALL: AtomicUsize = AtomicUsize::new(0);
+
+/// Whether any package awaits a submodule.
+#[inline]
+pub fn any() -> bool {
+    ALL.load(Ordering::Acquire) > 0
+}
+
+/// The submodules that one package awaits.
+#[derive(Default)]
+pub struct Awaited {
+    /// `thing`: the last parts of their names. Written by the thread that runs the package, entries
+    /// leave when one is bound; the lock is held for set operations only.
+    tails: Mutex<BTreeSet<String>>,
+}
+
+impl Awaited {
+    pub fn add(&self, tail: &str) {
+        if self.tails.lock().unwrap().insert(tail.to_owned()) {
+            ALL.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+
+    /// Ends the wait for one; whether there was any. Who is told so binds it.
+    pub fn take(&self, tail: &str) -> bool {
+        let taken = self.tails.lock().unwrap().remove(tail);
+        if taken {
+            ALL.fetch_sub(1, Ordering::AcqRel);
+        }
+        taken
+    }
+
+    /// Whether a submodule of that name is awaited.
+    pub fn has(&self, tail: &str) -> bool {
+        self.tails.lock().unwrap().contains(tail)
+    }
+
+    pub fn all(&self) -> Vec<String> {
+        self.tails.lock().unwrap().iter().cloned().collect()
+    }
+}
+
+impl Drop for Awaited {
+    fn drop(&mut self) {
+        let left = self.tails.get_mut().map_or(0, |tails| tails.len());
+        ALL.fetch_sub(left, Ordering::AcqRel);
+    }
+}
