@@ -18,6 +18,7 @@ use crate::state::live_module::Instance;
 use crate::state::request::refuse_inside;
 use crate::state::runtime::{self, Engine};
 use crate::state::settings::{Pattern, Settings};
+use crate::sysmodules::facade;
 use crate::sysmodules::spec::Finder;
 use crate::updater::off_disk;
 use crate::updater::thread::{at_exit, start_updating, stop_updating};
@@ -72,6 +73,7 @@ pub fn install(
     )?;
     let engine: &'static Engine = Box::leak(Box::new(made));
     engine.unreadable.lock().unwrap().are(seen.unreadable);
+    facade_type::make_type(py)?;
     data_files::listen()?;
     runtime::put_in_force(Some(engine));
 
@@ -128,7 +130,7 @@ pub fn uninstall(py: Python<'_>) -> PyResult<()> {
     let modules = engine.sys_modules.bind(py);
     for (name, shown) in items(engine.facades.bind(py)) {
         if let Some(instance) = current.get().instances.bind(py).get_item(&name)? {
-            facade_type::leave(&shown, instance.cast::<Instance>()?)?;
+            facade::leave(&shown, instance.cast::<Instance>()?)?;
         }
         if !modules.get_item(&name)?.is_some_and(|there| there.is(&shown)) {
             continue;

@@ -44,7 +44,7 @@ pub fn consider<'py>(
     written: &str,
 ) -> PyResult<()> {
     let Some(base) = generation.get().base(py) else { return Ok(()) };
-    if !base.get().holds(py, imported) || generation.get().takes_in_place(py, imported) {
+    if !base.get().holds(py, imported) || generation.get().staging.takes_in_place(py, imported) {
         return Ok(());
     }
     let before = base.get().find(py, caller.get().name.as_str());
@@ -82,7 +82,7 @@ pub fn consider_own<'py>(
     imported: &Bound<'py, Instance>,
 ) -> PyResult<()> {
     let Some(base) = generation.get().base(py) else { return Ok(()) };
-    if !base.get().holds(py, imported) || generation.get().takes_in_place(py, imported) {
+    if !base.get().holds(py, imported) || generation.get().staging.takes_in_place(py, imported) {
         return Ok(());
     }
     let old = used_before(py, &base, caller, imported);
@@ -115,7 +115,7 @@ pub fn consider_attribute<'py>(
 ) -> PyResult<()> {
     let Some(base) = generation.get().base(py) else { return Ok(()) };
     if !base.get().holds(py, module)
-        || generation.get().takes_in_place(py, module)
+        || generation.get().staging.takes_in_place(py, module)
         || used_before(py, &base, running, module).is_some_and(|old| {
             old.get().with_outline(|o| o.mentions.contains(attribute) || o.takes_any) == Some(true)
         })

@@ -78,7 +78,7 @@ pub fn failed(
             std::iter::once(Edge { to: failed.clone(), kind: EdgeKind::NotFound })
                 .chain(inherited)
                 .collect();
-        let published = asker.is_ready() && generation.get().base(py).is_none();
+        let published = asker.is_ready() && !generation.get().is_staged();
         for Edge { to, kind } in edges {
             asker.add_edge(to.clone(), kind);
             if published {

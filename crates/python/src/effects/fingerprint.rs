@@ -299,7 +299,7 @@ impl<'a, 'py> Walk<'a, 'py> {
         let Some(module) = module else { return Ok(false) };
         match module.cast::<PyModule>() {
             // A live module's names are those of several generations.
-            Ok(module) if crate::hooks::facade_type::is_facade(module) => {
+            Ok(module) if crate::sysmodules::facade::is_facade(module) => {
                 Ok(!class.qualname()?.to_str()?.contains("<locals>"))
             }
             Ok(module) => Ok(module.dict().contains(name)?),

@@ -11,7 +11,6 @@ use transfuse_engine::ModuleName;
 use crate::cpython::exceptions;
 use crate::effects::dependencies::{connect, missing};
 use crate::effects::observation;
-use crate::hooks::import_statement::outward;
 use crate::hooks::submodule_imports;
 use crate::loading::load::{self, Ensured};
 use crate::state::generation::Generation;
@@ -19,6 +18,7 @@ use crate::state::live_module::Instance;
 use crate::state::runtime::{self, Engine};
 use crate::state::{caller, execution_stack, pending_submodules};
 use crate::sysmodules::entry;
+use crate::sysmodules::facade::of_instance;
 
 /// `importlib._bootstrap._gcd_import` while Transfuse is installed.
 #[pyfunction]
@@ -78,7 +78,7 @@ pub fn gcd_import<'py>(
     note(py, engine, &generation, caller.as_ref(), &found)?;
     match caller {
         Some(_) => Ok(found.get().value(py)),
-        None => outward(py, engine, &found),
+        None => of_instance(py, engine, &found),
     }
 }
 

@@ -19,13 +19,14 @@ use crate::code::bytecode;
 use crate::cpython::exceptions;
 use crate::effects::dependencies::{connect, missing};
 use crate::effects::{conflict, observation};
-use crate::hooks::{facade_type, partial_import, submodule_imports};
+use crate::hooks::{partial_import, submodule_imports};
 use crate::loading::load::{self, Ensured};
 use crate::state::caller;
 use crate::state::generation::Generation;
 use crate::state::live_module::Instance;
 use crate::state::runtime::{self, Engine};
 use crate::sysmodules::entry;
+use crate::sysmodules::facade::{self, of_instance};
 
 /// `builtins.__import__` while Transfuse is installed.
 #[pyfunction]
@@ -105,7 +106,7 @@ impl<'py> Statement<'_, 'py> {
             0 => self.name.clone(),
             level => relative(py, self.globals, level, self.name)?,
         };
-        if generation.get().base(py).is_some() {
+        if generation.get().is_staged() {
             self.run_packages(py, &generation, &absolute)?;
         }
         let instance = match generation.get().get(py, &absolute) {
@@ -221,15 +222,15 @@ impl<'py> Statement<'_, 'py> {
         if !caller.get().is_ready()
             && let Ok(Some(module)) = self.engine.sys_modules.bind(py).get_item(absolute)
             && let Ok(module) = module.cast::<PyModule>()
-            && !facade_type::is_facade(module)
+            && !facade::is_facade(module)
         {
             observation::imported_foreign(caller, module);
         }
         match found {
-            Ok(top) if facade_type::is_facade(&top) && !self.takes_names() => {
+            Ok(top) if facade::is_facade(&top) && !self.takes_names() => {
                 // Something else stands under a name below a live package.
                 let generation = caller::for_live(py, self.engine, caller);
-                match load::ensure(py, self.engine, &generation, &facade_type::name_of(&top)?)? {
+                match load::ensure(py, self.engine, &generation, &facade::name_of(&top)?)? {
                     Ensured::Live(own) => Ok(own.get().value(py)),
                     _ => Ok(top),
                 }
@@ -310,7 +311,7 @@ impl<'py> Statement<'_, 'py> {
         }
         let there = self.engine.sys_modules.bind(py).get_item(self.name)?;
         if let Some(there) = &there
-            && !facade_type::is_facade(there)
+            && !facade::is_facade(there)
             && !self.engine.facades.bind(py).contains(self.name)?
         {
             return self.original(py);
@@ -344,25 +345,13 @@ impl<'py> Statement<'_, 'py> {
             if found.get().package {
                 self.take(py, None, &generation, &found)?;
             }
-            return outward(py, self.engine, &found);
+            return of_instance(py, self.engine, &found);
         }
         let top = name.top();
         match generation.get().find(py, top) {
-            Some(top) => outward(py, self.engine, &top),
+            Some(top) => of_instance(py, self.engine, &top),
             None => self.original(py),
         }
-    }
-}
-
-/// What foreign code gets for an instance.
-pub fn outward<'py>(
-    py: Python<'py>,
-    engine: &Engine,
-    instance: &Bound<'py, Instance>,
-) -> PyResult<Bound<'py, PyAny>> {
-    match instance.get().replacement(py) {
-        Some(other) => Ok(other),
-        None => facade_type::of(py, engine, &instance.get().name),
     }
 }
 

@@ -11,12 +11,11 @@ use pyo3::types::PyModule;
 use transfuse_engine::ModuleName;
 
 use crate::cpython::exceptions;
-use crate::hooks::facade_type;
-use crate::hooks::import_statement::outward;
 use crate::state::command::Command;
 use crate::state::request::ask;
 use crate::state::runtime::{self, Engine};
 use crate::state::{caller, pin};
+use crate::sysmodules::facade::{self, of_instance};
 
 /// `importlib.reload` while Transfuse is installed.
 #[pyfunction]
@@ -34,7 +33,7 @@ pub fn reload<'py>(py: Python<'py>, module: &Bound<'py, PyAny>) -> PyResult<Boun
     update(py, engine, &name)?;
     match engine.current(py).get().find(py, name.as_str()) {
         Some(found) if caller.is_some() => Ok(found.get().value(py)),
-        Some(found) => outward(py, engine, &found),
+        Some(found) => of_instance(py, engine, &found),
         None => Err(exceptions::not_found(py, name.as_str(), None)),
     }
 }
@@ -75,8 +74,8 @@ pub fn update(py: Python<'_>, engine: &Engine, name: &ModuleName) -> PyResult<()
 
 /// The name of a live module, whether it or its facade is given.
 fn live_name(module: &Bound<'_, PyAny>) -> PyResult<Option<ModuleName>> {
-    if facade_type::is_facade(module) {
-        return facade_type::name_of(module).map(Some);
+    if facade::is_facade(module) {
+        return facade::name_of(module).map(Some);
     }
     let Ok(real) = module.cast::<PyModule>() else { return Ok(None) };
     let owner = caller::of_globals(module.py(), &real.dict());

@@ -18,7 +18,7 @@ pub fn imported(
     generation: &Bound<'_, Generation>,
     found: &Bound<'_, Instance>,
 ) -> PyResult<()> {
-    if generation.get().base(py).is_some() {
+    if generation.get().is_staged() {
         // A package that is to run again and has not yet begun comes first.
         for package in std::iter::successors(found.get().name.parent(), ModuleName::parent) {
             if generation.get().find(py, package.as_str()).is_none() {

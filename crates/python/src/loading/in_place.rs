@@ -46,7 +46,7 @@ impl Nesting {
     ) -> PyResult<Nesting> {
         let outer = DEPTH.get();
         if policy != Policy::Patch || previous.is_none() {
-            if generation.get().base(py).is_some() {
+            if generation.get().is_staged() {
                 apply(py, generation)?;
             }
             DEPTH.set(outer + 1);
@@ -85,7 +85,7 @@ pub fn stage<'py>(
     nesting: &Nesting,
 ) -> PyResult<Bound<'py, Instance>> {
     let module = InPlace { stays: stays.clone().unbind(), shadow: shadow.clone().unbind() };
-    generation.get().note_in_place(Py::new(py, module)?);
+    generation.get().staging.record_in_place(Py::new(py, module)?);
     if nesting.outer == 0 {
         return Ok(shadow.clone());
     }
@@ -97,9 +97,9 @@ pub fn stage<'py>(
 /// Writes down what is to change in the modules that have run since the last time, and puts the
 /// instances that stay back into the generation.
 pub fn prepare(py: Python<'_>, generation: &Bound<'_, Generation>) -> PyResult<()> {
-    let batches = generation.get().batches(py);
+    let batches = generation.get().staging.batches(py);
     let settled: usize = batches.iter().map(|batch| batch.get().modules.len()).sum();
-    let modules = generation.get().in_place(py).split_off(settled);
+    let modules = generation.get().staging.in_place(py).split_off(settled);
     if modules.is_empty() {
         return Ok(());
     }
@@ -122,14 +122,14 @@ pub fn prepare(py: Python<'_>, generation: &Bound<'_, Generation>) -> PyResult<(
         change: change.unbind(),
         done: false.into(),
     };
-    generation.get().note_batch(Py::new(py, batch)?);
+    generation.get().staging.record_batch(Py::new(py, batch)?);
     Ok(())
 }
 
 /// Takes the steps that have not been taken yet. If one fails, all are taken back.
 pub fn apply(py: Python<'_>, generation: &Bound<'_, Generation>) -> PyResult<()> {
     prepare(py, generation)?;
-    for batch in generation.get().batches(py) {
+    for batch in generation.get().staging.batches(py) {
         let batch = batch.get();
         if batch.done.swap(true, Ordering::Relaxed) {
             continue;
@@ -158,7 +158,7 @@ pub fn apply(py: Python<'_>, generation: &Bound<'_, Generation>) -> PyResult<()>
 
 /// The update failed: everything is what it was.
 pub fn take_back(py: Python<'_>, generation: &Bound<'_, Generation>) -> PyResult<()> {
-    for batch in generation.get().batches(py).into_iter().rev() {
+    for batch in generation.get().staging.batches(py).into_iter().rev() {
         let batch = batch.get();
         if batch.done.swap(false, Ordering::Relaxed) {
             let steps = batch.steps.bind(py);
@@ -170,7 +170,7 @@ pub fn take_back(py: Python<'_>, generation: &Bound<'_, Generation>) -> PyResult
 
 /// Frames that run old code go on to show its source: asked while that is still known.
 pub fn remember(py: Python<'_>, generation: &Bound<'_, Generation>) {
-    for batch in generation.get().batches(py) {
+    for batch in generation.get().staging.batches(py) {
         // If they cannot, nothing else is lost.
         let _ = remember_batch(py, batch.get());
     }
@@ -186,7 +186,7 @@ pub fn published(py: Python<'_>, generation: &Bound<'_, Generation>) -> Vec<Due>
         due.over.extend(stays.get().become_like(shadow.get()));
         due
     };
-    generation.get().in_place(py).into_iter().map(of).collect()
+    generation.get().staging.in_place(py).into_iter().map(of).collect()
 }
 
 /// The code that functions have put off belongs to the source of before.
@@ -209,7 +209,7 @@ pub fn concerned(
     generation: &Bound<'_, Generation>,
 ) -> Vec<(ModuleName, Reason)> {
     let mut concerned = Vec::new();
-    let batches = generation.get().batches(py);
+    let batches = generation.get().staging.batches(py);
     let modules = batches.iter().flat_map(|batch| {
         batch.get().modules.iter().map(|module| (batch.get().change.bind(py), module.get()))
     });
@@ -223,7 +223,7 @@ pub fn concerned(
         for importer in importers {
             if let Some(found) = engine.current(py).get().find(py, importer.as_str())
                 && generation.get().holds(py, &found)
-                && !generation.get().takes_in_place(py, &found)
+                && !generation.get().staging.takes_in_place(py, &found)
                 && is_concerned(py, found.get(), change, name).unwrap_or(true)
             {
                 concerned.push((importer, Reason::Imports(name.clone())));
@@ -263,7 +263,7 @@ pub fn notes(py: Python<'_>, generation: &Bound<'_, Generation>) -> Vec<Note> {
         let notes = batch.get().change.bind(py).getattr(intern!(py, "notes"));
         notes.and_then(|notes| notes.extract()).unwrap_or_default()
     };
-    generation.get().batches(py).iter().flat_map(of).collect()
+    generation.get().staging.batches(py).iter().flat_map(of).collect()
 }
 
 fn call(step: &Bound<'_, PyAny>) -> PyResult<()> {

@@ -17,7 +17,6 @@ use transfuse_engine::{Digest, Entered, ModuleName, Source, Waited};
 use crate::cpython::thread::thread;
 use crate::cpython::{exceptions, interruptible_wait, log, panics};
 use crate::effects::{dependencies, foreign_patches, observation};
-use crate::hooks::facade_type;
 use crate::loading::circular::{self, Landing};
 use crate::loading::namespace_path::{NamespacePath, search_path};
 use crate::loading::search::{self, Found};
@@ -30,7 +29,7 @@ use crate::state::runtime::Engine;
 use crate::state::{notify, policy};
 use crate::sysmodules::entry::{self, Standing};
 use crate::sysmodules::module_attrs::dress;
-use crate::sysmodules::spec;
+use crate::sysmodules::{facade, spec};
 
 /// What became of a name that was asked for.
 pub enum Ensured<'py> {
@@ -168,7 +167,7 @@ fn settled<'py>(
     }
 }
 
-pub fn load<'py>(
+fn load<'py>(
     py: Python<'py>,
     engine: &'static Engine,
     generation: &Bound<'py, Generation>,
@@ -260,7 +259,7 @@ fn execute<'py>(
     // At once: who begins a generation asks for what has begun to load (`unplanned.rs`).
     instance.get().begin(previous.as_ref().map(|previous| previous.get()));
     generation.get().put(py, &instance)?;
-    let shown = facade_type::of(py, engine, name)?;
+    let shown = facade::of(py, engine, name)?;
     let modules = engine.sys_modules.bind(py);
     let shown_before = modules.get_item(name.as_str())?;
     let key = instance.get().key.bind(py);
@@ -270,8 +269,8 @@ fn execute<'py>(
     }
     instance.get().seen.set(&shown);
     drop(turn);
-    if generation.get().base(py).is_some() {
-        notify::running(py, engine, name, generation.get().note_executed(&instance));
+    if generation.get().is_staged() {
+        notify::running(py, engine, name, generation.get().staging.record_executed(&instance));
     }
     // The interpreter asks for it to tell a circular import from a name that does not exist.
     spec.setattr(intern!(py, "_initializing"), true)?;
@@ -282,7 +281,7 @@ fn execute<'py>(
                 namespace::run(py, engine, generation, &instance, previous.as_ref(), &text, &file)
             });
             let before = observed.end(py, &instance);
-            let staged = generation.get().base(py).is_some();
+            let staged = generation.get().is_staged();
             ran.and_then(|()| {
                 let namespace = instance.get().namespace(py);
                 let set = foreign_patches::collect(py, &before, &namespace, previous.as_ref())?;
@@ -314,7 +313,7 @@ fn execute<'py>(
             if theirs {
                 entry::restore(py, engine, key, shown_before)?;
             }
-            if generation.get().base(py).is_none() {
+            if !generation.get().is_staged() {
                 log::loaded(py, name, loaded.get().file.as_deref(), generation.get().id.0);
             }
             Ok(loaded)
@@ -344,7 +343,7 @@ fn complete<'py>(
 ) -> PyResult<()> {
     let _turn = engine.turn.take(py);
     let name = &instance.get().name;
-    let staged = generation.get().base(py).is_some();
+    let staged = generation.get().is_staged();
     let modules: &Bound<'py, PyDict> = engine.sys_modules.bind(py);
     match modules.get_item(name.as_str())? {
         Some(there) if there.is(shown) => {}

@@ -65,7 +65,7 @@ pub fn may_appear(
     dir: &Path,
     name: &ModuleName,
 ) -> bool {
-    if generation.base(py).is_some() {
+    if generation.is_staged() {
         return true;
     }
     let place = dir.join(name.tail());
@@ -87,6 +87,6 @@ pub fn may_appear(
 
 /// Whether a unit of work asks, and not the thread that stages.
 fn is_pinned(py: Python<'_>, generation: &Generation) -> bool {
-    generation.base(py).is_none()
+    !generation.is_staged()
         && pin::pinned(py).is_some_and(|pinned| pinned.get().id == generation.id)
 }

@@ -15,8 +15,8 @@ use pyo3::{ffi, intern};
 use crate::cpython::frames::back;
 use crate::state::generation::Generation;
 use crate::state::live_module::Instance;
+use crate::state::pin;
 use crate::state::runtime::Engine;
-use crate::state::{execution_stack, pin};
 
 /// The instance whose code has these globals, if it is live code.
 #[inline]
@@ -110,36 +110,4 @@ pub fn beyond_importlib(py: Python<'_>) -> Option<Bound<'_, Instance>> {
         frame = back(py, &here);
     }
     None
-}
-
-/// Whether the running frame is that of `importlib.util.find_spec`, or what that calls: somebody asks
-/// whether there is a module, and does not import it.
-pub fn asks_only(py: Python<'_>) -> bool {
-    if !execution_stack::is_executing() {
-        return false;
-    }
-    // SAFETY: as in `nearest`.
-    let top = unsafe { ffi::PyEval_GetFrame() };
-    // SAFETY: a frame object or null.
-    let mut frame = unsafe { Bound::from_borrowed_ptr_or_opt(py, top.cast()) };
-    while let Some(here) = frame {
-        let name = here
-            .getattr(intern!(py, "f_globals"))
-            .and_then(|globals| globals.get_item(intern!(py, "__name__")))
-            .and_then(|name| name.extract::<String>());
-        match name.as_deref() {
-            Ok("importlib.util") => return true,
-            // What finds, and what would import.
-            Ok("importlib._bootstrap") => {
-                let code = here.getattr(intern!(py, "f_code"));
-                let called = code.and_then(|code| code.getattr(intern!(py, "co_name")));
-                if !called.is_ok_and(|called| called.eq("_find_spec").unwrap_or(false)) {
-                    return false;
-                }
-            }
-            _ => return false,
-        }
-        frame = back(py, &here);
-    }
-    false
 }

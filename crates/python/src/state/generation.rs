@@ -6,7 +6,6 @@
 //! refer to among themselves. Numbers, pins and who is kept are the engine's.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
@@ -15,7 +14,7 @@ use transfuse_engine::{GenerationId, ModuleName, View};
 
 use crate::state::live_module::Instance;
 use crate::state::reported_absent::Denied;
-use crate::state::staging_area::{Batch, InPlace};
+use crate::state::staging_area::StagingArea;
 
 /// One generation: what it knows and what it has loaded.
 #[pyclass(frozen, module = "transfuse._core")]
@@ -30,16 +29,8 @@ pub struct Generation {
     /// What it has loaded: `"shop.prices" -> Instance`, those being loaded included. Grows on
     /// demand; entries leave when a load fails, and turn into weak references when it is let go of.
     pub instances: Py<PyDict>,
-    /// While it is staged: the generation it would supersede. None before and after.
-    base: Mutex<Option<Py<Generation>>>,
-    /// While it is staged: what was executed for it, in this order. Emptied when it is published.
-    executed: Mutex<Vec<Py<Instance>>>,
-    /// While it is staged: how many modules the plan has. For those who watch.
-    expected: AtomicUsize,
-    /// While it is staged: the modules that take new code in place. Emptied with `executed`.
-    in_place: Mutex<Vec<Py<InPlace>>>,
-    /// What these become, as far as it has been written down. Emptied with `executed`.
-    batches: Mutex<Vec<Py<Batch>>>,
+    /// What it has only while it is staged.
+    pub staging: StagingArea,
 }
 
 impl Generation {
@@ -50,76 +41,24 @@ impl Generation {
             view: Mutex::new(view),
             denied: Mutex::default(),
             instances,
-            base: Mutex::new(None),
-            executed: Mutex::default(),
-            expected: AtomicUsize::new(0),
-            in_place: Mutex::default(),
-            batches: Mutex::default(),
+            staging: StagingArea::default(),
         }
+    }
+
+    /// Whether it is being staged, or was staged and given up: no request runs in it.
+    pub fn is_staged(&self) -> bool {
+        self.staging.has_base()
     }
 
     /// The generation it would supersede, if it is staged.
     pub fn base<'py>(&self, py: Python<'py>) -> Option<Bound<'py, Generation>> {
-        self.base.lock().unwrap().as_ref().map(|g| g.bind(py).clone())
+        self.staging.base(py)
     }
 
-    /// Says that it is staged over another, or (none) that it no longer is. Returns what it was staged
-    /// over.
-    pub fn set_base(&self, base: Option<Py<Generation>>) -> Option<Py<Generation>> {
-        std::mem::replace(&mut *self.base.lock().unwrap(), base)
-    }
-
-    /// Says how many modules are to run for it.
-    pub fn expect(&self, count: usize) {
-        self.expected.store(count, Ordering::Relaxed);
-    }
-
-    /// Notes what is executed for it while it is staged. Returns how many that makes, and of how
-    /// many.
-    pub fn note_executed(&self, instance: &Bound<'_, Instance>) -> (usize, usize) {
-        let mut executed = self.executed.lock().unwrap();
-        executed.push(instance.clone().unbind());
-        (executed.len(), self.expected.load(Ordering::Relaxed).max(executed.len()))
-    }
-
-    /// What was executed for it, and is still part of it.
+    /// What was executed for it while it is staged, and is still part of it.
     pub fn executed<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, Instance>> {
-        let all: Vec<_> =
-            self.executed.lock().unwrap().iter().map(|i| i.bind(py).clone()).collect();
-        all.into_iter().filter(|instance| self.holds(py, instance)).collect()
-    }
-
-    /// Notes that a module takes new code in place.
-    pub fn note_in_place(&self, change: Py<InPlace>) {
-        self.in_place.lock().unwrap().push(change);
-    }
-
-    /// The modules that take new code in place, in the order in which they ran.
-    pub fn in_place<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, InPlace>> {
-        self.in_place.lock().unwrap().iter().map(|change| change.bind(py).clone()).collect()
-    }
-
-    /// Notes what some of them become.
-    pub fn note_batch(&self, batch: Py<Batch>) {
-        self.batches.lock().unwrap().push(batch);
-    }
-
-    /// What they become, as far as it has been written down.
-    pub fn batches<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, Batch>> {
-        self.batches.lock().unwrap().iter().map(|batch| batch.bind(py).clone()).collect()
-    }
-
-    /// Whether it is staged and this module has run for it, and takes its new code in place.
-    pub fn takes_in_place(&self, py: Python<'_>, instance: &Bound<'_, Instance>) -> bool {
-        self.in_place(py).iter().any(|change| std::ptr::eq(change.get().stays(), instance.get()))
-    }
-
-    /// Forgets what was executed: it is published, or abandoned.
-    pub fn forget_executed(&self) {
-        let all = std::mem::take(&mut *self.executed.lock().unwrap());
-        let changes = std::mem::take(&mut *self.in_place.lock().unwrap());
-        let batches = std::mem::take(&mut *self.batches.lock().unwrap());
-        drop((all, changes, batches));
+        let all = self.staging.executed(py).into_iter();
+        all.filter(|instance| self.holds(py, instance)).collect()
     }
 
     /// The instance of that name, ready or being loaded.
@@ -205,24 +144,6 @@ impl Generation {
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.instances)?;
-        if let Ok(executed) = self.executed.try_lock() {
-            for instance in executed.iter() {
-                visit.call(instance)?;
-            }
-        }
-        if let Ok(changes) = self.in_place.try_lock() {
-            for change in changes.iter() {
-                visit.call(change)?;
-            }
-        }
-        if let Ok(batches) = self.batches.try_lock() {
-            for batch in batches.iter() {
-                visit.call(batch)?;
-            }
-        }
-        match self.base.try_lock() {
-            Ok(base) => visit.call(base.as_ref()),
-            Err(_) => Ok(()),
-        }
+        self.staging.traverse(&visit)
     }
 }

@@ -4,8 +4,6 @@ use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use pyo3::prelude::*;
-
 /// How many submodules all packages await: mostly none, and asked at every import.
 pub static ALL: AtomicUsize = AtomicUsize::new(0);
 

@@ -3,7 +3,7 @@
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
-use transfuse_engine::{Facts, ModuleName, Policy};
+use transfuse_engine::{ModuleName, Policy};
 
 use crate::state::live_module::Instance;
 use crate::state::runtime::Engine;

@@ -3,8 +3,6 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use pyo3::prelude::*;
-
 /// What units of work that are pinned to a generation were told is not there.
 #[derive(Default)]
 pub struct Denied {

@@ -30,7 +30,6 @@ use crate::state::synthetic_names::MadeUp;
 use crate::state::unit_of_work::Units;
 use crate::state::unreadable::Unreadable;
 use crate::state::watch_status::How;
-use crate::sysmodules::entry;
 
 /// Of how many path entries it is kept what they mean.
 const ENTRIES: usize = 1024;
@@ -310,21 +309,6 @@ impl Engine {
     #[inline]
     pub fn has_foreign(&self, py: Python<'_>, name: &Bound<'_, PyString>) -> PyResult<bool> {
         Ok(self.sys_modules.bind(py).contains(name)? && !self.facades.bind(py).contains(name)?)
-    }
-
-    /// A deleted module leaves `sys.modules` once no unit of work can ask for it.
-    pub fn hide_if_gone(&self, py: Python<'_>, name: &ModuleName) {
-        let _turn = self.turn.take(py);
-        let Ok(Some(shown)) = self.facades.bind(py).get_item(name.as_str()) else { return };
-        if self.current(py).get().find(py, name.as_str()).is_some() {
-            return;
-        }
-        let in_use = self.in_use(py).iter().any(|g| g.get().find(py, name.as_str()).is_some());
-        let modules = self.sys_modules.bind(py);
-        if !in_use && modules.get_item(name.as_str()).is_ok_and(|t| t.is_some_and(|t| t.is(&shown)))
-        {
-            let _ = entry::withdraw(py, self, &PyString::new(py, name.as_str()));
-        }
     }
 
     /// The directory that a path entry means, if files under it can be live.

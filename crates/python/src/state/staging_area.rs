@@ -1,12 +1,130 @@
 //! What does a generation hold only while it is staged?
+//!
+//! The generation that it would supersede, the modules that were executed for it, and those that
+//! take new code in place. An update fills it; the end of the update empties it.
 
-use std::sync::atomic::AtomicBool;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
+use crate::state::generation::Generation;
 use crate::state::live_module::Instance;
+
+/// What a generation holds while it is staged. The locks are held for field access only.
+#[derive(Default)]
+pub struct StagingArea {
+    /// The generation it would supersede: none before staging, and none from the moment in which
+    /// it is published. Written by the updating thread.
+    base: Mutex<Option<Py<Generation>>>,
+    /// Whether `base` is set: asked at every import.
+    has_base: AtomicBool,
+    /// `[shop.prices, shop.web]`: what was executed, in this order. Written by each thread that
+    /// loads a module for it, emptied when it is published or given up.
+    executed: Mutex<Vec<Py<Instance>>>,
+    /// How many modules the plan has, for progress reports. Written by the updating thread.
+    expected: AtomicUsize,
+    /// The modules that take new code in place. Emptied with `executed`.
+    in_place: Mutex<Vec<Py<InPlace>>>,
+    /// What these become, as far as it has been written down. Emptied with `executed`.
+    batches: Mutex<Vec<Py<Batch>>>,
+}
+
+impl StagingArea {
+    /// Whether there is a generation to supersede.
+    #[inline]
+    pub fn has_base(&self) -> bool {
+        self.has_base.load(Ordering::Acquire)
+    }
+
+    /// The generation that it would supersede.
+    pub fn base<'py>(&self, py: Python<'py>) -> Option<Bound<'py, Generation>> {
+        if !self.has_base() {
+            return None;
+        }
+        self.base.lock().unwrap().as_ref().map(|base| base.bind(py).clone())
+    }
+
+    /// Says which generation it would supersede, or (none) that it is published. Returns what was
+    /// set before: dropping that can run Python code.
+    pub fn set_base(&self, base: Option<Py<Generation>>) -> Option<Py<Generation>> {
+        let has_base = base.is_some();
+        let mut there = self.base.lock().unwrap();
+        let old = std::mem::replace(&mut *there, base);
+        self.has_base.store(has_base, Ordering::Release);
+        old
+    }
+
+    /// Says how many modules are to run.
+    pub fn expect(&self, count: usize) {
+        self.expected.store(count, Ordering::Relaxed);
+    }
+
+    /// Records that a module is executed. Returns how many that makes, and of how many.
+    pub fn record_executed(&self, instance: &Bound<'_, Instance>) -> (usize, usize) {
+        let mut executed = self.executed.lock().unwrap();
+        executed.push(instance.clone().unbind());
+        (executed.len(), self.expected.load(Ordering::Relaxed).max(executed.len()))
+    }
+
+    /// What was executed, in order, including what has left the generation again.
+    pub fn executed<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, Instance>> {
+        self.executed.lock().unwrap().iter().map(|one| one.bind(py).clone()).collect()
+    }
+
+    /// Records that a module takes new code in place.
+    pub fn record_in_place(&self, change: Py<InPlace>) {
+        self.in_place.lock().unwrap().push(change);
+    }
+
+    /// The modules that take new code in place, in the order in which they ran.
+    pub fn in_place<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, InPlace>> {
+        self.in_place.lock().unwrap().iter().map(|change| change.bind(py).clone()).collect()
+    }
+
+    /// Whether this module has run and takes its new code in place.
+    pub fn takes_in_place(&self, py: Python<'_>, instance: &Bound<'_, Instance>) -> bool {
+        self.in_place(py).iter().any(|change| std::ptr::eq(change.get().stays(), instance.get()))
+    }
+
+    /// Records what some of them become.
+    pub fn record_batch(&self, batch: Py<Batch>) {
+        self.batches.lock().unwrap().push(batch);
+    }
+
+    /// What they become, as far as it has been written down.
+    pub fn batches<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, Batch>> {
+        self.batches.lock().unwrap().iter().map(|batch| batch.bind(py).clone()).collect()
+    }
+
+    /// Forgets what was executed: the generation is published, or given up.
+    pub fn clear(&self) {
+        let all = std::mem::take(&mut *self.executed.lock().unwrap());
+        let changes = std::mem::take(&mut *self.in_place.lock().unwrap());
+        let batches = std::mem::take(&mut *self.batches.lock().unwrap());
+        // Dropped here, outside the locks: the last reference may run Python code.
+        drop((all, changes, batches));
+    }
+
+    /// For the cycle collector, which passes over what another thread is writing.
+    pub fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        for instance in self.executed.try_lock().iter().flat_map(|all| all.iter()) {
+            visit.call(instance)?;
+        }
+        for change in self.in_place.try_lock().iter().flat_map(|all| all.iter()) {
+            visit.call(change)?;
+        }
+        for batch in self.batches.try_lock().iter().flat_map(|all| all.iter()) {
+            visit.call(batch)?;
+        }
+        match self.base.try_lock() {
+            Ok(base) => visit.call(base.as_ref()),
+            Err(_) => Ok(()),
+        }
+    }
+}
 
 /// What could not be done in place, for the report: the module, and what to know.
 pub type Note = (String, String);

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use pyo3::prelude::*;
 use transfuse_engine::ModuleName;
 
 use crate::state::module_source::Origin;

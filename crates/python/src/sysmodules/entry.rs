@@ -13,11 +13,10 @@ use pyo3::types::PyString;
 use transfuse_engine::ModuleName;
 
 use crate::cpython::exceptions;
-use crate::hooks::facade_type;
 use crate::state::generation::Generation;
 use crate::state::live_module::Instance;
 use crate::state::runtime::Engine;
-use crate::sysmodules::spec;
+use crate::sysmodules::{facade, spec};
 
 /// What stands under a name.
 pub enum Standing<'py> {
@@ -56,7 +55,7 @@ pub fn of<'py>(
         return Ok(match loaded {
             // What is staged is for nobody to remove.
             Some(instance)
-                if generation.get().base(py).is_none()
+                if !generation.get().is_staged()
                     && !engine.withdrawn.bind(py).contains(name)? =>
             {
                 Standing::Removed(instance)
@@ -65,7 +64,7 @@ pub fn of<'py>(
         });
     };
     let Some(known) = engine.facades.bind(py).get_item(name)? else {
-        return Ok(match facade_type::stood_for(&there, name)? {
+        return Ok(match facade::stood_for(&there, name)? {
             true => Standing::Ours,
             false => Standing::Other,
         });
@@ -74,7 +73,7 @@ pub fn of<'py>(
         engine.replacements.bind(py).get_item(name).map(|own| own.is_some_and(|own| own.is(&there)))
     };
     if !there.is(&known) {
-        if facade_type::stood_for(&there, name)? {
+        if facade::stood_for(&there, name)? {
             put_back(py, engine, name, &there, &known)?;
         } else if !replaces()? {
             return Ok(match spec::is_loading(&there)? {
@@ -100,11 +99,11 @@ fn put_back<'py>(
 ) -> PyResult<()> {
     engine.facades.bind(py).set_item(name, there)?;
     for generation in engine.alive(py) {
-        let Some(before) = facade_type::attach(there, &generation)? else { continue };
+        let Some(before) = facade::attach(there, &generation)? else { continue };
         if let Some(now) = generation.get().get(py, name)
             && !now.is(&before)
         {
-            facade_type::detach(meanwhile, &generation, &now)?;
+            facade::detach(meanwhile, &generation, &now)?;
         }
         generation.get().put(py, &before)?;
         if generation.is(engine.current(py)) {
@@ -128,7 +127,7 @@ pub fn let_go(
     }
     let name = instance.get().key.bind(py);
     if let Some(facade) = engine.facades.bind(py).get_item(name)? {
-        facade_type::detach(&facade, generation, instance)?;
+        facade::detach(&facade, generation, instance)?;
         engine.facades.bind(py).del_item(name)?;
     }
     Ok(())
@@ -144,7 +143,7 @@ pub fn show(
     if engine.withdrawn.bind(py).contains(name)? {
         engine.withdrawn.bind(py).del_item(name)?;
     }
-    if !facade_type::is_facade(shown) {
+    if !facade::is_facade(shown) {
         engine.replacements.bind(py).set_item(name, shown)?;
     }
     let modules = engine.sys_modules.bind(py);
@@ -192,11 +191,8 @@ pub fn restore(
 /// Removes a name from `sys.modules` if no generation that is alive has it.
 pub fn forget(py: Python<'_>, engine: &Engine, name: &ModuleName, shown: &Bound<'_, PyAny>) {
     let known = engine.alive(py).iter().any(|g| g.get().find(py, name.as_str()).is_some());
-    let modules = engine.sys_modules.bind(py);
-    if !known
-        && modules.get_item(name.as_str()).is_ok_and(|there| there.is_some_and(|t| t.is(shown)))
-    {
-        let _ = withdraw(py, engine, &PyString::new(py, name.as_str()));
+    if !known {
+        withdraw_shown(py, engine, name, shown);
     }
 }
 
@@ -215,4 +211,25 @@ pub fn not_ours(py: Python<'_>, engine: &Engine, name: &str) -> PyResult<()> {
         return Err(exceptions::not_found(py, name, None));
     }
     withdraw(py, engine, &PyString::new(py, name))
+}
+
+/// A deleted module leaves `sys.modules` once no unit of work can ask for it.
+pub fn withdraw_if_deleted(py: Python<'_>, engine: &Engine, name: &ModuleName) {
+    let _turn = engine.turn.take(py);
+    let Ok(Some(shown)) = engine.facades.bind(py).get_item(name.as_str()) else { return };
+    if engine.current(py).get().find(py, name.as_str()).is_some() {
+        return;
+    }
+    let in_use = engine.in_use(py).iter().any(|g| g.get().find(py, name.as_str()).is_some());
+    if !in_use {
+        withdraw_shown(py, engine, name, &shown);
+    }
+}
+
+/// Takes a facade out of `sys.modules`, if it stands there under this name.
+fn withdraw_shown(py: Python<'_>, engine: &Engine, name: &ModuleName, shown: &Bound<'_, PyAny>) {
+    let there = engine.sys_modules.bind(py).get_item(name.as_str());
+    if there.is_ok_and(|there| there.is_some_and(|there| there.is(shown))) {
+        let _ = withdraw(py, engine, &PyString::new(py, name.as_str()));
+    }
 }

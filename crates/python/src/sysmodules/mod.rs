@@ -1,5 +1,6 @@
 //! TODO
 
 pub mod entry;
+pub mod facade;
 pub mod module_attrs;
 pub mod spec;

@@ -8,68 +8,12 @@ use std::path::PathBuf;
 
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyCode, PyDict, PyList, PyModule, PyString};
+use pyo3::types::{PyDict, PyModule};
 use transfuse_engine::ModuleName;
-
-use crate::effects::dependencies;
-use crate::hooks::{facade_type, import_statement, reload};
-use crate::loading::load::{self, Ensured};
-use crate::loading::search::{self, Found};
-use crate::loading::source_text;
-use crate::state::{caller, runtime};
-use crate::sysmodules::entry;
 
 /// The entry in `sys.meta_path`.
 #[pyclass(frozen, module = "transfuse._core")]
 pub struct Finder;
-
-#[pymethods]
-impl Finder {
-    #[pyo3(signature = (name, path=None, target=None))]
-    fn find_spec<'py>(
-        &self,
-        py: Python<'py>,
-        name: &str,
-        path: Option<&Bound<'py, PyAny>>,
-        target: Option<&Bound<'py, PyAny>>,
-    ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let _ = target;
-        let Some(engine) = runtime::in_force() else { return Ok(None) };
-        let Ok(dotted) = ModuleName::new(name) else { return Ok(None) };
-        let generation = caller::for_foreign(py, engine);
-        let found = match path {
-            Some(path) => search::along(py, engine, generation.get(), &dotted, path)?,
-            None => search::top_level(py, engine, generation.get(), &dotted)?,
-        };
-        if caller::asks_only(py) {
-            dependencies::looked_for(py, &dotted);
-        }
-        let (origin, place, package) = match found {
-            Found::Source(origin) => {
-                (Some(origin.file), Some(origin.path), origin.package.map(|p| vec![p]))
-            }
-            Found::Namespace { portions, foreign: false } => (None, None, Some(portions)),
-            Found::Namespace { .. } | Found::Foreign | Found::Missing => return Ok(None),
-            Found::Hidden => return Err(crate::cpython::exceptions::not_found(py, name, None)),
-        };
-        let loaded = generation.get().find(py, name).filter(|loaded| loaded.get().is_ready());
-        let removed = loaded.map(|loaded| loaded.get().started());
-        let loader = Bound::new(
-            py,
-            Bridge {
-                name: dotted,
-                file: origin.clone(),
-                path: place,
-                package: package.is_some(),
-                removed,
-            },
-        )?;
-        let package = package.map(|p| PyList::new(py, p)).transpose()?.map(Bound::into_any);
-        spec(py, name, loader.as_any(), origin.as_deref(), package).map(Some)
-    }
-
-    fn invalidate_caches(&self) {}
-}
 
 /// A module spec as the standard machinery makes it for a source file, or for a package whose
 /// submodules are looked for in `package`.
@@ -99,36 +43,18 @@ pub fn spec<'py>(
 
 /// The loader that the standard machinery gets: loading gives it the facade.
 #[pyclass(frozen, module = "transfuse._core")]
-struct Bridge {
-    name: ModuleName,
+pub struct Bridge {
+    /// `shop.prices`.
+    pub name: ModuleName,
     /// As the path entry spelled it.
-    file: Option<String>,
+    pub file: Option<String>,
     /// As views know it.
-    path: Option<PathBuf>,
-    package: bool,
+    pub path: Option<PathBuf>,
+    /// Whether it is one.
+    pub package: bool,
     /// The instance that was loaded already when the spec was made, by when it began: the machinery
     /// looks for what does not stand in `sys.modules`, so somebody has removed it from there.
-    removed: Option<u64>,
-}
-
-impl Bridge {
-    /// The source as the asker's generation has it; none for a namespace package.
-    fn text(&self, py: Python<'_>) -> PyResult<Option<Vec<u8>>> {
-        let Some(path) = &self.path else { return Ok(None) };
-        let engine = runtime::required()?;
-        let generation = caller::for_foreign(py, engine);
-        match generation.get().view().get(path) {
-            Some(source) => source_text::text(py, engine, &generation, source, path).map(Some),
-            None => Err(crate::cpython::exceptions::not_found(py, self.name.as_str(), None)),
-        }
-    }
-
-    fn code<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyCode>>> {
-        match (&self.file, self.text(py)?) {
-            (Some(file), Some(text)) => crate::code::pyc::code(py, file, &text).map(Some),
-            _ => Ok(None),
-        }
-    }
+    pub removed: Option<u64>,
 }
 
 /// Whether it is the loader that the standard machinery gets.
@@ -145,88 +71,4 @@ pub fn is_loading(there: &Bound<'_, PyAny>) -> PyResult<bool> {
     let initializing = spec.getattr_opt(intern!(py, "_initializing"))?;
     Ok(loader.is_instance_of::<Bridge>()
         && initializing.is_some_and(|i| i.is_truthy().unwrap_or(false)))
-}
-
-#[pymethods]
-impl Bridge {
-    /// The default module.
-    fn create_module(&self, py: Python<'_>, spec: &Bound<'_, PyAny>) -> Py<PyAny> {
-        let _ = spec;
-        py.None()
-    }
-
-    /// For the machinery: loads the live module and has it find what stands for that. For code
-    /// that has made a module of its own from the spec: executes the source in it, once more.
-    fn exec_module(&self, py: Python<'_>, module: &Bound<'_, PyAny>) -> PyResult<()> {
-        let engine = runtime::required()?;
-        if facade_type::is_facade(module) {
-            // `importlib.reload`, taken before Transfuse was installed.
-            return reload::update(py, engine, &self.name);
-        }
-        let generation = caller::for_foreign(py, engine);
-        let name = PyString::new(py, self.name.as_str());
-        let there = engine.sys_modules.bind(py).get_item(&name)?;
-        if !there.is_some_and(|there| there.is(module)) || !is_loading(module)? {
-            let Some(code) = self.code(py)? else { return Ok(()) };
-            let namespace = module.getattr(intern!(py, "__dict__"))?;
-            py.import(intern!(py, "builtins"))?
-                .call_method1(intern!(py, "exec"), (code, namespace))?;
-            return Ok(());
-        }
-        let there = generation.get().get(py, &name);
-        if let Some(removed) = there.filter(|there| Some(there.get().started()) == self.removed) {
-            entry::let_go(py, engine, &generation, &removed)?;
-        }
-        match load::ensure_own(py, engine, &generation, &self.name)? {
-            Ensured::Live(found) => {
-                entry::show(py, engine, &name, &import_statement::outward(py, engine, &found)?)
-            }
-            _ => Err(crate::cpython::exceptions::not_found(py, self.name.as_str(), None)),
-        }
-    }
-
-    #[pyo3(signature = (name=None))]
-    fn is_package(&self, name: Option<&str>) -> bool {
-        let _ = name;
-        self.package
-    }
-
-    #[getter(path)]
-    fn spelled(&self) -> Option<&str> {
-        self.file.as_deref()
-    }
-
-    #[getter]
-    fn name(&self) -> &str {
-        self.name.as_str()
-    }
-
-    #[pyo3(signature = (name=None))]
-    fn get_filename(&self, name: Option<&str>) -> Option<&str> {
-        let _ = name;
-        self.file.as_deref()
-    }
-
-    /// For `runpy`, which runs the code itself as `__main__`.
-    #[pyo3(signature = (name=None))]
-    fn get_code<'py>(&self, py: Python<'py>, name: Option<&str>) -> PyResult<Bound<'py, PyAny>> {
-        let _ = name;
-        Ok(self.code(py)?.map_or_else(|| py.None().into_bound(py), Bound::into_any))
-    }
-
-    #[pyo3(signature = (name=None))]
-    fn get_source<'py>(&self, py: Python<'py>, name: Option<&str>) -> PyResult<Bound<'py, PyAny>> {
-        let _ = name;
-        let Some(text) = self.text(py)? else { return Ok(py.None().into_bound(py)) };
-        py.import(intern!(py, "importlib.util"))?
-            .call_method1(intern!(py, "decode_source"), (text,))
-    }
-
-    fn get_resource_reader<'py>(slf: &Bound<'py, Self>, name: &str) -> PyResult<Bound<'py, PyAny>> {
-        let _ = name;
-        let py = slf.py();
-        py.import(intern!(py, "importlib.readers"))?
-            .getattr(intern!(py, "FileReader"))?
-            .call1((slf,))
-    }
 }

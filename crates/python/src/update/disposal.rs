@@ -18,6 +18,7 @@ use crate::cpython::time_limit::Limit;
 use crate::state::generation::Generation;
 use crate::state::live_module::Instance;
 use crate::state::runtime::Engine;
+use crate::sysmodules::entry;
 use crate::update::lingering;
 
 /// Calls `__dispose__` of every superseded instance that nobody is pinned to any more.
@@ -33,7 +34,7 @@ pub fn dispose_drained(py: Python<'_>, engine: &Engine) {
             still_waiting.push(instance);
         } else if !loading {
             dispose(py, engine, bound);
-            engine.hide_if_gone(py, &bound.get().name);
+            entry::withdraw_if_deleted(py, engine, &bound.get().name);
         }
     }
     engine.book.lock().unwrap().awaiting.extend(still_waiting);

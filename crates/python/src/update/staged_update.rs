@@ -17,7 +17,6 @@ use crate::cpython::time_limit::Limit;
 use crate::cpython::traceback::raiser;
 use crate::cpython::{log, panics};
 use crate::effects::{conflict, foreign_patches};
-use crate::hooks::{facade_type, import_statement};
 use crate::loading::load::{self, Ensured};
 use crate::loading::{in_place, sharing, submodules};
 use crate::state::generation::Generation;
@@ -27,6 +26,7 @@ use crate::state::policy::policy_now;
 use crate::state::runtime::Engine;
 use crate::state::staging_area::Note;
 use crate::sysmodules::entry::{self, Standing};
+use crate::sysmodules::facade;
 use crate::update::concurrent_loads::{left_behind, outdated};
 use crate::update::planning::Intent;
 use crate::update::rerun::to_run_again;
@@ -87,7 +87,7 @@ impl<'py> Attempt<'py> {
         }
         let id = engine.generations.stage();
         let staged = Bound::new(py, Generation::new(id, view, instances.unbind()))?;
-        drop(staged.get().set_base(Some(base.clone().unbind())));
+        drop(staged.get().staging.set_base(Some(base.clone().unbind())));
         engine.generations.hold(id, staged.clone().unbind());
         engine.diverged.store(true, Ordering::Release);
         for instance in &removed {
@@ -135,7 +135,7 @@ impl<'py> Attempt<'py> {
         let view = target.get().view();
         let id = engine.generations.stage();
         let staged = Bound::new(py, Generation::new(id, view, instances.unbind()))?;
-        drop(staged.get().set_base(Some(base.clone().unbind())));
+        drop(staged.get().staging.set_base(Some(base.clone().unbind())));
         engine.generations.hold(id, staged.clone().unbind());
         let steps = again.into_iter().map(|name| Step { name, reason: Reason::Changed }).collect();
         let (failed, on_disk, asked, over) = (None, false, false, Cell::new(false));
@@ -154,7 +154,7 @@ impl<'py> Attempt<'py> {
         // Both end with this function, however that ends.
         let _pinned = Staging::begin(py, self.engine, &self.staged)?;
         conflict::take();
-        self.staged.get().expect(plan.steps.len());
+        self.staged.get().staging.expect(plan.steps.len());
         let _limit = Limit::begin(self.engine.settings().time_limit);
         for step in plan.turns.iter().map(|place| &plan.steps[*place]) {
             match load::ensure_own(py, self.engine, &self.staged, &step.name) {
@@ -181,14 +181,15 @@ impl<'py> Attempt<'py> {
             .into_iter()
             .map(|(who, whose)| (who, Reason::AffectedBy(whose)))
             .collect();
-        let in_place = self.staged.get().in_place(py).into_iter().map(|c| c.get().shadow(py));
+        let in_place =
+            self.staged.get().staging.in_place(py).into_iter().map(|c| c.get().shadow(py));
         for instance in self.staged.get().executed(py).into_iter().chain(in_place) {
             for edge in instance.get().edges() {
                 if edge.kind == EdgeKind::Affects
                     && let Target::Module(name) = edge.to
                     && let Some(other) = self.base.get().find(py, name.as_str())
                     && self.staged.get().holds(py, &other)
-                    && !self.staged.get().takes_in_place(py, &other)
+                    && !self.staged.get().staging.takes_in_place(py, &other)
                     && policy_now(py, self.engine, other.get()) != Policy::Never
                 {
                     wider.push((name, Reason::AffectedBy(instance.get().name.clone())));
@@ -258,7 +259,7 @@ impl<'py> Attempt<'py> {
             for instance in &shown {
                 book.adopt(instance.get());
             }
-            for change in self.staged.get().in_place(py) {
+            for change in self.staged.get().staging.in_place(py) {
                 book.adopt(change.get().stays());
             }
             book.awaiting.retain(|waiting| !self.revived.iter().any(|r| r.is(waiting)));
@@ -280,7 +281,7 @@ impl<'py> Attempt<'py> {
             engine.retire(freed);
             superseded(py, engine, &self.removed);
             self.tidy(py);
-            self.staged.get().forget_executed();
+            self.staged.get().staging.clear();
             self.tell(py, "published");
             Ok(notes)
         });
@@ -305,7 +306,7 @@ impl<'py> Attempt<'py> {
         }
         // 2. The swap. What is shown is counted at once: no code of the program runs in between, so
         //    no process can be forked in between either.
-        dropped.extend(self.staged.get().set_base(None));
+        dropped.extend(self.staged.get().staging.set_base(None));
         dropped.push(generations.show(self.staged.clone().unbind()));
         let freed = generations.publish(self.staged.get().id);
         self.over.set(true);
@@ -331,11 +332,11 @@ impl<'py> Attempt<'py> {
         // Names that only the abandoned generation had.
         for instance in executed {
             let name = &instance.get().name;
-            if let Ok(shown) = facade_type::of(py, engine, name) {
+            if let Ok(shown) = facade::of(py, engine, name) {
                 entry::forget(py, engine, name, &shown);
             }
         }
-        self.staged.get().forget_executed();
+        self.staged.get().staging.clear();
         self.tell(py, "abandoned");
     }
 
@@ -360,7 +361,7 @@ impl<'py> Attempt<'py> {
             {
                 let _ = submodules::settle(py, self.engine, &package);
             }
-            self.engine.hide_if_gone(py, &name);
+            entry::withdraw_if_deleted(py, self.engine, &name);
         }
     }
 }
@@ -370,7 +371,7 @@ impl<'py> Attempt<'py> {
 fn show(py: Python<'_>, engine: &Engine, instance: &Bound<'_, Instance>) {
     let name = instance.get().key.bind(py);
     if let Ok(Standing::Ours) = entry::of(py, engine, &engine.current(py), name)
-        && let Ok(shown) = import_statement::outward(py, engine, instance)
+        && let Ok(shown) = facade::of_instance(py, engine, instance)
     {
         let _ = entry::show(py, engine, name, &shown);
     }
