@@ -2,7 +2,7 @@
 //!
 //! This file is a map. The parts, in reading order:
 //!
-//! 1. `instance` (`basis`: of what source; `loader`: what it answers as), `generation`: what was
+//! 1. `instance` (`source`: of what source; `loader`: what it answers as), `generation`: what was
 //!    loaded, and what belongs together;
 //! 2. `engine`, `settings`: what is installed; `turn`: what keeps its steps in one piece without a GIL;
 //!    `asker`, `pin`: whose generation answers; `wsgi`: what a server holds;
@@ -11,13 +11,13 @@
 //!    machinery); `standing`: what stands in `sys.modules`, and who put it there;
 //! 4. `search` (`late`: what nobody has seen yet), `namespace_path`, `dressing`, `precompiled`, `bytecode`, `outline`, `namespace`, `loading`: from a name
 //!    (or, `by_path`, a file) to an instance (`circles`: when several threads load one circle; `waiting`);
-//!    `sharing`, `submodules`: what generations have in common, and what they answer where not (`awaited`: when
+//!    `sharing`, `submodules`: what generations have in common, and what they answer where not (`pending_submodules`: when
 //!    a package that runs again gets submodules that do not);
-//! 5. `observe` (by `fingerprint` and `hidden`), `doubt` (and `influence`), `keeps`: who affects whom, and who holds on to what;
+//! 5. `observe` (by `fingerprint` and `hidden`), `doubt` (and `influence`), `retains`: who affects whom, and who holds on to what;
 //!    `edges`, `data_files`, `patches`: who imports and reads what, and who set what on foreign modules
 //!    (`kinds`, `snapshot`: how all these look without running code or being disturbed);
 //! 6. an update: `asking`, `driver` (who carries it out; `driver/elsewhere`: what is not on disk; `command`, `listening`, `watching`, `barrier`, `unreadable`), `seeds` and `planning` (what it is to
-//!    run), `staging` and `attempt` (how; `unplanned`; `again`: what a rollback runs; `raiser`: who failed; `verify`: who else has a say; `in_place`: where a module
+//!    run), `staging` and `attempt` (how; `loads_since`; `again`: what a rollback runs; `module_of_error`: who failed; `verify`: who else has a say; `in_place`: where a module
 //!    takes new code and stays what it is), `time_limit`, `disposal` (what ends), `report` (how it is
 //!    told); `units` (who keeps a generation in use), `status`;
 //! 7. `installation` (how it gets into a process), `forked` (and into its child), `project`: what the files beside the code say; `reload` (`importlib.reload`), `once`, `errors`, `fault`.

@@ -23,8 +23,8 @@ use transfuse_engine::{GenerationId, State, alone, go_on, stand_still};
 use crate::api::once;
 use crate::cpython::{log, thread};
 use crate::loading::in_place;
-use crate::state::live_module::Instance;
-use crate::state::runtime::{self, Engine};
+use crate::state::live_module::LiveModule;
+use crate::state::runtime::{self, Runtime};
 use crate::updater::thread::start_updating;
 
 /// How long a fork waits for our threads to be at rest: a look at all files takes less.
@@ -65,48 +65,48 @@ fn after_fork_in_parent() {
 fn after_fork(py: Python<'_>) -> PyResult<()> {
     alone();
     once::only(thread::thread());
-    let Some(engine) = runtime::in_force() else { return Ok(()) };
-    end_units_of_others(engine);
-    forget_other_threads(py, engine)?;
-    let mut dirs: BTreeSet<PathBuf> = engine.roots.dirs().iter().cloned().collect();
-    for (path, _) in engine.current(py).get().view().iter() {
+    let Some(runtime) = runtime::in_force() else { return Ok(()) };
+    end_units_of_others(runtime);
+    forget_other_threads(py, runtime)?;
+    let mut dirs: BTreeSet<PathBuf> = runtime.roots.dirs().iter().cloned().collect();
+    for (path, _) in runtime.current(py).get().view().iter() {
         dirs.extend(path.parent().map(PathBuf::from));
     }
-    engine.forget_commands();
-    start_updating(py, engine, dirs.into_iter().collect())
+    runtime.forget_commands();
+    start_updating(py, runtime, dirs.into_iter().collect())
 }
 
 /// The units of work of other threads go on in the parent, and are not here to end.
-fn end_units_of_others(engine: &Engine) {
-    for generation in engine.units.only_mine() {
+fn end_units_of_others(runtime: &Runtime) {
+    for generation in runtime.units.only_mine() {
         // What that sets free is disposed of after the next update: the thread that does is to begin.
-        drop(engine.generations.unpin(GenerationId(generation)));
+        drop(runtime.generations.unpin(GenerationId(generation)));
     }
 }
 
 /// What other threads of the parent were loading or staging is not going to be finished here.
-fn forget_other_threads(py: Python<'_>, engine: &Engine) -> PyResult<()> {
-    if engine.updating_thread.load(Ordering::Acquire) == thread::thread() {
+fn forget_other_threads(py: Python<'_>, runtime: &Runtime) -> PyResult<()> {
+    if runtime.updating_thread.load(Ordering::Acquire) == thread::thread() {
         // Code that is being staged has forked, and goes on.
         return Ok(());
     }
-    engine.flights.only(thread::thread());
-    engine.turn.only(thread::thread());
-    let staged = engine.generations.alive(|generation, id, state| {
+    runtime.flights.only(thread::thread());
+    runtime.nogil_lock.reset_after_fork(thread::thread());
+    let staged = runtime.generations.alive(|generation, id, state| {
         (state == State::Staged).then(|| (id, generation.clone_ref(py)))
     });
     for (id, generation) in staged.into_iter().flatten() {
         if let Err(error) = in_place::take_back(py, generation.bind(py)) {
             let _ = log::complain(py, "new code could not be taken back", error);
         }
-        drop(engine.generations.abandon(id));
+        drop(runtime.generations.abandon(id));
     }
-    for generation in engine.alive(py) {
+    for generation in runtime.alive(py) {
         for instance in generation.get().instances.bind(py).values().iter() {
-            let Ok(instance) = instance.cast_into_exact::<Instance>() else { continue };
+            let Ok(instance) = instance.cast_into_exact::<LiveModule>() else { continue };
             let of = instance.get();
             let key = (of.name.clone(), of.source().map(|source| source.digest()));
-            if !of.is_ready() && !engine.flights.is_loading(&key) {
+            if !of.is_ready() && !runtime.flights.is_loading(&key) {
                 generation.get().take(py, &instance);
             }
         }

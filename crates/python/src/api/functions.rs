@@ -7,9 +7,9 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
 use transfuse_engine::{Budget, Digest, System, busy, is_source, scan};
 
-use crate::cpython::time_limit::Limit;
-use crate::state::command::{Command, Contents};
-use crate::state::request::ask;
+use crate::cpython::time_limit::Watchdog;
+use crate::state::command::{Command, SourceOverrides};
+use crate::state::request::request;
 use crate::state::runtime;
 use crate::state::settings::{Pattern, Settings};
 
@@ -21,7 +21,7 @@ pub fn limited<'py>(
     call: &Bound<'py, PyAny>,
     args: &Bound<'py, PyTuple>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let limit = Limit::begin(runtime::required()?.settings().time_limit);
+    let limit = Watchdog::begin(runtime::required()?.settings().time_limit);
     let done = call.call1(args);
     drop(limit);
     done
@@ -31,27 +31,27 @@ pub fn limited<'py>(
 #[pyfunction]
 #[pyo3(signature = (timeout=None))]
 pub fn update(py: Python<'_>, timeout: Option<f64>) -> PyResult<Py<PyDict>> {
-    ask(py, "update", timeout, Command::Update)
+    request(py, "update", timeout, Command::Update)
 }
 
 /// Makes an earlier generation's content current.
 #[pyfunction]
 #[pyo3(signature = (generation=None))]
 pub fn rollback(py: Python<'_>, generation: Option<u64>) -> PyResult<Py<PyDict>> {
-    ask(py, "rollback", None, |reply| Command::Rollback(generation, reply))
+    request(py, "rollback", None, |reply| Command::Rollback(generation, reply))
 }
 
 /// What an update would do now.
 #[pyfunction]
 pub fn plan(py: Python<'_>) -> PyResult<Py<PyDict>> {
-    ask(py, "plan", None, Command::Plan)
+    request(py, "plan", None, Command::Plan)
 }
 
 /// What is served: the generation's number, and the fingerprint of its source.
 #[pyfunction]
 pub fn view(py: Python<'_>) -> PyResult<(u64, String)> {
-    let engine = runtime::required()?;
-    let current = engine.current(py);
+    let runtime = runtime::required()?;
+    let current = runtime.current(py);
     let view = current.get().view();
     Ok((current.get().id.0, py.detach(|| view.fingerprint()).to_string()))
 }
@@ -59,8 +59,8 @@ pub fn view(py: Python<'_>) -> PyResult<(u64, String)> {
 /// The fingerprint of what the update under way would serve, if somebody is asked about one.
 #[pyfunction]
 pub fn wanted_view(py: Python<'_>) -> PyResult<Option<String>> {
-    let engine = runtime::required()?;
-    let wanted = engine.wanted.lock().unwrap().clone();
+    let runtime = runtime::required()?;
+    let wanted = runtime.wanted.lock().unwrap().clone();
     Ok(wanted.map(|view| py.detach(|| view.fingerprint()).to_string()))
 }
 
@@ -69,19 +69,19 @@ pub fn wanted_view(py: Python<'_>) -> PyResult<Option<String>> {
 #[pyfunction]
 #[pyo3(signature = (*, wanted))]
 pub fn differing(py: Python<'_>, wanted: bool) -> PyResult<HashMap<PathBuf, Option<Py<PyBytes>>>> {
-    let engine = runtime::required()?;
-    let current = match engine.wanted.lock().unwrap().clone() {
+    let runtime = runtime::required()?;
+    let current = match runtime.wanted.lock().unwrap().clone() {
         Some(staged) if wanted => staged,
-        _ => engine.current(py).get().view(),
+        _ => runtime.current(py).get().view(),
     };
     let found: Vec<_> = py.detach(|| {
         let _busy = busy();
-        let disk = scan(&*engine.system, &engine.roots, &Budget::new(0), &mut |_| {}).view;
+        let disk = scan(&*runtime.system, &runtime.roots, &Budget::new(0), &mut |_| {}).view;
         let changes = disk.changes(&current).into_iter().filter(|c| is_source(&c.path));
         let text = |path: &PathBuf| {
             let source = current.get(path)?;
             let on_disk = || {
-                let bytes = engine.system.read(path).ok()?;
+                let bytes = runtime.system.read(path).ok()?;
                 (Digest::of(&bytes) == source.digest()).then_some(bytes)
             };
             source.text().or_else(on_disk)
@@ -96,8 +96,8 @@ pub fn differing(py: Python<'_>, wanted: bool) -> PyResult<HashMap<PathBuf, Opti
 
 /// Serves these contents, whatever is on disk.
 #[pyfunction]
-pub fn adopt(py: Python<'_>, contents: Contents) -> PyResult<Py<PyDict>> {
-    ask(py, "adopt", None, |reply| Command::Adopt(contents, reply))
+pub fn adopt(py: Python<'_>, contents: SourceOverrides) -> PyResult<Py<PyDict>> {
+    request(py, "adopt", None, |reply| Command::Adopt(contents, reply))
 }
 
 /// The next generation gets this number, or a higher one.
@@ -119,11 +119,11 @@ pub fn configure(
     resident: usize,
     time_limit: f64,
 ) -> PyResult<()> {
-    let engine = runtime::required()?;
+    let runtime = runtime::required()?;
     let mut settings =
         Settings::new(policy, modules, keep, keep_deleted, watch, None, resident, time_limit)?;
-    settings.poll = engine.settings().poll;
-    engine.generations.set_keep(keep);
-    engine.set_settings(settings);
+    settings.poll = runtime.settings().poll;
+    runtime.generations.set_keep(keep);
+    runtime.set_settings(settings);
     Ok(())
 }

@@ -13,10 +13,10 @@ use crate::cpython::exceptions;
 use crate::cpython::snapshot::items;
 use crate::effects::data_files;
 use crate::hooks::{facade_type, fast_path, import_module, reload};
-use crate::state::command::Contents;
-use crate::state::live_module::Instance;
+use crate::state::command::SourceOverrides;
+use crate::state::live_module::LiveModule;
 use crate::state::request::refuse_inside;
-use crate::state::runtime::{self, Engine};
+use crate::state::runtime::{self, Runtime};
 use crate::state::settings::{Pattern, Settings};
 use crate::sysmodules::facade;
 use crate::sysmodules::spec::Finder;
@@ -49,7 +49,7 @@ pub fn install(
     stages: Py<PyAny>,
     project: Vec<PathBuf>,
     reconsider: Py<PyAny>,
-    contents: Contents,
+    contents: SourceOverrides,
     first: u64,
 ) -> PyResult<()> {
     refuse_sub_interpreter()?;
@@ -67,15 +67,15 @@ pub fn install(
     let seen = py.detach(|| scan(&*system, &roots, &budget, &mut |_| {}));
     let view = off_disk::with_contents(&seen.view, &contents, &budget);
     let given = contents.into_keys().collect();
-    let made = Engine::new(
+    let made = Runtime::new(
         py, system, roots, budget, settings, view, report, stages, project, reconsider, first,
         given,
     )?;
-    let engine: &'static Engine = Box::leak(Box::new(made));
-    engine.unreadable.lock().unwrap().are(seen.unreadable);
+    let runtime: &'static Runtime = Box::leak(Box::new(made));
+    runtime.unreadable.lock().unwrap().are(seen.unreadable);
     facade_type::make_type(py)?;
     data_files::listen()?;
-    runtime::put_in_force(Some(engine));
+    runtime::put_in_force(Some(runtime));
 
     let core = py.import(intern!(py, "transfuse._core"))?;
     swap_builtins(
@@ -87,7 +87,7 @@ pub fn install(
     meta_path(py)?.insert(0, Py::new(py, Finder)?)?;
     fork::listen(py)?;
     at_exit(py)?;
-    start_updating(py, engine, seen.dirs)
+    start_updating(py, runtime, seen.dirs)
 }
 
 /// The C interface that says who holds the GIL (PEP 311) knows of one interpreter only: threads of ours
@@ -123,21 +123,21 @@ fn meta_path(py: Python<'_>) -> PyResult<Bound<'_, PyList>> {
 /// Takes Transfuse out of the process. Live modules stay as the ordinary modules they are.
 #[pyfunction]
 pub fn uninstall(py: Python<'_>) -> PyResult<()> {
-    let Some(engine) = runtime::in_force() else { return Ok(()) };
-    refuse_inside(engine, "uninstall")?;
+    let Some(runtime) = runtime::in_force() else { return Ok(()) };
+    refuse_inside(runtime, "uninstall")?;
     stop_updating(py)?;
-    let current = engine.current(py);
-    let modules = engine.sys_modules.bind(py);
-    for (name, shown) in items(engine.facades.bind(py)) {
+    let current = runtime.current(py);
+    let modules = runtime.sys_modules.bind(py);
+    for (name, shown) in items(runtime.facades.bind(py)) {
         if let Some(instance) = current.get().instances.bind(py).get_item(&name)? {
-            facade::leave(&shown, instance.cast::<Instance>()?)?;
+            facade::leave(&shown, instance.cast::<LiveModule>()?)?;
         }
         if !modules.get_item(&name)?.is_some_and(|there| there.is(&shown)) {
             continue;
         }
         match current.get().instances.bind(py).get_item(&name)? {
             Some(instance) => {
-                let instance = instance.cast_into::<Instance>()?;
+                let instance = instance.cast_into::<LiveModule>()?;
                 modules.set_item(&name, instance.get().value(py))?;
             }
             None => modules.del_item(&name)?,
@@ -145,9 +145,9 @@ pub fn uninstall(py: Python<'_>) -> PyResult<()> {
     }
     swap_builtins(
         py,
-        engine.original_import.bind(py),
-        engine.original_gcd_import.bind(py),
-        engine.original_reload.bind(py),
+        runtime.original_import.bind(py),
+        runtime.original_gcd_import.bind(py),
+        runtime.original_reload.bind(py),
     )?;
     let finders = meta_path(py)?;
     for index in (0..finders.len()).rev() {
@@ -156,7 +156,7 @@ pub fn uninstall(py: Python<'_>) -> PyResult<()> {
         }
     }
     runtime::put_in_force(None);
-    engine.let_go(py)
+    runtime.let_go(py)
 }
 
 /// Whether Transfuse is installed.

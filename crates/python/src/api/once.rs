@@ -10,14 +10,14 @@ use transfuse_engine::{Entered, Flights, Waited};
 use crate::cpython::thread::thread;
 use crate::cpython::{exceptions, interruptible_wait};
 
-type Key = (String, String);
+type OnceKey = (String, String);
 
 /// (module, key) -> value. Entries never leave: that is the promise.
 static VALUES: PyOnceLock<Py<PyDict>> = PyOnceLock::new();
 /// One maker at a time for one key; others wait without the GIL.
-static MAKERS: Mutex<Option<&'static Flights<Key>>> = Mutex::new(None);
+static MAKERS: Mutex<Option<&'static Flights<OnceKey>>> = Mutex::new(None);
 
-fn makers() -> &'static Flights<Key> {
+fn makers() -> &'static Flights<OnceKey> {
     MAKERS.lock().unwrap().get_or_insert_with(|| Box::leak(Box::new(Flights::new())))
 }
 
@@ -35,7 +35,7 @@ pub fn once<'py>(
         return Ok(value);
     }
     let flights = makers();
-    let flight: Key = (scope, key);
+    let flight: OnceKey = (scope, key);
     loop {
         match flights.enter(&flight, thread()) {
             Entered::Run => break,
@@ -66,7 +66,7 @@ pub fn once<'py>(
 }
 
 /// This thread makes a value, until this is dropped.
-struct Making(&'static Flights<Key>, Key);
+struct Making(&'static Flights<OnceKey>, OnceKey);
 
 impl Drop for Making {
     fn drop(&mut self) {

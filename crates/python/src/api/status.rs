@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString};
 use transfuse_engine::State;
 
-use crate::state::live_module::Instance;
+use crate::state::live_module::LiveModule;
 use crate::state::runtime;
 use crate::update::lingering::{lingering, superseded};
 use crate::update::report as reports;
@@ -14,34 +14,34 @@ use crate::update::report as reports;
 /// What is served, kept, draining and failing.
 #[pyfunction]
 pub fn status(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
-    let engine = runtime::required()?;
-    let current = engine.current(py);
+    let runtime = runtime::required()?;
+    let current = runtime.current(py);
     let made = PyDict::new(py);
     made.set_item("generation", current.get().id.0)?;
-    made.set_item("roots", engine.roots.dirs())?;
+    made.set_item("roots", runtime.roots.dirs())?;
     made.set_item("modules", current.get().instances.bind(py).len())?;
     let (watching, unreadable) =
-        (engine.watching.lock().unwrap().clone(), engine.unreadable.lock().unwrap().all());
-    let ended = engine.updating_ended.load(Ordering::Acquire);
-    let way = if engine.settings().watch { watching.way } else { "off" };
+        (runtime.watching.lock().unwrap().clone(), runtime.unreadable.lock().unwrap().all());
+    let ended = runtime.updating_ended.load(Ordering::Acquire);
+    let way = if runtime.settings().watch { watching.way } else { "off" };
     made.set_item("watching", if ended { "ended" } else { way })?;
     made.set_item("watching_because", watching.because)?;
     made.set_item("unreadable", unreadable)?;
-    made.set_item("lost_events", engine.lost_events.load(Ordering::Relaxed))?;
-    made.set_item("stored_bytes", engine.budget.held())?;
-    let draining = engine.generations.alive(|_, id, state| match state {
+    made.set_item("lost_events", runtime.lost_events.load(Ordering::Relaxed))?;
+    made.set_item("stored_bytes", runtime.budget.held())?;
+    let draining = runtime.generations.alive(|_, id, state| match state {
         State::Draining { pins } => Some((id.0, pins)),
         _ => None,
     });
     let draining: Vec<(u64, usize)> = draining.into_iter().flatten().collect();
-    let kept: Vec<u64> = engine.generations.all_kept().iter().map(|id| id.0).collect();
+    let kept: Vec<u64> = runtime.generations.all_kept().iter().map(|id| id.0).collect();
     let (published, refused, failing, waiting) = {
-        let book = engine.book.lock().unwrap();
-        let failing = book.failing.as_ref().map(|report| report.clone_ref(py));
-        let waiting: Vec<_> = book.waiting.iter().map(reports::of_restart).collect();
-        (book.published, book.refused, failing, waiting)
+        let records = runtime.records.lock().unwrap();
+        let failing = records.failing.as_ref().map(|report| report.clone_ref(py));
+        let waiting: Vec<_> = records.waiting.iter().map(reports::of_restart).collect();
+        (records.published, records.refused, failing, waiting)
     };
-    let units: Vec<_> = engine
+    let units: Vec<_> = runtime
         .units
         .behind(current.get().id.0)
         .iter()
@@ -53,7 +53,7 @@ pub fn status(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
         .collect();
     made.set_item("units", units)?;
     let still: Vec<_> =
-        lingering(py, engine).iter().map(|gone| gone.get().module.clone_ref(py)).collect();
+        lingering(py, runtime).iter().map(|gone| gone.get().module.clone_ref(py)).collect();
     made.set_item("lingering", still)?;
     made.set_item("restart", waiting)?;
     made.set_item("kept", kept)?;
@@ -75,14 +75,14 @@ pub fn executions<'py>(
     lingering: bool,
 ) -> PyResult<Bound<'py, PyList>> {
     let found = PyList::empty(py);
-    let Some(engine) = runtime::in_force() else { return Ok(found) };
+    let Some(runtime) = runtime::in_force() else { return Ok(found) };
     let key = PyString::new(py, name);
-    for generation in engine.alive(py) {
+    for generation in runtime.alive(py) {
         if let Some(instance) = generation.get().instances.bind(py).get_item(&key)? {
-            found.append(&instance.cast_into_exact::<Instance>()?.get().module)?;
+            found.append(&instance.cast_into_exact::<LiveModule>()?.get().module)?;
         }
     }
-    for instance in if lingering { superseded(py, engine) } else { Vec::new() } {
+    for instance in if lingering { superseded(py, runtime) } else { Vec::new() } {
         if instance.get().name.as_str() == name {
             found.append(&instance.get().module)?;
         }

@@ -35,10 +35,10 @@ impl WsgiApplication {
         generation: &Bound<'py, Generation>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let module = self.module.bind(py);
-        if let Some(engine) = runtime::in_force()
+        if let Some(runtime) = runtime::in_force()
             && let Some(instance) = generation.get().get(py, module)
             && instance.get().is_ready()
-            && entry::is_as_seen(py, engine, module, &instance)
+            && entry::is_as_seen(py, runtime, module, &instance)
         {
             let mut value = instance.get().value(py);
             for name in &self.names {

@@ -93,7 +93,7 @@ pub struct Reading {
     /// Names that its imports bind, but for those of a function.
     pub imports: Vec<Binding>,
     /// What it imports with a star.
-    pub starred: Vec<String>,
+    pub record_star: Vec<String>,
 }
 
 /// Reads one code object, and none of those in it.
@@ -163,7 +163,7 @@ pub fn read(py: Python<'_>, code: &Bound<'_, PyCode>) -> PyResult<Reading> {
             || (Some(op) == known.intrinsic && arg == INTRINSIC_IMPORT_STAR))
             && let Some(imported) = importing.take()
         {
-            reading.starred.push(imported);
+            reading.record_star.push(imported);
         }
     }
     Ok(reading)

@@ -26,7 +26,7 @@ const TAKE_ANY: [&str; 4] = ["getattr", "setattr", "delattr", "vars"];
 
 /// What was read off a module's code object.
 #[derive(Default)]
-pub struct Outline {
+pub struct NameUsage {
     /// Names bound at module level by the source; star imports add theirs while it runs.
     pub defined: HashSet<String>,
     /// What an import names (`"registry"`, relative ones without their dots) -> the attributes taken
@@ -49,7 +49,7 @@ pub struct Outline {
     pub sets_items: bool,
 }
 
-impl Outline {
+impl NameUsage {
     /// Whether module-level code uses what an import of that name gave.
     pub fn uses(&self, imported: &str) -> bool {
         self.runs_text || self.used.contains_key(imported)
@@ -91,7 +91,7 @@ const CHANGES: [&str; 22] = [
     "__setitem__",
 ];
 
-impl Outline {
+impl NameUsage {
     /// The attributes taken of what is written so.
     pub fn taken_of(&self, written: &str) -> HashSet<String> {
         let both = [self.used.get(written), self.reached.get(written)];
@@ -121,28 +121,28 @@ struct Parts {
 }
 
 /// Reads the code object of a module.
-pub fn outline(py: Python<'_>, code: &Bound<'_, PyCode>) -> PyResult<Outline> {
+pub fn outline(py: Python<'_>, code: &Bound<'_, PyCode>) -> PyResult<NameUsage> {
     let module = read(py, code)?;
-    let mut at_once =
+    let mut cached_import =
         Parts { loaded: module.loaded, mentions: module.mentions, sets_items: module.sets_items };
     let mut later = Parts::default();
     let mut own = module.stored.clone();
     let mut imports = module.imports;
-    let mut starred = module.starred;
+    let mut record_star = module.record_star;
     let mut functions = false;
     let mut waiting: Vec<_> = nested(code)?.into_iter().map(|code| (code, true)).collect();
     while let Some((next, outer)) = waiting.pop() {
         let function = is_function(py, &next)?;
         let runs = outer && (!function || is_part_of_expression(py, &next)?);
         let reading = read(py, &next)?;
-        let part = if runs { &mut at_once } else { &mut later };
+        let part = if runs { &mut cached_import } else { &mut later };
         part.loaded.extend(reading.loaded);
         part.mentions.extend(reading.mentions);
         part.sets_items |= reading.sets_items;
         if runs && !function {
             own.extend(reading.stored);
             imports.extend(reading.imports);
-            starred.extend(reading.starred);
+            record_star.extend(reading.record_star);
         }
         functions |= !runs;
         waiting.extend(nested(&next)?.into_iter().map(|code| (code, runs)));
@@ -151,28 +151,29 @@ pub fn outline(py: Python<'_>, code: &Bound<'_, PyCode>) -> PyResult<Outline> {
     for binding in &imports {
         own.remove(&binding.bound);
     }
-    if functions && at_once.loaded.iter().any(|chain| own.contains(&chain[0])) {
-        at_once.loaded.extend(later.loaded);
-        at_once.mentions.extend(std::mem::take(&mut later.mentions));
-        at_once.sets_items |= later.sets_items;
+    if functions && cached_import.loaded.iter().any(|chain| own.contains(&chain[0])) {
+        cached_import.loaded.extend(later.loaded);
+        cached_import.mentions.extend(std::mem::take(&mut later.mentions));
+        cached_import.sets_items |= later.sets_items;
     }
-    let loads = |names: &[&str]| at_once.loaded.iter().any(|c| names.contains(&c[0].as_str()));
+    let loads =
+        |names: &[&str]| cached_import.loaded.iter().any(|c| names.contains(&c[0].as_str()));
     let (runs_text, takes_any) = (loads(&RUN_TEXT), loads(&TAKE_ANY));
     let mut uses = Uses::default();
-    uses.read(&imports, &at_once.loaded);
-    for starred in starred {
-        uses.used.entry(starred).or_default().insert("*".to_owned());
+    uses.read(&imports, &cached_import.loaded);
+    for record_star in record_star {
+        uses.used.entry(record_star).or_default().insert("*".to_owned());
     }
-    Ok(Outline {
+    Ok(NameUsage {
         defined: module.stored,
         used: uses.used,
         reached: uses.reached,
         sets: module.sets,
-        mentions: at_once.mentions,
+        mentions: cached_import.mentions,
         mentions_later: later.mentions,
         runs_text,
         takes_any,
-        sets_items: at_once.sets_items,
+        sets_items: cached_import.sets_items,
     })
 }
 
@@ -194,7 +195,7 @@ impl Uses {
                 match attribute {
                     Some(attribute) => {
                         note(&mut self.used, imported, attribute);
-                        self.reach(&format!("{imported}.{attribute}"), taken);
+                        self.import_closure(&format!("{imported}.{attribute}"), taken);
                     }
                     None => self.follow(imported, taken),
                 }
@@ -216,12 +217,12 @@ impl Uses {
         }
         note(&mut self.used, &of, taken.first().map_or("", String::as_str));
         if let Some((first, rest)) = taken.split_first() {
-            self.reach(&format!("{of}.{first}"), rest);
+            self.import_closure(&format!("{of}.{first}"), rest);
         }
     }
 
     /// What is taken of an attribute, and of what is taken of that.
-    fn reach(&mut self, of: &str, taken: &[String]) {
+    fn import_closure(&mut self, of: &str, taken: &[String]) {
         let mut of = of.to_owned();
         for attribute in taken {
             note(&mut self.reached, &of, attribute);

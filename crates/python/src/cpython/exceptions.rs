@@ -1,4 +1,4 @@
-//! How does an error of the engine become a Python exception?
+//! How does an error of the runtime become a Python exception?
 //!
 //! The exceptions are defined in `transfuse/errors.py`, so that they can be
 //! read, subclassed and documented there; this is the one place that makes them.
@@ -62,7 +62,7 @@ pub fn unreadable(path: &std::path::Path, error: &std::io::Error, serving: u64) 
     ))
 }
 
-/// An error of the engine.
+/// An error of the runtime.
 pub fn from_engine(error: &EngineError) -> PyErr {
     let name = match error {
         EngineError::RootMissing { .. } | EngineError::RootNotADirectory { .. } => "RootError",

@@ -15,29 +15,29 @@ mod kind {
 
     /// The GIL is the turn.
     #[derive(Default)]
-    pub struct Turn(());
+    pub struct NoGilLock(());
 
     /// The turn, until this is dropped.
-    pub struct Taken<'a>(#[allow(dead_code)] &'a Turn);
+    pub struct NoGilGuard<'a>(#[allow(dead_code)] &'a NoGilLock);
 
     // Only for the borrow to end where it would end without a GIL.
-    impl Drop for Taken<'_> {
+    impl Drop for NoGilGuard<'_> {
         fn drop(&mut self) {}
     }
 
-    impl Turn {
+    impl NoGilLock {
         /// Takes it.
-        pub fn take(&self, _: Python<'_>) -> Taken<'_> {
-            Taken(self)
+        pub fn lock(&self, _: Python<'_>) -> NoGilGuard<'_> {
+            NoGilGuard(self)
         }
 
         /// Whether this thread has it, so that it must not wait for anybody.
-        pub fn is_mine(&self) -> bool {
+        pub fn is_held(&self) -> bool {
             false
         }
 
         /// In a forked child whoever had it is not there, unless it is this thread.
-        pub fn only(&self, _thread: u64) {}
+        pub fn reset_after_fork(&self, _thread: u64) {}
     }
 }
 
@@ -56,7 +56,7 @@ mod kind {
 
     /// One thread at a time. No lock: a process may fork while threads wait, and who forks may have it.
     #[derive(Default)]
-    pub struct Turn {
+    pub struct NoGilLock {
         /// The thread that has it; 0: nobody.
         holder: AtomicU64,
         /// How often that thread has it. Written by it alone.
@@ -64,9 +64,9 @@ mod kind {
     }
 
     /// The turn, until this is dropped.
-    pub struct Taken<'a>(&'a Turn);
+    pub struct NoGilGuard<'a>(&'a NoGilLock);
 
-    impl Drop for Taken<'_> {
+    impl Drop for NoGilGuard<'_> {
         fn drop(&mut self) {
             if self.0.depth.fetch_sub(1, Ordering::Relaxed) == 1 {
                 self.0.holder.store(0, Ordering::Release);
@@ -74,18 +74,18 @@ mod kind {
         }
     }
 
-    impl Turn {
+    impl NoGilLock {
         /// Takes it, and waits for it if need be.
-        pub fn take(&self, py: Python<'_>) -> Taken<'_> {
-            if !self.is_mine() && !self.is_got() {
+        pub fn lock(&self, py: Python<'_>) -> NoGilGuard<'_> {
+            if !self.is_held() && !self.is_got() {
                 py.detach(|| self.wait());
             }
             self.depth.fetch_add(1, Ordering::Relaxed);
-            Taken(self)
+            NoGilGuard(self)
         }
 
         /// Whether this thread has it, so that it must not wait for anybody.
-        pub fn is_mine(&self) -> bool {
+        pub fn is_held(&self) -> bool {
             self.holder.load(Ordering::Relaxed) == thread()
         }
 
@@ -107,7 +107,7 @@ mod kind {
         }
 
         /// In a forked child whoever had it is not there, unless it is this thread.
-        pub fn only(&self, thread: u64) {
+        pub fn reset_after_fork(&self, thread: u64) {
             if self.holder.load(Ordering::Relaxed) != thread {
                 self.depth.store(0, Ordering::Relaxed);
                 self.holder.store(0, Ordering::Release);
@@ -116,4 +116,4 @@ mod kind {
     }
 }
 
-pub use kind::{Taken, Turn};
+pub use kind::{NoGilGuard, NoGilLock};

@@ -2,7 +2,7 @@
 //!
 //! A panic ends what was being done, and nothing else: the update that it comes up
 //! in is refused, the module that was being loaded is not loaded, and whoever waits
-//! is told. What was begun is ended on the way by whoever began it (`Attempt`,
+//! is told. What was begun is ended on the way by whoever began it (`StagedUpdate`,
 //! `Observation`, `Limit`, a pin, a turn). An exception of PyO3's that stands for a
 //! panic comes up here, too.
 

@@ -17,7 +17,7 @@ use crate::cpython::thread::ident;
 
 /// How far a limit is.
 #[derive(Clone, Copy, PartialEq)]
-enum State {
+enum WatchdogState {
     /// The thread may still go on.
     Running,
     /// The exception was raised; whether it has arrived, nobody knows.
@@ -27,21 +27,21 @@ enum State {
 }
 
 /// A limit on what this thread does, until this is dropped.
-pub struct Limit {
+pub struct Watchdog {
     /// Written by the thread that is limited and by the one that watches it; rung at the end.
-    state: Arc<(Mutex<State>, Condvar)>,
+    state: Arc<(Mutex<WatchdogState>, Condvar)>,
 }
 
-impl Limit {
+impl Watchdog {
     /// From now on, `limit` for what this thread does.
-    pub fn begin(limit: Duration) -> Limit {
-        let state = Arc::new((Mutex::new(State::Running), Condvar::new()));
+    pub fn begin(limit: Duration) -> Watchdog {
+        let state = Arc::new((Mutex::new(WatchdogState::Running), Condvar::new()));
         let (thread, shared) = (ident(), Arc::clone(&state));
         let watch = move || {
             let (state, rung) = &*shared;
             let Some(until) = Instant::now().checked_add(limit) else { return };
             let mut guard = state.lock().unwrap();
-            while *guard == State::Running {
+            while *guard == WatchdogState::Running {
                 let left = until.saturating_duration_since(Instant::now());
                 if left.is_zero() {
                     // The GIL is asked for without the lock.
@@ -53,30 +53,30 @@ impl Limit {
         };
         // Without a thread there is no limit; the update itself goes on.
         let _ = std::thread::Builder::new().name("transfuse-limit".to_owned()).spawn(watch);
-        Limit { state }
+        Watchdog { state }
     }
 }
 
-impl Drop for Limit {
+impl Drop for Watchdog {
     /// It is over: what was raised and has not arrived arrives here, and is nobody's any more.
     fn drop(&mut self) {
         let (state, rung) = &*self.state;
-        let before = std::mem::replace(&mut *state.lock().unwrap(), State::Over);
+        let before = std::mem::replace(&mut *state.lock().unwrap(), WatchdogState::Over);
         rung.notify_all();
-        if before == State::Raised {
+        if before == WatchdogState::Raised {
             Python::attach(arrive);
         }
     }
 }
 
-fn raise(py: Python<'_>, thread: u64, state: &Mutex<State>) {
+fn raise(py: Python<'_>, thread: u64, state: &Mutex<WatchdogState>) {
     let errors = py.import(intern!(py, "transfuse.errors"));
     let Ok(kind) = errors.and_then(|e| e.getattr(intern!(py, "TimeLimitExceeded"))) else { return };
     // Under the lock, so that nothing is raised after the end: without a GIL that may come in between.
     // What is called only notes the class.
     let mut state = state.lock().unwrap();
-    if *state == State::Running {
-        *state = State::Raised;
+    if *state == WatchdogState::Running {
+        *state = WatchdogState::Raised;
         // SAFETY: attached; the class is a live object.
         unsafe { ffi::PyThreadState_SetAsyncExc(thread as _, kind.as_ptr()) };
     }

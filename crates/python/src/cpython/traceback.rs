@@ -10,14 +10,14 @@ use pyo3::types::PyDict;
 use transfuse_engine::ModuleName;
 
 /// The module whose module-level code was the last on the way to the error, if there is one.
-pub fn raiser(py: Python<'_>, error: &PyErr) -> Option<ModuleName> {
-    let mut raiser = None;
+pub fn module_of_error(py: Python<'_>, error: &PyErr) -> Option<ModuleName> {
+    let mut module_of_error = None;
     let mut next = error.traceback(py).map(|traceback| traceback.into_any());
     while let Some(entry) = next {
-        raiser = of_frame(py, &entry).or(raiser);
+        module_of_error = of_frame(py, &entry).or(module_of_error);
         next = entry.getattr(intern!(py, "tb_next")).ok().filter(|next| !next.is_none());
     }
-    raiser
+    module_of_error
 }
 
 fn of_frame(py: Python<'_>, entry: &Bound<'_, PyAny>) -> Option<ModuleName> {

@@ -14,33 +14,35 @@ use pyo3::exceptions::PyImportError;
 use pyo3::prelude::*;
 use transfuse_engine::{EdgeKind, ModuleName, Policy, Target};
 
-use crate::code::name_usage::Outline;
-use crate::effects::import_closure::reach;
-use crate::effects::reachable_state::{could_change, could_change_by, live_attribute};
+use crate::code::name_usage::NameUsage;
+use crate::effects::import_closure::import_closure;
+use crate::effects::reachable_state::{
+    live_attribute, mutable_state_reachable, mutable_state_reachable_by,
+};
 use crate::state::generation::Generation;
-use crate::state::live_module::Instance;
-use crate::state::policy::policy_now;
-use crate::state::runtime::Engine;
+use crate::state::live_module::LiveModule;
+use crate::state::policy::effective_policy;
+use crate::state::runtime::Runtime;
 
 thread_local! {
     /// What has to be added to the plan before staging begins again: who, and because of whom.
     /// Written and taken by the staging thread.
-    static WIDEN: RefCell<Vec<(ModuleName, ModuleName)>> = const { RefCell::new(Vec::new()) };
+    static CONFLICTS: RefCell<Vec<(ModuleName, ModuleName)>> = const { RefCell::new(Vec::new()) };
 }
 
 /// What has to be added to the plan, since the last call.
 pub fn take() -> Vec<(ModuleName, ModuleName)> {
-    WIDEN.take()
+    CONFLICTS.take()
 }
 
 /// Stops the staging at this import statement at module level if using what is imported, whose name
 /// is written so, may change what is in use.
-pub fn consider<'py>(
+pub fn check<'py>(
     py: Python<'py>,
-    engine: &Engine,
+    runtime: &Runtime,
     generation: &Bound<'py, Generation>,
-    caller: &Bound<'py, Instance>,
-    imported: &Bound<'py, Instance>,
+    caller: &Bound<'py, LiveModule>,
+    imported: &Bound<'py, LiveModule>,
     written: &str,
 ) -> PyResult<()> {
     let Some(base) = generation.get().base(py) else { return Ok(()) };
@@ -51,7 +53,7 @@ pub fn consider<'py>(
     let mut may_change = Vec::new();
     let mut waiting = vec![(imported.clone(), written.to_owned())];
     while let Some((of, written)) = waiting.pop() {
-        let attributes = caller.get().with_outline(|outline| outline.taken_of(&written));
+        let attributes = caller.get().with_name_usage(|outline| outline.taken_of(&written));
         for attribute in attributes.unwrap_or_default() {
             // A module: what is taken of that?
             if let Some(inner) = live_attribute(py, &base, &of, &attribute) {
@@ -64,22 +66,24 @@ pub fn consider<'py>(
             // Who gets hold of a whole module may do other things with it than others do.
             let seen = match attribute.as_str() {
                 "" => None,
-                _ => changed_by_others(py, engine, &base, &of, &attribute),
+                _ => changed_by_others(py, runtime, &base, &of, &attribute),
             };
-            may_change.extend(seen.unwrap_or_else(|| could_change(py, &base, &of, &attribute)));
+            may_change.extend(
+                seen.unwrap_or_else(|| mutable_state_reachable(py, &base, &of, &attribute)),
+            );
         }
     }
-    stop(py, engine, generation, &base, caller, may_change)
+    restart_staging(py, runtime, generation, &base, caller, may_change)
 }
 
 /// The same for what a function of the module imports, or a call (`import_module`): what is used of
 /// it are, as far as can be seen, those of its names that the module's code mentions.
-pub fn consider_own<'py>(
+pub fn check_own<'py>(
     py: Python<'py>,
-    engine: &Engine,
+    runtime: &Runtime,
     generation: &Bound<'py, Generation>,
-    caller: &Bound<'py, Instance>,
-    imported: &Bound<'py, Instance>,
+    caller: &Bound<'py, LiveModule>,
+    imported: &Bound<'py, LiveModule>,
 ) -> PyResult<()> {
     let Some(base) = generation.get().base(py) else { return Ok(()) };
     if !base.get().holds(py, imported) || generation.get().staging.takes_in_place(py, imported) {
@@ -87,63 +91,65 @@ pub fn consider_own<'py>(
     }
     let old = used_before(py, &base, caller, imported);
     let old = old.as_ref().map(|old| old.get());
-    let knew = |ask: fn(&Outline) -> bool| old.is_some_and(|o| o.with_outline(ask) == Some(true));
-    let whole = |outline: &Outline| outline.takes_any || outline.runs_text;
-    if caller.get().with_outline(whole).unwrap_or(true) {
+    let knew =
+        |ask: fn(&NameUsage) -> bool| old.is_some_and(|o| o.with_name_usage(ask) == Some(true));
+    let whole = |outline: &NameUsage| outline.takes_any || outline.runs_text;
+    if caller.get().with_name_usage(whole).unwrap_or(true) {
         let known = knew(|outline| outline.takes_any || outline.runs_text);
         let all = if known { Vec::new() } else { vec![imported.get().name.clone()] };
-        return stop(py, engine, generation, &base, caller, all);
+        return restart_staging(py, runtime, generation, &base, caller, all);
     }
     let known: HashSet<String> =
-        old.and_then(|old| old.with_outline(|o| o.mentions.clone())).unwrap_or_default();
-    let names = caller.get().with_outline(|outline| {
+        old.and_then(|old| old.with_name_usage(|o| o.mentions.clone())).unwrap_or_default();
+    let names = caller.get().with_name_usage(|outline| {
         let all = outline.mentions.iter().chain(&outline.mentions_later);
         all.filter(|name| !known.contains(*name)).cloned().collect::<Vec<_>>()
     });
-    let may_change = could_change_by(py, &base, imported, &names.unwrap_or_default());
-    stop(py, engine, generation, &base, caller, may_change)
+    let may_change = mutable_state_reachable_by(py, &base, imported, &names.unwrap_or_default());
+    restart_staging(py, runtime, generation, &base, caller, may_change)
 }
 
 /// The same for one attribute (`__dict__` for all, empty for one that is set) of what stands in `sys.modules`.
-pub fn consider_attribute<'py>(
+pub fn check_attribute<'py>(
     py: Python<'py>,
-    engine: &Engine,
+    runtime: &Runtime,
     generation: &Bound<'py, Generation>,
-    running: &Bound<'py, Instance>,
-    module: &Bound<'py, Instance>,
+    running: &Bound<'py, LiveModule>,
+    module: &Bound<'py, LiveModule>,
     attribute: &str,
 ) -> PyResult<()> {
     let Some(base) = generation.get().base(py) else { return Ok(()) };
     if !base.get().holds(py, module)
         || generation.get().staging.takes_in_place(py, module)
         || used_before(py, &base, running, module).is_some_and(|old| {
-            old.get().with_outline(|o| o.mentions.contains(attribute) || o.takes_any) == Some(true)
+            old.get().with_name_usage(|o| o.mentions.contains(attribute) || o.takes_any)
+                == Some(true)
         })
     {
         return Ok(());
     }
-    let may_change = could_change(py, &base, module, attribute);
-    stop(py, engine, generation, &base, running, may_change)
+    let may_change = mutable_state_reachable(py, &base, module, attribute);
+    restart_staging(py, runtime, generation, &base, running, may_change)
 }
 
 /// The instance of before, if its module-level code imported that, too.
 fn used_before<'py>(
     py: Python<'py>,
     base: &Bound<'py, Generation>,
-    caller: &Bound<'py, Instance>,
-    imported: &Bound<'py, Instance>,
-) -> Option<Bound<'py, Instance>> {
+    caller: &Bound<'py, LiveModule>,
+    imported: &Bound<'py, LiveModule>,
+) -> Option<Bound<'py, LiveModule>> {
     let to = Target::Module(imported.get().name.clone());
     base.get().find(py, caller.get().name.as_str()).filter(|old| old.get().imports(&to))
 }
 
 /// The same for what is imported by code that the module calls: what it uses of it is not known.
-pub fn consider_through<'py>(
+pub fn check_through<'py>(
     py: Python<'py>,
-    engine: &Engine,
+    runtime: &Runtime,
     generation: &Bound<'py, Generation>,
-    running: &Bound<'py, Instance>,
-    imported: &Bound<'py, Instance>,
+    running: &Bound<'py, LiveModule>,
+    imported: &Bound<'py, LiveModule>,
 ) -> PyResult<()> {
     let Some(base) = generation.get().base(py) else { return Ok(()) };
     let name = &imported.get().name;
@@ -153,29 +159,29 @@ pub fn consider_through<'py>(
     if known || !base.get().holds(py, imported) {
         return Ok(());
     }
-    stop(py, engine, generation, &base, running, vec![name.clone()])
+    restart_staging(py, runtime, generation, &base, running, vec![name.clone()])
 }
 
 /// Stops the staging if one of these modules is in use.
-fn stop<'py>(
+fn restart_staging<'py>(
     py: Python<'py>,
-    engine: &Engine,
+    runtime: &Runtime,
     generation: &Bound<'py, Generation>,
     base: &Bound<'py, Generation>,
-    whose: &Bound<'py, Instance>,
+    whose: &Bound<'py, LiveModule>,
     may_change: Vec<ModuleName>,
 ) -> PyResult<()> {
     let whose = &whose.get().name;
     let shared = |who: &ModuleName| {
         let Some(there) = base.get().find(py, who.as_str()) else { return false };
         // What is never to be run again cannot be added to a plan: it is shared, as it says.
-        let may_run = || policy_now(py, engine, there.get()) != Policy::Never;
+        let may_run = || effective_policy(py, runtime, there.get()) != Policy::Never;
         who != whose && generation.get().holds(py, &there) && may_run()
     };
     let shared: Vec<ModuleName> = may_change.into_iter().filter(shared).collect();
     let Some(first) = shared.first() else { return Ok(()) };
     let message = format!("{whose} may change {first}, which is in use: staging begins again");
-    WIDEN.with_borrow_mut(|widen| {
+    CONFLICTS.with_borrow_mut(|widen| {
         widen.extend(shared.into_iter().map(|who| (who, whose.clone())));
     });
     Err(PyImportError::new_err(message))
@@ -183,14 +189,14 @@ fn stop<'py>(
 
 /// Whether it used that attribute, or may have used all that it imported.
 fn uses(
-    instance: &Instance,
+    instance: &LiveModule,
     written: &str,
     attribute: &str,
-    imported: &Bound<'_, Instance>,
+    imported: &Bound<'_, LiveModule>,
 ) -> bool {
     let imports = || instance.imports(&Target::Module(imported.get().name.clone()));
     instance
-        .with_outline(|outline| {
+        .with_name_usage(|outline| {
             outline.takes_of(written, attribute) || (outline.runs_text && imports())
         })
         .unwrap_or(false)
@@ -200,21 +206,21 @@ fn uses(
 /// using it reaches; none if there are no such modules.
 fn changed_by_others(
     py: Python<'_>,
-    engine: &Engine,
+    runtime: &Runtime,
     base: &Bound<'_, Generation>,
-    imported: &Bound<'_, Instance>,
+    imported: &Bound<'_, LiveModule>,
     attribute: &str,
 ) -> Option<Vec<ModuleName>> {
     let importers: Vec<ModuleName> = {
-        let book = engine.book.lock().unwrap();
-        book.graph.importers(&imported.get().name).map(|(name, _)| name.clone()).collect()
+        let records = runtime.records.lock().unwrap();
+        records.graph.importers(&imported.get().name).map(|(name, _)| name.clone()).collect()
     };
     let mut seen: Option<Vec<ModuleName>> = None;
     for name in importers {
         let Some(other) = base.get().find(py, name.as_str()) else { continue };
         let same = other
             .get()
-            .with_outline(|o| o.used.values().any(|used| used.contains(attribute)))
+            .with_name_usage(|o| o.used.values().any(|used| used.contains(attribute)))
             .unwrap_or(false);
         if !same {
             continue;
@@ -230,7 +236,7 @@ fn changed_by_others(
     }
     let within = seen.as_ref().is_some_and(|seen| !seen.is_empty());
     if within && let Some(seen) = &mut seen {
-        let reached = reach(py, base, imported);
+        let reached = import_closure(py, base, imported);
         seen.retain(|name| reached.iter().any(|other| other.get().name == *name));
     }
     seen

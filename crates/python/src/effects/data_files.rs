@@ -4,7 +4,7 @@
 //! opens for reading is a dependency like a module: its content (or that it is not
 //! there) becomes part of what the generation knows, and a change of it runs the
 //! module again. What it writes itself is none. Audit hooks cannot be taken out;
-//! without an engine in force this one does nothing.
+//! without an runtime in force this one does nothing.
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::io::ErrorKind;
@@ -18,8 +18,8 @@ use pyo3::types::{PyBytes, PyTuple};
 use transfuse_engine::{Kind, Source, System, is_source};
 
 use crate::state::execution_stack;
-use crate::state::live_module::Instance;
-use crate::state::runtime::{self, Engine};
+use crate::state::live_module::LiveModule;
+use crate::state::runtime::{self, Runtime};
 
 /// A C audit hook, as `Py_AuditHookFunction` of the C API declares it.
 type Hook = extern "C" fn(*const c_char, *mut ffi::PyObject, *mut c_void) -> c_int;
@@ -58,14 +58,14 @@ extern "C" fn heard(event: *const c_char, args: *mut ffi::PyObject, _: *mut c_vo
     // SAFETY: events are raised by threads that are attached, with a tuple of arguments.
     unsafe {
         let py = Python::assume_attached();
-        if let Some(engine) = runtime::in_force()
+        if let Some(runtime) = runtime::in_force()
             && let Some(args) = Bound::from_borrowed_ptr_or_opt(py, args)
             && let Ok(args) = args.cast_into::<PyTuple>()
         {
             if event == c"open" {
-                opened(engine, &args);
+                opened(runtime, &args);
             } else {
-                renamed(engine, &args);
+                renamed(runtime, &args);
             }
         }
     }
@@ -73,16 +73,16 @@ extern "C" fn heard(event: *const c_char, args: *mut ffi::PyObject, _: *mut c_vo
 }
 
 /// `open(path, mode, flags)` is about to happen. Nothing here may raise.
-fn opened(engine: &'static Engine, args: &Bound<'_, PyTuple>) {
+fn opened(runtime: &'static Runtime, args: &Bound<'_, PyTuple>) {
     let py = args.py();
-    let Some(path) = argument(engine, args, 0) else { return };
+    let Some(path) = argument(runtime, args, 0) else { return };
     let Some(instance) = execution_stack::innermost(py) else { return };
     if writes(args) {
-        return written(engine, &instance, &path);
+        return written(runtime, &instance, &path);
     }
-    let Some(source) = content(engine, &path) else { return };
+    let Some(source) = content(runtime, &path) else { return };
     if instance.get().reads(&path) {
-        for generation in engine.alive(py) {
+        for generation in runtime.alive(py) {
             generation.get().admit(|view| match view.get(&path) {
                 Some(_) => view.clone(),
                 None => view.with(path.clone(), source.clone()),
@@ -92,44 +92,44 @@ fn opened(engine: &'static Engine, args: &Bound<'_, PyTuple>) {
 }
 
 /// `os.rename(from, to, ...)` is about to happen: a file is written as a whole.
-fn renamed(engine: &'static Engine, args: &Bound<'_, PyTuple>) {
-    if let Some(path) = argument(engine, args, 1)
+fn renamed(runtime: &'static Runtime, args: &Bound<'_, PyTuple>) {
+    if let Some(path) = argument(runtime, args, 1)
         && let Some(instance) = execution_stack::innermost(args.py())
     {
-        written(engine, &instance, &path);
+        written(runtime, &instance, &path);
     }
 }
 
 /// What a module writes itself is nothing that it depends on, though it may have read it before.
-fn written(engine: &Engine, instance: &Bound<'_, Instance>, path: &Path) {
+fn written(runtime: &Runtime, instance: &Bound<'_, LiveModule>, path: &Path) {
     instance.get().writes(path);
     let read_by_others = {
-        let book = engine.book.lock().unwrap();
-        book.graph.readers(path).any(|reader| *reader != instance.get().name)
+        let records = runtime.records.lock().unwrap();
+        records.graph.readers(path).any(|reader| *reader != instance.get().name)
     };
     if !read_by_others && !is_source(path) {
-        for generation in engine.alive(instance.py()) {
+        for generation in runtime.alive(instance.py()) {
             generation.get().admit(|view| view.without(path));
         }
     }
 }
 
 /// A path under a root, by the name that it has there; none if it is no such path.
-fn argument(engine: &Engine, args: &Bound<'_, PyTuple>, index: usize) -> Option<PathBuf> {
+fn argument(runtime: &Runtime, args: &Bound<'_, PyTuple>, index: usize) -> Option<PathBuf> {
     let given = args.get_item(index).ok()?;
     let path = match given.cast::<PyBytes>() {
         Ok(bytes) => from_bytes(bytes.as_bytes()),
         Err(_) => given.extract::<PathBuf>().ok()?,
     };
-    let system = &*engine.system;
-    let spelled = engine.roots.spelled(system, &path).or_else(|| {
+    let system = &*runtime.system;
+    let spelled = runtime.roots.spelled(system, &path).or_else(|| {
         // What is not there cannot be resolved as a whole.
-        let dir = engine.roots.spelled(system, path.parent()?)?;
+        let dir = runtime.roots.spelled(system, path.parent()?)?;
         Some(dir.join(path.file_name()?))
     })?;
     let data = spelled.extension().is_none_or(|end| end != "pyc");
-    let live = engine.roots.admits_way_to(system, &spelled);
-    (data && live && !engine.roots.ignores(system, &spelled, false)).then_some(spelled)
+    let live = runtime.roots.admits_way_to(system, &spelled);
+    (data && live && !runtime.roots.ignores(system, &spelled, false)).then_some(spelled)
 }
 
 /// A path that was given as bytes: of any kind where the system takes any, else text.
@@ -155,14 +155,14 @@ fn writes(args: &Bound<'_, PyTuple>) -> bool {
 }
 
 /// What a data file says, or that it is not there; none for what is not followed.
-fn content(engine: &Engine, path: &Path) -> Option<Arc<Source>> {
-    let read = engine.system.stat(path).and_then(|stat| {
+fn content(runtime: &Runtime, path: &Path) -> Option<Arc<Source>> {
+    let read = runtime.system.stat(path).and_then(|stat| {
         let followed = stat.kind == Kind::File && stat.len <= LIMIT;
-        followed.then(|| engine.system.read(path)).transpose()
+        followed.then(|| runtime.system.read(path)).transpose()
     });
     match read {
         // Source that is read as data, `exec(open("conf.py").read())`, can still be imported.
-        Ok(content) if is_source(path) => content.map(|text| Source::new(text, &engine.budget)),
+        Ok(content) if is_source(path) => content.map(|text| Source::new(text, &runtime.budget)),
         Ok(content) => content.map(Source::bare),
         Err(error) if is_source(path) || !ABSENT.contains(&error.kind()) => None,
         Err(_) => Some(Source::absent()),

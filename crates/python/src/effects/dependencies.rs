@@ -9,15 +9,15 @@ use transfuse_engine::{Edge, EdgeKind, ModuleName, Target};
 
 use crate::state::execution_stack;
 use crate::state::generation::Generation;
-use crate::state::live_module::Instance;
-use crate::state::runtime::Engine;
+use crate::state::live_module::LiveModule;
+use crate::state::runtime::Runtime;
 
 /// One instance imports another.
-pub fn connect(
+pub fn record_import(
     py: Python<'_>,
-    engine: &Engine,
-    caller: &Bound<'_, Instance>,
-    imported: &Bound<'_, Instance>,
+    runtime: &Runtime,
+    caller: &Bound<'_, LiveModule>,
+    imported: &Bound<'_, LiveModule>,
 ) {
     if caller.is(imported) {
         return;
@@ -26,15 +26,15 @@ pub fn connect(
     let kind = if caller.get().is_ready() { EdgeKind::Deferred } else { EdgeKind::ModuleLevel };
     if caller.get().add_edge(to.clone(), kind)
         && caller.get().is_ready()
-        && engine.current(py).get().holds(py, caller)
+        && runtime.current(py).get().holds(py, caller)
     {
-        engine.book.lock().unwrap().graph.add(&caller.get().name, Edge { to, kind });
+        runtime.records.lock().unwrap().graph.add(&caller.get().name, Edge { to, kind });
     }
 }
 
 /// Module-level code, or something that it called, asked for a name that is not there: creating it
 /// will be a change, and so will creating a package that it would be in.
-pub fn missing(caller: &Bound<'_, Instance>, name: &ModuleName) {
+pub fn record_not_found(caller: &Bound<'_, LiveModule>, name: &ModuleName) {
     let running = execution_stack::innermost(caller.py());
     for asker in running.iter().chain([caller]).filter(|asker| !asker.get().is_ready()) {
         for name in std::iter::successors(Some(name.clone()), ModuleName::parent) {
@@ -45,7 +45,7 @@ pub fn missing(caller: &Bound<'_, Instance>, name: &ModuleName) {
 
 /// Module-level code, or something that it called, asked whether there is a module of that name, and
 /// has not imported it: that there is one, or none any more, will be a change.
-pub fn looked_for(py: Python<'_>, name: &ModuleName) {
+pub fn record_probe(py: Python<'_>, name: &ModuleName) {
     if let Some(asker) = execution_stack::innermost(py)
         && asker.get().name != *name
     {
@@ -56,15 +56,15 @@ pub fn looked_for(py: Python<'_>, name: &ModuleName) {
 /// A module could not be loaded: who asked for it, and goes on without it, depends on it and on
 /// whatever it depends on. So does who was given it half-loaded, and keeps that.
 pub fn failed(
-    engine: &Engine,
+    runtime: &Runtime,
     generation: &Bound<'_, Generation>,
-    instance: &Bound<'_, Instance>,
+    instance: &Bound<'_, LiveModule>,
 ) -> PyResult<()> {
     let py = instance.py();
     let failed = Target::Module(instance.get().name.clone());
     let mut without: Vec<_> = execution_stack::innermost(py).into_iter().collect();
     for other in generation.get().instances.bind(py).values().iter() {
-        if let Ok(other) = other.cast_into_exact::<Instance>()
+        if let Ok(other) = other.cast_into_exact::<LiveModule>()
             && other.get().imports(&failed)
         {
             without.push(other);
@@ -82,7 +82,7 @@ pub fn failed(
         for Edge { to, kind } in edges {
             asker.add_edge(to.clone(), kind);
             if published {
-                engine.book.lock().unwrap().graph.add(&asker.name, Edge { to, kind });
+                runtime.records.lock().unwrap().graph.add(&asker.name, Edge { to, kind });
             }
         }
     }
@@ -90,8 +90,8 @@ pub fn failed(
 }
 
 /// Names that a star import binds count as defined by the importing source.
-pub fn starred(
-    caller: &Bound<'_, Instance>,
+pub fn record_star(
+    caller: &Bound<'_, LiveModule>,
     from: &Bound<'_, PyDict>,
     all: Option<Bound<'_, PyAny>>,
 ) -> PyResult<()> {

@@ -21,7 +21,7 @@ use pyo3::{ffi, intern};
 
 use crate::cpython::snapshot::{items, referents};
 use crate::cpython::{opaque_state, static_lookup};
-use crate::state::live_module::Instance;
+use crate::state::live_module::LiveModule;
 
 /// How many objects one fingerprint looks into, and how far from the namespace it goes. What a
 /// module's names hold directly is looked into before what that holds.
@@ -43,7 +43,7 @@ pub struct Fingerprint {
 
 impl Fingerprint {
     /// Whether the state is another `now`.
-    pub fn differs(&self, py: Python<'_>, now: &Self, module: &Bound<'_, Instance>) -> bool {
+    pub fn differs(&self, py: Python<'_>, now: &Self, module: &Bound<'_, LiveModule>) -> bool {
         let name = module.get().name.as_str();
         self.hash != now.hash
             || self.cached.iter().any(|(value, hash)| of_value(py, name, value.bind(py)) != *hash)
@@ -69,8 +69,8 @@ impl Fingerprint {
 }
 
 /// The state of a module.
-pub fn fingerprint(py: Python<'_>, instance: &Bound<'_, Instance>) -> Fingerprint {
-    let mut walk = Walk::new(instance.get().name.as_str(), OBJECTS);
+pub fn fingerprint(py: Python<'_>, instance: &Bound<'_, LiveModule>) -> Fingerprint {
+    let mut walk = FingerprintWalk::new(instance.get().name.as_str(), OBJECTS);
     for (key, value) in items(&instance.get().namespace(py)) {
         let special = key.extract::<&str>().is_ok_and(|name| name.starts_with("__"));
         // Submodules come and go on a package by being imported; that is no effect.
@@ -95,7 +95,7 @@ pub fn fingerprint(py: Python<'_>, instance: &Bound<'_, Instance>) -> Fingerprin
 
 /// The state of one value that a cache of that module holds.
 fn of_value(py: Python<'_>, module: &str, value: &Bound<'_, PyAny>) -> u64 {
-    let mut walk = Walk::new(module, OF_CACHED);
+    let mut walk = FingerprintWalk::new(module, OF_CACHED);
     walk.visit(value.clone(), 0);
     walk.go(py);
     walk.hash
@@ -155,7 +155,7 @@ fn self_filling<'py>(py: Python<'py>) -> PyResult<&'py Bound<'py, PyTuple>> {
     Ok(types.bind(py))
 }
 
-struct Walk<'a, 'py> {
+struct FingerprintWalk<'a, 'py> {
     /// The module's name, `shop.registry`.
     own: &'a str,
     hash: u64,
@@ -168,9 +168,9 @@ struct Walk<'a, 'py> {
     caches: Vec<Bound<'py, PyAny>>,
 }
 
-impl<'a, 'py> Walk<'a, 'py> {
+impl<'a, 'py> FingerprintWalk<'a, 'py> {
     fn new(own: &'a str, objects: usize) -> Self {
-        Walk {
+        FingerprintWalk {
             own,
             hash: 0xcbf2_9ce4_8422_2325,
             seen: HashSet::new(),

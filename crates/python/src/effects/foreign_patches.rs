@@ -12,8 +12,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyModule};
 
 use crate::cpython::snapshot::items;
-use crate::state::foreign_patch::{Before, Patch};
-use crate::state::live_module::Instance;
+use crate::state::foreign_patch::{Before, ForeignPatch};
+use crate::state::live_module::LiveModule;
 
 fn now<'py>(module: &Bound<'py, PyModule>, attribute: &str) -> Option<Bound<'py, PyAny>> {
     module.dict().get_item(attribute).ok().flatten()
@@ -37,11 +37,11 @@ fn same(one: Option<&Py<PyAny>>, other: Option<&Bound<'_, PyAny>>) -> bool {
 
 /// What stands on a foreign module that code which sets attributes has just imported.
 pub fn before(
-    importing: &Bound<'_, Instance>,
+    importing: &Bound<'_, LiveModule>,
     module: &Bound<'_, PyModule>,
     known: &[Before],
 ) -> Vec<Before> {
-    let sets = importing.get().with_outline(|outline| outline.sets.clone()).unwrap_or_default();
+    let sets = importing.get().with_name_usage(|outline| outline.sets.clone()).unwrap_or_default();
     sets.into_iter()
         .filter(|name| !known.iter().any(|b| b.module.is(module) && b.attribute == *name))
         .map(|attribute| Before {
@@ -67,8 +67,8 @@ pub fn collect(
     py: Python<'_>,
     before: &[Before],
     namespace: &Bound<'_, PyDict>,
-    previous: Option<&Bound<'_, Instance>>,
-) -> PyResult<Vec<Patch>> {
+    previous: Option<&Bound<'_, LiveModule>>,
+) -> PyResult<Vec<ForeignPatch>> {
     let mut patches = Vec::new();
     for entry in before {
         let set = now(entry.module.bind(py), &entry.attribute);
@@ -90,7 +90,7 @@ pub fn collect(
             }
         }
         if !same(entry.value.as_ref(), set.as_ref()) {
-            patches.push(Patch {
+            patches.push(ForeignPatch {
                 module: entry.module.clone_ref(py),
                 attribute: entry.attribute.clone(),
                 original: older.unwrap_or_else(|| entry.value.as_ref().map(|v| v.clone_ref(py))),
@@ -102,29 +102,34 @@ pub fn collect(
 }
 
 /// What foreign modules are still to be told of instances that have become current in place of others.
-pub struct Due {
+pub struct PendingPatches {
     /// What the new ones set.
-    set: Vec<Patch>,
+    set: Vec<ForeignPatch>,
     /// What the old ones had set.
-    before: Vec<Patch>,
+    before: Vec<ForeignPatch>,
     /// What nobody needs any more; dropped with the rest.
-    pub over: Vec<Patch>,
+    pub over: Vec<ForeignPatch>,
 }
 
 /// Instances become current in place of others. Copies, because setting an attribute can run Python
 /// code, and no lock is held then, nor the turn.
-pub fn due(py: Python<'_>, fresh: &[Bound<'_, Instance>], old: &[Bound<'_, Instance>]) -> Due {
-    let of = |instances: &[Bound<'_, Instance>]| -> Vec<Patch> {
-        let copy = |patches: &[Patch]| patches.iter().map(|p| p.copy(py)).collect::<Vec<_>>();
+pub fn pending(
+    py: Python<'_>,
+    fresh: &[Bound<'_, LiveModule>],
+    old: &[Bound<'_, LiveModule>],
+) -> PendingPatches {
+    let of = |instances: &[Bound<'_, LiveModule>]| -> Vec<ForeignPatch> {
+        let copy =
+            |patches: &[ForeignPatch]| patches.iter().map(|p| p.copy(py)).collect::<Vec<_>>();
         instances.iter().flat_map(|instance| instance.get().with_patches(copy)).collect()
     };
-    Due { set: of(fresh), before: of(old), over: Vec::new() }
+    PendingPatches { set: of(fresh), before: of(old), over: Vec::new() }
 }
 
-impl Due {
+impl PendingPatches {
     /// Sets what the new ones set, and takes back what only the old ones had set.
     pub fn carry_out(self, py: Python<'_>) {
-        let Due { set, before, over } = self;
+        let PendingPatches { set, before, over } = self;
         for patch in before.iter().filter(|patch| !set.iter().any(|other| other.is_for(patch))) {
             let module = patch.module.bind(py);
             if same(patch.value.as_ref(), now(module, &patch.attribute).as_ref()) {

@@ -4,14 +4,14 @@ use pyo3::prelude::*;
 use transfuse_engine::{EdgeKind, Target};
 
 use crate::state::generation::Generation;
-use crate::state::live_module::Instance;
+use crate::state::live_module::LiveModule;
 
 /// The module and what it imports at module level, nearest first.
-pub fn reach<'py>(
+pub fn import_closure<'py>(
     py: Python<'py>,
     generation: &Bound<'py, Generation>,
-    from: &Bound<'py, Instance>,
-) -> Vec<Bound<'py, Instance>> {
+    from: &Bound<'py, LiveModule>,
+) -> Vec<Bound<'py, LiveModule>> {
     let mut found = vec![from.clone()];
     let mut next = 0;
     while next < found.len() && found.len() <= REACH {

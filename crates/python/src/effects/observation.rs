@@ -14,30 +14,30 @@ use pyo3::prelude::*;
 use pyo3::types::PyModule;
 use transfuse_engine::{EdgeKind, Target};
 
-use crate::code::name_usage::Outline;
-use crate::effects::dependencies::connect;
+use crate::code::name_usage::NameUsage;
+use crate::effects::dependencies::record_import;
 use crate::effects::fingerprint::{Fingerprint, fingerprint};
-use crate::effects::import_closure::reach;
+use crate::effects::import_closure::import_closure;
 use crate::effects::{conflict, foreign_patches};
 use crate::state::caller;
 use crate::state::execution_stack::{self, Execution};
 use crate::state::foreign_patch::Before;
 use crate::state::generation::Generation;
-use crate::state::live_module::Instance;
-use crate::state::runtime::Engine;
+use crate::state::live_module::LiveModule;
+use crate::state::runtime::Runtime;
 
 /// What was seen of other modules while the code of one runs.
 #[derive(Default)]
-struct Seen {
+struct Observed {
     /// Fingerprints taken so far: of whom, and what they were.
-    before: Vec<(Py<Instance>, Fingerprint)>,
+    before: Vec<(Py<LiveModule>, Fingerprint)>,
     /// What stood on foreign modules that it may set attributes of.
     foreign: Vec<Before>,
 }
 
 thread_local! {
     /// One entry for each module that this thread executes, in the order of the execution stack.
-    static SEEN: RefCell<Vec<Seen>> = const { RefCell::new(Vec::new()) };
+    static OBSERVED: RefCell<Vec<Observed>> = const { RefCell::new(Vec::new()) };
 }
 
 /// The execution of one module, while it lasts.
@@ -47,21 +47,21 @@ pub struct Observation {
 
 impl Observation {
     /// The module's code is about to run.
-    pub fn begin(instance: &Bound<'_, Instance>) -> Self {
-        SEEN.with_borrow_mut(|stack| stack.push(Seen::default()));
+    pub fn begin(instance: &Bound<'_, LiveModule>) -> Self {
+        OBSERVED.with_borrow_mut(|stack| stack.push(Observed::default()));
         Observation { execution: Execution::begin(instance) }
     }
 
     /// The module's code has ended: whose state is another than it was? Returns what stood on
     /// foreign modules before.
-    pub fn end(self, py: Python<'_>, instance: &Bound<'_, Instance>) -> Vec<Before> {
-        let Some(ended) = SEEN.with_borrow_mut(Vec::pop) else { return Vec::new() };
+    pub fn end(self, py: Python<'_>, instance: &Bound<'_, LiveModule>) -> Vec<Before> {
+        let Some(ended) = OBSERVED.with_borrow_mut(Vec::pop) else { return Vec::new() };
         for (other, before) in ended.before {
             let other = other.bind(py);
             let now = fingerprint(py, other);
             let filled = before.has_more_cached(py, &now);
             // What a cache was filled with may have been changed since.
-            let may_change = instance.get().with_outline(Outline::changes_containers);
+            let may_change = instance.get().with_name_usage(NameUsage::changes_containers);
             let changed = before.differs(py, &now, other) || (filled && may_change.unwrap_or(true));
             if changed {
                 let to = Target::Module(other.get().name.clone());
@@ -69,7 +69,7 @@ impl Observation {
             }
             if changed || filled {
                 // The executions around this one must not be taken for the cause.
-                let outdated: Vec<_> = SEEN.with_borrow_mut(|stack| {
+                let outdated: Vec<_> = OBSERVED.with_borrow_mut(|stack| {
                     let all = stack.iter_mut().flat_map(|outer| &mut outer.before);
                     all.filter(|(whom, seen)| whom.is(other) && seen.is_like(&before))
                         .map(|(_, seen)| std::mem::replace(seen, now.clone_ref(py)))
@@ -86,24 +86,24 @@ impl Drop for Observation {
     /// It may have ended by a panic: the thread goes on, and executes nothing any more.
     fn drop(&mut self) {
         let depth = self.execution.depth();
-        let left =
-            SEEN.with_borrow_mut(|stack| stack.drain(depth.min(stack.len())..).collect::<Vec<_>>());
+        let left = OBSERVED
+            .with_borrow_mut(|stack| stack.drain(depth.min(stack.len())..).collect::<Vec<_>>());
         // Out of the borrow: what goes may run code that is asked about here.
         drop(left);
     }
 }
 
 /// Whether `caller` is the module that this thread is executing.
-fn is_innermost(caller: &Bound<'_, Instance>) -> bool {
+fn is_innermost(caller: &Bound<'_, LiveModule>) -> bool {
     execution_stack::innermost(caller.py()).is_some_and(|innermost| innermost.is(caller))
 }
 
 /// Module-level code of `caller` imported something foreign that it may set attributes of.
-pub fn imported_foreign(caller: &Bound<'_, Instance>, module: &Bound<'_, PyModule>) {
+pub fn imported_foreign(caller: &Bound<'_, LiveModule>, module: &Bound<'_, PyModule>) {
     if caller.get().is_ready() || !is_innermost(caller) {
         return;
     }
-    SEEN.with_borrow_mut(|stack| {
+    OBSERVED.with_borrow_mut(|stack| {
         if let Some(seen) = stack.last_mut() {
             let more = foreign_patches::before(caller, module, &seen.foreign);
             seen.foreign.extend(more);
@@ -115,21 +115,21 @@ pub fn imported_foreign(caller: &Bound<'_, Instance>, module: &Bound<'_, PyModul
 pub fn imported(
     py: Python<'_>,
     generation: &Bound<'_, Generation>,
-    caller: &Bound<'_, Instance>,
-    imported: &Bound<'_, Instance>,
+    caller: &Bound<'_, LiveModule>,
+    imported: &Bound<'_, LiveModule>,
 ) {
     if !is_innermost(caller) {
         return;
     }
-    for other in reach(py, generation, imported) {
-        let known = SEEN.with_borrow(|stack| {
+    for other in import_closure(py, generation, imported) {
+        let known = OBSERVED.with_borrow(|stack| {
             stack.last().is_some_and(|seen| seen.before.iter().any(|(of, _)| of.is(&other)))
         });
         if known || other.is(caller) || !other.get().is_ready() {
             continue;
         }
         let before = fingerprint(py, &other);
-        SEEN.with_borrow_mut(|stack| {
+        OBSERVED.with_borrow_mut(|stack| {
             if let Some(seen) = stack.last_mut() {
                 seen.before.push((other.unbind(), before));
             }
@@ -141,18 +141,18 @@ pub fn imported(
 /// and what is done with it the module's doing.
 pub fn imported_through<'py>(
     py: Python<'py>,
-    engine: &Engine,
+    runtime: &Runtime,
     generation: &Bound<'py, Generation>,
-    caller: Option<&Bound<'py, Instance>>,
-    imported: &Bound<'py, Instance>,
+    caller: Option<&Bound<'py, LiveModule>>,
+    imported: &Bound<'py, LiveModule>,
 ) -> PyResult<()> {
     let Some(running) = execution_stack::innermost(py) else { return Ok(()) };
     let own = running.is(imported) || caller.is_some_and(|caller| caller.is(&running));
     if own || !generation.get().holds(py, &running) {
         return Ok(());
     }
-    conflict::consider_through(py, engine, generation, &running, imported)?;
-    connect(py, engine, &running, imported);
+    conflict::check_through(py, runtime, generation, &running, imported)?;
+    record_import(py, runtime, &running, imported);
     self::imported(py, generation, &running, imported);
     Ok(())
 }
@@ -161,17 +161,17 @@ pub fn imported_through<'py>(
 /// at once.
 pub fn imported_within<'py>(
     py: Python<'py>,
-    engine: &Engine,
+    runtime: &Runtime,
     generation: &Bound<'py, Generation>,
-    caller: &Bound<'py, Instance>,
-    imported: &Bound<'py, Instance>,
+    caller: &Bound<'py, LiveModule>,
+    imported: &Bound<'py, LiveModule>,
 ) -> PyResult<()> {
     if caller.is(imported)
         || !execution_stack::innermost(py).is_some_and(|running| running.is(caller))
     {
         return Ok(());
     }
-    conflict::consider_own(py, engine, generation, caller, imported)?;
+    conflict::check_own(py, runtime, generation, caller, imported)?;
     self::imported(py, generation, caller, imported);
     Ok(())
 }
@@ -180,8 +180,8 @@ pub fn imported_within<'py>(
 /// while a module is being executed that is its doing.
 pub fn through_facade<'py>(
     py: Python<'py>,
-    engine: &Engine,
-    found: &Bound<'py, Instance>,
+    runtime: &Runtime,
+    found: &Bound<'py, LiveModule>,
     attribute: &str,
 ) -> PyResult<()> {
     let Some(running) = execution_stack::innermost(py) else { return Ok(()) };
@@ -191,7 +191,7 @@ pub fn through_facade<'py>(
     if running.is(found) || !found.get().is_ready() || !counts {
         return Ok(());
     }
-    let generation = caller::for_foreign(py, engine);
+    let generation = caller::generation_for_foreign(py, runtime);
     if !generation.get().holds(py, &running) {
         return Ok(());
     }
@@ -201,9 +201,9 @@ pub fn through_facade<'py>(
     if all && !live {
         return Ok(());
     }
-    conflict::consider_attribute(py, engine, &generation, &running, found, attribute)?;
+    conflict::check_attribute(py, runtime, &generation, &running, found, attribute)?;
     if live {
-        connect(py, engine, &running, found);
+        record_import(py, runtime, &running, found);
     }
     imported(py, &generation, &running, found);
     Ok(())

@@ -6,15 +6,15 @@ use pyo3::types::{PyModule, PyType};
 
 use crate::cpython::static_lookup;
 use crate::state::caller;
-use crate::state::live_module::Instance;
+use crate::state::live_module::LiveModule;
 
 /// The instance that a live module, class or function belongs to; none for data and foreign code.
-pub fn code_of<'py>(py: Python<'py>, value: &Bound<'py, PyAny>) -> Option<Bound<'py, Instance>> {
+pub fn code_of<'py>(py: Python<'py>, value: &Bound<'py, PyAny>) -> Option<Bound<'py, LiveModule>> {
     if let Ok(module) = value.cast_exact::<PyModule>() {
-        return caller::of_globals(py, &module.dict());
+        return caller::module_of_globals(py, &module.dict());
     }
     if static_lookup::is_function(value) {
-        return caller::of_globals(py, &value.getattr(intern!(py, "__globals__")).ok()?);
+        return caller::module_of_globals(py, &value.getattr(intern!(py, "__globals__")).ok()?);
     }
     if let Ok(class) = value.cast::<PyType>() {
         let name = static_lookup::of_class(class)?.get_item(intern!(py, "__module__")).ok()??;
@@ -23,7 +23,7 @@ pub fn code_of<'py>(py: Python<'py>, value: &Bound<'py, PyAny>) -> Option<Bound<
     // What wraps a function and says so (`functools.wraps`, `lru_cache`) is code too.
     let wrapped = static_lookup::own(value, intern!(py, "__wrapped__"))?;
     static_lookup::is_function(&wrapped)
-        .then(|| caller::of_globals(py, &wrapped.getattr(intern!(py, "__globals__")).ok()?))
+        .then(|| caller::module_of_globals(py, &wrapped.getattr(intern!(py, "__globals__")).ok()?))
         .flatten()
 }
 
@@ -33,19 +33,19 @@ pub fn class_owner<'py>(
     py: Python<'py>,
     class: &Bound<'py, PyType>,
     module: &str,
-) -> Option<Bound<'py, Instance>> {
-    let engine = crate::state::runtime::in_force()?;
-    if !engine.facades.bind(py).contains(module).unwrap_or(false) {
+) -> Option<Bound<'py, LiveModule>> {
+    let runtime = crate::state::runtime::in_force()?;
+    if !runtime.facades.bind(py).contains(module).unwrap_or(false) {
         return None;
     }
     for value in static_lookup::of_class(class)?.values() {
         if static_lookup::is_function(&value)
             && let Ok(globals) = value.getattr(intern!(py, "__globals__"))
-            && let Some(owner) = caller::of_globals(py, &globals)
+            && let Some(owner) = caller::module_of_globals(py, &globals)
             && owner.get().name.as_str() == module
         {
             return Some(owner);
         }
     }
-    engine.current(py).get().find(py, module)
+    runtime.current(py).get().find(py, module)
 }

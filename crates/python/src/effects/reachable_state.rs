@@ -21,20 +21,20 @@ use crate::cpython::opaque_state;
 use crate::effects::fingerprint::{cache_type, cached_by};
 use crate::state::caller;
 use crate::state::generation::Generation;
-use crate::state::live_module::Instance;
+use crate::state::live_module::LiveModule;
 
 /// How many values one question looks at; beyond it the module itself is assumed to change.
 const VALUES: usize = 2000;
 
 /// The modules that module-level code could change by using `attribute` of `imported` (the whole of
 /// it, where the attribute is not one of its names).
-pub fn could_change<'py>(
+pub fn mutable_state_reachable<'py>(
     py: Python<'py>,
     generation: &Bound<'py, Generation>,
-    imported: &Bound<'py, Instance>,
+    imported: &Bound<'py, LiveModule>,
     attribute: &str,
 ) -> Vec<ModuleName> {
-    let mut question = Question::new(generation);
+    let mut question = Reachability::new(generation);
     match imported.get().namespace(py).get_item(attribute) {
         Ok(Some(value)) => question.ask(value, attribute, imported),
         _ => question.add(imported),
@@ -44,13 +44,13 @@ pub fn could_change<'py>(
 
 /// Those that code could change which mentions these names, by using those of them that `imported`
 /// has.
-pub fn could_change_by<'py>(
+pub fn mutable_state_reachable_by<'py>(
     py: Python<'py>,
     generation: &Bound<'py, Generation>,
-    imported: &Bound<'py, Instance>,
+    imported: &Bound<'py, LiveModule>,
     names: &[String],
 ) -> Vec<ModuleName> {
-    let mut question = Question::new(generation);
+    let mut question = Reachability::new(generation);
     let mut modules = vec![imported.clone()];
     let mut next = 0;
     while let Some(module) = modules.get(next).cloned() {
@@ -78,10 +78,10 @@ pub fn could_change_by<'py>(
 struct Held<'py> {
     value: Bound<'py, PyAny>,
     name: String,
-    holder: Bound<'py, Instance>,
+    holder: Bound<'py, LiveModule>,
 }
 
-struct Question<'a, 'py> {
+struct Reachability<'a, 'py> {
     generation: &'a Bound<'py, Generation>,
     found: Vec<ModuleName>,
     /// Addresses of the values in line and of those that were looked at.
@@ -89,9 +89,9 @@ struct Question<'a, 'py> {
     waiting: Vec<Held<'py>>,
 }
 
-impl<'a, 'py> Question<'a, 'py> {
+impl<'a, 'py> Reachability<'a, 'py> {
     fn new(generation: &'a Bound<'py, Generation>) -> Self {
-        Question { generation, found: Vec::new(), seen: HashSet::new(), waiting: Vec::new() }
+        Reachability { generation, found: Vec::new(), seen: HashSet::new(), waiting: Vec::new() }
     }
 
     fn answer(mut self, py: Python<'py>) -> Vec<ModuleName> {
@@ -103,13 +103,13 @@ impl<'a, 'py> Question<'a, 'py> {
         self.found
     }
 
-    fn add(&mut self, instance: &Bound<'py, Instance>) {
+    fn add(&mut self, instance: &Bound<'py, LiveModule>) {
         if !self.found.contains(&instance.get().name) {
             self.found.push(instance.get().name.clone());
         }
     }
 
-    fn ask(&mut self, value: Bound<'py, PyAny>, name: &str, holder: &Bound<'py, Instance>) {
+    fn ask(&mut self, value: Bound<'py, PyAny>, name: &str, holder: &Bound<'py, LiveModule>) {
         if !is_unchanging(&value) && self.seen.insert(value.as_ptr() as usize) {
             self.waiting.push(Held { value, name: name.to_owned(), holder: holder.clone() });
         }
@@ -122,7 +122,7 @@ impl<'a, 'py> Question<'a, 'py> {
             return self.look_at_function(py, value);
         }
         if let Ok(module) = value.cast::<PyModule>() {
-            if let Some(owner) = caller::of_globals(py, &module.dict()) {
+            if let Some(owner) = caller::module_of_globals(py, &module.dict()) {
                 self.add(&owner);
             }
             return Ok(());
@@ -160,8 +160,8 @@ impl<'a, 'py> Question<'a, 'py> {
         py: Python<'py>,
         value: &Bound<'py, PyAny>,
         name: &str,
-        holder: &Bound<'py, Instance>,
-    ) -> Vec<Bound<'py, Instance>> {
+        holder: &Bound<'py, LiveModule>,
+    ) -> Vec<Bound<'py, LiveModule>> {
         let mut origins = Vec::new();
         for edge in holder.get().edges() {
             if let (Target::Module(from), EdgeKind::ModuleLevel) = (&edge.to, edge.kind)
@@ -177,7 +177,7 @@ impl<'a, 'py> Question<'a, 'py> {
 
     fn look_at_function(&mut self, py: Python<'py>, function: &Bound<'py, PyAny>) -> PyResult<()> {
         let globals = function.getattr(intern!(py, "__globals__"))?;
-        let Some(owner) = caller::of_globals(py, &globals) else { return Ok(()) };
+        let Some(owner) = caller::module_of_globals(py, &globals) else { return Ok(()) };
         let globals = globals.cast_into::<PyDict>()?;
         let mut codes = vec![function.getattr(intern!(py, "__code__"))?.cast_into::<PyCode>()?];
         while let Some(code) = codes.pop() {
@@ -222,7 +222,7 @@ impl<'a, 'py> Question<'a, 'py> {
     fn ask_for_names(
         &mut self,
         py: Python<'py>,
-        module: &Bound<'py, Instance>,
+        module: &Bound<'py, LiveModule>,
         names: &[String],
     ) -> PyResult<()> {
         for name in names {
@@ -318,9 +318,9 @@ fn wrapped<'py>(py: Python<'py>, value: &Bound<'py, PyAny>) -> Option<Vec<Bound<
 pub fn live_attribute<'py>(
     py: Python<'py>,
     generation: &Bound<'py, Generation>,
-    module: &Bound<'py, Instance>,
+    module: &Bound<'py, LiveModule>,
     name: &str,
-) -> Option<Bound<'py, Instance>> {
+) -> Option<Bound<'py, LiveModule>> {
     match module.get().namespace(py).get_item(name).ok()? {
         Some(value) => live_module(py, &value),
         None if module.get().package && !name.is_empty() => {
@@ -330,8 +330,8 @@ pub fn live_attribute<'py>(
     }
 }
 
-fn live_module<'py>(py: Python<'py>, value: &Bound<'py, PyAny>) -> Option<Bound<'py, Instance>> {
-    caller::of_globals(py, &value.cast::<PyModule>().ok()?.dict())
+fn live_module<'py>(py: Python<'py>, value: &Bound<'py, PyAny>) -> Option<Bound<'py, LiveModule>> {
+    caller::module_of_globals(py, &value.cast::<PyModule>().ok()?.dict())
 }
 
 fn is_plain_metaclass(kind: &Bound<'_, PyType>) -> PyResult<bool> {

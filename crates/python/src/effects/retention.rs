@@ -15,13 +15,13 @@ use pyo3::types::{PyDict, PyList, PyModule, PySet, PyTuple, PyType};
 use crate::cpython::snapshot::{items, referents};
 use crate::cpython::static_lookup;
 use crate::effects::ownership::code_of;
-use crate::state::live_module::Instance;
+use crate::state::live_module::LiveModule;
 
 /// How many objects the walk looks at.
 const OBJECTS: usize = 2000;
 
 /// Whether `holder`'s namespace holds `of`'s module, or a function, class or instance of it.
-pub fn keeps(py: Python<'_>, holder: &Bound<'_, Instance>, of: &Bound<'_, Instance>) -> bool {
+pub fn retains(py: Python<'_>, holder: &Bound<'_, LiveModule>, of: &Bound<'_, LiveModule>) -> bool {
     let mut seen = HashSet::new();
     let mut waiting = VecDeque::new();
     for (key, value) in items(&holder.get().namespace(py)) {
@@ -60,12 +60,12 @@ pub fn keeps(py: Python<'_>, holder: &Bound<'_, Instance>, of: &Bound<'_, Instan
 }
 
 /// Whether an object is the module, its code, or an instance of one of its classes.
-fn belongs(py: Python<'_>, object: &Bound<'_, PyAny>, of: &Bound<'_, Instance>) -> bool {
+fn belongs(py: Python<'_>, object: &Bound<'_, PyAny>, of: &Bound<'_, LiveModule>) -> bool {
     let owner = code_of(py, object).or_else(|| code_of(py, object.get_type().as_any()));
     owner.is_some_and(|owner| owner.is(of))
 }
 
 /// Whether a value in a package's namespace is a submodule that was bound there by importing it.
-pub fn is_bound_submodule(parent: &Instance, key: &str, child: &Instance) -> bool {
+pub fn is_bound_submodule(parent: &LiveModule, key: &str, child: &LiveModule) -> bool {
     child.name.tail() == key && child.name.parent().as_ref() == Some(&parent.name)
 }

@@ -18,9 +18,9 @@ use pyo3::types::{PyDict, PyModule, PyString, PyType};
 use pyo3::{ffi, intern};
 
 use crate::effects::observation;
-use crate::loading::load::{self, Ensured};
+use crate::loading::load::{self, Loaded};
 use crate::loading::submodules;
-use crate::state::live_module::Instance;
+use crate::state::live_module::LiveModule;
 use crate::state::{caller, execution_stack, runtime};
 use crate::sysmodules::facade::{self, DETACHED, LEFT, is_facade, name_of, own_dict};
 use crate::sysmodules::spec;
@@ -103,20 +103,20 @@ fn slot(number: c_int, function: *mut std::ffi::c_void) -> ffi::PyType_Slot {
 }
 
 /// The module that answers whoever asks, or none where the asker's generation has no such module.
-fn target<'py>(facade: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, Instance>>> {
+fn target<'py>(facade: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, LiveModule>>> {
     let py = facade.py();
     let own = own_dict(facade);
-    let Some(engine) = runtime::in_force() else {
+    let Some(runtime) = runtime::in_force() else {
         // After `uninstall` a facade that somebody kept stands for the module that was current.
         let left = own.get_item(intern!(py, LEFT))?;
-        return Ok(left.and_then(|instance| instance.cast_into::<Instance>().ok()));
+        return Ok(left.and_then(|instance| instance.cast_into::<LiveModule>().ok()));
     };
-    let generation = caller::for_foreign(py, engine);
+    let generation = caller::generation_for_foreign(py, runtime);
     if let Some(detached) = own.get_item(intern!(py, DETACHED))?
         && let Ok(detached) = detached.cast::<PyDict>()
         && let Some(instance) = detached.get_item(generation.get().id.0)?
     {
-        return Ok(instance.cast_into::<Instance>().ok());
+        return Ok(instance.cast_into::<LiveModule>().ok());
     }
     if let Some(name) = own.get_item(intern!(py, "__name__"))?
         && let Ok(name) = name.cast::<PyString>()
@@ -124,8 +124,8 @@ fn target<'py>(facade: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, Instanc
     {
         return Ok(Some(found));
     }
-    match load::ensure(py, engine, &generation, &name_of(facade)?)? {
-        Ensured::Live(found) => Ok(Some(found)),
+    match load::load(py, runtime, &generation, &name_of(facade)?)? {
+        Loaded::Live(found) => Ok(Some(found)),
         _ => Ok(None),
     }
 }
@@ -184,11 +184,11 @@ unsafe extern "C" fn get(slf: *mut ffi::PyObject, name: *mut ffi::PyObject) -> *
 
 /// Code of a module that is being executed may use what it finds on another one.
 #[inline]
-fn used(py: Python<'_>, found: &Bound<'_, Instance>, attribute: &str) -> PyResult<()> {
+fn used(py: Python<'_>, found: &Bound<'_, LiveModule>, attribute: &str) -> PyResult<()> {
     if execution_stack::is_executing()
-        && let Some(engine) = runtime::in_force()
+        && let Some(runtime) = runtime::in_force()
     {
-        observation::through_facade(py, engine, found, attribute)?;
+        observation::through_facade(py, runtime, found, attribute)?;
     }
     Ok(())
 }
@@ -200,7 +200,7 @@ fn used(py: Python<'_>, found: &Bound<'_, Instance>, attribute: &str) -> PyResul
 /// `sys.modules`: the thread that loads may be waiting for the one that asks.
 fn later<'py>(
     py: Python<'py>,
-    found: &Bound<'py, Instance>,
+    found: &Bound<'py, LiveModule>,
     name: &Bound<'py, PyString>,
     error: PyErr,
 ) -> PyResult<Bound<'py, PyAny>> {
@@ -211,10 +211,10 @@ fn later<'py>(
     {
         return Err(error);
     }
-    let Some(engine) = runtime::in_force() else { return Err(error) };
-    let generation = caller::for_foreign(py, engine);
-    match load::ensure(py, engine, &generation, &instance.name)? {
-        Ensured::Live(whole) => whole.get().module.bind(py).getattr(name),
+    let Some(runtime) = runtime::in_force() else { return Err(error) };
+    let generation = caller::generation_for_foreign(py, runtime);
+    match load::load(py, runtime, &generation, &instance.name)? {
+        Loaded::Live(whole) => whole.get().module.bind(py).getattr(name),
         _ => Err(error),
     }
 }
@@ -250,7 +250,7 @@ unsafe extern "C" fn set(
             // `importlib` hands a spec of its own making to what it believes it has made.
             Some(_) if is(&name, "__spec__") => {}
             // The loader that came with it, which must not hide whose code this is.
-            Some(value) if spec::is_bridge(&value) => {}
+            Some(value) if spec::is_facade_loader(&value) => {}
             Some(value) => module.setattr(name, value)?,
         }
         Ok(0)

@@ -12,8 +12,8 @@ use pyo3::types::{PyBool, PyString};
 use pyo3::{Borrowed, ffi};
 
 use crate::hooks::import_statement;
-use crate::state::live_module::Instance;
-use crate::state::runtime::{self, Engine};
+use crate::state::live_module::LiveModule;
+use crate::state::runtime::{self, Runtime};
 use crate::state::{caller, execution_stack, pending_submodules};
 use crate::sysmodules::entry;
 
@@ -58,12 +58,12 @@ unsafe extern "C" fn statement(
         let py = Python::assume_attached();
         if count == 5
             && names.is_null()
-            && let Some(answer) = at_once(py, &*args.cast::<[*mut ffi::PyObject; 5]>())
+            && let Some(answer) = cached_import(py, &*args.cast::<[*mut ffi::PyObject; 5]>())
         {
             return answer;
         }
         let answer = if count == 5 && names.is_null() {
-            by_the_rules(py, &*args.cast::<[*mut ffi::PyObject; 5]>())
+            full_import(py, &*args.cast::<[*mut ffi::PyObject; 5]>())
         } else {
             import_statement::function(py).and_then(|rules| {
                 let count = count.cast_unsigned();
@@ -86,7 +86,7 @@ unsafe extern "C" fn statement(
 /// # Safety
 ///
 /// Attached, and the arguments of an import statement.
-unsafe fn by_the_rules<'py>(
+unsafe fn full_import<'py>(
     py: Python<'py>,
     args: &[*mut ffi::PyObject; 5],
 ) -> PyResult<Bound<'py, PyAny>> {
@@ -114,17 +114,17 @@ unsafe fn by_the_rules<'py>(
 ///
 /// Attached, and the arguments of an import statement: name, globals, locals, names taken, level.
 #[inline]
-unsafe fn at_once(
+unsafe fn cached_import(
     py: Python<'_>,
     [name, globals, locals, taken, level]: &[*mut ffi::PyObject; 5],
 ) -> Option<*mut ffi::PyObject> {
     // SAFETY: live objects, by the caller's word.
     unsafe {
-        let engine = runtime::in_force()?;
+        let runtime = runtime::in_force()?;
         let name = Borrowed::from_ptr(py, *name);
         let name = name.cast_exact::<PyString>().ok()?;
         let globals = Borrowed::from_ptr(py, *globals);
-        let caller = caller::of_globals(py, &globals);
+        let caller = caller::module_of_globals(py, &globals);
         let level = ffi::PyLong_AsLong(*level);
         if level == 0
             && let Some(caller) = &caller
@@ -134,23 +134,23 @@ unsafe fn at_once(
             if execution_stack::is_executing() || pending_submodules::any() {
                 return None; // it is also the import of the module that is being executed
             }
-            return live(py, engine, caller, &name, &plain, *taken);
+            return live(py, runtime, caller, &name, &plain, *taken);
         }
         let foreign = match &caller {
             Some(caller) => level == 0 && caller.get().is_ready(),
             None if level == 0
-                && let Some(shown) = shown(py, engine, &name) =>
+                && let Some(shown) = shown(py, runtime, &name) =>
             {
                 if execution_stack::is_executing() || pending_submodules::any() {
                     return None; // as above
                 }
-                return facade(py, engine, &name, &shown, *taken);
+                return facade(py, runtime, &name, &shown, *taken);
             }
             None => level >= 0,
         };
         if !foreign
-            || !engine.plain_import
-            || (level == 0 && !engine.has_foreign(py, &name).ok()?)
+            || !runtime.plain_import
+            || (level == 0 && !runtime.has_foreign(py, &name).ok()?)
         {
             return None;
         }
@@ -173,20 +173,20 @@ unsafe fn at_once(
 #[inline]
 unsafe fn live<'py>(
     py: Python<'py>,
-    engine: &Engine,
-    caller: &Bound<'py, Instance>,
+    runtime: &Runtime,
+    caller: &Bound<'py, LiveModule>,
     name: &Bound<'py, PyString>,
     plain: &Bound<'py, PyAny>,
     taken: *mut ffi::PyObject,
 ) -> Option<*mut ffi::PyObject> {
-    let generation = caller::for_live(py, engine, caller);
+    let generation = caller::generation_for_live(py, runtime, caller);
     let found = generation.get().get(py, name)?;
     let instance = found.get();
     // SAFETY: attached, by the caller's word a live object.
     let whole = taken == unsafe { ffi::Py_None() };
     // `import a.b` answers with `a`, and a package may have to load what is taken from it.
     let answers_itself = if whole { plain.is(PyBool::new(py, true)) } else { !instance.package };
-    let expected = instance.is_ready() && entry::is_as_seen(py, engine, name, &found);
+    let expected = instance.is_ready() && entry::is_as_seen(py, runtime, name, &found);
     (expected && answers_itself && !instance.is_replaced())
         .then(|| instance.module.clone_ref(py).into_ptr())
 }
@@ -195,11 +195,11 @@ unsafe fn live<'py>(
 #[inline]
 fn shown<'py>(
     py: Python<'py>,
-    engine: &Engine,
+    runtime: &Runtime,
     name: &Bound<'py, PyString>,
 ) -> Option<Bound<'py, PyAny>> {
-    let facade = engine.facades.bind(py).get_item(name).ok()??;
-    let there = engine.sys_modules.bind(py).get_item(name).ok()??;
+    let facade = runtime.facades.bind(py).get_item(name).ok()??;
+    let there = runtime.sys_modules.bind(py).get_item(name).ok()??;
     there.is(&facade).then_some(facade)
 }
 
@@ -211,12 +211,12 @@ fn shown<'py>(
 #[inline]
 unsafe fn facade<'py>(
     py: Python<'py>,
-    engine: &Engine,
+    runtime: &Runtime,
     name: &Bound<'py, PyString>,
     shown: &Bound<'py, PyAny>,
     taken: *mut ffi::PyObject,
 ) -> Option<*mut ffi::PyObject> {
-    let generation = caller::for_foreign(py, engine);
+    let generation = caller::generation_for_foreign(py, runtime);
     let found = generation.get().get(py, name)?;
     // SAFETY: attached, by the caller's word a live object.
     let whole = taken == unsafe { ffi::Py_None() };

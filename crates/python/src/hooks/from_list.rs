@@ -10,20 +10,20 @@ use pyo3::prelude::*;
 use pyo3::types::{PyModule, PyString, PyTuple};
 
 use crate::code::bytecode;
-use crate::code::name_usage::Outline;
+use crate::code::name_usage::NameUsage;
 use crate::cpython::exceptions;
-use crate::effects::dependencies::{connect, missing, starred};
+use crate::effects::dependencies::{record_import, record_not_found, record_star};
 use crate::effects::{conflict, observation};
-use crate::hooks::import_statement::Statement;
+use crate::hooks::import_statement::ImportStatement;
 use crate::hooks::{partial_import, submodule_imports};
-use crate::loading::load::{self, Ensured};
+use crate::loading::load::{self, Loaded};
 use crate::loading::submodules;
 use crate::state::generation::Generation;
-use crate::state::live_module::Instance;
+use crate::state::live_module::LiveModule;
 use crate::state::{caller, pending_submodules};
 use crate::sysmodules::entry;
 
-impl<'py> Statement<'_, 'py> {
+impl<'py> ImportStatement<'_, 'py> {
     /// Whether it is `from x import *`.
     pub fn is_star(&self) -> bool {
         let Some(Ok(list)) = self.fromlist.map(|list| list.cast_exact::<PyTuple>()) else {
@@ -38,12 +38,12 @@ impl<'py> Statement<'_, 'py> {
     /// Makes sure that names taken from a package are there, importing submodules where need be.
     ///
     /// Returns what live code takes them from, if that is not the package itself.
-    pub fn take(
+    pub fn handle_fromlist(
         &self,
         py: Python<'py>,
-        caller: Option<&Bound<'py, Instance>>,
+        caller: Option<&Bound<'py, LiveModule>>,
         generation: &Bound<'py, Generation>,
-        package: &Bound<'py, Instance>,
+        package: &Bound<'py, LiveModule>,
     ) -> PyResult<Option<Bound<'py, PyModule>>> {
         let Some(list) = self.fromlist else { return Ok(None) };
         let mut taken_early = Vec::new();
@@ -55,7 +55,7 @@ impl<'py> Statement<'_, 'py> {
                 if let (Some(all), true) = (&all, package.get().package) {
                     for name in all.try_iter()? {
                         if let Ok(name) = name?.cast::<PyString>() {
-                            self.take_one(py, caller, generation, package, name)?;
+                            self.import_from(py, caller, generation, package, name)?;
                         }
                     }
                 }
@@ -63,67 +63,67 @@ impl<'py> Statement<'_, 'py> {
                     let whole = submodules::whole(py, generation, package.get())?;
                     let from =
                         whole.as_ref().map_or_else(|| package.get().namespace(py), |m| m.dict());
-                    starred(caller, &from, all)?;
+                    record_star(caller, &from, all)?;
                     return Ok(whole);
                 }
             } else {
-                taken_early.extend(self.take_one(py, caller, generation, package, name)?);
+                taken_early.extend(self.import_from(py, caller, generation, package, name)?);
             }
         }
         // Who calls `__import__` gets the package.
         if taken_early.is_empty() || caller.is_none() || !bytecode::takes_a_name(py)? {
             return Ok(None);
         }
-        partial_import::showing(py, package.get(), &taken_early).map(Some)
+        partial_import::package_with(py, package.get(), &taken_early).map(Some)
     }
 
     /// Returns the submodule of that name if it is being loaded, and no attribute of its package yet.
-    fn take_one(
+    fn import_from(
         &self,
         py: Python<'py>,
-        caller: Option<&Bound<'py, Instance>>,
+        caller: Option<&Bound<'py, LiveModule>>,
         generation: &Bound<'py, Generation>,
-        package: &Bound<'py, Instance>,
+        package: &Bound<'py, LiveModule>,
         name: &Bound<'py, PyString>,
-    ) -> PyResult<Option<Bound<'py, Instance>>> {
+    ) -> PyResult<Option<Bound<'py, LiveModule>>> {
         if !package.get().package {
             return Ok(None);
         }
         let child = package.get().name.join(name.to_str()?);
         let mut found = generation.get().find(py, child.as_str());
-        let seen = |found: &Bound<'_, Instance>| {
+        let seen = |found: &Bound<'_, LiveModule>| {
             !found.get().is_ready()
-                || entry::is_as_seen(py, self.engine, found.get().key.bind(py), found)
+                || entry::is_as_seen(py, self.runtime, found.get().key.bind(py), found)
         };
         if let Some(there) = &found
             && pending_submodules::any()
             && package.get().value(py).getattr_opt(name)?.is_none()
         {
-            submodule_imports::imported(py, self.engine, generation, there)?;
+            submodule_imports::imported(py, self.runtime, generation, there)?;
         }
         if !found.as_ref().is_some_and(seen) && package.get().value(py).getattr_opt(name)?.is_none()
         {
-            match load::ensure(py, self.engine, generation, &child)? {
-                Ensured::Live(loaded) => found = Some(loaded),
-                Ensured::Foreign => {
+            match load::load(py, self.runtime, generation, &child)? {
+                Loaded::Live(loaded) => found = Some(loaded),
+                Loaded::Foreign => {
                     // An extension module in a live package, or `None` in the place of a live one.
-                    let import = self.engine.original_gcd_import.bind(py);
+                    let import = self.runtime.original_gcd_import.bind(py);
                     if let Err(error) = import.call1((child.as_str(),)) {
-                        let there = self.engine.sys_modules.bind(py).get_item(child.as_str())?;
+                        let there = self.runtime.sys_modules.bind(py).get_item(child.as_str())?;
                         let halted = there.is_some_and(|there| there.is_none());
                         if halted || !error.is_instance_of::<PyModuleNotFoundError>(py) {
                             return Err(error);
                         }
                     }
                 }
-                Ensured::Missing(_) => {
+                Loaded::Missing(_) => {
                     if let Some(caller) = caller {
-                        missing(caller, &child);
+                        record_not_found(caller, &child);
                     }
                     // The interpreter would go on to look in `sys.modules`, where the facade
                     // stands for generations that have the module.
-                    if self.engine.facades.bind(py).contains(child.as_str())?
-                        && self.engine.sys_modules.bind(py).contains(child.as_str())?
+                    if self.runtime.facades.bind(py).contains(child.as_str())?
+                        && self.runtime.sys_modules.bind(py).contains(child.as_str())?
                     {
                         return Err(exceptions::cannot_import(
                             py,
@@ -136,31 +136,33 @@ impl<'py> Statement<'_, 'py> {
             }
         } else if let Some(there) = &found
             && !there.get().is_ready()
-            && let Ensured::Live(loaded) = load::ensure(py, self.engine, generation, &child)?
+            && let Loaded::Live(loaded) = load::load(py, self.runtime, generation, &child)?
         {
             found = Some(loaded);
         }
         let Some(found) = found else { return Ok(None) };
-        let is_half_loaded = partial_import::is(py, package.get(), &found)?;
+        let is_half_loaded = partial_import::is_partial(py, package.get(), &found)?;
         // The name may be the package's own, and no submodule.
         let taken = package.get().value(py).getattr_opt(name)?;
         let is_submodule = taken.map_or(is_half_loaded, |value| value.is(found.get().value(py)));
         if is_submodule && caller.is_none_or(|caller| caller.get().is_ready()) {
-            observation::imported_through(py, self.engine, generation, caller, &found)?;
+            observation::imported_through(py, self.runtime, generation, caller, &found)?;
         }
         if let Some(caller) = caller
             && is_submodule
         {
-            connect(py, self.engine, caller, &found);
+            record_import(py, self.runtime, caller, &found);
             let written = self.name.to_str()?;
             let attribute = name.to_str()?;
-            let uses = |outline: &Outline| outline.uses_attribute(written, attribute);
+            let uses = |outline: &NameUsage| outline.uses_attribute(written, attribute);
             if !caller.get().is_ready() && self.is_in_function() {
-                observation::imported_through(py, self.engine, generation, Some(caller), &found)?;
-                observation::imported_within(py, self.engine, generation, caller, &found)?;
-            } else if !caller.get().is_ready() && caller.get().with_outline(uses).unwrap_or(false) {
+                observation::imported_through(py, self.runtime, generation, Some(caller), &found)?;
+                observation::imported_within(py, self.runtime, generation, caller, &found)?;
+            } else if !caller.get().is_ready()
+                && caller.get().with_name_usage(uses).unwrap_or(false)
+            {
                 let written = format!("{written}.{attribute}");
-                conflict::consider(py, self.engine, generation, caller, &found, &written)?;
+                conflict::check(py, self.runtime, generation, caller, &found, &written)?;
                 observation::imported(py, generation, caller, &found);
             }
         }
@@ -171,17 +173,17 @@ impl<'py> Statement<'_, 'py> {
     pub fn connect_live_portions(
         &self,
         py: Python<'py>,
-        caller: &Bound<'py, Instance>,
+        caller: &Bound<'py, LiveModule>,
         package: &Bound<'py, PyString>,
     ) -> PyResult<()> {
         let Some(list) = self.fromlist else { return Ok(()) };
-        let generation = caller::for_live(py, self.engine, caller);
+        let generation = caller::generation_for_live(py, self.runtime, caller);
         for name in list.try_iter()? {
             let name = name?;
             let Ok(name) = name.extract::<&str>() else { continue };
             if let Some(found) = generation.get().find(py, &format!("{}.{name}", package.to_str()?))
             {
-                connect(py, self.engine, caller, &found);
+                record_import(py, self.runtime, caller, &found);
             }
         }
         Ok(())

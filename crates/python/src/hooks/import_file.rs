@@ -10,43 +10,43 @@ use pyo3::prelude::*;
 use transfuse_engine::{Digest, ModuleName, System};
 
 use crate::cpython::exceptions;
-use crate::loading::load::{self, Ensured};
+use crate::loading::load::{self, Loaded};
 use crate::loading::names_of_file;
-use crate::loading::search::{self, Found};
+use crate::loading::search::{self, Resolution};
 use crate::state::caller;
-use crate::state::runtime::{self, Engine};
+use crate::state::runtime::{self, Runtime};
 
 /// `transfuse.import_module` of a file.
 #[pyfunction]
 pub fn import_path(py: Python<'_>, path: PathBuf) -> PyResult<Bound<'_, PyAny>> {
-    let engine = runtime::required()?;
+    let runtime = runtime::required()?;
     let generation = match caller::beyond_importlib(py) {
-        Some(caller) => caller::for_live(py, engine, &caller),
-        None => caller::for_foreign(py, engine),
+        Some(caller) => caller::generation_for_live(py, runtime, &caller),
+        None => caller::generation_for_foreign(py, runtime),
     };
     let shown = path.display();
-    py.detach(|| engine.system.stat(&path)).map_err(|error| {
+    py.detach(|| runtime.system.stat(&path)).map_err(|error| {
         exceptions::import(py, &format!("cannot import {shown}: {error}"), &shown.to_string())
     })?;
-    let spelled = engine.roots.spelled(&*engine.system, &path);
-    let Some(path) = spelled.filter(|path| engine.roots.root_of(path).is_some()) else {
+    let spelled = runtime.roots.spelled(&*runtime.system, &path);
+    let Some(path) = spelled.filter(|path| runtime.roots.root_of(path).is_some()) else {
         let message = format!(
             "cannot import {shown}: it lies under none of the roots; add its folder to the roots"
         );
         return Err(exceptions::import(py, &message, &shown.to_string()));
     };
-    let name = match name_of(py, engine, &generation, &path)? {
+    let name = match name_of(py, runtime, &generation, &path)? {
         Some(name) => name,
-        None => made_up(engine, &path)?,
+        None => synthetic_names(runtime, &path)?,
     };
-    let ensured = match load::ensure(py, engine, &generation, &name)? {
+    let ensured = match load::load(py, runtime, &generation, &name)? {
         // A foreign module has the name already: `/srv/site/calendar.py` where the standard
         // library's was imported first. The file is meant, whatever else is called like it.
-        Ensured::Foreign => load::ensure(py, engine, &generation, &made_up(engine, &path)?)?,
+        Loaded::Foreign => load::load(py, runtime, &generation, &synthetic_names(runtime, &path)?)?,
         ensured => ensured,
     };
     match ensured {
-        Ensured::Live(found) => Ok(found.get().value(py)),
+        Loaded::Live(found) => Ok(found.get().value(py)),
         _ => Err(exceptions::import(py, &format!("cannot import {shown}"), &shown.to_string())),
     }
 }
@@ -54,24 +54,24 @@ pub fn import_path(py: Python<'_>, path: PathBuf) -> PyResult<Bound<'_, PyAny>> 
 /// The name that importing the file would have, if it has one.
 fn name_of(
     py: Python<'_>,
-    engine: &'static Engine,
+    runtime: &'static Runtime,
     generation: &Bound<'_, crate::state::generation::Generation>,
     path: &Path,
 ) -> PyResult<Option<ModuleName>> {
     // Under its root first: that is how the files beside it import it.
-    let under_root = engine.roots.name_of(path).into_iter();
-    for name in under_root.chain(names_of_file::would_be(py, engine, path)) {
+    let under_root = runtime.roots.name_of(path).into_iter();
+    for name in under_root.chain(names_of_file::would_be(py, runtime, path)) {
         let found = match name.parent() {
-            None => search::top_level(py, engine, generation.get(), &name)?,
-            Some(_) => match load::ensure(py, engine, generation, &name) {
-                Ok(Ensured::Live(found)) if found.get().path.as_deref() == Some(path) => {
+            None => search::top_level(py, runtime, generation.get(), &name)?,
+            Some(_) => match load::load(py, runtime, generation, &name) {
+                Ok(Loaded::Live(found)) if found.get().path.as_deref() == Some(path) => {
                     return Ok(Some(name));
                 }
                 Err(error) => return Err(error),
                 Ok(_) => continue,
             },
         };
-        if matches!(found, Found::Source(origin) if origin.path == path) {
+        if matches!(found, Resolution::Source(origin) if origin.path == path) {
             return Ok(Some(name));
         }
     }
@@ -79,11 +79,11 @@ fn name_of(
 }
 
 /// A name of its own for a file, the same each time.
-fn made_up(engine: &'static Engine, path: &Path) -> PyResult<ModuleName> {
+fn synthetic_names(runtime: &'static Runtime, path: &Path) -> PyResult<ModuleName> {
     let stem = path.file_stem().map(|stem| stem.to_string_lossy().replace('.', "_"));
     let digest = Digest::of(path.to_string_lossy().as_bytes()).to_string();
     let name = format!("{}_{}", stem.unwrap_or_default(), &digest[..8]);
     let name = ModuleName::new(&name).map_err(|error| exceptions::from_engine(&error))?;
-    engine.made_up.insert(name.clone(), path);
+    runtime.synthetic_names.insert(name.clone(), path);
     Ok(name)
 }

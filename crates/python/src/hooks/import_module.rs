@@ -9,13 +9,13 @@ use pyo3::types::PyString;
 use transfuse_engine::ModuleName;
 
 use crate::cpython::exceptions;
-use crate::effects::dependencies::{connect, missing};
+use crate::effects::dependencies::{record_import, record_not_found};
 use crate::effects::observation;
 use crate::hooks::submodule_imports;
-use crate::loading::load::{self, Ensured};
+use crate::loading::load::{self, Loaded};
 use crate::state::generation::Generation;
-use crate::state::live_module::Instance;
-use crate::state::runtime::{self, Engine};
+use crate::state::live_module::LiveModule;
+use crate::state::runtime::{self, Runtime};
 use crate::state::{caller, execution_stack, pending_submodules};
 use crate::sysmodules::entry;
 use crate::sysmodules::facade::of_instance;
@@ -29,8 +29,8 @@ pub fn gcd_import<'py>(
     package: Option<&Bound<'py, PyAny>>,
     level: i32,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let engine = runtime::required()?;
-    let original = || engine.original_gcd_import.bind(py).call1((name, package, level));
+    let runtime = runtime::required()?;
+    let original = || runtime.original_gcd_import.bind(py).call1((name, package, level));
     let absolute = if level > 0 {
         let inside = package.map(|p| p.extract::<&str>()).transpose()?.unwrap_or("");
         match ModuleName::resolve_relative(
@@ -46,72 +46,72 @@ pub fn gcd_import<'py>(
     };
     let caller = caller::beyond_importlib(py);
     let generation = match &caller {
-        Some(caller) => caller::for_live(py, engine, caller),
-        None => caller::for_foreign(py, engine),
+        Some(caller) => caller::generation_for_live(py, runtime, caller),
+        None => caller::generation_for_foreign(py, runtime),
     };
-    if engine.has_foreign(py, &absolute)? {
+    if runtime.has_foreign(py, &absolute)? {
         return original();
     }
     let Ok(absolute_text) = absolute.to_str() else { return original() };
     let Ok(dotted) = ModuleName::new(absolute_text) else { return original() };
-    let found = match load::ensure(py, engine, &generation, &dotted)? {
-        Ensured::Live(found) => found,
-        Ensured::Foreign => {
-            entry::not_ours(py, engine, dotted.as_str())?;
+    let found = match load::load(py, runtime, &generation, &dotted)? {
+        Loaded::Live(found) => found,
+        Loaded::Foreign => {
+            entry::not_ours(py, runtime, dotted.as_str())?;
             return original();
         }
-        Ensured::Missing(parent) => {
+        Loaded::Missing(parent) => {
             if let Some(caller) = &caller {
-                missing(caller, &dotted);
+                record_not_found(caller, &dotted);
             }
-            if engine.has_foreign(py, &absolute)? {
+            if runtime.has_foreign(py, &absolute)? {
                 return original();
             }
             let parent = parent.as_ref().map(ModuleName::as_str);
             return Err(exceptions::not_found(py, dotted.as_str(), parent));
         }
     };
-    submodule_imports::imported(py, engine, &generation, &found)?;
+    submodule_imports::imported(py, runtime, &generation, &found)?;
     if let Some(caller) = &caller {
-        connect(py, engine, caller, &found);
+        record_import(py, runtime, caller, &found);
     }
-    note(py, engine, &generation, caller.as_ref(), &found)?;
+    record_call(py, runtime, &generation, caller.as_ref(), &found)?;
     match caller {
         Some(_) => Ok(found.get().value(py)),
-        None => of_instance(py, engine, &found),
+        None => of_instance(py, runtime, &found),
     }
 }
 
 /// A call imported `found`: what does the module change that is being executed?
-fn note<'py>(
+fn record_call<'py>(
     py: Python<'py>,
-    engine: &Engine,
+    runtime: &Runtime,
     generation: &Bound<'py, Generation>,
-    caller: Option<&Bound<'py, Instance>>,
-    found: &Bound<'py, Instance>,
+    caller: Option<&Bound<'py, LiveModule>>,
+    found: &Bound<'py, LiveModule>,
 ) -> PyResult<()> {
-    observation::imported_through(py, engine, generation, caller, found)?;
+    observation::imported_through(py, runtime, generation, caller, found)?;
     match caller.filter(|caller| !caller.get().is_ready()) {
-        Some(caller) => observation::imported_within(py, engine, generation, caller, found),
+        Some(caller) => observation::imported_within(py, runtime, generation, caller, found),
         None => Ok(()),
     }
 }
 
 /// The same for a call of Transfuse's own, which leaves no dependency behind when a function makes it.
-fn note_own<'py>(
+fn record_own_call<'py>(
     py: Python<'py>,
-    engine: &Engine,
+    runtime: &Runtime,
     generation: &Bound<'py, Generation>,
-    caller: Option<&Bound<'py, Instance>>,
-    found: &Bound<'py, Instance>,
+    caller: Option<&Bound<'py, LiveModule>>,
+    found: &Bound<'py, LiveModule>,
 ) -> PyResult<()> {
     if !execution_stack::is_executing() {
         return Ok(());
     }
     if let Some(caller) = caller.filter(|caller| !caller.get().is_ready()) {
-        connect(py, engine, caller, found);
+        record_import(py, runtime, caller, found);
     }
-    note(py, engine, generation, caller, found)
+    record_call(py, runtime, generation, caller, found)
 }
 
 /// Return a module of the caller's generation, loading it if need be.
@@ -130,19 +130,19 @@ pub fn import_module<'py>(
     name: &Bound<'py, PyAny>,
 ) -> PyResult<Bound<'py, PyAny>> {
     if let Ok(name) = name.cast_exact::<PyString>()
-        && let Some(engine) = runtime::in_force()
+        && let Some(runtime) = runtime::in_force()
     {
         let caller = caller::beyond_importlib(py);
         let generation = match &caller {
-            Some(caller) => caller::for_live(py, engine, caller),
-            None => caller::for_foreign(py, engine),
+            Some(caller) => caller::generation_for_live(py, runtime, caller),
+            None => caller::generation_for_foreign(py, runtime),
         };
         if let Some(found) = generation.get().get(py, name)
             && found.get().is_ready()
-            && entry::is_as_seen(py, engine, name, &found)
+            && entry::is_as_seen(py, runtime, name, &found)
             && !pending_submodules::any()
         {
-            note_own(py, engine, &generation, caller.as_ref(), &found)?;
+            record_own_call(py, runtime, &generation, caller.as_ref(), &found)?;
             return Ok(found.get().value(py));
         }
     }
@@ -156,27 +156,27 @@ pub fn import_name<'py>(
     py: Python<'py>,
     name: &Bound<'py, PyString>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let engine = runtime::required()?;
+    let runtime = runtime::required()?;
     let caller = caller::beyond_importlib(py);
     let generation = match &caller {
-        Some(caller) => caller::for_live(py, engine, caller),
-        None => caller::for_foreign(py, engine),
+        Some(caller) => caller::generation_for_live(py, runtime, caller),
+        None => caller::generation_for_foreign(py, runtime),
     };
     // No file is called by a name that cannot be written down (a lone surrogate).
     let Some(dotted) = name.to_str().ok().and_then(|name| ModuleName::new(name).ok()) else {
         return Err(exceptions::not_found(py, &name.to_string_lossy(), None));
     };
-    match load::ensure(py, engine, &generation, &dotted)? {
-        Ensured::Live(found) => {
-            note_own(py, engine, &generation, caller.as_ref(), &found)?;
-            submodule_imports::imported(py, engine, &generation, &found)?;
+    match load::load(py, runtime, &generation, &dotted)? {
+        Loaded::Live(found) => {
+            record_own_call(py, runtime, &generation, caller.as_ref(), &found)?;
+            submodule_imports::imported(py, runtime, &generation, &found)?;
             Ok(found.get().value(py))
         }
-        Ensured::Foreign => {
-            entry::not_ours(py, engine, dotted.as_str())?;
-            engine.original_gcd_import.bind(py).call1((name,))
+        Loaded::Foreign => {
+            entry::not_ours(py, runtime, dotted.as_str())?;
+            runtime.original_gcd_import.bind(py).call1((name,))
         }
-        Ensured::Missing(parent) => {
+        Loaded::Missing(parent) => {
             Err(exceptions::not_found(py, dotted.as_str(), parent.as_ref().map(ModuleName::as_str)))
         }
     }

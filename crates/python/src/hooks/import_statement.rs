@@ -17,14 +17,14 @@ use transfuse_engine::ModuleName;
 
 use crate::code::bytecode;
 use crate::cpython::exceptions;
-use crate::effects::dependencies::{connect, missing};
+use crate::effects::dependencies::{record_import, record_not_found};
 use crate::effects::{conflict, observation};
 use crate::hooks::{partial_import, submodule_imports};
-use crate::loading::load::{self, Ensured};
+use crate::loading::load::{self, Loaded};
 use crate::state::caller;
 use crate::state::generation::Generation;
-use crate::state::live_module::Instance;
-use crate::state::runtime::{self, Engine};
+use crate::state::live_module::LiveModule;
+use crate::state::runtime::{self, Runtime};
 use crate::sysmodules::entry;
 use crate::sysmodules::facade::{self, of_instance};
 
@@ -39,7 +39,7 @@ pub fn import<'py>(
     fromlist: Option<&Bound<'py, PyAny>>,
     level: i32,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let Some(engine) = runtime::in_force() else {
+    let Some(runtime) = runtime::in_force() else {
         let import = py.import(intern!(py, "importlib"))?.getattr(intern!(py, "__import__"))?;
         return import.call1((
             name,
@@ -49,8 +49,8 @@ pub fn import<'py>(
             level,
         ));
     };
-    let statement = Statement { engine, name, globals, locals, fromlist, level };
-    match globals.and_then(|globals| caller::of_globals(py, globals)) {
+    let statement = ImportStatement { runtime, name, globals, locals, fromlist, level };
+    match globals.and_then(|globals| caller::module_of_globals(py, globals)) {
         Some(caller) => statement.for_live(py, &caller),
         None => statement.for_foreign(py),
     }
@@ -66,9 +66,9 @@ pub fn function(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
 }
 
 /// One import statement.
-pub struct Statement<'a, 'py> {
+pub struct ImportStatement<'a, 'py> {
     /// What is installed.
-    pub engine: &'static Engine,
+    pub runtime: &'static Runtime,
     /// As it is written, `shop.prices` or, relative, `prices`.
     pub name: &'a Bound<'py, PyString>,
     globals: Option<&'a Bound<'py, PyAny>>,
@@ -78,11 +78,11 @@ pub struct Statement<'a, 'py> {
     level: i32,
 }
 
-impl<'py> Statement<'_, 'py> {
+impl<'py> ImportStatement<'_, 'py> {
     fn original(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let empty = PyTuple::empty(py).into_any();
         let none = py.None().into_bound(py);
-        self.engine.original_import.bind(py).call1((
+        self.runtime.original_import.bind(py).call1((
             self.name,
             self.globals.unwrap_or(&none),
             self.locals.unwrap_or(&none),
@@ -99,9 +99,9 @@ impl<'py> Statement<'_, 'py> {
     fn for_live(
         &self,
         py: Python<'py>,
-        caller: &Bound<'py, Instance>,
+        caller: &Bound<'py, LiveModule>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let generation = caller::for_live(py, self.engine, caller);
+        let generation = caller::generation_for_live(py, self.runtime, caller);
         let absolute = match self.level {
             0 => self.name.clone(),
             level => relative(py, self.globals, level, self.name)?,
@@ -112,7 +112,7 @@ impl<'py> Statement<'_, 'py> {
         let instance = match generation.get().get(py, &absolute) {
             Some(found)
                 if found.get().is_ready()
-                    && entry::is_as_seen(py, self.engine, &absolute, &found) =>
+                    && entry::is_as_seen(py, self.runtime, &absolute, &found) =>
             {
                 found
             }
@@ -121,11 +121,12 @@ impl<'py> Statement<'_, 'py> {
                 None => return self.foreign_for(py, caller, &absolute),
             },
         };
-        submodule_imports::imported(py, self.engine, &generation, &instance)?;
-        self.note(py, caller, &generation, &instance, &absolute)?;
+        submodule_imports::imported(py, self.runtime, &generation, &instance)?;
+        self.record(py, caller, &generation, &instance, &absolute)?;
         if self.takes_names() {
             if (instance.get().package || self.is_star())
-                && let Some(other) = self.take(py, Some(caller), &generation, &instance)?
+                && let Some(other) =
+                    self.handle_fromlist(py, Some(caller), &generation, &instance)?
             {
                 return Ok(other.into_any());
             }
@@ -135,7 +136,8 @@ impl<'py> Statement<'_, 'py> {
         match text.split_once('.') {
             None => Ok(instance.get().value(py)),
             Some((first, rest)) => {
-                if let Some(way) = partial_import::way_to(py, &generation, &instance)?
+                if let Some(way) =
+                    partial_import::partial_package_chain(py, &generation, &instance)?
                     && bytecode::takes_a_name(py)?
                 {
                     return Ok(way.into_any());
@@ -165,7 +167,7 @@ impl<'py> Statement<'_, 'py> {
             && let Some(package) = name.parent()
             && generation.get().find(py, package.as_str()).is_none()
         {
-            load::ensure(py, self.engine, generation, &package)?;
+            load::load(py, self.runtime, generation, &package)?;
         }
         Ok(())
     }
@@ -174,21 +176,21 @@ impl<'py> Statement<'_, 'py> {
     fn load_for(
         &self,
         py: Python<'py>,
-        caller: &Bound<'py, Instance>,
+        caller: &Bound<'py, LiveModule>,
         generation: &Bound<'py, Generation>,
         absolute: &Bound<'py, PyString>,
-    ) -> PyResult<Option<Bound<'py, Instance>>> {
-        if self.engine.has_foreign(py, absolute)? {
+    ) -> PyResult<Option<Bound<'py, LiveModule>>> {
+        if self.runtime.has_foreign(py, absolute)? {
             return Ok(None);
         }
         let Ok(name) = ModuleName::new(absolute.to_str()?) else { return Ok(None) };
-        let ensured = load::ensure(py, self.engine, generation, &name);
+        let ensured = load::load(py, self.runtime, generation, &name);
         match ensured {
-            Ok(Ensured::Live(found)) => Ok(Some(found)),
-            Ok(Ensured::Foreign) => Ok(None),
-            Ok(Ensured::Missing(parent)) => {
-                missing(caller, &name);
-                if self.engine.has_foreign(py, absolute)? {
+            Ok(Loaded::Live(found)) => Ok(Some(found)),
+            Ok(Loaded::Foreign) => Ok(None),
+            Ok(Loaded::Missing(parent)) => {
+                record_not_found(caller, &name);
+                if self.runtime.has_foreign(py, absolute)? {
                     return Ok(None);
                 }
                 Err(exceptions::not_found(
@@ -205,22 +207,22 @@ impl<'py> Statement<'_, 'py> {
     fn foreign_for(
         &self,
         py: Python<'py>,
-        caller: &Bound<'py, Instance>,
+        caller: &Bound<'py, LiveModule>,
         absolute: &Bound<'py, PyString>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let found =
-            entry::not_ours(py, self.engine, absolute.to_str()?).and_then(|()| self.original(py));
+            entry::not_ours(py, self.runtime, absolute.to_str()?).and_then(|()| self.original(py));
         if let Err(error) = &found
             && error.is_instance_of::<PyModuleNotFoundError>(py)
             && let Ok(name) = ModuleName::new(absolute.to_str()?)
         {
-            missing(caller, &name);
+            record_not_found(caller, &name);
         }
-        if self.takes_names() && self.engine.mixed.load(Ordering::Acquire) {
+        if self.takes_names() && self.runtime.mixed.load(Ordering::Acquire) {
             self.connect_live_portions(py, caller, absolute)?;
         }
         if !caller.get().is_ready()
-            && let Ok(Some(module)) = self.engine.sys_modules.bind(py).get_item(absolute)
+            && let Ok(Some(module)) = self.runtime.sys_modules.bind(py).get_item(absolute)
             && let Ok(module) = module.cast::<PyModule>()
             && !facade::is_facade(module)
         {
@@ -229,9 +231,9 @@ impl<'py> Statement<'_, 'py> {
         match found {
             Ok(top) if facade::is_facade(&top) && !self.takes_names() => {
                 // Something else stands under a name below a live package.
-                let generation = caller::for_live(py, self.engine, caller);
-                match load::ensure(py, self.engine, &generation, &facade::name_of(&top)?)? {
-                    Ensured::Live(own) => Ok(own.get().value(py)),
+                let generation = caller::generation_for_live(py, self.runtime, caller);
+                match load::load(py, self.runtime, &generation, &facade::name_of(&top)?)? {
+                    Loaded::Live(own) => Ok(own.get().value(py)),
                     _ => Ok(top),
                 }
             }
@@ -240,16 +242,16 @@ impl<'py> Statement<'_, 'py> {
     }
 
     /// Records that `caller` imported `instance` (and, of a plain `import a.b.c`, what it holds).
-    fn note(
+    fn record(
         &self,
         py: Python<'py>,
-        caller: &Bound<'py, Instance>,
+        caller: &Bound<'py, LiveModule>,
         generation: &Bound<'py, Generation>,
-        instance: &Bound<'py, Instance>,
+        instance: &Bound<'py, LiveModule>,
         absolute: &Bound<'py, PyString>,
     ) -> PyResult<()> {
         if caller.get().is_ready() {
-            observation::imported_through(py, self.engine, generation, Some(caller), instance)?;
+            observation::imported_through(py, self.runtime, generation, Some(caller), instance)?;
             if caller.get().deferred.bind(py).contains(absolute).unwrap_or(false) {
                 return Ok(());
             }
@@ -257,9 +259,9 @@ impl<'py> Statement<'_, 'py> {
             let plain = !absolute.to_str()?.contains('.');
             let _ = caller.get().deferred.bind(py).set_item(absolute, plain);
         }
-        connect(py, self.engine, caller, instance);
+        record_import(py, self.runtime, caller, instance);
         let written = self.name.to_str().unwrap_or("");
-        self.note_use(py, caller, generation, instance, written)?;
+        self.record_use(py, caller, generation, instance, written)?;
         if !self.takes_names() {
             // It binds the first of these packages.
             let mut packages = instance.get().name.parent();
@@ -267,8 +269,8 @@ impl<'py> Statement<'_, 'py> {
             while let Some(name) = packages {
                 written = written.rsplit_once('.').map_or("", |(package, _)| package);
                 if let Some(package) = generation.get().find(py, name.as_str()) {
-                    connect(py, self.engine, caller, &package);
-                    self.note_use(py, caller, generation, &package, written)?;
+                    record_import(py, self.runtime, caller, &package);
+                    self.record_use(py, caller, generation, &package, written)?;
                 }
                 packages = name.parent();
             }
@@ -283,23 +285,23 @@ impl<'py> Statement<'_, 'py> {
 
     /// If module-level code, or a function that it calls, may use what it has imported: what does
     /// it change? `written` is its name in the source.
-    fn note_use(
+    fn record_use(
         &self,
         py: Python<'py>,
-        caller: &Bound<'py, Instance>,
+        caller: &Bound<'py, LiveModule>,
         generation: &Bound<'py, Generation>,
-        instance: &Bound<'py, Instance>,
+        instance: &Bound<'py, LiveModule>,
         written: &str,
     ) -> PyResult<()> {
         if caller.get().is_ready() {
             return Ok(());
         }
         if self.is_in_function() {
-            observation::imported_through(py, self.engine, generation, Some(caller), instance)?;
-            return observation::imported_within(py, self.engine, generation, caller, instance);
+            observation::imported_through(py, self.runtime, generation, Some(caller), instance)?;
+            return observation::imported_within(py, self.runtime, generation, caller, instance);
         }
-        if caller.get().with_outline(|outline| outline.uses(written)).unwrap_or(false) {
-            conflict::consider(py, self.engine, generation, caller, instance, written)?;
+        if caller.get().with_name_usage(|outline| outline.uses(written)).unwrap_or(false) {
+            conflict::check(py, self.runtime, generation, caller, instance, written)?;
             observation::imported(py, generation, caller, instance);
         }
         Ok(())
@@ -309,47 +311,47 @@ impl<'py> Statement<'_, 'py> {
         if self.level != 0 {
             return self.original(py);
         }
-        let there = self.engine.sys_modules.bind(py).get_item(self.name)?;
+        let there = self.runtime.sys_modules.bind(py).get_item(self.name)?;
         if let Some(there) = &there
             && !facade::is_facade(there)
-            && !self.engine.facades.bind(py).contains(self.name)?
+            && !self.runtime.facades.bind(py).contains(self.name)?
         {
             return self.original(py);
         }
-        let generation = caller::for_foreign(py, self.engine);
+        let generation = caller::generation_for_foreign(py, self.runtime);
         let Ok(name) = ModuleName::new(self.name.to_str()?) else { return self.original(py) };
         let at_hand = generation.get().get(py, self.name).filter(|found| {
-            found.get().is_ready() && entry::is_as_seen(py, self.engine, self.name, found)
+            found.get().is_ready() && entry::is_as_seen(py, self.runtime, self.name, found)
         });
         let ensured = match at_hand {
-            Some(found) => Ensured::Live(found),
-            None => load::ensure(py, self.engine, &generation, &name)?,
+            Some(found) => Loaded::Live(found),
+            None => load::load(py, self.runtime, &generation, &name)?,
         };
         let found = match ensured {
-            Ensured::Live(found) => found,
-            Ensured::Foreign => {
-                entry::not_ours(py, self.engine, name.as_str())?;
+            Loaded::Live(found) => found,
+            Loaded::Foreign => {
+                entry::not_ours(py, self.runtime, name.as_str())?;
                 return self.original(py);
             }
-            Ensured::Missing(parent) => {
-                if self.engine.has_foreign(py, self.name)? {
+            Loaded::Missing(parent) => {
+                if self.runtime.has_foreign(py, self.name)? {
                     return self.original(py);
                 }
                 let parent = parent.as_ref().map(ModuleName::as_str);
                 return Err(exceptions::not_found(py, name.as_str(), parent));
             }
         };
-        submodule_imports::imported(py, self.engine, &generation, &found)?;
-        observation::imported_through(py, self.engine, &generation, None, &found)?;
+        submodule_imports::imported(py, self.runtime, &generation, &found)?;
+        observation::imported_through(py, self.runtime, &generation, None, &found)?;
         if self.takes_names() {
             if found.get().package {
-                self.take(py, None, &generation, &found)?;
+                self.handle_fromlist(py, None, &generation, &found)?;
             }
-            return of_instance(py, self.engine, &found);
+            return of_instance(py, self.runtime, &found);
         }
         let top = name.top();
         match generation.get().find(py, top) {
-            Some(top) => of_instance(py, self.engine, &top),
+            Some(top) => of_instance(py, self.runtime, &top),
             None => self.original(py),
         }
     }

@@ -8,11 +8,11 @@ use transfuse_engine::ModuleName;
 use crate::cpython::frames::back;
 use crate::effects::dependencies;
 use crate::hooks::reload;
-use crate::loading::load::{self, Ensured};
-use crate::loading::search::{self, Found};
+use crate::loading::load::{self, Loaded};
+use crate::loading::search::{self, Resolution};
 use crate::loading::source_text;
 use crate::state::{caller, execution_stack, runtime};
-use crate::sysmodules::spec::{self, Bridge, Finder, is_loading};
+use crate::sysmodules::spec::{self, FacadeLoader, Finder, is_loading};
 use crate::sysmodules::{entry, facade};
 
 /// Whether the running frame is that of `importlib.util.find_spec`, or what that calls: somebody asks
@@ -58,29 +58,33 @@ impl Finder {
         target: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
         let _ = target;
-        let Some(engine) = runtime::in_force() else { return Ok(None) };
+        let Some(runtime) = runtime::in_force() else { return Ok(None) };
         let Ok(dotted) = ModuleName::new(name) else { return Ok(None) };
-        let generation = caller::for_foreign(py, engine);
+        let generation = caller::generation_for_foreign(py, runtime);
         let found = match path {
-            Some(path) => search::along(py, engine, generation.get(), &dotted, path)?,
-            None => search::top_level(py, engine, generation.get(), &dotted)?,
+            Some(path) => search::along(py, runtime, generation.get(), &dotted, path)?,
+            None => search::top_level(py, runtime, generation.get(), &dotted)?,
         };
         if asks_only(py) {
-            dependencies::looked_for(py, &dotted);
+            dependencies::record_probe(py, &dotted);
         }
         let (origin, place, package) = match found {
-            Found::Source(origin) => {
+            Resolution::Source(origin) => {
                 (Some(origin.file), Some(origin.path), origin.package.map(|p| vec![p]))
             }
-            Found::Namespace { portions, foreign: false } => (None, None, Some(portions)),
-            Found::Namespace { .. } | Found::Foreign | Found::Missing => return Ok(None),
-            Found::Hidden => return Err(crate::cpython::exceptions::not_found(py, name, None)),
+            Resolution::Namespace { portions, foreign: false } => (None, None, Some(portions)),
+            Resolution::Namespace { .. } | Resolution::Foreign | Resolution::Missing => {
+                return Ok(None);
+            }
+            Resolution::Hidden => {
+                return Err(crate::cpython::exceptions::not_found(py, name, None));
+            }
         };
         let loaded = generation.get().find(py, name).filter(|loaded| loaded.get().is_ready());
         let removed = loaded.map(|loaded| loaded.get().started());
         let loader = Bound::new(
             py,
-            Bridge {
+            FacadeLoader {
                 name: dotted,
                 file: origin.clone(),
                 path: place,
@@ -95,14 +99,14 @@ impl Finder {
     fn invalidate_caches(&self) {}
 }
 
-impl Bridge {
+impl FacadeLoader {
     /// The source as the asker's generation has it; none for a namespace package.
     fn text(&self, py: Python<'_>) -> PyResult<Option<Vec<u8>>> {
         let Some(path) = &self.path else { return Ok(None) };
-        let engine = runtime::required()?;
-        let generation = caller::for_foreign(py, engine);
+        let runtime = runtime::required()?;
+        let generation = caller::generation_for_foreign(py, runtime);
         match generation.get().view().get(path) {
-            Some(source) => source_text::text(py, engine, &generation, source, path).map(Some),
+            Some(source) => source_text::text(py, runtime, &generation, source, path).map(Some),
             None => Err(crate::cpython::exceptions::not_found(py, self.name.as_str(), None)),
         }
     }
@@ -116,7 +120,7 @@ impl Bridge {
 }
 
 #[pymethods]
-impl Bridge {
+impl FacadeLoader {
     /// The default module.
     fn create_module(&self, py: Python<'_>, spec: &Bound<'_, PyAny>) -> Py<PyAny> {
         let _ = spec;
@@ -126,14 +130,14 @@ impl Bridge {
     /// For the machinery: loads the live module and has it find what stands for that. For code
     /// that has made a module of its own from the spec: executes the source in it, once more.
     fn exec_module(&self, py: Python<'_>, module: &Bound<'_, PyAny>) -> PyResult<()> {
-        let engine = runtime::required()?;
+        let runtime = runtime::required()?;
         if facade::is_facade(module) {
             // `importlib.reload`, taken before Transfuse was installed.
-            return reload::update(py, engine, &self.name);
+            return reload::update(py, runtime, &self.name);
         }
-        let generation = caller::for_foreign(py, engine);
+        let generation = caller::generation_for_foreign(py, runtime);
         let name = PyString::new(py, self.name.as_str());
-        let there = engine.sys_modules.bind(py).get_item(&name)?;
+        let there = runtime.sys_modules.bind(py).get_item(&name)?;
         if !there.is_some_and(|there| there.is(module)) || !is_loading(module)? {
             let Some(code) = self.code(py)? else { return Ok(()) };
             let namespace = module.getattr(intern!(py, "__dict__"))?;
@@ -143,11 +147,11 @@ impl Bridge {
         }
         let there = generation.get().get(py, &name);
         if let Some(removed) = there.filter(|there| Some(there.get().started()) == self.removed) {
-            entry::let_go(py, engine, &generation, &removed)?;
+            entry::release(py, runtime, &generation, &removed)?;
         }
-        match load::ensure_own(py, engine, &generation, &self.name)? {
-            Ensured::Live(found) => {
-                entry::show(py, engine, &name, &facade::of_instance(py, engine, &found)?)
+        match load::load_own(py, runtime, &generation, &self.name)? {
+            Loaded::Live(found) => {
+                entry::show(py, runtime, &name, &facade::of_instance(py, runtime, &found)?)
             }
             _ => Err(crate::cpython::exceptions::not_found(py, self.name.as_str(), None)),
         }

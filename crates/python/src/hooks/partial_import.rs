@@ -10,30 +10,34 @@ use pyo3::types::PyModule;
 
 use crate::loading::submodules;
 use crate::state::generation::Generation;
-use crate::state::live_module::Instance;
+use crate::state::live_module::LiveModule;
 
 /// Whether a submodule is being loaded, and not put into its package by its own code.
-pub fn is(py: Python<'_>, package: &Instance, child: &Bound<'_, Instance>) -> PyResult<bool> {
+pub fn is_partial(
+    py: Python<'_>,
+    package: &LiveModule,
+    child: &Bound<'_, LiveModule>,
+) -> PyResult<bool> {
     Ok(!child.get().is_ready() && !package.namespace(py).contains(child.get().name.tail())?)
 }
 
 /// What `from package import a, b` takes its names from.
-pub fn showing<'py>(
+pub fn package_with<'py>(
     py: Python<'py>,
-    package: &Instance,
-    children: &[Bound<'py, Instance>],
+    package: &LiveModule,
+    children: &[Bound<'py, LiveModule>],
 ) -> PyResult<Bound<'py, PyModule>> {
     let children = children.iter().map(|child| (child.get().name.tail(), child.get().value(py)));
-    submodules::showing(py, package, children)
+    submodules::package_with(py, package, children)
 }
 
 /// What `import a.b.c as m` takes `b` from, and `c` from that; none if all of them are loaded.
 ///
 /// `import a.b.c` is another matter: it takes nothing, and finds that `c` is not there yet.
-pub fn way_to<'py>(
+pub fn partial_package_chain<'py>(
     py: Python<'py>,
     generation: &Bound<'py, Generation>,
-    instance: &Bound<'py, Instance>,
+    instance: &Bound<'py, LiveModule>,
 ) -> PyResult<Option<Bound<'py, PyModule>>> {
     let mut child = instance.clone();
     let mut way: Option<Bound<'py, PyModule>> = None;
@@ -42,9 +46,11 @@ pub fn way_to<'py>(
         way = match way {
             Some(next) => {
                 let next = [(child.get().name.tail(), next.into_any())];
-                Some(submodules::showing(py, package.get(), next)?)
+                Some(submodules::package_with(py, package.get(), next)?)
             }
-            None if is(py, package.get(), &child)? => Some(showing(py, package.get(), &[child])?),
+            None if is_partial(py, package.get(), &child)? => {
+                Some(package_with(py, package.get(), &[child])?)
+            }
             None => None,
         };
         child = package;

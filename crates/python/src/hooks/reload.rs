@@ -12,8 +12,8 @@ use transfuse_engine::ModuleName;
 
 use crate::cpython::exceptions;
 use crate::state::command::Command;
-use crate::state::request::ask;
-use crate::state::runtime::{self, Engine};
+use crate::state::request::request;
+use crate::state::runtime::{self, Runtime};
 use crate::state::{caller, pin};
 use crate::sysmodules::facade::{self, of_instance};
 
@@ -21,27 +21,27 @@ use crate::sysmodules::facade::{self, of_instance};
 #[pyfunction]
 #[pyo3(signature = (module))]
 pub fn reload<'py>(py: Python<'py>, module: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-    let engine = runtime::required()?;
+    let runtime = runtime::required()?;
     let Some(name) = live_name(module)? else {
-        return engine.original_reload.bind(py).call1((module,));
+        return runtime.original_reload.bind(py).call1((module,));
     };
-    if !engine.sys_modules.bind(py).contains(name.as_str())? {
+    if !runtime.sys_modules.bind(py).contains(name.as_str())? {
         let message = format!("module {name} not in sys.modules");
         return Err(exceptions::import(py, &message, name.as_str()));
     }
     let caller = caller::beyond_importlib(py);
-    update(py, engine, &name)?;
-    match engine.current(py).get().find(py, name.as_str()) {
+    update(py, runtime, &name)?;
+    match runtime.current(py).get().find(py, name.as_str()) {
         Some(found) if caller.is_some() => Ok(found.get().value(py)),
-        Some(found) => of_instance(py, engine, &found),
+        Some(found) => of_instance(py, runtime, &found),
         None => Err(exceptions::not_found(py, name.as_str(), None)),
     }
 }
 
 /// Updates, and runs the module in any case. Raises what it raised.
-pub fn update(py: Python<'_>, engine: &Engine, name: &ModuleName) -> PyResult<()> {
+pub fn update(py: Python<'_>, runtime: &Runtime, name: &ModuleName) -> PyResult<()> {
     let pinned = pin::pinned(py);
-    let current = engine.current(py);
+    let current = runtime.current(py);
     if let Some(pinned) = &pinned
         && !pinned.is(&current)
     {
@@ -53,7 +53,7 @@ pub fn update(py: Python<'_>, engine: &Engine, name: &ModuleName) -> PyResult<()
         );
         return Err(exceptions::import(py, &message, name.as_str()));
     }
-    let done = ask(py, "reload", None, |reply| Command::Reload(name.clone(), reply))?;
+    let done = request(py, "reload", None, |reply| Command::Reload(name.clone(), reply))?;
     let done = done.bind(py);
     if let Some(error) = done.get_item("error")?.filter(|error| !error.is_none()) {
         return Err(PyErr::from_value(error));
@@ -78,7 +78,7 @@ fn live_name(module: &Bound<'_, PyAny>) -> PyResult<Option<ModuleName>> {
         return facade::name_of(module).map(Some);
     }
     let Ok(real) = module.cast::<PyModule>() else { return Ok(None) };
-    let owner = caller::of_globals(module.py(), &real.dict());
+    let owner = caller::module_of_globals(module.py(), &real.dict());
     let own = owner.filter(|owner| owner.get().module.is(module));
     Ok(own.map(|owner| owner.get().name.clone()))
 }

@@ -1,6 +1,6 @@
 //! What does the standard library ask of a live module's loader?
 //!
-//! An [`Instance`] is its module's `__loader__`, so it answers as `SourceFileLoader`
+//! An [`LiveModule`] is its module's `__loader__`, so it answers as `SourceFileLoader`
 //! does: `inspect`, `pkgutil`, `runpy` and `importlib.resources` ask. What it says
 //! of the source is what this execution was run from, whatever the file says now.
 
@@ -12,10 +12,10 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 
 use crate::loading::namespace_path;
-use crate::state::live_module::Instance;
+use crate::state::live_module::LiveModule;
 
 #[pymethods]
-impl Instance {
+impl LiveModule {
     /// The dotted name, as `SourceFileLoader.name` gives it.
     #[getter]
     fn name(&self) -> &str {

@@ -6,23 +6,23 @@ use transfuse_engine::{EdgeKind, ModuleName, Target};
 use crate::loading::{load, submodules};
 use crate::state::execution_stack;
 use crate::state::generation::Generation;
-use crate::state::live_module::Instance;
+use crate::state::live_module::LiveModule;
 use crate::state::pending_submodules::any;
-use crate::state::runtime::Engine;
+use crate::state::runtime::Runtime;
 
 /// Somebody imports a module, which is loaded: packages get what they await of it and with it.
 /// In a generation that is staged its package may have to run first.
 pub fn imported(
     py: Python<'_>,
-    engine: &'static Engine,
+    runtime: &'static Runtime,
     generation: &Bound<'_, Generation>,
-    found: &Bound<'_, Instance>,
+    found: &Bound<'_, LiveModule>,
 ) -> PyResult<()> {
     if generation.get().is_staged() {
         // A package that is to run again and has not yet begun comes first.
         for package in std::iter::successors(found.get().name.parent(), ModuleName::parent) {
             if generation.get().find(py, package.as_str()).is_none() {
-                load::ensure(py, engine, generation, &package)?;
+                load::load(py, runtime, generation, &package)?;
             }
         }
     }
@@ -33,18 +33,18 @@ pub fn imported(
     while let Some(parent) = child.get().name.parent()
         && let Some(package) = generation.get().find(py, parent.as_str())
     {
-        give(py, engine, &package, &child)?;
+        give(py, runtime, &package, &child)?;
         child = package;
     }
     // What module-level code imports would be loaded now, and whatever that imports.
     let awaiting: Vec<_> = execution_stack::all(py)
         .into_iter()
-        .filter(|running| !running.get().awaited.all().is_empty())
+        .filter(|running| !running.get().pending_submodules.all().is_empty())
         .collect();
     for package in awaiting {
         for other in loaded_with(py, generation, &package, found) {
             if other.get().name.parent().as_ref() == Some(&package.get().name) {
-                give(py, engine, &package, &other)?;
+                give(py, runtime, &package, &other)?;
             }
         }
     }
@@ -55,10 +55,10 @@ pub fn imported(
 pub fn loaded_with<'py>(
     py: Python<'py>,
     generation: &Bound<'py, Generation>,
-    package: &Bound<'py, Instance>,
-    found: &Bound<'py, Instance>,
-) -> Vec<Bound<'py, Instance>> {
-    let later = |one: &Bound<'py, Instance>| {
+    package: &Bound<'py, LiveModule>,
+    found: &Bound<'py, LiveModule>,
+) -> Vec<Bound<'py, LiveModule>> {
+    let later = |one: &Bound<'py, LiveModule>| {
         one.get().is_ready() && one.get().rank() > package.get().rank() && !one.is(package)
     };
     let mut all: Vec<_> = Some(found.clone()).into_iter().filter(later).collect();
@@ -81,12 +81,12 @@ pub fn loaded_with<'py>(
 
 pub fn give(
     py: Python<'_>,
-    engine: &Engine,
-    package: &Bound<'_, Instance>,
-    child: &Bound<'_, Instance>,
+    runtime: &Runtime,
+    package: &Bound<'_, LiveModule>,
+    child: &Bound<'_, LiveModule>,
 ) -> PyResult<()> {
-    let _turn = engine.turn.take(py);
-    match package.get().awaited.take(child.get().name.tail()) {
+    let _guard = runtime.nogil_lock.lock(py);
+    match package.get().pending_submodules.take(child.get().name.tail()) {
         true => submodules::bind(py, package, child),
         false => Ok(()),
     }

@@ -15,12 +15,12 @@ use transfuse_engine::{EdgeKind, ModuleName, Target};
 use crate::loading::submodules;
 use crate::state::execution_stack;
 use crate::state::generation::Generation;
-use crate::state::live_module::Instance;
+use crate::state::live_module::LiveModule;
 
 /// A package is about to run again: it awaits these of its submodules.
-pub fn begin(package: &Instance, tails: impl IntoIterator<Item = String>) {
+pub fn begin(package: &LiveModule, tails: impl IntoIterator<Item = String>) {
     for tail in tails {
-        package.awaited.add(&tail);
+        package.pending_submodules.add(&tail);
     }
 }
 
@@ -28,18 +28,20 @@ pub fn begin(package: &Instance, tails: impl IntoIterator<Item = String>) {
 pub fn ended(
     py: Python<'_>,
     generation: &Bound<'_, Generation>,
-    package: &Bound<'_, Instance>,
+    package: &Bound<'_, LiveModule>,
 ) -> PyResult<()> {
     let of = package.get();
-    for tail in of.awaited.all() {
+    for tail in of.pending_submodules.all() {
         let name = of.name.join(&tail);
         let child = generation.get().find(py, name.as_str()).filter(|child| child.get().is_ready());
         let Some(child) = child else {
-            of.awaited.take(&tail);
+            of.pending_submodules.take(&tail);
             continue;
         };
         let clashes = of.namespace(py).contains(&tail)?;
-        if (!clashes || is_imported(py, generation, package, &child)) && of.awaited.take(&tail) {
+        if (!clashes || is_imported(py, generation, package, &child))
+            && of.pending_submodules.take(&tail)
+        {
             submodules::bind(py, package, &child)?;
         }
     }
@@ -51,8 +53,8 @@ pub fn ended(
 pub fn loaded(
     py: Python<'_>,
     generation: &Bound<'_, Generation>,
-    package: &Bound<'_, Instance>,
-    child: &Bound<'_, Instance>,
+    package: &Bound<'_, LiveModule>,
+    child: &Bound<'_, LiveModule>,
 ) -> PyResult<()> {
     let of = package.get();
     let tail = child.get().name.tail();
@@ -60,7 +62,7 @@ pub fn loaded(
         && generation.get().base(py).is_some_and(|base| !base.get().holds(py, package));
     let own = of.namespace(py).get_item(tail)?.is_some_and(|own| !own.is(child.get().value(py)));
     if again && own && !is_imported(py, generation, package, child) {
-        of.awaited.add(tail);
+        of.pending_submodules.add(tail);
         return Ok(());
     }
     submodules::bind(py, package, child)
@@ -70,8 +72,8 @@ pub fn loaded(
 fn is_imported(
     py: Python<'_>,
     generation: &Bound<'_, Generation>,
-    package: &Bound<'_, Instance>,
-    child: &Bound<'_, Instance>,
+    package: &Bound<'_, LiveModule>,
+    child: &Bound<'_, LiveModule>,
 ) -> bool {
     let name = &child.get().name;
     let is_below = |other: &ModuleName| {

@@ -14,19 +14,19 @@ use transfuse_engine::{Entered, Waited};
 
 use crate::cpython::interruptible_wait;
 use crate::cpython::thread::thread;
-use crate::state::live_module::Instance;
-use crate::state::load_key::Key;
-use crate::state::runtime::Engine;
+use crate::state::live_module::LiveModule;
+use crate::state::load_key::LoadKey;
+use crate::state::runtime::Runtime;
 
 /// What this thread is loading, and has to wait for at the end.
 #[derive(Default)]
 struct Loads {
     /// The flights it holds, outermost first.
-    own: Vec<Key>,
+    own: Vec<LoadKey>,
     /// The flights of other threads that it was handed half-way.
-    handed: Vec<Key>,
+    handed: Vec<LoadKey>,
     /// What it has executed since then, not ready yet.
-    unready: Vec<Py<Instance>>,
+    unready: Vec<Py<LiveModule>>,
 }
 
 thread_local! {
@@ -34,20 +34,20 @@ thread_local! {
 }
 
 /// One flight of this thread. It ends when this is dropped.
-pub struct Landing {
-    engine: &'static Engine,
-    key: Key,
+pub struct LoadGuard {
+    runtime: &'static Runtime,
+    key: LoadKey,
 }
 
-impl Landing {
+impl LoadGuard {
     /// This thread has been let in to load.
-    pub fn new(engine: &'static Engine, key: Key) -> Self {
+    pub fn new(runtime: &'static Runtime, key: LoadKey) -> Self {
         LOADS.with_borrow_mut(|loads| loads.own.push(key.clone()));
-        Landing { engine, key }
+        LoadGuard { runtime, key }
     }
 }
 
-impl Drop for Landing {
+impl Drop for LoadGuard {
     fn drop(&mut self) {
         let mut over = Vec::new();
         LOADS.with_borrow_mut(|loads| {
@@ -61,12 +61,12 @@ impl Drop for Landing {
             }
         });
         drop(over);
-        self.engine.flights.finish(&self.key, thread());
+        self.runtime.flights.finish(&self.key, thread());
     }
 }
 
 /// This thread goes on with a module half-way; if another thread is loading it, that is remembered.
-pub fn handed(key: &Key) {
+pub fn handed(key: &LoadKey) {
     LOADS.with_borrow_mut(|loads| {
         if !loads.own.is_empty() && !loads.own.contains(key) && !loads.handed.contains(key) {
             loads.handed.push(key.clone());
@@ -75,7 +75,7 @@ pub fn handed(key: &Key) {
 }
 
 /// The source of `instance` has been executed to the end by this thread.
-pub fn executed(instance: &Bound<'_, Instance>) {
+pub fn executed(instance: &Bound<'_, LiveModule>) {
     let whole = LOADS.with_borrow_mut(|loads| {
         if loads.handed.is_empty() {
             return true;
@@ -91,7 +91,7 @@ pub fn executed(instance: &Bound<'_, Instance>) {
 
 /// A load has ended; at the end of the outermost one, waits for what was handed half-way. If a signal
 /// handler raises meanwhile, what was loaded becomes whole with the next who imports it.
-pub fn landed(py: Python<'_>, engine: &'static Engine) -> PyResult<()> {
+pub fn finish_outermost(py: Python<'_>, runtime: &'static Runtime) -> PyResult<()> {
     let (handed, unready) = LOADS.with_borrow_mut(|loads| {
         if loads.own.is_empty() {
             (std::mem::take(&mut loads.handed), std::mem::take(&mut loads.unready))
@@ -100,7 +100,7 @@ pub fn landed(py: Python<'_>, engine: &'static Engine) -> PyResult<()> {
         }
     });
     for key in &handed {
-        wait(py, engine, key)?;
+        wait(py, runtime, key)?;
     }
     for instance in unready {
         instance.bind(py).get().set_ready();
@@ -110,11 +110,11 @@ pub fn landed(py: Python<'_>, engine: &'static Engine) -> PyResult<()> {
 
 /// Somebody has found an instance that was executed, and that nobody is loading any more: waits for
 /// the rest of its circle. The thread that executed it may have been interrupted in doing so.
-pub fn complete(py: Python<'_>, engine: &'static Engine, instance: &Instance) -> PyResult<()> {
+pub fn complete(py: Python<'_>, runtime: &'static Runtime, instance: &LiveModule) -> PyResult<()> {
     let mut whole = true;
     let partners = instance.partners();
     for partner in &partners {
-        whole &= wait(py, engine, partner)?;
+        whole &= wait(py, runtime, partner)?;
     }
     if whole && !partners.is_empty() {
         instance.set_ready();
@@ -124,15 +124,15 @@ pub fn complete(py: Python<'_>, engine: &'static Engine, instance: &Instance) ->
 
 /// Waits, without the GIL, until nobody is loading `key`, unless that would close a circle. Whether
 /// it was waited for.
-fn wait(py: Python<'_>, engine: &'static Engine, key: &Key) -> PyResult<bool> {
-    match engine.flights.enter(key, thread()) {
+fn wait(py: Python<'_>, runtime: &'static Runtime, key: &LoadKey) -> PyResult<bool> {
+    match runtime.flights.enter(key, thread()) {
         Entered::Run => {
-            engine.flights.finish(key, thread());
+            runtime.flights.finish(key, thread());
             Ok(true)
         }
         Entered::Partial => Ok(false),
         Entered::Busy => {
-            Ok(interruptible_wait::wait(py, &engine.flights, key)? == Waited::Finished)
+            Ok(interruptible_wait::wait(py, &runtime.flights, key)? == Waited::Finished)
         }
     }
 }

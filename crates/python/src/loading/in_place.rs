@@ -18,11 +18,11 @@ use pyo3::{ffi, intern};
 use transfuse_engine::{EdgeKind, ModuleName, Policy, Reason};
 
 use crate::cpython::exceptions;
-use crate::effects::foreign_patches::{self, Due};
+use crate::effects::foreign_patches::{self, PendingPatches};
 use crate::state::generation::Generation;
-use crate::state::live_module::Instance;
-use crate::state::runtime::Engine;
-use crate::state::staging_area::{Batch, InPlace, Note};
+use crate::state::live_module::LiveModule;
+use crate::state::runtime::Runtime;
+use crate::state::staging_area::{InPlaceBatch, InPlaceNote, InPlaceUpdate};
 
 thread_local! {
     /// How many modules this thread is executing, one within the other, that are run as usual.
@@ -42,7 +42,7 @@ impl Nesting {
         py: Python<'_>,
         generation: &Bound<'_, Generation>,
         policy: Policy,
-        previous: Option<&Bound<'_, Instance>>,
+        previous: Option<&Bound<'_, LiveModule>>,
     ) -> PyResult<Nesting> {
         let outer = DEPTH.get();
         if policy != Policy::Patch || previous.is_none() {
@@ -63,9 +63,9 @@ impl Drop for Nesting {
 
 /// The instance that is to stay what it is and take the code of `shadow`, if that is asked for.
 pub fn may_stay<'a, 'py>(
-    previous: Option<&'a Bound<'py, Instance>>,
-    shadow: &Bound<'py, Instance>,
-) -> Option<&'a Bound<'py, Instance>> {
+    previous: Option<&'a Bound<'py, LiveModule>>,
+    shadow: &Bound<'py, LiveModule>,
+) -> Option<&'a Bound<'py, LiveModule>> {
     let py = shadow.py();
     previous.filter(|previous| {
         shadow.get().policy() == Policy::Patch
@@ -80,11 +80,11 @@ pub fn may_stay<'a, 'py>(
 pub fn stage<'py>(
     py: Python<'py>,
     generation: &Bound<'py, Generation>,
-    stays: &Bound<'py, Instance>,
-    shadow: &Bound<'py, Instance>,
+    stays: &Bound<'py, LiveModule>,
+    shadow: &Bound<'py, LiveModule>,
     nesting: &Nesting,
-) -> PyResult<Bound<'py, Instance>> {
-    let module = InPlace { stays: stays.clone().unbind(), shadow: shadow.clone().unbind() };
+) -> PyResult<Bound<'py, LiveModule>> {
+    let module = InPlaceUpdate { stays: stays.clone().unbind(), shadow: shadow.clone().unbind() };
     generation.get().staging.record_in_place(Py::new(py, module)?);
     if nesting.outer == 0 {
         return Ok(shadow.clone());
@@ -106,7 +106,7 @@ pub fn prepare(py: Python<'_>, generation: &Bound<'_, Generation>) -> PyResult<(
     let mut runs = Vec::new();
     for module in &modules {
         let (stays, shadow) = (module.get().stays.get(), module.get().shadow.get());
-        let defined = stays.with_outline(|o| o.defined.clone()).unwrap_or_default();
+        let defined = stays.with_name_usage(|o| o.defined.clone()).unwrap_or_default();
         let defined = PyFrozenSet::new(py, defined)?;
         runs.push((stays.name.as_str(), &stays.module, &shadow.module, defined));
     }
@@ -116,7 +116,7 @@ pub fn prepare(py: Python<'_>, generation: &Bound<'_, Generation>) -> PyResult<(
     for module in &modules {
         generation.get().put(py, module.get().stays.bind(py))?;
     }
-    let batch = Batch {
+    let batch = InPlaceBatch {
         modules: modules.into_iter().map(Bound::unbind).collect(),
         steps: change.getattr(intern!(py, "steps"))?.cast_into::<PyList>()?.unbind(),
         change: change.unbind(),
@@ -178,11 +178,11 @@ pub fn remember(py: Python<'_>, generation: &Bound<'_, Generation>) {
 
 /// The update is published: what was known of the executions holds for those that stay. Returns what
 /// is to be done about foreign modules.
-pub fn published(py: Python<'_>, generation: &Bound<'_, Generation>) -> Vec<Due> {
-    let of = |module: Bound<'_, InPlace>| {
+pub fn published(py: Python<'_>, generation: &Bound<'_, Generation>) -> Vec<PendingPatches> {
+    let of = |module: Bound<'_, InPlaceUpdate>| {
         let (stays, shadow) = (module.get().stays.bind(py), module.get().shadow.bind(py));
         let mut due =
-            foreign_patches::due(py, std::slice::from_ref(shadow), std::slice::from_ref(stays));
+            foreign_patches::pending(py, std::slice::from_ref(shadow), std::slice::from_ref(stays));
         due.over.extend(stays.get().become_like(shadow.get()));
         due
     };
@@ -190,7 +190,7 @@ pub fn published(py: Python<'_>, generation: &Bound<'_, Generation>) -> Vec<Due>
 }
 
 /// The code that functions have put off belongs to the source of before.
-fn remember_batch(py: Python<'_>, batch: &Batch) -> PyResult<()> {
+fn remember_batch(py: Python<'_>, batch: &InPlaceBatch) -> PyResult<()> {
     let codes = batch.change.bind(py).getattr(intern!(py, "code"))?;
     for module in &batch.modules {
         let stays = module.get().stays.bind(py);
@@ -205,7 +205,7 @@ fn remember_batch(py: Python<'_>, batch: &Batch) -> PyResult<()> {
 /// another now, or have used at module level what means something else now.
 pub fn concerned(
     py: Python<'_>,
-    engine: &Engine,
+    runtime: &Runtime,
     generation: &Bound<'_, Generation>,
 ) -> Vec<(ModuleName, Reason)> {
     let mut concerned = Vec::new();
@@ -216,12 +216,12 @@ pub fn concerned(
     for (change, module) in modules {
         let name = &module.stays.get().name;
         let importers: Vec<ModuleName> = {
-            let book = engine.book.lock().unwrap();
-            let edges = book.graph.importers(name);
+            let records = runtime.records.lock().unwrap();
+            let edges = records.graph.importers(name);
             edges.filter(|e| e.1 == EdgeKind::ModuleLevel).map(|(from, _)| from.clone()).collect()
         };
         for importer in importers {
-            if let Some(found) = engine.current(py).get().find(py, importer.as_str())
+            if let Some(found) = runtime.current(py).get().find(py, importer.as_str())
                 && generation.get().holds(py, &found)
                 && !generation.get().staging.takes_in_place(py, &found)
                 && is_concerned(py, found.get(), change, name).unwrap_or(true)
@@ -235,7 +235,7 @@ pub fn concerned(
 
 fn is_concerned(
     py: Python<'_>,
-    importer: &Instance,
+    importer: &LiveModule,
     change: &Bound<'_, PyAny>,
     of: &ModuleName,
 ) -> PyResult<bool> {
@@ -252,14 +252,15 @@ fn is_concerned(
             || !used.is_disjoint(&changed)
     };
     let held = |value: &Bound<'_, PyAny>| replaced.iter().any(|old| old.is(value));
-    let outlined = importer.with_outline(|outline| outline.used.iter().any(uses)).unwrap_or(false);
+    let outlined =
+        importer.with_name_usage(|outline| outline.used.iter().any(uses)).unwrap_or(false);
     Ok((outlined && !changed.is_empty())
         || importer.namespace(py).values().iter().any(|value| held(&value)))
 }
 
 /// What could not be done in place.
-pub fn notes(py: Python<'_>, generation: &Bound<'_, Generation>) -> Vec<Note> {
-    let of = |batch: &Bound<'_, Batch>| -> Vec<Note> {
+pub fn notes(py: Python<'_>, generation: &Bound<'_, Generation>) -> Vec<InPlaceNote> {
+    let of = |batch: &Bound<'_, InPlaceBatch>| -> Vec<InPlaceNote> {
         let notes = batch.get().change.bind(py).getattr(intern!(py, "notes"));
         notes.and_then(|notes| notes.extract()).unwrap_or_default()
     };
@@ -280,7 +281,7 @@ fn take_back_steps(steps: &Bound<'_, PyList>, count: usize) -> PyResult<()> {
 }
 
 /// The functions that the executions made, wherever they are, with the namespace that each belongs in.
-fn functions_of<'py>(py: Python<'py>, batch: &Batch) -> PyResult<Vec<Moved<'py>>> {
+fn functions_of<'py>(py: Python<'py>, batch: &InPlaceBatch) -> PyResult<Vec<Moved<'py>>> {
     let pairs: Vec<_> = batch
         .modules
         .iter()

@@ -1,6 +1,6 @@
 //! How does a live module come to be loaded, once?
 //!
-//! [`ensure`] answers with the instance of a name in a generation and loads it
+//! [`load`] answers with the instance of a name in a generation and loads it
 //! if need be: parents first, then the source that the generation names is
 //! executed in a namespace of our own making, by one thread, while others wait
 //! without the GIL. The rule for waiting and for cycles is the engine's
@@ -17,24 +17,24 @@ use transfuse_engine::{Digest, Entered, ModuleName, Source, Waited};
 use crate::cpython::thread::thread;
 use crate::cpython::{exceptions, interruptible_wait, log, panics};
 use crate::effects::{dependencies, foreign_patches, observation};
-use crate::loading::circular::{self, Landing};
+use crate::loading::circular::{self, LoadGuard};
 use crate::loading::namespace_path::{NamespacePath, search_path};
-use crate::loading::search::{self, Found};
+use crate::loading::search::{self, Resolution};
 use crate::loading::{bind_submodules, in_place, namespace, sharing, source_text};
 use crate::state::generation::Generation;
-use crate::state::live_module::Instance;
-use crate::state::load_key::Key;
-use crate::state::module_source::{Basis, Origin};
-use crate::state::runtime::Engine;
+use crate::state::live_module::LiveModule;
+use crate::state::load_key::LoadKey;
+use crate::state::module_source::{ModuleSource, SourceFile};
+use crate::state::runtime::Runtime;
 use crate::state::{notify, policy};
-use crate::sysmodules::entry::{self, Standing};
-use crate::sysmodules::module_attrs::dress;
+use crate::sysmodules::entry::{self, SysModulesEntry};
+use crate::sysmodules::module_attrs::init_module_attrs;
 use crate::sysmodules::{facade, spec};
 
 /// What became of a name that was asked for.
-pub enum Ensured<'py> {
+pub enum Loaded<'py> {
     /// A live module; not ready only where a circular import needs it half-way.
-    Live(Bound<'py, Instance>),
+    Live(Bound<'py, LiveModule>),
     /// Not ours.
     Foreign,
     /// Nothing of that name. Carries the parent that is no package, where that is why.
@@ -42,83 +42,85 @@ pub enum Ensured<'py> {
 }
 
 /// The instance of a name in a generation, loaded if need be.
-pub fn ensure<'py>(
+pub fn load<'py>(
     py: Python<'py>,
-    engine: &'static Engine,
+    runtime: &'static Runtime,
     generation: &Bound<'py, Generation>,
     name: &ModuleName,
-) -> PyResult<Ensured<'py>> {
+) -> PyResult<Loaded<'py>> {
     // What is asked for may have to be waited for, and its loader may be waiting for the turn.
-    debug_assert!(!engine.turn.is_mine(), "{name} is asked for by who has the turn");
+    debug_assert!(!runtime.nogil_lock.is_held(), "{name} is asked for by who has the turn");
     let key = PyString::new(py, name.as_str());
     {
-        let _turn = engine.turn.take(py);
-        match entry::of(py, engine, generation, &key)? {
-            Standing::Ours => {}
-            Standing::Removed(instance) => entry::let_go(py, engine, generation, &instance)?,
-            Standing::Other => return Ok(Ensured::Foreign),
+        let _guard = runtime.nogil_lock.lock(py);
+        match entry::entry_of(py, runtime, generation, &key)? {
+            SysModulesEntry::Ours => {}
+            SysModulesEntry::Removed(instance) => {
+                entry::release(py, runtime, generation, &instance)?
+            }
+            SysModulesEntry::Other => return Ok(Loaded::Foreign),
         }
     }
-    ensure_own(py, engine, generation, name)
+    load_own(py, runtime, generation, name)
 }
 
 /// The same, whatever stands in `sys.modules` under the name.
-pub fn ensure_own<'py>(
+pub fn load_own<'py>(
     py: Python<'py>,
-    engine: &'static Engine,
+    runtime: &'static Runtime,
     generation: &Bound<'py, Generation>,
     name: &ModuleName,
-) -> PyResult<Ensured<'py>> {
+) -> PyResult<Loaded<'py>> {
     if let Some(found) = generation.get().find(py, name.as_str()) {
-        return settled(py, engine, generation, found);
+        return wait_until_ready(py, runtime, generation, found);
     }
     let found = match name.parent() {
-        None => match engine.made_up.origin(name) {
-            Some(origin) => Found::Source(origin),
-            None => search::top_level(py, engine, generation.get(), name)?,
+        None => match runtime.synthetic_names.origin(name) {
+            Some(origin) => Resolution::Source(origin),
+            None => search::top_level(py, runtime, generation.get(), name)?,
         },
-        Some(parent) => match ensure(py, engine, generation, &parent)? {
-            Ensured::Live(_) => {
+        Some(parent) => match load(py, runtime, generation, &parent)? {
+            Loaded::Live(_) => {
                 if let Some(found) = generation.get().find(py, name.as_str()) {
                     // The package's own code imported it.
-                    return settled(py, engine, generation, found);
+                    return wait_until_ready(py, runtime, generation, found);
                 }
-                let Some(path) = search_path(py, engine, generation, &parent)? else {
-                    return Ok(Ensured::Missing(Some(parent)));
+                let Some(path) = search_path(py, runtime, generation, &parent)? else {
+                    return Ok(Loaded::Missing(Some(parent)));
                 };
-                search::along(py, engine, generation.get(), name, &path)?
+                search::along(py, runtime, generation.get(), name, &path)?
             }
-            Ensured::Foreign => {
+            Loaded::Foreign => {
                 // Few foreign packages have a portion that is live.
-                let Some(path) = search_path(py, engine, generation, &parent)? else {
-                    return Ok(Ensured::Foreign);
+                let Some(path) = search_path(py, runtime, generation, &parent)? else {
+                    return Ok(Loaded::Foreign);
                 };
-                if !search::touches_root(engine, &path)? {
-                    return Ok(Ensured::Foreign);
+                if !search::touches_root(runtime, &path)? {
+                    return Ok(Loaded::Foreign);
                 }
-                search::along(py, engine, generation.get(), name, &path)?
+                search::along(py, runtime, generation.get(), name, &path)?
             }
-            missing @ Ensured::Missing(_) => return Ok(missing),
+            missing @ Loaded::Missing(_) => return Ok(missing),
         },
     };
     match found {
-        Found::Source(origin) => {
+        Resolution::Source(origin) => {
             let source = generation.get().view().get(&origin.path).cloned();
-            let Some(source) = source else { return Ok(Ensured::Missing(None)) };
-            load(py, engine, generation, name, Content::File(origin, source))
+            let Some(source) = source else { return Ok(Loaded::Missing(None)) };
+            execute_once(py, runtime, generation, name, Content::File(origin, source))
         }
-        Found::Namespace { portions, foreign: false } => {
-            load(py, engine, generation, name, Content::Namespace(portions))
+        Resolution::Namespace { portions, foreign: false } => {
+            execute_once(py, runtime, generation, name, Content::Namespace(portions))
         }
-        Found::Namespace { .. } | Found::Foreign => Ok(Ensured::Foreign),
-        Found::Missing => Ok(Ensured::Missing(None)),
-        Found::Hidden => Err(exceptions::not_found(py, name.as_str(), None)),
+        Resolution::Namespace { .. } | Resolution::Foreign => Ok(Loaded::Foreign),
+        Resolution::Missing => Ok(Loaded::Missing(None)),
+        Resolution::Hidden => Err(exceptions::not_found(py, name.as_str(), None)),
     }
 }
 
 /// What there is to execute.
 enum Content {
-    File(Origin, Arc<Source>),
+    File(SourceFile, Arc<Source>),
     Namespace(Vec<String>),
 }
 
@@ -129,58 +131,58 @@ impl Content {
 }
 
 /// An instance that is already there: waits for it if another thread is loading it.
-fn settled<'py>(
+fn wait_until_ready<'py>(
     py: Python<'py>,
-    engine: &'static Engine,
+    runtime: &'static Runtime,
     generation: &Bound<'py, Generation>,
-    found: Bound<'py, Instance>,
-) -> PyResult<Ensured<'py>> {
+    found: Bound<'py, LiveModule>,
+) -> PyResult<Loaded<'py>> {
     let instance = found.get();
     if instance.is_ready() {
-        return Ok(Ensured::Live(found));
+        return Ok(Loaded::Live(found));
     }
-    let key: Key = (instance.name.clone(), instance.source().map(|s| s.digest()));
-    match engine.flights.enter(&key, thread()) {
+    let key: LoadKey = (instance.name.clone(), instance.source().map(|s| s.digest()));
+    match runtime.flights.enter(&key, thread()) {
         Entered::Partial => {
             circular::handed(&key);
-            Ok(Ensured::Live(found))
+            Ok(Loaded::Live(found))
         }
         Entered::Run => {
             // It has just been finished, or has failed, or waits for the rest of its circle.
-            engine.flights.finish(&key, thread());
+            runtime.flights.finish(&key, thread());
             let there = generation.get().holds(py, &found);
             if there && !instance.is_ready() {
-                circular::complete(py, engine, instance)?;
+                circular::complete(py, runtime, instance)?;
             }
             if there || instance.is_ready() {
-                return Ok(Ensured::Live(found));
+                return Ok(Loaded::Live(found));
             }
-            ensure(py, engine, generation, &instance.name.clone())
+            load(py, runtime, generation, &instance.name.clone())
         }
-        Entered::Busy => match interruptible_wait::wait(py, &engine.flights, &key)? {
+        Entered::Busy => match interruptible_wait::wait(py, &runtime.flights, &key)? {
             Waited::Partial => {
                 circular::handed(&key);
-                Ok(Ensured::Live(found))
+                Ok(Loaded::Live(found))
             }
-            Waited::Finished => ensure(py, engine, generation, &instance.name.clone()),
+            Waited::Finished => load(py, runtime, generation, &instance.name.clone()),
         },
     }
 }
 
-fn load<'py>(
+fn execute_once<'py>(
     py: Python<'py>,
-    engine: &'static Engine,
+    runtime: &'static Runtime,
     generation: &Bound<'py, Generation>,
     name: &ModuleName,
     content: Content,
-) -> PyResult<Ensured<'py>> {
-    let key: Key = (name.clone(), content.digest());
+) -> PyResult<Loaded<'py>> {
+    let key: LoadKey = (name.clone(), content.digest());
     let landing = loop {
-        let partial = match engine.flights.enter(&key, thread()) {
-            Entered::Run => break Some(Landing::new(engine, key)),
+        let partial = match runtime.flights.enter(&key, thread()) {
+            Entered::Run => break Some(LoadGuard::new(runtime, key)),
             Entered::Partial => true,
             Entered::Busy => {
-                interruptible_wait::wait(py, &engine.flights, &key)? == Waited::Partial
+                interruptible_wait::wait(py, &runtime.flights, &key)? == Waited::Partial
             }
         };
         if let Some(found) = generation.get().find(py, name.as_str())
@@ -189,7 +191,7 @@ fn load<'py>(
             if partial {
                 circular::handed(&key);
             }
-            return Ok(Ensured::Live(found));
+            return Ok(Loaded::Live(found));
         }
         if partial {
             // It is being loaded for another generation, which cannot be waited for: load it
@@ -202,21 +204,21 @@ fn load<'py>(
     {
         // Another thread has executed it between our look and our turn.
         drop(landing);
-        return settled(py, engine, generation, found);
+        return wait_until_ready(py, runtime, generation, found);
     }
-    let loaded = execute(py, engine, generation, name, content);
+    let loaded = execute(py, runtime, generation, name, content);
     drop(landing);
-    circular::landed(py, engine)?;
-    loaded.map(Ensured::Live)
+    circular::finish_outermost(py, runtime)?;
+    loaded.map(Loaded::Live)
 }
 
 fn execute<'py>(
     py: Python<'py>,
-    engine: &'static Engine,
+    runtime: &'static Runtime,
     generation: &Bound<'py, Generation>,
     name: &ModuleName,
     content: Content,
-) -> PyResult<Bound<'py, Instance>> {
+) -> PyResult<Bound<'py, LiveModule>> {
     let (file, path, source, package) = match content {
         Content::File(origin, source) => {
             let package = origin.package.map(|dir| PyList::new(py, [dir])).transpose()?;
@@ -229,48 +231,53 @@ fn execute<'py>(
     };
     let text = match (&source, &path) {
         (Some(source), Some(path)) => {
-            Some(source_text::text(py, engine, generation, source, path)?)
+            Some(source_text::text(py, runtime, generation, source, path)?)
         }
         _ => None,
     };
-    let wish = match (&text, &file) {
-        (Some(text), Some(file)) => policy::wish(py, engine, name, text, file)?,
-        _ => policy::Wish { policy: engine.settings().policy, preserve: Vec::new() },
+    let declared_policy = match (&text, &file) {
+        (Some(text), Some(file)) => policy::declared_policy(py, runtime, name, text, file)?,
+        _ => policy::DeclaredPolicy { policy: runtime.settings().policy, preserve: Vec::new() },
     };
     let previous = generation.get().base(py).and_then(|base| base.get().find(py, name.as_str()));
-    let nesting = in_place::Nesting::begin(py, generation, wish.policy, previous.as_ref())?;
+    let nesting =
+        in_place::Nesting::begin(py, generation, declared_policy.policy, previous.as_ref())?;
     let module = PyModule::new(py, name.as_str())?;
     let instance = Bound::new(
         py,
-        Instance::new(
+        LiveModule::new(
             py,
             name.clone(),
             file.clone(),
             path,
-            Basis { source, policy: wish.policy, preserve: wish.preserve },
+            ModuleSource {
+                source,
+                policy: declared_policy.policy,
+                preserve: declared_policy.preserve,
+            },
             package.is_some(),
             module.clone().unbind(),
             generation.clone().unbind(),
         ),
     )?;
     // Before anybody sees it, and before the turn: this runs code of `importlib`.
-    let spec = dress(py, &instance, &module, package)?;
-    let turn = engine.turn.take(py);
+    let spec = init_module_attrs(py, &instance, &module, package)?;
+    let guard = runtime.nogil_lock.lock(py);
     // At once: who begins a generation asks for what has begun to load (`unplanned.rs`).
     instance.get().begin(previous.as_ref().map(|previous| previous.get()));
     generation.get().put(py, &instance)?;
-    let shown = facade::of(py, engine, name)?;
-    let modules = engine.sys_modules.bind(py);
+    let shown = facade::of(py, runtime, name)?;
+    let modules = runtime.sys_modules.bind(py);
     let shown_before = modules.get_item(name.as_str())?;
     let key = instance.get().key.bind(py);
-    let theirs = entry::is_theirs(py, engine, generation, key)?;
+    let theirs = entry::is_theirs(py, runtime, generation, key)?;
     if !shown_before.as_ref().is_some_and(|there| there.is(&shown)) {
-        entry::show(py, engine, key, &shown)?;
+        entry::show(py, runtime, key, &shown)?;
     }
     instance.get().seen.set(&shown);
-    drop(turn);
+    drop(guard);
     if generation.get().is_staged() {
-        notify::running(py, engine, name, generation.get().staging.record_executed(&instance));
+        notify::running(py, runtime, name, generation.get().staging.record_executed(&instance));
     }
     // The interpreter asks for it to tell a circular import from a name that does not exist.
     spec.setattr(intern!(py, "_initializing"), true)?;
@@ -278,7 +285,15 @@ fn execute<'py>(
         (Some(text), Some(file)) => {
             let observed = observation::Observation::begin(&instance);
             let ran = panics::caught(|| {
-                namespace::run(py, engine, generation, &instance, previous.as_ref(), &text, &file)
+                namespace::exec_module(
+                    py,
+                    runtime,
+                    generation,
+                    &instance,
+                    previous.as_ref(),
+                    &text,
+                    &file,
+                )
             });
             let before = observed.end(py, &instance);
             let staged = generation.get().is_staged();
@@ -295,7 +310,7 @@ fn execute<'py>(
             })
             .inspect_err(|_| foreign_patches::undo(py, &before))
         }
-        _ => namespace::submodules_of(py, engine, generation, instance.get(), previous.as_ref()),
+        _ => namespace::submodules_of(py, runtime, generation, instance.get(), previous.as_ref()),
     };
     spec.setattr(intern!(py, "_initializing"), false)?;
     let outcome = outcome.and_then(|()| match in_place::may_stay(previous.as_ref(), &instance) {
@@ -304,14 +319,14 @@ fn execute<'py>(
             in_place::stage(py, generation, previous, &instance, &nesting)
         }
         None => {
-            complete(py, engine, generation, &instance, &shown, shown_before.as_ref())?;
+            complete(py, runtime, generation, &instance, &shown, shown_before.as_ref())?;
             Ok(instance.clone())
         }
     });
     match outcome {
         Ok(loaded) => {
             if theirs {
-                entry::restore(py, engine, key, shown_before)?;
+                entry::restore(py, runtime, key, shown_before)?;
             }
             if !generation.get().is_staged() {
                 log::loaded(py, name, loaded.get().file.as_deref(), generation.get().id.0);
@@ -319,14 +334,14 @@ fn execute<'py>(
             Ok(loaded)
         }
         Err(error) => {
-            let _turn = engine.turn.take(py);
+            let _guard = runtime.nogil_lock.lock(py);
             generation.get().take(py, &instance);
             if instance.get().package {
                 // What it has for attributes waits for it to be loaded.
-                engine.book.lock().unwrap().failed.insert(name.clone());
+                runtime.records.lock().unwrap().failed.insert(name.clone());
             }
-            dependencies::failed(engine, generation, &instance)?;
-            entry::restore(py, engine, key, shown_before)?;
+            dependencies::failed(runtime, generation, &instance)?;
+            entry::restore(py, runtime, key, shown_before)?;
             Err(error)
         }
     }
@@ -335,16 +350,16 @@ fn execute<'py>(
 /// After a good execution: what the module put in its own place, its package, other generations.
 fn complete<'py>(
     py: Python<'py>,
-    engine: &'static Engine,
+    runtime: &'static Runtime,
     generation: &Bound<'py, Generation>,
-    instance: &Bound<'py, Instance>,
+    instance: &Bound<'py, LiveModule>,
     shown: &Bound<'py, PyAny>,
     shown_before: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<()> {
-    let _turn = engine.turn.take(py);
+    let _guard = runtime.nogil_lock.lock(py);
     let name = &instance.get().name;
     let staged = generation.get().is_staged();
-    let modules: &Bound<'py, PyDict> = engine.sys_modules.bind(py);
+    let modules: &Bound<'py, PyDict> = runtime.sys_modules.bind(py);
     match modules.get_item(name.as_str())? {
         Some(there) if there.is(shown) => {}
         // A thread that found nothing there has gone to the standard machinery.
@@ -354,13 +369,13 @@ fn complete<'py>(
             match staged {
                 // Visible to all only once it is published.
                 true => modules.set_item(name.as_str(), shown_before.unwrap_or(shown))?,
-                false => entry::show(py, engine, instance.get().key.bind(py), &there)?,
+                false => entry::show(py, runtime, instance.get().key.bind(py), &there)?,
             }
         }
         None => modules.set_item(name.as_str(), shown)?,
     }
     if !staged {
-        sharing::share(py, engine, generation, instance);
+        sharing::share(py, runtime, generation, instance);
     }
     circular::executed(instance);
     if let Some(parent) = name.parent() {
@@ -368,7 +383,7 @@ fn complete<'py>(
             Some(package) => bind_submodules::loaded(py, generation, &package, instance)?,
             None => {
                 // A foreign namespace package with a live portion.
-                engine.mixed.store(true, Ordering::Release);
+                runtime.mixed.store(true, Ordering::Release);
                 if let Some(package) = modules.get_item(parent.as_str())? {
                     package.setattr(PyString::new(py, name.tail()), shown)?;
                 }

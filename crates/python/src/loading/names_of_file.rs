@@ -8,25 +8,25 @@ use pyo3::prelude::*;
 use pyo3::types::PyList;
 use transfuse_engine::{EdgeKind, ModuleName};
 
-use crate::state::runtime::Engine;
+use crate::state::runtime::Runtime;
 
 /// Whether some module asked for that name in vain.
-pub fn was_missed(engine: &Engine, name: &ModuleName) -> bool {
-    let book = engine.book.lock().unwrap();
-    let mut asked = book.graph.importers(name);
+pub fn was_missed(runtime: &Runtime, name: &ModuleName) -> bool {
+    let records = runtime.records.lock().unwrap();
+    let mut asked = records.graph.importers(name);
     asked.any(|(_, kind)| kind == EdgeKind::NotFound)
 }
 
 /// The names under which a new file would be found from `sys.path`.
-pub fn would_be(py: Python<'_>, engine: &Engine, path: &Path) -> BTreeSet<ModuleName> {
-    let mut names: BTreeSet<ModuleName> = engine.roots.name_of(path).into_iter().collect();
+pub fn would_be(py: Python<'_>, runtime: &Runtime, path: &Path) -> BTreeSet<ModuleName> {
+    let mut names: BTreeSet<ModuleName> = runtime.roots.name_of(path).into_iter().collect();
     let path_of_system = py
         .import(intern!(py, "sys"))
         .and_then(|sys| Ok(sys.getattr(intern!(py, "path"))?.cast_into::<PyList>()?));
     // An entry that is no text, such as a path object, is passed over, as the import system does.
     let entries = path_of_system.iter().flatten().filter_map(|e| e.extract::<String>().ok());
     for entry in entries {
-        let Some(dir) = engine.entry(&entry) else { continue };
+        let Some(dir) = runtime.entry(&entry) else { continue };
         let Ok(inside) = path.strip_prefix(&dir) else { continue };
         let mut parts: Vec<String> =
             inside.components().map(|c| c.as_os_str().to_string_lossy().into_owned()).collect();

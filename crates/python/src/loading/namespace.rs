@@ -18,16 +18,16 @@ use crate::cpython::static_lookup;
 use crate::effects::ownership::code_of;
 use crate::loading::{bind_submodules, submodules};
 use crate::state::generation::Generation;
-use crate::state::live_module::Instance;
-use crate::state::runtime::Engine;
+use crate::state::live_module::LiveModule;
+use crate::state::runtime::Runtime;
 
 /// Executes a module's source in its new namespace, over the previous instance if there is one.
-pub fn run(
+pub fn exec_module(
     py: Python<'_>,
-    engine: &Engine,
+    runtime: &Runtime,
     generation: &Bound<'_, Generation>,
-    instance: &Bound<'_, Instance>,
-    previous: Option<&Bound<'_, Instance>>,
+    instance: &Bound<'_, LiveModule>,
+    previous: Option<&Bound<'_, LiveModule>>,
     text: &[u8],
     file: &str,
 ) -> PyResult<()> {
@@ -53,13 +53,13 @@ pub fn run(
     };
     let mut outline = name_usage::outline(py, &code)?;
     outline.defined.extend(carried.iter().map(|(name, _)| name.clone()));
-    submodules_of(py, engine, generation, instance.get(), previous)?;
+    submodules_of(py, runtime, generation, instance.get(), previous)?;
     if let Some(previous) = previous
         && matches!(instance.get().policy(), Policy::Overlay | Policy::Patch)
     {
-        overlay(py, engine, generation, instance.get(), previous.get(), &outline.defined)?;
+        overlay(py, runtime, generation, instance.get(), previous.get(), &outline.defined)?;
     }
-    instance.get().set_outline(outline);
+    instance.get().set_name_usage(outline);
     evaluate(py, &code, &namespace)?;
     bind_submodules::ended(py, generation, instance)?;
     for (name, value) in carried {
@@ -90,27 +90,27 @@ fn evaluate(
 /// Copies the old namespace into the new one: data as it is, code only as its counterpart.
 fn overlay(
     py: Python<'_>,
-    engine: &Engine,
+    runtime: &Runtime,
     generation: &Bound<'_, Generation>,
-    instance: &Instance,
-    previous: &Instance,
+    instance: &LiveModule,
+    previous: &LiveModule,
     defined: &HashSet<String>,
 ) -> PyResult<()> {
     let namespace = instance.namespace(py);
-    let keep_deleted = engine.settings().keep_deleted;
+    let keep_deleted = runtime.settings().keep_deleted;
     // A snapshot: the old namespace is in use, and threads bind names in it.
     for (key, value) in items(&previous.namespace(py)) {
         let Ok(name) = key.extract::<&str>() else { continue };
         if is_special(name) || namespace.contains(&key)? {
             continue;
         }
-        if instance.awaited.has(name) && code_of(py, &value).is_some() {
+        if instance.pending_submodules.has(name) && code_of(py, &value).is_some() {
             // The old source may have called a function so; the new one may mean the submodule.
             continue;
         }
         let dropped = !keep_deleted
             && !defined.contains(name)
-            && previous.with_outline(|o| o.defined.contains(name)).unwrap_or(false);
+            && previous.with_name_usage(|o| o.defined.contains(name)).unwrap_or(false);
         if dropped {
             continue;
         }
@@ -132,15 +132,15 @@ fn overlay(
 /// no code of its own says what they are called, else when they are imported.
 pub fn submodules_of(
     py: Python<'_>,
-    engine: &Engine,
+    runtime: &Runtime,
     generation: &Bound<'_, Generation>,
-    instance: &Instance,
-    previous: Option<&Bound<'_, Instance>>,
+    instance: &LiveModule,
+    previous: Option<&Bound<'_, LiveModule>>,
 ) -> PyResult<()> {
     if !instance.package {
         return Ok(());
     }
-    let failed = engine.book.lock().unwrap().failed.contains(&instance.name);
+    let failed = runtime.records.lock().unwrap().failed.contains(&instance.name);
     let loaded = failed.then(|| generation.get().children(py, &instance.name));
     let before = previous.map(|previous| submodules::names(py, generation.get(), previous.get()));
     let ready = |tail: &str| {
@@ -180,7 +180,7 @@ fn is_special(name: &str) -> bool {
 fn counterpart<'py>(
     py: Python<'py>,
     generation: &Bound<'py, Generation>,
-    owner: &Bound<'py, Instance>,
+    owner: &Bound<'py, LiveModule>,
     value: &Bound<'py, PyAny>,
 ) -> PyResult<Option<Bound<'py, PyAny>>> {
     if generation.get().holds(py, owner) {

@@ -12,11 +12,11 @@ use pyo3::prelude::*;
 use pyo3::types::{PyIterator, PyList};
 use transfuse_engine::{ModuleName, View};
 
-use crate::loading::search::{self, Found};
+use crate::loading::search::{self, Resolution};
 use crate::state::caller;
 use crate::state::generation::Generation;
-use crate::state::live_module::Instance;
-use crate::state::runtime::{self, Engine};
+use crate::state::live_module::LiveModule;
+use crate::state::runtime::{self, Runtime};
 
 /// The `__path__` of a live namespace package.
 #[pyclass(frozen, name = "_NamespacePath", module = "transfuse._core")]
@@ -40,18 +40,18 @@ impl NamespacePath {
     pub fn portions<'py>(
         &self,
         py: Python<'py>,
-        engine: &Engine,
+        runtime: &Runtime,
         generation: &Bound<'py, Generation>,
     ) -> PyResult<Bound<'py, PyList>> {
         let found = match self.name.parent() {
-            None => search::top_level(py, engine, generation.get(), &self.name)?,
-            Some(parent) => match search_path(py, engine, generation, &parent)? {
-                Some(path) => search::along(py, engine, generation.get(), &self.name, &path)?,
-                None => Found::Missing,
+            None => search::top_level(py, runtime, generation.get(), &self.name)?,
+            Some(parent) => match search_path(py, runtime, generation, &parent)? {
+                Some(path) => search::along(py, runtime, generation.get(), &self.name, &path)?,
+                None => Resolution::Missing,
             },
         };
         let portions = match found {
-            Found::Namespace { portions, .. } => PyList::new(py, portions)?,
+            Resolution::Namespace { portions, .. } => PyList::new(py, portions)?,
             _ => PyList::new(py, &self.first)?,
         };
         portions.call_method1(intern!(py, "extend"), (&self.appended,))?;
@@ -59,22 +59,24 @@ impl NamespacePath {
     }
 
     /// Whether a view has a file in any of the portions.
-    pub fn is_known_to(&self, engine: &Engine, view: &View) -> bool {
-        let mut folders = self.first.iter().filter_map(|portion| engine.entry(portion));
+    pub fn is_known_to(&self, runtime: &Runtime, view: &View) -> bool {
+        let mut folders = self.first.iter().filter_map(|portion| runtime.entry(portion));
         folders.any(|folder| view.has_dir(&folder))
     }
 
     /// The portions that whoever asks has.
     fn list<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         match runtime::in_force() {
-            Some(engine) => self.portions(py, engine, &caller::for_running(py, engine)),
+            Some(runtime) => {
+                self.portions(py, runtime, &caller::generation_for_running(py, runtime))
+            }
             None => PyList::new(py, &self.first),
         }
     }
 }
 
 /// The path of an instance, if that is a namespace package.
-pub fn of<'py>(py: Python<'py>, package: &Instance) -> Option<Bound<'py, NamespacePath>> {
+pub fn of<'py>(py: Python<'py>, package: &LiveModule) -> Option<Bound<'py, NamespacePath>> {
     let path = package.namespace(py).get_item(intern!(py, "__path__")).ok()??;
     path.cast_into::<NamespacePath>().ok()
 }
@@ -82,20 +84,20 @@ pub fn of<'py>(py: Python<'py>, package: &Instance) -> Option<Bound<'py, Namespa
 /// Where the submodules of a package are looked for in a generation; none if it is no package.
 pub fn search_path<'py>(
     py: Python<'py>,
-    engine: &Engine,
+    runtime: &Runtime,
     generation: &Bound<'py, Generation>,
     package: &ModuleName,
 ) -> PyResult<Option<Bound<'py, PyAny>>> {
     let path = match generation.get().find(py, package.as_str()) {
         Some(package) => package.get().namespace(py).get_item(intern!(py, "__path__"))?,
-        None => match engine.sys_modules.bind(py).get_item(package.as_str())? {
+        None => match runtime.sys_modules.bind(py).get_item(package.as_str())? {
             Some(foreign) => foreign.getattr_opt(intern!(py, "__path__"))?,
             None => None,
         },
     };
     let Some(path) = path else { return Ok(None) };
     match path.cast::<NamespacePath>() {
-        Ok(ours) => Ok(Some(ours.get().portions(py, engine, generation)?.into_any())),
+        Ok(ours) => Ok(Some(ours.get().portions(py, runtime, generation)?.into_any())),
         Err(_) => Ok(Some(path)),
     }
 }

@@ -16,38 +16,43 @@ use transfuse_engine::{ModuleName, Source, is_as_known};
 use crate::loading::names_of_file;
 use crate::state::generation::Generation;
 use crate::state::pin;
-use crate::state::runtime::Engine;
+use crate::state::runtime::Runtime;
 
 /// Whoever asks is about to be told that there is nothing of that name in a directory: for the units
 /// of work that are pinned to the generation it stays so. False if it has appeared meanwhile.
-pub fn tell_absent(py: Python<'_>, generation: &Generation, dir: &Path, name: &ModuleName) -> bool {
+pub fn report_absent(
+    py: Python<'_>,
+    generation: &Generation,
+    dir: &Path,
+    name: &ModuleName,
+) -> bool {
     if !is_pinned(py, generation) {
         return true;
     }
     let place = dir.join(name.tail());
     // Held while the view is asked, as by `appear`: one of the two comes first.
-    let mut denied = generation.denied.lock().unwrap();
+    let mut reported_absent = generation.reported_absent.lock().unwrap();
     let view = generation.view();
     let absent = [place.join("__init__.py"), dir.join(format!("{}.py", name.tail()))]
         .iter()
         .all(|path| view.get(path).is_none());
     if absent {
-        denied.add(place);
+        reported_absent.add(place);
     }
     absent
 }
 
 /// A file that may appear becomes part of the generation; false if somebody was told meanwhile that
 /// it is not there.
-pub fn appear(
+pub fn admit(
     generation: &Generation,
     dir: &Path,
     name: &ModuleName,
     path: &Path,
     source: &Arc<Source>,
 ) -> bool {
-    let denied = generation.denied.lock().unwrap();
-    if denied.has(&dir.join(name.tail())) {
+    let reported_absent = generation.reported_absent.lock().unwrap();
+    if reported_absent.has(&dir.join(name.tail())) {
         return false;
     }
     generation.admit(|view| match view.get(path) {
@@ -58,9 +63,9 @@ pub fn appear(
 }
 
 /// Whether a file that no generation has seen may become part of this one, as `name` in `dir`.
-pub fn may_appear(
+pub fn may_admit(
     py: Python<'_>,
-    engine: &Engine,
+    runtime: &Runtime,
     generation: &Generation,
     dir: &Path,
     name: &ModuleName,
@@ -69,18 +74,18 @@ pub fn may_appear(
         return true;
     }
     let place = dir.join(name.tail());
-    if engine.current(py).get().id != generation.id
+    if runtime.current(py).get().id != generation.id
         || is_pinned(py, generation)
-        || names_of_file::was_missed(engine, name)
-        || generation.denied.lock().unwrap().has(&place)
+        || names_of_file::was_missed(runtime, name)
+        || generation.reported_absent.lock().unwrap().has(&place)
     {
         return false;
     }
     let view = generation.view();
-    let known = py.detach(|| is_as_known(&*engine.system, &view));
+    let known = py.detach(|| is_as_known(&*runtime.system, &view));
     if !known {
         // Not looked at again for each who asks: an update is due, and makes another generation.
-        generation.denied.lock().unwrap().add(place);
+        generation.reported_absent.lock().unwrap().add(place);
     }
     known
 }

@@ -16,14 +16,14 @@ use transfuse_engine::{Located, ModuleName, Source, System, locate};
 
 use crate::loading::new_files;
 use crate::state::generation::Generation;
-use crate::state::module_source::Origin;
-use crate::state::runtime::Engine;
+use crate::state::module_source::SourceFile;
+use crate::state::runtime::Runtime;
 use crate::sysmodules::spec::Finder;
 
 /// What a search came to.
-pub enum Found {
+pub enum Resolution {
     /// A regular package or a module under a root.
-    Source(Origin),
+    Source(SourceFile),
     /// A namespace package: its portions, and whether some lie outside the roots (then it is not
     /// ours).
     Namespace {
@@ -41,7 +41,7 @@ pub enum Found {
 }
 
 /// What one path entry has.
-enum Look {
+enum EntryLookup {
     At(Located),
     Hidden,
 }
@@ -58,49 +58,49 @@ fn suffixes(py: Python<'_>) -> PyResult<&Vec<String>> {
 /// Looks for a top-level name on `sys.path`.
 pub fn top_level(
     py: Python<'_>,
-    engine: &Engine,
+    runtime: &Runtime,
     generation: &Generation,
     name: &ModuleName,
-) -> PyResult<Found> {
+) -> PyResult<Resolution> {
     let path = py.import(intern!(py, "sys"))?.getattr(intern!(py, "path"))?;
-    let Ok(path) = path.cast_into::<PyList>() else { return Ok(Found::Foreign) };
+    let Ok(path) = path.cast_into::<PyList>() else { return Ok(Resolution::Foreign) };
     // Most names are foreign: find that out before anything that costs.
     let mut ours = false;
     let mut hidden = false;
     for entry in path.iter() {
         if let Ok(entry) = entry.extract::<&str>()
-            && let Some(dir) = engine.entry(entry)
+            && let Some(dir) = runtime.entry(entry)
         {
-            match look(py, engine, generation, &dir, name)? {
-                Look::At(Located::Absent) => {}
-                Look::At(_) => {
+            match look(py, runtime, generation, &dir, name)? {
+                EntryLookup::At(Located::Absent) => {}
+                EntryLookup::At(_) => {
                     ours = true;
                     break;
                 }
-                Look::Hidden => hidden = true,
+                EntryLookup::Hidden => hidden = true,
             }
         }
     }
     if hidden && !ours {
         // The standard finder would find what this generation does not have.
-        return Ok(Found::Hidden);
+        return Ok(Resolution::Hidden);
     }
     if !ours || is_built_in(py, name)? {
-        return Ok(Found::Foreign);
+        return Ok(Resolution::Foreign);
     }
-    along(py, engine, generation, name, path.as_any())
+    along(py, runtime, generation, name, path.as_any())
 }
 
 /// Looks for a name along a search path (`sys.path`, or a package's `__path__`).
 pub fn along(
     py: Python<'_>,
-    engine: &Engine,
+    runtime: &Runtime,
     generation: &Generation,
     name: &ModuleName,
     path: &Bound<'_, PyAny>,
-) -> PyResult<Found> {
+) -> PyResult<Resolution> {
     if claimed_by_others(py, name, path)? {
-        return Ok(Found::Foreign);
+        return Ok(Resolution::Foreign);
     }
     let mut portions = Vec::new();
     let mut foreign = false;
@@ -108,22 +108,22 @@ pub fn along(
     for entry in path.try_iter()? {
         let entry = entry?;
         let Ok(spelled) = entry.extract::<String>() else { continue };
-        let Some(dir) = engine.entry(&spelled) else {
+        let Some(dir) = runtime.entry(&spelled) else {
             match standard(py, name, &entry)? {
-                Found::Missing => continue,
-                Found::Namespace { portions: more, .. } => {
+                Resolution::Missing => continue,
+                Resolution::Namespace { portions: more, .. } => {
                     portions.extend(more);
                     foreign = true;
                     continue;
                 }
-                _ => return Ok(Found::Foreign),
+                _ => return Ok(Resolution::Foreign),
             }
         };
         let spelled = if spelled.is_empty() { dir.to_string_lossy().into_owned() } else { spelled };
         let here = Path::new(&spelled);
-        let located = match look(py, engine, generation, &dir, name)? {
-            Look::At(located) => located,
-            Look::Hidden => {
+        let located = match look(py, runtime, generation, &dir, name)? {
+            EntryLookup::At(located) => located,
+            EntryLookup::Hidden => {
                 hidden = true;
                 continue;
             }
@@ -132,32 +132,36 @@ pub fn along(
             Located::Package { init, dir: package } => {
                 let folder = joined(here, package.file_name());
                 let file = joined(Path::new(&folder), init.file_name());
-                return Ok(Found::Source(Origin { file, path: init, package: Some(folder) }));
+                return Ok(Resolution::Source(SourceFile {
+                    file,
+                    path: init,
+                    package: Some(folder),
+                }));
             }
             Located::Module(path) => {
                 let file = joined(here, path.file_name());
-                return Ok(Found::Source(Origin { file, path, package: None }));
+                return Ok(Resolution::Source(SourceFile { file, path, package: None }));
             }
             Located::Extension(path) => {
-                compiled(py, engine, name, path);
-                return Ok(Found::Foreign);
+                compiled(py, runtime, name, path);
+                return Ok(Resolution::Foreign);
             }
-            Located::Unseen(_) => return Ok(Found::Foreign),
+            Located::Unseen(_) => return Ok(Resolution::Foreign),
             Located::Namespace(portion) => portions.push(joined(here, portion.file_name())),
             Located::Absent => {}
         }
     }
     Ok(match (portions.is_empty(), hidden) {
-        (true, true) => Found::Hidden,
-        (true, false) => Found::Missing,
-        (false, _) => Found::Namespace { portions, foreign },
+        (true, true) => Resolution::Hidden,
+        (true, false) => Resolution::Missing,
+        (false, _) => Resolution::Namespace { portions, foreign },
     })
 }
 
 /// Whether in this generation, too, the first file of that name along a search path is `file`.
 pub fn comes_first(
     py: Python<'_>,
-    engine: &Engine,
+    runtime: &Runtime,
     generation: &Generation,
     name: &ModuleName,
     path: &Bound<'_, PyAny>,
@@ -166,22 +170,22 @@ pub fn comes_first(
     for entry in path.try_iter()? {
         let entry = entry?;
         let Ok(spelled) = entry.extract::<&str>() else { continue };
-        let Some(dir) = engine.entry(spelled) else { continue };
-        match look(py, engine, generation, &dir, name)? {
-            Look::At(Located::Package { init: first, .. } | Located::Module(first)) => {
+        let Some(dir) = runtime.entry(spelled) else { continue };
+        match look(py, runtime, generation, &dir, name)? {
+            EntryLookup::At(Located::Package { init: first, .. } | Located::Module(first)) => {
                 return Ok(first == file);
             }
-            Look::At(Located::Extension(_) | Located::Unseen(_)) => return Ok(false),
-            Look::At(Located::Namespace(_) | Located::Absent) | Look::Hidden => {}
+            EntryLookup::At(Located::Extension(_) | Located::Unseen(_)) => return Ok(false),
+            EntryLookup::At(Located::Namespace(_) | Located::Absent) | EntryLookup::Hidden => {}
         }
     }
     Ok(true)
 }
 
 /// Whether a search path has an entry under which files can be live.
-pub fn touches_root(engine: &Engine, path: &Bound<'_, PyAny>) -> PyResult<bool> {
+pub fn touches_root(runtime: &Runtime, path: &Bound<'_, PyAny>) -> PyResult<bool> {
     for entry in path.try_iter()? {
-        if entry?.extract::<&str>().is_ok_and(|entry| engine.entry(entry).is_some()) {
+        if entry?.extract::<&str>().is_ok_and(|entry| runtime.entry(entry).is_some()) {
             return Ok(true);
         }
     }
@@ -195,41 +199,41 @@ fn joined(folder: &Path, name: Option<&std::ffi::OsStr>) -> String {
 /// One entry that touches a root. A file that nobody has seen yet becomes part of what is known.
 fn look(
     py: Python<'_>,
-    engine: &Engine,
+    runtime: &Runtime,
     generation: &Generation,
     dir: &Path,
     name: &ModuleName,
-) -> PyResult<Look> {
+) -> PyResult<EntryLookup> {
     let suffixes = suffixes(py)?;
     for _ in 0..3 {
         let view = generation.view();
-        let system: &dyn System = &*engine.system;
+        let system: &dyn System = &*runtime.system;
         let located = py.detach(|| locate(&view, system, dir, name.tail(), suffixes));
         if let Located::Namespace(portion) = &located
             && !view.has_dir(portion)
-            && engine.alive(py).iter().any(|other| other.get().view().has_dir(portion))
+            && runtime.alive(py).iter().any(|other| other.get().view().has_dir(portion))
         {
             // A folder that has source in another generation only.
-            return Ok(Look::Hidden);
+            return Ok(EntryLookup::Hidden);
         }
         let Located::Unseen(path) = located else {
-            if located == Located::Absent && !new_files::tell_absent(py, generation, dir, name) {
+            if located == Located::Absent && !new_files::report_absent(py, generation, dir, name) {
                 continue;
             }
-            return Ok(Look::At(located));
+            return Ok(EntryLookup::At(located));
         };
-        let foreign = !engine.roots.admits_way_to(system, &path);
-        if foreign || engine.roots.ignores(system, &path, false) {
-            return Ok(Look::At(Located::Unseen(path)));
+        let foreign = !runtime.roots.admits_way_to(system, &path);
+        if foreign || runtime.roots.ignores(system, &path, false) {
+            return Ok(EntryLookup::At(Located::Unseen(path)));
         }
         // Before it is asked whether all else is as known: a link may be turned in between.
-        let read = py.detach(|| engine.system.read(&path));
-        if engine.alive(py).iter().any(|other| other.get().view().get(&path).is_some())
-            || !new_files::may_appear(py, engine, generation, dir, name)
+        let read = py.detach(|| runtime.system.read(&path));
+        if runtime.alive(py).iter().any(|other| other.get().view().get(&path).is_some())
+            || !new_files::may_admit(py, runtime, generation, dir, name)
         {
             // Created after this generation was made.
-            match new_files::tell_absent(py, generation, dir, name) {
-                true => return Ok(Look::Hidden),
+            match new_files::report_absent(py, generation, dir, name) {
+                true => return Ok(EntryLookup::Hidden),
                 false => continue,
             }
         }
@@ -237,25 +241,25 @@ fn look(
             let message = format!("cannot read {}: {error}", path.display());
             crate::cpython::exceptions::import(py, &message, name.as_str())
         })?;
-        let source = Source::new(&bytes, &engine.budget);
-        if !new_files::appear(generation, dir, name, &path, &source) {
-            return Ok(Look::Hidden);
+        let source = Source::new(&bytes, &runtime.budget);
+        if !new_files::admit(generation, dir, name, &path, &source) {
+            return Ok(EntryLookup::Hidden);
         }
     }
-    Ok(Look::At(Located::Absent))
+    Ok(EntryLookup::At(Located::Absent))
 }
 
 /// A compiled module under a root is foreign, and cannot be loaded a second time. What it is becomes
 /// part of what is known, so that a change is told.
-fn compiled(py: Python<'_>, engine: &Engine, name: &ModuleName, path: PathBuf) {
-    let known = engine.book.lock().unwrap().extensions.contains_key(&path);
-    if known || !engine.roots.admits_way_to(&*engine.system, &path) {
+fn compiled(py: Python<'_>, runtime: &Runtime, name: &ModuleName, path: PathBuf) {
+    let known = runtime.records.lock().unwrap().extensions.contains_key(&path);
+    if known || !runtime.roots.admits_way_to(&*runtime.system, &path) {
         return;
     }
-    let Ok(content) = py.detach(|| engine.system.read(&path)) else { return };
+    let Ok(content) = py.detach(|| runtime.system.read(&path)) else { return };
     let source = Source::bare(content);
-    engine.book.lock().unwrap().extensions.insert(path.clone(), name.clone());
-    for generation in engine.alive(py) {
+    runtime.records.lock().unwrap().extensions.insert(path.clone(), name.clone());
+    for generation in runtime.alive(py) {
         generation.get().admit(|view| match view.get(&path) {
             Some(_) => view.clone(),
             None => view.with(path.clone(), source.clone()),
@@ -264,7 +268,7 @@ fn compiled(py: Python<'_>, engine: &Engine, name: &ModuleName, path: PathBuf) {
 }
 
 /// What the standard path finder says of one foreign entry.
-fn standard(py: Python<'_>, name: &ModuleName, entry: &Bound<'_, PyAny>) -> PyResult<Found> {
+fn standard(py: Python<'_>, name: &ModuleName, entry: &Bound<'_, PyAny>) -> PyResult<Resolution> {
     let finder =
         py.import(intern!(py, "importlib.machinery"))?.getattr(intern!(py, "PathFinder"))?;
     let spec = finder.call_method1(
@@ -272,14 +276,14 @@ fn standard(py: Python<'_>, name: &ModuleName, entry: &Bound<'_, PyAny>) -> PyRe
         (PyString::new(py, name.as_str()), PyList::new(py, [entry])?),
     )?;
     if spec.is_none() {
-        return Ok(Found::Missing);
+        return Ok(Resolution::Missing);
     }
     let portions = spec.getattr(intern!(py, "submodule_search_locations"))?;
     if spec.getattr(intern!(py, "origin"))?.is_none() && !portions.is_none() {
         let portions = portions.try_iter()?.map(|p| p?.extract()).collect::<PyResult<_>>()?;
-        return Ok(Found::Namespace { portions, foreign: true });
+        return Ok(Resolution::Namespace { portions, foreign: true });
     }
-    Ok(Found::Foreign)
+    Ok(Resolution::Foreign)
 }
 
 /// Whether a finder that somebody put before ours has the module (pytest's for its test files).

@@ -12,26 +12,26 @@ use transfuse_engine::{EdgeKind, ModuleName, Target};
 use crate::loading::namespace_path::{self, search_path};
 use crate::loading::search;
 use crate::state::generation::Generation;
-use crate::state::live_module::Instance;
-use crate::state::runtime::Engine;
+use crate::state::live_module::LiveModule;
+use crate::state::runtime::Runtime;
 
 /// Gives the instance to every generation in which its content and what it imports are the same.
 pub fn share(
     py: Python<'_>,
-    engine: &Engine,
+    runtime: &Runtime,
     generation: &Bound<'_, Generation>,
-    instance: &Bound<'_, Instance>,
+    instance: &Bound<'_, LiveModule>,
 ) {
-    share_among(py, engine, &engine.alive(py), generation, instance);
+    share_among(py, runtime, &runtime.alive(py), generation, instance);
 }
 
 /// The same, where these are the generations.
 pub fn share_among<'py>(
     py: Python<'py>,
-    engine: &Engine,
+    runtime: &Runtime,
     alive: &[Bound<'py, Generation>],
     generation: &Bound<'py, Generation>,
-    instance: &Bound<'py, Instance>,
+    instance: &Bound<'py, LiveModule>,
 ) {
     let of = instance.get();
     let edges = of.edges();
@@ -52,10 +52,10 @@ pub fn share_among<'py>(
         let same_content = match (&of.path, of.source()) {
             (Some(path), Some(source)) => {
                 other.get().view().get(path).is_some_and(|s| s.digest() == source.digest())
-                    && leads_to(py, engine, other, of, path)
+                    && leads_to(py, runtime, other, of, path)
             }
             _ => namespace_path::of(py, of)
-                .is_some_and(|path| path.get().is_known_to(engine, &other.get().view())),
+                .is_some_and(|path| path.get().is_known_to(runtime, &other.get().view())),
         };
         let same = |name: &ModuleName| {
             let mine = generation.get().find(py, name.as_str());
@@ -74,18 +74,18 @@ pub fn share_among<'py>(
             _ => {}
         }
     }
-    if engine.current(py).get().holds(py, instance) {
+    if runtime.current(py).get().holds(py, instance) {
         drop(of.set_home(None));
-        engine.book.lock().unwrap().adopt(of);
+        runtime.records.lock().unwrap().adopt(of);
     } else {
         // Only superseded generations have it: it is disposed of with them.
-        engine.book.lock().unwrap().awaiting.push(instance.clone().unbind());
+        runtime.records.lock().unwrap().awaiting.push(instance.clone().unbind());
     }
 }
 
 /// Takes an instance out of a generation in which it would be out of date, and whoever imports it:
 /// that generation loads them anew when they are asked for.
-fn unshare(py: Python<'_>, other: &Bound<'_, Generation>, instance: &Bound<'_, Instance>) {
+fn unshare(py: Python<'_>, other: &Bound<'_, Generation>, instance: &Bound<'_, LiveModule>) {
     let mut stale = vec![instance.clone()];
     while let Some(instance) = stale.pop() {
         if !other.get().take(py, &instance) {
@@ -93,7 +93,7 @@ fn unshare(py: Python<'_>, other: &Bound<'_, Generation>, instance: &Bound<'_, I
         }
         let to = Target::Module(instance.get().name.clone());
         for importer in other.get().instances.bind(py).values().iter() {
-            if let Ok(importer) = importer.cast_into_exact::<Instance>()
+            if let Ok(importer) = importer.cast_into_exact::<LiveModule>()
                 && importer.get().imports(&to)
             {
                 stale.push(importer);
@@ -105,19 +105,19 @@ fn unshare(py: Python<'_>, other: &Bound<'_, Generation>, instance: &Bound<'_, I
 /// Whether the name leads to that file in another generation: there may be one that comes first.
 fn leads_to(
     py: Python<'_>,
-    engine: &Engine,
+    runtime: &Runtime,
     other: &Bound<'_, Generation>,
-    of: &Instance,
+    of: &LiveModule,
     file: &Path,
 ) -> bool {
-    if engine.made_up.origin(&of.name).is_some() {
+    if runtime.synthetic_names.origin(&of.name).is_some() {
         return true;
     }
     let path = match of.name.parent() {
         None => py.import(intern!(py, "sys")).and_then(|sys| sys.getattr("path")).map(Some),
-        Some(parent) => search_path(py, engine, other, &parent),
+        Some(parent) => search_path(py, runtime, other, &parent),
     };
     path.ok().flatten().is_some_and(|path| {
-        search::comes_first(py, engine, other.get(), &of.name, &path, file).unwrap_or(false)
+        search::comes_first(py, runtime, other.get(), &of.name, &path, file).unwrap_or(false)
     })
 }

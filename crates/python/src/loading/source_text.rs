@@ -12,19 +12,19 @@ use transfuse_engine::{Digest, Source, System};
 
 use crate::cpython::exceptions;
 use crate::state::generation::Generation;
-use crate::state::runtime::Engine;
+use crate::state::runtime::Runtime;
 
 /// The source that the generation names: from the store, or from disk if that is still the same.
 pub fn text(
     py: Python<'_>,
-    engine: &Engine,
+    runtime: &Runtime,
     generation: &Bound<'_, Generation>,
     source: &Arc<Source>,
     path: &Path,
 ) -> PyResult<Vec<u8>> {
     let found = py.detach(|| {
         source.text().or_else(|| {
-            engine.system.read(path).ok().filter(|bytes| Digest::of(bytes) == source.digest())
+            runtime.system.read(path).ok().filter(|bytes| Digest::of(bytes) == source.digest())
         })
     });
     found.ok_or_else(|| {

@@ -19,12 +19,12 @@ use pyo3::types::{PyDict, PyList, PyModule, PyString};
 use crate::cpython::snapshot;
 use crate::state::caller;
 use crate::state::generation::Generation;
-use crate::state::live_module::Instance;
-use crate::state::runtime::{self, Engine};
+use crate::state::live_module::LiveModule;
+use crate::state::runtime::{self, Runtime};
 
 /// The `__getattr__` of a package whose submodules differ between generations.
 #[pyclass(frozen, module = "transfuse._core")]
-pub struct Diverging {
+pub struct SubmoduleGetattr {
     /// The package's name, `shop`.
     package: String,
     /// The submodules that differ, `prices`. They leave when generations agree again.
@@ -34,12 +34,12 @@ pub struct Diverging {
 }
 
 #[pymethods]
-impl Diverging {
+impl SubmoduleGetattr {
     fn __call__<'py>(&self, py: Python<'py>, name: &Bound<'py, PyString>) -> PyResult<Py<PyAny>> {
         let text = &*name.to_string_lossy();
         let differs = self.names.lock().unwrap().contains(text);
-        if differs && let Some(engine) = runtime::in_force() {
-            let generation = caller::for_running(py, engine);
+        if differs && let Some(runtime) = runtime::in_force() {
+            let generation = caller::generation_for_running(py, runtime);
             // One that is being loaded is no attribute yet, as under plain Python.
             if let Some(child) = generation.get().find(py, &format!("{}.{text}", self.package))
                 && child.get().is_ready()
@@ -63,14 +63,14 @@ impl Diverging {
 
 /// The `__dir__` that goes with it.
 #[pyclass(frozen, module = "transfuse._core")]
-struct DivergingDir {
-    of: Py<Diverging>,
+struct SubmoduleDir {
+    of: Py<SubmoduleGetattr>,
     namespace: Py<PyDict>,
     own: Option<Py<PyAny>>,
 }
 
 #[pymethods]
-impl DivergingDir {
+impl SubmoduleDir {
     fn __call__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         let listed = match &self.own {
             Some(own) => {
@@ -79,8 +79,8 @@ impl DivergingDir {
             None => PyList::new(py, self.namespace.bind(py).keys())?,
         };
         let differing = self.of.get().names.lock().unwrap().clone();
-        let Some(engine) = runtime::in_force() else { return Ok(listed) };
-        let generation = caller::for_running(py, engine);
+        let Some(runtime) = runtime::in_force() else { return Ok(listed) };
+        let generation = caller::generation_for_running(py, runtime);
         for name in differing {
             let child = format!("{}.{name}", self.of.get().package);
             if generation.get().find(py, &child).is_some_and(|child| child.get().is_ready()) {
@@ -100,36 +100,36 @@ impl DivergingDir {
 /// Makes a loaded child an attribute of its package, for every generation that should see it.
 pub fn bind(
     py: Python<'_>,
-    parent: &Bound<'_, Instance>,
-    child: &Bound<'_, Instance>,
+    parent: &Bound<'_, LiveModule>,
+    child: &Bound<'_, LiveModule>,
 ) -> PyResult<()> {
-    let Some(engine) = runtime::in_force() else { return Ok(()) };
+    let Some(runtime) = runtime::in_force() else { return Ok(()) };
     let name = &child.get().name;
-    if agreed(py, engine, parent, child) {
+    if agreed(py, runtime, parent, child) {
         parent.get().namespace(py).set_item(name.tail(), child.get().value(py))?;
         if let Some(shim) = shim(py, &parent.get().namespace(py)) {
             shim.get().names.lock().unwrap().remove(name.tail());
         }
         Ok(())
     } else {
-        diverge(py, parent, name.tail())
+        make_dynamic(py, parent, name.tail())
     }
 }
 
 /// Whether every generation that has this package has this very submodule of it.
 fn agreed(
     py: Python<'_>,
-    engine: &Engine,
-    parent: &Bound<'_, Instance>,
-    child: &Bound<'_, Instance>,
+    runtime: &Runtime,
+    parent: &Bound<'_, LiveModule>,
+    child: &Bound<'_, LiveModule>,
 ) -> bool {
-    let alive = engine.alive(py);
+    let alive = runtime.alive(py);
     let mut with_parent = alive.iter().filter(|generation| generation.get().holds(py, parent));
     with_parent.all(|generation| generation.get().holds(py, child))
 }
 
 /// From now on the attribute is answered by generation. What the package itself bound stays.
-pub fn diverge(py: Python<'_>, parent: &Bound<'_, Instance>, tail: &str) -> PyResult<()> {
+pub fn make_dynamic(py: Python<'_>, parent: &Bound<'_, LiveModule>, tail: &str) -> PyResult<()> {
     let namespace = parent.get().namespace(py);
     let bound = namespace.get_item(tail)?;
     if bound.as_ref().is_some_and(|value| !value.is_instance_of::<PyModule>()) {
@@ -147,18 +147,22 @@ pub fn diverge(py: Python<'_>, parent: &Bound<'_, Instance>, tail: &str) -> PyRe
 }
 
 /// Puts plain attributes back wherever all generations that are alive agree again.
-pub fn settle(py: Python<'_>, engine: &Engine, parent: &Bound<'_, Instance>) -> PyResult<()> {
+pub fn make_plain(
+    py: Python<'_>,
+    runtime: &Runtime,
+    parent: &Bound<'_, LiveModule>,
+) -> PyResult<()> {
     let namespace = parent.get().namespace(py);
     let Some(shim) = shim(py, &namespace) else { return Ok(()) };
     let names: Vec<String> = shim.get().names.lock().unwrap().iter().cloned().collect();
-    let generation = engine.current(py);
+    let generation = runtime.current(py);
     for tail in names {
         let name = format!("{}.{tail}", parent.get().name);
         if let Some(child) = generation.get().find(py, &name)
             && child.get().is_ready()
         {
             bind(py, parent, &child)?;
-        } else if !engine.alive(py).iter().any(|generation| {
+        } else if !runtime.alive(py).iter().any(|generation| {
             generation.get().holds(py, parent) && generation.get().find(py, &name).is_some()
         }) {
             // Nobody has it any more.
@@ -179,7 +183,7 @@ fn remove(py: Python<'_>, namespace: &Bound<'_, PyDict>) -> PyResult<()> {
         put_back(intern!(py, "__getattr__"), shim.get().own.as_ref())?;
     }
     if let Some(listing) = namespace.get_item(intern!(py, "__dir__"))?
-        && let Ok(listing) = listing.cast::<DivergingDir>()
+        && let Ok(listing) = listing.cast::<SubmoduleDir>()
     {
         put_back(intern!(py, "__dir__"), listing.get().own.as_ref())?;
     }
@@ -188,7 +192,7 @@ fn remove(py: Python<'_>, namespace: &Bound<'_, PyDict>) -> PyResult<()> {
 
 /// The submodules that importing them bound on a package, whether or not they differ now, or would
 /// have bound if the package did not call something else so.
-pub fn names(py: Python<'_>, generation: &Generation, parent: &Instance) -> Vec<String> {
+pub fn names(py: Python<'_>, generation: &Generation, parent: &LiveModule) -> Vec<String> {
     let namespace = parent.namespace(py);
     let mut names: Vec<String> = shim(py, &namespace)
         .map(|shim| shim.get().names.lock().unwrap().iter().cloned().collect())
@@ -208,7 +212,7 @@ pub fn names(py: Python<'_>, generation: &Generation, parent: &Instance) -> Vec<
 pub fn whole<'py>(
     py: Python<'py>,
     generation: &Bound<'py, Generation>,
-    package: &Instance,
+    package: &LiveModule,
 ) -> PyResult<Option<Bound<'py, PyModule>>> {
     let Some(shim) = shim(py, &package.namespace(py)) else { return Ok(None) };
     let names = shim.get().names.lock().unwrap().clone();
@@ -216,27 +220,35 @@ pub fn whole<'py>(
         let child = generation.get().find(py, &format!("{}.{tail}", package.name))?;
         child.get().is_ready().then(|| (tail.as_str(), child.get().value(py)))
     });
-    showing(py, package, there).map(Some)
+    package_with(py, package, there).map(Some)
 }
 
-fn shim<'py>(py: Python<'py>, namespace: &Bound<'py, PyDict>) -> Option<Bound<'py, Diverging>> {
-    namespace.get_item(intern!(py, "__getattr__")).ok().flatten()?.cast_into::<Diverging>().ok()
+fn shim<'py>(
+    py: Python<'py>,
+    namespace: &Bound<'py, PyDict>,
+) -> Option<Bound<'py, SubmoduleGetattr>> {
+    namespace
+        .get_item(intern!(py, "__getattr__"))
+        .ok()
+        .flatten()?
+        .cast_into::<SubmoduleGetattr>()
+        .ok()
 }
 
 fn install<'py>(
     py: Python<'py>,
-    parent: &Bound<'py, Instance>,
+    parent: &Bound<'py, LiveModule>,
     namespace: &Bound<'py, PyDict>,
-) -> PyResult<Bound<'py, Diverging>> {
+) -> PyResult<Bound<'py, SubmoduleGetattr>> {
     let made = Bound::new(
         py,
-        Diverging {
+        SubmoduleGetattr {
             package: parent.get().name.to_string(),
             names: Mutex::default(),
             own: namespace.get_item(intern!(py, "__getattr__"))?.map(Bound::unbind),
         },
     )?;
-    let listing = DivergingDir {
+    let listing = SubmoduleDir {
         of: made.clone().unbind(),
         namespace: namespace.clone().unbind(),
         own: namespace.get_item(intern!(py, "__dir__"))?.map(Bound::unbind),
@@ -247,9 +259,9 @@ fn install<'py>(
 }
 
 /// What a package has, and some names more.
-pub fn showing<'a, 'py>(
+pub fn package_with<'a, 'py>(
     py: Python<'py>,
-    package: &Instance,
+    package: &LiveModule,
     names: impl IntoIterator<Item = (&'a str, Bound<'py, PyAny>)>,
 ) -> PyResult<Bound<'py, PyModule>> {
     let made = PyModule::new(py, package.name.as_str())?;

@@ -14,27 +14,27 @@ use pyo3::{ffi, intern};
 
 use crate::cpython::frames::back;
 use crate::state::generation::Generation;
-use crate::state::live_module::Instance;
+use crate::state::live_module::LiveModule;
 use crate::state::pin;
-use crate::state::runtime::Engine;
+use crate::state::runtime::Runtime;
 
 /// The instance whose code has these globals, if it is live code.
 #[inline]
-pub fn of_globals<'py>(
+pub fn module_of_globals<'py>(
     py: Python<'py>,
     globals: &Bound<'py, PyAny>,
-) -> Option<Bound<'py, Instance>> {
+) -> Option<Bound<'py, LiveModule>> {
     let globals = globals.cast_exact::<PyDict>().ok()?;
     let loader = globals.get_item(intern!(py, "__loader__")).ok().flatten()?;
-    loader.cast_into_exact::<Instance>().ok()
+    loader.cast_into_exact::<LiveModule>().ok()
 }
 
 /// The generation that answers a live caller.
 #[inline]
-pub fn for_live<'py>(
+pub fn generation_for_live<'py>(
     py: Python<'py>,
-    engine: &Engine,
-    caller: &Bound<'py, Instance>,
+    runtime: &Runtime,
+    caller: &Bound<'py, LiveModule>,
 ) -> Bound<'py, Generation> {
     if let Some(pinned) = pin::pinned(py)
         && pinned.get().holds(py, caller)
@@ -42,47 +42,47 @@ pub fn for_live<'py>(
         return pinned;
     }
     // In this order: who sees the swap of an update sees also where it has put its caller.
-    let current = engine.current(py);
+    let current = runtime.current(py);
     caller.get().home(py).unwrap_or(current)
 }
 
 /// The generation that answers foreign code: facades, `import_module`, foreign import statements.
-pub fn for_foreign<'py>(py: Python<'py>, engine: &Engine) -> Bound<'py, Generation> {
+pub fn generation_for_foreign<'py>(py: Python<'py>, runtime: &Runtime) -> Bound<'py, Generation> {
     if let Some(pinned) = pin::pinned(py) {
         return pinned;
     }
-    if engine.diverged.load(Ordering::Acquire)
+    if runtime.diverged.load(Ordering::Acquire)
         && let Some(caller) = nearest(py)
     {
-        return for_live(py, engine, &caller);
+        return generation_for_live(py, runtime, &caller);
     }
-    engine.current(py)
+    runtime.current(py)
 }
 
 /// The generation that answers the code that is running, live or foreign.
-pub fn for_running<'py>(py: Python<'py>, engine: &Engine) -> Bound<'py, Generation> {
+pub fn generation_for_running<'py>(py: Python<'py>, runtime: &Runtime) -> Bound<'py, Generation> {
     match immediate(py) {
-        Some(caller) => for_live(py, engine, &caller),
-        None => for_foreign(py, engine),
+        Some(caller) => generation_for_live(py, runtime, &caller),
+        None => generation_for_foreign(py, runtime),
     }
 }
 
 /// The instance of the frame that is running, if that frame is live code's.
-pub fn immediate(py: Python<'_>) -> Option<Bound<'_, Instance>> {
+pub fn immediate(py: Python<'_>) -> Option<Bound<'_, LiveModule>> {
     // SAFETY: attached; the result is borrowed from the running frame, or null.
     let globals = unsafe { Bound::from_borrowed_ptr_or_opt(py, ffi::PyEval_GetGlobals()) }?;
-    of_globals(py, &globals)
+    module_of_globals(py, &globals)
 }
 
 /// The instance of the nearest frame of live code, the running one included.
-pub fn nearest(py: Python<'_>) -> Option<Bound<'_, Instance>> {
+pub fn nearest(py: Python<'_>) -> Option<Bound<'_, LiveModule>> {
     // SAFETY: attached; the result is borrowed, or null when no Python code runs.
     let top = unsafe { ffi::PyEval_GetFrame() };
     // SAFETY: a frame object or null.
     let mut frame = unsafe { Bound::from_borrowed_ptr_or_opt(py, top.cast()) };
     while let Some(here) = frame {
         if let Ok(globals) = here.getattr(intern!(py, "f_globals"))
-            && let Some(found) = of_globals(py, &globals)
+            && let Some(found) = module_of_globals(py, &globals)
         {
             return Some(found);
         }
@@ -92,7 +92,7 @@ pub fn nearest(py: Python<'_>) -> Option<Bound<'_, Instance>> {
 }
 
 /// The instance that called the function of `importlib` that is running, if that is live code.
-pub fn beyond_importlib(py: Python<'_>) -> Option<Bound<'_, Instance>> {
+pub fn beyond_importlib(py: Python<'_>) -> Option<Bound<'_, LiveModule>> {
     // SAFETY: as in `nearest`.
     let top = unsafe { ffi::PyEval_GetFrame() };
     // SAFETY: a frame object or null.
@@ -105,7 +105,7 @@ pub fn beyond_importlib(py: Python<'_>) -> Option<Bound<'_, Instance>> {
             top == "importlib" || top == "transfuse"
         });
         if !ours {
-            return of_globals(py, &globals);
+            return module_of_globals(py, &globals);
         }
         frame = back(py, &here);
     }

@@ -19,7 +19,7 @@ pub enum Command {
     /// Make an earlier generation's content current; none: the last one.
     Rollback(Option<u64>, Sender<PyResult<Py<PyDict>>>),
     /// Serve these contents, whatever is on disk.
-    Adopt(Contents, Sender<PyResult<Py<PyDict>>>),
+    Adopt(SourceOverrides, Sender<PyResult<Py<PyDict>>>),
     /// Something has drained.
     Dispose,
     /// End.
@@ -27,4 +27,4 @@ pub enum Command {
 }
 
 /// `/srv/shop/tax.py` to what it is to say; none: it is not to be there.
-pub type Contents = HashMap<PathBuf, Option<Vec<u8>>>;
+pub type SourceOverrides = HashMap<PathBuf, Option<Vec<u8>>>;

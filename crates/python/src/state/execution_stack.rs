@@ -7,13 +7,13 @@ use std::cell::RefCell;
 
 use pyo3::prelude::*;
 
-use crate::state::live_module::Instance;
+use crate::state::live_module::LiveModule;
 
 thread_local! {
     /// `[shop.web, shop.prices]`: the innermost last. An entry lives as long as the execution; the
     /// cycle collector does not see it, which is right, because the executing frames hold the same
     /// objects. Only the thread itself reads and writes it.
-    static EXECUTING: RefCell<Vec<Py<Instance>>> = const { RefCell::new(Vec::new()) };
+    static EXECUTING: RefCell<Vec<Py<LiveModule>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Whether this thread is executing a live module's source.
@@ -23,12 +23,12 @@ pub fn is_executing() -> bool {
 }
 
 /// The module whose source this thread is executing, the innermost one.
-pub fn innermost(py: Python<'_>) -> Option<Bound<'_, Instance>> {
+pub fn innermost(py: Python<'_>) -> Option<Bound<'_, LiveModule>> {
     EXECUTING.with_borrow(|stack| stack.last().map(|last| last.bind(py).clone()))
 }
 
 /// All modules whose source this thread is executing, the innermost last.
-pub fn all(py: Python<'_>) -> Vec<Bound<'_, Instance>> {
+pub fn all(py: Python<'_>) -> Vec<Bound<'_, LiveModule>> {
     EXECUTING.with_borrow(|stack| stack.iter().map(|instance| instance.bind(py).clone()).collect())
 }
 
@@ -40,7 +40,7 @@ pub struct Execution {
 
 impl Execution {
     /// The module's code is about to run.
-    pub fn begin(instance: &Bound<'_, Instance>) -> Execution {
+    pub fn begin(instance: &Bound<'_, LiveModule>) -> Execution {
         EXECUTING.with_borrow_mut(|stack| {
             stack.push(instance.clone().unbind());
             Execution { depth: stack.len() - 1 }

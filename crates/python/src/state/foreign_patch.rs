@@ -12,7 +12,7 @@ pub struct Before {
 }
 
 /// One attribute that a live module set on a foreign one.
-pub struct Patch {
+pub struct ForeignPatch {
     pub module: Py<PyModule>,
     pub attribute: String,
     /// What stood there before any live module touched it; none: nothing.
@@ -21,7 +21,7 @@ pub struct Patch {
     pub value: Option<Py<PyAny>>,
 }
 
-impl Patch {
+impl ForeignPatch {
     /// For the instance that holds it.
     pub fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.module)?;
@@ -29,8 +29,8 @@ impl Patch {
         visit.call(&self.value)
     }
 
-    pub fn copy(&self, py: Python<'_>) -> Patch {
-        Patch {
+    pub fn copy(&self, py: Python<'_>) -> ForeignPatch {
+        ForeignPatch {
             module: self.module.clone_ref(py),
             attribute: self.attribute.clone(),
             original: self.original.as_ref().map(|value| value.clone_ref(py)),
@@ -38,7 +38,7 @@ impl Patch {
         }
     }
 
-    pub fn is_for(&self, other: &Patch) -> bool {
+    pub fn is_for(&self, other: &ForeignPatch) -> bool {
         self.module.is(&other.module) && self.attribute == other.attribute
     }
 }

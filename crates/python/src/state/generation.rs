@@ -12,8 +12,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyWeakrefMethods, PyWeakrefReference};
 use transfuse_engine::{GenerationId, ModuleName, View};
 
-use crate::state::live_module::Instance;
-use crate::state::reported_absent::Denied;
+use crate::state::live_module::LiveModule;
+use crate::state::reported_absent::ReportedAbsent;
 use crate::state::staging_area::StagingArea;
 
 /// One generation: what it knows and what it has loaded.
@@ -25,7 +25,7 @@ pub struct Generation {
     view: Mutex<View>,
     /// What is not there for whoever is pinned to it, and never will be: see `late.rs`. A lock for
     /// set operations only.
-    pub denied: Mutex<Denied>,
+    pub reported_absent: Mutex<ReportedAbsent>,
     /// What it has loaded: `"shop.prices" -> Instance`, those being loaded included. Grows on
     /// demand; entries leave when a load fails, and turn into weak references when it is let go of.
     pub instances: Py<PyDict>,
@@ -39,7 +39,7 @@ impl Generation {
         Generation {
             id,
             view: Mutex::new(view),
-            denied: Mutex::default(),
+            reported_absent: Mutex::default(),
             instances,
             staging: StagingArea::default(),
         }
@@ -56,7 +56,7 @@ impl Generation {
     }
 
     /// What was executed for it while it is staged, and is still part of it.
-    pub fn executed<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, Instance>> {
+    pub fn executed<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, LiveModule>> {
         let all = self.staging.executed(py).into_iter();
         all.filter(|instance| self.holds(py, instance)).collect()
     }
@@ -66,9 +66,9 @@ impl Generation {
         &self,
         py: Python<'py>,
         name: &Bound<'py, PyString>,
-    ) -> Option<Bound<'py, Instance>> {
+    ) -> Option<Bound<'py, LiveModule>> {
         let found = self.instances.bind(py).get_item(name).ok().flatten()?;
-        match found.cast_into_exact::<Instance>() {
+        match found.cast_into_exact::<LiveModule>() {
             Ok(instance) => Some(instance),
             Err(weak) => {
                 weak.into_inner().cast_into::<PyWeakrefReference>().ok()?.upgrade_as().ok()?
@@ -77,14 +77,14 @@ impl Generation {
     }
 
     /// The same by a Rust string.
-    pub fn find<'py>(&self, py: Python<'py>, name: &str) -> Option<Bound<'py, Instance>> {
+    pub fn find<'py>(&self, py: Python<'py>, name: &str) -> Option<Bound<'py, LiveModule>> {
         self.get(py, &PyString::new(py, name))
     }
 
     /// All of its instances.
-    pub fn all<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, Instance>> {
+    pub fn all<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, LiveModule>> {
         let values = self.instances.bind(py).values();
-        values.iter().filter_map(|value| value.cast_into_exact::<Instance>().ok()).collect()
+        values.iter().filter_map(|value| value.cast_into_exact::<LiveModule>().ok()).collect()
     }
 
     /// The last parts of the names of a package's submodules that it has, `["prices"]`.
@@ -95,12 +95,12 @@ impl Generation {
     }
 
     /// Puts an instance under its name.
-    pub fn put(&self, py: Python<'_>, instance: &Bound<'_, Instance>) -> PyResult<()> {
+    pub fn put(&self, py: Python<'_>, instance: &Bound<'_, LiveModule>) -> PyResult<()> {
         self.instances.bind(py).set_item(&instance.get().key, instance)
     }
 
     /// Takes an instance out, if it is the one that stands there; whether it was.
-    pub fn take(&self, py: Python<'_>, instance: &Bound<'_, Instance>) -> bool {
+    pub fn take(&self, py: Python<'_>, instance: &Bound<'_, LiveModule>) -> bool {
         let name = instance.get().name.as_str();
         let there = self.find(py, name).is_some_and(|there| there.is(instance));
         there && self.instances.bind(py).del_item(name).is_ok()
@@ -120,7 +120,7 @@ impl Generation {
     }
 
     /// Whether this very instance belongs to the generation.
-    pub fn holds(&self, py: Python<'_>, instance: &Bound<'_, Instance>) -> bool {
+    pub fn holds(&self, py: Python<'_>, instance: &Bound<'_, LiveModule>) -> bool {
         self.get(py, instance.get().key.bind(py)).is_some_and(|there| there.is(instance))
     }
 

@@ -1,6 +1,6 @@
 //! What is one execution of a live module's source?
 //!
-//! An [`Instance`] ties a module object to the content it was run from, to the
+//! An [`LiveModule`] ties a module object to the content it was run from, to the
 //! policy it declared and to what it imported. It is also the module's
 //! `__loader__`: that is how the import hook tells, from a caller's globals
 //! alone, which instance is asking. Which generation answers is decided in
@@ -17,17 +17,17 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyModule, PyString};
 use transfuse_engine::{Digest, Edge, EdgeKind, ModuleName, Policy, Source, Target};
 
-use crate::code::name_usage::Outline;
-use crate::state::foreign_patch::Patch;
+use crate::code::name_usage::NameUsage;
+use crate::state::foreign_patch::ForeignPatch;
 use crate::state::generation::Generation;
-use crate::state::load_key::Key;
-use crate::state::module_source::Basis;
-use crate::state::pending_submodules::Awaited;
-use crate::state::shown::Seen;
+use crate::state::load_key::LoadKey;
+use crate::state::module_source::ModuleSource;
+use crate::state::pending_submodules::PendingSubmodules;
+use crate::state::shown::LastShown;
 
 /// One execution of a live module's source, and the `__loader__` of the module it made.
 #[pyclass(frozen, weakref, module = "transfuse._core")]
-pub struct Instance {
+pub struct LiveModule {
     /// The dotted name, `shop.prices`. Never changes.
     pub name: ModuleName,
     /// The file as the path entry spelled it, `/srv/shop/prices.py`; none for a namespace package.
@@ -40,7 +40,7 @@ pub struct Instance {
     /// cycle collector through `__traverse__`.
     pub module: Py<PyModule>,
     /// What it was run from. Written when it is made, and when it takes other code in place.
-    basis: Mutex<Basis>,
+    source: Mutex<ModuleSource>,
     /// False while the source is being executed. Written once, by the thread that loads.
     ready: AtomicBool,
     /// When its execution began, counted in executions: no two have the same. Written by `begin`.
@@ -50,7 +50,7 @@ pub struct Instance {
     /// True once `__dispose__` was called: such an instance cannot be made current again.
     disposed: AtomicBool,
     /// Names bound at module level and imports used there, read off the code object.
-    outline: Mutex<Option<Outline>>,
+    outline: Mutex<Option<NameUsage>>,
     /// Edges seen so far, `shop.conf -> {ModuleLevel}`; entries never leave. Several threads may
     /// add deferred ones, hence the lock; it is held for map operations only.
     edges: Mutex<BTreeMap<Target, Vec<EdgeKind>>>,
@@ -68,13 +68,13 @@ pub struct Instance {
     /// What the module put into `sys.modules` in its own place, if it did.
     replacement: Mutex<Option<Py<PyAny>>>,
     /// What the module set on foreign modules. Written once, when its code has ended.
-    patches: Mutex<Vec<Patch>>,
+    patches: Mutex<Vec<ForeignPatch>>,
     /// If it is a package: loaded submodules that are not its attributes yet, see `awaited.rs`.
-    pub awaited: Awaited,
+    pub pending_submodules: PendingSubmodules,
     /// The loads of other threads that it was executed in a circle with; it is ready once they are.
-    partners: Mutex<Vec<Key>>,
+    partners: Mutex<Vec<LoadKey>>,
     /// What stood for it in `sys.modules` when that was last as it should be.
-    pub seen: Seen,
+    pub seen: LastShown,
     /// The name as the keys of generations have it, so that asking for it allocates nothing.
     pub key: Py<PyString>,
 }
@@ -87,7 +87,7 @@ pub fn next_started() -> u64 {
     STARTED.load(Ordering::Acquire)
 }
 
-impl Instance {
+impl LiveModule {
     /// A not yet executed instance that answers for `home` until it is published.
     #[allow(clippy::too_many_arguments)]
     pub fn new(
@@ -95,19 +95,19 @@ impl Instance {
         name: ModuleName,
         file: Option<String>,
         path: Option<PathBuf>,
-        basis: Basis,
+        source: ModuleSource,
         package: bool,
         module: Py<PyModule>,
         home: Py<Generation>,
     ) -> Self {
-        Instance {
+        LiveModule {
             started: AtomicU64::new(u64::MAX),
             rank: AtomicU64::new(u64::MAX),
             key: PyString::intern(py, name.as_str()).unbind(),
             name,
             file,
             path,
-            basis: Mutex::new(basis),
+            source: Mutex::new(source),
             package,
             module,
             ready: AtomicBool::new(false),
@@ -121,17 +121,17 @@ impl Instance {
             replaced: AtomicBool::new(false),
             replacement: Mutex::new(None),
             patches: Mutex::default(),
-            awaited: Awaited::default(),
+            pending_submodules: PendingSubmodules::default(),
             partners: Mutex::default(),
-            seen: Seen::default(),
+            seen: LastShown::default(),
         }
     }
 
     /// Its execution begins now: called once, when it is put into its generation.
-    pub fn begin(&self, previous: Option<&Instance>) {
+    pub fn begin(&self, previous: Option<&LiveModule>) {
         let started = STARTED.fetch_add(1, Ordering::Relaxed);
         self.started.store(started, Ordering::Release);
-        self.rank.store(previous.map_or(started, Instance::rank), Ordering::Release);
+        self.rank.store(previous.map_or(started, LiveModule::rank), Ordering::Release);
     }
 
     /// When its execution began.
@@ -156,24 +156,24 @@ impl Instance {
 
     /// The content that was run; none for a namespace package.
     pub fn source(&self) -> Option<Arc<Source>> {
-        self.basis.lock().unwrap().source.clone()
+        self.source.lock().unwrap().source.clone()
     }
 
     /// The policy that its source asks for.
     pub fn policy(&self) -> Policy {
-        self.basis.lock().unwrap().policy
+        self.source.lock().unwrap().policy
     }
 
     /// Names to carry.
     pub fn preserve(&self) -> Vec<String> {
-        self.basis.lock().unwrap().preserve.clone()
+        self.source.lock().unwrap().preserve.clone()
     }
 
     /// It has taken the code of `other` in place: what is known of that holds for it.
     /// Returns what it had set on foreign modules, for the caller to drop where code may run.
-    pub fn become_like(&self, other: &Instance) -> Vec<Patch> {
-        let basis = other.basis.lock().unwrap().clone();
-        *self.basis.lock().unwrap() = basis;
+    pub fn become_like(&self, other: &LiveModule) -> Vec<ForeignPatch> {
+        let source = other.source.lock().unwrap().clone();
+        *self.source.lock().unwrap() = source;
         let outline = other.outline.lock().unwrap().take();
         *self.outline.lock().unwrap() = outline;
         let module_level = std::mem::take(&mut *other.edges.lock().unwrap());
@@ -191,12 +191,12 @@ impl Instance {
     }
 
     /// The loads of other threads that it waits for before it is ready.
-    pub fn partners(&self) -> Vec<Key> {
+    pub fn partners(&self) -> Vec<LoadKey> {
         self.partners.lock().unwrap().clone()
     }
 
     /// It was executed in a circle with these.
-    pub fn set_partners(&self, partners: Vec<Key>) {
+    pub fn set_partners(&self, partners: Vec<LoadKey>) {
         *self.partners.lock().unwrap() = partners;
     }
 
@@ -297,7 +297,7 @@ impl Instance {
     }
 
     /// Keeps what was read off the code object.
-    pub fn set_outline(&self, outline: Outline) {
+    pub fn set_name_usage(&self, outline: NameUsage) {
         *self.outline.lock().unwrap() = Some(outline);
     }
 
@@ -309,17 +309,17 @@ impl Instance {
     }
 
     /// Asks the outline, if there is one.
-    pub fn with_outline<R>(&self, ask: impl FnOnce(&Outline) -> R) -> Option<R> {
+    pub fn with_name_usage<R>(&self, ask: impl FnOnce(&NameUsage) -> R) -> Option<R> {
         self.outline.lock().unwrap().as_ref().map(ask)
     }
 
     /// Keeps what the module set on foreign modules.
-    pub fn set_patches(&self, patches: Vec<Patch>) {
+    pub fn set_patches(&self, patches: Vec<ForeignPatch>) {
         *self.patches.lock().unwrap() = patches;
     }
 
     /// What the module set on foreign modules. `ask` runs no Python code.
-    pub fn with_patches<R>(&self, ask: impl FnOnce(&[Patch]) -> R) -> R {
+    pub fn with_patches<R>(&self, ask: impl FnOnce(&[ForeignPatch]) -> R) -> R {
         ask(&self.patches.lock().unwrap())
     }
 

@@ -3,4 +3,4 @@
 use transfuse_engine::{Digest, ModuleName};
 
 /// What one load is of: a name, and the content (none for a namespace package).
-pub type Key = (ModuleName, Option<Digest>);
+pub type LoadKey = (ModuleName, Option<Digest>);

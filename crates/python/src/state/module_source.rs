@@ -7,7 +7,7 @@ use transfuse_engine::{Policy, Source};
 
 /// What an instance was run from, and what that says of itself.
 #[derive(Clone)]
-pub struct Basis {
+pub struct ModuleSource {
     /// The source; none for a namespace package.
     pub source: Option<Arc<Source>>,
     /// What the module asked for, or what the settings say of it.
@@ -17,7 +17,7 @@ pub struct Basis {
 }
 
 /// A source file that was found.
-pub struct Origin {
+pub struct SourceFile {
     /// As the path entry spelled it; becomes `__file__`.
     pub file: String,
     /// As views know it.

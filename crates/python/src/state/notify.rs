@@ -5,25 +5,30 @@ use pyo3::types::PyDict;
 use transfuse_engine::ModuleName;
 
 use crate::cpython::log;
-use crate::state::runtime::Engine;
+use crate::state::runtime::Runtime;
 
 /// A step of an update begins: for those who watch a long one.
-pub fn running(py: Python<'_>, engine: &Engine, name: &ModuleName, (index, count): (usize, usize)) {
+pub fn running(
+    py: Python<'_>,
+    runtime: &Runtime,
+    name: &ModuleName,
+    (index, count): (usize, usize),
+) {
     let made = PyDict::new(py);
     let filled = made
         .set_item("outcome", "running")
         .and_then(|()| made.set_item("name", name.as_str()))
         .and_then(|()| made.set_item("index", index))
         .and_then(|()| made.set_item("count", count))
-        .and_then(|()| made.set_item("generation", engine.current(py).get().id.0));
+        .and_then(|()| made.set_item("generation", runtime.current(py).get().id.0));
     if filled.is_ok() {
-        send(py, engine, &made);
+        send(py, runtime, &made);
     }
 }
 
-/// Hands a report to whoever installed the engine.
-pub fn send(py: Python<'_>, engine: &Engine, report: &Bound<'_, PyDict>) {
-    if let Err(error) = engine.report.call(py, (report,)) {
+/// Hands a report to whoever installed the runtime.
+pub fn send(py: Python<'_>, runtime: &Runtime, report: &Bound<'_, PyDict>) {
+    if let Err(error) = runtime.report.call(py, (report,)) {
         let _ = log::complain(py, "the report of an update could not be delivered", error);
     }
 }

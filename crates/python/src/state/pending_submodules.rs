@@ -15,13 +15,13 @@ pub fn any() -> bool {
 
 /// The submodules that one package awaits.
 #[derive(Default)]
-pub struct Awaited {
+pub struct PendingSubmodules {
     /// `thing`: the last parts of their names. Written by the thread that runs the package, entries
     /// leave when one is bound; the lock is held for set operations only.
     tails: Mutex<BTreeSet<String>>,
 }
 
-impl Awaited {
+impl PendingSubmodules {
     pub fn add(&self, tail: &str) {
         if self.tails.lock().unwrap().insert(tail.to_owned()) {
             ALL.fetch_add(1, Ordering::AcqRel);
@@ -47,7 +47,7 @@ impl Awaited {
     }
 }
 
-impl Drop for Awaited {
+impl Drop for PendingSubmodules {
     fn drop(&mut self) {
         let left = self.tails.get_mut().map_or(0, |tails| tails.len());
         ALL.fetch_sub(left, Ordering::AcqRel);

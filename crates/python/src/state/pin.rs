@@ -16,8 +16,8 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 
 use crate::state::generation::Generation;
-use crate::state::runtime::{self, Engine};
-use crate::state::unit_of_work::Unit;
+use crate::state::runtime::{self, Runtime};
+use crate::state::unit_of_work::UnitOfWork;
 
 const NAME: &CStr = c"transfuse_pin";
 
@@ -57,7 +57,7 @@ fn in_force(py: Python<'_>) -> Option<Bound<'_, Pin>> {
 pub fn follow(py: Python<'_>) {
     let Some(pin) = in_force(py) else { return };
     let pin = pin.get();
-    let next = pin.engine.pin_current(py);
+    let next = pin.runtime.pin_current(py);
     let number = next.get().id.0;
     let before = {
         let mut held = pin.generation.lock().unwrap();
@@ -66,27 +66,27 @@ pub fn follow(py: Python<'_>) {
         })
     };
     // It was over already: what was just counted is not.
-    pin.engine.unpin(before.as_ref().map_or(number, |(_, old)| *old));
+    pin.runtime.unpin(before.as_ref().map_or(number, |(_, old)| *old));
     drop(before);
 }
 
 /// This thread belongs to a staged generation, until this is dropped: whatever happens meanwhile.
-pub struct Staging<'py>(Bound<'py, Pin>);
+pub struct StagedScope<'py>(Bound<'py, Pin>);
 
-impl<'py> Staging<'py> {
+impl<'py> StagedScope<'py> {
     /// From now on.
     pub fn begin(
         py: Python<'py>,
-        engine: &'static Engine,
+        runtime: &'static Runtime,
         generation: &Bound<'py, Generation>,
     ) -> PyResult<Self> {
-        let pin = Pin::staging(py, engine, generation)?.into_bound(py);
+        let pin = Pin::staging(py, runtime, generation)?.into_bound(py);
         Pin::resume(&pin)?;
-        Ok(Staging(pin))
+        Ok(StagedScope(pin))
     }
 }
 
-impl Drop for Staging<'_> {
+impl Drop for StagedScope<'_> {
     fn drop(&mut self) {
         let _ = self.0.get().suspend(self.0.py());
         self.0.get().close();
@@ -96,11 +96,11 @@ impl Drop for Staging<'_> {
 /// A unit of work tied to one generation, until `end` is called.
 #[pyclass(frozen, module = "transfuse._core")]
 pub struct Pin {
-    engine: &'static Engine,
+    runtime: &'static Runtime,
     /// The generation, none once the unit of work has ended. Written by `end` only.
     generation: Mutex<Option<Py<Generation>>>,
     /// What is known of it, the generation's number included, for those who ask after the end.
-    unit: Arc<Unit>,
+    unit: Arc<UnitOfWork>,
     /// What resets the context variable, innermost last. A unit of work is run by one thread at a
     /// time, but not always the same: the lock is for the moment of handing over.
     tokens: Mutex<Vec<Py<PyAny>>>,
@@ -113,12 +113,12 @@ impl Pin {
     /// A pin that is not counted: for the thread that stages.
     fn staging(
         py: Python<'_>,
-        engine: &'static Engine,
+        runtime: &'static Runtime,
         generation: &Bound<'_, Generation>,
     ) -> PyResult<Py<Pin>> {
         let pin = Pin {
-            engine,
-            unit: Arc::new(Unit::new(generation.get().id.0, None)),
+            runtime,
+            unit: Arc::new(UnitOfWork::new(generation.get().id.0, None)),
             generation: Mutex::new(Some(generation.clone().unbind())),
             tokens: Mutex::new(Vec::new()),
             counted: None,
@@ -129,15 +129,15 @@ impl Pin {
     /// One for a unit of work that begins now, in the generation of the enclosing one, else in the
     /// current one.
     pub fn begun(py: Python<'_>, what: Option<String>) -> PyResult<Self> {
-        let engine = runtime::required()?;
+        let runtime = runtime::required()?;
         let generation = match pinned(py) {
-            Some(outer) if engine.generations.pin(outer.get().id) => outer,
-            _ => engine.pin_current(py),
+            Some(outer) if runtime.generations.pin(outer.get().id) => outer,
+            _ => runtime.pin_current(py),
         };
-        let unit = Arc::new(Unit::new(generation.get().id.0, what));
+        let unit = Arc::new(UnitOfWork::new(generation.get().id.0, what));
         Ok(Pin {
-            engine,
-            counted: Some(engine.units.begun(&unit)),
+            runtime,
+            counted: Some(runtime.units.begun(&unit)),
             unit,
             generation: Mutex::new(Some(generation.unbind())),
             tokens: Mutex::new(Vec::new()),
@@ -158,9 +158,9 @@ impl Pin {
         let held = self.generation.lock().unwrap().take();
         if held.is_some()
             && let Some(counted) = self.counted
-            && self.engine.units.ended(counted)
+            && self.runtime.units.ended(counted)
         {
-            self.engine.unpin(self.unit.generation.load(Ordering::Acquire));
+            self.runtime.unpin(self.unit.generation.load(Ordering::Acquire));
         }
     }
 }

@@ -5,11 +5,11 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use transfuse_engine::{ModuleName, Policy};
 
-use crate::state::live_module::Instance;
-use crate::state::runtime::Engine;
+use crate::state::live_module::LiveModule;
+use crate::state::runtime::Runtime;
 
 /// What a module (or, where it is silent, the settings) wants done with its namespace.
-pub struct Wish {
+pub struct DeclaredPolicy {
     /// What becomes of the old namespace.
     pub policy: Policy,
     /// Names to carry.
@@ -17,14 +17,14 @@ pub struct Wish {
 }
 
 /// Reads the special variables of a source before it runs. What the module says itself wins.
-pub fn wish(
+pub fn declared_policy(
     py: Python<'_>,
-    engine: &Engine,
+    runtime: &Runtime,
     name: &ModuleName,
     text: &[u8],
     file: &str,
-) -> PyResult<Wish> {
-    let (mut policy, mut preserve) = engine.settings().configured(name);
+) -> PyResult<DeclaredPolicy> {
+    let (mut policy, mut preserve) = runtime.settings().configured(name);
     let mentioned = |word: &[u8]| memchr::memmem::find(text, word).is_some();
     if mentioned(b"__reload__") || mentioned(b"__preserve__") {
         let said = py
@@ -39,14 +39,14 @@ pub fn wish(
             preserve = listed.unwrap_or(preserve);
         }
     }
-    Ok(Wish { policy, preserve })
+    Ok(DeclaredPolicy { policy, preserve })
 }
 
 /// The policy of a module that has not changed. One that was loaded before the settings said
 /// `never` is not run to learn of it.
-pub fn policy_now(py: Python<'_>, engine: &Engine, instance: &Instance) -> Policy {
+pub fn effective_policy(py: Python<'_>, runtime: &Runtime, instance: &LiveModule) -> Policy {
     let loaded = instance.policy();
-    if loaded == Policy::Never || engine.settings().configured(&instance.name).0 != Policy::Never {
+    if loaded == Policy::Never || runtime.settings().configured(&instance.name).0 != Policy::Never {
         return loaded;
     }
     let (Some(source), Some(file)) = (instance.source(), &instance.file) else {
@@ -54,5 +54,6 @@ pub fn policy_now(py: Python<'_>, engine: &Engine, instance: &Instance) -> Polic
     };
     let Some(text) = source.text() else { return Policy::Never };
     // Its source could be read when it was loaded, and still can.
-    wish(py, engine, &instance.name, &text, file).map_or(loaded, |wish| wish.policy)
+    declared_policy(py, runtime, &instance.name, &text, file)
+        .map_or(loaded, |declared_policy| declared_policy.policy)
 }

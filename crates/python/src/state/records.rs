@@ -7,15 +7,15 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyWeakrefReference};
 use transfuse_engine::{Graph, History, ModuleName, Restart};
 
-use crate::state::live_module::Instance;
+use crate::state::live_module::LiveModule;
 
 /// The bookkeeping that updates and units of work share. Held for a moment at a time.
 #[derive(Default)]
-pub struct Book {
+pub struct Records {
     /// Who imports whom, as far as the current generation has it.
     pub graph: Graph,
     /// Superseded instances whose `__dispose__` has not been called yet.
-    pub awaiting: Vec<Py<Instance>>,
+    pub awaiting: Vec<Py<LiveModule>>,
     /// Source or data file -> the modules that were loaded from it, `/srv/shop/conf.py -> {shop.conf}`.
     /// Names stay when they move elsewhere: whoever looks up asks the instance again.
     pub files: HashMap<PathBuf, BTreeSet<ModuleName>>,
@@ -39,9 +39,9 @@ pub struct Book {
     pub superseded: Vec<Py<PyWeakrefReference>>,
 }
 
-impl Book {
+impl Records {
     /// An instance belongs to the current generation from now on.
-    pub fn adopt(&mut self, instance: &Instance) {
+    pub fn adopt(&mut self, instance: &LiveModule) {
         self.graph.set_out(&instance.name, instance.edges());
         if let Some(path) = &instance.path {
             self.files.entry(path.clone()).or_default().insert(instance.name.clone());

@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 
 /// What units of work that are pinned to a generation were told is not there.
 #[derive(Default)]
-pub struct Denied {
+pub struct ReportedAbsent {
     /// `/srv/shop/plugin`, for a module or a package of that name in `/srv/shop`. Entries go with the
     /// generation.
     places: HashSet<PathBuf>,
 }
 
-impl Denied {
+impl ReportedAbsent {
     /// Something of that name is not there, and will not be.
     pub fn add(&mut self, place: PathBuf) {
         if self.places.len() < ANSWERS {

@@ -11,21 +11,21 @@ use crate::cpython::interruptible_wait::SLICE;
 use crate::cpython::{exceptions, thread};
 use crate::state::command::Command;
 use crate::state::execution_stack;
-use crate::state::runtime::{self, Engine};
+use crate::state::runtime::{self, Runtime};
 
 /// Asks the updating thread for something and waits for the answer, without the GIL.
-pub fn ask(
+pub fn request(
     py: Python<'_>,
     what: &str,
     timeout: Option<f64>,
     command: impl FnOnce(Sender<PyResult<Py<PyDict>>>) -> Command,
 ) -> PyResult<Py<PyDict>> {
-    let engine = runtime::required()?;
-    refuse_inside(engine, what)?;
+    let runtime = runtime::required()?;
+    refuse_inside(runtime, what)?;
     let deadline = timeout.map(deadline).transpose()?;
     let (sender, receiver) = crossbeam_channel::bounded(1);
     let gone = || exceptions::misuse("the updating thread has ended");
-    if !engine.command(command(sender)) {
+    if !runtime.command(command(sender)) {
         return Err(gone());
     }
     let answer = loop {
@@ -61,14 +61,14 @@ fn deadline(seconds: f64) -> PyResult<Instant> {
 }
 
 /// Code that an update is running, or that is being imported, cannot wait for an update.
-pub fn refuse_inside(engine: &Engine, what: &str) -> PyResult<()> {
+pub fn refuse_inside(runtime: &Runtime, what: &str) -> PyResult<()> {
     if execution_stack::is_executing() {
         return Err(exceptions::misuse(&format!(
             "{what}() was called by code that is being imported; call it from a function that \
              runs later"
         )));
     }
-    let updating = engine.updating_thread.load(std::sync::atomic::Ordering::Acquire);
+    let updating = runtime.updating_thread.load(std::sync::atomic::Ordering::Acquire);
     if updating == thread::thread() {
         return Err(exceptions::misuse(&format!(
             "{what}() was called in the thread that carries updates out (a callback or a hook), \

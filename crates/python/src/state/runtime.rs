@@ -1,6 +1,6 @@
 //! What is installed, and who may touch it?
 //!
-//! One [`Engine`] at most is in force in a process. It is made by `install`,
+//! One [`Runtime`] at most is in force in a process. It is made by `install`,
 //! never freed (a few hundred bytes an install), and reached through one atomic
 //! pointer, so that the import hook pays a load for it. Its Python objects are
 //! either frozen or in containers that the cycle collector sees; the two locks
@@ -21,46 +21,46 @@ use transfuse_engine::{
 };
 
 use crate::cpython::exceptions;
-use crate::cpython::nogil_lock::Turn;
+use crate::cpython::nogil_lock::NoGilLock;
 use crate::state::command::Command;
 use crate::state::generation::Generation;
-use crate::state::records::Book;
+use crate::state::records::Records;
 use crate::state::settings::Settings;
-use crate::state::synthetic_names::MadeUp;
-use crate::state::unit_of_work::Units;
-use crate::state::unreadable::Unreadable;
-use crate::state::watch_status::How;
+use crate::state::synthetic_names::SyntheticNames;
+use crate::state::unit_of_work::UnitsOfWork;
+use crate::state::unreadable::UnreadablePaths;
+use crate::state::watch_status::WatchStatus;
 
 /// Of how many path entries it is kept what they mean.
 const ENTRIES: usize = 1024;
 
-/// The engine in force, or null. Written by `install` and `uninstall` only.
-static IN_FORCE: AtomicPtr<Engine> = AtomicPtr::new(std::ptr::null_mut());
+/// The runtime in force, or null. Written by `install` and `uninstall` only.
+static IN_FORCE: AtomicPtr<Runtime> = AtomicPtr::new(std::ptr::null_mut());
 
-/// The engine in force, if one is.
-pub fn in_force() -> Option<&'static Engine> {
-    let engine = IN_FORCE.load(Ordering::Acquire);
+/// The runtime in force, if one is.
+pub fn in_force() -> Option<&'static Runtime> {
+    let runtime = IN_FORCE.load(Ordering::Acquire);
     // SAFETY: engines are leaked when made, so the pointer is null or valid for ever.
-    unsafe { engine.as_ref() }
+    unsafe { runtime.as_ref() }
 }
 
-/// The engine in force, or `NotInstalledError`.
-pub fn required() -> PyResult<&'static Engine> {
+/// The runtime in force, or `NotInstalledError`.
+pub fn required() -> PyResult<&'static Runtime> {
     in_force().ok_or_else(exceptions::not_installed)
 }
 
-/// Puts an engine in force (or, with none, out of force).
-pub fn put_in_force(engine: Option<&'static Engine>) {
-    let pointer = engine.map_or(std::ptr::null_mut(), |e| std::ptr::from_ref(e).cast_mut());
+/// Puts an runtime in force (or, with none, out of force).
+pub fn put_in_force(runtime: Option<&'static Runtime>) {
+    let pointer = runtime.map_or(std::ptr::null_mut(), |e| std::ptr::from_ref(e).cast_mut());
     IN_FORCE.store(pointer, Ordering::Release);
 }
 
 /// Something of Python's that is called while Transfuse is installed, and not held afterwards.
-pub struct Asked(Mutex<Option<Py<PyAny>>>);
+pub struct PythonCallback(Mutex<Option<Py<PyAny>>>);
 
-impl Asked {
-    fn new(callable: Py<PyAny>) -> Asked {
-        Asked(Mutex::new(Some(callable)))
+impl PythonCallback {
+    fn new(callable: Py<PyAny>) -> PythonCallback {
+        PythonCallback(Mutex::new(Some(callable)))
     }
 
     /// Calls it; None, where that is over.
@@ -80,7 +80,7 @@ impl Asked {
 }
 
 /// Everything that is installed.
-pub struct Engine {
+pub struct Runtime {
     /// The operating system.
     pub system: Arc<Disk>,
     /// Where live source lies.
@@ -92,7 +92,7 @@ pub struct Engine {
     /// `/srv/pyproject.toml`: files beside the code that settings and requirements are read from.
     pub project: Vec<PathBuf>,
     /// Called with a bool (apply, or only tell) when one of them may have changed.
-    pub reconsider: Asked,
+    pub reconsider: PythonCallback,
     /// Name -> facade, for every live module that was ever loaded. Python's own lock guards it.
     pub facades: Py<PyDict>,
     /// `sys.modules`.
@@ -110,25 +110,25 @@ pub struct Engine {
     /// `importlib.reload` as it was.
     pub original_reload: Py<PyAny>,
     /// Called with a dict after each update.
-    pub report: Asked,
+    pub report: PythonCallback,
     /// What the update under way would serve, for those who are asked whether they agree.
     pub wanted: Mutex<Option<View>>,
     /// Files of which this process was told at its start what they say, whatever they say on disk.
     pub given: Vec<PathBuf>,
     /// Called with how far an update is, and the staged generation's number. See `verify.rs`.
-    pub stages: Asked,
+    pub stages: PythonCallback,
     /// Names of modules that were asked for by path and cannot be imported by name.
-    pub made_up: MadeUp,
+    pub synthetic_names: SyntheticNames,
     /// One load at a time of one content under one name.
     pub flights: Flights<(ModuleName, Option<Digest>)>,
     /// Who may look and write in one step.
-    pub turn: Turn,
+    pub nogil_lock: NoGilLock,
     /// The generations that are alive, and which one new work gets.
     pub generations: Register<Py<Generation>>,
     /// The units of work under way, and what they are.
-    pub units: Units,
-    /// See [`Book`].
-    pub book: Mutex<Book>,
+    pub units: UnitsOfWork,
+    /// See [`Records`].
+    pub records: Mutex<Records>,
     /// Whether there is more than one generation that code could belong to. Set once.
     pub diverged: AtomicBool,
     /// Whether a foreign package has a live portion. Set once.
@@ -141,17 +141,17 @@ pub struct Engine {
     /// How often the system had more events than it keeps. Written by the thread that updates.
     pub lost_events: AtomicU64,
     /// How changes become known. Written by the thread that updates, and by who starts it.
-    pub watching: Mutex<How>,
+    pub watching: Mutex<WatchStatus>,
     /// What cannot be read and concerns nobody. Written at each look, read by `status`.
-    pub unreadable: Mutex<Unreadable>,
+    pub unreadable: Mutex<UnreadablePaths>,
     /// The thread that updates (0: not begun). Code it runs cannot wait for an update.
     pub updating_thread: AtomicU64,
     /// Whether that thread has ended although nobody has told it to.
     pub updating_ended: AtomicBool,
 }
 
-impl Engine {
-    /// An engine whose first, empty generation knows `view`.
+impl Runtime {
+    /// An runtime whose first, empty generation knows `view`.
     #[allow(clippy::too_many_arguments)]
     pub fn new(
         py: Python<'_>,
@@ -174,13 +174,13 @@ impl Engine {
         let bootstrap = py.import(intern!(py, "importlib._bootstrap"))?;
         let builtins = py.import(intern!(py, "builtins"))?;
         let modules = py.import(intern!(py, "sys"))?.getattr(intern!(py, "modules"))?;
-        Ok(Engine {
+        Ok(Runtime {
             system,
             roots,
             budget,
             settings: Mutex::new(Arc::new(settings)),
             project,
-            reconsider: Asked::new(reconsider),
+            reconsider: PythonCallback::new(reconsider),
             facades: PyDict::new(py).unbind(),
             replacements: PyDict::new(py).unbind(),
             withdrawn: PyDict::new(py).unbind(),
@@ -189,16 +189,16 @@ impl Engine {
             original_import: builtins.getattr(intern!(py, "__import__"))?.unbind(),
             original_reload: importlib.getattr(intern!(py, "reload"))?.unbind(),
             original_gcd_import: bootstrap.getattr(intern!(py, "_gcd_import"))?.unbind(),
-            report: Asked::new(report),
-            stages: Asked::new(stages),
+            report: PythonCallback::new(report),
+            stages: PythonCallback::new(stages),
             wanted: Mutex::new(None),
             given,
-            made_up: MadeUp::default(),
+            synthetic_names: SyntheticNames::default(),
             flights: Flights::new(),
-            turn: Turn::default(),
+            nogil_lock: NoGilLock::default(),
             generations,
-            units: Units::default(),
-            book: Mutex::default(),
+            units: UnitsOfWork::default(),
+            records: Mutex::default(),
             diverged: AtomicBool::new(false),
             mixed: AtomicBool::new(false),
             entries: Mutex::new(HashMap::new()),
@@ -227,7 +227,7 @@ impl Engine {
         let current = self.current(py).get().id;
         let nothing = Generation::new(current, View::default(), PyDict::new(py).unbind());
         let held = self.generations.clear(Py::new(py, nothing)?);
-        let book = std::mem::take(&mut *self.book.lock().unwrap());
+        let records = std::mem::take(&mut *self.records.lock().unwrap());
         for asked in [&self.report, &self.stages, &self.reconsider] {
             asked.end();
         }
@@ -235,7 +235,7 @@ impl Engine {
             names.bind(py).clear();
         }
         // Dropped here, outside the locks: the last reference may run Python code.
-        drop((held, book));
+        drop((held, records));
         Ok(())
     }
 

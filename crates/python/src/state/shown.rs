@@ -9,14 +9,14 @@ use pyo3::prelude::*;
 
 /// What stood for an instance in `sys.modules` when that was last as it should be.
 #[derive(Default)]
-pub struct Seen {
+pub struct LastShown {
     /// Held, so that nothing else can come to lie where it lies. Locked for field access only.
     held: Mutex<Option<Py<PyAny>>>,
     /// Where it lies: what each import of the instance compares. Written with `held`.
     at: AtomicPtr<ffi::PyObject>,
 }
 
-impl Seen {
+impl LastShown {
     #[inline]
     pub fn is(&self, there: &Bound<'_, PyAny>) -> bool {
         self.at.load(Ordering::Acquire) == there.as_ptr()

@@ -11,7 +11,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyList;
 
 use crate::state::generation::Generation;
-use crate::state::live_module::Instance;
+use crate::state::live_module::LiveModule;
 
 /// What a generation holds while it is staged. The locks are held for field access only.
 #[derive(Default)]
@@ -23,13 +23,13 @@ pub struct StagingArea {
     has_base: AtomicBool,
     /// `[shop.prices, shop.web]`: what was executed, in this order. Written by each thread that
     /// loads a module for it, emptied when it is published or given up.
-    executed: Mutex<Vec<Py<Instance>>>,
+    executed: Mutex<Vec<Py<LiveModule>>>,
     /// How many modules the plan has, for progress reports. Written by the updating thread.
     expected: AtomicUsize,
     /// The modules that take new code in place. Emptied with `executed`.
-    in_place: Mutex<Vec<Py<InPlace>>>,
+    in_place: Mutex<Vec<Py<InPlaceUpdate>>>,
     /// What these become, as far as it has been written down. Emptied with `executed`.
-    batches: Mutex<Vec<Py<Batch>>>,
+    batches: Mutex<Vec<Py<InPlaceBatch>>>,
 }
 
 impl StagingArea {
@@ -63,39 +63,39 @@ impl StagingArea {
     }
 
     /// Records that a module is executed. Returns how many that makes, and of how many.
-    pub fn record_executed(&self, instance: &Bound<'_, Instance>) -> (usize, usize) {
+    pub fn record_executed(&self, instance: &Bound<'_, LiveModule>) -> (usize, usize) {
         let mut executed = self.executed.lock().unwrap();
         executed.push(instance.clone().unbind());
         (executed.len(), self.expected.load(Ordering::Relaxed).max(executed.len()))
     }
 
     /// What was executed, in order, including what has left the generation again.
-    pub fn executed<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, Instance>> {
+    pub fn executed<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, LiveModule>> {
         self.executed.lock().unwrap().iter().map(|one| one.bind(py).clone()).collect()
     }
 
     /// Records that a module takes new code in place.
-    pub fn record_in_place(&self, change: Py<InPlace>) {
+    pub fn record_in_place(&self, change: Py<InPlaceUpdate>) {
         self.in_place.lock().unwrap().push(change);
     }
 
     /// The modules that take new code in place, in the order in which they ran.
-    pub fn in_place<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, InPlace>> {
+    pub fn in_place<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, InPlaceUpdate>> {
         self.in_place.lock().unwrap().iter().map(|change| change.bind(py).clone()).collect()
     }
 
     /// Whether this module has run and takes its new code in place.
-    pub fn takes_in_place(&self, py: Python<'_>, instance: &Bound<'_, Instance>) -> bool {
+    pub fn takes_in_place(&self, py: Python<'_>, instance: &Bound<'_, LiveModule>) -> bool {
         self.in_place(py).iter().any(|change| std::ptr::eq(change.get().stays(), instance.get()))
     }
 
     /// Records what some of them become.
-    pub fn record_batch(&self, batch: Py<Batch>) {
+    pub fn record_batch(&self, batch: Py<InPlaceBatch>) {
         self.batches.lock().unwrap().push(batch);
     }
 
     /// What they become, as far as it has been written down.
-    pub fn batches<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, Batch>> {
+    pub fn batches<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, InPlaceBatch>> {
         self.batches.lock().unwrap().iter().map(|batch| batch.bind(py).clone()).collect()
     }
 
@@ -127,22 +127,22 @@ impl StagingArea {
 }
 
 /// What could not be done in place, for the report: the module, and what to know.
-pub type Note = (String, String);
+pub type InPlaceNote = (String, String);
 
 /// A module whose new source has run beside it.
 #[pyclass(frozen, module = "transfuse._core")]
-pub struct InPlace {
+pub struct InPlaceUpdate {
     /// The instance that stays.
-    pub stays: Py<Instance>,
+    pub stays: Py<LiveModule>,
     /// The execution of the new source.
-    pub shadow: Py<Instance>,
+    pub shadow: Py<LiveModule>,
 }
 
 /// What modules that were run together are to become.
 #[pyclass(frozen, module = "transfuse._core")]
-pub struct Batch {
+pub struct InPlaceBatch {
     /// The modules.
-    pub modules: Vec<Py<InPlace>>,
+    pub modules: Vec<Py<InPlaceUpdate>>,
     /// The `Change` of `transfuse/patching`.
     pub change: Py<PyAny>,
     /// Its pairs of calls: what to do, and what takes it back.
@@ -151,20 +151,20 @@ pub struct Batch {
     pub done: AtomicBool,
 }
 
-impl InPlace {
+impl InPlaceUpdate {
     /// The instance that stays.
-    pub fn stays(&self) -> &Instance {
+    pub fn stays(&self) -> &LiveModule {
         self.stays.get()
     }
 
     /// The execution of the new source.
-    pub fn shadow<'py>(&self, py: Python<'py>) -> Bound<'py, Instance> {
+    pub fn shadow<'py>(&self, py: Python<'py>) -> Bound<'py, LiveModule> {
         self.shadow.bind(py).clone()
     }
 }
 
 #[pymethods]
-impl InPlace {
+impl InPlaceUpdate {
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.stays)?;
         visit.call(&self.shadow)
@@ -172,7 +172,7 @@ impl InPlace {
 }
 
 #[pymethods]
-impl Batch {
+impl InPlaceBatch {
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         for module in &self.modules {
             visit.call(module)?;

@@ -6,21 +6,21 @@ use std::sync::Mutex;
 
 use transfuse_engine::ModuleName;
 
-use crate::state::module_source::Origin;
+use crate::state::module_source::SourceFile;
 
 /// Names that were made up for files, `index_5f3a9c01 -> /srv/site/b/index.py`. Entries stay: the
-/// same file keeps its name. Reached through the engine, for name and for file operations only.
+/// same file keeps its name. Reached through the runtime, for name and for file operations only.
 #[derive(Default)]
-pub struct MadeUp(Mutex<HashMap<ModuleName, PathBuf>>);
+pub struct SyntheticNames(Mutex<HashMap<ModuleName, PathBuf>>);
 
-impl MadeUp {
+impl SyntheticNames {
     /// The name of a file that has no other: the first one that it was given.
     pub fn insert(&self, name: ModuleName, path: &Path) {
         self.0.lock().unwrap().entry(name).or_insert_with(|| path.to_path_buf());
     }
 
     /// The file that a made-up name stands for.
-    pub fn origin(&self, name: &ModuleName) -> Option<Origin> {
+    pub fn origin(&self, name: &ModuleName) -> Option<SourceFile> {
         let path = self.0.lock().unwrap().get(name)?.clone();
         let file = path.to_string_lossy().into_owned();
         let package = path
@@ -28,6 +28,6 @@ impl MadeUp {
             .is_some_and(|name| name == "__init__.py")
             .then(|| path.parent().map(|dir| dir.to_string_lossy().into_owned()))
             .flatten();
-        Some(Origin { file, path, package })
+        Some(SourceFile { file, path, package })
     }
 }

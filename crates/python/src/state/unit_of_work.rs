@@ -13,7 +13,7 @@ use crate::cpython::thread::ident;
 
 /// One unit of work.
 #[derive(Debug)]
-pub struct Unit {
+pub struct UnitOfWork {
     /// The generation it is pinned to. Another one after it has asked for an update itself.
     pub generation: AtomicU64,
     /// The thread that went on with it last, as `threading.get_ident` has it.
@@ -24,11 +24,11 @@ pub struct Unit {
     pub what: Option<String>,
 }
 
-impl Unit {
+impl UnitOfWork {
     /// One that begins now, in this thread.
-    pub fn new(generation: u64, what: Option<String>) -> Unit {
+    pub fn new(generation: u64, what: Option<String>) -> UnitOfWork {
         let (generation, thread) = (AtomicU64::new(generation), AtomicU64::new(ident()));
-        Unit { generation, thread, since: Instant::now(), what }
+        UnitOfWork { generation, thread, since: Instant::now(), what }
     }
 
     /// This thread goes on with it.
@@ -39,14 +39,14 @@ impl Unit {
 
 /// All units of work that are under way.
 #[derive(Debug, Default)]
-pub struct Units {
+pub struct UnitsOfWork {
     /// Number -> unit, so that the first is the oldest.
-    all: Mutex<(u64, BTreeMap<u64, Arc<Unit>>)>,
+    all: Mutex<(u64, BTreeMap<u64, Arc<UnitOfWork>>)>,
 }
 
-impl Units {
+impl UnitsOfWork {
     /// Writes one down; returns the number under which [`Units::ended`] crosses it out.
-    pub fn begun(&self, unit: &Arc<Unit>) -> u64 {
+    pub fn begun(&self, unit: &Arc<UnitOfWork>) -> u64 {
         let mut all = self.all.lock().unwrap();
         all.0 += 1;
         let number = all.0;
@@ -87,9 +87,9 @@ impl Units {
     }
 
     /// Those that are pinned to another generation than `current`, the oldest first.
-    pub fn behind(&self, current: u64) -> Vec<Arc<Unit>> {
+    pub fn behind(&self, current: u64) -> Vec<Arc<UnitOfWork>> {
         let all = self.all.lock().unwrap();
-        let behind = |unit: &&Arc<Unit>| unit.generation.load(Ordering::Relaxed) != current;
+        let behind = |unit: &&Arc<UnitOfWork>| unit.generation.load(Ordering::Relaxed) != current;
         all.1.values().filter(behind).cloned().collect()
     }
 }

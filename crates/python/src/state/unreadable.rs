@@ -13,14 +13,14 @@ use transfuse_engine::{Graph, View, is_source};
 
 /// Places that cannot be read and that no module needs.
 #[derive(Default)]
-pub struct Unreadable {
+pub struct UnreadablePaths {
     /// `/srv/shop/pgdata` to `"Permission denied (os error 13)"`, as of the last look.
     places: BTreeMap<PathBuf, String>,
     /// Those of which the log knows. Entries never leave: once is enough.
     told: BTreeSet<PathBuf>,
 }
 
-impl Unreadable {
+impl UnreadablePaths {
     /// That is all of them now.
     pub fn are(&mut self, found: Vec<(PathBuf, io::Error)>) {
         self.places = found.into_iter().map(|(path, error)| (path, error.to_string())).collect();

@@ -2,7 +2,7 @@
 
 /// How changes become known, for `status`.
 #[derive(Clone, Default)]
-pub struct How {
+pub struct WatchStatus {
     /// `"native"`, `"polling"`; `""` before anybody watches.
     pub way: &'static str,
     /// `"the system's limit of watched directories is reached at ..."`: why that is not what was

@@ -14,16 +14,16 @@ use transfuse_engine::ModuleName;
 
 use crate::cpython::exceptions;
 use crate::state::generation::Generation;
-use crate::state::live_module::Instance;
-use crate::state::runtime::Engine;
+use crate::state::live_module::LiveModule;
+use crate::state::runtime::Runtime;
 use crate::sysmodules::{facade, spec};
 
 /// What stands under a name.
-pub enum Standing<'py> {
+pub enum SysModulesEntry<'py> {
     /// What we put there, or nothing where nothing has to be.
     Ours,
     /// Nothing, where this instance was seen: somebody has removed it.
-    Removed(Bound<'py, Instance>),
+    Removed(Bound<'py, LiveModule>),
     /// Something that somebody else put there: to be found as if Transfuse were not there.
     Other,
 }
@@ -33,72 +33,76 @@ pub enum Standing<'py> {
 #[inline]
 pub fn is_as_seen(
     py: Python<'_>,
-    engine: &Engine,
+    runtime: &Runtime,
     name: &Bound<'_, PyString>,
-    instance: &Bound<'_, Instance>,
+    instance: &Bound<'_, LiveModule>,
 ) -> bool {
-    match engine.sys_modules.bind(py).get_item(name) {
+    match runtime.sys_modules.bind(py).get_item(name) {
         Ok(Some(there)) => instance.get().seen.is(&there),
         _ => false,
     }
 }
 
 /// What stands under a name for a generation. What somebody put back is ours again.
-pub fn of<'py>(
+pub fn entry_of<'py>(
     py: Python<'py>,
-    engine: &Engine,
+    runtime: &Runtime,
     generation: &Bound<'py, Generation>,
     name: &Bound<'py, PyString>,
-) -> PyResult<Standing<'py>> {
+) -> PyResult<SysModulesEntry<'py>> {
     let loaded = generation.get().get(py, name).filter(|found| found.get().is_ready());
-    let Some(there) = engine.sys_modules.bind(py).get_item(name)? else {
+    let Some(there) = runtime.sys_modules.bind(py).get_item(name)? else {
         return Ok(match loaded {
             // What is staged is for nobody to remove.
             Some(instance)
                 if !generation.get().is_staged()
-                    && !engine.withdrawn.bind(py).contains(name)? =>
+                    && !runtime.withdrawn.bind(py).contains(name)? =>
             {
-                Standing::Removed(instance)
+                SysModulesEntry::Removed(instance)
             }
-            _ => Standing::Ours,
+            _ => SysModulesEntry::Ours,
         });
     };
-    let Some(known) = engine.facades.bind(py).get_item(name)? else {
+    let Some(known) = runtime.facades.bind(py).get_item(name)? else {
         return Ok(match facade::stood_for(&there, name)? {
-            true => Standing::Ours,
-            false => Standing::Other,
+            true => SysModulesEntry::Ours,
+            false => SysModulesEntry::Other,
         });
     };
     let replaces = || {
-        engine.replacements.bind(py).get_item(name).map(|own| own.is_some_and(|own| own.is(&there)))
+        runtime
+            .replacements
+            .bind(py)
+            .get_item(name)
+            .map(|own| own.is_some_and(|own| own.is(&there)))
     };
     if !there.is(&known) {
         if facade::stood_for(&there, name)? {
-            put_back(py, engine, name, &there, &known)?;
+            put_back(py, runtime, name, &there, &known)?;
         } else if !replaces()? {
             return Ok(match spec::is_loading(&there)? {
-                true => Standing::Ours,
-                false => Standing::Other,
+                true => SysModulesEntry::Ours,
+                false => SysModulesEntry::Other,
             });
         }
     }
     if let Some(instance) = generation.get().get(py, name) {
         instance.get().seen.set(&there);
     }
-    Ok(Standing::Ours)
+    Ok(SysModulesEntry::Ours)
 }
 
 /// A facade of the name was put back: it stands for what it stood for, and the one that stood
 /// there meanwhile for what was executed meanwhile.
 fn put_back<'py>(
     py: Python<'py>,
-    engine: &Engine,
+    runtime: &Runtime,
     name: &Bound<'py, PyString>,
     there: &Bound<'py, PyAny>,
     meanwhile: &Bound<'py, PyAny>,
 ) -> PyResult<()> {
-    engine.facades.bind(py).set_item(name, there)?;
-    for generation in engine.alive(py) {
+    runtime.facades.bind(py).set_item(name, there)?;
+    for generation in runtime.alive(py) {
         let Some(before) = facade::attach(there, &generation)? else { continue };
         if let Some(now) = generation.get().get(py, name)
             && !now.is(&before)
@@ -106,8 +110,8 @@ fn put_back<'py>(
             facade::detach(meanwhile, &generation, &now)?;
         }
         generation.get().put(py, &before)?;
-        if generation.is(engine.current(py)) {
-            engine.book.lock().unwrap().adopt(before.get());
+        if generation.is(runtime.current(py)) {
+            runtime.records.lock().unwrap().adopt(before.get());
         }
     }
     Ok(())
@@ -115,20 +119,20 @@ fn put_back<'py>(
 
 /// Somebody has removed an instance: from now on its facade stands for nothing but it, in this
 /// generation, and the name is free to be executed afresh.
-pub fn let_go(
+pub fn release(
     py: Python<'_>,
-    engine: &Engine,
+    runtime: &Runtime,
     generation: &Bound<'_, Generation>,
-    instance: &Bound<'_, Instance>,
+    instance: &Bound<'_, LiveModule>,
 ) -> PyResult<()> {
     if !generation.get().take(py, instance) {
         // Another thread was first.
         return Ok(());
     }
     let name = instance.get().key.bind(py);
-    if let Some(facade) = engine.facades.bind(py).get_item(name)? {
+    if let Some(facade) = runtime.facades.bind(py).get_item(name)? {
         facade::detach(&facade, generation, instance)?;
-        engine.facades.bind(py).del_item(name)?;
+        runtime.facades.bind(py).del_item(name)?;
     }
     Ok(())
 }
@@ -136,17 +140,17 @@ pub fn let_go(
 /// Puts what foreign code is to see into `sys.modules`.
 pub fn show(
     py: Python<'_>,
-    engine: &Engine,
+    runtime: &Runtime,
     name: &Bound<'_, PyString>,
     shown: &Bound<'_, PyAny>,
 ) -> PyResult<()> {
-    if engine.withdrawn.bind(py).contains(name)? {
-        engine.withdrawn.bind(py).del_item(name)?;
+    if runtime.withdrawn.bind(py).contains(name)? {
+        runtime.withdrawn.bind(py).del_item(name)?;
     }
     if !facade::is_facade(shown) {
-        engine.replacements.bind(py).set_item(name, shown)?;
+        runtime.replacements.bind(py).set_item(name, shown)?;
     }
-    let modules = engine.sys_modules.bind(py);
+    let modules = runtime.sys_modules.bind(py);
     match modules.get_item(name)? {
         // Whoever removes it at this very moment has removed it.
         Some(there) if there.is(shown) => Ok(()),
@@ -155,20 +159,20 @@ pub fn show(
 }
 
 /// Takes what we put there out of `sys.modules`; old code may still ask for the name.
-pub fn withdraw(py: Python<'_>, engine: &Engine, name: &Bound<'_, PyString>) -> PyResult<()> {
-    engine.withdrawn.bind(py).set_item(name, true)?;
-    engine.sys_modules.bind(py).del_item(name)
+pub fn withdraw(py: Python<'_>, runtime: &Runtime, name: &Bound<'_, PyString>) -> PyResult<()> {
+    runtime.withdrawn.bind(py).set_item(name, true)?;
+    runtime.sys_modules.bind(py).del_item(name)
 }
 
 /// Whether somebody has removed or replaced what stood there, while this name is being staged.
 pub fn is_theirs(
     py: Python<'_>,
-    engine: &Engine,
+    runtime: &Runtime,
     staged: &Bound<'_, Generation>,
     name: &Bound<'_, PyString>,
 ) -> PyResult<bool> {
     match staged.get().base(py) {
-        Some(base) => Ok(!matches!(of(py, engine, &base, name)?, Standing::Ours)),
+        Some(base) => Ok(!matches!(entry_of(py, runtime, &base, name)?, SysModulesEntry::Ours)),
         None => Ok(false),
     }
 }
@@ -176,11 +180,11 @@ pub fn is_theirs(
 /// Puts back what stood there before.
 pub fn restore(
     py: Python<'_>,
-    engine: &Engine,
+    runtime: &Runtime,
     name: &Bound<'_, PyString>,
     before: Option<Bound<'_, PyAny>>,
 ) -> PyResult<()> {
-    let modules = engine.sys_modules.bind(py);
+    let modules = runtime.sys_modules.bind(py);
     match before {
         Some(before) => modules.set_item(name, before),
         None if modules.contains(name)? => modules.del_item(name),
@@ -189,18 +193,18 @@ pub fn restore(
 }
 
 /// Removes a name from `sys.modules` if no generation that is alive has it.
-pub fn forget(py: Python<'_>, engine: &Engine, name: &ModuleName, shown: &Bound<'_, PyAny>) {
-    let known = engine.alive(py).iter().any(|g| g.get().find(py, name.as_str()).is_some());
+pub fn forget(py: Python<'_>, runtime: &Runtime, name: &ModuleName, shown: &Bound<'_, PyAny>) {
+    let known = runtime.alive(py).iter().any(|g| g.get().find(py, name.as_str()).is_some());
     if !known {
-        withdraw_shown(py, engine, name, shown);
+        withdraw_shown(py, runtime, name, shown);
     }
 }
 
 /// A name turned out not to be ours. If a facade of ours still stands for it in `sys.modules`, the
 /// original import would find that; what was deleted is gone, and what it hid may be found again.
-pub fn not_ours(py: Python<'_>, engine: &Engine, name: &str) -> PyResult<()> {
-    let modules = engine.sys_modules.bind(py);
-    let Some(shown) = engine.facades.bind(py).get_item(name)? else { return Ok(()) };
+pub fn not_ours(py: Python<'_>, runtime: &Runtime, name: &str) -> PyResult<()> {
+    let modules = runtime.sys_modules.bind(py);
+    let Some(shown) = runtime.facades.bind(py).get_item(name)? else { return Ok(()) };
     if !modules.get_item(name)?.is_some_and(|there| there.is(&shown)) {
         return Ok(());
     }
@@ -210,26 +214,26 @@ pub fn not_ours(py: Python<'_>, engine: &Engine, name: &str) -> PyResult<()> {
     if found.is_none() {
         return Err(exceptions::not_found(py, name, None));
     }
-    withdraw(py, engine, &PyString::new(py, name))
+    withdraw(py, runtime, &PyString::new(py, name))
 }
 
 /// A deleted module leaves `sys.modules` once no unit of work can ask for it.
-pub fn withdraw_if_deleted(py: Python<'_>, engine: &Engine, name: &ModuleName) {
-    let _turn = engine.turn.take(py);
-    let Ok(Some(shown)) = engine.facades.bind(py).get_item(name.as_str()) else { return };
-    if engine.current(py).get().find(py, name.as_str()).is_some() {
+pub fn withdraw_if_deleted(py: Python<'_>, runtime: &Runtime, name: &ModuleName) {
+    let _guard = runtime.nogil_lock.lock(py);
+    let Ok(Some(shown)) = runtime.facades.bind(py).get_item(name.as_str()) else { return };
+    if runtime.current(py).get().find(py, name.as_str()).is_some() {
         return;
     }
-    let in_use = engine.in_use(py).iter().any(|g| g.get().find(py, name.as_str()).is_some());
+    let in_use = runtime.in_use(py).iter().any(|g| g.get().find(py, name.as_str()).is_some());
     if !in_use {
-        withdraw_shown(py, engine, name, &shown);
+        withdraw_shown(py, runtime, name, &shown);
     }
 }
 
 /// Takes a facade out of `sys.modules`, if it stands there under this name.
-fn withdraw_shown(py: Python<'_>, engine: &Engine, name: &ModuleName, shown: &Bound<'_, PyAny>) {
-    let there = engine.sys_modules.bind(py).get_item(name.as_str());
+fn withdraw_shown(py: Python<'_>, runtime: &Runtime, name: &ModuleName, shown: &Bound<'_, PyAny>) {
+    let there = runtime.sys_modules.bind(py).get_item(name.as_str());
     if there.is_ok_and(|there| there.is_some_and(|there| there.is(shown))) {
-        let _ = withdraw(py, engine, &PyString::new(py, name.as_str()));
+        let _ = withdraw(py, runtime, &PyString::new(py, name.as_str()));
     }
 }

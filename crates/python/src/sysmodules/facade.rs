@@ -10,8 +10,8 @@ use transfuse_engine::ModuleName;
 use crate::cpython::exceptions;
 use crate::state::caller;
 use crate::state::generation::Generation;
-use crate::state::live_module::Instance;
-use crate::state::runtime::{self, Engine};
+use crate::state::live_module::LiveModule;
+use crate::state::runtime::{self, Runtime};
 
 /// Where a facade keeps the instance it stands for once Transfuse is no longer installed.
 pub const LEFT: &str = "__transfuse_left__";
@@ -33,8 +33,12 @@ pub fn is_facade(object: &Bound<'_, PyAny>) -> bool {
 }
 
 /// The facade of that name, made if need be.
-pub fn of<'py>(py: Python<'py>, engine: &Engine, name: &ModuleName) -> PyResult<Bound<'py, PyAny>> {
-    let facades = engine.facades.bind(py);
+pub fn of<'py>(
+    py: Python<'py>,
+    runtime: &Runtime,
+    name: &ModuleName,
+) -> PyResult<Bound<'py, PyAny>> {
+    let facades = runtime.facades.bind(py);
     let name = PyString::intern(py, name.as_str());
     if let Some(known) = facades.get_item(&name)? {
         return Ok(known);
@@ -69,7 +73,7 @@ pub fn own_dict<'py>(facade: &Bound<'py, PyAny>) -> Bound<'py, PyDict> {
 pub fn detach(
     facade: &Bound<'_, PyAny>,
     generation: &Bound<'_, Generation>,
-    instance: &Bound<'_, Instance>,
+    instance: &Bound<'_, LiveModule>,
 ) -> PyResult<()> {
     let own = own_dict(facade);
     let key = intern!(facade.py(), DETACHED);
@@ -85,12 +89,12 @@ pub fn detach(
 pub fn attach<'py>(
     facade: &Bound<'py, PyAny>,
     generation: &Bound<'_, Generation>,
-) -> PyResult<Option<Bound<'py, Instance>>> {
+) -> PyResult<Option<Bound<'py, LiveModule>>> {
     let Some(detached) = own_dict(facade).get_item(intern!(facade.py(), DETACHED))? else {
         return Ok(None);
     };
     let before = detached.call_method1("pop", (generation.get().id.0, facade.py().None()))?;
-    Ok(before.cast_into::<Instance>().ok())
+    Ok(before.cast_into::<LiveModule>().ok())
 }
 
 /// Whether the object is a facade of that name.
@@ -105,14 +109,14 @@ pub fn stood_for(object: &Bound<'_, PyAny>, name: &Bound<'_, PyString>) -> PyRes
 pub fn of_value<'py>(value: Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     let py = value.py();
     if let Ok(module) = value.cast_exact::<PyModule>()
-        && let Some(instance) = caller::of_globals(py, &module.dict())
+        && let Some(instance) = caller::module_of_globals(py, &module.dict())
         && instance.get().module.is(module)
         && !has_failed(py, &instance)
-        && let Some(engine) = runtime::in_force()
+        && let Some(runtime) = runtime::in_force()
     {
         return match instance.get().seen.get(py) {
             Some(facade) if is_facade(&facade) => Ok(facade),
-            _ => of(py, engine, &instance.get().name),
+            _ => of(py, runtime, &instance.get().name),
         };
     }
     Ok(value)
@@ -120,24 +124,24 @@ pub fn of_value<'py>(value: Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
 
 /// Whether its execution has ended with an error: what is left of it is nobody's module, and
 /// asking for that name would execute another.
-pub fn has_failed(py: Python<'_>, instance: &Bound<'_, Instance>) -> bool {
+pub fn has_failed(py: Python<'_>, instance: &Bound<'_, LiveModule>) -> bool {
     let of = instance.get();
     !of.is_ready() && of.home(py).is_none_or(|home| !home.get().holds(py, instance))
 }
 
 /// Transfuse is being taken out: from now on the facade stands for this instance.
-pub fn leave(facade: &Bound<'_, PyAny>, instance: &Bound<'_, Instance>) -> PyResult<()> {
+pub fn leave(facade: &Bound<'_, PyAny>, instance: &Bound<'_, LiveModule>) -> PyResult<()> {
     own_dict(facade).set_item(LEFT, instance)
 }
 
 /// What foreign code gets for an instance.
 pub fn of_instance<'py>(
     py: Python<'py>,
-    engine: &Engine,
-    instance: &Bound<'py, Instance>,
+    runtime: &Runtime,
+    instance: &Bound<'py, LiveModule>,
 ) -> PyResult<Bound<'py, PyAny>> {
     match instance.get().replacement(py) {
         Some(other) => Ok(other),
-        None => of(py, engine, &instance.get().name),
+        None => of(py, runtime, &instance.get().name),
     }
 }

@@ -7,13 +7,13 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyModule;
 
-use crate::state::live_module::Instance;
+use crate::state::live_module::LiveModule;
 use crate::sysmodules::spec;
 
 /// Sets what code expects of a module. Returns its spec.
-pub fn dress<'py>(
+pub fn init_module_attrs<'py>(
     py: Python<'py>,
-    instance: &Bound<'py, Instance>,
+    instance: &Bound<'py, LiveModule>,
     module: &Bound<'py, PyModule>,
     package: Option<Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyAny>> {

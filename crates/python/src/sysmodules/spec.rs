@@ -43,7 +43,7 @@ pub fn spec<'py>(
 
 /// The loader that the standard machinery gets: loading gives it the facade.
 #[pyclass(frozen, module = "transfuse._core")]
-pub struct Bridge {
+pub struct FacadeLoader {
     /// `shop.prices`.
     pub name: ModuleName,
     /// As the path entry spelled it.
@@ -58,8 +58,8 @@ pub struct Bridge {
 }
 
 /// Whether it is the loader that the standard machinery gets.
-pub fn is_bridge(object: &Bound<'_, PyAny>) -> bool {
-    object.is_exact_instance_of::<Bridge>()
+pub fn is_facade_loader(object: &Bound<'_, PyAny>) -> bool {
+    object.is_exact_instance_of::<FacadeLoader>()
 }
 
 /// Whether the standard machinery has put a module there that it is about to execute.
@@ -69,6 +69,6 @@ pub fn is_loading(there: &Bound<'_, PyAny>) -> PyResult<bool> {
     let Some(spec) = module.dict().get_item(intern!(py, "__spec__"))? else { return Ok(false) };
     let Some(loader) = spec.getattr_opt(intern!(py, "loader"))? else { return Ok(false) };
     let initializing = spec.getattr_opt(intern!(py, "_initializing"))?;
-    Ok(loader.is_instance_of::<Bridge>()
+    Ok(loader.is_instance_of::<FacadeLoader>()
         && initializing.is_some_and(|i| i.is_truthy().unwrap_or(false)))
 }

@@ -11,19 +11,19 @@ use pyo3::prelude::*;
 use transfuse_engine::{ModuleName, Target, View};
 
 use crate::state::generation::Generation;
-use crate::state::live_module::{Instance, next_started};
-use crate::state::runtime::Engine;
+use crate::state::live_module::{LiveModule, next_started};
+use crate::state::runtime::Runtime;
 
 /// From which execution on what is asked from now on does not know of instances: those that begin from
 /// now on, and those that some thread is loading.
-pub fn unplanned(py: Python<'_>, engine: &Engine) -> u64 {
+pub fn loads_since(py: Python<'_>, runtime: &Runtime) -> u64 {
     let next = next_started();
-    if engine.flights.is_idle() {
+    if runtime.flights.is_idle() {
         return next;
     }
     // What has begun is in its generation.
-    let _turn = engine.turn.take(py);
-    let half = engine.current(py).get().all(py).into_iter().filter(|one| !one.get().is_ready());
+    let _guard = runtime.nogil_lock.lock(py);
+    let half = runtime.current(py).get().all(py).into_iter().filter(|one| !one.get().is_ready());
     half.map(|one| one.get().started()).min().unwrap_or(next).min(next)
 }
 
@@ -31,13 +31,13 @@ pub fn unplanned(py: Python<'_>, engine: &Engine) -> u64 {
 /// or they import what is. Who is to run them, in that generation, is whoever asks for them.
 pub fn outdated(
     py: Python<'_>,
-    engine: &Engine,
+    runtime: &Runtime,
     base: &Bound<'_, Generation>,
     view: &View,
     planned: &[&ModuleName],
     since: u64,
 ) -> Vec<ModuleName> {
-    if engine.flights.is_idle() && next_started() == since {
+    if runtime.flights.is_idle() && next_started() == since {
         return Vec::new();
     }
     let all = base.get().all(py).into_iter().filter(|one| one.get().started() >= since);
@@ -46,7 +46,7 @@ pub fn outdated(
         planned.iter().map(|name| Target::Module((*name).clone())).collect();
     let mut found = Vec::new();
     loop {
-        let stale = |one: &Bound<'_, Instance>| {
+        let stale = |one: &Bound<'_, LiveModule>| {
             let of = one.get();
             let other = match (&of.path, of.source()) {
                 (Some(path), Some(source)) => {
@@ -71,11 +71,11 @@ pub fn outdated(
 /// Adds what threads have loaded into the current generation since the next one was begun, and what
 /// that one does not have: it is superseded like all the rest. If it went on to answer for "the
 /// current generation", old code would get the new one's modules from the swap on.
-pub fn left_behind<'py>(
+pub fn superseded_by_swap<'py>(
     py: Python<'py>,
     base: &Bound<'py, Generation>,
     staged: &Bound<'py, Generation>,
-    removed: &mut Vec<Bound<'py, Instance>>,
+    removed: &mut Vec<Bound<'py, LiveModule>>,
 ) {
     let known: HashSet<_> = removed.iter().map(|one| one.as_ptr()).collect();
     let all = base.get().all(py).into_iter();

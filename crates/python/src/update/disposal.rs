@@ -14,31 +14,32 @@ use transfuse_engine::ModuleName;
 
 use crate::cpython::log::complain;
 use crate::cpython::panics;
-use crate::cpython::time_limit::Limit;
+use crate::cpython::time_limit::Watchdog;
 use crate::state::generation::Generation;
-use crate::state::live_module::Instance;
-use crate::state::runtime::Engine;
+use crate::state::live_module::LiveModule;
+use crate::state::runtime::Runtime;
 use crate::sysmodules::entry;
 use crate::update::lingering;
 
 /// Calls `__dispose__` of every superseded instance that nobody is pinned to any more.
-pub fn dispose_drained(py: Python<'_>, engine: &Engine) {
-    let waiting: Vec<Py<Instance>> = std::mem::take(&mut engine.book.lock().unwrap().awaiting);
-    let in_use = engine.in_use(py);
+pub fn dispose_drained(py: Python<'_>, runtime: &Runtime) {
+    let waiting: Vec<Py<LiveModule>> =
+        std::mem::take(&mut runtime.records.lock().unwrap().awaiting);
+    let in_use = runtime.in_use(py);
     let mut still_waiting = Vec::new();
     for instance in waiting {
         let bound = instance.bind(py);
         let held = |by: &Bound<'_, Generation>| by.get().holds(py, bound);
         let loading = !bound.get().is_ready();
-        if in_use.iter().any(held) || loading && engine.alive(py).iter().any(held) {
+        if in_use.iter().any(held) || loading && runtime.alive(py).iter().any(held) {
             still_waiting.push(instance);
         } else if !loading {
-            dispose(py, engine, bound);
-            entry::withdraw_if_deleted(py, engine, &bound.get().name);
+            dispose(py, runtime, bound);
+            entry::withdraw_if_deleted(py, runtime, &bound.get().name);
         }
     }
-    engine.book.lock().unwrap().awaiting.extend(still_waiting);
-    empty_caches(lingering::lingering(py, engine).iter().map(|gone| &gone.get().name), py);
+    runtime.records.lock().unwrap().awaiting.extend(still_waiting);
+    empty_caches(lingering::lingering(py, runtime).iter().map(|gone| &gone.get().name), py);
 }
 
 /// Executions of these modules that nobody uses any more are not to stay because something remembers
@@ -55,13 +56,13 @@ pub fn empty_caches<'a>(names: impl Iterator<Item = &'a ModuleName>, py: Python<
     }
 }
 
-fn dispose(py: Python<'_>, engine: &Engine, instance: &Bound<'_, Instance>) {
+fn dispose(py: Python<'_>, runtime: &Runtime, instance: &Bound<'_, LiveModule>) {
     let namespace = instance.get().namespace(py);
     let Ok(Some(hook)) = namespace.get_item(intern!(py, "__dispose__")) else { return };
     if !instance.get().dispose() {
         return;
     }
-    let limit = Limit::begin(engine.settings().time_limit);
+    let limit = Watchdog::begin(runtime.settings().time_limit);
     let ended = panics::caught(|| hook.call0());
     drop(limit);
     if let Err(error) = ended {

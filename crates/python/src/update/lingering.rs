@@ -3,22 +3,22 @@
 use pyo3::prelude::*;
 use pyo3::types::PyWeakrefMethods;
 
-use crate::state::live_module::Instance;
-use crate::state::runtime::Engine;
+use crate::state::live_module::LiveModule;
+use crate::state::runtime::Runtime;
 
 /// The superseded instances that no generation has any more, and that are still in memory.
-pub fn lingering<'py>(py: Python<'py>, engine: &Engine) -> Vec<Bound<'py, Instance>> {
-    let alive = engine.alive(py);
-    let mut found = superseded(py, engine);
+pub fn lingering<'py>(py: Python<'py>, runtime: &Runtime) -> Vec<Bound<'py, LiveModule>> {
+    let alive = runtime.alive(py);
+    let mut found = superseded(py, runtime);
     found.retain(|instance| !alive.iter().any(|generation| generation.get().holds(py, instance)));
     found
 }
 
-pub fn superseded<'py>(py: Python<'py>, engine: &Engine) -> Vec<Bound<'py, Instance>> {
+pub fn superseded<'py>(py: Python<'py>, runtime: &Runtime) -> Vec<Bound<'py, LiveModule>> {
     let weak: Vec<_> = {
-        let book = engine.book.lock().unwrap();
-        book.superseded.iter().map(|weak| weak.clone_ref(py)).collect()
+        let records = runtime.records.lock().unwrap();
+        records.superseded.iter().map(|weak| weak.clone_ref(py)).collect()
     };
     let alive = weak.iter().filter_map(|weak| weak.bind(py).upgrade());
-    alive.filter_map(|instance| instance.cast_into_exact::<Instance>().ok()).collect()
+    alive.filter_map(|instance| instance.cast_into_exact::<LiveModule>().ok()).collect()
 }

@@ -10,28 +10,28 @@ use transfuse_engine::View;
 
 use crate::cpython::log;
 use crate::state::generation::Generation;
-use crate::state::pin::Staging;
-use crate::state::runtime::Engine;
+use crate::state::pin::StagedScope;
+use crate::state::runtime::Runtime;
 
 /// Asks. Raises what was raised, and the generation must be abandoned then.
-pub fn ask(
+pub fn prepare(
     py: Python<'_>,
-    engine: &'static Engine,
+    runtime: &'static Runtime,
     staged: &Bound<'_, Generation>,
     wanted: &View,
     on_disk: bool,
 ) -> PyResult<()> {
-    *engine.wanted.lock().unwrap() = Some(wanted.clone());
+    *runtime.wanted.lock().unwrap() = Some(wanted.clone());
     let stage = if on_disk { intern!(py, "staged") } else { intern!(py, "going back") };
-    let answer = Staging::begin(py, engine, staged)
-        .and_then(|_pinned| engine.stages.call(py, (stage, staged.get().id.0)));
-    *engine.wanted.lock().unwrap() = None;
+    let answer = StagedScope::begin(py, runtime, staged)
+        .and_then(|_pinned| runtime.stages.call(py, (stage, staged.get().id.0)));
+    *runtime.wanted.lock().unwrap() = None;
     answer.map(drop)
 }
 
 /// Tells how it ended: `"published"` or `"abandoned"`.
-pub fn tell(py: Python<'_>, engine: &Engine, staged: &Bound<'_, Generation>, end: &str) {
-    if let Err(error) = engine.stages.call(py, (end, staged.get().id.0)) {
+pub fn notify(py: Python<'_>, runtime: &Runtime, staged: &Bound<'_, Generation>, end: &str) {
+    if let Err(error) = runtime.stages.call(py, (end, staged.get().id.0)) {
         let _ = log::complain(py, "the end of an update could not be told", error);
     }
 }

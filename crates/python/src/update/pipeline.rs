@@ -9,10 +9,10 @@ use pyo3::prelude::*;
 use transfuse_engine::{ModuleName, Plan, Reason};
 
 use crate::cpython::exceptions;
-use crate::state::runtime::Engine;
-use crate::state::staging_area::Note;
-use crate::update::planning::{Intent, draw_plan, without_restarts};
-use crate::update::staged_update::Attempt;
+use crate::state::runtime::Runtime;
+use crate::state::staging_area::InPlaceNote;
+use crate::update::planning::{UpdateRequest, draw_plan, without_restarts};
+use crate::update::staged_update::StagedUpdate;
 
 /// How often a plan may grow while it is being staged.
 const WIDENINGS: usize = 20;
@@ -22,13 +22,13 @@ pub struct Staged {
     /// What was planned, widened where it had to be.
     pub plan: Plan,
     /// How it ended.
-    pub end: End,
+    pub end: StagingOutcome,
 }
 
 /// How staging ended.
-pub enum End {
+pub enum StagingOutcome {
     /// The staged generation is current. With what could not be done in place, by module.
-    Published(Vec<Note>),
+    Published(Vec<InPlaceNote>),
     /// Nothing has changed, because of this.
     Refused(PyErr),
     /// Nothing has changed: somebody is still saving files, so this was but a part.
@@ -38,43 +38,45 @@ pub enum End {
 /// Plans, stages and publishes. Whatever is raised on the way leaves the current generation as it was.
 ///
 /// `saved` is asked when staging is over: has everybody finished saving files?
-pub fn update(
+pub fn run_update(
     py: Python<'_>,
-    engine: &'static Engine,
-    mut intent: Intent,
+    runtime: &'static Runtime,
+    mut intent: UpdateRequest,
     saved: &mut dyn FnMut() -> bool,
 ) -> Staged {
     let mut plan = Plan::default();
     for _ in 0..WIDENINGS {
-        plan = match draw_plan(py, engine, &intent) {
+        plan = match draw_plan(py, runtime, &intent) {
             Ok(plan) => plan,
-            Err(error) => return Staged { plan, end: End::Refused(error) },
+            Err(error) => return Staged { plan, end: StagingOutcome::Refused(error) },
         };
-        let view = without_restarts(py, engine, intent.view.clone(), &plan.restart);
+        let view = without_restarts(py, runtime, intent.view.clone(), &plan.restart);
         let deleted = deleted(&intent.seeds);
-        let attempt = Attempt::begin(py, engine, view, &plan.steps, &deleted, intent.since);
+        let attempt = StagedUpdate::begin(py, runtime, view, &plan.steps, &deleted, intent.since);
         let mut attempt = match attempt {
             Ok(attempt) => attempt,
-            Err(error) => return Staged { plan, end: End::Refused(error) },
+            Err(error) => return Staged { plan, end: StagingOutcome::Refused(error) },
         };
         let ran = attempt.run(py, &plan);
-        let wider = attempt.wider(py);
-        if !wider.is_empty() && attempt.widen(&mut intent, wider) {
+        let newly_affected = attempt.newly_affected(py);
+        if !newly_affected.is_empty() && attempt.widen(&mut intent, newly_affected) {
             attempt.abandon(py);
             continue;
         }
         if !saved() {
             attempt.abandon(py);
-            return Staged { plan, end: End::Interrupted };
+            return Staged { plan, end: StagingOutcome::Interrupted };
         }
         match ran {
             Ok(()) => {
                 let verified =
                     attempt.verify(py, &intent.view).inspect_err(|_| attempt.abandon(py));
                 let end = match verified.and_then(|()| attempt.publish(py)) {
-                    Ok(notes) => End::Published(notes),
-                    Err(error) if exceptions::is_outdated(py, &error) => End::Interrupted,
-                    Err(error) => End::Refused(error),
+                    Ok(notes) => StagingOutcome::Published(notes),
+                    Err(error) if exceptions::is_outdated(py, &error) => {
+                        StagingOutcome::Interrupted
+                    }
+                    Err(error) => StagingOutcome::Refused(error),
                 };
                 return Staged { plan, end };
             }
@@ -84,30 +86,30 @@ pub fn update(
                 attempt.abandon(py);
                 if !syntax && !also.is_empty() && attempt.widen(&mut intent, also) {
                     // Perhaps it fails only because what it imports was not run with it.
-                    let wide = retry(py, engine, &intent);
+                    let wide = retry(py, runtime, &intent);
                     if let Some(staged) = wide {
                         return staged;
                     }
                 }
-                return Staged { plan, end: End::Refused(error) };
+                return Staged { plan, end: StagingOutcome::Refused(error) };
             }
         }
     }
     let error = exceptions::misuse("the plan kept growing while it was staged");
-    Staged { plan, end: End::Refused(error) }
+    Staged { plan, end: StagingOutcome::Refused(error) }
 }
 
 /// One more try with a wider plan; none if that fails too, so that the first error is reported.
-fn retry(py: Python<'_>, engine: &'static Engine, intent: &Intent) -> Option<Staged> {
-    let plan = draw_plan(py, engine, intent).ok()?;
-    let view = without_restarts(py, engine, intent.view.clone(), &plan.restart);
+fn retry(py: Python<'_>, runtime: &'static Runtime, intent: &UpdateRequest) -> Option<Staged> {
+    let plan = draw_plan(py, runtime, intent).ok()?;
+    let view = without_restarts(py, runtime, intent.view.clone(), &plan.restart);
     let mut attempt =
-        Attempt::begin(py, engine, view, &plan.steps, &deleted(&intent.seeds), intent.since)
+        StagedUpdate::begin(py, runtime, view, &plan.steps, &deleted(&intent.seeds), intent.since)
             .ok()?;
-    let ran = attempt.run(py, &plan).is_ok() && attempt.wider(py).is_empty();
+    let ran = attempt.run(py, &plan).is_ok() && attempt.newly_affected(py).is_empty();
     if ran && attempt.verify(py, &intent.view).is_ok() {
         let notes = attempt.publish(py).ok()?;
-        return Some(Staged { plan, end: End::Published(notes) });
+        return Some(Staged { plan, end: StagingOutcome::Published(notes) });
     }
     attempt.abandon(py);
     None

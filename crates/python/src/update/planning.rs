@@ -13,14 +13,14 @@ use transfuse_engine::{
     plan,
 };
 
-use crate::effects::retention::keeps;
+use crate::effects::retention::retains;
 use crate::state::generation::Generation;
-use crate::state::live_module::Instance;
-use crate::state::policy::{self, policy_now};
-use crate::state::runtime::Engine;
+use crate::state::live_module::LiveModule;
+use crate::state::policy::{self, effective_policy};
+use crate::state::runtime::Runtime;
 
 /// What an update starts from.
-pub struct Intent {
+pub struct UpdateRequest {
     /// What the next generation knows.
     pub view: View,
     /// The files that differ.
@@ -32,21 +32,21 @@ pub struct Intent {
 }
 
 /// What the planner asks, answered from the current generation.
-struct Answers<'a, 'py> {
+struct CurrentFacts<'a, 'py> {
     py: Python<'py>,
-    engine: &'a Engine,
+    runtime: &'a Runtime,
     current: Bound<'py, Generation>,
     /// Changed modules -> the policy that their new source asks for.
     wishes: &'a HashMap<ModuleName, Policy>,
 }
 
-impl Answers<'_, '_> {
-    fn find(&self, name: &ModuleName) -> Option<Bound<'_, Instance>> {
+impl CurrentFacts<'_, '_> {
+    fn find(&self, name: &ModuleName) -> Option<Bound<'_, LiveModule>> {
         self.current.get().find(self.py, name.as_str())
     }
 }
 
-impl Facts for Answers<'_, '_> {
+impl Facts for CurrentFacts<'_, '_> {
     fn is_loaded(&self, name: &ModuleName) -> bool {
         self.find(name).is_some_and(|found| found.get().is_ready())
     }
@@ -54,15 +54,15 @@ impl Facts for Answers<'_, '_> {
     fn policy(&self, name: &ModuleName) -> Policy {
         match self.wishes.get(name) {
             Some(&policy) => policy,
-            None => self
-                .find(name)
-                .map_or(Policy::Overlay, |found| policy_now(self.py, self.engine, found.get())),
+            None => self.find(name).map_or(Policy::Overlay, |found| {
+                effective_policy(self.py, self.runtime, found.get())
+            }),
         }
     }
 
     fn keeps(&self, holder: &ModuleName, of: &ModuleName) -> bool {
         match (self.find(holder), self.find(of)) {
-            (Some(holder), Some(of)) => keeps(self.py, &holder, &of),
+            (Some(holder), Some(of)) => retains(self.py, &holder, &of),
             _ => false,
         }
     }
@@ -73,8 +73,8 @@ impl Facts for Answers<'_, '_> {
 }
 
 /// What an update would run. Raises what reading the special variables of a new source raises.
-pub fn draw_plan(py: Python<'_>, engine: &Engine, intent: &Intent) -> PyResult<Plan> {
-    let current = engine.current(py);
+pub fn draw_plan(py: Python<'_>, runtime: &Runtime, intent: &UpdateRequest) -> PyResult<Plan> {
+    let current = runtime.current(py);
     let mut wishes = HashMap::new();
     for (name, _) in &intent.seeds {
         let Some(instance) = current.get().find(py, name.as_str()) else { continue };
@@ -84,8 +84,8 @@ pub fn draw_plan(py: Python<'_>, engine: &Engine, intent: &Intent) -> PyResult<P
         let text = intent.view.get(path).and_then(|source| source.text());
         let policy = match text {
             // What cannot even be parsed is reported when it is run; until then nothing changes.
-            Some(text) => match policy::wish(py, engine, name, &text, file) {
-                Ok(wish) => wish.policy,
+            Some(text) => match policy::declared_policy(py, runtime, name, &text, file) {
+                Ok(declared_policy) => declared_policy.policy,
                 Err(error) if error.is_instance_of::<PySyntaxError>(py) => Policy::Overlay,
                 Err(error) => return Err(error),
             },
@@ -95,16 +95,17 @@ pub fn draw_plan(py: Python<'_>, engine: &Engine, intent: &Intent) -> PyResult<P
         let never = instance.get().policy() == Policy::Never;
         wishes.insert(name.clone(), if never { Policy::Never } else { policy });
     }
-    let graph: Graph = engine.book.lock().unwrap().graph.clone();
-    let mut plan = plan(&graph, &intent.seeds, &Answers { py, engine, current, wishes: &wishes });
-    plan.restart.extend(compiled(py, engine, &intent.changes));
+    let graph: Graph = runtime.records.lock().unwrap().graph.clone();
+    let mut plan =
+        plan(&graph, &intent.seeds, &CurrentFacts { py, runtime, current, wishes: &wishes });
+    plan.restart.extend(compiled(py, runtime, &intent.changes));
     Ok(plan)
 }
 
 /// Compiled modules that are loaded and differ.
-fn compiled(py: Python<'_>, engine: &Engine, changes: &[Change]) -> Vec<Restart> {
-    let extensions = engine.book.lock().unwrap().extensions.clone();
-    let loaded = |name: &ModuleName| engine.sys_modules.bind(py).contains(name.as_str());
+fn compiled(py: Python<'_>, runtime: &Runtime, changes: &[Change]) -> Vec<Restart> {
+    let extensions = runtime.records.lock().unwrap().extensions.clone();
+    let loaded = |name: &ModuleName| runtime.sys_modules.bind(py).contains(name.as_str());
     let restart = |change: &Change| {
         let name = extensions.get(&change.path).filter(|name| loaded(name).unwrap_or(false))?;
         let what = if change.kind == ChangeKind::Deleted { "was deleted" } else { "changed" };
@@ -119,8 +120,13 @@ fn compiled(py: Python<'_>, engine: &Engine, changes: &[Change]) -> Vec<Restart>
 }
 
 /// Changes that wait for a restart keep their old content.
-pub fn without_restarts(py: Python<'_>, engine: &Engine, view: View, restart: &[Restart]) -> View {
-    let current = engine.current(py);
+pub fn without_restarts(
+    py: Python<'_>,
+    runtime: &Runtime,
+    view: View,
+    restart: &[Restart],
+) -> View {
+    let current = runtime.current(py);
     let old = current.get().view();
     let mut view = view;
     for path in held_back(py, &current, restart) {

@@ -9,19 +9,19 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use transfuse_engine::{Restart, RestartCode};
 
-use crate::state::runtime::Engine;
-use crate::update::report::Considered;
+use crate::state::runtime::Runtime;
+use crate::update::report::ProjectFilesReport;
 
 /// Has Python read the files and, if `apply`, apply what can be applied. Raises what is wrong with them.
-pub fn consider(py: Python<'_>, engine: &Engine, apply: bool) -> PyResult<Considered> {
-    let told = engine.reconsider.call(py, (apply,))?.cast_into::<PyDict>()?;
+pub fn reread(py: Python<'_>, runtime: &Runtime, apply: bool) -> PyResult<ProjectFilesReport> {
+    let told = runtime.reconsider.call(py, (apply,))?.cast_into::<PyDict>()?;
     let item = |key| Ok::<_, PyErr>(told.get_item(key)?.unwrap_or(py.None().into_bound(py)));
     let restart: Vec<(String, String, String)> = item(intern!(py, "restart"))?.extract()?;
     let code = |code: &str| match code {
         "requirement" => RestartCode::Requirement,
         _ => RestartCode::Setting,
     };
-    Ok(Considered {
+    Ok(ProjectFilesReport {
         changed: item(intern!(py, "changed"))?.extract()?,
         notes: item(intern!(py, "notes"))?.extract()?,
         restart: restart

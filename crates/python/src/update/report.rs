@@ -7,15 +7,15 @@ use pyo3::types::{PyDict, PyList, PyTuple};
 use transfuse_engine::{Change, ChangeKind, GenerationId, Outcome, Plan, Record, Restart, Step};
 
 use crate::cpython::log::warning;
-use crate::state::runtime::Engine;
-use crate::state::staging_area::Note;
+use crate::state::runtime::Runtime;
+use crate::state::staging_area::InPlaceNote;
 
 /// One update.
 pub fn of_record(
     py: Python<'_>,
     record: &Record,
     restart: &[Restart],
-    notes: &[Note],
+    notes: &[InPlaceNote],
     error: Option<PyErr>,
 ) -> PyResult<Py<PyDict>> {
     let outcome = match record.outcome {
@@ -92,7 +92,7 @@ pub fn of_restart(entry: &Restart) -> (String, String, String) {
 pub fn of_project(
     py: Python<'_>,
     generation: GenerationId,
-    considered: &Considered,
+    considered: &ProjectFilesReport,
 ) -> PyResult<Py<PyDict>> {
     let made = base(py, "unchanged", generation, &[], &[], &considered.restart)?;
     made.set_item("changed", &considered.changed)?;
@@ -103,8 +103,8 @@ pub fn of_project(
 }
 
 /// Tells the log, once each, of what cannot be read and concerns nobody.
-pub fn unreadable(py: Python<'_>, engine: &Engine) {
-    let news = engine.unreadable.lock().unwrap().news();
+pub fn unreadable(py: Python<'_>, runtime: &Runtime) {
+    let news = runtime.unreadable.lock().unwrap().news();
     for (path, why) in news {
         let told = format!(
             "cannot read {}: {why}; no module comes from there, so updates go on without it (exclude \
@@ -117,11 +117,11 @@ pub fn unreadable(py: Python<'_>, engine: &Engine) {
 
 /// What a change of these files comes to.
 #[derive(Default)]
-pub struct Considered {
+pub struct ProjectFilesReport {
     /// The files that say something else than they did, `("/srv/pyproject.toml", "changed")`.
     pub changed: Vec<(String, String)>,
     /// What was applied, `("settings", "policy is 'fresh' now")`.
-    pub notes: Vec<Note>,
+    pub notes: Vec<InPlaceNote>,
     /// What only a restart can apply, also from earlier changes.
     pub restart: Vec<Restart>,
 }

@@ -11,7 +11,7 @@ use transfuse_engine::{EdgeKind, ModuleName, Target};
 use crate::state::generation::Generation;
 
 /// Their names, each once.
-pub fn to_run_again(py: Python<'_>, generation: &Bound<'_, Generation>) -> Vec<ModuleName> {
+pub fn modules_to_rerun(py: Python<'_>, generation: &Bound<'_, Generation>) -> Vec<ModuleName> {
     let all = generation.get().all(py);
     let mut again: Vec<ModuleName> = all
         .iter()
@@ -37,7 +37,7 @@ pub fn to_run_again(py: Python<'_>, generation: &Bound<'_, Generation>) -> Vec<M
 
 /// Who imports whom at module level: `shop.tax -> [shop.prices]`.
 fn importers(
-    all: &[Bound<'_, crate::state::live_module::Instance>],
+    all: &[Bound<'_, crate::state::live_module::LiveModule>],
 ) -> HashMap<ModuleName, Vec<ModuleName>> {
     let mut importers: HashMap<ModuleName, Vec<ModuleName>> = HashMap::new();
     for instance in all {

@@ -12,16 +12,16 @@ use transfuse_engine::{Change, ChangeKind, ModuleName, Reason, View};
 
 use crate::loading::names_of_file::{was_missed, would_be};
 use crate::loading::namespace_path;
-use crate::state::runtime::Engine;
+use crate::state::runtime::Runtime;
 
 /// The modules that changes of files mean, each with its reason.
 pub fn of_changes(
     py: Python<'_>,
-    engine: &Engine,
+    runtime: &Runtime,
     newer: &View,
     changes: &[Change],
 ) -> Vec<(ModuleName, Reason)> {
-    let current = engine.current(py);
+    let current = runtime.current(py);
     let mut seeds: Vec<(ModuleName, Reason)> = Vec::new();
     let mut add = |name: ModuleName, reason: Reason| {
         if !seeds.iter().any(|(known, _)| *known == name) {
@@ -30,15 +30,15 @@ pub fn of_changes(
     };
     for change in changes {
         let (loaded, readers) = {
-            let book = engine.book.lock().unwrap();
-            let loaded = book.files.get(&change.path).cloned().unwrap_or_default();
-            let readers: Vec<_> = book.graph.readers(&change.path).cloned().collect();
+            let records = runtime.records.lock().unwrap();
+            let loaded = records.files.get(&change.path).cloned().unwrap_or_default();
+            let readers: Vec<_> = records.graph.readers(&change.path).cloned().collect();
             (loaded, readers)
         };
-        let possible = would_be(py, engine, &change.path);
+        let possible = would_be(py, runtime, &change.path);
         if change.kind == ChangeKind::Deleted {
             for name in loaded.iter().chain(&possible) {
-                for package in emptied(py, engine, newer, name) {
+                for package in emptied(py, runtime, newer, name) {
                     add(package, Reason::Deleted);
                 }
             }
@@ -70,7 +70,7 @@ pub fn of_changes(
             // A new folder is a new namespace package as well.
             for name in std::iter::successors(Some(name), ModuleName::parent) {
                 let loaded = current.get().find(py, name.as_str()).is_some();
-                if !loaded && was_missed(engine, &name) {
+                if !loaded && was_missed(runtime, &name) {
                     add(name, if created { Reason::Created } else { Reason::Changed });
                 }
             }
@@ -81,14 +81,14 @@ pub fn of_changes(
 
 /// The namespace packages around the module of a deleted file, loaded or not, that have no source
 /// left in them.
-fn emptied(py: Python<'_>, engine: &Engine, newer: &View, name: &ModuleName) -> Vec<ModuleName> {
-    let current = engine.current(py);
+fn emptied(py: Python<'_>, runtime: &Runtime, newer: &View, name: &ModuleName) -> Vec<ModuleName> {
+    let current = runtime.current(py);
     let around = std::iter::successors(name.parent(), ModuleName::parent);
     around
         .filter(|package| {
             current.get().find(py, package.as_str()).is_some_and(|package| {
                 namespace_path::of(py, package.get())
-                    .is_some_and(|path| !path.get().is_known_to(engine, newer))
+                    .is_some_and(|path| !path.get().is_known_to(runtime, newer))
             })
         })
         .collect()

@@ -12,35 +12,35 @@ use pyo3::prelude::*;
 use pyo3::types::{PyWeakrefMethods, PyWeakrefReference};
 use transfuse_engine::{EdgeKind, Freed, ModuleName, Plan, Policy, Reason, Step, Target, View};
 
-use crate::cpython::nogil_lock::Taken;
-use crate::cpython::time_limit::Limit;
-use crate::cpython::traceback::raiser;
+use crate::cpython::nogil_lock::NoGilGuard;
+use crate::cpython::time_limit::Watchdog;
+use crate::cpython::traceback::module_of_error;
 use crate::cpython::{log, panics};
 use crate::effects::{conflict, foreign_patches};
-use crate::loading::load::{self, Ensured};
+use crate::loading::load::{self, Loaded};
 use crate::loading::{in_place, sharing, submodules};
 use crate::state::generation::Generation;
-use crate::state::live_module::Instance;
-use crate::state::pin::Staging;
-use crate::state::policy::policy_now;
-use crate::state::runtime::Engine;
-use crate::state::staging_area::Note;
-use crate::sysmodules::entry::{self, Standing};
+use crate::state::live_module::LiveModule;
+use crate::state::pin::StagedScope;
+use crate::state::policy::effective_policy;
+use crate::state::runtime::Runtime;
+use crate::state::staging_area::InPlaceNote;
+use crate::sysmodules::entry::{self, SysModulesEntry};
 use crate::sysmodules::facade;
-use crate::update::concurrent_loads::{left_behind, outdated};
-use crate::update::planning::Intent;
-use crate::update::rerun::to_run_again;
+use crate::update::concurrent_loads::{outdated, superseded_by_swap};
+use crate::update::planning::UpdateRequest;
+use crate::update::rerun::modules_to_rerun;
 use crate::update::{disposal, participants};
 
 /// One staged generation, until it is published or abandoned.
-pub struct Attempt<'py> {
-    engine: &'static Engine,
+pub struct StagedUpdate<'py> {
+    runtime: &'static Runtime,
     base: Bound<'py, Generation>,
     staged: Bound<'py, Generation>,
     /// What the staged generation was not given: to be run, or deleted.
-    removed: Vec<Bound<'py, Instance>>,
+    removed: Vec<Bound<'py, LiveModule>>,
     /// Instances of an earlier generation that it brings back.
-    revived: Vec<Bound<'py, Instance>>,
+    revived: Vec<Bound<'py, LiveModule>>,
     /// The module whose code raised.
     failed: Option<ModuleName>,
     /// Whether it serves what the files say, or what a kept generation did.
@@ -51,7 +51,7 @@ pub struct Attempt<'py> {
     over: Cell<bool>,
 }
 
-impl Drop for Attempt<'_> {
+impl Drop for StagedUpdate<'_> {
     /// Whatever came up on the way, a panic included: what has not become current is given up.
     fn drop(&mut self) {
         if !self.over.get() {
@@ -60,23 +60,23 @@ impl Drop for Attempt<'_> {
     }
 }
 
-impl<'py> Attempt<'py> {
+impl<'py> StagedUpdate<'py> {
     /// A generation that shares everything with the current one but what is to be run or is gone, and
     /// what the plan did not know of: instances from the execution `since` on, see `unplanned.rs`.
     pub fn begin(
         py: Python<'py>,
-        engine: &'static Engine,
+        runtime: &'static Runtime,
         view: View,
         steps: &[Step],
         deleted: &[ModuleName],
         since: u64,
     ) -> PyResult<Self> {
-        let _turn = engine.turn.take(py);
-        let base = engine.current(py);
+        let _guard = runtime.nogil_lock.lock(py);
+        let base = runtime.current(py);
         let instances = base.get().instances.bind(py).copy()?;
         let mut removed = Vec::new();
         let planned: Vec<_> = steps.iter().map(|step| &step.name).chain(deleted).collect();
-        let outdated = outdated(py, engine, &base, &view, &planned, since);
+        let outdated = outdated(py, runtime, &base, &view, &planned, since);
         for name in planned.into_iter().chain(&outdated) {
             if let Some(instance) = base.get().find(py, name.as_str())
                 && instances.contains(name.as_str())?
@@ -85,41 +85,41 @@ impl<'py> Attempt<'py> {
                 removed.push(instance);
             }
         }
-        let id = engine.generations.stage();
+        let id = runtime.generations.stage();
         let staged = Bound::new(py, Generation::new(id, view, instances.unbind()))?;
         drop(staged.get().staging.set_base(Some(base.clone().unbind())));
-        engine.generations.hold(id, staged.clone().unbind());
-        engine.diverged.store(true, Ordering::Release);
+        runtime.generations.hold(id, staged.clone().unbind());
+        runtime.diverged.store(true, Ordering::Release);
         for instance in &removed {
             if let Some(parent) = instance.get().name.parent()
                 && let Some(package) = base.get().find(py, parent.as_str())
                 && staged.get().holds(py, &package)
             {
-                submodules::diverge(py, &package, instance.get().name.tail())?;
+                submodules::make_dynamic(py, &package, instance.get().name.tail())?;
             }
         }
         let revived = Vec::new();
         let (failed, on_disk, asked, over) = (None, true, false, Cell::new(false));
-        Ok(Attempt { engine, base, staged, removed, revived, failed, on_disk, asked, over })
+        Ok(StagedUpdate { runtime, base, staged, removed, revived, failed, on_disk, asked, over })
     }
 
     /// A generation that has what an earlier one has. What that one disposed of is run again, with
     /// its importers: those are the steps.
-    pub fn back_to(
+    pub fn for_rollback(
         py: Python<'py>,
-        engine: &'static Engine,
+        runtime: &'static Runtime,
         target: &Bound<'py, Generation>,
     ) -> PyResult<(Self, Vec<Step>)> {
-        let _turn = engine.turn.take(py);
-        let base = engine.current(py);
+        let _guard = runtime.nogil_lock.lock(py);
+        let base = runtime.current(py);
         let instances = target.get().instances.bind(py).copy()?;
-        let again = to_run_again(py, target);
+        let again = modules_to_rerun(py, target);
         for name in &again {
             instances.del_item(name.as_str())?;
         }
         let mut removed = Vec::new();
         for instance in base.get().instances.bind(py).values().iter() {
-            let instance = instance.cast_into::<Instance>()?;
+            let instance = instance.cast_into::<LiveModule>()?;
             let there = instances.get_item(instance.get().name.as_str())?;
             if !there.is_some_and(|there| there.is(&instance)) {
                 removed.push(instance);
@@ -127,20 +127,20 @@ impl<'py> Attempt<'py> {
         }
         let mut revived = Vec::new();
         for instance in instances.values().iter() {
-            let instance = instance.cast_into::<Instance>()?;
+            let instance = instance.cast_into::<LiveModule>()?;
             if !base.get().holds(py, &instance) {
                 revived.push(instance);
             }
         }
         let view = target.get().view();
-        let id = engine.generations.stage();
+        let id = runtime.generations.stage();
         let staged = Bound::new(py, Generation::new(id, view, instances.unbind()))?;
         drop(staged.get().staging.set_base(Some(base.clone().unbind())));
-        engine.generations.hold(id, staged.clone().unbind());
+        runtime.generations.hold(id, staged.clone().unbind());
         let steps = again.into_iter().map(|name| Step { name, reason: Reason::Changed }).collect();
         let (failed, on_disk, asked, over) = (None, false, false, Cell::new(false));
         let attempt =
-            Attempt { engine, base, staged, removed, revived, failed, on_disk, asked, over };
+            StagedUpdate { runtime, base, staged, removed, revived, failed, on_disk, asked, over };
         Ok((attempt, steps))
     }
 
@@ -152,15 +152,15 @@ impl<'py> Attempt<'py> {
 
     fn execute(&mut self, py: Python<'py>, plan: &Plan) -> PyResult<()> {
         // Both end with this function, however that ends.
-        let _pinned = Staging::begin(py, self.engine, &self.staged)?;
+        let _pinned = StagedScope::begin(py, self.runtime, &self.staged)?;
         conflict::take();
         self.staged.get().staging.expect(plan.steps.len());
-        let _limit = Limit::begin(self.engine.settings().time_limit);
+        let _limit = Watchdog::begin(self.runtime.settings().time_limit);
         for step in plan.turns.iter().map(|place| &plan.steps[*place]) {
-            match load::ensure_own(py, self.engine, &self.staged, &step.name) {
-                Ok(Ensured::Live(_) | Ensured::Foreign | Ensured::Missing(_)) => {}
+            match load::load_own(py, self.runtime, &self.staged, &step.name) {
+                Ok(Loaded::Live(_) | Loaded::Foreign | Loaded::Missing(_)) => {}
                 Err(error) => {
-                    self.failed = raiser(py, &error).or_else(|| Some(step.name.clone()));
+                    self.failed = module_of_error(py, &error).or_else(|| Some(step.name.clone()));
                     return Err(error);
                 }
             }
@@ -172,12 +172,12 @@ impl<'py> Attempt<'py> {
     /// `wanted` is what it would serve, also where a part of that waits for a restart.
     pub fn verify(&mut self, py: Python<'py>, wanted: &View) -> PyResult<()> {
         self.asked = true;
-        participants::ask(py, self.engine, &self.staged, wanted, self.on_disk)
+        participants::prepare(py, self.runtime, &self.staged, wanted, self.on_disk)
     }
 
     /// Modules that turned out to be changed by what ran, or may be, and are shared.
-    pub fn wider(&self, py: Python<'py>) -> Vec<(ModuleName, Reason)> {
-        let mut wider: Vec<_> = conflict::take()
+    pub fn newly_affected(&self, py: Python<'py>) -> Vec<(ModuleName, Reason)> {
+        let mut newly_affected: Vec<_> = conflict::take()
             .into_iter()
             .map(|(who, whose)| (who, Reason::AffectedBy(whose)))
             .collect();
@@ -190,14 +190,14 @@ impl<'py> Attempt<'py> {
                     && let Some(other) = self.base.get().find(py, name.as_str())
                     && self.staged.get().holds(py, &other)
                     && !self.staged.get().staging.takes_in_place(py, &other)
-                    && policy_now(py, self.engine, other.get()) != Policy::Never
+                    && effective_policy(py, self.runtime, other.get()) != Policy::Never
                 {
-                    wider.push((name, Reason::AffectedBy(instance.get().name.clone())));
+                    newly_affected.push((name, Reason::AffectedBy(instance.get().name.clone())));
                 }
             }
         }
-        wider.extend(in_place::concerned(py, self.engine, &self.staged));
-        wider
+        newly_affected.extend(in_place::concerned(py, self.runtime, &self.staged));
+        newly_affected
     }
 
     /// What the module that raised imports and what was not run with it.
@@ -217,9 +217,13 @@ impl<'py> Attempt<'py> {
     }
 
     /// Adds seeds; false if they are all in already.
-    pub fn widen(&self, intent: &mut Intent, wider: Vec<(ModuleName, Reason)>) -> bool {
+    pub fn widen(
+        &self,
+        intent: &mut UpdateRequest,
+        newly_affected: Vec<(ModuleName, Reason)>,
+    ) -> bool {
         let before = intent.seeds.len();
-        for (name, reason) in wider {
+        for (name, reason) in newly_affected {
             if !intent.seeds.iter().any(|(known, _)| *known == name) {
                 intent.seeds.push((name, reason));
             }
@@ -229,57 +233,58 @@ impl<'py> Attempt<'py> {
 
     /// Makes the staged generation current. Raises, and nothing has changed, if a module cannot
     /// take its new code in place.
-    pub fn publish(mut self, py: Python<'py>) -> PyResult<Vec<Note>> {
-        let engine = self.engine;
+    pub fn publish(mut self, py: Python<'py>) -> PyResult<Vec<InPlaceNote>> {
+        let runtime = self.runtime;
         in_place::apply(py, &self.staged).inspect_err(|_| self.abandon(py))?;
         in_place::remember(py, &self.staged);
         // What took its code in place is the same instance before and after.
         self.removed.retain(|instance| !self.staged.get().holds(py, instance));
         // No code of the program runs while this thread has the turn: what is dropped is collected,
         // and what runs code comes before or after.
-        let turn = engine.turn.take(py);
-        left_behind(py, &self.base, &self.staged, &mut self.removed);
+        let guard = runtime.nogil_lock.lock(py);
+        superseded_by_swap(py, &self.base, &self.staged, &mut self.removed);
         let fresh = self.staged.get().executed(py);
         let shown: Vec<_> = fresh.iter().chain(&self.revived).cloned().collect();
         // Those that work may be going on in, the one included that the swap makes an end of.
-        let alive = engine.alive(py);
-        let (old, freed) = self.swap(&fresh, &turn);
+        let alive = runtime.alive(py);
+        let (old, freed) = self.swap(&fresh, &guard);
         // What this update was the first to load may be the same for those before it.
         for instance in &fresh {
             if self.base.get().find(py, instance.get().name.as_str()).is_none() {
-                sharing::share_among(py, engine, &alive, &self.staged, instance);
+                sharing::share_among(py, runtime, &alive, &self.staged, instance);
             }
         }
         let due = in_place::published(py, &self.staged);
         {
-            let mut book = engine.book.lock().unwrap();
+            let mut records = runtime.records.lock().unwrap();
             for instance in &self.removed {
-                book.graph.remove(&instance.get().name);
+                records.graph.remove(&instance.get().name);
             }
             for instance in &shown {
-                book.adopt(instance.get());
+                records.adopt(instance.get());
             }
             for change in self.staged.get().staging.in_place(py) {
-                book.adopt(change.get().stays());
+                records.adopt(change.get().stays());
             }
-            book.awaiting.retain(|waiting| !self.revived.iter().any(|r| r.is(waiting)));
-            book.awaiting.extend(self.removed.iter().map(|i| i.clone().unbind()));
-            book.published += 1;
+            records.awaiting.retain(|waiting| !self.revived.iter().any(|r| r.is(waiting)));
+            records.awaiting.extend(self.removed.iter().map(|i| i.clone().unbind()));
+            records.published += 1;
         }
         for instance in &shown {
-            show(py, engine, instance);
+            show(py, runtime, instance);
         }
-        drop(turn);
+        drop(guard);
         drop(old);
         // It is current, whatever comes up from here on.
         let concluded = panics::caught(|| {
-            for patches in due.into_iter().chain([foreign_patches::due(py, &shown, &self.removed)])
+            for patches in
+                due.into_iter().chain([foreign_patches::pending(py, &shown, &self.removed)])
             {
                 patches.carry_out(py);
             }
             let notes = in_place::notes(py, &self.staged);
-            engine.retire(freed);
-            superseded(py, engine, &self.removed);
+            runtime.retire(freed);
+            superseded(py, runtime, &self.removed);
             self.tidy(py);
             self.staged.get().staging.clear();
             self.tell(py, "published");
@@ -294,10 +299,10 @@ impl<'py> Attempt<'py> {
     /// The swap, and what has to be done with it in one piece.
     fn swap(
         &self,
-        fresh: &[Bound<'py, Instance>],
-        _turn: &Taken<'_>,
+        fresh: &[Bound<'py, LiveModule>],
+        _guard: &NoGilGuard<'_>,
     ) -> (Vec<Py<Generation>>, Freed<Py<Generation>>) {
-        let generations = &self.engine.generations;
+        let generations = &self.runtime.generations;
         let mut dropped = Vec::new();
         // 1. What is superseded answers for the generation it was last part of, which is still the
         //    current one: nobody can tell the difference yet.
@@ -319,12 +324,12 @@ impl<'py> Attempt<'py> {
 
     /// Lets go of the staged generation; nothing has changed.
     pub fn abandon(&self, py: Python<'py>) {
-        let engine = self.engine;
+        let runtime = self.runtime;
         self.over.set(true);
         if let Err(error) = panics::caught(|| in_place::take_back(py, &self.staged)) {
             let _ = log::complain(py, "new code could not be taken back", error);
         }
-        drop(engine.generations.abandon(self.staged.get().id));
+        drop(runtime.generations.abandon(self.staged.get().id));
         self.tidy(py);
         let executed = self.staged.get().executed(py);
         let given_up = executed.iter().chain(&self.removed).map(|instance| &instance.get().name);
@@ -332,8 +337,8 @@ impl<'py> Attempt<'py> {
         // Names that only the abandoned generation had.
         for instance in executed {
             let name = &instance.get().name;
-            if let Ok(shown) = facade::of(py, engine, name) {
-                entry::forget(py, engine, name, &shown);
+            if let Ok(shown) = facade::of(py, runtime, name) {
+                entry::forget(py, runtime, name, &shown);
             }
         }
         self.staged.get().staging.clear();
@@ -342,14 +347,14 @@ impl<'py> Attempt<'py> {
 
     fn tell(&self, py: Python<'py>, end: &str) {
         if self.asked {
-            participants::tell(py, self.engine, &self.staged, end);
+            participants::notify(py, self.runtime, &self.staged, end);
         }
     }
 
     /// Submodule attributes become plain again where all agree; names that are gone leave
     /// `sys.modules`.
     fn tidy(&self, py: Python<'py>) {
-        let _turn = self.engine.turn.take(py);
+        let _guard = self.runtime.nogil_lock.lock(py);
         let mut names: Vec<ModuleName> =
             self.removed.iter().map(|instance| instance.get().name.clone()).collect();
         names.extend(
@@ -357,32 +362,32 @@ impl<'py> Attempt<'py> {
         );
         for name in names {
             if let Some(parent) = name.parent()
-                && let Some(package) = self.engine.current(py).get().find(py, parent.as_str())
+                && let Some(package) = self.runtime.current(py).get().find(py, parent.as_str())
             {
-                let _ = submodules::settle(py, self.engine, &package);
+                let _ = submodules::make_plain(py, self.runtime, &package);
             }
-            entry::withdraw_if_deleted(py, self.engine, &name);
+            entry::withdraw_if_deleted(py, self.runtime, &name);
         }
     }
 }
 
 /// Puts what foreign code is to see of an instance into `sys.modules`, unless somebody has removed
 /// or replaced what stood there.
-fn show(py: Python<'_>, engine: &Engine, instance: &Bound<'_, Instance>) {
+fn show(py: Python<'_>, runtime: &Runtime, instance: &Bound<'_, LiveModule>) {
     let name = instance.get().key.bind(py);
-    if let Ok(Standing::Ours) = entry::of(py, engine, &engine.current(py), name)
-        && let Ok(shown) = facade::of_instance(py, engine, instance)
+    if let Ok(SysModulesEntry::Ours) = entry::entry_of(py, runtime, &runtime.current(py), name)
+        && let Ok(shown) = facade::of_instance(py, runtime, instance)
     {
-        let _ = entry::show(py, engine, name, &shown);
+        let _ = entry::show(py, runtime, name, &shown);
     }
 }
 
 /// Notes what should go now, so that `status` can tell what has not gone.
-fn superseded(py: Python<'_>, engine: &Engine, removed: &[Bound<'_, Instance>]) {
+fn superseded(py: Python<'_>, runtime: &Runtime, removed: &[Bound<'_, LiveModule>]) {
     let added = removed.iter().filter_map(|instance| PyWeakrefReference::new(instance).ok());
     let added: Vec<_> = added.map(Bound::unbind).collect();
-    let before = std::mem::take(&mut engine.book.lock().unwrap().superseded);
+    let before = std::mem::take(&mut runtime.records.lock().unwrap().superseded);
     let alive = before.into_iter().filter(|weak| weak.bind(py).upgrade().is_some());
     let all: Vec<_> = alive.chain(added).collect();
-    engine.book.lock().unwrap().superseded.extend(all);
+    runtime.records.lock().unwrap().superseded.extend(all);
 }

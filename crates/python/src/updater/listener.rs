@@ -1,7 +1,7 @@
 //! What has changed on disk, and has everybody finished saving it?
 //!
 //! The part of the updating thread that never needs the GIL: it hears events and
-//! commands, lets the engine settle, and compares content. Under load each return
+//! commands, lets the runtime settle, and compares content. Under load each return
 //! to the GIL costs milliseconds, so all waiting is done in here.
 
 use std::collections::BTreeSet;
@@ -17,9 +17,9 @@ use transfuse_engine::{
 };
 
 use crate::state::command::Command;
-use crate::state::runtime::Engine;
+use crate::state::runtime::Runtime;
 use crate::state::unreadable;
-use crate::updater::watcher::Watching;
+use crate::updater::watcher::FileWatcher;
 
 /// How long an explicit update waits for the system to have told everything.
 const BARRIER: Duration = Duration::from_secs(2);
@@ -30,7 +30,7 @@ const LOOKS: usize = 50;
 const BETWEEN: Duration = Duration::from_millis(10);
 
 /// What there is to do.
-pub enum Heard {
+pub enum Wakeup {
     /// Somebody asks for something.
     Command(Command),
     /// Files have changed, and it is quiet.
@@ -39,7 +39,7 @@ pub enum Heard {
 
 /// What differs from what is served.
 #[derive(Default)]
-pub struct Found {
+pub struct CollectedChanges {
     /// All sources as they are now.
     pub view: View,
     /// The files that differ.
@@ -52,11 +52,11 @@ pub struct Found {
 }
 
 /// Hears and looks. Belongs to the updating thread alone.
-pub struct Listener {
-    engine: &'static Engine,
+pub struct ChangeListener {
+    runtime: &'static Runtime,
     commands: Receiver<Command>,
     events: Receiver<Event>,
-    watching: Watching,
+    watching: FileWatcher,
     /// Where links lead, and what else decides which folder a root is.
     ways: Ways,
     /// `/srv/current`, `/srv/releases/42`: the places on the ways to the roots.
@@ -83,12 +83,12 @@ pub struct Listener {
     interrupted: Option<Instant>,
 }
 
-impl Listener {
+impl ChangeListener {
     /// Starts to watch. `dirs` are the folders that the scan saw.
-    pub fn new(engine: &'static Engine, commands: Receiver<Command>, dirs: &[PathBuf]) -> Self {
-        let (watching, events) = Watching::start(engine, dirs);
-        let mut listener = Listener {
-            engine,
+    pub fn new(runtime: &'static Runtime, commands: Receiver<Command>, dirs: &[PathBuf]) -> Self {
+        let (watching, events) = FileWatcher::start(runtime, dirs);
+        let mut listener = ChangeListener {
+            runtime,
             commands,
             events,
             watching,
@@ -106,7 +106,7 @@ impl Listener {
         };
         listener.guard();
         listener.settle = Settle::new(listener.window());
-        listener.watching.fell_back();
+        listener.watching.took_fallback();
         listener
     }
 
@@ -125,22 +125,22 @@ impl Listener {
     fn guard(&mut self) {
         self.ways = Ways::default();
         self.gates.clear();
-        for root in self.engine.roots.dirs() {
-            let places = self.ways.follow(&*self.engine.system, root);
+        for root in self.runtime.roots.dirs() {
+            let places = self.ways.follow(&*self.runtime.system, root);
             self.gates.extend(places.iter().cloned());
         }
-        self.rules = self.engine.roots.rules_outside(&*self.engine.system).into_iter().collect();
+        self.rules = self.runtime.roots.rules_outside(&*self.runtime.system).into_iter().collect();
         let mut minded: BTreeSet<PathBuf> = self.gates.union(&self.rules).cloned().collect();
-        for file in &self.engine.project {
-            minded.extend(self.ways.follow(&*self.engine.system, file).iter().cloned());
+        for file in &self.runtime.project {
+            minded.extend(self.ways.follow(&*self.runtime.system, file).iter().cloned());
         }
         for place in &minded {
-            self.watching.mind(place);
+            self.watching.watch_symlink(place);
         }
     }
 
     /// Waits for something to do.
-    pub fn next(&mut self) -> Heard {
+    pub fn next(&mut self) -> Wakeup {
         loop {
             let wait = match self.settle.next(self.now()) {
                 Settled::Idle => never(),
@@ -148,15 +148,15 @@ impl Listener {
                 Settled::Ready(batch) => {
                     let _busy = busy();
                     self.note(batch);
-                    if self.engine.settings().watch {
-                        return Heard::Changed;
+                    if self.runtime.settings().watch {
+                        return Wakeup::Changed;
                     }
                     continue;
                 }
             };
             select! {
                 recv(self.commands) -> command => {
-                    return Heard::Command(command.unwrap_or(Command::Stop));
+                    return Wakeup::Command(command.unwrap_or(Command::Stop));
                 }
                 recv(self.events) -> event => if let Ok(event) = event {
                     self.hear(&event);
@@ -177,25 +177,26 @@ impl Listener {
         }
         let now = self.now();
         if *event == Event::Lost {
-            self.engine.lost_events.fetch_add(1, Ordering::Relaxed);
+            self.runtime.lost_events.fetch_add(1, Ordering::Relaxed);
         }
         let Some(path) = event.path() else { return self.settle.event(now, event) };
         if self.gates.iter().any(|gate| gate.starts_with(path)) {
             self.flipped = true;
             return self.settle.event(now, &Event::Rescan);
         }
-        if self.engine.roots.has_rules(path) || self.rules.contains(path) {
+        if self.runtime.roots.has_rules(path) || self.rules.contains(path) {
             // Other folders may be live now.
             return self.settle.event(now, &Event::Rescan);
         }
         let behind = self.ways.led_by(path).into_iter().map(|led| event.at(led));
         let all: Vec<Event> = behind.chain([event.clone()]).collect();
-        let (view, graph) = (self.engine.view(), self.engine.book.lock().unwrap().graph.clone());
+        let (view, graph) =
+            (self.runtime.view(), self.runtime.records.lock().unwrap().graph.clone());
         for event in all {
-            let live = event.path().is_some_and(|path| self.engine.roots.root_of(path).is_some());
+            let live = event.path().is_some_and(|path| self.runtime.roots.root_of(path).is_some());
             let beside = event
                 .path()
-                .is_some_and(|path| self.engine.project.iter().any(|file| file == path));
+                .is_some_and(|path| self.runtime.project.iter().any(|file| file == path));
             if beside || live && event.concerns(&view, &graph) {
                 self.settle.event(now, &event);
             }
@@ -216,7 +217,7 @@ impl Listener {
         // called otherwise now. Who polls looks at everything anyway.
         let ways = &self.ways;
         self.flipped |=
-            self.watching.is_native() && ways.astray(&*self.engine.system).next().is_some();
+            self.watching.is_native() && ways.astray(&*self.runtime.system).next().is_some();
         // Asked for now: no quiet window.
         while let Settled::Ready(batch) = self.settle.next(Duration::MAX / 2) {
             self.note(batch);
@@ -264,12 +265,12 @@ impl Listener {
 
     /// What differs from what is served. None while somebody is writing: it is looked at again later,
     /// or, where somebody waits for the answer, now and again.
-    pub fn look(&mut self, automatic: bool) -> Option<Found> {
+    pub fn collect_changes(&mut self, automatic: bool) -> Option<CollectedChanges> {
         for _ in 0..LOOKS {
             let mut found = self.compare();
             self.leave_unread(&mut found.changes);
             self.follow(&found);
-            if self.fell_back() {
+            if self.took_fallback() {
                 continue;
             }
             if found.unstable.is_empty() {
@@ -279,7 +280,7 @@ impl Listener {
                 let Refreshed { view, changes, unreadable, .. } = found;
                 let unreadable = self.needed(unreadable);
                 self.look_beside();
-                return Some(Found { view, changes, unreadable, project: self.beside });
+                return Some(CollectedChanges { view, changes, unreadable, project: self.beside });
             }
             if automatic {
                 let now = self.now();
@@ -297,51 +298,52 @@ impl Listener {
             self.watching.add(dir);
         }
         for link in &found.links {
-            for place in self.ways.follow(&*self.engine.system, link) {
-                self.watching.mind(place);
+            for place in self.ways.follow(&*self.runtime.system, link) {
+                self.watching.watch_symlink(place);
             }
         }
     }
 
     /// Whether the system has been given up: then all is to be compared, for it did not tell of all.
-    fn fell_back(&mut self) -> bool {
-        let fell_back = self.watching.fell_back();
-        if fell_back {
+    fn took_fallback(&mut self) -> bool {
+        let took_fallback = self.watching.took_fallback();
+        if took_fallback {
             self.settle = Settle::new(self.window());
             self.rescan = true;
         }
-        fell_back
+        took_fallback
     }
 
     /// Those of the unreadable places that modules came from. The others are noted and let be.
     fn needed(&self, unreadable: Vec<(PathBuf, io::Error)>) -> Vec<(PathBuf, io::Error)> {
-        let (view, graph) = (self.engine.view(), self.engine.book.lock().unwrap().graph.clone());
+        let (view, graph) =
+            (self.runtime.view(), self.runtime.records.lock().unwrap().graph.clone());
         let needs = |path: &Path| unreadable::is_needed(&view, &graph, path);
         let (needed, others) = unreadable.into_iter().partition(|(path, _)| needs(path));
-        self.engine.unreadable.lock().unwrap().are(others);
+        self.runtime.unreadable.lock().unwrap().are(others);
         needed
     }
 
     /// A data file that no module depends on any more is no reason for an update.
     fn leave_unread(&self, changes: &mut Vec<Change>) {
         let _busy = busy();
-        let book = self.engine.book.lock().unwrap();
+        let records = self.runtime.records.lock().unwrap();
         let read = |path: &Path| {
-            book.graph.readers(path).next().is_some() || book.extensions.contains_key(path)
+            records.graph.readers(path).next().is_some() || records.extensions.contains_key(path)
         };
         changes.retain(|change| is_source(&change.path) || read(&change.path));
     }
 
     /// Notes whether one of the project's own files is another.
     fn look_beside(&mut self) {
-        let digest = |path| Some(Digest::of(&self.engine.system.read(path).ok()?));
-        let project = self.engine.project.iter().map(PathBuf::as_path).map(digest).collect();
+        let digest = |path| Some(Digest::of(&self.runtime.system.read(path).ok()?));
+        let project = self.runtime.project.iter().map(PathBuf::as_path).map(digest).collect();
         let before = std::mem::replace(&mut self.project, project);
         self.beside |= before != self.project;
     }
 
     /// The project's own files are about to be considered.
-    pub fn beside_considered(&mut self) {
+    pub fn project_files_reread(&mut self) {
         self.beside = false;
     }
 
@@ -350,13 +352,14 @@ impl Listener {
         if std::mem::take(&mut self.flipped) && self.watching.is_native() {
             // The folders that were watched are not those that the paths mean now. What is below
             // the roots is added as it is looked into.
-            self.watching.anew(self.engine.roots.dirs());
+            self.watching.anew(self.runtime.roots.dirs());
             self.guard();
             self.rescan = true;
         }
-        let engine = self.engine;
+        let runtime = self.runtime;
         let batch = if self.rescan { Batch::Rescan } else { Batch::Paths(self.pending.clone()) };
-        let found = refresh(&*engine.system, &engine.roots, &engine.budget, &engine.view(), &batch);
+        let found =
+            refresh(&*runtime.system, &runtime.roots, &runtime.budget, &runtime.view(), &batch);
         self.rescan &= !found.unstable.is_empty();
         found
     }
@@ -369,7 +372,7 @@ impl Listener {
     /// All that differed is served, but for these. What nobody could read may be read one day.
     pub fn served(&mut self, but: BTreeSet<PathBuf>) {
         self.pending = but;
-        let unreadable = self.engine.unreadable.lock().unwrap().all();
+        let unreadable = self.runtime.unreadable.lock().unwrap().all();
         self.pending.extend(unreadable.into_iter().map(|(path, _)| path));
     }
 

@@ -12,15 +12,15 @@ use pyo3::types::PyDict;
 use transfuse_engine::{Budget, GenerationId, Outcome, Plan, Source, View};
 
 use crate::cpython::exceptions;
-use crate::state::command::Contents;
+use crate::state::command::SourceOverrides;
 use crate::state::notify;
 use crate::update::disposal;
-use crate::update::staged_update::Attempt;
+use crate::update::staged_update::StagedUpdate;
 use crate::updater::driver::{Driver, wanted};
-use crate::updater::listener::Found;
+use crate::updater::listener::CollectedChanges;
 
 /// A view in which these files say that.
-pub fn with_contents(view: &View, contents: &Contents, budget: &Budget) -> View {
+pub fn with_contents(view: &View, contents: &SourceOverrides, budget: &Budget) -> View {
     contents.iter().fold(view.clone(), |view, (path, content)| match content {
         Some(content) => view.with(path.clone(), Source::new(content, budget)),
         None => view.without(path),
@@ -31,11 +31,11 @@ impl Driver {
     /// Serves a kept generation again.
     pub(super) fn rollback(&mut self, py: Python<'_>, to: Option<u64>) -> PyResult<Py<PyDict>> {
         let begun = Instant::now();
-        let engine = self.engine;
-        let kept = engine.generations.all_kept();
+        let runtime = self.runtime;
+        let kept = runtime.generations.all_kept();
         let target = to.map(GenerationId).or_else(|| kept.last().copied());
         let held = target
-            .and_then(|id| engine.generations.kept(id, |generation| generation.bind(py).clone()));
+            .and_then(|id| runtime.generations.kept(id, |generation| generation.bind(py).clone()));
         let Some(target) = held else {
             let list: Vec<String> = kept.iter().map(ToString::to_string).collect();
             return Err(exceptions::generation(&match (to, list.is_empty()) {
@@ -46,8 +46,8 @@ impl Driver {
                 }
             }));
         };
-        let changes = engine.current(py).get().view().changes(&target.get().view());
-        let (mut attempt, steps) = Attempt::back_to(py, engine, &target)?;
+        let changes = runtime.current(py).get().view().changes(&target.get().view());
+        let (mut attempt, steps) = StagedUpdate::for_rollback(py, runtime, &target)?;
         let plan = Plan { turns: (0..steps.len()).collect(), steps, restart: Vec::new() };
         if let Err(error) =
             attempt.run(py, &plan).and_then(|()| attempt.verify(py, &target.get().view()))
@@ -59,38 +59,42 @@ impl Driver {
             Ok(notes) => notes,
             Err(error) => return self.refuse(py, begun, &changes, &plan, error),
         };
-        self.leave_be(py, changes.iter().map(|change| change.path.clone()).collect());
+        self.ignore_until_changed(py, changes.iter().map(|change| change.path.clone()).collect());
         let done = self.record(py, Outcome::RolledBack, begun, &changes, &plan, Ok(notes))?;
-        disposal::dispose_drained(py, engine);
+        disposal::dispose_drained(py, runtime);
         Ok(done)
     }
 
     /// Serves what another worker serves, where that differs from what is served here.
-    pub(super) fn adopt(&mut self, py: Python<'_>, contents: Contents) -> PyResult<Py<PyDict>> {
-        let current = self.engine.current(py).get().view();
-        let view = with_contents(&current, &contents, &self.engine.budget);
+    pub(super) fn adopt(
+        &mut self,
+        py: Python<'_>,
+        contents: SourceOverrides,
+    ) -> PyResult<Py<PyDict>> {
+        let current = self.runtime.current(py).get().view();
+        let view = with_contents(&current, &contents, &self.runtime.budget);
         let changes: Vec<_> =
             contents.keys().filter_map(|path| current.change(&view, path)).collect();
-        let found = Found { view, changes, ..Found::default() };
+        let found = CollectedChanges { view, changes, ..CollectedChanges::default() };
         let done = self.update(py, found, false, None)?;
         if let Some(done) = &done {
-            notify::send(py, self.engine, done.bind(py));
+            notify::send(py, self.runtime, done.bind(py));
         }
-        self.leave_be(py, contents.into_keys().collect());
+        self.ignore_until_changed(py, contents.into_keys().collect());
         Ok(done.unwrap_or_else(|| self.unchanged(py)))
     }
 
     /// The files still say otherwise. That is no reason for an update until one of them changes once
     /// more, whatever events are still on their way.
-    pub(super) fn leave_be(&mut self, py: Python<'_>, paths: Vec<PathBuf>) {
+    pub(super) fn ignore_until_changed(&mut self, py: Python<'_>, paths: Vec<PathBuf>) {
         if paths.is_empty() {
             return;
         }
         let found = py.detach(|| {
             self.listener.look_again_at(paths);
-            self.listener.look(false)
+            self.listener.collect_changes(false)
         });
-        if let Some(Found { view, changes, .. }) = found {
+        if let Some(CollectedChanges { view, changes, .. }) = found {
             self.refused = Some(wanted(&view, &changes));
         }
     }

@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use transfuse_engine::{Change, Outcome, Plan, Record};
 
-use crate::state::staging_area::Note;
+use crate::state::staging_area::InPlaceNote;
 use crate::update::report;
 use crate::updater::driver::Driver;
 
@@ -14,12 +14,12 @@ impl Driver {
     /// What waits for a restart is told by `status`.
     pub(super) fn note_waiting(&self) {
         let all = self.waiting_modules.iter().chain(&self.waiting_project).cloned().collect();
-        self.engine.book.lock().unwrap().waiting = all;
+        self.runtime.records.lock().unwrap().waiting = all;
     }
 
     /// The files say what is served: somebody has taken back what was refused.
     pub(super) fn no_longer_fails(&self) {
-        let before = self.engine.book.lock().unwrap().failing.take();
+        let before = self.runtime.records.lock().unwrap().failing.take();
         // Dropped here, outside the lock: what it refers to may run Python code.
         drop(before);
     }
@@ -32,7 +32,7 @@ impl Driver {
         plan: &Plan,
         error: PyErr,
     ) -> PyResult<Py<PyDict>> {
-        self.engine.book.lock().unwrap().refused += 1;
+        self.runtime.records.lock().unwrap().refused += 1;
         self.record(py, Outcome::Refused, begun, changes, plan, Err(error))
     }
 
@@ -43,14 +43,14 @@ impl Driver {
         begun: Instant,
         changes: &[Change],
         plan: &Plan,
-        came: Result<Vec<Note>, PyErr>,
+        came: Result<Vec<InPlaceNote>, PyErr>,
     ) -> PyResult<Py<PyDict>> {
         let (notes, error) = match came {
             Ok(notes) => (notes, None),
             Err(error) => (Vec::new(), Some(error)),
         };
         let record = Record {
-            generation: self.engine.current(py).get().id,
+            generation: self.runtime.current(py).get().id,
             outcome,
             changed: changes.to_vec(),
             ran: plan.steps.clone(),
@@ -60,9 +60,9 @@ impl Driver {
         let made = report::of_record(py, &record, &plan.restart, &notes, error)?;
         let failing = (outcome == Outcome::Refused).then(|| made.clone_ref(py));
         let before = {
-            let mut book = self.engine.book.lock().unwrap();
-            book.history.push(record);
-            std::mem::replace(&mut book.failing, failing)
+            let mut records = self.runtime.records.lock().unwrap();
+            records.history.push(record);
+            std::mem::replace(&mut records.failing, failing)
         };
         // Dropped here, outside the lock: what it refers to may run Python code.
         drop(before);
@@ -70,7 +70,7 @@ impl Driver {
     }
 
     pub(super) fn unchanged(&self, py: Python<'_>) -> Py<PyDict> {
-        let generation = self.engine.current(py).get().id;
+        let generation = self.runtime.current(py).get().id;
         report::unchanged(py, generation)
     }
 }

@@ -18,7 +18,7 @@ const ALIVE: &str = "alive";
 const YOUNG: Duration = Duration::from_secs(60);
 
 /// The folder. It is removed when this is dropped.
-pub struct Barrier {
+pub struct SyncMarker {
     /// `/tmp/transfuse-4711-1795409662269156434`.
     pub dir: PathBuf,
     /// How many marks were made so far.
@@ -27,16 +27,16 @@ pub struct Barrier {
     _alive: Option<File>,
 }
 
-impl Barrier {
+impl SyncMarker {
     /// A new folder; what the system says where it refuses one.
-    pub fn new() -> std::io::Result<Barrier> {
+    pub fn new() -> std::io::Result<SyncMarker> {
         let made = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_nanos();
         let dir = std::env::temp_dir().join(format!("transfuse-{}-{made}", std::process::id()));
         sweep();
         std::fs::create_dir(&dir)?;
         let alive = File::create(dir.join(ALIVE)).ok().filter(lock);
         let dir = dir.canonicalize()?;
-        Ok(Barrier { dir, count: 0, _alive: alive })
+        Ok(SyncMarker { dir, count: 0, _alive: alive })
     }
 
     /// Makes a file whose event is to be waited for; none where the system refuses it.
@@ -52,7 +52,7 @@ impl Barrier {
     }
 }
 
-impl Drop for Barrier {
+impl Drop for SyncMarker {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.dir);
     }

@@ -11,22 +11,26 @@ use pyo3::types::PyDict;
 use transfuse_engine::busy;
 
 use crate::state::command::Command;
-use crate::state::runtime::{self, Engine};
+use crate::state::runtime::{self, Runtime};
 use crate::updater::driver::Driver;
 
 /// What `uninstall` has to undo besides the hooks. Written under the GIL.
 pub static THREAD: Mutex<Option<Py<PyAny>>> = Mutex::new(None);
 
 /// Starts the thread that updates.
-pub fn start_updating(py: Python<'_>, engine: &'static Engine, dirs: Vec<PathBuf>) -> PyResult<()> {
+pub fn start_updating(
+    py: Python<'_>,
+    runtime: &'static Runtime,
+    dirs: Vec<PathBuf>,
+) -> PyResult<()> {
     let (commands, receiver) = crossbeam_channel::unbounded();
-    engine.listen_to(commands);
-    engine.updating_ended.store(false, Ordering::Release);
+    runtime.listen_to(commands);
+    runtime.updating_ended.store(false, Ordering::Release);
     let driver = py.detach(|| {
         let _busy = busy();
-        Driver::new(engine, receiver, &dirs)
+        Driver::new(runtime, receiver, &dirs)
     });
-    let target = Bound::new(py, Thread(Mutex::new(Some(driver))))?;
+    let target = Bound::new(py, UpdaterThread(Mutex::new(Some(driver))))?;
     let options = PyDict::new(py);
     options.set_item("target", target)?;
     options.set_item("name", "transfuse-update")?;
@@ -52,8 +56,8 @@ pub fn at_exit(py: Python<'_>) -> PyResult<()> {
 /// Ends the updating thread and waits for that.
 #[pyfunction]
 pub fn stop_updating(py: Python<'_>) -> PyResult<()> {
-    if let Some(engine) = runtime::in_force() {
-        engine.command(Command::Stop);
+    if let Some(runtime) = runtime::in_force() {
+        runtime.command(Command::Stop);
     }
     let thread = THREAD.lock().unwrap().take();
     if let Some(thread) = thread {
@@ -64,10 +68,10 @@ pub fn stop_updating(py: Python<'_>) -> PyResult<()> {
 
 /// The updating thread's function.
 #[pyclass(frozen, module = "transfuse._core")]
-pub struct Thread(Mutex<Option<Driver>>);
+pub struct UpdaterThread(Mutex<Option<Driver>>);
 
 #[pymethods]
-impl Thread {
+impl UpdaterThread {
     fn __call__(&self, py: Python<'_>) {
         let driver = self.0.lock().unwrap().take();
         if let Some(mut driver) = driver {

@@ -14,32 +14,32 @@ use crossbeam_channel::{Receiver, Sender};
 use transfuse_engine::{Event, System, Watch};
 
 use crate::cpython::log;
-use crate::state::runtime::Engine;
-use crate::state::watch_status::How;
-use crate::updater::sync_marker::Barrier;
+use crate::state::runtime::Runtime;
+use crate::state::watch_status::WatchStatus;
+use crate::updater::sync_marker::SyncMarker;
 
 /// How often is looked where the system does not tell.
 const INTERVAL: Duration = Duration::from_secs(1);
 
 /// The watcher in force. Belongs to the updating thread alone.
-pub struct Watching {
-    engine: &'static Engine,
+pub struct FileWatcher {
+    runtime: &'static Runtime,
     /// Kept for a watcher that is started anew.
     sender: Sender<Event>,
     watch: Watch,
     /// None where the system does not tell: then every comparison is a full one.
-    barrier: Option<Barrier>,
+    barrier: Option<SyncMarker>,
     /// Whether the system was given up since this was last asked.
-    fell_back: bool,
+    took_fallback: bool,
 }
 
-impl Watching {
+impl FileWatcher {
     /// Starts to watch `dirs`, or all that there is.
-    pub fn start(engine: &'static Engine, dirs: &[PathBuf]) -> (Watching, Receiver<Event>) {
+    pub fn start(runtime: &'static Runtime, dirs: &[PathBuf]) -> (FileWatcher, Receiver<Event>) {
         let (sender, events) = crossbeam_channel::unbounded();
         let (watch, barrier) = (Watch::none(), None);
-        let mut watching = Watching { engine, sender, watch, barrier, fell_back: false };
-        if engine.settings().poll.is_some() {
+        let mut watching = FileWatcher { runtime, sender, watch, barrier, took_fallback: false };
+        if runtime.settings().poll.is_some() {
             watching.poll(String::new());
         } else {
             watching.anew(dirs);
@@ -60,7 +60,7 @@ impl Watching {
     fn native(&mut self, dirs: &[PathBuf]) -> Result<(), String> {
         let barrier = match self.barrier.take() {
             Some(barrier) => barrier,
-            None => Barrier::new().map_err(|error| {
+            None => SyncMarker::new().map_err(|error| {
                 format!("no folder can be made in {}: {error}", std::env::temp_dir().display())
             })?,
         };
@@ -79,9 +79,9 @@ impl Watching {
     }
 
     /// Has everything told that happens at a place on the way to a file.
-    pub fn mind(&mut self, place: &Path) {
+    pub fn watch_symlink(&mut self, place: &Path) {
         let Err(error) = self.watch.mind(place) else { return };
-        let system = &*self.engine.system;
+        let system = &*self.runtime.system;
         // A folder that may be passed through and not looked into is no reason to do without the
         // system: what would be missed there is that it is renamed. A link can be flipped any day.
         let closed = place.parent().is_some_and(|dir| {
@@ -100,7 +100,7 @@ impl Watching {
             return mark;
         }
         // Somebody has cleaned up, and with the folder went its watch.
-        let mut barrier = Barrier::new().ok()?;
+        let mut barrier = SyncMarker::new().ok()?;
         self.add(&barrier.dir.clone());
         let mark = barrier.mark();
         // Unless there was no room for its watch.
@@ -119,13 +119,13 @@ impl Watching {
     }
 
     /// Whether the system was given up since this was last asked: nothing that was told, or not, counts.
-    pub fn fell_back(&mut self) -> bool {
-        std::mem::take(&mut self.fell_back)
+    pub fn took_fallback(&mut self) -> bool {
+        std::mem::take(&mut self.took_fallback)
     }
 
     /// The system does not tell of all: from now on, somebody looks.
     fn fall_back(&mut self, why: &str) {
-        self.fell_back = true;
+        self.took_fallback = true;
         self.poll(why.to_owned());
         log::warn(&format!(
             "the system does not tell of all changes, so files are looked at every {} s instead: {why}",
@@ -135,18 +135,18 @@ impl Watching {
 
     fn poll(&mut self, because: String) {
         self.barrier = None;
-        let system: Arc<dyn System> = self.engine.system.clone();
-        let roots = self.engine.roots.clone();
+        let system: Arc<dyn System> = self.runtime.system.clone();
+        let roots = self.runtime.roots.clone();
         self.watch = Watch::none();
         self.watch = Watch::polling(system, roots, self.interval(), self.sender.clone());
         self.tell("polling", because);
     }
 
     fn interval(&self) -> Duration {
-        self.engine.settings().poll.unwrap_or(INTERVAL)
+        self.runtime.settings().poll.unwrap_or(INTERVAL)
     }
 
     fn tell(&self, way: &'static str, because: String) {
-        *self.engine.watching.lock().unwrap() = How { way, because };
+        *self.runtime.watching.lock().unwrap() = WatchStatus { way, because };
     }
 }
