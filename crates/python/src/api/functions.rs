@@ -1,4 +1,6 @@
-//! The functions that the Python package calls.
+//! Which functions does the Python package call to update, to compare and to adopt?
+//!
+//! Each converts its arguments and asks the updating thread, or reads a field.
 
 use std::collections::HashMap;
 use std::path::PathBuf;

@@ -1,8 +1,10 @@
-//! TODO
+//! What the Python package imports from `transfuse._core`.
+//!
+//! In reading order:
 
+pub mod install;
 pub mod fork;
 pub mod functions;
-pub mod install;
 pub mod once;
 pub mod status;
 pub mod wsgi;

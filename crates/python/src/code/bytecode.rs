@@ -1,7 +1,7 @@
 //! What does one code object do with names: which does it bind, load, import and set?
 //!
 //! Read off the instructions, which differ between versions of Python. What follows
-//! from that for a module is `outline.rs`'s.
+//! from that for a module is `code/name_usage.rs`'s.
 
 use std::collections::HashSet;
 

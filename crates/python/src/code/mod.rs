@@ -1,5 +1,7 @@
-//! TODO
+//! Source text and code objects: compiled files, and what module-level code uses.
+//!
+//! In reading order:
 
+pub mod pyc;
 pub mod bytecode;
 pub mod name_usage;
-pub mod pyc;

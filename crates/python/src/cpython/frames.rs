@@ -1,4 +1,4 @@
-//! How is the call stack walked?
+//! Which frame called this one?
 
 use pyo3::ffi;
 use pyo3::prelude::*;

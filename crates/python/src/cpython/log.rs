@@ -1,4 +1,6 @@
-//! How does the core write to the log?
+//! How does the core write to Python's `logging`?
+//!
+//! All messages go to the logger `transfuse`. An error in logging never changes what is logged about.
 
 use pyo3::intern;
 use pyo3::prelude::*;

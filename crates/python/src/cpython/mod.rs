@@ -1,14 +1,18 @@
-//! TODO
+//! The interpreter as we use it: what PyO3 does not give.
+//!
+//! Knows no word of Transfuse: no generation, no live module.
+//!
+//! In reading order:
 
-pub mod exceptions;
-pub mod frames;
-pub mod interruptible_wait;
-pub mod log;
-pub mod nogil_lock;
-pub mod opaque_state;
-pub mod panics;
-pub mod snapshot;
-pub mod static_lookup;
 pub mod thread;
-pub mod time_limit;
+pub mod frames;
 pub mod traceback;
+pub mod static_lookup;
+pub mod snapshot;
+pub mod opaque_state;
+pub mod log;
+pub mod exceptions;
+pub mod panics;
+pub mod interruptible_wait;
+pub mod time_limit;
+pub mod nogil_lock;

@@ -1,4 +1,6 @@
 //! Which thread is running?
+//!
+//! CPython's own identifier, and a number of ours that is never used twice in a process.
 
 use std::cell::Cell;
 use std::ffi::c_ulong;

@@ -1,9 +1,9 @@
 //! May a module that is being staged change one that the current generation is using?
 //!
-//! What a module changed when it last ran is known (`observe.rs`) and planned
+//! What a module changed when it last ran is known (`effects/observation.rs`) and planned
 //! for. What it would change now is not, where its source uses something it did
 //! not use before. If others use the same, what they were seen to change is what
-//! it may change; if nobody does, what that could change at all (`influence.rs`).
+//! it may change; if nobody does, what that could change at all (`effects/reachable_state.rs`).
 //! It is assumed before the code in question has run: staging stops at the
 //! import, and begins again with these modules in the plan.
 

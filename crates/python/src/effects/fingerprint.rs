@@ -5,7 +5,7 @@
 //! replaced twice may stand where the first one stood. Containers, instances,
 //! functions (closures and attributes), bound methods, partials and slots are
 //! looked into; caches that fill themselves, classes of other modules and what the
-//! interpreter keeps for itself are not; what C code keeps to itself `hidden.rs` knows.
+//! interpreter keeps for itself are not; what C code keeps to itself `cpython/opaque_state.rs` knows.
 //! Of a cache the values that it had before are looked into, and not which there are: to
 //! fill it is what it is for. No code of the program runs meanwhile.
 

@@ -1,4 +1,4 @@
-//! TODO
+//! Which modules does a module reach through its imports?
 
 use pyo3::prelude::*;
 use transfuse_engine::{EdgeKind, Target};

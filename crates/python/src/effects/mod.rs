@@ -1,12 +1,14 @@
-//! TODO
+//! What executing a module does to others: imports, files read, state changed, foreign attributes set.
+//!
+//! In reading order:
 
-pub mod conflict;
-pub mod data_files;
 pub mod dependencies;
-pub mod fingerprint;
-pub mod foreign_patches;
+pub mod data_files;
 pub mod import_closure;
 pub mod observation;
-pub mod ownership;
+pub mod fingerprint;
 pub mod reachable_state;
+pub mod conflict;
+pub mod ownership;
 pub mod retention;
+pub mod foreign_patches;

@@ -3,7 +3,7 @@
 //! A handler put into a registry, a route on an application, a model on a base:
 //! the module that does it *affects* the other. It is found by observation: when
 //! module-level code imports something and uses it, a bounded fingerprint
-//! (`fingerprint.rs`) of the imported module's state, and of what that imports, is
+//! (`effects/fingerprint.rs`) of the imported module's state, and of what that imports, is
 //! taken then and there, and compared when the code has ended. A plain helper,
 //! decorator or base class leaves no trace. What is recorded here the engine's plan
 //! follows.

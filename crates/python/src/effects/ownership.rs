@@ -1,4 +1,6 @@
-//! TODO
+//! Which live module does a piece of code belong to?
+//!
+//! A module object, a function, a class, or what wraps a function. Data belongs to no module.
 
 use pyo3::intern;
 use pyo3::prelude::*;

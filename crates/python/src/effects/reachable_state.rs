@@ -314,7 +314,7 @@ fn wrapped<'py>(py: Python<'py>, value: &Bound<'py, PyAny>) -> Option<Vec<Bound<
 }
 
 /// The live module that an attribute of a module is, if it is one: also a submodule that generations
-/// disagree on, which is not in the namespace (`submodules.rs`).
+/// disagree on, which is not in the namespace (`loading/submodules.rs`).
 pub fn live_attribute<'py>(
     py: Python<'py>,
     generation: &Bound<'py, Generation>,

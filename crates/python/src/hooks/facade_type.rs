@@ -2,7 +2,7 @@
 //!
 //! A facade: an instance of a subclass of the module type that stands in
 //! `sys.modules` and passes every get, set and delete on to the module of the
-//! generation that answers whoever asks (`asker.rs`). `dataclasses`, `typing`,
+//! generation that answers whoever asks (`state/caller.rs`). `dataclasses`, `typing`,
 //! `pickle` and the rest go through `sys.modules[cls.__module__]`, and so find
 //! the right generation, in a staged module too.
 //!

@@ -2,7 +2,7 @@
 //!
 //! This stands as `builtins.__import__`, as a bare C function: what is loaded and
 //! recorded is answered from a few dicts, with no argument parsing and no call in
-//! between. Whatever it is not sure of goes to `hook.rs`, which has the rules.
+//! between. Whatever it is not sure of goes to `hooks/import_statement.rs`, which has the rules.
 
 use std::ffi::CStr;
 

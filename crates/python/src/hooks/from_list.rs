@@ -2,7 +2,7 @@
 //!
 //! A name that is no attribute of the package may be a submodule that is yet to
 //! be imported, or one that is being imported in a circle. Which module the
-//! statement means, and what it returns, is `hook.rs`'s.
+//! statement means, and what it returns, is `hooks/import_statement.rs`'s.
 
 use pyo3::exceptions::PyModuleNotFoundError;
 use pyo3::intern;

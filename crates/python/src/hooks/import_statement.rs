@@ -1,7 +1,7 @@
 //! What does an import statement do?
 //!
-//! [`import`] has the rules; `fast.rs` stands in front of it as `builtins.__import__`, and calls that
-//! import are `dynamic.rs`'s.
+//! [`import`] has the rules; `hooks/fast_path.rs` stands in front of it as `builtins.__import__`, and calls that
+//! import are `hooks/import_module.rs`'s.
 //! A foreign caller of a foreign module costs one dict look-up and goes to the
 //! original; a live caller gets the real module of its generation; a foreign
 //! caller of a live module gets the facade. Edges are recorded as they happen.

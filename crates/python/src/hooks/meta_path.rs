@@ -1,4 +1,8 @@
-//! What do the standard import machinery's questions get for an answer?
+//! What does the standard import machinery get for a live module?
+//!
+//! Import statements and `import_module` have hooks of their own. `importlib.util.find_spec`, `runpy`,
+//! `pkgutil` and the machinery's own imports of parent packages ask `sys.meta_path`, where [`Finder`]
+//! stands first. The loader in its specs hands out the facade.
 
 use pyo3::prelude::*;
 use pyo3::types::{PyCode, PyList, PyString};

@@ -4,7 +4,7 @@
 //! if need be: parents first, then the source that the generation names is
 //! executed in a namespace of our own making, by one thread, while others wait
 //! without the GIL. The rule for waiting and for cycles is the engine's
-//! (`flight.rs`); what the namespace starts with is `namespace.rs`'s.
+//! (`single_flight.rs`); what the namespace starts with is `loading/namespace.rs`'s.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -263,7 +263,7 @@ fn execute<'py>(
     // Before anybody sees it, and before the turn: this runs code of `importlib`.
     let spec = init_module_attrs(py, &instance, &module, package)?;
     let guard = runtime.nogil_lock.lock(py);
-    // At once: who begins a generation asks for what has begun to load (`unplanned.rs`).
+    // At once: who begins a generation asks for what has begun to load (`update/concurrent_loads.rs`).
     instance.get().begin(previous.as_ref().map(|previous| previous.get()));
     generation.get().put(py, &instance)?;
     let shown = facade::of(py, runtime, name)?;

@@ -1,14 +1,16 @@
-//! TODO
+//! From a name to a live module of a generation, executed once.
+//!
+//! In reading order:
 
-pub mod bind_submodules;
-pub mod circular;
-pub mod in_place;
 pub mod load;
-pub mod names_of_file;
-pub mod namespace;
-pub mod namespace_path;
-pub mod new_files;
 pub mod search;
-pub mod sharing;
+pub mod new_files;
+pub mod names_of_file;
+pub mod namespace_path;
 pub mod source_text;
+pub mod namespace;
+pub mod circular;
 pub mod submodules;
+pub mod bind_submodules;
+pub mod sharing;
+pub mod in_place;

@@ -1,4 +1,6 @@
-//! TODO
+//! Under which names would a file be imported?
+//!
+//! The names on `sys.path` as it is now, and whether some module asked for such a name in vain.
 
 use std::collections::BTreeSet;
 use std::path::Path;

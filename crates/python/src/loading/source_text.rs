@@ -1,8 +1,6 @@
-//! What is an instance run from, and what does that say of itself?
+//! Where is the text of a source, once its file may say something else?
 //!
-//! From the source that its generation names, whatever stands on disk by now.
-//! What that says of itself is read off it before it runs (`namespace.rs`). An
-//! instance that takes other code in place gets another basis; all others keep theirs.
+//! In the generation's store, or on disk while the digest is still the same.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! What did a live module set on a foreign one?
+//! What does an attribute that a live module set on a foreign module look like, before and after?
 
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;

@@ -23,7 +23,7 @@ pub struct Generation {
     pub id: GenerationId,
     /// What it knows: path -> source. Fixed, but for files that nobody had seen when it was made.
     view: Mutex<View>,
-    /// What is not there for whoever is pinned to it, and never will be: see `late.rs`. A lock for
+    /// What is not there for whoever is pinned to it, and never will be: see `loading/new_files.rs`. A lock for
     /// set operations only.
     pub reported_absent: Mutex<ReportedAbsent>,
     /// What it has loaded: `"shop.prices" -> Instance`, those being loaded included. Grows on

@@ -4,7 +4,7 @@
 //! policy it declared and to what it imported. It is also the module's
 //! `__loader__`: that is how the import hook tells, from a caller's globals
 //! alone, which instance is asking. Which generation answers is decided in
-//! `asker.rs`; how an instance comes to be, in `loading.rs`.
+//! `state/caller.rs`; how an instance comes to be, in `loading/load.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -69,7 +69,7 @@ pub struct LiveModule {
     replacement: Mutex<Option<Py<PyAny>>>,
     /// What the module set on foreign modules. Written once, when its code has ended.
     patches: Mutex<Vec<ForeignPatch>>,
-    /// If it is a package: loaded submodules that are not its attributes yet, see `awaited.rs`.
+    /// If it is a package: loaded submodules that are not its attributes yet, see `loading/bind_submodules.rs`.
     pub pending_submodules: PendingSubmodules,
     /// The loads of other threads that it was executed in a circle with; it is ready once they are.
     partners: Mutex<Vec<LoadKey>>,

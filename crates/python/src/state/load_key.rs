@@ -1,4 +1,4 @@
-//! What does a load load?
+//! What identifies a load?
 
 use transfuse_engine::{Digest, ModuleName};
 

@@ -1,25 +1,30 @@
-//! TODO
+//! What there is while Transfuse is installed: the runtime, generations, live modules, pins.
+//!
+//! Fields and their locks, and the one rule that picks a generation for a caller. The files
+//! `generation`, `live_module` and `staging_area` refer to each other; all others do not.
+//!
+//! In reading order:
 
-pub mod caller;
-pub mod command;
-pub mod execution_stack;
-pub mod foreign_patch;
-pub mod generation;
-pub mod live_module;
-pub mod load_key;
-pub mod module_source;
-pub mod notify;
-pub mod pending_submodules;
-pub mod pin;
-pub mod policy;
-pub mod records;
-pub mod reported_absent;
-pub mod request;
 pub mod runtime;
 pub mod settings;
-pub mod shown;
+pub mod policy;
+pub mod generation;
+pub mod live_module;
 pub mod staging_area;
-pub mod synthetic_names;
+pub mod module_source;
+pub mod load_key;
+pub mod execution_stack;
+pub mod caller;
+pub mod pin;
 pub mod unit_of_work;
+pub mod records;
+pub mod shown;
+pub mod pending_submodules;
+pub mod reported_absent;
+pub mod synthetic_names;
+pub mod foreign_patch;
 pub mod unreadable;
 pub mod watch_status;
+pub mod command;
+pub mod request;
+pub mod notify;

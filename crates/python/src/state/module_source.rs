@@ -1,4 +1,4 @@
-//! What was a module run from?
+//! What was a module run from, and what did that declare?
 
 use std::path::PathBuf;
 use std::sync::Arc;

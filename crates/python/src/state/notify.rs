@@ -1,4 +1,4 @@
-//! How does Python hear of an update?
+//! How does a report of an update reach the Python package?
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;

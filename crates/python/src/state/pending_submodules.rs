@@ -1,4 +1,6 @@
-//! Which submodules does a package not have as attributes yet?
+//! Which loaded submodules is a package still to get as attributes?
+//!
+//! When they are bound, `loading/bind_submodules.rs` says.
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;

@@ -3,7 +3,7 @@
 //! A [`Pin`] stands in a context variable for as long as the unit of work
 //! lasts. Copies of the context that outlive the unit keep the `Pin` object,
 //! but it has let go of its generation by then, so they go on by the rule for
-//! unpinned code (`asker.rs`). Pins are counted per unit, never per context.
+//! unpinned code (`state/caller.rs`). Pins are counted per unit, never per context.
 
 use std::ffi::CStr;
 use std::sync::atomic::Ordering;

@@ -1,4 +1,6 @@
-//! TODO
+//! What does a module's source, or the settings, say about its reload?
+//!
+//! The special variables `__reload__` and `__preserve__` are read off the text before it runs.
 
 use pyo3::intern;
 use pyo3::prelude::*;

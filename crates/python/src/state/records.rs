@@ -1,4 +1,4 @@
-//! What is recorded of the modules, for updates?
+//! What is recorded about loaded modules and updates, behind one lock?
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;

@@ -1,4 +1,6 @@
-//! TODO
+//! Which modules were reported as absent to requests of a generation?
+//!
+//! For those requests they stay absent, whatever appears on disk (`loading/new_files.rs`).
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};

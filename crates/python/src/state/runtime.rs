@@ -115,7 +115,7 @@ pub struct Runtime {
     pub wanted: Mutex<Option<View>>,
     /// Files of which this process was told at its start what they say, whatever they say on disk.
     pub given: Vec<PathBuf>,
-    /// Called with how far an update is, and the staged generation's number. See `verify.rs`.
+    /// Called with how far an update is, and the staged generation's number. See `update/participants.rs`.
     pub stages: PythonCallback,
     /// Names of modules that were asked for by path and cannot be imported by name.
     pub synthetic_names: SyntheticNames,

@@ -1,4 +1,4 @@
-//! TODO
+//! What stood for a module in `sys.modules` when that was last as it should be?
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicPtr, Ordering};

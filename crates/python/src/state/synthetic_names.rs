@@ -1,4 +1,6 @@
-//! TODO
+//! Which file does a made-up module name stand for?
+//!
+//! A file that cannot be imported by name gets a name of its own (`hooks/import_file.rs`).
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! TODO
+//! How do changes become known? What `status` says of it.
 
 /// How changes become known, for `status`.
 #[derive(Clone, Default)]

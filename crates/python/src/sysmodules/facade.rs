@@ -1,4 +1,7 @@
-//! What stands in `sys.modules` for a live module, and for which instance does it answer?
+//! What is a facade, as data: which module does it stand for, and where is it kept?
+//!
+//! A facade stands in `sys.modules` under the name of a live module. How it answers is
+//! `hooks/facade_type.rs`.
 
 use pyo3::exceptions::PyAttributeError;
 use pyo3::prelude::*;

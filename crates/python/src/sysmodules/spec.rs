@@ -1,8 +1,6 @@
-//! What of the standard import machinery meets live modules?
+//! Which specs, finders and loaders of ours does the standard import machinery see?
 //!
-//! Import statements and `import_module` go through `hook.rs`. What is left
-//! (`importlib.util.find_spec`, `runpy`, `pkgutil`, the machinery's own
-//! importing of parents) asks `sys.meta_path`, where this finder stands first.
+//! The types and a spec as the machinery makes it. What they answer is `hooks/meta_path.rs`.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! TODO
+//! Which superseded modules are still in memory?
 
 use pyo3::prelude::*;
 use pyo3::types::PyWeakrefMethods;

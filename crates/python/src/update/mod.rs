@@ -1,13 +1,15 @@
-//! TODO
+//! One update: which modules it runs, staged, then published or given up.
+//!
+//! In reading order:
 
+pub mod seeds;
+pub mod planning;
+pub mod pipeline;
+pub mod staged_update;
 pub mod concurrent_loads;
+pub mod rerun;
+pub mod participants;
 pub mod disposal;
 pub mod lingering;
-pub mod participants;
-pub mod pipeline;
-pub mod planning;
 pub mod project_files;
 pub mod report;
-pub mod rerun;
-pub mod seeds;
-pub mod staged_update;

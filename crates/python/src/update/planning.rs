@@ -27,7 +27,7 @@ pub struct UpdateRequest {
     pub changes: Vec<Change>,
     /// The modules that these are, with the reason.
     pub seeds: Vec<(ModuleName, Reason)>,
-    /// From which execution on the seeds do not know of instances, see `unplanned.rs`.
+    /// From which execution on the seeds do not know of instances, see `update/concurrent_loads.rs`.
     pub since: u64,
 }
 

@@ -62,7 +62,7 @@ impl Drop for StagedUpdate<'_> {
 
 impl<'py> StagedUpdate<'py> {
     /// A generation that shares everything with the current one but what is to be run or is gone, and
-    /// what the plan did not know of: instances from the execution `since` on, see `unplanned.rs`.
+    /// what the plan did not know of: instances from the execution `since` on, see `update/concurrent_loads.rs`.
     pub fn begin(
         py: Python<'py>,
         runtime: &'static Runtime,

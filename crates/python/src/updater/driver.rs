@@ -1,7 +1,7 @@
 //! Who carries updates out, one at a time?
 //!
 //! A thread of its own (made by Python's `threading`, so that code it runs finds
-//! an ordinary thread). It waits without the GIL (`listening.rs`) and stages and
+//! an ordinary thread). It waits without the GIL (`updater/listener.rs`) and stages and
 //! publishes with it. Everything in [`Driver`] belongs to that thread alone.
 //! What is to be served that is not on disk is `off_disk`'s, what is told of the end `outcome`'s.
 

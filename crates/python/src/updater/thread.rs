@@ -1,4 +1,6 @@
-//! TODO
+//! How does the updating thread begin, and how does it end?
+//!
+//! It is a thread of Python's `threading`, so that code it runs finds an ordinary thread.
 
 use std::path::PathBuf;
 use std::sync::Mutex;
