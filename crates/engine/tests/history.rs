@@ -1,4 +1,4 @@
-//! What the last updates did.
+//! The results of the last updates.
 
 use std::time::Duration;
 use transfuse_engine::{GenerationId, History, Outcome, Record};

@@ -1,4 +1,4 @@
-//! What must hold however threads interleave: publish, pin, drain, abandon, one load.
+//! Invariants under all interleavings of threads: publish, pin, drain, abandon, one load.
 //!
 //! Runs under shuttle, which is the scheduler: each iteration is one interleaving, chosen at random
 //! or by PCT (a few changes of priority, which finds rare orders). `cargo test --features shuttle`;
@@ -9,16 +9,16 @@ use shuttle::sync::{
     atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 use shuttle::thread;
-use transfuse_engine::{Entered, Flights, Freed, GenerationId, Register, Waited};
+use transfuse_engine::{Entered, Freed, GenerationId, GenerationRegistry, SingleFlight, Waited};
 
-/// Tries a story under both schedulers.
+/// Runs a story under both schedulers.
 fn explore(story: impl Fn() + Send + Sync + Clone + 'static) {
     let count = std::env::var("INTERLEAVINGS").ok().and_then(|n| n.parse().ok()).unwrap_or(2_000);
     shuttle::check_random(story.clone(), count);
     shuttle::check_pct(story, count, 3);
 }
 
-/// What a generation holds here: its number, and whether it was disposed of, or let go of.
+/// The contents of a generation: its number, and whether it was disposed of or dropped.
 #[derive(Clone)]
 struct Held {
     id: GenerationId,
@@ -33,41 +33,44 @@ impl Held {
     }
 }
 
-/// A register, and all generations that were ever held, by number.
+/// A registry, and all contents so far, by number.
 struct World {
-    register: Register<Held>,
+    registry: GenerationRegistry<Held>,
     all: Mutex<Vec<Held>>,
 }
 
 impl World {
     fn new(keep: usize) -> World {
         let first = Held::new(GenerationId(1));
-        World { register: Register::new(keep, |_| first.clone()), all: Mutex::new(vec![first]) }
-    }
-
-    /// As `Attempt` does: staged, and then published or abandoned.
-    fn update(&self, good: bool) {
-        let id = self.register.stage();
-        let held = Held::new(id);
-        self.register.hold(id, held.clone());
-        if good {
-            self.all.lock().unwrap().push(held.clone());
-            let old = self.register.show(held);
-            assert!(!old.dropped.load(Ordering::SeqCst), "{} was dropped while shown", old.id);
-            self.clear(self.register.publish(id));
-        } else {
-            assert_eq!(Some(id), self.register.abandon(id).map(|held| held.id));
+        World {
+            registry: GenerationRegistry::new(keep, |_| first.clone()),
+            all: Mutex::new(vec![first]),
         }
     }
 
-    /// As `transfuse.rollback()` does: what the latest that is kept holds, under a new number.
+    /// As a staged update does: staged, and then published or abandoned.
+    fn update(&self, good: bool) {
+        let id = self.registry.stage();
+        let held = Held::new(id);
+        self.registry.set_contents(id, held.clone());
+        if good {
+            self.all.lock().unwrap().push(held.clone());
+            let old = self.registry.swap(held);
+            assert!(!old.dropped.load(Ordering::SeqCst), "{} was dropped while current", old.id);
+            self.clear(self.registry.commit(id));
+        } else {
+            assert_eq!(Some(id), self.registry.abandon(id).map(|held| held.id));
+        }
+    }
+
+    /// As `transfuse.rollback()` does: the latest kept contents, under a new number.
     fn roll_back(&self) {
-        let Some(id) = self.register.all_kept().pop() else { return };
-        let held = self.register.kept(id, Held::clone).expect("it is kept");
+        let Some(id) = self.registry.all_kept().pop() else { return };
+        let held = self.registry.kept(id, Held::clone).expect("it is kept");
         thread::yield_now();
         assert!(!held.dropped.load(Ordering::SeqCst), "{id} was dropped though it is kept");
         self.update(true);
-        assert!(id < self.register.current(|held| held.id));
+        assert!(id < self.registry.current(|held| held.id));
     }
 
     fn clear(&self, freed: Freed<Held>) {
@@ -81,22 +84,22 @@ impl World {
         }
     }
 
-    /// A unit of work: pinned, it looks twice, and lets go.
+    /// A unit of work: it pins, looks twice, and releases the pin.
     fn work(&self) -> GenerationId {
-        let held = self.register.pin_current(|held| (held.id, held.clone()));
+        let held = self.registry.pin_current(|held| (held.id, held.clone()));
         for _ in 0..2 {
             thread::yield_now();
             assert!(!held.dropped.load(Ordering::SeqCst), "{} went while in use", held.id);
             assert_eq!(0, held.disposed.load(Ordering::SeqCst), "{} disposed of in use", held.id);
         }
-        self.clear(self.register.unpin(held.id));
+        self.clear(self.registry.unpin(held.id));
         held.id
     }
 
-    /// When nobody is at work any more, only the current one and the kept ones are left.
+    /// Without any unit of work, only the current one and the kept ones are left.
     fn at_rest(&self) {
-        let current = self.register.current(|held| held.id);
-        let kept = self.register.all_kept();
+        let current = self.registry.current(|held| held.id);
+        let kept = self.registry.all_kept();
         for held in self.all.lock().unwrap().iter() {
             let left = held.id == current || kept.contains(&held.id);
             assert_eq!(!left, held.dropped.load(Ordering::SeqCst), "{} at rest", held.id);
@@ -135,7 +138,7 @@ fn p2_p8_a_pinned_generation_stays_and_goes_with_its_last_unit_of_work() {
 }
 
 #[test]
-fn p3_who_begins_after_the_swap_gets_the_new_one() {
+fn p3_work_that_begins_after_the_swap_gets_the_new_one() {
     explore(|| {
         let world = Arc::new(World::new(0));
         let shared = Arc::clone(&world);
@@ -166,41 +169,41 @@ fn p4_a_refused_update_changes_nothing_for_anybody() {
             _ => assert!(shared.work().0 <= 2),
         });
         world.at_rest();
-        assert_eq!(2, world.register.current(|held| held.id.0));
+        assert_eq!(2, world.registry.current(|held| held.id.0));
     });
 }
 
 #[test]
-fn p4_who_is_pinned_to_a_staged_generation_that_is_given_up() {
+fn p4_work_pinned_to_an_abandoned_generation() {
     explore(|| {
         let world = Arc::new(World::new(0));
-        let id = world.register.stage();
+        let id = world.registry.stage();
         let staged = Held::new(id);
-        world.register.hold(id, staged.clone());
+        world.registry.set_contents(id, staged.clone());
         let shared = Arc::clone(&world);
         together(3, move |number| match number {
             0 => {
-                // The code that is staged is at work in it, and started a thread that is too.
-                assert!(shared.register.pin(id), "it is being staged");
+                // The code that is staged runs in it, and has started a thread that does too.
+                assert!(shared.registry.pin(id), "it is being staged");
                 thread::yield_now();
-                let held = shared.register.abandon(id).expect("it was held");
+                let held = shared.registry.abandon(id).expect("it was held");
                 assert_eq!(id, held.id);
-                assert!(!shared.register.pin(id), "it was given up");
-                assert!(shared.register.unpin(id).is_empty(), "nothing of it was published");
+                assert!(!shared.registry.pin(id), "it was given up");
+                assert!(shared.registry.unpin(id).is_empty(), "nothing of it was published");
                 shared.update(true);
             }
             1 => {
-                if shared.register.pin(id) {
+                if shared.registry.pin(id) {
                     thread::yield_now();
-                    let freed = shared.register.unpin(id);
-                    // The number may have been given again in between only if nobody had it.
+                    let freed = shared.registry.unpin(id);
+                    // The number may have been reused in between only if it had no pins.
                     assert!(freed.drained.is_empty(), "{id} was disposed of while pinned");
                 }
             }
             _ => drop(shared.work()),
         });
         world.at_rest();
-        let current = world.register.current(|held| held.id);
+        let current = world.registry.current(|held| held.id);
         assert!(current > GenerationId(1), "the update after it was published");
         assert!(!staged.dropped.load(Ordering::SeqCst), "what was given up was handed back");
     });
@@ -225,16 +228,16 @@ fn p2_a_rollback_while_others_publish_and_work() {
             _ => drop(shared.work()),
         });
         world.at_rest();
-        assert_eq!(GenerationId(5), world.register.current(|held| held.id));
+        assert_eq!(GenerationId(5), world.registry.current(|held| held.id));
     });
 }
 
-/// Things that need each other, loaded by rules of `Flights` as `loading.rs` does it.
+/// Values that need each other, loaded by the rules of `SingleFlight` as the binding does it.
 struct Loads {
-    flights: Flights<usize>,
+    flights: SingleFlight<usize>,
     needs: Vec<Vec<usize>>,
     done: Vec<AtomicUsize>,
-    /// The thing whose first load fails.
+    /// The value whose first load fails.
     fails: Option<usize>,
     failed: AtomicBool,
 }
@@ -242,7 +245,7 @@ struct Loads {
 impl Loads {
     fn new(needs: &[&[usize]], fails: Option<usize>) -> Loads {
         Loads {
-            flights: Flights::new(),
+            flights: SingleFlight::new(),
             needs: needs.iter().map(|needs| needs.to_vec()).collect(),
             done: needs.iter().map(|_| AtomicUsize::new(0)).collect(),
             fails,
@@ -281,14 +284,14 @@ impl Loads {
     }
 }
 
-/// Each thread asks for one thing; in the end all are loaded once, and nobody waits for ever.
+/// Each thread asks for one value; in the end all are loaded once, and no thread waits for ever.
 fn all_are_loaded_once(needs: &'static [&'static [usize]], fails: Option<usize>) {
     explore(move || {
         let loads = Arc::new(Loads::new(needs, fails));
         let shared = Arc::clone(&loads);
         together(needs.len(), move |number| {
             if !shared.ensure(number, number as u64 + 1) {
-                // It failed for this one, which comes again.
+                // Its load failed, and it tries again.
                 assert!(shared.ensure(number, number as u64 + 1));
             }
         });
@@ -318,9 +321,9 @@ fn p1_a_load_that_fails_once() {
 }
 
 #[test]
-fn p1_a_load_that_is_cancelled_lets_those_who_wait_go_on() {
-    // It is ended from outside (the time limit, Ctrl-C) between any two of its steps, with its own loads
-    // under way: what it had begun is over, and those who waited load it themselves.
+fn p1_a_cancelled_load_lets_waiting_threads_continue() {
+    // The thread is interrupted (the time limit, Ctrl-C) between any two of its steps, with its own
+    // loads in progress: they end, and the waiting threads load the values themselves.
     explore(|| {
         let needs: &[&[usize]] = &[&[1], &[2], &[]];
         let loads = Arc::new(Loads::new(needs, None));
@@ -337,7 +340,7 @@ fn p1_a_load_that_is_cancelled_lets_those_who_wait_go_on() {
                     }
                 }
             } else {
-                assert!(shared.ensure(0, thread), "nobody fails but who is cancelled");
+                assert!(shared.ensure(0, thread), "only the cancelled load fails");
             }
         });
         assert!(loads.flights.is_idle(), "what was cancelled is over");

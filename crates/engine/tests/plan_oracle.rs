@@ -1,10 +1,12 @@
-//! The planner against a slow one: all edges, again and again, until nothing is added; order by
-//! petgraph.
+//! The planner against a slow one, which follows all edges repeatedly until nothing is added; order
+//! by petgraph.
 
 use petgraph::{algo::tarjan_scc, graphmap::DiGraphMap};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
-use transfuse_engine::{Edge, EdgeKind, Facts, Graph, ModuleName, Policy, Reason, plan};
+use transfuse_engine::{
+    DependencyGraph, Edge, EdgeKind, ModuleFacts, ModuleName, Policy, Reason, plan,
+};
 
 const COUNT: u8 = 10;
 
@@ -13,7 +15,7 @@ struct App {
     edges: Vec<(u8, EdgeKind, u8)>,
     loaded: Vec<bool>,
     policies: Vec<Policy>,
-    /// Deferred edges that kept something, by source and target.
+    /// Deferred edges whose source kept an object, by source and target.
     kept: BTreeSet<(u8, u8)>,
     ranks: Vec<u64>,
     seeds: BTreeMap<u8, Reason>,
@@ -27,14 +29,14 @@ fn at(name: &str) -> u8 {
     name[1..].parse().unwrap()
 }
 
-impl Facts for App {
+impl ModuleFacts for App {
     fn is_loaded(&self, name: &ModuleName) -> bool {
         self.loaded[at(name.as_str()) as usize]
     }
     fn policy(&self, name: &ModuleName) -> Policy {
         self.policies[at(name.as_str()) as usize]
     }
-    fn keeps(&self, holder: &ModuleName, of: &ModuleName) -> bool {
+    fn retains(&self, holder: &ModuleName, of: &ModuleName) -> bool {
         self.kept.contains(&(at(holder.as_str()), at(of.as_str())))
     }
     fn rank(&self, name: &ModuleName) -> u64 {
@@ -80,8 +82,8 @@ fn apps() -> impl Strategy<Value = App> {
 }
 
 impl App {
-    fn graph(&self) -> Graph {
-        let mut graph = Graph::new();
+    fn graph(&self) -> DependencyGraph {
+        let mut graph = DependencyGraph::new();
         for (from, kind, to) in &self.edges {
             graph.add(&name(*from), Edge::module(name(*to), *kind));
         }
@@ -96,7 +98,7 @@ impl App {
         self.loaded[module as usize] && self.policies[module as usize] == Policy::Never
     }
 
-    /// Everything that is taken in, seeds that do not run included.
+    /// All admitted modules, seeds that do not run included.
     fn taken(&self) -> BTreeSet<u8> {
         let mut taken: BTreeSet<u8> =
             self.seeds.keys().copied().filter(|seed| !self.is_never(*seed)).collect();

@@ -1,16 +1,16 @@
 //! What is under the roots at start-up.
 
 use std::{io, path::PathBuf};
-use transfuse_engine::{Budget, Memory, Roots, Scan, scan};
+use transfuse_engine::{Budget, InMemoryFs, Roots, Scan, scan};
 
-fn scanned(memory: &Memory, dirs: &[&str]) -> Scan {
+fn scanned(memory: &InMemoryFs, dirs: &[&str]) -> Scan {
     let dirs: Vec<PathBuf> = dirs.iter().map(PathBuf::from).collect();
     let roots = Roots::new(memory, &dirs, &["legacy".to_owned()]).unwrap();
     scan(memory, &roots, &Budget::new(usize::MAX), &mut |_| {})
 }
 
 fn files(scan: &Scan) -> Vec<String> {
-    scan.view.iter().map(|(path, _)| path.display().to_string()).collect()
+    scan.snapshot.iter().map(|(path, _)| path.display().to_string()).collect()
 }
 
 fn dirs(scan: &Scan) -> Vec<String> {
@@ -19,7 +19,7 @@ fn dirs(scan: &Scan) -> Vec<String> {
 
 #[test]
 fn source_is_read_and_the_rest_is_not() {
-    let memory = Memory::new();
+    let memory = InMemoryFs::new();
     memory.write("/app/main.py", "import shop");
     memory.write("/app/shop/__init__.py", "");
     memory.write("/app/shop/rates.csv", "1");
@@ -38,7 +38,7 @@ fn source_is_read_and_the_rest_is_not() {
 
 #[test]
 fn nested_roots_are_walked_once() {
-    let memory = Memory::new();
+    let memory = InMemoryFs::new();
     memory.write("/app/main.py", "");
     memory.write("/app/src/shop.py", "");
     let scan = scanned(&memory, &["/app", "/app/src"]);
@@ -48,25 +48,25 @@ fn nested_roots_are_walked_once() {
 
 #[test]
 fn linked_directories_are_followed_and_circles_are_not() {
-    let memory = Memory::new();
+    let memory = InMemoryFs::new();
     memory.write("/lib/common/log.py", "");
     memory.write("/app/shop/conf.py", "");
-    memory.link("/app/common", "/lib/common");
-    memory.link("/app/shop/up", "/app");
-    memory.link("/app/shop/self", "/app/shop");
-    memory.link("/app/shop/broken.py", "/nowhere.py");
+    memory.symlink("/app/common", "/lib/common");
+    memory.symlink("/app/shop/up", "/app");
+    memory.symlink("/app/shop/self", "/app/shop");
+    memory.symlink("/app/shop/broken.py", "/nowhere.py");
     let scan = scanned(&memory, &["/app"]);
     assert_eq!(vec!["/app/common/log.py", "/app/shop/conf.py"], files(&scan));
 }
 
 #[test]
 fn directories_that_link_to_each_other_are_not_followed_for_ever() {
-    let memory = Memory::new();
+    let memory = InMemoryFs::new();
     let count = 9;
     for from in 0..count {
         memory.write(format!("/app/d{from}/f.py"), "");
         for to in (0..count).filter(|to| *to != from) {
-            memory.link(format!("/app/d{from}/to{to}"), format!("/app/d{to}"));
+            memory.symlink(format!("/app/d{from}/to{to}"), format!("/app/d{to}"));
         }
     }
     let scan = scanned(&memory, &["/app"]);
@@ -80,21 +80,21 @@ fn directories_that_link_to_each_other_are_not_followed_for_ever() {
 
 #[test]
 fn a_directory_that_many_link_to_is_found_under_each_of_its_names() {
-    let memory = Memory::new();
+    let memory = InMemoryFs::new();
     memory.write("/app/common/log.py", "");
     for service in 0..50 {
-        memory.link(format!("/app/services/s{service}/common"), "/app/common");
+        memory.symlink(format!("/app/services/s{service}/common"), "/app/common");
     }
-    memory.link("/app/common/base", "/lib/base");
+    memory.symlink("/app/common/base", "/lib/base");
     memory.write("/lib/base/deep.py", "");
-    memory.link("/lib/base/more", "/lib/more");
+    memory.symlink("/lib/base/more", "/lib/more");
     memory.write("/lib/more/deepest.py", "");
     assert_eq!(3 * 51, files(&scanned(&memory, &["/app"])).len());
 }
 
 #[test]
-fn what_cannot_be_read_is_reported_and_nothing_else_suffers() {
-    let memory = Memory::new();
+fn unreadable_files_are_reported_and_no_other_suffers() {
+    let memory = InMemoryFs::new();
     memory.write("/app/main.py", "");
     memory.write("/app/secret.py", "");
     memory.write("/app/closed/a.py", "");
@@ -107,13 +107,13 @@ fn what_cannot_be_read_is_reported_and_nothing_else_suffers() {
 }
 
 #[test]
-fn progress_is_told_file_by_file() {
-    let memory = Memory::new();
+fn progress_is_reported_file_by_file() {
+    let memory = InMemoryFs::new();
     for at in 0..3 {
         memory.write(format!("/app/m{at}.py"), "");
     }
     let roots = Roots::new(&memory, &[PathBuf::from("/app")], &[]).unwrap();
-    let mut told = Vec::new();
-    scan(&memory, &roots, &Budget::new(0), &mut |count| told.push(count));
-    assert_eq!(vec![1, 2, 3], told);
+    let mut reported = Vec::new();
+    scan(&memory, &roots, &Budget::new(0), &mut |count| reported.push(count));
+    assert_eq!(vec![1, 2, 3], reported);
 }

@@ -1,4 +1,4 @@
-//! Contents that are kept for as long as somebody names them, within a budget.
+//! Contents that are kept as long as a snapshot refers to them, within a budget.
 
 use transfuse_engine::{Budget, Digest, Source};
 
@@ -57,8 +57,8 @@ fn a_budget_is_kept_by_many_threads() {
 }
 
 #[test]
-fn a_bare_source_costs_nothing_and_is_still_told_apart() {
-    let (one, other) = (Source::bare("rate,1\n"), Source::bare("rate,2\n"));
+fn a_digest_costs_nothing_and_still_tells_contents_apart() {
+    let (one, other) = (Source::digest_only("rate,1\n"), Source::digest_only("rate,2\n"));
     assert_ne!(one.digest(), other.digest());
     assert_eq!(None, one.text());
 }

@@ -1,0 +1,118 @@
+//! The one door to the operating system's files.
+//!
+//! The rest of the crate reads files through [`FileSystem`], so its tests need no disk:
+//! [`OsFileSystem`] is the real one, `InMemoryFs` the one for tests. Watching has no door here,
+//! because an event only says where to look. The clock has no door because callers pass the time
+//! in.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
+
+/// What a path leads to, symbolic links followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileKind {
+    /// A regular file.
+    File,
+    /// A directory.
+    Dir,
+    /// A pipe, a socket, a device: never read.
+    Other,
+}
+
+/// The metadata of a path, links followed. It never decides *what changed* (content does), only
+/// whether a file was being written while it was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileMetadata {
+    /// File, directory, or neither.
+    pub kind: FileKind,
+    /// Bytes in the file: `1204`.
+    pub len: u64,
+    /// When it was last written, where the file system knows.
+    pub modified: Option<SystemTime>,
+    /// The file's number on its file system; 0 where there is none.
+    pub inode: u64,
+}
+
+/// The files of a machine.
+pub trait FileSystem: Send + Sync {
+    /// The content of a regular file. Anything else is an error, and never blocks.
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
+    /// The metadata of the file or directory that `path` leads to, links followed.
+    fn metadata(&self, path: &Path) -> io::Result<FileMetadata>;
+    /// The full paths of a directory's entries, sorted.
+    fn read_dir(&self, path: &Path) -> io::Result<Vec<PathBuf>>;
+    /// The absolute path without symbolic links.
+    fn canonicalize(&self, path: &Path) -> io::Result<PathBuf>;
+    /// Where the symbolic link at `path` leads, as it is written there; none if it is no link.
+    fn read_link(&self, path: &Path) -> io::Result<Option<PathBuf>>;
+}
+
+/// The real files.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OsFileSystem;
+
+impl FileSystem for OsFileSystem {
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        // Checked before opening, because opening a pipe without a writer blocks for ever.
+        if !fs::metadata(path)?.is_file() {
+            return Err(not_a_file(path));
+        }
+        fs::read(path)
+    }
+
+    fn metadata(&self, path: &Path) -> io::Result<FileMetadata> {
+        let found = fs::metadata(path)?;
+        let kind = match found.file_type() {
+            kind if kind.is_file() => FileKind::File,
+            kind if kind.is_dir() => FileKind::Dir,
+            _ => FileKind::Other,
+        };
+        let modified = found.modified().ok();
+        Ok(FileMetadata { kind, len: found.len(), modified, inode: inode(&found) })
+    }
+
+    fn read_dir(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
+        let mut paths = Vec::new();
+        for entry in fs::read_dir(path)? {
+            paths.push(entry?.path());
+        }
+        paths.sort();
+        Ok(paths)
+    }
+
+    fn canonicalize(&self, path: &Path) -> io::Result<PathBuf> {
+        fs::canonicalize(path)
+    }
+
+    fn read_link(&self, path: &Path) -> io::Result<Option<PathBuf>> {
+        match fs::read_link(path) {
+            Ok(target) => Ok(Some(target)),
+            // The system's error for an existing path that is no link.
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// The error for reading a path that is no regular file.
+pub(crate) fn not_a_file(path: &Path) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, format!("{} is not a regular file", path.display()))
+}
+
+/// Does `error` mean that the path does not exist?
+pub(crate) fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+#[cfg(unix)]
+fn inode(found: &fs::Metadata) -> u64 {
+    std::os::unix::fs::MetadataExt::ino(found)
+}
+
+#[cfg(not(unix))]
+fn inode(_: &fs::Metadata) -> u64 {
+    0
+}

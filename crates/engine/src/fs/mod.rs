@@ -1,0 +1,14 @@
+//! The file system: one door to it, and what symbolic links do to a path.
+
+mod file_system;
+#[cfg(feature = "testing")]
+mod in_memory;
+mod inode_check;
+mod symlink_chain;
+
+pub(crate) use file_system::is_absent;
+pub use file_system::{FileKind, FileMetadata, FileSystem, OsFileSystem};
+#[cfg(feature = "testing")]
+pub use in_memory::InMemoryFs;
+pub(crate) use inode_check::InodeCheck;
+pub use symlink_chain::{SymlinkChains, resolve_chain};

@@ -1,0 +1,81 @@
+//! What did the last updates do? A bounded list, for `transfuse status`, the page and the logs.
+//!
+//! It includes refused updates, because they are what a reader looks for. Nothing depends on it.
+
+use super::GenerationId;
+use crate::{plan::Step, sources::FileChange};
+use std::{collections::VecDeque, time::Duration};
+
+/// How many records are kept.
+const LIMIT: usize = 100;
+
+/// How an update ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// A new generation is current.
+    Published,
+    /// Nothing changed; `error` says why.
+    Refused,
+    /// An earlier generation is current again.
+    RolledBack,
+}
+
+/// One update.
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// The generation that was current at the end of the update.
+    pub generation: GenerationId,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The changed files.
+    pub changed: Vec<FileChange>,
+    /// The modules that ran, in this order.
+    pub ran: Vec<Step>,
+    /// The time from the first look at the files to the end.
+    pub took: Duration,
+    /// The reason for the refusal, with the user's frames.
+    pub error: Option<String>,
+}
+
+/// The last updates.
+#[derive(Clone, Debug, Default)]
+pub struct History {
+    /// The oldest first. Written by [`History::push`]; the oldest leaves when there are more than
+    /// 100.
+    records: VecDeque<Record>,
+}
+
+impl History {
+    /// An empty history.
+    pub fn new() -> History {
+        History::default()
+    }
+
+    /// Adds the latest update.
+    pub fn push(&mut self, record: Record) {
+        if self.records.len() == LIMIT {
+            self.records.pop_front();
+        }
+        self.records.push_back(record);
+    }
+
+    /// The updates, the oldest first.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Record> + ExactSizeIterator {
+        self.records.iter()
+    }
+
+    /// The latest update.
+    pub fn last(&self) -> Option<&Record> {
+        self.records.back()
+    }
+
+    /// How many updates are remembered.
+    pub fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Is the history empty?
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+}

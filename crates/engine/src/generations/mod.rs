@@ -1,0 +1,9 @@
+//! Which generations exist, which work is pinned to them, and what the last updates did.
+
+mod history;
+mod lifecycle;
+mod registry;
+
+pub use history::{History, Outcome, Record};
+pub use lifecycle::{GenerationId, GenerationState, Lifecycles, Retirement};
+pub use registry::{Freed, GenerationRegistry};

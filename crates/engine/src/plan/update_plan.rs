@@ -1,0 +1,195 @@
+//! Which modules does an update run, in which order, and why?
+//!
+//! A pure function of graph, changes and facts; it runs nothing. It starts at the seeds and follows
+//! the edges that lead to each admitted module to a fixed point, so its cost depends on the plan
+//! and not on the application (P12). Policies stop it: nothing beyond a boundary runs. The binding
+//! runs the steps, and widens a plan when a step fails; `order` sorts them.
+
+use super::{DependencyGraph, EdgeKind, Reason, Restart, RestartCode, Step, Target, order::order};
+use crate::base::{EngineError, ModuleName};
+use std::{
+    collections::{HashMap, VecDeque, hash_map::Entry},
+    fmt,
+    str::FromStr,
+};
+
+/// What happens to a module's old namespace.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Policy {
+    /// New code runs in a copy of it.
+    #[default]
+    Overlay,
+    /// New code runs in an empty one.
+    Fresh,
+    /// It stays, and its functions and classes take the new code. A boundary.
+    Patch,
+    /// It stays as it is; a change needs a restart. A boundary.
+    Never,
+}
+
+impl FromStr for Policy {
+    type Err = EngineError;
+
+    fn from_str(given: &str) -> Result<Policy, EngineError> {
+        match given {
+            "overlay" => Ok(Policy::Overlay),
+            "fresh" => Ok(Policy::Fresh),
+            "patch" => Ok(Policy::Patch),
+            "never" => Ok(Policy::Never),
+            _ => Err(EngineError::UnknownPolicy { given: given.to_owned() }),
+        }
+    }
+}
+
+impl fmt::Display for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Policy::Overlay => "overlay",
+            Policy::Fresh => "fresh",
+            Policy::Patch => "patch",
+            Policy::Never => "never",
+        })
+    }
+}
+
+/// What the planner needs to know of the current generation.
+pub trait ModuleFacts {
+    /// Does the current generation have an instance of it?
+    fn is_loaded(&self, name: &ModuleName) -> bool;
+    /// The policy in its new source.
+    fn policy(&self, name: &ModuleName) -> Policy;
+    /// Does the namespace of `holder` hold an object of `of`, which only a function of it imported?
+    fn retains(&self, holder: &ModuleName, of: &ModuleName) -> bool;
+    /// A number that says when it first started, so that modules start in the same order again. By
+    /// default, the names decide.
+    fn rank(&self, name: &ModuleName) -> u64 {
+        let _ = name;
+        0
+    }
+}
+
+/// What an update will do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// The modules to run, imports before importers.
+    pub steps: Vec<Step>,
+    /// Indexes into `steps`, in the order in which the modules start: starting one may run others,
+    /// by its import statements.
+    pub start_order: Vec<usize>,
+    /// Changes that only a restart can apply.
+    pub restart: Vec<Restart>,
+}
+
+/// Computes the modules that have to run because of `seeds`.
+///
+/// Only a loaded module runs: a seed that is not loaded (a new file, or one that was never
+/// imported) and a deleted seed are no steps, but their importers are.
+pub fn plan(
+    graph: &DependencyGraph,
+    seeds: &[(ModuleName, Reason)],
+    facts: &dyn ModuleFacts,
+) -> Plan {
+    let mut closure = Closure { graph, facts, reasons: HashMap::new(), todo: VecDeque::new() };
+    let mut restart: Vec<Restart> = Vec::new();
+    for (name, reason) in seeds {
+        if facts.is_loaded(name) && facts.policy(name) == Policy::Never {
+            if !restart.iter().any(|known| known.name == name.as_str()) {
+                restart.push(never(name, reason));
+            }
+        } else {
+            closure.admit(name, reason.clone());
+        }
+    }
+    closure.run();
+    let runs = |(name, reason): (&ModuleName, &Reason)| {
+        (facts.is_loaded(name) && *reason != Reason::Deleted).then(|| name.clone())
+    };
+    let names: Vec<ModuleName> = closure.reasons.iter().filter_map(runs).collect();
+    let ordered = order(graph, names, |name| facts.rank(name));
+    let step = |name: ModuleName| Step { reason: closure.reasons[&name].clone(), name };
+    restart.sort_by(|a, b| a.name.cmp(&b.name));
+    Plan {
+        steps: ordered.names.into_iter().map(step).collect(),
+        start_order: ordered.start_order,
+        restart,
+    }
+}
+
+fn never(name: &ModuleName, reason: &Reason) -> Restart {
+    let what = format!("{name} {reason} and its policy is \"never\": restart the server");
+    Restart { name: name.to_string(), code: RestartCode::NeverPolicy, what, path: None }
+}
+
+/// The closure of the seeds under "has to run too", while it grows.
+struct Closure<'a> {
+    /// The dependencies of the current generation.
+    graph: &'a DependencyGraph,
+    /// Facts about the current generation.
+    facts: &'a dyn ModuleFacts,
+    /// Every seed and every module that runs, with the reason found first.
+    reasons: HashMap<ModuleName, Reason>,
+    /// Modules whose edges have not been followed yet, first in first out.
+    todo: VecDeque<ModuleName>,
+}
+
+impl Closure<'_> {
+    /// Adds a module, unless it is there.
+    fn admit(&mut self, name: &ModuleName, reason: Reason) {
+        if let Entry::Vacant(entry) = self.reasons.entry(name.clone()) {
+            entry.insert(reason);
+            self.todo.push_back(name.clone());
+        }
+    }
+
+    /// Adds a module that follows from another, if it can run at all. Of two reasons the simpler
+    /// one stays.
+    fn follow(&mut self, name: &ModuleName, reason: impl FnOnce() -> Reason) {
+        if let Some(known) = self.reasons.get_mut(name) {
+            let other = reason();
+            if other.rank() < known.rank() {
+                *known = other;
+            }
+        } else if self.facts.is_loaded(name) && self.facts.policy(name) != Policy::Never {
+            self.admit(name, reason());
+        }
+    }
+
+    fn run(&mut self) {
+        while let Some(name) = self.todo.pop_front() {
+            let graph = self.graph;
+            let patched = self.facts.is_loaded(&name) && self.facts.policy(&name) == Policy::Patch;
+            let gone = self.reasons[&name] == Reason::Deleted;
+            // A module that keeps its identity while its code runs is a boundary; a deleted one has
+            // no identity to keep.
+            let boundary = patched && !gone;
+            let created = self.reasons[&name] == Reason::Created;
+            let failed = self.reasons[&name] == Reason::Changed && !self.facts.is_loaded(&name);
+            for (from, kind) in graph.importers(&name) {
+                let of = || name.clone();
+                match kind {
+                    EdgeKind::ModuleLevel if !boundary => {
+                        self.follow(from, || Reason::Imports(of()));
+                    }
+                    EdgeKind::Deferred
+                        if !boundary
+                            && !self.reasons.contains_key(from)
+                            && self.facts.retains(from, &name) =>
+                    {
+                        self.follow(from, || Reason::Retains(of()));
+                    }
+                    EdgeKind::NotFound if created => self.follow(from, || Reason::Missed(of())),
+                    EdgeKind::NotFound if failed => {
+                        self.follow(from, || Reason::FallbackTaken(of()))
+                    }
+                    EdgeKind::Affects => self.follow(from, || Reason::Affects(of())),
+                    _ => {}
+                }
+            }
+            for edge in graph.edges_of(&name) {
+                if let (EdgeKind::Affects, Target::Module(to)) = (edge.kind, &edge.to) {
+                    self.follow(to, || Reason::AffectedBy(name.clone()));
+                }
+            }
+        }
+    }
+}

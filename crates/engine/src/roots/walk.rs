@@ -1,0 +1,107 @@
+//! Which directories and files under a directory may be live?
+//!
+//! `scan`, `refresh` and `poll_backend` share this walk. It reads no content. It follows symbolic
+//! links to directories, because the import system does, but not a link back to a directory that
+//! the walk is in, and at most [`LINKS`] on one chain: ten directories that link to each other have
+//! millions of names. Only the chain to a directory decides whether the walk enters it, so a walk
+//! from the middle finds the same files as one from the root. A root inside another root has its
+//! own walk.
+
+use super::Roots;
+use crate::fs::{FileKind, FileMetadata, FileSystem, InodeCheck, is_absent};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+/// The number of links to directories that are followed on one chain. The walk does not find files
+/// behind more links; an import of them still works.
+const LINKS: usize = 3;
+
+/// The result of a walk.
+#[derive(Default)]
+pub(crate) struct TreeWalk {
+    /// `/srv/shop`: each admitted directory, the start included, parents first.
+    pub dirs: Vec<PathBuf>,
+    /// `/srv/shop/conf.py`: each regular file that is not excluded, whatever its name, with its
+    /// metadata.
+    pub files: Vec<(PathBuf, FileMetadata)>,
+    /// `/srv/shop/conf.py`: each entry that is a symbolic link, wherever it leads.
+    pub links: Vec<PathBuf>,
+    /// `/srv/shop` to the inode it led to before the walk entered it: each directory, and each link
+    /// to a file.
+    pub inodes: InodeCheck,
+    /// Paths that could not be read, with the system's error. Nothing is known of the files under
+    /// them.
+    pub unreadable: Vec<(PathBuf, io::Error)>,
+}
+
+/// Walks from `start`, which must be an admitted directory.
+pub(crate) fn walk(system: &dyn FileSystem, roots: &Roots, start: &Path) -> TreeWalk {
+    let mut walk = TreeWalk::default();
+    // Each entry: a directory, the canonical paths of the directories that led to it, and how many
+    // of these are links.
+    let (chain, links) = chain_to(system, roots, start);
+    let mut todo = vec![(start.to_owned(), chain, links)];
+    todo.retain(|(_, _, links)| *links <= LINKS);
+    while let Some((dir, mut chain, links)) = todo.pop() {
+        walk.inodes.record(system, &dir);
+        let listed = system.canonicalize(&dir).and_then(|real| Ok((system.read_dir(&dir)?, real)));
+        let (entries, real) = match listed {
+            Ok(found) => found,
+            Err(error) => {
+                if !is_absent(&error) || roots.is_root(&dir) {
+                    walk.unreadable.push((dir, error));
+                }
+                continue;
+            }
+        };
+        if chain.contains(&real) {
+            continue;
+        }
+        chain.push(real);
+        let mut below = Vec::new();
+        for entry in entries {
+            let foreign = roots.root_of(&entry).is_none() || roots.ignores(system, &entry, false);
+            if foreign || roots.is_root(&entry) {
+                continue;
+            }
+            let is_link = matches!(system.read_link(&entry), Ok(Some(_)));
+            if is_link {
+                walk.links.push(entry.clone());
+            }
+            match system.metadata(&entry) {
+                Ok(stat) if stat.kind == FileKind::File => {
+                    if is_link {
+                        walk.inodes.record_metadata(&entry, &stat);
+                    }
+                    walk.files.push((entry, stat));
+                }
+                Ok(stat) if stat.kind == FileKind::Dir => {
+                    let links = links + usize::from(is_link);
+                    if links <= LINKS && roots.admits_dir(system, &entry) {
+                        below.push((entry, chain.clone(), links));
+                    }
+                }
+                Ok(_) => {}
+                Err(error) if is_absent(&error) => {}
+                Err(error) => walk.unreadable.push((entry, error)),
+            }
+        }
+        walk.dirs.push(dir);
+        todo.extend(below.into_iter().rev());
+    }
+    walk
+}
+
+/// The canonical paths of the directories from the root down to `start`, without `start`, and the
+/// number of links on the chain, with `start`: a walk that begins in the middle finds the same
+/// files as one that begins at the root.
+fn chain_to(system: &dyn FileSystem, roots: &Roots, start: &Path) -> (Vec<PathBuf>, usize) {
+    let Some(root) = roots.root_of(start) else { return (Vec::new(), 0) };
+    let above = start.ancestors().skip(1).take_while(|dir| dir.starts_with(root));
+    let chain = above.filter_map(|dir| system.canonicalize(dir).ok()).collect();
+    let below = start.ancestors().take_while(|dir| dir.starts_with(root) && *dir != root);
+    let links = below.filter(|dir| matches!(system.read_link(dir), Ok(Some(_)))).count();
+    (chain, links)
+}

@@ -1,0 +1,119 @@
+//! The content of a file, kept as long as a generation refers to it.
+//!
+//! A generation loads modules from the content that it knows, which may be gone from the disk, and
+//! tracebacks of old code show the source it was compiled from (P13). So content is kept,
+//! compressed, until the last snapshot that refers to it is dropped. A [`Budget`] bounds the sum:
+//! over the limit, a source keeps only its digest, and reading its text fails.
+
+use crate::base::Digest;
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+/// The content of a file at one moment.
+#[derive(Debug)]
+pub struct Source {
+    /// The digest of the content.
+    digest: Digest,
+    /// Its length before compression, in bytes: `1204`; none if there is no file.
+    len: Option<usize>,
+    /// The content, lz4; none if the budget was spent, or the content is that of a data file.
+    packed: Option<Box<[u8]>>,
+    /// Where the packed bytes are counted, until the source is dropped.
+    budget: Budget,
+}
+
+impl Source {
+    /// Stores `content`, compressed, if `budget` has room for it.
+    pub fn new(content: impl AsRef<[u8]>, budget: &Budget) -> Arc<Source> {
+        let content = content.as_ref();
+        let packed = lz4_flex::block::compress(content).into_boxed_slice();
+        let packed = budget.reserve(packed.len()).then_some(packed);
+        let (digest, len) = (Digest::of(content), Some(content.len()));
+        Arc::new(Source { digest, len, packed, budget: budget.clone() })
+    }
+
+    /// Stores only the digest of `content`: for data files, of which only changes matter.
+    pub fn digest_only(content: impl AsRef<[u8]>) -> Arc<Source> {
+        let content = content.as_ref();
+        let (digest, len) = (Digest::of(content), Some(content.len()));
+        Arc::new(Source { digest, len, packed: None, budget: Budget::new(0) })
+    }
+
+    /// Records that a file did not exist: a data file that a module tried to read.
+    pub fn absent() -> Arc<Source> {
+        let digest = Digest::of(b"transfuse: no file");
+        Arc::new(Source { digest, len: None, packed: None, budget: Budget::new(0) })
+    }
+
+    /// Does it record that the file did not exist?
+    pub fn is_absent(&self) -> bool {
+        self.len.is_none()
+    }
+
+    /// The digest of the content.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// The length of the content in bytes.
+    pub fn len(&self) -> usize {
+        self.len.unwrap_or_default()
+    }
+
+    /// Is the content empty, as that of many an `__init__.py`?
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The content, unless it could not be kept.
+    pub fn text(&self) -> Option<Vec<u8>> {
+        lz4_flex::block::decompress(self.packed.as_deref()?, self.len?).ok()
+    }
+}
+
+impl Drop for Source {
+    fn drop(&mut self) {
+        self.budget.release(self.packed.as_ref().map_or(0, |packed| packed.len()));
+    }
+}
+
+/// How many bytes all sources together may hold. Cloning it shares the count.
+#[derive(Clone, Debug)]
+pub struct Budget(Arc<BudgetCount>);
+
+#[derive(Debug)]
+struct BudgetCount {
+    /// Packed bytes held now. Sources add on creation and subtract on drop; a lone number, so no
+    /// lock.
+    bytes: AtomicUsize,
+    /// The most that may be held: `268_435_456`. Set once.
+    limit: usize,
+}
+
+impl Budget {
+    /// A budget of `limit` bytes, all of them free.
+    pub fn new(limit: usize) -> Budget {
+        Budget(Arc::new(BudgetCount { bytes: AtomicUsize::new(0), limit }))
+    }
+
+    /// The bytes held now.
+    pub fn held(&self) -> usize {
+        self.0.bytes.load(Ordering::Relaxed)
+    }
+
+    /// The most that may be held.
+    pub fn limit(&self) -> usize {
+        self.0.limit
+    }
+
+    fn reserve(&self, bytes: usize) -> bool {
+        let fits = |held: usize| held.checked_add(bytes).filter(|sum| *sum <= self.0.limit);
+        self.0.bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).is_ok()
+    }
+
+    fn release(&self, bytes: usize) {
+        self.0.bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,88 @@
+//! Which file may have changed, and how? The common vocabulary of all watchers.
+//!
+//! An event only says where to look; `refresh` finds out what is different. Names that editors,
+//! compilers and deploys use for temporary files are dropped here, for all watchers.
+
+use crate::{plan::DependencyGraph, roots::is_source, sources::SourceSnapshot};
+use std::path::{Path, PathBuf};
+
+/// A report of a watcher.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Event {
+    /// Something may have happened to this path.
+    Path(EventKind, PathBuf),
+    /// Look everywhere: changes before this were not watched.
+    Rescan,
+    /// Look everywhere: the system's queue or ours overflowed, or the watcher failed.
+    Lost,
+}
+
+/// What may have happened to a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum EventKind {
+    /// A file was written, and its writer may still have it open.
+    Modified,
+    /// A file was created, and its writer may still have it open.
+    Created,
+    /// The writer closed the file.
+    Closed,
+    /// A complete file was put in place: renamed to this name, or linked.
+    Moved,
+    /// A file was removed, or renamed to another name.
+    Gone,
+    /// A file's mode, owner or times may have changed.
+    Touched,
+    /// A directory appeared or went away, or its content is to be compared.
+    Dir,
+}
+
+impl EventKind {
+    /// An event of this kind at `path`.
+    pub fn at(self, path: impl Into<PathBuf>) -> Event {
+        Event::Path(self, path.into())
+    }
+}
+
+impl Event {
+    /// The path of the event; none if it concerns all paths.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Event::Path(_, path) => Some(path),
+            Event::Rescan | Event::Lost => None,
+        }
+    }
+
+    /// The same event at another path.
+    pub fn with_path(&self, path: &Path) -> Event {
+        match self {
+            Event::Path(kind, _) => kind.at(path),
+            Event::Rescan | Event::Lost => self.clone(),
+        }
+    }
+
+    /// Can it matter to what `snapshot` and `graph` know? A log or a database under a root that is
+    /// written all the time does not matter, and must not keep the debouncer from coming to rest.
+    /// A file in the place of a directory does matter: watchers report a link to a package as a
+    /// file.
+    pub fn concerns(&self, snapshot: &SourceSnapshot, graph: &DependencyGraph) -> bool {
+        match self {
+            Event::Path(EventKind::Dir, _) | Event::Rescan | Event::Lost => true,
+            Event::Path(_, path) => {
+                is_source(path)
+                    || snapshot.get(path).is_some()
+                    || snapshot.has_dir(path)
+                    || graph.readers(path).next().is_some()
+            }
+        }
+    }
+}
+
+/// Is this the name of a file that is never imported: hidden, cached, a backup, half-written?
+pub(crate) fn is_noise(path: &Path) -> bool {
+    let Some(name) = path.file_name().map(|name| name.to_string_lossy()) else { return true };
+    let ends = ["~", ".swp", ".swx", ".tmp", ".pyc"];
+    (name.starts_with('.') && name != ".gitignore")
+        || name == "__pycache__"
+        || ends.iter().any(|end| name.ends_with(end))
+        || path.parent().is_some_and(|dir| dir.ends_with("__pycache__"))
+}

@@ -1,0 +1,12 @@
+//! When to look at files again: watchers, their events, and the debouncer.
+
+mod bounded_sender;
+mod debounce;
+mod event;
+mod notify_backend;
+mod poll_backend;
+mod watcher;
+
+pub use debounce::{Debouncer, Readiness, Window};
+pub use event::{Event, EventKind};
+pub use watcher::Watcher;

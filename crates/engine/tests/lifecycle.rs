@@ -1,0 +1,190 @@
+//! The life of generations, as numbers.
+
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+use transfuse_engine::{
+    GenerationId, GenerationState, Lifecycles, Retirement,
+    Retirement::{Drained, Dropped},
+};
+
+fn id(number: u64) -> GenerationId {
+    GenerationId(number)
+}
+
+/// `count` generations published, one after the other.
+fn published(keep: usize, count: u64) -> (Lifecycles, Vec<Retirement>) {
+    let mut generations = Lifecycles::new(keep);
+    let mut retirements = Vec::new();
+    for _ in 0..count {
+        let next = generations.stage();
+        retirements.extend(generations.publish(next));
+    }
+    (generations, retirements)
+}
+
+#[test]
+fn the_first_generation_is_number_one() {
+    let mut generations = Lifecycles::new(2);
+    assert_eq!(None, generations.current());
+    let first = generations.stage();
+    assert_eq!((id(1), Some(GenerationState::Staged)), (first, generations.state(first)));
+    assert!(generations.publish(first).is_empty());
+    assert_eq!(
+        (Some(first), Some(GenerationState::Current)),
+        (generations.current(), generations.state(first))
+    );
+    assert_eq!(None, generations.state(id(2)));
+    assert_eq!(None, generations.state(id(0)));
+}
+
+#[test]
+fn p4_an_abandoned_number_is_given_again() {
+    let (mut generations, _) = published(2, 1);
+    let staged = generations.stage();
+    generations.abandon(staged);
+    assert_eq!((None, Some(id(1))), (generations.state(staged), generations.current()));
+    assert_eq!(id(2), generations.stage());
+}
+
+#[test]
+fn an_abandoned_number_that_is_pinned_is_not_given_again() {
+    let (mut generations, _) = published(2, 1);
+    let staged = generations.stage();
+    assert!(generations.pin(staged));
+    generations.abandon(staged);
+    assert_eq!((None, false), (generations.state(staged), generations.pin(staged)));
+    let next = generations.stage();
+    assert_eq!(id(3), next);
+    generations.abandon(next);
+    assert!(generations.unpin(staged).is_empty());
+    assert_eq!(id(2), generations.stage());
+}
+
+#[test]
+fn p8_a_generation_drains_with_its_last_pin() {
+    let (mut generations, _) = published(2, 1);
+    assert!(generations.pin(id(1)) && generations.pin(id(1)));
+    let next = generations.stage();
+    assert!(generations.publish(next).is_empty());
+    assert_eq!(Some(GenerationState::Draining { pins: 2 }), generations.state(id(1)));
+    assert!(generations.unpin(id(1)).is_empty());
+    assert_eq!(vec![Drained(id(1))], generations.unpin(id(1)));
+    assert_eq!(Some(GenerationState::Retired), generations.state(id(1)));
+    assert!(!generations.pin(id(1)));
+}
+
+#[test]
+fn a_draining_generation_can_be_pinned_again() {
+    let (mut generations, _) = published(2, 1);
+    generations.pin(id(1));
+    let next = generations.stage();
+    generations.publish(next);
+    assert!(generations.pin(id(1)));
+    assert_eq!(2, generations.pins(id(1)));
+}
+
+#[test]
+fn the_last_few_are_kept() {
+    let (generations, retirements) = published(2, 5);
+    assert_eq!(vec![id(3), id(4)], generations.kept());
+    let expected = [Drained(id(1)), Drained(id(2)), Drained(id(3)), Dropped(id(1))];
+    assert_eq!(expected[..3], retirements.iter().copied().filter(drained).collect::<Vec<_>>()[..3]);
+    assert!(retirements.contains(&expected[3]) && retirements.contains(&Dropped(id(2))));
+    assert_eq!(Some(GenerationState::Retired), generations.state(id(1)));
+}
+
+fn drained(retirement: &Retirement) -> bool {
+    matches!(retirement, Drained(_))
+}
+
+#[test]
+fn a_pinned_generation_is_dropped_only_when_it_has_drained() {
+    let (mut generations, _) = published(1, 1);
+    generations.pin(id(1));
+    for _ in 0..3 {
+        let next = generations.stage();
+        let retirements = generations.publish(next);
+        assert!(!retirements.contains(&Dropped(id(1))));
+    }
+    assert_eq!(vec![id(3)], generations.kept());
+    assert_eq!(vec![Drained(id(1)), Dropped(id(1))], generations.unpin(id(1)));
+}
+
+#[test]
+fn none_is_kept_where_none_is_to_be_kept() {
+    let (_, retirements) = published(0, 2);
+    assert_eq!(vec![Drained(id(1)), Dropped(id(1))], retirements);
+}
+
+#[test]
+fn a_rollback_makes_a_kept_generation_current() {
+    let (mut generations, _) = published(2, 3);
+    assert_eq!(vec![Drained(id(3))], generations.publish(id(2)));
+    assert_eq!(Some(id(2)), generations.current());
+    assert_eq!(vec![id(1), id(3)], generations.kept());
+    assert!(generations.pin(id(2)));
+    assert_eq!(id(4), generations.stage());
+}
+
+#[test]
+fn a_missing_generation_cannot_be_published() {
+    let (mut generations, _) = published(1, 4);
+    for gone in [1, 2, 9] {
+        assert!(generations.publish(id(gone)).is_empty());
+    }
+    assert!(generations.publish(id(4)).is_empty());
+    assert_eq!(Some(id(4)), generations.current());
+}
+
+#[test]
+fn p8_bookkeeping_is_flat_after_ten_thousand_updates() {
+    let (generations, retirements) = published(3, 10_000);
+    let dropped = retirements.iter().filter(|retirement| !drained(retirement)).count();
+    assert_eq!(10_000 - 4, dropped);
+    assert!(format!("{generations:?}").len() < 2_000);
+}
+
+proptest! {
+    /// In any sequence: one generation is current, none is reported as drained while it is pinned,
+    /// each is dropped at most once and after it drained, and published numbers have no gaps.
+    #[test]
+    fn p8_no_generation_ends_early_or_twice(
+        steps in prop::collection::vec((0..5u8, 1..12u64), 0..120),
+    ) {
+        let mut generations = Lifecycles::new(2);
+        let (mut pins, mut over, mut staged) = (BTreeMap::<u64, usize>::new(), Vec::new(), None);
+        let mut highest = 0;
+        for (what, number) in steps {
+            let retirements = match what {
+                0 if staged.is_none() => { staged = Some(generations.stage()); Vec::new() }
+                1 => match staged.take() {
+                    Some(id) => {
+                        prop_assert_eq!(highest + 1, id.0);
+                        highest = id.0;
+                        generations.publish(id)
+                    }
+                    None => Vec::new(),
+                },
+                2 => { if let Some(id) = staged.take() { generations.abandon(id); } Vec::new() }
+                3 if Some(id(number)) != staged => {
+                    if generations.pin(id(number)) { *pins.entry(number).or_default() += 1; }
+                    Vec::new()
+                }
+                4 => match pins.get_mut(&number) {
+                    Some(count) if *count > 0 => { *count -= 1; generations.unpin(id(number)) }
+                    _ => Vec::new(),
+                },
+                _ => Vec::new(),
+            };
+            for retirement in retirements {
+                let (Drained(of) | Dropped(of)) = retirement;
+                prop_assert_eq!(0, pins.get(&of.0).copied().unwrap_or(0));
+                prop_assert!(!over.contains(&Dropped(of)), "{:?} after it was dropped", retirement);
+                prop_assert!(drained(&retirement) || over.contains(&Drained(of)));
+                over.push(retirement);
+            }
+            prop_assert!(generations.kept().len() <= 2);
+            prop_assert_eq!(highest > 0, generations.current().is_some());
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! The real files, through the same door as those in memory.
+
+use std::{fs, io::ErrorKind, path::PathBuf};
+use transfuse_engine::{FileKind, FileSystem, InMemoryFs, OsFileSystem};
+
+#[test]
+fn metadata_and_content_of_real_files() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.py");
+    fs::write(&path, "a = 1\n").unwrap();
+    assert_eq!(b"a = 1\n".to_vec(), OsFileSystem.read(&path).unwrap());
+    let stat = OsFileSystem.metadata(&path).unwrap();
+    assert_eq!((FileKind::File, 6, true), (stat.kind, stat.len, stat.modified.is_some()));
+    assert_eq!(FileKind::Dir, OsFileSystem.metadata(dir.path()).unwrap().kind);
+    fs::write(dir.path().join("0.py"), "").unwrap();
+    assert_eq!(
+        vec![dir.path().join("0.py"), path.clone()],
+        OsFileSystem.read_dir(dir.path()).unwrap()
+    );
+    assert_eq!(
+        ErrorKind::NotFound,
+        OsFileSystem.metadata(&dir.path().join("x")).unwrap_err().kind()
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn a_pipe_is_refused_without_a_wait() {
+    let dir = tempfile::tempdir().unwrap();
+    let pipe = dir.path().join("pipe.py");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+    assert!(made.success());
+    assert_eq!(FileKind::Other, OsFileSystem.metadata(&pipe).unwrap().kind);
+    assert_eq!(ErrorKind::InvalidInput, OsFileSystem.read(&pipe).unwrap_err().kind());
+    assert_eq!(ErrorKind::InvalidInput, OsFileSystem.read(dir.path()).unwrap_err().kind());
+}
+
+#[cfg(unix)]
+#[test]
+fn links_are_followed_in_the_same_way_on_disk_and_in_memory() {
+    let temporary = tempfile::tempdir().unwrap();
+    let base = temporary.path().canonicalize().unwrap();
+    let memory = InMemoryFs::new();
+    memory.write(base.join("lib/log.py"), "log");
+    memory.symlink(base.join("app"), base.join("lib"));
+    memory.symlink(base.join("broken"), base.join("nowhere"));
+    fs::create_dir(base.join("lib")).unwrap();
+    fs::write(base.join("lib/log.py"), "log").unwrap();
+    std::os::unix::fs::symlink(base.join("lib"), base.join("app")).unwrap();
+    std::os::unix::fs::symlink(base.join("nowhere"), base.join("broken")).unwrap();
+    let said = |system: &dyn FileSystem| {
+        let stat = |name: &str| system.metadata(&base.join(name)).map(|stat| stat.kind);
+        let list = |name: &str| system.read_dir(&base.join(name)).map_err(|error| error.kind());
+        let all: (_, Vec<PathBuf>, _, _, _, _, _) = (
+            system.read(&base.join("app/log.py")).unwrap(),
+            list("app").unwrap(),
+            list("").unwrap().len(),
+            list("lib/log.py").unwrap_err(),
+            system.canonicalize(&base.join("app/log.py")).unwrap(),
+            stat("app").unwrap(),
+            stat("broken").unwrap_err().kind(),
+        );
+        all
+    };
+    assert_eq!(said(&OsFileSystem), said(&memory));
+}
+
+#[test]
+fn memory_fails_at_the_given_paths() {
+    let memory = InMemoryFs::new();
+    memory.write("/app/a.py", "a");
+    memory.fail("/app/a.py", ErrorKind::PermissionDenied);
+    let path = PathBuf::from("/app/a.py");
+    assert_eq!(ErrorKind::PermissionDenied, memory.read(&path).unwrap_err().kind());
+    assert!(memory.metadata(&path).is_ok());
+    memory.heal("/app/a.py");
+    assert_eq!(b"a".to_vec(), memory.read(&path).unwrap());
+}

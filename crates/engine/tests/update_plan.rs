@@ -1,0 +1,313 @@
+//! Which modules run, why, and in which order: stories of a few modules each.
+
+use std::{
+    cell::Cell,
+    collections::{HashMap, HashSet},
+};
+use transfuse_engine::{
+    DependencyGraph, Edge, EdgeKind, EngineError, ModuleFacts, ModuleName, Plan, Policy, Reason,
+    RestartCode, plan,
+};
+
+fn name(text: &str) -> ModuleName {
+    ModuleName::new(text).unwrap()
+}
+
+/// An application: its loaded modules, edges and policies. Counts the planner's queries.
+#[derive(Default)]
+struct App {
+    graph: DependencyGraph,
+    loaded: HashSet<ModuleName>,
+    policies: HashMap<ModuleName, Policy>,
+    kept: HashSet<(ModuleName, ModuleName)>,
+    ranks: HashMap<ModuleName, u64>,
+    asked: Cell<usize>,
+}
+
+impl App {
+    /// `"web imports conf, plugin affects registry"`, all of them loaded.
+    fn new(edges: &str) -> App {
+        let mut app = App::default();
+        for edge in edges.split(", ").filter(|edge| !edge.is_empty()) {
+            let words: Vec<_> = edge.split(' ').collect();
+            let kind = match words[1] {
+                "imports" => EdgeKind::ModuleLevel,
+                "defers" => EdgeKind::Deferred,
+                "misses" => EdgeKind::NotFound,
+                "affects" => EdgeKind::Affects,
+                other => panic!("{other}"),
+            };
+            app.graph.add(&name(words[0]), Edge::module(name(words[2]), kind));
+            app.loaded.insert(name(words[0]));
+            if kind != EdgeKind::NotFound {
+                app.loaded.insert(name(words[2]));
+            }
+        }
+        app
+    }
+
+    fn policy(mut self, module: &str, policy: Policy) -> App {
+        self.policies.insert(name(module), policy);
+        self
+    }
+
+    fn keeping(mut self, holder: &str, of: &str) -> App {
+        self.kept.insert((name(holder), name(of)));
+        self
+    }
+
+    fn unloaded(mut self, module: &str) -> App {
+        self.loaded.remove(&name(module));
+        self
+    }
+
+    fn ranked(mut self, order: &[&str]) -> App {
+        self.ranks = order.iter().zip(1..).map(|(module, at)| (name(module), at)).collect();
+        self
+    }
+
+    fn plan(&self, seeds: &[(&str, Reason)]) -> Plan {
+        let seeds: Vec<_> = seeds.iter().map(|(seed, why)| (name(seed), why.clone())).collect();
+        plan(&self.graph, &seeds, self)
+    }
+
+    fn changed(&self, module: &str) -> Vec<String> {
+        reasons(&self.plan(&[(module, Reason::Changed)]))
+    }
+}
+
+impl ModuleFacts for App {
+    fn is_loaded(&self, name: &ModuleName) -> bool {
+        self.asked.set(self.asked.get() + 1);
+        self.loaded.contains(name)
+    }
+    fn policy(&self, name: &ModuleName) -> Policy {
+        self.asked.set(self.asked.get() + 1);
+        self.policies.get(name).copied().unwrap_or_default()
+    }
+    fn retains(&self, holder: &ModuleName, of: &ModuleName) -> bool {
+        self.asked.set(self.asked.get() + 1);
+        self.kept.contains(&(holder.clone(), of.clone()))
+    }
+    fn rank(&self, name: &ModuleName) -> u64 {
+        self.ranks.get(name).copied().unwrap_or(0)
+    }
+}
+
+fn reasons(plan: &Plan) -> Vec<String> {
+    plan.steps.iter().map(|step| format!("{} {}", step.name, step.reason)).collect()
+}
+
+#[test]
+fn p12_plan_follows_only_importers() {
+    let app = App::new("main imports web, web imports conf, web imports db, jobs imports db");
+    assert_eq!(vec!["conf changed", "web imports conf", "main imports web"], app.changed("conf"));
+    assert_eq!(vec!["main changed"], app.changed("main"));
+}
+
+/// The modules of a plan in the order in which they start.
+fn started(app: &App, changed: &[&str]) -> String {
+    let seeds: Vec<_> = changed.iter().map(|name| (*name, Reason::Changed)).collect();
+    let plan = app.plan(&seeds);
+    let names = plan.start_order.iter().map(|at| plan.steps[*at].name.to_string());
+    names.collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn p5_modules_begin_in_the_order_in_which_they_began_at_first() {
+    let app = App::new("main imports a, a imports b, b imports a, a imports c, d affects c")
+        .ranked(&["main", "d", "a", "b", "c"]);
+    assert_eq!("main d a b c", started(&app, &["c"]));
+    assert_eq!("main a b", started(&app, &["b"]));
+}
+
+#[test]
+fn p12_cost_follows_the_plan_and_not_the_application() {
+    let mut app = App::new("c imports b, b imports a");
+    for at in 0..20_000 {
+        let (from, to) = (name(&format!("m{}", at + 1)), name(&format!("m{at}")));
+        app.graph.add(&from, Edge::module(to, EdgeKind::ModuleLevel));
+        app.graph.add(&from, Edge::module(name("hub"), EdgeKind::Deferred));
+        app.loaded.insert(from);
+    }
+    app.graph.add(&name("a"), Edge::module(name("hub"), EdgeKind::ModuleLevel));
+    app.asked.set(0);
+    assert_eq!(3, app.changed("a").len());
+    assert!(app.asked.get() < 40, "the planner asked {} times for 3 modules", app.asked.get());
+}
+
+#[test]
+fn a_long_chain_is_no_recursion() {
+    let mut app = App::default();
+    for at in 0..50_000 {
+        let (from, to) = (name(&format!("m{}", at + 1)), name(&format!("m{at}")));
+        app.loaded.extend([from.clone(), to.clone()]);
+        app.graph.add(&from, Edge::module(to, EdgeKind::ModuleLevel));
+    }
+    let steps = app.changed("m0");
+    assert_eq!(50_001, steps.len());
+    assert_eq!("m50000 imports m49999", steps[50_000]);
+}
+
+#[test]
+fn a_function_that_imports_matters_if_it_kept_something() {
+    let app = App::new("lazy defers conf, other defers conf").keeping("lazy", "conf");
+    assert_eq!(vec!["conf changed", "lazy keeps an object of conf"], app.changed("conf"));
+}
+
+#[test]
+fn p3_a_registry_runs_with_the_modules_that_register() {
+    let app = App::new(
+        "plugin imports registry, plugin affects registry, \
+         other imports registry, other affects registry, web imports registry",
+    );
+    assert_eq!(
+        vec![
+            "registry is changed by plugin when that runs",
+            "other imports registry",
+            "plugin changed",
+            "web imports registry",
+        ],
+        app.changed("plugin")
+    );
+}
+
+#[test]
+fn a_module_that_affects_another_runs_with_it_without_importing_it() {
+    // `setup` got the registry as an argument, so it does not import it.
+    let app = App::new("setup affects registry");
+    let expected = vec!["registry changed", "setup changes registry when it runs"];
+    assert_eq!(expected, app.changed("registry"));
+}
+
+#[test]
+fn of_two_reasons_a_module_has_the_plainer() {
+    // `items` holds the app that `web` has a route on, and imports it like every other module.
+    let app = App::new("offers affects app, web affects items, web imports app, items imports app");
+    let expected = vec![
+        "app is changed by offers when that runs",
+        "items imports app",
+        "offers changed",
+        "web imports app",
+    ];
+    let mut reasons = app.changed("offers");
+    reasons.sort();
+    assert_eq!(expected, reasons);
+}
+
+#[test]
+fn p6_a_deleted_module_is_no_step_and_its_importers_are() {
+    let app = App::new("web imports conf");
+    assert_eq!(vec!["web imports conf"], reasons(&app.plan(&[("conf", Reason::Deleted)])));
+}
+
+#[test]
+fn a_name_that_was_missed_is_a_reason_when_it_is_created() {
+    let app = App::new("web misses local_settings");
+    let plan = app.plan(&[("local_settings", Reason::Created)]);
+    assert_eq!(vec!["web looked for local_settings, which exists now"], reasons(&plan));
+}
+
+#[test]
+fn a_module_that_could_not_be_loaded_is_a_reason_when_it_changes() {
+    let app = App::new("web misses fast").unloaded("fast");
+    let plan = app.plan(&[("fast", Reason::Changed)]);
+    assert_eq!(vec!["web went on without fast, which has changed"], reasons(&plan));
+}
+
+#[test]
+fn p5_code_that_was_never_imported_is_not_run_by_an_update() {
+    let app = App::new("web imports conf").unloaded("conf").unloaded("script");
+    assert!(reasons(&app.plan(&[("script", Reason::Created)])).is_empty());
+    assert!(reasons(&app.plan(&[("script", Reason::Changed)])).is_empty());
+    // Its importers are loaded: the edge shows that they know it.
+    assert_eq!(vec!["web imports conf"], reasons(&app.plan(&[("conf", Reason::Changed)])));
+}
+
+#[test]
+fn importers_that_are_not_loaded_do_not_run() {
+    let app = App::new("main imports web, web imports conf").unloaded("web");
+    assert_eq!(vec!["conf changed"], app.changed("conf"));
+}
+
+#[test]
+fn patch_is_a_boundary_that_runs() {
+    let app = App::new("main imports models, models imports conf").policy("models", Policy::Patch);
+    assert_eq!(vec!["conf changed", "models imports conf"], app.changed("conf"));
+    assert_eq!(vec!["models changed"], app.changed("models"));
+    let deleted = app.plan(&[("models", Reason::Deleted)]);
+    assert_eq!(vec!["main imports models"], reasons(&deleted));
+}
+
+#[test]
+fn never_is_a_boundary_that_does_not_run() {
+    let app = App::new("main imports state, state imports conf").policy("state", Policy::Never);
+    let plan = app.plan(&[("conf", Reason::Changed)]);
+    assert_eq!(vec!["conf changed"], reasons(&plan));
+    assert!(plan.restart.is_empty());
+}
+
+#[test]
+fn a_change_of_never_needs_a_restart_and_says_so() {
+    let app = App::new("main imports state").policy("state", Policy::Never);
+    for reason in [Reason::Changed, Reason::Deleted] {
+        let plan = app.plan(&[("state", reason.clone()), ("state", reason)]);
+        assert!(plan.steps.is_empty());
+        assert_eq!(1, plan.restart.len());
+        assert_eq!(RestartCode::NeverPolicy, plan.restart[0].code);
+        assert_eq!("never-policy", plan.restart[0].code.to_string());
+    }
+    let plan = app.plan(&[("state", Reason::Changed)]);
+    assert_eq!(
+        "state changed and its policy is \"never\": restart the server",
+        plan.restart[0].what
+    );
+}
+
+#[test]
+fn p5_modules_run_in_the_order_in_which_they_ran_before() {
+    let edges = "main imports zebra, main imports ant, zebra imports conf, ant imports conf";
+    let app = App::new(edges).ranked(&["main", "zebra", "conf", "ant"]);
+    let names: Vec<_> =
+        app.plan(&[("conf", Reason::Changed)]).steps.into_iter().map(|step| step.name).collect();
+    assert_eq!(vec![name("conf"), name("zebra"), name("ant"), name("main")], names);
+}
+
+#[test]
+fn p5_a_circle_is_entered_where_it_was_entered_before() {
+    let edges = "b imports a, a imports b, a imports conf, main imports a";
+    for (order, expected) in [
+        (["main", "a", "conf", "b"], "conf a b main"),
+        (["main", "b", "a", "conf"], "conf b a main"),
+    ] {
+        let app = App::new(edges).ranked(&order);
+        let plan = app.plan(&[("conf", Reason::Changed)]);
+        let names: Vec<_> = plan.steps.iter().map(|step| step.name.as_str()).collect();
+        assert_eq!(expected, names.join(" "));
+    }
+}
+
+#[test]
+fn a_policy_is_one_of_four_words() {
+    for word in ["overlay", "fresh", "patch", "never"] {
+        assert_eq!(word, word.parse::<Policy>().unwrap().to_string());
+    }
+    let error = "freshly".parse::<Policy>().unwrap_err();
+    assert!(matches!(error, EngineError::UnknownPolicy { .. }));
+    assert_eq!(
+        r#""freshly" is not a reload policy: use "overlay", "fresh", "patch" or "never""#,
+        error.to_string()
+    );
+}
+
+#[test]
+fn reasons_are_printed_in_plain_words() {
+    for (reason, expected) in [
+        (Reason::Imports(name("shop.conf")), "imports shop.conf"),
+        (Reason::Reads("/app/rates.csv".into()), "reads /app/rates.csv"),
+        (Reason::Created, "is new"),
+        (Reason::Widened, "added because the update failed without it"),
+    ] {
+        assert_eq!(expected, reason.to_string());
+    }
+}
