@@ -18,7 +18,7 @@ use std::time::Duration;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyDict;
-use transfuse_engine::{GenerationId, State, alone, go_on, stand_still};
+use transfuse_engine::{GenerationId, GenerationState, fork_gate};
 
 use crate::api::once;
 use crate::cpython::{log, thread};
@@ -52,18 +52,18 @@ pub fn listen(py: Python<'_>) -> PyResult<()> {
 /// Waits until no thread of ours is in the middle of something.
 #[pyfunction]
 fn before_fork(py: Python<'_>) {
-    py.detach(|| stand_still(REST));
+    py.detach(|| fork_gate::quiesce(REST));
 }
 
 #[pyfunction]
 fn after_fork_in_parent() {
-    go_on();
+    fork_gate::resume();
 }
 
 /// Threads do not survive a fork: the child watches and updates by itself.
 #[pyfunction]
 fn after_fork(py: Python<'_>) -> PyResult<()> {
-    alone();
+    fork_gate::reset_after_fork();
     once::only(thread::thread());
     let Some(runtime) = runtime::in_force() else { return Ok(()) };
     end_units_of_others(runtime);
@@ -90,10 +90,10 @@ fn forget_other_threads(py: Python<'_>, runtime: &Runtime) -> PyResult<()> {
         // Code that is being staged has forked, and goes on.
         return Ok(());
     }
-    runtime.flights.only(thread::thread());
+    runtime.flights.keep_only(thread::thread());
     runtime.nogil_lock.reset_after_fork(thread::thread());
     let staged = runtime.generations.alive(|generation, id, state| {
-        (state == State::Staged).then(|| (id, generation.clone_ref(py)))
+        (state == GenerationState::Staged).then(|| (id, generation.clone_ref(py)))
     });
     for (id, generation) in staged.into_iter().flatten() {
         if let Err(error) = in_place::take_back(py, generation.bind(py)) {
@@ -106,7 +106,7 @@ fn forget_other_threads(py: Python<'_>, runtime: &Runtime) -> PyResult<()> {
             let Ok(instance) = instance.cast_into_exact::<LiveModule>() else { continue };
             let of = instance.get();
             let key = (of.name.clone(), of.source().map(|source| source.digest()));
-            if !of.is_ready() && !runtime.flights.is_loading(&key) {
+            if !of.is_ready() && !runtime.flights.is_in_flight(&key) {
                 generation.get().take(py, &instance);
             }
         }

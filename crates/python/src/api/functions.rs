@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
-use transfuse_engine::{Budget, Digest, System, busy, is_source, scan};
+use transfuse_engine::{Budget, Digest, FileSystem, fork_gate, is_source, scan};
 
 use crate::cpython::time_limit::Watchdog;
 use crate::state::command::{Command, SourceOverrides};
@@ -77,8 +77,8 @@ pub fn differing(py: Python<'_>, wanted: bool) -> PyResult<HashMap<PathBuf, Opti
         _ => runtime.current(py).get().view(),
     };
     let found: Vec<_> = py.detach(|| {
-        let _busy = busy();
-        let disk = scan(&*runtime.system, &runtime.roots, &Budget::new(0), &mut |_| {}).view;
+        let _critical = fork_gate::enter_critical();
+        let disk = scan(&*runtime.system, &runtime.roots, &Budget::new(0), &mut |_| {}).snapshot;
         let changes = disk.changes(&current).into_iter().filter(|c| is_source(&c.path));
         let text = |path: &PathBuf| {
             let source = current.get(path)?;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 use pyo3::{ffi, intern};
-use transfuse_engine::{Budget, Disk, Roots, scan};
+use transfuse_engine::{Budget, OsFileSystem, Roots, scan};
 
 use crate::api::fork;
 use crate::cpython::exceptions;
@@ -58,14 +58,14 @@ pub fn install(
     }
     let settings =
         Settings::new(policy, modules, keep, keep_deleted, watch, poll, resident, time_limit)?;
-    let system = Arc::new(Disk);
+    let system = Arc::new(OsFileSystem);
     let roots = Roots::new(&*system, &roots, &exclude)
         .and_then(|roots| roots.including(&include))
         .map_err(|e| exceptions::from_engine(&e))?;
     let roots = if gitignore { roots.without_ignored() } else { roots };
     let budget = Budget::new(store.saturating_mul(1 << 20));
     let seen = py.detach(|| scan(&*system, &roots, &budget, &mut |_| {}));
-    let view = off_disk::with_contents(&seen.view, &contents, &budget);
+    let view = off_disk::with_contents(&seen.snapshot, &contents, &budget);
     let given = contents.into_keys().collect();
     let made = Runtime::new(
         py, system, roots, budget, settings, view, report, stages, project, reconsider, first,

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyTuple};
-use transfuse_engine::{Entered, Flights, Waited};
+use transfuse_engine::{Entered, SingleFlight, Waited};
 
 use crate::cpython::thread::thread;
 use crate::cpython::{exceptions, interruptible_wait};
@@ -15,10 +15,10 @@ type OnceKey = (String, String);
 /// (module, key) -> value. Entries never leave: that is the promise.
 static VALUES: PyOnceLock<Py<PyDict>> = PyOnceLock::new();
 /// One maker at a time for one key; others wait without the GIL.
-static MAKERS: Mutex<Option<&'static Flights<OnceKey>>> = Mutex::new(None);
+static MAKERS: Mutex<Option<&'static SingleFlight<OnceKey>>> = Mutex::new(None);
 
-fn makers() -> &'static Flights<OnceKey> {
-    MAKERS.lock().unwrap().get_or_insert_with(|| Box::leak(Box::new(Flights::new())))
+fn makers() -> &'static SingleFlight<OnceKey> {
+    MAKERS.lock().unwrap().get_or_insert_with(|| Box::leak(Box::new(SingleFlight::new())))
 }
 
 /// The value made by `make` when `key` was first asked for in the module `scope`.
@@ -66,7 +66,7 @@ pub fn once<'py>(
 }
 
 /// This thread makes a value, until this is dropped.
-struct Making(&'static Flights<OnceKey>, OnceKey);
+struct Making(&'static SingleFlight<OnceKey>, OnceKey);
 
 impl Drop for Making {
     fn drop(&mut self) {
@@ -76,5 +76,5 @@ impl Drop for Making {
 
 /// In a forked child only `thread` is there: what others were making is to be made anew.
 pub fn only(thread: u64) {
-    makers().only(thread);
+    makers().keep_only(thread);
 }

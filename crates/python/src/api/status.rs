@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString};
-use transfuse_engine::State;
+use transfuse_engine::GenerationState;
 
 use crate::state::live_module::LiveModule;
 use crate::state::runtime;
@@ -30,7 +30,7 @@ pub fn status(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     made.set_item("lost_events", runtime.lost_events.load(Ordering::Relaxed))?;
     made.set_item("stored_bytes", runtime.budget.held())?;
     let draining = runtime.generations.alive(|_, id, state| match state {
-        State::Draining { pins } => Some((id.0, pins)),
+        GenerationState::Draining { pins } => Some((id.0, pins)),
         _ => None,
     });
     let draining: Vec<(u64, usize)> = draining.into_iter().flatten().collect();

@@ -7,7 +7,7 @@ use std::hash::Hash;
 use std::time::Duration;
 
 use pyo3::prelude::*;
-use transfuse_engine::{Flights, Waited};
+use transfuse_engine::{SingleFlight, Waited};
 
 use crate::cpython::thread::thread;
 
@@ -18,14 +18,14 @@ pub const SLICE: Duration = Duration::from_millis(100);
 /// waits no more then.
 pub fn wait<K: Eq + Hash + Clone + Send + Sync>(
     py: Python<'_>,
-    flights: &Flights<K>,
+    flights: &SingleFlight<K>,
     key: &K,
 ) -> PyResult<Waited> {
     let waiting = match flights.await_load(key, thread()) {
         Ok(waiting) => waiting,
         Err(ended) => return Ok(ended),
     };
-    while !waiting.is_over() && !py.detach(|| waiting.sit(SLICE)) {
+    while !waiting.is_over() && !py.detach(|| waiting.wait_timeout(SLICE)) {
         py.check_signals()?;
     }
     Ok(Waited::Finished)

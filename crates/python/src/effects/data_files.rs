@@ -15,7 +15,7 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
-use transfuse_engine::{Kind, Source, System, is_source};
+use transfuse_engine::{FileKind, FileSystem, Source, is_source};
 
 use crate::state::execution_stack;
 use crate::state::live_module::LiveModule;
@@ -122,13 +122,13 @@ fn argument(runtime: &Runtime, args: &Bound<'_, PyTuple>, index: usize) -> Optio
         Err(_) => given.extract::<PathBuf>().ok()?,
     };
     let system = &*runtime.system;
-    let spelled = runtime.roots.spelled(system, &path).or_else(|| {
+    let spelled = runtime.roots.path_under_root(system, &path).or_else(|| {
         // What is not there cannot be resolved as a whole.
-        let dir = runtime.roots.spelled(system, path.parent()?)?;
+        let dir = runtime.roots.path_under_root(system, path.parent()?)?;
         Some(dir.join(path.file_name()?))
     })?;
     let data = spelled.extension().is_none_or(|end| end != "pyc");
-    let live = runtime.roots.admits_way_to(system, &spelled);
+    let live = runtime.roots.is_live_path(system, &spelled);
     (data && live && !runtime.roots.ignores(system, &spelled, false)).then_some(spelled)
 }
 
@@ -156,14 +156,14 @@ fn writes(args: &Bound<'_, PyTuple>) -> bool {
 
 /// What a data file says, or that it is not there; none for what is not followed.
 fn content(runtime: &Runtime, path: &Path) -> Option<Arc<Source>> {
-    let read = runtime.system.stat(path).and_then(|stat| {
-        let followed = stat.kind == Kind::File && stat.len <= LIMIT;
+    let read = runtime.system.metadata(path).and_then(|stat| {
+        let followed = stat.kind == FileKind::File && stat.len <= LIMIT;
         followed.then(|| runtime.system.read(path)).transpose()
     });
     match read {
         // Source that is read as data, `exec(open("conf.py").read())`, can still be imported.
         Ok(content) if is_source(path) => content.map(|text| Source::new(text, &runtime.budget)),
-        Ok(content) => content.map(Source::bare),
+        Ok(content) => content.map(Source::digest_only),
         Err(error) if is_source(path) || !ABSENT.contains(&error.kind()) => None,
         Err(_) => Some(Source::absent()),
     }

@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 
 use pyo3::prelude::*;
-use transfuse_engine::{Digest, ModuleName, System};
+use transfuse_engine::{Digest, FileSystem, ModuleName};
 
 use crate::cpython::exceptions;
 use crate::loading::load::{self, Loaded};
@@ -25,10 +25,10 @@ pub fn import_path(py: Python<'_>, path: PathBuf) -> PyResult<Bound<'_, PyAny>> 
         None => caller::generation_for_foreign(py, runtime),
     };
     let shown = path.display();
-    py.detach(|| runtime.system.stat(&path)).map_err(|error| {
+    py.detach(|| runtime.system.metadata(&path)).map_err(|error| {
         exceptions::import(py, &format!("cannot import {shown}: {error}"), &shown.to_string())
     })?;
-    let spelled = runtime.roots.spelled(&*runtime.system, &path);
+    let spelled = runtime.roots.path_under_root(&*runtime.system, &path);
     let Some(path) = spelled.filter(|path| runtime.roots.root_of(path).is_some()) else {
         let message = format!(
             "cannot import {shown}: it lies under none of the roots; add its folder to the roots"

@@ -10,7 +10,7 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyIterator, PyList};
-use transfuse_engine::{ModuleName, View};
+use transfuse_engine::{ModuleName, SourceSnapshot};
 
 use crate::loading::search::{self, Resolution};
 use crate::state::caller;
@@ -59,7 +59,7 @@ impl NamespacePath {
     }
 
     /// Whether a view has a file in any of the portions.
-    pub fn is_known_to(&self, runtime: &Runtime, view: &View) -> bool {
+    pub fn is_known_to(&self, runtime: &Runtime, view: &SourceSnapshot) -> bool {
         let mut folders = self.first.iter().filter_map(|portion| runtime.entry(portion));
         folders.any(|folder| view.has_dir(&folder))
     }

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use pyo3::prelude::*;
-use transfuse_engine::{ModuleName, Source, is_as_known};
+use transfuse_engine::{ModuleName, Source, matches_disk};
 
 use crate::loading::names_of_file;
 use crate::state::generation::Generation;
@@ -82,7 +82,7 @@ pub fn may_admit(
         return false;
     }
     let view = generation.view();
-    let known = py.detach(|| is_as_known(&*runtime.system, &view));
+    let known = py.detach(|| matches_disk(&*runtime.system, &view));
     if !known {
         // Not looked at again for each who asks: an update is due, and makes another generation.
         generation.reported_absent.lock().unwrap().add(place);

@@ -12,7 +12,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyList, PyString};
-use transfuse_engine::{Located, ModuleName, Source, System, locate};
+use transfuse_engine::{FileSystem, Located, ModuleName, Source, locate};
 
 use crate::loading::new_files;
 use crate::state::generation::Generation;
@@ -146,7 +146,7 @@ pub fn along(
                 compiled(py, runtime, name, path);
                 return Ok(Resolution::Foreign);
             }
-            Located::Unseen(_) => return Ok(Resolution::Foreign),
+            Located::NotInSnapshot(_) => return Ok(Resolution::Foreign),
             Located::Namespace(portion) => portions.push(joined(here, portion.file_name())),
             Located::Absent => {}
         }
@@ -175,7 +175,7 @@ pub fn comes_first(
             EntryLookup::At(Located::Package { init: first, .. } | Located::Module(first)) => {
                 return Ok(first == file);
             }
-            EntryLookup::At(Located::Extension(_) | Located::Unseen(_)) => return Ok(false),
+            EntryLookup::At(Located::Extension(_) | Located::NotInSnapshot(_)) => return Ok(false),
             EntryLookup::At(Located::Namespace(_) | Located::Absent) | EntryLookup::Hidden => {}
         }
     }
@@ -207,7 +207,7 @@ fn look(
     let suffixes = suffixes(py)?;
     for _ in 0..3 {
         let view = generation.view();
-        let system: &dyn System = &*runtime.system;
+        let system: &dyn FileSystem = &*runtime.system;
         let located = py.detach(|| locate(&view, system, dir, name.tail(), suffixes));
         if let Located::Namespace(portion) = &located
             && !view.has_dir(portion)
@@ -216,15 +216,15 @@ fn look(
             // A folder that has source in another generation only.
             return Ok(EntryLookup::Hidden);
         }
-        let Located::Unseen(path) = located else {
+        let Located::NotInSnapshot(path) = located else {
             if located == Located::Absent && !new_files::report_absent(py, generation, dir, name) {
                 continue;
             }
             return Ok(EntryLookup::At(located));
         };
-        let foreign = !runtime.roots.admits_way_to(system, &path);
+        let foreign = !runtime.roots.is_live_path(system, &path);
         if foreign || runtime.roots.ignores(system, &path, false) {
-            return Ok(EntryLookup::At(Located::Unseen(path)));
+            return Ok(EntryLookup::At(Located::NotInSnapshot(path)));
         }
         // Before it is asked whether all else is as known: a link may be turned in between.
         let read = py.detach(|| runtime.system.read(&path));
@@ -253,11 +253,11 @@ fn look(
 /// part of what is known, so that a change is told.
 fn compiled(py: Python<'_>, runtime: &Runtime, name: &ModuleName, path: PathBuf) {
     let known = runtime.records.lock().unwrap().extensions.contains_key(&path);
-    if known || !runtime.roots.admits_way_to(&*runtime.system, &path) {
+    if known || !runtime.roots.is_live_path(&*runtime.system, &path) {
         return;
     }
     let Ok(content) = py.detach(|| runtime.system.read(&path)) else { return };
-    let source = Source::bare(content);
+    let source = Source::digest_only(content);
     runtime.records.lock().unwrap().extensions.insert(path.clone(), name.clone());
     for generation in runtime.alive(py) {
         generation.get().admit(|view| match view.get(&path) {

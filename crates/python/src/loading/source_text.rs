@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use pyo3::prelude::*;
-use transfuse_engine::{Digest, Source, System};
+use transfuse_engine::{Digest, FileSystem, Source};
 
 use crate::cpython::exceptions;
 use crate::state::generation::Generation;

@@ -10,7 +10,7 @@ use std::sync::Mutex;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyWeakrefMethods, PyWeakrefReference};
-use transfuse_engine::{GenerationId, ModuleName, View};
+use transfuse_engine::{GenerationId, ModuleName, SourceSnapshot};
 
 use crate::state::live_module::LiveModule;
 use crate::state::reported_absent::ReportedAbsent;
@@ -22,7 +22,7 @@ pub struct Generation {
     /// Its number, `12`.
     pub id: GenerationId,
     /// What it knows: path -> source. Fixed, but for files that nobody had seen when it was made.
-    view: Mutex<View>,
+    view: Mutex<SourceSnapshot>,
     /// What is not there for whoever is pinned to it, and never will be: see `loading/new_files.rs`. A lock for
     /// set operations only.
     pub reported_absent: Mutex<ReportedAbsent>,
@@ -35,7 +35,7 @@ pub struct Generation {
 
 impl Generation {
     /// A generation that knows `view` and shares `instances` (a dict of its own).
-    pub fn new(id: GenerationId, view: View, instances: Py<PyDict>) -> Self {
+    pub fn new(id: GenerationId, view: SourceSnapshot, instances: Py<PyDict>) -> Self {
         Generation {
             id,
             view: Mutex::new(view),
@@ -125,12 +125,12 @@ impl Generation {
     }
 
     /// What it knows (a cheap copy of a persistent map).
-    pub fn view(&self) -> View {
+    pub fn view(&self) -> SourceSnapshot {
         self.view.lock().unwrap().clone()
     }
 
     /// Adds a file that nobody had seen yet.
-    pub fn admit(&self, change: impl FnOnce(&View) -> View) {
+    pub fn admit(&self, change: impl FnOnce(&SourceSnapshot) -> SourceSnapshot) {
         let mut view = self.view.lock().unwrap();
         *view = change(&view);
     }

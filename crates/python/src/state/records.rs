@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyWeakrefReference};
-use transfuse_engine::{Graph, History, ModuleName, Restart};
+use transfuse_engine::{DependencyGraph, History, ModuleName, Restart};
 
 use crate::state::live_module::LiveModule;
 
@@ -13,7 +13,7 @@ use crate::state::live_module::LiveModule;
 #[derive(Default)]
 pub struct Records {
     /// Who imports whom, as far as the current generation has it.
-    pub graph: Graph,
+    pub graph: DependencyGraph,
     /// Superseded instances whose `__dispose__` has not been called yet.
     pub awaiting: Vec<Py<LiveModule>>,
     /// Source or data file -> the modules that were loaded from it, `/srv/shop/conf.py -> {shop.conf}`.
@@ -42,7 +42,7 @@ pub struct Records {
 impl Records {
     /// An instance belongs to the current generation from now on.
     pub fn adopt(&mut self, instance: &LiveModule) {
-        self.graph.set_out(&instance.name, instance.edges());
+        self.graph.set_edges(&instance.name, instance.edges());
         if let Some(path) = &instance.path {
             self.files.entry(path.clone()).or_default().insert(instance.name.clone());
         }

@@ -17,7 +17,8 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict, PyModule, PyString};
 use transfuse_engine::{
-    Budget, Digest, Disk, Flights, Freed, GenerationId, ModuleName, Register, Roots, State, View,
+    Budget, Digest, Freed, GenerationId, GenerationRegistry, GenerationState, ModuleName,
+    OsFileSystem, Roots, SingleFlight, SourceSnapshot,
 };
 
 use crate::cpython::exceptions;
@@ -82,7 +83,7 @@ impl PythonCallback {
 /// Everything that is installed.
 pub struct Runtime {
     /// The operating system.
-    pub system: Arc<Disk>,
+    pub system: Arc<OsFileSystem>,
     /// Where live source lies.
     pub roots: Roots,
     /// What limits the stored sources.
@@ -112,7 +113,7 @@ pub struct Runtime {
     /// Called with a dict after each update.
     pub report: PythonCallback,
     /// What the update under way would serve, for those who are asked whether they agree.
-    pub wanted: Mutex<Option<View>>,
+    pub wanted: Mutex<Option<SourceSnapshot>>,
     /// Files of which this process was told at its start what they say, whatever they say on disk.
     pub given: Vec<PathBuf>,
     /// Called with how far an update is, and the staged generation's number. See `update/participants.rs`.
@@ -120,11 +121,11 @@ pub struct Runtime {
     /// Names of modules that were asked for by path and cannot be imported by name.
     pub synthetic_names: SyntheticNames,
     /// One load at a time of one content under one name.
-    pub flights: Flights<(ModuleName, Option<Digest>)>,
+    pub flights: SingleFlight<(ModuleName, Option<Digest>)>,
     /// Who may look and write in one step.
     pub nogil_lock: NoGilLock,
     /// The generations that are alive, and which one new work gets.
-    pub generations: Register<Py<Generation>>,
+    pub generations: GenerationRegistry<Py<Generation>>,
     /// The units of work under way, and what they are.
     pub units: UnitsOfWork,
     /// See [`Records`].
@@ -155,11 +156,11 @@ impl Runtime {
     #[allow(clippy::too_many_arguments)]
     pub fn new(
         py: Python<'_>,
-        system: Arc<Disk>,
+        system: Arc<OsFileSystem>,
         roots: Roots,
         budget: Budget,
         settings: Settings,
-        view: View,
+        view: SourceSnapshot,
         report: Py<PyAny>,
         stages: Py<PyAny>,
         project: Vec<PathBuf>,
@@ -169,7 +170,8 @@ impl Runtime {
     ) -> PyResult<Self> {
         let id = GenerationId(first);
         let held = Py::new(py, Generation::new(id, view, PyDict::new(py).unbind()))?;
-        let generations = Register::from(id.0, settings.keep, |_| held.clone_ref(py));
+        let generations =
+            GenerationRegistry::starting_at(id.0, settings.keep, |_| held.clone_ref(py));
         let importlib = py.import(intern!(py, "importlib"))?;
         let bootstrap = py.import(intern!(py, "importlib._bootstrap"))?;
         let builtins = py.import(intern!(py, "builtins"))?;
@@ -194,7 +196,7 @@ impl Runtime {
             wanted: Mutex::new(None),
             given,
             synthetic_names: SyntheticNames::default(),
-            flights: Flights::new(),
+            flights: SingleFlight::new(),
             nogil_lock: NoGilLock::default(),
             generations,
             units: UnitsOfWork::default(),
@@ -225,7 +227,7 @@ impl Runtime {
     /// Taken out of force: nothing of the program is held any more.
     pub fn let_go(&self, py: Python<'_>) -> PyResult<()> {
         let current = self.current(py).get().id;
-        let nothing = Generation::new(current, View::default(), PyDict::new(py).unbind());
+        let nothing = Generation::new(current, SourceSnapshot::default(), PyDict::new(py).unbind());
         let held = self.generations.clear(Py::new(py, nothing)?);
         let records = std::mem::take(&mut *self.records.lock().unwrap());
         for asked in [&self.report, &self.stages, &self.reconsider] {
@@ -261,7 +263,7 @@ impl Runtime {
     }
 
     /// What the current generation knows; needs no GIL.
-    pub fn view(&self) -> View {
+    pub fn view(&self) -> SourceSnapshot {
         self.generations.current(|current| current.get().view())
     }
 
@@ -273,7 +275,7 @@ impl Runtime {
     /// Those that a unit of work may be running in, or begin to.
     pub fn in_use<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, Generation>> {
         let used = self.generations.alive(|generation, _, state| {
-            let used = matches!(state, State::Current | State::Draining { .. });
+            let used = matches!(state, GenerationState::Current | GenerationState::Draining { .. });
             used.then(|| generation.bind(py).clone())
         });
         used.into_iter().flatten().collect()
@@ -318,7 +320,7 @@ impl Runtime {
         if absolute && let Some(known) = self.entries.lock().unwrap().get(key) {
             return known.clone();
         }
-        let found = self.roots.spelled(&*self.system, Path::new(key));
+        let found = self.roots.path_under_root(&*self.system, Path::new(key));
         // What is not there yet may be a link to a root once it is.
         if absolute && (found.is_some() || Path::new(key).exists()) {
             let mut entries = self.entries.lock().unwrap();

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use transfuse_engine::{Graph, View, is_source};
+use transfuse_engine::{DependencyGraph, SourceSnapshot, is_source};
 
 /// Places that cannot be read and that no module needs.
 #[derive(Default)]
@@ -39,7 +39,7 @@ impl UnreadablePaths {
 }
 
 /// Whether anything is known of what lies at or under `path`: source, or data that a module read.
-pub fn is_needed(view: &View, graph: &Graph, path: &Path) -> bool {
+pub fn is_needed(view: &SourceSnapshot, graph: &DependencyGraph, path: &Path) -> bool {
     let counts = |path: &Path| is_source(path) || graph.readers(path).next().is_some();
     view.get(path).is_some() && counts(path) || view.under(path).any(|(inside, _)| counts(inside))
 }

@@ -8,7 +8,7 @@
 use std::collections::HashSet;
 
 use pyo3::prelude::*;
-use transfuse_engine::{ModuleName, Target, View};
+use transfuse_engine::{ModuleName, SourceSnapshot, Target};
 
 use crate::state::generation::Generation;
 use crate::state::live_module::{LiveModule, next_started};
@@ -33,7 +33,7 @@ pub fn outdated(
     py: Python<'_>,
     runtime: &Runtime,
     base: &Bound<'_, Generation>,
-    view: &View,
+    view: &SourceSnapshot,
     planned: &[&ModuleName],
     since: u64,
 ) -> Vec<ModuleName> {

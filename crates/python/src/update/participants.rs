@@ -6,7 +6,7 @@
 
 use pyo3::intern;
 use pyo3::prelude::*;
-use transfuse_engine::View;
+use transfuse_engine::SourceSnapshot;
 
 use crate::cpython::log;
 use crate::state::generation::Generation;
@@ -18,7 +18,7 @@ pub fn prepare(
     py: Python<'_>,
     runtime: &'static Runtime,
     staged: &Bound<'_, Generation>,
-    wanted: &View,
+    wanted: &SourceSnapshot,
     on_disk: bool,
 ) -> PyResult<()> {
     *runtime.wanted.lock().unwrap() = Some(wanted.clone());

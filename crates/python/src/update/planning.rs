@@ -9,8 +9,8 @@ use std::path::PathBuf;
 use pyo3::exceptions::PySyntaxError;
 use pyo3::prelude::*;
 use transfuse_engine::{
-    Change, ChangeKind, Facts, Graph, ModuleName, Plan, Policy, Reason, Restart, RestartCode, View,
-    plan,
+    ChangeKind, DependencyGraph, FileChange, ModuleFacts, ModuleName, Plan, Policy, Reason,
+    Restart, RestartCode, SourceSnapshot, plan,
 };
 
 use crate::effects::retention::retains;
@@ -22,9 +22,9 @@ use crate::state::runtime::Runtime;
 /// What an update starts from.
 pub struct UpdateRequest {
     /// What the next generation knows.
-    pub view: View,
+    pub view: SourceSnapshot,
     /// The files that differ.
-    pub changes: Vec<Change>,
+    pub changes: Vec<FileChange>,
     /// The modules that these are, with the reason.
     pub seeds: Vec<(ModuleName, Reason)>,
     /// From which execution on the seeds do not know of instances, see `update/concurrent_loads.rs`.
@@ -46,7 +46,7 @@ impl CurrentFacts<'_, '_> {
     }
 }
 
-impl Facts for CurrentFacts<'_, '_> {
+impl ModuleFacts for CurrentFacts<'_, '_> {
     fn is_loaded(&self, name: &ModuleName) -> bool {
         self.find(name).is_some_and(|found| found.get().is_ready())
     }
@@ -60,7 +60,7 @@ impl Facts for CurrentFacts<'_, '_> {
         }
     }
 
-    fn keeps(&self, holder: &ModuleName, of: &ModuleName) -> bool {
+    fn retains(&self, holder: &ModuleName, of: &ModuleName) -> bool {
         match (self.find(holder), self.find(of)) {
             (Some(holder), Some(of)) => retains(self.py, &holder, &of),
             _ => false,
@@ -95,7 +95,7 @@ pub fn draw_plan(py: Python<'_>, runtime: &Runtime, intent: &UpdateRequest) -> P
         let never = instance.get().policy() == Policy::Never;
         wishes.insert(name.clone(), if never { Policy::Never } else { policy });
     }
-    let graph: Graph = runtime.records.lock().unwrap().graph.clone();
+    let graph: DependencyGraph = runtime.records.lock().unwrap().graph.clone();
     let mut plan =
         plan(&graph, &intent.seeds, &CurrentFacts { py, runtime, current, wishes: &wishes });
     plan.restart.extend(compiled(py, runtime, &intent.changes));
@@ -103,10 +103,10 @@ pub fn draw_plan(py: Python<'_>, runtime: &Runtime, intent: &UpdateRequest) -> P
 }
 
 /// Compiled modules that are loaded and differ.
-fn compiled(py: Python<'_>, runtime: &Runtime, changes: &[Change]) -> Vec<Restart> {
+fn compiled(py: Python<'_>, runtime: &Runtime, changes: &[FileChange]) -> Vec<Restart> {
     let extensions = runtime.records.lock().unwrap().extensions.clone();
     let loaded = |name: &ModuleName| runtime.sys_modules.bind(py).contains(name.as_str());
-    let restart = |change: &Change| {
+    let restart = |change: &FileChange| {
         let name = extensions.get(&change.path).filter(|name| loaded(name).unwrap_or(false))?;
         let what = if change.kind == ChangeKind::Deleted { "was deleted" } else { "changed" };
         Some(Restart {
@@ -123,9 +123,9 @@ fn compiled(py: Python<'_>, runtime: &Runtime, changes: &[Change]) -> Vec<Restar
 pub fn without_restarts(
     py: Python<'_>,
     runtime: &Runtime,
-    view: View,
+    view: SourceSnapshot,
     restart: &[Restart],
-) -> View {
+) -> SourceSnapshot {
     let current = runtime.current(py);
     let old = current.get().view();
     let mut view = view;

@@ -4,7 +4,9 @@
 
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
-use transfuse_engine::{Change, ChangeKind, GenerationId, Outcome, Plan, Record, Restart, Step};
+use transfuse_engine::{
+    ChangeKind, FileChange, GenerationId, Outcome, Plan, Record, Restart, Step,
+};
 
 use crate::cpython::log::warning;
 use crate::state::runtime::Runtime;
@@ -34,7 +36,7 @@ pub fn of_record(
 pub fn of_plan(
     py: Python<'_>,
     generation: GenerationId,
-    changes: &[Change],
+    changes: &[FileChange],
     plan: &Plan,
 ) -> PyResult<Py<PyDict>> {
     Ok(base(py, "planned", generation, changes, &plan.steps, &plan.restart)?.unbind())
@@ -53,7 +55,7 @@ fn base<'py>(
     py: Python<'py>,
     outcome: &str,
     generation: GenerationId,
-    changes: &[Change],
+    changes: &[FileChange],
     steps: &[Step],
     restart: &[Restart],
 ) -> PyResult<Bound<'py, PyDict>> {

@@ -8,7 +8,7 @@
 use std::path::Path;
 
 use pyo3::prelude::*;
-use transfuse_engine::{Change, ChangeKind, ModuleName, Reason, View};
+use transfuse_engine::{ChangeKind, FileChange, ModuleName, Reason, SourceSnapshot};
 
 use crate::loading::names_of_file::{was_missed, would_be};
 use crate::loading::namespace_path;
@@ -18,8 +18,8 @@ use crate::state::runtime::Runtime;
 pub fn of_changes(
     py: Python<'_>,
     runtime: &Runtime,
-    newer: &View,
-    changes: &[Change],
+    newer: &SourceSnapshot,
+    changes: &[FileChange],
 ) -> Vec<(ModuleName, Reason)> {
     let current = runtime.current(py);
     let mut seeds: Vec<(ModuleName, Reason)> = Vec::new();
@@ -81,7 +81,12 @@ pub fn of_changes(
 
 /// The namespace packages around the module of a deleted file, loaded or not, that have no source
 /// left in them.
-fn emptied(py: Python<'_>, runtime: &Runtime, newer: &View, name: &ModuleName) -> Vec<ModuleName> {
+fn emptied(
+    py: Python<'_>,
+    runtime: &Runtime,
+    newer: &SourceSnapshot,
+    name: &ModuleName,
+) -> Vec<ModuleName> {
     let current = runtime.current(py);
     let around = std::iter::successors(name.parent(), ModuleName::parent);
     around
@@ -96,7 +101,7 @@ fn emptied(py: Python<'_>, runtime: &Runtime, newer: &View, name: &ModuleName) -
 
 /// Whether a module whose file is gone is found all the same: as a package that was a module, the
 /// other way round, or as a namespace package.
-fn elsewhere(newer: &View, path: &Path) -> bool {
+fn elsewhere(newer: &SourceSnapshot, path: &Path) -> bool {
     let is_init = path.file_name().is_some_and(|name| name == "__init__.py");
     let dir =
         if is_init { path.parent().map(Path::to_owned) } else { Some(path.with_extension("")) };

@@ -10,7 +10,9 @@ use std::sync::atomic::Ordering;
 
 use pyo3::prelude::*;
 use pyo3::types::{PyWeakrefMethods, PyWeakrefReference};
-use transfuse_engine::{EdgeKind, Freed, ModuleName, Plan, Policy, Reason, Step, Target, View};
+use transfuse_engine::{
+    EdgeKind, Freed, ModuleName, Plan, Policy, Reason, SourceSnapshot, Step, Target,
+};
 
 use crate::cpython::nogil_lock::NoGilGuard;
 use crate::cpython::time_limit::Watchdog;
@@ -66,7 +68,7 @@ impl<'py> StagedUpdate<'py> {
     pub fn begin(
         py: Python<'py>,
         runtime: &'static Runtime,
-        view: View,
+        view: SourceSnapshot,
         steps: &[Step],
         deleted: &[ModuleName],
         since: u64,
@@ -88,7 +90,7 @@ impl<'py> StagedUpdate<'py> {
         let id = runtime.generations.stage();
         let staged = Bound::new(py, Generation::new(id, view, instances.unbind()))?;
         drop(staged.get().staging.set_base(Some(base.clone().unbind())));
-        runtime.generations.hold(id, staged.clone().unbind());
+        runtime.generations.set_contents(id, staged.clone().unbind());
         runtime.diverged.store(true, Ordering::Release);
         for instance in &removed {
             if let Some(parent) = instance.get().name.parent()
@@ -136,7 +138,7 @@ impl<'py> StagedUpdate<'py> {
         let id = runtime.generations.stage();
         let staged = Bound::new(py, Generation::new(id, view, instances.unbind()))?;
         drop(staged.get().staging.set_base(Some(base.clone().unbind())));
-        runtime.generations.hold(id, staged.clone().unbind());
+        runtime.generations.set_contents(id, staged.clone().unbind());
         let steps = again.into_iter().map(|name| Step { name, reason: Reason::Changed }).collect();
         let (failed, on_disk, asked, over) = (None, false, false, Cell::new(false));
         let attempt =
@@ -156,7 +158,7 @@ impl<'py> StagedUpdate<'py> {
         conflict::take();
         self.staged.get().staging.expect(plan.steps.len());
         let _limit = Watchdog::begin(self.runtime.settings().time_limit);
-        for step in plan.turns.iter().map(|place| &plan.steps[*place]) {
+        for step in plan.start_order.iter().map(|place| &plan.steps[*place]) {
             match load::load_own(py, self.runtime, &self.staged, &step.name) {
                 Ok(Loaded::Live(_) | Loaded::Foreign | Loaded::Missing(_)) => {}
                 Err(error) => {
@@ -170,7 +172,7 @@ impl<'py> StagedUpdate<'py> {
 
     /// Asks whoever else has a say in it. Raises if somebody refuses.
     /// `wanted` is what it would serve, also where a part of that waits for a restart.
-    pub fn verify(&mut self, py: Python<'py>, wanted: &View) -> PyResult<()> {
+    pub fn verify(&mut self, py: Python<'py>, wanted: &SourceSnapshot) -> PyResult<()> {
         self.asked = true;
         participants::prepare(py, self.runtime, &self.staged, wanted, self.on_disk)
     }
@@ -312,8 +314,8 @@ impl<'py> StagedUpdate<'py> {
         // 2. The swap. What is shown is counted at once: no code of the program runs in between, so
         //    no process can be forked in between either.
         dropped.extend(self.staged.get().staging.set_base(None));
-        dropped.push(generations.show(self.staged.clone().unbind()));
-        let freed = generations.publish(self.staged.get().id);
+        dropped.push(generations.swap(self.staged.clone().unbind()));
+        let freed = generations.commit(self.staged.get().id);
         self.over.set(true);
         // 3. What is new answers for the current generation, which it is part of.
         for instance in fresh.iter().chain(&self.revived) {

@@ -12,7 +12,9 @@ use std::time::Instant;
 use crossbeam_channel::Receiver;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use transfuse_engine::{Change, Digest, ModuleName, Outcome, Plan, Reason, Restart, State, View};
+use transfuse_engine::{
+    Digest, FileChange, GenerationState, ModuleName, Outcome, Plan, Reason, Restart, SourceSnapshot,
+};
 
 use crate::cpython::thread::thread;
 use crate::cpython::{exceptions, log, panics};
@@ -292,8 +294,9 @@ impl Driver {
     fn too_many_draining(&self) -> Option<PyErr> {
         let runtime = self.runtime;
         let resident = runtime.settings().resident;
-        let draining =
-            runtime.generations.alive(|_, _, state| matches!(state, State::Draining { .. }));
+        let draining = runtime
+            .generations
+            .alive(|_, _, state| matches!(state, GenerationState::Draining { .. }));
         let count = draining.into_iter().filter(|draining| *draining).count();
         let told = || runtime.units.told(runtime.generations.current(|c| c.get().id.0), count);
         (count > 0 && count >= resident).then(|| {
@@ -350,7 +353,10 @@ impl Drop for Ended {
 }
 
 /// What an update would serve: the changed files with their content.
-pub(super) fn wanted(view: &View, changes: &[Change]) -> Vec<(PathBuf, Option<Digest>)> {
+pub(super) fn wanted(
+    view: &SourceSnapshot,
+    changes: &[FileChange],
+) -> Vec<(PathBuf, Option<Digest>)> {
     let digest = |path: &PathBuf| view.get(path).map(|source| source.digest());
     changes.iter().map(|change| (change.path.clone(), digest(&change.path))).collect()
 }

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, never, select};
 use transfuse_engine::{
-    Batch, Change, Digest, Event, Refreshed, Settle, Settled, System, View, Ways, Window, busy,
-    is_source, refresh,
+    Debouncer, Digest, DirtyPaths, Event, FileChange, FileSystem, Readiness, Refreshed,
+    SourceSnapshot, SymlinkChains, Window, fork_gate, is_source, refresh,
 };
 
 use crate::state::command::Command;
@@ -41,9 +41,9 @@ pub enum Wakeup {
 #[derive(Default)]
 pub struct CollectedChanges {
     /// All sources as they are now.
-    pub view: View,
+    pub view: SourceSnapshot,
     /// The files that differ.
-    pub changes: Vec<Change>,
+    pub changes: Vec<FileChange>,
     /// Files that are there and cannot be read, though modules came from there.
     pub unreadable: Vec<(PathBuf, io::Error)>,
     /// Whether a file beside the code, which settings are read from, is another than when they were
@@ -58,7 +58,7 @@ pub struct ChangeListener {
     events: Receiver<Event>,
     watching: FileWatcher,
     /// Where links lead, and what else decides which folder a root is.
-    ways: Ways,
+    ways: SymlinkChains,
     /// `/srv/current`, `/srv/releases/42`: the places on the ways to the roots.
     gates: BTreeSet<PathBuf>,
     /// `/srv/.git/info/exclude`: files outside of the roots that say what git ignores in them.
@@ -66,7 +66,7 @@ pub struct ChangeListener {
     /// One of the gates is another now (a deploy flips a link, or renames a folder): all folders have to be
     /// watched anew.
     flipped: bool,
-    settle: Settle,
+    settle: Debouncer,
     started: Instant,
     /// Paths that differ from what is served, or may: noted by events, kept while they differ
     /// (updates are off, or refused), gone once they are served.
@@ -92,11 +92,11 @@ impl ChangeListener {
             commands,
             events,
             watching,
-            ways: Ways::default(),
+            ways: SymlinkChains::default(),
             gates: BTreeSet::new(),
             rules: BTreeSet::new(),
             flipped: false,
-            settle: Settle::default(),
+            settle: Debouncer::default(),
             started: Instant::now(),
             pending: BTreeSet::new(),
             project: Vec::new(),
@@ -105,7 +105,7 @@ impl ChangeListener {
             interrupted: None,
         };
         listener.guard();
-        listener.settle = Settle::new(listener.window());
+        listener.settle = Debouncer::new(listener.window());
         listener.watching.took_fallback();
         listener
     }
@@ -123,13 +123,14 @@ impl ChangeListener {
 
     /// Follows the ways to the roots.
     fn guard(&mut self) {
-        self.ways = Ways::default();
+        self.ways = SymlinkChains::default();
         self.gates.clear();
         for root in self.runtime.roots.dirs() {
             let places = self.ways.follow(&*self.runtime.system, root);
             self.gates.extend(places.iter().cloned());
         }
-        self.rules = self.runtime.roots.rules_outside(&*self.runtime.system).into_iter().collect();
+        self.rules =
+            self.runtime.roots.ignore_files_outside(&*self.runtime.system).into_iter().collect();
         let mut minded: BTreeSet<PathBuf> = self.gates.union(&self.rules).cloned().collect();
         for file in &self.runtime.project {
             minded.extend(self.ways.follow(&*self.runtime.system, file).iter().cloned());
@@ -142,11 +143,13 @@ impl ChangeListener {
     /// Waits for something to do.
     pub fn next(&mut self) -> Wakeup {
         loop {
-            let wait = match self.settle.next(self.now()) {
-                Settled::Idle => never(),
-                Settled::Wait(until) => crossbeam_channel::after(until.saturating_sub(self.now())),
-                Settled::Ready(batch) => {
-                    let _busy = busy();
+            let wait = match self.settle.poll(self.now()) {
+                Readiness::Idle => never(),
+                Readiness::Wait(until) => {
+                    crossbeam_channel::after(until.saturating_sub(self.now()))
+                }
+                Readiness::Ready(batch) => {
+                    let _critical = fork_gate::enter_critical();
                     self.note(batch);
                     if self.runtime.settings().watch {
                         return Wakeup::Changed;
@@ -171,7 +174,7 @@ impl ChangeListener {
     }
 
     fn hear(&mut self, event: &Event) {
-        let _busy = busy();
+        let _critical = fork_gate::enter_critical();
         if event.path().is_some_and(|path| self.watching.is_own(path)) {
             return;
         }
@@ -184,11 +187,11 @@ impl ChangeListener {
             self.flipped = true;
             return self.settle.event(now, &Event::Rescan);
         }
-        if self.runtime.roots.has_rules(path) || self.rules.contains(path) {
+        if self.runtime.roots.is_ignore_file(path) || self.rules.contains(path) {
             // Other folders may be live now.
             return self.settle.event(now, &Event::Rescan);
         }
-        let behind = self.ways.led_by(path).into_iter().map(|led| event.at(led));
+        let behind = self.ways.paths_through(path).into_iter().map(|led| event.with_path(led));
         let all: Vec<Event> = behind.chain([event.clone()]).collect();
         let (view, graph) =
             (self.runtime.view(), self.runtime.records.lock().unwrap().graph.clone());
@@ -203,10 +206,10 @@ impl ChangeListener {
         }
     }
 
-    fn note(&mut self, batch: Batch) {
+    fn note(&mut self, batch: DirtyPaths) {
         match batch {
-            Batch::Paths(paths) => self.pending.extend(paths),
-            Batch::Rescan => self.rescan = true,
+            DirtyPaths::Listed(paths) => self.pending.extend(paths),
+            DirtyPaths::Rescan => self.rescan = true,
         }
     }
 
@@ -217,9 +220,9 @@ impl ChangeListener {
         // called otherwise now. Who polls looks at everything anyway.
         let ways = &self.ways;
         self.flipped |=
-            self.watching.is_native() && ways.astray(&*self.runtime.system).next().is_some();
+            self.watching.is_native() && ways.changed(&*self.runtime.system).next().is_some();
         // Asked for now: no quiet window.
-        while let Settled::Ready(batch) = self.settle.next(Duration::MAX / 2) {
+        while let Readiness::Ready(batch) = self.settle.poll(Duration::MAX / 2) {
             self.note(batch);
         }
     }
@@ -277,14 +280,14 @@ impl ChangeListener {
                 // What is the same again needs no second look; what differs stays until it is served.
                 self.pending = found.changes.iter().map(|change| change.path.clone()).collect();
                 self.pending.extend(found.unreadable.iter().map(|(path, _)| path.clone()));
-                let Refreshed { view, changes, unreadable, .. } = found;
+                let Refreshed { snapshot: view, changes, unreadable, .. } = found;
                 let unreadable = self.needed(unreadable);
                 self.look_beside();
                 return Some(CollectedChanges { view, changes, unreadable, project: self.beside });
             }
             if automatic {
                 let now = self.now();
-                self.settle.again(now, found.unstable);
+                self.settle.retry(now, found.unstable);
                 return None;
             }
             std::thread::park_timeout(BETWEEN);
@@ -308,7 +311,7 @@ impl ChangeListener {
     fn took_fallback(&mut self) -> bool {
         let took_fallback = self.watching.took_fallback();
         if took_fallback {
-            self.settle = Settle::new(self.window());
+            self.settle = Debouncer::new(self.window());
             self.rescan = true;
         }
         took_fallback
@@ -325,8 +328,8 @@ impl ChangeListener {
     }
 
     /// A data file that no module depends on any more is no reason for an update.
-    fn leave_unread(&self, changes: &mut Vec<Change>) {
-        let _busy = busy();
+    fn leave_unread(&self, changes: &mut Vec<FileChange>) {
+        let _critical = fork_gate::enter_critical();
         let records = self.runtime.records.lock().unwrap();
         let read = |path: &Path| {
             records.graph.readers(path).next().is_some() || records.extensions.contains_key(path)
@@ -348,7 +351,7 @@ impl ChangeListener {
     }
 
     fn compare(&mut self) -> Refreshed {
-        let _busy = busy();
+        let _critical = fork_gate::enter_critical();
         if std::mem::take(&mut self.flipped) && self.watching.is_native() {
             // The folders that were watched are not those that the paths mean now. What is below
             // the roots is added as it is looked into.
@@ -357,7 +360,8 @@ impl ChangeListener {
             self.rescan = true;
         }
         let runtime = self.runtime;
-        let batch = if self.rescan { Batch::Rescan } else { Batch::Paths(self.pending.clone()) };
+        let batch =
+            if self.rescan { DirtyPaths::Rescan } else { DirtyPaths::Listed(self.pending.clone()) };
         let found =
             refresh(&*runtime.system, &runtime.roots, &runtime.budget, &runtime.view(), &batch);
         self.rescan &= !found.unstable.is_empty();

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use transfuse_engine::{Budget, GenerationId, Outcome, Plan, Source, View};
+use transfuse_engine::{Budget, GenerationId, Outcome, Plan, Source, SourceSnapshot};
 
 use crate::cpython::exceptions;
 use crate::state::command::SourceOverrides;
@@ -20,7 +20,11 @@ use crate::updater::driver::{Driver, wanted};
 use crate::updater::listener::CollectedChanges;
 
 /// A view in which these files say that.
-pub fn with_contents(view: &View, contents: &SourceOverrides, budget: &Budget) -> View {
+pub fn with_contents(
+    view: &SourceSnapshot,
+    contents: &SourceOverrides,
+    budget: &Budget,
+) -> SourceSnapshot {
     contents.iter().fold(view.clone(), |view, (path, content)| match content {
         Some(content) => view.with(path.clone(), Source::new(content, budget)),
         None => view.without(path),
@@ -48,7 +52,7 @@ impl Driver {
         };
         let changes = runtime.current(py).get().view().changes(&target.get().view());
         let (mut attempt, steps) = StagedUpdate::for_rollback(py, runtime, &target)?;
-        let plan = Plan { turns: (0..steps.len()).collect(), steps, restart: Vec::new() };
+        let plan = Plan { start_order: (0..steps.len()).collect(), steps, restart: Vec::new() };
         if let Err(error) =
             attempt.run(py, &plan).and_then(|()| attempt.verify(py, &target.get().view()))
         {

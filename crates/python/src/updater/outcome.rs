@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use transfuse_engine::{Change, Outcome, Plan, Record};
+use transfuse_engine::{FileChange, Outcome, Plan, Record};
 
 use crate::state::staging_area::InPlaceNote;
 use crate::update::report;
@@ -28,7 +28,7 @@ impl Driver {
         &mut self,
         py: Python<'_>,
         begun: Instant,
-        changes: &[Change],
+        changes: &[FileChange],
         plan: &Plan,
         error: PyErr,
     ) -> PyResult<Py<PyDict>> {
@@ -41,7 +41,7 @@ impl Driver {
         py: Python<'_>,
         outcome: Outcome,
         begun: Instant,
-        changes: &[Change],
+        changes: &[FileChange],
         plan: &Plan,
         came: Result<Vec<InPlaceNote>, PyErr>,
     ) -> PyResult<Py<PyDict>> {

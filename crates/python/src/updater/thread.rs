@@ -10,7 +10,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyDict;
-use transfuse_engine::busy;
+use transfuse_engine::fork_gate;
 
 use crate::state::command::Command;
 use crate::state::runtime::{self, Runtime};
@@ -29,7 +29,7 @@ pub fn start_updating(
     runtime.listen_to(commands);
     runtime.updating_ended.store(false, Ordering::Release);
     let driver = py.detach(|| {
-        let _busy = busy();
+        let _critical = fork_gate::enter_critical();
         Driver::new(runtime, receiver, &dirs)
     });
     let target = Bound::new(py, UpdaterThread(Mutex::new(Some(driver))))?;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender};
-use transfuse_engine::{Event, System, Watch};
+use transfuse_engine::{Event, FileSystem, Watcher};
 
 use crate::cpython::log;
 use crate::state::runtime::Runtime;
@@ -26,7 +26,7 @@ pub struct FileWatcher {
     runtime: &'static Runtime,
     /// Kept for a watcher that is started anew.
     sender: Sender<Event>,
-    watch: Watch,
+    watch: Watcher,
     /// None where the system does not tell: then every comparison is a full one.
     barrier: Option<SyncMarker>,
     /// Whether the system was given up since this was last asked.
@@ -37,7 +37,7 @@ impl FileWatcher {
     /// Starts to watch `dirs`, or all that there is.
     pub fn start(runtime: &'static Runtime, dirs: &[PathBuf]) -> (FileWatcher, Receiver<Event>) {
         let (sender, events) = crossbeam_channel::unbounded();
-        let (watch, barrier) = (Watch::none(), None);
+        let (watch, barrier) = (Watcher::none(), None);
         let mut watching = FileWatcher { runtime, sender, watch, barrier, took_fallback: false };
         if runtime.settings().poll.is_some() {
             watching.poll(String::new());
@@ -50,7 +50,7 @@ impl FileWatcher {
     /// Watches these folders, and no others any more.
     pub fn anew(&mut self, dirs: &[PathBuf]) {
         // First, for its watches count towards the limit.
-        self.watch = Watch::none();
+        self.watch = Watcher::none();
         match self.native(dirs) {
             Ok(()) => self.tell("native", String::new()),
             Err(why) => self.fall_back(&why),
@@ -66,7 +66,8 @@ impl FileWatcher {
         };
         let mut all = dirs.to_vec();
         all.push(barrier.dir.clone());
-        self.watch = Watch::native(&all, self.sender.clone()).map_err(|error| error.to_string())?;
+        self.watch =
+            Watcher::native(&all, self.sender.clone()).map_err(|error| error.to_string())?;
         self.barrier = Some(barrier);
         Ok(())
     }
@@ -80,14 +81,14 @@ impl FileWatcher {
 
     /// Has everything told that happens at a place on the way to a file.
     pub fn watch_symlink(&mut self, place: &Path) {
-        let Err(error) = self.watch.mind(place) else { return };
+        let Err(error) = self.watch.watch_place(place) else { return };
         let system = &*self.runtime.system;
         // A folder that may be passed through and not looked into is no reason to do without the
         // system: what would be missed there is that it is renamed. A link can be flipped any day.
         let closed = place.parent().is_some_and(|dir| {
-            system.list(dir).is_err_and(|error| error.kind() == ErrorKind::PermissionDenied)
+            system.read_dir(dir).is_err_and(|error| error.kind() == ErrorKind::PermissionDenied)
         });
-        if closed && !matches!(system.link(place), Ok(Some(_))) {
+        if closed && !matches!(system.read_link(place), Ok(Some(_))) {
             return;
         }
         self.fall_back(&error.to_string());
@@ -135,10 +136,10 @@ impl FileWatcher {
 
     fn poll(&mut self, because: String) {
         self.barrier = None;
-        let system: Arc<dyn System> = self.runtime.system.clone();
+        let system: Arc<dyn FileSystem> = self.runtime.system.clone();
         let roots = self.runtime.roots.clone();
-        self.watch = Watch::none();
-        self.watch = Watch::polling(system, roots, self.interval(), self.sender.clone());
+        self.watch = Watcher::none();
+        self.watch = Watcher::polling(system, roots, self.interval(), self.sender.clone());
         self.tell("polling", because);
     }
 
