@@ -62,7 +62,7 @@ pub fn view(py: Python<'_>) -> PyResult<(u64, String)> {
 #[pyfunction]
 pub fn wanted_view(py: Python<'_>) -> PyResult<Option<String>> {
     let runtime = runtime::required()?;
-    let wanted = runtime.wanted.lock().unwrap().clone();
+    let wanted = runtime.wanted.lock().clone();
     Ok(wanted.map(|view| py.detach(|| view.fingerprint()).to_string()))
 }
 
@@ -72,7 +72,7 @@ pub fn wanted_view(py: Python<'_>) -> PyResult<Option<String>> {
 #[pyo3(signature = (*, wanted))]
 pub fn differing(py: Python<'_>, wanted: bool) -> PyResult<HashMap<PathBuf, Option<Py<PyBytes>>>> {
     let runtime = runtime::required()?;
-    let current = match runtime.wanted.lock().unwrap().clone() {
+    let current = match runtime.wanted.lock().clone() {
         Some(staged) if wanted => staged,
         _ => runtime.current(py).get().view(),
     };

@@ -72,7 +72,7 @@ pub fn install(
         given,
     )?;
     let runtime: &'static Runtime = Box::leak(Box::new(made));
-    runtime.unreadable.lock().unwrap().are(seen.unreadable);
+    runtime.unreadable.lock().are(seen.unreadable);
     facade_type::make_type(py)?;
     data_files::listen()?;
     runtime::put_in_force(Some(runtime));

@@ -1,10 +1,9 @@
 //! How does one value survive all updates, and get made once?
 
-use std::sync::Mutex;
-
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyTuple};
+use transfuse_engine::sync::Mutex;
 use transfuse_engine::{Entered, SingleFlight, Waited};
 
 use crate::cpython::thread::thread;
@@ -18,7 +17,7 @@ static VALUES: PyOnceLock<Py<PyDict>> = PyOnceLock::new();
 static MAKERS: Mutex<Option<&'static SingleFlight<OnceKey>>> = Mutex::new(None);
 
 fn makers() -> &'static SingleFlight<OnceKey> {
-    MAKERS.lock().unwrap().get_or_insert_with(|| Box::leak(Box::new(SingleFlight::new())))
+    MAKERS.lock().get_or_insert_with(|| Box::leak(Box::new(SingleFlight::new())))
 }
 
 /// The value made by `make` when `key` was first asked for in the module `scope`.

@@ -20,8 +20,7 @@ pub fn status(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     made.set_item("generation", current.get().id.0)?;
     made.set_item("roots", runtime.roots.dirs())?;
     made.set_item("modules", current.get().instances.bind(py).len())?;
-    let (watching, unreadable) =
-        (runtime.watching.lock().unwrap().clone(), runtime.unreadable.lock().unwrap().all());
+    let (watching, unreadable) = (runtime.watching.lock().clone(), runtime.unreadable.lock().all());
     let ended = runtime.updating_ended.load(Ordering::Acquire);
     let way = if runtime.settings().watch { watching.way } else { "off" };
     made.set_item("watching", if ended { "ended" } else { way })?;
@@ -36,7 +35,7 @@ pub fn status(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     let draining: Vec<(u64, usize)> = draining.into_iter().flatten().collect();
     let kept: Vec<u64> = runtime.generations.all_kept().iter().map(|id| id.0).collect();
     let (published, refused, failing, waiting) = {
-        let records = runtime.records.lock().unwrap();
+        let records = runtime.records.lock();
         let failing = records.failing.as_ref().map(|report| report.clone_ref(py));
         let waiting: Vec<_> = records.waiting.iter().map(reports::of_restart).collect();
         (records.published, records.refused, failing, waiting)

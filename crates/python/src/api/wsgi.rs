@@ -4,13 +4,12 @@
 //! the pinned generation, and a body that keeps the pin until it is closed. It is
 //! on the way of each request, which is why it is here and not in Python (P10).
 
-use std::sync::Mutex;
-
 use pyo3::exceptions::PyException;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyIterator, PyList, PyString, PyTuple, PyType};
+use transfuse_engine::sync::Mutex;
 
 use crate::state::generation::Generation;
 use crate::state::pin::Pin;
@@ -184,14 +183,14 @@ struct PinnedBody {
 
 impl PinnedBody {
     fn step(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
-        let known = self.steps.lock().unwrap().as_ref().map(|steps| steps.clone_ref(py));
+        let known = self.steps.lock().as_ref().map(|steps| steps.clone_ref(py));
         let mut steps = match known {
             Some(steps) => steps.into_bound(py),
             None => {
-                let body = self.body.lock().unwrap().as_ref().map(|body| body.clone_ref(py));
+                let body = self.body.lock().as_ref().map(|body| body.clone_ref(py));
                 let Some(body) = body else { return Ok(None) };
                 let made = body.bind(py).try_iter()?;
-                let before = self.steps.lock().unwrap().replace(made.clone().unbind());
+                let before = self.steps.lock().replace(made.clone().unbind());
                 drop(before);
                 made
             }
@@ -207,7 +206,7 @@ impl PinnedBody {
     }
 
     fn __next__(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
-        let pin = self.pin.lock().unwrap().as_ref().map(|pin| pin.clone_ref(py));
+        let pin = self.pin.lock().as_ref().map(|pin| pin.clone_ref(py));
         let Some(pin) = pin else { return Ok(None) };
         let pin = pin.bind(py);
         Pin::resume(pin)?;
@@ -218,10 +217,10 @@ impl PinnedBody {
 
     /// Closes the body and ends the pin; only the first call does anything.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
-        let Some(pin) = self.pin.lock().unwrap().take() else { return Ok(()) };
+        let Some(pin) = self.pin.lock().take() else { return Ok(()) };
         let pin = pin.bind(py);
-        let body = self.body.lock().unwrap().take();
-        let steps = self.steps.lock().unwrap().take();
+        let body = self.body.lock().take();
+        let steps = self.steps.lock().take();
         Pin::resume(pin)?;
         let closed = match &body {
             Some(body) => match body.bind(py).getattr_opt(intern!(py, "close")) {
@@ -238,15 +237,15 @@ impl PinnedBody {
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        if let Ok(body) = self.body.try_lock() {
+        if let Some(body) = self.body.try_lock() {
             visit.call(body.as_ref())?;
         }
-        if let Ok(steps) = self.steps.try_lock() {
+        if let Some(steps) = self.steps.try_lock() {
             visit.call(steps.as_ref())?;
         }
         match self.pin.try_lock() {
-            Ok(pin) => visit.call(pin.as_ref()),
-            Err(_) => Ok(()),
+            Some(pin) => visit.call(pin.as_ref()),
+            None => Ok(()),
         }
     }
 }

@@ -6,12 +6,13 @@
 //! it is logged. A call into C that
 //! does not return cannot be ended from outside.
 
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use pyo3::{ffi, intern};
+use transfuse_engine::sync::{Condvar, Mutex};
 
 use crate::cpython::thread::ident;
 
@@ -40,7 +41,7 @@ impl Watchdog {
         let watch = move || {
             let (state, rung) = &*shared;
             let Some(until) = Instant::now().checked_add(limit) else { return };
-            let mut guard = state.lock().unwrap();
+            let mut guard = state.lock();
             while *guard == WatchdogState::Running {
                 let left = until.saturating_duration_since(Instant::now());
                 if left.is_zero() {
@@ -48,7 +49,7 @@ impl Watchdog {
                     drop(guard);
                     return Python::attach(|py| raise(py, thread, state));
                 }
-                guard = rung.wait_timeout(guard, left).unwrap().0;
+                guard = rung.wait_timeout(guard, left);
             }
         };
         // Without a thread there is no limit; the update itself goes on.
@@ -61,7 +62,7 @@ impl Drop for Watchdog {
     /// It is over: what was raised and has not arrived arrives here, and is nobody's any more.
     fn drop(&mut self) {
         let (state, rung) = &*self.state;
-        let before = std::mem::replace(&mut *state.lock().unwrap(), WatchdogState::Over);
+        let before = std::mem::replace(&mut *state.lock(), WatchdogState::Over);
         rung.notify_all();
         if before == WatchdogState::Raised {
             Python::attach(arrive);
@@ -74,7 +75,7 @@ fn raise(py: Python<'_>, thread: u64, state: &Mutex<WatchdogState>) {
     let Ok(kind) = errors.and_then(|e| e.getattr(intern!(py, "TimeLimitExceeded"))) else { return };
     // Under the lock, so that nothing is raised after the end: without a GIL that may come in between.
     // What is called only notes the class.
-    let mut state = state.lock().unwrap();
+    let mut state = state.lock();
     if *state == WatchdogState::Running {
         *state = WatchdogState::Raised;
         // SAFETY: attached; the class is a live object.

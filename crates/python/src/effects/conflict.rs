@@ -212,7 +212,7 @@ fn changed_by_others(
     attribute: &str,
 ) -> Option<Vec<ModuleName>> {
     let importers: Vec<ModuleName> = {
-        let records = runtime.records.lock().unwrap();
+        let records = runtime.records.lock();
         records.graph.importers(&imported.get().name).map(|(name, _)| name.clone()).collect()
     };
     let mut seen: Option<Vec<ModuleName>> = None;

@@ -104,7 +104,7 @@ fn renamed(runtime: &'static Runtime, args: &Bound<'_, PyTuple>) {
 fn written(runtime: &Runtime, instance: &Bound<'_, LiveModule>, path: &Path) {
     instance.get().writes(path);
     let read_by_others = {
-        let records = runtime.records.lock().unwrap();
+        let records = runtime.records.lock();
         records.graph.readers(path).any(|reader| *reader != instance.get().name)
     };
     if !read_by_others && !is_source(path) {

@@ -28,7 +28,7 @@ pub fn record_import(
         && caller.get().is_ready()
         && runtime.current(py).get().holds(py, caller)
     {
-        runtime.records.lock().unwrap().graph.add(&caller.get().name, Edge { to, kind });
+        runtime.records.lock().graph.add(&caller.get().name, Edge { to, kind });
     }
 }
 
@@ -82,7 +82,7 @@ pub fn failed(
         for Edge { to, kind } in edges {
             asker.add_edge(to.clone(), kind);
             if published {
-                runtime.records.lock().unwrap().graph.add(&asker.name, Edge { to, kind });
+                runtime.records.lock().graph.add(&asker.name, Edge { to, kind });
             }
         }
     }

@@ -216,7 +216,7 @@ pub fn concerned(
     for (change, module) in modules {
         let name = &module.stays.get().name;
         let importers: Vec<ModuleName> = {
-            let records = runtime.records.lock().unwrap();
+            let records = runtime.records.lock();
             let edges = records.graph.importers(name);
             edges.filter(|e| e.1 == EdgeKind::ModuleLevel).map(|(from, _)| from.clone()).collect()
         };

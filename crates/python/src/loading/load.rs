@@ -338,7 +338,7 @@ fn execute<'py>(
             generation.get().take(py, &instance);
             if instance.get().package {
                 // What it has for attributes waits for it to be loaded.
-                runtime.records.lock().unwrap().failed.insert(name.clone());
+                runtime.records.lock().failed.insert(name.clone());
             }
             dependencies::failed(runtime, generation, &instance)?;
             entry::restore(py, runtime, key, shown_before)?;

@@ -14,7 +14,7 @@ use crate::state::runtime::Runtime;
 
 /// Whether some module asked for that name in vain.
 pub fn was_missed(runtime: &Runtime, name: &ModuleName) -> bool {
-    let records = runtime.records.lock().unwrap();
+    let records = runtime.records.lock();
     let mut asked = records.graph.importers(name);
     asked.any(|(_, kind)| kind == EdgeKind::NotFound)
 }

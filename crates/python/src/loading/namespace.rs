@@ -140,7 +140,7 @@ pub fn submodules_of(
     if !instance.package {
         return Ok(());
     }
-    let failed = runtime.records.lock().unwrap().failed.contains(&instance.name);
+    let failed = runtime.records.lock().failed.contains(&instance.name);
     let loaded = failed.then(|| generation.get().children(py, &instance.name));
     let before = previous.map(|previous| submodules::names(py, generation.get(), previous.get()));
     let ready = |tail: &str| {

@@ -31,7 +31,7 @@ pub fn report_absent(
     }
     let place = dir.join(name.tail());
     // Held while the view is asked, as by `appear`: one of the two comes first.
-    let mut reported_absent = generation.reported_absent.lock().unwrap();
+    let mut reported_absent = generation.reported_absent.lock();
     let view = generation.view();
     let absent = [place.join("__init__.py"), dir.join(format!("{}.py", name.tail()))]
         .iter()
@@ -51,7 +51,7 @@ pub fn admit(
     path: &Path,
     source: &Arc<Source>,
 ) -> bool {
-    let reported_absent = generation.reported_absent.lock().unwrap();
+    let reported_absent = generation.reported_absent.lock();
     if reported_absent.has(&dir.join(name.tail())) {
         return false;
     }
@@ -77,7 +77,7 @@ pub fn may_admit(
     if runtime.current(py).get().id != generation.id
         || is_pinned(py, generation)
         || names_of_file::was_missed(runtime, name)
-        || generation.reported_absent.lock().unwrap().has(&place)
+        || generation.reported_absent.lock().has(&place)
     {
         return false;
     }
@@ -85,7 +85,7 @@ pub fn may_admit(
     let known = py.detach(|| matches_disk(&*runtime.system, &view));
     if !known {
         // Not looked at again for each who asks: an update is due, and makes another generation.
-        generation.reported_absent.lock().unwrap().add(place);
+        generation.reported_absent.lock().add(place);
     }
     known
 }

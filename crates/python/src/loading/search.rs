@@ -252,13 +252,13 @@ fn look(
 /// A compiled module under a root is foreign, and cannot be loaded a second time. What it is becomes
 /// part of what is known, so that a change is told.
 fn compiled(py: Python<'_>, runtime: &Runtime, name: &ModuleName, path: PathBuf) {
-    let known = runtime.records.lock().unwrap().extensions.contains_key(&path);
+    let known = runtime.records.lock().extensions.contains_key(&path);
     if known || !runtime.roots.is_live_path(&*runtime.system, &path) {
         return;
     }
     let Ok(content) = py.detach(|| runtime.system.read(&path)) else { return };
     let source = Source::digest_only(content);
-    runtime.records.lock().unwrap().extensions.insert(path.clone(), name.clone());
+    runtime.records.lock().extensions.insert(path.clone(), name.clone());
     for generation in runtime.alive(py) {
         generation.get().admit(|view| match view.get(&path) {
             Some(_) => view.clone(),

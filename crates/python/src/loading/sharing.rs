@@ -76,10 +76,10 @@ pub fn share_among<'py>(
     }
     if runtime.current(py).get().holds(py, instance) {
         drop(of.set_home(None));
-        runtime.records.lock().unwrap().adopt(of);
+        runtime.records.lock().adopt(of);
     } else {
         // Only superseded generations have it: it is disposed of with them.
-        runtime.records.lock().unwrap().awaiting.push(instance.clone().unbind());
+        runtime.records.lock().awaiting.push(instance.clone().unbind());
     }
 }
 

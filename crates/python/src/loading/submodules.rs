@@ -8,13 +8,13 @@
 //! agree it is a plain attribute, as always.
 
 use std::collections::BTreeSet;
-use std::sync::Mutex;
 
 use pyo3::exceptions::PyAttributeError;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyModule, PyString};
+use transfuse_engine::sync::Mutex;
 
 use crate::cpython::snapshot;
 use crate::state::caller;
@@ -37,7 +37,7 @@ pub struct SubmoduleGetattr {
 impl SubmoduleGetattr {
     fn __call__<'py>(&self, py: Python<'py>, name: &Bound<'py, PyString>) -> PyResult<Py<PyAny>> {
         let text = &*name.to_string_lossy();
-        let differs = self.names.lock().unwrap().contains(text);
+        let differs = self.names.lock().contains(text);
         if differs && let Some(runtime) = runtime::in_force() {
             let generation = caller::generation_for_running(py, runtime);
             // One that is being loaded is no attribute yet, as under plain Python.
@@ -78,7 +78,7 @@ impl SubmoduleDir {
             }
             None => PyList::new(py, self.namespace.bind(py).keys())?,
         };
-        let differing = self.of.get().names.lock().unwrap().clone();
+        let differing = self.of.get().names.lock().clone();
         let Some(runtime) = runtime::in_force() else { return Ok(listed) };
         let generation = caller::generation_for_running(py, runtime);
         for name in differing {
@@ -108,7 +108,7 @@ pub fn bind(
     if agreed(py, runtime, parent, child) {
         parent.get().namespace(py).set_item(name.tail(), child.get().value(py))?;
         if let Some(shim) = shim(py, &parent.get().namespace(py)) {
-            shim.get().names.lock().unwrap().remove(name.tail());
+            shim.get().names.lock().remove(name.tail());
         }
         Ok(())
     } else {
@@ -139,7 +139,7 @@ pub fn make_dynamic(py: Python<'_>, parent: &Bound<'_, LiveModule>, tail: &str) 
         Some(shim) => shim,
         None => install(py, parent, &namespace)?,
     };
-    shim.get().names.lock().unwrap().insert(tail.to_owned());
+    shim.get().names.lock().insert(tail.to_owned());
     if bound.is_some() {
         namespace.del_item(tail)?;
     }
@@ -154,7 +154,7 @@ pub fn make_plain(
 ) -> PyResult<()> {
     let namespace = parent.get().namespace(py);
     let Some(shim) = shim(py, &namespace) else { return Ok(()) };
-    let names: Vec<String> = shim.get().names.lock().unwrap().iter().cloned().collect();
+    let names: Vec<String> = shim.get().names.lock().iter().cloned().collect();
     let generation = runtime.current(py);
     for tail in names {
         let name = format!("{}.{tail}", parent.get().name);
@@ -166,10 +166,10 @@ pub fn make_plain(
             generation.get().holds(py, parent) && generation.get().find(py, &name).is_some()
         }) {
             // Nobody has it any more.
-            shim.get().names.lock().unwrap().remove(&tail);
+            shim.get().names.lock().remove(&tail);
         }
     }
-    let over = shim.get().names.lock().unwrap().is_empty();
+    let over = shim.get().names.lock().is_empty();
     if over { remove(py, &namespace) } else { Ok(()) }
 }
 
@@ -195,7 +195,7 @@ fn remove(py: Python<'_>, namespace: &Bound<'_, PyDict>) -> PyResult<()> {
 pub fn names(py: Python<'_>, generation: &Generation, parent: &LiveModule) -> Vec<String> {
     let namespace = parent.namespace(py);
     let mut names: Vec<String> = shim(py, &namespace)
-        .map(|shim| shim.get().names.lock().unwrap().iter().cloned().collect())
+        .map(|shim| shim.get().names.lock().iter().cloned().collect())
         .unwrap_or_default();
     for (key, _) in snapshot::items(&namespace) {
         if let Ok(key) = key.extract::<String>()
@@ -215,7 +215,7 @@ pub fn whole<'py>(
     package: &LiveModule,
 ) -> PyResult<Option<Bound<'py, PyModule>>> {
     let Some(shim) = shim(py, &package.namespace(py)) else { return Ok(None) };
-    let names = shim.get().names.lock().unwrap().clone();
+    let names = shim.get().names.lock().clone();
     let there = names.iter().filter_map(|tail| {
         let child = generation.get().find(py, &format!("{}.{tail}", package.name))?;
         child.get().is_ready().then(|| (tail.as_str(), child.get().value(py)))

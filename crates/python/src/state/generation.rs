@@ -5,11 +5,10 @@
 //! a generation that nothing refers to any more goes, whatever its modules
 //! refer to among themselves. Numbers, pins and who is kept are the engine's.
 
-use std::sync::Mutex;
-
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyWeakrefMethods, PyWeakrefReference};
+use transfuse_engine::sync::Mutex;
 use transfuse_engine::{GenerationId, ModuleName, SourceSnapshot};
 
 use crate::state::live_module::LiveModule;
@@ -126,12 +125,12 @@ impl Generation {
 
     /// What it knows (a cheap copy of a persistent map).
     pub fn view(&self) -> SourceSnapshot {
-        self.view.lock().unwrap().clone()
+        self.view.lock().clone()
     }
 
     /// Adds a file that nobody had seen yet.
     pub fn admit(&self, change: impl FnOnce(&SourceSnapshot) -> SourceSnapshot) {
-        let mut view = self.view.lock().unwrap();
+        let mut view = self.view.lock();
         *view = change(&view);
     }
 }

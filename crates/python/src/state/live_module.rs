@@ -8,13 +8,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 
 use pyo3::exceptions::PyOSError;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyModule, PyString};
+use transfuse_engine::sync::Mutex;
 use transfuse_engine::{Digest, Edge, EdgeKind, ModuleName, Policy, Source, Target};
 
 use crate::code::name_usage::NameUsage;
@@ -156,28 +157,28 @@ impl LiveModule {
 
     /// The content that was run; none for a namespace package.
     pub fn source(&self) -> Option<Arc<Source>> {
-        self.source.lock().unwrap().source.clone()
+        self.source.lock().source.clone()
     }
 
     /// The policy that its source asks for.
     pub fn policy(&self) -> Policy {
-        self.source.lock().unwrap().policy
+        self.source.lock().policy
     }
 
     /// Names to carry.
     pub fn preserve(&self) -> Vec<String> {
-        self.source.lock().unwrap().preserve.clone()
+        self.source.lock().preserve.clone()
     }
 
     /// It has taken the code of `other` in place: what is known of that holds for it.
     /// Returns what it had set on foreign modules, for the caller to drop where code may run.
     pub fn become_like(&self, other: &LiveModule) -> Vec<ForeignPatch> {
-        let source = other.source.lock().unwrap().clone();
-        *self.source.lock().unwrap() = source;
-        let outline = other.outline.lock().unwrap().take();
-        *self.outline.lock().unwrap() = outline;
-        let module_level = std::mem::take(&mut *other.edges.lock().unwrap());
-        let mut edges = self.edges.lock().unwrap();
+        let source = other.source.lock().clone();
+        *self.source.lock() = source;
+        let outline = other.outline.lock().take();
+        *self.outline.lock() = outline;
+        let module_level = std::mem::take(&mut *other.edges.lock());
+        let mut edges = self.edges.lock();
         edges.retain(|_, kinds| {
             kinds.retain(|kind| *kind == EdgeKind::Deferred);
             !kinds.is_empty()
@@ -186,18 +187,18 @@ impl LiveModule {
             edges.entry(to).or_default().extend(kinds);
         }
         drop(edges);
-        let set = std::mem::take(&mut *other.patches.lock().unwrap());
-        std::mem::replace(&mut *self.patches.lock().unwrap(), set)
+        let set = std::mem::take(&mut *other.patches.lock());
+        std::mem::replace(&mut *self.patches.lock(), set)
     }
 
     /// The loads of other threads that it waits for before it is ready.
     pub fn partners(&self) -> Vec<LoadKey> {
-        self.partners.lock().unwrap().clone()
+        self.partners.lock().clone()
     }
 
     /// It was executed in a circle with these.
     pub fn set_partners(&self, partners: Vec<LoadKey>) {
-        *self.partners.lock().unwrap() = partners;
+        *self.partners.lock() = partners;
     }
 
     /// Whether `__dispose__` was called.
@@ -215,14 +216,14 @@ impl LiveModule {
         if !self.has_home.load(Ordering::Acquire) {
             return None;
         }
-        self.home.lock().unwrap().as_ref().map(|g| g.bind(py).clone())
+        self.home.lock().as_ref().map(|g| g.bind(py).clone())
     }
 
     /// Ties it to a generation, or (none) to whichever is current. Returns what it was tied to:
     /// dropping that can run Python code.
     pub fn set_home(&self, home: Option<Py<Generation>>) -> Option<Py<Generation>> {
         let has = home.is_some();
-        let mut there = self.home.lock().unwrap();
+        let mut there = self.home.lock();
         let old = std::mem::replace(&mut *there, home);
         self.has_home.store(has, Ordering::Release);
         old
@@ -243,12 +244,12 @@ impl LiveModule {
         if !self.is_replaced() {
             return None;
         }
-        self.replacement.lock().unwrap().as_ref().map(|r| r.bind(py).clone())
+        self.replacement.lock().as_ref().map(|r| r.bind(py).clone())
     }
 
     /// Remembers what the module put into `sys.modules` in its own place.
     pub fn replace_by(&self, other: Py<PyAny>) {
-        let old = self.replacement.lock().unwrap().replace(other);
+        let old = self.replacement.lock().replace(other);
         self.replaced.store(true, Ordering::Release);
         drop(old);
     }
@@ -260,7 +261,7 @@ impl LiveModule {
 
     /// Records one edge; true if it was not known.
     pub fn add_edge(&self, to: Target, kind: EdgeKind) -> bool {
-        let mut edges = self.edges.lock().unwrap();
+        let mut edges = self.edges.lock();
         let kinds = edges.entry(to).or_default();
         if kinds.contains(&kind) {
             return false;
@@ -271,25 +272,25 @@ impl LiveModule {
 
     /// Whether its module-level code imported that.
     pub fn imports(&self, to: &Target) -> bool {
-        let edges = self.edges.lock().unwrap();
+        let edges = self.edges.lock();
         edges.get(to).is_some_and(|kinds| kinds.contains(&EdgeKind::ModuleLevel))
     }
 
     /// Its module-level code reads a data file, there or not; true if that is a new dependency.
     pub fn reads(&self, path: &Path) -> bool {
-        let own = self.path.as_deref() == Some(path) || self.wrote.lock().unwrap().contains(path);
+        let own = self.path.as_deref() == Some(path) || self.wrote.lock().contains(path);
         !own && self.add_edge(Target::File(path.to_owned()), EdgeKind::Data)
     }
 
     /// Its module-level code writes a file: what it makes itself is no reason to run it again.
     pub fn writes(&self, path: &Path) {
-        self.edges.lock().unwrap().remove(&Target::File(path.to_owned()));
-        self.wrote.lock().unwrap().insert(path.to_owned());
+        self.edges.lock().remove(&Target::File(path.to_owned()));
+        self.wrote.lock().insert(path.to_owned());
     }
 
     /// All edges seen so far.
     pub fn edges(&self) -> Vec<Edge> {
-        let edges = self.edges.lock().unwrap();
+        let edges = self.edges.lock();
         edges
             .iter()
             .flat_map(|(to, kinds)| kinds.iter().map(|&kind| Edge { to: to.clone(), kind }))
@@ -298,29 +299,29 @@ impl LiveModule {
 
     /// Keeps what was read off the code object.
     pub fn set_name_usage(&self, outline: NameUsage) {
-        *self.outline.lock().unwrap() = Some(outline);
+        *self.outline.lock() = Some(outline);
     }
 
     /// Names that a star import bound count as defined by the source.
     pub fn define(&self, names: Vec<String>) {
-        if let Some(outline) = self.outline.lock().unwrap().as_mut() {
+        if let Some(outline) = self.outline.lock().as_mut() {
             outline.defined.extend(names);
         }
     }
 
     /// Asks the outline, if there is one.
     pub fn with_name_usage<R>(&self, ask: impl FnOnce(&NameUsage) -> R) -> Option<R> {
-        self.outline.lock().unwrap().as_ref().map(ask)
+        self.outline.lock().as_ref().map(ask)
     }
 
     /// Keeps what the module set on foreign modules.
     pub fn set_patches(&self, patches: Vec<ForeignPatch>) {
-        *self.patches.lock().unwrap() = patches;
+        *self.patches.lock() = patches;
     }
 
     /// What the module set on foreign modules. `ask` runs no Python code.
     pub fn with_patches<R>(&self, ask: impl FnOnce(&[ForeignPatch]) -> R) -> R {
-        ask(&self.patches.lock().unwrap())
+        ask(&self.patches.lock())
     }
 
     /// The text of its source, from the store, or from disk while that is still the same.
@@ -340,14 +341,14 @@ impl LiveModule {
         visit.call(&self.module)?;
         visit.call(&self.deferred)?;
         // The locks are never held across a point where the collector can run.
-        if let Ok(home) = self.home.try_lock() {
+        if let Some(home) = self.home.try_lock() {
             visit.call(home.as_ref())?;
         }
         self.seen.traverse(visit)?;
-        if let Ok(replacement) = self.replacement.try_lock() {
+        if let Some(replacement) = self.replacement.try_lock() {
             visit.call(replacement.as_ref())?;
         }
-        if let Ok(patches) = self.patches.try_lock() {
+        if let Some(patches) = self.patches.try_lock() {
             for patch in patches.iter() {
                 patch.traverse(visit)?;
             }

@@ -3,8 +3,9 @@
 //! When they are bound, `loading/bind_submodules.rs` says.
 
 use std::collections::BTreeSet;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+
+use transfuse_engine::sync::Mutex;
 
 /// How many submodules all packages await: mostly none, and asked at every import.
 pub static ALL: AtomicUsize = AtomicUsize::new(0);
@@ -25,14 +26,14 @@ pub struct PendingSubmodules {
 
 impl PendingSubmodules {
     pub fn add(&self, tail: &str) {
-        if self.tails.lock().unwrap().insert(tail.to_owned()) {
+        if self.tails.lock().insert(tail.to_owned()) {
             ALL.fetch_add(1, Ordering::AcqRel);
         }
     }
 
     /// Ends the wait for one; whether there was any. Who is told so binds it.
     pub fn take(&self, tail: &str) -> bool {
-        let taken = self.tails.lock().unwrap().remove(tail);
+        let taken = self.tails.lock().remove(tail);
         if taken {
             ALL.fetch_sub(1, Ordering::AcqRel);
         }
@@ -41,17 +42,17 @@ impl PendingSubmodules {
 
     /// Whether a submodule of that name is awaited.
     pub fn has(&self, tail: &str) -> bool {
-        self.tails.lock().unwrap().contains(tail)
+        self.tails.lock().contains(tail)
     }
 
     pub fn all(&self) -> Vec<String> {
-        self.tails.lock().unwrap().iter().cloned().collect()
+        self.tails.lock().iter().cloned().collect()
     }
 }
 
 impl Drop for PendingSubmodules {
     fn drop(&mut self) {
-        let left = self.tails.get_mut().map_or(0, |tails| tails.len());
+        let left = self.tails.lock().len();
         ALL.fetch_sub(left, Ordering::AcqRel);
     }
 }

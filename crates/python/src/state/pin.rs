@@ -6,14 +6,15 @@
 //! unpinned code (`state/caller.rs`). Pins are counted per unit, never per context.
 
 use std::ffi::CStr;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex};
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::ffi;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
+use transfuse_engine::sync::Mutex;
 
 use crate::state::generation::Generation;
 use crate::state::runtime::{self, Runtime};
@@ -60,7 +61,7 @@ pub fn follow(py: Python<'_>) {
     let next = pin.runtime.pin_current(py);
     let number = next.get().id.0;
     let before = {
-        let mut held = pin.generation.lock().unwrap();
+        let mut held = pin.generation.lock();
         held.is_some().then(|| {
             (held.replace(next.unbind()), pin.unit.generation.swap(number, Ordering::AcqRel))
         })
@@ -146,7 +147,7 @@ impl Pin {
 
     /// The generation, until the unit of work has ended.
     pub fn held<'py>(&self, py: Python<'py>) -> Option<Bound<'py, Generation>> {
-        self.generation.lock().unwrap().as_ref().map(|g| g.bind(py).clone())
+        self.generation.lock().as_ref().map(|g| g.bind(py).clone())
     }
 
     /// Ends the unit of work.
@@ -155,7 +156,7 @@ impl Pin {
     }
 
     fn release(&self) {
-        let held = self.generation.lock().unwrap().take();
+        let held = self.generation.lock().take();
         if held.is_some()
             && let Some(counted) = self.counted
             && self.runtime.units.ended(counted)
@@ -195,14 +196,14 @@ impl Pin {
             let token = ffi::PyContextVar_Set(variable(py).as_ptr(), slf.as_ptr());
             Bound::from_owned_ptr_or_err(py, token)?
         };
-        slf.get().tokens.lock().unwrap().push(token.unbind());
+        slf.get().tokens.lock().push(token.unbind());
         slf.get().unit.goes_on();
         Ok(())
     }
 
     /// Undoes the last `resume`, in the same context.
     pub fn suspend(&self, py: Python<'_>) -> PyResult<()> {
-        let Some(token) = self.tokens.lock().unwrap().pop() else {
+        let Some(token) = self.tokens.lock().pop() else {
             return Err(PyRuntimeError::new_err("this pin is not in force here"));
         };
         // SAFETY: as above.
@@ -244,10 +245,10 @@ impl Pin {
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        if let Ok(held) = self.generation.try_lock() {
+        if let Some(held) = self.generation.try_lock() {
             visit.call(held.as_ref())?;
         }
-        if let Ok(tokens) = self.tokens.try_lock() {
+        if let Some(tokens) = self.tokens.try_lock() {
             for token in tokens.iter() {
                 visit.call(token)?;
             }

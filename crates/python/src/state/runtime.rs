@@ -9,13 +9,14 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 
 use crossbeam_channel::Sender;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict, PyModule, PyString};
+use transfuse_engine::sync::Mutex;
 use transfuse_engine::{
     Budget, Digest, Freed, GenerationId, GenerationRegistry, GenerationState, ModuleName,
     OsFileSystem, Roots, SingleFlight, SourceSnapshot,
@@ -70,12 +71,12 @@ impl PythonCallback {
         py: Python<'py>,
         args: impl pyo3::call::PyCallArgs<'py>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let callable = self.0.lock().unwrap().as_ref().map(|callable| callable.bind(py).clone());
+        let callable = self.0.lock().as_ref().map(|callable| callable.bind(py).clone());
         callable.map_or_else(|| Ok(py.None().into_bound(py)), |callable| callable.call1(args))
     }
 
     fn end(&self) {
-        let callable = self.0.lock().unwrap().take();
+        let callable = self.0.lock().take();
         drop(callable);
     }
 }
@@ -216,12 +217,12 @@ impl Runtime {
     /// A forked child has no thread that commands could go to. Kept in memory, and not dropped: the
     /// channel has locks of its own, which that thread may have had.
     pub fn forget_commands(&self) {
-        std::mem::forget(self.commands.lock().unwrap().take());
+        std::mem::forget(self.commands.lock().take());
     }
 
     /// From now on commands go to this thread.
     pub fn listen_to(&self, commands: Sender<Command>) {
-        *self.commands.lock().unwrap() = Some(commands);
+        *self.commands.lock() = Some(commands);
     }
 
     /// Taken out of force: nothing of the program is held any more.
@@ -229,7 +230,7 @@ impl Runtime {
         let current = self.current(py).get().id;
         let nothing = Generation::new(current, SourceSnapshot::default(), PyDict::new(py).unbind());
         let held = self.generations.clear(Py::new(py, nothing)?);
-        let records = std::mem::take(&mut *self.records.lock().unwrap());
+        let records = std::mem::take(&mut *self.records.lock());
         for asked in [&self.report, &self.stages, &self.reconsider] {
             asked.end();
         }
@@ -243,18 +244,18 @@ impl Runtime {
 
     /// Asks the updating thread for something; false if it has ended.
     pub fn command(&self, command: Command) -> bool {
-        let commands = self.commands.lock().unwrap();
+        let commands = self.commands.lock();
         commands.as_ref().is_some_and(|commands| commands.send(command).is_ok())
     }
 
     /// What the user asked for, as of now.
     pub fn settings(&self) -> Arc<Settings> {
-        self.settings.lock().unwrap().clone()
+        self.settings.lock().clone()
     }
 
     /// The user asks for something else.
     pub fn set_settings(&self, settings: Settings) {
-        *self.settings.lock().unwrap() = Arc::new(settings);
+        *self.settings.lock() = Arc::new(settings);
     }
 
     /// The generation that new work gets.
@@ -317,13 +318,13 @@ impl Runtime {
     pub fn entry(&self, entry: &str) -> Option<PathBuf> {
         let key = if entry.is_empty() { "." } else { entry };
         let absolute = key.starts_with('/');
-        if absolute && let Some(known) = self.entries.lock().unwrap().get(key) {
+        if absolute && let Some(known) = self.entries.lock().get(key) {
             return known.clone();
         }
         let found = self.roots.path_under_root(&*self.system, Path::new(key));
         // What is not there yet may be a link to a root once it is.
         if absolute && (found.is_some() || Path::new(key).exists()) {
-            let mut entries = self.entries.lock().unwrap();
+            let mut entries = self.entries.lock();
             if entries.len() >= ENTRIES {
                 entries.clear();
             }

@@ -1,11 +1,11 @@
 //! What stood for a module in `sys.modules` when that was last as it should be?
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 use pyo3::ffi;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
+use transfuse_engine::sync::Mutex;
 
 /// What stood for an instance in `sys.modules` when that was last as it should be.
 #[derive(Default)]
@@ -24,12 +24,12 @@ impl LastShown {
 
     /// What it was, if it was seen.
     pub fn get<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
-        self.held.lock().unwrap().as_ref().map(|held| held.bind(py).clone())
+        self.held.lock().as_ref().map(|held| held.bind(py).clone())
     }
 
     /// This stands there, and it should.
     pub fn set(&self, there: &Bound<'_, PyAny>) {
-        let mut held = self.held.lock().unwrap();
+        let mut held = self.held.lock();
         self.at.store(there.as_ptr(), Ordering::Release);
         let old = held.replace(there.clone().unbind());
         drop(held);
@@ -39,8 +39,8 @@ impl LastShown {
     /// For the cycle collector.
     pub fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
         match self.held.try_lock() {
-            Ok(held) => visit.call(held.as_ref()),
-            Err(_) => Ok(()),
+            Some(held) => visit.call(held.as_ref()),
+            None => Ok(()),
         }
     }
 }

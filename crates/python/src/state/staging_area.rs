@@ -3,12 +3,12 @@
 //! The generation that it would supersede, the modules that were executed for it, and those that
 //! take new code in place. An update fills it; the end of the update empties it.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::PyList;
+use transfuse_engine::sync::Mutex;
 
 use crate::state::generation::Generation;
 use crate::state::live_module::LiveModule;
@@ -44,14 +44,14 @@ impl StagingArea {
         if !self.has_base() {
             return None;
         }
-        self.base.lock().unwrap().as_ref().map(|base| base.bind(py).clone())
+        self.base.lock().as_ref().map(|base| base.bind(py).clone())
     }
 
     /// Says which generation it would supersede, or (none) that it is published. Returns what was
     /// set before: dropping that can run Python code.
     pub fn set_base(&self, base: Option<Py<Generation>>) -> Option<Py<Generation>> {
         let has_base = base.is_some();
-        let mut there = self.base.lock().unwrap();
+        let mut there = self.base.lock();
         let old = std::mem::replace(&mut *there, base);
         self.has_base.store(has_base, Ordering::Release);
         old
@@ -64,24 +64,24 @@ impl StagingArea {
 
     /// Records that a module is executed. Returns how many that makes, and of how many.
     pub fn record_executed(&self, instance: &Bound<'_, LiveModule>) -> (usize, usize) {
-        let mut executed = self.executed.lock().unwrap();
+        let mut executed = self.executed.lock();
         executed.push(instance.clone().unbind());
         (executed.len(), self.expected.load(Ordering::Relaxed).max(executed.len()))
     }
 
     /// What was executed, in order, including what has left the generation again.
     pub fn executed<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, LiveModule>> {
-        self.executed.lock().unwrap().iter().map(|one| one.bind(py).clone()).collect()
+        self.executed.lock().iter().map(|one| one.bind(py).clone()).collect()
     }
 
     /// Records that a module takes new code in place.
     pub fn record_in_place(&self, change: Py<InPlaceUpdate>) {
-        self.in_place.lock().unwrap().push(change);
+        self.in_place.lock().push(change);
     }
 
     /// The modules that take new code in place, in the order in which they ran.
     pub fn in_place<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, InPlaceUpdate>> {
-        self.in_place.lock().unwrap().iter().map(|change| change.bind(py).clone()).collect()
+        self.in_place.lock().iter().map(|change| change.bind(py).clone()).collect()
     }
 
     /// Whether this module has run and takes its new code in place.
@@ -91,19 +91,19 @@ impl StagingArea {
 
     /// Records what some of them become.
     pub fn record_batch(&self, batch: Py<InPlaceBatch>) {
-        self.batches.lock().unwrap().push(batch);
+        self.batches.lock().push(batch);
     }
 
     /// What they become, as far as it has been written down.
     pub fn batches<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, InPlaceBatch>> {
-        self.batches.lock().unwrap().iter().map(|batch| batch.bind(py).clone()).collect()
+        self.batches.lock().iter().map(|batch| batch.bind(py).clone()).collect()
     }
 
     /// Forgets what was executed: the generation is published, or given up.
     pub fn clear(&self) {
-        let all = std::mem::take(&mut *self.executed.lock().unwrap());
-        let changes = std::mem::take(&mut *self.in_place.lock().unwrap());
-        let batches = std::mem::take(&mut *self.batches.lock().unwrap());
+        let all = std::mem::take(&mut *self.executed.lock());
+        let changes = std::mem::take(&mut *self.in_place.lock());
+        let batches = std::mem::take(&mut *self.batches.lock());
         // Dropped here, outside the locks: the last reference may run Python code.
         drop((all, changes, batches));
     }
@@ -120,8 +120,8 @@ impl StagingArea {
             visit.call(batch)?;
         }
         match self.base.try_lock() {
-            Ok(base) => visit.call(base.as_ref()),
-            Err(_) => Ok(()),
+            Some(base) => visit.call(base.as_ref()),
+            None => Ok(()),
         }
     }
 }

@@ -4,9 +4,9 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 
 use transfuse_engine::ModuleName;
+use transfuse_engine::sync::Mutex;
 
 use crate::state::module_source::SourceFile;
 
@@ -18,12 +18,12 @@ pub struct SyntheticNames(Mutex<HashMap<ModuleName, PathBuf>>);
 impl SyntheticNames {
     /// The name of a file that has no other: the first one that it was given.
     pub fn insert(&self, name: ModuleName, path: &Path) {
-        self.0.lock().unwrap().entry(name).or_insert_with(|| path.to_path_buf());
+        self.0.lock().entry(name).or_insert_with(|| path.to_path_buf());
     }
 
     /// The file that a made-up name stands for.
     pub fn origin(&self, name: &ModuleName) -> Option<SourceFile> {
-        let path = self.0.lock().unwrap().get(name)?.clone();
+        let path = self.0.lock().get(name)?.clone();
         let file = path.to_string_lossy().into_owned();
         let package = path
             .file_name()

@@ -5,9 +5,11 @@
 //! the lock is held for one look-up. No Python object is kept: words are.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Instant;
+
+use transfuse_engine::sync::Mutex;
 
 use crate::cpython::thread::ident;
 
@@ -47,7 +49,7 @@ pub struct UnitsOfWork {
 impl UnitsOfWork {
     /// Writes one down; returns the number under which [`Units::ended`] crosses it out.
     pub fn begun(&self, unit: &Arc<UnitOfWork>) -> u64 {
-        let mut all = self.all.lock().unwrap();
+        let mut all = self.all.lock();
         all.0 += 1;
         let number = all.0;
         all.1.insert(number, Arc::clone(unit));
@@ -56,7 +58,7 @@ impl UnitsOfWork {
 
     /// It has ended. False if it was over already (a forked child ends those of other threads).
     pub fn ended(&self, number: u64) -> bool {
-        let gone = self.all.lock().unwrap().1.remove(&number);
+        let gone = self.all.lock().1.remove(&number);
         gone.is_some()
     }
 
@@ -64,7 +66,7 @@ impl UnitsOfWork {
     /// pinned to.
     pub fn only_mine(&self) -> Vec<u64> {
         let mut over = Vec::new();
-        self.all.lock().unwrap().1.retain(|_, unit| {
+        self.all.lock().1.retain(|_, unit| {
             let mine = unit.thread.load(Ordering::Relaxed) == ident();
             if !mine {
                 over.push(unit.generation.load(Ordering::Acquire));
@@ -88,7 +90,7 @@ impl UnitsOfWork {
 
     /// Those that are pinned to another generation than `current`, the oldest first.
     pub fn behind(&self, current: u64) -> Vec<Arc<UnitOfWork>> {
-        let all = self.all.lock().unwrap();
+        let all = self.all.lock();
         let behind = |unit: &&Arc<UnitOfWork>| unit.generation.load(Ordering::Relaxed) != current;
         all.1.values().filter(behind).cloned().collect()
     }

@@ -111,7 +111,7 @@ fn put_back<'py>(
         }
         generation.get().put(py, &before)?;
         if generation.is(runtime.current(py)) {
-            runtime.records.lock().unwrap().adopt(before.get());
+            runtime.records.lock().adopt(before.get());
         }
     }
     Ok(())

@@ -23,8 +23,7 @@ use crate::update::lingering;
 
 /// Calls `__dispose__` of every superseded instance that nobody is pinned to any more.
 pub fn dispose_drained(py: Python<'_>, runtime: &Runtime) {
-    let waiting: Vec<Py<LiveModule>> =
-        std::mem::take(&mut runtime.records.lock().unwrap().awaiting);
+    let waiting: Vec<Py<LiveModule>> = std::mem::take(&mut runtime.records.lock().awaiting);
     let in_use = runtime.in_use(py);
     let mut still_waiting = Vec::new();
     for instance in waiting {
@@ -38,7 +37,7 @@ pub fn dispose_drained(py: Python<'_>, runtime: &Runtime) {
             entry::withdraw_if_deleted(py, runtime, &bound.get().name);
         }
     }
-    runtime.records.lock().unwrap().awaiting.extend(still_waiting);
+    runtime.records.lock().awaiting.extend(still_waiting);
     empty_caches(lingering::lingering(py, runtime).iter().map(|gone| &gone.get().name), py);
 }
 

@@ -16,7 +16,7 @@ pub fn lingering<'py>(py: Python<'py>, runtime: &Runtime) -> Vec<Bound<'py, Live
 
 pub fn superseded<'py>(py: Python<'py>, runtime: &Runtime) -> Vec<Bound<'py, LiveModule>> {
     let weak: Vec<_> = {
-        let records = runtime.records.lock().unwrap();
+        let records = runtime.records.lock();
         records.superseded.iter().map(|weak| weak.clone_ref(py)).collect()
     };
     let alive = weak.iter().filter_map(|weak| weak.bind(py).upgrade());

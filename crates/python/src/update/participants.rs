@@ -21,11 +21,11 @@ pub fn prepare(
     wanted: &SourceSnapshot,
     on_disk: bool,
 ) -> PyResult<()> {
-    *runtime.wanted.lock().unwrap() = Some(wanted.clone());
+    *runtime.wanted.lock() = Some(wanted.clone());
     let stage = if on_disk { intern!(py, "staged") } else { intern!(py, "going back") };
     let answer = StagedScope::begin(py, runtime, staged)
         .and_then(|_pinned| runtime.stages.call(py, (stage, staged.get().id.0)));
-    *runtime.wanted.lock().unwrap() = None;
+    *runtime.wanted.lock() = None;
     answer.map(drop)
 }
 

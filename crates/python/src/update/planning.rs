@@ -95,7 +95,7 @@ pub fn draw_plan(py: Python<'_>, runtime: &Runtime, intent: &UpdateRequest) -> P
         let never = instance.get().policy() == Policy::Never;
         wishes.insert(name.clone(), if never { Policy::Never } else { policy });
     }
-    let graph: DependencyGraph = runtime.records.lock().unwrap().graph.clone();
+    let graph: DependencyGraph = runtime.records.lock().graph.clone();
     let mut plan =
         plan(&graph, &intent.seeds, &CurrentFacts { py, runtime, current, wishes: &wishes });
     plan.restart.extend(compiled(py, runtime, &intent.changes));
@@ -104,7 +104,7 @@ pub fn draw_plan(py: Python<'_>, runtime: &Runtime, intent: &UpdateRequest) -> P
 
 /// Compiled modules that are loaded and differ.
 fn compiled(py: Python<'_>, runtime: &Runtime, changes: &[FileChange]) -> Vec<Restart> {
-    let extensions = runtime.records.lock().unwrap().extensions.clone();
+    let extensions = runtime.records.lock().extensions.clone();
     let loaded = |name: &ModuleName| runtime.sys_modules.bind(py).contains(name.as_str());
     let restart = |change: &FileChange| {
         let name = extensions.get(&change.path).filter(|name| loaded(name).unwrap_or(false))?;

@@ -106,7 +106,7 @@ pub fn of_project(
 
 /// Tells the log, once each, of what cannot be read and concerns nobody.
 pub fn unreadable(py: Python<'_>, runtime: &Runtime) {
-    let news = runtime.unreadable.lock().unwrap().news();
+    let news = runtime.unreadable.lock().news();
     for (path, why) in news {
         let told = format!(
             "cannot read {}: {why}; no module comes from there, so updates go on without it (exclude \

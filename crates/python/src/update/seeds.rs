@@ -30,7 +30,7 @@ pub fn of_changes(
     };
     for change in changes {
         let (loaded, readers) = {
-            let records = runtime.records.lock().unwrap();
+            let records = runtime.records.lock();
             let loaded = records.files.get(&change.path).cloned().unwrap_or_default();
             let readers: Vec<_> = records.graph.readers(&change.path).cloned().collect();
             (loaded, readers)

@@ -258,7 +258,7 @@ impl<'py> StagedUpdate<'py> {
         }
         let due = in_place::published(py, &self.staged);
         {
-            let mut records = runtime.records.lock().unwrap();
+            let mut records = runtime.records.lock();
             for instance in &self.removed {
                 records.graph.remove(&instance.get().name);
             }
@@ -388,8 +388,8 @@ fn show(py: Python<'_>, runtime: &Runtime, instance: &Bound<'_, LiveModule>) {
 fn superseded(py: Python<'_>, runtime: &Runtime, removed: &[Bound<'_, LiveModule>]) {
     let added = removed.iter().filter_map(|instance| PyWeakrefReference::new(instance).ok());
     let added: Vec<_> = added.map(Bound::unbind).collect();
-    let before = std::mem::take(&mut runtime.records.lock().unwrap().superseded);
+    let before = std::mem::take(&mut runtime.records.lock().superseded);
     let alive = before.into_iter().filter(|weak| weak.bind(py).upgrade().is_some());
     let all: Vec<_> = alive.chain(added).collect();
-    runtime.records.lock().unwrap().superseded.extend(all);
+    runtime.records.lock().superseded.extend(all);
 }

@@ -193,8 +193,7 @@ impl ChangeListener {
         }
         let behind = self.ways.paths_through(path).into_iter().map(|led| event.with_path(led));
         let all: Vec<Event> = behind.chain([event.clone()]).collect();
-        let (view, graph) =
-            (self.runtime.view(), self.runtime.records.lock().unwrap().graph.clone());
+        let (view, graph) = (self.runtime.view(), self.runtime.records.lock().graph.clone());
         for event in all {
             let live = event.path().is_some_and(|path| self.runtime.roots.root_of(path).is_some());
             let beside = event
@@ -319,18 +318,17 @@ impl ChangeListener {
 
     /// Those of the unreadable places that modules came from. The others are noted and let be.
     fn needed(&self, unreadable: Vec<(PathBuf, io::Error)>) -> Vec<(PathBuf, io::Error)> {
-        let (view, graph) =
-            (self.runtime.view(), self.runtime.records.lock().unwrap().graph.clone());
+        let (view, graph) = (self.runtime.view(), self.runtime.records.lock().graph.clone());
         let needs = |path: &Path| unreadable::is_needed(&view, &graph, path);
         let (needed, others) = unreadable.into_iter().partition(|(path, _)| needs(path));
-        self.runtime.unreadable.lock().unwrap().are(others);
+        self.runtime.unreadable.lock().are(others);
         needed
     }
 
     /// A data file that no module depends on any more is no reason for an update.
     fn leave_unread(&self, changes: &mut Vec<FileChange>) {
         let _critical = fork_gate::enter_critical();
-        let records = self.runtime.records.lock().unwrap();
+        let records = self.runtime.records.lock();
         let read = |path: &Path| {
             records.graph.readers(path).next().is_some() || records.extensions.contains_key(path)
         };
@@ -376,7 +374,7 @@ impl ChangeListener {
     /// All that differed is served, but for these. What nobody could read may be read one day.
     pub fn served(&mut self, but: BTreeSet<PathBuf>) {
         self.pending = but;
-        let unreadable = self.runtime.unreadable.lock().unwrap().all();
+        let unreadable = self.runtime.unreadable.lock().all();
         self.pending.extend(unreadable.into_iter().map(|(path, _)| path));
     }
 

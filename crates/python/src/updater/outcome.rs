@@ -14,12 +14,12 @@ impl Driver {
     /// What waits for a restart is told by `status`.
     pub(super) fn note_waiting(&self) {
         let all = self.waiting_modules.iter().chain(&self.waiting_project).cloned().collect();
-        self.runtime.records.lock().unwrap().waiting = all;
+        self.runtime.records.lock().waiting = all;
     }
 
     /// The files say what is served: somebody has taken back what was refused.
     pub(super) fn no_longer_fails(&self) {
-        let before = self.runtime.records.lock().unwrap().failing.take();
+        let before = self.runtime.records.lock().failing.take();
         // Dropped here, outside the lock: what it refers to may run Python code.
         drop(before);
     }
@@ -32,7 +32,7 @@ impl Driver {
         plan: &Plan,
         error: PyErr,
     ) -> PyResult<Py<PyDict>> {
-        self.runtime.records.lock().unwrap().refused += 1;
+        self.runtime.records.lock().refused += 1;
         self.record(py, Outcome::Refused, begun, changes, plan, Err(error))
     }
 
@@ -60,7 +60,7 @@ impl Driver {
         let made = report::of_record(py, &record, &plan.restart, &notes, error)?;
         let failing = (outcome == Outcome::Refused).then(|| made.clone_ref(py));
         let before = {
-            let mut records = self.runtime.records.lock().unwrap();
+            let mut records = self.runtime.records.lock();
             records.history.push(record);
             std::mem::replace(&mut records.failing, failing)
         };

@@ -3,7 +3,6 @@
 //! It is a thread of Python's `threading`, so that code it runs finds an ordinary thread.
 
 use std::path::PathBuf;
-use std::sync::Mutex;
 use std::sync::atomic::Ordering;
 
 use pyo3::intern;
@@ -11,6 +10,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyDict;
 use transfuse_engine::fork_gate;
+use transfuse_engine::sync::Mutex;
 
 use crate::state::command::Command;
 use crate::state::runtime::{self, Runtime};
@@ -39,7 +39,7 @@ pub fn start_updating(
     options.set_item("daemon", true)?;
     let thread = py.import("threading")?.getattr("Thread")?.call((), Some(&options))?;
     thread.call_method0("start")?;
-    let old = THREAD.lock().unwrap().replace(thread.unbind());
+    let old = THREAD.lock().replace(thread.unbind());
     drop(old);
     Ok(())
 }
@@ -61,7 +61,7 @@ pub fn stop_updating(py: Python<'_>) -> PyResult<()> {
     if let Some(runtime) = runtime::in_force() {
         runtime.command(Command::Stop);
     }
-    let thread = THREAD.lock().unwrap().take();
+    let thread = THREAD.lock().take();
     if let Some(thread) = thread {
         thread.call_method1(py, "join", (STOPPING,))?;
     }
@@ -75,7 +75,7 @@ pub struct UpdaterThread(Mutex<Option<Driver>>);
 #[pymethods]
 impl UpdaterThread {
     fn __call__(&self, py: Python<'_>) {
-        let driver = self.0.lock().unwrap().take();
+        let driver = self.0.lock().take();
         if let Some(mut driver) = driver {
             driver.run(py);
             py.detach(|| drop(driver));

@@ -148,6 +148,6 @@ impl FileWatcher {
     }
 
     fn tell(&self, way: &'static str, because: String) {
-        *self.runtime.watching.lock().unwrap() = WatchStatus { way, because };
+        *self.runtime.watching.lock() = WatchStatus { way, because };
     }
 }
