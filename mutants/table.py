@@ -30,10 +30,10 @@ PROMISES = "tests/promises/"
 MUTANTS = (
     Mutant(
         "P1",
-        "whoever asks for a module is let in to load it",
-        ENGINE + "flight.rs",
-        "if !board.loads.contains_key(key) {",
-        "if !board.loads.contains_key(key) || thread > 0 {",
+        "every thread that asks for a module may load it",
+        ENGINE + "concurrency/single_flight.rs",
+        "if !table.loads.contains_key(key) {",
+        "if !table.loads.contains_key(key) || thread > 0 {",
         (PROMISES + "test_p1_one_load.py",),
     ),
     Mutant(
@@ -63,9 +63,9 @@ MUTANTS = (
     Mutant(
         "P5",
         "changed modules begin before those that import them",
-        ENGINE + "order.rs",
-        "turns: place }",
-        "turns: (0..names.len()).collect() }",
+        ENGINE + "plan/order.rs",
+        "start_order: place }",
+        "start_order: (0..names.len()).collect() }",
         ("tests/imports/test_circles.py", "tests/model"),
     ),
     Mutant(
@@ -118,10 +118,10 @@ MUTANTS = (
     ),
     Mutant(
         "P12",
-        "who imports in a function is run, whether or not it kept anything",
-        ENGINE + "plan.rs",
-        "&& self.facts.keeps(from, &name) =>",
-        "&& (self.facts.keeps(from, &name) || !boundary) =>",
+        "importers in a function run, whether or not they kept anything",
+        ENGINE + "plan/update_plan.rs",
+        "&& self.facts.retains(from, &name) =>",
+        "&& (self.facts.retains(from, &name) || !boundary) =>",
         (PROMISES + "test_p12_only_what_must.py", "tests/test_policies.py"),
     ),
     Mutant(

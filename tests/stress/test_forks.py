@@ -1,7 +1,7 @@
 """A child that is forked in the middle of anything is whole, whatever its parent's threads had.
 
 What threads of the program are in the middle of is told of here; of our own threads, which have
-no GIL, `crates/engine/tests/standstill.rs` says that a fork waits for them.
+no GIL, `crates/engine/tests/fork_gate.rs` says that a fork waits for them.
 """
 
 from __future__ import annotations
