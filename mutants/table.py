@@ -122,7 +122,7 @@ MUTANTS = (
         ENGINE + "plan.rs",
         "&& self.facts.keeps(from, &name) =>",
         "&& (self.facts.keeps(from, &name) || !boundary) =>",
-        (PROMISES + "test_p12_only_what_must.py", "tests/test_policies.py"),
+        (PROMISES + "test_p12_only_what_must.py", "tests/update/test_policies.py"),
     ),
     Mutant(
         "P13",
