@@ -122,7 +122,7 @@ MUTANTS = (
         ENGINE + "plan/update_plan.rs",
         "&& self.facts.retains(from, &name) =>",
         "&& (self.facts.retains(from, &name) || !boundary) =>",
-        (PROMISES + "test_p12_only_what_must.py", "tests/test_policies.py"),
+        (PROMISES + "test_p12_only_what_must.py", "tests/update/test_policies.py"),
     ),
     Mutant(
         "P13",

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 CAP = 20.0
 
 
-class Tree:
+class LiveTree:
     """A folder of source that is live, and what was reported about it."""
 
     def __init__(self, root: Path) -> None:
@@ -96,12 +96,12 @@ def ran(report: Report) -> list[str]:
 
 
 @pytest.fixture
-def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tree]:
+def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LiveTree]:
     monkeypatch.setattr(sys, "dont_write_bytecode", False)
     root = tmp_path / "app"
     root.mkdir()
     before = set(sys.modules)
-    tree = Tree(root)
+    tree = LiveTree(root)
     yield tree
     tree.deaf()
     transfuse.uninstall()

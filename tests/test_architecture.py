@@ -1,13 +1,38 @@
-"""What ARCHITECTURE.md says is absent, is."""
+"""What ARCHITECTURE.md says is absent, is; the layers are those of `layers.py`.
+
+The checks themselves are tested on samples in `tests/tooling/test_architecture_checks.py`.
+"""
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from layers import BINDING_LAYERS, ENGINE_LAYERS, STATED_CIRCLES
+from support.code_map import code_map, differences, folders, missing_paths
+from support.prose import dialect
+from support.rust_crate import RustCrate, circles
+from support.source_rules import around_the_door, other_locks, shared_objects
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from support.rust_source import RustSource
 
 TOP = Path(__file__).parent.parent
+BINDING, ENGINE, PACKAGE = "crates/python/src", "crates/engine/src", "python/transfuse"
+PRODUCT = [
+    path
+    for folder in (BINDING, ENGINE, PACKAGE)
+    for path in sorted((TOP / folder).rglob("*"))
+    if path.suffix in {".rs", ".py"}
+]
 CODE = [
     path
     for folder in (
@@ -20,11 +45,39 @@ CODE = [
         "replay",
         "mutants",
         "servers",
+        "scripts",
         "examples",
     )
     for path in (TOP / folder).rglob("*")
     if path.suffix in {".rs", ".py"} and "cases" not in path.parts
 ]
+CRATES = {folder: RustCrate.at(TOP / folder) for folder in (BINDING, ENGINE)}
+LAYERS = {BINDING: BINDING_LAYERS, ENGINE: ENGINE_LAYERS}
+FOLDERS = {BINDING: 12, ENGINE: 9, PACKAGE: 16}
+# What may stand at the top of each: the map, and for a package what Python looks for there.
+AT_TOP = {
+    BINDING: {"lib.rs"},
+    ENGINE: {"lib.rs"},
+    PACKAGE: {"__init__.py", "__main__.py", "py.typed", "_core.pyi", "errors.py", "version.py"},
+}
+# The files that ask the operating system for files; every other one asks them.
+DOORS = {
+    f"{ENGINE}/fs/file_system.rs",
+    f"{ENGINE}/watch/notify_backend.rs",
+}
+LOCKS = f"{ENGINE}/concurrency/sync.rs"
+LONGEST_FILE, LONGEST_FUNCTION = 400, 60
+
+
+def _breaches(rule: Callable[[RustSource], list[str]], *, apart_from: set[str]) -> list[str]:
+    """Where Rust files of the product go around a rule."""
+    return [
+        f"{folder}/{name}:{breach}"
+        for folder, crate in CRATES.items()
+        for name, source in crate.files.items()
+        if f"{folder}/{name}" not in apart_from
+        for breach in rule(source)
+    ]
 
 
 def test_the_engine_knows_neither_python_nor_http() -> None:
@@ -35,19 +88,41 @@ def test_the_engine_knows_neither_python_nor_http() -> None:
     ]
 
 
-def test_the_engine_opens_files_by_its_one_door_only() -> None:
-    doors = {"system.rs", "native.rs"}
-    sources = (TOP / "crates/engine/src").glob("*.rs")
-    assert [] == [
-        path.name
-        for path in sources
-        if path.name not in doors and "std::fs::" in path.read_text(encoding="utf-8")
-    ]
+@pytest.mark.parametrize("folder", CRATES)
+def test_a_folder_of_a_crate_uses_only_folders_before_it(folder: str) -> None:
+    assert [] == CRATES[folder].against(LAYERS[folder])
+
+
+@pytest.mark.parametrize("folder", CRATES)
+def test_no_folders_of_a_crate_form_a_circle(folder: str) -> None:
+    assert [] == circles(CRATES[folder].folder_edges())
+
+
+def test_the_files_that_form_a_circle_are_stated() -> None:
+    found = [each for crate in CRATES.values() for each in circles(crate.file_edges())]
+    assert [] == [sorted(each) for each in found if each not in STATED_CIRCLES]
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_a_top_folder_holds_few_folders_and_no_other_files(folder: str) -> None:
+    inside = [path for path in (TOP / folder).iterdir() if path.name != "__pycache__"]
+    assert len([path for path in inside if path.is_dir()]) <= FOLDERS[folder]
+    files = {path.name for path in inside if path.is_file() and path.suffix not in {".so", ".pyd"}}
+    assert files <= AT_TOP[folder]
+
+
+def test_the_system_is_asked_for_files_by_one_door() -> None:
+    assert [] == [name for name in DOORS if not (TOP / name).is_file()]
+    assert [] == _breaches(around_the_door, apart_from=DOORS)
+
+
+def test_locks_are_of_one_kind_that_no_panic_poisons() -> None:
+    assert (TOP / LOCKS).is_file()
+    assert [] == _breaches(other_locks, apart_from={LOCKS})
 
 
 def test_no_python_object_is_shared_by_rust_owners() -> None:
-    sources = (TOP / "crates/python/src").glob("*.rs")
-    assert [] == [path.name for path in sources if "Arc<Py<" in path.read_text(encoding="utf-8")]
+    assert [] == _breaches(shared_objects, apart_from=set())
 
 
 def test_the_package_needs_nothing_but_the_standard_library() -> None:
@@ -62,13 +137,48 @@ def test_the_package_needs_nothing_but_the_standard_library() -> None:
     assert told.stdout.split() == ["transfuse"]
 
 
-def test_a_file_holds_one_concept_and_fewer_than_400_lines() -> None:
+def test_a_file_holds_one_concept_and_at_most_400_lines() -> None:
     assert [] == [
-        path.name for path in CODE if len(path.read_text(encoding="utf-8").splitlines()) > 400
+        path.name
+        for path in CODE
+        if len(path.read_text(encoding="utf-8").splitlines()) > LONGEST_FILE
     ]
 
 
-def test_the_map_names_every_file_of_the_engine() -> None:
+def test_a_function_has_at_most_60_lines() -> None:
+    rust = [
+        f"{folder}/{name}: {function} has {lines} lines"
+        for folder, crate in CRATES.items()
+        for name, source in crate.files.items()
+        for function, lines in source.functions()
+        if lines > LONGEST_FUNCTION
+    ]
+    python = [
+        f"{path.relative_to(TOP)}: {node.name} has {node.end_lineno - node.lineno + 1} lines"
+        for path in CODE
+        if path.suffix == ".py"
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+        and node.end_lineno is not None
+        and node.end_lineno - node.lineno + 1 > LONGEST_FUNCTION
+    ]
+    assert [] == rust + python
+
+
+def test_comments_name_the_actor() -> None:
+    assert [] == [
+        f"{path.relative_to(TOP)}:{sentence}"
+        for path in PRODUCT
+        for sentence in dialect(path.read_text(encoding="utf-8"), rust=path.suffix == ".rs")
+    ]
+
+
+def test_the_map_names_every_file_and_nothing_else() -> None:
     page = (TOP / "ARCHITECTURE.md").read_text(encoding="utf-8")
-    names = [path.stem for path in (TOP / "crates/engine/src").glob("*.rs") if path.stem != "lib"]
-    assert ["sync"] == [name for name in names if f"`{name}`" not in page]
+    assert [] == differences(code_map(page), folders(TOP, BINDING, ENGINE, PACKAGE))
+
+
+@pytest.mark.parametrize("name", ["ARCHITECTURE.md", "CONTRIBUTING.md", "docs/guarantees.md"])
+def test_a_page_names_only_files_that_exist(name: str) -> None:
+    rust = {path.name for path in CODE if path.suffix == ".rs"}
+    assert [] == missing_paths((TOP / name).read_text(encoding="utf-8"), TOP, rust)

@@ -15,7 +15,7 @@ from conftest import CAP
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from conftest import Tree
+    from conftest import LiveTree
 
 SOON = 0.02
 
@@ -28,7 +28,7 @@ def said(outside: Any) -> queue.Queue[str]:
 
 
 @pytest.fixture
-def scheduler(tree: Tree, said: queue.Queue[str]) -> Iterator[BackgroundScheduler]:  # noqa: ARG001
+def scheduler(tree: LiveTree, said: queue.Queue[str]) -> Iterator[BackgroundScheduler]:  # noqa: ARG001
     tree.write(
         {
             "shop/__init__.py": "",
@@ -58,7 +58,7 @@ def hears(said: queue.Queue[str], word: str) -> bool:
 
 
 def test_a_live_job_runs_the_new_code(
-    tree: Tree, scheduler: BackgroundScheduler, said: queue.Queue[str]
+    tree: LiveTree, scheduler: BackgroundScheduler, said: queue.Queue[str]
 ) -> None:
     scheduler.add_job(transfuse.live("shop.jobs:tick"), "interval", seconds=SOON)
     assert hears(said, "one")
@@ -70,7 +70,7 @@ def test_a_live_job_runs_the_new_code(
 
 
 def test_a_live_job_that_is_gone_fails_and_runs_again_when_it_is_back(
-    tree: Tree, scheduler: BackgroundScheduler, said: queue.Queue[str]
+    tree: LiveTree, scheduler: BackgroundScheduler, said: queue.Queue[str]
 ) -> None:
     scheduler.add_job(transfuse.live("shop.jobs:tick"), "interval", seconds=SOON)
     jobs = tree.root.joinpath("shop/jobs.py").read_text(encoding="utf-8")
@@ -83,7 +83,7 @@ def test_a_live_job_that_is_gone_fails_and_runs_again_when_it_is_back(
 
 
 def test_what_a_store_in_memory_was_given_by_name_it_keeps(
-    tree: Tree, scheduler: BackgroundScheduler, said: queue.Queue[str]
+    tree: LiveTree, scheduler: BackgroundScheduler, said: queue.Queue[str]
 ) -> None:
     """APScheduler looks the name up once; docs/background.md says so."""
     kept = scheduler.add_job("shop.jobs:tick", "interval", seconds=3600)
@@ -93,7 +93,7 @@ def test_what_a_store_in_memory_was_given_by_name_it_keeps(
 
 
 def test_what_a_store_in_a_database_was_given_by_name_it_looks_up_each_time(
-    tree: Tree, scheduler: BackgroundScheduler, said: queue.Queue[str]
+    tree: LiveTree, scheduler: BackgroundScheduler, said: queue.Queue[str]
 ) -> None:
     store = SQLAlchemyJobStore(f"sqlite:///{tree.root.parent}/jobs.sqlite")
     scheduler.add_jobstore(store, "kept")
@@ -104,7 +104,7 @@ def test_what_a_store_in_a_database_was_given_by_name_it_looks_up_each_time(
 
 
 def test_a_store_in_a_database_cannot_keep_a_live_function(
-    tree: Tree, scheduler: BackgroundScheduler
+    tree: LiveTree, scheduler: BackgroundScheduler
 ) -> None:
     """It writes down where the class is, so that each run fails; docs/background.md says so."""
     store = SQLAlchemyJobStore(f"sqlite:///{tree.root.parent}/jobs.sqlite")

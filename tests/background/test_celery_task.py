@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from process import python
+from support.interpreter import python
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import transfuse
 from conftest import CAP
-from crew import Worker, wait
+from support.threads import Worker, wait
 
 if TYPE_CHECKING:
-    from conftest import Tree
+    from conftest import LiveTree
 
 JOBS = """
     from shop.prices import price
@@ -32,7 +32,7 @@ JOBS = """
     """
 
 
-def shop(tree: Tree) -> None:
+def shop(tree: LiveTree) -> None:
     tree.write(
         {
             "shop/__init__.py": "",
@@ -43,11 +43,11 @@ def shop(tree: Tree) -> None:
     tree.install()
 
 
-def raise_price(tree: Tree, price: int) -> None:
+def raise_price(tree: LiveTree, price: int) -> None:
     tree.published({"shop/prices.py": f"def price(): return {price}"})
 
 
-def test_a_thread_that_calls_a_live_function_runs_new_code_at_its_next_call(tree: Tree) -> None:
+def test_a_thread_that_calls_a_live_function_runs_new_code_at_its_next_call(tree: LiveTree) -> None:
     shop(tree)
     said: queue.Queue[int] = queue.Queue()
     ticks: queue.Queue[bool] = queue.Queue()
@@ -66,7 +66,7 @@ def test_a_thread_that_calls_a_live_function_runs_new_code_at_its_next_call(tree
     thread.result()
 
 
-def test_a_loop_of_old_code_runs_old_code_whole(tree: Tree) -> None:
+def test_a_loop_of_old_code_runs_old_code_whole(tree: LiveTree) -> None:
     """It is what `live` is for: a running frame is not moved to new code."""
     shop(tree)
     said: queue.Queue[int] = queue.Queue()
@@ -80,7 +80,7 @@ def test_a_loop_of_old_code_runs_old_code_whole(tree: Tree) -> None:
     thread.result()
 
 
-def test_p2_a_call_of_a_live_function_is_one_unit_of_work(tree: Tree) -> None:
+def test_p2_a_call_of_a_live_function_is_one_unit_of_work(tree: LiveTree) -> None:
     shop(tree)
     said: list[int] = []
     reached, go = threading.Event(), threading.Event()
@@ -100,7 +100,7 @@ def test_p2_a_call_of_a_live_function_is_one_unit_of_work(tree: Tree) -> None:
     assert transfuse.status().draining == ()
 
 
-def test_an_executor_and_a_timer_take_a_live_function(tree: Tree) -> None:
+def test_an_executor_and_a_timer_take_a_live_function(tree: LiveTree) -> None:
     shop(tree)
     said: queue.Queue[int] = queue.Queue()
     tick = transfuse.live("shop.jobs:tick")
@@ -114,7 +114,7 @@ def test_an_executor_and_a_timer_take_a_live_function(tree: Tree) -> None:
     timer.join(CAP)
 
 
-def test_two_calls_in_one_pin_see_one_generation(tree: Tree) -> None:
+def test_two_calls_in_one_pin_see_one_generation(tree: LiveTree) -> None:
     shop(tree)
     said: list[int] = []
     tick: Any = transfuse.live("shop.jobs:tick")

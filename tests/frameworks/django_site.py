@@ -9,7 +9,7 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING
 
-from process import python
+from support.interpreter import python
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,10 +8,10 @@ import pytest
 from werkzeug.test import Client
 
 import transfuse
-from crew import Worker
+from support.threads import Worker
 
 if TYPE_CHECKING:
-    from conftest import Tree
+    from conftest import LiveTree
 
 SHOP = {
     "shop/__init__.py": """
@@ -78,7 +78,7 @@ SHOP = {
 class Site:
     """The shop, served; what it answers and how it is edited."""
 
-    def __init__(self, tree: Tree) -> None:
+    def __init__(self, tree: LiveTree) -> None:
         self.tree = tree
         tree.write(SHOP)
         tree.install()
@@ -101,7 +101,7 @@ class Site:
 
 
 @pytest.fixture
-def site(tree: Tree) -> Site:
+def site(tree: LiveTree) -> Site:
     return Site(tree)
 
 

@@ -10,12 +10,12 @@ from starlette.testclient import TestClient
 
 import transfuse
 from conftest import CAP
-from crew import Worker
+from support.threads import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from conftest import Tree
+    from conftest import LiveTree
 
 GONE = 404
 
@@ -138,7 +138,7 @@ FASTAPI = {
 class Site:
     """An application, served; what it answers and how it is edited."""
 
-    def __init__(self, tree: Tree, client: TestClient, files: dict[str, str]) -> None:
+    def __init__(self, tree: LiveTree, client: TestClient, files: dict[str, str]) -> None:
         self.tree = tree
         self.client = client
         self.files = files
@@ -170,7 +170,7 @@ class Site:
 
 
 @pytest.fixture
-def starlette(tree: Tree) -> Iterator[Site]:
+def starlette(tree: LiveTree) -> Iterator[Site]:
     tree.write(STARLETTE)
     tree.install()
     with TestClient(transfuse.asgi("shop.app:app")) as client:
@@ -178,7 +178,7 @@ def starlette(tree: Tree) -> Iterator[Site]:
 
 
 @pytest.fixture
-def fastapi(tree: Tree) -> Iterator[Site]:
+def fastapi(tree: LiveTree) -> Iterator[Site]:
     tree.write(FASTAPI)
     tree.install()
     with TestClient(transfuse.asgi("shop.app:app")) as client:
@@ -334,7 +334,9 @@ BACKGROUND = {
 }
 
 
-def test_a_background_task_ends_on_the_code_that_it_began_with(tree: Tree, outside: Any) -> None:
+def test_a_background_task_ends_on_the_code_that_it_began_with(
+    tree: LiveTree, outside: Any
+) -> None:
     """It is part of its request: the pin lasts, and so does the lifespan of its application."""
     tree.write({**BACKGROUND, "shop/mail.py": "SENDER = 1\n"})
     tree.install()

@@ -10,12 +10,12 @@ import pytest
 
 import transfuse
 from conftest import CAP
-from crew import Worker
-from process import LIVE, python
-from worlds import at, each_finds_its_own
+from support.interpreter import LIVE, python
+from support.threads import Worker
+from support.two_generations import at, each_finds_its_own
 
 if TYPE_CHECKING:
-    from conftest import Tree
+    from conftest import LiveTree
 
 # How each of two modules imports the other: under the name `other`, used later or at once.
 WAYS = {
@@ -56,7 +56,9 @@ def circle(one: str, two: str, first: str, second: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("first", ["one", "two"])
 @pytest.mark.parametrize(("one", "two"), [*itertools.product(WAYS, repeat=2)])
-def test_p2_two_modules_that_import_each_other(tree: Tree, one: str, two: str, first: str) -> None:
+def test_p2_two_modules_that_import_each_other(
+    tree: LiveTree, one: str, two: str, first: str
+) -> None:
     second = {"one": "two", "two": "one"}[first]
     files = circle(one, two, first, second)
     if {"one": one, "two": two}[second] == "attribute":
@@ -75,7 +77,7 @@ def test_p2_two_modules_that_import_each_other(tree: Tree, one: str, two: str, f
 @pytest.mark.parametrize("order", [*itertools.permutations("abc")])
 @pytest.mark.parametrize("changed", ["a", "b", "c", "all"])
 def test_p2_a_circle_of_three_entered_anywhere(
-    tree: Tree, order: tuple[str, ...], changed: str
+    tree: LiveTree, order: tuple[str, ...], changed: str
 ) -> None:
     files = {
         f"{name}.py": f"""
@@ -94,7 +96,7 @@ def test_p2_a_circle_of_three_entered_anywhere(
     each_finds_its_own(tree, files)
 
 
-def test_p2_a_package_and_its_submodule_in_a_circle(tree: Tree, policy: str) -> None:
+def test_p2_a_package_and_its_submodule_in_a_circle(tree: LiveTree, policy: str) -> None:
     files = {
         "pkg/__init__.py": "WHICH = @\nfrom pkg.part import found\nfrom pkg import part\n",
         "pkg/part.py": """
@@ -110,7 +112,7 @@ def test_p2_a_package_and_its_submodule_in_a_circle(tree: Tree, policy: str) -> 
 
 
 @pytest.mark.parametrize("entry", ["a", "b"])
-def test_p2_a_circle_through_functions_only(tree: Tree, entry: str) -> None:
+def test_p2_a_circle_through_functions_only(tree: LiveTree, entry: str) -> None:
     files = {
         "a.py": "WHICH = @\ndef found():\n    import b\n    return [WHICH, b.WHICH, b.found()]\n",
         "b.py": "WHICH = @\ndef found():\n    from a import WHICH\n    return WHICH\n",
@@ -129,7 +131,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("entry", ["a", "b", "pkg", "pkg.x", "pkg.y"])
-def test_a_circle_that_python_refuses_is_refused_in_its_words(tree: Tree, entry: str) -> None:
+def test_a_circle_that_python_refuses_is_refused_in_its_words(tree: LiveTree, entry: str) -> None:
     tree.write(BROKEN)
     ask = f"""
         for attempt in range(2):
@@ -145,7 +147,7 @@ def test_a_circle_that_python_refuses_is_refused_in_its_words(tree: Tree, entry:
     assert plain == python(tree.root, LIVE, ask)
 
 
-def test_p2_a_circle_that_is_made_and_undone_by_updates(tree: Tree, policy: str) -> None:
+def test_p2_a_circle_that_is_made_and_undone_by_updates(tree: LiveTree, policy: str) -> None:
     straight = {"a.py": "import b\nWHICH = @\n", "b.py": "WHICH = @\n"}
     around = {
         "a.py": "import b\nWHICH = @\ndef found(): return b.WHICH, b.found()\n",
@@ -165,7 +167,7 @@ def test_p2_a_circle_that_is_made_and_undone_by_updates(tree: Tree, policy: str)
     assert (tree.module("a").b.WHICH, kept()) == (3, (2, 2))
 
 
-def test_p5_a_new_circle_is_entered_where_the_process_entered(tree: Tree) -> None:
+def test_p5_a_new_circle_is_entered_where_the_process_entered(tree: LiveTree) -> None:
     tree.write({"main.py": "from two import *\n", "two.py": ""})
     tree.install()
     tree.module("main")
@@ -179,7 +181,7 @@ def test_p5_a_new_circle_is_entered_where_the_process_entered(tree: Tree) -> Non
     assert tree.module("main").after == 3
 
 
-def test_p2_half_of_a_new_submodule_is_not_seen_by_older_work(tree: Tree, outside: Any) -> None:
+def test_p2_half_of_a_new_submodule_is_not_seen_by_older_work(tree: LiveTree, outside: Any) -> None:
     outside.half, outside.go = threading.Event(), threading.Event()
     tree.write({"pack/__init__.py": "", "pack/sql.py": "VALUE = 1\n"})
     tree.install()

@@ -11,7 +11,7 @@ import pytest
 from conftest import ran
 
 if TYPE_CHECKING:
-    from conftest import Tree
+    from conftest import LiveTree
 
 NOT_YET = {
     "pack/__init__.py": "import pack.beta\n",
@@ -19,7 +19,7 @@ NOT_YET = {
 }
 
 
-def test_a_submodule_that_is_being_loaded_is_no_attribute_of_its_package(tree: Tree) -> None:
+def test_a_submodule_that_is_being_loaded_is_no_attribute_of_its_package(tree: LiveTree) -> None:
     tree.write(NOT_YET)
     tree.install()
     with pytest.raises(AttributeError, match="has no attribute 'beta'"):
@@ -27,7 +27,7 @@ def test_a_submodule_that_is_being_loaded_is_no_attribute_of_its_package(tree: T
 
 
 @pytest.mark.parametrize("taken", ["import pack.beta as beta", "from pack import beta"])
-def test_whoever_takes_it_gets_it(tree: Tree, taken: str) -> None:
+def test_whoever_takes_it_gets_it(tree: LiveTree, taken: str) -> None:
     tree.write({**NOT_YET, "pack/beta.py": f"{taken}\nSAME = beta\n"})
     tree.install()
     beta = tree.module("pack.beta")
@@ -35,7 +35,7 @@ def test_whoever_takes_it_gets_it(tree: Tree, taken: str) -> None:
 
 
 @pytest.mark.parametrize("taken", ["import pack.beta as beta", "from pack import beta"])
-def test_what_failed_is_an_attribute_of_its_package_no_longer(tree: Tree, taken: str) -> None:
+def test_what_failed_is_an_attribute_of_its_package_no_longer(tree: LiveTree, taken: str) -> None:
     """Those who took it half-way keep what they took; nobody executes it again by looking."""
     tree.write(
         {
@@ -54,7 +54,7 @@ def test_what_failed_is_an_attribute_of_its_package_no_longer(tree: Tree, taken:
     assert pack.RUNS == [1]
 
 
-def test_p5_who_keeps_a_half_loaded_module_that_failed_runs_again(tree: Tree) -> None:
+def test_p5_who_keeps_a_half_loaded_module_that_failed_runs_again(tree: LiveTree) -> None:
     tree.write({"main.py": "import pack.alpha\n", "pack/__init__.py": "import main\n"})
     tree.install()
     with pytest.raises(ModuleNotFoundError, match=r"pack\.alpha"):
@@ -66,7 +66,7 @@ def test_p5_who_keeps_a_half_loaded_module_that_failed_runs_again(tree: Tree) ->
     assert vars(pack.main) is vars(main)
 
 
-def test_p5_a_package_that_failed_has_what_it_had_loaded_for_attributes(tree: Tree) -> None:
+def test_p5_a_package_that_failed_has_what_it_had_loaded_for_attributes(tree: LiveTree) -> None:
     tree.write({"pack/__init__.py": "import pack.beta\nfrom . import alpha\n", "pack/beta.py": ""})
     tree.install()
     with pytest.raises(ImportError, match="alpha"):

@@ -15,14 +15,14 @@ from unittest import mock
 import pytest
 
 import transfuse
-from crew import Worker
-from process import LIVE, python
-from worlds import at, foreign_code_finds
+from support.interpreter import LIVE, python
+from support.threads import Worker
+from support.two_generations import at, foreign_code_finds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conftest import Tree
+    from conftest import LiveTree
 
 FILES = {
     "shop/__init__.py": '"""Shop @."""\nWHICH = @\n',
@@ -48,14 +48,14 @@ ASKED: dict[str, Callable[[Any], Any]] = {
 
 
 @pytest.mark.parametrize("how", ASKED)
-def test_p2_a_facade_asked_in_every_way(tree: Tree, policy: str, how: str) -> None:
+def test_p2_a_facade_asked_in_every_way(tree: LiveTree, policy: str, how: str) -> None:
     def ask() -> Any:
         return ASKED[how](importlib.import_module("shop.prices"))
 
     foreign_code_finds(tree, FILES, ask, policy=policy)
 
 
-def test_a_facade_is_one_object_for_good(tree: Tree) -> None:
+def test_a_facade_is_one_object_for_good(tree: LiveTree) -> None:
     tree.write(at(FILES, 1))
     tree.install()
     prices: Any = importlib.import_module("shop.prices")
@@ -89,7 +89,7 @@ def test_a_facade_is_one_object_for_good(tree: Tree) -> None:
     assert seen() is prices
 
 
-def test_a_facade_is_a_module_to_whoever_asks(tree: Tree) -> None:
+def test_a_facade_is_a_module_to_whoever_asks(tree: LiveTree) -> None:
     tree.write(at(FILES, 1))
     tree.install()
     module = importlib.import_module("shop.prices")
@@ -114,7 +114,7 @@ def test_a_facade_is_a_module_to_whoever_asks(tree: Tree) -> None:
 
 
 def test_p2_what_foreign_code_sets_is_set_in_the_generation_that_answers(
-    tree: Tree, policy: str
+    tree: LiveTree, policy: str
 ) -> None:
     tree.write(at(FILES, 1))
     tree.install(policy=policy)
@@ -136,7 +136,7 @@ def test_p2_what_foreign_code_sets_is_set_in_the_generation_that_answers(
     assert not hasattr(tree.module("shop.prices"), "only_2")
 
 
-def test_monkeypatch_reaches_the_current_generation(tree: Tree, policy: str) -> None:
+def test_monkeypatch_reaches_the_current_generation(tree: LiveTree, policy: str) -> None:
     tree.write(at(FILES, 1))
     tree.install(policy=policy)
     prices: Any = importlib.import_module("shop.prices")
@@ -160,7 +160,7 @@ def test_monkeypatch_reaches_the_current_generation(tree: Tree, policy: str) -> 
         assert type(tree.module("shop").prices) is types.ModuleType
 
 
-def test_monkeypatch_across_an_update_is_undone_without_a_trace(tree: Tree) -> None:
+def test_monkeypatch_across_an_update_is_undone_without_a_trace(tree: LiveTree) -> None:
     tree.write(at(FILES, 1))
     tree.install(policy="fresh")
     prices: Any = importlib.import_module("shop.prices")
@@ -175,7 +175,7 @@ def test_monkeypatch_across_an_update_is_undone_without_a_trace(tree: Tree) -> N
     assert (prices.TEA, tree.module("web").tea()) == (2, 2)
 
 
-def test_mock_patch_by_name_by_object_and_on_builtins(tree: Tree, policy: str) -> None:
+def test_mock_patch_by_name_by_object_and_on_builtins(tree: LiveTree, policy: str) -> None:
     tree.write(at(FILES, 1))
     tree.write({"opens.py": "def read(name): return open(name)\ndef told(): return len('abc')\n"})
     tree.install(policy=policy)
@@ -212,7 +212,7 @@ def test_mock_patch_by_name_by_object_and_on_builtins(tree: Tree, policy: str) -
     assert tree.module("web").tea() == 2
 
 
-def test_a_facade_of_a_module_that_is_gone_says_so(tree: Tree) -> None:
+def test_a_facade_of_a_module_that_is_gone_says_so(tree: LiveTree) -> None:
     tree.write(at(FILES, 1))
     tree.write({"extra.py": "VALUE = 1\n"})
     tree.install()
@@ -232,7 +232,7 @@ def test_a_facade_of_a_module_that_is_gone_says_so(tree: Tree) -> None:
     assert extra.VALUE == 2
 
 
-def test_a_facade_pickles_no_more_than_a_module_does(tree: Tree) -> None:
+def test_a_facade_pickles_no_more_than_a_module_does(tree: LiveTree) -> None:
     tree.write(at(FILES, 1))
     ask = """
         import copy, pickle, shop.prices as prices

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import transfuse
-from crew import Worker
-from process import LIVE, python
-from worlds import at, each_finds_its_own
+from support.interpreter import LIVE, python
+from support.threads import Worker
+from support.two_generations import at, each_finds_its_own
 
 if TYPE_CHECKING:
-    from conftest import Tree
+    from conftest import LiveTree
 
 FILES = {
     "pkg/__init__.py": "WHICH = @\n",
@@ -30,7 +30,7 @@ FILES = {
 }
 
 
-def test_p2_packages_are_walked(tree: Tree, policy: str) -> None:
+def test_p2_packages_are_walked(tree: LiveTree, policy: str) -> None:
     asking = """
         import pkgutil, importlib, pkg
         def ask():
@@ -45,7 +45,7 @@ def test_p2_packages_are_walked(tree: Tree, policy: str) -> None:
     each_finds_its_own(tree, {**FILES, "web.py": asking}, policy=policy)
 
 
-def test_foreign_code_walks_as_under_python(tree: Tree) -> None:
+def test_foreign_code_walks_as_under_python(tree: LiveTree) -> None:
     tree.write(at(FILES, 1))
     ask = """
         import pkgutil, sys
@@ -60,7 +60,7 @@ def test_foreign_code_walks_as_under_python(tree: Tree) -> None:
     assert python(tree.root, ask) == python(tree.root, LIVE, ask)
 
 
-def test_resources_of_regular_and_of_namespace_packages(tree: Tree) -> None:
+def test_resources_of_regular_and_of_namespace_packages(tree: LiveTree) -> None:
     asking = """
         import importlib.resources, pkgutil
         import pkg, spaced
@@ -102,7 +102,7 @@ CODE = """
     """
 
 
-def test_inspect_of_current_code(tree: Tree, policy: str) -> None:
+def test_inspect_of_current_code(tree: LiveTree, policy: str) -> None:
     tree.write(at({"web.py": CODE}, 1))
     tree.install(policy=policy)
     assert tree.module("web").ask() == [1, 1, 1]
@@ -120,7 +120,7 @@ def test_inspect_of_current_code(tree: Tree, policy: str) -> None:
         assert [name for name, _ in inspect.getmembers(web, inspect.isfunction)] == ["ask", "which"]
 
 
-def test_p2_runpy_runs_the_code_of_its_generation(tree: Tree) -> None:
+def test_p2_runpy_runs_the_code_of_its_generation(tree: LiveTree) -> None:
     files = {
         "prog/__init__.py": "",
         "prog/__main__.py": "from prog import part\nWHICH = @, part.WHICH, __name__\n",
@@ -190,7 +190,7 @@ RUN = """
 @pytest.mark.parametrize(
     "what", [["-m", "prog", "x"], ["-m", "prog.tool", "x"], ["script.py", "x"]]
 )
-def test_a_main_program_among_live_modules(tree: Tree, what: list[str]) -> None:
+def test_a_main_program_among_live_modules(tree: LiveTree, what: list[str]) -> None:
     tree.write(PROGRAM)
     told = python(tree.root, RUN.format(what))
     kind = {"prog": "package", "prog.tool": "tool", "x": "script"}[what[1]]

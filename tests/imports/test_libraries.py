@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from worlds import each_finds_its_own
+from support.two_generations import each_finds_its_own
 
 if TYPE_CHECKING:
-    from conftest import Tree
+    from conftest import LiveTree
 
 pytest.importorskip("pydantic")
 pytest.importorskip("attrs")
@@ -143,12 +143,12 @@ ALCHEMY = {
 @pytest.mark.parametrize(
     "files", [PYDANTIC, ATTRS, ALCHEMY], ids=["pydantic", "attrs", "sqlalchemy"]
 )
-def test_p2_models_find_their_own(tree: Tree, policy: str, files: dict[str, str]) -> None:
+def test_p2_models_find_their_own(tree: LiveTree, policy: str, files: dict[str, str]) -> None:
     each_finds_its_own(tree, files, policy=policy)
 
 
 @pytest.mark.parametrize("changed", ["db/tea.py", "db/pot.py", "db/base.py"])
-def test_p2_one_file_of_declarative_models_changes(tree: Tree, changed: str) -> None:
+def test_p2_one_file_of_declarative_models_changes(tree: LiveTree, changed: str) -> None:
     files = {
         name: text if name in (changed, "web.py") else text.replace("@", "0")
         for name, text in ALCHEMY.items()

@@ -17,7 +17,7 @@ import pytest
 import transfuse
 
 if TYPE_CHECKING:
-    from conftest import Tree
+    from conftest import LiveTree
 
 MAIN = "import pk\nimport pk.thing as direct\n"
 THING = {"pk/thing.py": "def thing(): pass\n"}
@@ -121,7 +121,7 @@ def look():
 """
 
 
-def fresh(tree: Tree) -> object:
+def fresh(tree: LiveTree) -> object:
     """What a process sees that has never seen another state of the files."""
     code = LOOK + "import json\nprint(json.dumps(look()))"
     run = subprocess.run(
@@ -137,7 +137,7 @@ def fresh(tree: Tree) -> object:
 @pytest.mark.parametrize("policy", ["fresh", "overlay"])
 @pytest.mark.parametrize("story", STORIES)
 def test_p5_a_package_calls_a_submodule_what_a_fresh_process_would(
-    tree: Tree, story: str, policy: str
+    tree: LiveTree, story: str, policy: str
 ) -> None:
     first, *edits = STORIES[story]
     tree.write(first)
@@ -156,7 +156,7 @@ def test_p5_a_package_calls_a_submodule_what_a_fresh_process_would(
             assert look() == seen, edit
 
 
-def test_p2_each_generation_keeps_its_own_name(tree: Tree, policy: str) -> None:
+def test_p2_each_generation_keeps_its_own_name(tree: LiveTree, policy: str) -> None:
     tree.write(STORIES["no longer shadows"][0])
     tree.install(policy=policy)
     before = tree.module("main").pk
@@ -168,7 +168,7 @@ def test_p2_each_generation_keeps_its_own_name(tree: Tree, policy: str) -> None:
     assert type(before.thing).__name__ == "function"
 
 
-def test_p5_what_foreign_code_imports_is_bound_by_that(tree: Tree, policy: str) -> None:
+def test_p5_what_foreign_code_imports_is_bound_by_that(tree: LiveTree, policy: str) -> None:
     """Who imports it is not known to run again, so only the import that comes can tell."""
     tree.write({"pk/__init__.py": "", **THING})
     tree.install(policy=policy)

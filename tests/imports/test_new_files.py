@@ -10,7 +10,7 @@ import pytest
 import transfuse
 
 if TYPE_CHECKING:
-    from conftest import Tree
+    from conftest import LiveTree
 
 MAIN = """
 def lazy():
@@ -28,7 +28,7 @@ RELEASE = {
 
 
 @pytest.fixture
-def app(tree: Tree, policy: str) -> Tree:
+def app(tree: LiveTree, policy: str) -> LiveTree:
     tree.write({"main.py": MAIN, "conf.py": "V = 1\n"})
     tree.install(policy=policy)
     tree.module("main")
@@ -36,7 +36,7 @@ def app(tree: Tree, policy: str) -> Tree:
     return tree
 
 
-def test_what_is_written_and_imported_at_once_is_found(app: Tree) -> None:
+def test_what_is_written_and_imported_at_once_is_found(app: LiveTree) -> None:
     assert app.module("main").lazy() == "no plugin"
     app.write({"plugin.py": "from pack import helper\nV = helper.V\n"})
     app.write({"pack/__init__.py": "", "pack/helper.py": "V = 3\n"})
@@ -44,7 +44,7 @@ def test_what_is_written_and_imported_at_once_is_found(app: Tree) -> None:
     assert app.update().outcome == "unchanged"
 
 
-def test_a_module_that_writes_another_as_it_runs_finds_it(app: Tree) -> None:
+def test_a_module_that_writes_another_as_it_runs_finds_it(app: LiveTree) -> None:
     text = (
         "from pathlib import Path\nPath(__file__).with_name('made.py').write_text('V = {0}\\n')\n"
     )
@@ -55,7 +55,7 @@ def test_a_module_that_writes_another_as_it_runs_finds_it(app: Tree) -> None:
 
 
 @pytest.mark.parametrize("updated", [False, True], ids=["saved", "refused"])
-def test_p3_no_file_of_a_release_appears_before_the_others(app: Tree, updated: bool) -> None:
+def test_p3_no_file_of_a_release_appears_before_the_others(app: LiveTree, updated: bool) -> None:
     with transfuse.pin():
         assert app.module("main").lazy() == "no plugin"
         app.write(RELEASE)
@@ -67,7 +67,7 @@ def test_p3_no_file_of_a_release_appears_before_the_others(app: Tree, updated: b
     assert app.module("main").lazy() == ("new", 2)
 
 
-def test_p2_a_new_file_does_not_appear_to_who_is_pinned(app: Tree) -> None:
+def test_p2_a_new_file_does_not_appear_to_who_is_pinned(app: LiveTree) -> None:
     with transfuse.pin():
         app.write({"plugin.py": "V = 'new'\n"})
         assert app.module("main").lazy() == "no plugin"
@@ -75,7 +75,7 @@ def test_p2_a_new_file_does_not_appear_to_who_is_pinned(app: Tree) -> None:
     assert app.module("main").lazy() == "new"
 
 
-def test_p2_what_a_unit_of_work_was_told_is_not_there_stays_so(app: Tree) -> None:
+def test_p2_what_a_unit_of_work_was_told_is_not_there_stays_so(app: LiveTree) -> None:
     """Also where others, who are not pinned, look for it."""
 
     def elsewhere() -> object:
@@ -94,7 +94,7 @@ def test_p2_what_a_unit_of_work_was_told_is_not_there_stays_so(app: Tree) -> Non
     assert (app.module("main").lazy(), elsewhere()) == ("new", "new")
 
 
-def test_p2_a_new_file_does_not_appear_to_old_code(app: Tree) -> None:
+def test_p2_a_new_file_does_not_appear_to_old_code(app: LiveTree) -> None:
     old = app.module("main").lazy
     app.published({"main.py": MAIN + "# edited\n"})
     app.write({"plugin.py": "V = 'new'\n"})
@@ -103,7 +103,7 @@ def test_p2_a_new_file_does_not_appear_to_old_code(app: Tree) -> None:
     assert old() == "no plugin"
 
 
-def test_p5_a_file_that_a_module_has_missed_waits_for_an_update(app: Tree) -> None:
+def test_p5_a_file_that_a_module_has_missed_waits_for_an_update(app: LiveTree) -> None:
     """If it appeared before, the update would not know that it is new to that module."""
     app.write({"opt.py": "try:\n    import plugin\nexcept ImportError:\n    plugin = None\n"})
     assert app.module("opt").plugin is None

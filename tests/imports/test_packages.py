@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import transfuse
-from crew import Worker
-from worlds import at, each_finds_its_own, foreign_code_finds
+from support.threads import Worker
+from support.two_generations import at, each_finds_its_own, foreign_code_finds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from conftest import Tree
+    from conftest import LiveTree
 
 
-def test_p2_a_package_that_re_exports(tree: Tree, policy: str) -> None:
+def test_p2_a_package_that_re_exports(tree: LiveTree, policy: str) -> None:
     files = {
         "shop/__init__.py": """
             from .prices import TEA as TEA, Tea
@@ -46,7 +46,7 @@ def test_p2_a_package_that_re_exports(tree: Tree, policy: str) -> None:
     each_finds_its_own(tree, files, policy=policy)
 
 
-def test_p2_only_a_submodule_of_a_shared_package_changes(tree: Tree, policy: str) -> None:
+def test_p2_only_a_submodule_of_a_shared_package_changes(tree: LiveTree, policy: str) -> None:
     files = {
         "shop/__init__.py": "",
         "shop/prices.py": "TEA = @\n",
@@ -80,7 +80,7 @@ WEB = {
 }
 
 
-def test_p2_a_module_turns_into_a_package_and_back(tree: Tree, policy: str) -> None:
+def test_p2_a_module_turns_into_a_package_and_back(tree: LiveTree, policy: str) -> None:
     tree.write({**WEB, **at(MODULE, 1)})
     tree.install(policy=policy)
 
@@ -108,7 +108,7 @@ def test_p2_a_module_turns_into_a_package_and_back(tree: Tree, policy: str) -> N
     assert first() == ("module", 1, None)
 
 
-def test_p2_a_package_beside_a_module_wins_as_in_python(tree: Tree) -> None:
+def test_p2_a_package_beside_a_module_wins_as_in_python(tree: LiveTree) -> None:
     tree.write({**WEB, **at(MODULE, 1)})
     tree.install()
     assert tree.module("web").ask() == ("module", 1, None)
@@ -121,7 +121,7 @@ def test_p2_a_package_beside_a_module_wins_as_in_python(tree: Tree) -> None:
 
 @pytest.mark.parametrize("deleted", [False, True])
 def test_p2_a_regular_package_turns_into_a_namespace_package_and_back(
-    tree: Tree, deleted: bool
+    tree: LiveTree, deleted: bool
 ) -> None:
     tree.write({"ns/__init__.py": "WHICH = 1\n", "ns/part.py": "WHICH = 1\n"})
     tree.write({"web.py": "import ns.part\ndef ask(): return ns.__file__, ns.part.WHICH\n"})
@@ -141,7 +141,7 @@ def test_p2_a_regular_package_turns_into_a_namespace_package_and_back(
 
 
 @pytest.fixture
-def roots(tree: Tree, tmp_path: Path) -> list[Path]:
+def roots(tree: LiveTree, tmp_path: Path) -> list[Path]:
     """Two roots of one program."""
     other = tmp_path / "more"
     other.mkdir()
@@ -164,13 +164,13 @@ NAMESPACE = {
 }
 
 
-def install_both(tree: Tree, roots: list[Path]) -> None:
+def install_both(tree: LiveTree, roots: list[Path]) -> None:
     tree.deaf()
     transfuse.install(roots=roots, watch=False)
 
 
 def test_p2_a_namespace_package_over_several_roots(
-    tree: Tree, roots: list[Path], monkeypatch: pytest.MonkeyPatch
+    tree: LiveTree, roots: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tree, "install", lambda: install_both(tree, roots))
     each_finds_its_own(tree, NAMESPACE)
@@ -178,7 +178,7 @@ def test_p2_a_namespace_package_over_several_roots(
 
 
 def test_p2_a_namespace_package_seen_by_foreign_code(
-    tree: Tree, roots: list[Path], monkeypatch: pytest.MonkeyPatch
+    tree: LiveTree, roots: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def ask() -> Any:
         found: dict[str, Any] = {}
@@ -198,7 +198,9 @@ LATER = """
     """
 
 
-def test_p2_a_new_portion_is_of_the_generations_that_know_it(tree: Tree, roots: list[Path]) -> None:
+def test_p2_a_new_portion_is_of_the_generations_that_know_it(
+    tree: LiveTree, roots: list[Path]
+) -> None:
     tree.write(at({"ns/one.py": "WHICH = 1\n", "job.py": LATER}, 1))
     install_both(tree, roots)
     here, there = (str(root / "ns") for root in roots)
@@ -221,7 +223,7 @@ def test_p2_a_new_portion_is_of_the_generations_that_know_it(tree: Tree, roots: 
 
 
 def test_p2_a_file_that_hides_another_hides_it_from_new_code_only(
-    tree: Tree, roots: list[Path]
+    tree: LiveTree, roots: list[Path]
 ) -> None:
     late = "def ask():\n    import late, pkg.late as two\n    return late.WHICH, two.WHICH\n# @\n"
     pkg = "from pkgutil import extend_path\n__path__ = extend_path(__path__, __name__)\n"
@@ -235,7 +237,7 @@ def test_p2_a_file_that_hides_another_hides_it_from_new_code_only(
     assert (tree.module("web").ask(), kept()) == ((2, 2), (1, 1))
 
 
-def test_p6_a_namespace_package_goes_with_its_last_file(tree: Tree) -> None:
+def test_p6_a_namespace_package_goes_with_its_last_file(tree: LiveTree) -> None:
     tree.write({"ns/deep/one.py": "", "ns/two.py": "", "web.py": "import ns.two\n"})
     tree.install()
     kept = tree.module("web").ns
@@ -257,7 +259,7 @@ def test_p6_a_namespace_package_goes_with_its_last_file(tree: Tree) -> None:
     assert tree.module("ns.two").VALUE == 2
 
 
-def test_p6_and_with_the_last_file_that_nobody_had_loaded(tree: Tree) -> None:
+def test_p6_and_with_the_last_file_that_nobody_had_loaded(tree: LiveTree) -> None:
     tree.write({"ns/unused.py": "", "web.py": "import ns\n"})
     tree.install()
     tree.module("web")
@@ -276,7 +278,7 @@ def elsewhere(tmp_path: Path) -> Iterator[Path]:
     sys.path[:] = [entry for entry in sys.path if entry in before]
 
 
-def test_a_namespace_package_follows_sys_path(tree: Tree, elsewhere: Path) -> None:
+def test_a_namespace_package_follows_sys_path(tree: LiveTree, elsewhere: Path) -> None:
     tree.write({"ns/one.py": "", "../foreign/ns/far.py": "WHICH = 'far'\n"})
     tree.install()
     tree.module("ns.one")
@@ -287,7 +289,7 @@ def test_a_namespace_package_follows_sys_path(tree: Tree, elsewhere: Path) -> No
     assert [str(tree.root / "ns"), str(elsewhere / "ns")] == list(tree.module("ns").__path__)
 
 
-def test_p2_a_live_portion_of_a_foreign_namespace_package(tree: Tree, elsewhere: Path) -> None:
+def test_p2_a_live_portion_of_a_foreign_namespace_package(tree: LiveTree, elsewhere: Path) -> None:
     files = {
         "ns/one.py": "WHICH = @\n",
         "ns/deep/two.py": "WHICH = @\n",
@@ -312,7 +314,7 @@ def test_p2_a_live_portion_of_a_foreign_namespace_package(tree: Tree, elsewhere:
     assert type(tree.module("ns").__path__).__module__ != "transfuse._core"
 
 
-def test_the_path_of_a_namespace_package_is_as_pythons(tree: Tree, roots: list[Path]) -> None:
+def test_the_path_of_a_namespace_package_is_as_pythons(tree: LiveTree, roots: list[Path]) -> None:
     tree.write({"ns/one.py": "", "../more/ns/two.py": ""})
     install_both(tree, roots)
     path = tree.module("ns").__path__
@@ -327,7 +329,7 @@ def test_the_path_of_a_namespace_package_is_as_pythons(tree: Tree, roots: list[P
 @pytest.mark.parametrize(
     "takes", ["import pack.part as taken", "from pack.part import *", "taken = None"]
 )
-def test_p5_a_package_that_loses_its_file_keeps_its_submodules(tree: Tree, takes: str) -> None:
+def test_p5_a_package_that_loses_its_file_keeps_its_submodules(tree: LiveTree, takes: str) -> None:
     """Found by the model: what is a namespace package now lacked what stayed loaded."""
     tree.write(
         {
@@ -351,7 +353,7 @@ def test_p5_a_package_that_loses_its_file_keeps_its_submodules(tree: Tree, takes
     assert tree.module("web").ask() == (1, True)
 
 
-def test_p5_a_namespace_package_looks_as_pythons(tree: Tree, policy: str) -> None:
+def test_p5_a_namespace_package_looks_as_pythons(tree: LiveTree, policy: str) -> None:
     tree.write({"ns/one.py": "", "web.py": LOOK_AT_NAMESPACE})
     run = [sys.executable, "-B", "-c", "import web; print(web.seen)"]
     fresh = subprocess.run(run, cwd=tree.root, capture_output=True, text=True, check=True)
@@ -368,7 +370,7 @@ seen = (sorted(vars(ns).keys() - {"__builtins__"}), ns.__file__, ns.__package__,
 
 
 def test_p5_a_package_that_runs_again_does_so_before_who_takes_it_from_its_submodule(
-    tree: Tree,
+    tree: LiveTree,
 ) -> None:
     main = "import pack.sub.deep\ntry:\n    V = pack.sub.V\nexcept AttributeError:\n    V = None\n"
     files = {"pack/__init__.py": "", "pack/sub/__init__.py": "V = 1\n", "pack/sub/deep.py": ""}

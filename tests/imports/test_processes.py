@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from process import LIVE, python
+from support.interpreter import LIVE, python
 
 if TYPE_CHECKING:
-    from conftest import Tree
+    from conftest import LiveTree
 
 FILES = {
     "job.py": """
@@ -68,7 +68,7 @@ if sys.version_info >= (3, 14):
 
 
 @pytest.mark.parametrize("method", TOLD)
-def test_p2_a_child_process(tree: Tree, method: str) -> None:
+def test_p2_a_child_process(tree: LiveTree, method: str) -> None:
     if method not in multiprocessing.get_all_start_methods():
         pytest.skip(f"no {method} on {sys.platform}")
     tree.write(FILES)

@@ -12,11 +12,11 @@ import pytest
 
 import transfuse
 from conftest import ran
-from crew import Worker, wait
-from process import python
+from support.interpreter import python
+from support.threads import Worker, wait
 
 if TYPE_CHECKING:
-    from conftest import Tree
+    from conftest import LiveTree
 
 FILES = {
     "conf.py": """
@@ -30,7 +30,7 @@ FILES = {
 
 
 @pytest.fixture
-def conf(tree: Tree, outside: Any) -> Any:
+def conf(tree: LiveTree, outside: Any) -> Any:
     """The facade of a module that says how often it ran, and what it found."""
     outside.level = 1
     tree.write(FILES)
@@ -41,7 +41,7 @@ def conf(tree: Tree, outside: Any) -> Any:
 
 @pytest.mark.parametrize("reload", [importlib.reload, taken_before], ids=["now", "taken before"])
 def test_p2_reload_is_an_update_of_that_module(
-    tree: Tree, outside: Any, conf: Any, reload: Any
+    tree: LiveTree, outside: Any, conf: Any, reload: Any
 ) -> None:
     old, kept = conf.Conf, tree.module("user").level
     outside.level = 2
@@ -56,7 +56,7 @@ def test_p2_reload_is_an_update_of_that_module(
     assert tree.update().outcome == "unchanged"
 
 
-def test_p2_reload_takes_what_the_file_says(tree: Tree, conf: Any) -> None:
+def test_p2_reload_takes_what_the_file_says(tree: LiveTree, conf: Any) -> None:
     with transfuse.pin():
         tree.write({"conf.py": "LEVEL = 'new'\nclass Conf: pass\n"})
         Worker(lambda: importlib.reload(conf)).result()
@@ -66,7 +66,7 @@ def test_p2_reload_takes_what_the_file_says(tree: Tree, conf: Any) -> None:
     assert (conf.LEVEL, tree.module("user").level()) == ("new", ("new", "new"))
 
 
-def test_p2_live_code_reloads_the_real_module(tree: Tree, outside: Any, conf: Any) -> None:
+def test_p2_live_code_reloads_the_real_module(tree: LiveTree, outside: Any, conf: Any) -> None:
     tree.write(
         {
             "admin.py": """
@@ -83,7 +83,7 @@ def test_p2_live_code_reloads_the_real_module(tree: Tree, outside: Any, conf: An
 
 
 def test_p2_a_pinned_unit_that_reloads_goes_on_with_what_came_of_it(
-    tree: Tree, outside: Any, conf: Any
+    tree: LiveTree, outside: Any, conf: Any
 ) -> None:
     begun, go_on = threading.Event(), threading.Event()
 
@@ -107,7 +107,7 @@ def test_p2_a_pinned_unit_that_reloads_goes_on_with_what_came_of_it(
 
 
 def test_p4_a_reload_that_fails_raises_and_changes_nothing(
-    tree: Tree, outside: Any, conf: Any
+    tree: LiveTree, outside: Any, conf: Any
 ) -> None:
     del outside.level
     with pytest.raises(AttributeError, match="has no attribute 'level'"):
@@ -121,7 +121,7 @@ def test_p4_a_reload_that_fails_raises_and_changes_nothing(
     assert conf.LEVEL == 3
 
 
-def test_reload_where_it_makes_no_sense_says_so(tree: Tree, conf: Any) -> None:
+def test_reload_where_it_makes_no_sense_says_so(tree: LiveTree, conf: Any) -> None:
     tree.write({"hasty.py": "import conf, importlib\nimportlib.reload(conf)\n"})
     with pytest.raises(transfuse.TransfuseError, match=r"reload\(\) was called by code that is"):
         tree.module("hasty")
@@ -135,14 +135,14 @@ def test_reload_where_it_makes_no_sense_says_so(tree: Tree, conf: Any) -> None:
         importlib.reload(importlib.import_module("fixed"))
 
 
-def test_reload_of_foreign_modules_is_pythons(tree: Tree, conf: Any) -> None:
+def test_reload_of_foreign_modules_is_pythons(tree: LiveTree, conf: Any) -> None:
     module = importlib.import_module("colorsys")
     assert importlib.reload(module) is module
     assert ran(tree.update()) == []
     assert type(conf.Conf) is type
 
 
-def test_after_uninstall_reload_is_pythons(tree: Tree) -> None:
+def test_after_uninstall_reload_is_pythons(tree: LiveTree) -> None:
     tree.write({"conf.py": "print('runs')\n"})
     told = python(
         tree.root,

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from worlds import each_finds_its_own, foreign_code_finds
+from support.two_generations import each_finds_its_own, foreign_code_finds
 
 if TYPE_CHECKING:
-    from conftest import Tree
+    from conftest import LiveTree
 
 # A package with one thing of each kind in it; `@` is the generation.
 PROGRAM = {
@@ -141,17 +141,17 @@ def program(place: str, write: str, found: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("shape", SHAPES)
-def test_p2_a_shape_of_import_in_a_place(tree: Tree, shape: str, place: str) -> None:
+def test_p2_a_shape_of_import_in_a_place(tree: LiveTree, shape: str, place: str) -> None:
     each_finds_its_own(tree, program(place, *SHAPES[shape]))
 
 
 @pytest.mark.parametrize("shape", STARS)
-def test_p2_a_star_import(tree: Tree, policy: str, shape: str) -> None:
+def test_p2_a_star_import(tree: LiveTree, policy: str, shape: str) -> None:
     each_finds_its_own(tree, program("module", *STARS[shape]), policy=policy)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_p2_foreign_code_that_imports(tree: Tree, shape: str) -> None:
+def test_p2_foreign_code_that_imports(tree: LiveTree, shape: str) -> None:
     write, found = SHAPES[shape]
 
     def ask() -> Any:

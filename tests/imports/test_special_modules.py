@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import transfuse
-from crew import Worker
-from worlds import at, each_finds_its_own, foreign_code_finds
+from support.threads import Worker
+from support.two_generations import at, each_finds_its_own, foreign_code_finds
 
 if TYPE_CHECKING:
-    from conftest import Tree
+    from conftest import LiveTree
 
 LAZY = {
     "lazy/__init__.py": """
@@ -47,11 +47,11 @@ LAZY = {
 }
 
 
-def test_p2_a_module_with_getattr_and_dir(tree: Tree, policy: str) -> None:
+def test_p2_a_module_with_getattr_and_dir(tree: LiveTree, policy: str) -> None:
     each_finds_its_own(tree, LAZY, policy=policy)
 
 
-def test_p2_foreign_code_and_a_module_with_getattr(tree: Tree, policy: str) -> None:
+def test_p2_foreign_code_and_a_module_with_getattr(tree: LiveTree, policy: str) -> None:
     def ask() -> Any:
         lazy: Any = importlib.import_module("lazy")
         with pytest.raises(AttributeError, match=f"no nothing in lazy {lazy.WHICH}"):
@@ -68,7 +68,7 @@ def test_p2_foreign_code_and_a_module_with_getattr(tree: Tree, policy: str) -> N
 
 
 @pytest.mark.parametrize("changed", ["lazy/part.py", "lazy/__init__.py"])
-def test_p2_a_lazy_package_of_which_one_file_changes(tree: Tree, changed: str) -> None:
+def test_p2_a_lazy_package_of_which_one_file_changes(tree: LiveTree, changed: str) -> None:
     files = {
         name: text if name == changed else text.replace("@", "1") for name, text in LAZY.items()
     }
@@ -114,11 +114,11 @@ REPLACED = {
 }
 
 
-def test_p2_a_module_that_puts_another_object_in_its_place(tree: Tree, policy: str) -> None:
+def test_p2_a_module_that_puts_another_object_in_its_place(tree: LiveTree, policy: str) -> None:
     each_finds_its_own(tree, REPLACED, policy=policy)
 
 
-def test_p2_foreign_code_and_what_a_module_put_in_its_place(tree: Tree, policy: str) -> None:
+def test_p2_foreign_code_and_what_a_module_put_in_its_place(tree: LiveTree, policy: str) -> None:
     def ask() -> Any:
         thing: Any = importlib.import_module("thing")
         found: dict[str, Any] = {}
@@ -132,7 +132,7 @@ def test_p2_foreign_code_and_what_a_module_put_in_its_place(tree: Tree, policy: 
     assert sys.modules["thing"]() == 2  # type: ignore[operator]
 
 
-def test_p2_another_object_that_is_a_module_in_a_package(tree: Tree, policy: str) -> None:
+def test_p2_another_object_that_is_a_module_in_a_package(tree: LiveTree, policy: str) -> None:
     files = {
         "pkg/__init__.py": "from . import thing\nfrom .thing import WHICH\n",
         "pkg/thing.py": """
@@ -177,11 +177,11 @@ CLASSY = {
 }
 
 
-def test_p2_a_module_whose_class_was_changed(tree: Tree, policy: str) -> None:
+def test_p2_a_module_whose_class_was_changed(tree: LiveTree, policy: str) -> None:
     each_finds_its_own(tree, CLASSY, policy=policy)
 
 
-def test_p2_foreign_code_and_a_module_whose_class_was_changed(tree: Tree, policy: str) -> None:
+def test_p2_foreign_code_and_a_module_whose_class_was_changed(tree: LiveTree, policy: str) -> None:
     def ask() -> Any:
         module = importlib.import_module("classy")
         assert isinstance(module, types.ModuleType)
@@ -197,7 +197,7 @@ def test_p2_foreign_code_and_a_module_whose_class_was_changed(tree: Tree, policy
     foreign_code_finds(tree, CLASSY, ask, policy=policy)
 
 
-def test_p2_a_class_set_from_outside(tree: Tree) -> None:
+def test_p2_a_class_set_from_outside(tree: LiveTree) -> None:
     class Loud(types.ModuleType):
         @property
         def shout(self) -> str:

@@ -13,12 +13,12 @@ from unittest import mock
 import pytest
 
 import transfuse
-from crew import Worker
-from process import LIVE, python
-from worlds import at, foreign_code_finds
+from support.interpreter import LIVE, python
+from support.threads import Worker
+from support.two_generations import at, foreign_code_finds
 
 if TYPE_CHECKING:
-    from conftest import Tree
+    from conftest import LiveTree
 
 FILES = {
     "pkg/__init__.py": "WHICH = @\nprint('runs pkg')\n",
@@ -249,14 +249,14 @@ STORIES = {
 
 
 @pytest.mark.parametrize("story", STORIES)
-def test_sys_modules_as_under_python(tree: Tree, story: str) -> None:
+def test_sys_modules_as_under_python(tree: LiveTree, story: str) -> None:
     tree.write(at(FILES, 1))
     told = python(tree.root, "import sys; sys.path.insert(0, '.')", STORIES[story])
     assert told == python(tree.root, LIVE, STORIES[story])
 
 
 def test_p2_a_module_removed_and_imported_again_takes_part_in_updates(
-    tree: Tree, policy: str
+    tree: LiveTree, policy: str
 ) -> None:
     files = {**FILES, "pkg/mod.py": "WHICH = @\nclass Thing: pass\n", "pkg/__init__.py": ""}
     tree.write(at(files, 1))
@@ -275,7 +275,7 @@ def test_p2_a_module_removed_and_imported_again_takes_part_in_updates(
     assert tree.module("user").thing() is tree.module("pkg.mod").Thing
 
 
-def test_p2_a_pinned_unit_that_removes_a_module_does_so_in_its_generation(tree: Tree) -> None:
+def test_p2_a_pinned_unit_that_removes_a_module_does_so_in_its_generation(tree: LiveTree) -> None:
     files = {"mod.py": "WHICH = @\nclass Thing: pass\n"}
     tree.write(at(files, 1))
     tree.install()
@@ -291,7 +291,7 @@ def test_p2_a_pinned_unit_that_removes_a_module_does_so_in_its_generation(tree: 
     assert tree.module("mod").Thing is new
 
 
-def test_p2_a_pinned_unit_removes_and_puts_back_while_updates_go_on(tree: Tree) -> None:
+def test_p2_a_pinned_unit_removes_and_puts_back_while_updates_go_on(tree: LiveTree) -> None:
     files = {
         "pkg/__init__.py": "# @\n",
         "pkg/mod.py": "WHICH = @\nclass Thing:\n    WHICH = WHICH\n",
@@ -331,7 +331,7 @@ def test_p2_a_pinned_unit_removes_and_puts_back_while_updates_go_on(tree: Tree) 
     assert tree.module("pkg.mod").WHICH == 59
 
 
-def test_p2_find_spec_finds_its_own(tree: Tree) -> None:
+def test_p2_find_spec_finds_its_own(tree: LiveTree) -> None:
     files = {"mod.py": "WHICH = @\n", "late.py": "WHICH = @\n"}
 
     def ask() -> Any:
@@ -348,7 +348,7 @@ def test_p2_find_spec_finds_its_own(tree: Tree) -> None:
     foreign_code_finds(tree, files, lambda: (tree.module("mod"), ask())[1])
 
 
-def test_sys_path_at_run_time(tree: Tree) -> None:
+def test_sys_path_at_run_time(tree: LiveTree) -> None:
     tree.write({"libs/one/thing.py": "WHICH = 'one'\n", "libs/two/thing.py": "WHICH = 'two'\n"})
     tree.install()
     with pytest.raises(ModuleNotFoundError):
@@ -369,7 +369,7 @@ def test_sys_path_at_run_time(tree: Tree) -> None:
         sys.path[:] = before
 
 
-def test_live_code_that_imports_from_a_zip_file(tree: Tree, tmp_path: Any) -> None:
+def test_live_code_that_imports_from_a_zip_file(tree: LiveTree, tmp_path: Any) -> None:
     archive = tmp_path / "far.zip"
     with zipfile.ZipFile(archive, "w") as made:
         made.writestr("zipped/__init__.py", "from zipped.part import WHICH\n")

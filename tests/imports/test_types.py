@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from worlds import each_finds_its_own
+from support.two_generations import each_finds_its_own
 
 if TYPE_CHECKING:
-    from conftest import Tree
+    from conftest import LiveTree
 
 BASE = "class Tea:\n    WHICH = @\n    def __init__(self, which=@): self.which = which\n"
 STORIES = {
@@ -182,7 +182,7 @@ STORIES = {
 
 
 @pytest.mark.parametrize("story", STORIES)
-def test_p2_classes_find_their_own(tree: Tree, policy: str, story: str) -> None:
+def test_p2_classes_find_their_own(tree: LiveTree, policy: str, story: str) -> None:
     files = {
         "base.py": BASE,
         "kinds.py": "import functools\n@functools.singledispatch\ndef which(value): return @\n",

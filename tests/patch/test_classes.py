@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from conftest import Tree
+    from conftest import LiveTree
 
 
-def _patched(tree: Tree, before: str, after: str, make: str) -> tuple[Any, Any, list[str]]:
+def _patched(tree: LiveTree, before: str, after: str, make: str) -> tuple[Any, Any, list[str]]:
     """The module, what `make` gave before the update, and what was noted."""
     tree.write({"shop.py": before})
     tree.install(policy="patch")
@@ -18,7 +18,7 @@ def _patched(tree: Tree, before: str, after: str, make: str) -> tuple[Any, Any, 
     return module, made, [note.what for note in report.notes]
 
 
-def test_an_old_object_has_the_new_methods(tree: Tree) -> None:
+def test_an_old_object_has_the_new_methods(tree: LiveTree) -> None:
     module, user, notes = _patched(
         tree,
         "class User:\n    def __init__(self, n): self.n = n\n    def hi(self): return 'hi1'\n"
@@ -37,7 +37,7 @@ def test_an_old_object_has_the_new_methods(tree: Tree) -> None:
     assert notes == []
 
 
-def test_static_and_class_methods_and_properties(tree: Tree) -> None:
+def test_static_and_class_methods_and_properties(tree: LiveTree) -> None:
     source = """
     import functools
     class A:
@@ -62,7 +62,7 @@ def test_static_and_class_methods_and_properties(tree: Tree) -> None:
     assert inner.i() == 2
 
 
-def test_super_and_a_new_base(tree: Tree) -> None:
+def test_super_and_a_new_base(tree: LiveTree) -> None:
     _, (b, taken), _ = _patched(
         tree,
         "class A:\n    def m(self): return ['A']\n"
@@ -78,7 +78,7 @@ def test_super_and_a_new_base(tree: Tree) -> None:
     assert taken() == ["B"]
 
 
-def test_slots_that_stay_and_slots_that_change(tree: Tree) -> None:
+def test_slots_that_stay_and_slots_that_change(tree: LiveTree) -> None:
     module, a, notes = _patched(
         tree,
         "class A:\n    __slots__ = ('x',)\n    def m(self): return 1\n",
@@ -96,7 +96,7 @@ def test_slots_that_stay_and_slots_that_change(tree: Tree) -> None:
     ]
 
 
-def test_a_dataclass_with_one_more_field(tree: Tree) -> None:
+def test_a_dataclass_with_one_more_field(tree: LiveTree) -> None:
     module, item, notes = _patched(
         tree,
         "from dataclasses import dataclass\n@dataclass\nclass Item:\n    sku: str\n",
@@ -109,7 +109,7 @@ def test_a_dataclass_with_one_more_field(tree: Tree) -> None:
     assert notes == []
 
 
-def test_an_object_made_at_module_level_is_of_the_class_that_stays(tree: Tree) -> None:
+def test_an_object_made_at_module_level_is_of_the_class_that_stays(tree: LiveTree) -> None:
     source = "class A:\n    def m(self): return {n}\nDEFAULT = A()\nALL = [A, (A, DEFAULT)]\n"
     module, (cls, default), _ = _patched(
         tree, source.format(n=1), source.format(n=2), "(shop.A, shop.DEFAULT)"
@@ -119,7 +119,7 @@ def test_an_object_made_at_module_level_is_of_the_class_that_stays(tree: Tree) -
     assert (default.m(), module.DEFAULT.m()) == (2, 2)
 
 
-def test_subclasses_in_other_modules_inherit_the_new_code(tree: Tree) -> None:
+def test_subclasses_in_other_modules_inherit_the_new_code(tree: LiveTree) -> None:
     tree.write(
         {
             "base.py": '__reload__ = "patch"\nclass Base:\n    def m(self): return 1\n',
@@ -132,7 +132,7 @@ def test_subclasses_in_other_modules_inherit_the_new_code(tree: Tree) -> None:
     assert view.m() == 2
 
 
-def test_abstract_classes(tree: Tree) -> None:
+def test_abstract_classes(tree: LiveTree) -> None:
     source = """
     import abc
     class Shape(abc.ABC):
@@ -155,7 +155,7 @@ def test_abstract_classes(tree: Tree) -> None:
     assert module.Shape is shape
 
 
-def test_enum_members_keep_their_identity(tree: Tree) -> None:
+def test_enum_members_keep_their_identity(tree: LiveTree) -> None:
     module, (red, colour), notes = _patched(
         tree,
         "import enum\nclass Colour(enum.Enum):\n    RED = 1\n    BLUE = 2\n",
@@ -175,7 +175,7 @@ def test_enum_members_keep_their_identity(tree: Tree) -> None:
     assert notes == []
 
 
-def test_members_that_are_numbers_cannot_change_their_value(tree: Tree) -> None:
+def test_members_that_are_numbers_cannot_change_their_value(tree: LiveTree) -> None:
     source = "import enum\nclass Level(enum.IntEnum):\n    LOW = {}\n{}"
     tree.write({"shop.py": source.format(1, "")})
     tree.install(policy="patch")
@@ -188,14 +188,14 @@ def test_members_that_are_numbers_cannot_change_their_value(tree: Tree) -> None:
     assert (tree.module("shop").Level.LOW, low) == (2, 1)
 
 
-def test_a_class_that_becomes_a_function_is_replaced(tree: Tree) -> None:
+def test_a_class_that_becomes_a_function_is_replaced(tree: LiveTree) -> None:
     module, old, _ = _patched(
         tree, "class A:\n    pass\ndef f(): ...\n", "def A(): return 1\nclass f: pass\n", "shop.A"
     )
     assert (module.A(), isinstance(old, type), isinstance(module.f, type)) == (1, True, True)
 
 
-def test_a_base_that_cannot_be_exchanged_is_reported(tree: Tree) -> None:
+def test_a_base_that_cannot_be_exchanged_is_reported(tree: LiveTree) -> None:
     module, a, notes = _patched(
         tree,
         "class A:\n    def m(self): return 1\n",

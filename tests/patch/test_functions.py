@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 import transfuse
-from conftest import Tree, ran
+from conftest import LiveTree, ran
 
 
-def _patched(tree: Tree, before: str, after: str, **more: Any) -> tuple[Any, Any]:
+def _patched(tree: LiveTree, before: str, after: str, **more: Any) -> tuple[Any, Any]:
     """The module as it was taken before the update, and what its names stood for then."""
     tree.write({"prices.py": before})
     tree.install(policy="patch", **more)
@@ -23,13 +23,13 @@ def _patched(tree: Tree, before: str, after: str, **more: Any) -> tuple[Any, Any
     return module, names
 
 
-def test_a_function_takes_the_new_code(tree: Tree) -> None:
+def test_a_function_takes_the_new_code(tree: LiveTree) -> None:
     module, old = _patched(tree, "def of(sku): return 1\n", "def of(sku): return 2 + len(sku)\n")
     assert module.of is old["of"]
     assert old["of"]("ab") == 4
 
 
-def test_defaults_annotations_and_documentation_are_the_new_ones(tree: Tree) -> None:
+def test_defaults_annotations_and_documentation_are_the_new_ones(tree: LiveTree) -> None:
     _, old = _patched(
         tree,
         'def of(sku: str, count=1, *, currency="EUR"):\n'
@@ -43,7 +43,7 @@ def test_defaults_annotations_and_documentation_are_the_new_ones(tree: Tree) -> 
     assert of.__doc__ == "New."
 
 
-def test_a_new_function_and_an_old_one_see_each_other(tree: Tree) -> None:
+def test_a_new_function_and_an_old_one_see_each_other(tree: LiveTree) -> None:
     _, old = _patched(
         tree,
         "def of(): return 1\n",
@@ -52,13 +52,13 @@ def test_a_new_function_and_an_old_one_see_each_other(tree: Tree) -> None:
     assert old["of"]() == 20
 
 
-def test_what_left_the_source_is_gone(tree: Tree) -> None:
+def test_what_left_the_source_is_gone(tree: LiveTree) -> None:
     module, _ = _patched(tree, "def of(): ...\ndef gone(): ...\nX = 1\n", "def of(): ...\n")
     assert not hasattr(module, "gone")
     assert not hasattr(module, "X")
 
 
-def test_data_is_new_unless_it_is_preserved(tree: Tree) -> None:
+def test_data_is_new_unless_it_is_preserved(tree: LiveTree) -> None:
     source = """
     __preserve__ = ["cache"]
     cache = {{}}
@@ -75,7 +75,7 @@ def test_data_is_new_unless_it_is_preserved(tree: Tree) -> None:
     assert module.late == 2
 
 
-def test_a_closure_takes_code_and_contents(tree: Tree) -> None:
+def test_a_closure_takes_code_and_contents(tree: LiveTree) -> None:
     source = """
     def make(rate):
         def of(price): return price * rate {more}
@@ -87,7 +87,7 @@ def test_a_closure_takes_code_and_contents(tree: Tree) -> None:
     assert old["of"](10) == 31
 
 
-def test_a_closure_over_other_variables_is_replaced_and_reported(tree: Tree) -> None:
+def test_a_closure_over_other_variables_is_replaced_and_reported(tree: LiveTree) -> None:
     tree.write({"prices.py": "def make(a):\n    return lambda: a\nof = make(1)\n"})
     tree.install(policy="patch")
     module = tree.module("prices")
@@ -100,7 +100,7 @@ def test_a_closure_over_other_variables_is_replaced_and_reported(tree: Tree) -> 
     assert (note.name, note.what.startswith("of closes over other variables")) == ("prices", True)
 
 
-def test_what_a_decorator_wrapped_stays_wrapped(tree: Tree) -> None:
+def test_what_a_decorator_wrapped_stays_wrapped(tree: LiveTree) -> None:
     tree.write(
         {
             "tools.py": """
@@ -118,7 +118,7 @@ def test_what_a_decorator_wrapped_stays_wrapped(tree: Tree) -> None:
     assert old["of"](1) == 6
 
 
-def test_a_cached_function_forgets_what_the_old_code_computed(tree: Tree) -> None:
+def test_a_cached_function_forgets_what_the_old_code_computed(tree: LiveTree) -> None:
     source = "import functools\n@functools.lru_cache\ndef of(x): return x + {}\n"
     tree.write({"prices.py": source.format(1)})
     tree.install(policy="patch")
@@ -129,7 +129,7 @@ def test_a_cached_function_forgets_what_the_old_code_computed(tree: Tree) -> Non
     assert tree.module("prices").of is of
 
 
-def test_a_registry_of_the_module_holds_the_functions_that_stayed(tree: Tree) -> None:
+def test_a_registry_of_the_module_holds_the_functions_that_stayed(tree: LiveTree) -> None:
     source = """
     HANDLERS = {{}}
     def handler(function):
@@ -143,7 +143,7 @@ def test_a_registry_of_the_module_holds_the_functions_that_stayed(tree: Tree) ->
     assert module.HANDLERS["show"]() == 2
 
 
-def test_a_generic_function_dispatches_to_the_new_code(tree: Tree) -> None:
+def test_a_generic_function_dispatches_to_the_new_code(tree: LiveTree) -> None:
     source = """
     import functools
     @functools.singledispatch
@@ -156,7 +156,7 @@ def test_a_generic_function_dispatches_to_the_new_code(tree: Tree) -> None:
     assert (old["show"](1), old["show"]("")) == ("new", "other")
 
 
-def test_importers_need_not_run_and_see_the_new_code(tree: Tree) -> None:
+def test_importers_need_not_run_and_see_the_new_code(tree: LiveTree) -> None:
     tree.write(
         {
             "prices.py": '__reload__ = "patch"\ndef of(): return 1\n',
@@ -170,7 +170,7 @@ def test_importers_need_not_run_and_see_the_new_code(tree: Tree) -> None:
     assert page() == 2
 
 
-def test_an_importer_in_the_same_update_gets_what_is_new(tree: Tree) -> None:
+def test_an_importer_in_the_same_update_gets_what_is_new(tree: LiveTree) -> None:
     tree.write(
         {
             "prices.py": '__reload__ = "patch"\ndef of(): return 1\n',
@@ -192,7 +192,7 @@ def test_an_importer_in_the_same_update_gets_what_is_new(tree: Tree) -> None:
     assert web.tax is tree.module("prices").tax
 
 
-def test_p4_a_failure_elsewhere_takes_the_new_code_back(tree: Tree) -> None:
+def test_p4_a_failure_elsewhere_takes_the_new_code_back(tree: LiveTree) -> None:
     before = '__reload__ = "patch"\nX = 1\ndef of(a=1): return X\ndef gone(): ...\n'
     tree.write({"prices.py": before, "web.py": "from prices import of\n"})
     tree.install()
@@ -214,7 +214,7 @@ def test_p4_a_failure_elsewhere_takes_the_new_code_back(tree: Tree) -> None:
     assert module.of() == 4
 
 
-def test_p4_a_failure_in_the_module_itself_changes_nothing(tree: Tree) -> None:
+def test_p4_a_failure_in_the_module_itself_changes_nothing(tree: LiveTree) -> None:
     tree.write({"prices.py": "def of(): return 1\n"})
     tree.install(policy="patch")
     module = tree.module("prices")
@@ -225,7 +225,7 @@ def test_p4_a_failure_in_the_module_itself_changes_nothing(tree: Tree) -> None:
     assert module.of() == 1
 
 
-def test_a_rollback_brings_the_old_code_back_in_place(tree: Tree) -> None:
+def test_a_rollback_brings_the_old_code_back_in_place(tree: LiveTree) -> None:
     module, old = _patched(tree, "def of(): return 1\n", "def of(): return 2\nX = 1\n")
     assert old["of"]() == 2
     report = transfuse.rollback()
@@ -236,7 +236,7 @@ def test_a_rollback_brings_the_old_code_back_in_place(tree: Tree) -> None:
     assert old["of"]() == 3
 
 
-def test_migrate_converts_the_state_and_dispose_is_not_called(tree: Tree, outside: Any) -> None:
+def test_migrate_converts_the_state_and_dispose_is_not_called(tree: LiveTree, outside: Any) -> None:
     module, _ = _patched(
         tree,
         "import outside\nunits = 5\ndef __dispose__(): outside.ran.append('disposed')\n",
@@ -247,7 +247,7 @@ def test_migrate_converts_the_state_and_dispose_is_not_called(tree: Tree, outsid
     assert outside.ran == []
 
 
-def test_another_policy_afterwards_makes_a_new_module(tree: Tree) -> None:
+def test_another_policy_afterwards_makes_a_new_module(tree: LiveTree) -> None:
     module, old = _patched(
         tree, "def of(): return 1\n", '__reload__ = "patch"\ndef of(): return 2\n'
     )
@@ -256,7 +256,7 @@ def test_another_policy_afterwards_makes_a_new_module(tree: Tree) -> None:
     assert (old["of"](), tree.module("prices").of()) == (2, 3)
 
 
-def test_many_updates_leave_nothing_behind(tree: Tree) -> None:
+def test_many_updates_leave_nothing_behind(tree: LiveTree) -> None:
     tree.write({"prices.py": "def of(): return 0\nclass A:\n    def m(self): return 0\n"})
     tree.install(policy="patch", keep=1)
     module = tree.module("prices")
@@ -279,7 +279,7 @@ def test_many_updates_leave_nothing_behind(tree: Tree) -> None:
     assert counts[-1] <= counts[5]
 
 
-def test_i10_an_importer_that_copied_what_is_another_now_runs_too(tree: Tree) -> None:
+def test_i10_an_importer_that_copied_what_is_another_now_runs_too(tree: LiveTree) -> None:
     head = '__reload__ = "patch"\n'
     tree.write(
         {
@@ -301,7 +301,7 @@ def test_i10_an_importer_that_copied_what_is_another_now_runs_too(tree: Tree) ->
     assert tree.module("calls").go() == 40000
 
 
-def test_p3_modules_that_are_patched_together_change_at_one_instant(tree: Tree) -> None:
+def test_p3_modules_that_are_patched_together_change_at_one_instant(tree: LiveTree) -> None:
     tree.write(
         {
             "b.py": "class B:\n    def f(self, x): return x\n",
@@ -324,7 +324,7 @@ def test_p3_modules_that_are_patched_together_change_at_one_instant(tree: Tree) 
 
 
 @pytest.mark.parametrize("kind", ["package", "module"])
-def test_a_package_can_be_patched_too(tree: Tree, kind: str) -> None:
+def test_a_package_can_be_patched_too(tree: LiveTree, kind: str) -> None:
     file = {"package": "shop/__init__.py", "module": "shop.py"}[kind]
     tree.write({file: "def of(): return 1\n", "shop/prices.py": "def tax(): return 1\n"})
     tree.install(policy="patch")

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import transfuse
-from process import python
+from support.interpreter import python
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
     from types import FrameType, ModuleType
 
-    from conftest import Tree
+    from conftest import LiveTree
 
 FILES = {
     "shop/__init__.py": "",
@@ -64,7 +64,7 @@ def entered(act: Callable[[], Any]) -> list[str]:
 
 
 @pytest.mark.parametrize("pinned", [False, True])
-def test_p10_import_statements_of_live_code_enter_nothing(tree: Tree, pinned: bool) -> None:
+def test_p10_import_statements_of_live_code_enter_nothing(tree: LiveTree, pinned: bool) -> None:
     tree.write(FILES)
     tree.install()
     web = tree.module("web")
@@ -81,7 +81,7 @@ def test_p10_import_statements_of_live_code_enter_nothing(tree: Tree, pinned: bo
 
 
 def test_p10_import_statements_of_foreign_code_enter_nothing(
-    tree: Tree, outside: ModuleType
+    tree: LiveTree, outside: ModuleType
 ) -> None:
     tree.write(FILES)
     tree.install()
@@ -100,7 +100,7 @@ def test_p10_import_statements_of_foreign_code_enter_nothing(
     [("whole", ["whole", "answered"]), ("steps", ["steps", "answered", "body", "body", "body"])],
 )
 def test_p10_a_request_enters_the_application_and_nothing_else(
-    tree: Tree, application: str, expected: list[str]
+    tree: LiveTree, application: str, expected: list[str]
 ) -> None:
     tree.write(FILES)
     tree.install()

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 import transfuse
-from conftest import Tree
-from process import python
+from conftest import LiveTree
+from support.interpreter import python
 
 FOREIGN = {
     "foreign_shop/__init__.py": "",
@@ -58,16 +58,16 @@ def world() -> dict[str, object]:
 
 
 @pytest.fixture
-def foreign(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> Tree:
+def foreign(tree: LiveTree, monkeypatch: pytest.MonkeyPatch) -> LiveTree:
     """A package that is on sys.path and below no root, as one in site-packages is."""
-    elsewhere = Tree(tree.root.parent / "site-packages")
+    elsewhere = LiveTree(tree.root.parent / "site-packages")
     elsewhere.write(FOREIGN)
     monkeypatch.syspath_prepend(elsewhere.root)
     return elsewhere
 
 
 def test_p11_updates_leave_foreign_modules_as_they_are(
-    tree: Tree, foreign: Tree, policy: str
+    tree: LiveTree, foreign: LiveTree, policy: str
 ) -> None:
     tree.write({"app.py": LIVE_CODE.format(0)})
     tree.install(policy=policy)
@@ -86,7 +86,7 @@ def test_p11_updates_leave_foreign_modules_as_they_are(
 
 
 @pytest.mark.usefixtures("foreign")
-def test_p11_what_install_changes_uninstall_takes_back(tree: Tree, policy: str) -> None:
+def test_p11_what_install_changes_uninstall_takes_back(tree: LiveTree, policy: str) -> None:
 
     importlib.import_module("foreign_shop.base")
     tree.write({"app.py": LIVE_CODE.format(0)})
@@ -102,7 +102,7 @@ def test_p11_what_install_changes_uninstall_takes_back(tree: Tree, policy: str) 
 
 
 @pytest.mark.usefixtures("foreign")
-def test_p11_of_builtins_only_import_is_another(tree: Tree) -> None:
+def test_p11_of_builtins_only_import_is_another(tree: LiveTree) -> None:
     tree.write({"app.py": LIVE_CODE.format(0)})
     before = dict(vars(builtins))
     tree.install()
@@ -115,7 +115,7 @@ def test_p11_of_builtins_only_import_is_another(tree: Tree) -> None:
 
 
 def test_p11_patching_a_builtin_reaches_live_code(
-    tree: Tree, policy: str, monkeypatch: pytest.MonkeyPatch
+    tree: LiveTree, policy: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = "def count(): return bin(4)\n# {}\n"
     tree.write({"app.py": source.format(1)})
@@ -127,7 +127,7 @@ def test_p11_patching_a_builtin_reaches_live_code(
 
 
 @pytest.mark.usefixtures("foreign")
-def test_p11_a_foreign_import_is_what_it_was(tree: Tree) -> None:
+def test_p11_a_foreign_import_is_what_it_was(tree: LiveTree) -> None:
     tree.write({"app.py": LIVE_CODE.format(0)})
     tree.install()
     tree.module("app")
@@ -141,7 +141,9 @@ def test_p11_a_foreign_import_is_what_it_was(tree: Tree) -> None:
         exec("from json import nothing", {})
 
 
-def test_p11_foreign_code_may_be_reloaded_and_imported_as_ever(tree: Tree, foreign: Tree) -> None:
+def test_p11_foreign_code_may_be_reloaded_and_imported_as_ever(
+    tree: LiveTree, foreign: LiveTree
+) -> None:
     tree.write({"app.py": LIVE_CODE.format(0)})
     tree.install()
     tree.module("app")
@@ -153,7 +155,7 @@ def test_p11_foreign_code_may_be_reloaded_and_imported_as_ever(tree: Tree, forei
     assert tree.module("app").base.VALUE == 22
 
 
-def test_p11_after_uninstall_python_imports_by_itself(tree: Tree) -> None:
+def test_p11_after_uninstall_python_imports_by_itself(tree: LiveTree) -> None:
     tree.write({"app.py": "VALUE = 1\n", "later.py": "import app\nVALUE = app.VALUE\n"})
     told = python(
         tree.root,

@@ -12,11 +12,13 @@ import pytest
 import transfuse
 
 if TYPE_CHECKING:
-    from conftest import Tree
+    from conftest import LiveTree
 
 
 @pytest.mark.parametrize("way", ["mock.patch", "monkeypatch"])
-def test_p11_a_patch_inside_a_pin_is_of_one_generation(tree: Tree, policy: str, way: str) -> None:
+def test_p11_a_patch_inside_a_pin_is_of_one_generation(
+    tree: LiveTree, policy: str, way: str
+) -> None:
     tree.write({"shop.py": "V = 1\ndef f(): return V\n"})
     tree.install(policy=policy)
     old = tree.module("shop")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import transfuse
-from conftest import Tree, ran
+from conftest import LiveTree, ran
 
 SAY = "import outside\noutside.ran.append(__name__)\n"
 # Each module's imports at module level.
@@ -41,7 +41,7 @@ CHANGED = {
 
 @pytest.mark.parametrize("changed", CHANGED)
 def test_p12_the_changed_and_their_importers_run(
-    tree: Tree, policy: str, outside: Any, changed: str
+    tree: LiveTree, policy: str, outside: Any, changed: str
 ) -> None:
     tree.write({f"{name}.py": module(name) for name in GRAPH})
     tree.install(policy=policy)
@@ -58,7 +58,7 @@ def test_p12_the_changed_and_their_importers_run(
     assert tree.module("lazy").late() == (1 if changed == "leaf" else 0)
 
 
-def test_p12_the_reasons_are_told(tree: Tree) -> None:
+def test_p12_the_reasons_are_told(tree: LiveTree) -> None:
     tree.write({f"{name}.py": module(name).replace(SAY, "") for name in GRAPH})
     tree.install()
     tree.module("app")
@@ -71,7 +71,9 @@ def test_p12_the_reasons_are_told(tree: Tree) -> None:
     ]
 
 
-def test_p12_a_file_that_nobody_loaded_runs_nothing(tree: Tree, policy: str, outside: Any) -> None:
+def test_p12_a_file_that_nobody_loaded_runs_nothing(
+    tree: LiveTree, policy: str, outside: Any
+) -> None:
     tree.write({"app.py": SAY, "unused.py": SAY})
     tree.install(policy=policy)
     tree.module("app")
@@ -81,7 +83,7 @@ def test_p12_a_file_that_nobody_loaded_runs_nothing(tree: Tree, policy: str, out
     assert report.outcome in ("published", "unchanged")
 
 
-def test_p12_a_boundary_ends_it(tree: Tree, outside: Any) -> None:
+def test_p12_a_boundary_ends_it(tree: LiveTree, outside: Any) -> None:
     tree.write(
         {
             "leaf.py": SAY + "VALUE = 1\n",
@@ -100,7 +102,7 @@ def test_p12_a_boundary_ends_it(tree: Tree, outside: Any) -> None:
 
 @pytest.mark.parametrize("size", [20, 400])
 def test_p12_the_size_of_the_application_does_not_count(
-    tree: Tree, policy: str, outside: Any, size: int
+    tree: LiveTree, policy: str, outside: Any, size: int
 ) -> None:
     tree.write({f"m{number}.py": f"{SAY}import m{number - 1}\n" for number in range(1, size)})
     tree.write({"m0.py": SAY, "leaf.py": SAY, "app.py": f"{SAY}import leaf, m{size - 1}\n"})
@@ -112,7 +114,9 @@ def test_p12_the_size_of_the_application_does_not_count(
     assert (["app", "leaf"], ["leaf", "app"]) == (outside.ran, ran(report))
 
 
-def test_p12_a_submodule_runs_without_its_package(tree: Tree, policy: str, outside: Any) -> None:
+def test_p12_a_submodule_runs_without_its_package(
+    tree: LiveTree, policy: str, outside: Any
+) -> None:
     tree.write(
         {
             "shop/__init__.py": SAY,

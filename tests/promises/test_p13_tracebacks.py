@@ -20,7 +20,7 @@ from conftest import CAP
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from conftest import Tree
+    from conftest import LiveTree
 
 OLD = """
 def fail():
@@ -49,7 +49,7 @@ class Basket:
 
 
 @pytest.fixture
-def both(tree: Tree) -> tuple[Any, Any]:
+def both(tree: LiveTree) -> tuple[Any, Any]:
     """The old module and the new one, both in use."""
     tree.write({"shop.py": OLD})
     tree.install()
@@ -74,7 +74,7 @@ def test_p13_each_generation_shows_its_own_lines(both: tuple[Any, Any]) -> None:
     assert "# the old line" in _told(old.fail)
 
 
-def test_p13_when_the_file_is_broken_or_gone(tree: Tree, both: tuple[Any, Any]) -> None:
+def test_p13_when_the_file_is_broken_or_gone(tree: LiveTree, both: tuple[Any, Any]) -> None:
     old, new = both
     assert tree.update({"shop.py": "def fail(:\n"}).outcome == "refused"
     assert "# the old line" in _told(old.fail)
@@ -156,7 +156,7 @@ class Pot:  # the {0} pot
 """
 
 
-def test_p13_a_class_without_methods_shows_its_own_source(tree: Tree) -> None:
+def test_p13_a_class_without_methods_shows_its_own_source(tree: LiveTree) -> None:
     tree.write({"shop.py": PLAIN.format("old")})
     tree.install(keep=0)
     old = tree.module("shop")
@@ -213,7 +213,7 @@ def test_p13_the_debugger_lists_what_runs(both: tuple[Any, Any]) -> None:
     assert "# the new line" not in shown.getvalue()
 
 
-def test_p13_code_that_was_patched_away(tree: Tree) -> None:
+def test_p13_code_that_was_patched_away(tree: LiveTree) -> None:
     tree.write({"shop.py": OLD + "\n\ndef wait():\n    yield 1\n    raise OSError  # old end\n"})
     tree.install(policy="patch")
     shop = tree.module("shop")
@@ -225,7 +225,7 @@ def test_p13_code_that_was_patched_away(tree: Tree) -> None:
     assert "# the new line" in _told(shop.fail)
 
 
-def test_p13_what_is_not_live_is_left_alone(tree: Tree, tmp_path: Any) -> None:
+def test_p13_what_is_not_live_is_left_alone(tree: LiveTree, tmp_path: Any) -> None:
     tree.write({"shop.py": "def made(): exec(\"1/0\", {'__name__': 'x'})\n"})
     tree.install()
     told = _told(tree.module("shop").made)
@@ -236,7 +236,7 @@ def test_p13_what_is_not_live_is_left_alone(tree: Tree, tmp_path: Any) -> None:
     assert linecache.getline(str(other), 1) == "a line\n"
 
 
-def test_p13_everything_is_put_back(tree: Tree) -> None:
+def test_p13_everything_is_put_back(tree: LiveTree) -> None:
     def hooks() -> list[Any]:
         extract = [v for k, v in vars(traceback.StackSummary).items() if "extract" in k]
         return [*extract, linecache.getlines, inspect.findsource, sys.excepthook]

@@ -11,33 +11,33 @@ from typing import Any
 import pytest
 
 import transfuse
-from conftest import CAP, Tree
-from crew import Worker, together, wait
+from conftest import CAP, LiveTree
+from support.threads import Worker, together, wait
 
 SLOW = "import outside\noutside.ran.append(__name__)\noutside.meet()\nVALUE = 1\n"
 
 
-def by_statement(tree: Tree) -> int:
+def by_statement(tree: LiveTree) -> int:
     value: int = tree.module("asking").by_statement()
     return value
 
 
-def by_function(tree: Tree) -> int:
+def by_function(tree: LiveTree) -> int:
     value: int = tree.module("asking").by_function()
     return value
 
 
-def by_importlib(_: Tree) -> int:
+def by_importlib(_: LiveTree) -> int:
     value: int = importlib.import_module("shop.prices").VALUE
     return value
 
 
-def by_name(tree: Tree) -> int:
+def by_name(tree: LiveTree) -> int:
     value: int = tree.module("shop.prices").VALUE
     return value
 
 
-def by_file(tree: Tree) -> int:
+def by_file(tree: LiveTree) -> int:
     value: int = transfuse.import_module(tree.root / "shop" / "prices.py").VALUE
     return value
 
@@ -55,7 +55,7 @@ def by_file(tree: Tree) -> int:
     ids=lambda ways: "+".join(way.__name__ for way in ways),
 )
 def test_p1_whichever_way_16_threads_ask_one_executes(
-    tree: Tree, outside: Any, ways: list[Any]
+    tree: LiveTree, outside: Any, ways: list[Any]
 ) -> None:
     tree.write(
         {
@@ -86,7 +86,7 @@ def test_p1_whichever_way_16_threads_ask_one_executes(
     assert outside.ran == ["shop.prices"]
 
 
-def test_p1_who_waits_does_not_hold_the_gil(tree: Tree, outside: Any) -> None:
+def test_p1_who_waits_does_not_hold_the_gil(tree: LiveTree, outside: Any) -> None:
     tree.write({"prices.py": SLOW})
     begun, go_on = threading.Event(), threading.Event()
 
@@ -104,7 +104,7 @@ def test_p1_who_waits_does_not_hold_the_gil(tree: Tree, outside: Any) -> None:
     assert [worker.result() for worker in workers] == [1] * 8
 
 
-def test_p1_nobody_gets_a_half_loaded_module(tree: Tree, outside: Any) -> None:
+def test_p1_nobody_gets_a_half_loaded_module(tree: LiveTree, outside: Any) -> None:
     tree.write(
         {
             "package/__init__.py": "from package import first, second\nDONE = True\n",
@@ -129,7 +129,7 @@ def test_p1_nobody_gets_a_half_loaded_module(tree: Tree, outside: Any) -> None:
     assert all(worker.result() for worker in others)
 
 
-def test_p1_when_the_load_fails_everybody_hears_why(tree: Tree) -> None:
+def test_p1_when_the_load_fails_everybody_hears_why(tree: LiveTree) -> None:
     tree.write({"prices.py": "VALUE = 1\nraise KeyError('closed')\n"})
     tree.install()
 
@@ -143,7 +143,7 @@ def test_p1_when_the_load_fails_everybody_hears_why(tree: Tree) -> None:
     assert "prices" not in sys.modules
 
 
-def test_p1_a_cycle_in_one_thread_is_an_ordinary_case(tree: Tree, outside: Any) -> None:
+def test_p1_a_cycle_in_one_thread_is_an_ordinary_case(tree: LiveTree, outside: Any) -> None:
     tree.write(
         {
             "a.py": "import outside\noutside.ran.append('a')\nimport b\nVALUE = 1\n",
@@ -158,7 +158,7 @@ def test_p1_a_cycle_in_one_thread_is_an_ordinary_case(tree: Tree, outside: Any) 
 
 
 def test_p1_while_an_update_stages_a_new_module_it_is_loaded_once(
-    tree: Tree, policy: str, outside: Any
+    tree: LiveTree, policy: str, outside: Any
 ) -> None:
     tree.write({"web.py": "VALUE = 1\n"})
     tree.install(policy=policy)
@@ -180,7 +180,7 @@ def test_p1_while_an_update_stages_a_new_module_it_is_loaded_once(
     assert outside.ran == ["late"]
 
 
-def test_p1_a_live_module_and_its_facade_are_one(tree: Tree, outside: Any) -> None:
+def test_p1_a_live_module_and_its_facade_are_one(tree: LiveTree, outside: Any) -> None:
     tree.write({"prices.py": "import outside\noutside.ran.append(1)\ncart = []\n"})
     tree.install()
     facade: Any = importlib.import_module("prices")
@@ -196,7 +196,7 @@ def test_p1_a_live_module_and_its_facade_are_one(tree: Tree, outside: Any) -> No
 
 
 def test_p1_foreign_threads_that_have_had_the_module_for_long_find_no_half_of_it(
-    tree: Tree, outside: Any
+    tree: LiveTree, outside: Any
 ) -> None:
     tree.write({"prices.py": "VALUE = 1\n"})
     tree.install()

@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 
 import transfuse
-from crew import Worker, wait
+from support.threads import Worker, wait
 
 if typing.TYPE_CHECKING:
-    from conftest import Tree
+    from conftest import LiveTree
 
 WEB = """
     import importlib, pickle, sys, typing
@@ -76,7 +76,7 @@ WAYS = ["module_level", "in_function", "dynamic", "attribute", "pickled", "hints
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_p2_a_pinned_unit_sees_its_generation(tree: Tree, policy: str, way: str) -> None:
+def test_p2_a_pinned_unit_sees_its_generation(tree: LiveTree, policy: str, way: str) -> None:
     tree.write(shop(3))
     tree.install(policy=policy)
     tree.module("web")
@@ -91,7 +91,7 @@ def test_p2_a_pinned_unit_sees_its_generation(tree: Tree, policy: str, way: str)
 
 @pytest.mark.parametrize("way", WAYS)
 def test_p2_a_leftover_thread_of_old_code_sees_the_old_world(
-    tree: Tree, policy: str, outside: Any, way: str
+    tree: LiveTree, policy: str, outside: Any, way: str
 ) -> None:
     tree.write(shop(3))
     tree.write(
@@ -117,7 +117,7 @@ def test_p2_a_leftover_thread_of_old_code_sees_the_old_world(
     assert {5} == set(getattr(tree.module("web"), way)())
 
 
-def test_p2_foreign_code_that_is_pinned_sees_its_generation(tree: Tree, policy: str) -> None:
+def test_p2_foreign_code_that_is_pinned_sees_its_generation(tree: LiveTree, policy: str) -> None:
     tree.write(shop(3))
     tree.install(policy=policy)
     prices = importlib.import_module("shop.prices")
@@ -139,7 +139,7 @@ def test_p2_foreign_code_that_is_pinned_sees_its_generation(tree: Tree, policy: 
 
 
 def test_p2_a_first_import_after_its_file_changed_gets_its_own_content(
-    tree: Tree, policy: str
+    tree: LiveTree, policy: str
 ) -> None:
     web = "def late():\n    import late\n    return late.VALUE, late.helper.VALUE\n# {}\n"
     late = "import helper\nVALUE = '{}'\n"
@@ -163,7 +163,9 @@ def test_p2_a_first_import_after_its_file_changed_gets_its_own_content(
     assert tree.module("web").late() == ("new", "new")
 
 
-def test_p2_leftover_code_is_of_the_newest_generation_that_has_it(tree: Tree, policy: str) -> None:
+def test_p2_leftover_code_is_of_the_newest_generation_that_has_it(
+    tree: LiveTree, policy: str
+) -> None:
     web = "def late():\n    import late\n    return late.VALUE\n# {}\n"
     tree.write({"web.py": web.format(1), "late.py": "VALUE = 1\n"})
     tree.install(policy=policy)
@@ -173,7 +175,7 @@ def test_p2_leftover_code_is_of_the_newest_generation_that_has_it(tree: Tree, po
     assert (old(), tree.module("web").late()) == (2, 3)
 
 
-def test_p2_a_first_import_after_its_file_was_deleted_gets_it(tree: Tree, policy: str) -> None:
+def test_p2_a_first_import_after_its_file_was_deleted_gets_it(tree: LiveTree, policy: str) -> None:
     late = "def late():\n    from pages import late\n    return late.VALUE\n"
     tree.write({"web.py": late, "pages/__init__.py": "", "pages/late.py": "VALUE = 1\n"})
     tree.install(policy=policy)
@@ -188,7 +190,9 @@ def test_p2_a_first_import_after_its_file_was_deleted_gets_it(tree: Tree, policy
     assert old() == 1
 
 
-def test_p2_a_file_created_since_does_not_exist_for_an_old_unit(tree: Tree, policy: str) -> None:
+def test_p2_a_file_created_since_does_not_exist_for_an_old_unit(
+    tree: LiveTree, policy: str
+) -> None:
     source = "def late():\n    import late\n    return late.VALUE\n# {}\n"
     tree.write({"web.py": source.format(1)})
     tree.install(policy=policy)
@@ -205,7 +209,7 @@ def test_p2_a_file_created_since_does_not_exist_for_an_old_unit(tree: Tree, poli
 
 
 def test_p2_what_both_generations_have_is_loaded_once_for_both(
-    tree: Tree, policy: str, outside: Any
+    tree: LiveTree, policy: str, outside: Any
 ) -> None:
     tree.write(
         {
@@ -223,7 +227,7 @@ def test_p2_what_both_generations_have_is_loaded_once_for_both(
     assert (tree.module("web").VALUE, outside.ran) == (2, ["late"])
 
 
-def test_p2_what_differs_is_loaded_for_each(tree: Tree, policy: str, outside: Any) -> None:
+def test_p2_what_differs_is_loaded_for_each(tree: LiveTree, policy: str, outside: Any) -> None:
     tree.write(
         {
             "base.py": "VALUE = 1\n",
@@ -240,7 +244,7 @@ def test_p2_what_differs_is_loaded_for_each(tree: Tree, policy: str, outside: An
 
 
 def test_p2_a_task_across_an_update_and_one_that_outlives_its_unit(
-    tree: Tree, policy: str, outside: Any
+    tree: LiveTree, policy: str, outside: Any
 ) -> None:
     tree.write(shop(3))
     tree.write(
@@ -285,7 +289,7 @@ def test_p2_a_task_across_an_update_and_one_that_outlives_its_unit(
     assert transfuse.status().draining == ()
 
 
-def test_p2_a_context_that_is_taken_along_stays_pinned(tree: Tree, policy: str) -> None:
+def test_p2_a_context_that_is_taken_along_stays_pinned(tree: LiveTree, policy: str) -> None:
     tree.write(shop(3))
     tree.install(policy=policy)
     prices = importlib.import_module("shop.prices")
@@ -299,7 +303,7 @@ def test_p2_a_context_that_is_taken_along_stays_pinned(tree: Tree, policy: str) 
         assert context.run(lambda: prices.TEA) == 4
 
 
-def test_p2_a_pin_inside_a_pin_is_the_same_unit(tree: Tree, policy: str) -> None:
+def test_p2_a_pin_inside_a_pin_is_the_same_unit(tree: LiveTree, policy: str) -> None:
     tree.write(shop(3))
     tree.install(policy=policy)
     tree.module("shop.prices")

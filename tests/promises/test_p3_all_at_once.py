@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 import transfuse
-from conftest import CAP, Tree
-from crew import Worker
+from conftest import CAP, LiveTree
+from support.threads import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,7 +68,7 @@ def value(number: int) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("way", ["by_attribute", "by_import"])
-def test_p3_readers_never_see_a_mix(tree: Tree, policy: str, way: str) -> None:
+def test_p3_readers_never_see_a_mix(tree: LiveTree, policy: str, way: str) -> None:
     tree.write({**value(0), "web.py": WAYS, "package/__init__.py": ""})
     tree.install(policy=policy)
     tree.module("web"), tree.module("package.third")
@@ -87,7 +87,7 @@ def test_p3_readers_never_see_a_mix(tree: Tree, policy: str, way: str) -> None:
     assert {UPDATES - 1} == set(unit())
 
 
-def test_p3_unpinned_live_code_sees_no_mix_either(tree: Tree, policy: str) -> None:
+def test_p3_unpinned_live_code_sees_no_mix_either(tree: LiveTree, policy: str) -> None:
     tree.write({**value(0), "web.py": WAYS, "package/__init__.py": ""})
     tree.install(policy=policy)
     tree.module("web"), tree.module("package.third")
@@ -101,7 +101,7 @@ def test_p3_unpinned_live_code_sees_no_mix_either(tree: Tree, policy: str) -> No
     assert [values for values in answers if len(values) != 1] == []
 
 
-def test_p3_saved_together_seen_together_while_watching(tree: Tree, policy: str) -> None:
+def test_p3_saved_together_seen_together_while_watching(tree: LiveTree, policy: str) -> None:
     tree.write({**value(0), "web.py": WAYS, "package/__init__.py": ""})
     tree.install(policy=policy, watch=True)
     tree.module("web"), tree.module("package.third")
@@ -133,7 +133,7 @@ def test_p3_saved_together_seen_together_while_watching(tree: Tree, policy: str)
     assert [values for values in answers if len(values) != 1] == []
 
 
-def test_p3_one_that_fails_keeps_all_back(tree: Tree, policy: str) -> None:
+def test_p3_one_that_fails_keeps_all_back(tree: LiveTree, policy: str) -> None:
     tree.write({**value(0), "web.py": WAYS, "package/__init__.py": ""})
     tree.install(policy=policy)
     tree.module("web"), tree.module("package.third")
@@ -152,8 +152,8 @@ def test_p3_one_that_fails_keeps_all_back(tree: Tree, policy: str) -> None:
     assert {UPDATES} == set(unit())
 
 
-def test_p3_a_deploy_that_flips_a_link_is_one_update(tree: Tree, policy: str) -> None:
-    releases = Tree(tree.root.parent / "releases")
+def test_p3_a_deploy_that_flips_a_link_is_one_update(tree: LiveTree, policy: str) -> None:
+    releases = LiveTree(tree.root.parent / "releases")
     for number in range(2):
         files = {**value(number), "web.py": WAYS, "package/__init__.py": ""}
         releases.write({f"{number}/{name}": text for name, text in files.items()})
@@ -168,7 +168,7 @@ def test_p3_a_deploy_that_flips_a_link_is_one_update(tree: Tree, policy: str) ->
     assert len(tree.reports) == 1
 
 
-def test_p3_created_changed_and_deleted_are_one_update(tree: Tree, policy: str) -> None:
+def test_p3_created_changed_and_deleted_are_one_update(tree: LiveTree, policy: str) -> None:
     tree.write(
         {
             "web.py": "from old_name import who\ndef ask(): return who()\n",

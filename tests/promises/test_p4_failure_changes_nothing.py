@@ -20,7 +20,7 @@ from transfuse.cli.status import status_lines
 from transfuse.errors import PolicyError, UpdateRefused
 
 if TYPE_CHECKING:
-    from conftest import Tree
+    from conftest import LiveTree
 
 APPLICATION = {
     "web.py": """
@@ -118,7 +118,7 @@ FAULTS: dict[str, tuple[type[BaseException], dict[str, str]]] = {
 }
 
 
-def state(tree: Tree) -> dict[str, object]:
+def state(tree: LiveTree) -> dict[str, object]:
     """Everything that must be the same object, or equal, afterwards."""
     found: dict[str, object] = {}
     for name in NAMES:
@@ -140,7 +140,7 @@ def state(tree: Tree) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_p4_the_current_generation_stays_as_it_was(tree: Tree, policy: str, fault: str) -> None:
+def test_p4_the_current_generation_stays_as_it_was(tree: LiveTree, policy: str, fault: str) -> None:
     raised, edit = FAULTS[fault]
     tree.write(APPLICATION)
     tree.install(policy=policy)
@@ -156,7 +156,7 @@ def test_p4_the_current_generation_stays_as_it_was(tree: Tree, policy: str, faul
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_p4_the_repair_is_published(tree: Tree, policy: str, fault: str) -> None:
+def test_p4_the_repair_is_published(tree: LiveTree, policy: str, fault: str) -> None:
     _, edit = FAULTS[fault]
     tree.write(APPLICATION)
     tree.install(policy=policy)
@@ -172,7 +172,7 @@ def test_p4_the_repair_is_published(tree: Tree, policy: str, fault: str) -> None
 
 
 @pytest.mark.parametrize("watch", [False, True])
-def test_p4_what_was_refused_and_is_taken_back_fails_no_longer(tree: Tree, watch: bool) -> None:
+def test_p4_what_was_refused_and_is_taken_back_fails_no_longer(tree: LiveTree, watch: bool) -> None:
     tree.write({"web.py": "N = 1\n"})
     tree.install(watch=watch)
     tree.module("web")
@@ -200,7 +200,7 @@ def lines() -> list[str]:
     return status_lines({**transfuse.status().to_json(), "pid": 1, "process": "", "view": ""})
 
 
-def test_p4_a_deleted_file_that_is_still_imported(tree: Tree, policy: str) -> None:
+def test_p4_a_deleted_file_that_is_still_imported(tree: LiveTree, policy: str) -> None:
     tree.write(APPLICATION)
     tree.install(policy=policy)
     assert tree.module("web").ask() == ASKED
@@ -212,7 +212,7 @@ def test_p4_a_deleted_file_that_is_still_imported(tree: Tree, policy: str) -> No
     assert tree.module("web").ask() == ASKED
 
 
-def test_p4_the_report_has_the_users_frames_and_no_other(tree: Tree) -> None:
+def test_p4_the_report_has_the_users_frames_and_no_other(tree: LiveTree) -> None:
     tree.write(APPLICATION)
     tree.install()
     tree.module("web")
@@ -239,7 +239,7 @@ def test_p4_the_report_has_the_users_frames_and_no_other(tree: Tree) -> None:
     assert refused.value.__cause__ is report.error
 
 
-def test_p4_an_importer_that_breaks_is_named(tree: Tree) -> None:
+def test_p4_an_importer_that_breaks_is_named(tree: LiveTree) -> None:
     tree.write(APPLICATION)
     tree.install()
     tree.module("web")
@@ -250,7 +250,7 @@ def test_p4_an_importer_that_breaks_is_named(tree: Tree) -> None:
 
 
 def test_p4_what_was_refused_is_let_go_of(
-    tree: Tree, policy: str, outside: Any, caplog: pytest.LogCaptureFixture
+    tree: LiveTree, policy: str, outside: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.CRITICAL, "transfuse")  # pytest would keep the error with its frames
     outside.seen = lambda kind: outside.ran.append(weakref.ref(kind))
@@ -264,7 +264,7 @@ def test_p4_what_was_refused_is_let_go_of(
     assert [seen() for seen in outside.ran] == [None]
 
 
-def test_p4_a_module_that_puts_something_else_in_its_place(tree: Tree, policy: str) -> None:
+def test_p4_a_module_that_puts_something_else_in_its_place(tree: LiveTree, policy: str) -> None:
     source = """
         import sys
         class Settings: TEA = {}

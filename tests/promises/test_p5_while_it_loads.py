@@ -10,12 +10,12 @@ import pytest
 
 import transfuse
 from conftest import CAP, ran
-from crew import Worker
+from support.threads import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from conftest import Tree
+    from conftest import LiveTree
 
 WAIT = "import outside\noutside.half.set()\noutside.go.wait(20)\n"
 
@@ -26,14 +26,14 @@ def half(outside: Any) -> Any:
     return outside
 
 
-def _begin(tree: Tree, half: Any, name: str) -> Worker[Any]:
+def _begin(tree: LiveTree, half: Any, name: str) -> Worker[Any]:
     """Load a module in another thread, up to where it waits."""
     worker: Worker[Any] = Worker(lambda: tree.module(name))
     assert half.half.wait(CAP), "it does not run"
     return worker
 
 
-def test_p5_its_own_source_changes(tree: Tree, policy: str, half: Any) -> None:
+def test_p5_its_own_source_changes(tree: LiveTree, policy: str, half: Any) -> None:
     tree.write({"slow.py": f"{WAIT}VALUE = 1\n", "web.py": "import slow\nVALUE = slow.VALUE\n"})
     tree.install(policy=policy)
     loading = _begin(tree, half, "web")
@@ -45,7 +45,7 @@ def test_p5_its_own_source_changes(tree: Tree, policy: str, half: Any) -> None:
     assert tree.module("web").VALUE == 3
 
 
-def test_p5_what_it_goes_on_to_import_has_changed(tree: Tree, policy: str, half: Any) -> None:
+def test_p5_what_it_goes_on_to_import_has_changed(tree: LiveTree, policy: str, half: Any) -> None:
     tree.write(
         {
             "conf.py": "VALUE = 1\n",
@@ -63,7 +63,7 @@ def test_p5_what_it_goes_on_to_import_has_changed(tree: Tree, policy: str, half:
     assert (tree.module("web").VALUE, tree.module("top").VALUE) == (2, 2)
 
 
-def test_p1_what_is_not_concerned_is_loaded_once(tree: Tree, policy: str, half: Any) -> None:
+def test_p1_what_is_not_concerned_is_loaded_once(tree: LiveTree, policy: str, half: Any) -> None:
     source = "half.ran.append(__name__)\n"
     tree.write(
         {
@@ -86,7 +86,7 @@ def test_p1_what_is_not_concerned_is_loaded_once(tree: Tree, policy: str, half: 
 
 
 def test_p2_what_is_loaded_while_the_next_generation_is_staged_is_superseded_with_the_rest(
-    tree: Tree, policy: str, half: Any
+    tree: LiveTree, policy: str, half: Any
 ) -> None:
     """It is of the old source, so what it goes on to import has to be, too."""
     late = "VALUE = {0}\ndef ask():\n    import leaf\n    return VALUE, leaf.VALUE\n"
@@ -118,7 +118,7 @@ class Asked(list[str]):
 
 
 def test_p5_what_is_loaded_while_it_is_asked_what_has_changed(
-    tree: Tree, policy: str, monkeypatch: pytest.MonkeyPatch
+    tree: LiveTree, policy: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tree.write({"first.py": "VALUE = 1\n", "second.py": "VALUE = 1\n"})
     tree.install(policy=policy)
@@ -136,7 +136,7 @@ def test_p5_what_is_loaded_while_it_is_asked_what_has_changed(
 
 
 def test_p7_what_only_a_superseded_generation_has_loaded_is_disposed_of_with_it(
-    tree: Tree, policy: str, outside: Any
+    tree: LiveTree, policy: str, outside: Any
 ) -> None:
     outside.seen = []
     late = "import outside\nV = {0}\ndef __dispose__():\n    outside.seen.append(('gone', V))\n"

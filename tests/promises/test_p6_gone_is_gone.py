@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import transfuse
-from conftest import Tree, ran
+from conftest import LiveTree, ran
 
 # What the old source has and the new one lacks.
 BINDINGS = {
@@ -32,7 +32,7 @@ BINDINGS = {
 
 
 @pytest.mark.parametrize("binding", BINDINGS)
-def test_p6_a_name_that_left_the_source(tree: Tree, policy: str, binding: str) -> None:
+def test_p6_a_name_that_left_the_source(tree: LiveTree, policy: str, binding: str) -> None:
     common = "import kept\nVALUE = 1\n"
     tree.write(
         {
@@ -54,7 +54,7 @@ def test_p6_a_name_that_left_the_source(tree: Tree, policy: str, binding: str) -
         exec("from prices import gone", {})
 
 
-def test_p6_what_functions_bound_is_data_and_stays(tree: Tree) -> None:
+def test_p6_what_functions_bound_is_data_and_stays(tree: LiveTree) -> None:
     source = "def fill():\n    global cache\n    cache = [1]\n# {}\n"
     tree.write({"prices.py": source.format(1)})
     tree.install()
@@ -63,7 +63,7 @@ def test_p6_what_functions_bound_is_data_and_stays(tree: Tree) -> None:
     assert tree.module("prices").cache == [1]
 
 
-def test_p6_an_importer_of_a_deleted_name_keeps_all_back(tree: Tree, policy: str) -> None:
+def test_p6_an_importer_of_a_deleted_name_keeps_all_back(tree: LiveTree, policy: str) -> None:
     tree.write({"prices.py": "def gone(): return 1\n", "web.py": "from prices import gone\n"})
     tree.install(policy=policy)
     tree.module("web")
@@ -89,7 +89,9 @@ ASKING = {
 
 
 @pytest.mark.parametrize("asking", ASKING)
-def test_p6_who_still_imports_a_deleted_file_is_told(tree: Tree, policy: str, asking: str) -> None:
+def test_p6_who_still_imports_a_deleted_file_is_told(
+    tree: LiveTree, policy: str, asking: str
+) -> None:
     web = f"{ASKING[asking]}\n"
     tree.write(
         {
@@ -129,7 +131,7 @@ def absent(name: str) -> None:
 
 
 @pytest.mark.parametrize("keep", [0, 3])
-def test_p6_a_deleted_file(tree: Tree, policy: str, keep: int) -> None:
+def test_p6_a_deleted_file(tree: LiveTree, policy: str, keep: int) -> None:
     tree.write({"prices.py": "TEA = 3\n"})
     tree.install(policy=policy, keep=keep)
     tree.module("prices")
@@ -139,7 +141,7 @@ def test_p6_a_deleted_file(tree: Tree, policy: str, keep: int) -> None:
 
 
 @pytest.mark.parametrize("keep", [0, 3])
-def test_p6_a_deleted_submodule(tree: Tree, policy: str, keep: int) -> None:
+def test_p6_a_deleted_submodule(tree: LiveTree, policy: str, keep: int) -> None:
     tree.write({"shop/__init__.py": "", "shop/prices.py": "TEA = 3\n", "shop/tax.py": "RATE = 1\n"})
     tree.install(policy=policy, keep=keep)
     tree.module("shop.prices"), tree.module("shop.tax")
@@ -149,7 +151,7 @@ def test_p6_a_deleted_submodule(tree: Tree, policy: str, keep: int) -> None:
     assert tree.module("shop").tax.RATE == 1
 
 
-def test_p6_a_submodule_that_its_package_imports(tree: Tree, policy: str) -> None:
+def test_p6_a_submodule_that_its_package_imports(tree: LiveTree, policy: str) -> None:
     tree.write(
         {
             "shop/__init__.py": "from shop import prices\nfrom shop.prices import TEA\n",
@@ -166,7 +168,7 @@ def test_p6_a_submodule_that_its_package_imports(tree: Tree, policy: str) -> Non
     assert not hasattr(tree.module("shop"), "TEA")
 
 
-def test_p6_a_deleted_package(tree: Tree, policy: str) -> None:
+def test_p6_a_deleted_package(tree: LiveTree, policy: str) -> None:
     tree.write({"shop/__init__.py": "", "shop/deep/__init__.py": "", "shop/deep/prices.py": ""})
     tree.install(policy=policy)
     tree.module("shop.deep.prices")
@@ -178,7 +180,7 @@ def test_p6_a_deleted_package(tree: Tree, policy: str) -> None:
         importlib.import_module("shop.deep.prices")
 
 
-def test_p6_a_module_becomes_a_package_and_back(tree: Tree, policy: str) -> None:
+def test_p6_a_module_becomes_a_package_and_back(tree: LiveTree, policy: str) -> None:
     tree.write({"shop.py": "KIND = 'module'\n", "web.py": "import shop\nKIND = shop.KIND\n"})
     tree.install(policy=policy)
     assert tree.module("web").KIND == "module"
@@ -194,7 +196,7 @@ def test_p6_a_module_becomes_a_package_and_back(tree: Tree, policy: str) -> None
         tree.module("shop.tax")
 
 
-def test_p6_who_is_pinned_to_the_old_still_reaches_it(tree: Tree, policy: str) -> None:
+def test_p6_who_is_pinned_to_the_old_still_reaches_it(tree: LiveTree, policy: str) -> None:
     tree.write({"shop/__init__.py": "", "shop/prices.py": "TEA = 3\n"})
     tree.install(policy=policy)
     tree.module("shop.prices")
@@ -207,7 +209,7 @@ def test_p6_who_is_pinned_to_the_old_still_reaches_it(tree: Tree, policy: str) -
     absent("shop.prices")
 
 
-def test_p6_a_file_that_comes_back_is_loaded_afresh(tree: Tree, policy: str) -> None:
+def test_p6_a_file_that_comes_back_is_loaded_afresh(tree: LiveTree, policy: str) -> None:
     source = "count = globals().get('count', 0) + 1\n"
     tree.write({"prices.py": source})
     tree.install(policy=policy)

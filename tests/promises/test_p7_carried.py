@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import transfuse
-from crew import Worker, wait
+from support.threads import Worker, wait
 
 if TYPE_CHECKING:
-    from conftest import Tree
+    from conftest import LiveTree
 
 VALUES = {
     "dict": "{}",
@@ -29,7 +29,7 @@ VALUES = {
 
 
 @pytest.mark.parametrize("kind", VALUES)
-def test_p7_a_preserved_value_is_the_same_object(tree: Tree, policy: str, kind: str) -> None:
+def test_p7_a_preserved_value_is_the_same_object(tree: LiveTree, policy: str, kind: str) -> None:
     source = f"""
         import threading
         __preserve__ = ["kept"]
@@ -52,7 +52,7 @@ def test_p7_a_preserved_value_is_the_same_object(tree: Tree, policy: str, kind: 
 
 
 def test_p7_a_lock_that_a_thread_holds_is_still_that_lock(
-    tree: Tree, policy: str, outside: Any
+    tree: LiveTree, policy: str, outside: Any
 ) -> None:
     source = """
         import threading, outside
@@ -91,7 +91,7 @@ def test_p7_a_lock_that_a_thread_holds_is_still_that_lock(
     assert not new.lock.locked()
 
 
-def test_p7_importers_that_took_it_by_name_have_the_same(tree: Tree, policy: str) -> None:
+def test_p7_importers_that_took_it_by_name_have_the_same(tree: LiveTree, policy: str) -> None:
     source = "__preserve__ = ['cache']\ncache = {{}}\nVALUE = {}\n"
     tree.write(
         {
@@ -108,7 +108,7 @@ def test_p7_importers_that_took_it_by_name_have_the_same(tree: Tree, policy: str
     assert web.cache is web.store.cache is cache
 
 
-def test_p7_old_and_new_code_share_it_while_both_run(tree: Tree, policy: str) -> None:
+def test_p7_old_and_new_code_share_it_while_both_run(tree: LiveTree, policy: str) -> None:
     source = "__preserve__ = ['log']\nlog = []\ndef say(): log.append({})\n"
     tree.write({"store.py": source.format(1)})
     tree.install(policy=policy)
@@ -120,7 +120,7 @@ def test_p7_old_and_new_code_share_it_while_both_run(tree: Tree, policy: str) ->
     assert tree.module("store").log == [2, 1, 2]
 
 
-def test_p7_a_value_set_from_outside_the_module_is_carried(tree: Tree, policy: str) -> None:
+def test_p7_a_value_set_from_outside_the_module_is_carried(tree: LiveTree, policy: str) -> None:
     source = "__preserve__ = ['model']\nmodel = None\nVALUE = {}\n"
     tree.write({"store.py": source.format(1)})
     tree.install(policy=policy)
@@ -131,7 +131,7 @@ def test_p7_a_value_set_from_outside_the_module_is_carried(tree: Tree, policy: s
     assert transfuse.status().updates == 1
 
 
-def test_p7_a_name_that_is_not_there_yet_is_made(tree: Tree, policy: str) -> None:
+def test_p7_a_name_that_is_not_there_yet_is_made(tree: LiveTree, policy: str) -> None:
     tree.write({"store.py": "__preserve__ = ['cache']\n"})
     tree.install(policy=policy)
     tree.module("store")

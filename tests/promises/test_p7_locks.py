@@ -13,10 +13,10 @@ import pytest
 
 import transfuse
 from conftest import CAP
-from crew import Worker
+from support.threads import Worker
 
 if TYPE_CHECKING:
-    from conftest import Tree
+    from conftest import LiveTree
 
 SOURCE = """
     import asyncio, socket, sqlite3, threading
@@ -28,18 +28,20 @@ SOURCE = """
     """
 
 
-def _edit(tree: Tree, kept: str, n: int) -> None:
+def _edit(tree: LiveTree, kept: str, n: int) -> None:
     tree.published({"shop.py": SOURCE.format(kept=kept, n=n)})
 
 
-def _begin(tree: Tree, policy: str, kept: str) -> Any:
+def _begin(tree: LiveTree, policy: str, kept: str) -> Any:
     tree.write({"shop.py": SOURCE.format(kept=kept, n=1)})
     tree.install(policy=policy)
     return tree.module("shop").kept
 
 
 @pytest.mark.parametrize("lock", ["threading.Lock()", "threading.RLock()", "threading.Condition()"])
-def test_p7_a_lock_is_held_and_waited_for_over_updates(tree: Tree, policy: str, lock: str) -> None:
+def test_p7_a_lock_is_held_and_waited_for_over_updates(
+    tree: LiveTree, policy: str, lock: str
+) -> None:
     kept = _begin(tree, policy, lock)
     held, go = threading.Event(), threading.Event()
     order: list[str] = []
@@ -68,7 +70,7 @@ def test_p7_a_lock_is_held_and_waited_for_over_updates(tree: Tree, policy: str, 
     assert order == ["old code, 1", "new code, 3"]
 
 
-def test_p7_who_waits_at_a_condition_is_woken_by_new_code(tree: Tree, policy: str) -> None:
+def test_p7_who_waits_at_a_condition_is_woken_by_new_code(tree: LiveTree, policy: str) -> None:
     _begin(tree, policy, "threading.Condition()")
     ready = threading.Event()
     told: list[int] = []
@@ -90,7 +92,9 @@ def test_p7_who_waits_at_a_condition_is_woken_by_new_code(tree: Tree, policy: st
     worker.result()
 
 
-def test_p7_who_holds_an_rlock_enters_it_again_after_the_update(tree: Tree, policy: str) -> None:
+def test_p7_who_holds_an_rlock_enters_it_again_after_the_update(
+    tree: LiveTree, policy: str
+) -> None:
     """By the new module's name for it, from the thread that holds it; nobody else may."""
     _begin(tree, policy, "threading.RLock()")
     lock = tree.module("shop").kept
@@ -114,7 +118,9 @@ def test_p7_who_holds_an_rlock_enters_it_again_after_the_update(tree: Tree, poli
 
 
 @pytest.mark.parametrize("kind", ["asyncio.Event()", "asyncio.Condition()"])
-def test_p7_new_code_wakes_tasks_that_wait_in_old_code(tree: Tree, policy: str, kind: str) -> None:
+def test_p7_new_code_wakes_tasks_that_wait_in_old_code(
+    tree: LiveTree, policy: str, kind: str
+) -> None:
     _begin(tree, policy, kind)
     woken: list[int] = []
 
@@ -152,7 +158,7 @@ def test_p7_new_code_wakes_tasks_that_wait_in_old_code(tree: Tree, policy: str, 
 
 @pytest.mark.parametrize("lock", ["asyncio.Lock()", "asyncio.Semaphore(1)"])
 def test_p7_tasks_hold_and_wait_for_one_lock_over_an_update(
-    tree: Tree, policy: str, lock: str
+    tree: LiveTree, policy: str, lock: str
 ) -> None:
     _begin(tree, policy, lock)
     order: list[int] = []
@@ -179,7 +185,7 @@ def test_p7_tasks_hold_and_wait_for_one_lock_over_an_update(
     assert order == [1, 2]
 
 
-def test_p7_a_pool_goes_on_with_the_work_it_has(tree: Tree, policy: str) -> None:
+def test_p7_a_pool_goes_on_with_the_work_it_has(tree: LiveTree, policy: str) -> None:
     pool = _begin(tree, policy, "ThreadPoolExecutor(1)")
     go, at = threading.Event(), threading.Event()
 
@@ -199,7 +205,7 @@ def test_p7_a_pool_goes_on_with_the_work_it_has(tree: Tree, policy: str) -> None
         assert (first.result(CAP), second.result(CAP)) == (1, 2)
 
 
-def test_p7_a_connection_keeps_its_transaction(tree: Tree, policy: str) -> None:
+def test_p7_a_connection_keeps_its_transaction(tree: LiveTree, policy: str) -> None:
     made = "sqlite3.connect(':memory:', check_same_thread=False)"
     kept = _begin(tree, policy, made)
     kept.execute("create table tea (cups)")
@@ -214,7 +220,7 @@ def test_p7_a_connection_keeps_its_transaction(tree: Tree, policy: str) -> None:
     again.close()
 
 
-def test_p7_a_socket_stays_open(tree: Tree, policy: str) -> None:
+def test_p7_a_socket_stays_open(tree: LiveTree, policy: str) -> None:
     ours, theirs = _begin(tree, policy, "socket.socketpair()")
     ours.sendall(b"before")
     _edit(tree, "socket.socketpair()", 2)
@@ -225,7 +231,7 @@ def test_p7_a_socket_stays_open(tree: Tree, policy: str) -> None:
         assert theirs.recv(100) == b"before after"
 
 
-def test_p7_old_and_new_code_change_one_value_at_once(tree: Tree, policy: str) -> None:
+def test_p7_old_and_new_code_change_one_value_at_once(tree: LiveTree, policy: str) -> None:
     _begin(tree, policy, "{'lock': threading.Lock(), 'count': 0}")
     rounds = 300
 

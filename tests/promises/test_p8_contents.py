@@ -12,7 +12,7 @@ import pytest
 import transfuse
 
 if TYPE_CHECKING:
-    from conftest import Tree
+    from conftest import LiveTree
 
 # Each refers from what it makes to the globals of the module, by a method or a function.
 CONTENTS = {
@@ -155,7 +155,7 @@ CONTENTS = {
 }
 
 
-def executions(tree: Tree) -> int:
+def executions(tree: LiveTree) -> int:
     """How many namespaces of `shop` there are after one collection."""
     gc.collect()
     modules = [each for each in gc.get_objects() if type(each) is types.ModuleType]
@@ -164,7 +164,7 @@ def executions(tree: Tree) -> int:
 
 
 @pytest.mark.parametrize("kind", CONTENTS)
-def test_p8_one_collection_is_enough(tree: Tree, policy: str, kind: str) -> None:
+def test_p8_one_collection_is_enough(tree: LiveTree, policy: str, kind: str) -> None:
     tree.write({"shop.py": CONTENTS[kind]})
     tree.install(policy=policy, keep=0)
     tree.module("shop")
@@ -177,7 +177,7 @@ def test_p8_one_collection_is_enough(tree: Tree, policy: str, kind: str) -> None
 
 @pytest.mark.parametrize("kind", CONTENTS)
 def test_p8_nor_does_what_was_refused_stay(
-    tree: Tree, kind: str, monkeypatch: pytest.MonkeyPatch
+    tree: LiveTree, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Log records have the error, and that has the frames; so has the last refused report.
     monkeypatch.setattr("logging.Logger.isEnabledFor", lambda *_: False)
@@ -195,7 +195,7 @@ def test_p8_nor_does_what_was_refused_stay(
 
 
 @pytest.mark.skipif(not hasattr(typing, "get_overloads"), reason="from Python 3.11 on")
-def test_p6_an_overload_that_left_the_source_is_not_told_of(tree: Tree) -> None:
+def test_p6_an_overload_that_left_the_source_is_not_told_of(tree: LiveTree) -> None:
     tree.write({"shop.py": CONTENTS["overloads"]})
     tree.install(policy="fresh", keep=0)
     told: Any = getattr(typing, "get_overloads")  # noqa: B009 - mypy knows Python 3.10

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from conftest import Tree
+    from conftest import LiveTree
 
 # Two modules that have to do with each other inside functions only.
 LAZY = """\
@@ -21,7 +21,7 @@ class {0}:
 PAIR = {"left.py": LAZY.format("Left", "right"), "right.py": LAZY.format("Right", "left")}
 
 
-def instances(tree: Tree) -> list[str]:
+def instances(tree: LiveTree) -> list[str]:
     """Every execution of the two that is in memory after one collection."""
     gc.collect()
     modules = [each for each in gc.get_objects() if type(each) is types.ModuleType]
@@ -29,13 +29,13 @@ def instances(tree: Tree) -> list[str]:
     return sorted(each.__name__ for each in modules if getattr(each, "__file__", None) in files)
 
 
-def edited(tree: Tree, times: int) -> None:
+def edited(tree: LiveTree, times: int) -> None:
     for number in range(times):
         for file, text in PAIR.items():
             tree.published({file: f"{text}# {number}\n"})
 
 
-def test_p8_what_somebody_holds_does_not_hold_what_came_after(tree: Tree) -> None:
+def test_p8_what_somebody_holds_does_not_hold_what_came_after(tree: LiveTree) -> None:
     """A class of the first generation, kept by foreign code, keeps its own module and no other."""
     tree.write(PAIR)
     tree.install(policy="fresh", keep=0)
@@ -47,7 +47,7 @@ def test_p8_what_somebody_holds_does_not_hold_what_came_after(tree: Tree) -> Non
     assert instances(tree) == ["left", "right"]
 
 
-def test_p8_old_code_finds_its_own_again(tree: Tree) -> None:
+def test_p8_old_code_finds_its_own_again(tree: LiveTree) -> None:
     """Nobody held the old `right`: the old `left` gets it anew, from the source it last had."""
     tree.write(PAIR)
     tree.install(policy="fresh", keep=0)
@@ -65,7 +65,9 @@ def test_p8_old_code_finds_its_own_again(tree: Tree) -> None:
 
 
 @pytest.mark.parametrize("keep", [0, 2])
-def test_p8_what_was_imported_inside_a_function_goes_like_the_rest(tree: Tree, keep: int) -> None:
+def test_p8_what_was_imported_inside_a_function_goes_like_the_rest(
+    tree: LiveTree, keep: int
+) -> None:
     tree.write(PAIR)
     tree.install(policy="fresh", keep=keep)
     tree.module("left").Left().other()

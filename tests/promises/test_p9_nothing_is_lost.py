@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import transfuse
-from conftest import CAP, Tree
-from crew import Worker, wait
+from conftest import CAP, LiveTree
+from support.threads import Worker, wait
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -112,7 +112,7 @@ def many_turns() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("path", ["/", "/stream"])
-def test_p9_wsgi_under_load(tree: Tree, policy: str, path: str) -> None:
+def test_p9_wsgi_under_load(tree: LiveTree, policy: str, path: str) -> None:
     tree.write(shop(0))
     tree.install(policy=policy)
     application = transfuse.wsgi("web:app")
@@ -131,7 +131,7 @@ def test_p9_wsgi_under_load(tree: Tree, policy: str, path: str) -> None:
     assert {UPDATES} == tally([get(application, path)])[1]
 
 
-def test_p9_wsgi_routes_on_another_modules_app(tree: Tree, policy: str) -> None:
+def test_p9_wsgi_routes_on_another_modules_app(tree: LiveTree, policy: str) -> None:
     def pages(number: int) -> dict[str, str]:
         return {
             "routes.py": "ROUTES = {}\n"
@@ -158,7 +158,7 @@ def test_p9_wsgi_routes_on_another_modules_app(tree: Tree, policy: str) -> None:
 
 
 def test_p9_a_request_that_blocks_across_an_update_ends_on_its_own_code(
-    tree: Tree, policy: str
+    tree: LiveTree, policy: str
 ) -> None:
     tree.write(shop(1))
     tree.install(policy=policy)
@@ -180,7 +180,7 @@ def test_p9_a_request_that_blocks_across_an_update_ends_on_its_own_code(
     assert transfuse.status().draining == ()
 
 
-def test_p9_each_step_of_a_body_may_come_in_another_thread(tree: Tree, policy: str) -> None:
+def test_p9_each_step_of_a_body_may_come_in_another_thread(tree: LiveTree, policy: str) -> None:
     tree.write(shop(1))
     tree.install(policy=policy)
     application: Any = transfuse.wsgi("web:app")
@@ -195,7 +195,7 @@ def test_p9_each_step_of_a_body_may_come_in_another_thread(tree: Tree, policy: s
     assert get(application, "/") == b"2 2 2 2 2"
 
 
-def test_p9_a_handler_that_raises_leaves_no_pin(tree: Tree, policy: str) -> None:
+def test_p9_a_handler_that_raises_leaves_no_pin(tree: LiveTree, policy: str) -> None:
     source = "def app(environ, start_response): raise KeyError('handler {}')\n"
     tree.write({"web.py": source.format(1)})
     tree.install(policy=policy)
@@ -224,7 +224,7 @@ async def aget(application: Any) -> bytes:
     return b"".join(message.get("body", b"") for message in sent)
 
 
-def test_p9_asgi_under_load(tree: Tree, policy: str) -> None:
+def test_p9_asgi_under_load(tree: LiveTree, policy: str) -> None:
     tree.write(shop(0))
     tree.install(policy=policy)
     application = transfuse.asgi("web:aapp")
@@ -255,7 +255,7 @@ def test_p9_asgi_under_load(tree: Tree, policy: str) -> None:
 
 
 def test_p9_asgi_lifespan_and_websocket_in_the_plain_case(
-    tree: Tree, policy: str, outside: Any
+    tree: LiveTree, policy: str, outside: Any
 ) -> None:
     source = """
         import outside

@@ -12,13 +12,13 @@ from visitor import Reply, ask_asgi, ask_wsgi
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conftest import Tree
+    from conftest import LiveTree
 
 
 class Site:
     """A folder of pages that is published, and visited by one protocol."""
 
-    def __init__(self, tree: Tree, ask: Callable[..., Reply]) -> None:
+    def __init__(self, tree: LiveTree, ask: Callable[..., Reply]) -> None:
         self.tree = tree
         self._ask = ask
         self.is_asked_by_asgi = ask is ask_asgi
@@ -40,6 +40,6 @@ class Site:
 
 
 @pytest.fixture(params=[ask_wsgi, ask_asgi], ids=["wsgi", "asgi"])
-def site(request: pytest.FixtureRequest, tree: Tree) -> Site:
+def site(request: pytest.FixtureRequest, tree: LiveTree) -> Site:
     """A folder that is not published yet; each story is told under both protocols."""
     return Site(tree, request.param)

@@ -11,7 +11,7 @@ import transfuse
 from visitor import ask_wsgi
 
 if TYPE_CHECKING:
-    from conftest import Tree
+    from conftest import LiveTree
 
 PAGE = """
     import asyncio, sys
@@ -66,7 +66,7 @@ PAGE = """
 
 
 @pytest.fixture
-def application(tree: Tree) -> Any:
+def application(tree: LiveTree) -> Any:
     tree.write({"index.py": PAGE})
     tree.install()
     return transfuse.publisher(tree.root)
@@ -89,7 +89,7 @@ def test_the_answer_stands_and_what_is_raised_is_logged(
 
 
 def test_who_is_left_behind_ends_though_another_has_left_the_loop(
-    application: Any, tree: Tree
+    application: Any, tree: LiveTree
 ) -> None:
     assert ask_wsgi(application, "/exits").text == "ok"
     assert sorted(tree.module("index").said) == [0, 1, 2, 3]

@@ -17,7 +17,7 @@ import transfuse
 from publishing_site import Site
 
 if TYPE_CHECKING:
-    from conftest import Tree
+    from conftest import LiveTree
 
 site = publishing_site.site
 
@@ -84,7 +84,7 @@ def test_a_body_may_be_so_long_and_not_longer(site: Site) -> None:
     assert "1000 bytes" in reply.text
 
 
-def test_a_limit_makes_sense(tree: Tree) -> None:
+def test_a_limit_makes_sense(tree: LiveTree) -> None:
     with pytest.raises(ValueError, match="-1"):
         transfuse.publisher(tree.root, body_limit=-1)
 

@@ -13,12 +13,12 @@ import pytest
 import publishing_site
 import transfuse
 from conftest import CAP
-from crew import Worker, wait
 from publishing_site import Site
+from support.threads import Worker, wait
 from visitor import ask_asgi, ask_wsgi
 
 if TYPE_CHECKING:
-    from conftest import Tree
+    from conftest import LiveTree
 
 site = publishing_site.site
 
@@ -156,7 +156,9 @@ def test_p2_a_request_sees_one_generation_wherever_it_runs(
     assert site.get(path).text == "2 2"
 
 
-def test_under_asgi_a_request_lasts_until_its_thread_has_ended(tree: Tree, outside: Any) -> None:
+def test_under_asgi_a_request_lasts_until_its_thread_has_ended(
+    tree: LiveTree, outside: Any
+) -> None:
     outside.begun, outside.go = threading.Event(), threading.Event()
     tree.write({
         "lib.py": "VALUE = 1",
@@ -192,14 +194,14 @@ def test_under_asgi_a_request_lasts_until_its_thread_has_ended(tree: Tree, outsi
     assert outside.ran == [1]
 
 
-def test_the_folder_becomes_a_root_if_nobody_has_installed(tree: Tree) -> None:
+def test_the_folder_becomes_a_root_if_nobody_has_installed(tree: LiveTree) -> None:
     tree.write({"index.py": "def index(): return 1"})
     application = transfuse.publisher(tree.root)
     assert transfuse.status().roots == (str(tree.root),)
     assert (200, "1") == (ask_wsgi(application, "/").status, ask_asgi(application, "/").text)
 
 
-def test_a_folder_below_a_root_is_published_and_what_is_beside_it_is_not(tree: Tree) -> None:
+def test_a_folder_below_a_root_is_published_and_what_is_beside_it_is_not(tree: LiveTree) -> None:
     tree.write({
         "site/index.py": """
             import secret
@@ -229,7 +231,7 @@ def test_a_page_stays_its_file_when_another_root_gets_one_of_its_name(site: Site
     assert site.get("/page").text == "ours"
 
 
-def test_a_folder_that_is_under_no_root_is_an_error_that_says_what_to_do(tree: Tree) -> None:
+def test_a_folder_that_is_under_no_root_is_an_error_that_says_what_to_do(tree: LiveTree) -> None:
     tree.install()
     other = tree.root.parent / "other"
     other.mkdir()
@@ -241,7 +243,7 @@ def test_a_folder_that_is_under_no_root_is_an_error_that_says_what_to_do(tree: T
         transfuse.publisher(tree.root / "nothing")
 
 
-def test_a_folder_that_does_not_exist_is_an_error(tree: Tree) -> None:
+def test_a_folder_that_does_not_exist_is_an_error(tree: LiveTree) -> None:
     with pytest.raises(transfuse.RootError, match="nothing does not exist"):
         transfuse.publisher(tree.root / "nothing")
     assert not transfuse._core.installed()

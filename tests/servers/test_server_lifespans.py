@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 from crowd import wait_for
 
-from crew import Worker
 from demo.client import Client
 from servers.kinds import KINDS
 from servers.process import Server, free_port
+from support.threads import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import transfuse
-from process import LIVE, python
+from support.interpreter import LIVE, python
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from conftest import Tree
+    from conftest import LiveTree
 
 
 LAZY = """
@@ -36,7 +36,7 @@ LAZY = """
     """
 
 
-def test_p4_code_that_binds_names_in_the_old_namespace_while_it_is_read(tree: Tree) -> None:
+def test_p4_code_that_binds_names_in_the_old_namespace_while_it_is_read(tree: LiveTree) -> None:
     # `Late` answers by a property of its module's, which binds a name each time.
     tree.write(
         {
@@ -70,7 +70,7 @@ def test_p4_code_that_binds_names_in_the_old_namespace_while_it_is_read(tree: Tr
         assert getattr(tree.module("web"), f"N{number}") == 1
 
 
-def test_p4_lazy_settings_that_fill_themselves(tree: Tree) -> None:
+def test_p4_lazy_settings_that_fill_themselves(tree: LiveTree) -> None:
     tree.write({"m.py": LAZY})
     tree.install()
     tree.module("m")
@@ -82,7 +82,7 @@ EXEC = "about = {}\nexec(compile('1 / 0', 'version.py', 'exec'), about)\n"
 
 
 @pytest.mark.parametrize("globals_", ["{}", "{'__name__': 7}", "{'__name__': '..'}"])
-def test_p4_an_error_in_code_that_says_module_and_is_none(tree: Tree, globals_: str) -> None:
+def test_p4_an_error_in_code_that_says_module_and_is_none(tree: LiveTree, globals_: str) -> None:
     tree.write({"m.py": "V = 1\n", "n.py": "def told():\n    import m\n    return m.V\n"})
     tree.install()
     tree.module("m")
@@ -98,7 +98,7 @@ def test_p4_an_error_in_code_that_says_module_and_is_none(tree: Tree, globals_: 
     unsubscribe()
 
 
-def test_p4_the_time_limit_of_an_update_that_failed_hits_no_other(tree: Tree) -> None:
+def test_p4_the_time_limit_of_an_update_that_failed_hits_no_other(tree: LiveTree) -> None:
     limit = 2.0
     tree.write({"m.py": "V = 1\n", "n.py": "W = 1\n"})
     tree.install(time_limit=limit)
@@ -135,7 +135,7 @@ def test_p4_the_time_limit_of_an_update_that_failed_hits_no_other(tree: Tree) ->
         "self.__qualname__ = ''",
     ],
 )
-def test_p4_a_wrapper_that_does_not_say_where_it_was_made(tree: Tree, says: str) -> None:
+def test_p4_a_wrapper_that_does_not_say_where_it_was_made(tree: LiveTree, says: str) -> None:
     deco = """
         class Deco:
             def __init__(self, f):
@@ -161,7 +161,7 @@ def test_p4_a_wrapper_that_does_not_say_where_it_was_made(tree: Tree, says: str)
 
 @pytest.mark.parametrize("timeout", [-1, math.nan, math.inf, 1e19, -math.inf])
 def test_a_senseless_timeout_is_refused_before_anything_is_asked(
-    tree: Tree, timeout: float
+    tree: LiveTree, timeout: float
 ) -> None:
     tree.write({"m.py": "V = 1\n"})
     tree.install()
@@ -172,7 +172,7 @@ def test_a_senseless_timeout_is_refused_before_anything_is_asked(
     assert (tree.module("m").V, transfuse.status().updates) == (1, 0)
 
 
-def test_a_store_of_any_size_is_one_without_a_limit(tree: Tree) -> None:
+def test_a_store_of_any_size_is_one_without_a_limit(tree: LiveTree) -> None:
     tree.write({"m.py": "V = 1\n"})
     tree.install(store=2**44)
     tree.module("m")
@@ -180,7 +180,7 @@ def test_a_store_of_any_size_is_one_without_a_limit(tree: Tree) -> None:
 
 
 @pytest.mark.parametrize("facade", ["m", "p"])
-def test_p11_names_that_cannot_be_written_down(tree: Tree, facade: str) -> None:
+def test_p11_names_that_cannot_be_written_down(tree: LiveTree, facade: str) -> None:
     tree.write({"m.py": "V = 1\n", "p/__init__.py": "", "p/s.py": ""})
     tree.install()
     tree.module("p.s")
@@ -196,7 +196,7 @@ def test_p11_names_that_cannot_be_written_down(tree: Tree, facade: str) -> None:
             transfuse.import_module(name)
 
 
-def test_a_rollback_runs_each_module_once_that_has_to_run_again(tree: Tree) -> None:
+def test_a_rollback_runs_each_module_once_that_has_to_run_again(tree: LiveTree) -> None:
     source = "__reload__ = '{0}'\nV = {1}\ndef __dispose__(): pass\n"
     tree.write({"m.py": source.format("patch", 1), "w.py": "import m\n"})
     tree.install()
@@ -211,7 +211,7 @@ def test_a_rollback_runs_each_module_once_that_has_to_run_again(tree: Tree) -> N
         assert tree.module("m").V == to
 
 
-def test_p8_uninstall_lets_go_of_the_last_generation(tree: Tree) -> None:
+def test_p8_uninstall_lets_go_of_the_last_generation(tree: LiveTree) -> None:
     names = ("shop", "shop.tax", "web")
     tree.write(
         {

@@ -21,14 +21,14 @@ import pytest
 
 import transfuse
 from conftest import CAP
-from crew import Worker
 from stress.test_faults import FAULTS as FILES_THAT_FAIL
 from stress.test_faults import FILES, NAMES, state
+from support.threads import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from conftest import Tree
+    from conftest import LiveTree
 
 TAX = FILES["shop/tax.py"]
 
@@ -106,7 +106,7 @@ def _frames(traceback: str) -> list[str]:
     return found
 
 
-def _resources(tree: Tree) -> dict[str, Any]:
+def _resources(tree: LiveTree) -> dict[str, Any]:
     """What must not become more."""
     gc.collect()
     files = []
@@ -133,7 +133,7 @@ def silent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("transfuse.updates._log.disabled", True)
 
 
-def _begin(tree: Tree, policy: str) -> dict[str, Any]:
+def _begin(tree: LiveTree, policy: str) -> dict[str, Any]:
     tree.write({**FILES, "shop/extra.py": "class Extra:\n    def go(self): return Extra\n"})
     tree.install(policy=policy, keep=0, time_limit=0.3)
     tree.module("web")
@@ -143,12 +143,12 @@ def _begin(tree: Tree, policy: str) -> dict[str, Any]:
     return _settled(tree)
 
 
-def _settled(tree: Tree) -> dict[str, Any]:
+def _settled(tree: LiveTree) -> dict[str, Any]:
     tree.reports.clear()
     return _resources(tree)
 
 
-def _good(tree: Tree, number: int) -> None:
+def _good(tree: LiveTree, number: int) -> None:
     tree.published({"shop/tax.py": f"RATE = {number}\nclass Tax: pass\n"})
     assert tree.module("web").ask() == (1, number)
     assert transfuse.status().failing is None
@@ -156,7 +156,7 @@ def _good(tree: Tree, number: int) -> None:
 
 @pytest.mark.usefixtures("silent")
 @pytest.mark.parametrize("kind", CODE)
-def test_p4_code_that_fails(tree: Tree, policy: str, kind: str) -> None:
+def test_p4_code_that_fails(tree: LiveTree, policy: str, kind: str) -> None:
     fault = CODE[kind]
     had = _begin(tree, policy)
     for number in range(2):
@@ -174,7 +174,7 @@ def test_p4_code_that_fails(tree: Tree, policy: str, kind: str) -> None:
 
 @pytest.mark.usefixtures("silent")
 @pytest.mark.parametrize("kind", FILES_THAT_FAIL)
-def test_p4_files_that_fail_leave_nothing(tree: Tree, policy: str, kind: str) -> None:
+def test_p4_files_that_fail_leave_nothing(tree: LiveTree, policy: str, kind: str) -> None:
     had = _begin(tree, policy)
     for number in range(2):
         before = state(tree)
@@ -202,7 +202,7 @@ APP = """
 
 
 @pytest.mark.usefixtures("silent")
-def test_p4_a_startup_that_fails(tree: Tree, policy: str) -> None:
+def test_p4_a_startup_that_fails(tree: LiveTree, policy: str) -> None:
     tree.write({"shop.py": APP, "web.py": "from shop import app\n"})
     tree.install(policy=policy, keep=0)
     application: Any = transfuse.asgi("web:app")
@@ -243,7 +243,7 @@ HANGS = (
 
 
 def test_p4_a_dispose_that_does_not_end_is_ended_and_named(
-    tree: Tree, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    tree: LiveTree, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun = threading.Event()
     monkeypatch.setattr("builtins.begun", begun, raising=False)
@@ -259,7 +259,7 @@ def test_p4_a_dispose_that_does_not_end_is_ended_and_named(
 
 
 def test_p4_a_listener_that_does_not_end_is_ended_and_the_others_hear(
-    tree: Tree, caplog: pytest.LogCaptureFixture
+    tree: LiveTree, caplog: pytest.LogCaptureFixture
 ) -> None:
     tree.write(FILES)
     tree.install(policy="fresh", time_limit=0.2)
@@ -306,7 +306,7 @@ def nobody() -> Iterator[Callable[[], contextlib.AbstractContextManager[None]]]:
 
 
 def test_p4_permission_is_lost(
-    tree: Tree, policy: str, nobody: Callable[[], contextlib.AbstractContextManager[None]]
+    tree: LiveTree, policy: str, nobody: Callable[[], contextlib.AbstractContextManager[None]]
 ) -> None:
     """`seteuid` is the whole process's: the thread that reads the files is nobody too."""
     tree.write(FILES)

@@ -25,7 +25,7 @@ from stress.scale import times
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from conftest import Tree
+    from conftest import LiveTree
 
 FILES = {
     "shop/__init__.py": "",
@@ -37,7 +37,7 @@ FILES = {
 NAMES = ("shop", "shop.tax", "shop.prices", "web")
 
 
-def state(tree: Tree) -> dict[str, Any]:
+def state(tree: LiveTree) -> dict[str, Any]:
     """The current generation, object by object."""
     found: dict[str, Any] = {"generation": transfuse.status().generation}
     for name in NAMES:
@@ -46,7 +46,7 @@ def state(tree: Tree) -> dict[str, Any]:
     return found
 
 
-def _unreadable(tree: Tree) -> Callable[[], None]:
+def _unreadable(tree: LiveTree) -> Callable[[], None]:
     """A file that cannot be read: a link that leads to itself."""
     path = tree.root / "shop" / "tax.py"
     path.unlink()
@@ -54,29 +54,29 @@ def _unreadable(tree: Tree) -> Callable[[], None]:
     return path.unlink
 
 
-def _a_folder(tree: Tree) -> Callable[[], None]:
+def _a_folder(tree: LiveTree) -> Callable[[], None]:
     path = tree.root / "shop" / "tax.py"
     path.unlink()
     path.mkdir()
     return path.rmdir
 
 
-def _not_utf8(tree: Tree) -> Callable[[], None]:
+def _not_utf8(tree: LiveTree) -> Callable[[], None]:
     (tree.root / "shop" / "tax.py").write_bytes(b"RATE = '\xff'\n")
     return lambda: None
 
 
-def _nul(tree: Tree) -> Callable[[], None]:
+def _nul(tree: LiveTree) -> Callable[[], None]:
     (tree.root / "shop" / "tax.py").write_bytes(b"RATE = 1\n\0\n")
     return lambda: None
 
 
-def _gone(tree: Tree) -> Callable[[], None]:
+def _gone(tree: LiveTree) -> Callable[[], None]:
     (tree.root / "shop" / "tax.py").unlink()
     return lambda: None
 
 
-def _half_written(tree: Tree) -> Callable[[], None]:
+def _half_written(tree: LiveTree) -> Callable[[], None]:
     (tree.root / "shop" / "tax.py").write_text("RATE = 10\nclass Tax: pa")
     return lambda: None
 
@@ -92,7 +92,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_p4_a_file_that_cannot_be_used(tree: Tree, policy: str, fault: str) -> None:
+def test_p4_a_file_that_cannot_be_used(tree: LiveTree, policy: str, fault: str) -> None:
     tree.write(FILES)
     tree.install(policy=policy)
     tree.module("web")
@@ -114,7 +114,7 @@ def test_p4_a_file_that_cannot_be_used(tree: Tree, policy: str, fault: str) -> N
 @pytest.mark.slow
 @pytest.mark.timeout(times(120, 900))
 def test_p4_nothing_leaks_from_refused_updates(
-    tree: Tree, policy: str, monkeypatch: pytest.MonkeyPatch
+    tree: LiveTree, policy: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Log records and reports have the error, and that has the frames.
     monkeypatch.setattr(logging.getLogger("transfuse"), "disabled", True)
@@ -144,7 +144,7 @@ def no_room() -> Iterator[None]:
 
 @pytest.mark.parametrize("room", [0, 20])
 def test_p4_a_full_disk_only_costs_the_precompiled_file(
-    tree: Tree, no_room: None, room: int
+    tree: LiveTree, no_room: None, room: int
 ) -> None:
     """Not a byte can be written, or the header and a piece of what follows it."""
     del no_room
@@ -178,7 +178,7 @@ def test_p4_a_full_disk_only_costs_the_precompiled_file(
 
 
 @pytest.mark.parametrize("what", ["a file", "missing rights"])
-def test_p4_a_cache_folder_that_cannot_be_written(tree: Tree, what: str) -> None:
+def test_p4_a_cache_folder_that_cannot_be_written(tree: LiveTree, what: str) -> None:
     tree.write(FILES)
     if what == "a file":
         (tree.root / "shop" / "__pycache__").write_text("in the way")
@@ -192,7 +192,7 @@ def test_p4_a_cache_folder_that_cannot_be_written(tree: Tree, what: str) -> None
 
 @pytest.mark.parametrize("hook", ["on_update", "log handler"])
 def test_p4_who_is_told_and_raises_harms_nobody(
-    tree: Tree, hook: str, monkeypatch: pytest.MonkeyPatch
+    tree: LiveTree, hook: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tree.write(FILES)
     tree.install()
@@ -214,7 +214,7 @@ def test_p4_who_is_told_and_raises_harms_nobody(
 
 @pytest.mark.parametrize("watch", [True, False])
 @pytest.mark.parametrize("jumps", [(-1e9, 1e9, -3600.0, 0.0), (1e9, 0.0, 0.0, -1e9)])
-def test_p4_times_of_files_that_jump(tree: Tree, watch: bool, jumps: tuple[float, ...]) -> None:
+def test_p4_times_of_files_that_jump(tree: LiveTree, watch: bool, jumps: tuple[float, ...]) -> None:
     """A clock that is set shows in the times of files, and they decide nothing.
 
     The core itself goes by a clock that nobody can set (`Instant`), which is no matter of a test.
@@ -255,7 +255,7 @@ def few_events() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("few_events")
-def test_p4_more_events_than_the_system_keeps(tree: Tree) -> None:
+def test_p4_more_events_than_the_system_keeps(tree: LiveTree) -> None:
     """The kernel's queue overflows: the tree is compared as a whole, and nothing is missed."""
     tree.write(FILES)
     tree.install(watch=True)

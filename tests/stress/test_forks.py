@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from process import LIVE, python
+from support.interpreter import LIVE, python
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -18,8 +18,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import transfuse
-from process import python
 from stress.scale import times
+from support.interpreter import python
 from transfuse import compiler
 from transfuse.errors import RootError, SettingsError, TransfuseError
 from transfuse.settings import Settings, read_settings

@@ -21,9 +21,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import transfuse
-from process import python
 from stress.scale import times
 from stress.test_fuzz import FUZZ
+from support.interpreter import python
 from transfuse import compiler
 from transfuse.errors import PolicyError, SettingsError, TransfuseError
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from conftest import Tree
+    from conftest import LiveTree
 
 # As Django's SimpleLazyObject and Werkzeug's LocalProxy.
 LAZY = """
@@ -42,7 +42,7 @@ LAZY = """
     """
 
 
-def test_who_affects_whom_is_found_out_without_asking(tree: Tree, outside: Any) -> None:
+def test_who_affects_whom_is_found_out_without_asking(tree: LiveTree, outside: Any) -> None:
     conf = "from lazy import Lazy, Meta, deco\nCONNECTION = Lazy()\nIN = [Lazy()]\nV = {0}\n"
     tree.write(
         {
@@ -59,7 +59,7 @@ def test_who_affects_whom_is_found_out_without_asking(tree: Tree, outside: Any) 
     assert outside.ran == []
 
 
-def test_p7_what_is_carried_is_not_asked(tree: Tree, outside: Any) -> None:
+def test_p7_what_is_carried_is_not_asked(tree: LiveTree, outside: Any) -> None:
     make = "def make():\n    global made\n    made = Lazy()\n"
     m = f"from lazy import Lazy\n{make}own = Lazy()\nV = {{0}}\n"
     tree.write({"lazy.py": LAZY, "m.py": m.format(1)})
@@ -71,7 +71,7 @@ def test_p7_what_is_carried_is_not_asked(tree: Tree, outside: Any) -> None:
     assert outside.ran == []
 
 
-def test_p12_what_a_module_keeps_is_found_out_without_asking(tree: Tree, outside: Any) -> None:
+def test_p12_what_a_module_keeps_is_found_out_without_asking(tree: LiveTree, outside: Any) -> None:
     tree.write(
         {
             "lazy.py": LAZY,
@@ -93,7 +93,7 @@ def test_p12_what_a_module_keeps_is_found_out_without_asking(tree: Tree, outside
     assert (m.f(), outside.ran) == (2, [])
 
 
-def test_p6_what_wraps_a_function_is_still_code(tree: Tree) -> None:
+def test_p6_what_wraps_a_function_is_still_code(tree: LiveTree) -> None:
     # In the dict of an instance, in that of a C object, and in a slot.
     x = """
         import functools

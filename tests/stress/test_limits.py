@@ -9,14 +9,14 @@ import pytest
 
 import transfuse
 from conftest import CAP
-from crew import Worker
-from process import python
+from support.interpreter import python
+from support.threads import Worker
 from transfuse.errors import StillInUseError, TimeLimitExceeded
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from conftest import Tree
+    from conftest import LiveTree
 
 # The loop that catches calls something: without that Python 3.10 gives nobody a turn, Ctrl-C
 # included (it does not look for such wishes at a jump to the beginning of a `try`).
@@ -30,7 +30,9 @@ ENDLESS = {
 
 
 @pytest.mark.parametrize("way", ENDLESS)
-def test_p4_code_that_does_not_end_is_ended_and_refused(tree: Tree, policy: str, way: str) -> None:
+def test_p4_code_that_does_not_end_is_ended_and_refused(
+    tree: LiveTree, policy: str, way: str
+) -> None:
     tree.write({"shop.py": "N = 1\n", "web.py": "import shop\n"})
     tree.install(policy=policy, time_limit=0.2)
     web = tree.module("web")
@@ -43,7 +45,7 @@ def test_p4_code_that_does_not_end_is_ended_and_refused(tree: Tree, policy: str,
     assert tree.module("web").shop.N == 3
 
 
-def test_a_quick_update_is_not_disturbed_by_the_limit(tree: Tree) -> None:
+def test_a_quick_update_is_not_disturbed_by_the_limit(tree: LiveTree) -> None:
     tree.write({"shop.py": "N = 0\n"})
     tree.install(time_limit=0.05)
     tree.module("shop")
@@ -111,7 +113,7 @@ class Pinned:
         self._workers.pop(0).result()
 
 
-def test_p8_no_more_generations_stay_in_use_than_is_allowed(tree: Tree) -> None:
+def test_p8_no_more_generations_stay_in_use_than_is_allowed(tree: LiveTree) -> None:
     tree.write({"shop.py": "N = 1\n"})
     tree.install(watch=True, resident=2)
     tree.module("shop")
@@ -138,7 +140,7 @@ def test_p8_no_more_generations_stay_in_use_than_is_allowed(tree: Tree) -> None:
     pinned.end()
 
 
-def test_what_is_not_in_use_does_not_count(tree: Tree) -> None:
+def test_what_is_not_in_use_does_not_count(tree: LiveTree) -> None:
     tree.write({"shop.py": "N = 0\n"})
     tree.install(resident=1, keep=5)
     tree.module("shop")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from process import python
 from stress.scale import times
+from support.interpreter import python
 
 UPDATES = times(1_500, 10_000)
 

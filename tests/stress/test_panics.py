@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import transfuse
-from process import LIVE, python
+from support.interpreter import LIVE, python
 from transfuse import stages
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from conftest import Tree
+    from conftest import LiveTree
 
 
 def fault(what: str) -> BaseException:
@@ -76,7 +76,7 @@ def quiet() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("watch", [False, True])
-def test_p4_a_panic_while_an_update_is_staged_refuses_it(tree: Tree, watch: bool) -> None:
+def test_p4_a_panic_while_an_update_is_staged_refuses_it(tree: LiveTree, watch: bool) -> None:
     tree.write({"m.py": "V = 1\n"})
     tree.install(watch=watch)
     old = tree.module("m")
@@ -98,7 +98,7 @@ def test_p4_a_panic_while_an_update_is_staged_refuses_it(tree: Tree, watch: bool
     assert (tree.module("m").V, transfuse.status().generation) == (3, 2)
 
 
-def test_p4_a_panic_in_the_code_of_a_module_is_an_error_of_its_import(tree: Tree) -> None:
+def test_p4_a_panic_in_the_code_of_a_module_is_an_error_of_its_import(tree: LiveTree) -> None:
     tree.write({"m.py": "V = 1\n", "n.py": "import outside_fault\nraise outside_fault.what\n"})
     tree.install()
     tree.module("m")
@@ -118,7 +118,7 @@ def test_p4_a_panic_in_the_code_of_a_module_is_an_error_of_its_import(tree: Tree
         del sys.modules["outside_fault"]
 
 
-def test_p4_a_panic_after_the_swap_is_no_refusal(tree: Tree) -> None:
+def test_p4_a_panic_after_the_swap_is_no_refusal(tree: LiveTree) -> None:
     tree.write({"m.py": "import sys\nV = 1\ndef __dispose__(): raise sys.the_fault\n"})
     tree.install()
     sys.the_fault = fault("too late")  # type: ignore[attr-defined]
@@ -127,7 +127,7 @@ def test_p4_a_panic_after_the_swap_is_no_refusal(tree: Tree) -> None:
     assert tree.published({"m.py": "V = 3\n"}).generation == 3
 
 
-def test_a_panic_in_a_callback_hurts_nobody_else(tree: Tree) -> None:
+def test_a_panic_in_a_callback_hurts_nobody_else(tree: LiveTree) -> None:
     tree.write({"m.py": "V = 1\n"})
     tree.install()
     tree.module("m")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from process import python
+from support.interpreter import python
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import transfuse
-from crew import Worker
 from stress.chains import LINKS, Chain
 from stress.scale import times
+from support.threads import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from conftest import Tree
+    from conftest import LiveTree
     from transfuse.reports import Report
 
 THREADS = 6
@@ -42,7 +42,7 @@ HELD = 3
 class Storm:
     """Readers that go on until the writers have ended, and what they have found wrong."""
 
-    def __init__(self, tree: Tree) -> None:
+    def __init__(self, tree: LiveTree) -> None:
         self.chains = {name: Chain(tree.root, name) for name in "ab"}
         self.over = threading.Event()
         self.start = threading.Barrier(THREADS + 3)
@@ -208,7 +208,7 @@ def hasty() -> Iterator[None]:
 @pytest.mark.slow
 @pytest.mark.timeout(CAP + 60)
 @pytest.mark.usefixtures("hasty")
-def test_p2_p3_p9_no_unit_of_work_sees_a_mix(tree: Tree, policy: str) -> None:
+def test_p2_p3_p9_no_unit_of_work_sees_a_mix(tree: LiveTree, policy: str) -> None:
     storm = Storm(tree)
     tree.install(policy=policy, keep=1, resident=1_000)
     deaf = transfuse.on_update(storm.heard)
@@ -238,7 +238,7 @@ def test_p2_p3_p9_no_unit_of_work_sees_a_mix(tree: Tree, policy: str) -> None:
 @pytest.mark.timeout(CAP + 60)
 @pytest.mark.usefixtures("hasty")
 def test_p2_p5_updates_while_everything_is_loaded_for_the_first_time(
-    tree: Tree, policy: str
+    tree: LiveTree, policy: str
 ) -> None:
     """What a thread loads between the plan of an update and its staging is of no old source."""
     for turn in range(times(8, 1_000)):

@@ -19,7 +19,7 @@ from conftest import CAP
 from transfuse.cli.status import status_lines
 
 if TYPE_CHECKING:
-    from conftest import Tree
+    from conftest import LiveTree
 
 
 def _loop(path: Path) -> None:
@@ -27,7 +27,7 @@ def _loop(path: Path) -> None:
     path.symlink_to(path)
 
 
-def _saved(tree: Tree, files: dict[str, str], *, watch: bool) -> None:
+def _saved(tree: LiveTree, files: dict[str, str], *, watch: bool) -> None:
     """Save files, and have them served."""
     if not watch:
         tree.published(files)
@@ -40,7 +40,7 @@ def _saved(tree: Tree, files: dict[str, str], *, watch: bool) -> None:
 @pytest.mark.parametrize("watch", [False, True])
 @pytest.mark.parametrize("name", ["pgdata", "theirs.py"])
 def test_what_cannot_be_read_and_nobody_needs_holds_no_update_up(
-    tree: Tree, caplog: pytest.LogCaptureFixture, name: str, watch: bool
+    tree: LiveTree, caplog: pytest.LogCaptureFixture, name: str, watch: bool
 ) -> None:
     tree.write({"prices.py": "TEA = 1\n"})
     _loop(tree.root / name)
@@ -65,7 +65,7 @@ def test_what_cannot_be_read_and_nobody_needs_holds_no_update_up(
     assert len([line for line in lines if line.startswith("  unreadable")]) == len(seen), lines
 
 
-def test_what_can_be_read_at_last_is_found(tree: Tree) -> None:
+def test_what_can_be_read_at_last_is_found(tree: LiveTree) -> None:
     tree.write({"web.py": "try:\n    import tax\nexcept ImportError:\n    tax = None\n"})
     _loop(tree.root / "tax.py")
     tree.install()
@@ -77,7 +77,9 @@ def test_what_can_be_read_at_last_is_found(tree: Tree) -> None:
     assert transfuse.status().unreadable == ()
 
 
-def test_a_folder_that_modules_came_from_and_that_is_closed_refuses_an_update(tree: Tree) -> None:
+def test_a_folder_that_modules_came_from_and_that_is_closed_refuses_an_update(
+    tree: LiveTree,
+) -> None:
     tree.write({"web.py": "import shop.tax\nV = 1\n", "shop/tax.py": "RATE = 10\n"})
     tree.install()
     tree.module("web")
@@ -160,7 +162,10 @@ def test_where_the_system_has_no_watcher_more_it_is_said_what_to_raise(tmp_path:
 
 
 def test_where_no_folder_can_be_made_files_are_polled(
-    tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    tree: LiveTree,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path / "nowhere"))
     tree.write({"prices.py": "TEA = 1\n"})
@@ -174,7 +179,7 @@ def test_where_no_folder_can_be_made_files_are_polled(
 
 
 def test_who_asks_for_polling_gets_it_without_a_word(
-    tree: Tree, caplog: pytest.LogCaptureFixture
+    tree: LiveTree, caplog: pytest.LogCaptureFixture
 ) -> None:
     tree.install(watch=True, poll=0.05)
     status = transfuse.status()
@@ -182,14 +187,16 @@ def test_who_asks_for_polling_gets_it_without_a_word(
 
 
 @pytest.fixture
-def settings(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> Tree:
+def settings(tree: LiveTree, monkeypatch: pytest.MonkeyPatch) -> LiveTree:
     """A project with settings, in which the process was started."""
     monkeypatch.chdir(tree.root)
     tree.write({"pyproject.toml": "[tool.transfuse]\nkeep = 3\n", "prices.py": "TEA = 1\n"})
     return tree
 
 
-def test_settings_that_were_edited_before_a_rollback_are_applied_after_it(settings: Tree) -> None:
+def test_settings_that_were_edited_before_a_rollback_are_applied_after_it(
+    settings: LiveTree,
+) -> None:
     settings.install()
     settings.module("prices")
     settings.published({"prices.py": "TEA = 2\n"})
@@ -199,7 +206,7 @@ def test_settings_that_were_edited_before_a_rollback_are_applied_after_it(settin
     assert "keep is 7 now" in [note.what for report in settings.reports for note in report.notes]
 
 
-def test_settings_that_are_edited_while_others_save_are_applied(settings: Tree) -> None:
+def test_settings_that_are_edited_while_others_save_are_applied(settings: LiveTree) -> None:
     settings.install(watch=True)
     settings.module("prices")
     settings.write({"pyproject.toml": "[tool.transfuse]\nkeep = 7\n"})
@@ -214,7 +221,7 @@ def test_settings_that_are_edited_while_others_save_are_applied(settings: Tree) 
 
 
 def test_a_path_object_in_sys_path_is_passed_over(
-    tree: Tree, monkeypatch: pytest.MonkeyPatch
+    tree: LiveTree, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tree.write({"lib/other.py": ""})
     tree.write({"web.py": "try:\n    import plug\nexcept ImportError:\n    plug = None\n"})
@@ -227,7 +234,7 @@ def test_a_path_object_in_sys_path_is_passed_over(
 
 
 def test_a_path_entry_that_is_there_later_is_live(
-    tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tree: LiveTree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tree.write({"lib/plug.py": "VALUE = 1\n"})
     entry = tmp_path / "elsewhere"
@@ -241,7 +248,7 @@ def test_a_path_entry_that_is_there_later_is_live(
     assert tree.module("plug").VALUE == 2
 
 
-def test_a_data_file_whose_name_is_no_text_is_a_dependency(tree: Tree) -> None:
+def test_a_data_file_whose_name_is_no_text_is_a_dependency(tree: LiveTree) -> None:
     name = os.fsencode(tree.root) + b"/\xff.txt"
     try:
         Path(os.fsdecode(name)).write_text("1")
@@ -270,7 +277,7 @@ ELSEWHERE = 2**22 + 1
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="the system does not tell of processes")
 def test_the_folders_of_neighbours_in_other_containers_are_let_be(
-    tree: Tree, temporary: Path
+    tree: LiveTree, temporary: Path
 ) -> None:
     young, living, dead = (
         temporary / f"transfuse-{ELSEWHERE}-{made}" for made in (time.time_ns(), 1, 2)
@@ -284,7 +291,7 @@ def test_the_folders_of_neighbours_in_other_containers_are_let_be(
     assert [folder.exists() for folder in (young, living, dead)] == [True, True, False]
 
 
-def test_a_folder_that_was_cleaned_away_is_made_anew(tree: Tree, temporary: Path) -> None:
+def test_a_folder_that_was_cleaned_away_is_made_anew(tree: LiveTree, temporary: Path) -> None:
     def own() -> list[Path]:
         return list(temporary.glob(f"transfuse-{os.getpid()}-*"))
 
@@ -306,7 +313,7 @@ def test_a_folder_that_was_cleaned_away_is_made_anew(tree: Tree, temporary: Path
     assert own() == []
 
 
-def test_who_compiles_takes_no_file_that_another_container_is_writing(tree: Tree) -> None:
+def test_who_compiles_takes_no_file_that_another_container_is_writing(tree: LiveTree) -> None:
     tree.write({"prices.py": "TEA = 1\n"})
     cache = tree.root / "__pycache__" / f"prices.{sys.implementation.cache_tag}.pyc"
     cache.parent.mkdir()

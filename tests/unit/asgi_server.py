@@ -12,7 +12,7 @@ from conftest import CAP
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from conftest import Tree
+    from conftest import LiveTree
     from transfuse.reports import Report
 
 APP = """
@@ -55,7 +55,7 @@ def stopping(*lines: str) -> str:
 FAILING = starting("raise ConnectionError('no database')")
 
 
-def shop(tree: Tree, app: str = APP, **settings: Any) -> None:
+def shop(tree: LiveTree, app: str = APP, **settings: Any) -> None:
     """Write the shop and make it live."""
     tree.write({"shop/__init__.py": "", "shop/prices.py": "PRICE = 1", "shop/web.py": app})
     tree.install(**settings)
@@ -95,7 +95,7 @@ class Server:
         return await sent.get()
 
 
-def served(tree: Tree, story: Callable[[Server], Awaitable[Any]], app: str = APP) -> Any:
+def served(tree: LiveTree, story: Callable[[Server], Awaitable[Any]], app: str = APP) -> Any:
     """Serve the shop for the length of a story, from startup to shutdown."""
     shop(tree, app)
 
@@ -109,7 +109,7 @@ def served(tree: Tree, story: Callable[[Server], Awaitable[Any]], app: str = APP
     return asyncio.run(asyncio.wait_for(whole(), 5 * CAP))
 
 
-async def updated(tree: Tree, files: dict[str, str]) -> Report:
+async def updated(tree: LiveTree, files: dict[str, str]) -> Report:
     return await asyncio.to_thread(tree.update, files)
 
 

@@ -12,7 +12,7 @@ import pytest
 import transfuse
 
 if TYPE_CHECKING:
-    from conftest import Tree
+    from conftest import LiveTree
 
 APP = """
     from shop import prices
@@ -27,7 +27,7 @@ APP = """
 
 
 @pytest.fixture
-def shop(tree: Tree) -> Tree:
+def shop(tree: LiveTree) -> LiveTree:
     tree.write({"shop/__init__.py": "", "shop/prices.py": "PRICE = 1", "shop/web.py": APP})
     tree.install()
     return tree
@@ -45,7 +45,7 @@ class Wire:
         self.task = asyncio.ensure_future(application(scope, self.inbox.get, self.sent.put))
 
 
-async def publish(shop: Tree, price: int) -> None:
+async def publish(shop: LiveTree, price: int) -> None:
     await asyncio.to_thread(shop.published, {"shop/prices.py": f"PRICE = {price}"})
 
 
@@ -54,7 +54,9 @@ def pins() -> int:
 
 
 @pytest.mark.parametrize("kind", ["http", "websocket"])
-def test_p2_a_request_is_finished_by_the_generation_it_began_with(shop: Tree, kind: str) -> None:
+def test_p2_a_request_is_finished_by_the_generation_it_began_with(
+    shop: LiveTree, kind: str
+) -> None:
     async def story() -> list[Any]:
         application = transfuse.asgi("shop.web:app")
         old = Wire(application, kind)
@@ -72,7 +74,7 @@ def test_p2_a_request_is_finished_by_the_generation_it_began_with(shop: Tree, ki
 
 
 def test_p2_a_request_that_a_server_begins_inside_another_is_of_the_current_generation(
-    shop: Tree,
+    shop: LiveTree,
 ) -> None:
     """A server that pipelines begins the next request where the response before it ends."""
 
@@ -97,7 +99,7 @@ def test_p2_a_request_that_a_server_begins_inside_another_is_of_the_current_gene
     assert asyncio.run(story()) == [(2, 2), 0]
 
 
-def test_p2_an_application_of_ours_in_another_is_part_of_its_request(shop: Tree) -> None:
+def test_p2_an_application_of_ours_in_another_is_part_of_its_request(shop: LiveTree) -> None:
     mounting = """
         import outer_world
         async def app(scope, receive, send):
@@ -131,7 +133,7 @@ def test_p2_an_application_of_ours_in_another_is_part_of_its_request(shop: Tree)
         assert asyncio.run(story(transfuse.asgi("shop.outer:app"))) == [(1, 1)] * 3
 
 
-def test_p2_a_pin_inside_a_request_stays_in_its_generation(shop: Tree) -> None:
+def test_p2_a_pin_inside_a_request_stays_in_its_generation(shop: LiveTree) -> None:
     late = """
         import transfuse
         from shop import prices

@@ -14,7 +14,7 @@ from conftest import CAP
 from transfuse import connections, stages
 
 if TYPE_CHECKING:
-    from conftest import Tree
+    from conftest import LiveTree
 
 CHAT = """
 PRICE = {0}
@@ -73,11 +73,11 @@ def opened(kind: str, headers: list[tuple[bytes, bytes]] | None = None) -> Line:
     return line
 
 
-async def published(tree: Tree, source: str, price: int) -> None:
+async def published(tree: LiveTree, source: str, price: int) -> None:
     await asyncio.to_thread(tree.published, {"shop.py": source.format(price)})
 
 
-def test_an_old_websocket_is_closed_as_for_a_restart_and_a_new_one_is_not(tree: Tree) -> None:
+def test_an_old_websocket_is_closed_as_for_a_restart_and_a_new_one_is_not(tree: LiveTree) -> None:
     tree.write({"shop.py": CHAT.format(1)})
     tree.install(drain=0.05)
 
@@ -113,7 +113,7 @@ async def app(scope, receive, send):
 
 @pytest.mark.parametrize("source", [CHAT, DEAF], ids=["it is told", "it leaves by itself"])
 def test_an_old_websocket_does_not_return_before_its_close_is_written(
-    tree: Tree, source: str
+    tree: LiveTree, source: str
 ) -> None:
     # A server ends a WebSocket whose application has returned, and then without a code.
     tree.write({"shop.py": source.format(1)})
@@ -137,7 +137,7 @@ def test_an_old_websocket_does_not_return_before_its_close_is_written(
     asyncio.run(story())
 
 
-def test_nobody_reads_from_an_old_websocket_while_it_is_closed(tree: Tree) -> None:
+def test_nobody_reads_from_an_old_websocket_while_it_is_closed(tree: LiveTree) -> None:
     # Granian writes a close only when nothing is being received.
     tree.write({"shop.py": CHAT.format(1)})
     tree.install(drain=0.05)
@@ -160,7 +160,7 @@ def test_nobody_reads_from_an_old_websocket_while_it_is_closed(tree: Tree) -> No
 
 
 @pytest.mark.parametrize("measured", [False, True])
-def test_an_old_stream_is_told_that_its_client_has_gone(tree: Tree, measured: bool) -> None:
+def test_an_old_stream_is_told_that_its_client_has_gone(tree: LiveTree, measured: bool) -> None:
     tree.write({"shop.py": STREAM.format(1)})
     tree.install(drain=0.05)
 
@@ -180,7 +180,7 @@ def test_an_old_stream_is_told_that_its_client_has_gone(tree: Tree, measured: bo
 
 
 def test_a_response_that_has_not_begun_is_let_be(
-    tree: Tree, caplog: pytest.LogCaptureFixture
+    tree: LiveTree, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "transfuse")
     slow = """
@@ -207,7 +207,7 @@ def test_a_response_that_has_not_begun_is_let_be(
     asyncio.run(story())
 
 
-def test_without_the_setting_a_websocket_lasts_and_status_names_it(tree: Tree) -> None:
+def test_without_the_setting_a_websocket_lasts_and_status_names_it(tree: LiveTree) -> None:
     tree.write({"shop.py": CHAT.format(1)})
     tree.install()
 
@@ -239,7 +239,7 @@ async def app(scope, receive, send):
 
 @pytest.mark.parametrize("measured", [False, True])
 def test_a_stream_that_begins_past_the_limit_is_told_once_it_has_begun(
-    tree: Tree,
+    tree: LiveTree,
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
     measured: bool,
@@ -281,7 +281,7 @@ async def app(scope, receive, send):
 
 
 def test_a_websocket_that_is_accepted_past_the_limit_is_closed_then_and_not_refused(
-    tree: Tree, caplog: pytest.LogCaptureFixture
+    tree: LiveTree, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "transfuse")
     tree.write({"shop.py": ASKED.format(1)})
@@ -304,7 +304,7 @@ def test_a_websocket_that_is_accepted_past_the_limit_is_closed_then_and_not_refu
 
 
 def test_the_first_connection_of_all_is_told_if_it_begins_while_an_update_is_staged(
-    tree: Tree,
+    tree: LiveTree,
 ) -> None:
     tree.write({"shop.py": CHAT.format(1)})
     tree.install(drain=0.01)
@@ -334,7 +334,7 @@ async def app(scope, receive, send):
 """
 
 
-def test_each_message_is_received_once_though_two_receive_at_the_same_time(tree: Tree) -> None:
+def test_each_message_is_received_once_though_two_receive_at_the_same_time(tree: LiveTree) -> None:
     tree.write({"shop.py": PAIR})
     tree.install(drain=10)
 
@@ -349,7 +349,7 @@ def test_each_message_is_received_once_though_two_receive_at_the_same_time(tree:
 
 
 def test_under_another_librarys_event_loop_connections_last_and_that_is_said_once(
-    tree: Tree, caplog: pytest.LogCaptureFixture
+    tree: LiveTree, caplog: pytest.LogCaptureFixture
 ) -> None:
     connections._tell_that_they_last.cache_clear()
     tree.write({"shop.py": "async def app(scope, receive, send): await send('answer')"})

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import transfuse
-from conftest import CAP, Tree
+from conftest import CAP, LiveTree
 from transfuse.errors import TargetError
 
 if TYPE_CHECKING:
     import queue
 
 
-def test_a_module_by_name_and_by_path(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_module_by_name_and_by_path(tree: LiveTree, monkeypatch: pytest.MonkeyPatch) -> None:
     tree.write({"shop/__init__.py": "", "shop/prices.py": "PRICE = 1"})
     tree.install()
     monkeypatch.chdir(tree.root)
@@ -27,7 +27,7 @@ def test_a_module_by_name_and_by_path(tree: Tree, monkeypatch: pytest.MonkeyPatc
     assert transfuse.import_module(str(Path("shop", "prices.py"))) is named
 
 
-def test_live_is_the_new_function_at_each_call(tree: Tree) -> None:
+def test_live_is_the_new_function_at_each_call(tree: LiveTree) -> None:
     tree.write({"jobs.py": "def tick(n, *, more): return n + more"})
     tree.install()
     tick = transfuse.live("jobs:tick")
@@ -37,7 +37,9 @@ def test_live_is_the_new_function_at_each_call(tree: Tree) -> None:
     assert repr(tick) == "transfuse.live('jobs:tick')"
 
 
-def test_live_is_the_new_function_in_a_thread_that_is_left_over_from_old_code(tree: Tree) -> None:
+def test_live_is_the_new_function_in_a_thread_that_is_left_over_from_old_code(
+    tree: LiveTree,
+) -> None:
     tree.write(
         {
             "jobs.py": "NUMBER = 1\ndef tick(): return NUMBER",
@@ -61,7 +63,7 @@ def test_live_is_the_new_function_in_a_thread_that_is_left_over_from_old_code(tr
     asked.put(None)
 
 
-def test_p2_a_live_call_is_one_unit_of_work(tree: Tree) -> None:
+def test_p2_a_live_call_is_one_unit_of_work(tree: LiveTree) -> None:
     tree.write(
         {
             "jobs.py": """
@@ -97,7 +99,7 @@ def test_p2_a_live_call_is_one_unit_of_work(tree: Tree) -> None:
     assert found == [(1, 1)]
 
 
-def test_p2_a_live_coroutine_holds_its_pin_until_it_is_done(tree: Tree) -> None:
+def test_p2_a_live_coroutine_holds_its_pin_until_it_is_done(tree: LiveTree) -> None:
     tree.write(
         {
             "jobs.py": """
@@ -126,7 +128,9 @@ def test_p2_a_live_coroutine_holds_its_pin_until_it_is_done(tree: Tree) -> None:
     assert asyncio.run(story()) == [1, 1, 2, 0]
 
 
-def test_live_tells_a_malformed_target_at_once_and_a_missing_one_at_the_call(tree: Tree) -> None:
+def test_live_tells_a_malformed_target_at_once_and_a_missing_one_at_the_call(
+    tree: LiveTree,
+) -> None:
     tree.write({"jobs.py": ""})
     tree.install()
     with pytest.raises(TargetError):
@@ -136,7 +140,7 @@ def test_live_tells_a_malformed_target_at_once_and_a_missing_one_at_the_call(tre
         missing()
 
 
-def test_once_is_made_once_for_a_module_and_a_key(tree: Tree) -> None:
+def test_once_is_made_once_for_a_module_and_a_key(tree: LiveTree) -> None:
     source = """
         import transfuse
         model = transfuse.once("model", object)
@@ -152,7 +156,7 @@ def test_once_is_made_once_for_a_module_and_a_key(tree: Tree) -> None:
     assert len({id(each) for each in (a.model, a.other, b.model, b.other)}) == 4
 
 
-def test_a_pin_holds_the_generation_for_a_block(tree: Tree) -> None:
+def test_a_pin_holds_the_generation_for_a_block(tree: LiveTree) -> None:
     tree.write({"prices.py": "PRICE = 1"})
     tree.install()
     tree.module("prices")

@@ -13,11 +13,11 @@ from conftest import CAP
 from transfuse.errors import StartupFailed
 
 if TYPE_CHECKING:
-    from conftest import Tree
+    from conftest import LiveTree
 
 
 def test_the_next_startup_runs_before_it_is_published_and_the_old_shutdown_after_its_last_request(
-    tree: Tree, outside: Any
+    tree: LiveTree, outside: Any
 ) -> None:
     async def story(server: Server) -> None:
         task, inbox, sent = server.request()
@@ -36,7 +36,7 @@ def test_the_next_startup_runs_before_it_is_published_and_the_old_shutdown_after
     assert outside.ran[3:] == [("shutdown", 2)]
 
 
-def test_p4_a_startup_that_raises_refuses_the_update(tree: Tree, outside: Any) -> None:
+def test_p4_a_startup_that_raises_refuses_the_update(tree: LiveTree, outside: Any) -> None:
     async def story(server: Server) -> None:
         report = await updated(tree, {"shop/prices.py": "PRICE = 2", "shop/web.py": FAILING})
         assert report.outcome == "refused"
@@ -56,7 +56,7 @@ def test_p4_a_startup_that_raises_refuses_the_update(tree: Tree, outside: Any) -
 
 @pytest.mark.parametrize("error", ["SystemExit('no config')", "KeyboardInterrupt()"])
 def test_p4_a_next_startup_that_would_end_the_process_refuses_the_update(
-    tree: Tree,
+    tree: LiveTree,
     outside: Any,  # noqa: ARG001
     error: str,
 ) -> None:
@@ -75,7 +75,7 @@ def test_p4_a_next_startup_that_would_end_the_process_refuses_the_update(
     asyncio.run(story())
 
 
-def test_p4_a_startup_that_says_failed_refuses_the_update(tree: Tree, outside: Any) -> None:  # noqa: ARG001
+def test_p4_a_startup_that_says_failed_refuses_the_update(tree: LiveTree, outside: Any) -> None:  # noqa: ARG001
     saying = APP.replace(
         '        await startup(scope["state"])\n',
         '        await send({"type": "lifespan.startup.failed", "message": "no database"})\n'
@@ -93,7 +93,7 @@ def test_p4_a_startup_that_says_failed_refuses_the_update(tree: Tree, outside: A
 
 
 def test_an_application_that_an_update_leaves_as_it_is_keeps_its_lifespan(
-    tree: Tree, outside: Any
+    tree: LiveTree, outside: Any
 ) -> None:
     lazy = APP.replace(
         '    await send(("answer",',
@@ -110,7 +110,7 @@ def test_an_application_that_an_update_leaves_as_it_is_keeps_its_lifespan(
     served(tree, story, lazy)
 
 
-def test_the_state_belongs_to_the_generation(tree: Tree, outside: Any) -> None:  # noqa: ARG001
+def test_the_state_belongs_to_the_generation(tree: LiveTree, outside: Any) -> None:  # noqa: ARG001
     """What a handler leaves in its copy, or an old startup in its own, is not in the next one's."""
     with_more = APP.replace("    pass\n", "    assert not state, state\n    state['more'] = 1\n")
     without = APP.replace("    pass\n", "    assert not state, state\n")
@@ -125,7 +125,7 @@ def test_the_state_belongs_to_the_generation(tree: Tree, outside: Any) -> None: 
     served(tree, story, with_more)
 
 
-def test_a_rollback_starts_the_former_application_again(tree: Tree, outside: Any) -> None:
+def test_a_rollback_starts_the_former_application_again(tree: LiveTree, outside: Any) -> None:
     async def story(server: Server) -> None:
         await updated(tree, {"shop/prices.py": "PRICE = 2"})
         await until(lambda: ("shutdown", 1) in outside.ran)
@@ -144,7 +144,7 @@ def test_a_rollback_starts_the_former_application_again(tree: Tree, outside: Any
     ]
 
 
-def test_an_application_may_come_to_have_a_lifespan(tree: Tree, outside: Any) -> None:
+def test_an_application_may_come_to_have_a_lifespan(tree: LiveTree, outside: Any) -> None:
     without = """
         from shop import prices
         async def app(scope, receive, send):
@@ -165,7 +165,7 @@ def test_an_application_may_come_to_have_a_lifespan(tree: Tree, outside: Any) ->
     assert outside.ran == [("startup", 1), ("shutdown", 1)]
 
 
-def test_p4_a_startup_that_does_not_end_refuses_the_update(tree: Tree, outside: Any) -> None:  # noqa: ARG001
+def test_p4_a_startup_that_does_not_end_refuses_the_update(tree: LiveTree, outside: Any) -> None:  # noqa: ARG001
     hanging = APP.replace("    pass\n", "    import asyncio\n    await asyncio.Event().wait()\n")
 
     async def limited() -> None:
@@ -182,7 +182,7 @@ def test_p4_a_startup_that_does_not_end_refuses_the_update(tree: Tree, outside: 
 
 
 def test_an_update_that_its_own_event_loop_waits_for_is_refused_and_says_what_to_do(
-    tree: Tree,
+    tree: LiveTree,
     outside: Any,  # noqa: ARG001
 ) -> None:
     async def story(server: Server) -> None:
@@ -196,7 +196,7 @@ def test_an_update_that_its_own_event_loop_waits_for_is_refused_and_says_what_to
     served(tree, story)
 
 
-def test_p4_a_target_that_is_gone_refuses_the_update(tree: Tree, outside: Any) -> None:  # noqa: ARG001
+def test_p4_a_target_that_is_gone_refuses_the_update(tree: LiveTree, outside: Any) -> None:  # noqa: ARG001
     async def story(server: Server) -> None:
         report = await updated(tree, {"shop/web.py": APP.replace("def app", "def application")})
         assert report.outcome == "refused"
@@ -206,7 +206,7 @@ def test_p4_a_target_that_is_gone_refuses_the_update(tree: Tree, outside: Any) -
     served(tree, story)
 
 
-def test_the_first_startup_is_the_servers_affair(tree: Tree, outside: Any) -> None:  # noqa: ARG001
+def test_the_first_startup_is_the_servers_affair(tree: LiveTree, outside: Any) -> None:  # noqa: ARG001
     shop(tree, FAILING)
 
     async def story() -> str:

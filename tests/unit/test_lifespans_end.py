@@ -17,7 +17,7 @@ from transfuse import lifespan
 from transfuse.errands import Errand
 
 if TYPE_CHECKING:
-    from conftest import Tree
+    from conftest import LiveTree
 
 WAITING = stopping("await outside.go.wait()", "outside.ran.append(('stopped', prices.PRICE))")
 
@@ -32,7 +32,7 @@ async def stopping_server(server: Server) -> asyncio.Task[Any]:
 
 @pytest.mark.parametrize("error", ["SystemExit(3)", "KeyboardInterrupt()", "ValueError('bad')"])
 def test_whatever_an_old_shutdown_raises_is_logged_and_the_server_goes_on(
-    tree: Tree,
+    tree: LiveTree,
     outside: Any,  # noqa: ARG001
     caplog: pytest.LogCaptureFixture,
     error: str,
@@ -47,7 +47,7 @@ def test_whatever_an_old_shutdown_raises_is_logged_and_the_server_goes_on(
     served(tree, story, stopping(f"raise {error}"))
 
 
-def test_p9_a_server_that_ends_waits_for_an_old_shutdown(tree: Tree, outside: Any) -> None:
+def test_p9_a_server_that_ends_waits_for_an_old_shutdown(tree: LiveTree, outside: Any) -> None:
     shop(tree, WAITING)
 
     async def story() -> None:
@@ -66,7 +66,7 @@ def test_p9_a_server_that_ends_waits_for_an_old_shutdown(tree: Tree, outside: An
 
 
 def test_a_server_that_ends_does_not_wait_for_ever_for_an_old_shutdown(
-    tree: Tree, outside: Any, caplog: pytest.LogCaptureFixture
+    tree: LiveTree, outside: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     shop(tree, WAITING, time_limit=0.2)
 
@@ -84,7 +84,7 @@ def test_a_server_that_ends_does_not_wait_for_ever_for_an_old_shutdown(
 
 
 def test_an_old_request_that_ends_with_the_server_has_its_shutdown_waited_for(
-    tree: Tree, outside: Any
+    tree: LiveTree, outside: Any
 ) -> None:
     shop(tree, WAITING)
 
@@ -116,7 +116,7 @@ IGNORING = (
 
 @pytest.mark.parametrize("lines", [("await outside.go.wait()",), IGNORING], ids=["ends", "goes on"])
 def test_p4_a_server_that_ends_while_the_next_startup_runs_ends_that_too(
-    tree: Tree, outside: Any, lines: tuple[str, ...]
+    tree: LiveTree, outside: Any, lines: tuple[str, ...]
 ) -> None:
     shop(tree)
 
@@ -139,7 +139,7 @@ def test_p4_a_server_that_ends_while_the_next_startup_runs_ends_that_too(
 
 
 def test_a_startup_that_completes_after_the_time_limit_is_shut_down(
-    tree: Tree, outside: Any
+    tree: LiveTree, outside: Any
 ) -> None:
     shop(tree, time_limit=0.2)
 
@@ -164,7 +164,7 @@ def test_a_startup_that_completes_after_the_time_limit_is_shut_down(
 
 
 def test_an_application_is_not_started_again_before_its_shutdown_has_ended(
-    tree: Tree, outside: Any, monkeypatch: pytest.MonkeyPatch
+    tree: LiveTree, outside: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sent: list[Errand[Any]] = []
     send = Errand.send
@@ -201,7 +201,7 @@ def test_an_application_is_not_started_again_before_its_shutdown_has_ended(
 
 
 def test_a_shutdown_that_hangs_is_told_of_by_name(
-    tree: Tree, outside: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    tree: LiveTree, outside: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lifespan, "LONG", 0.01)
     caplog.set_level(logging.WARNING, "transfuse")
@@ -217,7 +217,7 @@ def test_a_shutdown_that_hangs_is_told_of_by_name(
 
 
 def test_p8_the_first_application_lives_no_longer_than_the_others(
-    tree: Tree,
+    tree: LiveTree,
     outside: Any,  # noqa: ARG001
 ) -> None:
     shop(tree, starting("state['code'] = startup"), keep=0)

@@ -13,7 +13,7 @@ from conftest import CAP
 from transfuse import stages
 
 if TYPE_CHECKING:
-    from conftest import Tree
+    from conftest import LiveTree
 
 WAITING = starting("await outside.go.wait()")
 
@@ -28,7 +28,7 @@ async def starts(outside: Any) -> tuple[Server, asyncio.Future[Any]]:
 
 
 def test_an_update_during_the_first_startup_starts_its_own_application(
-    tree: Tree, outside: Any
+    tree: LiveTree, outside: Any
 ) -> None:
     shop(tree, WAITING)
 
@@ -47,7 +47,7 @@ def test_an_update_during_the_first_startup_starts_its_own_application(
 
 
 def test_p4_a_startup_that_fails_beside_the_first_refuses_the_update(
-    tree: Tree, outside: Any
+    tree: LiveTree, outside: Any
 ) -> None:
     shop(tree, WAITING)
 
@@ -64,7 +64,7 @@ def test_p4_a_startup_that_fails_beside_the_first_refuses_the_update(
 
 
 def test_a_first_startup_that_fails_after_its_repair_is_served_is_logged(
-    tree: Tree, outside: Any, caplog: pytest.LogCaptureFixture
+    tree: LiveTree, outside: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     shop(tree, starting("await outside.go.wait()", "raise ConnectionError('no database')"))
 
@@ -85,7 +85,7 @@ def test_a_first_startup_that_fails_after_its_repair_is_served_is_logged(
 
 
 def test_a_server_that_starts_during_an_update_starts_what_is_current_then(
-    tree: Tree, outside: Any
+    tree: LiveTree, outside: Any
 ) -> None:
     shop(tree)
     held = Held()
@@ -111,7 +111,7 @@ def test_a_server_that_starts_during_an_update_starts_what_is_current_then(
 
 
 def test_a_first_startup_that_says_failed_and_raises_is_told_as_both(
-    tree: Tree,
+    tree: LiveTree,
     outside: Any,  # noqa: ARG001
 ) -> None:
     # As Starlette does it; a server that heard of the error alone would go on without a lifespan.
@@ -132,7 +132,7 @@ def test_a_first_startup_that_says_failed_and_raises_is_told_as_both(
 
 
 def test_a_server_that_may_go_on_without_a_lifespan_is_said_to_have_none_later(
-    tree: Tree, outside: Any, caplog: pytest.LogCaptureFixture
+    tree: LiveTree, outside: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     shop(tree, FAILING)
 
@@ -150,7 +150,7 @@ def test_a_server_that_may_go_on_without_a_lifespan_is_said_to_have_none_later(
 
 
 def test_an_application_without_a_lifespan_has_no_state_of_another(
-    tree: Tree,
+    tree: LiveTree,
     outside: Any,  # noqa: ARG001
 ) -> None:
     shop(tree)
@@ -172,7 +172,7 @@ def test_an_application_without_a_lifespan_has_no_state_of_another(
     asyncio.run(story())
 
 
-def test_two_servers_of_one_application_have_a_lifespan_each(tree: Tree, outside: Any) -> None:
+def test_two_servers_of_one_application_have_a_lifespan_each(tree: LiveTree, outside: Any) -> None:
     numbered = starting("outside.states += 1", "state['number'] = outside.states")
     outside.states = 0
     shop(tree, numbered.replace('scope["state"]["price"], ', 'scope["state"]["number"], '))

@@ -17,7 +17,7 @@ from transfuse.errors import TransfuseError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from conftest import Tree
+    from conftest import LiveTree
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +28,7 @@ def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return place / f"transfuse-{os.getuid()}"
 
 
-def test_a_process_answers(tree: Tree, runtime: Path) -> None:
+def test_a_process_answers(tree: LiveTree, runtime: Path) -> None:
     tree.write({"prices.py": "PRICE = 1"})
     tree.install()
     tree.module("prices")

@@ -15,7 +15,7 @@ from transfuse.errors import TargetError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from conftest import Tree
+    from conftest import LiveTree
 
 WEB = """
     import functools
@@ -48,7 +48,7 @@ WEB = """
 
 
 @pytest.fixture
-def shop(tree: Tree) -> Tree:
+def shop(tree: LiveTree) -> LiveTree:
     tree.write({"shop/__init__.py": "", "shop/web.py": WEB})
     tree.install()
     return tree
@@ -68,7 +68,7 @@ def shop(tree: Tree) -> Tree:
     ],
 )
 def test_an_application_of_another_kind_is_refused_with_the_right_call(
-    shop: Tree,  # noqa: ARG001
+    shop: LiveTree,  # noqa: ARG001
     wrong: str,
     name: str,
     kind: str,
@@ -83,7 +83,7 @@ def test_an_application_of_another_kind_is_refused_with_the_right_call(
 
 
 @pytest.mark.parametrize("interface", ["asgi", "wsgi", "rsgi"])
-def test_a_factory_is_refused_with_what_to_write(shop: Tree, interface: str) -> None:  # noqa: ARG001
+def test_a_factory_is_refused_with_what_to_write(shop: LiveTree, interface: str) -> None:  # noqa: ARG001
     with pytest.raises(TargetError) as caught:
         getattr(transfuse, interface)("shop.web:create_app")
     assert str(caught.value) == (
@@ -105,30 +105,33 @@ def test_a_factory_is_refused_with_what_to_write(shop: Tree, interface: str) -> 
         ("asgi", "also_rsgi"),
     ],
 )
-def test_in_doubt_nothing_is_refused(shop: Tree, interface: str, name: str) -> None:  # noqa: ARG001
+def test_in_doubt_nothing_is_refused(shop: LiveTree, interface: str, name: str) -> None:  # noqa: ARG001
     getattr(transfuse, interface)(f"shop.web:{name}")
 
 
-def test_an_update_that_makes_it_another_kind_is_refused(shop: Tree) -> None:
+def test_an_update_that_makes_it_another_kind_is_refused(shop: LiveTree) -> None:
     transfuse.wsgi("shop.web:wsgi_app")
     report = shop.update({"shop/web.py": "async def wsgi_app(scope, receive, send): ..."})
     assert report.outcome == "refused"
     assert "is an ASGI application" in str(report.error)
 
 
-def test_dots_for_the_colon(shop: Tree) -> None:  # noqa: ARG001
+def test_dots_for_the_colon(shop: LiveTree) -> None:  # noqa: ARG001
     with pytest.raises(TargetError, match=r"; did you mean 'shop\.web:wsgi_app'\?$"):
         transfuse.wsgi("shop.web.wsgi_app")
 
 
-def test_a_wsgi_server_that_calls_an_asgi_application_is_told_what_it_has(shop: Tree) -> None:  # noqa: ARG001
+def test_a_wsgi_server_that_calls_an_asgi_application_is_told_what_it_has(shop: LiveTree) -> None:  # noqa: ARG001
     application: Any = transfuse.asgi("shop.web:asgi_app")
     with pytest.raises(TypeError, match=r"^transfuse\.asgi\('shop\.web:asgi_app'\) is for ASGI"):
         application({}, lambda *_: None)
 
 
 def test_a_target_under_no_root_is_served_with_a_warning(
-    tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    tree: LiveTree,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     (tmp_path / "elsewhere").mkdir()
     file = tmp_path / "elsewhere" / "apart.py"
@@ -144,7 +147,7 @@ def test_a_target_under_no_root_is_served_with_a_warning(
 
 
 def test_an_installed_package_counts_as_under_no_root(
-    tree: Tree, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    tree: LiveTree, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     inside = "env/site-packages/apart"
     tree.write({f"{inside}/__init__.py": "def app(environ, start_response): ..."})
@@ -159,7 +162,7 @@ def test_an_installed_package_counts_as_under_no_root(
 
 
 def test_a_root_that_is_reached_by_a_link_is_a_root(
-    tree: Tree, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tree: LiveTree, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     tree.write({"shop/__init__.py": "", "shop/web.py": WEB})
     (tmp_path / "current").symlink_to(tree.root)
@@ -172,7 +175,7 @@ def test_a_root_that_is_reached_by_a_link_is_a_root(
 
 
 def test_drain_under_rsgi_is_told_to_do_nothing(
-    tree: Tree, caplog: pytest.LogCaptureFixture
+    tree: LiveTree, caplog: pytest.LogCaptureFixture
 ) -> None:
     tree.write({"web.py": "async def app(scope, protocol): ..."})
     tree.install(drain=30)

@@ -16,7 +16,7 @@ from transfuse import stages
 from transfuse.errands import Errand
 
 if TYPE_CHECKING:
-    from conftest import Tree
+    from conftest import LiveTree
 
 APP = """
 import outside
@@ -56,7 +56,7 @@ class Protocol:
 
 
 def test_requests_keep_their_generation_and_applications_are_begun_and_ended(
-    tree: Tree, outside: Any
+    tree: LiveTree, outside: Any
 ) -> None:
     tree.write({"web.py": source(1)})
     tree.install()
@@ -99,7 +99,7 @@ async def answer(application: Any) -> tuple[int, ...]:
 
 
 def test_an_update_that_its_own_event_loop_waits_for_is_refused_and_says_what_to_do(
-    tree: Tree,
+    tree: LiveTree,
     outside: Any,  # noqa: ARG001
 ) -> None:
     tree.write({"web.py": source(1)})
@@ -120,7 +120,7 @@ def test_an_update_that_its_own_event_loop_waits_for_is_refused_and_says_what_to
 
 @pytest.mark.parametrize("error", ["SystemExit(3)", "OSError('no disk')"])
 def test_whatever_an_old_application_raises_at_its_end_is_logged_and_the_server_goes_on(
-    tree: Tree,
+    tree: LiveTree,
     outside: Any,  # noqa: ARG001
     caplog: pytest.LogCaptureFixture,
     error: str,
@@ -140,7 +140,7 @@ def test_whatever_an_old_application_raises_at_its_end_is_logged_and_the_server_
     asyncio.run(story())
 
 
-def test_p4_what_begins_after_the_time_limit_is_ended(tree: Tree, outside: Any) -> None:
+def test_p4_what_begins_after_the_time_limit_is_ended(tree: LiveTree, outside: Any) -> None:
     outside.go = threading.Event()
     tree.write({"web.py": source(1)})
     tree.install(time_limit=0.2)
@@ -164,7 +164,7 @@ def test_p4_what_begins_after_the_time_limit_is_ended(tree: Tree, outside: Any) 
 
 
 def test_an_update_during_the_first_startup_begins_its_own_application(
-    tree: Tree, outside: Any, monkeypatch: pytest.MonkeyPatch
+    tree: LiveTree, outside: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     outside.go, outside.here = threading.Event(), threading.Event()
     send = Errand.send
@@ -196,7 +196,7 @@ def test_an_update_during_the_first_startup_begins_its_own_application(
 
 
 def test_a_server_that_starts_during_an_update_begins_what_is_current_then(
-    tree: Tree, outside: Any
+    tree: LiveTree, outside: Any
 ) -> None:
     tree.write({"web.py": source(1)})
     tree.install()

@@ -11,11 +11,11 @@ from transfuse.errors import TargetError
 from transfuse.target import Target
 
 if TYPE_CHECKING:
-    from conftest import Tree
+    from conftest import LiveTree
 
 
 @pytest.fixture
-def shop(tree: Tree) -> Tree:
+def shop(tree: LiveTree) -> LiveTree:
     tree.write(
         {
             "shop/__init__.py": "",
@@ -44,7 +44,7 @@ def shop(tree: Tree) -> Tree:
         ("shop.old", "application"),
     ],
 )
-def test_what_a_target_names(shop: Tree, text: str, expected: str) -> None:  # noqa: ARG001
+def test_what_a_target_names(shop: LiveTree, text: str, expected: str) -> None:  # noqa: ARG001
     assert Target(text).resolve_callable()() == expected
 
 
@@ -73,7 +73,7 @@ def test_what_a_target_names(shop: Tree, text: str, expected: str) -> None:  # n
     ],
 )
 def test_what_is_not_there_is_told_in_a_line(
-    shop: Tree,  # noqa: ARG001
+    shop: LiveTree,  # noqa: ARG001
     text: str,
     expected: str,
 ) -> None:
@@ -95,12 +95,12 @@ def test_a_path_gets_a_hint() -> None:
         Target("./shop/web.py:app")
 
 
-def test_an_import_that_fails_inside_of_the_module_comes_through(shop: Tree) -> None:  # noqa: ARG001
+def test_an_import_that_fails_inside_of_the_module_comes_through(shop: LiveTree) -> None:  # noqa: ARG001
     with pytest.raises(ModuleNotFoundError, match="nothing_of_this_name"):
         Target("shop.broken:app").resolve()
 
 
-def test_a_target_is_resolved_in_the_pinned_generation(shop: Tree) -> None:
+def test_a_target_is_resolved_in_the_pinned_generation(shop: LiveTree) -> None:
     target = Target("shop.old")
     with transfuse.pin():
         assert target.resolve()() == "application"

@@ -17,19 +17,19 @@ from conftest import CAP
 from transfuse.errors import GenerationError, NotInstalledError, TransfuseError
 
 if TYPE_CHECKING:
-    from conftest import Tree
+    from conftest import LiveTree
     from transfuse.reports import Report
 
 
 @pytest.fixture
-def shop(tree: Tree) -> Tree:
+def shop(tree: LiveTree) -> LiveTree:
     tree.write({"prices.py": "PRICE = 1"})
     tree.install()
     tree.module("prices")
     return tree
 
 
-def test_a_callback_hears_each_update_until_it_is_unsubscribed(shop: Tree) -> None:
+def test_a_callback_hears_each_update_until_it_is_unsubscribed(shop: LiveTree) -> None:
     heard: list[int] = []
     stop = transfuse.on_update(lambda report: heard.append(report.generation))
     shop.update({"prices.py": "PRICE = 2"})
@@ -39,7 +39,9 @@ def test_a_callback_hears_each_update_until_it_is_unsubscribed(shop: Tree) -> No
     assert heard == [2]
 
 
-def test_a_callback_that_raises_hurts_nobody(shop: Tree, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_callback_that_raises_hurts_nobody(
+    shop: LiveTree, caplog: pytest.LogCaptureFixture
+) -> None:
     heard: list[Report] = []
 
     def fail(report: Report) -> None:
@@ -53,7 +55,7 @@ def test_a_callback_that_raises_hurts_nobody(shop: Tree, caplog: pytest.LogCaptu
     assert "a callback of transfuse.on_update() failed" in caplog.text
 
 
-def test_an_update_is_logged_in_a_line(shop: Tree, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_update_is_logged_in_a_line(shop: LiveTree, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "transfuse")
     shop.published({"prices.py": "PRICE = 2"})
     records = [each for each in caplog.records if each.name == "transfuse"]
@@ -63,7 +65,7 @@ def test_an_update_is_logged_in_a_line(shop: Tree, caplog: pytest.LogCaptureFixt
 
 
 def test_p4_a_refused_update_is_logged_with_the_users_frames(
-    shop: Tree, caplog: pytest.LogCaptureFixture
+    shop: LiveTree, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "transfuse")
     report = shop.update({"prices.py": "PRICE = 2\nPRICE.nothing"})
@@ -79,7 +81,7 @@ def test_p4_a_refused_update_is_logged_with_the_users_frames(
 
 
 def test_the_plan_is_logged_for_those_who_want_it(
-    shop: Tree, caplog: pytest.LogCaptureFixture
+    shop: LiveTree, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG, "transfuse")
     shop.published({"prices.py": "PRICE = 2"})
@@ -88,14 +90,14 @@ def test_the_plan_is_logged_for_those_who_want_it(
     assert [line for line in lines if line.startswith("plan: ")] == expected
 
 
-def test_a_plan_runs_nothing(shop: Tree) -> None:
+def test_a_plan_runs_nothing(shop: LiveTree) -> None:
     shop.write({"prices.py": "PRICE = 2"})
     plan = transfuse.plan()
     assert [(each.name, each.reason) for each in plan.ran] == [("prices", "changed")]
     assert transfuse.status().generation == 1
 
 
-def test_a_rollback_to_a_generation_that_is_not_kept(shop: Tree) -> None:  # noqa: ARG001
+def test_a_rollback_to_a_generation_that_is_not_kept(shop: LiveTree) -> None:  # noqa: ARG001
     with pytest.raises(GenerationError):
         transfuse.rollback(99)
 
@@ -106,11 +108,11 @@ def test_what_needs_an_installed_transfuse_says_so(ask: str) -> None:
         getattr(transfuse, ask)()
 
 
-def test_installing_twice_with_the_same_settings_does_nothing(shop: Tree) -> None:
+def test_installing_twice_with_the_same_settings_does_nothing(shop: LiveTree) -> None:
     transfuse.install(roots=[shop.root], watch=False)
 
 
-def test_installing_twice_with_others_names_the_difference(shop: Tree) -> None:
+def test_installing_twice_with_others_names_the_difference(shop: LiveTree) -> None:
     with pytest.raises(TransfuseError) as caught:
         transfuse.install(roots=[shop.root], watch=False, keep=9)
     expected = (
@@ -143,7 +145,7 @@ def test_a_root_that_is_on_sys_path_stays_there(
 
 
 def test_who_needs_it_installs_with_the_settings_of_the_surroundings(
-    tree: Tree, monkeypatch: pytest.MonkeyPatch
+    tree: LiveTree, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tree.write({"prices.py": "PRICE = 1"})
     monkeypatch.chdir(tree.root)
@@ -152,7 +154,7 @@ def test_who_needs_it_installs_with_the_settings_of_the_surroundings(
     assert transfuse.status().roots == (str(tree.root),)
 
 
-def test_a_signal_ends_the_waiting_for_an_update_that_does_not_end(tree: Tree) -> None:
+def test_a_signal_ends_the_waiting_for_an_update_that_does_not_end(tree: LiveTree) -> None:
     go_on = threading.Event()
     outside = ModuleType("outside_of_signals")
 

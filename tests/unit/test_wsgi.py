@@ -13,7 +13,7 @@ from transfuse.errors import TargetError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from conftest import Tree
+    from conftest import LiveTree
 
 PAGES = """
     from shop import prices
@@ -57,7 +57,7 @@ class FileWrapper:
 
 
 @pytest.fixture
-def shop(tree: Tree) -> Tree:
+def shop(tree: LiveTree) -> LiveTree:
     tree.write({"shop/__init__.py": "", "shop/prices.py": "PRICE = 1", "shop/web.py": PAGES})
     tree.install()
     return tree
@@ -74,24 +74,24 @@ def pins() -> int:
     return sum(count for _, count in transfuse.status().draining)
 
 
-def raise_price(shop: Tree, price: int) -> None:
+def raise_price(shop: LiveTree, price: int) -> None:
     shop.published({"shop/prices.py": f"PRICE = {price}"})
 
 
-def test_each_request_is_answered_by_the_current_generation(shop: Tree) -> None:
+def test_each_request_is_answered_by_the_current_generation(shop: LiveTree) -> None:
     application = transfuse.wsgi("shop.web:app")
     assert list(ask(application)) == [b"1"]
     raise_price(shop, 2)
     assert list(ask(application)) == [b"2"]
 
 
-def test_a_list_is_handed_through_and_holds_no_pin(shop: Tree) -> None:
+def test_a_list_is_handed_through_and_holds_no_pin(shop: LiveTree) -> None:
     body = ask(transfuse.wsgi("shop.web:app"))
     raise_price(shop, 2)
     assert (type(body), pins()) == (list, 0)
 
 
-def test_p2_a_body_is_finished_by_the_generation_it_began_with(shop: Tree) -> None:
+def test_p2_a_body_is_finished_by_the_generation_it_began_with(shop: LiveTree) -> None:
     body: Any = ask(transfuse.wsgi("shop.web:app"), "/s")
     steps = iter(body)
     assert next(steps) == b"1"
@@ -102,7 +102,7 @@ def test_p2_a_body_is_finished_by_the_generation_it_began_with(shop: Tree) -> No
     assert pins() == 0
 
 
-def test_p2_each_step_may_come_in_another_thread(shop: Tree) -> None:
+def test_p2_each_step_may_come_in_another_thread(shop: LiveTree) -> None:
     body: Any = ask(transfuse.wsgi("shop.web:app"), "/s")
     raise_price(shop, 2)
     found: list[bytes] = []
@@ -118,7 +118,7 @@ def test_p2_each_step_may_come_in_another_thread(shop: Tree) -> None:
     body.close()
 
 
-def test_between_two_steps_the_thread_is_not_pinned(shop: Tree) -> None:
+def test_between_two_steps_the_thread_is_not_pinned(shop: LiveTree) -> None:
     body: Any = ask(transfuse.wsgi("shop.web:app"), "/s")
     next(body)
     raise_price(shop, 2)
@@ -126,7 +126,7 @@ def test_between_two_steps_the_thread_is_not_pinned(shop: Tree) -> None:
     body.close()
 
 
-def test_closing_closes_the_users_body_once_and_a_closed_body_is_empty(shop: Tree) -> None:  # noqa: ARG001
+def test_closing_closes_the_users_body_once_and_a_closed_body_is_empty(shop: LiveTree) -> None:  # noqa: ARG001
     body: Any = ask(transfuse.wsgi("shop.web:app"), "/s")
     next(body)
     body.close()
@@ -135,7 +135,7 @@ def test_closing_closes_the_users_body_once_and_a_closed_body_is_empty(shop: Tre
     assert list(body) == []
 
 
-def test_what_the_application_raises_comes_through_and_ends_the_pin(shop: Tree) -> None:
+def test_what_the_application_raises_comes_through_and_ends_the_pin(shop: LiveTree) -> None:
     application = transfuse.wsgi("shop.web:app")
     with pytest.raises(LookupError, match="no page"):
         ask(application, "/f")
@@ -148,7 +148,7 @@ def test_what_the_application_raises_comes_through_and_ends_the_pin(shop: Tree) 
     assert pins() == 0
 
 
-def test_a_body_that_nobody_closes_ends_with_its_last_reference(shop: Tree) -> None:
+def test_a_body_that_nobody_closes_ends_with_its_last_reference(shop: LiveTree) -> None:
     body: Any = ask(transfuse.wsgi("shop.web:app"), "/s")
     raise_price(shop, 2)
     assert pins() == 1
@@ -156,12 +156,12 @@ def test_a_body_that_nobody_closes_ends_with_its_last_reference(shop: Tree) -> N
     assert pins() == 0
 
 
-def test_a_body_of_the_servers_own_is_handed_through(shop: Tree) -> None:
+def test_a_body_of_the_servers_own_is_handed_through(shop: LiveTree) -> None:
     body = ask(transfuse.wsgi("shop.web:app"), "/w")
     raise_price(shop, 2)
     assert (type(body), pins()) == (FileWrapper, 0)
 
 
-def test_a_target_that_is_not_there_is_told_before_the_first_request(shop: Tree) -> None:  # noqa: ARG001
+def test_a_target_that_is_not_there_is_told_before_the_first_request(shop: LiveTree) -> None:  # noqa: ARG001
     with pytest.raises(TargetError):
         transfuse.wsgi("shop.web:ap")

@@ -1,0 +1,73 @@
+"""How does a story have an old and a new generation live at once, and ask both?
+
+The files of one program are written twice: a lone `@` in them is 1 in the old generation and 2 in
+the new one. What code finds is then asked in every way in which code can be of a generation:
+pinned, left over from old code, and new.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from typing import TYPE_CHECKING, Any
+
+import transfuse
+from support.threads import Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from conftest import LiveTree
+
+
+def at(files: Mapping[str, str], number: int) -> dict[str, str]:
+    """Return the files of one generation."""
+    return {name: re.sub(r"@(?![A-Za-z_])", str(number), text) for name, text in files.items()}
+
+
+@contextlib.contextmanager
+def two_worlds(tree: LiveTree, files: Mapping[str, str], **settings: Any) -> Iterator[None]:
+    """Inside, the thread is pinned to the old generation while the new one is current.
+
+    The module `web` is loaded in the old one, and with it what it imports.
+    """
+    tree.write(at(files, 1))
+    tree.install(**settings)
+    tree.module("web")
+    with transfuse.pin():
+        tree.published(at(files, 2))
+        yield
+
+
+def each_finds_its_own(tree: LiveTree, files: Mapping[str, str], **settings: Any) -> None:
+    """Insist that live code finds 1 wherever it is of the old generation, and else 2.
+
+    `files` has a `web.py` that differs between the two and has a function `ask`, which returns
+    what it found, in a list.
+    """
+    tree.write(at(files, 1))
+    tree.install(**settings)
+    kept = tree.module("web").ask
+    assert {1} == set(kept())
+    with transfuse.pin():
+        tree.published(at(files, 2))
+        assert {1} == set(tree.module("web").ask())
+        assert {1} == set(kept())
+        assert {1} == set(Worker(kept).result())
+        assert {2} == set(Worker(lambda: tree.module("web").ask()).result())
+    assert {1} == set(kept())
+    assert {2} == set(tree.module("web").ask())
+
+
+def foreign_code_finds(
+    tree: LiveTree, files: Mapping[str, str], ask: Callable[[], Any], **settings: Any
+) -> None:
+    """Insist that foreign code finds 1 where it is pinned to the old generation, and else 2."""
+    tree.write(at(files, 1))
+    tree.install(**settings)
+    assert ask() == 1
+    with transfuse.pin():
+        tree.published(at(files, 2))
+        assert ask() == 1
+        assert Worker(ask).result() == 2
+    assert ask() == 2
