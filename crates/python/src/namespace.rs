@@ -44,7 +44,7 @@ pub fn wish(
     let mentioned = |word: &[u8]| memchr::memmem::find(text, word).is_some();
     if mentioned(b"__reload__") || mentioned(b"__preserve__") {
         let said = py
-            .import(intern!(py, "transfuse.compiler"))?
+            .import(intern!(py, "transfuse.source.compiler"))?
             .call_method1(intern!(py, "special_variables"), (PyBytes::new(py, text), file))?;
         if !said.is_none() {
             let reload: Option<String> = said.get_item("reload")?.extract()?;
@@ -84,7 +84,7 @@ pub fn run(
     } else {
         // Not what the source says, so never written to a precompiled file.
         let names = PyFrozenSet::new(py, carried.iter().map(|(name, _)| name))?;
-        py.import(intern!(py, "transfuse.compiler"))?
+        py.import(intern!(py, "transfuse.source.compiler"))?
             .call_method1(intern!(py, "compile_carrying"), (PyBytes::new(py, text), file, names))?
             .cast_into::<PyCode>()?
     };
