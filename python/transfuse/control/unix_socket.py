@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from transfuse.updates.reports import Report
 
 
-_log = logging.getLogger("transfuse.control.unix_socket")
+_log = logging.getLogger("transfuse.control")
 
 Request = Mapping[str, Any]
 Reply = dict[str, Any]

@@ -7,7 +7,6 @@ to look, at who refers to what, one step up, and at what threads are running.
 from __future__ import annotations
 
 import gc
-import os
 import sys
 import threading
 from collections import deque
@@ -22,13 +21,16 @@ from types import (
 )
 from typing import TYPE_CHECKING, Any
 
+from transfuse.source.tracebacks import OWN
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _CACHE = type(lru_cache(len))
 _SUSPENDED = (GeneratorType, CoroutineType, AsyncGeneratorType)
 _CONTAINERS = (list, tuple, dict, set, deque)
-_OWN = os.path.dirname(__file__)
+# Frames of these folders hold an old module only while they look for its holders, or serve it.
+_LOOKING = tuple(OWN + each for each in ("control", "memory", "process", "servers", "updates"))
 
 
 def in_words(holder: Any, held: tuple[Any, ...], ours: frozenset[int]) -> str:
@@ -80,14 +82,14 @@ def running(namespace: Mapping[str, Any]) -> list[str]:
 
 def place(frame: FrameType | None) -> str:
     """Tell where a frame is, ``"/srv/shop/web.py:12 in slow"``; our own are passed over."""
-    while frame is not None and frame.f_code.co_filename.startswith(_OWN + os.sep):
+    while frame is not None and frame.f_code.co_filename.startswith(OWN):
         frame = frame.f_back
     return "" if frame is None else _spot(frame)
 
 
 def is_looking(each: object) -> bool:
     """Whether it is a frame of this package, which refers to what it looks at."""
-    return isinstance(each, FrameType) and os.path.dirname(each.f_code.co_filename) == _OWN
+    return isinstance(each, FrameType) and each.f_code.co_filename.startswith(_LOOKING)
 
 
 def _spot(frame: FrameType) -> str:

@@ -34,7 +34,7 @@ _log = logging.getLogger("transfuse")
 # How often a server that starts looks whether the update that was under way is over, in seconds.
 _TURN = 0.01
 # Under which key the server's state, of which each request gets a copy, says whose it is.
-_MARK = "transfuse.servers.lifespan_manager"
+_MARK = "transfuse.lifespan_manager"
 
 
 class LifespanManager(ApplicationLifecycle[Lifespan]):

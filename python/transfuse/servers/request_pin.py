@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 # Under which key a scope, and so each copy of it, says which request it is of.
-_MARK = "transfuse.servers.request_pin"
+_MARK = "transfuse.request_pin"
 
 
 class UnitOfWork:

@@ -17,7 +17,8 @@ from transfuse.errors import PolicyError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_OWN = os.path.dirname(os.path.abspath(__file__)) + os.sep
+# The folder of this package, such as "/srv/venv/lib/python3.12/site-packages/transfuse/".
+OWN = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _IMPORT_MODULE = import_module.__code__.co_filename
 # `runpy` is frozen since Python 3.11 and an ordinary file before.
 _RUNPY = runpy.run_path.__code__.co_filename
@@ -71,7 +72,7 @@ def _strip(summary: TracebackException, seen: set[int]) -> None:
 
 def _is_machinery(frame: FrameSummary) -> bool:
     name = frame.filename
-    return name.startswith(_OWN) or name.startswith(_MACHINERY) or name == _IMPORT_MODULE
+    return name.startswith(OWN) or name.startswith(_MACHINERY) or name == _IMPORT_MODULE
 
 
 def _is_below(path: str, roots: Sequence[str]) -> bool:
