@@ -127,7 +127,7 @@ MUTANTS = (
     Mutant(
         "P13",
         "tracebacks read the file as it is now",
-        "python/transfuse/true_source.py",
+        "python/transfuse/source/old_source.py",
         "_replace(traceback.StackSummary, extract, _extracting)",
         "pass",
         (PROMISES + "test_p13_tracebacks.py",),

@@ -18,7 +18,7 @@ import transfuse
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from transfuse.reports import Report
+    from transfuse.updates.reports import Report
 
 # The longest that anything in a story is waited for, in seconds.
 CAP = 20.0

@@ -1,19 +1,22 @@
 """New code into a running Python server.
 
-A map of the package, in reading order:
+A map of the package. Folders in the order of their imports: each uses only those before it.
 
-- `errors`: what can go wrong; `settings` (with `values`): what Transfuse is told to do
-- `lifecycle`: install and uninstall; `imports`: live modules, `once`, `live`, `pin`
-- `target`: what ``"shop.web:app"`` means; `wsgi`, `asgi`, `rsgi`: what a server holds
-- `stages`: who has a say in an update (`served`, `lifespans`, `workers`); `connections`
-- `publisher`: a folder of modules as a web site; `publishing`: what is behind it
-- `updates`: ask for one, hear of one; `reports`: what comes of it; `traces`, `console`: its words
-- `compiler`, `carrying`: from source to code, called by the core
-- `local`: how the command line asks a running process; `cli`: the command line
-- `_core`: the compiled core, which loads, updates and pins
+- `errors`: every error; `_core`: the compiled core, which loads, updates and pins
+- `source`: from source to code, and from code back to its source, for tracebacks and hints
+- `memory`: what keeps superseded code in memory
+- `config`: the settings, and the files that they come from
+- `patching`: the policy `patch`
+- `updates`: request an update, take part in one, report it
+- `workers`: several workers of one server switch together
+- `process`: install and uninstall; what user code calls: `once`, `live`, `pin`
+- `frameworks`: Django and Celery, which keep live objects for longer than a generation
+- `control`: the socket by which the command line reaches a running process
+- `servers`: `wsgi`, `asgi` and `rsgi`: the applications that a server holds
+- `publishing`: a folder of modules as a web site
+- `cli`: the command line
 """
 
-from transfuse.asgi import asgi
 from transfuse.errors import (
     ContentGone,
     GenerationError,
@@ -23,16 +26,16 @@ from transfuse.errors import (
     SettingsError,
     TargetError,
     TransfuseError,
-    UpdateRefused,
 )
-from transfuse.imports import import_module, live, once, pin
-from transfuse.lifecycle import install, uninstall
-from transfuse.publisher import publisher
-from transfuse.reports import Change, Plan, Ran, Report, Restart, Status
-from transfuse.rsgi import rsgi
-from transfuse.updates import on_update, plan, rollback, status, update
+from transfuse.process.imports import import_module, live, once, pin
+from transfuse.process.install import install, uninstall
+from transfuse.publishing.publisher import publisher
+from transfuse.servers.asgi import asgi
+from transfuse.servers.rsgi import rsgi
+from transfuse.servers.wsgi import wsgi
+from transfuse.updates.api import on_update, plan, rollback, status, update
+from transfuse.updates.reports import Change, Plan, Ran, Report, Restart, Status, UpdateRefused
 from transfuse.version import __version__
-from transfuse.wsgi import wsgi
 
 __all__ = [
     "Change",
@@ -67,3 +70,7 @@ __all__ = [
     "update",
     "wsgi",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

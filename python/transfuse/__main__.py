@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 
 # First of all: it takes note of what is there before the command line brings in its own.
-from transfuse.cli import leave
+from transfuse.cli import restore_process
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -29,7 +29,7 @@ def main(arguments: list[str] | None = None) -> None:
             )
         )
     from transfuse.cli.group import transfuse  # noqa: PLC0415
-    from transfuse.cli.program import Program  # noqa: PLC0415
+    from transfuse.cli.run_program import Program  # noqa: PLC0415
     from transfuse.errors import TransfuseError  # noqa: PLC0415
 
     try:
@@ -43,7 +43,7 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(_refuse(str(error)))
     if isinstance(result, Program):
         # Here, so that the user's program does not run inside of ours.
-        result.run(leave.no_trace)
+        result.run(restore_process.no_trace)
     sys.exit(result if isinstance(result, int) else 0)
 
 

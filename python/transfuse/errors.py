@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from transfuse.reports import Report
-
 
 class TransfuseError(Exception):
     """The base of every error below."""
@@ -104,15 +102,3 @@ class PolicyError(TransfuseError):
 
 def _policy_error(path: str, line: int, name: str, value: str, allowed: str) -> PolicyError:
     return PolicyError(path=path, line=line, name=name, value=value, allowed=allowed)
-
-
-class UpdateRefused(TransfuseError):
-    """A refused update, for those who prefer an exception: see `Report.check`.
-
-    Attributes:
-        report: the report of the update; its error is this exception's `__cause__`.
-    """
-
-    def __init__(self, message: str, report: Report) -> None:
-        super().__init__(message)
-        self.report = report

@@ -12,7 +12,7 @@ import transfuse
 from conftest import LiveTree, ran
 
 if TYPE_CHECKING:
-    from transfuse.reports import Report
+    from transfuse.updates.reports import Report
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from conftest import LiveTree, ran
 from transfuse.errors import SettingsError
 
 if TYPE_CHECKING:
-    from transfuse.reports import Report
+    from transfuse.updates.reports import Report
 
 
 @pytest.fixture
@@ -161,7 +161,7 @@ def test_dotenv_is_read_and_watched(project: LiveTree, monkeypatch: pytest.Monke
     transfuse.uninstall()
     monkeypatch.setenv("TRANSFUSE_POLICY", "never")
     start(project)
-    settings = transfuse.lifecycle.installed_settings()
+    settings = transfuse.process.install.installed_settings()
     assert settings is not None
     assert settings.policy == "never"
 

@@ -15,7 +15,7 @@ from conftest import LiveTree, ran
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from transfuse.reports import Report
+    from transfuse.updates.reports import Report
 
 
 def published(report: Report) -> bool:

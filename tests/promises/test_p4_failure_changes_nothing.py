@@ -17,7 +17,8 @@ import pytest
 import transfuse
 from conftest import CAP
 from transfuse.cli.status import status_lines
-from transfuse.errors import PolicyError, UpdateRefused
+from transfuse.errors import PolicyError
+from transfuse.updates.reports import UpdateRefused
 
 if TYPE_CHECKING:
     from conftest import LiveTree

@@ -164,7 +164,7 @@ def test_p8_a_holder_is_told_by_kind_and_place(tree: LiveTree, kind: str) -> Non
 
 def test_p8_a_cache_of_typing_has_a_name(tree: LiveTree, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is emptied; here it is not, as if Python had one more that nobody knows of."""
-    monkeypatch.setattr("transfuse.caches.let_go", lambda _: None)
+    monkeypatch.setattr("transfuse.memory.typing_caches.purge", lambda _: None)
     source = SHOP + "import typing\n    CUP = typing.Optional[Tea]\n"
     tree.write({"shop.py": source})
     tree.install(policy="fresh", keep=0)

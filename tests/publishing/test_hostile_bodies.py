@@ -12,7 +12,7 @@ import pytest
 
 import publishing_site
 from publishing_site import Site
-from transfuse.publishing.forms import fields_of
+from transfuse.publishing.form_parsing import fields_of
 from visitor import ask_asgi
 
 if TYPE_CHECKING:

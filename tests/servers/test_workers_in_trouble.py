@@ -21,7 +21,7 @@ pytestmark = pytest.mark.servers
 # A worker cannot load this, for a reason that the others do not have.
 BROKEN = "import os\nif os.environ.get('BROKEN'): raise OSError('no disk')\nVALUE = {}\n"
 # Whether a worker talks to a chair at the moment.
-MEETS = "__import__('transfuse.workers.joining').workers.joining._member._wire is not None"
+MEETS = "__import__('transfuse.workers.membership').workers.membership._worker._stream is not None"
 
 
 # A supervisor of two workers. Each tells what it serves in a file of its own.
@@ -78,7 +78,7 @@ def test_p9_the_place_where_they_meet_is_removed(crowd: Crowd, runtime: Path) ->
     meet(failing, other)
     (place,) = runtime.glob("transfuse-*/workers-*")
     shutil.rmtree(place)
-    wait_for("another chair", lambda: any(place.glob("chair-*.sock")))
+    wait_for("another chair", lambda: any(place.glob("*.sock")))
     meet(failing, other)
     refuse_together(crowd, failing, other)
 

@@ -130,7 +130,7 @@ def _resources(tree: LiveTree) -> dict[str, Any]:
 @pytest.fixture
 def silent(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody but the report has the error: pytest keeps what is logged, with the frames."""
-    monkeypatch.setattr("transfuse.updates._log.disabled", True)
+    monkeypatch.setattr("transfuse.updates.api._log.disabled", True)
 
 
 def _begin(tree: LiveTree, policy: str) -> dict[str, Any]:

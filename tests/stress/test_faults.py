@@ -203,7 +203,7 @@ def test_p4_who_is_told_and_raises_harms_nobody(
 
     stop = transfuse.on_update(fail) if hook == "on_update" else None
     if hook == "log handler":
-        monkeypatch.setattr("transfuse.console.update_text", fail)
+        monkeypatch.setattr("transfuse.updates.messages.update_text", fail)
     tree.published({"shop/tax.py": "RATE = 20\nclass Tax: pass\n"})
     monkeypatch.undo()
     if stop is not None:

@@ -97,7 +97,7 @@ def test_what_another_thread_was_loading_is_loaded_by_the_child(tmp_path: Path) 
 
 _PUBLISHING = """
     import types
-    from transfuse import true_source
+    from transfuse.source import old_source
     at, go = threading.Event(), threading.Event()
     def held():
         at.set()
@@ -108,12 +108,12 @@ _PUBLISHING = """
                 held()
             super().__setattr__(name, value)
     sys.modules["foreign"] = Foreign("foreign")
-    remember = true_source.remember
+    remember = old_source.remember
     def slowly(*args):
         if HOLDS == "source":
             held()
         return remember(*args)
-    true_source.remember = slowly
+    old_source.remember = slowly
     write("m.py", "__reload__ = 'patch'\\nV = 1\\ndef f(): return 1\\n")
     write("w.py", "import foreign\\nimport m\\nforeign.by_us = 1\\nW = 1\\n")
     import w

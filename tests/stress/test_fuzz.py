@@ -20,9 +20,9 @@ from hypothesis import strategies as st
 import transfuse
 from stress.scale import times
 from support.interpreter import python
-from transfuse import compiler
+from transfuse.config.settings import Settings, read_settings
 from transfuse.errors import RootError, SettingsError, TransfuseError
-from transfuse.settings import Settings, read_settings
+from transfuse.source import compiler
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(times(120, 1_800))]
 FUZZ = settings(

@@ -24,8 +24,8 @@ import transfuse
 from stress.scale import times
 from stress.test_fuzz import FUZZ
 from support.interpreter import python
-from transfuse import compiler
 from transfuse.errors import PolicyError, SettingsError, TransfuseError
+from transfuse.source import compiler
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(times(120, 1_800))]
 

@@ -10,7 +10,7 @@ import pytest
 
 import transfuse
 from support.interpreter import LIVE, python
-from transfuse import stages
+from transfuse.updates import participants
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,7 +45,7 @@ def _is_of_core(kind: type[BaseException]) -> bool:
 class Participant:
     """Has a say in updates, and is at fault."""
 
-    rank = 0
+    order = 0
 
     def __init__(self, what: BaseException | None) -> None:
         self.what = what
@@ -81,7 +81,7 @@ def test_p4_a_panic_while_an_update_is_staged_refuses_it(tree: LiveTree, watch: 
     tree.install(watch=watch)
     old = tree.module("m")
     participant = Participant(fault("the sky has fallen"))
-    stages.join(participant)
+    participants.register(participant)
     tree.write({"m.py": "V = 2\n"})
     report = transfuse.update()
     if watch and report.outcome == "unchanged":

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from conftest import LiveTree
-    from transfuse.reports import Report
+    from transfuse.updates.reports import Report
 
 THREADS = 6
 TASKS = 20

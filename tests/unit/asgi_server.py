@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from conftest import LiveTree
-    from transfuse.reports import Report
+    from transfuse.updates.reports import Report
 
 APP = """
 import outside
@@ -124,7 +124,7 @@ async def until(condition: Callable[[], bool]) -> None:
 class Held:
     """Keeps an update from being published until it is let go."""
 
-    rank = 5
+    order = 5
 
     def __init__(self) -> None:
         self.here = threading.Event()

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from transfuse.compiler import compile_carrying, compile_source, special_variables
 from transfuse.errors import PolicyError
+from transfuse.source.compiler import compile_carrying, compile_source, special_variables
 
 PATH = "/srv/shop/prices.py"
 

@@ -13,8 +13,8 @@ from asgi_server import APP, Server, served, shop, starting, stopping, until, up
 
 import transfuse
 from conftest import CAP
-from transfuse import lifespan
-from transfuse.errands import Errand
+from transfuse.servers import lifespan
+from transfuse.servers.loop_call import LoopCall
 
 if TYPE_CHECKING:
     from conftest import LiveTree
@@ -166,14 +166,14 @@ def test_a_startup_that_completes_after_the_time_limit_is_shut_down(
 def test_an_application_is_not_started_again_before_its_shutdown_has_ended(
     tree: LiveTree, outside: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sent: list[Errand[Any]] = []
-    send = Errand.send
+    sent: list[LoopCall[Any]] = []
+    send = LoopCall.send
 
-    def sending(errand: Errand[Any], *arguments: Any) -> None:
+    def sending(errand: LoopCall[Any], *arguments: Any) -> None:
         send(errand, *arguments)
         sent.append(errand)
 
-    monkeypatch.setattr(Errand, "send", sending)
+    monkeypatch.setattr(LoopCall, "send", sending)
 
     async def story(_: Server) -> None:
         outside.go = asyncio.Event()

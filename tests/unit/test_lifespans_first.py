@@ -10,7 +10,7 @@ from asgi_server import APP, FAILING, Held, Server, shop, starting, until, updat
 
 import transfuse
 from conftest import CAP
-from transfuse import stages
+from transfuse.updates import participants
 
 if TYPE_CHECKING:
     from conftest import LiveTree
@@ -93,7 +93,7 @@ def test_a_server_that_starts_during_an_update_starts_what_is_current_then(
     async def story() -> None:
         # So that the target is loaded, and there is something to update.
         server_to_be = transfuse.asgi("shop.web:app")
-        stages.join(held)
+        participants.register(held)
         update = asyncio.ensure_future(updated(tree, {"shop/prices.py": "PRICE = 2"}))
         await until(held.here.is_set)
         server = Server(server_to_be)

@@ -9,9 +9,17 @@ from typing import Any
 
 import pytest
 
-from transfuse.errors import UpdateRefused
-from transfuse.reports import Change, Note, Plan, Ran, Report, Restart, Status
-from transfuse.traces import headline, place, user_traceback
+from transfuse.source.tracebacks import headline, place, user_traceback
+from transfuse.updates.reports import (
+    Change,
+    Note,
+    Plan,
+    Ran,
+    Report,
+    Restart,
+    Status,
+    UpdateRefused,
+)
 
 TOLD: dict[str, Any] = {
     "outcome": "published",

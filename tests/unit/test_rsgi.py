@@ -12,8 +12,8 @@ from asgi_server import Held, until
 
 import transfuse
 from conftest import CAP
-from transfuse import stages
-from transfuse.errands import Errand
+from transfuse.servers.loop_call import LoopCall
+from transfuse.updates import participants
 
 if TYPE_CHECKING:
     from conftest import LiveTree
@@ -167,13 +167,13 @@ def test_an_update_during_the_first_startup_begins_its_own_application(
     tree: LiveTree, outside: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     outside.go, outside.here = threading.Event(), threading.Event()
-    send = Errand.send
+    send = LoopCall.send
 
-    def sending(errand: Errand[Any], *arguments: Any) -> None:
+    def sending(errand: LoopCall[Any], *arguments: Any) -> None:
         send(errand, *arguments)
         outside.go.set()
 
-    monkeypatch.setattr(Errand, "send", sending)
+    monkeypatch.setattr(LoopCall, "send", sending)
     tree.write({"web.py": source(1, f"outside.here.set(); assert outside.go.wait({CAP})")})
     tree.install()
 
@@ -202,14 +202,14 @@ def test_a_server_that_starts_during_an_update_begins_what_is_current_then(
     tree.install()
     application: Any = transfuse.rsgi("web:app")
     held = Held()
-    stages.join(held)
+    participants.register(held)
     updating = threading.Thread(target=tree.published, args=[{"web.py": source(2)}])
     updating.start()
     assert held.here.wait(CAP)
     loop, main = asyncio.new_event_loop(), threading.get_ident()
 
     def let_go() -> None:
-        asyncio.run(until(lambda: stages.waits_for_update(main) or bool(outside.ran)))
+        asyncio.run(until(lambda: participants.waits_for_update(main) or bool(outside.ran)))
         held.go.set()
 
     letting_go = threading.Thread(target=let_go)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from transfuse.config.settings import ModuleSettings, Settings, read_settings
 from transfuse.errors import RootError, SettingsError
-from transfuse.settings import ModuleSettings, Settings, read_settings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -230,7 +230,7 @@ def test_with_a_project_they_join_its_own(tmp_path: Path) -> None:
 def test_without_a_toml_reader_a_table_of_ours_is_an_error_and_others_are_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("transfuse.settings._toml_reader", lambda: None)
+    monkeypatch.setattr("transfuse.config.settings._toml_reader", lambda: None)
     project(tmp_path, "[project]\nname = 'transfuse-user'\n")
     assert read(tmp_path).keep == 3
     project(tmp_path, "[tool.transfuse]\nkeep = 5\n")

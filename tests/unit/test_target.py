@@ -8,7 +8,7 @@ import pytest
 
 import transfuse
 from transfuse.errors import TargetError
-from transfuse.target import Target
+from transfuse.process.target import Target
 
 if TYPE_CHECKING:
     from conftest import LiveTree

@@ -18,7 +18,7 @@ from transfuse.errors import GenerationError, NotInstalledError, TransfuseError
 
 if TYPE_CHECKING:
     from conftest import LiveTree
-    from transfuse.reports import Report
+    from transfuse.updates.reports import Report
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from conftest import ran
-from transfuse import lifecycle
+from transfuse.process import install
 
 if TYPE_CHECKING:
     from conftest import LiveTree
@@ -35,12 +35,12 @@ def test_one_that_the_settings_held_after_it_was_loaded_is_not_run(tree: LiveTre
     tree.write({"conf.py": "VALUE = 1", "state.py": "import conf", "web.py": "import state"})
     tree.install()
     state = tree.module("web").state
-    lifecycle.hold(["state"])
+    install.require_restart(["state"])
     assert ran(tree.published({"conf.py": "VALUE = 2"})) == ["conf"]
     (waiting,) = tree.update({"state.py": "import conf\nNEW = 1"}).restart
     assert (waiting.name, waiting.code) == ("state", "never-policy")
     assert tree.module("state") is state
-    lifecycle.hold([])
+    install.require_restart([])
     assert ran(tree.published()) == ["state", "web"]
 
 
@@ -48,5 +48,5 @@ def test_what_is_said_in_the_module_and_in_the_settings_counts_more(tree: LiveTr
     tree.write({"conf.py": "", "a.py": "import conf\n__reload__ = 'fresh'", "b.py": "import conf"})
     tree.install(modules={"b": {"reload": "overlay"}})
     assert (tree.module("a").conf, tree.module("b").conf) == (tree.module("conf"),) * 2
-    lifecycle.hold(["a", "b"])
+    install.require_restart(["a", "b"])
     assert ran(tree.published({"conf.py": "VALUE = 1"})) == ["conf", "a", "b"]

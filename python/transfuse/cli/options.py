@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 
 import click
 
-from transfuse.compiler import RELOAD_WORDS
-from transfuse.locate import find_spec
-from transfuse.settings import Settings, read_settings
+from transfuse.config.settings import Settings, read_settings
+from transfuse.source.compiler import RELOAD_WORDS
+from transfuse.source.suggestions import find_spec
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
-from transfuse.cli.asking import answers, print_json, title
+from transfuse.cli.client import answers, print_json, title
 from transfuse.cli.options import process_options
-from transfuse.console import plan_lines
-from transfuse.reports import Plan
+from transfuse.updates.messages import plan_lines
+from transfuse.updates.reports import Plan
 
 
 @click.command(epilog="Example:  transfuse plan --pid 4242")

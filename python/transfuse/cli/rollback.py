@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from transfuse.cli.asking import answers_of_groups, print_json, title
+from transfuse.cli.client import answers_of_groups, print_json, title
 from transfuse.cli.options import process_options
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from transfuse.cli.options import live_options, settings_for
-from transfuse.cli.program import Program, place_of
+from transfuse.cli.run_program import Program, place_of
 
 
 class _Verbatim(click.Command):

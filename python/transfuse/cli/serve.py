@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from transfuse.cli.interface import Interface, insist, interface_of
+from transfuse.cli.detect_interface import Interface, insist, interface_of
 from transfuse.cli.options import live_options, settings_for
 from transfuse.cli.server import Serving, start
-from transfuse.cli.talk import say
+from transfuse.cli.terminal import say
 from transfuse.errors import TargetError, TransfuseError
-from transfuse.locate import find_spec, nearest_target, under_no_root
-from transfuse.served import INSTALLED
-from transfuse.target import Target
+from transfuse.process.target import Target
+from transfuse.servers.target_check import INSTALLED
+from transfuse.source.suggestions import find_spec, nearest_target, under_no_root
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -16,18 +16,18 @@ import tempfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from transfuse import local
-from transfuse.asgi import asgi
-from transfuse.cli.steps import show_steps
-from transfuse.cli.talk import progress, say, show_log
+from transfuse.cli.progress import show_steps
+from transfuse.cli.terminal import progress, say, show_log
+from transfuse.control import unix_socket
 from transfuse.errors import TransfuseError
-from transfuse.lifecycle import install_settings
-from transfuse.traces import headline, user_traceback
-from transfuse.updates import status
-from transfuse.wsgi import wsgi
+from transfuse.process.install import install_settings
+from transfuse.servers.asgi import asgi
+from transfuse.servers.wsgi import wsgi
+from transfuse.source.tracebacks import headline, user_traceback
+from transfuse.updates.api import status
 
 if TYPE_CHECKING:
-    from transfuse.settings import Settings
+    from transfuse.config.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class Loader:
         except BaseException as error:
             module = serving.target.partition(":")[0]
             self._fail(f"{module} cannot be loaded: {headline(error)}", user_traceback(error))
-        local.listen(f"serve {serving.target} at {serving.address}")
+        unix_socket.serve(f"serve {serving.target} at {serving.address}")
         now = status()
         watching = {"off": "not watching", "polling": "polling"}.get(now.watching, "watching")
         say(

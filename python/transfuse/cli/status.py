@@ -6,9 +6,9 @@ from typing import Any
 
 import click
 
-from transfuse.cli.asking import answers, print_json, title
+from transfuse.cli.client import answers, print_json, title
 from transfuse.cli.options import process_options
-from transfuse.console import short_path
+from transfuse.updates.messages import short_path
 
 
 @click.command(epilog="Example:  transfuse status --json | jq .generation")

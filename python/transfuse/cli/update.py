@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from transfuse.cli.asking import answers, print_json, title
+from transfuse.cli.client import answers, print_json, title
 from transfuse.cli.options import process_options
 
 

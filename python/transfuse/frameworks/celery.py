@@ -20,10 +20,10 @@ import celery
 from celery import _state
 from celery.exceptions import NotRegistered
 
-from transfuse import stages
 from transfuse._core import Pin
-from transfuse.imports import import_module
-from transfuse.lifecycle import ensure_installed
+from transfuse.process.imports import import_module
+from transfuse.process.install import ensure_installed
+from transfuse.updates import participants
 
 # Under this name a module keeps the tasks that were made of it for the worker.
 _KEPT = "__transfuse_tasks__"
@@ -46,7 +46,7 @@ class Task(celery.Task):  # type: ignore[misc]
 
     def __init_subclass__(cls, **more: Any) -> None:
         super().__init_subclass__(**more)
-        stages.join(_finalizers)
+        participants.register(_finalizers)
         own = cls.__dict__.get("run")
         if own is None:
             return
@@ -67,7 +67,7 @@ class _Finalizers:
     and none of them would ever be let go of.
     """
 
-    rank = 5
+    order = 5
 
     def __init__(self) -> None:
         # What was taken from Celery for an update that is under way. The updating thread's.

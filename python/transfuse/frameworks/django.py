@@ -20,13 +20,14 @@ from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from transfuse import lifecycle, stages, updates
+from transfuse.process import install
+from transfuse.updates import api, participants
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from types import ModuleType
 
-    from transfuse.reports import Report
+    from transfuse.updates.reports import Report
 
 _log = logging.getLogger("transfuse")
 
@@ -60,14 +61,14 @@ def attend() -> None:
     _patch()
     _resolver_of_root()
     _hold()
-    stages.join(_django)
+    participants.register(_django)
     _tell_once()
 
 
 class _Django:
     """Takes part in updates: URLs that cannot be loaded refuse one."""
 
-    rank = 5
+    order = 5
 
     def staged(self, generation: int, *, on_disk: bool) -> None:  # noqa: ARG002
         """Load the URLs of the staged generation."""
@@ -121,7 +122,7 @@ def _patch() -> None:
             original = namespace.get(name)
             if original is not None and not isinstance(original, _Cached):
                 namespace[name] = _Cached(find, original)
-                lifecycle.at_end(partial(_put_back, namespace, name, original))
+                install.on_uninstall(partial(_put_back, namespace, name, original))
 
 
 def _put_back(namespace: dict[str, Any], name: str, original: Any) -> None:
@@ -167,7 +168,7 @@ def _is_live(module: ModuleType) -> bool:
 def _hold() -> None:
     global _held  # noqa: PLW0603 - there is one Django in a process
     _held = tuple(sorted(name for name in set(_kept_modules()) if _may_be_live(name)))
-    lifecycle.hold(_held)
+    install.require_restart(_held)
 
 
 def _may_be_live(name: str) -> bool:
@@ -239,8 +240,8 @@ def _tell_once() -> None:
     global _told  # noqa: PLW0603 - one subscription in a process
     if not _told:
         _told = True
-        lifecycle.at_end(updates.on_update(_tell))
-        lifecycle.at_end(_tell_no_more)
+        install.on_uninstall(api.on_update(_tell))
+        install.on_uninstall(_tell_no_more)
 
 
 def _tell_no_more() -> None:

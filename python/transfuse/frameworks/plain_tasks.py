@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from transfuse.reports import Report
+    from transfuse.updates.reports import Report
 
 _log = logging.getLogger("transfuse")
 

@@ -12,8 +12,10 @@ from types import CellType, FrameType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from transfuse.patching.change import Change
-    from transfuse.patching.merge import Merge
+    from transfuse.patching.merger import Merger
 
     Kept = dict[int, tuple[Any, Any]]
 
@@ -32,7 +34,7 @@ def standing(kept: Kept, new: Any) -> Any:
     return new if same else items
 
 
-def redirect(change: Change, kept: Kept, merges: list[Merge]) -> None:
+def redirect(change: Change, kept: Kept, merges: Sequence[Merger]) -> None:
     """Write down that what refers to a new object refers to the old one.
 
     Args:

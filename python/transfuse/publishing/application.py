@@ -7,17 +7,17 @@ import inspect
 from functools import partial
 from typing import TYPE_CHECKING, Any, overload
 
-from transfuse.asgi import run, unit_of_work
 from transfuse.publishing import under_asgi, under_wsgi
-from transfuse.wsgi import pinned
+from transfuse.servers.asgi import run, unit_of_work
+from transfuse.servers.wsgi import pinned
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterable
 
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
-    from transfuse.asgi import Receive, Scope, Send
     from transfuse.publishing.service import Service
+    from transfuse.servers.asgi_types import Receive, Scope, Send
 
 _WSGI, _ASGI = 2, 3
 

@@ -16,15 +16,15 @@ from types import FunctionType, MethodType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from transfuse.publishing.conversions import Unfit, Unknown, converter
-from transfuse.publishing.forms import is_json_without_names
-from transfuse.publishing.refusals import bad_request
-from transfuse.publishing.whereabouts import where
+from transfuse.publishing.converters import Unfit, Unknown, converter
+from transfuse.publishing.describe_location import where
+from transfuse.publishing.form_parsing import is_json_without_names
+from transfuse.publishing.http_errors import bad_request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from transfuse.publishing.conversions import Converter
+    from transfuse.publishing.converters import Converter
     from transfuse.publishing.request import Request
 
 _REQUEST = "request"

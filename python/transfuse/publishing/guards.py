@@ -18,16 +18,16 @@ from types import FunctionType, MethodType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 from transfuse.publishing.credentials import credentials_of
-from transfuse.publishing.inner_guards import inside
+from transfuse.publishing.describe_location import kind, where
+from transfuse.publishing.http_errors import Refused
+from transfuse.publishing.nested_guards import inside
 from transfuse.publishing.pages import own_names
-from transfuse.publishing.refusals import Refused
-from transfuse.publishing.whereabouts import kind, where
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from transfuse.publishing.executor import Running
     from transfuse.publishing.request import Request
-    from transfuse.publishing.running import Running
 
 log = logging.getLogger("transfuse.publisher")
 

@@ -11,7 +11,7 @@ import math
 import re
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from transfuse.publishing.refusals import bad_request
+from transfuse.publishing.http_errors import bad_request
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -13,8 +13,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from transfuse import _core
+from transfuse.publishing.http_errors import not_found
 from transfuse.publishing.pages import is_refusal, loader_in
-from transfuse.publishing.refusals import not_found
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,7 +15,7 @@ from weakref import WeakKeyDictionary
 
 from transfuse import _core
 from transfuse.errors import ContentGone
-from transfuse.publishing.definitions import Definitions, read
+from transfuse.publishing.defined_names import Definitions, read
 
 # Module -> the digest of its source, and what that defines. Written by whichever thread comes first
 # (all would write the same); entries leave with the module. A patched module gets another digest.

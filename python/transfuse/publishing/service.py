@@ -11,26 +11,26 @@ import os
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from transfuse.publishing.answers import Answer, Stream, answer_to, complete
 from transfuse.publishing.arguments import arguments_for
-from transfuse.publishing.echoes import has_echo
-from transfuse.publishing.forms import fields_of
+from transfuse.publishing.contain_exit import Contained
+from transfuse.publishing.file_origins import Origins
+from transfuse.publishing.form_parsing import fields_of
 from transfuse.publishing.guards import Gate
-from transfuse.publishing.names import find
-from transfuse.publishing.origins import Origins
+from transfuse.publishing.http_errors import Refused, VisitorGone, not_found, page
 from transfuse.publishing.packages import PACKAGE, Packages
 from transfuse.publishing.pages import Page, Pages
-from transfuse.publishing.places import folders, places, real_place
-from transfuse.publishing.refusals import Refused, VisitorGone, not_found, page
-from transfuse.publishing.straying import Contained
-from transfuse.traces import user_traceback
+from transfuse.publishing.paths import folders, places, real_place
+from transfuse.publishing.reflected_input import has_echo
+from transfuse.publishing.responses import Answer, Stream, answer_to, complete
+from transfuse.publishing.traversal import find
+from transfuse.source.tracebacks import user_traceback
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from transfuse.publishing.places import Place
+    from transfuse.publishing.executor import Running
+    from transfuse.publishing.paths import Place
     from transfuse.publishing.request import Request
-    from transfuse.publishing.running import Running
 
 log = logging.getLogger("transfuse.publisher")
 

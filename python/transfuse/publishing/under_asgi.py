@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from transfuse.publishing.answers import Stream
-from transfuse.publishing.bodies import stated_length, too_long
-from transfuse.publishing.refusals import VisitorGone
+from transfuse.publishing.body_limits import stated_length, too_long
+from transfuse.publishing.executor import Threads
+from transfuse.publishing.http_errors import VisitorGone
 from transfuse.publishing.request import Request
-from transfuse.publishing.running import Threads
+from transfuse.publishing.responses import Stream
 
 if TYPE_CHECKING:
-    from transfuse.asgi import Receive, Scope, Send
-    from transfuse.publishing.answers import Answer
+    from transfuse.publishing.responses import Answer
     from transfuse.publishing.service import Service
+    from transfuse.servers.asgi_types import Receive, Scope, Send
 
 
 async def serve(service: Service, scope: Scope, receive: Receive, send: Send) -> None:

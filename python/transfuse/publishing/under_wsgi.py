@@ -5,11 +5,11 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from transfuse.publishing.answers import Stream
-from transfuse.publishing.bodies import stated_length, too_long
-from transfuse.publishing.refusals import bad_request
+from transfuse.publishing.body_limits import stated_length, too_long
+from transfuse.publishing.executor import Inline, drive
+from transfuse.publishing.http_errors import bad_request
 from transfuse.publishing.request import Request
-from transfuse.publishing.running import Inline, drive
+from transfuse.publishing.responses import Stream
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

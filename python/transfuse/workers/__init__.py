@@ -9,6 +9,6 @@ which has the others stage the same; once all have, it tells all of them to publ
 with one swap. The chair is whichever worker holds a lock; when it dies another takes over.
 """
 
-from transfuse.workers.joining import begin, contents_of_others, group, leave
+from transfuse.workers.membership import begin, contents_of_others, group, leave
 
 __all__ = ["begin", "contents_of_others", "group", "leave"]

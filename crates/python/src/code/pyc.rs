@@ -48,7 +48,7 @@ fn interpreter(py: Python<'_>) -> PyResult<&Interpreter> {
             source_hash: imp.getattr("source_hash")?.unbind(),
             fix_filename: imp.getattr("_fix_co_filename")?.unbind(),
             cache_from_source: util.getattr("cache_from_source")?.unbind(),
-            compile: py.import("transfuse.compiler")?.getattr("compile_source")?.unbind(),
+            compile: py.import("transfuse.source.compiler")?.getattr("compile_source")?.unbind(),
         })
     })
 }

@@ -147,7 +147,8 @@ pub fn import_module<'py>(
         }
     }
     // Whatever else there is to it (paths, installing first) begins in Python.
-    py.import(intern!(py, "transfuse.imports"))?.call_method1(intern!(py, "import_slowly"), (name,))
+    py.import(intern!(py, "transfuse.process.imports"))?
+        .call_method1(intern!(py, "import_slowly"), (name,))
 }
 
 /// The same for a dotted name that may have to be loaded first.

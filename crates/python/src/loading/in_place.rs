@@ -195,7 +195,7 @@ fn remember_batch(py: Python<'_>, batch: &InPlaceBatch) -> PyResult<()> {
     for module in &batch.modules {
         let stays = module.get().stays.bind(py);
         let source = stays.call_method0(intern!(py, "get_source"))?;
-        py.import(intern!(py, "transfuse.true_source"))?
+        py.import(intern!(py, "transfuse.source.old_source"))?
             .call_method1(intern!(py, "remember"), (&codes, &stays.get().file, source))?;
     }
     Ok(())

@@ -47,7 +47,7 @@ pub fn exec_module(
     } else {
         // Not what the source says, so never written to a precompiled file.
         let names = PyFrozenSet::new(py, carried.iter().map(|(name, _)| name))?;
-        py.import(intern!(py, "transfuse.compiler"))?
+        py.import(intern!(py, "transfuse.source.compiler"))?
             .call_method1(intern!(py, "compile_carrying"), (PyBytes::new(py, text), file, names))?
             .cast_into::<PyCode>()?
     };

@@ -30,7 +30,7 @@ pub fn declared_policy(
     let mentioned = |word: &[u8]| memchr::memmem::find(text, word).is_some();
     if mentioned(b"__reload__") || mentioned(b"__preserve__") {
         let said = py
-            .import(intern!(py, "transfuse.compiler"))?
+            .import(intern!(py, "transfuse.source.compiler"))?
             .call_method1(intern!(py, "special_variables"), (PyBytes::new(py, text), file))?;
         if !said.is_none() {
             let reload: Option<String> = said.get_item("reload")?.extract()?;

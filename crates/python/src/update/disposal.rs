@@ -4,7 +4,7 @@
 //! `__dispose__` is called by the updating thread; what it raises is logged and
 //! changes nothing else, and one that does not end is ended after the time limit.
 //! New code has long been loaded by then. Caches of the standard library that may
-//! hold what should go now are emptied (`transfuse/caches.py`).
+//! hold what should go now are emptied (`transfuse/memory/typing_caches.py`).
 
 use std::collections::BTreeSet;
 
@@ -48,8 +48,8 @@ pub fn empty_caches<'a>(names: impl Iterator<Item = &'a ModuleName>, py: Python<
     if names.is_empty() {
         return;
     }
-    let caches = py.import(intern!(py, "transfuse.caches"));
-    let emptied = caches.and_then(|caches| caches.call_method1(intern!(py, "let_go"), (names,)));
+    let caches = py.import(intern!(py, "transfuse.memory.typing_caches"));
+    let emptied = caches.and_then(|caches| caches.call_method1(intern!(py, "purge"), (names,)));
     if let Err(error) = emptied {
         let _ = complain(py, "caches that hold old code could not be emptied", error);
     }

@@ -1,6 +1,6 @@
 //! Who else has a say in an update?
 //!
-//! What Python code has joined (`transfuse/stages.py`): the startup of an application, the other
+//! What Python code has joined (`transfuse/updates/participants.py`): the startup of an application, the other
 //! workers. It is asked when all modules of the staged generation have run, in the updating thread
 //! and pinned to that generation; whatever it raises refuses the update. It hears how it ended.
 

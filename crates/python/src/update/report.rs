@@ -1,6 +1,6 @@
 //! How is what happened told to Python?
 //!
-//! As plain dicts: `transfuse/reports.py` makes its dataclasses of them.
+//! As plain dicts: `transfuse/updates/reports.py` makes its dataclasses of them.
 
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};

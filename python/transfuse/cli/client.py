@@ -1,0 +1,98 @@
+"""Which running process is meant, and what does it answer?"""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import click
+
+from transfuse.cli.terminal import progress
+from transfuse.control import unix_socket
+from transfuse.errors import TransfuseError
+
+# The longest that a worker may take to follow another one, in seconds.
+_PATIENCE = 30.0
+
+
+def chosen(pid: int | None) -> list[unix_socket.Process]:
+    """Return the processes to ask: the one with this id, or all.
+
+    Raises:
+        TransfuseError: there is none.
+    """
+    found = unix_socket.processes()
+    if pid is not None:
+        found = [process for process in found if process.pid == pid]
+    if not found:
+        what = "no process of yours" if pid is None else f"no process {pid} of yours"
+        raise TransfuseError(
+            f"{what} is served by Transfuse; start one by 'transfuse serve' or 'transfuse run'"
+        )
+    return found
+
+
+def answers(what: str, pid: int | None, **more: Any) -> list[dict[str, Any]]:
+    """Ask each chosen process and return what they say, in the order of their ids."""
+    replies = []
+    for process in chosen(pid):
+        with progress(f"asking process {process.pid}"):
+            replies.append(unix_socket.ask(process, what, **more))
+    return replies
+
+
+def answers_of_groups(what: str, pid: int | None, **more: Any) -> list[dict[str, Any]]:
+    """Ask one process of each server: its other workers do what it does.
+
+    Returns:
+        What those that were asked say, and for the others how they stand once they have followed,
+        with ``"with"``: the process that they followed.
+
+    Raises:
+        TransfuseError: a process says what is wrong, does not answer, or does not follow.
+    """
+    replies: list[dict[str, Any]] = []
+    # Group -> what the process of it says that was asked.
+    asked: dict[str, dict[str, Any]] = {}
+    stood = [(process, unix_socket.ask(process, "status")) for process in chosen(pid)]
+    for process, before in stood:
+        first = asked.get(before["group"])
+        if first is None:
+            with progress(f"asking process {process.pid}"):
+                replies.append(unix_socket.ask(process, what, **more))
+            if before["group"] is not None:
+                asked[before["group"]] = replies[-1]
+        else:
+            with progress(f"waiting for process {process.pid}"):
+                replies.append(_followed(process, before, first))
+    return replies
+
+
+def _followed(
+    process: unix_socket.Process, before: dict[str, Any], first: dict[str, Any]
+) -> dict[str, Any]:
+    """Wait until a process serves something else than before, if the one that was asked does."""
+    outcome = first["outcome"]
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        now = unix_socket.ask(process, "status")
+        if outcome == "refused" or now["generation"] != before["generation"]:
+            return {**now, "outcome": outcome, "with": first["pid"]}
+        if time.monotonic() > deadline:
+            raise TransfuseError(
+                f"process {process.pid} still serves generation {now['generation']}, while another"
+                f" worker of its server does not; see its log"
+            )
+        time.sleep(0.02)  # another process does not call: asked again, until the deadline
+
+
+def print_json(replies: list[dict[str, Any]]) -> None:
+    """Print each reply as a line of JSON."""
+    for reply in replies:
+        click.echo(json.dumps(reply))
+
+
+def title(reply: dict[str, Any]) -> str:
+    """Say which process a reply is from."""
+    return f"process {reply['pid']}: {reply['process']}"

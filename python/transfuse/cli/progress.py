@@ -1,0 +1,59 @@
+"""What does a person at a terminal see of an update that takes long?
+
+Nothing for a second, then which module is being run, on a line of its own every few seconds.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from transfuse.cli.terminal import say
+from transfuse.updates.api import on_step
+
+if TYPE_CHECKING:
+    from transfuse.updates.reports import Step
+
+# Seconds until the first word, and between two words.
+FIRST, NEXT = 1.0, 5.0
+
+
+class Steps:
+    """Hears of steps, and speaks up when an update takes long."""
+
+    def __init__(self) -> None:
+        # Guards the two below, which the updating thread writes and the timer reads.
+        self._lock = threading.Lock()
+        self._step: Step | None = None
+        self._timer: threading.Timer | None = None
+
+    def hear(self, step: Step | None) -> None:
+        """Take note of a step that begins, or (None) of the end of the update."""
+        with self._lock:
+            self._step = step
+            if step is None and self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+            elif step is not None and self._timer is None:
+                self._wind(FIRST)
+
+    def _wind(self, seconds: float) -> None:
+        self._timer = threading.Timer(seconds, self._speak)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def _speak(self) -> None:
+        with self._lock:
+            step = self._step
+            if step is None:
+                return
+            self._wind(NEXT)
+        say(
+            f"still updating: running {step.name} ({step.index} of {step.count});"
+            f" serving generation {step.serving} meanwhile"
+        )
+
+
+def show_steps() -> None:
+    """Tell of the steps of long updates on stderr from now on."""
+    on_step(Steps().hear)

@@ -1,0 +1,105 @@
+"""How is somebody's program run as Python itself would run it?
+
+`sys.argv`, `sys.path[0]`, `__main__`, exit codes and signals are as with `python script.py` and
+`python -m module`; what is more is that its imports are live.
+"""
+
+from __future__ import annotations
+
+import os
+import runpy
+import signal
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NoReturn
+
+from transfuse.cli.progress import show_steps
+from transfuse.cli.terminal import progress, show_log
+from transfuse.control import unix_socket
+from transfuse.errors import TargetError
+from transfuse.frameworks import plain_tasks
+from transfuse.process.install import install_settings
+from transfuse.source.suggestions import find_spec, nearest_module
+from transfuse.source.tracebacks import user_traceback
+from transfuse.updates import api
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from transfuse.config.settings import Settings
+
+
+@dataclass(frozen=True)
+class Program:
+    """A program that is ready to run.
+
+    Attributes:
+        module: its dotted name, or None if it is a script.
+        script: the script's path, or None if it is a module.
+        arguments: what follows it on the command line.
+        settings: what is live, and how.
+        verbose: whether the plan of each update is shown.
+    """
+
+    module: str | None
+    script: str | None
+    arguments: tuple[str, ...]
+    settings: Settings
+    verbose: bool
+
+    def check(self) -> None:
+        """Raise TargetError if there is no such module or script."""
+        if self.script is not None:
+            if not os.path.exists(self.script):
+                raise TargetError(f"there is no file {self.script}; for a module, say -m")
+            return
+        assert self.module is not None
+        search = [place_of(self.script), *self.settings.roots, *sys.path]
+        if find_spec(self.module, search) is None:
+            near = nearest_module(self.module, search)
+            hint = f"; did you mean {near!r}?" if near else ""
+            raise TargetError(f"there is no module {self.module!r}{hint}")
+
+    def run(self, leave: Callable[[], None] = lambda: None) -> None:
+        """Run it. SystemExit passes through; on another exception, exit as Python would.
+
+        Args:
+            leave: called when the command line has done its own work, before the program begins.
+        """
+        show_log(verbose=self.verbose)
+        show_steps()
+        place = place_of(self.script)
+        if place not in sys.path:
+            sys.path.insert(0, place)
+        with progress("looking at the source"):
+            install_settings(self.settings)
+        api.on_update(plain_tasks.tell)
+        # In front of the roots, as Python has it.
+        sys.path.remove(place)
+        sys.path.insert(0, place)
+        unix_socket.serve(f"run {self.script or '-m ' + str(self.module)}")
+        leave()
+        sys.argv[:] = [self.script or str(self.module), *self.arguments]
+        try:
+            if self.script is not None:
+                runpy.run_path(self.script, run_name="__main__")
+            else:
+                runpy.run_module(str(self.module), run_name="__main__", alter_sys=True)
+        except KeyboardInterrupt as error:
+            print(user_traceback(error), end="", file=sys.stderr, flush=True)
+            _die_of_interrupt()
+        except Exception as error:
+            print(user_traceback(error), end="", file=sys.stderr, flush=True)
+            sys.exit(1)
+
+
+def place_of(script: str | None) -> str:
+    """Return what Python puts first on `sys.path`: a script's directory, or the working one."""
+    return os.path.dirname(os.path.realpath(script)) if script else os.getcwd()
+
+
+def _die_of_interrupt() -> NoReturn:
+    # A shell tells a program that was interrupted from one that failed by how it ended.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    os.kill(os.getpid(), signal.SIGINT)
+    sys.exit(130)

@@ -1,0 +1,81 @@
+"""How does the command line talk to a person at a terminal?
+
+Everything here goes to stderr: lines of the log, a word while something takes long.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sys
+from typing import TYPE_CHECKING
+
+from transfuse.updates import messages
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_LOGGER = logging.getLogger("transfuse")
+
+
+def say(text: str, colour: str | None = None) -> None:
+    """Write a line for a person."""
+    text = f"transfuse: {text}"
+    painted = colour is not None and messages.colourful(sys.stderr)
+    line = messages.paint(text, colour) if painted and colour else text
+    # In one piece with its end: threads and workers write lines at the same time.
+    print(line + "\n", end="", file=sys.stderr, flush=True)
+
+
+class LineHandler(logging.Handler):
+    """Writes what `transfuse` logs to stderr, unless the program has its own way to write logs.
+
+    Whether it has is looked at for each record: programs set up their logging as they start.
+    """
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one record."""
+        logger: logging.Logger | None = _LOGGER
+        while logger is not None:
+            if any(handler is not self for handler in logger.handlers):
+                return
+            logger = logger.parent if logger.propagate else None
+        try:
+            say(self.format(record), _colour(record))
+        except Exception:
+            self.handleError(record)
+
+
+def show_log(*, verbose: bool) -> None:
+    """Have the log of updates written to stderr.
+
+    Args:
+        verbose: whether the plan of each update is shown too.
+    """
+    if not any(isinstance(handler, LineHandler) for handler in _LOGGER.handlers):
+        _LOGGER.addHandler(LineHandler())
+    if verbose or _LOGGER.level == logging.NOTSET:
+        _LOGGER.setLevel(logging.DEBUG if verbose else logging.INFO)
+
+
+@contextlib.contextmanager
+def progress(text: str) -> Iterator[None]:
+    """Show at a terminal that something is going on, for as long as the block runs."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    try:
+        from rich.console import Console  # noqa: PLC0415 - only where it is seen
+    except ModuleNotFoundError:
+        yield
+        return
+    with Console(stderr=True).status(text, spinner="dots"):
+        yield
+
+
+def _colour(record: logging.LogRecord) -> str | None:
+    if record.levelno >= logging.ERROR:
+        return "red"
+    if record.levelno >= logging.WARNING:
+        return "yellow"
+    return "green" if record.levelno == logging.INFO else "dim"

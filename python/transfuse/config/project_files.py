@@ -1,0 +1,177 @@
+"""What do the files beside the code say, and is it what they said when the process began?
+
+Settings of Transfuse (`pyproject.toml`, `.env`) are applied where that can be done in a running
+process. All others, and another list of required packages, wait for a restart. The core notices
+that one of these files is another and asks here; how that is told is left to `updates`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+from transfuse import _core
+from transfuse.config.settings import Settings, read_settings, read_toml
+from transfuse.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+# Settings that hold from the next run of a module on; all others are read once.
+LIVE = ("policy", "modules", "keep", "keep_deleted", "watch", "resident", "time_limit", "drain")
+# What says which packages there are, besides `requirements*.txt` and `pyproject.toml`.
+_LOCKS = ("uv.lock", "poetry.lock", "pdm.lock", "pylock.toml", "Pipfile", "Pipfile.lock")
+# Where `pyproject.toml` names packages.
+_TABLES = (
+    ("project", "dependencies"),
+    ("project", "optional-dependencies"),
+    ("project", "requires-python"),
+    ("dependency-groups",),
+    ("tool", "poetry", "dependencies"),
+    ("tool", "poetry", "group"),
+)
+
+
+# Modules that a framework cannot have twice, such as ("shop.models",): `never`, unless the settings
+# say something of them. Replaced whole; emptied by `uninstall`.
+_held: tuple[str, ...] = ()
+
+
+class Project:
+    """The files beside the code of one installation.
+
+    Attributes:
+        files: the absolute files that are looked at, there or not.
+    """
+
+    def __init__(self, settings: Settings, apply: Callable[[Settings], None]) -> None:
+        """Remember what they say now.
+
+        Args:
+            settings: what was installed; without an origin there are no files.
+            apply: called with settings of which the live ones are to hold from now on.
+        """
+        self._installed = self._now = settings
+        self._apply = apply
+        origin = settings.origin
+        self.files: tuple[str, ...] = ()
+        self._lists: tuple[Path, ...] = ()
+        if origin is not None:
+            self._lists = (
+                *sorted(origin.folder.glob("requirements*.txt")),
+                *(origin.folder / name for name in _LOCKS),
+            )
+            self.files = tuple(str(each) for each in (*origin.files, *self._lists))
+        self._required = self._requirements()
+
+    def reread(self, apply: bool) -> dict[str, Any]:
+        """Read the files again and return what that comes to, as the core takes it.
+
+        Args:
+            apply: whether to apply what can be applied.
+
+        Raises:
+            SettingsError: one of them makes no sense. Nothing is applied.
+        """
+        origin = self._now.origin
+        if origin is None:
+            return {"changed": [], "notes": [], "restart": []}
+        wanted = read_settings(origin=origin)
+        required = self._requirements()
+        notes = [
+            ("settings", f"{key} is {getattr(wanted, key)!r} now")
+            for key in LIVE
+            if getattr(wanted, key) != getattr(self._now, key)
+        ]
+        if notes and apply:
+            self._apply(wanted)
+            self._now = wanted
+        return {
+            "changed": [(str(file), "changed") for file in origin.files if notes and file.exists()],
+            "notes": notes if apply else [],
+            "restart": [*self._settings_waiting(wanted), *self._requirements_waiting(required)],
+        }
+
+    def _settings_waiting(self, wanted: Settings) -> list[tuple[str, str, str]]:
+        keys = [each.name for each in fields(Settings) if each.compare and each.name not in LIVE]
+        return [
+            (
+                key,
+                "setting",
+                f"it is {getattr(wanted, key)!r} in the settings, {getattr(self._installed, key)!r}"
+                " in this process: restart the server",
+            )
+            for key in keys
+            if getattr(wanted, key) != getattr(self._installed, key)
+        ]
+
+    def _requirements_waiting(self, required: Mapping[str, object]) -> list[tuple[str, str, str]]:
+        return [
+            (
+                name,
+                "requirement",
+                "it asks for other packages than when this process began: install them and"
+                " restart the server",
+            )
+            for name in sorted(required)
+            if required[name] != self._required[name]
+        ]
+
+    def _requirements(self) -> dict[str, object]:
+        """Return what each file says about packages, so that it can be compared."""
+        said: dict[str, object] = {}
+        for path in self._lists:
+            try:
+                text: str | None = path.read_text(encoding="utf-8", errors="replace")
+            except OSError:
+                text = None
+            if text is not None and path.suffix == ".txt":
+                lines = (line.partition("#")[0].strip() for line in text.splitlines())
+                said[path.name] = [line for line in lines if line]
+            else:
+                said[path.name] = text
+        if (origin := self._now.origin) is not None:
+            said["pyproject.toml"] = _named_packages(origin.project)
+        return said
+
+
+def _named_packages(pyproject: Path) -> object:
+    try:
+        everything = read_toml(pyproject, "dependencies")
+    except SettingsError:
+        return None
+    tables: list[object] = []
+    for keys in _TABLES:
+        table: Any = everything
+        for key in keys:
+            table = table.get(key) if isinstance(table, dict) else None
+        tables.append(table)
+    return tables
+
+
+def configure(settings: Settings) -> None:
+    """Have the core go by the live ones of these settings."""
+    _core.configure(
+        policy=settings.policy,
+        modules=patterns(settings),
+        keep=settings.keep,
+        keep_deleted=settings.keep_deleted,
+        resident=settings.resident,
+        time_limit=settings.time_limit,
+        watch=settings.watch,
+    )
+
+
+def patterns(settings: Settings) -> list[tuple[str, str | None, tuple[str, ...]]]:
+    """Return what is said of modules from outside, as the core takes it; the last word counts."""
+    held: list[tuple[str, str | None, tuple[str, ...]]] = [(name, "never", ()) for name in _held]
+    said = settings.modules.items()
+    return held + [(pattern, entry.reload, entry.preserve) for pattern, entry in said]
+
+
+def require_restart(names: Sequence[str]) -> bool:
+    """Have these modules wait for a restart from the next `configure` on; whether that is news."""
+    global _held
+    before, _held = _held, tuple(names)
+    return _held != before

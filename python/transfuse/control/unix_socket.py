@@ -1,0 +1,278 @@
+"""How does the command line ask a process that is already running?
+
+A process that serves an application, whichever server it is, listens on a Unix socket,
+``<runtime dir>/transfuse-<uid>/<pid>.sock``, in a directory that only its user may enter. One line
+of JSON asks, one line answers. Where there are no such sockets, a process cannot be asked, and
+serves all the same.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import functools
+import json
+import logging
+import multiprocessing.util
+import os
+import socket
+import socketserver
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from transfuse import _core, workers
+from transfuse.config.runtime_dir import own_directory
+from transfuse.errors import TransfuseError
+from transfuse.source.tracebacks import headline
+from transfuse.updates import api, messages
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from transfuse.updates.reports import Report
+
+
+_log = logging.getLogger("transfuse.control")
+
+Request = Mapping[str, Any]
+Reply = dict[str, Any]
+
+# A sample of a request: {"ask": "rollback", "to": 12}.
+_ANSWERS: Mapping[str, Callable[[Request], Reply]] = {
+    "status": lambda _: _status(),
+    "plan": lambda _: {"roots": api.status().roots, **api.plan().to_json()},
+    "update": lambda request: _told(api.update(request.get("timeout"))),
+    "rollback": lambda request: _told(api.rollback(request.get("to"))),
+}
+
+
+@dataclass(frozen=True)
+class Process:
+    """A running process that can be asked.
+
+    Attributes:
+        pid: its process id.
+        path: its socket.
+    """
+
+    pid: int
+    path: Path
+
+
+@dataclass
+class _Listening:
+    """How this process can be asked.
+
+    Attributes:
+        pid: which process that is; a forked child is another.
+        path: the socket's.
+        server: listens in a thread of its own.
+        label: what this process does.
+    """
+
+    pid: int
+    path: Path
+    server: socketserver.UnixStreamServer
+    label: str
+
+
+# None while this process cannot be asked. Written by whoever installs, uninstalls or forks.
+_listening: _Listening | None = None
+
+
+def serve(label: str) -> bool:
+    """Answer the command line from now on, in a daemon thread.
+
+    Args:
+        label: what this process does, such as ``"serve shop.web:app"``; if it listens already,
+            that is what it does from now on.
+
+    Returns:
+        Whether it could be set up; if not, the reason is logged.
+    """
+    global _listening  # noqa: PLW0603 - there is one socket of a process
+    try:
+        path = own_directory() / f"{os.getpid()}.sock"
+        if _listening is not None and _listening.path == path and path.exists():
+            _listening.label = label
+            return True
+        close()
+        path.unlink(missing_ok=True)
+        server = _server(str(path))
+    except (OSError, AttributeError) as error:
+        _log.debug("this process cannot be asked by the command line: %s", error)
+        return False
+    _listening = _Listening(os.getpid(), path, server, label)
+    _register_once()
+    thread = threading.Thread(target=server.serve_forever, name="transfuse-local", daemon=True)
+    thread.start()
+    return True
+
+
+def close() -> None:
+    """Answer no more, and remove the socket; without `serve`: do nothing."""
+    global _listening
+    mine, _listening = _listening, None
+    if mine is None:
+        return
+    if mine.pid != os.getpid():  # the parent's: its thread is not here
+        mine.server.server_close()
+        return
+    # What waits for a connection wakes up, and finds that it is over.
+    with contextlib.suppress(OSError):
+        mine.server.socket.shutdown(socket.SHUT_RDWR)
+    mine.server.shutdown()
+    mine.server.server_close()
+    mine.path.unlink(missing_ok=True)
+
+
+def _at_exit() -> None:
+    mine = _listening
+    if mine is not None and mine.pid == os.getpid():
+        mine.path.unlink(missing_ok=True)
+
+
+def _after_fork() -> None:
+    """A child that a serving process has forked serves, too."""
+    mine = _listening
+    if mine is not None:
+        close()
+        serve(mine.label)
+
+
+@functools.cache
+def _register_once() -> None:
+    atexit.register(_at_exit)
+    # A process of multiprocessing, such as a server's worker, need not come by atexit.
+    multiprocessing.util.Finalize(None, _at_exit, exitpriority=0)
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=_after_fork)
+
+
+def processes() -> list[Process]:
+    """Return this user's processes that can be asked, and remove what dead ones left."""
+    found: list[Process] = []
+    try:
+        paths = sorted(own_directory().glob("*.sock"))
+    except (OSError, AttributeError):
+        return []
+    for path in paths:
+        if not path.stem.isdigit():
+            continue
+        pid = int(path.stem)
+        if _is_alive(pid) and _accepts(path):
+            found.append(Process(pid, path))
+        else:
+            path.unlink(missing_ok=True)
+    return sorted(found, key=lambda process: process.pid)
+
+
+def ask(process: Process, what: str, *, timeout: float | None = 60.0, **more: Any) -> Reply:
+    """Ask a process and return its answer.
+
+    Args:
+        process: one of `processes()`.
+        what: ``"status"``, ``"plan"``, ``"update"`` or ``"rollback"``.
+        timeout: seconds to wait for the answer.
+        **more: what goes with the question, such as ``to=12``.
+
+    Raises:
+        TransfuseError: the process says what is wrong, or does not answer.
+    """
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(timeout)
+            connection.connect(str(process.path))
+            connection.sendall(_line({"ask": what, **more}))
+            with connection.makefile("rb") as stream:
+                text = stream.readline()
+        reply: Reply = json.loads(text)
+    except (OSError, ValueError) as error:
+        reason = str(error) if isinstance(error, OSError) else "it closed the connection"
+        raise TransfuseError(f"process {process.pid} does not answer: {reason}") from None
+    if "wrong" in reply:
+        raise TransfuseError(f"process {process.pid}: {reply['wrong']}")
+    return reply
+
+
+def answer(text: bytes, about: Mapping[str, Any]) -> Reply:
+    """Return the answer to one request.
+
+    Args:
+        text: the line that was received.
+        about: what is known of this process and goes with each answer, such as its pid.
+    """
+    try:
+        request = json.loads(text)
+        make = _ANSWERS[request["ask"]]
+    except (ValueError, KeyError, TypeError):
+        return {"wrong": f"it does not know the request {text[:80]!r}"}
+    try:
+        return {**about, **make(request)}
+    except Exception as error:
+        said = str(error) if isinstance(error, TransfuseError) else headline(error)
+        return {"wrong": said}
+
+
+def _status() -> Reply:
+    _, view = _core.view()
+    return {**api.status().to_json(), "view": view, "group": workers.group()}
+
+
+def _told(report: Report) -> Reply:
+    text = messages.update_text(report, api.status().roots)
+    return {**report.to_json(), "text": text}
+
+
+def _server(path: str) -> socketserver.UnixStreamServer:
+    started = time.time()
+
+    class Handler(socketserver.StreamRequestHandler):
+        timeout = 60
+
+        def handle(self) -> None:
+            with contextlib.suppress(OSError):
+                self._exchange(self.rfile, self.wfile)
+
+        def _exchange(self, asked: Any, said: Any) -> None:
+            label = "" if _listening is None else _listening.label
+            about = {"pid": os.getpid(), "process": label, "started": started}
+            said.write(_line(answer(asked.readline(65536), about)))
+
+    class Server(socketserver.ThreadingUnixStreamServer):
+        daemon_threads = True
+        block_on_close = False
+
+        def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002
+            _log.debug("a question of the command line failed", exc_info=True)
+
+    return Server(path, Handler)
+
+
+def _line(values: Mapping[str, Any]) -> bytes:
+    return json.dumps(values).encode() + b"\n"
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _accepts(path: Path) -> bool:
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(5)
+            connection.connect(str(path))
+    except TimeoutError:
+        return True
+    except OSError:
+        return False
+    return True

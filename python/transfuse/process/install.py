@@ -1,0 +1,248 @@
+"""When does Transfuse begin and end in this process?
+
+`install` hands the settings to the core and puts the roots on `sys.path`; `uninstall` takes both
+back. Whoever needs an installed Transfuse calls `ensure_installed`, which installs with the
+settings of the surroundings if nobody has.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from dataclasses import fields, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from transfuse import _core, workers
+from transfuse.config import project_files
+from transfuse.config.project_files import LIVE, Project, configure, patterns
+from transfuse.config.settings import ModuleSettings, Settings, read_settings
+from transfuse.errors import RootError, TransfuseError
+from transfuse.source import old_source
+from transfuse.updates import participants
+from transfuse.updates.api import deliver
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+# Held while Transfuse is being installed or uninstalled, so that of many threads one does it.
+_changing = threading.RLock()
+# What was installed, or None. Written under _changing.
+_settings: Settings | None = None
+# The roots that `install` put on sys.path, such as ["/srv/shop"]; `uninstall` takes them off.
+_added: list[str] = []
+# What takes back what was changed in foreign code; `uninstall` calls each once, the last one first.
+_undo: list[Callable[[], None]] = []
+
+
+def install(
+    roots: Sequence[str | os.PathLike[str]] | None = None,
+    *,
+    include: Sequence[str] | None = None,
+    exclude: Sequence[str] | None = None,
+    gitignore: bool | None = None,
+    watch: bool | None = None,
+    poll: float | None = None,
+    policy: str | None = None,
+    modules: Mapping[str, ModuleSettings | Mapping[str, Any]] | None = None,
+    keep: int | None = None,
+    keep_deleted: bool | None = None,
+    store: int | None = None,
+    resident: int | None = None,
+    time_limit: float | None = None,
+    drain: float | None = None,
+    together: bool | None = None,
+) -> None:
+    """Make the Python source under `roots` live. What is None is left to file and environment.
+
+    Args:
+        roots: directories; default: the project directory, and its `src` if there is one.
+        include: patterns of paths relative to a root; if given, only source that matches is live.
+        exclude: patterns of paths relative to a root that are not live, such as ``"tests/*"``.
+        gitignore: whether what git ignores is left alone; default: true.
+        watch: whether changes of files lead to updates by themselves; default: true.
+        poll: seconds between two looks at the files, instead of the system's notification.
+        policy: ``"overlay"`` (default), ``"fresh"``, ``"patch"`` or ``"never"``.
+        modules: pattern of module names to ``{"reload": policy, "preserve": [names]}``.
+        keep: how many former generations stay ready for a rollback; default: 3.
+        keep_deleted: whether `overlay` keeps names that left the source; default: false.
+        store: how many MiB of compressed source are kept; default: 64.
+        resident: how many former generations may still be in use when another update begins; with
+            more an update is refused, and tried again when one is over; default: 32.
+        time_limit: seconds that the code of one update may run before it is refused; default: 600.
+        drain: seconds after which WebSockets of a former generation are closed (with code 1012) and
+            its streams are told to end; default: never.
+        together: whether several workers of one server switch at one moment; default: true.
+
+    Raises:
+        SettingsError: an unknown key or a senseless value, in whichever source.
+        RootError: a root that is not a directory.
+        TransfuseError: Transfuse is installed already, with other settings.
+    """
+    install_settings(
+        read_settings(
+            roots=roots,
+            include=include,
+            exclude=exclude,
+            gitignore=gitignore,
+            watch=watch,
+            poll=poll,
+            policy=policy,
+            modules=modules,
+            keep=keep,
+            keep_deleted=keep_deleted,
+            store=store,
+            resident=resident,
+            time_limit=time_limit,
+            drain=drain,
+            together=together,
+        )
+    )
+
+
+def install_settings(settings: Settings) -> None:
+    """Do what `install` does, with settings that were read already."""
+    global _settings  # noqa: PLW0603 - there is one import system in a process
+    with _changing:
+        if _settings is not None and _core.installed():
+            if settings == _settings:
+                return
+            raise TransfuseError(_difference(_settings, settings))
+        files = Project(settings, _apply)
+        contents, first = workers.contents_of_others(settings)
+        _core.install(
+            roots=settings.roots,
+            include=settings.include,
+            exclude=settings.exclude,
+            gitignore=settings.gitignore,
+            watch=settings.watch,
+            poll=settings.poll,
+            policy=settings.policy,
+            modules=patterns(settings),
+            keep=settings.keep,
+            keep_deleted=settings.keep_deleted,
+            store=settings.store,
+            resident=settings.resident,
+            time_limit=settings.time_limit,
+            report=partial(deliver, settings.roots),
+            stages=participants.notify,
+            project=files.files,
+            reconsider=files.reread,
+            contents=contents,
+            first=first,
+        )
+        _settings = settings
+        old_source.install()
+        for root in reversed(settings.roots):
+            if not _on_path(root):
+                sys.path.insert(0, root)
+                _added.append(root)
+        workers.begin(settings)
+
+
+def uninstall() -> None:
+    """Give imports back to Python; what is loaded stays loaded. Without `install`: do nothing."""
+    global _settings  # noqa: PLW0603
+    with _changing:
+        if _core.installed():
+            _core.uninstall()
+        workers.leave()
+        participants.unregister_all()
+        project_files.require_restart(())
+        old_source.uninstall()
+        _settings = None
+        while _undo:
+            _undo.pop()()
+        while _added:
+            root = _added.pop()
+            if root in sys.path:
+                sys.path.remove(root)
+
+
+def ensure_installed() -> None:
+    """Install with the settings of the surroundings, unless somebody has installed already.
+
+    Raises:
+        SettingsError, RootError: as `install`.
+    """
+    if _core.installed():
+        return
+    with _changing:
+        if not _core.installed():
+            install_settings(read_settings())
+
+
+def ensure_root(folder: str) -> None:
+    """Make a directory a root, unless somebody has installed already; then it must lie under one.
+
+    Args:
+        folder: an absolute path.
+
+    Raises:
+        RootError: it is no directory, or lies under none of the roots.
+        SettingsError: as `install`.
+    """
+    with _changing:
+        settings = _settings if _core.installed() else None
+        if settings is None:
+            install_settings(read_settings(roots=[folder]))
+            return
+    if not os.path.isdir(folder):
+        what = "is not a directory" if os.path.exists(folder) else "does not exist"
+        raise RootError(f"{folder} {what}; name an existing directory")
+    places = {folder, os.path.realpath(folder)}
+    for root in settings.roots:
+        for each in (root, os.path.realpath(root)):
+            if any(os.path.commonpath([each, place]) == each for place in places):
+                return
+    raise RootError(
+        f"{folder} lies under none of the roots that are installed, {', '.join(settings.roots)};"
+        " name it among the roots, as in transfuse.install(roots=[..., folder])"
+    )
+
+
+def require_restart(names: Sequence[str]) -> None:
+    """Let changes of these modules wait for a restart; the settings and the modules overrule it.
+
+    Args:
+        names: all that are held from now on, such as ``["shop.models"]``.
+    """
+    # Not under _changing: the updating thread holds, while another may uninstall and wait for it.
+    if project_files.require_restart(names) and (now := _settings) is not None:
+        configure(now)
+
+
+def on_uninstall(undo: Callable[[], None]) -> None:
+    """Have `undo`, which takes back what was changed in foreign code, called by `uninstall`."""
+    _undo.append(undo)
+
+
+def installed_settings() -> Settings | None:
+    """Return the settings that hold now, or None."""
+    return _settings
+
+
+def _apply(settings: Settings) -> None:
+    """Let the live ones of these settings hold; the core asks for it when a file has changed."""
+    global _settings  # noqa: PLW0603
+    configure(settings)
+    if (now := _settings) is not None:
+        _settings = replace(now, **{key: getattr(settings, key) for key in LIVE})
+
+
+def _on_path(root: str) -> bool:
+    # The empty string stands for the working directory of the moment, so it does not count.
+    return any(entry and os.path.abspath(entry) == root for entry in sys.path)
+
+
+def _difference(now: Settings, wanted: Settings) -> str:
+    differing = [
+        f"{key} is {getattr(now, key)!r}, not {getattr(wanted, key)!r}"
+        for key in (each.name for each in fields(Settings) if each.compare)
+        if getattr(now, key) != getattr(wanted, key)
+    ]
+    return (
+        f"Transfuse is installed already with other settings: {'; '.join(differing)};"
+        " call transfuse.uninstall() first"
+    )

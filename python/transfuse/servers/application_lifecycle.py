@@ -1,0 +1,190 @@
+"""When does the application of a generation start, and when does a former one end?
+
+A server holds one application of ours, behind which each generation has its own, a
+`ServedApplication`. It starts while its generation is staged, and the update is refused if that
+fails; it ends after its last request once another is current. An application that an update does
+not replace goes on. ASGI (`lifespan_manager`) and RSGI (`rsgi`) define how to start and end one.
+"""
+
+from __future__ import annotations
+
+import threading
+from types import MethodType
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from transfuse.errors import StartupFailed
+from transfuse.servers.loop_call import LoopCall
+from transfuse.updates import participants
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+
+
+class ServedApplication:
+    """One application of a server, from its beginning to its end."""
+
+    def __init__(self, application: Any) -> None:
+        self.application = application
+        # Requests under way, and its own startup if an update could overtake that.
+        self.units = 0
+        # Whether another application is current; it ends with its last request then.
+        self.superseded = False
+
+
+T = TypeVar("T", bound=ServedApplication)
+
+
+class ApplicationLifecycle(Generic[T]):
+    """All tenures of one target under one server; takes part in updates once it has joined.
+
+    To be made in the event loop's thread. What is not said to be the updating thread's belongs to
+    the loop's.
+
+    Args:
+        resolve: the application of the generation that the caller is pinned to.
+        loop: the server's event loop.
+    """
+
+    order = 10
+
+    def __init__(self, resolve: Callable[[], Any], loop: asyncio.AbstractEventLoop) -> None:
+        self._resolve = resolve
+        self._loop = loop
+        self._thread = threading.get_ident()
+        # Those that have begun and not ended, by application: see `key_of`. An entry leaves when
+        # its end begins.
+        self._all: dict[object, T] = {}
+        # That of the current generation, as the loop knows it: an update that was published a
+        # moment ago is still on its way here. None before the first.
+        self._current: T | None = None
+        # Whether the server ends, and nothing begins any more.
+        self._ended = False
+        # The same as `_current`, as the updating thread knows it, which writes it; only the first
+        # is the loop's to write, if no update has come before. That is what the lock is for.
+        self._served: T | None = None
+        self._lock = threading.Lock()
+        # What has begun for the staged generation, until it is known how the update ended; None:
+        # the current one stays. The loop's thread writes it before it answers the call.
+        self._next: T | None = None
+
+    # To be said by who knows the protocol.
+
+    def begin(self, application: Any, generation: int, call: LoopCall[T]) -> None:
+        """Begin an application for an update, and then `offer` it, or fail the call."""
+        raise NotImplementedError
+
+    def end(self, tenure: T) -> None:
+        """End one that is not used any more. Nothing may be raised."""
+        raise NotImplementedError
+
+    # What `stages` calls, in the updating thread.
+
+    def staged(self, generation: int, *, on_disk: bool) -> None:  # noqa: ARG002
+        """Begin the staged generation's application, if it is another.
+
+        Raises:
+            StartupFailed, TransfuseError: as `LoopCall.send` and `LoopCall.wait`.
+            BaseException: what its startup raises.
+        """
+        self._next = None
+        application = self._resolve()
+        served = self._served
+        if served is not None and key_of(served.application) == key_of(application):
+            return
+        call: LoopCall[T] = LoopCall(self._loop, self._thread, "the application's startup")
+        call.send(self._take_up, application, generation, call)
+        call.wait(lambda: self._ended)
+
+    def published(self, generation: int) -> None:  # noqa: ARG002
+        """Let the former applications end with their last requests."""
+        following, self._next = self._next, None
+        if following is not None:
+            with self._lock:
+                self._served = following
+            self._call(self._switch, following)
+
+    def abandoned(self, generation: int) -> None:  # noqa: ARG002
+        """End what was begun in vain."""
+        following, self._next = self._next, None
+        if following is not None:
+            self._call(self._supersede, following)
+
+    def _call(self, function: Callable[..., object], *arguments: Any) -> None:
+        try:
+            self._loop.call_soon_threadsafe(function, *arguments)
+        except RuntimeError:
+            # The loop is closed: the server has gone without a word.
+            participants.unregister(self)
+
+    # From here on: the event loop's thread.
+
+    def enter(self, application: Any) -> T | None:
+        """A request begins; return its tenure, if it has one, to `leave` with."""
+        found = self._all.get(key_of(application))
+        if found is not None:
+            found.units += 1
+        return found
+
+    def leave(self, tenure: T) -> None:
+        """A request is over."""
+        tenure.units -= 1
+        if tenure.superseded and not tenure.units:
+            self._let_end(tenure)
+
+    def first(self, tenure: T) -> None:
+        """Take up the application that the server begins with; its startup counts as a unit."""
+        tenure.units += 1
+        self._all[key_of(tenure.application)] = self._current = tenure
+        with self._lock:
+            self._served = self._served or tenure
+
+    def offer(self, tenure: T, call: LoopCall[T]) -> None:
+        """It has begun: hand it to the update that waits for it, or end it if none does."""
+        self._all[key_of(tenure.application)] = tenure
+        if self._ended:
+            # Who ends the server ends this with the others.
+            call.set_exception(StartupFailed("the server is ending"))
+            return
+        self._next = tenure
+        if not call.set_result(tenure):
+            self._next = None
+            self._supersede(tenure)
+
+    def _take_up(self, application: Any, generation: int, call: LoopCall[T]) -> None:
+        if call.is_given_up:
+            return
+        if self._ended:
+            call.set_exception(StartupFailed("the server is ending"))
+            return
+        old = self._all.get(key_of(application))
+        if old is not None and (old.units or old is self._current):
+            # Back to an application that still has requests: it has never ended.
+            old.superseded = False
+            self.offer(old, call)
+        else:
+            self.begin(application, generation, call)
+
+    def _switch(self, current: T) -> None:
+        if self._ended:
+            return
+        self._current = current
+        for each in list(self._all.values()):
+            self._supersede(each)
+
+    def _supersede(self, tenure: T) -> None:
+        tenure.superseded = tenure is not self._current
+        if tenure.superseded and not tenure.units:
+            self._let_end(tenure)
+
+    def _let_end(self, tenure: T) -> None:
+        key = key_of(tenure.application)
+        if not self._ended and self._all.get(key) is tenure:
+            del self._all[key]
+            self.end(tenure)
+
+
+def key_of(application: Any) -> object:
+    """Return by what an application is known for as long as somebody holds it."""
+    # A bound method is another object at each look, and equal to the one before.
+    return application if isinstance(application, MethodType) else id(application)

@@ -1,0 +1,113 @@
+"""How does an ASGI server come to serve the current generation?
+
+`asgi` makes an application that any server can hold for ever. A request, and a websocket
+connection, is a unit of work (`unit`): one pin around the whole of it. The server's lifespan is
+answered by `lifespans`, which gives each generation's application its own; which connections are
+told to end is decided in `connections`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from transfuse.process.install import ensure_installed
+from transfuse.process.target import Target
+from transfuse.servers.connection_drain import Connection, ends_connections, register
+from transfuse.servers.lifespan_manager import LifespanManager
+from transfuse.servers.request_pin import UnitOfWork
+from transfuse.servers.target_check import serve
+
+if TYPE_CHECKING:
+    from transfuse._core import Pin
+    from transfuse.servers.asgi_types import Application, Receive, Scope, Send
+
+
+def asgi(target: str) -> Application:
+    """Return an ASGI application (version 3) that answers from the current generation.
+
+    Each generation's application has a lifespan of its own: the startup of the next one runs before
+    it is published, and refuses the update if it fails; the shutdown of the former one runs after
+    its last request. `scope["state"]` is what its own startup left.
+
+    Args:
+        target: ``"package.module:attribute"``; the attribute is `app` or `application` if left out.
+
+    Raises:
+        TargetError: there is no such module or attribute, or it is no ASGI application.
+        SettingsError, RootError: as `install`.
+        BaseException: whatever the module raises while it is loaded.
+    """
+    sought = Target(target)
+    ensure_installed()
+    serve(sought, "asgi")
+    register()
+    resolve = sought.resolve
+    # Those of the servers that run, by their event loop; each belongs to its loop's thread.
+    running: dict[asyncio.AbstractEventLoop, list[LifespanManager]] = {}
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            loop = _running_loop()
+            if loop is None:
+                # Another library's loop: the first generation's lifespan stands for all.
+                await resolve()(scope, receive, send)
+                return
+            lifespans = LifespanManager(sought, scope)
+            running.setdefault(loop, []).append(lifespans)
+            try:
+                await lifespans.serve(receive, send)
+            finally:
+                running[loop].remove(lifespans)
+                if not running[loop]:
+                    del running[loop]
+            return
+        with unit_of_work(scope) as pin:
+            found = resolve()
+            lifespans_here = _of_its_server(scope, running) if running else None
+            lifespan = lifespans_here.begin_request(found, scope) if lifespans_here else None
+            try:
+                await run(found, scope, receive, send, pin)
+            finally:
+                if lifespan is not None and lifespans_here is not None:
+                    lifespans_here.leave(lifespan)
+
+    # A server of another kind calls it with other arguments; Python's own error begins with this.
+    application.__qualname__ = f"transfuse.asgi({target!r}) is for ASGI servers: application"
+    return application
+
+
+def _of_its_server(
+    scope: Scope, running: dict[asyncio.AbstractEventLoop, list[LifespanManager]]
+) -> LifespanManager | None:
+    """Return the lifespans of the server that a request has come by, as far as it can be told."""
+    here = running.get(_running_loop())  # type: ignore[arg-type]
+    if not here:
+        return None
+    if len(here) > 1:
+        for each in here:
+            if each.serves(scope):
+                return each
+    return here[-1]
+
+
+def unit_of_work(scope: Scope) -> UnitOfWork:
+    """Return the unit of one request, or of one websocket connection; entering it gives its pin."""
+    return UnitOfWork(f"{scope.get('method', scope['type'])} {scope.get('path', '')}", scope)
+
+
+async def run(
+    application: Application, scope: Scope, receive: Receive, send: Send, pin: Pin
+) -> None:
+    """Have an application answer within its unit of work; it may be told that it is to end."""
+    if ends_connections():
+        await Connection(scope, receive, send, pin.generation).run(application)
+    else:
+        await application(scope, receive, send)
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None

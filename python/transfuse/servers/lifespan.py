@@ -1,0 +1,183 @@
+"""How does one application's lifespan go, from its startup to its shutdown?
+
+It runs in a task of its own in the server's event loop. Whatever the application raises there is
+handed over as a value, for asyncio raises `SystemExit` and `KeyboardInterrupt` of a task in the
+loop itself, and so would end the server. When one begins and ends is decided in `lifespans`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any
+
+from transfuse.errors import StartupFailed
+from transfuse.servers.application_lifecycle import ServedApplication
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, MutableMapping
+
+    from transfuse.servers.asgi_types import Application, Message, Scope
+
+_log = logging.getLogger("transfuse")
+
+# How long an application that has said its last word may take to return, in seconds.
+_LEAVING = 0.5
+# After how many seconds an end that does not come is told of.
+LONG = 10.0
+
+# The tasks that nobody else may hold: a loop itself keeps no reference to one. Entries leave when
+# the task is done.
+_held: set[asyncio.Task[Any]] = set()
+
+
+class Lifespan(ServedApplication):
+    """One run of one application's lifespan.
+
+    Args:
+        application: the application.
+        scope: the server's own lifespan scope.
+        state: what it finds as ``scope["state"]``.
+        name: what it is called in the log, such as ``"shop.web:app of generation 3"``.
+    """
+
+    def __init__(
+        self, application: Application, scope: Scope, state: MutableMapping[str, Any], name: str
+    ) -> None:
+        super().__init__(application)
+        # What its startup left for its requests.
+        self.state = state
+        # Whether the application has a lifespan at all. Known after `start`.
+        self.supported = False
+        # What it said of its startup, if it has.
+        self.said: Message | None = None
+        self._name = name
+        self._scope = {**scope, "state": state}
+        self._inbox: asyncio.Queue[Message] = asyncio.Queue()
+        # Whether the application has asked for the first message.
+        self._asked = False
+        self._started: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
+        self._stopped: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
+        # Its result is what the application raised. None before `start`, and once it is to end.
+        self._task: asyncio.Task[BaseException | None] | None = None
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether its startup has begun, and its end has not."""
+        return self._task is not None
+
+    async def start(self) -> None:
+        """Run the startup. If it raises, `give_up` is to be called.
+
+        Raises:
+            StartupFailed: the application says so, and raises nothing.
+            BaseException: what its startup raises.
+        """
+        self._inbox.put_nowait({"type": "lifespan.startup"})
+        task = self._task = asyncio.ensure_future(self._run())
+        either: set[asyncio.Future[Any]] = {task, self._started}
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        if self._started.done():
+            self.said = self._started.result()
+            if self.said["type"] == "lifespan.startup.complete":
+                self.supported = True
+                return
+            await asyncio.wait({task}, timeout=_LEAVING)
+            error = _raised(task)
+            raise error or StartupFailed(
+                self.said.get("message") or "the application's startup failed"
+            )
+        if self._asked and (error := _raised(task)) is not None:
+            raise error
+        # It does not know of lifespans, and has raised or returned without a word.
+
+    async def give_up(self) -> None:
+        """End a startup that nobody waits for any more; what completes all the same is shut down.
+
+        Nothing is raised.
+        """
+        task = self._task
+        if task is None:
+            return
+        if not self._started.done():
+            task.cancel()
+            await self._until(task, self._started, "startup")
+        if (
+            self._started.done()
+            and self._started.result()["type"] == "lifespan.startup.complete"
+            and not task.done()
+        ):
+            self.supported = True
+            await self.stop()
+            return
+        self._task = None
+        task.cancel()
+        hold(task)
+
+    async def stop(self) -> Message:
+        """Run the shutdown, once, and return what to tell a server; what goes wrong is logged."""
+        task = self._task
+        complete: Message = {"type": "lifespan.shutdown.complete"}
+        if task is None or not self.supported:
+            return complete
+        self._task = None
+        self._inbox.put_nowait({"type": "lifespan.shutdown"})
+        await self._until(task, self._stopped, "shutdown")
+        answer = self._stopped.result() if self._stopped.done() else complete
+        if not task.done():
+            await asyncio.wait({task}, timeout=_LEAVING)
+        error = None if task.cancelled() else _raised(task)
+        if error is not None or answer["type"] != "lifespan.shutdown.complete":
+            what = f": {answer['message']}" if answer.get("message") else ""
+            _log.error("the shutdown of %s failed%s", self._name, what, exc_info=error)
+        hold(task)
+        return answer
+
+    async def _until(
+        self, task: asyncio.Task[Any], said: asyncio.Future[Message], what: str
+    ) -> None:
+        either: set[asyncio.Future[Any]] = {task, said}
+        done, _ = await asyncio.wait(either, timeout=LONG, return_when=asyncio.FIRST_COMPLETED)
+        if not done:
+            _log.warning("the %s of %s has not come to its end for %g s", what, self._name, LONG)
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+
+    async def _run(self) -> BaseException | None:
+        try:
+            await self.application(self._scope, self._receive, self._send)
+        except (asyncio.CancelledError, GeneratorExit):
+            raise
+        except BaseException as error:
+            return error
+        return None
+
+    async def _receive(self) -> Message:
+        self._asked = True
+        return await self._inbox.get()
+
+    async def _send(self, message: Message) -> None:
+        stage = self._started if message["type"].startswith("lifespan.startup.") else self._stopped
+        if not stage.done():
+            stage.set_result(message)
+
+
+def hold(task: asyncio.Task[Any]) -> None:
+    """Keep a task until it is done."""
+    if not task.done():
+        _held.add(task)
+        task.add_done_callback(_held.discard)
+
+
+def begun(work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+    """Begin a task that is kept until it is done."""
+    task = asyncio.ensure_future(work)
+    hold(task)
+    return task
+
+
+def _raised(task: asyncio.Task[BaseException | None]) -> BaseException | None:
+    if not task.done():
+        return None
+    if task.cancelled():
+        return StartupFailed("the application's startup was cancelled")
+    return task.result()

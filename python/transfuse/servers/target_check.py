@@ -1,0 +1,105 @@
+"""Is what is served still there in the next generation?
+
+A request could only fail without it, so an update in which the target is gone is refused. And who
+serves can be asked how things stand, by `transfuse status` and its like.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from transfuse import frameworks
+from transfuse._core import Pin
+from transfuse.errors import TargetError
+from transfuse.process.install import installed_settings, on_uninstall
+from transfuse.servers.interface_check import misuse
+from transfuse.source.suggestions import under_no_root
+from transfuse.updates import participants
+
+if TYPE_CHECKING:
+    from transfuse.process.target import Target
+    from transfuse.servers.interface_check import Protocol
+
+_log = logging.getLogger("transfuse")
+
+# What to do about a target that no root can make live.
+INSTALLED = "it is installed: import it in a module under a root, and name that"
+
+
+class TargetParticipant:
+    """Takes part in updates for one target.
+
+    Args:
+        target: what must exist, and must be callable.
+        served_as: how it is called.
+    """
+
+    order = 0
+
+    def __init__(self, target: Target, served_as: Protocol) -> None:
+        self._target = target
+        self._served_as = served_as
+
+    def staged(self, generation: int, *, on_disk: bool) -> None:  # noqa: ARG002
+        """Look it up in the staged generation.
+
+        Raises:
+            TargetError: it is not there, or cannot be called like this.
+        """
+        self.check()
+
+    def check(self) -> None:
+        """The same in the pinned generation."""
+        or_has = "__rsgi__" if self._served_as == "rsgi" else "__call__"
+        application = self._target.resolve_callable(or_has)
+        wrong = misuse(self._target, application, self._served_as)
+        if wrong is not None:
+            raise TargetError(wrong)
+
+    def published(self, generation: int) -> None:
+        """Nothing to do."""
+
+    def abandoned(self, generation: int) -> None:
+        """Nothing to do."""
+
+
+def serve(target: Target, served_as: Protocol) -> None:
+    """Insist on a target from now on; see `TargetParticipant`.
+
+    Raises:
+        TargetError: it is not there now, or cannot be called like this.
+        BaseException: whatever its module raises while it is loaded.
+    """
+    # What it brings along is of no use where nothing is served.
+    from transfuse.control import unix_socket  # noqa: PLC0415
+
+    # Not pinned, so that a file that was written just now is found.
+    target.load()
+    served = TargetParticipant(target, served_as)
+    with Pin():
+        served.check()
+        frameworks.attend()
+    _warn_if_unseen(target.module)
+    participants.register(served)
+    if unix_socket.serve(f"serve {target.text}"):
+        on_uninstall(unix_socket.close)
+
+
+def _warn_if_unseen(module: str) -> None:
+    """Say so where edits of the target's own module are no updates; it may be so on purpose."""
+    file = getattr(sys.modules.get(module), "__file__", None)
+    settings = installed_settings()
+    if settings is None or not isinstance(file, str) or not os.path.isabs(file):
+        return
+    place = under_no_root(module, file, settings.roots)
+    if place is not None:
+        advice = f"name {place} among the roots" if place else INSTALLED
+        _log.warning(
+            "%s is at %s, which is under no root, so its edits are not seen; %s",
+            module,
+            file,
+            advice,
+        )

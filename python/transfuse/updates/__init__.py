@@ -1,0 +1,5 @@
+"""Updates, as Python code sees them.
+
+- `api`: request one, subscribe to all; `participants`: refuse one, and learn how it ended
+- `reports`: the results, as values; `messages`: the results, in words
+"""

@@ -1,0 +1,162 @@
+"""How does somebody ask for an update, and hear of one?
+
+Each update, whoever asked for it, comes by here once (`deliver`): it is logged under `transfuse`
+and told to the callbacks.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+from typing import TYPE_CHECKING, Any
+
+from transfuse import _core
+from transfuse.errors import NotInstalledError
+from transfuse.updates import messages, participants
+from transfuse.updates.reports import Plan, Report, Status, Step
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+_log = logging.getLogger("transfuse")
+
+# Who wants to hear of updates, in the order of subscription. Replaced whole, never changed, so
+# that it can be walked without a lock. Entries leave by their unsubscriber.
+_callbacks: tuple[Callable[[Report], object], ...] = ()
+# Who wants to hear of the steps of an update as they begin (the command line, at a terminal).
+_step_listeners: tuple[Callable[[Step | None], object], ...] = ()
+
+
+def update(timeout: float | None = None) -> Report:
+    """Update now, whether or not the files are being watched.
+
+    Args:
+        timeout: seconds to wait for an update that is under way; None: as long as it takes.
+
+    Returns:
+        What came of it. A refused update is a report too: see `Report.check`.
+
+    Raises:
+        NotInstalledError: Transfuse is not installed.
+        TimeoutError: another update took longer than `timeout`.
+    """
+    _require_installed()
+    with participants.waiting():
+        return Report.from_core(_core.update(timeout))
+
+
+def rollback(to: int | None = None) -> Report:
+    """Serve a former generation again; it was kept, so nothing is loaded.
+
+    Args:
+        to: the generation's number; None: the one before the current.
+
+    Raises:
+        NotInstalledError: Transfuse is not installed.
+        GenerationError: that generation is not kept.
+    """
+    _require_installed()
+    with participants.waiting():
+        return Report.from_core(_core.rollback(to))
+
+
+def plan() -> Plan:
+    """Tell what an update would do now, without doing it.
+
+    Raises:
+        NotInstalledError: Transfuse is not installed.
+    """
+    _require_installed()
+    return Plan.from_core(_core.plan())
+
+
+def status() -> Status:
+    """Tell how things stand in this process.
+
+    Raises:
+        NotInstalledError: Transfuse is not installed.
+    """
+    _require_installed()
+    told = _core.status()
+    if told["lingering"]:
+        # Perhaps only because nobody has collected since.
+        del told
+        gc.collect()
+        told = _core.status()
+    return Status.from_core(told)
+
+
+def on_update(callback: Callable[[Report], object]) -> Callable[[], None]:
+    """Have `callback` called with the report of each update and rollback from now on.
+
+    It is called in the thread that updates, after the new generation is served; what it raises is
+    logged and hurts nobody else. One that does not end is ended after `time_limit` seconds, by
+    TimeLimitExceeded inside it.
+
+    Returns:
+        A function that ends this; calling it again does nothing.
+    """
+    global _callbacks  # noqa: PLW0603 - callbacks belong to the process, as the core does
+
+    # A wrapper of its own, so that subscribing one callback twice makes two subscriptions.
+    def subscribed(report: Report) -> None:
+        callback(report)
+
+    def unsubscribe() -> None:
+        global _callbacks  # noqa: PLW0603
+        _callbacks = tuple(each for each in _callbacks if each is not subscribed)
+
+    _callbacks = (*_callbacks, subscribed)
+    return unsubscribe
+
+
+def on_step(listener: Callable[[Step | None], object]) -> None:
+    """Have `listener` called when a step of an update begins, and with None when the update ends.
+
+    It is called in the thread that updates and must return at once.
+    """
+    global _step_listeners  # noqa: PLW0603
+    _step_listeners = (*_step_listeners, listener)
+
+
+def deliver(roots: Sequence[str], told: Mapping[str, Any]) -> None:
+    """Log an update that the core tells of, and pass it on to the callbacks.
+
+    Args:
+        roots: the live directories; paths are shown relative to them.
+        told: what the core tells, as `Report.from_core` takes it.
+    """
+    if told["outcome"] == "running":
+        step = Step(told["name"], told["index"], told["count"], told["generation"])
+        for listener in _step_listeners:
+            listener(step)
+        return
+    for listener in _step_listeners:
+        listener(None)
+    report = Report.from_core(told)
+    _write_log(report, roots)
+    for callback in _callbacks:
+        try:
+            _core.limited(callback, report)
+        except BaseException:  # nobody else would hear of it, and this one has been told
+            _log.exception("a callback of transfuse.on_update() failed; the update stands")
+
+
+def _write_log(report: Report, roots: Sequence[str]) -> None:
+    level = {"refused": logging.ERROR, "unchanged": logging.DEBUG}.get(report.outcome, logging.INFO)
+    if report.notes:
+        level = max(level, logging.INFO)
+    if report.restart:
+        level = max(level, logging.WARNING)
+    if not _log.isEnabledFor(level):
+        return
+    extra = {"transfuse_report": report}
+    _log.log(level, "%s", messages.update_text(report, roots), extra=extra)
+    if report.outcome in ("published", "refused") and _log.isEnabledFor(logging.DEBUG):
+        for line in messages.plan_lines(report, roots):
+            _log.debug("plan: %s", line, extra=extra)
+
+
+def _require_installed() -> None:
+    if not _core.installed():
+        raise NotInstalledError

@@ -1,0 +1,125 @@
+"""How is an update told to a person?
+
+Words only, readable without colour; where they go is decided elsewhere (`updates` logs them, the
+command line prints them). Colour is added where a stream shows it and NO_COLOR is not set.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, TextIO
+
+from transfuse.source.tracebacks import headline, place
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from transfuse.updates.reports import Change, Plan, Ran, Report, Restart
+
+_SHOWN = 3
+
+_COLOURS = {"red": "31", "green": "32", "yellow": "33", "bold": "1", "dim": "2"}
+
+
+def update_text(report: Report, roots: Sequence[str] = ()) -> str:
+    """Tell what came of an update: one line, and for a refused one also the traceback.
+
+    Args:
+        report: the report.
+        roots: files below these are shown relative to them.
+    """
+    if report.outcome == "refused":
+        return _refused(report, roots)
+    if report.outcome == "rolled back":
+        return f"rolled back in {duration(report.seconds)}; serving generation {report.generation}"
+    parts = [f"serving generation {report.generation}"]
+    if report.restart:
+        parts.insert(0, restart_text(report.restart))
+    if report.outcome == "unchanged":
+        said = [f"{each.name}: {each.what}" for each in report.notes] or ["nothing to update"]
+        changed = changes_text(report.changed, roots) + "; " if report.changed else ""
+        return f"{', '.join(said)}: {changed}{'; '.join(parts)}"
+    told = (
+        f"updated in {duration(report.seconds)}: {changes_text(report.changed, roots)};"
+        f" {ran_text(report.ran)}; {'; '.join(parts)}"
+    )
+    return "\n".join([told, *(f"{each.name}: {each.what}" for each in report.notes)])
+
+
+def plan_lines(plan: Plan | Report, roots: Sequence[str] = ()) -> list[str]:
+    """Tell a plan, or what a report ran, with one line for each file and module."""
+    lines = [f"{each.kind:<9}{short_path(each.path, roots)}" for each in plan.changed]
+    lines += [f"{'run':<9}{each.name}  ({each.reason})" for each in plan.ran]
+    lines += [f"{'restart':<9}{each.name}  ({each.code}: {each.what})" for each in plan.restart]
+    return lines
+
+
+def changes_text(changed: Sequence[Change], roots: Sequence[str] = ()) -> str:
+    """Tell which files changed: ``"shop/prices.py changed, shop/new.py created"``."""
+    if not changed:
+        return "no file changed"
+    words = [f"{short_path(each.path, roots)} {each.kind}" for each in changed[:_SHOWN]]
+    return ", ".join(words) + _more(len(changed))
+
+
+def ran_text(ran: Sequence[Ran]) -> str:
+    """Tell which modules were run: ``"ran shop.prices, shop.web (imports shop.prices)"``."""
+    if not ran:
+        return "no loaded module is concerned"
+    words = [
+        each.name if each.reason in ("", "changed") else f"{each.name} ({each.reason})"
+        for each in ran[:_SHOWN]
+    ]
+    return "ran " + ", ".join(words) + _more(len(ran))
+
+
+def restart_text(restart: Sequence[Restart]) -> str:
+    """Tell what needs a restart, and why."""
+    words = [f"{each.name} ({each.what})" for each in restart[:_SHOWN]]
+    return "needs a restart: " + ", ".join(words) + _more(len(restart))
+
+
+def duration(seconds: float) -> str:
+    """Tell a time: ``"0.4 ms"``, ``"6 ms"``, ``"1.7 s"``."""
+    if seconds < 0.001:
+        return f"{seconds * 1000:.1f} ms"
+    if seconds < 0.9995:
+        return f"{seconds * 1000:.0f} ms"
+    return f"{seconds:.1f} s"
+
+
+def short_path(path: str, roots: Sequence[str] = ()) -> str:
+    """Return `path` relative to the innermost of `roots` it is below, or else as it is."""
+    for root in sorted(roots, key=len, reverse=True):
+        start = root.rstrip(os.sep) + os.sep
+        if path.startswith(start):
+            return path[len(start) :]
+    return path
+
+
+def colourful(stream: TextIO, environ: Mapping[str, str] | None = None) -> bool:
+    """Whether `stream` shows colours and nobody minds (https://no-color.org)."""
+    environ = os.environ if environ is None else environ
+    if environ.get("NO_COLOR") or environ.get("TERM") == "dumb":
+        return False
+    return stream.isatty()
+
+
+def paint(text: str, colour: str) -> str:
+    """Colour the first line of `text` for a terminal: red, green, yellow, bold or dim."""
+    line, newline, rest = text.partition("\n")
+    return f"\x1b[{_COLOURS[colour]}m{line}\x1b[0m{newline}{rest}"
+
+
+def _refused(report: Report, roots: Sequence[str]) -> str:
+    still = f"still serving generation {report.generation}; save a repair and it is tried again"
+    if report.error is None:
+        return f"refused; {still}"
+    where = place(report.error, roots)
+    at = f"{short_path(where[0], roots)}, line {where[1]}: " if where else ""
+    trace = report.traceback.rstrip("\n")
+    return "\n".join([f"refused: {at}{headline(report.error)}", *([trace] if trace else []), still])
+
+
+def _more(count: int) -> str:
+    return f" and {count - _SHOWN} more" if count > _SHOWN else ""

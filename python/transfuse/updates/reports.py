@@ -1,0 +1,297 @@
+"""What came of an update, and how do things stand?
+
+Plain, frozen values made from what the core tells. How they are put into words is in `console`,
+what happens with them in `updates`.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from transfuse.errors import TransfuseError
+from transfuse.memory import referrers
+from transfuse.source.tracebacks import headline, place, user_traceback
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from transfuse.memory.referrers import Leak, Unit
+
+Outcome = Literal["published", "refused", "unchanged", "rolled back"]
+
+
+@dataclass(frozen=True)
+class Change:
+    """A file that differs from the generation before.
+
+    Attributes:
+        path: the absolute file.
+        kind: ``"created"``, ``"changed"`` or ``"deleted"``.
+    """
+
+    path: str
+    kind: str
+
+
+@dataclass(frozen=True)
+class Step:
+    """A module that an update is about to run.
+
+    Attributes:
+        name: the module.
+        index: which step it is, from 1.
+        count: how many there are.
+        serving: the generation that is served meanwhile.
+    """
+
+    name: str
+    index: int
+    count: int
+    serving: int
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A module that an update runs.
+
+    Attributes:
+        name: the dotted name.
+        reason: why, in words, such as ``"imports shop.prices"``.
+    """
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Restart:
+    """A change that cannot be applied live.
+
+    Attributes:
+        name: the module or file.
+        code: the kind, such as ``"never-policy"``.
+        what: what it is about and what to do, in words.
+    """
+
+    name: str
+    code: str
+    what: str
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something to know: what could not be done in place (policy ``"patch"``), or a new setting.
+
+    Attributes:
+        name: the module, or ``"settings"``.
+        what: what was done instead, and who is concerned, or what holds now, in words.
+    """
+
+    name: str
+    what: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """What came of an update or a rollback.
+
+    Attributes:
+        outcome: ``"published"``, ``"refused"``, ``"unchanged"`` or ``"rolled back"``.
+        generation: the generation that is served afterwards.
+        changed: the files that differ.
+        ran: the modules that were run, in order, and why.
+        restart: the changes that need a restart.
+        notes: what could not be done in place, and settings that were applied.
+        seconds: how long it took.
+        error: what was raised, if the update was refused.
+        traceback: the traceback of `error` with the user's frames only; else empty.
+    """
+
+    outcome: Outcome
+    generation: int
+    changed: tuple[Change, ...] = ()
+    ran: tuple[Ran, ...] = ()
+    restart: tuple[Restart, ...] = ()
+    notes: tuple[Note, ...] = ()
+    seconds: float = 0.0
+    error: BaseException | None = None
+    traceback: str = ""
+
+    @classmethod
+    def from_core(cls, told: Mapping[str, Any]) -> Report:
+        """Make a report of what the core tells."""
+        error: BaseException | None = told["error"]
+        return cls(
+            outcome=cast("Outcome", told["outcome"]),
+            generation=told["generation"],
+            changed=tuple(Change(*each) for each in told["changed"]),
+            ran=tuple(Ran(*each) for each in told["ran"]),
+            restart=tuple(Restart(*each) for each in told["restart"]),
+            notes=tuple(Note(*each) for each in told["notes"]),
+            seconds=told["seconds"],
+            error=error,
+            # Now, while the source that the frames name can still be had.
+            traceback="" if error is None else user_traceback(error),
+        )
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing was refused."""
+        return self.outcome != "refused"
+
+    def check(self) -> Report:
+        """Return this report, or raise UpdateRefused, caused by its error, if it was refused."""
+        if self.ok:
+            return self
+        what = "" if self.error is None else f": {headline(self.error)}"
+        still = f"still serving generation {self.generation}"
+        raise UpdateRefused(f"the update was refused{what}; {still}", self) from self.error
+
+    def to_json(self, roots: Sequence[str] = ()) -> dict[str, Any]:
+        """Return the same as values that JSON has; the error is its headline.
+
+        Args:
+            roots: where the error arose is looked for below these first.
+        """
+        return {
+            "outcome": self.outcome,
+            "generation": self.generation,
+            **_lists(self.changed, self.ran, self.restart),
+            "notes": [[each.name, each.what] for each in self.notes],
+            "seconds": self.seconds,
+            "error": None if self.error is None else headline(self.error),
+            "place": None if self.error is None else place(self.error, roots),
+            "traceback": self.traceback,
+        }
+
+
+class UpdateRefused(TransfuseError):
+    """A refused update, for those who prefer an exception: see `Report.check`.
+
+    Attributes:
+        report: the report of the update; its error is this exception's `__cause__`.
+    """
+
+    def __init__(self, message: str, report: Report) -> None:
+        super().__init__(message)
+        self.report = report
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What an update would do now.
+
+    Attributes:
+        generation: the generation that is served.
+        changed, ran, restart: as in `Report`, had the update been made.
+    """
+
+    generation: int
+    changed: tuple[Change, ...] = ()
+    ran: tuple[Ran, ...] = ()
+    restart: tuple[Restart, ...] = ()
+
+    @classmethod
+    def from_core(cls, told: Mapping[str, Any]) -> Plan:
+        """Make a plan of what the core tells."""
+        return cls(
+            generation=told["generation"],
+            changed=tuple(Change(*each) for each in told["changed"]),
+            ran=tuple(Ran(*each) for each in told["ran"]),
+            restart=tuple(Restart(*each) for each in told["restart"]),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the same as values that JSON has."""
+        return {"generation": self.generation, **_lists(self.changed, self.ran, self.restart)}
+
+
+@dataclass(frozen=True)
+class Status:
+    """How things stand in this process.
+
+    Attributes:
+        generation: the current generation.
+        roots: absolute directories whose source is live.
+        modules: how many live modules the current generation has loaded.
+        kept: former generations that are ready for a rollback.
+        draining: generations that are no longer current, and how many pins each still has.
+        watching: ``"native"``, ``"polling"`` or ``"off"``; ``"ended"`` if the thread that updates
+            is no more, so that nothing is updated until the process is restarted.
+        watching_because: why files are polled although nobody asked for that; else empty.
+        unreadable: what lies under the roots and cannot be read, and why. No module comes from
+            there.
+        lost_events: how often the system had more events of files than it keeps (on Linux
+            ``fs.inotify.max_queued_events``), so that the whole tree was compared.
+        stored_bytes: what the kept source takes up, in bytes.
+        failing: the report of the latest update if it was refused, else None.
+        restart: the changes that wait for a restart.
+        units: the units of work that keep former generations in use, the oldest first.
+        lingering: the modules that were superseded and are still in memory, and who holds them.
+        updates: how many updates were published.
+        refused: how many were refused.
+    """
+
+    generation: int
+    roots: tuple[str, ...]
+    modules: int
+    kept: tuple[int, ...]
+    draining: tuple[tuple[int, int], ...]
+    watching: str
+    stored_bytes: int
+    failing: Report | None
+    updates: int
+    refused: int
+    restart: tuple[Restart, ...] = ()
+    units: tuple[Unit, ...] = ()
+    lingering: tuple[Leak, ...] = ()
+    lost_events: int = 0
+    watching_because: str = ""
+    unreadable: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def from_core(cls, told: Mapping[str, Any]) -> Status:
+        """Make a status of what the core tells."""
+        failing = told["failing"]
+        return cls(
+            generation=told["generation"],
+            roots=tuple(os.fspath(root) for root in told["roots"]),
+            modules=told["modules"],
+            kept=tuple(told["kept"]),
+            draining=tuple((generation, pins) for generation, pins in told["draining"]),
+            watching=told["watching"],
+            stored_bytes=told["stored_bytes"],
+            failing=None if failing is None else Report.from_core(failing),
+            updates=told["updates"],
+            refused=told["refused"],
+            restart=tuple(Restart(*each) for each in told["restart"]),
+            units=referrers.units(told["units"]),
+            lingering=referrers.lingering(told["lingering"]),
+            lost_events=told["lost_events"],
+            watching_because=told["watching_because"],
+            unreadable=tuple((os.fspath(path), why) for path, why in told["unreadable"]),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the same as values that JSON has."""
+        values = {key: getattr(self, key) for key in self.__dataclass_fields__}
+        failing = self.failing
+        return {
+            **values,
+            "failing": None if failing is None else failing.to_json(self.roots),
+            "restart": [[each.name, each.code, each.what] for each in self.restart],
+            "units": [asdict(each) for each in self.units],
+            "lingering": [[each.name, list(each.holders)] for each in self.lingering],
+        }
+
+
+def _lists(
+    changed: tuple[Change, ...], ran: tuple[Ran, ...], restart: tuple[Restart, ...]
+) -> dict[str, Any]:
+    return {
+        "changed": [[each.path, each.kind] for each in changed],
+        "ran": [[each.name, each.reason] for each in ran],
+        "restart": [[each.name, each.code, each.what] for each in restart],
+    }

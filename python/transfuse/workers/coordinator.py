@@ -1,0 +1,225 @@
+"""Who hears all workers, and tells them when to publish?
+
+A thread of whichever worker has the chair. What is decided is `ballot`'s; here are connections,
+and who has been silent for too long.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import selectors
+import socket
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from transfuse import _core
+from transfuse.errors import TransfuseError
+from transfuse.workers.commit import CommitCoordinator
+from transfuse.workers.protocol import BEAT, SILENCE, MessageStream, packed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from transfuse.workers.commit import Order
+    from transfuse.workers.protocol import Said
+    from transfuse.workers.rendezvous import Rendezvous
+
+_log = logging.getLogger("transfuse.workers")
+
+# How long a new chair lets the workers of the former one find it, in seconds.
+_GRACE = 0.3
+
+
+class Coordinator:
+    """The chair, in a daemon thread from the moment it is made.
+
+    Args:
+        place: where the workers meet.
+        number: which chair it is.
+        lock: holds it, as `Rendezvous.take` gives it.
+        listener: where workers connect.
+        after: whether there was a chair before.
+    """
+
+    def __init__(
+        self, place: Rendezvous, number: int, lock: int, listener: socket.socket, after: bool
+    ) -> None:
+        self._rendezvous = place
+        self._number = number
+        self._lock: int | None = lock
+        self._listener = listener
+        # Whether this process leaves the others.
+        self._given_up = False
+        # From here on: that thread's.
+        self._commit = CommitCoordinator(waits=after)
+        self._begins = time.monotonic() + _GRACE
+        # By the number of their connection: the stream, when it was heard last, and its process.
+        self._streams: dict[int, MessageStream] = {}
+        self._heard: dict[int, float] = {}
+        self._pids: dict[int, int] = {}
+        # When each worker published what is served now, by the system's one clock.
+        self._switched: list[float] = []
+        self._selector = selectors.DefaultSelector()
+        # What a worker says in a vote, and what comes of it.
+        self._vote: dict[str, Callable[[int, Said], list[Order]]] = {
+            "staged": self._staged,
+            "fails": self._fails,
+            "finds nothing": self._finds_nothing,
+            "serves": self._serves,
+        }
+        self._thread = threading.Thread(target=self._run, name="transfuse-coordinator", daemon=True)
+        self._thread.start()
+
+    def end(self) -> None:
+        """Give the chair up, and wait for that."""
+        self._given_up = True
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._thread.join(SILENCE)
+
+    def drop(self) -> None:
+        """Let go of what a forked child has inherited."""
+        self._listener.close()
+        for stream in self._streams.values():
+            stream.close()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def _run(self) -> None:
+        self._selector.register(self._listener, selectors.EVENT_READ)
+        beat = 0.0
+        try:
+            # Those that it did not answer for long have another by now.
+            while self._rendezvous.folder.exists() and self._rendezvous.number() == self._number:
+                for key, _ in self._selector.select(0.1 if self._commit.waits else BEAT / 2):
+                    if key.fileobj is self._listener:
+                        self._accept()
+                    else:
+                        self._read(key.fd)
+                now = time.monotonic()
+                if self._commit.waits and now > self._begins:
+                    self._tell(self._commit.begins())
+                if now - beat > BEAT:
+                    beat = now
+                    # With whom is waited for, for those who wait.
+                    order = {"do": "nothing", "for": self._waited_for()}
+                    self._tell((number, order) for number in list(self._streams))
+                    self._drop_silent(now)
+        except OSError as error:
+            # The members look for another, and find one where this process cannot have it.
+            if not self._given_up:
+                _log.warning("process %d gives the workers' chair up: %s", os.getpid(), error)
+        finally:
+            self.drop()
+
+    def _waited_for(self) -> list[int]:
+        """The processes that have not staged what others have."""
+        return [self._pids[number] for number in self._commit.missing() if number in self._pids]
+
+    def _accept(self) -> None:
+        end, _ = self._listener.accept()
+        stream = MessageStream(end)
+        self._streams[stream.fileno()] = stream
+        self._heard[stream.fileno()] = time.monotonic()
+        self._selector.register(end, selectors.EVENT_READ)
+
+    def _read(self, number: int) -> None:
+        stream = self._streams.get(number)
+        if stream is None:
+            return
+        try:
+            messages = stream.receive(0.0)
+        except BlockingIOError:
+            return
+        except (OSError, ValueError):
+            messages = None
+        if messages is None:
+            self._lose(number)
+            return
+        self._heard[number] = time.monotonic()
+        for said in messages:
+            self._tell(self._take(number, said))
+
+    def _take(self, number: int, said: Said) -> list[Order]:
+        commit, what = self._commit, said["say"]
+        if what == "joins":
+            self._pids[number] = said["pid"]
+            return commit.joins(
+                number, said["view"], said["generation"], said["staged"], said["contents"]
+            )
+        if what == "contents?":
+            generation, _ = _core.view()
+            order = {"do": "take", "generation": generation, "contents": _contents()}
+            return [(number, order)]
+        if number in commit.workers and what in self._vote:
+            return self._vote[what](number, said)
+        return []
+
+    def _staged(self, number: int, said: Said) -> list[Order]:
+        return self._commit.prepared(number, said["view"], said["contents"])
+
+    def _fails(self, number: int, said: Said) -> list[Order]:
+        return self._commit.fails(number, f"process {self._pids[number]}: {said['why']}")
+
+    def _finds_nothing(self, number: int, _: Said) -> list[Order]:
+        return self._commit.finds_nothing(number)
+
+    def _serves(self, number: int, said: Said) -> list[Order]:
+        orders = self._commit.serves(number, said["view"], said["generation"])
+        if said["view"] == self._commit.served and said["since"] is not None:
+            self._switched.append(said["since"])
+            if len(self._switched) == len(self._commit.workers) > 1:
+                apart = (max(self._switched) - min(self._switched)) * 1000
+                _log.info(
+                    "%d workers switched to generation %d within %.1f ms",
+                    len(self._switched),
+                    self._commit.generation,
+                    apart,
+                )
+        return orders
+
+    def _tell(self, orders: Iterable[Order]) -> None:
+        for number, order in orders:
+            stream = self._streams.get(number)
+            if stream is None:
+                continue
+            if order["do"] == "publish":
+                self._switched.clear()
+            try:
+                stream.send(**self._whole(order))
+            except OSError:
+                self._lose(number)
+
+    def _whole(self, order: dict[str, Any]) -> dict[str, Any]:
+        if order["do"] != "catch up":
+            return order
+        return {**order, "contents": _contents()}
+
+    def _drop_silent(self, now: float) -> None:
+        for number, heard in list(self._heard.items()):
+            if now - heard > SILENCE:
+                pid = self._pids.get(number)
+                _log.warning("process %s does not answer; the other workers go on without it", pid)
+                self._lose(number)
+
+    def _lose(self, number: int) -> None:
+        stream = self._streams.pop(number, None)
+        if stream is None:
+            return
+        self._selector.unregister(stream.socket)
+        stream.close()
+        self._heard.pop(number, None)
+        self._pids.pop(number, None)
+        self._tell(self._commit.leaves(number))
+
+
+def _contents() -> dict[str, str | None]:
+    """What is served here of files that say something else on disk."""
+    try:
+        return packed(_core.differing(wanted=False))
+    except TransfuseError:
+        return {}

@@ -1,0 +1,161 @@
+"""Who are the workers of one server, and where do they meet?
+
+Those that have one parent, which is a process of the same program (gunicorn, Granian, uvicorn,
+Apache), and see the same files in the same way. They meet in a folder of this user alone: who
+holds the lock ``<n>.lock`` listens at ``<n>.sock``, where ``n`` is what the file
+``now`` says. A lock goes with its process, so a dead chair is replaced; a chair that hangs keeps
+its lock, and those it does not answer go on with the next number.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+import socket
+import time
+from typing import TYPE_CHECKING
+
+from transfuse.config.runtime_dir import own_directory
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from transfuse.config.settings import Settings
+
+try:
+    import fcntl
+except ImportError:  # pragma: no cover - not on this system: then workers switch by themselves
+    fcntl = None  # type: ignore[assignment]
+
+
+class Rendezvous:
+    """The place where the workers of this process's server meet."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def number(self) -> int:
+        """Which chair is the one, by its number."""
+        try:
+            return int((self.folder / "now").read_text())
+        except (OSError, ValueError):
+            return 0
+
+    def distrust(self, number: int) -> None:
+        """That chair does not answer: the next number is the one."""
+        if self.number() == number:
+            beside = self.folder / f"now.{os.getpid()}"
+            beside.write_text(str(number + 1))
+            beside.replace(self.folder / "now")
+
+    def connect(self, number: int) -> socket.socket | None:
+        """Return a connection to that chair, or None."""
+        end = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            end.settimeout(2.0)
+            end.connect(str(self.folder / f"{number}.sock"))
+        except OSError:
+            end.close()
+            return None
+        return end
+
+    def find(self, patience: float) -> socket.socket | None:
+        """Return a connection to the chair; wait so many seconds if there has been one."""
+        deadline = time.monotonic() + patience
+        while True:
+            number = self.number()
+            end = self.connect(number)
+            there_was_one = number > 0 or (self.folder / f"{number}.sock").exists()
+            if end is not None or not there_was_one or time.monotonic() > deadline:
+                return end
+            time.sleep(0.02)  # nobody tells when a chair is taken: looked at until the deadline
+
+    def take(self, number: int) -> tuple[int, socket.socket, bool] | None:
+        """Take that chair, if nobody has it.
+
+        Returns:
+            The lock (close it to give the chair up), the socket that listens, and whether somebody
+            had the chair before; None if somebody has it now.
+
+        Raises:
+            OSError: the folder is gone or full, or its path is too long for a socket. Then nobody
+                has the chair.
+        """
+        lock = os.open(self.folder / f"{number}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(lock)
+            return None
+        path = self.folder / f"{number}.sock"
+        try:
+            before = path.exists() or number > 0
+            path.unlink(missing_ok=True)
+            listener = _listener(str(path))
+        except BaseException:
+            # A lock without a socket would keep all others from having a chair.
+            os.close(lock)
+            raise
+        return lock, listener, before
+
+
+def _listener(path: str) -> socket.socket:
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        listener.bind(path)
+        listener.listen(64)
+    except BaseException:
+        listener.close()
+        raise
+    return listener
+
+
+def ours(settings: Settings) -> Rendezvous | None:
+    """Return where the workers of this process's server meet; None if it is nobody's worker.
+
+    Raises:
+        OSError: it is one, but the folder cannot be made.
+    """
+    parent = os.getppid()
+    if fcntl is None or not _same_program(parent):
+        return None
+    place = own_directory()
+    _tidy(place)
+    folder = place / f"workers-{parent}-{_digest(settings)}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return Rendezvous(folder)
+
+
+def _digest(settings: Settings) -> str:
+    """What all have in common who can agree: what is live, and whether they look by themselves."""
+    said = [settings.roots, settings.include, settings.exclude, settings.gitignore, settings.watch]
+    return hashlib.sha256(repr(said).encode()).hexdigest()[:12]
+
+
+def _same_program(parent: int) -> bool:
+    try:
+        return os.readlink(f"/proc/{parent}/exe") == os.readlink("/proc/self/exe")
+    except PermissionError:
+        # A parent of another user, such as root's Apache, does not say which file it runs.
+        return _said(parent, "comm") == _said(os.getpid(), "comm") != ""
+    except OSError:
+        return False
+
+
+def _said(pid: int, what: str) -> str:
+    try:
+        with open(f"/proc/{pid}/{what}", encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except OSError:
+        return ""
+
+
+def _tidy(place: Path) -> None:
+    """Remove what servers have left that are gone."""
+    for folder in place.glob("workers-*-*"):
+        parent = folder.name.split("-")[1]
+        if parent.isdigit() and not os.path.exists(f"/proc/{parent}"):
+            with contextlib.suppress(OSError):
+                shutil.rmtree(folder)

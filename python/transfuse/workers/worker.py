@@ -1,0 +1,334 @@
+"""What does each worker do to switch together with the others?
+
+A `Worker` has a thread that hears the chair, takes the chair if nobody has it, and takes part in
+updates: between staging and publishing the updating thread waits here for the word. Where no chair
+can be had, a worker goes on alone: serving matters more than switching at one instant.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from transfuse import _core
+from transfuse.errors import Outdated, TransfuseError, WorkerRefused
+from transfuse.source.tracebacks import headline
+from transfuse.updates import participants
+from transfuse.updates.api import on_update
+from transfuse.workers import rendezvous
+from transfuse.workers.coordinator import Coordinator
+from transfuse.workers.protocol import BEAT, SILENCE, MessageStream, packed, unpacked
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from transfuse.config.settings import Settings
+    from transfuse.updates.reports import Report
+    from transfuse.workers.protocol import Said
+    from transfuse.workers.rendezvous import Rendezvous
+
+_log = logging.getLogger("transfuse.workers")
+
+# The longest that a worker which has staged waits for a chair to be there, in seconds.
+_ALONE = 3 * SILENCE
+# How long a place to meet that cannot be had is left alone, and a worker that could not catch up;
+# after each time twice as long, and at last so long, in seconds.
+_PAUSE, _LONGEST_PAUSE = 0.1, 30.0
+# After so many failures in a row nobody is waited for.
+_CUT_OFF = 2
+# When it is worth a line in the log that others are waited for, in seconds.
+_LONG = 10.0
+
+
+class Worker:
+    """This process among the workers of its server.
+
+    Args:
+        place: where they meet.
+        settings: what is live, and how long the others may take to stage it.
+    """
+
+    order = 50
+
+    def __init__(self, place: Rendezvous, settings: Settings) -> None:
+        self._settings = settings
+        # Another one once that is gone. The thread's that hears the chair.
+        self._rendezvous = place
+        self._limit = settings.time_limit + _ALONE
+        generation, self._at = _core.view()
+        self._generation = generation
+        # When that was published, by `time.monotonic`; None if it was loaded so.
+        self._since: float | None = None
+        # Guards what the two threads hand each other: all below.
+        self._news = threading.Condition()
+        self._stream: MessageStream | None = None
+        # What is staged and waits for the word; None if nothing does.
+        self._waiting: str | None = None
+        self._contents: dict[str, Any] | None = None
+        self._word: Said | None = None
+        # The processes that the others wait for, as the chair said last.
+        self._missing: list[int] = []
+        # What this worker was last told to catch up with.
+        self._behind: Said | None = None
+        self._over = False
+        # Whether the others cannot be met for the moment.
+        self._cut_off = False
+        self._coordinator: Coordinator | None = None
+        self._unsubscribe = on_update(self._heard_of)
+        participants.register(self)
+        self._thread = threading.Thread(target=self._run, name="transfuse-workers", daemon=True)
+        self._thread.start()
+
+    @property
+    def place(self) -> str:
+        """Where it meets the others; the same for all of them."""
+        return str(self._rendezvous.folder)
+
+    def end(self) -> None:
+        """Leave the others."""
+        self._unsubscribe()
+        participants.unregister(self)
+        with self._news:
+            self._over = True
+            self._news.notify_all()
+            stream = self._stream
+        if stream is not None:
+            stream.wake()
+        self._thread.join(SILENCE)
+        if self._coordinator is not None:
+            self._coordinator.end()
+
+    def drop(self) -> None:
+        """Let go of what a forked child has inherited."""
+        if self._stream is not None:
+            self._stream.close()
+        if self._coordinator is not None:
+            self._coordinator.drop()
+
+    # Taking part in updates: the updating thread.
+
+    def staged(self, generation: int, *, on_disk: bool) -> None:  # noqa: ARG002
+        """Wait until all have staged.
+
+        Raises:
+            WorkerRefused: one of the others could not, or did not in time.
+            Outdated: the others have found later files.
+        """
+        view = _core.wanted_view()
+        contents = None if on_disk else packed(_core.differing(wanted=True))
+        with self._news:
+            self._waiting, self._contents, self._word = view, contents, None
+        self._say(say="staged", view=view, contents=contents)
+        word = self._await_word()
+        if word["do"] == "refuse":
+            raise WorkerRefused(f"another worker could not load it: {word['why']}")
+        if word["do"] == "look again":
+            self._start(self._look_again)
+            raise Outdated("another worker has found later files")
+
+    def published(self, generation: int) -> None:
+        """Tell the others."""
+        with self._news:
+            self._since = time.monotonic()
+            self._at, self._waiting = self._waiting or self._at, None
+            self._generation = generation
+            # What it was to catch up with is older than this, or is this.
+            self._behind = None
+        self._tell_what_is_served()
+
+    def abandoned(self, generation: int) -> None:  # noqa: ARG002
+        """Nothing waits any more."""
+        with self._news:
+            self._waiting = None
+
+    def _await_word(self) -> Said:
+        began = unheard = time.monotonic()
+        told = False
+        with self._news:
+            while self._word is None and not self._over and not self._cut_off:
+                self._news.wait(BEAT)
+                now = time.monotonic()
+                if self._stream is not None:
+                    unheard = now
+                if now - unheard > _ALONE:
+                    _log.warning("no other worker can be reached; this one goes on alone")
+                    break
+                if now - began > _LONG and not told and self._missing:
+                    told = True
+                    _log.info("staged; %s is waited for", _processes(self._missing))
+                if now - began > self._limit:
+                    who = _processes(self._missing) if self._missing else "the chair"
+                    return {"do": "refuse", "why": f"{who} has not come to an end"}
+            return self._word or {"do": "publish"}
+
+    def _heard_of(self, report: Report) -> None:
+        error = report.error
+        if report.outcome == "refused" and not isinstance(error, WorkerRefused):
+            self._say(say="fails", why="" if error is None else headline(error))
+
+    # What the chair tells: a thread of its own.
+
+    def _run(self) -> None:
+        failures, has_met = 0, False
+        while not self._over:
+            try:
+                has_met |= self._meet(has_met)
+                failures, self._cut_off = 0, False
+            except (OSError, AttributeError) as error:
+                # The folder is gone or full, there are no descriptors left, or its path is too long
+                # for a socket. Made anew it may do; a process that is another user's by now has
+                # another.
+                with contextlib.suppress(OSError, AttributeError):
+                    self._rendezvous = rendezvous.ours(self._settings) or self._rendezvous
+                failures += 1
+                if failures == _CUT_OFF:
+                    self._cut_off = True
+                    _log.warning(
+                        "the other workers of this server cannot be met in %s: %s; this one"
+                        " switches alone, and tries again",
+                        self._rendezvous.folder,
+                        error,
+                    )
+                self._rest(min(_PAUSE * 2**failures, _LONGEST_PAUSE))
+
+    def _meet(self, has_met: bool) -> bool:
+        """Find the chair or take it, once; talk to it. Return whether it was there."""
+        number = self._rendezvous.number()
+        end = self._rendezvous.connect(number)
+        if end is None:
+            taken = self._rendezvous.take(number)
+            if taken is not None:
+                lock, listener, before = taken
+                self._coordinator = Coordinator(
+                    self._rendezvous, number, lock, listener, before or has_met
+                )
+            else:
+                self._rest(0.02)
+            return False
+        stream = MessageStream(end)
+        try:
+            silent = self._converse(stream)
+        except (OSError, ValueError):
+            silent = False
+        finally:
+            with self._news:
+                self._stream = None
+            stream.close()
+        if silent:
+            self._rendezvous.distrust(number)
+        return True
+
+    def _rest(self, seconds: float) -> None:
+        with self._news:
+            self._news.wait_for(lambda: self._over, seconds)
+
+    def _converse(self, stream: MessageStream) -> bool:
+        """Talk until the end; return whether the chair has fallen silent."""
+        with self._news:
+            said = self._what_i_am_at()
+        stream.send(say="joins", **said, pid=os.getpid())
+        with self._news:
+            # From here on others say something: what they do before `joins` is not understood.
+            self._stream = stream
+            since = self._what_i_am_at()
+        if since != said:
+            stream.send(say="joins", **since, pid=os.getpid())
+        heard = beat = time.monotonic()
+        while not self._over:
+            messages = stream.receive(BEAT / 2)
+            now = time.monotonic()
+            if messages is None:
+                return False
+            if messages:
+                heard = now
+            elif now - heard > SILENCE:
+                return True
+            if now - beat > BEAT:
+                beat = now
+                stream.send(say="here")
+            for message in messages:
+                self._obey(message)
+        return False
+
+    def _what_i_am_at(self) -> dict[str, Any]:
+        return {
+            "view": self._at,
+            "generation": self._generation,
+            "staged": self._waiting,
+            "contents": self._contents,
+        }
+
+    def _obey(self, order: Said) -> None:
+        what = order["do"]
+        if what == "nothing":
+            self._missing = order["for"]
+        elif what in ("publish", "refuse", "look again"):
+            with self._news:
+                self._word = order
+                self._news.notify_all()
+        elif what == "stage":
+            self._start(self._stage, order)
+        elif what == "catch up":
+            self._start(self._catch_up, order)
+
+    # What waits for an update, and so needs a thread of its own.
+
+    def _stage(self, order: Said) -> None:
+        _core.number_from(order["generation"])
+        if order.get("contents"):
+            _core.adopt(unpacked(order["contents"]))
+        else:
+            _core.update()
+        if self._at != order["view"] and self._waiting is None:
+            self._say(say="finds nothing")
+
+    def _look_again(self) -> None:
+        _core.update()
+
+    def _catch_up(self, order: Said) -> None:
+        """Come to serve what the others do; again and again, where that fails."""
+        self._behind = order
+        pause = _PAUSE
+        while not self._over and self._behind is order and self._at != order["view"]:
+            _core.number_from(order["generation"])
+            outcomes = [_core.update()["outcome"]]
+            if self._at != order["view"] and self._behind is order:
+                outcomes.append(_core.adopt(unpacked(order["contents"]))["outcome"])
+            if self._at == order["view"] or "refused" not in outcomes:
+                # If it differs now, in what waits for a restart.
+                break
+            if pause == _PAUSE:
+                _log.warning(
+                    "this worker cannot load what the others serve, and goes on with older code;"
+                    " it tries again"
+                )
+            self._rest(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+
+    def _start(self, task: Callable[..., None], *arguments: Any) -> None:
+        def run() -> None:
+            # Transfuse may be uninstalled, or the process be ending, at this moment.
+            with contextlib.suppress(TransfuseError):
+                task(*arguments)
+
+        threading.Thread(target=run, name="transfuse-catch-up", daemon=True).start()
+
+    def _tell_what_is_served(self) -> None:
+        with self._news:
+            said = {"view": self._at, "generation": self._generation, "since": self._since}
+        self._say(say="serves", **said)
+
+    def _say(self, **words: Any) -> None:
+        stream = self._stream
+        if stream is not None:
+            # Whoever is not heard says it again when it joins anew.
+            with contextlib.suppress(OSError):
+                stream.send(**words)
+
+
+def _processes(pids: list[int]) -> str:
+    return f"process {', '.join(str(pid) for pid in pids)}"

@@ -1,0 +1,216 @@
+"""When all workers may publish, when they must all refuse, and who is told to catch up."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, rule
+
+from transfuse.workers.commit import MISSES, TURNS, CommitCoordinator
+
+Orders = list[tuple[int, dict[str, Any]]]
+WHO = st.integers(1, 3)
+
+
+def of(*workers: int, at: str = "old", **more: Any) -> CommitCoordinator:
+    ballot = CommitCoordinator(**more)
+    for who in workers:
+        ballot.joins(who, at, 1, None)
+    return ballot
+
+
+def told(orders: Orders) -> list[tuple[int, str]]:
+    return sorted((who, order["do"]) for who, order in orders)
+
+
+def test_all_publish_once_all_have_staged() -> None:
+    ballot = of(1, 2, 3)
+    assert told(ballot.prepared(1, "new")) == [(2, "stage"), (3, "stage")]
+    # They are told once, whatever happens meanwhile.
+    assert ballot.prepared(2, "new") == []
+    assert told(ballot.prepared(3, "new")) == [(1, "publish"), (2, "publish"), (3, "publish")]
+    assert (ballot.served, ballot.generation) == ("new", 2)
+
+
+def test_one_failure_and_all_refuse() -> None:
+    ballot = of(1, 2, 3)
+    ballot.prepared(1, "new")
+    ballot.prepared(2, "new")
+    orders = ballot.fails(3, "process 3: SyntaxError")
+    assert told(orders) == [(1, "refuse"), (2, "refuse")]
+    assert {order["why"] for _, order in orders} == {"process 3: SyntaxError"}
+    assert ballot.served == "old"
+    # The repair is another vote.
+    assert told(ballot.prepared(3, "repaired")) == [(1, "stage"), (2, "stage")]
+
+
+def test_a_failure_that_nobody_waits_for_is_nobodys_business() -> None:
+    assert of(1, 2).fails(1, "ImportError") == []
+
+
+def test_who_has_found_earlier_files_looks_again() -> None:
+    ballot = of(1, 2)
+    ballot.prepared(1, "half")
+    assert told(ballot.prepared(2, "whole")) == [(1, "look again")]
+    assert told(ballot.prepared(1, "whole")) == [(1, "publish"), (2, "publish")]
+
+
+def test_the_dead_are_not_waited_for() -> None:
+    ballot = of(1, 2, 3)
+    ballot.prepared(1, "new")
+    ballot.prepared(2, "new")
+    assert told(ballot.leaves(3)) == [(1, "publish"), (2, "publish")]
+
+
+def test_nothing_is_open_once_all_who_waited_are_dead() -> None:
+    ballot = of(1, 2)
+    ballot.prepared(1, "new")
+    assert ballot.leaves(1) == []
+    assert ballot.fails(2, "ImportError") == []
+    assert ballot.served == "old"
+
+
+def test_who_comes_back_with_old_code_is_told_to_catch_up_once() -> None:
+    ballot = of(1, at="new")
+    (order,) = ballot.joins(2, "old", 1, None)
+    assert (order[0], order[1]["do"], order[1]["view"]) == (2, "catch up", "new")
+    assert ballot.serves(2, "old", 1) == []
+
+
+def test_who_catches_up_need_not_be_waited_for() -> None:
+    ballot = of(1, at="new")
+    ballot.joins(2, "old", 1, None)
+    assert told(ballot.prepared(2, "new")) == [(2, "publish")]
+
+
+def test_who_joins_while_others_wait_is_told_to_stage_too() -> None:
+    ballot = of(1, 2)
+    ballot.prepared(1, "new")
+    assert told(ballot.joins(3, "old", 1, None)) == [(3, "stage")]
+    ballot.prepared(2, "new")
+    assert told(ballot.prepared(3, "new")) == [(1, "publish"), (2, "publish"), (3, "publish")]
+
+
+def test_who_finds_nothing_has_the_others_look_again_and_in_the_end_refuse() -> None:
+    ballot = of(1, 2)
+    for _ in range(MISSES - 1):
+        assert told(ballot.prepared(1, "new")) == [(2, "stage")]
+        assert told(ballot.finds_nothing(2)) == [(1, "look again")]
+    ballot.prepared(1, "new")
+    assert told(ballot.finds_nothing(2)) == [(1, "refuse")]
+
+
+def test_a_new_chair_first_hears_all_who_waited_under_the_former() -> None:
+    """Else the first to come back would publish alone what another may refuse."""
+    ballot = CommitCoordinator(waits=True)
+    assert ballot.joins(1, "old", 1, "new") == []
+    assert ballot.joins(2, "old", 1, None) == []
+    assert told(ballot.begins()) == [(2, "stage")]
+    assert told(ballot.prepared(2, "new")) == [(1, "publish"), (2, "publish")]
+
+
+def test_what_one_was_told_to_publish_before_the_chair_died_all_publish() -> None:
+    ballot = CommitCoordinator(waits=True)
+    ballot.joins(1, "new", 2, None)
+    ballot.joins(2, "old", 1, "new")
+    assert told(ballot.begins()) == [(2, "publish")]
+
+
+def test_a_new_chair_goes_by_who_has_come_furthest() -> None:
+    """The first to come back may have been left behind by the others."""
+    ballot = CommitCoordinator(waits=True)
+    ballot.joins(1, "old", 1, None)
+    ballot.joins(2, "new", 2, None)
+    (order,) = ballot.begins()
+    assert (order[0], order[1]["do"], order[1]["view"]) == (1, "catch up", "new")
+    assert (ballot.served, ballot.generation) == ("new", 2)
+
+
+def test_workers_that_do_not_see_the_same_files_refuse_in_the_end() -> None:
+    ballot = of(1, 2)
+    ballot.prepared(1, "whole")
+    for turn in range(TURNS + 1):
+        who, view = (2, "part") if turn % 2 == 0 else (1, "whole")
+        orders = ballot.prepared(who, view)
+        if turn < TURNS:
+            assert told(orders) == [(3 - who, "look again")]
+    assert told(orders) == [(1, "refuse"), (2, "refuse")]
+    assert {order["why"] for _, order in orders} == {"the workers see different files"}
+    # The next edit is another vote.
+    assert told(ballot.prepared(1, "whole")) == [(2, "stage")]
+
+
+def test_it_is_known_who_is_waited_for() -> None:
+    ballot = of(1, 2, 3)
+    assert ballot.missing() == []
+    ballot.prepared(2, "new")
+    assert ballot.missing() == [1, 3]
+
+
+def test_a_rollback_hands_over_what_is_not_on_disk() -> None:
+    ballot = of(1, 2, at="new")
+    ((who, order),) = ballot.prepared(1, "old", {"/srv/shop.py": "VkFMVUUgPSAx"})
+    assert (who, order["contents"]) == (2, {"/srv/shop.py": "VkFMVUUgPSAx"})
+    assert told(ballot.prepared(2, "old")) == [(1, "publish"), (2, "publish")]
+    # The next vote is about the disk again.
+    ((_, order),) = ballot.prepared(2, "newer")
+    assert "contents" not in order
+
+
+# Nobody publishes what a living worker has neither staged nor serves, whatever happens.
+class Votes(RuleBasedStateMachine):
+    """Three workers do whatever they do, in whichever order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ballot = of(1, 2, 3)
+        # What each has staged and waits for, and what it serves.
+        self.staged: dict[int, str | None] = dict.fromkeys((1, 2, 3))
+        self.at = dict.fromkeys((1, 2, 3), "old")
+
+    def obey(self, orders: Orders) -> None:
+        living = set(self.ballot.workers)
+        done = [who for who, order in orders if order["do"] == "publish"]
+        for who in done:
+            view = self.staged[who]
+            assert view == self.ballot.served
+            assert all(view in (self.staged[each], self.at[each]) for each in living), view
+        for who, order in orders:
+            if order["do"] in ("refuse", "look again"):
+                assert self.staged[who] is not None
+                self.staged[who] = None
+        for who in done:
+            self.at[who], self.staged[who] = str(self.staged[who]), None
+        for who in done:
+            self.obey(self.ballot.serves(who, self.at[who], 2))
+
+    @rule(who=WHO, view=st.sampled_from(["new", "newer"]))
+    def stages(self, who: int, view: str) -> None:
+        if who in self.ballot.workers and self.staged[who] is None and self.at[who] != view:
+            self.staged[who] = view
+            self.obey(self.ballot.prepared(who, view))
+
+    @rule(who=WHO)
+    def fails(self, who: int) -> None:
+        if who in self.ballot.workers and self.staged[who] is None:
+            self.obey(self.ballot.fails(who, "SyntaxError"))
+
+    @rule(who=WHO)
+    def finds_nothing(self, who: int) -> None:
+        if who in self.ballot.workers and self.staged[who] is None:
+            self.obey(self.ballot.finds_nothing(who))
+
+    @rule(who=WHO)
+    def dies(self, who: int) -> None:
+        self.staged[who] = None
+        self.obey(self.ballot.leaves(who))
+
+    @rule(who=WHO)
+    def comes_back(self, who: int) -> None:
+        if who not in self.ballot.workers:
+            self.at[who] = self.ballot.served or "old"
+            self.obey(self.ballot.joins(who, self.at[who], 1, None))
+
+
+TestVotes = Votes.TestCase
