@@ -1,4 +1,4 @@
-"""Which fault is put in for which promise, and which tests have to notice?"""
+"""Which fault is inserted for each promise, and which tests must notice it?"""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PROMISES = "tests/promises/"
 MUTANTS = (
     Mutant(
         "P1",
-        "whoever asks for a module is let in to load it",
+        "every thread that asks for a module may load it",
         ENGINE + "flight.rs",
         "if !board.loads.contains_key(key) {",
         "if !board.loads.contains_key(key) || thread > 0 {",
@@ -118,7 +118,7 @@ MUTANTS = (
     ),
     Mutant(
         "P12",
-        "who imports in a function is run, whether or not it kept anything",
+        "a module that imports in a function is run, whether or not it kept anything",
         ENGINE + "plan.rs",
         "&& self.facts.keeps(from, &name) =>",
         "&& (self.facts.keeps(from, &name) || !boundary) =>",

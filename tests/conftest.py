@@ -1,4 +1,4 @@
-"""What the stories share: a folder of source, Transfuse over it, waiting for what is to come."""
+"""Fixtures of many tests: a folder of live source, and waiting for the reports of updates."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 
     from transfuse.reports import Report
 
-# The longest that anything in a story is waited for, in seconds.
+# The longest time that a test waits for anything, in seconds.
 CAP = 20.0
 
 
 class LiveTree:
-    """A folder of source that is live, and what was reported about it."""
+    """A folder of live source, and the reports of its updates."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self.reports: list[Report] = []
         self._news = threading.Condition()
-        # Ends the subscription to reports; nothing to end before `install`.
+        # Ends the subscription to reports. It does nothing before `install`.
         self.deaf: Callable[[], None] = lambda: None
 
     def write(self, files: dict[str, str]) -> None:
@@ -46,10 +46,10 @@ class LiveTree:
             (self.root / name).unlink()
 
     def install(self, *, watch: bool = False, **settings: Any) -> None:
-        """Make the folder live. Without `watch` the story says itself when to update."""
+        """Make the folder live. Without `watch` the test itself asks for updates."""
         self.deaf()
         transfuse.install(roots=[self.root], watch=watch, **settings)
-        self.deaf()  # a story may install anew
+        self.deaf()  # a test may install again
         self.deaf = transfuse.on_update(self._heard)
 
     def _heard(self, report: Report) -> None:
@@ -58,7 +58,7 @@ class LiveTree:
             self._news.notify_all()
 
     def module(self, name: str) -> Any:
-        """The module that new work would use, of no type: stories read and set what they like."""
+        """The module that new work would use: `Any`, as tests read and set all of it."""
         return transfuse.import_module(name)
 
     def update(self, files: dict[str, str] | None = None) -> Report:
@@ -67,7 +67,7 @@ class LiveTree:
         return transfuse.update()
 
     def published(self, files: dict[str, str] | None = None) -> Report:
-        """Update, and insist that it is published."""
+        """Update, and assert that the update is published."""
         report = self.update(files)
         assert report.outcome == "published", report.traceback
         return report
@@ -85,7 +85,7 @@ class LiveTree:
         return report
 
     def quiet(self, *, after: int, seconds: float = 0.3) -> bool:
-        """Whether no report comes for a time that is many times what an update takes."""
+        """Whether no report comes for many times as long as an update takes."""
         with self._news:
             return not self._news.wait_for(lambda: len(self.reports) > after, seconds)
 
@@ -114,9 +114,9 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LiveTree]:
 
 @pytest.fixture
 def outside(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A foreign module, `outside`, in which a story and its live code meet.
+    """A foreign module, `outside`, that the test and its live code share.
 
-    Live code says in `ran` what it ran, with `import outside; outside.ran.append(...)`.
+    Live code records what it ran with `import outside; outside.ran.append(...)`.
     """
     module: Any = ModuleType("outside")
     module.ran = []
@@ -126,14 +126,14 @@ def outside(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 @pytest.fixture(params=["overlay", "fresh"])
 def policy(request: pytest.FixtureRequest) -> str:
-    """A story that holds under either policy is told under both."""
+    """A test that holds under either policy runs under both."""
     chosen: str = request.param
     return chosen
 
 
 @pytest.fixture
 def runtime() -> Iterator[Path]:
-    """Where processes meet. Its path must be short: that of a socket has an end."""
+    """The folder of the sockets. Its path must be short, because a socket's path is limited."""
     place = Path(tempfile.mkdtemp(prefix="tf-"))
     yield place
     shutil.rmtree(place, ignore_errors=True)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from conftest import LiveTree
 
-# In every application: what a plugin also imports and uses, and who imports only that.
+# In every application: what a plugin also imports and uses, and a module that imports only that.
 HELPERS = """
     import functools, logging
     log = logging.getLogger("helpers")
@@ -44,7 +44,7 @@ FRESH = """
     import importlib, json, os, sys, types
     for name in ("flask", "fastapi", "sqlalchemy.orm", "click", "blinker", "pluggy"):
         importlib.import_module(name)
-    # A fresh process has no `outside`; there nobody listens.
+    # A fresh process has no `outside`, and needs no answer.
     sys.modules["outside"] = types.SimpleNamespace(look=lambda: None)
     sys.dont_write_bytecode = True
     for line in sys.stdin:

@@ -73,7 +73,7 @@ def test_p4_p5_hidden_state(tree: LiveTree, kind: str) -> None:
     assert tree.update({"plug.py": plug + "1/0\n"}).outcome == "refused"
     report = tree.published({"plug.py": plug + "# 2\n"})
     assert ran(report) == ["reg", "plug"]
-    # As served, and as it would be in a fresh process: nobody has looked at either so far.
+    # As served, and as it would be in a fresh process: neither has been read so far.
     assert served.look() == tree.module("reg").look()
 
 

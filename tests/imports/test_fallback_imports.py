@@ -1,4 +1,4 @@
-"""Who went on without a module that did not load tries again when that may be another now."""
+"""A module that went on without an import that failed runs again when that import may succeed."""
 
 from __future__ import annotations
 

@@ -42,12 +42,12 @@ STORIES = {
         {"pk/__init__.py": "from . import thing\nthing = 5\n"},
         {"pk/__init__.py": "thing = 5\nimport pk.thing\n"},
     ],
-    "nobody imports it any more": [
+    "it is no longer imported": [
         {"main.py": "import pk.thing\n", "pk/__init__.py": "", **THING},
         {"main.py": "import pk\n", "pk/__init__.py": "thing = 5\n"},
         {"main.py": "import pk\nimport pk.thing\n"},
     ],
-    "nobody imports it any more, and it changes": [
+    "it is no longer imported, and it changes": [
         {"main.py": "import pk.thing\n", "pk/__init__.py": "", **THING},
         {"main.py": "import pk\n", "pk/__init__.py": "thing = 5\n", "pk/thing.py": "two = 2\n"},
         {"main.py": "import pk.thing\n"},
@@ -169,7 +169,7 @@ def test_p2_each_generation_keeps_its_own_name(tree: LiveTree, policy: str) -> N
 
 
 def test_p5_what_foreign_code_imports_is_bound_by_that(tree: LiveTree, policy: str) -> None:
-    """Who imports it is not known to run again, so only the import that comes can tell."""
+    """Its importer is not known to run again, so only the next import can tell."""
     tree.write({"pk/__init__.py": "", **THING})
     tree.install(policy=policy)
     assert tree.module("pk.thing") is tree.module("pk").thing

@@ -114,7 +114,7 @@ def with_order_of(expected: dict[str, Any], told: dict[str, Any], ran: set[str])
     """What was seen, where its registries differ in nothing but when unchanged modules came.
 
     An edit that takes an import away may change which of two other modules a restart loads first,
-    and so the order in which they register. Who does not run in the update keeps its place.
+    and so the order in which they register. A module that the update does not run keeps its place.
     """
 
     def is_alike(have: Any, whole: Any) -> bool:

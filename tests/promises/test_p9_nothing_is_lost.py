@@ -254,25 +254,27 @@ def test_p9_asgi_under_load(tree: LiveTree, policy: str) -> None:
     assert transfuse.status().draining == ()
 
 
+WITH_LIFESPAN = """
+    import outside
+    async def app(scope, receive, send):
+        if scope["type"] == "lifespan":
+            while True:
+                message = await receive()
+                outside.ran.append((message["type"], {0}))
+                await send({{"type": message["type"] + ".complete"}})
+                if message["type"] == "lifespan.shutdown":
+                    return
+        await receive()
+        await send({{"type": "websocket.accept"}})
+        while (message := await receive())["type"] == "websocket.receive":
+            await send({{"type": "websocket.send", "text": message["text"] + " {0}"}})
+    """
+
+
 def test_p9_asgi_lifespan_and_websocket_in_the_plain_case(
     tree: LiveTree, policy: str, outside: Any
 ) -> None:
-    source = """
-        import outside
-        async def app(scope, receive, send):
-            if scope["type"] == "lifespan":
-                while True:
-                    message = await receive()
-                    outside.ran.append((message["type"], {0}))
-                    await send({{"type": message["type"] + ".complete"}})
-                    if message["type"] == "lifespan.shutdown":
-                        return
-            await receive()
-            await send({{"type": "websocket.accept"}})
-            while (message := await receive())["type"] == "websocket.receive":
-                await send({{"type": "websocket.send", "text": message["text"] + " {0}"}})
-        """
-    tree.write({"web.py": source.format(1)})
+    tree.write({"web.py": WITH_LIFESPAN.format(1)})
     tree.install(policy=policy)
     application: Any = transfuse.asgi("web:app")
 
@@ -292,7 +294,7 @@ def test_p9_asgi_lifespan_and_websocket_in_the_plain_case(
         await lines[1].put({"type": "websocket.receive", "text": "before"})
         while len(heard) < 3:
             await asyncio.sleep(0)
-        await asyncio.to_thread(tree.published, {"web.py": source.format(2)})
+        await asyncio.to_thread(tree.published, {"web.py": WITH_LIFESPAN.format(2)})
         await lines[1].put({"type": "websocket.receive", "text": "after"})
         await lines[1].put({"type": "websocket.disconnect"})
         await asyncio.wait_for(socket, CAP)

@@ -1,4 +1,4 @@
-"""A folder of pages, and a visitor who comes by one of the two protocols."""
+"""A folder of pages, and a visitor that uses one of the two protocols."""
 
 from __future__ import annotations
 

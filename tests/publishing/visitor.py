@@ -13,7 +13,7 @@ from conftest import CAP
 
 @dataclass(frozen=True)
 class Reply:
-    """What came back.
+    """A response of the server.
 
     Attributes:
         status: such as 200.

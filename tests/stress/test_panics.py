@@ -29,7 +29,7 @@ def fault(what: str) -> BaseException:
 
 
 def _is_of_core(kind: type[BaseException]) -> bool:
-    thrown = kind("made to see who knows it")
+    thrown = kind("raised to see which handlers know it")
 
     def throw() -> None:
         raise thrown

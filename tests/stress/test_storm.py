@@ -1,7 +1,7 @@
 """P1, P2, P3, P9 by storm: many threads and tasks, two writers, and not one mixed answer.
 
-Nobody waits for anybody: both writers save their chains (`chains`) and ask for updates at the same
-time, so an update may find what the other one has just saved, and readers hold open what they
+No thread waits for another. Both writers save their chains (`chains`) and ask for updates at
+the same time, so an update may find what the other one has just saved. Readers hold open what they
 began: generators, coroutines, asynchronous generators, and pins with what was pickled under them.
 What is held open is let go of once the world has gone on to another generation.
 """

@@ -1,8 +1,8 @@
-"""How does a story have an old and a new generation live at once, and ask both?
+"""An old and a new generation at once, and the same question to both.
 
 The files of one program are written twice: a lone `@` in them is 1 in the old generation and 2 in
-the new one. What code finds is then asked in every way in which code can be of a generation:
-pinned, left over from old code, and new.
+the new one. The test then asks code of each kind what it finds: pinned code, code left over from
+the old generation, and new code.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""When all workers may publish, when they must all refuse, and who is told to catch up."""
+"""When all workers may publish, when all must refuse, and which ones are told to catch up."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ def test_a_rollback_hands_over_what_is_not_on_disk() -> None:
     assert "contents" not in order
 
 
-# Nobody publishes what a living worker has neither staged nor serves, whatever happens.
+# No worker publishes what a living worker has neither staged nor serves, whatever happens.
 class Votes(RuleBasedStateMachine):
     """Three workers do whatever they do, in whichever order."""
 

@@ -293,7 +293,7 @@ def test_dispose_runs_after_the_new_code_is_served(
             """
         }
     )
-    # Old code asks for its own world; a thread that is nobody's sees what is served.
+    # Old code asks for its own generation; a thread that runs no live code sees what is served.
     outside.served = lambda: Worker(lambda: tree.module("pool").V).result()
     tree.install(policy=policy)
     tree.module("pool")
