@@ -6,7 +6,7 @@ import pytest
 
 from conftest import LiveTree, ran
 
-# What `reg.py` owns, what a plugin does to it, what can be seen of it.
+# The state in `reg.py`, how a plugin changes it, an expression that shows it.
 KINDS = {
     "count": ("import itertools\nX = itertools.count()", "next(reg.X)", "repr(X)"),
     "large count": ("import itertools\nX = itertools.count(1 << 70)", "next(reg.X)", "repr(X)"),

@@ -53,7 +53,7 @@ def test_a_policy_that_is_changed_holds_for_the_next_run(project: LiveTree) -> N
     assert project.module("counter").COUNT == 2
     project.published({"counter.py": COUNTER + "# edited again\n"})
     assert project.module("counter").COUNT == 1
-    # Once told, it is no news any more.
+    # It is reported once.
     assert project.update().notes == ()
 
 
@@ -119,7 +119,7 @@ def test_any_other_setting_needs_a_restart(project: LiveTree) -> None:
     assert (report.outcome, codes(report)) == ("unchanged", [("exclude", "setting")])
     assert "restart the server" in report.restart[0].what
     assert transfuse.status().restart == report.restart
-    # Told once; the change is taken back, and nothing waits any more.
+    # Reported once. The change is taken back, so no restart is needed any more.
     assert transfuse.update().restart == ()
     assert transfuse.status().restart == report.restart
     project.update({"pyproject.toml": "[tool.transfuse]\n"})
@@ -266,7 +266,7 @@ def test_a_compiled_module_that_changes_needs_a_restart(
     tree.wait(lambda report: ran(report) == ["shop.web"], after=seen)
     assert tree.module("shop.web").TEA == 4
     assert tree.module("shop.web").speed is web.speed
-    # What is loaded is there again: nothing waits.
+    # The file has the loaded content again, so no restart is needed.
     place.write_bytes(compiled.read_bytes())
     transfuse.update()
     assert transfuse.status().restart == ()

@@ -1,4 +1,4 @@
-"""Which folders are live, and what if one is somewhere else all of a sudden?"""
+"""Which folders are live, and what happens when one of them moves."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def flip(link: Path, target: str) -> None:
 
 @pytest.fixture(params=[None, 0.02], ids=["native", "polling"])
 def poll(request: pytest.FixtureRequest) -> float | None:
-    """A story that holds whichever watcher tells it."""
+    """A test that holds with either watcher."""
     chosen: float | None = request.param
     return chosen
 
@@ -265,7 +265,7 @@ def test_p5_who_asks_for_an_update_finds_what_no_watcher_tells(
     linked.published()
     assert linked.module("main").WHO == "another"
     assert linked.update().outcome == "unchanged"
-    # And what happens in that one is told, as ever.
+    # Changes in that folder are reported as before.
     (target / "__init__.py").write_text("WHO = 'edited'\n")
     linked.published()
     assert linked.module("main").WHO == "edited"

@@ -89,7 +89,7 @@ def test_over_the_limit_the_import_fails_and_never_mixes(tree: LiveTree) -> None
         tree.published({"late.py": "A = 2\n"})
         with pytest.raises(ContentGone, match=r"late\.py.*store"):
             ask()
-        # What is still in the file is had from there.
+        # The content that is still in the file is read from there.
         assert tree.module("other").A == 1
     assert tree.module("web").ask() == 2
     tree.published({"late.py": "A = 3\n"})

@@ -1,4 +1,4 @@
-"""Django: URLs, views, forms and middleware are live; what Django cannot have twice is told."""
+"""Django: URLs, views, forms and middleware are live. What Django cannot have twice is reported."""
 
 from __future__ import annotations
 

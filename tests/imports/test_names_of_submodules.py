@@ -1,4 +1,4 @@
-"""What does a package call its submodule's name, when one of both runs again and the other not?
+"""The value of a submodule's name in its package when only one of the two runs again.
 
 In a fresh process a submodule becomes an attribute of its package when it has been loaded, and
 hides what the package called so before.
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 MAIN = "import pk\nimport pk.thing as direct\n"
 THING = {"pk/thing.py": "def thing(): pass\n"}
 
-# Each a story of several states of the files; what is asked for is the same in all.
+# Each has several states of the files. The question is the same in all.
 STORIES = {
     "no longer shadows": [
         {"main.py": "import pk.thing\n", "pk/__init__.py": "from .thing import thing\n", **THING},
@@ -122,7 +122,7 @@ def look():
 
 
 def fresh(tree: LiveTree) -> object:
-    """What a process sees that has never seen another state of the files."""
+    """Return the answer of a process that has never seen another state of the files."""
     code = LOOK + "import json\nprint(json.dumps(look()))"
     run = subprocess.run(
         [sys.executable, "-B", "-c", code],

@@ -1,4 +1,4 @@
-"""Which generations does a file appear in that was made after they were, and without an update?"""
+"""In which generations a new file appears that was made after them and without an update."""
 
 from __future__ import annotations
 

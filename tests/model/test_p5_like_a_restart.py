@@ -1,4 +1,4 @@
-"""P5: where nothing is carried, the outcome is what a fresh process imports from the same files."""
+"""P5: if no value is carried, the result is what a fresh process imports from the same files."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ def test_p5_any_sequence_of_edits_of_registries(fresh: Fresh, story: Any) -> Non
 
 
 def goes_like_a_restart(fresh: Fresh, tree: Any, edits: Any) -> None:
-    """Insist that after each update there is what a fresh process imports."""
+    """Assert that each update results in what a fresh process imports."""
     process = started(tree)
     try:
         told = process.see()

@@ -11,7 +11,7 @@ import pytest
 if TYPE_CHECKING:
     from conftest import LiveTree
 
-# Two modules that have to do with each other inside functions only.
+# Two modules that import each other inside functions only.
 LAZY = """\
 class {0}:
     def other(self):

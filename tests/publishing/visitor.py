@@ -1,4 +1,4 @@
-"""How does a story ask a publisher what a server would ask, by WSGI and by ASGI?"""
+"""Requests to a publisher as a server makes them, by WSGI and by ASGI."""
 
 from __future__ import annotations
 

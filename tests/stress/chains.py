@@ -17,7 +17,7 @@ LINKS = 8
 # Former versions that stay on disk, because a thread may be reading them.
 _STAY = 20
 
-# What all links have.
+# The code that all links have.
 _COMMON = """\
 VERSION = {version}
 class Mark:

@@ -1,4 +1,4 @@
-"""P4, one story for every fault: nothing has changed, nothing leaks, the report is right.
+"""P4, one test for every fault: nothing has changed, nothing leaks, the report is right.
 
 Whatever goes wrong in an update, whichever step it is in: the current generation is the same,
 object by object; the report ends with the error and its innermost frame is the user's; the next

@@ -165,7 +165,7 @@ def test_p4_a_full_disk_only_costs_the_precompiled_file(
     assert report.outcome == "published"
     assert tree.module("web").ask() == (1, 20)
     assert tree.module("aside").Aside is aside
-    # What was there is there, whole, and nothing beside it.
+    # The old file is still there, whole, and no other file is.
     assert cached.read_bytes() == former
     assert len(list(cache.iterdir())) == 3
     tree.published({"shop/tax.py": "RATE = 30\nclass Tax: pass\n"})

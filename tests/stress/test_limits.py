@@ -1,4 +1,4 @@
-"""What does not end by itself: code of an update that loops, units of work that go on for ever."""
+"""Code that does not end by itself: updates that loop, and units of work that go on for ever."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class Worker(Generic[_T]):
         return self._thread.is_alive()
 
     def result(self, cap: float = CAP) -> _T:
-        """What it returned; raises what it raised, and AssertionError if it does not end."""
+        """Return its result or raise its error; AssertionError if it does not end."""
         self._thread.join(cap)
         assert not self._thread.is_alive(), f"still running after {cap} s"
         if self._error is not None:

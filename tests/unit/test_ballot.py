@@ -27,7 +27,7 @@ def told(orders: Orders) -> list[tuple[int, str]]:
 def test_all_publish_once_all_have_staged() -> None:
     ballot = of(1, 2, 3)
     assert told(ballot.stages(1, "new")) == [(2, "stage"), (3, "stage")]
-    # They are told once, whatever happens meanwhile.
+    # They are told exactly once.
     assert ballot.stages(2, "new") == []
     assert told(ballot.stages(3, "new")) == [(1, "publish"), (2, "publish"), (3, "publish")]
     assert (ballot.served, ballot.generation) == ("new", 2)
@@ -165,7 +165,7 @@ class Votes(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.ballot = of(1, 2, 3)
-        # What each has staged and waits for, and what it serves.
+        # What each worker has staged and waits for, and what it serves.
         self.staged: dict[int, str | None] = dict.fromkeys((1, 2, 3))
         self.at = dict.fromkeys((1, 2, 3), "old")
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @pytest.fixture(autouse=True)
 def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    # The process that runs the stories is its own parent.
+    # The process that runs the tests is its own parent.
     monkeypatch.setattr(os, "getppid", os.getpid)
 
 
