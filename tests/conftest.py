@@ -30,9 +30,9 @@ class LiveTree:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.reports: list[Report] = []
-        self._news = threading.Condition()
+        self._changed = threading.Condition()
         # Ends the subscription to reports. It does nothing before `install`.
-        self.deaf: Callable[[], None] = lambda: None
+        self.unsubscribe: Callable[[], None] = lambda: None
 
     def write(self, files: dict[str, str]) -> None:
         """Write files, given by their path under the root."""
@@ -47,15 +47,15 @@ class LiveTree:
 
     def install(self, *, watch: bool = False, **settings: Any) -> None:
         """Make the folder live. Without `watch` the test itself asks for updates."""
-        self.deaf()
+        self.unsubscribe()
         transfuse.install(roots=[self.root], watch=watch, **settings)
-        self.deaf()  # a test may install again
-        self.deaf = transfuse.on_update(self._heard)
+        self.unsubscribe()  # a test may install again
+        self.unsubscribe = transfuse.on_update(self._record)
 
-    def _heard(self, report: Report) -> None:
-        with self._news:
+    def _record(self, report: Report) -> None:
+        with self._changed:
             self.reports.append(report)
-            self._news.notify_all()
+            self._changed.notify_all()
 
     def module(self, name: str) -> Any:
         """The module that new work would use: `Any`, as tests read and set all of it."""
@@ -78,16 +78,16 @@ class LiveTree:
         def found() -> Report | None:
             return next((report for report in self.reports[after:] if what(report)), None)
 
-        with self._news:
-            self._news.wait_for(lambda: found() is not None, CAP)
+        with self._changed:
+            self._changed.wait_for(lambda: found() is not None, CAP)
             report = found()
         assert report is not None, f"waited {CAP} s; these came instead: {self.reports[after:]}"
         return report
 
     def quiet(self, *, after: int, seconds: float = 0.3) -> bool:
         """Whether no report comes for many times as long as an update takes."""
-        with self._news:
-            return not self._news.wait_for(lambda: len(self.reports) > after, seconds)
+        with self._changed:
+            return not self._changed.wait_for(lambda: len(self.reports) > after, seconds)
 
 
 def ran(report: Report) -> list[str]:
@@ -103,7 +103,7 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LiveTree]:
     before = set(sys.modules)
     tree = LiveTree(root)
     yield tree
-    tree.deaf()
+    tree.unsubscribe()
     transfuse.uninstall()
     for name in set(sys.modules) - before:
         file = getattr(sys.modules[name], "__file__", None)

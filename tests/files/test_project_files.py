@@ -29,8 +29,8 @@ def project(tree: LiveTree, monkeypatch: pytest.MonkeyPatch) -> LiveTree:
 
 def start(tree: LiveTree, *, watch: bool = False) -> None:
     transfuse.install(watch=watch)
-    tree.deaf()
-    tree.deaf = transfuse.on_update(tree._heard)
+    tree.unsubscribe()
+    tree.unsubscribe = transfuse.on_update(tree._record)
 
 
 def codes(report: Report) -> list[tuple[str, str]]:
@@ -96,7 +96,7 @@ def test_the_keep_of_generations_is_applied(project: LiveTree) -> None:
 def test_watching_is_switched_on_and_off(project: LiveTree) -> None:
     project.write({"pyproject.toml": "[tool.transfuse]\nwatch = false\n", "prices.py": "TEA = 3\n"})
     transfuse.install()
-    project.deaf = transfuse.on_update(project._heard)
+    project.unsubscribe = transfuse.on_update(project._record)
     project.module("prices")
     assert transfuse.status().watching == "off"
     project.update({"pyproject.toml": "[tool.transfuse]\nwatch = true\n"})

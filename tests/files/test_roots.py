@@ -139,7 +139,7 @@ def test_a_root_that_is_replaced_by_mv(tree: LiveTree, inside: str, poll: float 
         live.write({"pack/second.py": f"WHO = {number}0\n"})
         live.wait(lambda report: published(report) and ran(report) == ["pack.second"], after=seen)
         assert live.module("pack.second").WHO == number * 10
-    live.deaf()
+    live.unsubscribe()
 
 
 def test_a_root_that_goes_and_comes_back_later(tree: LiveTree, poll: float | None) -> None:
@@ -281,4 +281,4 @@ def test_p5_who_asks_for_an_update_finds_a_root_that_was_moved_far_above(tree: L
     live.write({"main.py": "WHO = 2\n"})
     live.published()
     assert live.module("main").WHO == 2
-    live.deaf()
+    live.unsubscribe()

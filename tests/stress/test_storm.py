@@ -211,12 +211,12 @@ def hasty() -> Iterator[None]:
 def test_p2_p3_p9_no_unit_of_work_sees_a_mix(tree: LiveTree, policy: str) -> None:
     storm = Storm(tree)
     tree.install(policy=policy, keep=1, resident=1_000)
-    deaf = transfuse.on_update(storm.heard)
+    unsubscribe = transfuse.on_update(storm.heard)
     readers = [Worker(partial(storm.read, number)) for number in range(THREADS)]
     readers.append(Worker(storm.tasks))
     writers = [Worker(partial(storm.write, name)) for name in "ab"]
     saved = [writer.result(CAP) for writer in writers]
-    deaf()
+    unsubscribe()
     storm.over.set()
     for reader in readers:
         reader.result(CAP)
