@@ -1,4 +1,4 @@
-"""When all workers may publish, when they must all refuse, and who is told to catch up."""
+"""When all workers may publish, when all must refuse, and which ones are told to catch up."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def told(orders: Orders) -> list[tuple[int, str]]:
 def test_all_publish_once_all_have_staged() -> None:
     ballot = of(1, 2, 3)
     assert told(ballot.prepared(1, "new")) == [(2, "stage"), (3, "stage")]
-    # They are told once, whatever happens meanwhile.
+    # They are told exactly once.
     assert ballot.prepared(2, "new") == []
     assert told(ballot.prepared(3, "new")) == [(1, "publish"), (2, "publish"), (3, "publish")]
     assert (ballot.served, ballot.generation) == ("new", 2)
@@ -158,14 +158,14 @@ def test_a_rollback_hands_over_what_is_not_on_disk() -> None:
     assert "contents" not in order
 
 
-# Nobody publishes what a living worker has neither staged nor serves, whatever happens.
+# No worker publishes what a living worker has neither staged nor serves, whatever happens.
 class Votes(RuleBasedStateMachine):
     """Three workers do whatever they do, in whichever order."""
 
     def __init__(self) -> None:
         super().__init__()
         self.ballot = of(1, 2, 3)
-        # What each has staged and waits for, and what it serves.
+        # What each worker has staged and waits for, and what it serves.
         self.staged: dict[int, str | None] = dict.fromkeys((1, 2, 3))
         self.at = dict.fromkeys((1, 2, 3), "old")
 

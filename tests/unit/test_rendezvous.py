@@ -1,4 +1,4 @@
-"""Who counts as a worker of the same server, and what is left when the chair cannot be taken."""
+"""Which processes are workers of the same server, and what happens if none can coordinate."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @pytest.fixture(autouse=True)
 def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    # The process that runs the stories is its own parent.
+    # The process that runs the tests is its own parent.
     monkeypatch.setattr(os, "getppid", os.getpid)
 
 
@@ -55,7 +55,7 @@ def test_a_parent_of_another_user_is_known_by_what_it_is_called(
 
 
 def test_a_chair_without_a_socket_is_nobodys(tmp_path: Path) -> None:
-    """Whoever cannot listen must not keep others from it."""
+    """A worker that cannot listen must not keep the others from it."""
     (tmp_path / "0.sock").mkdir()
     meeting = Rendezvous(tmp_path)
     with pytest.raises(OSError, match=r"0\.sock"):
