@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from transfuse.process.target import Target
 
 Interface = Literal["asgi", "wsgi"]
-# What a source can say.
+# The answers that a source can give.
 _Said = Literal["asgi", "wsgi", "both"]
 
-# What makes an application, by the full name it is imported from, or by its last part.
+# Callables that make an application, by full import name, or by its last part.
 _MAKERS: dict[str, _Said] = {
     "falcon.asgi.App": "asgi",
     "falcon.App": "wsgi",

@@ -67,7 +67,7 @@ def settings_for(
         no_watch: whether `--no-watch` was given; without it, file and environment say.
         policy: the `--policy` flag.
         place: where Python itself would look for the program's modules first. It becomes a root
-            if nobody names roots and those of the project do not have what is sought.
+            if no option names roots and those of the project do not have the target.
         module: the dotted name that is sought; None: a file in `place`.
 
     Raises:

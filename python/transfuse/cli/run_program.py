@@ -1,4 +1,4 @@
-"""How is somebody's program run as Python itself would run it?
+"""How does a user's program run as Python itself would run it?
 
 `sys.argv`, `sys.path[0]`, `__main__`, exit codes and signals are as with `python script.py` and
 `python -m module`; what is more is that its imports are live.

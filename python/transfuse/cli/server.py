@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Serving:
-    """What is to be served, and how.
+    """An application to serve, and how.
 
     Attributes:
         target: such as ``"shop.web:app"``.
@@ -62,10 +62,10 @@ class Serving:
 
 @dataclass(frozen=True)
 class Loader:
-    """What a worker runs to get its application; it travels to the worker by pickle.
+    """Loads the application in a worker; it travels to the worker by pickle.
 
     Attributes:
-        serving: what is to be served.
+        serving: the application to serve.
         failure: a file that does not exist; the first worker that cannot load makes it.
     """
 
@@ -125,7 +125,7 @@ class NotInVain(logging.Filter):
 
 
 def start(serving: Serving) -> int:
-    """Serve until somebody ends it.
+    """Serve until the process is ended.
 
     Returns:
         The exit code: 0 after an ordinary end, 2 if the target cannot be loaded.

@@ -19,7 +19,7 @@ from transfuse.source.suggestions import nearest
 
 @dataclass(frozen=True)
 class ModuleSettings:
-    """What is said from outside of the modules that a pattern names.
+    """The settings of the modules that a pattern names.
 
     Attributes:
         reload: a policy, such as ``"fresh"``, or None to leave it to the general one.

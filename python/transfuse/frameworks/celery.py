@@ -51,8 +51,8 @@ class Task(celery.Task):  # type: ignore[misc]
         if own is None:
             return
         cls.run = cls.__wrapped__ = _run
-        # By this Celery tells who has given two tasks one name; the next generation's task is meant
-        # to have it.
+        # Celery compares this to find two tasks with one name; the next generation's task is meant
+        # to have the same name.
         cls._decorated_fun = None
         # A new application gets the tasks of former generations, too, when it is complete before
         # they were taken from Celery. It must not hold them: `_current` does not need them.
@@ -70,7 +70,7 @@ class _Finalizers:
     order = 5
 
     def __init__(self) -> None:
-        # What was taken from Celery for an update that is under way. The updating thread's.
+        # The finalizers taken from Celery for the update under way. The updating thread's.
         self._taken: list[Any] = []
 
     def staged(self, generation: int, *, on_disk: bool) -> None:  # noqa: ARG002

@@ -54,7 +54,7 @@ def attend() -> None:
     """Have Django answer by generation, if it is in use; calling it again does no harm.
 
     Raises:
-        BaseException: whatever the URLconf raises while it is loaded.
+        BaseException: the URLconf raises it while it is loaded.
     """
     if getattr(sys.modules.get("django.apps"), "apps", None) is None or not _apps().ready:
         return
@@ -162,7 +162,7 @@ def _is_live(module: ModuleType) -> bool:
     return type(module).__module__ == "transfuse._core"
 
 
-# What cannot be had twice.
+# Modules that cannot exist twice.
 
 
 def _hold() -> None:
@@ -216,7 +216,7 @@ def _named(value: Any) -> Iterator[str]:
 
 
 def _receivers() -> Iterator[str]:
-    """The modules of those who hear Django's signals: each run would make them hear once more."""
+    """Yield the modules of receivers of Django's signals: each run would connect them again."""
     kind = sys.modules["django.dispatch"].Signal
     for name, module in list(sys.modules.items()):
         if name.partition(".")[0] == "django":
@@ -231,7 +231,7 @@ def _referent(reference: Any) -> Any:
     return reference() if hasattr(reference, "__callback__") else reference
 
 
-# What a held module has taken from others is told too: it keeps that as it was.
+# A held module keeps the objects that it imported from others, so those are reported, too.
 
 _told = False
 

@@ -16,7 +16,7 @@ from transfuse.patching.enums import is_machinery, merge_members
 if TYPE_CHECKING:
     from transfuse.patching.merger import Merger
 
-# What belongs to the class object itself.
+# Attributes that belong to the class object itself.
 _OWN = frozenset({"__dict__", "__weakref__", "_abc_impl", "__slots__"})
 _LAYOUT = ("__basicsize__", "__itemsize__", "__dictoffset__", "__weakrefoffset__")
 
@@ -101,7 +101,7 @@ def _is_slot(value: object) -> bool:
 
 
 def _enum_names(of: type) -> frozenset[str]:
-    """What `enums` sees to."""
+    """Return the names that `enums` merges."""
     if not isinstance(of, enum.EnumMeta):
         return frozenset()
     return frozenset(of._member_map_) | {key for key in of.__dict__ if is_machinery(key)}

@@ -30,7 +30,7 @@ _OF_FUNCTIONS = (
     "__module__",
     "__type_params__",
 )
-# What the import system sets on each module object.
+# Names that the import system sets on each module object.
 _OWNED = frozenset(
     f"__{each}__"
     for each in ("name", "loader", "spec", "package", "path", "file", "cached", "builtins")
@@ -81,7 +81,7 @@ class Merge:
     Attributes:
         name: the module.
         old, new: the namespaces.
-        values: what its names will stand for.
+        values: what its names will refer to.
         change: the steps found so far, for all modules.
         kept: id of a new object -> it and the old one that stands for it, for all modules.
     """
@@ -134,8 +134,8 @@ class Merge:
         """Return what stands under a name from now on: the old object if it can take over.
 
         Args:
-            old: what stood there, or None.
-            new: what the new source put there.
+            old: the old value, or None.
+            new: the value that the new source made.
             where: the qualified name, for notes, such as ``"Basket.total"``.
         """
         if old is None or old is new or not _same_kind(old, new):
@@ -196,7 +196,7 @@ class Merge:
             return False
         if self.value(old.__wrapped__, new.__wrapped__, where) is not old.__wrapped__:
             return False
-        # What it remembers was computed by the old code.
+        # Its entries were computed by the old code.
         self.change.call(old.cache_clear)
         return True
 
@@ -239,7 +239,7 @@ class Merge:
                 self.change.cell(before, merged)
 
 
-# What can take over from another of its kind, and how.
+# Kinds whose old object can take over from the new one, and how.
 _TAKE_OVER: dict[type, Callable[[Merge, Any, Any, str], bool]] = {
     FunctionType: Merge._function,
     type: Merge._class,

@@ -1,4 +1,4 @@
-"""Who holds a new object where the old one stays, and how is that put right?
+"""Which references lead to a new object where the old one stays?
 
 A registry that the new code has filled, an object made at module level, a closure's cell: each may
 refer to a new class or function whose old counterpart stays. One pass over everything that refers

@@ -1,8 +1,8 @@
 """When does Transfuse begin and end in this process?
 
 `install` hands the settings to the core and puts the roots on `sys.path`; `uninstall` takes both
-back. Whoever needs an installed Transfuse calls `ensure_installed`, which installs with the
-settings of the surroundings if nobody has.
+back. Code that needs an installed Transfuse calls `ensure_installed`, which installs with the
+settings of project and environment if Transfuse is not installed yet.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 
 # Held while Transfuse is being installed or uninstalled, so that of many threads one does it.
 _changing = threading.RLock()
-# What was installed, or None. Written under _changing.
+# The installed settings, or None. Written under _changing.
 _settings: Settings | None = None
 # The roots that `install` put on sys.path, such as ["/srv/shop"]; `uninstall` takes them off.
 _added: list[str] = []
-# What takes back what was changed in foreign code; `uninstall` calls each once, the last one first.
+# Each undoes a change to foreign code; `uninstall` calls each once, the last one first.
 _undo: list[Callable[[], None]] = []
 
 
@@ -54,7 +54,7 @@ def install(
     drain: float | None = None,
     together: bool | None = None,
 ) -> None:
-    """Make the Python source under `roots` live. What is None is left to file and environment.
+    """Make the Python source under `roots` live. None leaves a setting to file and environment.
 
     Args:
         roots: directories; default: the project directory, and its `src` if there is one.
@@ -161,7 +161,7 @@ def uninstall() -> None:
 
 
 def ensure_installed() -> None:
-    """Install with the settings of the surroundings, unless somebody has installed already.
+    """Install with the settings of project and environment, unless Transfuse is installed.
 
     Raises:
         SettingsError, RootError: as `install`.
@@ -174,7 +174,7 @@ def ensure_installed() -> None:
 
 
 def ensure_root(folder: str) -> None:
-    """Make a directory a root, unless somebody has installed already; then it must lie under one.
+    """Make a directory a root; if Transfuse is installed already, it must lie under one.
 
     Args:
         folder: an absolute path.
@@ -203,28 +203,28 @@ def ensure_root(folder: str) -> None:
 
 
 def require_restart(names: Sequence[str]) -> None:
-    """Let changes of these modules wait for a restart; the settings and the modules overrule it.
+    """Have changes of these modules wait for a restart; settings and modules overrule it.
 
     Args:
-        names: all that are held from now on, such as ``["shop.models"]``.
+        names: all such modules from now on, such as ``["shop.models"]``.
     """
-    # Not under _changing: the updating thread holds, while another may uninstall and wait for it.
+    # Not under _changing: the updating thread calls this while another may uninstall and wait.
     if project_files.require_restart(names) and (now := _settings) is not None:
         configure(now)
 
 
 def on_uninstall(undo: Callable[[], None]) -> None:
-    """Have `undo`, which takes back what was changed in foreign code, called by `uninstall`."""
+    """Have `uninstall` call `undo`, which takes back a change to foreign code."""
     _undo.append(undo)
 
 
 def installed_settings() -> Settings | None:
-    """Return the settings that hold now, or None."""
+    """Return the current settings, or None."""
     return _settings
 
 
 def _apply(settings: Settings) -> None:
-    """Let the live ones of these settings hold; the core asks for it when a file has changed."""
+    """Apply those of these settings that can change; the core calls it when a file changed."""
     global _settings  # noqa: PLW0603
     configure(settings)
     if (now := _settings) is not None:

@@ -34,19 +34,19 @@ _LISTS: dict[Any, Callable[[list[Any]], Any]] = {
     frozenset: frozenset,
     Sequence: list,
 }
-# How much of a value is shown to whoever has sent it.
+# How many characters of a value are shown to the visitor.
 _SHOWN = 60
 
 
 class Unknown(TypeError):
-    """An annotation that nothing is made of; whoever knows the parameter says which one."""
+    """No value can be made for this annotation; the caller adds the parameter's name."""
 
 
 class Unfit(ValueError):
     """A value that the annotation can make nothing of.
 
     Attributes:
-        wanted: what would fit, such as ``"a whole number"``.
+        wanted: a value that would fit, such as ``"a whole number"``.
     """
 
     def __init__(self, value: Any, wanted: str) -> None:
@@ -211,7 +211,7 @@ def _one_of(members: Mapping[str, Any], values: tuple[Any, ...]) -> Converter:
 
 def _union(kinds: list[Any], arguments: tuple[Any, ...]) -> Converter:
     converters = [converter(each) for each in kinds]
-    # What takes any text is tried last: `str | int` of "7" is 7.
+    # `str` takes any text, so it is tried last: `str | int` of "7" is 7.
     converters.sort(key=lambda each: each is _text)
     optional = len(kinds) < len(arguments)
 

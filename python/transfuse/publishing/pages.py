@@ -17,7 +17,7 @@ from transfuse import _core
 from transfuse.errors import ContentGone
 from transfuse.publishing.defined_names import Definitions, read
 
-# Module -> the digest of its source, and what that defines. Written by whichever thread comes first
+# Module -> the digest of its source, and what that defines. Written by the first thread that asks
 # (all would write the same); entries leave with the module. A patched module gets another digest.
 _readings: WeakKeyDictionary[ModuleType, tuple[str, Definitions]] = WeakKeyDictionary()
 
@@ -28,7 +28,7 @@ class Page:
 
     Attributes:
         module: the module itself, never its facade.
-        defines: what the source it was run from defines.
+        defines: the definitions of the source that it was run from.
     """
 
     module: ModuleType
@@ -46,11 +46,11 @@ class Pages:
     def __init__(self, folder: str) -> None:
         self.folder = folder
         # File -> the name of its module and the path its loader says, such as
-        # {"/srv/site/b/index.py": ("index_5f3a9c01", "/srv/site/b/index.py")}. Written by whoever
-        # loads a page; entries leave when the name leads to that file no more.
+        # {"/srv/site/b/index.py": ("index_5f3a9c01", "/srv/site/b/index.py")}. Written by
+        # the thread that loads a page; entries leave when the name leads to that file no more.
         self._names: dict[str, tuple[str, str]] = {}
-        # Module -> where the folder was, and whether the module's file is in it. Written by whoever
-        # asks first; entries leave with the module, whose path is the same all its life.
+        # Module -> where the folder was, and whether the module's file is in it. Written by
+        # the first thread that asks; entries leave with the module, whose path never changes.
         self._having: WeakKeyDictionary[ModuleType, tuple[str, bool]] = WeakKeyDictionary()
 
     def may_be(self, file: str) -> bool:
@@ -66,7 +66,7 @@ class Pages:
         """Return the page of a file, loaded if need be; None if that is no live file.
 
         Raises:
-            BaseException: whatever the module raises while it is loaded.
+            BaseException: the module raises it while it is loaded.
         """
         module = self._known(file)
         if module is not None:
@@ -94,7 +94,7 @@ class Pages:
         try:
             module = _core.import_name(name)
         except ModuleNotFoundError as error:
-            # Of another name: what the page itself imports is not there.
+            # Of another name: a module that the page itself imports is missing.
             if not f"{name}.".startswith(f"{error.name}."):
                 raise
             module = None

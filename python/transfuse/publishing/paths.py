@@ -31,7 +31,7 @@ class Place:
 
     Attributes:
         file: its path under the folder, element by element, such as ``("shop", "prices.py")``.
-        names: what is asked for in it, such as ``("show",)``; empty: its index.
+        names: the names after it, such as ``("show",)``; empty: its index.
     """
 
     file: tuple[str, ...]

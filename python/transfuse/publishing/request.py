@@ -14,11 +14,11 @@ class Request:
     Attributes:
         method: such as ``"GET"``.
         path: decoded, without what a server mounts the publisher at, such as ``"/shop/prices"``.
-        query: what follows the question mark, as it was sent, such as ``"sku=7"``.
+        query: the text after the question mark, as it was sent, such as ``"sku=7"``.
         headers: by their names in lower case; of repeated ones the values stand in one, separated.
         raw: the WSGI `environ` or ASGI `scope`, for everything else.
-        body: what was sent; empty until all of `__auth__` and `__access__` have been asked.
-        user: who it is, once an `__auth__` has let them in by a password.
+        body: the sent bytes; empty until all of `__auth__` and `__access__` have been asked.
+        user: the visitor's name, once an `__auth__` has accepted the password.
     """
 
     method: str
@@ -43,8 +43,8 @@ class Upload:
     """A file that was sent by a form.
 
     Attributes:
-        filename: what the browser calls it, without folders: a name to show, not a path to use.
-        content_type: what the browser says it is, such as ``"image/png"``.
+        filename: its name in the browser, without folders: a name to show, not a path to use.
+        content_type: as the browser states it, such as ``"image/png"``.
         data: its content.
     """
 

@@ -37,7 +37,7 @@ _TEXT, _HTML = "text/plain; charset=utf-8", "text/html; charset=utf-8"
 _BYTES, _JSON = "application/octet-stream", "application/json"
 _BODILESS = (HTTPStatus.NO_CONTENT, HTTPStatus.RESET_CONTENT, HTTPStatus.NOT_MODIFIED)
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+", re.ASCII)
-# What would end a header, or the whole of them.
+# Characters that would end a header, or all of them.
 _ENDING = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _TEMPLATE = template_type()
 
@@ -117,7 +117,7 @@ class Stream:
         if piece is END:
             self._ended = True
             return None
-        # Here too something of the page may run: what says `__html__` of itself.
+        # This may run code of the page, too: a `__html__`.
         encoded: bytes = contained(_encoded, piece)
         return encoded
 
@@ -152,7 +152,7 @@ async def answer_to(
     # It may have been changed since it was made.
     _insist_on_sendable(response.status, response.headers)
     kind, body = await _content(response.body, running, echoes)
-    # The length is for whoever counts it.
+    # The content length is computed below, or left to the server.
     headers = [(str(name), str(value)) for name, value in response.headers]
     headers = [pair for pair in headers if pair[0].lower() != "content-length"]
     if response.status in _BODILESS:

@@ -8,7 +8,7 @@ The rule, for each name in turn. It is a list of what may be reached; everything
   current source of a live module under the folder. It has the functions that its classes of that
   kind define, and objects: those that these classes define, and those that are set on it.
 - A class counts if it says `__publish__ = True` itself. An object is made of it for the request.
-- A function has no names. Data is nobody's business.
+- A function has no names. Data is not published.
 
 Nothing is reached by `getattr`: no property, no `__getattr__` and no metaclass has a say.
 """
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from transfuse.publishing.guards import Guard
     from transfuse.publishing.pages import Page, Pages
 
-# What a class says that is to be published.
+# Set in a class that is to be published.
 PUBLISH = "__publish__"
 
 _CACHED: type[Any] = type(functools.lru_cache(int))
@@ -42,7 +42,7 @@ _WRAPPINGS = 32
 
 
 class _Reached(NamedTuple):
-    """What a name leads to.
+    """The object that a name leads to.
 
     Attributes:
         value: a function, a bound method, a class or an object.

@@ -1,9 +1,9 @@
 """How does an ASGI server come to serve the current generation?
 
 `asgi` makes an application that any server can hold for ever. A request, and a websocket
-connection, is a unit of work (`unit`): one pin around the whole of it. The server's lifespan is
-answered by `lifespans`, which gives each generation's application its own; which connections are
-told to end is decided in `connections`.
+connection, is a unit of work (`request_pin`): one pin around the whole of it. `lifespan_manager`
+answers the server's lifespan and gives each generation's application its own; `connection_drain`
+ends long connections of former generations.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ def asgi(target: str) -> Application:
     Raises:
         TargetError: there is no such module or attribute, or it is no ASGI application.
         SettingsError, RootError: as `install`.
-        BaseException: whatever the module raises while it is loaded.
+        BaseException: the module raises it while it is loaded.
     """
     sought = Target(target)
     ensure_installed()
     serve(sought, "asgi")
     register()
     resolve = sought.resolve
-    # Those of the servers that run, by their event loop; each belongs to its loop's thread.
+    # The lifespans of the running servers, by event loop; each belongs to its loop's thread.
     running: dict[asyncio.AbstractEventLoop, list[LifespanManager]] = {}
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:

@@ -18,7 +18,7 @@ Protocol = Literal["asgi", "wsgi", "rsgi"]
 
 _IN_WORDS = {"asgi": "an ASGI", "wsgi": "a WSGI", "rsgi": "an RSGI"}
 _ASGI_ARGUMENTS = 3
-# Those of RSGI, too.
+# RSGI takes as many.
 _WSGI_ARGUMENTS = 2
 
 
@@ -27,7 +27,7 @@ def misuse(target: Target, application: Any, served_as: Protocol) -> str | None:
 
     Args:
         target: how the application is named.
-        application: what the target names.
+        application: the object that the target names.
         served_as: how it will be called.
     """
     if served_as == "rsgi" and hasattr(application, "__rsgi__"):
@@ -62,7 +62,7 @@ def looks_like_a_factory(target: Target) -> str:
 
 
 class _Call:
-    """What the code that a call enters takes."""
+    """The parameters of the code that a call enters."""
 
     def __init__(self, function: FunctionType, *, bound: bool) -> None:
         code = function.__code__
@@ -80,7 +80,7 @@ class _Call:
         if isinstance(application, MethodType):
             function = application.__func__
         elif isinstance(application, type):
-            return None  # what making an object takes depends on the metaclass, too
+            return None  # a metaclass may change the parameters
         else:
             # As Python looks it up: past the object's own attributes and any __getattr__.
             classes = type(application).__mro__

@@ -3,7 +3,7 @@
 `rsgi` makes an application that Granian can hold for ever. A request, and a websocket, is a unit
 of work. Of each new application `__rsgi_init__` is called while its generation is staged, in the
 event loop, and refuses the update if it raises; `__rsgi_del__` of the former one after its last
-request (`succession`).
+request (`application_lifecycle`).
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def rsgi(target: str) -> Application:
     Raises:
         TargetError: there is no such module or attribute, or it is no RSGI application.
         SettingsError, RootError: as `install`.
-        BaseException: whatever the module raises while it is loaded.
+        BaseException: the module raises it while it is loaded.
     """
     sought = Target(target)
     ensure_installed()
@@ -72,7 +72,7 @@ class _Application:
         under_way = participants.register(applications)
         try:
             if under_way is not None:
-                # An update that began before this one joined will not begin anything here.
+                # An update that began before it registered will start no application here.
                 with participants.waiting():
                     under_way.over.wait()
             with Pin("startup"):

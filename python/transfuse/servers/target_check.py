@@ -1,7 +1,7 @@
-"""Is what is served still there in the next generation?
+"""Does the next generation still have the target that is served?
 
-A request could only fail without it, so an update in which the target is gone is refused. And who
-serves can be asked how things stand, by `transfuse status` and its like.
+Without it every request would fail, so an update that loses the target is refused. A process that
+serves a target also answers `transfuse status` and the like.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("transfuse")
 
-# What to do about a target that no root can make live.
+# The remedy for a target that no root can make live.
 INSTALLED = "it is installed: import it in a module under a root, and name that"
 
 
@@ -33,7 +33,7 @@ class TargetParticipant:
     """Takes part in updates for one target.
 
     Args:
-        target: what must exist, and must be callable.
+        target: must exist, and must be callable.
         served_as: how it is called.
     """
 
@@ -67,13 +67,13 @@ class TargetParticipant:
 
 
 def serve(target: Target, served_as: Protocol) -> None:
-    """Insist on a target from now on; see `TargetParticipant`.
+    """Refuse updates without this target from now on; see `TargetParticipant`.
 
     Raises:
         TargetError: it is not there now, or cannot be called like this.
-        BaseException: whatever its module raises while it is loaded.
+        BaseException: its module raises it while it is loaded.
     """
-    # What it brings along is of no use where nothing is served.
+    # Its imports are of no use where nothing is served.
     from transfuse.control import unix_socket  # noqa: PLC0415
 
     # Not pinned, so that a file that was written just now is found.

@@ -32,7 +32,7 @@ def wsgi(target: str) -> WSGIApplication:
     Raises:
         TargetError: there is no such module or attribute, or it is no WSGI application.
         SettingsError, RootError: as `install`.
-        BaseException: whatever the module raises while it is loaded.
+        BaseException: the module raises it while it is loaded.
     """
     sought = Target(target)
     ensure_installed()

@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 _former: WeakKeyDictionary[CodeType, list[str]] = WeakKeyDictionary()
 # While `inspect` looks for one object: file -> lines. For this thread alone.
 _wanted = threading.local()
-# What was replaced: owner, name, the original, what stands there now.
+# Replaced attributes: owner, name, the original, the replacement.
 _replaced: list[tuple[Any, str, Any, Any]] = []
 
 
 def install() -> None:
-    """Let the standard library show true source."""
+    """Make the standard library show the source that code was compiled from."""
     if _replaced:
         return
     extract = "_extract_from_extended_frame_gen"
@@ -42,11 +42,11 @@ def install() -> None:
     _replace(traceback.StackSummary, extract, _extracting)
     _replace(linecache, "getlines", _getting_lines)
     _replace(inspect, "findsource", _finding_source)
-    # Written in C, and reads the file. Who has set another one keeps it.
+    # Written in C, and reads the file. A hook that the program has set stays.
     if sys.unraisablehook is sys.__unraisablehook__:
         _replace(sys, "unraisablehook", _telling_unraisable)
     if sys.version_info < (3, 13):
-        # There they are written in C, and read the file. Who has set another one keeps it.
+        # There they are written in C, and read the file. Hooks that the program has set stay.
         if sys.excepthook is sys.__excepthook__:
             _replace(sys, "excepthook", lambda _: traceback.print_exception)
         if threading.excepthook is threading.__excepthook__:
@@ -54,7 +54,7 @@ def install() -> None:
 
 
 def uninstall() -> None:
-    """Put everything back that nobody else has replaced since."""
+    """Put back every original whose replacement has not been replaced since."""
     while _replaced:
         owner, name, original, ours = _replaced.pop()
         if inspect.getattr_static(owner, name) is ours:

@@ -1,7 +1,7 @@
-"""How is an update told to a person?
+"""Updates, in words.
 
-Words only, readable without colour; where they go is decided elsewhere (`updates` logs them, the
-command line prints them). Colour is added where a stream shows it and NO_COLOR is not set.
+The text is readable without colour. `api` logs it, the command line prints it. Colour is added
+where a stream shows it and NO_COLOR is not set.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def short_path(path: str, roots: Sequence[str] = ()) -> str:
 
 
 def colourful(stream: TextIO, environ: Mapping[str, str] | None = None) -> bool:
-    """Whether `stream` shows colours and nobody minds (https://no-color.org)."""
+    """Whether `stream` shows colours and no setting forbids them (https://no-color.org)."""
     environ = os.environ if environ is None else environ
     if environ.get("NO_COLOR") or environ.get("TERM") == "dumb":
         return False
