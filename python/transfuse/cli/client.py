@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from transfuse.cli.terminal import progress
 from transfuse.control import unix_socket
 from transfuse.errors import TransfuseError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 # The longest that a worker may take to follow another one, in seconds.
 _PATIENCE = 30.0
@@ -91,6 +94,18 @@ def print_json(replies: list[dict[str, Any]]) -> None:
     """Print each reply as a line of JSON."""
     for reply in replies:
         click.echo(json.dumps(reply))
+
+
+def print_results(
+    replies: list[dict[str, Any]], as_json: bool, text: Callable[[dict[str, Any]], str]
+) -> int:
+    """Print the result of each process, and return the exit code: 1 if one refused."""
+    if as_json:
+        print_json(replies)
+    else:
+        for reply in replies:
+            click.echo(f"{title(reply)}: {text(reply)}")
+    return int(any(reply["outcome"] == "refused" for reply in replies))
 
 
 def title(reply: dict[str, Any]) -> str:

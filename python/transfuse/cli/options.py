@@ -42,14 +42,9 @@ def live_options(command: _Command) -> _Command:
 
 def process_options(command: _Command) -> _Command:
     """Add the options of commands that ask a running process: `pid`, `as_json`."""
-    for option in reversed(
-        [
-            click.option("--pid", type=int, metavar="N", help="Only the process with this id."),
-            click.option("--json", "as_json", is_flag=True, help="Print JSON, a line a process."),
-        ]
-    ):
-        command = option(command)
-    return command
+    json = click.option("--json", "as_json", is_flag=True, help="Print JSON, a line a process.")
+    pid = click.option("--pid", type=int, metavar="N", help="Only the process with this id.")
+    return pid(json(command))
 
 
 def settings_for(

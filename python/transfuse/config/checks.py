@@ -152,10 +152,6 @@ def _text_list(text: str) -> object:
     return [each for each in text.split(os.pathsep) if each]
 
 
-def _text(text: str) -> object:
-    return text
-
-
 # Setting -> from the text of its TRANSFUSE_ variable to the raw value that CHECKS judges.
 ENVIRONMENT: Mapping[str, Callable[[str], object]] = {
     "roots": _text_list,
@@ -164,7 +160,7 @@ ENVIRONMENT: Mapping[str, Callable[[str], object]] = {
     "gitignore": _text_boolean,
     "watch": _text_boolean,
     "poll": _text_number,
-    "policy": _text,
+    "policy": str,
     "keep": _text_number,
     "keep_deleted": _text_boolean,
     "store": _text_number,

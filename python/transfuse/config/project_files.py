@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from transfuse import _core
 from transfuse.config.settings import Settings, read_settings, read_toml
 from transfuse.errors import SettingsError
 
@@ -150,20 +149,13 @@ def _named_packages(pyproject: Path) -> object:
     return tables
 
 
-def configure(settings: Settings) -> None:
-    """Apply those of these settings that can change in a running process."""
-    _core.configure(
-        policy=settings.policy,
-        modules=patterns(settings),
-        keep=settings.keep,
-        keep_deleted=settings.keep_deleted,
-        resident=settings.resident,
-        time_limit=settings.time_limit,
-        watch=settings.watch,
-    )
+def live_settings(settings: Settings) -> dict[str, Any]:
+    """Return the settings that can change in a running process, as the core takes them."""
+    values = {key: getattr(settings, key) for key in LIVE if key != "drain"}
+    return {**values, "modules": _patterns(settings)}
 
 
-def patterns(settings: Settings) -> list[tuple[str, str | None, tuple[str, ...]]]:
+def _patterns(settings: Settings) -> list[tuple[str, str | None, tuple[str, ...]]]:
     """Return the settings of modules, as the core takes them; the last match counts."""
     held: list[tuple[str, str | None, tuple[str, ...]]] = [(name, "never", ()) for name in _held]
     said = settings.modules.items()
@@ -171,7 +163,7 @@ def patterns(settings: Settings) -> list[tuple[str, str | None, tuple[str, ...]]
 
 
 def require_restart(names: Sequence[str]) -> bool:
-    """Have these modules wait for a restart from the next `configure` on; whether that is news."""
+    """Return whether these modules are others than before; `live_settings` has them as `never`."""
     global _held
     before, _held = _held, tuple(names)
     return _held != before

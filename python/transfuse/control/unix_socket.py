@@ -107,7 +107,7 @@ def serve(label: str) -> bool:
         return False
     _listening = _Listening(os.getpid(), path, server, label)
     _register_once()
-    thread = threading.Thread(target=server.serve_forever, name="transfuse-local", daemon=True)
+    thread = threading.Thread(target=server.serve_forever, name="transfuse-control", daemon=True)
     thread.start()
     return True
 
@@ -259,10 +259,8 @@ def _line(values: Mapping[str, Any]) -> bytes:
 def _is_alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
+    except OSError as error:
+        return isinstance(error, PermissionError)
     return True
 
 

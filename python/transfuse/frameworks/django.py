@@ -65,7 +65,7 @@ def attend() -> None:
     _tell_once()
 
 
-class _Django:
+class _Django(participants.Participant):
     """Takes part in updates: URLs that cannot be loaded refuse one."""
 
     order = 5
@@ -77,9 +77,6 @@ class _Django:
     def published(self, generation: int) -> None:  # noqa: ARG002
         """Hold what has been registered since."""
         _hold()
-
-    def abandoned(self, generation: int) -> None:
-        """Nothing to do."""
 
 
 _django = _Django()

@@ -3,13 +3,13 @@
 The new source has run in a namespace of its own. This folder compares it with the old one and
 writes down the steps to take, each with its reverse. It changes nothing yet: the core carries the
 list out in one go, without a Python frame in between, and reverses it if the update fails. In
-reading order: `change` (the list), `merge` (which old object becomes which new one), `classes` and
-`enums`, `references` (other references to a new object where the old one stays); `merger` is the
-interface between them.
+reading order: `compare` (the entry), `merge` (which old object becomes which new one), `classes`
+and `enums`, `references` (other references to a new object where the old one stays), `change` (the
+list).
 """
 
 from __future__ import annotations
 
-from transfuse.patching.merge import prepare
+from transfuse.patching.compare import prepare
 
 __all__ = ["prepare"]

@@ -11,13 +11,13 @@ import functools
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from transfuse.patching.change import Change
-from transfuse.patching.classes import merge_class
-from transfuse.patching.references import redirect, standing
+from transfuse.patching.references import standing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
     from types import CellType, ModuleType
+
+    from transfuse.patching.change import Change
 
 # Attributes of functions that the new source decides; those that an interpreter has not are left.
 _OF_FUNCTIONS = (
@@ -54,27 +54,6 @@ class Run(NamedTuple):
     defined: Collection[str]
 
 
-def prepare(runs: list[tuple[str, ModuleType, ModuleType, Collection[str]]]) -> Change:
-    """Write down how modules become what their new source says, in place and together.
-
-    Args:
-        runs: the fields of a `Run` for each module, in the order in which they ran.
-
-    Returns:
-        The steps to take, none of which was taken, and what cannot be done in place.
-    """
-    change = Change()
-    kept: dict[int, tuple[Any, Any]] = {}
-    merges = [Merge(Run(*each), change, kept) for each in runs]
-    for merge in merges:
-        merge.compare()
-    redirect(change, kept, merges)
-    for merge in merges:
-        merge.conclude()
-    change.settle(lambda value: standing(kept, value))
-    return change
-
-
 class Merge:
     """One comparison of two namespaces.
 
@@ -84,15 +63,23 @@ class Merge:
         values: what its names will refer to.
         change: the steps found so far, for all modules.
         kept: id of a new object -> it and the old one that stands for it, for all modules.
+        merge_class: `classes.merge_class`, which imports this file.
     """
 
-    def __init__(self, run: Run, change: Change, kept: dict[int, tuple[Any, Any]]) -> None:
+    def __init__(
+        self,
+        run: Run,
+        change: Change,
+        kept: dict[int, tuple[Any, Any]],
+        merge_class: Callable[[Merge, type, type, str], bool],
+    ) -> None:
         self.name = run.name
         self.old = vars(run.stays)
         self.new = vars(run.ran)
         self.values: dict[str, Any] = {}
         self.change = change
         self.kept = kept
+        self.merge_class = merge_class
         self._defined = run.defined
         # Pairs that were compared or are being compared, so that cycles end.
         self._seen: dict[tuple[int, int], Any] = {}
@@ -172,7 +159,7 @@ class Merge:
         return False
 
     def _class(self, old: type, new: type, where: str) -> bool:
-        return self.is_class(old) and self.is_class(new) and merge_class(self, old, new, where)
+        return self.is_class(old) and self.is_class(new) and self.merge_class(self, old, new, where)
 
     def _bound(self, old: Any, new: Any, where: str) -> bool:
         return self.value(old.__func__, new.__func__, where) is old.__func__

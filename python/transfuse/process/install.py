@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from transfuse import _core, workers
 from transfuse.config import project_files
-from transfuse.config.project_files import LIVE, Project, configure, patterns
+from transfuse.config.project_files import LIVE, Project, live_settings
 from transfuse.config.settings import ModuleSettings, Settings, read_settings
 from transfuse.errors import RootError, TransfuseError
 from transfuse.source import old_source
@@ -80,25 +80,7 @@ def install(
         RootError: a root that is not a directory.
         TransfuseError: Transfuse is installed already, with other settings.
     """
-    install_settings(
-        read_settings(
-            roots=roots,
-            include=include,
-            exclude=exclude,
-            gitignore=gitignore,
-            watch=watch,
-            poll=poll,
-            policy=policy,
-            modules=modules,
-            keep=keep,
-            keep_deleted=keep_deleted,
-            store=store,
-            resident=resident,
-            time_limit=time_limit,
-            drain=drain,
-            together=together,
-        )
-    )
+    install_settings(read_settings(**locals()))
 
 
 def install_settings(settings: Settings) -> None:
@@ -116,15 +98,9 @@ def install_settings(settings: Settings) -> None:
             include=settings.include,
             exclude=settings.exclude,
             gitignore=settings.gitignore,
-            watch=settings.watch,
             poll=settings.poll,
-            policy=settings.policy,
-            modules=patterns(settings),
-            keep=settings.keep,
-            keep_deleted=settings.keep_deleted,
             store=settings.store,
-            resident=settings.resident,
-            time_limit=settings.time_limit,
+            **live_settings(settings),
             report=partial(deliver, settings.roots),
             stages=participants.notify,
             project=files.files,
@@ -210,7 +186,7 @@ def require_restart(names: Sequence[str]) -> None:
     """
     # Not under _changing: the updating thread calls this while another may uninstall and wait.
     if project_files.require_restart(names) and (now := _settings) is not None:
-        configure(now)
+        _core.configure(**live_settings(now))
 
 
 def on_uninstall(undo: Callable[[], None]) -> None:
@@ -226,7 +202,7 @@ def installed_settings() -> Settings | None:
 def _apply(settings: Settings) -> None:
     """Apply those of these settings that can change; the core calls it when a file changed."""
     global _settings  # noqa: PLW0603
-    configure(settings)
+    _core.configure(**live_settings(settings))
     if (now := _settings) is not None:
         _settings = replace(now, **{key: getattr(settings, key) for key in LIVE})
 

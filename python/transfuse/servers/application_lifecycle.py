@@ -36,7 +36,7 @@ T = TypeVar("T", bound=ServedApplication)
 
 
 class ApplicationLifecycle(Generic[T]):
-    """All tenures of one target under one server; takes part in updates once it has joined.
+    """All applications of one target under one server; takes part in updates once it has joined.
 
     Must be made in the event loop's thread, which calls every method and writes every attribute
     that is not said to be the updating thread's.
@@ -73,7 +73,7 @@ class ApplicationLifecycle(Generic[T]):
         """Start an application for an update, and then `offer` it, or fail the call."""
         raise NotImplementedError
 
-    def end(self, tenure: T) -> None:
+    def end(self, served: T) -> None:
         """End one that is no longer used. Must not raise."""
         raise NotImplementedError
 
@@ -125,30 +125,30 @@ class ApplicationLifecycle(Generic[T]):
             found.units += 1
         return found
 
-    def leave(self, tenure: T) -> None:
+    def leave(self, served: T) -> None:
         """A request is over."""
-        tenure.units -= 1
-        if tenure.superseded and not tenure.units:
-            self._let_end(tenure)
+        served.units -= 1
+        if served.superseded and not served.units:
+            self._let_end(served)
 
-    def first(self, tenure: T) -> None:
+    def first(self, served: T) -> None:
         """Take up the application that the server begins with; its startup counts as a unit."""
-        tenure.units += 1
-        self._all[key_of(tenure.application)] = self._current = tenure
+        served.units += 1
+        self._all[key_of(served.application)] = self._current = served
         with self._lock:
-            self._served = self._served or tenure
+            self._served = self._served or served
 
-    def offer(self, tenure: T, call: LoopCall[T]) -> None:
+    def offer(self, served: T, call: LoopCall[T]) -> None:
         """It has begun: hand it to the update that waits for it, or end it if none does."""
-        self._all[key_of(tenure.application)] = tenure
+        self._all[key_of(served.application)] = served
         if self._ended:
             # The end of the server ends this one with the others.
             call.set_exception(StartupFailed("the server is ending"))
             return
-        self._next = tenure
-        if not call.set_result(tenure):
+        self._next = served
+        if not call.set_result(served):
             self._next = None
-            self._supersede(tenure)
+            self._supersede(served)
 
     def _take_up(self, application: Any, generation: int, call: LoopCall[T]) -> None:
         if call.is_given_up:
@@ -171,16 +171,16 @@ class ApplicationLifecycle(Generic[T]):
         for each in list(self._all.values()):
             self._supersede(each)
 
-    def _supersede(self, tenure: T) -> None:
-        tenure.superseded = tenure is not self._current
-        if tenure.superseded and not tenure.units:
-            self._let_end(tenure)
+    def _supersede(self, served: T) -> None:
+        served.superseded = served is not self._current
+        if served.superseded and not served.units:
+            self._let_end(served)
 
-    def _let_end(self, tenure: T) -> None:
-        key = key_of(tenure.application)
-        if not self._ended and self._all.get(key) is tenure:
+    def _let_end(self, served: T) -> None:
+        key = key_of(served.application)
+        if not self._ended and self._all.get(key) is served:
             del self._all[key]
-            self.end(tenure)
+            self.end(served)
 
 
 def key_of(application: Any) -> object:

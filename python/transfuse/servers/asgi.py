@@ -11,8 +11,6 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from transfuse.process.install import ensure_installed
-from transfuse.process.target import Target
 from transfuse.servers.connection_drain import Connection, ends_connections, register
 from transfuse.servers.lifespan_manager import LifespanManager
 from transfuse.servers.request_pin import UnitOfWork
@@ -38,9 +36,7 @@ def asgi(target: str) -> Application:
         SettingsError, RootError: as `install`.
         BaseException: the module raises it while it is loaded.
     """
-    sought = Target(target)
-    ensure_installed()
-    serve(sought, "asgi")
+    sought = serve(target, "asgi")
     register()
     resolve = sought.resolve
     # The lifespans of the running servers, by event loop; each belongs to its loop's thread.

@@ -181,16 +181,10 @@ class Connection:
             self._loop.call_later(_LATE, _tell, self)
 
 
-class _Ending:
+class _Ending(participants.Participant):
     """Takes part in updates: starts the clock for older connections when one is published."""
 
     order = 90
-
-    def staged(self, generation: int, *, on_disk: bool) -> None:
-        pass
-
-    def abandoned(self, generation: int) -> None:
-        pass
 
     def published(self, generation: int) -> None:
         settings = installed_settings()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from transfuse.process.target import Target
 
-Protocol = Literal["asgi", "wsgi", "rsgi"]
+ServerInterface = Literal["asgi", "wsgi", "rsgi"]
 
 _IN_WORDS = {"asgi": "an ASGI", "wsgi": "a WSGI", "rsgi": "an RSGI"}
 _ASGI_ARGUMENTS = 3
@@ -22,7 +22,7 @@ _ASGI_ARGUMENTS = 3
 _WSGI_ARGUMENTS = 2
 
 
-def misuse(target: Target, application: Any, served_as: Protocol) -> str | None:
+def interface_mismatch(target: Target, application: Any, served_as: ServerInterface) -> str | None:
     """Return what is wrong and what to write instead, or None: nothing is, or it does not show.
 
     Args:
@@ -88,7 +88,7 @@ class _Call:
             function = next(found, None)
         return _Call(function, bound=True) if isinstance(function, FunctionType) else None
 
-    def kind(self) -> Protocol | Literal["factory"] | None:
+    def kind(self) -> ServerInterface | Literal["factory"] | None:
         """Which kind of application can be called like this; None: none, or more than one."""
         if self._no_limit:
             return None
@@ -98,7 +98,7 @@ class _Call:
             return "rsgi" if self._is_coroutine else "wsgi"
         return "factory" if self._takes(0) else None
 
-    def goes(self, served_as: Protocol) -> bool:
+    def goes(self, served_as: ServerInterface) -> bool:
         """Whether a call as that protocol has it may go well."""
         if served_as == "asgi":
             return self._takes(_ASGI_ARGUMENTS)

@@ -69,7 +69,7 @@ class LifespanManager(ApplicationLifecycle[Lifespan]):
         under_way = participants.register(self)
         try:
             # An update that began before this one registered will not start an application here.
-            while (under_way is not None and not under_way.over.is_set()) or self._starting:
+            while (under_way is not None and not under_way.is_set()) or self._starting:
                 await asyncio.sleep(_TURN)
             if await self._start_first(send):
                 await send({"type": "lifespan.startup.complete"})
@@ -100,13 +100,13 @@ class LifespanManager(ApplicationLifecycle[Lifespan]):
         task.add_done_callback(self._starting.discard)
         call.when_given_up(task.cancel)
 
-    def end(self, tenure: Lifespan) -> None:
+    def end(self, served: Lifespan) -> None:
         """Begin the shutdown of a former application."""
-        if tenure is self._sharing and self._shared is not None:
+        if served is self._sharing and self._shared is not None:
             self._sharing = None
             self._shared.clear()
             self._shared[_MARK] = self
-        self._ends(tenure, tenure.stop())
+        self._ends(served, served.stop())
 
     async def _start_first(self, send: Send) -> bool:
         """Start the application that is current now; if that fails, tell the server.

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 from transfuse import frameworks
 from transfuse._core import Pin
 from transfuse.errors import TargetError
-from transfuse.process.install import installed_settings, on_uninstall
-from transfuse.servers.interface_check import misuse
+from transfuse.process.install import ensure_installed, installed_settings, on_uninstall
+from transfuse.process.target import Target
+from transfuse.servers.interface_check import interface_mismatch
 from transfuse.source.suggestions import under_no_root
 from transfuse.updates import participants
 
 if TYPE_CHECKING:
-    from transfuse.process.target import Target
-    from transfuse.servers.interface_check import Protocol
+    from transfuse.servers.interface_check import ServerInterface
 
 _log = logging.getLogger("transfuse")
 
@@ -29,7 +29,7 @@ _log = logging.getLogger("transfuse")
 INSTALLED = "it is installed: import it in a module under a root, and name that"
 
 
-class TargetParticipant:
+class TargetParticipant(participants.Participant):
     """Takes part in updates for one target.
 
     Args:
@@ -39,7 +39,7 @@ class TargetParticipant:
 
     order = 0
 
-    def __init__(self, target: Target, served_as: Protocol) -> None:
+    def __init__(self, target: Target, served_as: ServerInterface) -> None:
         self._target = target
         self._served_as = served_as
 
@@ -55,27 +55,24 @@ class TargetParticipant:
         """The same in the pinned generation."""
         or_has = "__rsgi__" if self._served_as == "rsgi" else "__call__"
         application = self._target.resolve_callable(or_has)
-        wrong = misuse(self._target, application, self._served_as)
+        wrong = interface_mismatch(self._target, application, self._served_as)
         if wrong is not None:
             raise TargetError(wrong)
 
-    def published(self, generation: int) -> None:
-        """Nothing to do."""
 
-    def abandoned(self, generation: int) -> None:
-        """Nothing to do."""
-
-
-def serve(target: Target, served_as: Protocol) -> None:
-    """Refuse updates without this target from now on; see `TargetParticipant`.
+def serve(text: str, served_as: ServerInterface) -> Target:
+    """Return a target without which updates are refused from now on; see `TargetParticipant`.
 
     Raises:
-        TargetError: it is not there now, or cannot be called like this.
+        TargetError: it is malformed, not there now, or cannot be called like this.
+        SettingsError, RootError: as `install`.
         BaseException: its module raises it while it is loaded.
     """
     # Its imports are of no use where nothing is served.
     from transfuse.control import unix_socket  # noqa: PLC0415
 
+    target = Target(text)
+    ensure_installed()
     # Not pinned, so that a file that was written just now is found.
     target.load()
     served = TargetParticipant(target, served_as)
@@ -86,6 +83,7 @@ def serve(target: Target, served_as: Protocol) -> None:
     participants.register(served)
     if unix_socket.serve(f"serve {target.text}"):
         on_uninstall(unix_socket.close)
+    return target
 
 
 def _warn_if_unseen(module: str) -> None:

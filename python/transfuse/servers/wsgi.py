@@ -11,8 +11,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from transfuse._core import WsgiApplication
-from transfuse.process.install import ensure_installed
-from transfuse.process.target import Target
 from transfuse.servers.target_check import serve
 
 if TYPE_CHECKING:
@@ -34,9 +32,7 @@ def wsgi(target: str) -> WSGIApplication:
         SettingsError, RootError: as `install`.
         BaseException: the module raises it while it is loaded.
     """
-    sought = Target(target)
-    ensure_installed()
-    serve(sought, "wsgi")
+    sought = serve(target, "wsgi")
     return WsgiApplication(sought.module, sought.names, sought.resolve)
 
 

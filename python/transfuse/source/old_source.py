@@ -1,7 +1,7 @@
-"""Which source does a frame of old code show? The one it was compiled from (P13).
+"""A frame of old code shows the source that it was compiled from (P13).
 
-The standard library reads source by file name, and the file says what the newest code says. So
-where it knows whose source it wants, it is given that: `traceback` by frame, `linecache` by the
+The standard library reads source by file name, and the file has the newest source. So where it
+knows the owner of the source, it gets that one: `traceback` by frame, `linecache` by the
 globals it is handed (as `pdb` does), `inspect` by object. Without those, by a bare file name, the
 file is read as ever. `co_filename` stays the true path, for debuggers and coverage.
 """
@@ -179,7 +179,7 @@ def _finding_source(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 
 def _code_and_scope(object: Any) -> tuple[CodeType | None, dict[str, Any]]:
-    """What `inspect` is asked for: its code, if it has any, and the globals it belongs to."""
+    """Return the code of an object that `inspect` looks up, if it has any, and its globals."""
     if isinstance(object, TracebackType):
         object = object.tb_frame
     if isinstance(object, FrameType):
@@ -196,13 +196,13 @@ def _code_and_scope(object: Any) -> tuple[CodeType | None, dict[str, Any]]:
 
 
 def _scope_of(kind: type) -> dict[str, Any]:
-    """The globals of the execution that made a class; none if that cannot be found."""
+    """Return the globals of the execution that made a class; none if it cannot be found."""
     # Methods know it.
     for each in vars(kind).values():
         value = getattr(each, "__func__", getattr(each, "fget", each))
         if inspect.isfunction(value) and value.__module__ == kind.__module__:
             return value.__globals__
-    # One without is looked for where its source puts it.
+    # A class without methods is looked for where its source puts it.
     for module in _core.executions(kind.__module__, lingering=True):
         found: Any = module
         for part in kind.__qualname__.split("."):
@@ -223,7 +223,7 @@ def _telling_unraisable(
             lines_of(code, code.co_filename, scope) is None for code, scope in codes
         ):
             return original(arguments)
-        # What the original says, with the true source.
+        # The text of the original, with the true source.
         what = "" if arguments.object is None else f" {_safe_repr(arguments.object)}"
         text = traceback.format_exception(arguments.exc_type, error, told, chain=False)
         head = arguments.err_msg or "Exception ignored in"

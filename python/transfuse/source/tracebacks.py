@@ -1,4 +1,4 @@
-"""Which part of an exception is the user's business?
+"""Tracebacks without the frames that are not the user's.
 
 Tracebacks as text, without the frames of Transfuse and of the import machinery, along the whole
 chain of causes; and the one place in the user's source to look at first.

@@ -24,8 +24,9 @@ _participants: tuple[Participant, ...] = ()
 # The participants to notify when the update under way ends: those that were called, in that order,
 # then those that registered midway. The updating thread empties it.
 _asked: list[Participant] = []
-# The update that was put to the participants, until all were notified of its end.
-_under_way: UnderWay | None = None
+# Of the update that was put to the participants: set once all were notified of its end; None after
+# that.
+_under_way: threading.Event | None = None
 # Guards registration against the start and the end of an update: a participant that registers is
 # either called in it, or learns that an update is under way.
 _lock = threading.Lock()
@@ -36,36 +37,31 @@ _lock = threading.Lock()
 _waiting: set[int] = set()
 
 
-class UnderWay:
-    """An update that was put to the participants."""
-
-    def __init__(self) -> None:
-        # Set once all were notified of its end.
-        self.over = threading.Event()
-
-
 class Participant(Protocol):
-    """Can refuse updates. The updating thread calls all methods."""
+    """Can refuse updates. The updating thread calls all methods, which do nothing by default."""
 
     # Smaller numbers are called first; the agreement of other workers comes late.
     order: int
 
-    def staged(self, generation: int, *, on_disk: bool) -> None:
+    def staged(self, generation: int, *, on_disk: bool) -> None:  # noqa: ARG002 - the default
         """Agree by returning. An exception refuses the update.
 
         Args:
             generation: the number of the staged generation.
             on_disk: whether it serves what the files say, and not what a rollback does.
         """
+        return
 
-    def published(self, generation: int) -> None:
+    def published(self, generation: int) -> None:  # noqa: ARG002 - the default
         """The generation that was agreed to is current."""
+        return
 
-    def abandoned(self, generation: int) -> None:
+    def abandoned(self, generation: int) -> None:  # noqa: ARG002 - the default
         """The generation that was agreed to will never be current."""
+        return
 
 
-def register(participant: Participant, *, midway: bool = False) -> UnderWay | None:
+def register(participant: Participant, *, midway: bool = False) -> threading.Event | None:
     """Call `participant` in each update from the next one on.
 
     Args:
@@ -74,7 +70,7 @@ def register(participant: Participant, *, midway: bool = False) -> UnderWay | No
             called.
 
     Returns:
-        The update under way, in which it is not called; None if there is none.
+        None, or the end of the update under way, in which it is not called.
     """
     global _participants  # noqa: PLW0603 - participants belong to the process, as the core does
     if any(each is participant for each in _participants):
@@ -150,8 +146,8 @@ def _begun() -> tuple[Participant, ...]:
     with _lock:
         _asked.clear()
         if _under_way is not None:
-            _under_way.over.set()
-        _under_way = UnderWay()
+            _under_way.set()
+        _under_way = threading.Event()
         return _participants
 
 
@@ -162,7 +158,7 @@ def _to_be_notified() -> list[Participant]:
         participants = list(_asked)
         _asked.clear()
         if not participants and _under_way is not None:
-            _under_way.over.set()
+            _under_way.set()
             _under_way = None
         return participants
 

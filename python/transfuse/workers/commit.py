@@ -97,7 +97,9 @@ class CommitCoordinator:
             self._open = None
         return self._orders()
 
-    def prepared(self, number: int, view: str, contents: dict[str, Any] | None = None) -> list[Order]:
+    def prepared(
+        self, number: int, view: str, contents: dict[str, Any] | None = None
+    ) -> list[Order]:
         """A worker has staged a view, and waits; `contents` of it are not on disk (a rollback)."""
         self.workers[number].staged = view
         if view != self._open:

@@ -13,7 +13,7 @@ import selectors
 import socket
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from transfuse import _core
 from transfuse.errors import TransfuseError
@@ -65,9 +65,9 @@ class Coordinator:
         self._selector = selectors.DefaultSelector()
         # The messages of a worker in a vote, and their handlers.
         self._vote: dict[str, Callable[[int, Said], list[Order]]] = {
-            "staged": self._staged,
+            "staged": lambda it, said: self._commit.prepared(it, said["view"], said["contents"]),
             "fails": self._fails,
-            "finds nothing": self._finds_nothing,
+            "finds nothing": lambda it, _: self._commit.finds_nothing(it),
             "serves": self._serves,
         }
         self._thread = threading.Thread(target=self._run, name="transfuse-coordinator", daemon=True)
@@ -159,14 +159,8 @@ class Coordinator:
             return self._vote[what](number, said)
         return []
 
-    def _staged(self, number: int, said: Said) -> list[Order]:
-        return self._commit.prepared(number, said["view"], said["contents"])
-
     def _fails(self, number: int, said: Said) -> list[Order]:
         return self._commit.fails(number, f"process {self._pids[number]}: {said['why']}")
-
-    def _finds_nothing(self, number: int, _: Said) -> list[Order]:
-        return self._commit.finds_nothing(number)
 
     def _serves(self, number: int, said: Said) -> list[Order]:
         orders = self._commit.serves(number, said["view"], said["generation"])
@@ -190,14 +184,10 @@ class Coordinator:
             if order["do"] == "publish":
                 self._switched.clear()
             try:
-                stream.send(**self._whole(order))
+                more = {"contents": _contents()} if order["do"] == "catch up" else {}
+                stream.send(**order, **more)
             except OSError:
                 self._lose(number)
-
-    def _whole(self, order: dict[str, Any]) -> dict[str, Any]:
-        if order["do"] != "catch up":
-            return order
-        return {**order, "contents": _contents()}
 
     def _drop_silent(self, now: float) -> None:
         for number, heard in list(self._heard.items()):

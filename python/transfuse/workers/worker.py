@@ -128,7 +128,7 @@ class Worker:
         if word["do"] == "refuse":
             raise WorkerRefused(f"another worker could not load it: {word['why']}")
         if word["do"] == "look again":
-            self._start(self._look_again)
+            self._start(_core.update)
             raise Outdated("another worker has found later files")
 
     def published(self, generation: int) -> None:
@@ -287,9 +287,6 @@ class Worker:
         if self._at != order["view"] and self._waiting is None:
             self._say(say="finds nothing")
 
-    def _look_again(self) -> None:
-        _core.update()
-
     def _catch_up(self, order: Said) -> None:
         """Serve the view that the others serve; try again and again if that fails."""
         self._behind = order
@@ -310,7 +307,7 @@ class Worker:
             self._rest(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
 
-    def _start(self, task: Callable[..., None], *arguments: Any) -> None:
+    def _start(self, task: Callable[..., object], *arguments: Any) -> None:
         def run() -> None:
             # Transfuse may be uninstalled, or the process be ending, at this moment.
             with contextlib.suppress(TransfuseError):
