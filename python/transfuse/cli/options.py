@@ -1,4 +1,4 @@
-"""Which options do several commands share, and what settings come of them?"""
+"""The options that several commands share, and the settings made from them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
 def live_options(command: _Command) -> _Command:
-    """Add the options that say what is live: `roots`, `no_watch`, `policy`, `verbose`."""
+    """Add the options about live code: `roots`, `no_watch`, `policy`, `verbose`."""
     for option in reversed(
         [
             click.option(

@@ -1,8 +1,8 @@
-"""Is this raw value of a setting any good?
+"""Is a raw value of a setting valid?
 
-One function for each setting, from what a file, the environment or a call gives to what
-`Settings` holds. A bad value is a SettingsError that names where it stands and what is allowed.
-Which source wins is left to `settings`.
+One function for each kind of setting, from the raw value of a file, the environment or a call to
+the value in `Settings`. A bad value is a SettingsError that names its place and the allowed values.
+`settings` decides which source wins.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class ModuleSettings:
     preserve: tuple[str, ...] = ()
 
 
-# Thirty years: what the clocks of the system can add.
+# Thirty years: clocks of systems overflow beyond.
 _LONGEST = 1e9
 
 

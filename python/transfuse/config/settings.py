@@ -65,7 +65,7 @@ class Settings:
         watch: whether changes of files lead to updates by themselves.
         poll: seconds between two looks at the files, or None for the system's own notification.
         policy: that of modules for which neither the module itself nor `modules` names one.
-        modules: pattern of module names, such as ``"shop.legacy.*"``, to what holds for them.
+        modules: pattern of module names, such as ``"shop.legacy.*"``, to their settings.
         keep: how many former generations stay ready for a rollback.
         keep_deleted: whether `overlay` keeps names that the new source does not define any more.
         store: how many MiB of compressed source are kept for generations that are in use.
@@ -106,7 +106,7 @@ def read_settings(
     origin: Origin | None = None,
     **given: Any,
 ) -> Settings:
-    """Read all sources and return what holds.
+    """Read all sources and return the settings.
 
     Args:
         start: where the search for `pyproject.toml` begins; default: the working directory.
@@ -174,7 +174,7 @@ def _from_project(project: Path) -> dict[str, Any]:
 
 
 def read_toml(project: Path, about: str) -> dict[str, Any]:
-    """Return what `pyproject.toml` says, if it has the word `about` in it; else nothing.
+    """Return the content of `pyproject.toml`, if it has the word `about` in it; else nothing.
 
     Raises:
         SettingsError: it cannot be read, or makes no sense.

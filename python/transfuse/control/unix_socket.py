@@ -153,7 +153,7 @@ def _register_once() -> None:
 
 
 def processes() -> list[Process]:
-    """Return this user's processes that can be asked, and remove what dead ones left."""
+    """Return this user's processes that can be asked, and remove the sockets of dead ones."""
     found: list[Process] = []
     try:
         paths = sorted(own_directory().glob("*.sock"))

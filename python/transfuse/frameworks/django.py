@@ -75,7 +75,7 @@ class _Django(participants.Participant):
         _resolver_of_root()
 
     def published(self, generation: int) -> None:  # noqa: ARG002
-        """Hold what has been registered since."""
+        """Hold the modules that have registered something since."""
         _hold()
 
 
@@ -96,7 +96,7 @@ def _resolver_of_root() -> None:
 
 
 class _Cached:
-    """Stands where a cached function of Django's stood; what it finds is kept by generation."""
+    """Replaces a cached function of Django's; its results are kept by generation."""
 
     def __init__(self, find: Callable[..., Any], original: Any) -> None:
         self._find = find
@@ -188,7 +188,7 @@ def _kept_modules() -> Iterator[str]:
     for site in getattr(sys.modules.get("django.contrib.admin.sites"), "all_sites", ()):
         yield from (type(admin).__module__ for admin in site._registry.values())
     for backend in import_module("django.template").engines.all():
-        # Jinja2 has them, too: what settings name is loaded now, to be known.
+        # Jinja2 has them, too: load the modules that the settings name, to know them.
         _ = getattr(backend, "template_context_processors", ())
         if (engine := getattr(backend, "engine", None)) is not None:
             _ = engine.template_context_processors
@@ -260,7 +260,7 @@ def _tell(report: Report) -> None:
 
 
 def _imports(name: str) -> Iterable[str]:
-    """What the source of a module may import, by its dotted name."""
+    """Yield the dotted names that the source of a module imports."""
     module = sys.modules.get(name)
     if module is None:
         return

@@ -1,7 +1,7 @@
 """How does a class take the methods and attributes of another, so that its objects behave as new?
 
-What the layout of its objects depends on (slots, the shape of its bases) cannot change in place;
-such a class is replaced, and the report says so.
+The layout of its objects (slots, the shape of its bases) cannot change in place; a class with
+another layout is replaced, and the report says so.
 """
 
 from __future__ import annotations

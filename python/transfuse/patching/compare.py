@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 
 def prepare(runs: list[tuple[str, ModuleType, ModuleType, Collection[str]]]) -> Change:
-    """Write down how modules become what their new source says, in place and together.
+    """Compare modules with their new source, all of them together.
 
     Args:
         runs: the fields of a `Run` for each module, in the order in which they ran.
 
     Returns:
-        The steps to take, none of which was taken, and what cannot be done in place.
+        The steps to take, none of which was taken, and notes on the rest.
     """
     change = Change()
     kept: dict[int, tuple[Any, Any]] = {}

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def merge_members(merge: Merge, old: Any, new: Any) -> str | None:
-    """Write down how the members of an enum change; what forbids it, if something does."""
+    """Write down how the members of an enum change; return the obstacle, if there is one."""
     if old._member_type_ is not new._member_type_:
         return f"its members are {new._member_type_.__name__} now"
     for name, member in new._member_map_.items():

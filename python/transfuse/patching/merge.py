@@ -1,8 +1,8 @@
 """Which object of the old namespace becomes which one of the new?
 
-What keeps its name and kind keeps its identity: a function takes the other one's code, a class its
-methods (`classes`), a wrapper that the same decorator made takes what the other one wraps. All else
-is data, and the new value is the value.
+An object that keeps its name and kind keeps its identity: a function takes the other one's code, a
+class its methods (`classes`), a wrapper of the same decorator the other one's wrapped function. All
+else is data, and gets the new value.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class Merge:
         kept[id(run.ran)] = (run.ran, run.stays)
 
     def compare(self) -> None:
-        """Find out what each name will stand for."""
+        """Find the object that each name will refer to."""
         self.values = {key: self.named(key, value) for key, value in self.new.items()}
 
     def conclude(self) -> None:
@@ -99,7 +99,7 @@ class Merge:
             self.change.drop(self.old, key)
 
     def named(self, name: str, new: Any) -> Any:
-        """Return what a global name stands for from now on, and note whether that is another."""
+        """Return the object that a global name will refer to, and note whether it is another."""
         old, before = self.old.get(name), len(self.change.steps)
         value = self.value(old, new, name)
         if value is not old:
@@ -118,7 +118,7 @@ class Merge:
                 self.change.replaced[self.name].append(old)
 
     def value(self, old: Any, new: Any, where: str) -> Any:
-        """Return what stands under a name from now on: the old object if it can take over.
+        """Return the object that a name will refer to: the old one if it can take over.
 
         Args:
             old: the old value, or None.
@@ -132,7 +132,7 @@ class Merge:
         pair = (id(old), id(new))
         if pair not in self._seen:
             self._seen[pair] = new
-            # While a class is being compared, what it refers to finds the old one.
+            # While a class is being compared, references back to it find the old one.
             if self.is_class(old) and self.is_class(new):
                 self._seen[pair] = old
                 self.kept[id(new)] = (new, old)
@@ -241,7 +241,7 @@ EMPTY = object()
 
 
 def contents(cell: CellType) -> Any:
-    """Return what a cell holds, or `EMPTY`."""
+    """Return the value of a cell, or `EMPTY`."""
     try:
         return cell.cell_contents
     except ValueError:

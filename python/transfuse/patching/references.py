@@ -32,7 +32,7 @@ def standing(kept: Kept, new: Any) -> Any:
 
 
 def redirect(change: Change, kept: Kept, own: set[int]) -> None:
-    """Write down that what refers to a new object refers to the old one.
+    """Write down that references to a new object become references to the old one.
 
     Args:
         change: the steps.

@@ -23,7 +23,7 @@ import_module = _core.import_module
 
 
 def import_slowly(name: str | os.PathLike[str]) -> ModuleType:
-    """Do what `import_module` does, where there is something to install, load or look at."""
+    """The slow path of `import_module`: there is something to install, load or look at."""
     ensure_installed()
     if isinstance(name, str) and not _is_path(name):
         return _core.import_name(name)
@@ -58,7 +58,7 @@ def pin(what: str | None = None) -> _core.Pin:
 
 
 class live:
-    """A callable that stands for a live one, and looks it up anew at each call.
+    """A callable that looks up a live one anew at each call, and calls it.
 
     For code that keeps a function for long: threads, schedulers, signal handlers. Each call is a
     unit of work of its own, pinned until it returns, or, for a coroutine function, until what it

@@ -1,4 +1,4 @@
-"""When does Transfuse begin and end in this process?
+"""Installs Transfuse in this process, and removes it.
 
 `install` hands the settings to the core and puts the roots on `sys.path`; `uninstall` takes both
 back. Code that needs an installed Transfuse calls `ensure_installed`, which installs with the
@@ -60,7 +60,7 @@ def install(
         roots: directories; default: the project directory, and its `src` if there is one.
         include: patterns of paths relative to a root; if given, only source that matches is live.
         exclude: patterns of paths relative to a root that are not live, such as ``"tests/*"``.
-        gitignore: whether what git ignores is left alone; default: true.
+        gitignore: whether files that git ignores are left alone; default: true.
         watch: whether changes of files lead to updates by themselves; default: true.
         poll: seconds between two looks at the files, instead of the system's notification.
         policy: ``"overlay"`` (default), ``"fresh"``, ``"patch"`` or ``"never"``.

@@ -1,4 +1,4 @@
-"""What does ``"shop.web:app"`` mean?
+"""Parses and resolves a target such as ``"shop.web:app"``.
 
 A target is a dotted module name, a colon, and a dotted attribute. Without a colon the attribute is
 `app`, or else `application`. A target is resolved anew at each use, in the generation that the unit

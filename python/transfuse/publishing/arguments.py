@@ -91,7 +91,7 @@ def _others(
     fields: Mapping[str, Any],
     wrong: list[str],
 ) -> dict[str, Any]:
-    """Return what goes into `**kwargs`, if the function has it."""
+    """Return the values for `**kwargs`, if the function has it."""
     every = next((each for each in parameters if each.kind is Parameter.VAR_KEYWORD), None)
     if every is None:
         return {}
@@ -110,7 +110,7 @@ def _others(
 
 
 def _converter(function: Callable[..., Any], parameter: Parameter) -> Converter:
-    """Return what converts a value for a parameter; its author is told which one has none."""
+    """Return the converter for a parameter; an error names a parameter without one."""
     try:
         return converter(parameter.annotation)
     except Unknown as error:

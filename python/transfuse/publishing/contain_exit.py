@@ -23,7 +23,7 @@ class Strayed(RuntimeError):
 
 
 def as_error(error: BaseException) -> BaseException:
-    """Return what to raise in place of what a page raised; most errors stay what they are."""
+    """Return the exception to raise in place of a page's; most stay as they are."""
     if isinstance(error, StopIteration):
         # A future refuses this one, so its waiter would wait for ever.
         strayed = Strayed("the page raised StopIteration")
@@ -106,7 +106,7 @@ async def outcome(work: asyncio.Future[Any], stop: Callable[[], object] | None =
     cancelled: asyncio.CancelledError | None = None
     while not work.done():
         try:
-            # It never raises what the work raises: an error from here is the request's own.
+            # It never raises the work's exception: an error from here is the request's own.
             await asyncio.wait([work])
         except asyncio.CancelledError as error:
             cancelled = error

@@ -16,7 +16,7 @@ class Definitions:
 
     Attributes:
         names: such as ``{"show", "Catalogue", "catalogue"}``. Names that an import statement of the
-            same body binds as well are not among them, nor what stands before a star import.
+            same body binds as well are not among them, nor names before a star import.
         decorated: those of them that a `def` with a decorator binds.
         classes: for each name that a class statement binds, the definitions of its body.
     """
@@ -27,7 +27,7 @@ class Definitions:
 
 
 def read(source: str) -> Definitions:
-    """Return what a module's source defines at module level, `if`, `try` and the like included."""
+    """Return the definitions of a source at module level, `if`, `try` and the like included."""
     return _of(ast.parse(source).body)
 
 

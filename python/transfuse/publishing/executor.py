@@ -1,10 +1,10 @@
 """Where does a function of a page run?
 
-The flow of a request is written once, as a coroutine that awaits nothing but what is here. Under
-WSGI (`Inline`) everything runs in the thread of the request and the coroutine never waits: `drive`
-takes it from end to end. `async def` gets an event loop there, one for the whole request. Under
-ASGI (`Threads`) `async def` runs in the server's loop and everything else in a thread, which takes
-a copy of the context along, and with it the pin.
+The flow of a request is written once, as a coroutine that awaits only the methods of `Running`.
+Under WSGI (`Inline`) everything runs in the thread of the request and the coroutine never waits:
+`drive` takes it from end to end. `async def` gets an event loop there, one for the whole request.
+Under ASGI (`Threads`) `async def` runs in the server's loop and everything else in a thread, which
+takes a copy of the context along, and with it the pin.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Running(Protocol):
     """The interface between the flow of a request and the protocol that runs it."""
 
     async def call(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-        """Call a function; what it returns is awaited, if it can be.
+        """Call a function, and await its result if that is awaitable.
 
         Raises:
             Strayed: it raised an exception that would end more than the request.
@@ -106,7 +106,7 @@ class Inline:
 
 
 def _run_to_its_end(loop: asyncio.AbstractEventLoop, work: Awaitable[Any]) -> None:
-    """Run the last work of a loop, out of which nothing comes but `KeyboardInterrupt`."""
+    """Run the last work of a loop; raise nothing but `KeyboardInterrupt`."""
     future = asyncio.ensure_future(work, loop=loop)
     while not future.done():
         try:

@@ -42,7 +42,7 @@ class Origins:
         return place if digest == _loader(page).digest else None
 
     def note(self, page: Page, file: Path, present: Path) -> Path:
-        """Return where the file of a page lay, which is kept from now on.
+        """Return where the file of a page lay, and remember it.
 
         Args:
             page: the loaded page.
@@ -50,7 +50,7 @@ class Origins:
             present: where that led to before the page was loaded.
 
         Raises:
-            Refused: 404, that cannot be told.
+            Refused: 404, that cannot be known.
         """
         known = self.known(page)
         if present != file:

@@ -1,7 +1,7 @@
 """Which named values does a request bring along?
 
 From its query, and from its body: a form, urlencoded or in parts with files, or a JSON object. A
-name that comes more than once has a list of values. What cannot be read is a 400 that says why.
+name that comes more than once has a list of values. A malformed form is a 400 that says why.
 """
 
 from __future__ import annotations

@@ -53,7 +53,7 @@ class Guard:
     whose: Any = field(repr=False)
 
     def beyond(self, asked: Guard | None) -> Guard:
-        """Return what this says that was not asked already."""
+        """Return the rules of this guard that were not asked already."""
         if asked is None:
             return self
         former = asked.said
@@ -98,7 +98,7 @@ class Gate:
             raise Refused(HTTPStatus.FORBIDDEN, why=f"{_ACCESS} does not admit {request.user}")
 
     async def ask_package(self, package: object) -> None:
-        """The same for what stands for a package; it is asked once."""
+        """The same for the module of a package; it is asked once."""
         if all(each is not package for each in self._packages):
             self._packages.append(package)
             await self.ask(_of_package(package))
@@ -241,7 +241,7 @@ def _is_right(right: object, password: str, guard: Guard) -> bool:
 
 
 def _truth(name: str, guard: Guard, answer: Any) -> bool:
-    # Everything else is true whatever it would say: a generator, a coroutine, an object.
+    # Every other object is true, such as a generator or a coroutine.
     if answer is not None and not any(
         each in own for own in map(own_names, type(answer).__mro__) for each in _TRUTHS
     ):

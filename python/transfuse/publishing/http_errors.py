@@ -9,7 +9,7 @@ from __future__ import annotations
 import html
 from http import HTTPStatus
 
-# How many lines a visitor is told.
+# The most lines that a visitor sees.
 _LINES = 20
 _PAGE = """\
 <!doctype html>
@@ -60,7 +60,7 @@ def bad_request(*told: str) -> Refused:
 
 
 def page(status: HTTPStatus, told: tuple[str, ...] = (), trace: str = "") -> bytes:
-    """Return a page of HTML that says what happened.
+    """Return a page of HTML with a message.
 
     Args:
         status: its title.

@@ -22,7 +22,7 @@ _ESCAPED = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 def members_of(body: bytes, *, most: int) -> Iterable[tuple[str, Any]]:
-    """Return the members of the object that a body is; none of what is no object.
+    """Return the members of the object that a body is; none for other values.
 
     Args:
         body: as it was sent.

@@ -93,6 +93,6 @@ def _bound_by(node: ast.AST) -> list[str]:
         return [node.asname or node.name.partition(".")[0]]
     if isinstance(node, ast.arg):
         return [node.arg]
-    # Functions, classes, `except ... as`, what `match` catches.
+    # Functions, classes, `except ... as`, the captures of `match`.
     names = (getattr(node, field, None) for field in ("name", "rest"))
     return [name for name in names if isinstance(name, str)]

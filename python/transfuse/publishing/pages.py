@@ -1,4 +1,4 @@
-"""Which module is a file, in the generation of this request, and what does its source define?
+"""Finds the module of a file in the generation of this request, and its definitions.
 
 A page is found by the name its module was loaded under, in the pinned generation. The file is
 only asked for when that leads nowhere: while a `git checkout` replaces it, it may not be there.
@@ -136,7 +136,7 @@ class Pages:
 
 
 def own_names(cls: type[Any]) -> dict[str, Any]:
-    """Return what a class itself has, whatever its metaclass says of that."""
+    """Return the names of a class itself, past its metaclass."""
     own: dict[str, Any] = type.__dict__["__dict__"].__get__(cls)
     return own
 
@@ -155,7 +155,7 @@ def _page(module: ModuleType, *, parse: bool = True) -> Page | None:
 
 
 def loader_in(namespace: dict[str, Any]) -> Any:
-    """Return what a live module was loaded by, given its namespace, or None for all others."""
+    """Return the loader of a live module, given its namespace; None for all others."""
     loader = namespace.get("__loader__")
     return loader if type(loader).__module__ == "transfuse._core" else None
 

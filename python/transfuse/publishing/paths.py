@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# The function, method or file that stands for what it is in.
+# The function, method or file that answers for its folder or object.
 INDEX = "index"
 # How many elements a path may have: each is looked for on disk.
 _DEPTH = 32

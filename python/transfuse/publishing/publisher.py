@@ -16,8 +16,8 @@ def publisher(
 ) -> Publisher:
     """Return an application that maps ``/shop/prices/show?sku=7`` to a call in `shop/prices.py`.
 
-    It is `show(sku)` there. An edit is served from the next request on, and what has left the
-    source is 404. Under which rules a function is published is told in docs/publisher.md.
+    It is `show(sku)` there. An edit is served from the next request on, and a deleted function is
+    404. docs/publisher.md has the rules for published functions.
 
     Args:
         folder: a directory; it becomes a root if Transfuse is not installed yet.

@@ -1,4 +1,4 @@
-"""What is known of a request, whichever protocol it came by?"""
+"""A request, the same for both protocols."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Request:
 
     Attributes:
         method: such as ``"GET"``.
-        path: decoded, without what a server mounts the publisher at, such as ``"/shop/prices"``.
+        path: decoded, without the mount point of the publisher, such as ``"/shop/prices"``.
         query: the text after the question mark, as it was sent, such as ``"sku=7"``.
         headers: by their names in lower case; of repeated ones the values stand in one, separated.
         raw: the WSGI `environ` or ASGI `scope`, for everything else.
@@ -30,7 +30,7 @@ class Request:
     user: str | None = None
 
     def json(self) -> Any:
-        """Return what the body says as JSON.
+        """Return the body, decoded as JSON.
 
         Raises:
             ValueError: it is none.

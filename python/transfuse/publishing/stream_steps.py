@@ -1,9 +1,10 @@
-"""How is a stream taken, step by step?
+"""Iterates a stream, step by step.
 
-All steps of a stream and its end are in one context, so that what a generator sets in one step it
-finds in the next, and can reset at its end; the pin is in that context too. An ordinary iterator is
-stepped wherever functions run, in a copy of the context. An asynchronous one is stepped by one
-task, from its first step to its end: only so may it hold a timeout or a group of tasks open.
+All steps of a stream and its end are in one context, so that a generator finds the variables that
+it set in an earlier step, and can reset them at its end; the pin is in that context too. An
+ordinary iterator is stepped wherever functions run, in a copy of the context. An asynchronous one
+is stepped by one task, from its first step to its end: only so may it hold a timeout or a group of
+tasks open.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from transfuse.publishing.contain_exit import Strayed, as_error, awaited, outcom
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
 
-# What `take` returns when there is no more.
+# Returned by `take` at the end.
 END = object()
 
 
@@ -25,7 +26,7 @@ class Steps(Protocol):
     """A stream that is being taken."""
 
     async def take(self) -> Any:
-        """Return what comes next, or END."""
+        """Return the next piece, or END."""
 
     async def close(self) -> None:
         """Let it run its `finally`, if it is a generator or the like."""
@@ -164,7 +165,7 @@ async def _tell(told: asyncio.Future[Any], step: Awaitable[Any]) -> None:
 
 
 def _end_of(task: asyncio.Task[None]) -> BaseException | None:
-    """Return what has ended a task, with the frames it had."""
+    """Return the exception that ended a task, with its frames."""
     try:
         return task.exception()
     except asyncio.CancelledError as error:
@@ -172,7 +173,7 @@ def _end_of(task: asyncio.Task[None]) -> BaseException | None:
 
 
 def _is_cancelled() -> bool:
-    """Tell whether this task is cancelled, as far as it can be told."""
+    """Tell whether this task is cancelled, as far as can be known."""
     task: Any = asyncio.current_task()
     # Before Python 3.11 a task does not know that it was cancelled.
     return hasattr(task, "cancelling") and bool(task.cancelling())

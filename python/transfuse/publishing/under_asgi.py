@@ -38,7 +38,7 @@ async def serve(service: Service, scope: Scope, receive: Receive, send: Send) ->
 
 
 async def lifespan(receive: Receive, send: Send) -> None:
-    """Say yes to what a server asks at its start and at its end: pages have no lifespan."""
+    """Answer the server at its start and its end: pages have no lifespan."""
     while True:
         message = await receive()
         await send({"type": f"{message['type']}.complete"})
@@ -94,7 +94,7 @@ async def _send(answer: Answer, receive: Receive, send: Send) -> None:
 
 
 async def _until_both_have_ended(*tasks: asyncio.Task[None]) -> None:
-    """Wait until one task has ended, or the request is cancelled, and end what is left.
+    """Wait until one task has ended, or the request is cancelled, and end the rest.
 
     An endless stream must end when its client goes. Until it has ended, the request lasts, and
     with it the pin, however often it is cancelled: some servers cancel again and again.

@@ -26,7 +26,7 @@ def asgi(target: str) -> Application:
 
     Each generation's application has a lifespan of its own: the startup of the next one runs before
     it is published, and refuses the update if it fails; the shutdown of the former one runs after
-    its last request. `scope["state"]` is what its own startup left.
+    its last request. `scope["state"]` is that of its own startup.
 
     Args:
         target: ``"package.module:attribute"``; the attribute is `app` or `application` if left out.
@@ -46,7 +46,7 @@ def asgi(target: str) -> Application:
         if scope["type"] == "lifespan":
             loop = _running_loop()
             if loop is None:
-                # Another library's loop: the first generation's lifespan stands for all.
+                # Another library's loop: the first generation's lifespan serves all.
                 await resolve()(scope, receive, send)
                 return
             lifespans = LifespanManager(sought, scope)
@@ -76,7 +76,7 @@ def asgi(target: str) -> Application:
 def _of_its_server(
     scope: Scope, running: dict[asyncio.AbstractEventLoop, list[LifespanManager]]
 ) -> LifespanManager | None:
-    """Return the lifespans of the server that a request has come by, as far as it can be told."""
+    """Return the lifespans of the server that a request has come by, as far as can be known."""
     here = running.get(_running_loop())  # type: ignore[arg-type]
     if not here:
         return None

@@ -142,7 +142,7 @@ class Connection:
             asked = self._asked
             either: list[asyncio.Future[Any]] = [asked, self._due]
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-            # Of several that receive at the same time one gets the message, the others go on.
+            # Of several concurrent receives one gets the message, the others go on.
             if asked is self._asked and asked.done() and self._closing is None:
                 self._asked = None
                 return asked.result()

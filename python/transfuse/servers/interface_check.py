@@ -2,7 +2,7 @@
 
 Told only where it is certain: of functions, methods, and objects whose class has a `__call__`
 written in Python, by what their code takes, and never by a signature that a decorator may have
-set. Whatever else can be called is let be.
+set. Any other callable passes.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _WSGI_ARGUMENTS = 2
 
 
 def interface_mismatch(target: Target, application: Any, served_as: ServerInterface) -> str | None:
-    """Return what is wrong and what to write instead, or None: nothing is, or it does not show.
+    """Return the mismatch and the remedy, in words; None if there is none, or none that shows.
 
     Args:
         target: how the application is named.
@@ -53,7 +53,7 @@ def is_factory(application: Any) -> bool:
 
 
 def looks_like_a_factory(target: Target) -> str:
-    """Return what to write instead of a target that is a factory."""
+    """Return the advice for a target that is a factory."""
     name = ".".join(target.names) or "app"
     return (
         f"{target.text} takes no request, so it looks like a factory: write app = {name}()"
@@ -102,7 +102,7 @@ class _Call:
         """Whether a call as that protocol has it may go well."""
         if served_as == "asgi":
             return self._takes(_ASGI_ARGUMENTS)
-        # A coroutine is no body. That a function which is none returns an awaitable is possible.
+        # A coroutine is no body. A plain function may return an awaitable.
         return self._takes(_WSGI_ARGUMENTS) and not (served_as == "wsgi" and self._is_coroutine)
 
     def _takes(self, count: int) -> bool:

@@ -58,7 +58,7 @@ class Lifespan(ServedApplication):
         self._asked = False
         self._started: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
         self._stopped: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
-        # Its result is what the application raised. None before `start`, and once it is to end.
+        # Its result is the application's exception. None before `start`, and once it is to end.
         self._task: asyncio.Task[BaseException | None] | None = None
 
     @property
@@ -70,8 +70,8 @@ class Lifespan(ServedApplication):
         """Run the startup. If it raises, `give_up` is to be called.
 
         Raises:
-            StartupFailed: the application says so, and raises nothing.
-            BaseException: what its startup raises.
+            StartupFailed: the application reports a failure, and raises nothing.
+            BaseException: its startup raises it.
         """
         self._inbox.put_nowait({"type": "lifespan.startup"})
         task = self._task = asyncio.ensure_future(self._run())

@@ -51,7 +51,7 @@ def rsgi(target: str) -> Application:
 
 
 class _Application:
-    """What Granian holds."""
+    """The object that Granian holds."""
 
     def __init__(self, target: Target) -> None:
         self._target = target
@@ -60,7 +60,7 @@ class _Application:
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         settings = installed_settings()
-        # Here and not in `rsgi`: a file for several servers makes what is never served.
+        # Here and not in `rsgi`: a file for several servers also makes applications never served.
         if settings is not None and settings.drain is not None:
             _log.warning(
                 "the setting drain is for ASGI: under RSGI, connections that are left on old code"
@@ -101,7 +101,7 @@ class _Applications(ApplicationLifecycle[ServedApplication]):
     order = 20
 
     def begin_first(self) -> None:
-        """Begin the application that is current now; raise what that raises."""
+        """Begin the application that is current now, and raise its exception."""
         first = ServedApplication(self._resolve())
         self.first(first)
         _call(first.application, "__rsgi_init__", self._loop)
@@ -129,7 +129,7 @@ class _Applications(ApplicationLifecycle[ServedApplication]):
         try:
             _call(served.application, "__rsgi_del__", self._loop)
         except BaseException:
-            # Also what would end the event loop, and with it the server.
+            # Also an exception that would end the event loop, and with it the server.
             _log.exception("__rsgi_del__ of an application failed")
 
 

@@ -3,7 +3,7 @@
 `wsgi` makes an application that any server can hold for ever. Each request is a unit of work: it
 is pinned before the user's application is looked up, and the pin ends when the body was closed.
 Between two steps of a body the pin is suspended, for the thread may be given to something else,
-and each step may come in another thread. What a request goes through is in the core (`wsgi.rs`).
+and each step may come in another thread. The core has the code of a request (`wsgi.rs`).
 """
 
 from __future__ import annotations

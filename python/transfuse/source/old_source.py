@@ -65,7 +65,7 @@ def remember(codes: Iterable[CodeType], file: str, source: str) -> None:
     """Keep the source of code that a module no longer has, for as long as frames run it.
 
     Args:
-        codes: code objects; what is nested in them counts too.
+        codes: code objects; those nested in them count too.
         file: those that were compiled from another file are passed over.
         source: the text of the file then.
     """

@@ -1,7 +1,7 @@
 """Where is the source of a dotted name, and which names are near it?
 
-Found out without running any code, for early and clear messages about targets. Importing, and
-deciding what is live, is left to the core.
+It runs no code, for early and clear messages about targets. The core imports modules, and decides
+which are live.
 """
 
 from __future__ import annotations

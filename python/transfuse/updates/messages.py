@@ -22,7 +22,7 @@ _COLOURS = {"red": "31", "green": "32", "yellow": "33", "bold": "1", "dim": "2"}
 
 
 def update_text(report: Report, roots: Sequence[str] = ()) -> str:
-    """Tell what came of an update: one line, and for a refused one also the traceback.
+    """Return the result of an update: one line, and for a refused one also the traceback.
 
     Args:
         report: the report.
@@ -47,7 +47,7 @@ def update_text(report: Report, roots: Sequence[str] = ()) -> str:
 
 
 def plan_lines(plan: Plan | Report, roots: Sequence[str] = ()) -> list[str]:
-    """Tell a plan, or what a report ran, with one line for each file and module."""
+    """Return a plan, or the modules of a report, with one line for each file and module."""
     lines = [f"{each.kind:<9}{short_path(each.path, roots)}" for each in plan.changed]
     lines += [f"{'run':<9}{each.name}  ({each.reason})" for each in plan.ran]
     lines += [f"{'restart':<9}{each.name}  ({each.code}: {each.what})" for each in plan.restart]
@@ -74,7 +74,7 @@ def ran_text(ran: Sequence[Ran]) -> str:
 
 
 def restart_text(restart: Sequence[Restart]) -> str:
-    """Tell what needs a restart, and why."""
+    """Return the changes that need a restart, and why."""
     words = [f"{each.name} ({each.what})" for each in restart[:_SHOWN]]
     return "needs a restart: " + ", ".join(words) + _more(len(restart))
 

@@ -24,8 +24,7 @@ _participants: tuple[Participant, ...] = ()
 # The participants to notify when the update under way ends: those that were called, in that order,
 # then those that registered midway. The updating thread empties it.
 _asked: list[Participant] = []
-# Of the update that was put to the participants: set once all were notified of its end; None after
-# that.
+# Of the update under way: set once all participants were notified of its end, and None after that.
 _under_way: threading.Event | None = None
 # Guards registration against the start and the end of an update: a participant that registers is
 # either called in it, or learns that an update is under way.
@@ -48,7 +47,7 @@ class Participant(Protocol):
 
         Args:
             generation: the number of the staged generation.
-            on_disk: whether it serves what the files say, and not what a rollback does.
+            on_disk: whether it serves the files on disk, and not the content of a rollback.
         """
         return
 

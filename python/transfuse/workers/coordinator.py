@@ -56,11 +56,11 @@ class Coordinator:
         # From here on: that thread's.
         self._commit = CommitCoordinator(waits=after)
         self._begins = time.monotonic() + _GRACE
-        # By the number of their connection: the stream, when it was heard last, and its process.
+        # By the number of the connection: its stream, the time of its last message, its process.
         self._streams: dict[int, MessageStream] = {}
         self._heard: dict[int, float] = {}
         self._pids: dict[int, int] = {}
-        # When each worker published what is served now, by the system's one clock.
+        # When each worker published the served view, by the system's one clock.
         self._switched: list[float] = []
         self._selector = selectors.DefaultSelector()
         # The messages of a worker in a vote, and their handlers.
@@ -117,7 +117,7 @@ class Coordinator:
             self.drop()
 
     def _waited_for(self) -> list[int]:
-        """The processes that have not staged what others have."""
+        """Return the processes that have not staged the view that others have."""
         return [self._pids[number] for number in self._commit.missing() if number in self._pids]
 
     def _accept(self) -> None:

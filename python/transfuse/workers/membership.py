@@ -1,4 +1,4 @@
-"""When does a process become a worker among others, and when does it cease to be one?
+"""When does a process become a worker among others, and when does it stop being one?
 
 With `install` and `uninstall`; and a forked child is another worker than its parent.
 """
@@ -71,7 +71,7 @@ def leave() -> None:
 def contents_of_others(settings: Settings) -> tuple[dict[str, bytes | None], int]:
     """Return the contents that the other workers serve of files that differ on disk.
 
-    They may have refused what is on disk; a worker that starts now must serve what they serve.
+    They may have refused the files on disk; a worker that starts now must serve the same as they.
 
     Returns:
         File to content (None: it is not there), and the number of their generation; nothing and 1
