@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from transfuse.config.settings import read_settings
-from transfuse.workers import rendezvous as meetings
+from transfuse.workers import rendezvous
 from transfuse.workers.rendezvous import Rendezvous
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def place(root: Path, **settings: Any) -> Path | None:
-    found = meetings.ours(read_settings(roots=[root], **settings))
+    found = rendezvous.ours(read_settings(roots=[root], **settings))
     return None if found is None else found.folder
 
 
@@ -57,15 +57,15 @@ def test_a_parent_of_another_user_is_known_by_what_it_is_called(
 def test_a_chair_without_a_socket_is_nobodys(tmp_path: Path) -> None:
     """A worker that cannot listen must not keep the others from it."""
     (tmp_path / "0.sock").mkdir()
-    meeting = Rendezvous(tmp_path)
+    place = Rendezvous(tmp_path)
     with pytest.raises(OSError, match=r"0\.sock"):
-        meeting.take(0)
+        place.take(0)
     (tmp_path / "0.sock").rmdir()
-    taken = meeting.take(0)
+    taken = place.take(0)
     assert taken is not None
     lock, listener, before = taken
     with listener, socket.socket(socket.AF_UNIX) as other:
         other.connect(str(tmp_path / "0.sock"))
         assert not before
-        assert meeting.take(0) is None
+        assert place.take(0) is None
     os.close(lock)
