@@ -5,6 +5,8 @@
 //! the feature `shuttle` they are the locks of a scheduler that explores interleavings, for
 //! `tests/interleavings.rs` only.
 
+#![allow(clippy::disallowed_types, reason = "the one place that may use the standard locks")]
+
 #[cfg(feature = "shuttle")]
 use shuttle::sync as imp;
 #[cfg(not(feature = "shuttle"))]
