@@ -1,8 +1,8 @@
 """Workers of one server, as processes that a test asks, stops, kills and starts again.
 
 Each is a child of the process that runs the test, which is what makes them workers of one server
-(`transfuse/workers/rendezvous.py`). A worker reads Python expressions, a line each, and answers with
-their value as JSON.
+(`transfuse/workers/rendezvous.py`). A worker reads Python expressions, a line each, and answers
+with their value as JSON.
 """
 
 from __future__ import annotations

@@ -80,7 +80,10 @@ def test_a_directory_that_others_may_enter_is_not_used(runtime: Path) -> None:
 
 
 def test_a_socket_goes_with_its_process(runtime: Path) -> None:
-    code = "from transfuse.control import unix_socket; assert unix_socket.serve('x'); print(len(unix_socket.processes()))"
+    code = (
+        "from transfuse.control import unix_socket; assert unix_socket.serve('x');"
+        "print(len(unix_socket.processes()))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "1\n"
     assert list(runtime.iterdir()) == []
