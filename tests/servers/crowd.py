@@ -132,7 +132,7 @@ class Crowd:
         self.settings: dict[str, Any] = {}
 
     def start(self, **environ: str) -> Worker:
-        """Start one more; the first that is started has the chair."""
+        """Start one more; the first that is started has the coordinator."""
         log = self._place / f"worker-{len(self._all)}.log"
         worker = Worker(self.root, log, self.settings, environ)
         self._all.append(worker)

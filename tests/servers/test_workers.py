@@ -131,14 +131,14 @@ def test_an_explicit_update_of_one_is_one_of_all(crowd: Crowd) -> None:
     crowd.all_serve(2, 2)
 
 
-@pytest.mark.parametrize("victim", ["chair", "other"])
+@pytest.mark.parametrize("victim", ["coordinator", "other"])
 def test_p9_a_worker_that_is_killed_while_it_stages_is_not_waited_for(
     crowd: Crowd, tmp_path: Path, victim: str
 ) -> None:
     here = {"HERE": str(tmp_path)}
     waits = {**here, "WAITS": "1"}
     workers = {
-        "chair": crowd.start(**(waits if victim == "chair" else here)),
+        "coordinator": crowd.start(**(waits if victim == "coordinator" else here)),
         "other": crowd.start(**(waits if victim == "other" else here)),
         "third": crowd.start(**here),
     }
@@ -155,16 +155,16 @@ def test_p9_a_worker_that_is_killed_while_it_stages_is_not_waited_for(
     crowd.all_serve(3, 3)
 
 
-def test_p9_the_chair_is_killed_while_all_wait_and_another_takes_over(
+def test_p9_the_coordinator_is_killed_while_all_wait_and_another_takes_over(
     crowd: Crowd, tmp_path: Path
 ) -> None:
     here = {"HERE": str(tmp_path)}
-    chair = crowd.start(**here)
+    coordinator = crowd.start(**here)
     second, third = crowd.start(**here), crowd.start(**here, WAITS="1")
     crowd.write(shop=GATED)
-    for worker in (chair, second, third):
+    for worker in (coordinator, second, third):
         wait_for("it runs", lambda pid=worker.pid: (tmp_path / f"runs-{pid}").exists())  # type: ignore[misc]
-    chair.kill()
+    coordinator.kill()
     assert [second.ask("served()"), third.ask("served()")] == [[1, 1], [1, 1]]
     (tmp_path / "go").touch()
     crowd.all_serve(2, 2)
@@ -176,7 +176,7 @@ def test_p9_the_chair_is_killed_while_all_wait_and_another_takes_over(
 
 @pytest.mark.parametrize("victim", [0, 1])
 def test_p9_a_worker_that_hangs_is_not_waited_for_and_catches_up(crowd: Crowd, victim: int) -> None:
-    """Also if it has the chair, and also if the disk says by then what all have refused."""
+    """Also if it has the coordinator, and also if the disk says by then what all have refused."""
     workers = [crowd.start() for _ in range(3)]
     hangs = workers.pop(victim)
     hangs.signal(signal.SIGSTOP)

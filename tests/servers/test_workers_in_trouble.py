@@ -78,15 +78,15 @@ def test_p9_the_place_where_they_meet_is_removed(crowd: Crowd, runtime: Path) ->
     meet(failing, other)
     (place,) = runtime.glob("transfuse-*/workers-*")
     shutil.rmtree(place)
-    wait_for("another chair", lambda: any(place.glob("*.sock")))
+    wait_for("another coordinator", lambda: any(place.glob("*.sock")))
     meet(failing, other)
     refuse_together(crowd, failing, other)
 
 
-def test_p9_the_chair_has_no_descriptors_left_for_a_while(crowd: Crowd) -> None:
-    chair, failing = crowd.start(), crowd.start(BROKEN="1")
-    meet(chair, failing)
-    chair.ask(
+def test_p9_the_coordinator_has_no_descriptors_left_for_a_while(crowd: Crowd) -> None:
+    coordinator, failing = crowd.start(), crowd.start(BROKEN="1")
+    meet(coordinator, failing)
+    coordinator.ask(
         "exec('import os, resource\\n"
         "resource.setrlimit(resource.RLIMIT_NOFILE, (64, 4096))\\n"
         "kept = []\\n"
@@ -94,12 +94,12 @@ def test_p9_the_chair_has_no_descriptors_left_for_a_while(crowd: Crowd) -> None:
         "    try: kept.append(os.dup(0))\\n"
         "    except OSError: break', globals())"
     )
-    # It cannot be let in where it asks first, so another takes the chair.
+    # It cannot be let in where it asks first, so another takes the coordinator.
     third = crowd.start()
     meet(failing, third)
-    assert chair.ask("[os.close(each) for each in kept] and None") is None
-    meet(chair, failing, third)
-    refuse_together(crowd, failing, chair)
+    assert coordinator.ask("[os.close(each) for each in kept] and None") is None
+    meet(coordinator, failing, third)
+    refuse_together(crowd, failing, coordinator)
     assert third.ask("served()") == [1, 1]
     crowd.write(shop="VALUE = 8\n")
     crowd.all_serve(2, 8)

@@ -101,7 +101,7 @@ def test_who_finds_nothing_has_the_others_look_again_and_in_the_end_refuse() -> 
     assert told(commit.finds_nothing(2)) == [(1, "refuse")]
 
 
-def test_a_new_chair_first_hears_all_who_waited_under_the_former() -> None:
+def test_a_new_coordinator_first_hears_all_who_waited_under_the_former() -> None:
     """Else the first to come back would publish alone what another may refuse."""
     commit = CommitCoordinator(waits=True)
     assert commit.joins(1, "old", 1, "new") == []
@@ -110,14 +110,14 @@ def test_a_new_chair_first_hears_all_who_waited_under_the_former() -> None:
     assert told(commit.prepared(2, "new")) == [(1, "publish"), (2, "publish")]
 
 
-def test_what_one_was_told_to_publish_before_the_chair_died_all_publish() -> None:
+def test_what_one_was_told_to_publish_before_the_coordinator_died_all_publish() -> None:
     commit = CommitCoordinator(waits=True)
     commit.joins(1, "new", 2, None)
     commit.joins(2, "old", 1, "new")
     assert told(commit.begins()) == [(2, "publish")]
 
 
-def test_a_new_chair_goes_by_who_has_come_furthest() -> None:
+def test_a_new_coordinator_goes_by_who_has_come_furthest() -> None:
     """The first to come back may have been left behind by the others."""
     commit = CommitCoordinator(waits=True)
     commit.joins(1, "old", 1, None)

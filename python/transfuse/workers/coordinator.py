@@ -112,7 +112,7 @@ class Coordinator:
         except OSError as error:
             # The workers look for another, and make one where this process cannot have it.
             if not self._given_up:
-                _log.warning("process %d gives the workers' chair up: %s", os.getpid(), error)
+                _log.warning("process %d stops coordinating the workers: %s", os.getpid(), error)
         finally:
             self.drop()
 

@@ -162,7 +162,7 @@ class Worker:
                     told = True
                     _log.info("staged; %s is waited for", _processes(self._missing))
                 if now - began > self._limit:
-                    others = _processes(self._missing) if self._missing else "the chair"
+                    others = _processes(self._missing) if self._missing else "the coordinator"
                     return {"do": "refuse", "why": f"{others} has not come to an end"}
             return self._word or {"do": "publish"}
 
