@@ -1,4 +1,4 @@
-"""Which fault is put in for which promise, and which tests have to notice?"""
+"""Which fault is inserted for each promise, and which tests must notice it?"""
 
 from __future__ import annotations
 
