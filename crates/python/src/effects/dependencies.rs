@@ -8,9 +8,9 @@ use pyo3::types::PyDict;
 use transfuse_engine::{Edge, EdgeKind, ModuleName, Target};
 
 use crate::state::execution_stack;
-use crate::state::generation::Generation;
 use crate::state::live_module::LiveModule;
 use crate::state::runtime::Runtime;
+use crate::state::scope::Scope;
 
 /// One instance imports another.
 pub fn record_import(
@@ -55,15 +55,11 @@ pub fn record_probe(py: Python<'_>, name: &ModuleName) {
 
 /// A module could not be loaded: who asked for it, and goes on without it, depends on it and on
 /// whatever it depends on. So does who was given it half-loaded, and keeps that.
-pub fn failed(
-    runtime: &Runtime,
-    generation: &Bound<'_, Generation>,
-    instance: &Bound<'_, LiveModule>,
-) -> PyResult<()> {
-    let py = instance.py();
+pub fn failed(scope: &Scope<'_>, instance: &Bound<'_, LiveModule>) -> PyResult<()> {
+    let py = scope.py;
     let failed = Target::Module(instance.get().name.clone());
     let mut without: Vec<_> = execution_stack::innermost(py).into_iter().collect();
-    for other in generation.get().instances.bind(py).values().iter() {
+    for other in scope.generation.get().instances.bind(py).values().iter() {
         if let Ok(other) = other.cast_into_exact::<LiveModule>()
             && other.get().imports(&failed)
         {
@@ -78,11 +74,11 @@ pub fn failed(
             std::iter::once(Edge { to: failed.clone(), kind: EdgeKind::NotFound })
                 .chain(inherited)
                 .collect();
-        let published = asker.is_ready() && !generation.get().is_staged();
+        let published = asker.is_ready() && !scope.is_staged();
         for Edge { to, kind } in edges {
             asker.add_edge(to.clone(), kind);
             if published {
-                runtime.records.lock().graph.add(&asker.name, Edge { to, kind });
+                scope.runtime.records.lock().graph.add(&asker.name, Edge { to, kind });
             }
         }
     }

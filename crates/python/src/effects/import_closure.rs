@@ -3,13 +3,12 @@
 use pyo3::prelude::*;
 use transfuse_engine::{EdgeKind, Target};
 
-use crate::state::generation::Generation;
 use crate::state::live_module::LiveModule;
+use crate::state::scope::Scope;
 
 /// The module and what it imports at module level, nearest first.
 pub fn import_closure<'py>(
-    py: Python<'py>,
-    generation: &Bound<'py, Generation>,
+    scope: &Scope<'py>,
     from: &Bound<'py, LiveModule>,
 ) -> Vec<Bound<'py, LiveModule>> {
     let mut found = vec![from.clone()];
@@ -19,7 +18,7 @@ pub fn import_closure<'py>(
         next += 1;
         for edge in edges {
             if let (Target::Module(name), EdgeKind::ModuleLevel) = (&edge.to, edge.kind)
-                && let Some(other) = generation.get().find(py, name.as_str())
+                && let Some(other) = scope.find(name.as_str())
                 && !found.iter().any(|known| known.is(&other))
             {
                 found.push(other);

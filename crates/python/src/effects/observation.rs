@@ -22,9 +22,9 @@ use crate::effects::{conflict, foreign_patches};
 use crate::state::caller;
 use crate::state::execution_stack::{self, Execution};
 use crate::state::foreign_patch::Before;
-use crate::state::generation::Generation;
 use crate::state::live_module::LiveModule;
 use crate::state::runtime::Runtime;
+use crate::state::scope::Scope;
 
 /// What was seen of other modules while the code of one runs.
 #[derive(Default)]
@@ -113,22 +113,21 @@ pub fn imported_foreign(caller: &Bound<'_, LiveModule>, module: &Bound<'_, PyMod
 
 /// Module-level code of `caller` imported `imported` and uses it: remember how that looks now.
 pub fn imported(
-    py: Python<'_>,
-    generation: &Bound<'_, Generation>,
+    scope: &Scope<'_>,
     caller: &Bound<'_, LiveModule>,
     imported: &Bound<'_, LiveModule>,
 ) {
     if !is_innermost(caller) {
         return;
     }
-    for other in import_closure(py, generation, imported) {
+    for other in import_closure(scope, imported) {
         let known = OBSERVED.with_borrow(|stack| {
             stack.last().is_some_and(|seen| seen.before.iter().any(|(of, _)| of.is(&other)))
         });
         if known || other.is(caller) || !other.get().is_ready() {
             continue;
         }
-        let before = fingerprint(py, &other);
+        let before = fingerprint(scope.py, &other);
         OBSERVED.with_borrow_mut(|stack| {
             if let Some(seen) = stack.last_mut() {
                 seen.before.push((other.unbind(), before));
@@ -140,39 +139,36 @@ pub fn imported(
 /// Something that module-level code called has imported `imported`: that is the module's import too,
 /// and what is done with it the module's doing.
 pub fn imported_through<'py>(
-    py: Python<'py>,
-    runtime: &Runtime,
-    generation: &Bound<'py, Generation>,
+    scope: &Scope<'py>,
     caller: Option<&Bound<'py, LiveModule>>,
     imported: &Bound<'py, LiveModule>,
 ) -> PyResult<()> {
+    let py = scope.py;
     let Some(running) = execution_stack::innermost(py) else { return Ok(()) };
     let own = running.is(imported) || caller.is_some_and(|caller| caller.is(&running));
-    if own || !generation.get().holds(py, &running) {
+    if own || !scope.holds(&running) {
         return Ok(());
     }
-    conflict::check_through(py, runtime, generation, &running, imported)?;
-    record_import(py, runtime, &running, imported);
-    self::imported(py, generation, &running, imported);
+    conflict::check_through(scope, &running, imported)?;
+    record_import(py, scope.runtime, &running, imported);
+    self::imported(scope, &running, imported);
     Ok(())
 }
 
 /// A function of the module that is being executed imported `imported`, or a call did: it is used
 /// at once.
 pub fn imported_within<'py>(
-    py: Python<'py>,
-    runtime: &Runtime,
-    generation: &Bound<'py, Generation>,
+    scope: &Scope<'py>,
     caller: &Bound<'py, LiveModule>,
     imported: &Bound<'py, LiveModule>,
 ) -> PyResult<()> {
     if caller.is(imported)
-        || !execution_stack::innermost(py).is_some_and(|running| running.is(caller))
+        || !execution_stack::innermost(scope.py).is_some_and(|running| running.is(caller))
     {
         return Ok(());
     }
-    conflict::check_own(py, runtime, generation, caller, imported)?;
-    self::imported(py, generation, caller, imported);
+    conflict::check_own(scope, caller, imported)?;
+    self::imported(scope, caller, imported);
     Ok(())
 }
 
@@ -180,7 +176,7 @@ pub fn imported_within<'py>(
 /// while a module is being executed that is its doing.
 pub fn through_facade<'py>(
     py: Python<'py>,
-    runtime: &Runtime,
+    runtime: &'static Runtime,
     found: &Bound<'py, LiveModule>,
     attribute: &str,
 ) -> PyResult<()> {
@@ -191,8 +187,8 @@ pub fn through_facade<'py>(
     if running.is(found) || !found.get().is_ready() || !counts {
         return Ok(());
     }
-    let generation = caller::generation_for_foreign(py, runtime);
-    if !generation.get().holds(py, &running) {
+    let scope = caller::scope_of_foreign(py, runtime);
+    if !scope.holds(&running) {
         return Ok(());
     }
     // Foreign code looks through namespaces (`typing`) and through all modules (`pickle`) to find
@@ -201,10 +197,10 @@ pub fn through_facade<'py>(
     if all && !live {
         return Ok(());
     }
-    conflict::check_attribute(py, runtime, &generation, &running, found, attribute)?;
+    conflict::check_attribute(&scope, &running, found, attribute)?;
     if live {
         record_import(py, runtime, &running, found);
     }
-    imported(py, &generation, &running, found);
+    imported(&scope, &running, found);
     Ok(())
 }

@@ -22,6 +22,7 @@ use crate::effects::fingerprint::{cache_type, cached_by};
 use crate::state::caller;
 use crate::state::generation::Generation;
 use crate::state::live_module::LiveModule;
+use crate::state::scope::Scope;
 
 /// How many values one question looks at; beyond it the module itself is assumed to change.
 const VALUES: usize = 2000;
@@ -29,12 +30,12 @@ const VALUES: usize = 2000;
 /// The modules that module-level code could change by using `attribute` of `imported` (the whole of
 /// it, where the attribute is not one of its names).
 pub fn mutable_state_reachable<'py>(
-    py: Python<'py>,
-    generation: &Bound<'py, Generation>,
+    scope: &Scope<'py>,
     imported: &Bound<'py, LiveModule>,
     attribute: &str,
 ) -> Vec<ModuleName> {
-    let mut question = Reachability::new(generation);
+    let py = scope.py;
+    let mut question = Reachability::new(&scope.generation);
     match imported.get().namespace(py).get_item(attribute) {
         Ok(Some(value)) => question.ask(value, attribute, imported),
         _ => question.add(imported),
@@ -45,18 +46,18 @@ pub fn mutable_state_reachable<'py>(
 /// Those that code could change which mentions these names, by using those of them that `imported`
 /// has.
 pub fn mutable_state_reachable_by<'py>(
-    py: Python<'py>,
-    generation: &Bound<'py, Generation>,
+    scope: &Scope<'py>,
     imported: &Bound<'py, LiveModule>,
     names: &[String],
 ) -> Vec<ModuleName> {
-    let mut question = Reachability::new(generation);
+    let py = scope.py;
+    let mut question = Reachability::new(&scope.generation);
     let mut modules = vec![imported.clone()];
     let mut next = 0;
     while let Some(module) = modules.get(next).cloned() {
         next += 1;
         for name in names {
-            let inner = live_attribute(py, generation, &module, name);
+            let inner = live_attribute(scope, &module, name);
             let value = module.get().namespace(py).get_item(name).ok().flatten();
             let Some(value) = value.or_else(|| Some(inner.as_ref()?.get().value(py))) else {
                 continue;
@@ -316,15 +317,15 @@ fn wrapped<'py>(py: Python<'py>, value: &Bound<'py, PyAny>) -> Option<Vec<Bound<
 /// The live module that an attribute of a module is, if it is one: also a submodule that generations
 /// disagree on, which is not in the namespace (`loading/submodules.rs`).
 pub fn live_attribute<'py>(
-    py: Python<'py>,
-    generation: &Bound<'py, Generation>,
+    scope: &Scope<'py>,
     module: &Bound<'py, LiveModule>,
     name: &str,
 ) -> Option<Bound<'py, LiveModule>> {
+    let py = scope.py;
     match module.get().namespace(py).get_item(name).ok()? {
         Some(value) => live_module(py, &value),
         None if module.get().package && !name.is_empty() => {
-            generation.get().find(py, module.get().name.join(name).as_str())
+            scope.find(module.get().name.join(name).as_str())
         }
         None => None,
     }

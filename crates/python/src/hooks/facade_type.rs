@@ -111,20 +111,20 @@ fn target<'py>(facade: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, LiveMod
         let left = own.get_item(intern!(py, LEFT))?;
         return Ok(left.and_then(|instance| instance.cast_into::<LiveModule>().ok()));
     };
-    let generation = caller::generation_for_foreign(py, runtime);
+    let scope = caller::scope_of_foreign(py, runtime);
     if let Some(detached) = own.get_item(intern!(py, DETACHED))?
         && let Ok(detached) = detached.cast::<PyDict>()
-        && let Some(instance) = detached.get_item(generation.get().id.0)?
+        && let Some(instance) = detached.get_item(scope.generation.get().id.0)?
     {
         return Ok(instance.cast_into::<LiveModule>().ok());
     }
     if let Some(name) = own.get_item(intern!(py, "__name__"))?
         && let Ok(name) = name.cast::<PyString>()
-        && let Some(found) = generation.get().get(py, name)
+        && let Some(found) = scope.get(name)
     {
         return Ok(Some(found));
     }
-    match load::load(py, runtime, &generation, &name_of(facade)?)? {
+    match load::load(&scope, &name_of(facade)?)? {
         Loaded::Live(found) => Ok(Some(found)),
         _ => Ok(None),
     }
@@ -212,8 +212,8 @@ fn later<'py>(
         return Err(error);
     }
     let Some(runtime) = runtime::in_force() else { return Err(error) };
-    let generation = caller::generation_for_foreign(py, runtime);
-    match load::load(py, runtime, &generation, &instance.name)? {
+    let scope = caller::scope_of_foreign(py, runtime);
+    match load::load(&scope, &instance.name)? {
         Loaded::Live(whole) => whole.get().module.bind(py).getattr(name),
         _ => Err(error),
     }

@@ -173,14 +173,14 @@ unsafe fn cached_import(
 #[inline]
 unsafe fn live<'py>(
     py: Python<'py>,
-    runtime: &Runtime,
+    runtime: &'static Runtime,
     caller: &Bound<'py, LiveModule>,
     name: &Bound<'py, PyString>,
     plain: &Bound<'py, PyAny>,
     taken: *mut ffi::PyObject,
 ) -> Option<*mut ffi::PyObject> {
-    let generation = caller::generation_for_live(py, runtime, caller);
-    let found = generation.get().get(py, name)?;
+    let scope = caller::scope_of_live(py, runtime, caller);
+    let found = scope.get(name)?;
     let instance = found.get();
     // SAFETY: attached, by the caller's word a live object.
     let whole = taken == unsafe { ffi::Py_None() };
@@ -195,7 +195,7 @@ unsafe fn live<'py>(
 #[inline]
 fn shown<'py>(
     py: Python<'py>,
-    runtime: &Runtime,
+    runtime: &'static Runtime,
     name: &Bound<'py, PyString>,
 ) -> Option<Bound<'py, PyAny>> {
     let facade = runtime.facades.bind(py).get_item(name).ok()??;
@@ -211,13 +211,13 @@ fn shown<'py>(
 #[inline]
 unsafe fn facade<'py>(
     py: Python<'py>,
-    runtime: &Runtime,
+    runtime: &'static Runtime,
     name: &Bound<'py, PyString>,
     shown: &Bound<'py, PyAny>,
     taken: *mut ffi::PyObject,
 ) -> Option<*mut ffi::PyObject> {
-    let generation = caller::generation_for_foreign(py, runtime);
-    let found = generation.get().get(py, name)?;
+    let scope = caller::scope_of_foreign(py, runtime);
+    let found = scope.get(name)?;
     // SAFETY: attached, by the caller's word a live object.
     let whole = taken == unsafe { ffi::Py_None() };
     let answers_itself =

@@ -64,10 +64,10 @@ impl Finder {
         let _ = target;
         let Some(runtime) = runtime::in_force() else { return Ok(None) };
         let Ok(dotted) = ModuleName::new(name) else { return Ok(None) };
-        let generation = caller::generation_for_foreign(py, runtime);
+        let scope = caller::scope_of_foreign(py, runtime);
         let found = match path {
-            Some(path) => search::along(py, runtime, generation.get(), &dotted, path)?,
-            None => search::top_level(py, runtime, generation.get(), &dotted)?,
+            Some(path) => search::along(&scope, &dotted, path)?,
+            None => search::top_level(&scope, &dotted)?,
         };
         if asks_only(py) {
             dependencies::record_probe(py, &dotted);
@@ -84,7 +84,7 @@ impl Finder {
                 return Err(crate::cpython::exceptions::not_found(py, name, None));
             }
         };
-        let loaded = generation.get().find(py, name).filter(|loaded| loaded.get().is_ready());
+        let loaded = scope.find(name).filter(|loaded| loaded.get().is_ready());
         let removed = loaded.map(|loaded| loaded.get().started());
         let loader = Bound::new(
             py,
@@ -108,9 +108,9 @@ impl FacadeLoader {
     fn text(&self, py: Python<'_>) -> PyResult<Option<Vec<u8>>> {
         let Some(path) = &self.path else { return Ok(None) };
         let runtime = runtime::required()?;
-        let generation = caller::generation_for_foreign(py, runtime);
-        match generation.get().view().get(path) {
-            Some(source) => source_text::text(py, runtime, &generation, source, path).map(Some),
+        let scope = caller::scope_of_foreign(py, runtime);
+        match scope.generation.get().view().get(path) {
+            Some(source) => source_text::text(&scope, source, path).map(Some),
             None => Err(crate::cpython::exceptions::not_found(py, self.name.as_str(), None)),
         }
     }
@@ -139,7 +139,7 @@ impl FacadeLoader {
             // `importlib.reload`, taken before Transfuse was installed.
             return reload::update(py, runtime, &self.name);
         }
-        let generation = caller::generation_for_foreign(py, runtime);
+        let scope = caller::scope_of_foreign(py, runtime);
         let name = PyString::new(py, self.name.as_str());
         let there = runtime.sys_modules.bind(py).get_item(&name)?;
         if !there.is_some_and(|there| there.is(module)) || !is_loading(module)? {
@@ -149,11 +149,11 @@ impl FacadeLoader {
                 .call_method1(intern!(py, "exec"), (code, namespace))?;
             return Ok(());
         }
-        let there = generation.get().get(py, &name);
+        let there = scope.get(&name);
         if let Some(removed) = there.filter(|there| Some(there.get().started()) == self.removed) {
-            entry::release(py, runtime, &generation, &removed)?;
+            entry::release(&scope, &removed)?;
         }
-        match load::load_own(py, runtime, &generation, &self.name)? {
+        match load::load_own(&scope, &self.name)? {
             Loaded::Live(found) => {
                 entry::show(py, runtime, &name, &facade::of_instance(py, runtime, &found)?)
             }

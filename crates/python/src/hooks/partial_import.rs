@@ -9,8 +9,8 @@ use pyo3::prelude::*;
 use pyo3::types::PyModule;
 
 use crate::loading::submodules;
-use crate::state::generation::Generation;
 use crate::state::live_module::LiveModule;
+use crate::state::scope::Scope;
 
 /// Whether a submodule is being loaded, and not put into its package by its own code.
 pub fn is_partial(
@@ -35,14 +35,14 @@ pub fn package_with<'py>(
 ///
 /// `import a.b.c` is another matter: it takes nothing, and finds that `c` is not there yet.
 pub fn partial_package_chain<'py>(
-    py: Python<'py>,
-    generation: &Bound<'py, Generation>,
+    scope: &Scope<'py>,
     instance: &Bound<'py, LiveModule>,
 ) -> PyResult<Option<Bound<'py, PyModule>>> {
+    let py = scope.py;
     let mut child = instance.clone();
     let mut way: Option<Bound<'py, PyModule>> = None;
     while let Some(parent) = child.get().name.parent() {
-        let Some(package) = generation.get().find(py, parent.as_str()) else { break };
+        let Some(package) = scope.find(parent.as_str()) else { break };
         way = match way {
             Some(next) => {
                 let next = [(child.get().name.tail(), next.into_any())];

@@ -5,24 +5,20 @@ use transfuse_engine::{EdgeKind, ModuleName, Target};
 
 use crate::loading::{load, submodules};
 use crate::state::execution_stack;
-use crate::state::generation::Generation;
 use crate::state::live_module::LiveModule;
 use crate::state::pending_submodules::any;
 use crate::state::runtime::Runtime;
+use crate::state::scope::Scope;
 
 /// Somebody imports a module, which is loaded: packages get what they await of it and with it.
 /// In a generation that is staged its package may have to run first.
-pub fn imported(
-    py: Python<'_>,
-    runtime: &'static Runtime,
-    generation: &Bound<'_, Generation>,
-    found: &Bound<'_, LiveModule>,
-) -> PyResult<()> {
-    if generation.get().is_staged() {
+pub fn imported(scope: &Scope<'_>, found: &Bound<'_, LiveModule>) -> PyResult<()> {
+    let Scope { py, runtime, .. } = *scope;
+    if scope.is_staged() {
         // A package that is to run again and has not yet begun comes first.
         for package in std::iter::successors(found.get().name.parent(), ModuleName::parent) {
-            if generation.get().find(py, package.as_str()).is_none() {
-                load::load(py, runtime, generation, &package)?;
+            if scope.find(package.as_str()).is_none() {
+                load::load(scope, &package)?;
             }
         }
     }
@@ -31,7 +27,7 @@ pub fn imported(
     }
     let mut child = found.clone();
     while let Some(parent) = child.get().name.parent()
-        && let Some(package) = generation.get().find(py, parent.as_str())
+        && let Some(package) = scope.find(parent.as_str())
     {
         give(py, runtime, &package, &child)?;
         child = package;
@@ -42,7 +38,7 @@ pub fn imported(
         .filter(|running| !running.get().pending_submodules.all().is_empty())
         .collect();
     for package in awaiting {
-        for other in loaded_with(py, generation, &package, found) {
+        for other in loaded_with(scope, &package, found) {
             if other.get().name.parent().as_ref() == Some(&package.get().name) {
                 give(py, runtime, &package, &other)?;
             }
@@ -53,8 +49,7 @@ pub fn imported(
 
 /// What a fresh process would load with `found` and after it began to load `package`.
 pub fn loaded_with<'py>(
-    py: Python<'py>,
-    generation: &Bound<'py, Generation>,
+    scope: &Scope<'py>,
     package: &Bound<'py, LiveModule>,
     found: &Bound<'py, LiveModule>,
 ) -> Vec<Bound<'py, LiveModule>> {
@@ -68,7 +63,7 @@ pub fn loaded_with<'py>(
         next += 1;
         for edge in edges {
             if let (Target::Module(name), EdgeKind::ModuleLevel) = (&edge.to, edge.kind)
-                && let Some(other) = generation.get().find(py, name.as_str())
+                && let Some(other) = scope.find(name.as_str())
                 && later(&other)
                 && !all.iter().any(|known| known.is(&other))
             {

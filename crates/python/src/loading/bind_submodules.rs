@@ -14,8 +14,8 @@ use transfuse_engine::{EdgeKind, ModuleName, Target};
 
 use crate::loading::submodules;
 use crate::state::execution_stack;
-use crate::state::generation::Generation;
 use crate::state::live_module::LiveModule;
+use crate::state::scope::Scope;
 
 /// A package is about to run again: it awaits these of its submodules.
 pub fn begin(package: &LiveModule, tails: impl IntoIterator<Item = String>) {
@@ -25,23 +25,18 @@ pub fn begin(package: &LiveModule, tails: impl IntoIterator<Item = String>) {
 }
 
 /// The package's code has ended. What it still awaits was loaded by others, or will be.
-pub fn ended(
-    py: Python<'_>,
-    generation: &Bound<'_, Generation>,
-    package: &Bound<'_, LiveModule>,
-) -> PyResult<()> {
+pub fn ended(scope: &Scope<'_>, package: &Bound<'_, LiveModule>) -> PyResult<()> {
+    let py = scope.py;
     let of = package.get();
     for tail in of.pending_submodules.all() {
         let name = of.name.join(&tail);
-        let child = generation.get().find(py, name.as_str()).filter(|child| child.get().is_ready());
+        let child = scope.find(name.as_str()).filter(|child| child.get().is_ready());
         let Some(child) = child else {
             of.pending_submodules.take(&tail);
             continue;
         };
         let clashes = of.namespace(py).contains(&tail)?;
-        if (!clashes || is_imported(py, generation, package, &child))
-            && of.pending_submodules.take(&tail)
-        {
+        if (!clashes || is_imported(scope, package, &child)) && of.pending_submodules.take(&tail) {
             submodules::bind(py, package, &child)?;
         }
     }
@@ -51,17 +46,17 @@ pub fn ended(
 /// A submodule has been loaded. If it ran in its own turn of an update, it may be that nobody imports
 /// it any more: then it does not hide what the package, which ran again as well, calls so now.
 pub fn loaded(
-    py: Python<'_>,
-    generation: &Bound<'_, Generation>,
+    scope: &Scope<'_>,
     package: &Bound<'_, LiveModule>,
     child: &Bound<'_, LiveModule>,
 ) -> PyResult<()> {
+    let py = scope.py;
     let of = package.get();
     let tail = child.get().name.tail();
-    let again = !execution_stack::is_executing()
-        && generation.get().base(py).is_some_and(|base| !base.get().holds(py, package));
+    let again =
+        !execution_stack::is_executing() && scope.base().is_some_and(|base| !base.holds(package));
     let own = of.namespace(py).get_item(tail)?.is_some_and(|own| !own.is(child.get().value(py)));
-    if again && own && !is_imported(py, generation, package, child) {
+    if again && own && !is_imported(scope, package, child) {
         of.pending_submodules.add(tail);
         return Ok(());
     }
@@ -70,8 +65,7 @@ pub fn loaded(
 
 /// Whether module-level code of others, which does not run again, has imported a submodule.
 fn is_imported(
-    py: Python<'_>,
-    generation: &Bound<'_, Generation>,
+    scope: &Scope<'_>,
     package: &Bound<'_, LiveModule>,
     child: &Bound<'_, LiveModule>,
 ) -> bool {
@@ -80,7 +74,7 @@ fn is_imported(
         let rest = other.as_str().strip_prefix(name.as_str());
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
     };
-    generation.get().all(py).iter().any(|other| {
+    scope.generation.get().all(scope.py).iter().any(|other| {
         let of = other.get();
         !other.is(package)
             && !is_below(&of.name)

@@ -21,7 +21,7 @@ use crate::cpython::exceptions;
 use crate::effects::foreign_patches::{self, PendingPatches};
 use crate::state::generation::Generation;
 use crate::state::live_module::LiveModule;
-use crate::state::runtime::Runtime;
+use crate::state::scope::Scope;
 use crate::state::staging_area::{InPlaceBatch, InPlaceNote, InPlaceUpdate};
 
 thread_local! {
@@ -39,15 +39,14 @@ impl Nesting {
     /// A module is about to run. One that does not take its code in place itself is to see what
     /// the others have become.
     pub fn begin(
-        py: Python<'_>,
-        generation: &Bound<'_, Generation>,
+        scope: &Scope<'_>,
         policy: Policy,
         previous: Option<&Bound<'_, LiveModule>>,
     ) -> PyResult<Nesting> {
         let outer = DEPTH.get();
         if policy != Policy::Patch || previous.is_none() {
-            if generation.get().is_staged() {
-                apply(py, generation)?;
+            if scope.is_staged() {
+                apply(scope.py, &scope.generation)?;
             }
             DEPTH.set(outer + 1);
         }
@@ -78,19 +77,19 @@ pub fn may_stay<'a, 'py>(
 /// The new source has run well. What is loaded under its name from now on, while this generation
 /// is staged: the shadow, as long as only modules run that take their code in place themselves.
 pub fn stage<'py>(
-    py: Python<'py>,
-    generation: &Bound<'py, Generation>,
+    scope: &Scope<'py>,
     stays: &Bound<'py, LiveModule>,
     shadow: &Bound<'py, LiveModule>,
     nesting: &Nesting,
 ) -> PyResult<Bound<'py, LiveModule>> {
+    let py = scope.py;
     let module = InPlaceUpdate { stays: stays.clone().unbind(), shadow: shadow.clone().unbind() };
-    generation.get().staging.record_in_place(Py::new(py, module)?);
+    scope.generation.get().staging.record_in_place(Py::new(py, module)?);
     if nesting.outer == 0 {
         return Ok(shadow.clone());
     }
     // The module whose import brought this about goes on with what this one has become.
-    apply(py, generation)?;
+    apply(py, &scope.generation)?;
     Ok(stays.clone())
 }
 
@@ -203,13 +202,10 @@ fn remember_batch(py: Python<'_>, batch: &InPlaceBatch) -> PyResult<()> {
 
 /// Importers that have to run although the module stays what it is: they hold a value that is
 /// another now, or have used at module level what means something else now.
-pub fn concerned(
-    py: Python<'_>,
-    runtime: &Runtime,
-    generation: &Bound<'_, Generation>,
-) -> Vec<(ModuleName, Reason)> {
+pub fn concerned(scope: &Scope<'_>) -> Vec<(ModuleName, Reason)> {
+    let Scope { py, runtime, .. } = *scope;
     let mut concerned = Vec::new();
-    let batches = generation.get().staging.batches(py);
+    let batches = scope.generation.get().staging.batches(py);
     let modules = batches.iter().flat_map(|batch| {
         batch.get().modules.iter().map(|module| (batch.get().change.bind(py), module.get()))
     });
@@ -222,8 +218,8 @@ pub fn concerned(
         };
         for importer in importers {
             if let Some(found) = runtime.current(py).get().find(py, importer.as_str())
-                && generation.get().holds(py, &found)
-                && !generation.get().staging.takes_in_place(py, &found)
+                && scope.holds(&found)
+                && !scope.generation.get().staging.takes_in_place(py, &found)
                 && is_concerned(py, found.get(), change, name).unwrap_or(true)
             {
                 concerned.push((importer, Reason::Imports(name.clone())));

@@ -10,29 +10,23 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use pyo3::prelude::*;
 use transfuse_engine::{ModuleName, Source, matches_disk};
 
 use crate::loading::names_of_file;
 use crate::state::generation::Generation;
 use crate::state::pin;
-use crate::state::runtime::Runtime;
+use crate::state::scope::Scope;
 
 /// Whoever asks is about to be told that there is nothing of that name in a directory: for the units
 /// of work that are pinned to the generation it stays so. False if it has appeared meanwhile.
-pub fn report_absent(
-    py: Python<'_>,
-    generation: &Generation,
-    dir: &Path,
-    name: &ModuleName,
-) -> bool {
-    if !is_pinned(py, generation) {
+pub fn report_absent(scope: &Scope<'_>, dir: &Path, name: &ModuleName) -> bool {
+    if !is_pinned(scope) {
         return true;
     }
     let place = dir.join(name.tail());
     // Held while the view is asked, as by `appear`: one of the two comes first.
-    let mut reported_absent = generation.reported_absent.lock();
-    let view = generation.view();
+    let mut reported_absent = scope.generation.get().reported_absent.lock();
+    let view = scope.generation.get().view();
     let absent = [place.join("__init__.py"), dir.join(format!("{}.py", name.tail()))]
         .iter()
         .all(|path| view.get(path).is_none());
@@ -63,35 +57,30 @@ pub fn admit(
 }
 
 /// Whether a file that no generation has seen may become part of this one, as `name` in `dir`.
-pub fn may_admit(
-    py: Python<'_>,
-    runtime: &Runtime,
-    generation: &Generation,
-    dir: &Path,
-    name: &ModuleName,
-) -> bool {
-    if generation.is_staged() {
+pub fn may_admit(scope: &Scope<'_>, dir: &Path, name: &ModuleName) -> bool {
+    let Scope { py, runtime, .. } = *scope;
+    if scope.is_staged() {
         return true;
     }
     let place = dir.join(name.tail());
-    if runtime.current(py).get().id != generation.id
-        || is_pinned(py, generation)
+    if runtime.current(py).get().id != scope.generation.get().id
+        || is_pinned(scope)
         || names_of_file::was_missed(runtime, name)
-        || generation.reported_absent.lock().has(&place)
+        || scope.generation.get().reported_absent.lock().has(&place)
     {
         return false;
     }
-    let view = generation.view();
+    let view = scope.generation.get().view();
     let known = py.detach(|| matches_disk(&*runtime.system, &view));
     if !known {
         // Not looked at again for each who asks: an update is due, and makes another generation.
-        generation.reported_absent.lock().add(place);
+        scope.generation.get().reported_absent.lock().add(place);
     }
     known
 }
 
 /// Whether a unit of work asks, and not the thread that stages.
-fn is_pinned(py: Python<'_>, generation: &Generation) -> bool {
-    !generation.is_staged()
-        && pin::pinned(py).is_some_and(|pinned| pinned.get().id == generation.id)
+fn is_pinned(scope: &Scope<'_>) -> bool {
+    !scope.is_staged()
+        && pin::pinned(scope.py).is_some_and(|pinned| pinned.get().id == scope.generation.get().id)
 }

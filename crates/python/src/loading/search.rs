@@ -15,9 +15,9 @@ use pyo3::types::{PyList, PyString};
 use transfuse_engine::{FileSystem, Located, ModuleName, Source, locate};
 
 use crate::loading::new_files;
-use crate::state::generation::Generation;
 use crate::state::module_source::SourceFile;
 use crate::state::runtime::Runtime;
+use crate::state::scope::Scope;
 use crate::sysmodules::spec::Finder;
 
 /// What a search came to.
@@ -56,12 +56,8 @@ fn suffixes(py: Python<'_>) -> PyResult<&Vec<String>> {
 }
 
 /// Looks for a top-level name on `sys.path`.
-pub fn top_level(
-    py: Python<'_>,
-    runtime: &Runtime,
-    generation: &Generation,
-    name: &ModuleName,
-) -> PyResult<Resolution> {
+pub fn top_level(scope: &Scope<'_>, name: &ModuleName) -> PyResult<Resolution> {
+    let py = scope.py;
     let path = py.import(intern!(py, "sys"))?.getattr(intern!(py, "path"))?;
     let Ok(path) = path.cast_into::<PyList>() else { return Ok(Resolution::Foreign) };
     // Most names are foreign: find that out before anything that costs.
@@ -69,9 +65,9 @@ pub fn top_level(
     let mut hidden = false;
     for entry in path.iter() {
         if let Ok(entry) = entry.extract::<&str>()
-            && let Some(dir) = runtime.entry(entry)
+            && let Some(dir) = scope.runtime.entry(entry)
         {
-            match look(py, runtime, generation, &dir, name)? {
+            match look(scope, &dir, name)? {
                 EntryLookup::At(Located::Absent) => {}
                 EntryLookup::At(_) => {
                     ours = true;
@@ -88,17 +84,16 @@ pub fn top_level(
     if !ours || is_built_in(py, name)? {
         return Ok(Resolution::Foreign);
     }
-    along(py, runtime, generation, name, path.as_any())
+    along(scope, name, path.as_any())
 }
 
 /// Looks for a name along a search path (`sys.path`, or a package's `__path__`).
 pub fn along(
-    py: Python<'_>,
-    runtime: &Runtime,
-    generation: &Generation,
+    scope: &Scope<'_>,
     name: &ModuleName,
     path: &Bound<'_, PyAny>,
 ) -> PyResult<Resolution> {
+    let Scope { py, runtime, .. } = *scope;
     if claimed_by_others(py, name, path)? {
         return Ok(Resolution::Foreign);
     }
@@ -121,7 +116,7 @@ pub fn along(
         };
         let spelled = if spelled.is_empty() { dir.to_string_lossy().into_owned() } else { spelled };
         let here = Path::new(&spelled);
-        let located = match look(py, runtime, generation, &dir, name)? {
+        let located = match look(scope, &dir, name)? {
             EntryLookup::At(located) => located,
             EntryLookup::Hidden => {
                 hidden = true;
@@ -160,9 +155,7 @@ pub fn along(
 
 /// Whether in this generation, too, the first file of that name along a search path is `file`.
 pub fn comes_first(
-    py: Python<'_>,
-    runtime: &Runtime,
-    generation: &Generation,
+    scope: &Scope<'_>,
     name: &ModuleName,
     path: &Bound<'_, PyAny>,
     file: &Path,
@@ -170,8 +163,8 @@ pub fn comes_first(
     for entry in path.try_iter()? {
         let entry = entry?;
         let Ok(spelled) = entry.extract::<&str>() else { continue };
-        let Some(dir) = runtime.entry(spelled) else { continue };
-        match look(py, runtime, generation, &dir, name)? {
+        let Some(dir) = scope.runtime.entry(spelled) else { continue };
+        match look(scope, &dir, name)? {
             EntryLookup::At(Located::Package { init: first, .. } | Located::Module(first)) => {
                 return Ok(first == file);
             }
@@ -197,16 +190,11 @@ fn joined(folder: &Path, name: Option<&std::ffi::OsStr>) -> String {
 }
 
 /// One entry that touches a root. A file that nobody has seen yet becomes part of what is known.
-fn look(
-    py: Python<'_>,
-    runtime: &Runtime,
-    generation: &Generation,
-    dir: &Path,
-    name: &ModuleName,
-) -> PyResult<EntryLookup> {
+fn look(scope: &Scope<'_>, dir: &Path, name: &ModuleName) -> PyResult<EntryLookup> {
+    let Scope { py, runtime, .. } = *scope;
     let suffixes = suffixes(py)?;
     for _ in 0..3 {
-        let view = generation.view();
+        let view = scope.generation.get().view();
         let system: &dyn FileSystem = &*runtime.system;
         let located = py.detach(|| locate(&view, system, dir, name.tail(), suffixes));
         if let Located::Namespace(portion) = &located
@@ -217,7 +205,7 @@ fn look(
             return Ok(EntryLookup::Hidden);
         }
         let Located::NotInSnapshot(path) = located else {
-            if located == Located::Absent && !new_files::report_absent(py, generation, dir, name) {
+            if located == Located::Absent && !new_files::report_absent(scope, dir, name) {
                 continue;
             }
             return Ok(EntryLookup::At(located));
@@ -229,10 +217,10 @@ fn look(
         // Before it is asked whether all else is as known: a link may be turned in between.
         let read = py.detach(|| runtime.system.read(&path));
         if runtime.alive(py).iter().any(|other| other.get().view().get(&path).is_some())
-            || !new_files::may_admit(py, runtime, generation, dir, name)
+            || !new_files::may_admit(scope, dir, name)
         {
             // Created after this generation was made.
-            match new_files::report_absent(py, generation, dir, name) {
+            match new_files::report_absent(scope, dir, name) {
                 true => return Ok(EntryLookup::Hidden),
                 false => continue,
             }
@@ -242,7 +230,7 @@ fn look(
             crate::cpython::exceptions::import(py, &message, name.as_str())
         })?;
         let source = Source::new(&bytes, &runtime.budget);
-        if !new_files::admit(generation, dir, name, &path, &source) {
+        if !new_files::admit(scope.generation.get(), dir, name, &path, &source) {
             return Ok(EntryLookup::Hidden);
         }
     }

@@ -21,6 +21,7 @@ use crate::state::caller;
 use crate::state::generation::Generation;
 use crate::state::live_module::LiveModule;
 use crate::state::runtime::{self, Runtime};
+use crate::state::scope::Scope;
 
 /// The `__getattr__` of a package whose submodules differ between generations.
 #[pyclass(frozen, module = "transfuse._core")]
@@ -39,9 +40,9 @@ impl SubmoduleGetattr {
         let text = &*name.to_string_lossy();
         let differs = self.names.lock().contains(text);
         if differs && let Some(runtime) = runtime::in_force() {
-            let generation = caller::generation_for_running(py, runtime);
+            let scope = caller::scope_of_running(py, runtime);
             // One that is being loaded is no attribute yet, as under plain Python.
-            if let Some(child) = generation.get().find(py, &format!("{}.{text}", self.package))
+            if let Some(child) = scope.find(&format!("{}.{text}", self.package))
                 && child.get().is_ready()
             {
                 return Ok(child.get().value(py).unbind());
@@ -80,10 +81,10 @@ impl SubmoduleDir {
         };
         let differing = self.of.get().names.lock().clone();
         let Some(runtime) = runtime::in_force() else { return Ok(listed) };
-        let generation = caller::generation_for_running(py, runtime);
+        let scope = caller::scope_of_running(py, runtime);
         for name in differing {
             let child = format!("{}.{name}", self.of.get().package);
-            if generation.get().find(py, &child).is_some_and(|child| child.get().is_ready()) {
+            if scope.find(&child).is_some_and(|child| child.get().is_ready()) {
                 listed.append(name)?;
             }
         }
@@ -210,14 +211,14 @@ pub fn names(py: Python<'_>, generation: &Generation, parent: &LiveModule) -> Ve
 /// What a star import takes from, if the package's namespace lacks submodules that differ: stars
 /// take what is in the namespace, and do not ask `__getattr__`.
 pub fn whole<'py>(
-    py: Python<'py>,
-    generation: &Bound<'py, Generation>,
+    scope: &Scope<'py>,
     package: &LiveModule,
 ) -> PyResult<Option<Bound<'py, PyModule>>> {
+    let py = scope.py;
     let Some(shim) = shim(py, &package.namespace(py)) else { return Ok(None) };
     let names = shim.get().names.lock().clone();
     let there = names.iter().filter_map(|tail| {
-        let child = generation.get().find(py, &format!("{}.{tail}", package.name))?;
+        let child = scope.find(&format!("{}.{tail}", package.name))?;
         child.get().is_ready().then(|| (tail.as_str(), child.get().value(py)))
     });
     package_with(py, package, there).map(Some)

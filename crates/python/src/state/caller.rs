@@ -13,10 +13,10 @@ use pyo3::types::PyDict;
 use pyo3::{ffi, intern};
 
 use crate::cpython::frames::back;
-use crate::state::generation::Generation;
 use crate::state::live_module::LiveModule;
 use crate::state::pin;
 use crate::state::runtime::Runtime;
+use crate::state::scope::Scope;
 
 /// The instance whose code has these globals, if it is live code.
 #[inline]
@@ -29,42 +29,52 @@ pub fn module_of_globals<'py>(
     loader.cast_into_exact::<LiveModule>().ok()
 }
 
+/// The generation that answers `caller`, or foreign code where that is none.
+pub fn scope_of<'py>(
+    py: Python<'py>,
+    runtime: &'static Runtime,
+    caller: Option<&Bound<'py, LiveModule>>,
+) -> Scope<'py> {
+    match caller {
+        Some(caller) => scope_of_live(py, runtime, caller),
+        None => scope_of_foreign(py, runtime),
+    }
+}
+
 /// The generation that answers a live caller.
 #[inline]
-pub fn generation_for_live<'py>(
+pub fn scope_of_live<'py>(
     py: Python<'py>,
-    runtime: &Runtime,
+    runtime: &'static Runtime,
     caller: &Bound<'py, LiveModule>,
-) -> Bound<'py, Generation> {
+) -> Scope<'py> {
     if let Some(pinned) = pin::pinned(py)
         && pinned.get().holds(py, caller)
     {
-        return pinned;
+        return Scope { py, runtime, generation: pinned };
     }
-    // In this order: who sees the swap of an update sees also where it has put its caller.
+    // In this order: a thread that sees the swap of an update also sees where it put the caller.
     let current = runtime.current(py);
-    caller.get().home(py).unwrap_or(current)
+    let generation = caller.get().home(py).unwrap_or(current);
+    Scope { py, runtime, generation }
 }
 
 /// The generation that answers foreign code: facades, `import_module`, foreign import statements.
-pub fn generation_for_foreign<'py>(py: Python<'py>, runtime: &Runtime) -> Bound<'py, Generation> {
+pub fn scope_of_foreign<'py>(py: Python<'py>, runtime: &'static Runtime) -> Scope<'py> {
     if let Some(pinned) = pin::pinned(py) {
-        return pinned;
+        return Scope { py, runtime, generation: pinned };
     }
     if runtime.diverged.load(Ordering::Acquire)
         && let Some(caller) = nearest(py)
     {
-        return generation_for_live(py, runtime, &caller);
+        return scope_of_live(py, runtime, &caller);
     }
-    runtime.current(py)
+    Scope { py, runtime, generation: runtime.current(py) }
 }
 
 /// The generation that answers the code that is running, live or foreign.
-pub fn generation_for_running<'py>(py: Python<'py>, runtime: &Runtime) -> Bound<'py, Generation> {
-    match immediate(py) {
-        Some(caller) => generation_for_live(py, runtime, &caller),
-        None => generation_for_foreign(py, runtime),
-    }
+pub fn scope_of_running<'py>(py: Python<'py>, runtime: &'static Runtime) -> Scope<'py> {
+    scope_of(py, runtime, immediate(py).as_ref())
 }
 
 /// The instance of the frame that is running, if that frame is live code's.

@@ -18,6 +18,7 @@ use transfuse_engine::sync::Mutex;
 
 use crate::state::generation::Generation;
 use crate::state::runtime::{self, Runtime};
+use crate::state::scope::Scope;
 use crate::state::unit_of_work::UnitOfWork;
 
 const NAME: &CStr = c"transfuse_pin";
@@ -76,12 +77,9 @@ pub struct StagedScope<'py>(Bound<'py, Pin>);
 
 impl<'py> StagedScope<'py> {
     /// From now on.
-    pub fn begin(
-        py: Python<'py>,
-        runtime: &'static Runtime,
-        generation: &Bound<'py, Generation>,
-    ) -> PyResult<Self> {
-        let pin = Pin::staging(py, runtime, generation)?.into_bound(py);
+    pub fn begin(scope: &Scope<'py>) -> PyResult<Self> {
+        let py = scope.py;
+        let pin = Pin::staging(py, scope.runtime, &scope.generation)?.into_bound(py);
         Pin::resume(&pin)?;
         Ok(StagedScope(pin))
     }

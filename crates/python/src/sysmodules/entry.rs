@@ -13,9 +13,9 @@ use pyo3::types::PyString;
 use transfuse_engine::ModuleName;
 
 use crate::cpython::exceptions;
-use crate::state::generation::Generation;
 use crate::state::live_module::LiveModule;
 use crate::state::runtime::Runtime;
+use crate::state::scope::Scope;
 use crate::sysmodules::{facade, spec};
 
 /// What stands under a name.
@@ -45,18 +45,16 @@ pub fn is_as_seen(
 
 /// What stands under a name for a generation. What somebody put back is ours again.
 pub fn entry_of<'py>(
-    py: Python<'py>,
-    runtime: &Runtime,
-    generation: &Bound<'py, Generation>,
+    scope: &Scope<'py>,
     name: &Bound<'py, PyString>,
 ) -> PyResult<SysModulesEntry<'py>> {
-    let loaded = generation.get().get(py, name).filter(|found| found.get().is_ready());
+    let Scope { py, runtime, .. } = *scope;
+    let loaded = scope.get(name).filter(|found| found.get().is_ready());
     let Some(there) = runtime.sys_modules.bind(py).get_item(name)? else {
         return Ok(match loaded {
             // What is staged is for nobody to remove.
             Some(instance)
-                if !generation.get().is_staged()
-                    && !runtime.withdrawn.bind(py).contains(name)? =>
+                if !scope.is_staged() && !runtime.withdrawn.bind(py).contains(name)? =>
             {
                 SysModulesEntry::Removed(instance)
             }
@@ -86,7 +84,7 @@ pub fn entry_of<'py>(
             });
         }
     }
-    if let Some(instance) = generation.get().get(py, name) {
+    if let Some(instance) = scope.get(name) {
         instance.get().seen.set(&there);
     }
     Ok(SysModulesEntry::Ours)
@@ -119,19 +117,15 @@ fn put_back<'py>(
 
 /// Somebody has removed an instance: from now on its facade stands for nothing but it, in this
 /// generation, and the name is free to be executed afresh.
-pub fn release(
-    py: Python<'_>,
-    runtime: &Runtime,
-    generation: &Bound<'_, Generation>,
-    instance: &Bound<'_, LiveModule>,
-) -> PyResult<()> {
-    if !generation.get().take(py, instance) {
+pub fn release(scope: &Scope<'_>, instance: &Bound<'_, LiveModule>) -> PyResult<()> {
+    let Scope { py, runtime, .. } = *scope;
+    if !scope.generation.get().take(py, instance) {
         // Another thread was first.
         return Ok(());
     }
     let name = instance.get().key.bind(py);
     if let Some(facade) = runtime.facades.bind(py).get_item(name)? {
-        facade::detach(&facade, generation, instance)?;
+        facade::detach(&facade, &scope.generation, instance)?;
         runtime.facades.bind(py).del_item(name)?;
     }
     Ok(())
@@ -165,14 +159,9 @@ pub fn withdraw(py: Python<'_>, runtime: &Runtime, name: &Bound<'_, PyString>) -
 }
 
 /// Whether somebody has removed or replaced what stood there, while this name is being staged.
-pub fn is_theirs(
-    py: Python<'_>,
-    runtime: &Runtime,
-    staged: &Bound<'_, Generation>,
-    name: &Bound<'_, PyString>,
-) -> PyResult<bool> {
-    match staged.get().base(py) {
-        Some(base) => Ok(!matches!(entry_of(py, runtime, &base, name)?, SysModulesEntry::Ours)),
+pub fn is_replaced(staged: &Scope<'_>, name: &Bound<'_, PyString>) -> PyResult<bool> {
+    match staged.base() {
+        Some(base) => Ok(!matches!(entry_of(&base, name)?, SysModulesEntry::Ours)),
         None => Ok(false),
     }
 }
