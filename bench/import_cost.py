@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 MODULES = 1000
-# The longest that one process is waited for, in seconds.
+# How long one process may take, in seconds.
 CAP = 120.0
 
 LIVE = """

@@ -1,9 +1,9 @@
-"""Do updates make anybody wait?
+"""Do updates make callers wait?
 
-`python -m bench.stalls`: threads call through a chain of modules, while nobody saves, and while
+`python -m bench.stalls`: threads call through a chain of modules, while no file is saved, and while
 every module of the chain is saved again and again. How long did the slowest units of work take?
 
-Ends with 1 if updates make anybody wait: if in each of several rounds more units of work take over
+Ends with 1 if updates make callers wait: if in each of several rounds more units of work take over
 100 ms with updates than without, or the slowest takes twice as long and over 100 ms. A machine that
 is busy with something else stalls both, which a single round does not tell.
 """
@@ -99,7 +99,7 @@ def main() -> int:
             without = _run(root, seconds, updates=False)
             stalled += _stalls(without, _run(root, seconds, updates=True))
         transfuse.uninstall()
-    print(f"updates made somebody wait in {stalled} of {rounds} rounds")
+    print(f"updates made callers wait in {stalled} of {rounds} rounds")
     return 1 if stalled == rounds else 0
 
 

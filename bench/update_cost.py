@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from transfuse import Report
 
 SIZES = (200, 2000)
-# The longest that an application is waited for, in seconds.
+# How long an application may take, in seconds.
 CAP = 60.0
 
 

@@ -10,7 +10,7 @@ from demo.show import CLIENTS, perform
 
 
 def main() -> int:
-    """Serve, load, edit, measure, and tell."""
+    """Serve, load, edit and measure, and print the result."""
     parser = argparse.ArgumentParser(prog="python -m demo", description=main.__doc__)
     parser.add_argument("--seconds", type=float, default=12.0, help="the load lasts so long")
     parser.add_argument("--rate", type=float, default=400.0, help="requests a second, in all")

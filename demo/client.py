@@ -12,13 +12,13 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-# The longest that an answer is waited for, in seconds.
+# How long an answer may take, in seconds.
 PATIENCE = 20.0
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back.
+    """A response of the server.
 
     Attributes:
         status: the HTTP status, such as 200.
@@ -36,7 +36,7 @@ class Answer:
         return sum(self.content["editions"].values())
 
     def mixed(self) -> list[str]:
-        """Say what in this answer is not of one generation; empty if it all is."""
+        """Describe what is mixed in this answer; empty if all of it is of one generation."""
         content = self.content
         found = [
             f"{which}: built on {took}, there is {now}"
@@ -61,7 +61,7 @@ class Client:
         self._http = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
 
     def get(self, path: str) -> Answer:
-        """Ask and return the answer; OSError or HTTPException if there is none."""
+        """Send a request and return the answer; OSError or HTTPException if there is none."""
         began = time.perf_counter()
         try:
             self._http.request("GET", path)
@@ -76,5 +76,5 @@ class Client:
         return Answer(response.status, content, seconds)
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Close the connection."""
         self._http.close()

@@ -1,8 +1,8 @@
 """What does the application's source say, and how is it edited?
 
 Each edit of a module also raises its EDITION. A file is saved by writing beside and renaming, as
-editors do it; what belongs together is held open until all of it is written, so that whoever saves
-may be interrupted in the middle without anybody taking a part for the whole.
+editors do it; what belongs together is held open until all of it is written, so that an
+interrupted save is not taken for a whole one.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Source:
         return int(found[1])
 
     def edited(self, name: str, *changes: Change) -> str:
-        """Return what the source of a module is to be, one edition on."""
+        """Return the source of a module in its next edition."""
         text = self.path(name).read_text()
         for old, new in changes:
             assert text.count(old) == 1, f"shop.{name} has {old!r} {text.count(old)} times"

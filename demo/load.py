@@ -1,8 +1,8 @@
 """Is every request answered, whole and by code that is not older than what was seen before?
 
-The load is a process of its own, so that it takes no time from whoever edits and measures. It asks
+The load is a process of its own, so that it takes no time from the edits and the measuring. It asks
 at a steady rate from many threads until its input ends, then writes its tally. A line of input,
-``gone /offers/yesterday``, says that this path may answer 404 from now on.
+``gone /offers/yesterday``, allows this path to answer 404 from now on.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from demo.client import Answer, Client
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# What most threads ask, in turn.
+# The paths that most threads request, in turn.
 PATHS = (
     "/orders/quick",
     "/items/lamp",
@@ -35,20 +35,20 @@ PATHS = (
     "/published/farewell",
     "/memory",
 )
-# What the first threads ask: it sleeps, so that updates come while it runs.
+# The path that the first threads request. It sleeps, so that updates come while it runs.
 SLOW_PATHS = ("/orders/slow",)
 SLOW_THREADS = 3
-# How many faults are kept in words.
+# How many faults are kept as text.
 TOLD = 5
 # The load ends by itself after this many seconds.
 LIMIT = 120.0
-# What the load writes once it has begun.
+# The line that the load writes when it has begun.
 BEGUN = "begun\n"
 
 
 @dataclass
 class Tally:
-    """What came of a load.
+    """The result of a load.
 
     Attributes:
         requests: how many were made.
@@ -97,7 +97,7 @@ class Load:
         self._several = several
         # Seconds between two requests of one thread.
         self._period = threads / rate
-        # Paths that may answer 404. Written by whoever deletes routes, before it does.
+        # Paths that may answer 404. The thread that deletes routes adds them before it does so.
         self.may_be_gone: frozenset[str] = frozenset()
         self._begun = threading.Barrier(threads + 1)
         self._ending = threading.Event()
@@ -115,7 +115,7 @@ class Load:
         ]
 
     def start(self) -> None:
-        """Begin to ask."""
+        """Start the threads."""
         self._began = time.perf_counter()
         for thread in self._threads:
             thread.start()
@@ -125,7 +125,7 @@ class Load:
         self._begun.wait(LIMIT)
 
     def stop(self) -> Tally:
-        """Let every thread finish its request, and return what came of it all."""
+        """Let every thread finish its request, and return the tally."""
         self._ending.set()
         for thread in self._threads:
             thread.join()
@@ -228,7 +228,7 @@ class LoadProcess:
         return Tally(**json.loads(out))
 
     def kill(self) -> None:
-        """End it without a tally, if it is still there."""
+        """End the process without a tally, if it still runs."""
         if self._process.poll() is None:
             self._process.kill()
             self._process.communicate()

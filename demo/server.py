@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 THREADS = 16
-# The longest that the server may take to start, in seconds, and to end.
+# How long the server may take to start or to end, in seconds.
 START = 20.0
 END = 5.0
 
@@ -64,7 +64,7 @@ class Server:
             stderr=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             text=True,
-            # Of its own, so that the workers can be ended together with the parent.
+            # A process group of its own, so that the workers can be ended together with the parent.
             start_new_session=True,
         )
         self._reader = threading.Thread(target=self._read, name="log", daemon=True)
@@ -84,7 +84,7 @@ class Server:
             return self.updates[after] if len(self.updates) > after else None
 
     def stop(self) -> None:
-        """End it, and whatever it started."""
+        """End the server and its workers."""
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
         try:

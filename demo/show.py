@@ -26,11 +26,11 @@ CLIENTS = 16
 
 @dataclass
 class Outcome:
-    """What came of a show.
+    """The result of a show.
 
     Attributes:
         tally: the load's.
-        asked: how many answers were looked at by the one who edits.
+        asked: how many answers the editing process looked at.
         saved: the edits that are served.
         updates: what the server told of.
         faults: what went wrong, in words; empty if nothing did.

@@ -22,7 +22,7 @@ CAP = 20.0
 
 
 class NotReached(Exception):
-    """What had to be seen after an edit was not seen."""
+    """The expected effect of an edit did not appear."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Saved:
 
 
 class Stage:
-    """Edits the source, and sees what becomes of it.
+    """Edits the source, and waits until the server shows the edit.
 
     Attributes:
         source: the files.
@@ -146,7 +146,7 @@ class Stage:
         return join
 
     def wait_until(self, what: str, path: str, seen: Callable[[Answer], bool]) -> None:
-        """Ask until something is seen; NotReached if it never is."""
+        """Send requests until a condition holds; NotReached if it never does."""
         deadline = time.monotonic() + CAP
         while not seen(self.ask(path)):
             if time.monotonic() > deadline:
@@ -158,5 +158,5 @@ class Stage:
             raise NotReached(f"{what}: expected {expected!r}, got {actual!r}")
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Close the connection."""
         self._client.close()

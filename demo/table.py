@@ -1,4 +1,4 @@
-"""What came of the show, for a person to read."""
+"""Print the result of the show."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def lines(outcome: Outcome) -> Iterator[str]:
-    """Tell what came of each kind of edit, then the sums."""
+    """Print the result of each kind of edit, then the sums."""
     yield f"{'edit':<40}{'times':>6}{'modules run':>13}{'median ms':>11}{'worst ms':>10}"
     for what in dict.fromkeys(saved.what for saved in outcome.saved):
         saved = [each for each in outcome.saved if each.what == what]

@@ -12,12 +12,12 @@ from pathlib import Path
 from mutants.table import MUTANTS, Mutant
 
 PROJECT = Path(__file__).resolve().parent.parent
-# The longest that a build or a run is waited for, in seconds.
+# How long a build or a run may take, in seconds.
 CAP = 600.0
 
 
 def main() -> int:
-    """Put each fault in, and return 1 if one of them is not noticed."""
+    """Insert each fault, and return 1 if the tests miss one."""
     parser = argparse.ArgumentParser(prog="python -m mutants", description=__doc__)
     parser.add_argument("promises", nargs="*", help="such as P4; default: all")
     chosen = parser.parse_args().promises
@@ -65,7 +65,7 @@ def _try(mutant: Mutant) -> str:
 
 
 def _build() -> str:
-    """Build the core for this interpreter; the end of what was said if that fails."""
+    """Build the core for this interpreter; return the end of the output if that fails."""
     maturin = Path(sys.executable).with_name("maturin")
     environment = {**os.environ, "VIRTUAL_ENV": sys.prefix, "PYO3_PYTHON": sys.executable}
     done = _run([maturin, "develop", "--release"], environment)

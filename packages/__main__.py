@@ -24,7 +24,7 @@ SHOWN = 20
 
 
 class Row(NamedTuple):
-    """What came of one package.
+    """The result of one package.
 
     Attributes:
         tests: how many there are.
@@ -95,7 +95,7 @@ def _try(place: Place, package: Package, scratch: Path) -> Row:
         "updating": differences(_without(package.alone, plain.outcomes), updating.outcomes),
     }
     if any(differing.values()):
-        # What differs without Transfuse, too, says nothing about it; but it is told.
+        # A test that also differs without Transfuse says nothing about it, but is reported.
         again = _run(place, package, "plain", scratch)
         unsteady = {each.test for each in differences(plain.outcomes, again.outcomes)}
         for test in sorted(unsteady):

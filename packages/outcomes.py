@@ -17,7 +17,7 @@ _RANK = ("passed", "skipped", "xfailed", "xpassed", "failed", "error")
 
 
 def pytest_runtest_logreport(report: Any) -> None:
-    """Take note of one phase of one test."""
+    """Record one phase of one test."""
     outcome = report.outcome
     if hasattr(report, "wasxfail"):
         outcome = "xfailed" if report.skipped else "xpassed"
@@ -27,13 +27,13 @@ def pytest_runtest_logreport(report: Any) -> None:
 
 
 def pytest_collectreport(report: Any) -> None:
-    """Take note of a file that could not be collected."""
+    """Record a file that could not be collected."""
     if not report.passed:
         _note(report.nodeid, "error" if report.failed else "skipped")
 
 
 def pytest_sessionfinish() -> None:
-    """Write it all down."""
+    """Write the file."""
     told = {"outcomes": _outcomes, "modules": _live_modules()}
     with open(os.environ["OUTCOMES"], "w", encoding="utf-8") as file:
         json.dump(told, file)
@@ -45,6 +45,6 @@ def _note(test: str, outcome: str) -> None:
 
 
 def _live_modules() -> int:
-    # Not imported here: without Transfuse, it is to have no part in the process at all.
+    # Not imported here: a run without Transfuse must not load it.
     transfuse = sys.modules.get("transfuse")
     return transfuse.status().modules if transfuse is not None else 0

@@ -1,4 +1,4 @@
-"""Where does it all lie? Source distributions, and an interpreter that has what the tests need."""
+"""The files: source distributions, and an interpreter with the requirements of the tests."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
     from packages.table import Package
 
-# What every suite is run with.
+# The requirements of every suite.
 _ALWAYS = ("pytest", "click", "rich")
-# The longest that pip is waited for, in seconds.
+# How long pip may take, in seconds.
 _CAP = 900.0
 
 

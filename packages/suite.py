@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["plain", "live", "updating"]
 
-# The longest that one run is waited for, in seconds.
+# How long one run may take, in seconds.
 CAP = 420.0
 # Seconds from the end of one update to the next one.
 EVERY = 0.1
@@ -29,7 +29,7 @@ class SuiteError(Exception):
 
 
 class Run(NamedTuple):
-    """What came of one run.
+    """The result of one run.
 
     Attributes:
         outcomes: node id -> ``"passed"``, ``"failed"``, ``"skipped"``, ...

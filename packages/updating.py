@@ -49,13 +49,13 @@ class Meanwhile:
     def _touch(self, path: Path) -> None:
         place = path.relative_to(self._root)
         for name in (self._module, _name(place)):
-            # What the tests have not asked for is not theirs to load.
+            # Modules that the tests have not imported are not to be loaded here.
             if name in sys.modules:
                 try:
                     transfuse.import_module(name)
                 except Exception as error:
                     self.refusals.append(f"import of {name}: {error!r}")
-        # Added, not written anew: whoever reads the file meanwhile finds a whole one.
+        # Appended, not rewritten: a process that reads the file meanwhile finds a whole one.
         with path.open("ab") as file:
             file.write(f"\n# {self.rounds}\n".encode())
         report = transfuse.update()

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Difference(NamedTuple):
-    """A test that came out in another way, or was not there (``"absent"``)."""
+    """A test with another outcome in the second run, or that is missing there (``"absent"``)."""
 
     test: str
     plain: str
@@ -51,6 +51,6 @@ def untidy(meanwhile: dict[str, Any], package: Package) -> list[str]:
 
 
 def tally(outcomes: dict[str, str]) -> str:
-    """Tell how many tests came out how: ``"1490 passed, 21 skipped"``."""
+    """Count the tests by outcome: ``"1490 passed, 21 skipped"``."""
     counts = Counter(outcomes.values())
     return ", ".join(f"{count} {outcome}" for outcome, count in counts.most_common()) or "none"

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from replay.verdict import Way
 
 PROJECT = Path(__file__).resolve().parent.parent
-# The longest that one process is waited for, in seconds.
+# How long one process may take, in seconds.
 _CAP = 120.0
 
 
@@ -97,7 +97,7 @@ class Journey:
         if policy == "overlay":
             old, new = self._releases[at : at + 2]
             kept = carried(old, new, before, seen, fresh)
-        # Who was told to restart is told the truth, whatever is seen meanwhile.
+        # A report that asks for a restart is right, whatever is seen meanwhile.
         wrong = [] if went == "restart" else differences(fresh, without(seen, kept))
         if went == "refused":
             wrong.insert(0, f"refused: {report['traceback']}")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-# The longest that pip is waited for, in seconds.
+# How long pip may take, in seconds.
 _CAP = 300.0
 
 

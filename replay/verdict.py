@@ -15,7 +15,7 @@ _WIDENED = "failed without it"
 
 
 def way(report: dict[str, Any]) -> Way:
-    """Tell how an update went, from its report as JSON."""
+    """Describe an update, from its report as JSON."""
     if report["restart"]:
         return "restart"
     if report["outcome"] != "published":
@@ -24,7 +24,7 @@ def way(report: dict[str, Any]) -> Way:
 
 
 def differences(fresh: Seen, updated: Seen) -> list[str]:
-    """Return in words what differs."""
+    """Describe the differences."""
     return list(_walk((), fresh, updated))
 
 

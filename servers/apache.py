@@ -10,7 +10,7 @@ import sysconfig
 from pathlib import Path
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "apache.md"
-# Who serves where the tests run as root; Apache does not, as root.
+# The user that serves where the tests run as root: Apache refuses to serve as root.
 NOBODY = 65534
 
 
@@ -41,7 +41,7 @@ def command(mode: str, port: int, folder: Path, *, target: str = "web:wsgi") -> 
     ):
         configuration = configuration.replace(written, here)
     (folder / "apache.conf").write_text(configuration)
-    # Whoever Apache runs as reads and writes here.
+    # The user that Apache runs as reads and writes here.
     folder.chmod(0o777)
     log = folder / "server.log"
     log.touch()

@@ -1,4 +1,4 @@
-"""`make apache-demo`: the shop in Apache takes edits while wrk runs, and nobody restarts Apache."""
+"""`make apache-demo`: the shop in Apache takes edits while wrk runs, without a restart."""
 
 from __future__ import annotations
 

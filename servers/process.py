@@ -96,7 +96,7 @@ class Server:
 
 
 def free_port() -> int:
-    """Return a port on loopback that nobody listens at now."""
+    """Return a port on loopback that is free now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

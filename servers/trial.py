@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 CLIENTS = 8
 RATE = 200.0
-# The longest that an edit may take to be served, in seconds.
+# How long an edit may take to be served, in seconds.
 CAP = 20.0
 # After so many edits that were not served in that time no more are made.
 MISSED = 3
@@ -30,7 +30,7 @@ MISSED = 3
 
 @dataclass
 class Outcome:
-    """What came of a trial.
+    """The result of a trial.
 
     Attributes:
         tally: the load's.

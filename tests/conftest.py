@@ -1,4 +1,4 @@
-"""What the stories share: a folder of source, Transfuse over it, waiting for what is to come."""
+"""Fixtures of many tests: a folder of live source, and waiting for the reports of updates."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
 
     from transfuse.updates.reports import Report
 
-# The longest that anything in a story is waited for, in seconds.
+# The longest time that a test waits for anything, in seconds.
 CAP = 20.0
 
 
 class LiveTree:
-    """A folder of source that is live, and what was reported about it."""
+    """A folder of live source, and the reports of its updates."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self.reports: list[Report] = []
-        self._news = threading.Condition()
-        # Ends the subscription to reports; nothing to end before `install`.
-        self.deaf: Callable[[], None] = lambda: None
+        self._changed = threading.Condition()
+        # Ends the subscription to reports. It does nothing before `install`.
+        self.unsubscribe: Callable[[], None] = lambda: None
 
     def write(self, files: dict[str, str]) -> None:
         """Write files, given by their path under the root."""
@@ -46,19 +46,19 @@ class LiveTree:
             (self.root / name).unlink()
 
     def install(self, *, watch: bool = False, **settings: Any) -> None:
-        """Make the folder live. Without `watch` the story says itself when to update."""
-        self.deaf()
+        """Make the folder live. Without `watch` the test itself asks for updates."""
+        self.unsubscribe()
         transfuse.install(roots=[self.root], watch=watch, **settings)
-        self.deaf()  # a story may install anew
-        self.deaf = transfuse.on_update(self._heard)
+        self.unsubscribe()  # a test may install again
+        self.unsubscribe = transfuse.on_update(self._record)
 
-    def _heard(self, report: Report) -> None:
-        with self._news:
+    def _record(self, report: Report) -> None:
+        with self._changed:
             self.reports.append(report)
-            self._news.notify_all()
+            self._changed.notify_all()
 
     def module(self, name: str) -> Any:
-        """The module that new work would use, of no type: stories read and set what they like."""
+        """The module that new work would use: `Any`, as tests read and set all of it."""
         return transfuse.import_module(name)
 
     def update(self, files: dict[str, str] | None = None) -> Report:
@@ -67,7 +67,7 @@ class LiveTree:
         return transfuse.update()
 
     def published(self, files: dict[str, str] | None = None) -> Report:
-        """Update, and insist that it is published."""
+        """Update, and assert that the update is published."""
         report = self.update(files)
         assert report.outcome == "published", report.traceback
         return report
@@ -78,16 +78,16 @@ class LiveTree:
         def found() -> Report | None:
             return next((report for report in self.reports[after:] if what(report)), None)
 
-        with self._news:
-            self._news.wait_for(lambda: found() is not None, CAP)
+        with self._changed:
+            self._changed.wait_for(lambda: found() is not None, CAP)
             report = found()
         assert report is not None, f"waited {CAP} s; these came instead: {self.reports[after:]}"
         return report
 
     def quiet(self, *, after: int, seconds: float = 0.3) -> bool:
-        """Whether no report comes for a time that is many times what an update takes."""
-        with self._news:
-            return not self._news.wait_for(lambda: len(self.reports) > after, seconds)
+        """Whether no report comes for many times as long as an update takes."""
+        with self._changed:
+            return not self._changed.wait_for(lambda: len(self.reports) > after, seconds)
 
 
 def ran(report: Report) -> list[str]:
@@ -103,7 +103,7 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LiveTree]:
     before = set(sys.modules)
     tree = LiveTree(root)
     yield tree
-    tree.deaf()
+    tree.unsubscribe()
     transfuse.uninstall()
     for name in set(sys.modules) - before:
         file = getattr(sys.modules[name], "__file__", None)
@@ -114,9 +114,9 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LiveTree]:
 
 @pytest.fixture
 def outside(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A foreign module, `outside`, in which a story and its live code meet.
+    """A foreign module, `outside`, that the test and its live code share.
 
-    Live code says in `ran` what it ran, with `import outside; outside.ran.append(...)`.
+    Live code records what it ran with `import outside; outside.ran.append(...)`.
     """
     module: Any = ModuleType("outside")
     module.ran = []
@@ -126,14 +126,14 @@ def outside(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 @pytest.fixture(params=["overlay", "fresh"])
 def policy(request: pytest.FixtureRequest) -> str:
-    """A story that holds under either policy is told under both."""
+    """A test that holds under either policy runs under both."""
     chosen: str = request.param
     return chosen
 
 
 @pytest.fixture
 def runtime() -> Iterator[Path]:
-    """Where processes meet. Its path must be short: that of a socket has an end."""
+    """The folder of the sockets. Its path must be short, because a socket's path is limited."""
     place = Path(tempfile.mkdtemp(prefix="tf-"))
     yield place
     shutil.rmtree(place, ignore_errors=True)

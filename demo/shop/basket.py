@@ -1,4 +1,4 @@
-"""What a customer is about to buy."""
+"""The basket of a customer."""
 
 from . import prices, shipping, stock, tax
 

@@ -1,4 +1,4 @@
-"""What there is to buy."""
+"""The items of the shop."""
 
 EDITION = 1
 

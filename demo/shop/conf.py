@@ -1,4 +1,4 @@
-"""What the shop is set to. Three modules import it, and it imports none."""
+"""The settings of the shop. Three modules import this one, and it imports none."""
 
 EDITION = 1
 VAT = 20

@@ -1,4 +1,4 @@
-"""What the process remembers, whatever is edited here."""
+"""The state that the process keeps when this module is edited."""
 
 import threading
 

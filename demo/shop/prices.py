@@ -1,4 +1,4 @@
-"""What an item costs."""
+"""The prices of items."""
 
 from . import catalogue, conf
 

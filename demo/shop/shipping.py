@@ -1,4 +1,4 @@
-"""What it costs to send."""
+"""The cost of shipping."""
 
 from . import conf
 from .conf import VAT

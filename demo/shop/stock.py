@@ -1,4 +1,4 @@
-"""What is left."""
+"""The stock of items."""
 
 from . import catalogue
 
@@ -7,5 +7,5 @@ TOOK = {"catalogue": catalogue.EDITION}
 
 
 def available(item: str) -> bool:
-    """Whether an item can be had."""
+    """Whether an item is in stock."""
     return item in catalogue.ITEMS

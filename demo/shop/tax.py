@@ -1,4 +1,4 @@
-"""What the state gets."""
+"""The tax on a sale."""
 
 from . import conf
 from .conf import VAT

@@ -1,4 +1,4 @@
-"""What is served: ``shop.web:app``, with all its routes."""
+"""The application that is served, ``shop.web:app``, with all its routes."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Which code made this answer? Whoever asks can tell from it whether it was all of one time."""
+"""Which code made this answer? A client can tell from it whether all of it is of one version."""
 
 from importlib import import_module
 from typing import Any

@@ -39,7 +39,7 @@ NAMES = sorted(
     # Only for Windows.
     if "win32" not in each.name and "windows" not in each.name
 )
-# Those whose demonstration ends by itself, at once, and says the same each time.
+# The modules whose demonstration ends by itself, at once, with the same output each time.
 PROGRAMS = (
     *("align", "box", "cells", "columns", "control", "emoji", "filesize", "highlighter", "json"),
     *("layout", "markup", "padding", "palette", "panel", "rule", "styled", "table", "text"),

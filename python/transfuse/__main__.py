@@ -1,14 +1,14 @@
 """`python -m transfuse`, and the command `transfuse`: into the command line, and out with a code.
 
-Code 0: done. 1: an update was refused, or the program failed. 2: what was asked makes no sense;
-one line says why.
+Code 0: done. 1: an update was refused, or the program failed. 2: the request makes no sense; one
+line says why.
 """
 
 from __future__ import annotations
 
 import sys
 
-# First of all: it takes note of what is there before the command line brings in its own.
+# First: it notes the loaded modules before the command line loads its own.
 from transfuse.cli import restore_process
 
 
@@ -16,7 +16,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit.
 
     Args:
-        arguments: what follows the command's name; default: those of the process.
+        arguments: those after the command's name; default: those of the process.
     """
     try:
         import click  # noqa: PLC0415 - the package itself must do without

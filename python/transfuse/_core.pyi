@@ -1,4 +1,4 @@
-"""The compiled core. What the package calls; users call the package."""
+"""The compiled core, for the package; users call the package."""
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -41,7 +41,7 @@ class Pin:
     def __new__(cls, what: str | None = None) -> Pin:
         """Take the generation of the enclosing unit of work, else the current one.
 
-        `what` is what `status` calls the unit of work.
+        `what` is the name of the unit of work in `status`.
         """
 
     @property
@@ -90,13 +90,13 @@ def install(
     """Make the roots live. `report` is called in the updating thread, with a dict.
 
     `stages` is called there with how far an update is (``"staged"`` or ``"going back"``, then
-    ``"published"`` or ``"abandoned"``) and the number of the staged generation. What it raises of a
+    ``"published"`` or ``"abandoned"``) and the number of the staged generation. An exception for a
     staged one refuses the update.
 
-    `contents` says what files are to say, whatever is on disk (None: they are not there), and
+    `contents` replaces the content of files on disk (None: the file is not there), and
     `first` is the number of the first generation.
 
-    `reconsider` is called there when one of the files `project` is another.
+    `reconsider` is called there when one of the files `project` has changed.
     """
 
 def configure(
@@ -109,7 +109,7 @@ def configure(
     resident: int,
     time_limit: float,
 ) -> None:
-    """Go by these settings from now on. Modules that were run already stay as they are."""
+    """Apply these settings from now on. Modules that were run already stay as they are."""
 
 def uninstall() -> None:
     """Take Transfuse out of the process. Live modules stay as the ordinary modules they are."""
@@ -127,7 +127,7 @@ def import_module(name: str | os.PathLike[str]) -> ModuleType:
 
     Raises:
         ImportError: there is no such module.
-        BaseException: whatever the module raises while it is loaded.
+        BaseException: the module raises it while it is loaded.
     """
 
 def import_name(name: str) -> ModuleType:
@@ -152,14 +152,14 @@ def wanted_view() -> str | None:
     """The fingerprint of what the update under way would serve, while others are asked."""
 
 def differing(*, wanted: bool) -> dict[Path, bytes | None]:
-    """What is served of the files that say something else on disk.
+    """The served contents of files that differ on disk.
 
     Args:
-        wanted: rather what the update under way would serve of them.
+        wanted: rather those that the update under way would serve.
     """
 
 def adopt(contents: dict[str, bytes | None]) -> dict[str, Any]:
-    """Serve these contents, whatever is on disk. What comes of it is told like an update."""
+    """Serve these contents instead of the files on disk. The result is that of an update."""
 
 def number_from(least: int) -> None:
     """Give the next generation this number, or a higher one."""
@@ -168,7 +168,7 @@ def plan() -> dict[str, Any]:
     """What an update would do now."""
 
 def status() -> dict[str, Any]:
-    """What is served, kept, draining and failing."""
+    """The state: served, kept, draining and failing."""
 
 def executions(name: str, *, lingering: bool) -> list[ModuleType]:
     """All executions of a live module that a generation has, in no order.

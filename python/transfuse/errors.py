@@ -1,8 +1,8 @@
-"""What can go wrong, and what do we call it?
+"""The exceptions of Transfuse.
 
 Every error that Transfuse raises of its own is defined here, in Python, so that stubs are
 complete; the Rust core imports these classes. A message says what happened, where, and what to do.
-Errors of the user's own code are never wrapped: they come through as they are.
+Errors of the user's own code are never wrapped.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class SettingsError(TransfuseError):
 
 
 class RootError(TransfuseError):
-    """A root does not exist or is not a directory, or what must lie under a root does not."""
+    """A root does not exist or is no directory, or a path that must lie under one does not."""
 
 
 class TargetError(TransfuseError):
@@ -80,7 +80,7 @@ class PolicyError(TransfuseError):
         line: its line, from 1.
         name: the variable, such as ``"__reload__"``.
         value: its value as written, such as ``"'overlai'"``.
-        allowed: what would be accepted, in words.
+        allowed: the accepted values, in words.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What an application that uses attrs gets from it."""
+"""The values that an application gets from attrs."""
 
 import pickle
 

@@ -1,4 +1,4 @@
-"""What an application that uses click gets from it."""
+"""The values that an application gets from click."""
 
 import click
 from click.testing import CliRunner

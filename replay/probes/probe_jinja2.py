@@ -1,4 +1,4 @@
-"""What an application that uses jinja2 gets from it."""
+"""The values that an application gets from jinja2."""
 
 import jinja2
 import jinja2.sandbox

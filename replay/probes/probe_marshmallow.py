@@ -1,4 +1,4 @@
-"""What an application that uses marshmallow gets from it."""
+"""The values that an application gets from marshmallow."""
 
 from marshmallow import Schema, ValidationError, class_registry, fields, post_load, validate
 

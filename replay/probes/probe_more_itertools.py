@@ -1,4 +1,4 @@
-"""What an application that uses more-itertools gets from it."""
+"""The values that an application gets from more-itertools."""
 
 import more_itertools
 from more_itertools import chunked, peekable, windowed

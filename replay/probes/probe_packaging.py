@@ -1,4 +1,4 @@
-"""What an application that uses packaging gets from it."""
+"""The values that an application gets from packaging."""
 
 from packaging import markers, tags, utils
 from packaging.requirements import InvalidRequirement, Requirement

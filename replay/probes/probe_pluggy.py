@@ -1,4 +1,4 @@
-"""What an application that uses pluggy gets from it."""
+"""The values that an application gets from pluggy."""
 
 import pluggy
 

@@ -1,4 +1,4 @@
-"""What an application that uses structlog gets from it."""
+"""The values that an application gets from structlog."""
 
 import io
 

@@ -1,4 +1,4 @@
-"""What an application that uses tomlkit gets from it."""
+"""The values that an application gets from tomlkit."""
 
 import tomlkit
 from tomlkit import exceptions, items

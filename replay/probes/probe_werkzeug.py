@@ -1,4 +1,4 @@
-"""What an application that uses werkzeug gets from it."""
+"""The values that an application gets from werkzeug."""
 
 import werkzeug.exceptions
 from werkzeug.datastructures import Headers, MultiDict

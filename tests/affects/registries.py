@@ -1,4 +1,4 @@
-"""Which ways are there for a module to write into another one's state?
+"""How modules write into another module's state.
 
 Each `Registry` is a small application as data: `first.py` and `second.py` put handlers into
 something that others own, `app.py` imports them, and `probe.look()` says what is in there. The
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from conftest import LiveTree
 
-# In every application: what a plugin also imports and uses, and who imports only that.
+# In every application: what a plugin also imports and uses, and a module that imports only that.
 HELPERS = """
     import functools, logging
     log = logging.getLogger("helpers")
@@ -44,7 +44,7 @@ FRESH = """
     import importlib, json, os, sys, types
     for name in ("flask", "fastapi", "sqlalchemy.orm", "click", "blinker", "pluggy"):
         importlib.import_module(name)
-    # A fresh process has no `outside`; there nobody listens.
+    # A fresh process has no `outside`, and needs no answer.
     sys.modules["outside"] = types.SimpleNamespace(look=lambda: None)
     sys.dont_write_bytecode = True
     for line in sys.stdin:
@@ -74,7 +74,7 @@ def _forking() -> subprocess.Popen[str]:
 
 @dataclass(frozen=True)
 class Registry:
-    """One way.
+    """One registry.
 
     Attributes:
         owner: the files that own the state, such as `{"registry.py": "HANDLERS = {}"}`.
@@ -130,12 +130,12 @@ class Registry:
 
 
 def look(tree: LiveTree) -> Any:
-    """What is in the registry that new work uses, as the fresh process would print it."""
+    """Return the registry that new work uses, as a fresh process would print it."""
     return json.loads(json.dumps(tree.module("probe").look()))
 
 
 def fresh(tree: LiveTree) -> Any:
-    """What a fresh process, without Transfuse, finds in the same tree."""
+    """Return the registry of a fresh process without Transfuse in the same tree."""
     forking = _forking()
     assert forking.stdin is not None
     assert forking.stdout is not None
@@ -146,7 +146,7 @@ def fresh(tree: LiveTree) -> Any:
 
 
 def snapshot(*roots: types.ModuleType) -> dict[int, tuple[str, list[int]]]:
-    """What objects hold, object by object: for each its type and the identities of what it holds.
+    """For each object its type and the identities of the objects that it holds.
 
     Does not look into modules, code, and what keeps caches of its own.
     """

@@ -1,4 +1,4 @@
-"""The registries that the stories of `test_affects_registries.py` edit."""
+"""The registries that the tests in `test_affects_registries.py` edit."""
 
 from __future__ import annotations
 

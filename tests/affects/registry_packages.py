@@ -1,4 +1,4 @@
-"""The registries of real packages, for the stories of `test_affects_registries.py`.
+"""The registries of real packages, for the tests in `test_affects_registries.py`.
 
 As in `registry_kinds`: `registry.py` owns something of the package's, two plugins add to it.
 """

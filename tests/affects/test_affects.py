@@ -99,7 +99,7 @@ def test_the_one_in_use_is_never_touched(
     before = (id(table), {name: id(value) for name, value in table.items()})
 
     def look() -> None:
-        # A thread that is nobody's, in the middle of staging, after `two` was registered.
+        # A thread that runs no live code, in the middle of staging, after `two` was registered.
         served = Worker(lambda: tree.module("registry").HANDLERS).result()
         outside.ran.append((id(served), {name: id(value) for name, value in served.items()}))
 
@@ -183,7 +183,7 @@ def test_flask_blueprints(tree: LiveTree, policy: str) -> None:
     assert get(application, "/")[0] == "404 NOT FOUND"
 
 
-# Other ways of writing into somebody else's state: the affected module, and what an edit adds.
+# Other ways of writing into another module's state: the affected module, and what an edit adds.
 WAYS = {
     "__init_subclass__": (
         "SEEN = []\nclass Base:\n    def __init_subclass__(cls): SEEN.append(cls.__name__)\n",

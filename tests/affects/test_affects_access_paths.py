@@ -67,7 +67,7 @@ WHERE = dict.fromkeys(
     ["the package in between", "own import, from its parent", "submodule, from its parent"],
     "over.pk",
 )
-# Where what is used of `pk` cannot be read off the code.
+# The code does not show which parts of `pk` it uses.
 HIDDEN = {
     *("exec", "exec of what the module imported", "eval", "exec elsewhere"),
     *("sys.modules.get", "__import__"),

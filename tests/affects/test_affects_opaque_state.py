@@ -6,7 +6,7 @@ import pytest
 
 from conftest import LiveTree, ran
 
-# What `reg.py` owns, what a plugin does to it, what can be seen of it.
+# The state in `reg.py`, how a plugin changes it, an expression that shows it.
 KINDS = {
     "count": ("import itertools\nX = itertools.count()", "next(reg.X)", "repr(X)"),
     "large count": ("import itertools\nX = itertools.count(1 << 70)", "next(reg.X)", "repr(X)"),
@@ -73,7 +73,7 @@ def test_p4_p5_hidden_state(tree: LiveTree, kind: str) -> None:
     assert tree.update({"plug.py": plug + "1/0\n"}).outcome == "refused"
     report = tree.published({"plug.py": plug + "# 2\n"})
     assert ran(report) == ["reg", "plug"]
-    # As served, and as it would be in a fresh process: nobody has looked at either so far.
+    # As served, and as it would be in a fresh process: neither has been read so far.
     assert served.look() == tree.module("reg").look()
 
 

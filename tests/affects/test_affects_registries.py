@@ -30,7 +30,7 @@ def kind(request: pytest.FixtureRequest) -> Registry:
 
 
 class Watch:
-    """Somebody who works with the generation of before, and looks at it whenever code says so."""
+    """A unit of work of the old generation. It reads the registry when the code asks for it."""
 
     def __init__(self, tree: LiveTree, kind: Registry) -> None:
         self.tree = tree
@@ -50,7 +50,7 @@ class Watch:
         self.looks += 1
         if not self.untouched():
             self.torn.append("objects")
-        seen = Worker(lambda: look(self.tree)).result()  # a thread that is nobody's
+        seen = Worker(lambda: look(self.tree)).result()  # a thread that runs no live code
         if seen != self.said:
             self.torn.append(seen)
 
@@ -131,6 +131,6 @@ def test_who_does_not_run_keeps_its_place_in_a_registry(tree: LiveTree) -> None:
     tree.module("main")
     assert ran(tree.published({"two.py": "V = 1\n"})) == ["two", "main"]
     assert tree.module("deep").R == ["beta", "three"]
-    # Who runs comes in the order of a restart.
+    # The modules run in the order of a restart.
     tree.published({"deep.py": "R = []\nV = 1\n"})
     assert tree.module("deep").R == ["three", "beta"]

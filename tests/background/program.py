@@ -1,4 +1,4 @@
-"""How does a story run a program that goes on, edit it meanwhile, and surely end it?"""
+"""Programs that run while a test edits them, and that always end with it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Program:
 
     def __init__(self, folder: Path, words: Sequence[str], **more: str) -> None:
         self.folder = folder
-        # What it wrote, line by line as it comes: "out" and "err" together.
+        # The lines of its output as they come, "out" and "err" together.
         self.lines: queue.Queue[str] = queue.Queue()
         self.heard: list[str] = []
         kept = {key: value for key, value in os.environ.items() if "TRANSFUSE" not in key}

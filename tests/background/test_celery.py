@@ -108,7 +108,7 @@ class Shop:
         self.program.hear("ready.", cap=60)
 
     def ask(self, task: str, *arguments: Any) -> Any:
-        """What a task returns; raises what it raises."""
+        """Return the result of a task, or raise its error."""
         return self.client.send_task(task, arguments).get(timeout=CAP, interval=0.02)
 
     def becomes(self, expected: Any, task: str, *arguments: Any) -> None:
@@ -154,7 +154,7 @@ def test_a_worker_runs_the_current_code_of_a_task(shop: Shop) -> None:
     shop.becomes(30, "shop.tasks.shared", "tea")
     shop.program.edit("shop/tasks.py", "return sum(", "return 7000 + sum(")
     shop.becomes(7070, "shop.tasks.total", ["tea", "milk"])
-    # What a task asks of its request, and how it is tried again.
+    # Tasks that read their request, and tasks that are retried.
     shop.becomes([2, 30], "shop.tasks.thrice")
     shop.becomes([1, 30], "shop.tasks.lucky")
     # A broken edit changes nothing.

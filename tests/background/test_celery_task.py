@@ -1,4 +1,4 @@
-"""What a worker holds for ever, a task of a former generation, runs what the current one has."""
+"""A worker keeps a task of a former generation for ever, and the task runs the current code."""
 
 from __future__ import annotations
 

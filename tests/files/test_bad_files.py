@@ -1,4 +1,4 @@
-"""What bad input gets: a refused or a delayed update, never a crash, never a half-read module."""
+"""Bad input refuses or delays an update. It never causes a crash or a half-read module."""
 
 from __future__ import annotations
 

@@ -98,7 +98,7 @@ def test_another_rule_is_reacted_upon(repository: LiveTree, where: str, poll: fl
     seen = len(live.reports)
     repository.write({where: ""})
     live.wait(lambda report: changed(report) == ["prices.py"], after=seen)
-    live.deaf()
+    live.unsubscribe()
 
 
 def test_a_root_that_git_ignores_was_named_on_purpose(repository: LiveTree) -> None:
@@ -108,7 +108,7 @@ def test_a_root_that_git_ignores_was_named_on_purpose(repository: LiveTree) -> N
     assert live.module("prices").TEA == 3
     live.published({"prices.py": "TEA = 4\n"})
     assert live.module("prices").TEA == 4
-    live.deaf()
+    live.unsubscribe()
 
 
 def test_a_data_file_that_git_ignores_was_read_all_the_same(repository: LiveTree) -> None:

@@ -29,8 +29,8 @@ def project(tree: LiveTree, monkeypatch: pytest.MonkeyPatch) -> LiveTree:
 
 def start(tree: LiveTree, *, watch: bool = False) -> None:
     transfuse.install(watch=watch)
-    tree.deaf()
-    tree.deaf = transfuse.on_update(tree._heard)
+    tree.unsubscribe()
+    tree.unsubscribe = transfuse.on_update(tree._record)
 
 
 def codes(report: Report) -> list[tuple[str, str]]:
@@ -53,7 +53,7 @@ def test_a_policy_that_is_changed_holds_for_the_next_run(project: LiveTree) -> N
     assert project.module("counter").COUNT == 2
     project.published({"counter.py": COUNTER + "# edited again\n"})
     assert project.module("counter").COUNT == 1
-    # Once told, it is no news any more.
+    # It is reported once.
     assert project.update().notes == ()
 
 
@@ -96,7 +96,7 @@ def test_the_keep_of_generations_is_applied(project: LiveTree) -> None:
 def test_watching_is_switched_on_and_off(project: LiveTree) -> None:
     project.write({"pyproject.toml": "[tool.transfuse]\nwatch = false\n", "prices.py": "TEA = 3\n"})
     transfuse.install()
-    project.deaf = transfuse.on_update(project._heard)
+    project.unsubscribe = transfuse.on_update(project._record)
     project.module("prices")
     assert transfuse.status().watching == "off"
     project.update({"pyproject.toml": "[tool.transfuse]\nwatch = true\n"})
@@ -119,7 +119,7 @@ def test_any_other_setting_needs_a_restart(project: LiveTree) -> None:
     assert (report.outcome, codes(report)) == ("unchanged", [("exclude", "setting")])
     assert "restart the server" in report.restart[0].what
     assert transfuse.status().restart == report.restart
-    # Told once; the change is taken back, and nothing waits any more.
+    # Reported once. The change is taken back, so no restart is needed any more.
     assert transfuse.update().restart == ()
     assert transfuse.status().restart == report.restart
     project.update({"pyproject.toml": "[tool.transfuse]\n"})
@@ -266,7 +266,7 @@ def test_a_compiled_module_that_changes_needs_a_restart(
     tree.wait(lambda report: ran(report) == ["shop.web"], after=seen)
     assert tree.module("shop.web").TEA == 4
     assert tree.module("shop.web").speed is web.speed
-    # What is loaded is there again: nothing waits.
+    # The file has the loaded content again, so no restart is needed.
     place.write_bytes(compiled.read_bytes())
     transfuse.update()
     assert transfuse.status().restart == ()

@@ -1,4 +1,4 @@
-"""Precompiled code counts by content alone, wherever it is and whoever wrote it."""
+"""Precompiled code counts by content alone, wherever it is and whichever tool wrote it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_an_edit_of_the_same_size_in_the_same_second_is_seen(
     tree.write({"prices.py": "TEA = 1\n"})
     tree.install(watch=True, poll=poll)
     assert tree.module("prices").TEA == 1
-    # Who polls looks a second time when the moment has passed that the clock cannot tell apart.
+    # A poll reads a file again once its time stamp is older than the clock's resolution.
     for number in range(2, 5) if poll is None else [4]:
         seen = len(tree.reports)
         same_stat(tree.root / "prices.py", f"TEA = {number}\n")

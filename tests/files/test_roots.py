@@ -1,4 +1,4 @@
-"""Which folders are live, and what if one is somewhere else all of a sudden?"""
+"""Which folders are live, and what happens when one of them moves."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def flip(link: Path, target: str) -> None:
 
 @pytest.fixture(params=[None, 0.02], ids=["native", "polling"])
 def poll(request: pytest.FixtureRequest) -> float | None:
-    """A story that holds whichever watcher tells it."""
+    """A test that holds with either watcher."""
     chosen: float | None = request.param
     return chosen
 
@@ -139,7 +139,7 @@ def test_a_root_that_is_replaced_by_mv(tree: LiveTree, inside: str, poll: float 
         live.write({"pack/second.py": f"WHO = {number}0\n"})
         live.wait(lambda report: published(report) and ran(report) == ["pack.second"], after=seen)
         assert live.module("pack.second").WHO == number * 10
-    live.deaf()
+    live.unsubscribe()
 
 
 def test_a_root_that_goes_and_comes_back_later(tree: LiveTree, poll: float | None) -> None:
@@ -265,7 +265,7 @@ def test_p5_who_asks_for_an_update_finds_what_no_watcher_tells(
     linked.published()
     assert linked.module("main").WHO == "another"
     assert linked.update().outcome == "unchanged"
-    # And what happens in that one is told, as ever.
+    # Changes in that folder are reported as before.
     (target / "__init__.py").write_text("WHO = 'edited'\n")
     linked.published()
     assert linked.module("main").WHO == "edited"
@@ -281,4 +281,4 @@ def test_p5_who_asks_for_an_update_finds_a_root_that_was_moved_far_above(tree: L
     live.write({"main.py": "WHO = 2\n"})
     live.published()
     assert live.module("main").WHO == 2
-    live.deaf()
+    live.unsubscribe()

@@ -1,4 +1,4 @@
-"""What a generation knows is kept for as long as somebody may ask: the store of sources."""
+"""The store of sources keeps what a generation knows for as long as its code may import it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_a_module_that_is_imported_late_is_that_of_its_generation(
         tree.published(NEW)
         tree.published({"shop/tax.py": "RATE = 9\n"})
         assert ask() == (3, 7)
-        # The newest code is somebody else's business, at the same time.
+        # Another thread imports the newest code at the same time.
         assert Worker(lambda: tree.module("shop.prices").TEA).result() == 4
         assert ask() == (3, 7)
     assert (tree.module("shop.prices").TEA, tree.module("shop.tax").RATE) == (4, 9)
@@ -89,7 +89,7 @@ def test_over_the_limit_the_import_fails_and_never_mixes(tree: LiveTree) -> None
         tree.published({"late.py": "A = 2\n"})
         with pytest.raises(ContentGone, match=r"late\.py.*store"):
             ask()
-        # What is still in the file is had from there.
+        # The content that is still in the file is read from there.
         assert tree.module("other").A == 1
     assert tree.module("web").ask() == 2
     tree.published({"late.py": "A = 3\n"})

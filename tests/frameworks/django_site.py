@@ -1,4 +1,4 @@
-"""Which Django project do the stories edit, and how do they ask it?
+"""The Django project that the tests edit, and the requests to it.
 
 Django's settings and its registry of models are made once in a process, so each story runs in an
 interpreter of its own: `story` writes the project, and runs the story's lines after `ASKING`.
@@ -178,7 +178,7 @@ PROJECT = {
         """,
 }
 
-# What each story begins with: the project is live and served, and has one book.
+# The beginning of each test: the project is live and served, and has one book.
 ASKING = """
     import io, logging, os, sys, textwrap, threading, warnings
     import transfuse
@@ -224,7 +224,7 @@ ASKING = """
 
 
 def story(folder: Path, *pieces: str, files: dict[str, str] | None = None) -> list[str]:
-    """Run a story on the project, with other files in it; the lines that it prints."""
+    """Run a script on the project, with other files in it; return the lines that it prints."""
     root = folder / "site"
     for name, source in {**PROJECT, **(files or {})}.items():
         path = root / name

@@ -1,4 +1,4 @@
-"""Django: URLs, views, forms and middleware are live; what Django cannot have twice is told."""
+"""Django: URLs, views, forms and middleware are live. What Django cannot have twice is reported."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def test_a_route_is_added_changed_and_removed(tmp_path: Path) -> None:
         tmp_path,
         """
         print(get("/books/authors/"), "|", get("/books/links/"))
-        # A view of a new module, that uses a model in a way in which nobody used it before.
+        # A view of a new module that uses a model in a way that is new.
         report = edit({"books/authors.py": '''
             from django.http import HttpResponse
             from books.models import Author
@@ -183,7 +183,7 @@ def test_a_template_is_live_and_its_tags_wait_for_a_restart(tmp_path: Path) -> N
         """
         print(get("/books/").split())
         name = "books/templates/books/list.html"
-        # Nobody imported it, so there is nothing to update: it is read at the next request.
+        # It was never imported, so there is nothing to update: it is read at the next request.
         print(change(name, "by {{ book.author.name }}", "").outcome, get("/books/").split())
         report = change("books/templatetags/money.py", "/ 100", "/ 10")
         print(report.restart[0].what, get("/books/").split())
@@ -314,7 +314,7 @@ SIGNALS = """
 
 
 def test_what_a_module_says_itself_counts_more_than_what_is_held(tmp_path: Path) -> None:
-    """Who takes back what it registers need not wait for a restart, and says so."""
+    """A module that takes back what it registers needs no restart, and says so."""
     told = story(
         tmp_path,
         """

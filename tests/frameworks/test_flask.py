@@ -200,7 +200,7 @@ def test_two_files_together_and_a_broken_edit(site: Site) -> None:
 
 def test_p2_a_request_on_the_old_code_sees_the_old_routes(site: Site) -> None:
     with transfuse.pin("an old request"):
-        # In a thread of its own: who asks for an update goes on in the new generation.
+        # In a thread of its own: the thread that asks for an update goes on in the new generation.
         Worker(lambda: site.change("shop/goods.py", '"/<name>"', '"/item/<name>"')).result()
         assert site.get("/goods/tea") == "200 Rivers: tea 3p"
         assert site.client.get("/where").text == "/goods/tea"

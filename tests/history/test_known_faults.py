@@ -1,4 +1,4 @@
-"""The numbered faults of those who tried before: none is Transfuse's (docs/history.md).
+"""The numbered faults of earlier reloaders: Transfuse has none of them (docs/history.md).
 
 A test's name begins with the number of its row, or of its rows.
 """
@@ -42,7 +42,7 @@ def test_i1_i2_i3_an_update_is_logged_and_a_first_import_is_not_mistaken_for_one
     assert "prices.py changed; ran prices, web (imports prices)" in line
     caplog.clear()
     tree.update({"prices.py": "TEA = 1/0\n"})
-    # The traceback is the log's; who asks the server gets the old answer.
+    # The log has the traceback; a client of the server gets the old answer.
     assert "ZeroDivisionError" in caplog.messages[0]
     assert tree.module("web").prices.TEA == 4
 

@@ -1,4 +1,4 @@
-"""What went wrong in mod_python's importer, measured (HISTORY.md): none of it may be true here."""
+"""The measured defects of mod_python's importer (HISTORY.md). Transfuse has none of them."""
 
 from __future__ import annotations
 

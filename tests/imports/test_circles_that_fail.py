@@ -36,7 +36,7 @@ def test_whoever_takes_it_gets_it(tree: LiveTree, taken: str) -> None:
 
 @pytest.mark.parametrize("taken", ["import pack.beta as beta", "from pack import beta"])
 def test_what_failed_is_an_attribute_of_its_package_no_longer(tree: LiveTree, taken: str) -> None:
-    """Those who took it half-way keep what they took; nobody executes it again by looking."""
+    """Importers that took it half-way keep what they took. Reading it does not run it again."""
     tree.write(
         {
             "pack/__init__.py": "RUNS = []\n",

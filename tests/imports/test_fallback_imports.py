@@ -1,4 +1,4 @@
-"""Who went on without a module that did not load tries again when that may be another now."""
+"""A module that went on without an import that failed runs again when that import may succeed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 APP = "try:\n    import fast\nexcept ImportError:\n    fast = None\nRUNS = []\n"
 
-# What does not load, and the edit after which it does.
+# A module that does not load, and the edit that repairs it.
 REASONS = {
     "its own import": ({"fast.py": "import sped_up\n"}, {"fast.py": "SPEED = 2\n"}),
     "what it misses": ({"fast.py": "from sped_up import SPEED\n"}, {"sped_up.py": "SPEED = 2\n"}),

@@ -1,4 +1,4 @@
-"""What looks at modules from outside: `inspect`, `pkgutil`, `importlib.resources`, `runpy`."""
+"""Introspection of live modules: `inspect`, `pkgutil`, `importlib.resources`, `runpy`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What does a package call its submodule's name, when one of both runs again and the other not?
+"""The value of a submodule's name in its package when only one of the two runs again.
 
 In a fresh process a submodule becomes an attribute of its package when it has been loaded, and
 hides what the package called so before.
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 MAIN = "import pk\nimport pk.thing as direct\n"
 THING = {"pk/thing.py": "def thing(): pass\n"}
 
-# Each a story of several states of the files; what is asked for is the same in all.
+# Each has several states of the files. The question is the same in all.
 STORIES = {
     "no longer shadows": [
         {"main.py": "import pk.thing\n", "pk/__init__.py": "from .thing import thing\n", **THING},
@@ -42,12 +42,12 @@ STORIES = {
         {"pk/__init__.py": "from . import thing\nthing = 5\n"},
         {"pk/__init__.py": "thing = 5\nimport pk.thing\n"},
     ],
-    "nobody imports it any more": [
+    "it is no longer imported": [
         {"main.py": "import pk.thing\n", "pk/__init__.py": "", **THING},
         {"main.py": "import pk\n", "pk/__init__.py": "thing = 5\n"},
         {"main.py": "import pk\nimport pk.thing\n"},
     ],
-    "nobody imports it any more, and it changes": [
+    "it is no longer imported, and it changes": [
         {"main.py": "import pk.thing\n", "pk/__init__.py": "", **THING},
         {"main.py": "import pk\n", "pk/__init__.py": "thing = 5\n", "pk/thing.py": "two = 2\n"},
         {"main.py": "import pk.thing\n"},
@@ -122,7 +122,7 @@ def look():
 
 
 def fresh(tree: LiveTree) -> object:
-    """What a process sees that has never seen another state of the files."""
+    """Return the answer of a process that has never seen another state of the files."""
     code = LOOK + "import json\nprint(json.dumps(look()))"
     run = subprocess.run(
         [sys.executable, "-B", "-c", code],
@@ -169,7 +169,7 @@ def test_p2_each_generation_keeps_its_own_name(tree: LiveTree, policy: str) -> N
 
 
 def test_p5_what_foreign_code_imports_is_bound_by_that(tree: LiveTree, policy: str) -> None:
-    """Who imports it is not known to run again, so only the import that comes can tell."""
+    """Its importer is not known to run again, so only the next import can tell."""
     tree.write({"pk/__init__.py": "", **THING})
     tree.install(policy=policy)
     assert tree.module("pk.thing") is tree.module("pk").thing

@@ -1,4 +1,4 @@
-"""Which generations does a file appear in that was made after they were, and without an update?"""
+"""In which generations a new file appears that was made after them and without an update."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_p2_a_new_file_does_not_appear_to_who_is_pinned(app: LiveTree) -> None:
 
 
 def test_p2_what_a_unit_of_work_was_told_is_not_there_stays_so(app: LiveTree) -> None:
-    """Also where others, who are not pinned, look for it."""
+    """Also where other threads, which are not pinned, look for it."""
 
     def elsewhere() -> object:
         seen: list[object] = []

@@ -165,7 +165,7 @@ NAMESPACE = {
 
 
 def install_both(tree: LiveTree, roots: list[Path]) -> None:
-    tree.deaf()
+    tree.unsubscribe()
     transfuse.install(roots=roots, watch=False)
 
 

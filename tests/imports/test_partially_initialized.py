@@ -11,7 +11,7 @@ from support.interpreter import LIVE, python
 if TYPE_CHECKING:
     from conftest import LiveTree
 
-# What `pack.beta` does while `pack.alpha`, which imports it, is being loaded.
+# The code of `pack.beta`, which runs while `pack.alpha`, its importer, is being loaded.
 STATEMENTS = {
     "import": "import pack.alpha\npack.alpha.BEFORE",
     "import as": "import pack.alpha as it\nit.BEFORE",

@@ -23,7 +23,7 @@ PROGRAM = {
     "shop/listed/part.py": "WHICH = @\n",
     "shop/unlisted.py": "WHICH = @\n_hidden = 99\n",
 }
-# What is written, and an expression for what it found.
+# The statement, and an expression for what it imported.
 SHAPES = {
     "import a.b.c": ("import shop.a.b.c", "shop.a.b.c.WHICH"),
     "import a.b.c, its parents": ("import shop.a.b.c", "(shop.a.WHICH + shop.a.b.WHICH) // 2"),

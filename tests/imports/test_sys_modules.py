@@ -1,4 +1,4 @@
-"""What people do to `sys.modules`, `sys.path` and specs does to live modules what Python says."""
+"""Changes to `sys.modules`, `sys.path` and specs affect live modules as they affect others."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ FILES = {
         """,
     "broken.py": "import pkg.missing\n",
 }
-# Told to Python and to Transfuse, which must say the same.
+# Run in Python with and without Transfuse: the results must be equal.
 STORIES = {
     "del and import": """
         import sys, user

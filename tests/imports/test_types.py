@@ -1,4 +1,4 @@
-"""What the standard library makes of classes, looked up by name in both generations."""
+"""The standard library looks classes up by name, in both generations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many random applications: a few, always the same, in `make test`; thousands in `test-slow`.
+"""The number of random applications: few and fixed in `make test`, thousands in `test-slow`.
 
 `HYPOTHESIS_PROFILE=slow` chooses the second.
 """

@@ -1,4 +1,4 @@
-"""What would a fresh process see?
+"""The answers of a fresh process.
 
 A process without Transfuse that has imported nothing of the world forks a child for each question:
 the child imports and tells, and is gone.
@@ -48,7 +48,7 @@ class Fresh:
         )
 
     def look(self, root: Path) -> dict[str, Any]:
-        """What a fresh process sees that has `root` first on its path."""
+        """Return what a fresh process sees with `root` first on its path."""
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin is not None
         assert stdout is not None

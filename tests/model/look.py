@@ -1,4 +1,4 @@
-"""What is observable of an application? The same code asks the live process and the fresh one."""
+"""The observable state of an application. The live process and the fresh one run the same code."""
 
 from __future__ import annotations
 

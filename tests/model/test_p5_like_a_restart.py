@@ -1,4 +1,4 @@
-"""P5: where nothing is carried, the outcome is what a fresh process imports from the same files."""
+"""P5: if no value is carried, the result is what a fresh process imports from the same files."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def with_order_of(expected: dict[str, Any], told: dict[str, Any], ran: set[str])
     """What was seen, where its registries differ in nothing but when unchanged modules came.
 
     An edit that takes an import away may change which of two other modules a restart loads first,
-    and so the order in which they register. Who does not run in the update keeps its place.
+    and so the order in which they register. A module that the update does not run keeps its place.
     """
 
     def is_alike(have: Any, whole: Any) -> bool:
@@ -167,7 +167,7 @@ def test_p5_any_sequence_of_edits_of_registries(fresh: Fresh, story: Any) -> Non
 
 
 def goes_like_a_restart(fresh: Fresh, tree: Any, edits: Any) -> None:
-    """Insist that after each update there is what a fresh process imports."""
+    """Assert that each update results in what a fresh process imports."""
     process = started(tree)
     try:
         told = process.see()

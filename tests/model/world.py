@@ -1,4 +1,4 @@
-"""Which applications and edits are tried?
+"""Random applications and edits.
 
 A tree is a dict from file to source. Sources are made of a few kinds of statements over a small set
 of names, so that they meet each other: cycles, star imports, lazy imports, missing modules and data
@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 # Modules of the world; `pack` and `pack.sub` are packages when they have an `__init__.py`.
 MODULES = ("main", "one", "two", "three", "pack", "pack.alpha", "pack.beta", "pack.sub.deep")
 DATA = "data.txt"
-# What a package may call like a submodule of its own.
+# Names that a package may define itself though a submodule has them.
 SHADOWING = ("alpha = 5", "from .alpha import V as alpha", "def beta(): pass", "from . import beta")
 
 _names = st.sampled_from(MODULES)

@@ -216,7 +216,7 @@ def test_p1_foreign_threads_that_have_had_the_module_for_long_find_no_half_of_it
         loading = Worker(lambda: int(shown.VALUE))
         assert half.wait(CAP)
         asking = Worker(lambda: int(shown.VALUE))
-        # What looks through all of sys.modules is not kept waiting.
+        # Code that iterates over all of sys.modules does not wait.
         assert Worker(lambda: getattr(shown, "__warningregistry__", None)).result() is None
         assert asking.running
         whole.set()

@@ -170,7 +170,7 @@ def test_p2_leftover_code_is_of_the_newest_generation_that_has_it(
     tree.write({"web.py": web.format(1), "late.py": "VALUE = 1\n"})
     tree.install(policy=policy)
     old = tree.module("web").late
-    tree.update({"late.py": "VALUE = 2\n"})  # nobody has loaded it: web is the same after it
+    tree.update({"late.py": "VALUE = 2\n"})  # not loaded yet: web is the same after it
     tree.published({"web.py": web.format(2), "late.py": "VALUE = 3\n"})
     assert (old(), tree.module("web").late()) == (2, 3)
 

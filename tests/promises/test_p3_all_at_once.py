@@ -23,7 +23,7 @@ UPDATES = 25
 def reading(
     unit: Callable[[], tuple[int, ...]], stop: threading.Event
 ) -> Callable[[], list[set[int]]]:
-    """A reader that asks until it is told to stop; every different answer, as sets of values."""
+    """Read until told to stop; return every different answer, as sets of values."""
 
     def read() -> list[set[int]]:
         seen: list[set[int]] = []
@@ -37,7 +37,7 @@ def reading(
 
 
 def read_during(unit: Callable[[], tuple[int, ...]], edits: Callable[[], None]) -> list[set[int]]:
-    """What readers in several threads got while edits were made."""
+    """Return the answers of readers in several threads while edits were made."""
     stop = threading.Event()
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-4)  # more turns, so more chances to see a mix

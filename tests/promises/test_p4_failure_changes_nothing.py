@@ -52,7 +52,7 @@ APPLICATION = {
 NAMES = ["web", "shop", "shop.tax", "shop.registry", "shop.prices"]
 ASKED = (3, 3, ["total"], 6)
 
-# What is wrong with the edit: what is raised, and the files that make it so.
+# The fault of the edit: the error, and the files that raise it.
 BEGINNING = """
 from shop import tax, registry
 from shop.registry import register

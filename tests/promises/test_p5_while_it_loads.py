@@ -1,4 +1,4 @@
-"""P5: what changes while somebody is loading it is not out of date afterwards."""
+"""P5: a file that changes while it is being loaded is not out of date afterwards."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_p2_what_is_loaded_while_the_next_generation_is_staged_is_superseded_wit
 
 
 class Asked(list[str]):
-    """A `sys.path` in which something happens while somebody goes through it."""
+    """A `sys.path` that calls a function while it is being iterated."""
 
     def __init__(self, entries: list[str], then: Callable[[], object]) -> None:
         super().__init__(entries)

@@ -13,7 +13,7 @@ import pytest
 import transfuse
 from conftest import LiveTree, ran
 
-# What the old source has and the new one lacks.
+# A name that the old source has and the new one lacks.
 BINDINGS = {
     "function": "def gone(): return 1\n",
     "class": "class gone: pass\n",
@@ -114,7 +114,7 @@ def test_p6_who_still_imports_a_deleted_file_is_told(
 
 
 def absent(name: str) -> None:
-    """That nothing leads to a module any more."""
+    """Assert that no name or file leads to the module any more."""
     assert name not in sys.modules
     for ask in (importlib.import_module, transfuse.import_module, __import__):
         with pytest.raises(ModuleNotFoundError, match=re.escape(name)):

@@ -1,4 +1,4 @@
-"""P7: what is carried stays what it is while somebody holds, waits for or changes it."""
+"""P7: a carried object stays the same object while threads hold it, wait for it or change it."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_p7_who_waits_at_a_condition_is_woken_by_new_code(tree: LiveTree, policy
 def test_p7_who_holds_an_rlock_enters_it_again_after_the_update(
     tree: LiveTree, policy: str
 ) -> None:
-    """By the new module's name for it, from the thread that holds it; nobody else may."""
+    """By the new module's name for it, and only from the thread that holds it."""
     _begin(tree, policy, "threading.RLock()")
     lock = tree.module("shop").kept
     with lock:

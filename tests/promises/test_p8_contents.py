@@ -1,4 +1,4 @@
-"""P8: whatever a module consists of, it is gone after one collection once nobody uses it."""
+"""P8: an unused module is gone after one collection, whatever it consists of."""
 
 from __future__ import annotations
 

@@ -156,14 +156,14 @@ def test_p8_a_holder_is_told_by_kind_and_place(tree: LiveTree, kind: str) -> Non
         (found,) = transfuse.status().lingering
         assert found.name == "shop"
         assert any(what in each and where in each for each in found.holders), found
-        assert "a tuple" not in found.holders  # nobody who was only looking
+        assert "a tuple" not in found.holders  # the search for holders is not a holder
     finally:
         end()
     assert transfuse.status().lingering == ()
 
 
 def test_p8_a_cache_of_typing_has_a_name(tree: LiveTree, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is emptied; here it is not, as if Python had one more that nobody knows of."""
+    """Such caches are emptied; here they are not, as if Transfuse did not know one of them."""
     monkeypatch.setattr("transfuse.memory.typing_caches.purge", lambda _: None)
     source = SHOP + "import typing\n    CUP = typing.Optional[Tea]\n"
     tree.write({"shop.py": source})

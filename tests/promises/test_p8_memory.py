@@ -1,4 +1,4 @@
-"""P8: what nobody uses any more is collected."""
+"""P8: modules that are no longer used are collected."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 if TYPE_CHECKING:
     from conftest import LiveTree
 
-# Two modules that have to do with each other inside functions only.
+# Two modules that import each other inside functions only.
 LAZY = """\
 class {0}:
     def other(self):
@@ -48,7 +48,7 @@ def test_p8_what_somebody_holds_does_not_hold_what_came_after(tree: LiveTree) ->
 
 
 def test_p8_old_code_finds_its_own_again(tree: LiveTree) -> None:
-    """Nobody held the old `right`: the old `left` gets it anew, from the source it last had."""
+    """The old `right` was collected: the old `left` loads it again, from the source it last had."""
     tree.write(PAIR)
     tree.install(policy="fresh", keep=0)
     held = [tree.module("left").Left]

@@ -60,7 +60,7 @@ def shop(number: int) -> dict[str, str]:
 
 
 def get(application: Any, path: str, step: Callable[[], None] = lambda: None) -> bytes:
-    """What a WSGI server would send."""
+    """Return what a WSGI server would send."""
     said: list[str] = []
     environ = {"PATH_INFO": path, "REQUEST_METHOD": "GET", "step": step}
     body = application(environ, lambda status, _headers, _error=None: said.append(status))
@@ -74,7 +74,7 @@ def get(application: Any, path: str, step: Callable[[], None] = lambda: None) ->
 
 
 def tally(answers: list[bytes]) -> tuple[Counter[str], set[int]]:
-    """How many answers were whole and how many were mixed; the versions that answered."""
+    """Count the whole and the mixed answers, and the versions that answered."""
     kinds: Counter[str] = Counter()
     versions: set[int] = set()
     for answer in answers:
@@ -85,7 +85,7 @@ def tally(answers: list[bytes]) -> tuple[Counter[str], set[int]]:
 
 
 def under_load(ask: Callable[[], bytes], edits: Callable[[], None]) -> list[bytes]:
-    """What 16 clients were answered while edits were made; an error of any of them is raised."""
+    """Return the answers to 16 clients while edits were made. An error of any client is raised."""
     stop = threading.Event()
 
     def client() -> list[bytes]:
@@ -208,7 +208,7 @@ def test_p9_a_handler_that_raises_leaves_no_pin(tree: LiveTree, policy: str) -> 
 
 
 async def aget(application: Any) -> bytes:
-    """What an ASGI server would send."""
+    """Return what an ASGI server would send."""
     sent: list[dict[str, Any]] = []
 
     async def receive() -> dict[str, Any]:
@@ -254,25 +254,27 @@ def test_p9_asgi_under_load(tree: LiveTree, policy: str) -> None:
     assert transfuse.status().draining == ()
 
 
+WITH_LIFESPAN = """
+    import outside
+    async def app(scope, receive, send):
+        if scope["type"] == "lifespan":
+            while True:
+                message = await receive()
+                outside.ran.append((message["type"], {0}))
+                await send({{"type": message["type"] + ".complete"}})
+                if message["type"] == "lifespan.shutdown":
+                    return
+        await receive()
+        await send({{"type": "websocket.accept"}})
+        while (message := await receive())["type"] == "websocket.receive":
+            await send({{"type": "websocket.send", "text": message["text"] + " {0}"}})
+    """
+
+
 def test_p9_asgi_lifespan_and_websocket_in_the_plain_case(
     tree: LiveTree, policy: str, outside: Any
 ) -> None:
-    source = """
-        import outside
-        async def app(scope, receive, send):
-            if scope["type"] == "lifespan":
-                while True:
-                    message = await receive()
-                    outside.ran.append((message["type"], {0}))
-                    await send({{"type": message["type"] + ".complete"}})
-                    if message["type"] == "lifespan.shutdown":
-                        return
-            await receive()
-            await send({{"type": "websocket.accept"}})
-            while (message := await receive())["type"] == "websocket.receive":
-                await send({{"type": "websocket.send", "text": message["text"] + " {0}"}})
-        """
-    tree.write({"web.py": source.format(1)})
+    tree.write({"web.py": WITH_LIFESPAN.format(1)})
     tree.install(policy=policy)
     application: Any = transfuse.asgi("web:app")
 
@@ -292,7 +294,7 @@ def test_p9_asgi_lifespan_and_websocket_in_the_plain_case(
         await lines[1].put({"type": "websocket.receive", "text": "before"})
         while len(heard) < 3:
             await asyncio.sleep(0)
-        await asyncio.to_thread(tree.published, {"web.py": source.format(2)})
+        await asyncio.to_thread(tree.published, {"web.py": WITH_LIFESPAN.format(2)})
         await lines[1].put({"type": "websocket.receive", "text": "after"})
         await lines[1].put({"type": "websocket.disconnect"})
         await asyncio.wait_for(socket, CAP)

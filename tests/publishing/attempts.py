@@ -1,4 +1,4 @@
-"""What must never be reached? A site full of traps, and a corpus of attempts on it.
+"""A site full of traps that must never be reached, and a corpus of attempts on it.
 
 Each attempt is a path, decoded once as servers decode it. All are 404, but for the few that say
 otherwise. What may be reached is listed as well: a site that is all 404 proves nothing.

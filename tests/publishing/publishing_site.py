@@ -1,4 +1,4 @@
-"""A folder of pages, and a visitor who comes by one of the two protocols."""
+"""A folder of pages, and a visitor that uses one of the two protocols."""
 
 from __future__ import annotations
 
@@ -41,5 +41,5 @@ class Site:
 
 @pytest.fixture(params=[ask_wsgi, ask_asgi], ids=["wsgi", "asgi"])
 def site(request: pytest.FixtureRequest, tree: LiveTree) -> Site:
-    """A folder that is not published yet; each story is told under both protocols."""
+    """A folder that is not published yet. Each test runs under both protocols."""
     return Site(tree, request.param)

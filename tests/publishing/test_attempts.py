@@ -1,4 +1,4 @@
-"""Nobody gets in where they do not belong: a corpus of attempts, each by both protocols."""
+"""No attempt to get past a guard succeeds: a corpus of attempts, each by both protocols."""
 
 from __future__ import annotations
 

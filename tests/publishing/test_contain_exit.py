@@ -1,4 +1,4 @@
-"""What a page raises ends its request and nothing else, be it `sys.exit()`."""
+"""An exception of a page ends its request and nothing else, even `sys.exit()`."""
 
 from __future__ import annotations
 

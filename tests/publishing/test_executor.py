@@ -1,4 +1,4 @@
-"""What a page leaves running under WSGI ends with the request, and takes nothing along."""
+"""Tasks that a page leaves running under WSGI end with the request, and with no other effect."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`__auth__` and `__access__` are asked at every step, and in doubt nobody passes."""
+"""`__auth__` and `__access__` are asked at every step, and in doubt the request is refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is sent to make a server work, or fail, is a 400 of a few lines."""
+"""A body that is made to overload or crash the server gets a 400 of a few lines."""
 
 from __future__ import annotations
 

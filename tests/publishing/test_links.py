@@ -1,4 +1,4 @@
-"""A link that is re-pointed is no way around those who guard the content that is still shown."""
+"""A re-pointed link is no way around the guards of the content that is still served."""
 
 from __future__ import annotations
 

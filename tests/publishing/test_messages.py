@@ -1,4 +1,4 @@
-"""What is said of a mistake names the place, and nothing that is a secret."""
+"""A message about a mistake names the place and reveals no secret."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TOLD = """
         def __repr__(self): return "swordfish"
         __str__ = __repr__
     """
-# What stands in the page, and what the log says of it.
+# The code of the page, and the line in the log.
 MISTAKEN = {
     "a password for a dict": ("__auth__ = 'swordfish'", "not a str: FILE"),
     "bytes": ("__auth__ = b'swordfish'", "not a bytes: FILE"),

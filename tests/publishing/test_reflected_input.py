@@ -1,4 +1,4 @@
-"""Whether a page has something in it that a visitor has sent is not asked for long."""
+"""The search of a page for text that the visitor has sent takes bounded time."""
 
 from __future__ import annotations
 

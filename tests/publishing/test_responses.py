@@ -1,4 +1,4 @@
-"""What a function returns becomes an answer of the right kind."""
+"""The type of a function's result decides the kind of response."""
 
 from __future__ import annotations
 

@@ -112,7 +112,9 @@ class Server:
                 socket.create_connection(("127.0.0.1", self.port), timeout=CAP).close()
                 return
             except ConnectionRefusedError:
-                assert time.monotonic() < ends, f"nobody listens after {CAP} s: {self.lines}"
+                assert time.monotonic() < ends, (
+                    f"the server does not listen after {CAP} s: {self.lines}"
+                )
                 time.sleep(0.01)
 
     def ask(self, path: str, method: str = "GET", body: bytes = b"", kind: str = "") -> str:

@@ -143,7 +143,7 @@ def test_what_it_raises_then_is_heard_by_who_asks_next(site: Site) -> None:
     site.publish({"index.py": CANCELLED})
     with pytest.raises(TimeoutError, match="late"):
         site.get("/raises")
-    # Nobody asks.
+    # No client asks.
     assert site.get("/raises", method="HEAD").status == 200
 
 

@@ -1,4 +1,4 @@
-"""How does a story ask a publisher what a server would ask, by WSGI and by ASGI?"""
+"""Requests to a publisher as a server makes them, by WSGI and by ASGI."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from conftest import CAP
 
 @dataclass(frozen=True)
 class Reply:
-    """What came back.
+    """A response of the server.
 
     Attributes:
         status: such as 200.

@@ -1,6 +1,6 @@
-"""Workers of one server, as processes that a story asks, stops, kills and starts again.
+"""Workers of one server, as processes that a test asks, stops, kills and starts again.
 
-Each is a child of the process that runs the story, which is what makes them workers of one server
+Each is a child of the process that runs the test, which is what makes them workers of one server
 (`transfuse/workers/rendezvous.py`). A worker reads Python expressions, a line each, and answers
 with their value as JSON.
 """
@@ -70,7 +70,7 @@ class Worker:
         self._answers.put(EOFError)
 
     def tell(self, expression: str) -> None:
-        """Have it evaluate; `answer` is what came of it."""
+        """Let the worker evaluate an expression; `answer` returns the result."""
         assert self._process.stdin is not None
         self._process.stdin.write(expression + "\n")
         self._process.stdin.flush()
@@ -91,7 +91,7 @@ class Worker:
 
     @property
     def log(self) -> str:
-        """What it has logged so far."""
+        """Return its log so far."""
         return self._log.read_text()
 
     def until(self, expression: str, expected: object) -> None:
@@ -123,7 +123,7 @@ class Worker:
 
 
 class Crowd:
-    """All workers of a story."""
+    """All workers of a test."""
 
     def __init__(self, root: Path, place: Path) -> None:
         self.root = root

@@ -32,7 +32,7 @@ _GROUP = re.compile(r"^WSGI(ApplicationGroup|ImportScript) .*\n", re.MULTILINE)
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Folder:
-    # Whoever Apache runs as must find the way.
+    # The user that Apache runs as must be able to enter each folder.
     for place in (tmp_path, *tmp_path.parents):
         if place.stat().st_uid == os.geteuid() and place != place.parent:
             place.chmod(place.stat().st_mode | 0o755)

@@ -19,7 +19,7 @@ def test_p9_no_request_is_lost_or_mixed_by_twenty_updates(kind: Kind) -> None:
     tally = outcome.tally
     assert (tally.failed, tally.mixed) == (0, 0), (tally.faults, outcome.log)
     assert (outcome.missed, len(outcome.seconds)) == (0, UPDATES), outcome.log
-    # That it was looked at: the load saw the code change.
+    # Assert that the load saw the code change.
     assert tally.versions > UPDATES // 2
     assert tally.requests > 10 * UPDATES
     # Several workers switched together, and said so.

@@ -24,7 +24,7 @@ def test_point_8_p9_no_request_is_lost_or_mixed_by_twenty_updates(rate: float) -
     assert CLIENTS == 16
     assert tally.seconds >= SECONDS
     assert tally.requests > 1000
-    # That it was looked at: the load saw the code change, and a deleted route go.
+    # Assert that the load saw the code change, and a deleted route go.
     assert tally.versions > UPDATES
     assert tally.gone > 0
     # Every edit was one update, and the syntax error none.

@@ -1,4 +1,4 @@
-"""What is around workers fails: the place where they meet, descriptors, what one of them needs."""
+"""Faults around workers: of the folder where they meet, of descriptors, of a worker's modules."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.servers
 
 # A worker cannot load this, for a reason that the others do not have.
 BROKEN = "import os\nif os.environ.get('BROKEN'): raise OSError('no disk')\nVALUE = {}\n"
-# Whether a worker talks to a chair at the moment.
+# Whether a worker is connected to a coordinator at the moment.
 MEETS = "__import__('transfuse.workers.membership').workers.membership._worker._stream is not None"
 
 

@@ -267,7 +267,7 @@ def test_what_is_raised_by_the_call_ends_the_pin(shop: LiveTree, path: str) -> N
         started(application, path)
     raise_price(shop, 2)
     assert pins() == 0
-    # Also while somebody holds the traceback, and with it the frames.
+    # Also while the traceback is held, and with it the frames.
     assert raised.traceback[-1].name.startswith("raising")
 
 

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LINKS = 8
-# Former versions that stay on disk, for whoever is just reading them.
+# Former versions that stay on disk, because a thread may be reading them.
 _STAY = 20
 
-# What all links have.
+# The code that all links have.
 _COMMON = """\
 VERSION = {version}
 class Mark:
@@ -85,7 +85,7 @@ def sources(name: str, version: int) -> dict[str, str]:
     """The files of a chain, by their path under the root."""
     files = {f"{name}/__init__.py": "", f"{name}/link0.py": _LAST.format(version=version)}
     for link in range(1, LINKS):
-        # The first one is lazy, so that who is held open has still to import.
+        # The first one is lazy, so that a call that is held open has still to import.
         source = _EAGER if link % 2 == LINKS % 2 else _LAZY
         files[f"{name}/link{link}.py"] = source.format(
             version=version, next=f"{name}.link{link - 1}"

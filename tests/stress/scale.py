@@ -1,4 +1,4 @@
-"""How much is tried: a little in `make test`, a thousand times as much in `make test-slow`."""
+"""The number of trials: few in `make test`, a thousand times as many in `make test-slow`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""P4, one story for every fault: nothing has changed, nothing leaks, the report is right.
+"""P4, one test for every fault: nothing has changed, nothing leaks, the report is right.
 
 Whatever goes wrong in an update, whichever step it is in: the current generation is the same,
 object by object; the report ends with the error and its innermost frame is the user's; the next
@@ -129,7 +129,7 @@ def _resources(tree: LiveTree) -> dict[str, Any]:
 
 @pytest.fixture
 def silent(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody but the report has the error: pytest keeps what is logged, with the frames."""
+    """Only the report has the error: pytest keeps what is logged, with the frames."""
     monkeypatch.setattr("transfuse.updates.api._log.disabled", True)
 
 
@@ -287,7 +287,7 @@ def test_p4_a_listener_that_does_not_end_is_ended_and_the_others_hear(
 
 @pytest.fixture
 def nobody() -> Iterator[Callable[[], contextlib.AbstractContextManager[None]]]:
-    """Who may do anything becomes, for a while, somebody who may not."""
+    """The root user becomes, for a while, a user without rights."""
 
     @contextlib.contextmanager
     def dropped() -> Iterator[None]:
@@ -308,7 +308,7 @@ def nobody() -> Iterator[Callable[[], contextlib.AbstractContextManager[None]]]:
 def test_p4_permission_is_lost(
     tree: LiveTree, policy: str, nobody: Callable[[], contextlib.AbstractContextManager[None]]
 ) -> None:
-    """`seteuid` is the whole process's: the thread that reads the files is nobody too."""
+    """`seteuid` is for the whole process: the thread that reads the files loses its rights too."""
     tree.write(FILES)
     tree.install(policy=policy)
     tree.module("web")

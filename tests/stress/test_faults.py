@@ -136,7 +136,7 @@ def test_p4_nothing_leaks_from_refused_updates(
 
 @pytest.fixture
 def no_room() -> Iterator[None]:
-    """Files cannot grow: what a full disk does to whoever writes."""
+    """Files cannot grow: what a full disk does to every writer."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     yield
     resource.setrlimit(resource.RLIMIT_FSIZE, before)
@@ -165,7 +165,7 @@ def test_p4_a_full_disk_only_costs_the_precompiled_file(
     assert report.outcome == "published"
     assert tree.module("web").ask() == (1, 20)
     assert tree.module("aside").Aside is aside
-    # What was there is there, whole, and nothing beside it.
+    # The old file is still there, whole, and no other file is.
     assert cached.read_bytes() == former
     assert len(list(cache.iterdir())) == 3
     tree.published({"shop/tax.py": "RATE = 30\nclass Tax: pass\n"})
@@ -217,7 +217,7 @@ def test_p4_who_is_told_and_raises_harms_nobody(
 def test_p4_times_of_files_that_jump(tree: LiveTree, watch: bool, jumps: tuple[float, ...]) -> None:
     """A clock that is set shows in the times of files, and they decide nothing.
 
-    The core itself goes by a clock that nobody can set (`Instant`), which is no matter of a test.
+    The core itself uses a clock that cannot be set (`Instant`), so a test cannot change it.
     """
     tree.write(FILES)
     tree.install(watch=watch)
@@ -241,7 +241,7 @@ def test_p4_times_of_files_that_jump(tree: LiveTree, watch: bool, jumps: tuple[f
 
 @pytest.fixture
 def few_events() -> Iterator[None]:
-    """The kernel keeps next to no events of who begins to watch now."""
+    """The kernel keeps next to no events of a watch that begins now."""
     limit = Path("/proc/sys/fs/inotify/max_queued_events")
     try:
         before = limit.read_text()

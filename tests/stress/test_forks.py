@@ -15,7 +15,7 @@ from support.interpreter import LIVE, python
 if TYPE_CHECKING:
     from pathlib import Path
 
-# Forks; the child does `story()` and has to end well in time.
+# Fork; the child calls `story()` and must exit with 0 in time.
 _FORKED = """
     import os, signal, sys, threading, time, traceback
     from pathlib import Path

@@ -1,4 +1,4 @@
-"""What random input means, where it means something: compared with who else reads the same.
+"""What random input means, where it means something: compared with other readers of the same.
 
 That nothing crashes is in `test_fuzz.py`. Here: special variables against `ast.literal_eval`,
 precompiled files against the source, names of files against a fresh process, patterns and
@@ -92,7 +92,7 @@ _HEADERS = """
         digest = importlib.util.source_hash(text.encode())
         good = marshal.dumps(compile(f"TEA = {number}\\n", str(source), "exec"))
         kind = number % 4
-        if kind == 0:     # by time, or with flags that nobody knows: the digest is not read as one
+        if kind == 0:     # by time, or with unknown flags: the digest is not read as one
             flags = random.choice([0, 2, 1 << random.randrange(2, 32)])
             old = marshal.dumps(compile("TEA = 'stale'\\n", str(source), "exec"))
             header, body = flags.to_bytes(4, "little") + digest, old

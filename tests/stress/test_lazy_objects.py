@@ -1,6 +1,6 @@
 """P11 for objects: what lies in a namespace is looked at, and not asked.
 
-A lazy object is made when somebody asks it for anything, a proxy goes over a network, a mock
+A lazy object is made when code asks it for anything, a proxy goes over a network, a mock
 notes each question. An edit of the module beside it is no reason for that.
 """
 

@@ -1,4 +1,4 @@
-"""What does not end by itself: code of an update that loops, units of work that go on for ever."""
+"""Code that does not end by itself: updates that loop, and units of work that go on for ever."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from conftest import LiveTree
 
-# The loop that catches calls something: without that Python 3.10 gives nobody a turn, Ctrl-C
+# The loop that catches calls something: without that Python 3.10 runs no other thread, Ctrl-C
 # included (it does not look for such wishes at a jump to the beginning of a `try`).
 ENDLESS = {
     "a loop": "while True: pass\n",
@@ -131,7 +131,7 @@ def test_p8_no_more_generations_stay_in_use_than_is_allowed(tree: LiveTree) -> N
     assert "resident is 2" in words
     assert (tree.module("shop").N, transfuse.status().generation) == (3, 3)
     assert [unit.what for unit in transfuse.status().units] == ["GET /export/2", "GET /export/3"]
-    # Nobody is ended by force. Once one is over, there is room for the update, by itself.
+    # No unit of work is ended by force. When one is over, the update happens by itself.
     seen = len(tree.reports)
     pinned.end()
     tree.wait(lambda report: report.outcome == "published", after=seen)

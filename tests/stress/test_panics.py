@@ -29,7 +29,7 @@ def fault(what: str) -> BaseException:
 
 
 def _is_of_core(kind: type[BaseException]) -> bool:
-    thrown = kind("made to see who knows it")
+    thrown = kind("raised to see which handlers know it")
 
     def throw() -> None:
         raise thrown
@@ -37,7 +37,7 @@ def _is_of_core(kind: type[BaseException]) -> bool:
     try:
         transfuse.once(f"a fault {id(kind)}", throw)
     except BaseException as caught:
-        # What the core knows for a panic goes on as one, and is told anew.
+        # A panic that the core recognises is raised again as a panic, and is reported again.
         return caught is not thrown
     return False
 

@@ -30,7 +30,7 @@ _WAITING = """
     other = threading.Thread(target=WHAT)
     other.start()
     assert at.wait(20)
-    # Until it has come: who waits may not have begun to.
+    # Until it has come: the thread may not wait yet.
     over = threading.Event()
     def interrupt():
         while not over.wait(0.05):

@@ -1,7 +1,7 @@
 """P1, P2, P3, P9 by storm: many threads and tasks, two writers, and not one mixed answer.
 
-Nobody waits for anybody: both writers save their chains (`chains`) and ask for updates at the same
-time, so an update may find what the other one has just saved, and readers hold open what they
+No thread waits for another. Both writers save their chains (`chains`) and ask for updates at
+the same time, so an update may find what the other one has just saved. Readers hold open what they
 began: generators, coroutines, asynchronous generators, and pins with what was pickled under them.
 What is held open is let go of once the world has gone on to another generation.
 """
@@ -211,12 +211,12 @@ def hasty() -> Iterator[None]:
 def test_p2_p3_p9_no_unit_of_work_sees_a_mix(tree: LiveTree, policy: str) -> None:
     storm = Storm(tree)
     tree.install(policy=policy, keep=1, resident=1_000)
-    deaf = transfuse.on_update(storm.heard)
+    unsubscribe = transfuse.on_update(storm.heard)
     readers = [Worker(partial(storm.read, number)) for number in range(THREADS)]
     readers.append(Worker(storm.tasks))
     writers = [Worker(partial(storm.write, name)) for name in "ab"]
     saved = [writer.result(CAP) for writer in writers]
-    deaf()
+    unsubscribe()
     storm.over.set()
     for reader in readers:
         reader.result(CAP)

@@ -1,4 +1,4 @@
-"""What stands in the way of whoever looks at files: limits, locks, neighbours, odd names."""
+"""What gets in the way of a watcher: limits, locks, neighbours, odd names."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def _loop(path: Path) -> None:
-    """Put something at `path` that nobody can read, root included: a link that leads to itself."""
+    """Put something at `path` that no user can read, root included: a link that leads to itself."""
     path.symlink_to(path)
 
 
@@ -52,7 +52,7 @@ def test_what_cannot_be_read_and_nobody_needs_holds_no_update_up(
     _saved(tree, {"prices.py": "TEA = 3\n"}, watch=watch)
     assert tree.module("prices").TEA == 3
     assert [report.outcome for report in tree.reports] == ["published", "published"]
-    # What is no source and appears later is nobody's business, until all is compared once more.
+    # A file that is no source and appears later is ignored until everything is compared again.
     seen = [name, f"later{name}"] if name.endswith(".py") else [name]
     told = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert [words.split(": ")[0] for words in told] == [
@@ -307,7 +307,9 @@ def test_a_folder_that_was_cleaned_away_is_made_anew(tree: LiveTree, temporary: 
     assert before != after
     begun = time.monotonic()
     tree.published({"prices.py": "TEA = 3\n"})
-    assert time.monotonic() - begun < CAP / 10  # its events are told: nobody waits for them in vain
+    assert (
+        time.monotonic() - begun < CAP / 10
+    )  # its events arrive: no update waits for them in vain
     assert transfuse.status().watching == "native"
     transfuse.uninstall()
     assert own() == []

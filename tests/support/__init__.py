@@ -1,1 +1,1 @@
-"""What many tests use: threads that start together, fresh interpreters, two generations at once."""
+"""Code that many tests use: threads, fresh interpreters, two generations at once, source checks."""

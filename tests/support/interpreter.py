@@ -1,4 +1,4 @@
-"""How does a story ask a fresh interpreter, with Transfuse in it or without?"""
+"""Run code in a fresh interpreter, with Transfuse or without."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 CAP = 60.0
 
-# Prints, at exit, how often a source below the working directory was compiled.
+# Prints at exit which sources below the working directory were compiled, once per compilation.
 COUNTING = """
     import atexit, os, sys
     compiled = []

@@ -30,8 +30,9 @@ _LOCK = re.compile(
     r"|^std::sync::poison\b|^parking_lot::"
 )
 _UNWRAPPED = re.compile(
-    r"\.\s*(?:lock|try_lock|read|write|wait|wait_while|wait_timeout|wait_timeout_while|into_inner"
-    r"|get_mut)\s*\([^()]*\)\s*\.\s*(?:unwrap|expect)\s*\("
+    r"\.\s*(?:(?:lock|try_lock|read|write|into_inner|get_mut)\s*\(\s*\)"
+    r"|(?:wait|wait_while|wait_timeout|wait_timeout_while)\s*\([^()]+\))"
+    r"\s*\.\s*(?:unwrap|expect)\s*\("
 )
 _SHARED = re.compile(r"\b(?:Arc|Rc)\s*<\s*(?:pyo3\s*::\s*)?Py\s*<")
 

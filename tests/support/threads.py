@@ -1,7 +1,7 @@
-"""How does a story have several threads do something at one instant, and never wait for ever?
+"""Threads for tests that start at one instant and never block the run.
 
-`together` starts threads at a barrier; a `Worker` is one thread whose result, or error, the story
-asks for. All are daemons: a deadlock is a failed assertion and not a hanging run.
+`together` starts threads at a barrier; a `Worker` is one thread that keeps its result or error for
+the test. All are daemons, so a deadlock is a failed assertion and not a hanging run.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _T = TypeVar("_T")
 
 
 class Worker(Generic[_T]):
-    """A thread that does one thing, from the moment it is made."""
+    """A thread that calls one function and starts at once."""
 
     def __init__(self, work: Callable[[], _T]) -> None:
         self._work = work
@@ -38,7 +38,7 @@ class Worker(Generic[_T]):
         return self._thread.is_alive()
 
     def result(self, cap: float = CAP) -> _T:
-        """What it returned; raises what it raised, and AssertionError if it does not end."""
+        """Return its result or raise its error; AssertionError if it does not end."""
         self._thread.join(cap)
         assert not self._thread.is_alive(), f"still running after {cap} s"
         if self._error is not None:
@@ -47,7 +47,7 @@ class Worker(Generic[_T]):
 
 
 def together(count: int, work: Callable[[int], _T]) -> list[_T]:
-    """Have `count` threads call `work(number)` at one instant; the results in order of number."""
+    """Call `work(number)` in `count` threads at one instant; return the results in that order."""
     barrier = threading.Barrier(count)
 
     def one(number: int) -> _T:
@@ -62,5 +62,5 @@ def together(count: int, work: Callable[[int], _T]) -> list[_T]:
 
 
 def wait(event: threading.Event) -> None:
-    """Wait for an event that must come."""
+    """Wait for an event, and fail if it does not come."""
     assert event.wait(CAP), f"waited {CAP} s for an event in vain"

@@ -1,8 +1,8 @@
-"""How does a story have an old and a new generation live at once, and ask both?
+"""An old and a new generation at once, and the same question to both.
 
 The files of one program are written twice: a lone `@` in them is 1 in the old generation and 2 in
-the new one. What code finds is then asked in every way in which code can be of a generation:
-pinned, left over from old code, and new.
+the new one. The test then asks code of each kind what it finds: pinned code, code left over from
+the old generation, and new code.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def two_worlds(tree: LiveTree, files: Mapping[str, str], **settings: Any) -> Ite
 
 
 def each_finds_its_own(tree: LiveTree, files: Mapping[str, str], **settings: Any) -> None:
-    """Insist that live code finds 1 wherever it is of the old generation, and else 2.
+    """Assert that live code of the old generation finds 1, and that new code finds 2.
 
     `files` has a `web.py` that differs between the two and has a function `ask`, which returns
     what it found, in a list.
@@ -62,7 +62,7 @@ def each_finds_its_own(tree: LiveTree, files: Mapping[str, str], **settings: Any
 def foreign_code_finds(
     tree: LiveTree, files: Mapping[str, str], ask: Callable[[], Any], **settings: Any
 ) -> None:
-    """Insist that foreign code finds 1 where it is pinned to the old generation, and else 2."""
+    """Assert that foreign code finds 1 if it is pinned to the old generation, and else 2."""
     tree.write(at(files, 1))
     tree.install(**settings)
     assert ask() == 1

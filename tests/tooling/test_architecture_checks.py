@@ -13,6 +13,7 @@ from support.code_map import code_map, differences, folders, missing_paths
 from support.prose import dialect
 from support.rust_crate import RustCrate, circles
 from support.rust_source import RustSource
+from support.sizes import crowded, functions, too_long
 from support.source_rules import around_the_door, other_locks, shared_objects
 
 if TYPE_CHECKING:
@@ -205,7 +206,10 @@ def test_another_lock_is_found(text: str) -> None:
 def test_the_locks_of_the_engine_may_be_used() -> None:
     text = "use std::sync::{Arc, OnceLock, atomic::Ordering};\nuse transfuse_engine::sync::Mutex;\n"
     assert [] == other_locks(
-        RustSource(text + "fn f() { book.lock().take(); cell.get().unwrap() }")
+        RustSource(
+            text
+            + "fn f() { book.lock().take(); map.get_mut(&1).unwrap(); disk.read(path).unwrap() }"
+        )
     )
 
 
@@ -224,6 +228,30 @@ def test_the_lines_of_a_function_are_counted() -> None:
         "type Name = fn(u8) -> u8;\n"
     )
     assert [("short", 1), ("long", 6)] == source.functions()
+    text = (
+        "@cache\ndef short():\n    pass\n\n"
+        "class C:\n    async def long(self):\n        return (\n        )\n"
+    )
+    assert [("short", 2), ("long", 3)] == functions(text, rust=False)
+
+
+def test_a_long_file_and_a_long_function_are_found(tmp_path: Path) -> None:
+    rust, python = tmp_path / "part.rs", tmp_path / "part.py"
+    rust.write_text("fn right() {" + "\n" * 59 + "}\nfn long() {" + "\n" * 60 + "}\n")
+    python.write_text("def long():\n" + "    pass\n" * 60 + "\n" * 340)
+    assert ["long has 61 lines"] == too_long(rust)
+    assert ["401 lines", "long has 61 lines"] == too_long(python)
+    python.write_text("def right():\n" + "    pass\n" * 59 + "\n" * 340)
+    assert [] == too_long(python)
+
+
+def test_a_crowded_folder_is_found(tmp_path: Path) -> None:
+    for name in ("base", "state", "__pycache__"):
+        (tmp_path / name).mkdir()
+    for name in ("lib.rs", "loose.rs", "_core.abi3.so"):
+        (tmp_path / name).touch()
+    assert ["loose.rs"] == crowded(tmp_path, 2, {"lib.rs"})
+    assert ["2 folders"] == crowded(tmp_path, 1, {"lib.rs", "loose.rs"})
 
 
 @pytest.mark.parametrize(

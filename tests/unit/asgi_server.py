@@ -1,4 +1,4 @@
-"""What the stories of lifespans share: a shop, and a server that does with it what servers do."""
+"""A shop for the tests of lifespans, and a server that runs it as real servers do."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def shop(tree: LiveTree, app: str = APP, **settings: Any) -> None:
 
 
 class Server:
-    """What a server does with an application: one lifespan, and requests."""
+    """Runs an application as a server does: one lifespan, and requests."""
 
     def __init__(self, application: Any = None) -> None:
         self.application: Any = application or transfuse.asgi("shop.web:app")
@@ -96,7 +96,7 @@ class Server:
 
 
 def served(tree: LiveTree, story: Callable[[Server], Awaitable[Any]], app: str = APP) -> Any:
-    """Serve the shop for the length of a story, from startup to shutdown."""
+    """Serve the shop for the length of a test, from startup to shutdown."""
     shop(tree, app)
 
     async def whole() -> Any:
@@ -122,7 +122,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 class Held:
-    """Keeps an update from being published until it is let go."""
+    """Keeps an update from being published until it is released."""
 
     order = 5
 

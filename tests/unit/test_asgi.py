@@ -34,7 +34,7 @@ def shop(tree: LiveTree) -> LiveTree:
 
 
 class Wire:
-    """What stands between a server and an application."""
+    """A middleware between a server and an application."""
 
     def __init__(
         self, application: Any, kind: str = "http", scope: dict[str, Any] | None = None

@@ -1,4 +1,4 @@
-"""What a person types, and what comes of it: transcripts of the command line."""
+"""Transcripts of the command line: what a person types, and the output."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When all workers may publish, when they must all refuse, and who is told to catch up."""
+"""When all workers may publish, when all must refuse, and which ones are told to catch up."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ WHO = st.integers(1, 3)
 
 
 def of(*workers: int, at: str = "old", **more: Any) -> CommitCoordinator:
-    ballot = CommitCoordinator(**more)
+    commit = CommitCoordinator(**more)
     for who in workers:
-        ballot.joins(who, at, 1, None)
-    return ballot
+        commit.joins(who, at, 1, None)
+    return commit
 
 
 def told(orders: Orders) -> list[tuple[int, str]]:
@@ -25,24 +25,24 @@ def told(orders: Orders) -> list[tuple[int, str]]:
 
 
 def test_all_publish_once_all_have_staged() -> None:
-    ballot = of(1, 2, 3)
-    assert told(ballot.prepared(1, "new")) == [(2, "stage"), (3, "stage")]
-    # They are told once, whatever happens meanwhile.
-    assert ballot.prepared(2, "new") == []
-    assert told(ballot.prepared(3, "new")) == [(1, "publish"), (2, "publish"), (3, "publish")]
-    assert (ballot.served, ballot.generation) == ("new", 2)
+    commit = of(1, 2, 3)
+    assert told(commit.prepared(1, "new")) == [(2, "stage"), (3, "stage")]
+    # They are told exactly once.
+    assert commit.prepared(2, "new") == []
+    assert told(commit.prepared(3, "new")) == [(1, "publish"), (2, "publish"), (3, "publish")]
+    assert (commit.served, commit.generation) == ("new", 2)
 
 
 def test_one_failure_and_all_refuse() -> None:
-    ballot = of(1, 2, 3)
-    ballot.prepared(1, "new")
-    ballot.prepared(2, "new")
-    orders = ballot.fails(3, "process 3: SyntaxError")
+    commit = of(1, 2, 3)
+    commit.prepared(1, "new")
+    commit.prepared(2, "new")
+    orders = commit.fails(3, "process 3: SyntaxError")
     assert told(orders) == [(1, "refuse"), (2, "refuse")]
     assert {order["why"] for _, order in orders} == {"process 3: SyntaxError"}
-    assert ballot.served == "old"
+    assert commit.served == "old"
     # The repair is another vote.
-    assert told(ballot.prepared(3, "repaired")) == [(1, "stage"), (2, "stage")]
+    assert told(commit.prepared(3, "repaired")) == [(1, "stage"), (2, "stage")]
 
 
 def test_a_failure_that_nobody_waits_for_is_nobodys_business() -> None:
@@ -50,131 +50,131 @@ def test_a_failure_that_nobody_waits_for_is_nobodys_business() -> None:
 
 
 def test_who_has_found_earlier_files_looks_again() -> None:
-    ballot = of(1, 2)
-    ballot.prepared(1, "half")
-    assert told(ballot.prepared(2, "whole")) == [(1, "look again")]
-    assert told(ballot.prepared(1, "whole")) == [(1, "publish"), (2, "publish")]
+    commit = of(1, 2)
+    commit.prepared(1, "half")
+    assert told(commit.prepared(2, "whole")) == [(1, "look again")]
+    assert told(commit.prepared(1, "whole")) == [(1, "publish"), (2, "publish")]
 
 
 def test_the_dead_are_not_waited_for() -> None:
-    ballot = of(1, 2, 3)
-    ballot.prepared(1, "new")
-    ballot.prepared(2, "new")
-    assert told(ballot.leaves(3)) == [(1, "publish"), (2, "publish")]
+    commit = of(1, 2, 3)
+    commit.prepared(1, "new")
+    commit.prepared(2, "new")
+    assert told(commit.leaves(3)) == [(1, "publish"), (2, "publish")]
 
 
 def test_nothing_is_open_once_all_who_waited_are_dead() -> None:
-    ballot = of(1, 2)
-    ballot.prepared(1, "new")
-    assert ballot.leaves(1) == []
-    assert ballot.fails(2, "ImportError") == []
-    assert ballot.served == "old"
+    commit = of(1, 2)
+    commit.prepared(1, "new")
+    assert commit.leaves(1) == []
+    assert commit.fails(2, "ImportError") == []
+    assert commit.served == "old"
 
 
 def test_who_comes_back_with_old_code_is_told_to_catch_up_once() -> None:
-    ballot = of(1, at="new")
-    (order,) = ballot.joins(2, "old", 1, None)
+    commit = of(1, at="new")
+    (order,) = commit.joins(2, "old", 1, None)
     assert (order[0], order[1]["do"], order[1]["view"]) == (2, "catch up", "new")
-    assert ballot.serves(2, "old", 1) == []
+    assert commit.serves(2, "old", 1) == []
 
 
 def test_who_catches_up_need_not_be_waited_for() -> None:
-    ballot = of(1, at="new")
-    ballot.joins(2, "old", 1, None)
-    assert told(ballot.prepared(2, "new")) == [(2, "publish")]
+    commit = of(1, at="new")
+    commit.joins(2, "old", 1, None)
+    assert told(commit.prepared(2, "new")) == [(2, "publish")]
 
 
 def test_who_joins_while_others_wait_is_told_to_stage_too() -> None:
-    ballot = of(1, 2)
-    ballot.prepared(1, "new")
-    assert told(ballot.joins(3, "old", 1, None)) == [(3, "stage")]
-    ballot.prepared(2, "new")
-    assert told(ballot.prepared(3, "new")) == [(1, "publish"), (2, "publish"), (3, "publish")]
+    commit = of(1, 2)
+    commit.prepared(1, "new")
+    assert told(commit.joins(3, "old", 1, None)) == [(3, "stage")]
+    commit.prepared(2, "new")
+    assert told(commit.prepared(3, "new")) == [(1, "publish"), (2, "publish"), (3, "publish")]
 
 
 def test_who_finds_nothing_has_the_others_look_again_and_in_the_end_refuse() -> None:
-    ballot = of(1, 2)
+    commit = of(1, 2)
     for _ in range(MISSES - 1):
-        assert told(ballot.prepared(1, "new")) == [(2, "stage")]
-        assert told(ballot.finds_nothing(2)) == [(1, "look again")]
-    ballot.prepared(1, "new")
-    assert told(ballot.finds_nothing(2)) == [(1, "refuse")]
+        assert told(commit.prepared(1, "new")) == [(2, "stage")]
+        assert told(commit.finds_nothing(2)) == [(1, "look again")]
+    commit.prepared(1, "new")
+    assert told(commit.finds_nothing(2)) == [(1, "refuse")]
 
 
 def test_a_new_chair_first_hears_all_who_waited_under_the_former() -> None:
     """Else the first to come back would publish alone what another may refuse."""
-    ballot = CommitCoordinator(waits=True)
-    assert ballot.joins(1, "old", 1, "new") == []
-    assert ballot.joins(2, "old", 1, None) == []
-    assert told(ballot.begins()) == [(2, "stage")]
-    assert told(ballot.prepared(2, "new")) == [(1, "publish"), (2, "publish")]
+    commit = CommitCoordinator(waits=True)
+    assert commit.joins(1, "old", 1, "new") == []
+    assert commit.joins(2, "old", 1, None) == []
+    assert told(commit.begins()) == [(2, "stage")]
+    assert told(commit.prepared(2, "new")) == [(1, "publish"), (2, "publish")]
 
 
 def test_what_one_was_told_to_publish_before_the_chair_died_all_publish() -> None:
-    ballot = CommitCoordinator(waits=True)
-    ballot.joins(1, "new", 2, None)
-    ballot.joins(2, "old", 1, "new")
-    assert told(ballot.begins()) == [(2, "publish")]
+    commit = CommitCoordinator(waits=True)
+    commit.joins(1, "new", 2, None)
+    commit.joins(2, "old", 1, "new")
+    assert told(commit.begins()) == [(2, "publish")]
 
 
 def test_a_new_chair_goes_by_who_has_come_furthest() -> None:
     """The first to come back may have been left behind by the others."""
-    ballot = CommitCoordinator(waits=True)
-    ballot.joins(1, "old", 1, None)
-    ballot.joins(2, "new", 2, None)
-    (order,) = ballot.begins()
+    commit = CommitCoordinator(waits=True)
+    commit.joins(1, "old", 1, None)
+    commit.joins(2, "new", 2, None)
+    (order,) = commit.begins()
     assert (order[0], order[1]["do"], order[1]["view"]) == (1, "catch up", "new")
-    assert (ballot.served, ballot.generation) == ("new", 2)
+    assert (commit.served, commit.generation) == ("new", 2)
 
 
 def test_workers_that_do_not_see_the_same_files_refuse_in_the_end() -> None:
-    ballot = of(1, 2)
-    ballot.prepared(1, "whole")
+    commit = of(1, 2)
+    commit.prepared(1, "whole")
     for turn in range(TURNS + 1):
         who, view = (2, "part") if turn % 2 == 0 else (1, "whole")
-        orders = ballot.prepared(who, view)
+        orders = commit.prepared(who, view)
         if turn < TURNS:
             assert told(orders) == [(3 - who, "look again")]
     assert told(orders) == [(1, "refuse"), (2, "refuse")]
     assert {order["why"] for _, order in orders} == {"the workers see different files"}
     # The next edit is another vote.
-    assert told(ballot.prepared(1, "whole")) == [(2, "stage")]
+    assert told(commit.prepared(1, "whole")) == [(2, "stage")]
 
 
 def test_it_is_known_who_is_waited_for() -> None:
-    ballot = of(1, 2, 3)
-    assert ballot.missing() == []
-    ballot.prepared(2, "new")
-    assert ballot.missing() == [1, 3]
+    commit = of(1, 2, 3)
+    assert commit.missing() == []
+    commit.prepared(2, "new")
+    assert commit.missing() == [1, 3]
 
 
 def test_a_rollback_hands_over_what_is_not_on_disk() -> None:
-    ballot = of(1, 2, at="new")
-    ((who, order),) = ballot.prepared(1, "old", {"/srv/shop.py": "VkFMVUUgPSAx"})
+    commit = of(1, 2, at="new")
+    ((who, order),) = commit.prepared(1, "old", {"/srv/shop.py": "VkFMVUUgPSAx"})
     assert (who, order["contents"]) == (2, {"/srv/shop.py": "VkFMVUUgPSAx"})
-    assert told(ballot.prepared(2, "old")) == [(1, "publish"), (2, "publish")]
+    assert told(commit.prepared(2, "old")) == [(1, "publish"), (2, "publish")]
     # The next vote is about the disk again.
-    ((_, order),) = ballot.prepared(2, "newer")
+    ((_, order),) = commit.prepared(2, "newer")
     assert "contents" not in order
 
 
-# Nobody publishes what a living worker has neither staged nor serves, whatever happens.
+# No worker publishes what a living worker has neither staged nor serves, whatever happens.
 class Votes(RuleBasedStateMachine):
     """Three workers do whatever they do, in whichever order."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.ballot = of(1, 2, 3)
-        # What each has staged and waits for, and what it serves.
+        self.commit = of(1, 2, 3)
+        # What each worker has staged and waits for, and what it serves.
         self.staged: dict[int, str | None] = dict.fromkeys((1, 2, 3))
         self.at = dict.fromkeys((1, 2, 3), "old")
 
     def obey(self, orders: Orders) -> None:
-        living = set(self.ballot.workers)
+        living = set(self.commit.workers)
         done = [who for who, order in orders if order["do"] == "publish"]
         for who in done:
             view = self.staged[who]
-            assert view == self.ballot.served
+            assert view == self.commit.served
             assert all(view in (self.staged[each], self.at[each]) for each in living), view
         for who, order in orders:
             if order["do"] in ("refuse", "look again"):
@@ -183,34 +183,34 @@ class Votes(RuleBasedStateMachine):
         for who in done:
             self.at[who], self.staged[who] = str(self.staged[who]), None
         for who in done:
-            self.obey(self.ballot.serves(who, self.at[who], 2))
+            self.obey(self.commit.serves(who, self.at[who], 2))
 
     @rule(who=WHO, view=st.sampled_from(["new", "newer"]))
     def stages(self, who: int, view: str) -> None:
-        if who in self.ballot.workers and self.staged[who] is None and self.at[who] != view:
+        if who in self.commit.workers and self.staged[who] is None and self.at[who] != view:
             self.staged[who] = view
-            self.obey(self.ballot.prepared(who, view))
+            self.obey(self.commit.prepared(who, view))
 
     @rule(who=WHO)
     def fails(self, who: int) -> None:
-        if who in self.ballot.workers and self.staged[who] is None:
-            self.obey(self.ballot.fails(who, "SyntaxError"))
+        if who in self.commit.workers and self.staged[who] is None:
+            self.obey(self.commit.fails(who, "SyntaxError"))
 
     @rule(who=WHO)
     def finds_nothing(self, who: int) -> None:
-        if who in self.ballot.workers and self.staged[who] is None:
-            self.obey(self.ballot.finds_nothing(who))
+        if who in self.commit.workers and self.staged[who] is None:
+            self.obey(self.commit.finds_nothing(who))
 
     @rule(who=WHO)
     def dies(self, who: int) -> None:
         self.staged[who] = None
-        self.obey(self.ballot.leaves(who))
+        self.obey(self.commit.leaves(who))
 
     @rule(who=WHO)
     def comes_back(self, who: int) -> None:
-        if who not in self.ballot.workers:
-            self.at[who] = self.ballot.served or "old"
-            self.obey(self.ballot.joins(who, self.at[who], 1, None))
+        if who not in self.commit.workers:
+            self.at[who] = self.commit.served or "old"
+            self.obey(self.commit.joins(who, self.at[who], 1, None))
 
 
 TestVotes = Votes.TestCase

@@ -1,4 +1,4 @@
-"""With the setting `drain`, what is open too long on old code is told to end."""
+"""With the setting `drain`, connections that stay open too long on old code are told to close."""
 
 from __future__ import annotations
 

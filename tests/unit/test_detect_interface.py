@@ -1,4 +1,4 @@
-"""ASGI or WSGI: told from the source where it says so, without importing it."""
+"""ASGI or WSGI: read from the source where possible, without importing it."""
 
 from __future__ import annotations
 

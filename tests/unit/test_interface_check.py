@@ -1,4 +1,4 @@
-"""What would fail at each request, or be served and never updated, is told before the first one."""
+"""A target that would fail at each request, or never be updated, is reported at the start."""
 
 from __future__ import annotations
 

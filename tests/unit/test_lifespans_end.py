@@ -1,4 +1,4 @@
-"""What was started is shut down, once and whole: former applications, and when the server ends."""
+"""A started application is shut down exactly once: a former one, and the last one at the end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who counts as a worker of the same server, and what is left when the chair cannot be taken."""
+"""Which processes are workers of the same server, and what happens if none can coordinate."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from transfuse.config.settings import read_settings
-from transfuse.workers import rendezvous as meetings
+from transfuse.workers import rendezvous
 from transfuse.workers.rendezvous import Rendezvous
 
 if TYPE_CHECKING:
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 @pytest.fixture(autouse=True)
 def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    # The process that runs the stories is its own parent.
+    # The process that runs the tests is its own parent.
     monkeypatch.setattr(os, "getppid", os.getpid)
 
 
 def place(root: Path, **settings: Any) -> Path | None:
-    found = meetings.ours(read_settings(roots=[root], **settings))
+    found = rendezvous.ours(read_settings(roots=[root], **settings))
     return None if found is None else found.folder
 
 
@@ -55,17 +55,17 @@ def test_a_parent_of_another_user_is_known_by_what_it_is_called(
 
 
 def test_a_chair_without_a_socket_is_nobodys(tmp_path: Path) -> None:
-    """Whoever cannot listen must not keep others from it."""
+    """A worker that cannot listen must not keep the others from it."""
     (tmp_path / "0.sock").mkdir()
-    meeting = Rendezvous(tmp_path)
+    place = Rendezvous(tmp_path)
     with pytest.raises(OSError, match=r"0\.sock"):
-        meeting.take(0)
+        place.take(0)
     (tmp_path / "0.sock").rmdir()
-    taken = meeting.take(0)
+    taken = place.take(0)
     assert taken is not None
     lock, listener, before = taken
     with listener, socket.socket(socket.AF_UNIX) as other:
         other.connect(str(tmp_path / "0.sock"))
         assert not before
-        assert meeting.take(0) is None
+        assert place.take(0) is None
     os.close(lock)

@@ -1,4 +1,4 @@
-"""What the core tells becomes a report, with the user's own frames."""
+"""The core's result becomes a report, with the user's own frames."""
 
 from __future__ import annotations
 

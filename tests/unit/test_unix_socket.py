@@ -67,7 +67,7 @@ def test_sockets_of_dead_processes_are_removed(runtime: Path) -> None:
     with socket.socket(socket.AF_UNIX) as left:
         left.bind(str(runtime / f"{dead.pid}.sock"))
     with socket.socket(socket.AF_UNIX) as left:
-        left.bind(str(runtime / f"{os.getpid()}.sock"))  # bound, and nobody listens
+        left.bind(str(runtime / f"{os.getpid()}.sock"))  # bound, but no process listens
     assert unix_socket.processes() == []
     assert list(runtime.iterdir()) == []
 

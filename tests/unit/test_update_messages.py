@@ -1,4 +1,4 @@
-"""An update is told in a line that a person understands."""
+"""An update is reported in a line that a person understands."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ import transfuse
 from conftest import CAP, LiveTree
 
 CASES = Path(__file__).parent / "cases"
-# What a case needs said from outside; see tests/update/cases/README.md.
+# Settings that a case needs; see tests/update/cases/README.md.
 # What `patch` cannot express: the function that a coroutine goes on to call is the one it knows,
 # with new code. Isolation is what the other policies are for.
 NOT_IN_PLACE = ("68_coroutine_in_flight",)

@@ -13,7 +13,7 @@ from conftest import LiveTree, ran
 if TYPE_CHECKING:
     from transfuse import Report
 
-# What it does is written down in `outside.ran`; {n} is the version, {fail} what goes wrong in it.
+# Its hooks record themselves in `outside.ran`; {n} is the version, {fail} the code that fails.
 SOURCE = """
 import outside
 outside.ran.append("{name} {n} body")
@@ -139,7 +139,7 @@ def test_a_failure_after_publishing_is_logged_and_hurts_nobody(
     assert tree.module("conf").N == 2
 
 
-# What can be preserved, and how it is written.
+# A value that can be preserved, and its source.
 
 
 @pytest.mark.parametrize(

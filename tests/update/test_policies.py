@@ -45,7 +45,7 @@ def test_overlay_carries_data_and_leaves_code_behind(tree: LiveTree) -> None:
     new = tree.module("prices")
     assert (new.count, new.of()) == (2, "new")
     assert new.note is old.note
-    # What is live code is replaced by its counterpart, never by the old code.
+    # Live code is replaced by its counterpart, never by the old code.
     assert (new.of, new.Price) != (old.of, old.Price)
     assert getattr(new, "late_function", new.of) is new.of
     assert getattr(new, "late_class", new.Price) is new.Price
@@ -293,7 +293,7 @@ def test_dispose_runs_after_the_new_code_is_served(
             """
         }
     )
-    # Old code asks for its own world; a thread that is nobody's sees what is served.
+    # Old code asks for its own generation; a thread that runs no live code sees what is served.
     outside.served = lambda: Worker(lambda: tree.module("pool").V).result()
     tree.install(policy=policy)
     tree.module("pool")

@@ -1,4 +1,4 @@
-"""Who says which policy: the settings, the module itself; and what is refused."""
+"""The settings or the module itself choose a policy; wrong values are refused."""
 
 from __future__ import annotations
 

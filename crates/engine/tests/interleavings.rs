@@ -5,11 +5,13 @@
 //! `INTERLEAVINGS=100000` tries more. A failure prints the schedule that replays it.
 
 use shuttle::sync::{
-    Arc, Mutex,
+    Arc,
     atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 use shuttle::thread;
-use transfuse_engine::{Entered, Freed, GenerationId, GenerationRegistry, SingleFlight, Waited};
+use transfuse_engine::{
+    Entered, Freed, GenerationId, GenerationRegistry, SingleFlight, Waited, sync::Mutex,
+};
 
 /// Runs a story under both schedulers.
 fn explore(story: impl Fn() + Send + Sync + Clone + 'static) {
@@ -54,7 +56,7 @@ impl World {
         let held = Held::new(id);
         self.registry.set_contents(id, held.clone());
         if good {
-            self.all.lock().unwrap().push(held.clone());
+            self.all.lock().push(held.clone());
             let old = self.registry.swap(held);
             assert!(!old.dropped.load(Ordering::SeqCst), "{} was dropped while current", old.id);
             self.clear(self.registry.commit(id));
@@ -75,7 +77,7 @@ impl World {
 
     fn clear(&self, freed: Freed<Held>) {
         for id in freed.drained {
-            let all = self.all.lock().unwrap();
+            let all = self.all.lock();
             let held = all.iter().find(|held| held.id == id).expect("was published");
             held.disposed.fetch_add(1, Ordering::SeqCst);
         }
@@ -100,7 +102,7 @@ impl World {
     fn at_rest(&self) {
         let current = self.registry.current(|held| held.id);
         let kept = self.registry.all_kept();
-        for held in self.all.lock().unwrap().iter() {
+        for held in self.all.lock().iter() {
             let left = held.id == current || kept.contains(&held.id);
             assert_eq!(!left, held.dropped.load(Ordering::SeqCst), "{} at rest", held.id);
             let disposed = usize::from(held.id != current);
@@ -218,11 +220,11 @@ fn p2_a_rollback_while_others_publish_and_work() {
         let shared = Arc::clone(&world);
         together(3, move |number| match number {
             0 => (0..2).for_each(|_| {
-                let _turn = turn.lock().unwrap();
+                let _turn = turn.lock();
                 shared.update(true);
             }),
             1 => {
-                let _turn = turn.lock().unwrap();
+                let _turn = turn.lock();
                 shared.roll_back();
             }
             _ => drop(shared.work()),

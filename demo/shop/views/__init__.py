@@ -1,1 +1,1 @@
-"""What is shown, one module for each part of the shop."""
+"""The pages, one module for each part of the shop."""

@@ -18,5 +18,5 @@ def today() -> dict[str, Any]:
 
 @app.get("/offers/yesterday")
 def yesterday() -> dict[str, Any]:
-    """Show what came too late."""
+    """Show an offer that has ended."""
     return answer(offer="lamp")

@@ -14,7 +14,7 @@ TOOK = {"basket": basket.EDITION, "checkout": checkout.EDITION}
 
 @app.get("/orders/quick")
 def quick() -> dict[str, Any]:
-    """Show what an order comes to."""
+    """Show the total of an order."""
     paid = checkout.pay(["lamp", "notebook"], 10)
     return answer(**basket.total(["lamp"]), **paid, vat=import_module("shop.conf").VAT)
 

@@ -37,6 +37,6 @@ def hold() -> dict[str, Any]:
 
 @app.get("/memory/let-go")
 def let_go() -> dict[str, Any]:
-    """Have the request that holds the lock go on."""
+    """Let the request that holds the lock go on."""
     memory.let_go.set()
     return answer()

@@ -1,16 +1,19 @@
-"""Which running process is meant, and what does it answer?"""
+"""Selects running processes, asks them, and prints their answers."""
 
 from __future__ import annotations
 
 import json
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from transfuse.cli.terminal import progress
 from transfuse.control import unix_socket
 from transfuse.errors import TransfuseError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 # The longest that a worker may take to follow another one, in seconds.
 _PATIENCE = 30.0
@@ -34,7 +37,7 @@ def chosen(pid: int | None) -> list[unix_socket.Process]:
 
 
 def answers(what: str, pid: int | None, **more: Any) -> list[dict[str, Any]]:
-    """Ask each chosen process and return what they say, in the order of their ids."""
+    """Ask each chosen process and return the replies, in the order of process ids."""
     replies = []
     for process in chosen(pid):
         with progress(f"asking process {process.pid}"):
@@ -46,14 +49,14 @@ def answers_of_groups(what: str, pid: int | None, **more: Any) -> list[dict[str,
     """Ask one process of each server: its other workers do what it does.
 
     Returns:
-        What those that were asked say, and for the others how they stand once they have followed,
-        with ``"with"``: the process that they followed.
+        The replies of the processes that were asked, and the status of each other one once it has
+        followed, with ``"with"``: the process that it followed.
 
     Raises:
-        TransfuseError: a process says what is wrong, does not answer, or does not follow.
+        TransfuseError: a process reports an error, does not answer, or does not follow.
     """
     replies: list[dict[str, Any]] = []
-    # Group -> what the process of it says that was asked.
+    # Group -> the reply of the process in it that was asked.
     asked: dict[str, dict[str, Any]] = {}
     stood = [(process, unix_socket.ask(process, "status")) for process in chosen(pid)]
     for process, before in stood:
@@ -91,6 +94,18 @@ def print_json(replies: list[dict[str, Any]]) -> None:
     """Print each reply as a line of JSON."""
     for reply in replies:
         click.echo(json.dumps(reply))
+
+
+def print_results(
+    replies: list[dict[str, Any]], as_json: bool, text: Callable[[dict[str, Any]], str]
+) -> int:
+    """Print the result of each process, and return the exit code: 1 if one refused."""
+    if as_json:
+        print_json(replies)
+    else:
+        for reply in replies:
+            click.echo(f"{title(reply)}: {text(reply)}")
+    return int(any(reply["outcome"] == "refused" for reply in replies))
 
 
 def title(reply: dict[str, Any]) -> str:

@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from transfuse.process.target import Target
 
 Interface = Literal["asgi", "wsgi"]
-# What a source can say.
+# The answers that a source can give.
 _Said = Literal["asgi", "wsgi", "both"]
 
-# What makes an application, by the full name it is imported from, or by its last part.
+# Callables that make an application, by full import name, or by its last part.
 _MAKERS: dict[str, _Said] = {
     "falcon.asgi.App": "asgi",
     "falcon.App": "wsgi",
@@ -67,7 +67,7 @@ def interface_of(target: Target, roots: Sequence[str]) -> Interface:
     """
     found = _said_of(target, roots)
     if found is not None:
-        # Where it is both: coroutines are at home in ASGI, and other functions get threads.
+        # If it is both: ASGI runs coroutines directly, and other functions in threads.
         return "asgi" if found == "both" else found
     with progress(f"importing {target.text} once, to find out whether it is ASGI or WSGI"):
         imported = _from_import(target, roots)
@@ -133,11 +133,11 @@ def _tree(module: str, search: Sequence[str]) -> ast.Module | None:
         with open(spec.origin, "rb") as file:
             return ast.parse(file.read())
     except (OSError, SyntaxError, ValueError):
-        return None  # importing it will say what is wrong
+        return None  # importing it will show the error
 
 
 def _imported(tree: ast.Module, module: str) -> dict[str, str]:
-    """Return for each imported name what it stands for, such as ``{"F": "flask.Flask"}``."""
+    """Return the full name of each imported name, such as ``{"F": "flask.Flask"}``."""
     names: dict[str, str] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):

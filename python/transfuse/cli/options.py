@@ -1,4 +1,4 @@
-"""Which options do several commands share, and what settings come of them?"""
+"""The options that several commands share, and the settings made from them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
 def live_options(command: _Command) -> _Command:
-    """Add the options that say what is live: `roots`, `no_watch`, `policy`, `verbose`."""
+    """Add the options about live code: `roots`, `no_watch`, `policy`, `verbose`."""
     for option in reversed(
         [
             click.option(
@@ -42,14 +42,9 @@ def live_options(command: _Command) -> _Command:
 
 def process_options(command: _Command) -> _Command:
     """Add the options of commands that ask a running process: `pid`, `as_json`."""
-    for option in reversed(
-        [
-            click.option("--pid", type=int, metavar="N", help="Only the process with this id."),
-            click.option("--json", "as_json", is_flag=True, help="Print JSON, a line a process."),
-        ]
-    ):
-        command = option(command)
-    return command
+    json = click.option("--json", "as_json", is_flag=True, help="Print JSON, a line a process.")
+    pid = click.option("--pid", type=int, metavar="N", help="Only the process with this id.")
+    return pid(json(command))
 
 
 def settings_for(
@@ -67,7 +62,7 @@ def settings_for(
         no_watch: whether `--no-watch` was given; without it, file and environment say.
         policy: the `--policy` flag.
         place: where Python itself would look for the program's modules first. It becomes a root
-            if nobody names roots and those of the project do not have what is sought.
+            if no option names roots and those of the project do not have the target.
         module: the dotted name that is sought; None: a file in `place`.
 
     Raises:

@@ -44,7 +44,7 @@ def interface_of(application: Callable[..., Any]) -> str | None:
 
 
 def answer(text: str, roots: list[str]) -> dict[str, str]:
-    """Import the target and return what is to be written."""
+    """Import the target and return the answer to write."""
     install_settings(Settings(roots=tuple(roots), watch=False))
     target = Target(text)
     try:

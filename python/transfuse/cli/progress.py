@@ -1,6 +1,6 @@
-"""What does a person at a terminal see of an update that takes long?
+"""Progress of a slow update, for a person at a terminal.
 
-Nothing for a second, then which module is being run, on a line of its own every few seconds.
+After a second, and then every few seconds, a line names the module that is being run.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from transfuse.updates.api import on_step
 if TYPE_CHECKING:
     from transfuse.updates.reports import Step
 
-# Seconds until the first word, and between two words.
+# Seconds until the first line, and between two lines.
 FIRST, NEXT = 1.0, 5.0
 
 
 class Steps:
-    """Hears of steps, and speaks up when an update takes long."""
+    """Follows the steps of an update, and prints one when it takes long."""
 
     def __init__(self) -> None:
         # Guards the two below, which the updating thread writes and the timer reads.
@@ -55,5 +55,5 @@ class Steps:
 
 
 def show_steps() -> None:
-    """Tell of the steps of long updates on stderr from now on."""
+    """Print the steps of long updates to stderr from now on."""
     on_step(Steps().hear)

@@ -1,7 +1,7 @@
-"""What has the command line brought into the process that the program must not find there?
+"""Removes the command line's own modules from the process before the user's program runs.
 
-click and what comes with it. The program may be about to load its own copy of one of them, from a
-root even; it is to import what it would import without us, and to import it anew.
+These are click and its imports. The program may load its own copy of one of them, even from a root,
+so it must import the same modules as without us, and import them anew.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ _BEFORE = frozenset(sys.modules)
 
 
 def no_trace() -> None:
-    """Take out of `sys.modules` what others than the standard library and we have put there."""
+    """Remove the imports since then from `sys.modules`, but for the standard library and us."""
     for name in set(sys.modules) - _BEFORE:
         top = name.partition(".")[0]
         if top not in sys.stdlib_module_names and top != "transfuse":

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from transfuse.cli.client import answers_of_groups, print_json, title
+from transfuse.cli.client import answers_of_groups, print_results
 from transfuse.cli.options import process_options
 
 
@@ -20,17 +20,10 @@ def rollback(pid: int | None, as_json: bool, to: int | None) -> int:
     all servers of this user do it, those of other projects too. The files stay as they are: the
     next save takes all that differs, so repair them first. Ends with code 1 if a process refused.
     """
-    replies = answers_of_groups("rollback", pid, to=to)
-    if as_json:
-        print_json(replies)
-    else:
-        for reply in replies:
-            click.echo(f"{title(reply)}: {_text(reply)}")
-    return int(any(reply["outcome"] == "refused" for reply in replies))
+    return print_results(answers_of_groups("rollback", pid, to=to), as_json, _text)
 
 
 def _text(reply: dict[str, Any]) -> str:
     if "with" not in reply:
-        text: str = reply["text"]
-        return text
+        return str(reply["text"])
     return f"as process {reply['with']}; serving generation {reply['generation']}"

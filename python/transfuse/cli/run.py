@@ -9,7 +9,7 @@ from transfuse.cli.run_program import Program, place_of
 
 
 class _Verbatim(click.Command):
-    """What follows the module or script is the program's own, options too."""
+    """Leaves all words after the module or script to the program, options too."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         at = _end_of_ours(args)

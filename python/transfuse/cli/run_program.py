@@ -1,7 +1,7 @@
-"""How is somebody's program run as Python itself would run it?
+"""How does a user's program run as Python itself would run it?
 
 `sys.argv`, `sys.path[0]`, `__main__`, exit codes and signals are as with `python script.py` and
-`python -m module`; what is more is that its imports are live.
+`python -m module`; only its imports are live.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ class Program:
     Attributes:
         module: its dotted name, or None if it is a script.
         script: the script's path, or None if it is a module.
-        arguments: what follows it on the command line.
-        settings: what is live, and how.
+        arguments: those after it on the command line.
+        settings: to install.
         verbose: whether the plan of each update is shown.
     """
 
@@ -94,7 +94,7 @@ class Program:
 
 
 def place_of(script: str | None) -> str:
-    """Return what Python puts first on `sys.path`: a script's directory, or the working one."""
+    """Return Python's first entry of `sys.path`: a script's directory, or the working one."""
     return os.path.dirname(os.path.realpath(script)) if script else os.getcwd()
 
 

@@ -147,14 +147,14 @@ def _check_host(host: str) -> None:
 
 
 def _check_port(host: str, port: int) -> None:
-    """Raise TransfuseError if nobody can listen there now."""
+    """Raise TransfuseError if the address cannot be bound now."""
     try:
         places = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         family, kind, protocol, _, address = places[0]
         with socket.socket(family, kind, protocol) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
-            # Binding alone passes beside somebody who shares the port but has yet to listen.
+            # Binding alone succeeds beside a process that shares the port and has yet to listen.
             probe.listen(1)
     except OSError as error:
         reason = error.strerror or str(error)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Serving:
-    """What is to be served, and how.
+    """An application to serve, and how.
 
     Attributes:
         target: such as ``"shop.web:app"``.
@@ -40,7 +40,7 @@ class Serving:
         host, port: where to listen.
         workers: how many processes.
         threads: how many threads run a WSGI application, in each process.
-        settings: what is live.
+        settings: to install.
         verbose: whether the plan of each update, and Granian's log, is shown.
     """
 
@@ -62,10 +62,10 @@ class Serving:
 
 @dataclass(frozen=True)
 class Loader:
-    """What a worker runs to get its application; it travels to the worker by pickle.
+    """Loads the application in a worker; it travels to the worker by pickle.
 
     Attributes:
-        serving: what is to be served.
+        serving: the application to serve.
         failure: a file that does not exist; the first worker that cannot load makes it.
     """
 
@@ -74,7 +74,7 @@ class Loader:
 
     def __call__(self) -> Any:
         """Install, load, and return the application; end the process if that is impossible."""
-        # The parent's handlers would swallow what is to end a worker that is still loading.
+        # The parent's handlers would swallow a signal to a worker that is still loading.
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_DFL)
         serving = self.serving
@@ -113,7 +113,7 @@ class Loader:
 
 
 class NotInVain(logging.Filter):
-    """Drops what Granian says of workers that have given their reason."""
+    """Drops Granian's messages about workers that have reported their reason."""
 
     def __init__(self, failure: str) -> None:
         super().__init__()
@@ -125,7 +125,7 @@ class NotInVain(logging.Filter):
 
 
 def start(serving: Serving) -> int:
-    """Serve until somebody ends it.
+    """Serve until the process is ended.
 
     Returns:
         The exit code: 0 after an ordinary end, 2 if the target cannot be loaded.
@@ -150,8 +150,8 @@ def start(serving: Serving) -> int:
             port=serving.port,
             interface=Interfaces.WSGI if is_wsgi else Interfaces.ASGI,
             workers=serving.workers,
-            # One that was killed is started anew, and joins at what the others serve. Granian
-            # gives up on one that ends again at once.
+            # A killed worker is replaced, and serves the same view as the others. Granian gives up
+            # on a worker that ends again at once.
             respawn_failed_workers=True,
             blocking_threads=serving.threads if is_wsgi else None,
             log_level=LogLevels.info if serving.verbose else LogLevels.error,
@@ -170,7 +170,7 @@ def start(serving: Serving) -> int:
 
 
 def _granian_logging(failure: str) -> dict[str, Any]:
-    """Return what sends Granian's log to stderr, but for what is known already."""
+    """Return a configuration that sends Granian's log to stderr through `NotInVain`."""
     stream = {"class": "logging.StreamHandler", "stream": "ext://sys.stderr"}
     return {
         "filters": {"not in vain": {"()": NotInVain, "failure": failure}},

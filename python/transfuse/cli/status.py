@@ -55,7 +55,7 @@ def status_lines(reply: dict[str, Any]) -> list[str]:
     for path, why in reply["unreadable"]:
         rows.append(("unreadable", f"{path} ({why}); no module comes from there"))
     if reply["failing"]:
-        # Who asks may be of a later release than who answers.
+        # The command may be of a later release than the process.
         place = reply["failing"].get("place")
         at = f"{short_path(place[0], reply['roots'])}, line {place[1]}: " if place else ""
         rows.append(("failing", f"{at}{reply['failing']['error']}"))

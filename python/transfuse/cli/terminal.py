@@ -1,6 +1,6 @@
-"""How does the command line talk to a person at a terminal?
+"""Output for a person at a terminal.
 
-Everything here goes to stderr: lines of the log, a word while something takes long.
+Everything here goes to stderr: lines of the log, and progress while something takes long.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ def say(text: str, colour: str | None = None) -> None:
 
 
 class LineHandler(logging.Handler):
-    """Writes what `transfuse` logs to stderr, unless the program has its own way to write logs.
+    """Writes the log of `transfuse` to stderr, unless the program handles its log itself.
 
-    Whether it has is looked at for each record: programs set up their logging as they start.
+    It checks that for each record, because programs set up their logging as they start.
     """
 
     def emit(self, record: logging.LogRecord) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from transfuse.cli.client import answers, print_json, title
+from transfuse.cli.client import answers, print_results
 from transfuse.cli.options import process_options
 
 
@@ -17,9 +17,4 @@ def update(pid: int | None, as_json: bool) -> int:
     if a process refused the update.
     """
     replies = answers("update", pid, timeout=None)
-    if as_json:
-        print_json(replies)
-    else:
-        for reply in replies:
-            click.echo(f"{title(reply)}: {reply['text']}")
-    return int(any(reply["outcome"] == "refused" for reply in replies))
+    return print_results(replies, as_json, lambda reply: str(reply["text"]))

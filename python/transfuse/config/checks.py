@@ -1,8 +1,8 @@
-"""Is this raw value of a setting any good?
+"""Is a raw value of a setting valid?
 
-One function for each setting, from what a file, the environment or a call gives to what
-`Settings` holds. A bad value is a SettingsError that names where it stands and what is allowed.
-Which source wins is left to `settings`.
+One function for each kind of setting, from the raw value of a file, the environment or a call to
+the value in `Settings`. A bad value is a SettingsError that names its place and the allowed values.
+`settings` decides which source wins.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from transfuse.source.suggestions import nearest
 
 @dataclass(frozen=True)
 class ModuleSettings:
-    """What is said from outside of the modules that a pattern names.
+    """The settings of the modules that a pattern names.
 
     Attributes:
         reload: a policy, such as ``"fresh"``, or None to leave it to the general one.
@@ -30,7 +30,7 @@ class ModuleSettings:
     preserve: tuple[str, ...] = ()
 
 
-# Thirty years: what the clocks of the system can add.
+# Thirty years: clocks of systems overflow beyond.
 _LONGEST = 1e9
 
 
@@ -152,10 +152,6 @@ def _text_list(text: str) -> object:
     return [each for each in text.split(os.pathsep) if each]
 
 
-def _text(text: str) -> object:
-    return text
-
-
 # Setting -> from the text of its TRANSFUSE_ variable to the raw value that CHECKS judges.
 ENVIRONMENT: Mapping[str, Callable[[str], object]] = {
     "roots": _text_list,
@@ -164,7 +160,7 @@ ENVIRONMENT: Mapping[str, Callable[[str], object]] = {
     "gitignore": _text_boolean,
     "watch": _text_boolean,
     "poll": _text_number,
-    "policy": _text,
+    "policy": str,
     "keep": _text_number,
     "keep_deleted": _text_boolean,
     "store": _text_number,

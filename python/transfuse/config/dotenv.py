@@ -1,4 +1,4 @@
-"""What does a `.env` file say?
+"""Parses a `.env` file.
 
 Lines of ``NAME=value``, as shells and most tools read them: `export` in front, comments, quotes
 around the value. Values are taken as they are, nothing in them is replaced.

@@ -1,8 +1,8 @@
-"""What do the files beside the code say, and is it what they said when the process began?
+"""Have the files beside the code changed since the process began?
 
 Settings of Transfuse (`pyproject.toml`, `.env`) are applied where that can be done in a running
-process. All others, and another list of required packages, wait for a restart. The core notices
-that one of these files is another and asks here; how that is told is left to `updates`.
+process. All others, and a changed list of required packages, wait for a restart. The core notices
+that one of these files has changed and calls `Project.reread`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from transfuse import _core
 from transfuse.config.settings import Settings, read_settings, read_toml
 from transfuse.errors import SettingsError
 
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
 # Settings that hold from the next run of a module on; all others are read once.
 LIVE = ("policy", "modules", "keep", "keep_deleted", "watch", "resident", "time_limit", "drain")
-# What says which packages there are, besides `requirements*.txt` and `pyproject.toml`.
+# Files that list packages, besides `requirements*.txt` and `pyproject.toml`.
 _LOCKS = ("uv.lock", "poetry.lock", "pdm.lock", "pylock.toml", "Pipfile", "Pipfile.lock")
 # Where `pyproject.toml` names packages.
 _TABLES = (
@@ -46,10 +45,10 @@ class Project:
     """
 
     def __init__(self, settings: Settings, apply: Callable[[Settings], None]) -> None:
-        """Remember what they say now.
+        """Remember their content.
 
         Args:
-            settings: what was installed; without an origin there are no files.
+            settings: the installed ones; without an origin there are no files.
             apply: called with settings of which the live ones are to hold from now on.
         """
         self._installed = self._now = settings
@@ -66,7 +65,7 @@ class Project:
         self._required = self._requirements()
 
     def reread(self, apply: bool) -> dict[str, Any]:
-        """Read the files again and return what that comes to, as the core takes it.
+        """Read the files again and return the changes, as the core takes them.
 
         Args:
             apply: whether to apply what can be applied.
@@ -119,7 +118,7 @@ class Project:
         ]
 
     def _requirements(self) -> dict[str, object]:
-        """Return what each file says about packages, so that it can be compared."""
+        """Return the packages that each file lists, for comparison."""
         said: dict[str, object] = {}
         for path in self._lists:
             try:
@@ -150,28 +149,21 @@ def _named_packages(pyproject: Path) -> object:
     return tables
 
 
-def configure(settings: Settings) -> None:
-    """Have the core go by the live ones of these settings."""
-    _core.configure(
-        policy=settings.policy,
-        modules=patterns(settings),
-        keep=settings.keep,
-        keep_deleted=settings.keep_deleted,
-        resident=settings.resident,
-        time_limit=settings.time_limit,
-        watch=settings.watch,
-    )
+def live_settings(settings: Settings) -> dict[str, Any]:
+    """Return the settings that can change in a running process, as the core takes them."""
+    values = {key: getattr(settings, key) for key in LIVE if key != "drain"}
+    return {**values, "modules": _patterns(settings)}
 
 
-def patterns(settings: Settings) -> list[tuple[str, str | None, tuple[str, ...]]]:
-    """Return what is said of modules from outside, as the core takes it; the last word counts."""
+def _patterns(settings: Settings) -> list[tuple[str, str | None, tuple[str, ...]]]:
+    """Return the settings of modules, as the core takes them; the last match counts."""
     held: list[tuple[str, str | None, tuple[str, ...]]] = [(name, "never", ()) for name in _held]
     said = settings.modules.items()
     return held + [(pattern, entry.reload, entry.preserve) for pattern, entry in said]
 
 
 def require_restart(names: Sequence[str]) -> bool:
-    """Have these modules wait for a restart from the next `configure` on; whether that is news."""
+    """Return whether these modules are others than before; `live_settings` has them as `never`."""
     global _held
     before, _held = _held, tuple(names)
     return _held != before

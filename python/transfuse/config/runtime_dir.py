@@ -1,6 +1,6 @@
-"""Where do processes of one user find each other?
+"""The directory in which processes of one user find each other.
 
-In ``<runtime dir>/transfuse-<uid>``, a directory that only its user may enter. The runtime
+It is ``<runtime dir>/transfuse-<uid>``, a directory that only its user may enter. The runtime
 directory is ``$XDG_RUNTIME_DIR`` if there is one, else the one for temporary files.
 """
 

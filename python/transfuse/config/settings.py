@@ -1,9 +1,9 @@
-"""What is Transfuse told to do, and by whom?
+"""Which settings hold, and where do they come from?
 
 The one place for defaults, files and environment. Sources in order, a later one wins: the table
 `[tool.transfuse]` of the `pyproject.toml` found upward from the working directory, `TRANSFUSE_*`
-in the `.env` beside it, the same in the environment, the arguments of the call or the flags. How a
-raw value is checked is in `values`; the mechanism in the core gets explicit arguments only.
+in the `.env` beside it, the same in the environment, the arguments of the call or the flags.
+`checks` has the check of each raw value; the mechanism in the core gets explicit arguments only.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Origin:
     Attributes:
         start: where the search for `pyproject.toml` began.
         project: the `pyproject.toml`, or where one would be.
-        given: what the call said, by the names of `Settings`.
+        given: the arguments of the call, by the names of `Settings`.
         default_roots: as `read_settings` takes them.
     """
 
@@ -64,8 +64,8 @@ class Settings:
         gitignore: whether source that git ignores is left alone.
         watch: whether changes of files lead to updates by themselves.
         poll: seconds between two looks at the files, or None for the system's own notification.
-        policy: what becomes of a module's old namespace if neither the module nor `modules` says.
-        modules: pattern of module names, such as ``"shop.legacy.*"``, to what holds for them.
+        policy: that of modules for which neither the module itself nor `modules` names one.
+        modules: pattern of module names, such as ``"shop.legacy.*"``, to their settings.
         keep: how many former generations stay ready for a rollback.
         keep_deleted: whether `overlay` keeps names that the new source does not define any more.
         store: how many MiB of compressed source are kept for generations that are in use.
@@ -73,7 +73,7 @@ class Settings:
         time_limit: seconds that the code of one update may run.
         together: whether several workers of one server switch at one moment, or each by itself.
         drain: seconds after which connections of a former generation are told to end; None: never.
-        origin: where these settings were read; None if somebody made them up.
+        origin: where these settings were read; None if a test made them.
     """
 
     roots: tuple[str, ...]
@@ -106,7 +106,7 @@ def read_settings(
     origin: Origin | None = None,
     **given: Any,
 ) -> Settings:
-    """Read all sources and return what holds.
+    """Read all sources and return the settings.
 
     Args:
         start: where the search for `pyproject.toml` begins; default: the working directory.
@@ -174,7 +174,7 @@ def _from_project(project: Path) -> dict[str, Any]:
 
 
 def read_toml(project: Path, about: str) -> dict[str, Any]:
-    """Return what `pyproject.toml` says, if it has the word `about` in it; else nothing.
+    """Return the content of `pyproject.toml`, if it has the word `about` in it; else nothing.
 
     Raises:
         SettingsError: it cannot be read, or makes no sense.
@@ -233,7 +233,7 @@ def _from_environment(
         key = variable[len(_ENV_PREFIX) :].lower()
         if key in ENVIRONMENT:
             raw[key] = ENVIRONMENT[key](text)
-        # What is like none of ours is somebody else's; what is nearly one of ours is a slip.
+        # A name like none of ours belongs to another program; a near miss is a typing error.
         elif (near := nearest(key, ENVIRONMENT)) is not None:
             raise SettingsError(
                 f"{where}: unknown variable {variable}; did you mean {_ENV_PREFIX}{near.upper()}?"

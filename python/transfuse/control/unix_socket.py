@@ -1,9 +1,9 @@
-"""How does the command line ask a process that is already running?
+"""The Unix socket by which the command line reaches a running process.
 
-A process that serves an application, whichever server it is, listens on a Unix socket,
-``<runtime dir>/transfuse-<uid>/<pid>.sock``, in a directory that only its user may enter. One line
-of JSON asks, one line answers. Where there are no such sockets, a process cannot be asked, and
-serves all the same.
+A process that serves an application, in any server, listens at
+``<runtime dir>/transfuse-<uid>/<pid>.sock``, in a directory that only its user may enter. A request
+is a line of JSON, and so is its answer. On systems without such sockets a process serves all the
+same, and cannot be asked.
 """
 
 from __future__ import annotations
@@ -64,13 +64,13 @@ class Process:
 
 @dataclass
 class _Listening:
-    """How this process can be asked.
+    """The socket of this process.
 
     Attributes:
-        pid: which process that is; a forked child is another.
+        pid: of this process; a forked child has another.
         path: the socket's.
         server: listens in a thread of its own.
-        label: what this process does.
+        label: a description of this process.
     """
 
     pid: int
@@ -79,7 +79,7 @@ class _Listening:
     label: str
 
 
-# None while this process cannot be asked. Written by whoever installs, uninstalls or forks.
+# None while this process cannot be asked. Written on install, uninstall and fork.
 _listening: _Listening | None = None
 
 
@@ -87,8 +87,8 @@ def serve(label: str) -> bool:
     """Answer the command line from now on, in a daemon thread.
 
     Args:
-        label: what this process does, such as ``"serve shop.web:app"``; if it listens already,
-            that is what it does from now on.
+        label: a description of this process, such as ``"serve shop.web:app"``; if it listens
+            already, this replaces the former one.
 
     Returns:
         Whether it could be set up; if not, the reason is logged.
@@ -107,7 +107,7 @@ def serve(label: str) -> bool:
         return False
     _listening = _Listening(os.getpid(), path, server, label)
     _register_once()
-    thread = threading.Thread(target=server.serve_forever, name="transfuse-local", daemon=True)
+    thread = threading.Thread(target=server.serve_forever, name="transfuse-control", daemon=True)
     thread.start()
     return True
 
@@ -121,7 +121,7 @@ def close() -> None:
     if mine.pid != os.getpid():  # the parent's: its thread is not here
         mine.server.server_close()
         return
-    # What waits for a connection wakes up, and finds that it is over.
+    # Wakes the thread that waits for a connection, which then ends.
     with contextlib.suppress(OSError):
         mine.server.socket.shutdown(socket.SHUT_RDWR)
     mine.server.shutdown()
@@ -136,7 +136,7 @@ def _at_exit() -> None:
 
 
 def _after_fork() -> None:
-    """A child that a serving process has forked serves, too."""
+    """Listen in the child too: a child of a serving process serves."""
     mine = _listening
     if mine is not None:
         close()
@@ -153,7 +153,7 @@ def _register_once() -> None:
 
 
 def processes() -> list[Process]:
-    """Return this user's processes that can be asked, and remove what dead ones left."""
+    """Return this user's processes that can be asked, and remove the sockets of dead ones."""
     found: list[Process] = []
     try:
         paths = sorted(own_directory().glob("*.sock"))
@@ -177,10 +177,10 @@ def ask(process: Process, what: str, *, timeout: float | None = 60.0, **more: An
         process: one of `processes()`.
         what: ``"status"``, ``"plan"``, ``"update"`` or ``"rollback"``.
         timeout: seconds to wait for the answer.
-        **more: what goes with the question, such as ``to=12``.
+        **more: arguments of the question, such as ``to=12``.
 
     Raises:
-        TransfuseError: the process says what is wrong, or does not answer.
+        TransfuseError: the process reports an error, or does not answer.
     """
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
@@ -203,7 +203,7 @@ def answer(text: bytes, about: Mapping[str, Any]) -> Reply:
 
     Args:
         text: the line that was received.
-        about: what is known of this process and goes with each answer, such as its pid.
+        about: facts about this process that go with each answer, such as its pid.
     """
     try:
         request = json.loads(text)
@@ -259,10 +259,8 @@ def _line(values: Mapping[str, Any]) -> bytes:
 def _is_alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
+    except OSError as error:
+        return isinstance(error, PermissionError)
     return True
 
 

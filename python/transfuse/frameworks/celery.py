@@ -30,7 +30,7 @@ _KEPT = "__transfuse_tasks__"
 
 
 class Task(celery.Task):  # type: ignore[misc]
-    """A task whose executions are units of work, and run what the current generation has.
+    """A task whose executions are units of work, and run the current generation's code.
 
     What `run` does is live: its code, `bind`, retrying. What the worker decides around it (queues,
     limits, acknowledgement, handlers of success and failure) is what it was when the worker began.
@@ -51,8 +51,8 @@ class Task(celery.Task):  # type: ignore[misc]
         if own is None:
             return
         cls.run = cls.__wrapped__ = _run
-        # By this Celery tells who has given two tasks one name; the next generation's task is meant
-        # to have it.
+        # Celery compares this to find two tasks with one name; the next generation's task is meant
+        # to have the same name.
         cls._decorated_fun = None
         # A new application gets the tasks of former generations, too, when it is complete before
         # they were taken from Celery. It must not hold them: `_current` does not need them.
@@ -64,25 +64,25 @@ class _Finalizers:
 
     It notes each function that was ever decorated, to give it to every application that is made
     later, in no order. An application of the next generation could so get the code of a former one,
-    and none of them would ever be let go of.
+    and none of them would ever be released.
     """
 
     order = 5
 
     def __init__(self) -> None:
-        # What was taken from Celery for an update that is under way. The updating thread's.
+        # The finalizers taken from Celery for the update under way. The updating thread's.
         self._taken: list[Any] = []
 
     def staged(self, generation: int, *, on_disk: bool) -> None:  # noqa: ARG002
-        """Take what is not of the staged generation."""
+        """Take the functions that are not of the staged generation."""
         self._taken = _take_superseded()
 
     def published(self, generation: int) -> None:  # noqa: ARG002
-        """Let go of it."""
+        """Drop them."""
         self._taken = []
 
     def abandoned(self, generation: int) -> None:  # noqa: ARG002
-        """Give it back, and take what is of the staged generation."""
+        """Give them back, and take those of the staged generation."""
         _state._on_app_finalizers.update(self._taken)
         self._taken = []
         with Pin():
@@ -126,10 +126,10 @@ def _run(self: Task, /, *arguments: Any, **named: Any) -> Any:
         current = _current(self)
         if current is self:
             return _own_of(self)(*arguments, **named)
-        # It asks of the request what its own code asks, and tries again as it is told to.
+        # Its code reads the request, and may call `retry`.
         current.request_stack.push(self.request_stack.top)
         try:
-            # Not `_own`: what is to be tried again by itself has something around it.
+            # Not `_own`: a task with `autoretry_for` has a wrapper around it.
             return (vars(current).get("run") or _own_of(current))(*arguments, **named)
         finally:
             current.request_stack.pop()
@@ -143,7 +143,7 @@ def _own_of(task: Any) -> Any:
 def _current(task: Task) -> Any:
     """The task of that name in the generation that is pinned, made for the worker's application."""
     functions = [getattr(own, "__func__", own) for own in type(task)._own]
-    # That of a class may be inherited from another module.
+    # The function of a class may be inherited from another module.
     name = functions[0].__module__ if functions else type(task).__module__
     try:
         namespace = vars(import_module(name))
@@ -152,7 +152,7 @@ def _current(task: Task) -> Any:
     if any(_is_of(function, namespace) for function in functions):
         return task
     kept = namespace.get(_KEPT)
-    # What was carried from an older namespace says so.
+    # An entry that was carried from an older namespace names that.
     if kept is None or kept[0] is not namespace:
         noted = [
             each

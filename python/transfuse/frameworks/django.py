@@ -54,7 +54,7 @@ def attend() -> None:
     """Have Django answer by generation, if it is in use; calling it again does no harm.
 
     Raises:
-        BaseException: whatever the URLconf raises while it is loaded.
+        BaseException: the URLconf raises it while it is loaded.
     """
     if getattr(sys.modules.get("django.apps"), "apps", None) is None or not _apps().ready:
         return
@@ -65,7 +65,7 @@ def attend() -> None:
     _tell_once()
 
 
-class _Django:
+class _Django(participants.Participant):
     """Takes part in updates: URLs that cannot be loaded refuse one."""
 
     order = 5
@@ -75,11 +75,8 @@ class _Django:
         _resolver_of_root()
 
     def published(self, generation: int) -> None:  # noqa: ARG002
-        """Hold what has been registered since."""
+        """Hold the modules that have registered something since."""
         _hold()
-
-    def abandoned(self, generation: int) -> None:
-        """Nothing to do."""
 
 
 _django = _Django()
@@ -99,7 +96,7 @@ def _resolver_of_root() -> None:
 
 
 class _Cached:
-    """Stands where a cached function of Django's stood; what it finds is kept by generation."""
+    """Replaces a cached function of Django's; its results are kept by generation."""
 
     def __init__(self, find: Callable[..., Any], original: Any) -> None:
         self._find = find
@@ -162,7 +159,7 @@ def _is_live(module: ModuleType) -> bool:
     return type(module).__module__ == "transfuse._core"
 
 
-# What cannot be had twice.
+# Modules that cannot exist twice.
 
 
 def _hold() -> None:
@@ -191,7 +188,7 @@ def _kept_modules() -> Iterator[str]:
     for site in getattr(sys.modules.get("django.contrib.admin.sites"), "all_sites", ()):
         yield from (type(admin).__module__ for admin in site._registry.values())
     for backend in import_module("django.template").engines.all():
-        # Jinja2 has them, too: what settings name is loaded now, to be known.
+        # Jinja2 has them, too: load the modules that the settings name, to know them.
         _ = getattr(backend, "template_context_processors", ())
         if (engine := getattr(backend, "engine", None)) is not None:
             _ = engine.template_context_processors
@@ -216,7 +213,7 @@ def _named(value: Any) -> Iterator[str]:
 
 
 def _receivers() -> Iterator[str]:
-    """The modules of those who hear Django's signals: each run would make them hear once more."""
+    """Yield the modules of receivers of Django's signals: each run would connect them again."""
     kind = sys.modules["django.dispatch"].Signal
     for name, module in list(sys.modules.items()):
         if name.partition(".")[0] == "django":
@@ -231,7 +228,7 @@ def _referent(reference: Any) -> Any:
     return reference() if hasattr(reference, "__callback__") else reference
 
 
-# What a held module has taken from others is told too: it keeps that as it was.
+# A held module keeps the objects that it imported from others, so those are reported, too.
 
 _told = False
 
@@ -263,7 +260,7 @@ def _tell(report: Report) -> None:
 
 
 def _imports(name: str) -> Iterable[str]:
-    """What the source of a module may import, by its dotted name."""
+    """Yield the dotted names that the source of a module imports."""
     module = sys.modules.get(name)
     if module is None:
         return

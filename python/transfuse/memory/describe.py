@@ -1,7 +1,7 @@
-"""In what words is a holder told: what kind of object is it, and where does it live?
+"""Describes an object that keeps an old module in memory: its kind, and where it lives.
 
-For `holders`, which finds the objects that keep an old module in memory. Nothing is done here but
-to look, at who refers to what, one step up, and at what threads are running.
+For `referrers`, which finds these objects. This file only looks: at the referrers of an object, one
+step up, and at the frames of the running threads.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ _LOOKING = tuple(OWN + each for each in ("control", "memory", "process", "server
 
 
 def in_words(holder: Any, held: tuple[Any, ...], ours: frozenset[int]) -> str:
-    """Tell who holds.
+    """Describe a holder.
 
     Args:
         holder: the object.
-        held: what it may hold of the old module.
-        ours: the ids of lists that only refer to it because somebody looks.
+        held: the parts of the old module that it may hold.
+        ours: the ids of lists of this search, which refer to it too.
     """
     if isinstance(holder, FrameType):
         return _frame(holder, ours)
@@ -88,7 +88,7 @@ def place(frame: FrameType | None) -> str:
 
 
 def is_looking(each: object) -> bool:
-    """Whether it is a frame of this package, which refers to what it looks at."""
+    """Whether it is a frame of this package that may refer to the module for a moment."""
     return isinstance(each, FrameType) and each.f_code.co_filename.startswith(_LOOKING)
 
 
@@ -145,7 +145,7 @@ def _cache(holder: Any) -> str:
 
 
 def _where(holder: Any, ours: frozenset[int], steps: int = 3) -> str:
-    """Tell where something lives; `ours` are the ids of lists that only exist to look."""
+    """Tell where something lives; `ours` are the ids of lists of this search."""
     owners = gc.get_referrers(holder)
     ours |= {id(owners)}
     for owner in owners:

@@ -1,8 +1,8 @@
-"""Who keeps an old module in memory, and who keeps an old generation in use?
+"""What keeps an old module in memory, and what keeps an old generation in use?
 
-For `status` alone. An old module is followed through the collector's references until something
-is met that does not belong to it: that is its holder, which `holder_words` puts into words. A unit
-of work is told by what it was called, its thread, and where that is now.
+For `status` alone. The references to an old module are followed to the first object that does not
+belong to it: that is its holder, which `describe` puts into words. A unit of work is reported by
+its name, its thread, and the place where that is now.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from transfuse.memory.describe import in_words, is_looking, place, running
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-# Of how many modules holders are looked for, and how many of each are told.
+# For how many modules holders are looked for, and how many of each are reported.
 _MODULES, _HOLDERS = 5, 3
 # The most objects that are followed for one module.
 _FOLLOWED = 2_000
 _MACHINERY = "transfuse._core"
-# What modules, classes and functions consist of.
+# The parts of modules, classes and functions.
 _PARTS = (
     CellType,
     GetSetDescriptorType,
@@ -44,9 +44,9 @@ _PARTS = (
     property,
     staticmethod,
 )
-# What stands in tuples that are a part of something else.
+# Items of tuples that are a part of something else.
 _LISTED = (type, CellType)
-# What the attributes of `Optional[Tea]` are called.
+# The attributes of `Optional[Tea]`.
 _ALIAS = {"__origin__", "__args__"}
 
 
@@ -56,8 +56,8 @@ class Unit:
 
     Attributes:
         generation: its number.
-        what: what it was called, such as ``"GET /orders"``.
-        thread: the name of the thread that went on with it last.
+        what: its name, such as ``"GET /orders"``.
+        thread: the name of the thread that worked on it last.
         where: where that thread is now, ``"/srv/shop/web.py:12 in slow"``; empty if it has ended.
         seconds: how long ago it began.
     """
@@ -75,7 +75,7 @@ class Leak:
 
     Attributes:
         name: its name, such as ``"shop.prices"``.
-        holders: what keeps it, in words; empty for those beyond the first few.
+        holders: descriptions of its holders; empty for modules beyond the first few.
     """
 
     name: str
@@ -83,7 +83,7 @@ class Leak:
 
 
 def units(told: Iterable[tuple[int, str | None, int, float]]) -> tuple[Unit, ...]:
-    """Return units of work as the core tells them, with the names of threads and their places."""
+    """Return the core's units of work, with the names of threads and their places."""
     names = {thread.ident: thread.name for thread in threading.enumerate()}
     frames = sys._current_frames()
     return tuple(
@@ -99,7 +99,7 @@ def units(told: Iterable[tuple[int, str | None, int, float]]) -> tuple[Unit, ...
 
 
 def lingering(modules: list[ModuleType]) -> tuple[Leak, ...]:
-    """Return what still holds each of these modules."""
+    """Return the holders of each of these modules."""
     found: list[Leak] = []
     # No generator and no enumerate() here: they would be among the holders.
     for module in modules:
@@ -109,19 +109,19 @@ def lingering(modules: list[ModuleType]) -> tuple[Leak, ...]:
 
 
 def _holders(module: ModuleType, seen: set[int]) -> tuple[str, ...]:
-    """Follow references to the module; `seen` are the ids of what is not to be followed."""
+    """Follow references to the module; `seen` are the ids of objects not to follow."""
     namespace = vars(module)
-    # What only runs its code is referred to by nobody who could be asked.
+    # A frame on a thread's stack has no referrer that the collector knows.
     found: list[str] = running(namespace)
-    # The ids of lists that refer to something because it is looked at.
+    # The ids of lists of this search.
     ours: set[int] = set(seen)
-    # All that was looked at stays here, so that no id is given twice.
+    # Keeps all visited objects alive, so that no id is used twice.
     kept: list[Any] = []
     edge: tuple[Any, ...] = (module, namespace)
     while edge and len(kept) < _FOLLOWED and len(found) < _HOLDERS:
         referrers = gc.get_referrers(*edge)
         beyond: list[Any] = []
-        # These refer to all of it, but only because somebody looks.
+        # These refer to all of it, but only for this search.
         kept += (edge, referrers, beyond)
         ours |= {id(kept), *map(id, kept[-3:])}
         seen |= {*ours, *map(id, edge)}
@@ -138,7 +138,7 @@ def _holders(module: ModuleType, seen: set[int]) -> tuple[str, ...]:
 
 
 def _belongs(each: Any, namespace: Mapping[str, Any]) -> bool:
-    """Whether it is a part of the module, or of the machinery, and not who holds it."""
+    """Whether it is a part of the module, or of the machinery, and not a holder."""
     kind = type(each)
     if kind.__module__ == _MACHINERY:
         return True

@@ -1,4 +1,4 @@
-"""What in the standard library remembers old code that nobody uses any more?
+"""Empties the caches of `typing`, which keep old code that is no longer used.
 
 `typing` keeps the last 128 uses of each of its forms (`Optional[Tea]`), and all that `@overload`
 has ever decorated, by name and line. Either would keep the module that made the class or the
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 
 def purge(names: Iterable[str]) -> None:
-    """Empty what may hold executions that no generation has any more, or never had.
+    """Remove executions of modules that no generation has any more, or never had.
 
     Args:
         names: the modules that were executed, such as ``{"shop.prices"}``.
     """
-    # Caches alone: what is used again is put there again. Both are private, and may not be there.
+    # Only caches, whose entries are made again if need be. Both are private, and may be missing.
     for cleanup in getattr(typing, "_cleanups", ()):
         cleanup()
     overloads: Any = getattr(typing, "_overload_registry", {})

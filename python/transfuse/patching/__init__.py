@@ -1,15 +1,15 @@
 """How does a module take new code and stay the module it is? The policy `patch`.
 
-The new source has been run in a namespace of its own; here it is compared with the old one, and
-what has to be done is written down, each step with what takes it back. Nothing is changed yet: the
-core carries the list out in one go, without a Python frame in between, and takes it back if the
-update fails. In reading order: `change` (the list), `merge` (which old object becomes which new
-one), `classes` and `enums` (what is special about those), `references` (who else holds a new
-object where the old one stays).
+The new source has run in a namespace of its own. This folder compares it with the old one and
+writes down the steps to take, each with its reverse. It changes nothing yet: the core carries the
+list out in one go, without a Python frame in between, and reverses it if the update fails. In
+reading order: `compare` (the entry), `merge` (which old object becomes which new one), `classes`
+and `enums`, `references` (other references to a new object where the old one stays), `change` (the
+list).
 """
 
 from __future__ import annotations
 
-from transfuse.patching.merge import prepare
+from transfuse.patching.compare import prepare
 
 __all__ = ["prepare"]

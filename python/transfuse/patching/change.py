@@ -1,4 +1,4 @@
-"""What is to be changed in place, and what takes each step back?
+"""The changes to make in place, and the reverse of each step.
 
 Steps are calls of C functions with their arguments, so that carrying them out runs no Python code
 and no other thread sees half of them. They are applied in order and taken back in reverse.
@@ -20,14 +20,14 @@ _ABSENT = object()
 
 
 class Change:
-    """A list of steps, and what could not be done in place.
+    """A list of steps, and notes on changes that cannot be made in place.
 
     Attributes:
         steps: pairs of calls, ``((setattr, f, "__code__", new), (setattr, f, "__code__", old))``.
         notes: module and sentence, for the report.
-        changed: module -> its names that mean something else afterwards. That of a class that stays
-            is none of them: what was made of it behaves as new.
-        replaced: module -> what its names stood for and stand for no longer.
+        changed: module -> its names that mean something else afterwards. A class that stays is none
+            of them: its objects behave as new.
+        replaced: module -> the objects that its names no longer refer to.
         code: the code objects of functions that take other code: frames of theirs go on.
     """
 
@@ -70,7 +70,7 @@ class Change:
             self._add((setattr, owner, name, value), (setattr, owner, name, old))
 
     def class_attribute(self, owner: type, name: str, value: object) -> None:
-        """Set an attribute of a class, past what its metaclass thinks of that."""
+        """Set an attribute of a class, past its metaclass."""
         old = owner.__dict__.get(name, _ABSENT)
         if old is value:
             return
@@ -85,7 +85,7 @@ class Change:
         self._add((type.__delattr__, owner, name), back)
 
     def cell(self, cell: CellType, value: object) -> None:
-        """Set what a closure's cell holds."""
+        """Set the value of a closure's cell."""
         try:
             old = cell.cell_contents
         except ValueError:
@@ -101,12 +101,12 @@ class Change:
         self._add((function, *arguments), (bool,))
 
     def note(self, module: str, text: str) -> None:
-        """Say what could not be done in place."""
+        """Note a change that cannot be made in place."""
         if (module, text) not in self.notes:
             self.notes.append((module, text))
 
     def settle(self, standing: Callable[[Any], Any]) -> None:
-        """Let each step set what stands for its value, now that all is compared."""
+        """Have each step set the object that replaces its value, now that all is compared."""
         self.steps = [((*forth[:-1], standing(forth[-1])), back) for forth, back in self.steps]
 
     def _add(self, forth: Call, back: Call) -> None:

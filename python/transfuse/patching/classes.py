@@ -1,7 +1,7 @@
 """How does a class take the methods and attributes of another, so that its objects behave as new?
 
-What the layout of its objects depends on (slots, the shape of its bases) cannot change in place;
-such a class is replaced, and the report says so.
+The layout of its objects (slots, the shape of its bases) cannot change in place; a class with
+another layout is replaced, and the report says so.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 from transfuse.patching.enums import is_machinery, merge_members
 
 if TYPE_CHECKING:
-    from transfuse.patching.merger import Merger
+    from transfuse.patching.merge import Merge
 
-# What belongs to the class object itself.
+# Attributes that belong to the class object itself.
 _OWN = frozenset({"__dict__", "__weakref__", "_abc_impl", "__slots__"})
 _LAYOUT = ("__basicsize__", "__itemsize__", "__dictoffset__", "__weakrefoffset__")
 
 
-def merge_class(merge: Merger, old: type, new: type, where: str) -> bool:
+def merge_class(merge: Merge, old: type, new: type, where: str) -> bool:
     """Write down how `old` becomes `new`; False if its objects could not stay what they are."""
     reason = _obstacle(merge, old, new)
     if reason is not None:
@@ -62,7 +62,7 @@ def merge_class(merge: Merger, old: type, new: type, where: str) -> bool:
     return True
 
 
-def _obstacle(merge: Merger, old: type, new: type) -> str | None:
+def _obstacle(merge: Merge, old: type, new: type) -> str | None:
     if _slots(old) != _slots(new):
         return "its __slots__ changed"
     if any(getattr(old, each) != getattr(new, each) for each in _LAYOUT):
@@ -75,7 +75,7 @@ def _obstacle(merge: Merger, old: type, new: type) -> str | None:
     return None
 
 
-def _counterpart(merge: Merger, new: type) -> type:
+def _counterpart(merge: Merge, new: type) -> type:
     """The class that stands for a new one; it is compared first, if it has not been."""
     if not merge.is_class(new) or id(new) in merge.kept:
         standing: type = merge.standing(new)
@@ -101,7 +101,7 @@ def _is_slot(value: object) -> bool:
 
 
 def _enum_names(of: type) -> frozenset[str]:
-    """What `enums` sees to."""
+    """Return the names that `enums` merges."""
     if not isinstance(of, enum.EnumMeta):
         return frozenset()
     return frozenset(of._member_map_) | {key for key in of.__dict__ if is_machinery(key)}

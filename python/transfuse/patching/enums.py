@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from transfuse.patching.merger import Merger
+    from transfuse.patching.merge import Merge
 
 
-def merge_members(merge: Merger, old: Any, new: Any) -> str | None:
-    """Write down how the members of an enum change; what forbids it, if something does."""
+def merge_members(merge: Merge, old: Any, new: Any) -> str | None:
+    """Write down how the members of an enum change; return the obstacle, if there is one."""
     if old._member_type_ is not new._member_type_:
         return f"its members are {new._member_type_.__name__} now"
     for name, member in new._member_map_.items():
@@ -46,7 +46,7 @@ def is_machinery(key: str) -> bool:
     return key.startswith("_") and not key.startswith("__")
 
 
-def _standing_in(merge: Merger, value: Any) -> Any:
+def _standing_in(merge: Merge, value: Any) -> Any:
     if isinstance(value, dict):
         return {key: merge.standing(each) for key, each in value.items()}
     if isinstance(value, list):

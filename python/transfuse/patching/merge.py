@@ -1,8 +1,8 @@
 """Which object of the old namespace becomes which one of the new?
 
-What keeps its name and kind keeps its identity: a function takes the other one's code, a class its
-methods (`classes`), a wrapper that the same decorator made takes what the other one wraps. All else
-is data, and the new value is the value.
+An object that keeps its name and kind keeps its identity: a function takes the other one's code, a
+class its methods (`classes`), a wrapper of the same decorator the other one's wrapped function. All
+else is data, and gets the new value.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ import functools
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from transfuse.patching.change import Change
-from transfuse.patching.classes import merge_class
-from transfuse.patching.references import redirect, standing
+from transfuse.patching.references import standing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
     from types import CellType, ModuleType
+
+    from transfuse.patching.change import Change
 
 # Attributes of functions that the new source decides; those that an interpreter has not are left.
 _OF_FUNCTIONS = (
@@ -30,7 +30,7 @@ _OF_FUNCTIONS = (
     "__module__",
     "__type_params__",
 )
-# What the import system sets on each module object.
+# Names that the import system sets on each module object.
 _OWNED = frozenset(
     f"__{each}__"
     for each in ("name", "loader", "spec", "package", "path", "file", "cached", "builtins")
@@ -54,52 +54,39 @@ class Run(NamedTuple):
     defined: Collection[str]
 
 
-def prepare(runs: list[tuple[str, ModuleType, ModuleType, Collection[str]]]) -> Change:
-    """Write down how modules become what their new source says, in place and together.
-
-    Args:
-        runs: the fields of a `Run` for each module, in the order in which they ran.
-
-    Returns:
-        The steps to take, none of which was taken, and what cannot be done in place.
-    """
-    change = Change()
-    kept: dict[int, tuple[Any, Any]] = {}
-    merges = [Merge(Run(*each), change, kept) for each in runs]
-    for merge in merges:
-        merge.compare()
-    redirect(change, kept, merges)
-    for merge in merges:
-        merge.conclude()
-    change.settle(lambda value: standing(kept, value))
-    return change
-
-
 class Merge:
     """One comparison of two namespaces.
 
     Attributes:
         name: the module.
         old, new: the namespaces.
-        values: what its names will stand for.
+        values: what its names will refer to.
         change: the steps found so far, for all modules.
         kept: id of a new object -> it and the old one that stands for it, for all modules.
+        merge_class: `classes.merge_class`, which imports this file.
     """
 
-    def __init__(self, run: Run, change: Change, kept: dict[int, tuple[Any, Any]]) -> None:
+    def __init__(
+        self,
+        run: Run,
+        change: Change,
+        kept: dict[int, tuple[Any, Any]],
+        merge_class: Callable[[Merge, type, type, str], bool],
+    ) -> None:
         self.name = run.name
         self.old = vars(run.stays)
         self.new = vars(run.ran)
         self.values: dict[str, Any] = {}
         self.change = change
         self.kept = kept
+        self.merge_class = merge_class
         self._defined = run.defined
         # Pairs that were compared or are being compared, so that cycles end.
         self._seen: dict[tuple[int, int], Any] = {}
         kept[id(run.ran)] = (run.ran, run.stays)
 
     def compare(self) -> None:
-        """Find out what each name will stand for."""
+        """Find the object that each name will refer to."""
         self.values = {key: self.named(key, value) for key, value in self.new.items()}
 
     def conclude(self) -> None:
@@ -112,7 +99,7 @@ class Merge:
             self.change.drop(self.old, key)
 
     def named(self, name: str, new: Any) -> Any:
-        """Return what a global name stands for from now on, and note whether that is another."""
+        """Return the object that a global name will refer to, and note whether it is another."""
         old, before = self.old.get(name), len(self.change.steps)
         value = self.value(old, new, name)
         if value is not old:
@@ -131,11 +118,11 @@ class Merge:
                 self.change.replaced[self.name].append(old)
 
     def value(self, old: Any, new: Any, where: str) -> Any:
-        """Return what stands under a name from now on: the old object if it can take over.
+        """Return the object that a name will refer to: the old one if it can take over.
 
         Args:
-            old: what stood there, or None.
-            new: what the new source put there.
+            old: the old value, or None.
+            new: the value that the new source made.
             where: the qualified name, for notes, such as ``"Basket.total"``.
         """
         if old is None or old is new or not _same_kind(old, new):
@@ -145,7 +132,7 @@ class Merge:
         pair = (id(old), id(new))
         if pair not in self._seen:
             self._seen[pair] = new
-            # While a class is being compared, what it refers to finds the old one.
+            # While a class is being compared, references back to it find the old one.
             if self.is_class(old) and self.is_class(new):
                 self._seen[pair] = old
                 self.kept[id(new)] = (new, old)
@@ -172,7 +159,7 @@ class Merge:
         return False
 
     def _class(self, old: type, new: type, where: str) -> bool:
-        return self.is_class(old) and self.is_class(new) and merge_class(self, old, new, where)
+        return self.is_class(old) and self.is_class(new) and self.merge_class(self, old, new, where)
 
     def _bound(self, old: Any, new: Any, where: str) -> bool:
         return self.value(old.__func__, new.__func__, where) is old.__func__
@@ -196,7 +183,7 @@ class Merge:
             return False
         if self.value(old.__wrapped__, new.__wrapped__, where) is not old.__wrapped__:
             return False
-        # What it remembers was computed by the old code.
+        # Its entries were computed by the old code.
         self.change.call(old.cache_clear)
         return True
 
@@ -239,7 +226,7 @@ class Merge:
                 self.change.cell(before, merged)
 
 
-# What can take over from another of its kind, and how.
+# Kinds whose old object can take over from the new one, and how.
 _TAKE_OVER: dict[type, Callable[[Merge, Any, Any, str], bool]] = {
     FunctionType: Merge._function,
     type: Merge._class,
@@ -254,7 +241,7 @@ EMPTY = object()
 
 
 def contents(cell: CellType) -> Any:
-    """Return what a cell holds, or `EMPTY`."""
+    """Return the value of a cell, or `EMPTY`."""
     try:
         return cell.cell_contents
     except ValueError:

@@ -1,4 +1,4 @@
-"""Who holds a new object where the old one stays, and how is that put right?
+"""Which references lead to a new object where the old one stays?
 
 A registry that the new code has filled, an object made at module level, a closure's cell: each may
 refer to a new class or function whose old counterpart stays. One pass over everything that refers
@@ -12,10 +12,7 @@ from types import CellType, FrameType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from transfuse.patching.change import Change
-    from transfuse.patching.merger import Merger
 
     Kept = dict[int, tuple[Any, Any]]
 
@@ -34,17 +31,15 @@ def standing(kept: Kept, new: Any) -> Any:
     return new if same else items
 
 
-def redirect(change: Change, kept: Kept, merges: Sequence[Merger]) -> None:
-    """Write down that what refers to a new object refers to the old one.
+def redirect(change: Change, kept: Kept, own: set[int]) -> None:
+    """Write down that references to a new object become references to the old one.
 
     Args:
         change: the steps.
         kept: id of a new object -> it and the old one that stands for it.
-        merges: all comparisons, whose own namespaces are left to them.
+        own: the ids of the namespaces that are compared, whose entries are set elsewhere.
     """
-    ours = {id(change.steps)}
-    for merge in merges:
-        ours |= {id(merge.values), id(merge.new), id(merge.old)}
+    ours = {id(change.steps), *own}
     pending = [new for new, _ in kept.values()]
     for _ in range(_DEPTH):
         tuples: list[Any] = []

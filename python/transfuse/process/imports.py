@@ -1,4 +1,4 @@
-"""How does code get at live modules, and at values that outlive an update?"""
+"""Live modules for user code, and values that outlive an update."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ import_module = _core.import_module
 
 
 def import_slowly(name: str | os.PathLike[str]) -> ModuleType:
-    """Do what `import_module` does, where there is something to install, load or look at."""
+    """The slow path of `import_module`: there is something to install, load or look at."""
     ensure_installed()
     if isinstance(name, str) and not _is_path(name):
         return _core.import_name(name)
@@ -33,8 +33,8 @@ def import_slowly(name: str | os.PathLike[str]) -> ModuleType:
 def once(key: str, make: Callable[[], _T]) -> _T:
     """Return the value of `key` in the calling module, made by `make` when it is first asked for.
 
-    The value survives updates: the same object, whatever becomes of the module around it. Many
-    threads that ask at once get one value.
+    The value survives updates of the module: it stays the same object. Threads that call this at
+    the same time get one value.
 
     Args:
         key: a name, unique in the calling module.
@@ -48,19 +48,19 @@ def once(key: str, make: Callable[[], _T]) -> _T:
 def pin(what: str | None = None) -> _core.Pin:
     """Return a context manager that ties a unit of work to the generation that is current now.
 
-    Whatever is imported inside the `with` block, in this thread or task, is of that generation.
+    Imports inside the `with` block, in this thread or task, are of that generation.
 
     Args:
-        what: what it is, such as ``"job 17"``, for `status`.
+        what: a name for `status`, such as ``"job 17"``.
     """
     ensure_installed()
     return _core.Pin(what)
 
 
 class live:
-    """A callable that stands for a live one, and looks it up anew at each call.
+    """A callable that looks up a live one anew at each call, and calls it.
 
-    For those who keep a function for long: threads, schedulers, signal handlers. Each call is a
+    For code that keeps a function for long: threads, schedulers, signal handlers. Each call is a
     unit of work of its own, pinned until it returns, or, for a coroutine function, until what it
     returns was awaited.
 

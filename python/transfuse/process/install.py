@@ -1,8 +1,8 @@
-"""When does Transfuse begin and end in this process?
+"""Installs Transfuse in this process, and removes it.
 
 `install` hands the settings to the core and puts the roots on `sys.path`; `uninstall` takes both
-back. Whoever needs an installed Transfuse calls `ensure_installed`, which installs with the
-settings of the surroundings if nobody has.
+back. Code that needs an installed Transfuse calls `ensure_installed`, which installs with the
+settings of project and environment if Transfuse is not installed yet.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from transfuse import _core, workers
 from transfuse.config import project_files
-from transfuse.config.project_files import LIVE, Project, configure, patterns
+from transfuse.config.project_files import LIVE, Project, live_settings
 from transfuse.config.settings import ModuleSettings, Settings, read_settings
 from transfuse.errors import RootError, TransfuseError
 from transfuse.source import old_source
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 
 # Held while Transfuse is being installed or uninstalled, so that of many threads one does it.
 _changing = threading.RLock()
-# What was installed, or None. Written under _changing.
+# The installed settings, or None. Written under _changing.
 _settings: Settings | None = None
 # The roots that `install` put on sys.path, such as ["/srv/shop"]; `uninstall` takes them off.
 _added: list[str] = []
-# What takes back what was changed in foreign code; `uninstall` calls each once, the last one first.
+# Each undoes a change to foreign code; `uninstall` calls each once, the last one first.
 _undo: list[Callable[[], None]] = []
 
 
@@ -54,13 +54,13 @@ def install(
     drain: float | None = None,
     together: bool | None = None,
 ) -> None:
-    """Make the Python source under `roots` live. What is None is left to file and environment.
+    """Make the Python source under `roots` live. None leaves a setting to file and environment.
 
     Args:
         roots: directories; default: the project directory, and its `src` if there is one.
         include: patterns of paths relative to a root; if given, only source that matches is live.
         exclude: patterns of paths relative to a root that are not live, such as ``"tests/*"``.
-        gitignore: whether what git ignores is left alone; default: true.
+        gitignore: whether files that git ignores are left alone; default: true.
         watch: whether changes of files lead to updates by themselves; default: true.
         poll: seconds between two looks at the files, instead of the system's notification.
         policy: ``"overlay"`` (default), ``"fresh"``, ``"patch"`` or ``"never"``.
@@ -80,25 +80,7 @@ def install(
         RootError: a root that is not a directory.
         TransfuseError: Transfuse is installed already, with other settings.
     """
-    install_settings(
-        read_settings(
-            roots=roots,
-            include=include,
-            exclude=exclude,
-            gitignore=gitignore,
-            watch=watch,
-            poll=poll,
-            policy=policy,
-            modules=modules,
-            keep=keep,
-            keep_deleted=keep_deleted,
-            store=store,
-            resident=resident,
-            time_limit=time_limit,
-            drain=drain,
-            together=together,
-        )
-    )
+    install_settings(read_settings(**locals()))
 
 
 def install_settings(settings: Settings) -> None:
@@ -116,15 +98,9 @@ def install_settings(settings: Settings) -> None:
             include=settings.include,
             exclude=settings.exclude,
             gitignore=settings.gitignore,
-            watch=settings.watch,
             poll=settings.poll,
-            policy=settings.policy,
-            modules=patterns(settings),
-            keep=settings.keep,
-            keep_deleted=settings.keep_deleted,
             store=settings.store,
-            resident=settings.resident,
-            time_limit=settings.time_limit,
+            **live_settings(settings),
             report=partial(deliver, settings.roots),
             stages=participants.notify,
             project=files.files,
@@ -161,7 +137,7 @@ def uninstall() -> None:
 
 
 def ensure_installed() -> None:
-    """Install with the settings of the surroundings, unless somebody has installed already.
+    """Install with the settings of project and environment, unless Transfuse is installed.
 
     Raises:
         SettingsError, RootError: as `install`.
@@ -174,7 +150,7 @@ def ensure_installed() -> None:
 
 
 def ensure_root(folder: str) -> None:
-    """Make a directory a root, unless somebody has installed already; then it must lie under one.
+    """Make a directory a root; if Transfuse is installed already, it must lie under one.
 
     Args:
         folder: an absolute path.
@@ -203,30 +179,30 @@ def ensure_root(folder: str) -> None:
 
 
 def require_restart(names: Sequence[str]) -> None:
-    """Let changes of these modules wait for a restart; the settings and the modules overrule it.
+    """Have changes of these modules wait for a restart; settings and modules overrule it.
 
     Args:
-        names: all that are held from now on, such as ``["shop.models"]``.
+        names: all such modules from now on, such as ``["shop.models"]``.
     """
-    # Not under _changing: the updating thread holds, while another may uninstall and wait for it.
+    # Not under _changing: the updating thread calls this while another may uninstall and wait.
     if project_files.require_restart(names) and (now := _settings) is not None:
-        configure(now)
+        _core.configure(**live_settings(now))
 
 
 def on_uninstall(undo: Callable[[], None]) -> None:
-    """Have `undo`, which takes back what was changed in foreign code, called by `uninstall`."""
+    """Have `uninstall` call `undo`, which takes back a change to foreign code."""
     _undo.append(undo)
 
 
 def installed_settings() -> Settings | None:
-    """Return the settings that hold now, or None."""
+    """Return the current settings, or None."""
     return _settings
 
 
 def _apply(settings: Settings) -> None:
-    """Let the live ones of these settings hold; the core asks for it when a file has changed."""
+    """Apply those of these settings that can change; the core calls it when a file changed."""
     global _settings  # noqa: PLW0603
-    configure(settings)
+    _core.configure(**live_settings(settings))
     if (now := _settings) is not None:
         _settings = replace(now, **{key: getattr(settings, key) for key in LIVE})
 

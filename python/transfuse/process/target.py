@@ -1,4 +1,4 @@
-"""What does ``"shop.web:app"`` mean?
+"""Parses and resolves a target such as ``"shop.web:app"``.
 
 A target is a dotted module name, a colon, and a dotted attribute. Without a colon the attribute is
 `app`, or else `application`. A target is resolved anew at each use, in the generation that the unit
@@ -25,7 +25,7 @@ _MISSING = object()
 # `_core.import_module` answers a live caller from a generation that the caller's code belongs to.
 # A target is not an import of the code that happens to call it: a thread that is left over from old
 # code and calls a `live` function wants the new one. So it is asked for by a function whose globals
-# are nobody's module.
+# belong to no module.
 _import_for_nobody: Callable[[str], ModuleType] = FunctionType(
     (lambda name: import_module(name)).__code__,  # type: ignore[name-defined]  # noqa: F821, PLW0108
     {
@@ -71,7 +71,7 @@ class Target:
         """Load the module, if there is one.
 
         Raises:
-            BaseException: whatever the module itself raises while it is imported.
+            BaseException: any exception that the module raises while it is imported.
         """
         try:
             _import_for_nobody(self.module)
@@ -84,7 +84,7 @@ class Target:
 
         Raises:
             TargetError: there is no such module, or it has no such attribute.
-            BaseException: whatever the module itself raises while it is imported.
+            BaseException: any exception that the module raises while it is imported.
         """
         try:
             value: Any = _import_for_nobody(self.module)

@@ -29,15 +29,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Publisher", "Request", "Response", "Upload"]
 
-_HOMES = {
-    "Publisher": "application",
-    "Request": "request",
-    "Response": "responses",
-    "Upload": "request",
-}
+_HOMES = {"Publisher": "application", "Response": "responses"}
 
 
 def __getattr__(name: str) -> object:
-    if name not in _HOMES:
+    if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return getattr(import_module(f"{__name__}.{_HOMES.get(name, 'request')}"), name)

@@ -1,4 +1,4 @@
-"""What does a server hold, that serves a folder of pages?"""
+"""The application that a server holds to serve a folder of pages."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Publisher:
             await run(partial(under_asgi.serve, self._service), scope, receive, send, pin)
 
 
-# Servers that find out by themselves what an application is ask whether it is a coroutine function.
+# Servers that detect the interface of an application check whether it is a coroutine function.
 if hasattr(inspect, "markcoroutinefunction"):
     inspect.markcoroutinefunction(Publisher.__call__)
 else:

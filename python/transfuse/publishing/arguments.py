@@ -28,15 +28,15 @@ if TYPE_CHECKING:
     from transfuse.publishing.request import Request
 
 _REQUEST = "request"
-# What leads to nothing else, as a default, and as an annotation.
+# Defaults and annotations of these types need no converter of their own.
 _PLAIN = (str, int, float, bool, bytes, type(None))
 # Function -> by whether it is called as a method, the parts that were read, and its parameters.
-# Written by whichever thread comes first (all would write the same); entries leave with the
-# function. What has patched a function has given it other parts.
+# Written by the first thread that asks (all would write the same); entries leave with the
+# function. A patched function has other parts.
 _known: WeakKeyDictionary[FunctionType, dict[bool, tuple[tuple[Any, ...], list[Parameter]]]] = (
     WeakKeyDictionary()
 )
-# How much of a name is shown to whoever has sent it.
+# How many characters of a name are shown to the visitor.
 _SHOWN = 60
 
 
@@ -46,7 +46,7 @@ def arguments_for(
     """Return the arguments by position and by name.
 
     Raises:
-        Refused: 400 if one is missing or cannot be converted; all of them are told.
+        Refused: 400 if one is missing or cannot be converted; it names all of them.
         TypeError, NameError: an annotation is not known, or makes no sense.
     """
     parameters = _parameters(function)
@@ -91,7 +91,7 @@ def _others(
     fields: Mapping[str, Any],
     wrong: list[str],
 ) -> dict[str, Any]:
-    """Return what goes into `**kwargs`, if the function has it."""
+    """Return the values for `**kwargs`, if the function has it."""
     every = next((each for each in parameters if each.kind is Parameter.VAR_KEYWORD), None)
     if every is None:
         return {}
@@ -110,7 +110,7 @@ def _others(
 
 
 def _converter(function: Callable[..., Any], parameter: Parameter) -> Converter:
-    """Return what converts a value for a parameter; its author is told which one has none."""
+    """Return the converter for a parameter; an error names a parameter without one."""
     try:
         return converter(parameter.annotation)
     except Unknown as error:
@@ -120,8 +120,8 @@ def _converter(function: Callable[..., Any], parameter: Parameter) -> Converter:
 def _wrappers_names(function: Callable[..., Any]) -> set[str]:
     """Return the names that a visitor must not give to a function with `**kwargs`.
 
-    What a method's first parameter is called, `self`, and what the parameters of decorators'
-    wrappers are called: those are not the function's own.
+    These are a method's first parameter, `self`, and the parameters of decorators' wrappers: they
+    are not the function's own.
     """
     names: set[str] = set()
     layer: Any = function

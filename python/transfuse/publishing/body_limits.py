@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 from transfuse.publishing.http_errors import Refused, bad_request
 
-# A length of more digits is too long, whatever it is: Python would not convert very many.
+# A number of more digits is too long in any case, and Python limits how many it converts.
 _DIGITS = 18
 
 

@@ -1,11 +1,10 @@
-"""What does a page raise that would end more than its request?
+"""Exceptions of a page that would end more than its request become ordinary errors.
 
-`SystemExit` ends a server: an event loop lets it through from whichever task raises it. A stray
-`GeneratorExit` or `CancelledError` is taken for somebody else's, and no server looks for what is
-no `Exception`, such as a page's own `BaseException`. So each becomes an ordinary error where the
-code of the page runs, before anything of the server sees it. Whether a request is being cancelled
-is not told from the error, but by who was cancelled: what a page awaits is in a task of its own,
-and nobody but us cancels that. `KeyboardInterrupt` is left alone.
+`SystemExit` ends a server: an event loop lets it through from any task. A stray `GeneratorExit` or
+`CancelledError` looks like one of the server's own, and servers do not catch a page's own
+`BaseException`. Each is converted where the code of the page runs, before the server sees it. The
+error alone does not show whether the request is being cancelled, so an awaitable of a page runs in
+a task of its own, which only this file cancels. `KeyboardInterrupt` is left alone.
 """
 
 from __future__ import annotations
@@ -20,13 +19,13 @@ _T = TypeVar("_T")
 
 
 class Strayed(RuntimeError):
-    """A page raised what would have ended more than its request; that is the cause of this."""
+    """A page raised an exception that would have ended more than its request: the cause."""
 
 
 def as_error(error: BaseException) -> BaseException:
-    """Return what to raise in place of what a page raised; most errors stay what they are."""
+    """Return the exception to raise in place of a page's; most stay as they are."""
     if isinstance(error, StopIteration):
-        # No future takes this one: whoever waits would wait for ever.
+        # A future refuses this one, so its waiter would wait for ever.
         strayed = Strayed("the page raised StopIteration")
     elif isinstance(error, (Exception, KeyboardInterrupt)):
         return error
@@ -37,7 +36,7 @@ def as_error(error: BaseException) -> BaseException:
 
 
 def contained(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-    """Call a function of a page, where nobody can be cancelled: it waits for nothing."""
+    """Call a function of a page, where nothing can be cancelled: it waits for nothing."""
     try:
         return function(*args, **kwargs)
     except BaseException as error:
@@ -48,7 +47,7 @@ def contained(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any
 
 
 async def awaited(work: Awaitable[Any]) -> Any:
-    """Await what is a page's, as the whole of a task. Its other errors are seen by `outcome`."""
+    """Await an awaitable of a page, as the whole of a task. `outcome` handles other errors."""
     try:
         return await work
     except (SystemExit, StopIteration) as error:
@@ -56,10 +55,10 @@ async def awaited(work: Awaitable[Any]) -> Any:
 
 
 class Contained(Generic[_T]):
-    """The flow of a request, to be awaited: what of a page runs in it is contained as well.
+    """The flow of a request, to be awaited; contains the code of a page that runs inside it.
 
-    That is what stands behind an object's `__access__`, a mapping's `get`, `__html__` and the like.
-    They wait for nothing, so a `CancelledError` that nobody has thrown in is theirs.
+    Such code is behind an object's `__access__`, a mapping's `get`, `__html__` and the like. It
+    waits for nothing, so a `CancelledError` that was not thrown in is its own.
     """
 
     def __init__(self, flow: Coroutine[Any, Any, _T]) -> None:
@@ -92,22 +91,22 @@ class Contained(Generic[_T]):
 
 
 async def outcome(work: asyncio.Future[Any], stop: Callable[[], object] | None = None) -> Any:
-    """Return what a page's work comes to, once it has ended in any case.
+    """Return the result of a page's work, once it has ended in any case.
 
     Args:
-        work: a task, or a future of a thread. Nobody else cancels it.
+        work: a task, or a future of a thread. Only this function cancels it.
         stop: called if the request is cancelled meanwhile. A thread cannot be stopped: the request,
             and its pin, last until it has ended.
 
     Raises:
         CancelledError: the request is cancelled.
-        Strayed: the page has raised what would end more than the request.
-        BaseException: whatever else the page has raised.
+        Strayed: the page has raised an exception that would end more than the request.
+        BaseException: any other exception of the page.
     """
     cancelled: asyncio.CancelledError | None = None
     while not work.done():
         try:
-            # It never raises what the work raises: an error from here is the request's own.
+            # It never raises the work's exception: an error from here is the request's own.
             await asyncio.wait([work])
         except asyncio.CancelledError as error:
             cancelled = error

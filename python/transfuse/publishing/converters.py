@@ -1,4 +1,4 @@
-"""What does an annotation make of a value that a visitor has sent?
+"""Converts a value that a visitor has sent to the type of an annotation.
 
 Text of a query or a form is converted; what JSON has a word for must be that already. An annotation
 that is not known here is the author's error, and is said so when something is sent for it.
@@ -20,7 +20,7 @@ from uuid import UUID
 
 from transfuse.publishing.request import Upload
 
-# Takes what was sent and returns what the function gets.
+# Takes the sent value and returns the argument.
 Converter = Callable[[Any], Any]
 
 _WHOLE = re.compile(r"[+-]?[0-9]+", re.ASCII)
@@ -34,19 +34,19 @@ _LISTS: dict[Any, Callable[[list[Any]], Any]] = {
     frozenset: frozenset,
     Sequence: list,
 }
-# How much of a value is shown to whoever has sent it.
+# How many characters of a value are shown to the visitor.
 _SHOWN = 60
 
 
 class Unknown(TypeError):
-    """An annotation that nothing is made of; whoever knows the parameter says which one."""
+    """No value can be made for this annotation; the caller adds the parameter's name."""
 
 
 class Unfit(ValueError):
     """A value that the annotation can make nothing of.
 
     Attributes:
-        wanted: what would fit, such as ``"a whole number"``.
+        wanted: a value that would fit, such as ``"a whole number"``.
     """
 
     def __init__(self, value: Any, wanted: str) -> None:
@@ -56,7 +56,7 @@ class Unfit(ValueError):
 
 
 def converter(annotation: Any) -> Converter:
-    """Return what converts a value to what an annotation says.
+    """Return the function that converts a value to the type of an annotation.
 
     Raises:
         Unknown: the annotation is not known.
@@ -201,7 +201,7 @@ def _one_of(members: Mapping[str, Any], values: tuple[Any, ...]) -> Converter:
             found = members.get(str(value), members)
             if found is not members:
                 return found
-        # 1 equals True, and is not what was asked for.
+        # 1 equals True, and is no bool.
         if isinstance(value, bool) and any(each is value for each in values):
             return members[str(value)]
         raise Unfit(value, wanted)
@@ -211,7 +211,7 @@ def _one_of(members: Mapping[str, Any], values: tuple[Any, ...]) -> Converter:
 
 def _union(kinds: list[Any], arguments: tuple[Any, ...]) -> Converter:
     converters = [converter(each) for each in kinds]
-    # What takes any text is tried last: `str | int` of "7" is 7.
+    # `str` takes any text, so it is tried last: `str | int` of "7" is 7.
     converters.sort(key=lambda each: each is _text)
     optional = len(kinds) < len(arguments)
 

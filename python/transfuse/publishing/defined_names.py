@@ -1,7 +1,7 @@
 """Which names does a source define?
 
-Read off the source, not off the namespace: what stands there may have been imported, put there by
-somebody else, or carried over from a source that is no more.
+Read off the source, not off the namespace: a name there may have been imported, set by another
+module, or carried over from an earlier source.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Definitions:
-    """What the body of a module, or of a class, binds by `def`, `class` or assignment.
+    """The names that the body of a module, or of a class, binds by `def`, `class` or assignment.
 
     Attributes:
         names: such as ``{"show", "Catalogue", "catalogue"}``. Names that an import statement of the
-            same body binds as well are not among them, nor what stands before a star import.
+            same body binds as well are not among them, nor names before a star import.
         decorated: those of them that a `def` with a decorator binds.
-        classes: for each name that a class statement binds, what its body defines.
+        classes: for each name that a class statement binds, the definitions of its body.
     """
 
     names: frozenset[str]
@@ -27,13 +27,13 @@ class Definitions:
 
 
 def read(source: str) -> Definitions:
-    """Return what a module's source defines at module level, `if`, `try` and the like included."""
+    """Return the definitions of a source at module level, `if`, `try` and the like included."""
     return _of(ast.parse(source).body)
 
 
 @dataclass
 class _Notes:
-    """What was seen so far of one body."""
+    """The names seen so far in one body."""
 
     names: set[str] = field(default_factory=set)
     imported: set[str] = field(default_factory=set)

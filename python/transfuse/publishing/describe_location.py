@@ -1,6 +1,6 @@
-"""Where does something of a page stand, so that its author finds it?
+"""Describes where an object of a page is defined, for its author.
 
-Told by file and name, and never by what it says of itself: that may be a secret.
+By file and name, and never by its `repr`, which may show a secret.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def where(value: Any) -> str:
 
 
 def kind(value: object) -> str:
-    """Return what a value is, and nothing of what is in it, such as ``"a str"``."""
+    """Return the kind of a value, and nothing of its content, such as ``"a str"``."""
     if value is None:
         return "None"
     name = type(value).__name__

@@ -1,10 +1,10 @@
 """Where does a function of a page run?
 
-The flow of a request is written once, as a coroutine that awaits nothing but what is here. Under
-WSGI (`Inline`) everything runs in the thread of the request and the coroutine never waits: `drive`
-takes it from end to end. `async def` gets an event loop there, one for the whole request. Under
-ASGI (`Threads`) `async def` runs in the server's loop and everything else in a thread, which takes
-a copy of the context along, and with it the pin.
+The flow of a request is written once, as a coroutine that awaits only the methods of `Running`.
+Under WSGI (`Inline`) everything runs in the thread of the request and the coroutine never waits:
+`drive` takes it from end to end. `async def` gets an event loop there, one for the whole request.
+Under ASGI (`Threads`) `async def` runs in the server's loop and everything else in a thread, which
+takes a copy of the context along, and with it the pin.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ _T = TypeVar("_T")
 
 
 class Running(Protocol):
-    """What the flow of a request awaits."""
+    """The interface between the flow of a request and the protocol that runs it."""
 
     async def call(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-        """Call a function; what it returns is awaited, if it can be.
+        """Call a function, and await its result if that is awaitable.
 
         Raises:
-            Strayed: it raised what would end more than the request.
-            BaseException: whatever else it raises.
+            Strayed: it raised an exception that would end more than the request.
+            BaseException: any other exception that it raises.
         """
 
     def steps(self, stream: Any) -> Steps:
@@ -76,7 +76,7 @@ class Inline:
         return Ordinary(stream, self.call)
 
     def end(self) -> None:
-        """Do what `asyncio.run` does at its end; the answer stands, whatever is raised there."""
+        """Do what `asyncio.run` does at its end; exceptions there do not change the answer."""
         loop, self._loop = self._loop, None
         if loop is None or loop.is_closed():
             return
@@ -101,12 +101,12 @@ class Inline:
         return self._loop
 
     def _run(self, work: Coroutine[Any, Any, Any]) -> Any:
-        # Nobody cancels a WSGI request: a cancellation is the page's own.
+        # A WSGI request is never cancelled: a cancellation is the page's own.
         return contained(self._open().run_until_complete, work)
 
 
 def _run_to_its_end(loop: asyncio.AbstractEventLoop, work: Awaitable[Any]) -> None:
-    """Run the last work of a loop, out of which nothing comes but `KeyboardInterrupt`."""
+    """Run the last work of a loop; raise nothing but `KeyboardInterrupt`."""
     future = asyncio.ensure_future(work, loop=loop)
     while not future.done():
         try:
@@ -114,16 +114,16 @@ def _run_to_its_end(loop: asyncio.AbstractEventLoop, work: Awaitable[Any]) -> No
         except KeyboardInterrupt:
             raise
         except Exception:
-            # The loop cannot be run: it would be the same the next time.
+            # The loop cannot be run, and will not run the next time either.
             log.exception("at the end of a request")
             return
         except BaseException:
-            # SystemExit leaves the loop: whoever raised it has ended, the others have not.
+            # SystemExit leaves the loop: the task that raised it has ended, the others have not.
             log.exception("at the end of a request")
 
 
 def _tell(task: asyncio.Task[Any]) -> None:
-    """Log what has ended a task that nobody awaits."""
+    """Log the exception of a task that is not awaited."""
     if task.done() and not task.cancelled():
         error = task.exception()
         # These have left the loop, and are known there.
@@ -132,7 +132,7 @@ def _tell(task: asyncio.Task[Any]) -> None:
 
 
 class _InLoop:
-    """Asynchronous steps, each of which somebody waits for who is in no loop."""
+    """Asynchronous steps for callers outside of a loop."""
 
     def __init__(self, steps: Steps, run: Callable[[Coroutine[Any, Any, Any]], Any]) -> None:
         self._steps = steps

@@ -1,8 +1,8 @@
 """Where did the file of a page lie when its content was read?
 
-What guards a page is looked for where its file lies, links followed; its content is that of the
-generation. A link may have been re-pointed in between. So where the file lay is kept beside the
-content, and who is asked then is asked until there is other content.
+The guards of a page are looked for where its file lies, links followed; its content is that of the
+generation. A link may have been re-pointed in between. So the place of the file is kept beside the
+content, and the same guards apply until there is other content.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ class Origins:
 
     def __init__(self, folder: str) -> None:
         self.folder = folder
-        # Module -> the digest of its source, and where that lay. Written by whoever sees a page
-        # first; entries leave with the module. A patched module gets another digest.
+        # Module -> the digest of its source, and where that lay. Written by the first request
+        # for a page; entries leave with the module. A patched module gets another digest.
         self._places: WeakKeyDictionary[ModuleType, tuple[str, Path]] = WeakKeyDictionary()
         # The files that have been links, or lain behind one.
         self._linked: set[Path] = set()
@@ -42,21 +42,21 @@ class Origins:
         return place if digest == _loader(page).digest else None
 
     def note(self, page: Page, file: Path, present: Path) -> Path:
-        """Return where the file of a page lay, which is kept from now on.
+        """Return where the file of a page lay, and remember it.
 
         Args:
-            page: as it was loaded, by whomever.
+            page: the loaded page.
             file: its path.
             present: where that led to before the page was loaded.
 
         Raises:
-            Refused: 404, that cannot be told.
+            Refused: 404, that cannot be known.
         """
         known = self.known(page)
         if present != file:
             self._linked.add(file)
-        # Who sees the same content at another place may see it: the guards there are its guards.
-        # Where there was never a link the file is its own place, whatever is in it by now.
+        # The same content at another place may be seen there: the guards of that place apply.
+        # Where there was never a link the file is its own place, with any content.
         is_told = file not in self._linked or self._is_content_of(page, file)
         if is_told and real_place(self.folder, file) == present:
             self._places[page.module] = (_loader(page).digest, present)

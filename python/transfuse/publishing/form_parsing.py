@@ -1,7 +1,7 @@
 """Which named values does a request bring along?
 
 From its query, and from its body: a form, urlencoded or in parts with files, or a JSON object. A
-name that comes more than once has a list of values. What cannot be read is a 400 that says why.
+name that comes more than once has a list of values. A malformed form is a 400 that says why.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def _parts(body: bytes, kind: str) -> Iterator[tuple[str, str | Upload]]:
     if not 1 <= len(boundary) <= _BOUNDARY:
         raise bad_request("the form in parts does not say what is between them")
     pieces = (b"\r\n" + body).split(b"\r\n--" + boundary.encode("latin-1", "replace"), _MOST + 2)
-    # What stands before the first part is nothing, and what follows the last is not looked at.
+    # Text before the first part has no meaning, and text after the last is not read.
     for number, piece in enumerate(pieces[1:]):
         if piece.startswith(b"--"):
             return
@@ -113,7 +113,7 @@ def _parts(body: bytes, kind: str) -> Iterator[tuple[str, str | Upload]]:
         if not ended or line.strip(b" \t") or number == _MOST:
             break
         name, value = _part(rest)
-        # What a browser sends for a file that nobody has chosen is nothing.
+        # A browser sends an empty part for a file field without a file.
         if not (isinstance(value, Upload) and not value.filename and not value.data):
             yield name, value
     raise bad_request("the form in parts does not end as it should")

@@ -1,9 +1,9 @@
-"""Who may see what a path leads to?
+"""Access control: which visitors may see the object that a path leads to?
 
-Modules, objects and functions say so, by what mod_python's publisher asked for: `__auth__` (who is
-it?), `__auth_realm__` (what the browser says it asks a password for) and `__access__` (may they?).
-Each is asked at its own step of the path. What is neither of the known kinds is an error, and lets
-nobody in.
+Modules, objects and functions have guards, named as in mod_python's publisher: `__auth__` checks a
+user's password, `__auth_realm__` is shown by the browser when it asks for it, and `__access__` says
+whether the user may pass. Each is asked at its own step of the path. A guard of an unknown kind is
+an error and denies access.
 """
 
 from __future__ import annotations
@@ -33,27 +33,27 @@ log = logging.getLogger("transfuse.publisher")
 
 _AUTH, _REALM, _ACCESS = "__auth__", "__auth_realm__", "__access__"
 _NAMES = (_AUTH, _REALM, _ACCESS)
-# What a value has that is true or false by itself.
+# Methods of a value that is true or false by itself.
 _TRUTHS = ("__bool__", "__len__")
-# What stands for the password of a user whom a dict does not have.
+# In place of the password of a user that a dict does not have.
 _NOBODY = object()
 
 
 @dataclass(frozen=True)
 class Guard:
-    """What one step of a path says about who may pass.
+    """The access rules of one step of a path.
 
     Attributes:
         said: the values by their names, such as ``{"__auth__": check}``. They may be secrets:
             neither a log nor a page shows anything of them.
-        whose: what says it, for the author to find.
+        whose: the object that has them, for messages to the author.
     """
 
     said: Mapping[str, Any] = field(repr=False)
     whose: Any = field(repr=False)
 
     def beyond(self, asked: Guard | None) -> Guard:
-        """Return what this says that was not asked already."""
+        """Return the rules of this guard that were not asked already."""
         if asked is None:
             return self
         former = asked.said
@@ -98,7 +98,7 @@ class Gate:
             raise Refused(HTTPStatus.FORBIDDEN, why=f"{_ACCESS} does not admit {request.user}")
 
     async def ask_package(self, package: object) -> None:
-        """The same for what stands for a package; it is asked once."""
+        """The same for the module of a package; it is asked once."""
         if all(each is not package for each in self._packages):
             self._packages.append(package)
             await self.ask(_of_package(package))
@@ -130,7 +130,7 @@ class Gate:
             answer = await self._running.call(access, self._request, self._request.user)
             return _truth(_ACCESS, guard, answer)
         if isinstance(access, (list, tuple, set, frozenset)):
-            # A name that nobody has checked the password of is not a user.
+            # A name whose password was not checked is not a user.
             return self._request.user is not None and self._request.user in access
         raise _wrong(_ACCESS, guard, "a function, a list of users or a bool", access)
 
@@ -161,7 +161,7 @@ def of_object(value: object) -> Guard:
     said: dict[str, Any] = {}
     for name in _NAMES:
         try:
-            # What the class makes up (`__getattr__`, `__dict__`) has no say in who is let in.
+            # A class must not compute its guards (`__getattr__`, `__dict__`).
             said[name] = object.__getattribute__(value, name)
         except AttributeError:
             if any(name in own_names(cls) for cls in type(value).__mro__):
@@ -199,7 +199,7 @@ def _binds(raw: Any) -> bool:
 def of_function(function: Any) -> Iterator[Guard]:
     """Yield the guards of a function: its attributes, and functions of these names inside it.
 
-    What a decorator has wrapped has its own.
+    A function that a decorator has wrapped has guards of its own.
 
     Raises:
         TypeError: one of the names stands inside it for something else than a plain function. That
@@ -233,15 +233,15 @@ def _is_right(right: object, password: str, guard: Guard) -> bool:
     if right is _NOBODY:
         return False
     if not isinstance(right, str):
-        # The visitor is told what all are told: who is in the dict is a secret too.
+        # The visitor gets the usual answer: the names in the dict are secret, too.
         log.error("a password in %s is a text, not %s: %s", _AUTH, kind(right), where(guard.whose))
         return False
-    # What is no UTF-8 is nobody's password, and its error would show a piece of it.
+    # Text that is not UTF-8 matches no password, and its error would show a piece of it.
     return hmac.compare_digest(right.encode(errors="surrogatepass"), password.encode())
 
 
 def _truth(name: str, guard: Guard, answer: Any) -> bool:
-    # Everything else is true whatever it would say: a generator, a coroutine, an object.
+    # Every other object is true, such as a generator or a coroutine.
     if answer is not None and not any(
         each in own for own in map(own_names, type(answer).__mro__) for each in _TRUTHS
     ):

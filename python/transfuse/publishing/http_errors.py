@@ -1,7 +1,7 @@
-"""What does a visitor get who does not get an answer?
+"""The responses to requests that no page answers.
 
-A refusal is raised where the rule is, and becomes a page in one place. What a visitor may know is
-told apart from what only a developer may know: that is on the page in debug, and in the log.
+The rule that refuses a request raises `Refused`; one place turns it into a page. `told` is for the
+visitor, `why` for the developer: it appears in the log, and on the page in debug mode only.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import html
 from http import HTTPStatus
 
-# How many lines a visitor is told.
+# The most lines that a visitor sees.
 _LINES = 20
 _PAGE = """\
 <!doctype html>
@@ -26,8 +26,8 @@ class Refused(Exception):
 
     Attributes:
         status: such as 404.
-        told: what the visitor is told, line by line.
-        why: what the developer is told.
+        told: the message for the visitor, line by line.
+        why: the message for the developer.
         headers: such as ``[("Allow", "GET, HEAD, OPTIONS, POST")]``.
     """
 
@@ -46,11 +46,11 @@ class Refused(Exception):
 
 
 class VisitorGone(Exception):
-    """Whoever asked is not there any more: there is nobody to tell anything."""
+    """The client has disconnected, so no response can be sent."""
 
 
 def not_found(why: str) -> Refused:
-    """Return the refusal of what is not published; a visitor does not learn whether it exists."""
+    """Return a 404; the visitor does not learn whether an unpublished object exists."""
     return Refused(HTTPStatus.NOT_FOUND, why=why)
 
 
@@ -60,7 +60,7 @@ def bad_request(*told: str) -> Refused:
 
 
 def page(status: HTTPStatus, told: tuple[str, ...] = (), trace: str = "") -> bytes:
-    """Return a page of HTML that says what happened.
+    """Return a page of HTML with a message.
 
     Args:
         status: its title.
@@ -73,6 +73,6 @@ def page(status: HTTPStatus, told: tuple[str, ...] = (), trace: str = "") -> byt
     if trace:
         lines.append(f"<pre>{html.escape(trace)}</pre>\n")
     title = f"{status.value} {status.phrase}"
-    # What a page raises may have any text in it, and must be told all the same.
+    # The message of an exception may have any text in it, lone surrogates too.
     text = _PAGE.format(title=html.escape(title), rest="".join(lines))
     return text.encode(errors="backslashreplace")

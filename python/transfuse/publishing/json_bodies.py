@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
-# What is written so may be half of a pair, and text without it has no half in it.
+# Such an escape may be half of a surrogate pair; text without it has no half in it.
 _ESCAPED = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 def members_of(body: bytes, *, most: int) -> Iterable[tuple[str, Any]]:
-    """Return the members of the object that a body is; none of what is no object.
+    """Return the members of the object that a body is; none for other values.
 
     Args:
         body: as it was sent.

@@ -1,4 +1,4 @@
-"""What does JSON make of values that it has no word for?"""
+"""Encodes values for which JSON has no type of its own."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from uuid import UUID
 
 
 def plain(value: Any) -> Any:
-    """Return a value of what JSON has words for; unknown ones are left for `json` to refuse.
+    """Return a value of JSON's own types; `json` refuses values of unknown types.
 
     Times are text by ISO 8601, `Decimal` and `UUID` are text, members of an enum are their values,
     dataclasses are dicts, sets are lists. Keys of dicts are understood in the same way.

@@ -36,7 +36,7 @@ def inside(function: FunctionType, names: Iterable[str]) -> dict[str, FunctionTy
         is_local = name in code.co_varnames or name in code.co_cellvars
         if not inner and not is_local:
             continue
-        # What is not local is said to be `global`, and guards nothing until it was called.
+        # A name that is not local is declared `global`, and guards nothing before the first call.
         if (
             not is_local
             or len(inner) != 1
@@ -56,7 +56,7 @@ def _plain_names(function: FunctionType) -> frozenset[str]:
     found = _plain.get(code)
     if found is None:
         loader = loader_in(function.__globals__)
-        # What is not live has no source that is sure to be what runs.
+        # The source of a function that is not live need not be the source that runs.
         source = "" if loader is None or loader.digest is None else loader.get_source()
         found = _plain[code] = _read(source, code)
     return found
@@ -93,6 +93,6 @@ def _bound_by(node: ast.AST) -> list[str]:
         return [node.asname or node.name.partition(".")[0]]
     if isinstance(node, ast.arg):
         return [node.arg]
-    # Functions, classes, `except ... as`, what `match` catches.
+    # Functions, classes, `except ... as`, the captures of `match`.
     names = (getattr(node, field, None) for field in ("name", "rest"))
     return [name for name in names if isinstance(name, str)]

@@ -1,8 +1,8 @@
-"""Who stands for the packages that a page lies in, and can be asked who may see it?
+"""The packages that a page lies in, whose guards apply to it.
 
-A package is asked even if it is no page: it may have replaced its class, or have put another module
-in its place. By its file it is found before anything below it is looked for; by the name of the
-page's module afterwards, should the file have been missing for a moment. In doubt nobody passes.
+A package need not be a page: it may have replaced its class, or have put another module in its
+place. It is found by its file before anything below it is looked for, and by the name of the page's
+module afterwards, in case the file was missing for a moment. In doubt, access is denied.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ class Packages:
         # With the separator at its end.
         self._within = os.path.join(folder, "")
         # File -> the name of its module, such as {"/srv/site/shop/__init__.py": "shop"}. Written by
-        # whoever loads a package; entries leave when the name leads to that file no more.
+        # the thread that loads a package; entries leave when the name leads to that file no more.
         self._names: dict[str, str] = {}
-        # What the folder is called below each of its roots, such as [("site",)]; [()] for a root.
+        # The folder's path below each of its roots, such as [("site",)]; [()] for a root.
         self._prefixes = [
             tuple(part for part in os.path.relpath(folder, root).split(os.sep) if part != os.curdir)
             for root in map(os.fspath, _core.status()["roots"])
@@ -41,7 +41,7 @@ class Packages:
         ]
 
     def known(self, folder: tuple[str, ...]) -> ModuleType | None:
-        """Return what stands for the package of a folder, if it was loaded before."""
+        """Return the module of a folder's package, if it was loaded before."""
         file = self._file(folder)
         name = self._names.get(file)
         if name is None:
@@ -56,7 +56,7 @@ class Packages:
         return os.path.lexists(self._file(folder))
 
     def missing(self, folder: tuple[str, ...]) -> ModuleType | None:
-        """Return what stands for the package of a folder that has no such file now.
+        """Return the module of a folder's package whose file is not there now.
 
         While a `git checkout` replaces it, the file may not be there: the generation has it.
         """
@@ -67,11 +67,11 @@ class Packages:
         return None
 
     def load(self, folder: tuple[str, ...]) -> object:
-        """Return what stands for the package of a folder that has the file of a package.
+        """Return the module of the package that a folder is, by the file in it.
 
         Raises:
-            Refused: 404, it is not live, so there is nobody to ask.
-            BaseException: whatever the package raises while it is loaded.
+            Refused: 404, it is not live, so it has no guards to ask.
+            BaseException: the package raises it while it is loaded.
         """
         file = self._file(folder)
         try:
@@ -87,7 +87,7 @@ class Packages:
         return found
 
     def above(self, module: ModuleType) -> Iterator[object]:
-        """Yield what stands for the packages that a module lies in by its name, from the top.
+        """Yield the modules of the packages that a module lies in by its name, from the top.
 
         Raises:
             Refused: 404, one of them is not there any more.
@@ -118,5 +118,5 @@ def _standing_for(name: str, file: str) -> ModuleType | None:
 
 
 def _loader(found: Any) -> Any:
-    """Return what a module, of whatever type, was loaded by; None for all else."""
+    """Return the loader of a module of any type; None for all else."""
     return loader_in(vars(found)) if issubclass(type(found), ModuleType) else None

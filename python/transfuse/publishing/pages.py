@@ -1,4 +1,4 @@
-"""Which module is a file, in the generation of this request, and what does its source define?
+"""Finds the module of a file in the generation of this request, and its definitions.
 
 A page is found by the name its module was loaded under, in the pinned generation. The file is
 only asked for when that leads nowhere: while a `git checkout` replaces it, it may not be there.
@@ -17,7 +17,7 @@ from transfuse import _core
 from transfuse.errors import ContentGone
 from transfuse.publishing.defined_names import Definitions, read
 
-# Module -> the digest of its source, and what that defines. Written by whichever thread comes first
+# Module -> the digest of its source, and what that defines. Written by the first thread that asks
 # (all would write the same); entries leave with the module. A patched module gets another digest.
 _readings: WeakKeyDictionary[ModuleType, tuple[str, Definitions]] = WeakKeyDictionary()
 
@@ -28,7 +28,7 @@ class Page:
 
     Attributes:
         module: the module itself, never its facade.
-        defines: what the source it was run from defines.
+        defines: the definitions of the source that it was run from.
     """
 
     module: ModuleType
@@ -46,11 +46,11 @@ class Pages:
     def __init__(self, folder: str) -> None:
         self.folder = folder
         # File -> the name of its module and the path its loader says, such as
-        # {"/srv/site/b/index.py": ("index_5f3a9c01", "/srv/site/b/index.py")}. Written by whoever
-        # loads a page; entries leave when the name leads to that file no more.
+        # {"/srv/site/b/index.py": ("index_5f3a9c01", "/srv/site/b/index.py")}. Written by
+        # the thread that loads a page; entries leave when the name leads to that file no more.
         self._names: dict[str, tuple[str, str]] = {}
-        # Module -> where the folder was, and whether the module's file is in it. Written by whoever
-        # asks first; entries leave with the module, whose path is the same all its life.
+        # Module -> where the folder was, and whether the module's file is in it. Written by
+        # the first thread that asks; entries leave with the module, whose path never changes.
         self._having: WeakKeyDictionary[ModuleType, tuple[str, bool]] = WeakKeyDictionary()
 
     def may_be(self, file: str) -> bool:
@@ -66,7 +66,7 @@ class Pages:
         """Return the page of a file, loaded if need be; None if that is no live file.
 
         Raises:
-            BaseException: whatever the module raises while it is loaded.
+            BaseException: the module raises it while it is loaded.
         """
         module = self._known(file)
         if module is not None:
@@ -94,7 +94,7 @@ class Pages:
         try:
             module = _core.import_name(name)
         except ModuleNotFoundError as error:
-            # Of another name: what the page itself imports is not there.
+            # Of another name: a module that the page itself imports is missing.
             if not f"{name}.".startswith(f"{error.name}."):
                 raise
             module = None
@@ -136,7 +136,7 @@ class Pages:
 
 
 def own_names(cls: type[Any]) -> dict[str, Any]:
-    """Return what a class itself has, whatever its metaclass says of that."""
+    """Return the names of a class itself, past its metaclass."""
     own: dict[str, Any] = type.__dict__["__dict__"].__get__(cls)
     return own
 
@@ -155,7 +155,7 @@ def _page(module: ModuleType, *, parse: bool = True) -> Page | None:
 
 
 def loader_in(namespace: dict[str, Any]) -> Any:
-    """Return what a live module was loaded by, given its namespace, or None for all others."""
+    """Return the loader of a live module, given its namespace; None for all others."""
     loader = namespace.get("__loader__")
     return loader if type(loader).__module__ == "transfuse._core" else None
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# The function, method or file that stands for what it is in.
+# The function, method or file that answers for its folder or object.
 INDEX = "index"
 # How many elements a path may have: each is looked for on disk.
 _DEPTH = 32
@@ -31,7 +31,7 @@ class Place:
 
     Attributes:
         file: its path under the folder, element by element, such as ``("shop", "prices.py")``.
-        names: what is asked for in it, such as ``("show",)``; empty: its index.
+        names: the names after it, such as ``("show",)``; empty: its index.
     """
 
     file: tuple[str, ...]

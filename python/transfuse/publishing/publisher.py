@@ -1,7 +1,4 @@
-"""How does a folder of modules become a web site?
-
-What is behind it is in `publishing`, which is loaded when the first publisher is made.
-"""
+"""The public function `publisher`; the rest of this folder is loaded at its first call."""
 
 from __future__ import annotations
 
@@ -19,11 +16,11 @@ def publisher(
 ) -> Publisher:
     """Return an application that maps ``/shop/prices/show?sku=7`` to a call in `shop/prices.py`.
 
-    It is `show(sku)` there. An edit is served from the next request on, and what has left the
-    source is 404. Under which rules a function is published is told in docs/publisher.md.
+    It is `show(sku)` there. An edit is served from the next request on, and a deleted function is
+    404. docs/publisher.md has the rules for published functions.
 
     Args:
-        folder: a directory; it becomes a root if nobody has installed Transfuse yet.
+        folder: a directory; it becomes a root if Transfuse is not installed yet.
         debug: whether error pages show tracebacks, and why something is not published. Not for
             servers that strangers reach.
         body_limit: how long the body of a request may be, in bytes; longer ones are a 413.
@@ -38,7 +35,7 @@ def publisher(
     """
     if body_limit < 0:
         raise ValueError(f"body_limit is a number of bytes, not {body_limit}")
-    # Here and not above: what a web site needs is not what every program with live modules needs.
+    # Here and not above: a program that only has live modules needs none of it.
     from transfuse.publishing.application import Publisher  # noqa: PLC0415
     from transfuse.publishing.service import Service  # noqa: PLC0415
 

@@ -1,9 +1,8 @@
-"""Does something that a visitor has sent stand in a text, as it was sent?
+"""Does a text contain a value of the request, verbatim?
 
-A text that is only what somebody has typed must not become a page that runs in others' browsers.
-What the page's function has changed (cut off, joined, decoded once more) is not recognised. Nobody
-can send so much that the search takes long: where there is much to search, the text counts as an
-echo.
+Such a text must not become an HTML page, in which the value could run a script. A value that the
+page's function has changed (cut off, joined, decoded once more) is not recognised. The search is
+bounded: where there is too much to search, the text counts as an echo.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ def has_echo(text: str, request: Request, fields: Mapping[str, Any]) -> bool:
     In doubt it has: if there are many such values, or they and the text are long.
 
     Args:
-        text: what is to be sent.
+        text: the text to send.
         request: its query, headers, user, password and body count, as text.
         fields: the values of its query and its body, and their names.
     """
@@ -43,7 +42,7 @@ def has_echo(text: str, request: Request, fields: Mapping[str, Any]) -> bool:
 def _texts(request: Request, fields: Mapping[str, Any]) -> Iterator[str]:
     yield request.query
     yield from request.headers.values()
-    # An `__auth__` may let in whoever gives a name: it is as much a visitor's as any other value.
+    # An `__auth__` may accept any name, so the name is as much a visitor's as any other value.
     yield request.user or ""
     yield from credentials_of(request) or ()
     yield request.body.decode("utf-8", "replace")

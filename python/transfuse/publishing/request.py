@@ -1,4 +1,4 @@
-"""What is known of a request, whichever protocol it came by?"""
+"""A request, the same for both protocols."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ class Request:
 
     Attributes:
         method: such as ``"GET"``.
-        path: decoded, without what a server mounts the publisher at, such as ``"/shop/prices"``.
-        query: what follows the question mark, as it was sent, such as ``"sku=7"``.
+        path: decoded, without the mount point of the publisher, such as ``"/shop/prices"``.
+        query: the text after the question mark, as it was sent, such as ``"sku=7"``.
         headers: by their names in lower case; of repeated ones the values stand in one, separated.
         raw: the WSGI `environ` or ASGI `scope`, for everything else.
-        body: what was sent; empty until all of `__auth__` and `__access__` have been asked.
-        user: who it is, once an `__auth__` has let them in by a password.
+        body: the sent bytes; empty until all of `__auth__` and `__access__` have been asked.
+        user: the visitor's name, once an `__auth__` has accepted the password.
     """
 
     method: str
@@ -30,7 +30,7 @@ class Request:
     user: str | None = None
 
     def json(self) -> Any:
-        """Return what the body says as JSON.
+        """Return the body, decoded as JSON.
 
         Raises:
             ValueError: it is none.
@@ -43,8 +43,8 @@ class Upload:
     """A file that was sent by a form.
 
     Attributes:
-        filename: what the browser calls it, without folders: a name to show, not a path to use.
-        content_type: what the browser says it is, such as ``"image/png"``.
+        filename: its name in the browser, without folders: a name to show, not a path to use.
+        content_type: as the browser states it, such as ``"image/png"``.
         data: its content.
     """
 

@@ -1,4 +1,4 @@
-"""What does a visitor get for what a function returned?
+"""Makes a response from the result of a function.
 
 | returned | sent |
 |---|---|
@@ -37,7 +37,7 @@ _TEXT, _HTML = "text/plain; charset=utf-8", "text/html; charset=utf-8"
 _BYTES, _JSON = "application/octet-stream", "application/json"
 _BODILESS = (HTTPStatus.NO_CONTENT, HTTPStatus.RESET_CONTENT, HTTPStatus.NOT_MODIFIED)
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+", re.ASCII)
-# What would end a header, or the whole of them.
+# Characters that would end a header, or all of them.
 _ENDING = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _TEMPLATE = template_type()
 
@@ -46,10 +46,10 @@ class Response:
     """An answer with a status and headers of its own.
 
     Args:
-        body: whatever a function may return.
+        body: any value that a function may return.
         status: from 200 to 599.
         headers: names and values, as a mapping, or as pairs where a name is repeated.
-        content_type: instead of what `body` leads to.
+        content_type: instead of the one for `body`.
 
     Raises:
         ValueError: a status that is none, or a header that cannot be sent.
@@ -82,7 +82,7 @@ def _insist_on_sendable(status: int, headers: Iterable[tuple[str, str]]) -> None
 
 @dataclass
 class Answer:
-    """What goes to the server.
+    """The response, as the server gets it.
 
     Attributes:
         status: such as 200.
@@ -109,7 +109,7 @@ class Stream:
 
         Raises:
             TypeError: it is neither text nor bytes.
-            Strayed: the page raised what would end more than the request.
+            Strayed: the page raised an exception that would end more than the request.
         """
         piece, self._first = self._first, END
         if piece is END:
@@ -117,7 +117,7 @@ class Stream:
         if piece is END:
             self._ended = True
             return None
-        # Here too something of the page may run: what says `__html__` of itself.
+        # This may run code of the page, too: a `__html__`.
         encoded: bytes = contained(_encoded, piece)
         return encoded
 
@@ -134,9 +134,9 @@ def complete(status: int, content_type: str, body: bytes) -> Answer:
 async def answer_to(
     returned: Any, running: Running, echoes: Callable[[str], Awaitable[bool]]
 ) -> Answer:
-    """Return the answer that a function's result comes to.
+    """Return the answer for a function's result.
 
-    Of a stream the first piece is taken, so that what is raised on the way there is an error page.
+    The first piece of a stream is taken, so that an exception before it becomes an error page.
 
     Args:
         returned: the result.
@@ -152,7 +152,7 @@ async def answer_to(
     # It may have been changed since it was made.
     _insist_on_sendable(response.status, response.headers)
     kind, body = await _content(response.body, running, echoes)
-    # The length is for whoever counts it.
+    # The content length is computed below, or left to the server.
     headers = [(str(name), str(value)) for name, value in response.headers]
     headers = [pair for pair in headers if pair[0].lower() != "content-length"]
     if response.status in _BODILESS:
@@ -215,7 +215,7 @@ async def _stream(
 
 
 async def _kind_of_text(text: str, echoes: Callable[[str], Awaitable[bool]]) -> str:
-    # The end alone is not enough: it may be what a visitor has sent, and the function greets with.
+    # The end alone is not enough: it may be a value of the visitor in a greeting.
     # Nor are both: all of it may be what a visitor has sent.
     ends = text.rstrip()[-7:].lower() == "</html>"
     begins = text.lstrip().startswith("<")

@@ -1,7 +1,7 @@
 """How does a request become an answer?
 
-The flow, written once for both protocols: ask the packages on the way, find the function, ask who
-may see it, look at the method, read the body, call, and make an answer of what came of it.
+The flow, written once for both protocols: ask the guards of the packages on the way, find the
+function, ask its guards, check the method, read the body, call, make an answer of the result.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class Service:
             status = HTTPStatus.INTERNAL_SERVER_ERROR
             answer = complete(status, _HTML, page(status, trace=trace))
         if all(name.lower() != "x-content-type-options" for name, _ in answer.headers):
-            # Text stays text, whatever a visitor has put into it.
+            # A browser must not take text for HTML because of something a visitor has put into it.
             answer.headers.append(("X-Content-Type-Options", "nosniff"))
         if request.method == "HEAD":
             if isinstance(answer.body, Stream):
@@ -90,7 +90,7 @@ class Service:
         return answer
 
     async def _close(self, stream: Stream, request: Request) -> None:
-        """Let go of a stream that nobody wants; the answer stands, whatever its end raises."""
+        """Close a stream that is not sent; an exception of its end does not change the answer."""
         try:
             await stream.close()
         except Exception as error:
@@ -137,7 +137,7 @@ class Service:
         returned = await running.call(function, *positional, **named)
 
         async def echoes(text: str) -> bool:
-            # What is long to search in is long to search for.
+            # A long body takes long to search for.
             if request.body:
                 found: bool = await running.call(has_echo, text, request, fields)
                 return found
@@ -172,7 +172,7 @@ class Service:
             return None
         present = self._real_place(file)
         if present != file:
-            # A link is no way around those who guard what it leads to.
+            # A link is no way around the guards of the folder it leads to.
             await self._ask_packages_of(present, gate, running)
         page = self._pages.ready(whole)
         if page is None:
@@ -202,6 +202,6 @@ class Service:
 def _prepared(
     function: Callable[..., Any], request: Request
 ) -> tuple[dict[str, Any], list[Any], dict[str, Any]]:
-    """Return what a visitor has sent, and what a function is called with."""
+    """Return the fields of a request, and the arguments of the call."""
     fields = fields_of(request)
     return fields, *arguments_for(function, request, fields)

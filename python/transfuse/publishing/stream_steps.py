@@ -1,9 +1,10 @@
-"""How is a stream taken, step by step?
+"""Iterates a stream, step by step.
 
-All steps of a stream and its end are in one context, so that what a generator sets in one step it
-finds in the next, and can reset at its end; the pin is in that context too. An ordinary iterator is
-stepped wherever functions run, in a copy of the context. An asynchronous one is stepped by one
-task, from its first step to its end: only so may it hold a timeout or a group of tasks open.
+All steps of a stream and its end are in one context, so that a generator finds the variables that
+it set in an earlier step, and can reset them at its end; the pin is in that context too. An
+ordinary iterator is stepped wherever functions run, in a copy of the context. An asynchronous one
+is stepped by one task, from its first step to its end: only so may it hold a timeout or a group of
+tasks open.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from transfuse.publishing.contain_exit import Strayed, as_error, awaited, outcom
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
 
-# What `take` returns when there is no more.
+# Returned by `take` at the end.
 END = object()
 
 
@@ -25,7 +26,7 @@ class Steps(Protocol):
     """A stream that is being taken."""
 
     async def take(self) -> Any:
-        """Return what comes next, or END."""
+        """Return the next piece, or END."""
 
     async def close(self) -> None:
         """Let it run its `finally`, if it is a generator or the like."""
@@ -71,9 +72,9 @@ class Asynchronous:
         self._iterable = iterable
         self._iterator: Any = None
         self._loop = loop
-        # What is to be done next.
+        # The next steps to take.
         self._asked: asyncio.Queue[Callable[[Any], Any]] = asyncio.Queue()
-        # What came of it; whoever has asked waits for this.
+        # The outcome of the step that a caller of `take` or `close` waits for.
         self._told: asyncio.Future[Any] = loop.create_future()
         self._task = loop.create_task(self._drive())
         self._task.add_done_callback(self._ended)
@@ -90,13 +91,13 @@ class Asynchronous:
             raise Strayed("the page has cancelled its stream") from _end_of(self._task)
         self._told = self._loop.create_future()
         self._asked.put_nowait(what)
-        # Who leaves in the middle of a step ends that step; the end comes after it.
+        # A caller that is cancelled in the middle of a step ends that step; `close` comes after it.
         return await outcome(self._told, self._task.cancel)
 
     async def _drive(self) -> None:
         what: Callable[[Any], Any] | None = None
-        # What the next `take` is told: the page was cancelled while nobody asked, by a timeout of
-        # its own, and this came of it.
+        # The outcome for the next `take`: the page was cancelled between two steps, by a timeout of
+        # its own.
         kept: asyncio.Future[Any] | None = None
         while what is not _close:
             try:
@@ -107,7 +108,7 @@ class Asynchronous:
             if kept is None or what is _close:
                 await _tell(self._told, self._step(what))
             else:
-                # It has an outcome already; whoever asks now hears it.
+                # It has an outcome already, which this call gets.
                 await _tell(self._told, kept)
                 kept = None
 
@@ -120,7 +121,7 @@ class Asynchronous:
         """Throw a cancellation where a generator stands, as in a task of its own.
 
         Returns:
-            What came of it.
+            Its outcome.
 
         Raises:
             CancelledError: it went through, or stays: the stream has ended.
@@ -137,21 +138,21 @@ class Asynchronous:
         if isinstance(cause, asyncio.CancelledError):
             raise cause
         if raised is None and _is_cancelled():
-            # Whoever catches it says so: a timeout does. Else a loop that ends would wait for ever.
+            # A timeout that catches it clears the flag. Else a loop that ends would wait for ever.
             await awaited(_close(self._iterator))
             raise error
         return told
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        """Tell whoever waits that nothing comes any more: the page has ended its own task."""
+        """End the wait of a caller: the page has ended its own task, and nothing comes any more."""
         if not self._told.done():
             self._told.set_exception(as_error(_end_of(task) or asyncio.CancelledError()))
-            # Whoever waits hears it all the same; there may be nobody.
+            # Marks it as retrieved, as there may be no caller; one that waits gets it all the same.
             self._told.exception()
 
 
 async def _tell(told: asyncio.Future[Any], step: Awaitable[Any]) -> None:
-    """Tell what a step comes to."""
+    """Set the outcome of a step."""
     try:
         told.set_result(await step)
     except StopAsyncIteration:
@@ -164,7 +165,7 @@ async def _tell(told: asyncio.Future[Any], step: Awaitable[Any]) -> None:
 
 
 def _end_of(task: asyncio.Task[None]) -> BaseException | None:
-    """Return what has ended a task, with the frames it had."""
+    """Return the exception that ended a task, with its frames."""
     try:
         return task.exception()
     except asyncio.CancelledError as error:
@@ -172,14 +173,14 @@ def _end_of(task: asyncio.Task[None]) -> BaseException | None:
 
 
 def _is_cancelled() -> bool:
-    """Tell whether this task is cancelled, as far as it can be told."""
+    """Tell whether this task is cancelled, as far as can be known."""
     task: Any = asyncio.current_task()
     # Before Python 3.11 a task does not know that it was cancelled.
     return hasattr(task, "cancelling") and bool(task.cancelling())
 
 
 def _forget_cancellation() -> None:
-    """Have the end of a stream run in a task that nobody cancels, as far as it can be told."""
+    """Have the end of a stream run in a task that is not cancelled, as far as can be known."""
     if _is_cancelled():
         task: Any = asyncio.current_task()
         task.uncancel()

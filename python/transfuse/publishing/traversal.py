@@ -1,6 +1,6 @@
-"""Which function do names lead to, and what must they never lead to?
+"""Finds the function that the names of a path lead to.
 
-The rule, for each name in turn. It is a list of what may be reached; everything else is not there.
+The rule, for each name in turn. It lists the objects that can be reached; every other is a 404.
 
 - A page has the names that its current source defines. A function counts if its globals are the
   page's; a `def` with a decorator, if what it wraps is such a function.
@@ -8,9 +8,9 @@ The rule, for each name in turn. It is a list of what may be reached; everything
   current source of a live module under the folder. It has the functions that its classes of that
   kind define, and objects: those that these classes define, and those that are set on it.
 - A class counts if it says `__publish__ = True` itself. An object is made of it for the request.
-- A function has no names. Data is nobody's business.
+- A function has no names. Data is not published.
 
-Nothing is reached by `getattr`: no property, no `__getattr__` and no metaclass has a say.
+Nothing is reached by `getattr`: no property, `__getattr__` or metaclass takes part.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from transfuse.publishing.guards import Guard
     from transfuse.publishing.pages import Page, Pages
 
-# What a class says that is to be published.
+# Set in a class that is to be published.
 PUBLISH = "__publish__"
 
 _CACHED: type[Any] = type(functools.lru_cache(int))
@@ -42,7 +42,7 @@ _WRAPPINGS = 32
 
 
 class _Reached(NamedTuple):
-    """What a name leads to.
+    """The object that a name leads to.
 
     Attributes:
         value: a function, a bound method, a class or an object.
@@ -119,7 +119,7 @@ def _of_page(page: Page, name: str) -> _Reached:
 
 
 def _of_object(value: Any, name: str, pages: Pages) -> _Reached:
-    # In Python's own order, so that a path leads to what the same names in the source lead to.
+    # In Python's own order, so that a path leads to the same object as an expression in the source.
     cls = type(value)
     raw, owner = _in_classes(cls, name)
     if raw is _MISSING or not _is_data_descriptor(raw):
@@ -147,7 +147,7 @@ def _in_classes(cls: type[Any], name: str) -> tuple[Any, type[Any]]:
 
 
 def _held_by(value: Any) -> Mapping[str, Any]:
-    """Return what is set on an object, not what a class says that was: `__dict__` may be anything.
+    """Return the attributes set on an object, past its class: `__dict__` may be anything.
 
     Nothing, where a class has put something else in place of the real one.
     """
@@ -175,7 +175,7 @@ def _of_class(value: Any, name: str, raw: Any, owner: type[Any], pages: Pages) -
     defines = page.defines.classes[owner.__qualname__]
     if name not in defines.names:
         raise not_found(f"the source of {owner.__qualname__} does not define {name}")
-    # Exactly these: a class made from one of them may bind to what it likes.
+    # Exactly these: a subclass may bind to any object.
     function = raw.__func__ if type(raw) in (staticmethod, classmethod) else raw
     if _is_function(function):
         _insist_on_own(function, name, page, decorated=name in defines.decorated)

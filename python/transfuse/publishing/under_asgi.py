@@ -25,7 +25,7 @@ async def serve(service: Service, scope: Scope, receive: Receive, send: Send) ->
         return
 
     async def body() -> bytes:
-        # What is too long by its own account is not read at all.
+        # A body whose stated length is too long is not read at all.
         stated_length(request.headers.get("content-length", ""), service.body_limit)
         return await _body(receive, service.body_limit)
 
@@ -38,7 +38,7 @@ async def serve(service: Service, scope: Scope, receive: Receive, send: Send) ->
 
 
 async def lifespan(receive: Receive, send: Send) -> None:
-    """Say yes to what a server asks at its start and at its end: pages have no lifespan."""
+    """Answer the server at its start and its end: pages have no lifespan."""
     while True:
         message = await receive()
         await send({"type": f"{message['type']}.complete"})
@@ -94,14 +94,14 @@ async def _send(answer: Answer, receive: Receive, send: Send) -> None:
 
 
 async def _until_both_have_ended(*tasks: asyncio.Task[None]) -> None:
-    """Wait until one task has ended, or the request is cancelled, and end what is left.
+    """Wait until one task has ended, or the request is cancelled, and end the rest.
 
-    A stream without an end must end with whoever reads it. Until it has, the request lasts, and
-    with it the pin, however often it is cancelled: some do it again and again.
+    An endless stream must end when its client goes. Until it has ended, the request lasts, and
+    with it the pin, however often it is cancelled: some servers cancel again and again.
 
     Raises:
         CancelledError: the request is cancelled.
-        BaseException: what a task has raised; what the first one has comes before that.
+        BaseException: a task has raised it; the first one's comes first.
     """
     cancelled: asyncio.CancelledError | None = None
     awaited = asyncio.FIRST_COMPLETED

@@ -37,7 +37,7 @@ def serve(
             stream = _Body(answer.body, running)
         start_response(_status(answer.status), answer.headers)
     except BaseException:
-        # Nobody else closes what was not handed over.
+        # The server closes only a body that it was given.
         (running.end if stream is None else stream.close)()
         raise
     if stream is not None:
@@ -74,7 +74,7 @@ def _request(environ: WSGIEnvironment) -> Request:
     headers = {
         name[5:].replace("_", "-").lower(): value
         for name, value in environ.items()
-        # These two are not HTTP_ (PEP 3333): what is, is what somebody else makes of them.
+        # CGI names these two without HTTP_ (PEP 3333); with it, they did not come from the server.
         if name.startswith("HTTP_") and name not in ("HTTP_CONTENT_TYPE", "HTTP_CONTENT_LENGTH")
     }
     for name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
@@ -83,7 +83,7 @@ def _request(environ: WSGIEnvironment) -> Request:
     path = environ.get("PATH_INFO", "")
     return Request(
         method=environ["REQUEST_METHOD"],
-        # Bytes in Latin-1's clothes (PEP 3333). What is no UTF-8 is no path of a page.
+        # Bytes decoded as Latin-1 (PEP 3333). A path that is not UTF-8 leads to no page.
         path=path.encode("latin-1").decode("utf-8", "replace"),
         query=environ.get("QUERY_STRING", ""),
         headers=headers,

@@ -18,7 +18,7 @@ _QUOTED = re.compile(rb"(?:%[0-9A-Fa-f]{2})+")
 
 
 def pairs_of(raw: bytes, *, most: int) -> Iterator[tuple[str, str]]:
-    """Yield names and values in order; what has no `=` has an empty value.
+    """Yield names and values in order; a name without `=` has an empty value.
 
     Args:
         raw: as it was sent.

@@ -36,13 +36,13 @@ T = TypeVar("T", bound=ServedApplication)
 
 
 class ApplicationLifecycle(Generic[T]):
-    """All tenures of one target under one server; takes part in updates once it has joined.
+    """All applications of one target under one server; takes part in updates once it has joined.
 
-    To be made in the event loop's thread. What is not said to be the updating thread's belongs to
-    the loop's.
+    Must be made in the event loop's thread, which calls every method and writes every attribute
+    that is not said to be the updating thread's.
 
     Args:
-        resolve: the application of the generation that the caller is pinned to.
+        resolve: returns the application of the generation that the caller is pinned to.
         loop: the server's event loop.
     """
 
@@ -52,40 +52,39 @@ class ApplicationLifecycle(Generic[T]):
         self._resolve = resolve
         self._loop = loop
         self._thread = threading.get_ident()
-        # Those that have begun and not ended, by application: see `key_of`. An entry leaves when
-        # its end begins.
+        # Started applications by `key_of`. An entry leaves when its end begins.
         self._all: dict[object, T] = {}
-        # That of the current generation, as the loop knows it: an update that was published a
-        # moment ago is still on its way here. None before the first.
+        # That of the current generation, as the loop knows it, which learns of an update a moment
+        # after it was published. None before the first.
         self._current: T | None = None
-        # Whether the server ends, and nothing begins any more.
+        # Whether the server ends, so that no application starts any more.
         self._ended = False
-        # The same as `_current`, as the updating thread knows it, which writes it; only the first
-        # is the loop's to write, if no update has come before. That is what the lock is for.
+        # The same as the updating thread knows it, which writes it. If no update has come before,
+        # the loop's thread writes the first one; hence the lock.
         self._served: T | None = None
         self._lock = threading.Lock()
-        # What has begun for the staged generation, until it is known how the update ended; None:
-        # the current one stays. The loop's thread writes it before it answers the call.
+        # The application of the staged generation, until the update has ended; None: the current
+        # one stays. The loop's thread writes it before it sets the result of the call.
         self._next: T | None = None
 
-    # To be said by who knows the protocol.
+    # For subclasses, which know the protocol.
 
     def begin(self, application: Any, generation: int, call: LoopCall[T]) -> None:
-        """Begin an application for an update, and then `offer` it, or fail the call."""
+        """Start an application for an update, and then `offer` it, or fail the call."""
         raise NotImplementedError
 
-    def end(self, tenure: T) -> None:
-        """End one that is not used any more. Nothing may be raised."""
+    def end(self, served: T) -> None:
+        """End one that is no longer used. Must not raise."""
         raise NotImplementedError
 
-    # What `stages` calls, in the updating thread.
+    # Called by `updates.participants`, in the updating thread.
 
     def staged(self, generation: int, *, on_disk: bool) -> None:  # noqa: ARG002
         """Begin the staged generation's application, if it is another.
 
         Raises:
             StartupFailed, TransfuseError: as `LoopCall.send` and `LoopCall.wait`.
-            BaseException: what its startup raises.
+            BaseException: its startup raises it.
         """
         self._next = None
         application = self._resolve()
@@ -105,7 +104,7 @@ class ApplicationLifecycle(Generic[T]):
             self._call(self._switch, following)
 
     def abandoned(self, generation: int) -> None:  # noqa: ARG002
-        """End what was begun in vain."""
+        """End the application that was started in vain."""
         following, self._next = self._next, None
         if following is not None:
             self._call(self._supersede, following)
@@ -120,36 +119,36 @@ class ApplicationLifecycle(Generic[T]):
     # From here on: the event loop's thread.
 
     def enter(self, application: Any) -> T | None:
-        """A request begins; return its tenure, if it has one, to `leave` with."""
+        """A request begins; return its application for `leave`, if it is known."""
         found = self._all.get(key_of(application))
         if found is not None:
             found.units += 1
         return found
 
-    def leave(self, tenure: T) -> None:
+    def leave(self, served: T) -> None:
         """A request is over."""
-        tenure.units -= 1
-        if tenure.superseded and not tenure.units:
-            self._let_end(tenure)
+        served.units -= 1
+        if served.superseded and not served.units:
+            self._let_end(served)
 
-    def first(self, tenure: T) -> None:
+    def first(self, served: T) -> None:
         """Take up the application that the server begins with; its startup counts as a unit."""
-        tenure.units += 1
-        self._all[key_of(tenure.application)] = self._current = tenure
+        served.units += 1
+        self._all[key_of(served.application)] = self._current = served
         with self._lock:
-            self._served = self._served or tenure
+            self._served = self._served or served
 
-    def offer(self, tenure: T, call: LoopCall[T]) -> None:
+    def offer(self, served: T, call: LoopCall[T]) -> None:
         """It has begun: hand it to the update that waits for it, or end it if none does."""
-        self._all[key_of(tenure.application)] = tenure
+        self._all[key_of(served.application)] = served
         if self._ended:
-            # Who ends the server ends this with the others.
+            # The end of the server ends this one with the others.
             call.set_exception(StartupFailed("the server is ending"))
             return
-        self._next = tenure
-        if not call.set_result(tenure):
+        self._next = served
+        if not call.set_result(served):
             self._next = None
-            self._supersede(tenure)
+            self._supersede(served)
 
     def _take_up(self, application: Any, generation: int, call: LoopCall[T]) -> None:
         if call.is_given_up:
@@ -172,19 +171,19 @@ class ApplicationLifecycle(Generic[T]):
         for each in list(self._all.values()):
             self._supersede(each)
 
-    def _supersede(self, tenure: T) -> None:
-        tenure.superseded = tenure is not self._current
-        if tenure.superseded and not tenure.units:
-            self._let_end(tenure)
+    def _supersede(self, served: T) -> None:
+        served.superseded = served is not self._current
+        if served.superseded and not served.units:
+            self._let_end(served)
 
-    def _let_end(self, tenure: T) -> None:
-        key = key_of(tenure.application)
-        if not self._ended and self._all.get(key) is tenure:
+    def _let_end(self, served: T) -> None:
+        key = key_of(served.application)
+        if not self._ended and self._all.get(key) is served:
             del self._all[key]
-            self.end(tenure)
+            self.end(served)
 
 
 def key_of(application: Any) -> object:
-    """Return by what an application is known for as long as somebody holds it."""
+    """Return a key for an application, valid for as long as the application is referenced."""
     # A bound method is another object at each look, and equal to the one before.
     return application if isinstance(application, MethodType) else id(application)

@@ -1,9 +1,9 @@
 """How does an ASGI server come to serve the current generation?
 
 `asgi` makes an application that any server can hold for ever. A request, and a websocket
-connection, is a unit of work (`unit`): one pin around the whole of it. The server's lifespan is
-answered by `lifespans`, which gives each generation's application its own; which connections are
-told to end is decided in `connections`.
+connection, is a unit of work (`request_pin`): one pin around the whole of it. `lifespan_manager`
+answers the server's lifespan and gives each generation's application its own; `connection_drain`
+ends long connections of former generations.
 """
 
 from __future__ import annotations
@@ -11,8 +11,6 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from transfuse.process.install import ensure_installed
-from transfuse.process.target import Target
 from transfuse.servers.connection_drain import Connection, ends_connections, register
 from transfuse.servers.lifespan_manager import LifespanManager
 from transfuse.servers.request_pin import UnitOfWork
@@ -28,7 +26,7 @@ def asgi(target: str) -> Application:
 
     Each generation's application has a lifespan of its own: the startup of the next one runs before
     it is published, and refuses the update if it fails; the shutdown of the former one runs after
-    its last request. `scope["state"]` is what its own startup left.
+    its last request. `scope["state"]` is that of its own startup.
 
     Args:
         target: ``"package.module:attribute"``; the attribute is `app` or `application` if left out.
@@ -36,21 +34,19 @@ def asgi(target: str) -> Application:
     Raises:
         TargetError: there is no such module or attribute, or it is no ASGI application.
         SettingsError, RootError: as `install`.
-        BaseException: whatever the module raises while it is loaded.
+        BaseException: the module raises it while it is loaded.
     """
-    sought = Target(target)
-    ensure_installed()
-    serve(sought, "asgi")
+    sought = serve(target, "asgi")
     register()
     resolve = sought.resolve
-    # Those of the servers that run, by their event loop; each belongs to its loop's thread.
+    # The lifespans of the running servers, by event loop; each belongs to its loop's thread.
     running: dict[asyncio.AbstractEventLoop, list[LifespanManager]] = {}
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             loop = _running_loop()
             if loop is None:
-                # Another library's loop: the first generation's lifespan stands for all.
+                # Another library's loop: the first generation's lifespan serves all.
                 await resolve()(scope, receive, send)
                 return
             lifespans = LifespanManager(sought, scope)
@@ -80,7 +76,7 @@ def asgi(target: str) -> Application:
 def _of_its_server(
     scope: Scope, running: dict[asyncio.AbstractEventLoop, list[LifespanManager]]
 ) -> LifespanManager | None:
-    """Return the lifespans of the server that a request has come by, as far as it can be told."""
+    """Return the lifespans of the server that a request has come by, as far as can be known."""
     here = running.get(_running_loop())  # type: ignore[arg-type]
     if not here:
         return None

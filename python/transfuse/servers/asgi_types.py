@@ -1,4 +1,4 @@
-"""What passes between an ASGI server and an application, as types."""
+"""The types of an ASGI application, and of the arguments that a server calls it with."""
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any

@@ -1,14 +1,14 @@
-"""Which connections of a former generation are told to end, and how?
+"""Ends the long connections of former generations.
 
 With the setting `drain`, a WebSocket that is still open so many seconds after its generation was
 superseded is closed with code 1012 (service restart; RFC 6455 and the registry of IANA), and a
 stream is told that its client has gone, which is how frameworks end one. Without it they last.
 
-A WebSocket that is accepted only after that is closed then; before, a close would be a refusal. A
-stream that begins only after that is told soon after it has begun: an answer that is not a stream
-has been given by then.
+A WebSocket that is accepted later is closed when it is accepted, as a close before that would be a
+refusal. A stream that begins later is told shortly after it has begun, as an answer that is not a
+stream is complete by then.
 
-A `Connection` stands between the server and the application for as long as one lasts, and belongs
+A `Connection` stands between the server and the application for as long as it lasts, and belongs
 to the thread of its event loop.
 """
 
@@ -28,17 +28,16 @@ if TYPE_CHECKING:
 _log = logging.getLogger("transfuse")
 
 SERVICE_RESTART = 1012
-# How long after its beginning a response that begins too late is told to end, if it has not ended
-# by then, in seconds.
+# How long after its beginning a late response is told to end, in seconds.
 _LATE = 1.0
 
-# Those that are open, by the event loop they belong to; its thread alone changes a set. Entries
-# leave when the connection ends, and a loop with the last of its connections.
+# Open connections by their event loop, whose thread alone changes its set. Entries leave when the
+# connection ends, and a loop with the last of its connections.
 _open: dict[asyncio.AbstractEventLoop, set[Connection]] = {}
 
 
 def register() -> None:
-    """Hear of updates from now on, so that the first connection is not too late for that."""
+    """Take part in updates from now on, so that the first connection is not too late for one."""
     participants.register(_ENDING, midway=True)
 
 
@@ -67,7 +66,7 @@ class Connection:
     """One request or WebSocket, which can be told to end.
 
     Args:
-        scope, receive, send: what the server gave.
+        scope, receive, send: the server's.
         generation: the number of the generation that it is pinned to.
     """
 
@@ -78,11 +77,11 @@ class Connection:
         self._send_to_server = send
         self._is_websocket = scope["type"] == "websocket"
         self._loop = asyncio.get_running_loop()
-        # Done when the application is to hear that it ends.
+        # Done when the application is to be told that it ends.
         self._due: asyncio.Future[None] = self._loop.create_future()
         # The sending of our own close, while and after it runs.
         self._closing: asyncio.Future[None] | None = None
-        # A message that the server has been asked for, and that nobody has taken yet.
+        # The pending receive from the server, whose message the application has not taken yet.
         self._asked: asyncio.Task[Message] | None = None
         # Whether the response has begun, or the WebSocket was accepted; and whether it is over.
         self._begun = False
@@ -100,7 +99,7 @@ class Connection:
         try:
             await application(self._scope, self._receive, self._send)
             if self._due.done() and self._begun and not (self._over or self._measured):
-                # A stream that was told to end does so without saying that this was all.
+                # A stream that was told to end returns without its last message.
                 await self._send_to_server({"type": "http.response.body", "body": b""})
             if self._closing is not None:
                 await asyncio.wait([self._closing])
@@ -121,7 +120,7 @@ class Connection:
         if self._is_websocket:
             self._over = True
             if self._asked is not None:
-                # Granian writes the close only when nobody reads any more.
+                # Granian writes the close only when no receive is pending.
                 self._asked.cancel()
             reason = "the code has changed; connect again"
             closing = {"type": "websocket.close", "code": SERVICE_RESTART, "reason": reason}
@@ -143,7 +142,7 @@ class Connection:
             asked = self._asked
             either: list[asyncio.Future[Any]] = [asked, self._due]
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-            # Of several that receive at the same time one gets the message, the others go on.
+            # Of several concurrent receives one gets the message, the others go on.
             if asked is self._asked and asked.done() and self._closing is None:
                 self._asked = None
                 return asked.result()
@@ -182,16 +181,10 @@ class Connection:
             self._loop.call_later(_LATE, _tell, self)
 
 
-class _Ending:
-    """Takes part in updates: sets the clock for what is old once something new is served."""
+class _Ending(participants.Participant):
+    """Takes part in updates: starts the clock for older connections when one is published."""
 
     order = 90
-
-    def staged(self, generation: int, *, on_disk: bool) -> None:
-        pass
-
-    def abandoned(self, generation: int) -> None:
-        pass
 
     def published(self, generation: int) -> None:
         settings = installed_settings()
@@ -205,7 +198,7 @@ class _Ending:
 
 
 _ENDING = _Ending()
-# What tells connections to end, while it runs: a loop keeps no reference to a task.
+# Running tasks that end connections: a loop keeps only weak references to its tasks.
 _telling: set[asyncio.Task[None]] = set()
 
 

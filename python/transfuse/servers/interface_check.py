@@ -2,7 +2,7 @@
 
 Told only where it is certain: of functions, methods, and objects whose class has a `__call__`
 written in Python, by what their code takes, and never by a signature that a decorator may have
-set. Whatever else can be called is let be.
+set. Any other callable passes.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from transfuse.process.target import Target
 
-Protocol = Literal["asgi", "wsgi", "rsgi"]
+ServerInterface = Literal["asgi", "wsgi", "rsgi"]
 
 _IN_WORDS = {"asgi": "an ASGI", "wsgi": "a WSGI", "rsgi": "an RSGI"}
 _ASGI_ARGUMENTS = 3
-# Those of RSGI, too.
+# RSGI takes as many.
 _WSGI_ARGUMENTS = 2
 
 
-def misuse(target: Target, application: Any, served_as: Protocol) -> str | None:
-    """Return what is wrong and what to write instead, or None: nothing is, or it does not show.
+def interface_mismatch(target: Target, application: Any, served_as: ServerInterface) -> str | None:
+    """Return the mismatch and the remedy, in words; None if there is none, or none that shows.
 
     Args:
         target: how the application is named.
-        application: what the target names.
+        application: the object that the target names.
         served_as: how it will be called.
     """
     if served_as == "rsgi" and hasattr(application, "__rsgi__"):
@@ -53,7 +53,7 @@ def is_factory(application: Any) -> bool:
 
 
 def looks_like_a_factory(target: Target) -> str:
-    """Return what to write instead of a target that is a factory."""
+    """Return the advice for a target that is a factory."""
     name = ".".join(target.names) or "app"
     return (
         f"{target.text} takes no request, so it looks like a factory: write app = {name}()"
@@ -62,7 +62,7 @@ def looks_like_a_factory(target: Target) -> str:
 
 
 class _Call:
-    """What the code that a call enters takes."""
+    """The parameters of the code that a call enters."""
 
     def __init__(self, function: FunctionType, *, bound: bool) -> None:
         code = function.__code__
@@ -80,7 +80,7 @@ class _Call:
         if isinstance(application, MethodType):
             function = application.__func__
         elif isinstance(application, type):
-            return None  # what making an object takes depends on the metaclass, too
+            return None  # a metaclass may change the parameters
         else:
             # As Python looks it up: past the object's own attributes and any __getattr__.
             classes = type(application).__mro__
@@ -88,7 +88,7 @@ class _Call:
             function = next(found, None)
         return _Call(function, bound=True) if isinstance(function, FunctionType) else None
 
-    def kind(self) -> Protocol | Literal["factory"] | None:
+    def kind(self) -> ServerInterface | Literal["factory"] | None:
         """Which kind of application can be called like this; None: none, or more than one."""
         if self._no_limit:
             return None
@@ -98,11 +98,11 @@ class _Call:
             return "rsgi" if self._is_coroutine else "wsgi"
         return "factory" if self._takes(0) else None
 
-    def goes(self, served_as: Protocol) -> bool:
+    def goes(self, served_as: ServerInterface) -> bool:
         """Whether a call as that protocol has it may go well."""
         if served_as == "asgi":
             return self._takes(_ASGI_ARGUMENTS)
-        # A coroutine is no body. That a function which is none returns an awaitable is possible.
+        # A coroutine is no body. A plain function may return an awaitable.
         return self._takes(_WSGI_ARGUMENTS) and not (served_as == "wsgi" and self._is_coroutine)
 
     def _takes(self, count: int) -> bool:

@@ -1,8 +1,8 @@
-"""How does one application's lifespan go, from its startup to its shutdown?
+"""The lifespan of one application, from its startup to its shutdown.
 
-It runs in a task of its own in the server's event loop. Whatever the application raises there is
-handed over as a value, for asyncio raises `SystemExit` and `KeyboardInterrupt` of a task in the
-loop itself, and so would end the server. When one begins and ends is decided in `lifespans`.
+It runs in a task of its own in the server's event loop. The task returns the application's
+exception as a value, because asyncio raises `SystemExit` and `KeyboardInterrupt` of a task in the
+loop itself, which would end the server. `lifespan_manager` decides when a lifespan begins and ends.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("transfuse")
 
-# How long an application that has said its last word may take to return, in seconds.
+# How long an application may take to return after its last message, in seconds.
 _LEAVING = 0.5
-# After how many seconds an end that does not come is told of.
+# After how many seconds a startup or shutdown that hangs is logged.
 LONG = 10.0
 
-# The tasks that nobody else may hold: a loop itself keeps no reference to one. Entries leave when
-# the task is done.
+# Running tasks: a loop keeps only weak references to its tasks. Entries leave when the task is
+# done.
 _held: set[asyncio.Task[Any]] = set()
 
 
@@ -37,19 +37,19 @@ class Lifespan(ServedApplication):
     Args:
         application: the application.
         scope: the server's own lifespan scope.
-        state: what it finds as ``scope["state"]``.
-        name: what it is called in the log, such as ``"shop.web:app of generation 3"``.
+        state: its ``scope["state"]``.
+        name: its name in the log, such as ``"shop.web:app of generation 3"``.
     """
 
     def __init__(
         self, application: Application, scope: Scope, state: MutableMapping[str, Any], name: str
     ) -> None:
         super().__init__(application)
-        # What its startup left for its requests.
+        # The state that its startup left for its requests.
         self.state = state
         # Whether the application has a lifespan at all. Known after `start`.
         self.supported = False
-        # What it said of its startup, if it has.
+        # Its message about its startup, if it has sent one.
         self.said: Message | None = None
         self._name = name
         self._scope = {**scope, "state": state}
@@ -58,7 +58,7 @@ class Lifespan(ServedApplication):
         self._asked = False
         self._started: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
         self._stopped: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
-        # Its result is what the application raised. None before `start`, and once it is to end.
+        # Its result is the application's exception. None before `start`, and once it is to end.
         self._task: asyncio.Task[BaseException | None] | None = None
 
     @property
@@ -70,8 +70,8 @@ class Lifespan(ServedApplication):
         """Run the startup. If it raises, `give_up` is to be called.
 
         Raises:
-            StartupFailed: the application says so, and raises nothing.
-            BaseException: what its startup raises.
+            StartupFailed: the application reports a failure, and raises nothing.
+            BaseException: its startup raises it.
         """
         self._inbox.put_nowait({"type": "lifespan.startup"})
         task = self._task = asyncio.ensure_future(self._run())
@@ -89,10 +89,10 @@ class Lifespan(ServedApplication):
             )
         if self._asked and (error := _raised(task)) is not None:
             raise error
-        # It does not know of lifespans, and has raised or returned without a word.
+        # It does not support lifespans, and has raised or returned without a message.
 
     async def give_up(self) -> None:
-        """End a startup that nobody waits for any more; what completes all the same is shut down.
+        """End a startup that is no longer needed; if it completes all the same, shut it down.
 
         Nothing is raised.
         """
@@ -115,7 +115,7 @@ class Lifespan(ServedApplication):
         hold(task)
 
     async def stop(self) -> Message:
-        """Run the shutdown, once, and return what to tell a server; what goes wrong is logged."""
+        """Run the shutdown, once, and return the message for the server; errors are logged."""
         task = self._task
         complete: Message = {"type": "lifespan.shutdown.complete"}
         if task is None or not self.supported:

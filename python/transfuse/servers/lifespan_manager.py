@@ -1,12 +1,12 @@
-"""From when to when does the lifespan of each generation's application run?
+"""When does the lifespan of each generation's application start and end?
 
 The server runs one lifespan for as long as it lives, and `LifespanManager` answers it. Inside, each
 application has a `Lifespan` of its own: the startup of the next one runs while its generation is
 staged, and refuses the update if it fails; the shutdown of the former one runs after its last
-request (`succession`).
+request (`application_lifecycle`).
 
-An update is not kept waiting by the server's first startup: it begins its own application beside
-it. Whichever is current in the end is served, the other is shut down.
+An update does not wait for the server's first startup: it starts its own application beside it.
+The one that is current in the end is served, the other is shut down.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("transfuse")
 
-# How often a server that starts looks whether the update that was under way is over, in seconds.
+# How often a starting server checks whether the update under way is over, in seconds.
 _TURN = 0.01
-# Under which key the server's state, of which each request gets a copy, says whose it is.
+# The key under which the server's state, which each request gets a copy of, names its manager.
 _MARK = "transfuse.lifespan_manager"
 
 
@@ -41,7 +41,7 @@ class LifespanManager(ApplicationLifecycle[Lifespan]):
     """All lifespans of one target under one server; takes part in updates once it has begun.
 
     Args:
-        target: what is served.
+        target: of the application.
         scope: the server's own lifespan scope.
     """
 
@@ -49,27 +49,27 @@ class LifespanManager(ApplicationLifecycle[Lifespan]):
         super().__init__(target.resolve_callable, asyncio.get_running_loop())
         self._target = target
         self._scope = scope
-        # What the server hands to its requests, if it does. It is the server's for as long as that
-        # lives, so what the first application left in it goes when that ends.
+        # The state that the server copies to its requests, if it does. It lives as long as the
+        # server, so the entries of the first application are removed when that ends.
         self._shared: MutableMapping[str, Any] | None = scope.get("state")
-        # Whose state is in there, if anybody's.
+        # The lifespan whose state is in there, if any.
         self._sharing: Lifespan | None = None
         # Startups under way for updates. Entries leave when they are done.
         self._starting: set[asyncio.Task[Any]] = set()
-        # What ends, by application: see `key_of`. Entries leave when it has ended.
+        # Shutdowns under way, by application: see `key_of`. Entries leave when they are done.
         self._ending: dict[object, asyncio.Task[Any]] = {}
 
     async def serve(self, receive: Receive, send: Send) -> None:
         """Answer the server, from startup to shutdown.
 
         Raises:
-            BaseException: what the first startup raises.
+            BaseException: the first startup raises it.
         """
         await receive()
         under_way = participants.register(self)
         try:
-            # An update that began before this one joined will not begin anything here.
-            while (under_way is not None and not under_way.over.is_set()) or self._starting:
+            # An update that began before this one registered will not start an application here.
+            while (under_way is not None and not under_way.is_set()) or self._starting:
                 await asyncio.sleep(_TURN)
             if await self._start_first(send):
                 await send({"type": "lifespan.startup.complete"})
@@ -100,22 +100,22 @@ class LifespanManager(ApplicationLifecycle[Lifespan]):
         task.add_done_callback(self._starting.discard)
         call.when_given_up(task.cancel)
 
-    def end(self, tenure: Lifespan) -> None:
+    def end(self, served: Lifespan) -> None:
         """Begin the shutdown of a former application."""
-        if tenure is self._sharing and self._shared is not None:
+        if served is self._sharing and self._shared is not None:
             self._sharing = None
             self._shared.clear()
             self._shared[_MARK] = self
-        self._ends(tenure, tenure.stop())
+        self._ends(served, served.stop())
 
     async def _start_first(self, send: Send) -> bool:
-        """Start the application that is current now; if it cannot be, the server is told.
+        """Start the application that is current now; if that fails, tell the server.
 
         Returns:
             Whether the server goes on.
 
         Raises:
-            BaseException: what the startup raises: it is the server's affair.
+            BaseException: the startup raises it, and the server handles it.
         """
         with Pin("startup") as pin:
             application = self._resolve()
@@ -169,7 +169,7 @@ class LifespanManager(ApplicationLifecycle[Lifespan]):
     async def _start_next(
         self, application: Application, generation: int, call: LoopCall[Lifespan]
     ) -> None:
-        """Start an application for an update. Whatever it raises is the call's."""
+        """Start an application for an update. Its exceptions go to the update."""
         name = f"{self._target.text} of generation {generation}"
         lifespan = Lifespan(application, self._scope, {}, name)
         try:
@@ -202,7 +202,7 @@ class LifespanManager(ApplicationLifecycle[Lifespan]):
         task.add_done_callback(ended)
 
     async def _close(self) -> Message:
-        """Shut down all that has started, and wait for it; return what to tell the server."""
+        """Shut down all that has started, and wait for it; return the message for the server."""
         participants.unregister(self)
         self._ended = True
         for task in list(self._starting):

@@ -21,17 +21,17 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# How often who waits looks whether it is still worth it, in seconds.
+# How often the updating thread checks whether to go on waiting, in seconds.
 _SLICE = 0.5
 
 
 class LoopCall(Generic[T]):
-    """Something that is done in an event loop for an update.
+    """A call that runs in an event loop for an update.
 
     Args:
         loop: the event loop.
         thread: the thread that it runs in, by its `threading.get_ident`.
-        what: what takes so long if it does, such as ``"the application's startup"``.
+        what: its name in errors, such as ``"the application's startup"``.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, thread: int, what: str) -> None:
@@ -39,7 +39,7 @@ class LoopCall(Generic[T]):
         self.what = what
         self._loop = loop
         self._thread = thread
-        # Answered by the loop's thread, cancelled by the updating one; the first of them wins.
+        # The loop's thread sets the result, the updating one cancels; the first of them wins.
         self._done: concurrent.futures.Future[T] = concurrent.futures.Future()
 
     # The updating thread.
@@ -51,22 +51,22 @@ class LoopCall(Generic[T]):
             StartupFailed: the loop is closed.
             TransfuseError: the loop's thread waits for the update.
         """
-        self._look()
+        self._check()
         try:
             self._loop.call_soon_threadsafe(function, *arguments)
         except RuntimeError:
             raise StartupFailed("the server's event loop has ended") from None
 
     def wait(self, is_over: Callable[[], bool]) -> T:
-        """Return the answer.
+        """Return the result.
 
         Args:
-            is_over: whether there will be none, for the server ends.
+            is_over: whether there will be none, because the server ends.
 
         Raises:
             StartupFailed: it takes too long, or the server has ended.
             TransfuseError: the loop's thread waits for the update.
-            BaseException: what the call failed with.
+            BaseException: the exception of the call.
         """
         settings = installed_settings()
         limit = settings.time_limit if settings else 0.0
@@ -78,14 +78,14 @@ class LoopCall(Generic[T]):
                     raise StartupFailed(
                         f"{self.what} took longer than the setting time_limit ({limit:g} s)"
                     )
-                self._look()
+                self._check()
                 if is_over():
                     raise StartupFailed("the server is ending")
                 concurrent.futures.wait([self._done], min(_SLICE, left))
         except Exception:
             if self._done.cancel():
                 raise
-            # It was answered at this very moment.
+            # Its result was set at this very moment.
         except BaseException:
             self._done.cancel()
             raise
@@ -95,7 +95,7 @@ class LoopCall(Generic[T]):
             raise error
         return self._done.result()
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         if self._loop.is_closed():
             raise StartupFailed("the server's event loop has ended")
         if participants.waits_for_update(self._thread):
@@ -108,11 +108,11 @@ class LoopCall(Generic[T]):
 
     @property
     def is_given_up(self) -> bool:
-        """Whether nobody waits any more."""
+        """Whether the updating thread has stopped waiting."""
         return self._done.cancelled()
 
     def when_given_up(self, call: Callable[[], object]) -> None:
-        """Have `call` called in the loop once nobody waits any more."""
+        """Have `call` called in the loop when the updating thread stops waiting."""
 
         def told(done: concurrent.futures.Future[T]) -> None:
             if done.cancelled() and not self._loop.is_closed():
@@ -121,13 +121,13 @@ class LoopCall(Generic[T]):
         self._done.add_done_callback(told)
 
     def set_result(self, result: T) -> bool:
-        """Hand over the result; return whether anybody waits for it."""
+        """Hand over the result; return whether the updating thread still waits for it."""
         if self._done.cancelled() or not self._done.set_running_or_notify_cancel():
             return False
         self._done.set_result(result)
         return True
 
     def set_exception(self, error: BaseException) -> None:
-        """Hand over what went wrong, also what must not be raised in an event loop."""
+        """Hand over an exception, also one that must not be raised in an event loop."""
         if not self._done.cancelled() and self._done.set_running_or_notify_cancel():
             self._done.set_exception(error)

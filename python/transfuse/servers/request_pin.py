@@ -2,7 +2,7 @@
 
 In the one that is current; but what is part of another request, such as an application that is
 mounted in another, begins in the generation of that. The pin in the context does not tell the two
-apart: asyncio copies the context of whoever begins a task, and a server that begins the next
+apart: asyncio copies the context in which a task is made, and a server that begins the next
 request of a connection where the one before ends (pipelining) does it inside that. So a request is
 part of another only if the same task runs both, or if its scope comes from that of the other
 (middleware may have an application run in a task of its own).
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from contextvars import Token
     from types import TracebackType
 
-# Under which key a scope, and so each copy of it, says which request it is of.
+# The key under which a scope, and so each copy of it, refers to its request.
 _MARK = "transfuse.request_pin"
 
 
@@ -30,7 +30,7 @@ class UnitOfWork:
     """A request, or a websocket connection; a context manager that gives its pin.
 
     Args:
-        what: what `status` calls it.
+        what: its name for `status`.
         scope: its scope, if it has one that can be marked.
     """
 
@@ -40,12 +40,12 @@ class UnitOfWork:
         self._what = what
         self._scope = scope
         # The task that runs it; None outside of asyncio. Copies of the context outlive the unit,
-        # so what it holds is let go of at its end.
+        # so it drops its references at its end.
         self._task: asyncio.Task[Any] | None = None
         self._over = False
         # The outermost request that it is part of.
         self._root = self
-        # What the scope was marked with: the request that it comes from.
+        # The former mark of the scope: the request that it comes from.
         self._before: UnitOfWork | None = None
 
     def __enter__(self) -> Pin:
@@ -76,7 +76,7 @@ class UnitOfWork:
         self._over = True
         scope, self._scope, self._task = self._scope, None, None
         if scope is not None:
-            # What is mounted may have had the very scope of what it is mounted in.
+            # A mounted application may share the scope of the one it is mounted in.
             scope[_MARK] = self._before
         # It fails in another context than the one that entered: there is nothing to reset here.
         with suppress(ValueError):

@@ -3,7 +3,7 @@
 `rsgi` makes an application that Granian can hold for ever. A request, and a websocket, is a unit
 of work. Of each new application `__rsgi_init__` is called while its generation is staged, in the
 event loop, and refuses the update if it raises; `__rsgi_del__` of the former one after its last
-request (`succession`).
+request (`application_lifecycle`).
 """
 
 from __future__ import annotations
@@ -12,8 +12,7 @@ import logging
 from typing import TYPE_CHECKING, Any, Protocol
 
 from transfuse._core import Pin
-from transfuse.process.install import ensure_installed, installed_settings
-from transfuse.process.target import Target
+from transfuse.process.install import installed_settings
 from transfuse.servers.application_lifecycle import ApplicationLifecycle, ServedApplication
 from transfuse.servers.request_pin import UnitOfWork
 from transfuse.servers.target_check import serve
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Awaitable
 
+    from transfuse.process.target import Target
     from transfuse.servers.loop_call import LoopCall
 
 _log = logging.getLogger("transfuse")
@@ -44,16 +44,14 @@ def rsgi(target: str) -> Application:
     Raises:
         TargetError: there is no such module or attribute, or it is no RSGI application.
         SettingsError, RootError: as `install`.
-        BaseException: whatever the module raises while it is loaded.
+        BaseException: the module raises it while it is loaded.
     """
-    sought = Target(target)
-    ensure_installed()
-    serve(sought, "rsgi")
+    sought = serve(target, "rsgi")
     return _Application(sought)
 
 
 class _Application:
-    """What Granian holds."""
+    """The object that Granian holds."""
 
     def __init__(self, target: Target) -> None:
         self._target = target
@@ -62,7 +60,7 @@ class _Application:
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         settings = installed_settings()
-        # Here and not in `rsgi`: a file for several servers makes what is never served.
+        # Here and not in `rsgi`: a file for several servers also makes applications never served.
         if settings is not None and settings.drain is not None:
             _log.warning(
                 "the setting drain is for ASGI: under RSGI, connections that are left on old code"
@@ -72,9 +70,9 @@ class _Application:
         under_way = participants.register(applications)
         try:
             if under_way is not None:
-                # An update that began before this one joined will not begin anything here.
+                # An update that began before it registered will start no application here.
                 with participants.waiting():
-                    under_way.over.wait()
+                    under_way.wait()
             with Pin("startup"):
                 applications.begin_first()
         except BaseException:
@@ -91,19 +89,19 @@ class _Application:
         with UnitOfWork(f"{getattr(scope, 'method', scope.proto)} {scope.path}"):
             found = self._target.resolve()
             applications = self._applications
-            tenure = applications.enter(found) if applications is not None else None
+            served = applications.enter(found) if applications is not None else None
             try:
                 await getattr(found, "__rsgi__", found)(scope, protocol)
             finally:
-                if tenure is not None and applications is not None:
-                    applications.leave(tenure)
+                if served is not None and applications is not None:
+                    applications.leave(served)
 
 
 class _Applications(ApplicationLifecycle[ServedApplication]):
     order = 20
 
     def begin_first(self) -> None:
-        """Begin the application that is current now; raise what that raises."""
+        """Begin the application that is current now, and raise its exception."""
         first = ServedApplication(self._resolve())
         self.first(first)
         _call(first.application, "__rsgi_init__", self._loop)
@@ -113,25 +111,25 @@ class _Applications(ApplicationLifecycle[ServedApplication]):
         """The server ends: end all that have begun, the current one last."""
         participants.unregister(self)
         self._ended = True
-        for tenure in sorted(self._all.values(), key=lambda each: each is self._current):
-            self.end(tenure)
+        for served in sorted(self._all.values(), key=lambda each: each is self._current):
+            self.end(served)
         self._all.clear()
 
     def begin(self, application: Any, generation: int, call: LoopCall[ServedApplication]) -> None:  # noqa: ARG002
-        tenure = ServedApplication(application)
+        served = ServedApplication(application)
         try:
             _call(application, "__rsgi_init__", self._loop)
         except BaseException as error:
             call.set_exception(error)
-            self.end(tenure)
+            self.end(served)
         else:
-            self.offer(tenure, call)
+            self.offer(served, call)
 
-    def end(self, tenure: ServedApplication) -> None:
+    def end(self, served: ServedApplication) -> None:
         try:
-            _call(tenure.application, "__rsgi_del__", self._loop)
+            _call(served.application, "__rsgi_del__", self._loop)
         except BaseException:
-            # Also what would end the event loop, and with it the server.
+            # Also an exception that would end the event loop, and with it the server.
             _log.exception("__rsgi_del__ of an application failed")
 
 

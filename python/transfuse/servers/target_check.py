@@ -1,7 +1,7 @@
-"""Is what is served still there in the next generation?
+"""Does the next generation still have the target that is served?
 
-A request could only fail without it, so an update in which the target is gone is refused. And who
-serves can be asked how things stand, by `transfuse status` and its like.
+Without it every request would fail, so an update that loses the target is refused. A process that
+serves a target also answers `transfuse status` and the like.
 """
 
 from __future__ import annotations
@@ -14,32 +14,32 @@ from typing import TYPE_CHECKING
 from transfuse import frameworks
 from transfuse._core import Pin
 from transfuse.errors import TargetError
-from transfuse.process.install import installed_settings, on_uninstall
-from transfuse.servers.interface_check import misuse
+from transfuse.process.install import ensure_installed, installed_settings, on_uninstall
+from transfuse.process.target import Target
+from transfuse.servers.interface_check import interface_mismatch
 from transfuse.source.suggestions import under_no_root
 from transfuse.updates import participants
 
 if TYPE_CHECKING:
-    from transfuse.process.target import Target
-    from transfuse.servers.interface_check import Protocol
+    from transfuse.servers.interface_check import ServerInterface
 
 _log = logging.getLogger("transfuse")
 
-# What to do about a target that no root can make live.
+# The remedy for a target that no root can make live.
 INSTALLED = "it is installed: import it in a module under a root, and name that"
 
 
-class TargetParticipant:
+class TargetParticipant(participants.Participant):
     """Takes part in updates for one target.
 
     Args:
-        target: what must exist, and must be callable.
+        target: must exist, and must be callable.
         served_as: how it is called.
     """
 
     order = 0
 
-    def __init__(self, target: Target, served_as: Protocol) -> None:
+    def __init__(self, target: Target, served_as: ServerInterface) -> None:
         self._target = target
         self._served_as = served_as
 
@@ -55,27 +55,24 @@ class TargetParticipant:
         """The same in the pinned generation."""
         or_has = "__rsgi__" if self._served_as == "rsgi" else "__call__"
         application = self._target.resolve_callable(or_has)
-        wrong = misuse(self._target, application, self._served_as)
+        wrong = interface_mismatch(self._target, application, self._served_as)
         if wrong is not None:
             raise TargetError(wrong)
 
-    def published(self, generation: int) -> None:
-        """Nothing to do."""
 
-    def abandoned(self, generation: int) -> None:
-        """Nothing to do."""
-
-
-def serve(target: Target, served_as: Protocol) -> None:
-    """Insist on a target from now on; see `TargetParticipant`.
+def serve(text: str, served_as: ServerInterface) -> Target:
+    """Return a target without which updates are refused from now on; see `TargetParticipant`.
 
     Raises:
-        TargetError: it is not there now, or cannot be called like this.
-        BaseException: whatever its module raises while it is loaded.
+        TargetError: it is malformed, not there now, or cannot be called like this.
+        SettingsError, RootError: as `install`.
+        BaseException: its module raises it while it is loaded.
     """
-    # What it brings along is of no use where nothing is served.
+    # Its imports are of no use where nothing is served.
     from transfuse.control import unix_socket  # noqa: PLC0415
 
+    target = Target(text)
+    ensure_installed()
     # Not pinned, so that a file that was written just now is found.
     target.load()
     served = TargetParticipant(target, served_as)
@@ -86,6 +83,7 @@ def serve(target: Target, served_as: Protocol) -> None:
     participants.register(served)
     if unix_socket.serve(f"serve {target.text}"):
         on_uninstall(unix_socket.close)
+    return target
 
 
 def _warn_if_unseen(module: str) -> None:

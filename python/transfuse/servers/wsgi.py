@@ -3,7 +3,7 @@
 `wsgi` makes an application that any server can hold for ever. Each request is a unit of work: it
 is pinned before the user's application is looked up, and the pin ends when the body was closed.
 Between two steps of a body the pin is suspended, for the thread may be given to something else,
-and each step may come in another thread. What a request goes through is in the core (`wsgi.rs`).
+and each step may come in another thread. The core has the code of a request (`wsgi.rs`).
 """
 
 from __future__ import annotations
@@ -11,8 +11,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from transfuse._core import WsgiApplication
-from transfuse.process.install import ensure_installed
-from transfuse.process.target import Target
 from transfuse.servers.target_check import serve
 
 if TYPE_CHECKING:
@@ -32,11 +30,9 @@ def wsgi(target: str) -> WSGIApplication:
     Raises:
         TargetError: there is no such module or attribute, or it is no WSGI application.
         SettingsError, RootError: as `install`.
-        BaseException: whatever the module raises while it is loaded.
+        BaseException: the module raises it while it is loaded.
     """
-    sought = Target(target)
-    ensure_installed()
-    serve(sought, "wsgi")
+    sought = serve(target, "wsgi")
     return WsgiApplication(sought.module, sought.names, sought.resolve)
 
 

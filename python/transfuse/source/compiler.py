@@ -1,8 +1,8 @@
-"""What code object does a source become, and what does it say of itself?
+"""Compiles the source of a module, and reads its special variables.
 
 Pure functions from bytes to code, called by the core in the staging thread and later in a process
-of its own; so nothing here may depend on the state of the server. How assignments to carried names
-are left out is in `carrying`; when code is run is the core's matter.
+of its own; so nothing here may depend on the state of the server. `preserved_names` removes the
+assignments to carried names; the core runs the code.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def compile_source(source: bytes, path: str) -> CodeType:
     """Compile a module as the interpreter would.
 
     Args:
-        source: the file's content, in whatever encoding it declares.
+        source: the file's content, in the encoding that it declares.
         path: the absolute file, for tracebacks.
 
     Returns:
@@ -155,7 +155,7 @@ def _refuse(path: str, value: ast.expr, name: str, allowed: str) -> NoReturn:
 
 
 def _refuse_other_bindings(tree: ast.Module, plain: set[ast.Name], path: str) -> None:
-    """Refuse what binds a special variable at module level where it cannot be read beforehand."""
+    """Refuse other statements at module level that bind a special variable."""
     pending: list[ast.AST] = list(tree.body)
     while pending:
         node = pending.pop()

@@ -1,7 +1,7 @@
-"""Which source does a frame of old code show? The one it was compiled from (P13).
+"""A frame of old code shows the source that it was compiled from (P13).
 
-The standard library reads source by file name, and the file says what the newest code says. So
-where it knows whose source it wants, it is given that: `traceback` by frame, `linecache` by the
+The standard library reads source by file name, and the file has the newest source. So where it
+knows the owner of the source, it gets that one: `traceback` by frame, `linecache` by the
 globals it is handed (as `pdb` does), `inspect` by object. Without those, by a bare file name, the
 file is read as ever. `co_filename` stays the true path, for debuggers and coverage.
 """
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 _former: WeakKeyDictionary[CodeType, list[str]] = WeakKeyDictionary()
 # While `inspect` looks for one object: file -> lines. For this thread alone.
 _wanted = threading.local()
-# What was replaced: owner, name, the original, what stands there now.
+# Replaced attributes: owner, name, the original, the replacement.
 _replaced: list[tuple[Any, str, Any, Any]] = []
 
 
 def install() -> None:
-    """Let the standard library show true source."""
+    """Make the standard library show the source that code was compiled from."""
     if _replaced:
         return
     extract = "_extract_from_extended_frame_gen"
@@ -42,11 +42,11 @@ def install() -> None:
     _replace(traceback.StackSummary, extract, _extracting)
     _replace(linecache, "getlines", _getting_lines)
     _replace(inspect, "findsource", _finding_source)
-    # Written in C, and reads the file. Who has set another one keeps it.
+    # Written in C, and reads the file. A hook that the program has set stays.
     if sys.unraisablehook is sys.__unraisablehook__:
         _replace(sys, "unraisablehook", _telling_unraisable)
     if sys.version_info < (3, 13):
-        # There they are written in C, and read the file. Who has set another one keeps it.
+        # There they are written in C, and read the file. Hooks that the program has set stay.
         if sys.excepthook is sys.__excepthook__:
             _replace(sys, "excepthook", lambda _: traceback.print_exception)
         if threading.excepthook is threading.__excepthook__:
@@ -54,7 +54,7 @@ def install() -> None:
 
 
 def uninstall() -> None:
-    """Put everything back that nobody else has replaced since."""
+    """Put back every original whose replacement has not been replaced since."""
     while _replaced:
         owner, name, original, ours = _replaced.pop()
         if inspect.getattr_static(owner, name) is ours:
@@ -65,7 +65,7 @@ def remember(codes: Iterable[CodeType], file: str, source: str) -> None:
     """Keep the source of code that a module no longer has, for as long as frames run it.
 
     Args:
-        codes: code objects; what is nested in them counts too.
+        codes: code objects; those nested in them count too.
         file: those that were compiled from another file are passed over.
         source: the text of the file then.
     """
@@ -179,7 +179,7 @@ def _finding_source(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 
 def _code_and_scope(object: Any) -> tuple[CodeType | None, dict[str, Any]]:
-    """What `inspect` is asked for: its code, if it has any, and the globals it belongs to."""
+    """Return the code of an object that `inspect` looks up, if it has any, and its globals."""
     if isinstance(object, TracebackType):
         object = object.tb_frame
     if isinstance(object, FrameType):
@@ -196,13 +196,13 @@ def _code_and_scope(object: Any) -> tuple[CodeType | None, dict[str, Any]]:
 
 
 def _scope_of(kind: type) -> dict[str, Any]:
-    """The globals of the execution that made a class; none if that cannot be found."""
+    """Return the globals of the execution that made a class; none if it cannot be found."""
     # Methods know it.
     for each in vars(kind).values():
         value = getattr(each, "__func__", getattr(each, "fget", each))
         if inspect.isfunction(value) and value.__module__ == kind.__module__:
             return value.__globals__
-    # One without is looked for where its source puts it.
+    # A class without methods is looked for where its source puts it.
     for module in _core.executions(kind.__module__, lingering=True):
         found: Any = module
         for part in kind.__qualname__.split("."):
@@ -223,7 +223,7 @@ def _telling_unraisable(
             lines_of(code, code.co_filename, scope) is None for code, scope in codes
         ):
             return original(arguments)
-        # What the original says, with the true source.
+        # The text of the original, with the true source.
         what = "" if arguments.object is None else f" {_safe_repr(arguments.object)}"
         text = traceback.format_exception(arguments.exc_type, error, told, chain=False)
         head = arguments.err_msg or "Exception ignored in"

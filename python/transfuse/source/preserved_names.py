@@ -28,7 +28,7 @@ def drop_bindings(tree: ast.Module, carried: frozenset[str]) -> ast.Module:
         carried: global names, such as ``{"cache", "lock"}``.
 
     Returns:
-        What was left out, as a module of its own: it is not to be run, but must still compile.
+        The removed statements, as a module of their own: it is not run, but must still compile.
     """
     first = tree.body[0] if tree.body else None
     visitor = _LeaveOut(carried)
@@ -42,7 +42,7 @@ def drop_bindings(tree: ast.Module, carried: frozenset[str]) -> ast.Module:
 class _LeaveOut(ast.NodeTransformer):
     def __init__(self, carried: frozenset[str]) -> None:
         self.carried = carried
-        # Statements that were left out whole and hold code of the user's.
+        # Statements that were removed whole and contain code of the user's.
         self.left_out: list[ast.stmt] = []
 
     def block(self, statements: list[ast.stmt]) -> list[ast.stmt]:
@@ -115,13 +115,7 @@ class _LeaveOut(ast.NodeTransformer):
     def visit_TypeAlias(self, node: Any) -> ast.stmt | None:  # ast.TypeAlias is new in 3.12
         return None if node.name.id in self.carried else cast("ast.stmt", node)
 
-    # Definitions: their bodies are other scopes, but what stands around them is not.
-
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.stmt | None:
-        return self.definition(node)
-
-    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.stmt | None:
-        return self.definition(node)
+    # Definitions: their bodies are other scopes, but decorators and defaults are not.
 
     def definition(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> ast.stmt | None:
         if node.name in self.carried:
@@ -129,6 +123,8 @@ class _LeaveOut(ast.NodeTransformer):
         node.decorator_list = [self.visit(each) for each in node.decorator_list]
         self.defaults(node.args)
         return node
+
+    visit_FunctionDef = visit_AsyncFunctionDef = definition
 
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.stmt | None:
         if node.name in self.carried:
@@ -271,7 +267,7 @@ class _LeaveOut(ast.NodeTransformer):
 
 
 class _Rename(ast.NodeTransformer):
-    """Reads and writes of one name become those of another, but not in other scopes."""
+    """Renames the reads and writes of one name, but not in other scopes."""
 
     def __init__(self, name: str, stand_in: str) -> None:
         self.name = name
@@ -282,17 +278,10 @@ class _Rename(ast.NodeTransformer):
             node.id = self.stand_in
         return node
 
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.stmt:
+    def other_scope(self, node: _Node) -> _Node:
         return node
 
-    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.stmt:
-        return node
-
-    def visit_ClassDef(self, node: ast.ClassDef) -> ast.stmt:
-        return node
-
-    def visit_Lambda(self, node: ast.Lambda) -> ast.expr:
-        return node
+    visit_FunctionDef = visit_AsyncFunctionDef = visit_ClassDef = visit_Lambda = other_scope
 
 
 def _defaults(args: ast.arguments) -> list[ast.expr]:

@@ -1,7 +1,7 @@
 """Where is the source of a dotted name, and which names are near it?
 
-Found out without running any code, for early and clear messages about targets. Importing, and
-deciding what is live, is left to the core.
+It runs no code, for early and clear messages about targets. The core imports modules, and decides
+which are live.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 
-# Where packages are installed: the core leaves these alone under any root (`roots.rs`).
+# Folders of installed packages: the core leaves these alone under any root (`roots.rs`).
 _INSTALLED = frozenset({"site-packages", "dist-packages"})
 
 
@@ -44,7 +44,7 @@ def find_spec(name: str, search: Sequence[str]) -> ModuleSpec | None:
 
 
 def under_no_root(name: str, origin: str, roots: Sequence[str]) -> str | None:
-    """Return what is to be done for the edits of a module to be seen, or None if it has a root.
+    """Return the root that a module would need for its edits to be seen; None if it has one.
 
     Args:
         name: its dotted name.
@@ -98,9 +98,9 @@ def nearest_module(name: str, search: Sequence[str]) -> str | None:
 
 
 def nearest_target(name: str, search: Sequence[str]) -> str | None:
-    """Return what a target with the missing module `name` was meant to be, or None.
+    """Return the target that one with the missing module `name` was meant to be, or None.
 
-    Where the last part cannot be a module, for the one before it is no package, it is an attribute.
+    If the part before the last is a module and no package, the last part is an attribute.
     """
     module, _, attribute = name.rpartition(".")
     spec = find_spec(module, search) if module else None

@@ -1,7 +1,6 @@
-"""Which part of an exception is the user's business?
+"""Tracebacks as text, with the user's frames only, and the place to look at first.
 
-Tracebacks as text, without the frames of Transfuse and of the import machinery, along the whole
-chain of causes; and the one place in the user's source to look at first.
+The frames of Transfuse and of the import machinery are removed, along the whole chain of causes.
 """
 
 from __future__ import annotations

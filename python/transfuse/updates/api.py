@@ -1,7 +1,7 @@
-"""How does somebody ask for an update, and hear of one?
+"""The public functions that request an update, report on it, and subscribe to updates.
 
-Each update, whoever asked for it, comes by here once (`deliver`): it is logged under `transfuse`
-and told to the callbacks.
+Every update passes `deliver` once, however it was requested: it is logged under `transfuse` and
+passed to the callbacks.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("transfuse")
 
-# Who wants to hear of updates, in the order of subscription. Replaced whole, never changed, so
-# that it can be walked without a lock. Entries leave by their unsubscriber.
+# Subscribers to updates, in the order of subscription. The tuple is replaced, never changed, so
+# that it can be iterated without a lock. Entries leave by their unsubscriber.
 _callbacks: tuple[Callable[[Report], object], ...] = ()
-# Who wants to hear of the steps of an update as they begin (the command line, at a terminal).
+# Subscribers to the steps of an update (the command line, at a terminal).
 _step_listeners: tuple[Callable[[Step | None], object], ...] = ()
 
 
@@ -34,7 +34,7 @@ def update(timeout: float | None = None) -> Report:
         timeout: seconds to wait for an update that is under way; None: as long as it takes.
 
     Returns:
-        What came of it. A refused update is a report too: see `Report.check`.
+        The result. A refused update is a report too: see `Report.check`.
 
     Raises:
         NotInstalledError: Transfuse is not installed.
@@ -61,7 +61,7 @@ def rollback(to: int | None = None) -> Report:
 
 
 def plan() -> Plan:
-    """Tell what an update would do now, without doing it.
+    """Return the plan of an update, without making it.
 
     Raises:
         NotInstalledError: Transfuse is not installed.
@@ -71,7 +71,7 @@ def plan() -> Plan:
 
 
 def status() -> Status:
-    """Tell how things stand in this process.
+    """Return the state of this process.
 
     Raises:
         NotInstalledError: Transfuse is not installed.
@@ -79,7 +79,7 @@ def status() -> Status:
     _require_installed()
     told = _core.status()
     if told["lingering"]:
-        # Perhaps only because nobody has collected since.
+        # Perhaps only because the collector has not run since.
         del told
         gc.collect()
         told = _core.status()
@@ -89,12 +89,11 @@ def status() -> Status:
 def on_update(callback: Callable[[Report], object]) -> Callable[[], None]:
     """Have `callback` called with the report of each update and rollback from now on.
 
-    It is called in the thread that updates, after the new generation is served; what it raises is
-    logged and hurts nobody else. One that does not end is ended after `time_limit` seconds, by
-    TimeLimitExceeded inside it.
+    The updating thread calls it once the new generation is served, and logs an exception that it
+    raises. After `time_limit` seconds, TimeLimitExceeded is raised inside it.
 
     Returns:
-        A function that ends this; calling it again does nothing.
+        A function that unsubscribes; calling it again does nothing.
     """
     global _callbacks  # noqa: PLW0603 - callbacks belong to the process, as the core does
 
@@ -120,11 +119,11 @@ def on_step(listener: Callable[[Step | None], object]) -> None:
 
 
 def deliver(roots: Sequence[str], told: Mapping[str, Any]) -> None:
-    """Log an update that the core tells of, and pass it on to the callbacks.
+    """Log an update that the core reports, and pass it on to the callbacks.
 
     Args:
         roots: the live directories; paths are shown relative to them.
-        told: what the core tells, as `Report.from_core` takes it.
+        told: the core's report, as `Report.from_core` takes it.
     """
     if told["outcome"] == "running":
         step = Step(told["name"], told["index"], told["count"], told["generation"])
@@ -138,7 +137,7 @@ def deliver(roots: Sequence[str], told: Mapping[str, Any]) -> None:
     for callback in _callbacks:
         try:
             _core.limited(callback, report)
-        except BaseException:  # nobody else would hear of it, and this one has been told
+        except BaseException:  # the update stands, and the other callbacks are to run
             _log.exception("a callback of transfuse.on_update() failed; the update stands")
 
 

@@ -1,7 +1,7 @@
-"""How is an update told to a person?
+"""Updates, in words.
 
-Words only, readable without colour; where they go is decided elsewhere (`updates` logs them, the
-command line prints them). Colour is added where a stream shows it and NO_COLOR is not set.
+The text is readable without colour. `api` logs it, the command line prints it. Colour is added
+where a stream shows it and NO_COLOR is not set.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _COLOURS = {"red": "31", "green": "32", "yellow": "33", "bold": "1", "dim": "2"}
 
 
 def update_text(report: Report, roots: Sequence[str] = ()) -> str:
-    """Tell what came of an update: one line, and for a refused one also the traceback.
+    """Return the result of an update: one line, and for a refused one also the traceback.
 
     Args:
         report: the report.
@@ -47,7 +47,7 @@ def update_text(report: Report, roots: Sequence[str] = ()) -> str:
 
 
 def plan_lines(plan: Plan | Report, roots: Sequence[str] = ()) -> list[str]:
-    """Tell a plan, or what a report ran, with one line for each file and module."""
+    """Return a plan, or the modules of a report, with one line for each file and module."""
     lines = [f"{each.kind:<9}{short_path(each.path, roots)}" for each in plan.changed]
     lines += [f"{'run':<9}{each.name}  ({each.reason})" for each in plan.ran]
     lines += [f"{'restart':<9}{each.name}  ({each.code}: {each.what})" for each in plan.restart]
@@ -74,7 +74,7 @@ def ran_text(ran: Sequence[Ran]) -> str:
 
 
 def restart_text(restart: Sequence[Restart]) -> str:
-    """Tell what needs a restart, and why."""
+    """Return the changes that need a restart, and why."""
     words = [f"{each.name} ({each.what})" for each in restart[:_SHOWN]]
     return "needs a restart: " + ", ".join(words) + _more(len(restart))
 
@@ -98,7 +98,7 @@ def short_path(path: str, roots: Sequence[str] = ()) -> str:
 
 
 def colourful(stream: TextIO, environ: Mapping[str, str] | None = None) -> bool:
-    """Whether `stream` shows colours and nobody minds (https://no-color.org)."""
+    """Whether `stream` shows colours and no setting forbids them (https://no-color.org)."""
     environ = os.environ if environ is None else environ
     if environ.get("NO_COLOR") or environ.get("TERM") == "dumb":
         return False

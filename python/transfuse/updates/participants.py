@@ -1,8 +1,8 @@
-"""Who else has a say in an update, and hears how it ended?
+"""Participants of an update: Python code that can refuse it, and learns how it ended.
 
-A `Participant` is asked when all modules of the next generation have run and nobody sees it yet, in
-the updating thread and pinned to that generation. What it raises refuses the update. An
-application's startup is one (`lifespans`), the other workers are another (`crew`).
+The updating thread calls each `Participant`, pinned to the staged generation, when all its modules
+have run and before any request sees it. An exception refuses the update. The startup of an
+application is a participant (`servers`), and so are the other workers (`workers`).
 """
 
 from __future__ import annotations
@@ -18,63 +18,58 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("transfuse")
 
-# In the order in which they are asked. Replaced whole, never changed, so that it can be walked
-# without a lock. Entries leave by `unregister`, and all of them with `uninstall`.
+# In the order in which they are called. The tuple is replaced, never changed, so that it can be
+# iterated without a lock. Entries leave by `unregister`, and all of them with `uninstall`.
 _participants: tuple[Participant, ...] = ()
-# Those who have to hear how the update under way ends: who was asked, in that order, and then who
-# joined midway. The updating thread empties it.
+# The participants to notify when the update under way ends: those that were called, in that order,
+# then those that registered midway. The updating thread empties it.
 _asked: list[Participant] = []
-# The update that has been put to the participants, until they have heard how it ended.
-_under_way: UnderWay | None = None
-# For the moment in which one joins, or an update begins or ends: who joins is asked, or else is
-# told that an update is under way.
+# Of the update under way: set once all participants were notified of its end, and None after that.
+_under_way: threading.Event | None = None
+# Guards registration against the start and the end of an update: a participant that registers is
+# either called in it, or learns that an update is under way.
 _lock = threading.Lock()
 
 
-# The threads that wait for an update: what it needs of them cannot be had. Entries leave when the
-# wait is over; a set of its own operations is enough, each is one step.
+# The threads that wait for an update, which can therefore run nothing for it. Entries leave when
+# the wait is over. Needs no lock: each operation on a set is atomic.
 _waiting: set[int] = set()
 
 
-class UnderWay:
-    """An update that was put to the participants."""
-
-    def __init__(self) -> None:
-        # Set once all have heard how it ended.
-        self.over = threading.Event()
-
-
 class Participant(Protocol):
-    """Has a say in updates. All are called in the updating thread."""
+    """Can refuse updates. The updating thread calls all methods, which do nothing by default."""
 
-    # Who is asked first: the smaller number. What can still be refused by others comes early.
+    # Smaller numbers are called first; the agreement of other workers comes late.
     order: int
 
-    def staged(self, generation: int, *, on_disk: bool) -> None:
-        """Agree by returning. What is raised refuses the update.
+    def staged(self, generation: int, *, on_disk: bool) -> None:  # noqa: ARG002 - the default
+        """Agree by returning. An exception refuses the update.
 
         Args:
             generation: the number of the staged generation.
-            on_disk: whether it serves what the files say, and not what a rollback does.
+            on_disk: whether it serves the files on disk, and not the content of a rollback.
         """
+        return
 
-    def published(self, generation: int) -> None:
+    def published(self, generation: int) -> None:  # noqa: ARG002 - the default
         """The generation that was agreed to is current."""
+        return
 
-    def abandoned(self, generation: int) -> None:
+    def abandoned(self, generation: int) -> None:  # noqa: ARG002 - the default
         """The generation that was agreed to will never be current."""
+        return
 
 
-def register(participant: Participant, *, midway: bool = False) -> UnderWay | None:
-    """Ask `participant` in each update from the next one on.
+def register(participant: Participant, *, midway: bool = False) -> threading.Event | None:
+    """Call `participant` in each update from the next one on.
 
     Args:
-        participant: who.
-        midway: whether it is also to hear how the update ends that is under way, and of which it
-            was not asked.
+        participant: a participant; registered again, it stays where it is.
+        midway: whether to notify it of the end of the update under way too, in which it was not
+            called.
 
     Returns:
-        The update under way, of which it was not asked; None if there is none.
+        None, or the end of the update under way, in which it is not called.
     """
     global _participants  # noqa: PLW0603 - participants belong to the process, as the core does
     if any(each is participant for each in _participants):
@@ -87,7 +82,7 @@ def register(participant: Participant, *, midway: bool = False) -> UnderWay | No
 
 
 def unregister(participant: Participant) -> None:
-    """Do not ask it any more; without `register`: do nothing."""
+    """Call it no more; without `register`: do nothing."""
     global _participants  # noqa: PLW0603
     with _lock:
         _participants = tuple(each for each in _participants if each is not participant)
@@ -102,7 +97,7 @@ def unregister_all() -> None:
 
 @contextlib.contextmanager
 def waiting() -> Iterator[None]:
-    """This thread waits for an update."""
+    """Mark this thread as waiting for an update."""
     ident = threading.get_ident()
     outermost = ident not in _waiting
     _waiting.add(ident)
@@ -119,22 +114,22 @@ def waits_for_update(thread: int) -> bool:
 
 
 def notify(stage: str, generation: int) -> None:
-    """Pass on how far an update is; the core calls it.
+    """Pass on the progress of an update; the core calls it.
 
     Args:
         stage: ``"staged"`` (``"going back"`` for a rollback), ``"published"`` or ``"abandoned"``.
         generation: the number of the generation in question.
 
     Raises:
-        BaseException: whatever a participant raised of a staged generation.
+        BaseException: the exception with which a participant refuses the staged generation.
     """
     if stage in ("staged", "going back"):
         for participant in _begun():
-            # Also if it raises: then it hears, like all others, that nothing came of it.
+            # Also if it raises: then all are notified that the update was abandoned.
             _asked.append(participant)
             participant.staged(generation, on_disk=stage == "staged")
         return
-    while participants := _to_be_told():
+    while participants := _to_be_notified():
         for participant in participants:
             try:
                 if stage == "published":
@@ -150,19 +145,19 @@ def _begun() -> tuple[Participant, ...]:
     with _lock:
         _asked.clear()
         if _under_way is not None:
-            _under_way.over.set()
-        _under_way = UnderWay()
+            _under_way.set()
+        _under_way = threading.Event()
         return _participants
 
 
-def _to_be_told() -> list[Participant]:
-    """Those who have not been told yet; the update is over when there are none."""
+def _to_be_notified() -> list[Participant]:
+    """Return the participants not yet notified; the update is over when there are none."""
     global _under_way  # noqa: PLW0603
     with _lock:
         participants = list(_asked)
         _asked.clear()
         if not participants and _under_way is not None:
-            _under_way.over.set()
+            _under_way.set()
             _under_way = None
         return participants
 

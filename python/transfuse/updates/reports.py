@@ -1,7 +1,6 @@
-"""What came of an update, and how do things stand?
+"""The results of updates, and the state of the process, as plain frozen values.
 
-Plain, frozen values made from what the core tells. How they are put into words is in `console`,
-what happens with them in `updates`.
+They are made from the dicts of the core. `messages` puts them into words, `api` delivers them.
 """
 
 from __future__ import annotations
@@ -72,7 +71,7 @@ class Restart:
     Attributes:
         name: the module or file.
         code: the kind, such as ``"never-policy"``.
-        what: what it is about and what to do, in words.
+        what: the reason and the remedy, in words.
     """
 
     name: str
@@ -82,11 +81,11 @@ class Restart:
 
 @dataclass(frozen=True)
 class Note:
-    """Something to know: what could not be done in place (policy ``"patch"``), or a new setting.
+    """Something to know: a change not made in place (policy ``"patch"``), or a new setting.
 
     Attributes:
         name: the module, or ``"settings"``.
-        what: what was done instead, and who is concerned, or what holds now, in words.
+        what: the consequence or the new value, in words.
     """
 
     name: str
@@ -95,7 +94,7 @@ class Note:
 
 @dataclass(frozen=True)
 class Report:
-    """What came of an update or a rollback.
+    """The result of an update or a rollback.
 
     Attributes:
         outcome: ``"published"``, ``"refused"``, ``"unchanged"`` or ``"rolled back"``.
@@ -103,9 +102,9 @@ class Report:
         changed: the files that differ.
         ran: the modules that were run, in order, and why.
         restart: the changes that need a restart.
-        notes: what could not be done in place, and settings that were applied.
+        notes: changes that could not be made in place, and settings that were applied.
         seconds: how long it took.
-        error: what was raised, if the update was refused.
+        error: the exception, if the update was refused.
         traceback: the traceback of `error` with the user's frames only; else empty.
     """
 
@@ -121,7 +120,7 @@ class Report:
 
     @classmethod
     def from_core(cls, told: Mapping[str, Any]) -> Report:
-        """Make a report of what the core tells."""
+        """Make a report from the core's."""
         error: BaseException | None = told["error"]
         return cls(
             outcome=cast("Outcome", told["outcome"]),
@@ -168,7 +167,7 @@ class Report:
 
 
 class UpdateRefused(TransfuseError):
-    """A refused update, for those who prefer an exception: see `Report.check`.
+    """A refused update, for code that prefers an exception: see `Report.check`.
 
     Attributes:
         report: the report of the update; its error is this exception's `__cause__`.
@@ -181,7 +180,7 @@ class UpdateRefused(TransfuseError):
 
 @dataclass(frozen=True)
 class Plan:
-    """What an update would do now.
+    """The update that would be made now.
 
     Attributes:
         generation: the generation that is served.
@@ -195,7 +194,7 @@ class Plan:
 
     @classmethod
     def from_core(cls, told: Mapping[str, Any]) -> Plan:
-        """Make a plan of what the core tells."""
+        """Make a plan from the core's."""
         return cls(
             generation=told["generation"],
             changed=tuple(Change(*each) for each in told["changed"]),
@@ -210,7 +209,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Status:
-    """How things stand in this process.
+    """The state of this process.
 
     Attributes:
         generation: the current generation.
@@ -220,16 +219,16 @@ class Status:
         draining: generations that are no longer current, and how many pins each still has.
         watching: ``"native"``, ``"polling"`` or ``"off"``; ``"ended"`` if the thread that updates
             is no more, so that nothing is updated until the process is restarted.
-        watching_because: why files are polled although nobody asked for that; else empty.
-        unreadable: what lies under the roots and cannot be read, and why. No module comes from
+        watching_because: why files are polled although no setting says so; else empty.
+        unreadable: paths under the roots that cannot be read, and why. No module comes from
             there.
         lost_events: how often the system had more events of files than it keeps (on Linux
             ``fs.inotify.max_queued_events``), so that the whole tree was compared.
-        stored_bytes: what the kept source takes up, in bytes.
+        stored_bytes: the size of the kept source.
         failing: the report of the latest update if it was refused, else None.
         restart: the changes that wait for a restart.
         units: the units of work that keep former generations in use, the oldest first.
-        lingering: the modules that were superseded and are still in memory, and who holds them.
+        lingering: the modules that were superseded and are still in memory, and their holders.
         updates: how many updates were published.
         refused: how many were refused.
     """
@@ -253,7 +252,7 @@ class Status:
 
     @classmethod
     def from_core(cls, told: Mapping[str, Any]) -> Status:
-        """Make a status of what the core tells."""
+        """Make a status from the core's."""
         failing = told["failing"]
         return cls(
             generation=told["generation"],

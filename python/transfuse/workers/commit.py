@@ -1,7 +1,7 @@
-"""When may all workers publish, when must all refuse, and who is behind?
+"""When may all workers publish, when must all refuse, and which of them must catch up?
 
-A pure state machine: what workers tell goes in, what to tell them comes out. It knows neither
-sockets nor clocks. Views are told apart by their fingerprints.
+A pure state machine: messages of workers go in, orders to them come out. It knows neither sockets
+nor clocks. A view is identified by its fingerprint.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from typing import Any
 
 Order = tuple[int, dict[str, Any]]
 
-# So often in a row a worker may not find what another has found, before that is a failure.
+# How often in a row a worker may not find the files that another has found; then it has failed.
 MISSES = 5
-# So often in a row workers may find different things, before that is one. While files are being
-# written they do; two that do not see the same files would go on for ever.
+# How often in a row workers may find different files, as they do while files are being written.
+# Two that do not see the same files would go on for ever.
 TURNS = 30
 
 
 @dataclass
 class WorkerState:
-    """What is known of one worker.
+    """The state of one worker.
 
     Attributes:
         at: the view that it serves.
@@ -37,10 +37,10 @@ class WorkerState:
 
 @dataclass
 class CommitCoordinator:
-    """All workers, and what they are at.
+    """Decides for all workers.
 
     Attributes:
-        workers: by a number that whoever talks to them chose.
+        workers: by the number of their connection.
         served: the view that all are to serve; None before the first worker.
         generation: its number.
     """
@@ -48,18 +48,18 @@ class CommitCoordinator:
     workers: dict[int, WorkerState] = field(default_factory=dict)
     served: str | None = None
     generation: int = 0
-    # Whether nothing is decided yet: a new chair first lets the others find it.
+    # Whether nothing is decided yet: a new coordinator first lets the others find it.
     waits: bool = False
-    # The view that is being voted on; None while nobody waits.
+    # The view that is being voted on; None while no worker waits.
     _open: str | None = None
-    # What is to be served of files that say something else on disk, for the view in question.
+    # Contents to serve of files that differ on disk, for the view in question.
     _contents: dict[str, Any] | None = None
-    # How often in a row a worker did not find what another had found, and found something else.
+    # How often in a row a worker found nothing, and found something else than another.
     _misses: int = 0
     _turns: int = 0
 
     def begins(self) -> list[Order]:
-        """All who were there have had time to come back."""
+        """All former workers have had time to come back."""
         self.waits = False
         # The first to come back may be one that was left behind. Numbers only grow.
         furthest = max(self.workers.values(), key=lambda each: each.generation, default=None)
@@ -69,55 +69,57 @@ class CommitCoordinator:
 
     def joins(
         self,
-        who: int,
+        number: int,
         at: str,
         generation: int,
         staged: str | None,
         contents: dict[str, Any] | None = None,
     ) -> list[Order]:
-        """A worker says what it serves, and what it has staged, if it waits."""
-        self.workers[who] = WorkerState(at, generation)
+        """A worker reports the view that it serves, and the one that it has staged, if it waits."""
+        self.workers[number] = WorkerState(at, generation)
         if self.served is None:
             self.served, self.generation = at, generation
         if staged is not None:
-            return self.prepared(who, staged, contents)
+            return self.prepared(number, staged, contents)
         return self._orders()
 
     def missing(self) -> list[int]:
-        """Who is waited for: those that have not staged what is voted on."""
+        """Return the workers that have not staged the view that is voted on."""
         if self._open is None:
             return []
         workers = self.workers.items()
-        return [who for who, worker in workers if self._open not in (worker.staged, worker.at)]
+        return [each for each, worker in workers if self._open not in (worker.staged, worker.at)]
 
-    def leaves(self, who: int) -> list[Order]:
+    def leaves(self, number: int) -> list[Order]:
         """A worker is gone, or does not answer: the others go on without it."""
-        self.workers.pop(who, None)
+        self.workers.pop(number, None)
         if not any(worker.staged for worker in self.workers.values()):
             self._open = None
         return self._orders()
 
-    def prepared(self, who: int, view: str, contents: dict[str, Any] | None = None) -> list[Order]:
+    def prepared(
+        self, number: int, view: str, contents: dict[str, Any] | None = None
+    ) -> list[Order]:
         """A worker has staged a view, and waits; `contents` of it are not on disk (a rollback)."""
-        self.workers[who].staged = view
+        self.workers[number].staged = view
         if view != self._open:
             self._contents = contents
-        # Who staged last has looked at the files last.
+        # The worker that staged last has looked at the files last.
         self._open = view
         return self._orders()
 
-    def fails(self, who: int, why: str) -> list[Order]:  # noqa: ARG002
-        """A worker could not stage what it found: nobody is to publish what is voted on."""
+    def fails(self, number: int, why: str) -> list[Order]:  # noqa: ARG002
+        """A worker could not stage its files: no worker is to publish the view that is voted on."""
         return self._end({"do": "refuse", "why": why})
 
-    def finds_nothing(self, who: int) -> list[Order]:
+    def finds_nothing(self, number: int) -> list[Order]:
         """A worker was told to stage, and its files say nothing new."""
-        if self._open is None or self.workers[who].at == self._open:
+        if self._open is None or self.workers[number].at == self._open:
             return []
         self._misses += 1
         if self._misses >= MISSES:
             self._misses = 0
-            return self.fails(who, "it does not see the files that the others see")
+            return self.fails(number, "it does not see the files that the others see")
         return self._end({"do": "look again"})
 
     def _end(self, order: dict[str, Any]) -> list[Order]:
@@ -131,9 +133,9 @@ class CommitCoordinator:
         self._open, self._turns = None, 0
         return orders
 
-    def serves(self, who: int, at: str, generation: int) -> list[Order]:
-        """A worker tells what it serves now, whether or not that is new."""
-        worker = self.workers[who]
+    def serves(self, number: int, at: str, generation: int) -> list[Order]:
+        """A worker reports the view that it serves now, whether or not that is new."""
+        worker = self.workers[number]
         worker.at, worker.generation, worker.staged = at, generation, None
         if at == self.served:
             self.generation = max(self.generation, generation)
@@ -153,7 +155,7 @@ class CommitCoordinator:
                 if worker.at != self.served and worker.staged is None and worker.told != self.served
             ]
             for number, worker in behind:
-                # Once: what it can do then is up to it.
+                # Once: the worker itself tries again.
                 worker.told = self.served
                 order = {"do": "catch up", "view": self.served, "generation": self.generation}
                 orders.append((number, order))
@@ -162,7 +164,7 @@ class CommitCoordinator:
     def _vote(self, view: str) -> list[Order]:
         workers = self.workers
         waiting = [number for number, worker in workers.items() if worker.staged == view]
-        # Whoever serves it already was told to: then that was decided.
+        # A worker serves it already because it was told to: then that was decided.
         decided = any(worker.at == view for worker in workers.values()) and view == self.served
         ready = all(view in (worker.staged, worker.at) for worker in workers.values())
         if decided or ready:
@@ -171,7 +173,7 @@ class CommitCoordinator:
                 self.served = view
                 self.generation = 1 + max(worker.generation for worker in workers.values())
             for number in waiting:
-                # It says itself when it serves it.
+                # The worker reports when it serves it.
                 workers[number].staged, workers[number].told = None, view
             return [(number, {"do": "publish"}) for number in waiting]
         if any(worker.staged not in (None, view) for worker in workers.values()):

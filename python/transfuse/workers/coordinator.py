@@ -1,7 +1,7 @@
-"""Who hears all workers, and tells them when to publish?
+"""The coordinator: receives the messages of all workers, and tells them when to publish.
 
-A thread of whichever worker has the chair. What is decided is `ballot`'s; here are connections,
-and who has been silent for too long.
+It is a thread in one of the workers. `commit` makes the decisions; this file has the connections,
+and drops workers that have been silent for too long.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import selectors
 import socket
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from transfuse import _core
 from transfuse.errors import TransfuseError
@@ -29,19 +29,19 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("transfuse.workers")
 
-# How long a new chair lets the workers of the former one find it, in seconds.
+# How long a new coordinator lets the workers of the former one find it, in seconds.
 _GRACE = 0.3
 
 
 class Coordinator:
-    """The chair, in a daemon thread from the moment it is made.
+    """The coordinator, in a daemon thread from the moment it is made.
 
     Args:
         place: where the workers meet.
-        number: which chair it is.
-        lock: holds it, as `Rendezvous.take` gives it.
+        number: of this coordinator.
+        lock: as `Rendezvous.take` returns it.
         listener: where workers connect.
-        after: whether there was a chair before.
+        after: whether there was a coordinator before.
     """
 
     def __init__(
@@ -51,37 +51,37 @@ class Coordinator:
         self._number = number
         self._lock: int | None = lock
         self._listener = listener
-        # Whether this process leaves the others.
+        # Whether this process leaves the other workers.
         self._given_up = False
         # From here on: that thread's.
         self._commit = CommitCoordinator(waits=after)
         self._begins = time.monotonic() + _GRACE
-        # By the number of their connection: the stream, when it was heard last, and its process.
+        # By the number of the connection: its stream, the time of its last message, its process.
         self._streams: dict[int, MessageStream] = {}
         self._heard: dict[int, float] = {}
         self._pids: dict[int, int] = {}
-        # When each worker published what is served now, by the system's one clock.
+        # When each worker published the served view, by the system's one clock.
         self._switched: list[float] = []
         self._selector = selectors.DefaultSelector()
-        # What a worker says in a vote, and what comes of it.
+        # The messages of a worker in a vote, and their handlers.
         self._vote: dict[str, Callable[[int, Said], list[Order]]] = {
-            "staged": self._staged,
+            "staged": lambda it, said: self._commit.prepared(it, said["view"], said["contents"]),
             "fails": self._fails,
-            "finds nothing": self._finds_nothing,
+            "finds nothing": lambda it, _: self._commit.finds_nothing(it),
             "serves": self._serves,
         }
         self._thread = threading.Thread(target=self._run, name="transfuse-coordinator", daemon=True)
         self._thread.start()
 
     def end(self) -> None:
-        """Give the chair up, and wait for that."""
+        """Give up being the coordinator, and wait for that."""
         self._given_up = True
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._thread.join(SILENCE)
 
     def drop(self) -> None:
-        """Let go of what a forked child has inherited."""
+        """Close the descriptors that a forked child has inherited."""
         self._listener.close()
         for stream in self._streams.values():
             stream.close()
@@ -93,7 +93,7 @@ class Coordinator:
         self._selector.register(self._listener, selectors.EVENT_READ)
         beat = 0.0
         try:
-            # Those that it did not answer for long have another by now.
+            # Workers that it did not answer for long have another coordinator by now.
             while self._rendezvous.folder.exists() and self._rendezvous.number() == self._number:
                 for key, _ in self._selector.select(0.1 if self._commit.waits else BEAT / 2):
                     if key.fileobj is self._listener:
@@ -105,19 +105,19 @@ class Coordinator:
                     self._tell(self._commit.begins())
                 if now - beat > BEAT:
                     beat = now
-                    # With whom is waited for, for those who wait.
+                    # With the processes that are waited for, for the log of those that wait.
                     order = {"do": "nothing", "for": self._waited_for()}
                     self._tell((number, order) for number in list(self._streams))
                     self._drop_silent(now)
         except OSError as error:
-            # The members look for another, and find one where this process cannot have it.
+            # The workers look for another, and make one where this process cannot have it.
             if not self._given_up:
                 _log.warning("process %d gives the workers' chair up: %s", os.getpid(), error)
         finally:
             self.drop()
 
     def _waited_for(self) -> list[int]:
-        """The processes that have not staged what others have."""
+        """Return the processes that have not staged the view that others have."""
         return [self._pids[number] for number in self._commit.missing() if number in self._pids]
 
     def _accept(self) -> None:
@@ -159,14 +159,8 @@ class Coordinator:
             return self._vote[what](number, said)
         return []
 
-    def _staged(self, number: int, said: Said) -> list[Order]:
-        return self._commit.prepared(number, said["view"], said["contents"])
-
     def _fails(self, number: int, said: Said) -> list[Order]:
         return self._commit.fails(number, f"process {self._pids[number]}: {said['why']}")
-
-    def _finds_nothing(self, number: int, _: Said) -> list[Order]:
-        return self._commit.finds_nothing(number)
 
     def _serves(self, number: int, said: Said) -> list[Order]:
         orders = self._commit.serves(number, said["view"], said["generation"])
@@ -190,14 +184,10 @@ class Coordinator:
             if order["do"] == "publish":
                 self._switched.clear()
             try:
-                stream.send(**self._whole(order))
+                more = {"contents": _contents()} if order["do"] == "catch up" else {}
+                stream.send(**order, **more)
             except OSError:
                 self._lose(number)
-
-    def _whole(self, order: dict[str, Any]) -> dict[str, Any]:
-        if order["do"] != "catch up":
-            return order
-        return {**order, "contents": _contents()}
 
     def _drop_silent(self, now: float) -> None:
         for number, heard in list(self._heard.items()):
@@ -218,7 +208,7 @@ class Coordinator:
 
 
 def _contents() -> dict[str, str | None]:
-    """What is served here of files that say something else on disk."""
+    """Return the served contents of files that differ on disk."""
     try:
         return packed(_core.differing(wanted=False))
     except TransfuseError:

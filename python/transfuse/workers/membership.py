@@ -1,4 +1,4 @@
-"""When does a process become a worker among others, and when does it cease to be one?
+"""When does a process become a worker among others, and when does it stop being one?
 
 With `install` and `uninstall`; and a forked child is another worker than its parent.
 """
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("transfuse.workers")
 
-# How long a worker that starts waits for another to take the chair of one that is dead, in seconds.
+# How long a starting worker waits for another to replace a dead coordinator, in seconds.
 _TAKING_OVER = 0.5
 
-# The worker of this process, or None. Written by whoever installs, uninstalls or forks.
+# The worker of this process, or None. Written on install, uninstall and fork.
 _worker: Worker | None = None
-# With which settings, so that a forked child joins as well; None if workers do not switch together.
+# Its settings, so that a forked child joins as well; None if workers do not switch together.
 _settings: Settings | None = None
 
 
@@ -36,7 +36,7 @@ def begin(settings: Settings) -> None:
     """Switch together with the other workers of this process's server from now on, if it has any.
 
     Args:
-        settings: what was installed just now.
+        settings: the installed ones.
     """
     global _worker, _settings  # noqa: PLW0603 - there is one import system in a process
     if not settings.together:
@@ -55,7 +55,7 @@ def begin(settings: Settings) -> None:
 
 
 def group() -> str | None:
-    """Return a name that the workers of one server have in common, or None for who is alone."""
+    """Return a name that the workers of one server have in common; None without others."""
     worker = _worker
     return None if worker is None else worker.place
 
@@ -69,16 +69,16 @@ def leave() -> None:
 
 
 def contents_of_others(settings: Settings) -> tuple[dict[str, bytes | None], int]:
-    """Return what the other workers serve of files that say something else on disk.
+    """Return the contents that the other workers serve of files that differ on disk.
 
-    They may have refused what is on disk; a worker that starts now must serve what they serve.
+    They may have refused the files on disk; a worker that starts now must serve the same as they.
 
     Returns:
         File to content (None: it is not there), and the number of their generation; nothing and 1
         if there are no others.
     """
     end = None
-    # What is wrong is told when this worker joins the others.
+    # An error is logged when this worker joins the others.
     with contextlib.suppress(OSError, AttributeError):
         place = rendezvous.ours(settings) if settings.together else None
         end = place.find(_TAKING_OVER) if place else None

@@ -1,8 +1,8 @@
-"""How do the workers and their chair talk? In lines of JSON, by a Unix socket.
+"""The messages between workers and coordinator: lines of JSON, over a Unix socket.
 
 A worker says: ``joins``, ``staged``, ``fails``, ``finds nothing``, ``serves``, ``here``,
-``contents?``. The chair tells it to ``do``: ``stage``, ``look again``, ``publish``, ``refuse``,
-``catch up``, ``nothing``.
+``contents?``. The coordinator tells it to ``do``: ``stage``, ``look again``, ``publish``,
+``refuse``, ``catch up``, ``nothing``, ``take``.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Said = dict[str, Any]
 
-# Who says nothing for so long is taken to hang, in seconds; all others say something more often.
+# A process that is silent for so many seconds is taken to hang. It sends something at each beat.
 SILENCE = 4.0
 BEAT = 1.0
 # The longest that one message may take to be sent, in seconds.
@@ -27,13 +27,13 @@ _SENDING = 2.0
 
 
 class MessageStream:
-    """One end of a connection. One thread reads, any may say something."""
+    """One end of a connection. One thread receives, any may send."""
 
     def __init__(self, end: socket.socket) -> None:
         self.socket = end
         self._rest = b""
-        # Several threads say something: one message at a time.
-        self._saying = threading.Lock()
+        # Several threads send: one message at a time.
+        self._sending = threading.Lock()
         end.settimeout(_SENDING)
 
     def fileno(self) -> int:
@@ -43,15 +43,15 @@ class MessageStream:
     def send(self, **words: Any) -> None:
         """Send one message; OSError if the other end is gone or does not read."""
         line = json.dumps(words).encode() + b"\n"
-        with self._saying:
+        with self._sending:
             self.socket.sendall(line)
 
     def receive(self, timeout: float) -> list[Said] | None:
-        """Return what has come in `timeout` seconds, perhaps nothing; None at the end.
+        """Return the messages of `timeout` seconds, perhaps none; None at the end.
 
         Raises:
             OSError: the connection is broken.
-            ValueError: what came makes no sense.
+            ValueError: a message is malformed.
         """
         self.socket.settimeout(timeout)
         try:
@@ -66,17 +66,17 @@ class MessageStream:
         return [json.loads(line) for line in lines]
 
     def wake(self) -> None:
-        """Have the thread that hears find the end."""
+        """Wake the receiving thread, which finds the end of the stream."""
         with contextlib.suppress(OSError):
             self.socket.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close it."""
         self.socket.close()
 
 
 def packed(contents: Mapping[Any, bytes | None]) -> dict[str, str | None]:
-    """What files say, as JSON can hold it."""
+    """Encode contents of files for JSON."""
     return {
         str(path): None if content is None else base64.b64encode(content).decode()
         for path, content in contents.items()

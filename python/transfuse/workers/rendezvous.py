@@ -1,10 +1,10 @@
-"""Who are the workers of one server, and where do they meet?
+"""Which processes are the workers of one server, and where do they meet?
 
-Those that have one parent, which is a process of the same program (gunicorn, Granian, uvicorn,
-Apache), and see the same files in the same way. They meet in a folder of this user alone: who
-holds the lock ``<n>.lock`` listens at ``<n>.sock``, where ``n`` is what the file
-``now`` says. A lock goes with its process, so a dead chair is replaced; a chair that hangs keeps
-its lock, and those it does not answer go on with the next number.
+Those with the same parent, which is a process of the same program (gunicorn, Granian, uvicorn,
+Apache), that see the same files in the same way. They meet in a folder that only this user may
+enter. The process with the lock ``<n>.lock`` is the coordinator and listens at ``<n>.sock``; the
+file ``now`` has the number ``n``. A lock ends with its process, so a dead coordinator is replaced.
+One that hangs keeps its lock, and the workers that it does not answer go on with the next number.
 """
 
 from __future__ import annotations
@@ -37,21 +37,21 @@ class Rendezvous:
         self.folder = folder
 
     def number(self) -> int:
-        """Which chair is the one, by its number."""
+        """Return the number of the current coordinator."""
         try:
             return int((self.folder / "now").read_text())
         except (OSError, ValueError):
             return 0
 
     def distrust(self, number: int) -> None:
-        """That chair does not answer: the next number is the one."""
+        """Go on with the next number, because that coordinator does not answer."""
         if self.number() == number:
             beside = self.folder / f"now.{os.getpid()}"
             beside.write_text(str(number + 1))
             beside.replace(self.folder / "now")
 
     def connect(self, number: int) -> socket.socket | None:
-        """Return a connection to that chair, or None."""
+        """Return a connection to that coordinator, or None."""
         end = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             end.settimeout(2.0)
@@ -62,7 +62,7 @@ class Rendezvous:
         return end
 
     def find(self, patience: float) -> socket.socket | None:
-        """Return a connection to the chair; wait so many seconds if there has been one."""
+        """Return a connection to the coordinator; wait so many seconds if there has been one."""
         deadline = time.monotonic() + patience
         while True:
             number = self.number()
@@ -70,18 +70,18 @@ class Rendezvous:
             there_was_one = number > 0 or (self.folder / f"{number}.sock").exists()
             if end is not None or not there_was_one or time.monotonic() > deadline:
                 return end
-            time.sleep(0.02)  # nobody tells when a chair is taken: looked at until the deadline
+            time.sleep(0.02)  # nothing signals a new coordinator: poll until the deadline
 
     def take(self, number: int) -> tuple[int, socket.socket, bool] | None:
-        """Take that chair, if nobody has it.
+        """Become the coordinator with that number, unless another process is.
 
         Returns:
-            The lock (close it to give the chair up), the socket that listens, and whether somebody
-            had the chair before; None if somebody has it now.
+            The lock (close it to give up), the listening socket, and whether there was a
+            coordinator before; None if another process is the coordinator now.
 
         Raises:
-            OSError: the folder is gone or full, or its path is too long for a socket. Then nobody
-                has the chair.
+            OSError: the folder is gone or full, or its path is too long for a socket. Then there
+                is no coordinator.
         """
         lock = os.open(self.folder / f"{number}.lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
@@ -95,7 +95,7 @@ class Rendezvous:
             path.unlink(missing_ok=True)
             listener = _listener(str(path))
         except BaseException:
-            # A lock without a socket would keep all others from having a chair.
+            # A lock without a socket would keep all others from becoming the coordinator.
             os.close(lock)
             raise
         return lock, listener, before
@@ -113,7 +113,7 @@ def _listener(path: str) -> socket.socket:
 
 
 def ours(settings: Settings) -> Rendezvous | None:
-    """Return where the workers of this process's server meet; None if it is nobody's worker.
+    """Return where the workers of this process's server meet; None if it is no worker.
 
     Raises:
         OSError: it is one, but the folder cannot be made.
@@ -129,7 +129,7 @@ def ours(settings: Settings) -> Rendezvous | None:
 
 
 def _digest(settings: Settings) -> str:
-    """What all have in common who can agree: what is live, and whether they look by themselves."""
+    """Digest the settings that workers must share to agree: the live files, and watching."""
     said = [settings.roots, settings.include, settings.exclude, settings.gitignore, settings.watch]
     return hashlib.sha256(repr(said).encode()).hexdigest()[:12]
 
@@ -153,7 +153,7 @@ def _said(pid: int, what: str) -> str:
 
 
 def _tidy(place: Path) -> None:
-    """Remove what servers have left that are gone."""
+    """Remove the folders of servers that are gone."""
     for folder in place.glob("workers-*-*"):
         parent = folder.name.split("-")[1]
         if parent.isdigit() and not os.path.exists(f"/proc/{parent}"):

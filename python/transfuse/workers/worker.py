@@ -1,8 +1,9 @@
 """What does each worker do to switch together with the others?
 
-A `Worker` has a thread that hears the chair, takes the chair if nobody has it, and takes part in
-updates: between staging and publishing the updating thread waits here for the word. Where no chair
-can be had, a worker goes on alone: serving matters more than switching at one instant.
+A `Worker` has a thread that receives the coordinator's orders and starts a coordinator if there is
+none. It takes part in updates: between staging and publishing, the updating thread waits here for
+the decision. Without a coordinator a worker goes on alone: serving matters more than switching at
+one instant.
 """
 
 from __future__ import annotations
@@ -33,14 +34,14 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("transfuse.workers")
 
-# The longest that a worker which has staged waits for a chair to be there, in seconds.
+# The longest that a worker which has staged waits for a coordinator, in seconds.
 _ALONE = 3 * SILENCE
-# How long a place to meet that cannot be had is left alone, and a worker that could not catch up;
-# after each time twice as long, and at last so long, in seconds.
+# The pause before the next attempt to meet the others, or to catch up, in seconds. It doubles after
+# each failure, up to the second value.
 _PAUSE, _LONGEST_PAUSE = 0.1, 30.0
-# After so many failures in a row nobody is waited for.
+# After so many failures in a row the worker waits for no other.
 _CUT_OFF = 2
-# When it is worth a line in the log that others are waited for, in seconds.
+# After how many seconds of waiting for others a line is logged.
 _LONG = 10.0
 
 
@@ -49,30 +50,30 @@ class Worker:
 
     Args:
         place: where they meet.
-        settings: what is live, and how long the others may take to stage it.
+        settings: the live files, and how long the others may take to stage them.
     """
 
     order = 50
 
     def __init__(self, place: Rendezvous, settings: Settings) -> None:
         self._settings = settings
-        # Another one once that is gone. The thread's that hears the chair.
+        # Replaced when its folder is gone. Belongs to the receiving thread.
         self._rendezvous = place
         self._limit = settings.time_limit + _ALONE
         generation, self._at = _core.view()
         self._generation = generation
         # When that was published, by `time.monotonic`; None if it was loaded so.
         self._since: float | None = None
-        # Guards what the two threads hand each other: all below.
+        # Guards all that the two threads share: the fields below.
         self._news = threading.Condition()
         self._stream: MessageStream | None = None
-        # What is staged and waits for the word; None if nothing does.
+        # The staged view that waits for the decision; None if none does.
         self._waiting: str | None = None
         self._contents: dict[str, Any] | None = None
         self._word: Said | None = None
-        # The processes that the others wait for, as the chair said last.
+        # The processes that the others wait for, by the coordinator's last message.
         self._missing: list[int] = []
-        # What this worker was last told to catch up with.
+        # The last order to catch up.
         self._behind: Said | None = None
         self._over = False
         # Whether the others cannot be met for the moment.
@@ -85,7 +86,7 @@ class Worker:
 
     @property
     def place(self) -> str:
-        """Where it meets the others; the same for all of them."""
+        """The folder where it meets the others; the same for all of them."""
         return str(self._rendezvous.folder)
 
     def end(self) -> None:
@@ -103,7 +104,7 @@ class Worker:
             self._coordinator.end()
 
     def drop(self) -> None:
-        """Let go of what a forked child has inherited."""
+        """Close the connections that a forked child has inherited."""
         if self._stream is not None:
             self._stream.close()
         if self._coordinator is not None:
@@ -127,7 +128,7 @@ class Worker:
         if word["do"] == "refuse":
             raise WorkerRefused(f"another worker could not load it: {word['why']}")
         if word["do"] == "look again":
-            self._start(self._look_again)
+            self._start(_core.update)
             raise Outdated("another worker has found later files")
 
     def published(self, generation: int) -> None:
@@ -136,7 +137,7 @@ class Worker:
             self._since = time.monotonic()
             self._at, self._waiting = self._waiting or self._at, None
             self._generation = generation
-            # What it was to catch up with is older than this, or is this.
+            # An order to catch up is for an older view, or for this one.
             self._behind = None
         self._tell_what_is_served()
 
@@ -161,8 +162,8 @@ class Worker:
                     told = True
                     _log.info("staged; %s is waited for", _processes(self._missing))
                 if now - began > self._limit:
-                    who = _processes(self._missing) if self._missing else "the chair"
-                    return {"do": "refuse", "why": f"{who} has not come to an end"}
+                    others = _processes(self._missing) if self._missing else "the chair"
+                    return {"do": "refuse", "why": f"{others} has not come to an end"}
             return self._word or {"do": "publish"}
 
     def _heard_of(self, report: Report) -> None:
@@ -170,7 +171,7 @@ class Worker:
         if report.outcome == "refused" and not isinstance(error, WorkerRefused):
             self._say(say="fails", why="" if error is None else headline(error))
 
-    # What the chair tells: a thread of its own.
+    # The coordinator's orders: a thread of its own.
 
     def _run(self) -> None:
         failures, has_met = 0, False
@@ -196,7 +197,7 @@ class Worker:
                 self._rest(min(_PAUSE * 2**failures, _LONGEST_PAUSE))
 
     def _meet(self, has_met: bool) -> bool:
-        """Find the chair or take it, once; talk to it. Return whether it was there."""
+        """Find the coordinator, or become it, once; talk to it. Return whether it was there."""
         number = self._rendezvous.number()
         end = self._rendezvous.connect(number)
         if end is None:
@@ -227,12 +228,12 @@ class Worker:
             self._news.wait_for(lambda: self._over, seconds)
 
     def _converse(self, stream: MessageStream) -> bool:
-        """Talk until the end; return whether the chair has fallen silent."""
+        """Talk until the end; return whether the coordinator has fallen silent."""
         with self._news:
             said = self._what_i_am_at()
         stream.send(say="joins", **said, pid=os.getpid())
         with self._news:
-            # From here on others say something: what they do before `joins` is not understood.
+            # From here on other threads send: a message before `joins` is not understood.
             self._stream = stream
             since = self._what_i_am_at()
         if since != said:
@@ -275,7 +276,7 @@ class Worker:
         elif what == "catch up":
             self._start(self._catch_up, order)
 
-    # What waits for an update, and so needs a thread of its own.
+    # Orders that wait for an update, and so need a thread of their own.
 
     def _stage(self, order: Said) -> None:
         _core.number_from(order["generation"])
@@ -286,11 +287,8 @@ class Worker:
         if self._at != order["view"] and self._waiting is None:
             self._say(say="finds nothing")
 
-    def _look_again(self) -> None:
-        _core.update()
-
     def _catch_up(self, order: Said) -> None:
-        """Come to serve what the others do; again and again, where that fails."""
+        """Serve the view that the others serve; try again and again if that fails."""
         self._behind = order
         pause = _PAUSE
         while not self._over and self._behind is order and self._at != order["view"]:
@@ -299,7 +297,7 @@ class Worker:
             if self._at != order["view"] and self._behind is order:
                 outcomes.append(_core.adopt(unpacked(order["contents"]))["outcome"])
             if self._at == order["view"] or "refused" not in outcomes:
-                # If it differs now, in what waits for a restart.
+                # If it still differs, the rest waits for a restart.
                 break
             if pause == _PAUSE:
                 _log.warning(
@@ -309,7 +307,7 @@ class Worker:
             self._rest(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
 
-    def _start(self, task: Callable[..., None], *arguments: Any) -> None:
+    def _start(self, task: Callable[..., object], *arguments: Any) -> None:
         def run() -> None:
             # Transfuse may be uninstalled, or the process be ending, at this moment.
             with contextlib.suppress(TransfuseError):
@@ -325,7 +323,7 @@ class Worker:
     def _say(self, **words: Any) -> None:
         stream = self._stream
         if stream is not None:
-            # Whoever is not heard says it again when it joins anew.
+            # A worker that cannot send this reports it again when it joins anew.
             with contextlib.suppress(OSError):
                 stream.send(**words)
 

@@ -5,6 +5,8 @@
 //! the feature `shuttle` they are the locks of a scheduler that explores interleavings, for
 //! `tests/interleavings.rs` only.
 
+#![allow(clippy::disallowed_types, reason = "the one place that may use the standard locks")]
+
 #[cfg(feature = "shuttle")]
 use shuttle::sync as imp;
 #[cfg(not(feature = "shuttle"))]
@@ -12,24 +14,18 @@ use std::sync as imp;
 
 pub use imp::MutexGuard;
 use std::{
-    fmt,
     sync::{PoisonError, TryLockError},
     time::Duration,
 };
 
 /// A lock that never poisons.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Mutex<T: ?Sized>(imp::Mutex<T>);
 
 impl<T> Mutex<T> {
     /// An unlocked lock around `value`.
     pub const fn new(value: T) -> Mutex<T> {
         Mutex(imp::Mutex::new(value))
-    }
-
-    /// The value, when nothing else refers to the lock.
-    pub fn into_inner(self) -> T {
-        self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -46,12 +42,6 @@ impl<T: ?Sized> Mutex<T> {
             Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
             Err(TryLockError::WouldBlock) => None,
         }
-    }
-}
-
-impl<T: ?Sized + fmt::Debug> fmt::Debug for Mutex<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
     }
 }
 
@@ -77,11 +67,6 @@ impl Condvar {
         limit: Duration,
     ) -> MutexGuard<'a, T> {
         self.0.wait_timeout(guard, limit).unwrap_or_else(PoisonError::into_inner).0
-    }
-
-    /// Wakes one waiting thread.
-    pub fn notify_one(&self) {
-        self.0.notify_one();
     }
 
     /// Wakes all waiting threads.

@@ -118,6 +118,7 @@ impl DependencyGraph {
     }
 
     /// The modules that have edges, by name.
+    #[cfg(feature = "testing")]
     pub fn modules(&self) -> impl Iterator<Item = &ModuleName> {
         self.out.keys()
     }

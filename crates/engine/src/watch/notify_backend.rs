@@ -7,14 +7,17 @@
 //! which `debounce` and `refresh` tolerate.
 
 use super::{Event, EventKind, bounded_sender::BoundedSender, event::is_noise};
-use crate::{base::EngineError, concurrency::sync::Mutex};
+use crate::{
+    base::EngineError,
+    concurrency::sync::Mutex,
+    fs::{FileKind, FileSystem, OsFileSystem},
+};
 use notify::{
     Error, ErrorKind, EventKind as NotifyKind, RecommendedWatcher, RecursiveMode, Watcher,
     event::{AccessKind, AccessMode, CreateKind, MetadataKind, ModifyKind, RemoveKind, RenameMode},
 };
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    fs,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -98,7 +101,7 @@ impl NotifyBackend {
 
     /// Watches `dir`, and returns whether it is new.
     fn watch(&self, dir: &Path) -> Result<bool, EngineError> {
-        let Ok(real) = fs::canonicalize(dir) else { return Ok(false) };
+        let Ok(real) = OsFileSystem.canonicalize(dir) else { return Ok(false) };
         let (fresh, first) = self.watched.lock().name(dir, &real);
         if !first {
             return Ok(fresh);
@@ -189,13 +192,15 @@ fn events(watched: &Mutex<WatchedDirs>, notification: notify::Result<notify::Eve
 fn meaning(kind: &NotifyKind, at: usize, real: &Path, watched: &WatchedDirs) -> Option<EventKind> {
     // The system does not always report whether a removed path was a directory; a watched one was.
     let gone = || if watched.is_dir(real) { EventKind::Dir } else { EventKind::Gone };
-    let here = |file: EventKind| if real.is_dir() { EventKind::Dir } else { file };
+    let here = |file: EventKind| if is_dir(real) { EventKind::Dir } else { file };
     let written = if CLOSES { EventKind::Modified } else { EventKind::Closed };
     Some(match kind {
         NotifyKind::Access(AccessKind::Close(AccessMode::Write)) => EventKind::Closed,
         NotifyKind::Access(_) => return None,
         NotifyKind::Create(CreateKind::Folder) => EventKind::Dir,
-        NotifyKind::Create(_) if real.is_symlink() => here(EventKind::Moved),
+        NotifyKind::Create(_) if matches!(OsFileSystem.read_link(real), Ok(Some(_))) => {
+            here(EventKind::Moved)
+        }
         NotifyKind::Create(_) => here(if CLOSES { EventKind::Created } else { EventKind::Moved }),
         NotifyKind::Remove(RemoveKind::Folder) => EventKind::Dir,
         NotifyKind::Remove(_) => gone(),
@@ -206,15 +211,19 @@ fn meaning(kind: &NotifyKind, at: usize, real: &Path, watched: &WatchedDirs) -> 
             RenameMode::Both if CLOSES => return None,
             RenameMode::Both if at == 0 => gone(),
             RenameMode::Both => here(EventKind::Moved),
-            _ if real.symlink_metadata().is_err() => gone(),
+            _ if OsFileSystem.read_link(real).is_err() => gone(),
             _ => here(EventKind::Moved),
         },
         NotifyKind::Modify(ModifyKind::Metadata(MetadataKind::AccessTime)) => return None,
-        NotifyKind::Modify(ModifyKind::Metadata(_)) if real.is_dir() => return None,
+        NotifyKind::Modify(ModifyKind::Metadata(_)) if is_dir(real) => return None,
         NotifyKind::Modify(ModifyKind::Metadata(_)) => EventKind::Touched,
         NotifyKind::Modify(_) => here(written),
         NotifyKind::Any | NotifyKind::Other => return None,
     })
+}
+
+fn is_dir(path: &Path) -> bool {
+    OsFileSystem.metadata(path).is_ok_and(|found| found.kind == FileKind::Dir)
 }
 
 /// Does this notification end a watch?
