@@ -8,7 +8,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::PyDict;
 use transfuse_engine::ModuleName;
 
-/// Logs an error that nobody else can be told of.
+/// Logs an error that has no caller to go to.
 pub fn complain(py: Python<'_>, what: &str, error: PyErr) -> PyResult<()> {
     let options = PyDict::new(py);
     options.set_item("exc_info", error.into_value(py))?;
@@ -20,8 +20,8 @@ pub fn complain(py: Python<'_>, what: &str, error: PyErr) -> PyResult<()> {
 /// `logging.DEBUG`.
 pub const DEBUG: u8 = 10;
 
-/// Logs, for those who want to know (the level is DEBUG), that a module was loaded when it was asked
-/// for. What an update runs is told by its report.
+/// Logs, at level DEBUG, that a module was loaded on demand. The modules that an update runs are in
+/// its report.
 pub fn loaded(py: Python<'_>, name: &ModuleName, file: Option<&str>, generation: u64) {
     static LOGGER: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let logger = LOGGER.get_or_try_init(py, || -> PyResult<_> {

@@ -41,7 +41,7 @@ pub fn attributes<'py>(object: &Bound<'py, PyAny>) -> Option<Bound<'py, PyDict>>
     found?.cast_into_exact::<PyDict>().ok()
 }
 
-/// The dict of a class; none of one that is built in and nobody's module made.
+/// The dict of a class; none of a built-in class.
 pub fn of_class<'py>(class: &Bound<'py, PyType>) -> Option<Bound<'py, PyDict>> {
     // SAFETY: attached; a live type, whose dict is its own for as long as it lives.
     unsafe {
@@ -53,8 +53,8 @@ pub fn of_class<'py>(class: &Bound<'py, PyType>) -> Option<Bound<'py, PyDict>> {
     }
 }
 
-/// What an object has under a name: in its dict, or in a slot. What a descriptor would make of it, or
-/// a `__getattr__`, is not asked.
+/// The value that an object has under a name, in its dict or in a slot. No descriptor and no
+/// `__getattr__` is called.
 pub fn own<'py>(
     object: &Bound<'py, PyAny>,
     name: &Bound<'py, PyString>,

@@ -18,6 +18,7 @@ use pyo3::types::{
     PyString, PyTuple, PyType,
 };
 use pyo3::{ffi, intern};
+use xxhash_rust::xxh3::Xxh3;
 
 use crate::cpython::snapshot::{items, referents};
 use crate::cpython::{opaque_state, static_lookup};
@@ -90,7 +91,7 @@ pub fn fingerprint(py: Python<'_>, instance: &Bound<'_, LiveModule>) -> Fingerpr
             }
         }
     }
-    Fingerprint { hash: walk.hash, cached }
+    Fingerprint { hash: walk.hash.digest(), cached }
 }
 
 /// The state of one value that a cache of that module holds.
@@ -98,7 +99,7 @@ fn of_value(py: Python<'_>, module: &str, value: &Bound<'_, PyAny>) -> u64 {
     let mut walk = FingerprintWalk::new(module, OF_CACHED);
     walk.visit(value.clone(), 0);
     walk.go(py);
-    walk.hash
+    walk.hash.digest()
 }
 
 /// The values that an `lru_cache` holds (and, where it has a limit, their keys).
@@ -158,7 +159,7 @@ fn self_filling<'py>(py: Python<'py>) -> PyResult<&'py Bound<'py, PyTuple>> {
 struct FingerprintWalk<'a, 'py> {
     /// The module's name, `shop.registry`.
     own: &'a str,
-    hash: u64,
+    hash: Xxh3,
     /// Addresses of what is in line or was looked into.
     seen: HashSet<usize>,
     /// How many these may be.
@@ -172,7 +173,7 @@ impl<'a, 'py> FingerprintWalk<'a, 'py> {
     fn new(own: &'a str, objects: usize) -> Self {
         FingerprintWalk {
             own,
-            hash: 0xcbf2_9ce4_8422_2325,
+            hash: Xxh3::new(),
             seen: HashSet::new(),
             objects,
             waiting: VecDeque::new(),
@@ -188,7 +189,7 @@ impl<'a, 'py> FingerprintWalk<'a, 'py> {
     }
 
     fn add(&mut self, number: u64) {
-        self.hash = (self.hash ^ number).wrapping_mul(0x0100_0000_01b3).rotate_left(23);
+        self.hash.update(&number.to_ne_bytes());
     }
 
     /// Notes an object and puts it in line, unless it is a leaf.

@@ -35,12 +35,12 @@ pub fn import_path(py: Python<'_>, path: PathBuf) -> PyResult<Bound<'_, PyAny>> 
     };
     let name = match name_of(&scope, &path)? {
         Some(name) => name,
-        None => synthetic_names(runtime, &path)?,
+        None => synthetic_name(runtime, &path)?,
     };
     let ensured = match load::load(&scope, &name)? {
         // A foreign module has the name already: `/srv/site/calendar.py` where the standard
         // library's was imported first. The file is meant, whatever else is called like it.
-        Loaded::Foreign => load::load(&scope, &synthetic_names(runtime, &path)?)?,
+        Loaded::Foreign => load::load(&scope, &synthetic_name(runtime, &path)?)?,
         ensured => ensured,
     };
     match ensured {
@@ -73,7 +73,7 @@ fn name_of(scope: &Scope<'_>, path: &Path) -> PyResult<Option<ModuleName>> {
 }
 
 /// A name of its own for a file, the same each time.
-fn synthetic_names(runtime: &'static Runtime, path: &Path) -> PyResult<ModuleName> {
+fn synthetic_name(runtime: &'static Runtime, path: &Path) -> PyResult<ModuleName> {
     let stem = path.file_stem().map(|stem| stem.to_string_lossy().replace('.', "_"));
     let digest = Digest::of(path.to_string_lossy().as_bytes()).to_string();
     let name = format!("{}_{}", stem.unwrap_or_default(), &digest[..8]);

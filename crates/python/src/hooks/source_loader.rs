@@ -10,6 +10,7 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
+use transfuse_engine::{FileSystem, OsFileSystem};
 
 use crate::loading::namespace_path;
 use crate::state::live_module::LiveModule;
@@ -69,7 +70,7 @@ impl LiveModule {
     fn get_data<'py>(&self, py: Python<'py>, path: PathBuf) -> PyResult<Bound<'py, PyBytes>> {
         // Told to those who listen to `open`, which is what makes the file a dependency.
         py.import("sys")?.call_method1("audit", ("open", &path, "rb", 0))?;
-        let bytes = py.detach(|| std::fs::read(&path))?;
+        let bytes = py.detach(|| OsFileSystem.read(&path))?;
         Ok(PyBytes::new(py, &bytes))
     }
 

@@ -115,35 +115,13 @@ pub fn along(
             }
         };
         let spelled = if spelled.is_empty() { dir.to_string_lossy().into_owned() } else { spelled };
-        let here = Path::new(&spelled);
-        let located = match look(scope, &dir, name)? {
-            EntryLookup::At(located) => located,
-            EntryLookup::Hidden => {
-                hidden = true;
-                continue;
+        match look(scope, &dir, name)? {
+            EntryLookup::At(Located::Absent) => {}
+            EntryLookup::At(Located::Namespace(portion)) => {
+                portions.push(joined(Path::new(&spelled), portion.file_name()));
             }
-        };
-        match located {
-            Located::Package { init, dir: package } => {
-                let folder = joined(here, package.file_name());
-                let file = joined(Path::new(&folder), init.file_name());
-                return Ok(Resolution::Source(SourceFile {
-                    file,
-                    path: init,
-                    package: Some(folder),
-                }));
-            }
-            Located::Module(path) => {
-                let file = joined(here, path.file_name());
-                return Ok(Resolution::Source(SourceFile { file, path, package: None }));
-            }
-            Located::Extension(path) => {
-                compiled(py, runtime, name, path);
-                return Ok(Resolution::Foreign);
-            }
-            Located::NotInSnapshot(_) => return Ok(Resolution::Foreign),
-            Located::Namespace(portion) => portions.push(joined(here, portion.file_name())),
-            Located::Absent => {}
+            EntryLookup::At(located) => return Ok(found_at(scope, name, &spelled, located)),
+            EntryLookup::Hidden => hidden = true,
         }
     }
     Ok(match (portions.is_empty(), hidden) {
@@ -151,6 +129,27 @@ pub fn along(
         (true, false) => Resolution::Missing,
         (false, _) => Resolution::Namespace { portions, foreign },
     })
+}
+
+/// The module or package that ends a search at the path entry `spelled`.
+fn found_at(scope: &Scope<'_>, name: &ModuleName, spelled: &str, located: Located) -> Resolution {
+    let here = Path::new(spelled);
+    match located {
+        Located::Package { init, dir } => {
+            let folder = joined(here, dir.file_name());
+            let file = joined(Path::new(&folder), init.file_name());
+            Resolution::Source(SourceFile { file, path: init, package: Some(folder) })
+        }
+        Located::Module(path) => {
+            let file = joined(here, path.file_name());
+            Resolution::Source(SourceFile { file, path, package: None })
+        }
+        Located::Extension(path) => {
+            record_extension(scope.py, scope.runtime, name, path);
+            Resolution::Foreign
+        }
+        _ => Resolution::Foreign,
+    }
 }
 
 /// Whether in this generation, too, the first file of that name along a search path is `file`.
@@ -239,7 +238,7 @@ fn look(scope: &Scope<'_>, dir: &Path, name: &ModuleName) -> PyResult<EntryLooku
 
 /// A compiled module under a root is foreign, and cannot be loaded a second time. What it is becomes
 /// part of what is known, so that a change is told.
-fn compiled(py: Python<'_>, runtime: &Runtime, name: &ModuleName, path: PathBuf) {
+fn record_extension(py: Python<'_>, runtime: &Runtime, name: &ModuleName, path: PathBuf) {
     let known = runtime.records.lock().extensions.contains_key(&path);
     if known || !runtime.roots.is_live_path(&*runtime.system, &path) {
         return;

@@ -1,8 +1,8 @@
 //! Which units of work are under way, and what is each?
 //!
-//! For `status` and for refusals: whoever keeps an old generation in use has a
-//! name. A unit is written down when it is pinned and crossed out when it ends;
-//! the lock is held for one look-up. No Python object is kept: words are.
+//! For `status` and for refusals, which name the unit of work that keeps an old generation in use.
+//! A unit is added when it is pinned and removed when it ends; the lock is held for one look-up.
+//! Texts are kept, no Python objects.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ pub struct UnitOfWork {
     pub thread: AtomicU64,
     /// When it began.
     pub since: Instant,
-    /// What it is, `"GET /orders"`; none if nobody has said.
+    /// Its label, `"GET /orders"`, if it was given one.
     pub what: Option<String>,
 }
 
@@ -76,7 +76,7 @@ impl UnitsOfWork {
         over
     }
 
-    /// In words: how many generations are in use beside the current one, and by whom.
+    /// In words: how many generations are in use beside the current one, and by which unit of work.
     pub fn told(&self, current: u64, generations: usize) -> String {
         let units = self.behind(current);
         let by = units.first().map_or_else(String::new, |oldest| {
