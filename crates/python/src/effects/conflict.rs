@@ -1,11 +1,11 @@
 //! May a module that is being staged change one that the current generation is using?
 //!
-//! What a module changed when it last ran is known (`effects/observation.rs`) and planned
-//! for. What it would change now is not, where its source uses something it did
-//! not use before. If others use the same, what they were seen to change is what
-//! it may change; if nobody does, what that could change at all (`effects/reachable_state.rs`).
-//! It is assumed before the code in question has run: staging stops at the
-//! import, and begins again with these modules in the plan.
+//! The plan covers the changes that a module was observed to make when it last ran
+//! (`effects/observation.rs`). Where its new source uses something for the first time, its changes
+//! are unknown. If other modules use the same, it is assumed to change what they were observed to
+//! change; otherwise, all that such a use could change (`effects/reachable_state.rs`). This is
+//! decided before the code runs: staging stops at the import, and begins again with these modules
+//! in the plan.
 
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -24,18 +24,18 @@ use crate::state::policy::effective_policy;
 use crate::state::scope::Scope;
 
 thread_local! {
-    /// What has to be added to the plan before staging begins again: who, and because of whom.
-    /// Written and taken by the staging thread.
+    /// The modules to add to the plan before staging begins again, each with the module that may
+    /// change it. Written and taken by the staging thread.
     static CONFLICTS: RefCell<Vec<(ModuleName, ModuleName)>> = const { RefCell::new(Vec::new()) };
 }
 
-/// What has to be added to the plan, since the last call.
+/// The modules to add to the plan, since the last call.
 pub fn take() -> Vec<(ModuleName, ModuleName)> {
     CONFLICTS.take()
 }
 
-/// Stops the staging at this import statement at module level if using what is imported, whose name
-/// is written so, may change what is in use.
+/// Stops the staging at this import statement at module level if using the imported module, whose
+/// name is written so, may change a module in use.
 pub fn check<'py>(
     scope: &Scope<'py>,
     caller: &Bound<'py, LiveModule>,
@@ -53,7 +53,7 @@ pub fn check<'py>(
     while let Some((of, written)) = waiting.pop() {
         let attributes = caller.get().with_name_usage(|outline| outline.taken_of(&written));
         for attribute in attributes.unwrap_or_default() {
-            // A module: what is taken of that?
+            // A module: look at the attributes taken of it.
             if let Some(inner) = live_attribute(&base, &of, &attribute) {
                 waiting.push((inner, format!("{written}.{attribute}")));
                 continue;
@@ -61,7 +61,7 @@ pub fn check<'py>(
             if before.as_ref().is_some_and(|old| uses(old.get(), &written, &attribute, &of)) {
                 continue;
             }
-            // Who gets hold of a whole module may do other things with it than others do.
+            // A caller that holds a whole module may use it in other ways than others do.
             let seen = match attribute.as_str() {
                 "" => None,
                 _ => changed_by_others(&base, &of, &attribute),
@@ -73,8 +73,8 @@ pub fn check<'py>(
     restart_staging(scope, &base, caller, may_change)
 }
 
-/// The same for what a function of the module imports, or a call (`import_module`): what is used of
-/// it are, as far as can be seen, those of its names that the module's code mentions.
+/// The same for a module that a function imports, or a call (`import_module`). It is assumed to use
+/// those of its names that the caller's code mentions.
 pub fn check_own<'py>(
     scope: &Scope<'py>,
     caller: &Bound<'py, LiveModule>,
@@ -105,7 +105,8 @@ pub fn check_own<'py>(
     restart_staging(scope, &base, caller, may_change)
 }
 
-/// The same for one attribute (`__dict__` for all, empty for one that is set) of what stands in `sys.modules`.
+/// The same for one attribute (`__dict__` for all, empty for one that is set) of an entry in
+/// `sys.modules`.
 pub fn check_attribute<'py>(
     scope: &Scope<'py>,
     running: &Bound<'py, LiveModule>,
@@ -137,7 +138,7 @@ fn used_before<'py>(
     base.find(caller.get().name.as_str()).filter(|old| old.get().imports(&to))
 }
 
-/// The same for what is imported by code that the module calls: what it uses of it is not known.
+/// The same for a module that is imported by code that the module calls, which may use any of it.
 pub fn check_through<'py>(
     scope: &Scope<'py>,
     running: &Bound<'py, LiveModule>,
@@ -192,8 +193,8 @@ fn uses(
         .unwrap_or(false)
 }
 
-/// What the modules of the current generation that use the same thing were seen to change of what
-/// using it reaches; none if there are no such modules.
+/// The modules that others in the current generation were observed to change, of those that the use
+/// can reach; none if no other module uses the same.
 fn changed_by_others(
     base: &Scope<'_>,
     imported: &Bound<'_, LiveModule>,

@@ -1,10 +1,9 @@
 //! Which files did a module read while it was being imported?
 //!
-//! An audit hook sees every `open`. A file under a root that module-level code
-//! opens for reading is a dependency like a module: its content (or that it is not
-//! there) becomes part of what the generation knows, and a change of it runs the
-//! module again. What it writes itself is none. Audit hooks cannot be taken out;
-//! without an runtime in force this one does nothing.
+//! An audit hook sees every `open`. A file under a root that module-level code opens for reading is
+//! a dependency like a module: its content (or that it does not exist) becomes part of the
+//! generation's view, and a change of it runs the module again. A file that the module writes is no
+//! dependency. Audit hooks cannot be removed; without a runtime in force this one does nothing.
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::io::ErrorKind;
@@ -32,7 +31,7 @@ unsafe extern "C" {
 /// Larger files are not followed: hashing them would hold up the import.
 const LIMIT: u64 = 16 << 20;
 
-/// What the system says of a file that is not there.
+/// The errors of the system for a file that does not exist.
 const ABSENT: [ErrorKind; 2] = [ErrorKind::NotFound, ErrorKind::NotADirectory];
 
 /// Begins to listen, once for the life of the process.
@@ -100,7 +99,7 @@ fn renamed(runtime: &'static Runtime, args: &Bound<'_, PyTuple>) {
     }
 }
 
-/// What a module writes itself is nothing that it depends on, though it may have read it before.
+/// A module does not depend on a file that it writes, though it may have read it before.
 fn written(runtime: &Runtime, instance: &Bound<'_, LiveModule>, path: &Path) {
     instance.get().writes(path);
     let read_by_others = {
@@ -123,7 +122,7 @@ fn argument(runtime: &Runtime, args: &Bound<'_, PyTuple>, index: usize) -> Optio
     };
     let system = &*runtime.system;
     let spelled = runtime.roots.path_under_root(system, &path).or_else(|| {
-        // What is not there cannot be resolved as a whole.
+        // A path that does not exist cannot be resolved as a whole.
         let dir = runtime.roots.path_under_root(system, path.parent()?)?;
         Some(dir.join(path.file_name()?))
     })?;
@@ -147,14 +146,14 @@ fn writes(args: &Bound<'_, PyTuple>) -> bool {
     let mode = args.get_item(1).and_then(|mode| mode.extract::<String>());
     match mode {
         Ok(mode) => mode.contains(['w', 'a', 'x', '+']),
-        // `os.open` has flags only. What is not read-only has one of the two lowest bits.
+        // `os.open` has flags only. Flags that are not read-only have one of the two lowest bits.
         Err(_) => {
             args.get_item(2).and_then(|f| f.extract::<i64>()).is_ok_and(|flags| flags & 3 != 0)
         }
     }
 }
 
-/// What a data file says, or that it is not there; none for what is not followed.
+/// The content of a data file, or that it does not exist; none for a file that is not followed.
 fn content(runtime: &Runtime, path: &Path) -> Option<Arc<Source>> {
     let read = runtime.system.metadata(path).and_then(|stat| {
         let followed = stat.kind == FileKind::File && stat.len <= LIMIT;

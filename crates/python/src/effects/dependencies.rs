@@ -1,6 +1,6 @@
-//! What is recorded of an import, as it happens?
+//! Which dependencies does an import leave behind?
 //!
-//! An edge from the importing instance to what it imported, or asked for in vain.
+//! An edge from the importing instance to the imported module, or to a name that was not found.
 //! Which edges an update follows is the engine's plan.
 
 use pyo3::prelude::*;
@@ -32,8 +32,8 @@ pub fn record_import(
     }
 }
 
-/// Module-level code, or something that it called, asked for a name that is not there: creating it
-/// will be a change, and so will creating a package that it would be in.
+/// Module-level code, or a function that it called, imported a name that does not exist. Creating
+/// that module, or a package around it, will be a change.
 pub fn record_not_found(caller: &Bound<'_, LiveModule>, name: &ModuleName) {
     let running = execution_stack::innermost(caller.py());
     for asker in running.iter().chain([caller]).filter(|asker| !asker.get().is_ready()) {
@@ -43,8 +43,8 @@ pub fn record_not_found(caller: &Bound<'_, LiveModule>, name: &ModuleName) {
     }
 }
 
-/// Module-level code, or something that it called, asked whether there is a module of that name, and
-/// has not imported it: that there is one, or none any more, will be a change.
+/// Module-level code, or a function that it called, asked whether a module exists and has not
+/// imported it. Creating or deleting the module will be a change.
 pub fn record_probe(py: Python<'_>, name: &ModuleName) {
     if let Some(asker) = execution_stack::innermost(py)
         && asker.get().name != *name
@@ -53,8 +53,8 @@ pub fn record_probe(py: Python<'_>, name: &ModuleName) {
     }
 }
 
-/// A module could not be loaded: who asked for it, and goes on without it, depends on it and on
-/// whatever it depends on. So does who was given it half-loaded, and keeps that.
+/// A module could not be loaded. A module that imported it and goes on without it, or that holds it
+/// partially initialized, depends on it and on all that it depends on.
 pub fn failed(scope: &Scope<'_>, instance: &Bound<'_, LiveModule>) -> PyResult<()> {
     let py = scope.py;
     let failed = Target::Module(instance.get().name.clone());

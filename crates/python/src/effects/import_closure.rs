@@ -6,7 +6,7 @@ use transfuse_engine::{EdgeKind, Target};
 use crate::state::live_module::LiveModule;
 use crate::state::scope::Scope;
 
-/// The module and what it imports at module level, nearest first.
+/// The module and its imports at module level, nearest first.
 pub fn import_closure<'py>(
     scope: &Scope<'py>,
     from: &Bound<'py, LiveModule>,

@@ -1,12 +1,11 @@
 //! Which modules does running a module's code change?
 //!
-//! A handler put into a registry, a route on an application, a model on a base:
-//! the module that does it *affects* the other. It is found by observation: when
-//! module-level code imports something and uses it, a bounded fingerprint
-//! (`effects/fingerprint.rs`) of the imported module's state, and of what that imports, is
-//! taken then and there, and compared when the code has ended. A plain helper,
-//! decorator or base class leaves no trace. What is recorded here the engine's plan
-//! follows.
+//! A handler put into a registry, a route on an application, a model on a base: the module that
+//! does it *affects* the other. It is found by observation: when module-level code imports
+//! something and uses it, a bounded fingerprint (`effects/fingerprint.rs`) of the state of the
+//! imported module, and of its own imports, is taken at once, and compared when the code has ended.
+//! A plain helper, decorator or base class leaves no trace. The engine's plan follows the edges
+//! that are recorded here.
 
 use std::cell::RefCell;
 
@@ -26,12 +25,12 @@ use crate::state::live_module::LiveModule;
 use crate::state::runtime::Runtime;
 use crate::state::scope::Scope;
 
-/// What was seen of other modules while the code of one runs.
+/// The observations of other modules while the code of one runs.
 #[derive(Default)]
 struct Observed {
-    /// Fingerprints taken so far: of whom, and what they were.
+    /// The fingerprints taken so far, each with its module.
     before: Vec<(Py<LiveModule>, Fingerprint)>,
-    /// What stood on foreign modules that it may set attributes of.
+    /// The attributes of foreign modules that it may set, as they were.
     foreign: Vec<Before>,
 }
 
@@ -52,15 +51,15 @@ impl Observation {
         Observation { execution: Execution::begin(instance) }
     }
 
-    /// The module's code has ended: whose state is another than it was? Returns what stood on
-    /// foreign modules before.
+    /// The module's code has ended: records the modules whose state has changed. Returns the
+    /// attributes of foreign modules as they were before.
     pub fn end(self, py: Python<'_>, instance: &Bound<'_, LiveModule>) -> Vec<Before> {
         let Some(ended) = OBSERVED.with_borrow_mut(Vec::pop) else { return Vec::new() };
         for (other, before) in ended.before {
             let other = other.bind(py);
             let now = fingerprint(py, other);
             let filled = before.has_more_cached(py, &now);
-            // What a cache was filled with may have been changed since.
+            // The new values of a cache may have been changed since.
             let may_change = instance.get().with_name_usage(NameUsage::changes_containers);
             let changed = before.differs(py, &now, other) || (filled && may_change.unwrap_or(true));
             if changed {
@@ -88,7 +87,7 @@ impl Drop for Observation {
         let depth = self.execution.depth();
         let left = OBSERVED
             .with_borrow_mut(|stack| stack.drain(depth.min(stack.len())..).collect::<Vec<_>>());
-        // Out of the borrow: what goes may run code that is asked about here.
+        // Outside the borrow: dropping these may run code that is observed here.
         drop(left);
     }
 }
@@ -136,8 +135,8 @@ pub fn imported(
     }
 }
 
-/// Something that module-level code called has imported `imported`: that is the module's import too,
-/// and what is done with it the module's doing.
+/// A function that module-level code called has imported `imported`: that counts as an import and a
+/// use by the module.
 pub fn imported_through<'py>(
     scope: &Scope<'py>,
     caller: Option<&Bound<'py, LiveModule>>,
@@ -172,8 +171,8 @@ pub fn imported_within<'py>(
     Ok(())
 }
 
-/// An attribute was taken of what stands in `sys.modules`, or one was set (`attribute` is empty):
-/// while a module is being executed that is its doing.
+/// An attribute was taken of an entry in `sys.modules`, or one was set (`attribute` is empty):
+/// while a module is being executed that counts as a use by it.
 pub fn through_facade<'py>(
     py: Python<'py>,
     runtime: &'static Runtime,

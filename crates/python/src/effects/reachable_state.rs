@@ -1,10 +1,10 @@
-//! Whose state could using a value change?
+//! Which modules' state could using a value change?
 //!
-//! Asked only where new source uses what nobody used before, so nothing has been
-//! observed yet. What a function could do is read off the names in its code: it
-//! changes nothing of its module's unless it binds a global or gets hold of data
-//! that can be changed, and so on through what it calls. Text, numbers, plain
-//! helpers and plain bases change nothing; in doubt a value can be changed.
+//! Asked only where new source uses a value that no module used before, so there is no observation
+//! yet. The names in a function's code show what it could do: it changes nothing of its module's
+//! unless it binds a global or reaches data that can be changed, and so on through the functions
+//! that it calls. Text, numbers, plain helpers and plain bases change nothing; in doubt a value can
+//! be changed.
 
 use std::collections::HashSet;
 
@@ -63,7 +63,7 @@ pub fn mutable_state_reachable_by<'py>(
                 continue;
             };
             match inner {
-                // What is mentioned of it, too.
+                // Look for the names in it, too.
                 Some(inner) if !modules.iter().any(|known| known.is(&inner)) => modules.push(inner),
                 Some(_) => {}
                 None if name == "__dict__" => question.add(&module),
@@ -234,7 +234,7 @@ impl<'a, 'py> Reachability<'a, 'py> {
         Ok(())
     }
 
-    /// Making a subclass or an instance, or using what the class holds.
+    /// Making a subclass or an instance, or using the attributes of the class.
     fn look_at_class(&mut self, py: Python<'py>, class: &Bound<'py, PyType>) -> PyResult<()> {
         let Some(owner) = crate::effects::ownership::code_of(py, class.as_any()) else {
             return Ok(());
@@ -263,7 +263,7 @@ impl<'a, 'py> Reachability<'a, 'py> {
             };
             for item in namespace.call_method0(intern!(py, "items"))?.try_iter()? {
                 let (key, value) = item?.extract::<(String, Bound<'py, PyAny>)>()?;
-                // What is under a special name is code, or the interpreter's.
+                // A special name holds code, or a value of the interpreter's.
                 let special = key.starts_with("__") && key.ends_with("__");
                 // SAFETY: attached, a live object.
                 let code = unsafe { ffi::PyFunction_Check(value.as_ptr()) } != 0
@@ -279,7 +279,8 @@ impl<'a, 'py> Reachability<'a, 'py> {
 
 /// Whether it is a value that no use of it can change.
 fn is_unchanging(value: &Bound<'_, PyAny>) -> bool {
-    // SAFETY: attached, a live object. What the collector does not follow holds nothing.
+    // SAFETY: attached, a live object. An object that the collector does not follow holds no
+    // others.
     value.is_none()
         || (unsafe { ffi::PyObject_IS_GC(value.as_ptr()) } == 0
             && opaque_state::kind(value).is_none())
@@ -291,7 +292,7 @@ fn is_unchanging(value: &Bound<'_, PyAny>) -> bool {
         || value.is_exact_instance_of::<PyFrozenSet>()
 }
 
-/// What a wrapper of code wraps, bound values included; none if it is no such thing.
+/// The objects that a wrapper of code wraps, bound values included; none if it is no wrapper.
 fn wrapped<'py>(py: Python<'py>, value: &Bound<'py, PyAny>) -> Option<Vec<Bound<'py, PyAny>>> {
     static KINDS: PyOnceLock<Py<PyTuple>> = PyOnceLock::new();
     let known = [

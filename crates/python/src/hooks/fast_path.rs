@@ -1,8 +1,8 @@
 //! How does an import statement that has nothing to do cost next to nothing?
 //!
-//! This stands as `builtins.__import__`, as a bare C function: what is loaded and
-//! recorded is answered from a few dicts, with no argument parsing and no call in
-//! between. Whatever it is not sure of goes to `hooks/import_statement.rs`, which has the rules.
+//! This stands as `builtins.__import__`, as a bare C function. Imports that are loaded and recorded
+//! are answered from a few dicts, without argument parsing and without a call in between. All
+//! others go to `hooks/import_statement.rs`, which has the rules.
 
 use std::ffi::CStr;
 
@@ -81,7 +81,7 @@ unsafe extern "C" fn statement(
     }
 }
 
-/// What an import statement asks for, without another level of calls: imports nest deeply.
+/// The full import, without another level of calls: imports nest deeply.
 ///
 /// # Safety
 ///
@@ -93,8 +93,8 @@ unsafe fn full_import<'py>(
     // SAFETY: live objects, by the caller's word.
     let [name, globals, locals, taken, level] =
         args.map(|arg| unsafe { Bound::from_borrowed_ptr(py, arg) });
-    // PyO3 does not know that this thread is attached: what is let go of would wait for the next
-    // call that it does know of.
+    // PyO3 does not know that this thread is attached: objects dropped here would wait for the next
+    // call that it knows of.
     Python::attach(|_| {
         let level = level.extract()?;
         import_statement::import(

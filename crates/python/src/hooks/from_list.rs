@@ -1,8 +1,8 @@
 //! What does `from package import a, b` do about each name?
 //!
-//! A name that is no attribute of the package may be a submodule that is yet to
-//! be imported, or one that is being imported in a circle. Which module the
-//! statement means, and what it returns, is `hooks/import_statement.rs`'s.
+//! A name that is no attribute of the package may be a submodule that is yet to be imported, or one
+//! that is being imported in a circle. The module that the statement names, and its result, are
+//! `hooks/import_statement.rs`'s.
 
 use pyo3::exceptions::PyModuleNotFoundError;
 use pyo3::intern;
@@ -37,7 +37,7 @@ impl<'py> ImportStatement<'_, 'py> {
 
     /// Makes sure that names taken from a package are there, importing submodules where need be.
     ///
-    /// Returns what live code takes them from, if that is not the package itself.
+    /// Returns the module that live code takes them from, if that is not the package itself.
     pub fn handle_fromlist(
         &self,
         scope: &Scope<'py>,
@@ -70,7 +70,7 @@ impl<'py> ImportStatement<'_, 'py> {
                 taken_early.extend(self.import_from(scope, caller, package, name)?);
             }
         }
-        // Who calls `__import__` gets the package.
+        // A direct call of `__import__` gets the package.
         if taken_early.is_empty() || caller.is_none() || !bytecode::takes_a_name(py)? {
             return Ok(None);
         }
@@ -180,7 +180,7 @@ impl<'py> ImportStatement<'_, 'py> {
         Ok(())
     }
 
-    /// Live code took names from a foreign package: those that are live modules it depends on.
+    /// Live code took names from a foreign package: records those that are live modules.
     pub fn connect_live_portions(
         &self,
         py: Python<'py>,

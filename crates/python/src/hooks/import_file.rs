@@ -1,4 +1,4 @@
-//! What module is a file?
+//! Which module is a file?
 //!
 //! Under the name that importing it would have, if that leads to this very file.
 //! Otherwise it gets a name of its own, made of the file's name and its path, so

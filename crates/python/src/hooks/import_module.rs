@@ -66,7 +66,7 @@ pub fn gcd_import<'py>(
     }
 }
 
-/// A call imported `found`: what does the module change that is being executed?
+/// A call imported `found`: observes the changes by the module that is being executed.
 fn record_call<'py>(
     scope: &Scope<'py>,
     caller: Option<&Bound<'py, LiveModule>>,
@@ -123,7 +123,7 @@ pub fn import_module<'py>(
             return Ok(found.get().value(py));
         }
     }
-    // Whatever else there is to it (paths, installing first) begins in Python.
+    // The other cases (paths, installing first) begin in Python.
     py.import(intern!(py, "transfuse.process.imports"))?
         .call_method1(intern!(py, "import_slowly"), (name,))
 }

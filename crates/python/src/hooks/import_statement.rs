@@ -67,7 +67,7 @@ pub fn function(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
 
 /// One import statement.
 pub struct ImportStatement<'a, 'py> {
-    /// What is installed.
+    /// The runtime in force.
     pub runtime: &'static Runtime,
     /// As it is written, `shop.prices` or, relative, `prices`.
     pub name: &'a Bound<'py, PyString>,
@@ -151,8 +151,8 @@ impl<'py> ImportStatement<'_, 'py> {
         }
     }
 
-    /// The packages around what is imported run first, also where an update runs them again and not
-    /// what is imported.
+    /// The packages around an imported module run first, also where an update runs them again and
+    /// not that module.
     fn run_packages(&self, scope: &Scope<'py>, absolute: &Bound<'py, PyString>) -> PyResult<()> {
         if absolute.to_str()?.contains('.')
             && scope.get(absolute).is_some_and(|found| found.get().is_ready())
@@ -218,7 +218,7 @@ impl<'py> ImportStatement<'_, 'py> {
         }
     }
 
-    /// Records that `caller` imported `instance` (and, of a plain `import a.b.c`, what it holds).
+    /// Records that `caller` imported `instance` (and, of a plain `import a.b.c`, its packages).
     fn record(
         &self,
         scope: &Scope<'py>,
@@ -232,7 +232,7 @@ impl<'py> ImportStatement<'_, 'py> {
             if caller.get().deferred.bind(py).contains(absolute).unwrap_or(false) {
                 return Ok(());
             }
-            // What `fast` needs to know: is the name a plain one?
+            // `hooks/fast_path.rs` needs to know whether the name has a dot.
             let plain = !absolute.to_str()?.contains('.');
             let _ = caller.get().deferred.bind(py).set_item(absolute, plain);
         }

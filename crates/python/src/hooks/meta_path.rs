@@ -1,4 +1,4 @@
-//! What does the standard import machinery get for a live module?
+//! Which specs and loaders does the standard import machinery get for live modules?
 //!
 //! Import statements and `import_module` have hooks of their own. `importlib.util.find_spec`, `runpy`,
 //! `pkgutil` and the machinery's own imports of parent packages ask `sys.meta_path`, where [`Finder`]
@@ -19,8 +19,8 @@ use crate::state::{caller, execution_stack, runtime};
 use crate::sysmodules::spec::{self, FacadeLoader, Finder, is_loading};
 use crate::sysmodules::{entry, facade};
 
-/// Whether the running frame is that of `importlib.util.find_spec`, or what that calls: somebody asks
-/// whether there is a module, and does not import it.
+/// Whether the running frame is that of `importlib.util.find_spec`, or of a function that it calls:
+/// the caller asks whether a module exists, and does not import it.
 pub fn asks_only(py: Python<'_>) -> bool {
     if !execution_stack::is_executing() {
         return false;
@@ -36,7 +36,7 @@ pub fn asks_only(py: Python<'_>) -> bool {
             .and_then(|name| name.extract::<String>());
         match name.as_deref() {
             Ok("importlib.util") => return true,
-            // What finds, and what would import.
+            // `_find_spec` only finds; other functions would import.
             Ok("importlib._bootstrap") => {
                 let code = here.getattr(intern!(py, "f_code"));
                 let called = code.and_then(|code| code.getattr(intern!(py, "co_name")));
@@ -104,7 +104,7 @@ impl Finder {
 }
 
 impl FacadeLoader {
-    /// The source as the asker's generation has it; none for a namespace package.
+    /// The source in the caller's generation; none for a namespace package.
     fn text(&self, py: Python<'_>) -> PyResult<Option<Vec<u8>>> {
         let Some(path) = &self.path else { return Ok(None) };
         let runtime = runtime::required()?;
@@ -131,7 +131,7 @@ impl FacadeLoader {
         py.None()
     }
 
-    /// For the machinery: loads the live module and has it find what stands for that. For code
+    /// For the machinery: loads the live module and puts its facade into `sys.modules`. For code
     /// that has made a module of its own from the spec: executes the source in it, once more.
     fn exec_module(&self, py: Python<'_>, module: &Bound<'_, PyAny>) -> PyResult<()> {
         let runtime = runtime::required()?;

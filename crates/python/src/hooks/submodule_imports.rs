@@ -10,8 +10,8 @@ use crate::state::pending_submodules::any;
 use crate::state::runtime::Runtime;
 use crate::state::scope::Scope;
 
-/// Somebody imports a module, which is loaded: packages get what they await of it and with it.
-/// In a generation that is staged its package may have to run first.
+/// A loaded module was imported: packages get their pending submodules that this import would load.
+/// In a staged generation its package may have to run first.
 pub fn imported(scope: &Scope<'_>, found: &Bound<'_, LiveModule>) -> PyResult<()> {
     let Scope { py, runtime, .. } = *scope;
     if scope.is_staged() {
@@ -32,7 +32,7 @@ pub fn imported(scope: &Scope<'_>, found: &Bound<'_, LiveModule>) -> PyResult<()
         give(py, runtime, &package, &child)?;
         child = package;
     }
-    // What module-level code imports would be loaded now, and whatever that imports.
+    // An import by module-level code would load these modules now, with their own imports.
     let awaiting: Vec<_> = execution_stack::all(py)
         .into_iter()
         .filter(|running| !running.get().pending_submodules.all().is_empty())
@@ -47,7 +47,7 @@ pub fn imported(scope: &Scope<'_>, found: &Bound<'_, LiveModule>) -> PyResult<()
     Ok(())
 }
 
-/// What a fresh process would load with `found` and after it began to load `package`.
+/// The modules that a fresh process would load with `found`, after it began to load `package`.
 pub fn loaded_with<'py>(
     scope: &Scope<'py>,
     package: &Bound<'py, LiveModule>,

@@ -1,13 +1,12 @@
 //! When does a package that runs again get the submodules that do not?
 //!
-//! In a fresh process a submodule becomes an attribute of its package when it has
-//! been loaded, whatever stood there, and is overwritten by what the package binds
-//! afterwards. So a package that runs again begins without its submodules. Each is
-//! bound when it would have been loaded: when the package's code imports it, or
-//! something that has imported it; when that code has ended, if others have
-//! imported it who do not run again; or when somebody does. Until then it is
-//! *awaited*, and only where the package has bound the name itself for longer than
-//! its code runs.
+//! In a fresh process a submodule becomes an attribute of its package when it has been loaded, and
+//! replaces any former value; later bindings of the package replace it. So a package that runs
+//! again begins without its submodules. Each is bound when it would have been loaded: when the
+//! package's code imports it, or something that has imported it; when that code has ended, if
+//! modules that do not run again have imported it; or at the next import of it. Until then it is
+//! *pending*. It stays pending after the package's code has ended only if the package has bound the
+//! name itself.
 
 use pyo3::prelude::*;
 use transfuse_engine::{EdgeKind, ModuleName, Target};
@@ -17,14 +16,15 @@ use crate::state::execution_stack;
 use crate::state::live_module::LiveModule;
 use crate::state::scope::Scope;
 
-/// A package is about to run again: it awaits these of its submodules.
+/// A package is about to run again: these of its submodules are pending.
 pub fn begin(package: &LiveModule, tails: impl IntoIterator<Item = String>) {
     for tail in tails {
         package.pending_submodules.add(&tail);
     }
 }
 
-/// The package's code has ended. What it still awaits was loaded by others, or will be.
+/// The package's code has ended. Other modules have imported the submodules that are still pending,
+/// or will.
 pub fn ended(scope: &Scope<'_>, package: &Bound<'_, LiveModule>) -> PyResult<()> {
     let py = scope.py;
     let of = package.get();
@@ -43,8 +43,9 @@ pub fn ended(scope: &Scope<'_>, package: &Bound<'_, LiveModule>) -> PyResult<()>
     Ok(())
 }
 
-/// A submodule has been loaded. If it ran in its own turn of an update, it may be that nobody imports
-/// it any more: then it does not hide what the package, which ran again as well, calls so now.
+/// A submodule has been loaded. If it ran as a step of an update, it may be that no module imports
+/// it any more. Then it does not replace the value that the package, which ran again as well, has
+/// bound to its name.
 pub fn loaded(
     scope: &Scope<'_>,
     package: &Bound<'_, LiveModule>,
@@ -63,7 +64,7 @@ pub fn loaded(
     submodules::bind(py, package, child)
 }
 
-/// Whether module-level code of others, which does not run again, has imported a submodule.
+/// Whether other modules that do not run again have imported a submodule at module level.
 fn is_imported(
     scope: &Scope<'_>,
     package: &Bound<'_, LiveModule>,

@@ -1,8 +1,9 @@
 //! How is a module's source executed, from its text to a ready instance?
 //!
 //! In four steps: the module is prepared, made visible in `sys.modules`, run under observation, and
-//! then concluded or, if its code raised, undone. What the namespace starts with is
-//! `loading/namespace.rs`'s; that only one thread comes here for one content is `loading/load.rs`'s.
+//! then concluded or, if its code raised, undone. The start of the namespace is
+//! `loading/namespace.rs`'s; that only one thread comes here for one content is
+//! `loading/load.rs`'s.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -26,7 +27,7 @@ use crate::state::scope::Scope;
 use crate::sysmodules::module_attrs::init_module_attrs;
 use crate::sysmodules::{entry, facade, spec};
 
-/// What there is to execute.
+/// The content to execute.
 pub enum Content {
     /// A source file.
     File(SourceFile, Arc<Source>),
@@ -156,7 +157,7 @@ impl<'py> PreparedModule<'py> {
         Ok(EntryChange { shown, before, other })
     }
 
-    /// Runs the module's code and collects what it sets on foreign modules.
+    /// Runs the module's code and collects its patches of foreign modules.
     fn run(&self, scope: &Scope<'py>) -> PyResult<()> {
         let (py, previous) = (scope.py, self.previous.as_ref());
         let Some((text, file)) = &self.source else {

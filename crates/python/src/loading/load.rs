@@ -1,10 +1,9 @@
 //! How does a live module come to be loaded, once?
 //!
-//! [`load`] answers with the instance of a name in a generation and loads it
-//! if need be: parents first, then the source that the generation names is
-//! executed in a namespace of our own making, by one thread, while others wait
-//! without the GIL. The rule for waiting and for cycles is the engine's
-//! (`single_flight.rs`); what the namespace starts with is `loading/namespace.rs`'s.
+//! [`load`] answers with the instance of a name in a generation and loads it if need be: parents
+//! first, then the source that the generation names is executed in a namespace of our own making,
+//! by one thread, while others wait without the GIL. The rule for waiting and for cycles is the
+//! engine's (`single_flight.rs`); the execution itself is `loading/execute.rs`'s.
 
 use pyo3::prelude::*;
 use pyo3::types::PyString;
@@ -22,9 +21,9 @@ use crate::state::load_key::LoadKey;
 use crate::state::scope::Scope;
 use crate::sysmodules::entry::{self, SysModulesEntry};
 
-/// What became of a name that was asked for.
+/// The result of loading a name.
 pub enum Loaded<'py> {
-    /// A live module; not ready only where a circular import needs it half-way.
+    /// A live module; not ready only where a circular import needs it partially initialized.
     Live(Bound<'py, LiveModule>),
     /// Not ours.
     Foreign,
@@ -35,7 +34,7 @@ pub enum Loaded<'py> {
 /// The instance of a name in a generation, loaded if need be.
 pub fn load<'py>(scope: &Scope<'py>, name: &ModuleName) -> PyResult<Loaded<'py>> {
     let Scope { py, runtime, .. } = *scope;
-    // What is asked for may have to be waited for, and its loader may be waiting for the turn.
+    // This may wait for another thread's load, and that thread may be waiting for the lock.
     debug_assert!(!runtime.nogil_lock.is_held(), "{name} is asked for by who has the turn");
     let key = PyString::new(py, name.as_str());
     {
@@ -49,7 +48,7 @@ pub fn load<'py>(scope: &Scope<'py>, name: &ModuleName) -> PyResult<Loaded<'py>>
     load_own(scope, name)
 }
 
-/// The same, whatever stands in `sys.modules` under the name.
+/// The same without regard to the entry in `sys.modules`.
 pub fn load_own<'py>(scope: &Scope<'py>, name: &ModuleName) -> PyResult<Loaded<'py>> {
     let Scope { py, runtime, .. } = *scope;
     if let Some(found) = scope.find(name.as_str()) {
@@ -63,7 +62,7 @@ pub fn load_own<'py>(scope: &Scope<'py>, name: &ModuleName) -> PyResult<Loaded<'
         Some(parent) => match load(scope, &parent)? {
             Loaded::Live(_) => {
                 if let Some(found) = scope.find(name.as_str()) {
-                    // The package's own code imported it.
+                    // The package's own code has imported it.
                     return wait_until_ready(scope, found);
                 }
                 let Some(path) = search_path(scope, &parent)? else {
@@ -191,7 +190,7 @@ fn execute_once<'py>(
     if landing.is_some()
         && let Some(found) = scope.find(name.as_str())
     {
-        // Another thread has executed it between our look and our turn.
+        // Another thread has executed it between our look-up and `enter`.
         drop(landing);
         return wait_until_ready(scope, found);
     }

@@ -1,4 +1,4 @@
-//! What does a module's namespace start with, and what is run in it?
+//! Which names does a module's namespace start with, and which code runs in it?
 //!
 //! The policies `overlay` and `fresh`, preserved names and `__migrate__`, as
 //! DESIGN section 6 defines them: data is carried, code is not. The old
@@ -43,7 +43,7 @@ pub fn exec_module(
     let code = if carried.is_empty() {
         pyc::code(py, file, text)?
     } else {
-        // Not what the source says, so never written to a precompiled file.
+        // It differs from the source, so it is never written to a precompiled file.
         let names = PyFrozenSet::new(py, carried.iter().map(|(name, _)| name))?;
         py.import(intern!(py, "transfuse.source.compiler"))?
             .call_method1(intern!(py, "compile_carrying"), (PyBytes::new(py, text), file, names))?
@@ -125,8 +125,8 @@ fn overlay(
     Ok(())
 }
 
-/// A package that is made anew still has the submodules that are loaded and are not: at once where
-/// no code of its own says what they are called, else when they are imported.
+/// A new execution of a package has the submodules that are loaded and do not run again: at once
+/// where it has no code of its own, else when they are imported.
 pub fn submodules_of(
     scope: &Scope<'_>,
     instance: &LiveModule,
@@ -172,8 +172,8 @@ fn is_special(name: &str) -> bool {
     name.len() > 4 && name.starts_with("__") && name.ends_with("__")
 }
 
-/// What stands for a piece of live code in a generation: itself, if its instance is part of it;
-/// else what has its qualified name there, if that is loaded.
+/// The counterpart of a piece of live code in a generation: itself, if its instance is part of it;
+/// else the object of its qualified name there, if that is loaded.
 fn counterpart<'py>(
     scope: &Scope<'py>,
     owner: &Bound<'py, LiveModule>,
@@ -204,8 +204,8 @@ fn counterpart<'py>(
     Ok(Some(found))
 }
 
-/// Where a class or function says that it was defined. What wraps one need not say that, and may say
-/// anything.
+/// The qualified name of a class or function. A wrapper of one need not have any, and may have a
+/// wrong one.
 fn qualified_name(py: Python<'_>, value: &Bound<'_, PyAny>) -> Option<String> {
     let name = intern!(py, "__qualname__");
     let said = match value.is_instance_of::<PyType>() || static_lookup::is_function(value) {

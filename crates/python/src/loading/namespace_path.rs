@@ -1,10 +1,9 @@
 //! Where are the submodules of a namespace package looked for?
 //!
-//! In its portions, found anew each time, as the import system's own
-//! `_NamespacePath` does it: a folder that was created since, or an entry that
-//! was added to `sys.path`, is seen without running anything again. What is more
-//! is that the answer is that of a generation, so a pinned unit of work does not
-//! see portions that came after it. This object is the `__path__` of the package.
+//! In its portions, found anew each time, as the import system's own `_NamespacePath` does it: a
+//! folder that was created since, or an entry that was added to `sys.path`, is seen without running
+//! anything again. Unlike that, it answers for a generation, so a pinned unit of work does not see
+//! portions that came after it. This object is the `__path__` of the package.
 
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
@@ -23,10 +22,10 @@ use crate::state::scope::Scope;
 pub struct NamespacePath {
     /// The package, `plugins`.
     name: ModuleName,
-    /// What was found when it was loaded, `["/srv/a/plugins", "/srv/b/plugins"]`: the answer where
+    /// The portions when it was loaded, `["/srv/a/plugins", "/srv/b/plugins"]`: the answer where
     /// looking again finds no such namespace package.
     first: Vec<String>,
-    /// What code added with `append`. Python's own lock guards it.
+    /// Entries that code added with `append`. Python's own lock guards it.
     appended: Py<PyList>,
 }
 
@@ -60,7 +59,7 @@ impl NamespacePath {
         folders.any(|folder| view.has_dir(&folder))
     }
 
-    /// The portions that whoever asks has.
+    /// The portions in the generation of the running code.
     fn list<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         match runtime::in_force() {
             Some(runtime) => self.portions(&caller::scope_of_running(py, runtime)),

@@ -1,10 +1,9 @@
 //! Where does a name's source lie, and is it live?
 //!
-//! The search path is walked as the standard path finder walks it. Entries
-//! that touch a root are answered from the generation's view (so that a pinned
-//! unit of work finds the files of its own generation); all others are left to
-//! the standard finder, and what is found there is foreign. Finders that other
-//! code has put before ours are asked first, as `sys.meta_path` promises them.
+//! The search path is walked as the standard path finder walks it. Entries that touch a root are
+//! answered from the generation's view (so that a pinned unit of work finds the files of its own
+//! generation); all others are left to the standard finder, whose modules are foreign. Finders that
+//! other code has put before ours are asked first, as in `sys.meta_path`.
 
 use std::path::{Path, PathBuf};
 
@@ -20,7 +19,7 @@ use crate::state::runtime::Runtime;
 use crate::state::scope::Scope;
 use crate::sysmodules::spec::Finder;
 
-/// What a search came to.
+/// The result of a search.
 pub enum Resolution {
     /// A regular package or a module under a root.
     Source(SourceFile),
@@ -40,7 +39,7 @@ pub enum Resolution {
     Hidden,
 }
 
-/// What one path entry has.
+/// The result for one path entry.
 enum EntryLookup {
     At(Located),
     Hidden,
@@ -188,7 +187,7 @@ fn joined(folder: &Path, name: Option<&std::ffi::OsStr>) -> String {
     folder.join(name.unwrap_or_default()).to_string_lossy().into_owned()
 }
 
-/// One entry that touches a root. A file that nobody has seen yet becomes part of what is known.
+/// One entry that touches a root. A new file that may appear becomes part of the view.
 fn look(scope: &Scope<'_>, dir: &Path, name: &ModuleName) -> PyResult<EntryLookup> {
     let Scope { py, runtime, .. } = *scope;
     let suffixes = suffixes(py)?;
@@ -236,8 +235,8 @@ fn look(scope: &Scope<'_>, dir: &Path, name: &ModuleName) -> PyResult<EntryLooku
     Ok(EntryLookup::At(Located::Absent))
 }
 
-/// A compiled module under a root is foreign, and cannot be loaded a second time. What it is becomes
-/// part of what is known, so that a change is told.
+/// A compiled module under a root is foreign, and cannot be loaded a second time. Its digest
+/// becomes part of the views, so that a change of it is reported.
 fn record_extension(py: Python<'_>, runtime: &Runtime, name: &ModuleName, path: PathBuf) {
     let known = runtime.records.lock().extensions.contains_key(&path);
     if known || !runtime.roots.is_live_path(&*runtime.system, &path) {
@@ -254,7 +253,7 @@ fn record_extension(py: Python<'_>, runtime: &Runtime, name: &ModuleName, path: 
     }
 }
 
-/// What the standard path finder says of one foreign entry.
+/// The answer of the standard path finder for one foreign entry.
 fn standard(py: Python<'_>, name: &ModuleName, entry: &Bound<'_, PyAny>) -> PyResult<Resolution> {
     let finder =
         py.import(intern!(py, "importlib.machinery"))?.getattr(intern!(py, "PathFinder"))?;
@@ -273,7 +272,7 @@ fn standard(py: Python<'_>, name: &ModuleName, entry: &Bound<'_, PyAny>) -> PyRe
     Ok(Resolution::Foreign)
 }
 
-/// Whether a finder that somebody put before ours has the module (pytest's for its test files).
+/// Whether a finder that stands before ours has the module (pytest's for its test files).
 fn claimed_by_others(py: Python<'_>, name: &ModuleName, path: &Bound<'_, PyAny>) -> PyResult<bool> {
     let finders = py.import(intern!(py, "sys"))?.getattr(intern!(py, "meta_path"))?;
     let machinery = py.import(intern!(py, "importlib.machinery"))?;

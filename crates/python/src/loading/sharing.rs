@@ -1,7 +1,6 @@
 //! Which generations have a freshly loaded instance in common?
 //!
-//! A module is loaded once for all generations in which its content and what it
-//! imports are the same.
+//! A module is loaded once for all generations in which its content and its imports are the same.
 
 use std::path::Path;
 
@@ -15,7 +14,7 @@ use crate::state::generation::Generation;
 use crate::state::live_module::LiveModule;
 use crate::state::scope::Scope;
 
-/// Gives the instance to every generation in which its content and what it imports are the same.
+/// Gives the instance to every generation in which its content and its imports are the same.
 pub fn share(scope: &Scope<'_>, instance: &Bound<'_, LiveModule>) {
     share_among(scope, &scope.runtime.alive(scope.py), instance);
 }
@@ -63,7 +62,8 @@ pub fn share_among<'py>(
         let same = same_content && parent.iter().all(same) && needed.iter().all(|name| same(name));
         match (there, same) {
             (None, true) => drop(other.get().put(py, instance)),
-            // It was half-loaded when that one was staged, and has met something of its own since.
+            // It was partially initialized when that generation was staged, and has imported a
+            // module of its own since.
             (Some(there), false) => unshare(py, other, &there),
             _ => {}
         }
@@ -77,8 +77,8 @@ pub fn share_among<'py>(
     }
 }
 
-/// Takes an instance out of a generation in which it would be out of date, and whoever imports it:
-/// that generation loads them anew when they are asked for.
+/// Takes an instance and its importers out of a generation in which they would be out of date. That
+/// generation loads them anew when they are asked for.
 fn unshare(py: Python<'_>, other: &Bound<'_, Generation>, instance: &Bound<'_, LiveModule>) {
     let mut stale = vec![instance.clone()];
     while let Some(instance) = stale.pop() {

@@ -1,4 +1,4 @@
-//! Where is the text of a source, once its file may say something else?
+//! Where is the text of a source, once its file may have changed?
 //!
 //! In the generation's store, or on disk while the digest is still the same.
 

@@ -1,11 +1,10 @@
 //! How does a package that several generations share answer for a submodule they do not share?
 //!
-//! A submodule is an attribute of its package. When only the submodule is run
-//! again, the package instance stays the same one, yet old code must find the
-//! old submodule on it and new code the new one. While generations disagree the
-//! attribute is therefore taken out of the package's namespace and answered by
-//! a module-level `__getattr__` (PEP 562), which asks who is asking. Where they
-//! agree it is a plain attribute, as always.
+//! A submodule is an attribute of its package. When only the submodule is run again, the package
+//! instance stays the same one, yet old code must find the old submodule on it and new code the new
+//! one. While generations disagree the attribute is therefore taken out of the package's namespace
+//! and answered by a module-level `__getattr__` (PEP 562), which answers for the caller's
+//! generation. Where they agree it is a plain attribute, as always.
 
 use std::collections::BTreeSet;
 
@@ -129,7 +128,8 @@ fn agreed(
     with_parent.all(|generation| generation.get().holds(py, child))
 }
 
-/// From now on the attribute is answered by generation. What the package itself bound stays.
+/// From now on the attribute is answered by generation. A value that the package itself bound
+/// stays.
 pub fn make_dynamic(py: Python<'_>, parent: &Bound<'_, LiveModule>, tail: &str) -> PyResult<()> {
     let namespace = parent.get().namespace(py);
     let bound = namespace.get_item(tail)?;
@@ -166,7 +166,7 @@ pub fn make_plain(
         } else if !runtime.alive(py).iter().any(|generation| {
             generation.get().holds(py, parent) && generation.get().find(py, &name).is_some()
         }) {
-            // Nobody has it any more.
+            // No generation has it any more.
             shim.get().names.lock().remove(&tail);
         }
     }
@@ -208,8 +208,8 @@ pub fn names(py: Python<'_>, generation: &Generation, parent: &LiveModule) -> Ve
     names
 }
 
-/// What a star import takes from, if the package's namespace lacks submodules that differ: stars
-/// take what is in the namespace, and do not ask `__getattr__`.
+/// The module that a star import takes its names from, if the package's namespace lacks submodules
+/// that differ: a star import reads the namespace, and does not call `__getattr__`.
 pub fn whole<'py>(
     scope: &Scope<'py>,
     package: &LiveModule,
@@ -259,7 +259,7 @@ fn install<'py>(
     Ok(made)
 }
 
-/// What a package has, and some names more.
+/// A module with a package's names, and some more.
 pub fn package_with<'a, 'py>(
     py: Python<'py>,
     package: &LiveModule,

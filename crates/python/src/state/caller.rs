@@ -1,4 +1,4 @@
-//! Who is asking, and which generation answers?
+//! Which code is asking, and which generation answers?
 //!
 //! The rule, in one place: the pinned generation, if the caller's instance
 //! belongs to it (or the caller is foreign). Else the newest generation that

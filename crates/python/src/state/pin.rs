@@ -67,7 +67,7 @@ pub fn follow(py: Python<'_>) {
             (held.replace(next.unbind()), pin.unit.generation.swap(number, Ordering::AcqRel))
         })
     };
-    // It was over already: what was just counted is not.
+    // The unit of work was over already, so the new count is taken back.
     pin.runtime.unpin(before.as_ref().map_or(number, |(_, old)| *old));
     drop(before);
 }
@@ -98,10 +98,10 @@ pub struct Pin {
     runtime: &'static Runtime,
     /// The generation, none once the unit of work has ended. Written by `end` only.
     generation: Mutex<Option<Py<Generation>>>,
-    /// What is known of it, the generation's number included, for those who ask after the end.
+    /// Its description, including the generation's number, which is asked for after the end too.
     unit: Arc<UnitOfWork>,
-    /// What resets the context variable, innermost last. A unit of work is run by one thread at a
-    /// time, but not always the same: the lock is for the moment of handing over.
+    /// The tokens that reset the context variable, innermost last. A unit of work is run by one
+    /// thread at a time, but not always the same: the lock is for the moment of handing over.
     tokens: Mutex<Vec<Py<PyAny>>>,
     /// Under which number it is written down among the units of work (the staging thread's pin is
     /// none).
@@ -165,7 +165,7 @@ impl Pin {
 }
 
 impl Drop for Pin {
-    /// A unit of work that was thrown away without an `end` (a body that nobody closed).
+    /// A unit of work was dropped without an `end` (a body that was never closed).
     fn drop(&mut self) {
         self.release();
     }
