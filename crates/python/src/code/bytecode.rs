@@ -5,10 +5,12 @@
 
 use std::collections::HashSet;
 
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyCode, PyTuple};
-use pyo3::{ffi, intern};
+
+use crate::cpython::frames;
 
 /// The numbers of the instructions looked for, which differ between versions of Python.
 struct Instructions {
@@ -199,11 +201,7 @@ impl InstructionReader<'_, '_> {
 /// Whether the import statement that is running takes a name from its result: `from a import b`,
 /// and `import a.b as c`, which takes `b` from `a`.
 pub fn takes_a_name(py: Python<'_>) -> PyResult<bool> {
-    // SAFETY: attached; the result is borrowed, or null when no Python code runs.
-    let frame = unsafe { ffi::PyEval_GetFrame() };
-    // SAFETY: a frame object or null.
-    let frame = unsafe { Bound::from_borrowed_ptr_or_opt(py, frame.cast()) };
-    let Some(frame) = frame else { return Ok(false) };
+    let Some(frame) = frames::top(py) else { return Ok(false) };
     let known = instructions(py)?;
     let at: usize = frame.getattr(intern!(py, "f_lasti"))?.extract()?;
     let code = frame.getattr(intern!(py, "f_code"))?.getattr(intern!(py, "co_code"))?;

@@ -28,7 +28,7 @@ pub fn loaded(py: Python<'_>, name: &ModuleName, file: Option<&str>, generation:
         let logging = py.import(intern!(py, "logging"))?;
         Ok(logging.call_method1(intern!(py, "getLogger"), ("transfuse",))?.unbind())
     });
-    let told = logger.and_then(|logger| {
+    let logged = logger.and_then(|logger| {
         let logger = logger.bind(py);
         if logger.call_method1(intern!(py, "isEnabledFor"), (DEBUG,))?.is_truthy()? {
             let words = "loaded %s from %s for generation %d";
@@ -37,7 +37,7 @@ pub fn loaded(py: Python<'_>, name: &ModuleName, file: Option<&str>, generation:
         }
         Ok(())
     });
-    if let Err(error) = told {
+    if let Err(error) = logged {
         error.write_unraisable(py, None);
     }
 }
@@ -48,11 +48,11 @@ pub fn warn(what: &str) {
 }
 
 pub fn warning(py: Python<'_>, what: &str) {
-    let told = py.import(intern!(py, "logging")).and_then(|logging| {
+    let logged = py.import(intern!(py, "logging")).and_then(|logging| {
         let logger = logging.call_method1(intern!(py, "getLogger"), ("transfuse",))?;
         logger.call_method1(intern!(py, "warning"), ("%s", what))
     });
-    if let Err(error) = told {
+    if let Err(error) = logged {
         error.write_unraisable(py, None);
     }
 }

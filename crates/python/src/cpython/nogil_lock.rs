@@ -103,7 +103,7 @@ mod kind {
                 // A bell would be a lock, which a fork could leave taken for ever.
                 match looks < LOOKS {
                     true => std::thread::yield_now(),
-                    false => std::thread::sleep(PAUSE), // until the turn is given up
+                    false => std::thread::sleep(PAUSE), // until the lock is released
                 }
             }
         }

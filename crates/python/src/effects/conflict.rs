@@ -87,11 +87,11 @@ pub fn check_own<'py>(
     }
     let old = used_before(&base, caller, imported);
     let old = old.as_ref().map(|old| old.get());
-    let knew =
+    let old_has =
         |ask: fn(&NameUsage) -> bool| old.is_some_and(|o| o.with_name_usage(ask) == Some(true));
     let whole = |outline: &NameUsage| outline.takes_any || outline.runs_text;
     if caller.get().with_name_usage(whole).unwrap_or(true) {
-        let known = knew(|outline| outline.takes_any || outline.runs_text);
+        let known = old_has(|outline| outline.takes_any || outline.runs_text);
         let all = if known { Vec::new() } else { vec![imported.get().name.clone()] };
         return restart_staging(scope, &base, caller, all);
     }

@@ -40,12 +40,12 @@ pub fn listen() -> PyResult<()> {
     let mut failed = false;
     ONCE.call_once(|| {
         // SAFETY: the hook is a plain function without state.
-        failed = unsafe { PySys_AddAuditHook(heard, std::ptr::null_mut()) } < 0;
+        failed = unsafe { PySys_AddAuditHook(audit_hook, std::ptr::null_mut()) } < 0;
     });
     if failed { Err(PyRuntimeError::new_err("an audit hook refuses another one")) } else { Ok(()) }
 }
 
-extern "C" fn heard(event: *const c_char, args: *mut ffi::PyObject, _: *mut c_void) -> c_int {
+extern "C" fn audit_hook(event: *const c_char, args: *mut ffi::PyObject, _: *mut c_void) -> c_int {
     if !execution_stack::is_executing() {
         return 0;
     }
@@ -62,9 +62,9 @@ extern "C" fn heard(event: *const c_char, args: *mut ffi::PyObject, _: *mut c_vo
             && let Ok(args) = args.cast_into::<PyTuple>()
         {
             if event == c"open" {
-                opened(runtime, &args);
+                record_open(runtime, &args);
             } else {
-                renamed(runtime, &args);
+                record_rename(runtime, &args);
             }
         }
     }
@@ -72,12 +72,12 @@ extern "C" fn heard(event: *const c_char, args: *mut ffi::PyObject, _: *mut c_vo
 }
 
 /// `open(path, mode, flags)` is about to happen. Nothing here may raise.
-fn opened(runtime: &'static Runtime, args: &Bound<'_, PyTuple>) {
+fn record_open(runtime: &'static Runtime, args: &Bound<'_, PyTuple>) {
     let py = args.py();
     let Some(path) = argument(runtime, args, 0) else { return };
     let Some(instance) = execution_stack::innermost(py) else { return };
     if writes(args) {
-        return written(runtime, &instance, &path);
+        return record_write(runtime, &instance, &path);
     }
     let Some(source) = content(runtime, &path) else { return };
     if instance.get().reads(&path) {
@@ -91,16 +91,16 @@ fn opened(runtime: &'static Runtime, args: &Bound<'_, PyTuple>) {
 }
 
 /// `os.rename(from, to, ...)` is about to happen: a file is written as a whole.
-fn renamed(runtime: &'static Runtime, args: &Bound<'_, PyTuple>) {
+fn record_rename(runtime: &'static Runtime, args: &Bound<'_, PyTuple>) {
     if let Some(path) = argument(runtime, args, 1)
         && let Some(instance) = execution_stack::innermost(args.py())
     {
-        written(runtime, &instance, &path);
+        record_write(runtime, &instance, &path);
     }
 }
 
 /// A module does not depend on a file that it writes, though it may have read it before.
-fn written(runtime: &Runtime, instance: &Bound<'_, LiveModule>, path: &Path) {
+fn record_write(runtime: &Runtime, instance: &Bound<'_, LiveModule>, path: &Path) {
     instance.get().writes(path);
     let read_by_others = {
         let records = runtime.records.lock();

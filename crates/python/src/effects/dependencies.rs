@@ -36,9 +36,9 @@ pub fn record_import(
 /// that module, or a package around it, will be a change.
 pub fn record_not_found(caller: &Bound<'_, LiveModule>, name: &ModuleName) {
     let running = execution_stack::innermost(caller.py());
-    for asker in running.iter().chain([caller]).filter(|asker| !asker.get().is_ready()) {
+    for importer in running.iter().chain([caller]).filter(|importer| !importer.get().is_ready()) {
         for name in std::iter::successors(Some(name.clone()), ModuleName::parent) {
-            asker.get().add_edge(Target::Module(name), EdgeKind::NotFound);
+            importer.get().add_edge(Target::Module(name), EdgeKind::NotFound);
         }
     }
 }
@@ -46,10 +46,10 @@ pub fn record_not_found(caller: &Bound<'_, LiveModule>, name: &ModuleName) {
 /// Module-level code, or a function that it called, asked whether a module exists and has not
 /// imported it. Creating or deleting the module will be a change.
 pub fn record_probe(py: Python<'_>, name: &ModuleName) {
-    if let Some(asker) = execution_stack::innermost(py)
-        && asker.get().name != *name
+    if let Some(running) = execution_stack::innermost(py)
+        && running.get().name != *name
     {
-        asker.get().add_edge(Target::Module(name.clone()), EdgeKind::NotFound);
+        running.get().add_edge(Target::Module(name.clone()), EdgeKind::NotFound);
     }
 }
 
@@ -66,19 +66,19 @@ pub fn failed(scope: &Scope<'_>, instance: &Bound<'_, LiveModule>) -> PyResult<(
             without.push(other);
         }
     }
-    for asker in without {
-        let asker = asker.get();
-        let own = Target::Module(asker.name.clone());
+    for importer in without {
+        let importer = importer.get();
+        let own = Target::Module(importer.name.clone());
         let inherited = instance.get().edges().into_iter().filter(|edge| edge.to != own);
         let edges: Vec<Edge> =
             std::iter::once(Edge { to: failed.clone(), kind: EdgeKind::NotFound })
                 .chain(inherited)
                 .collect();
-        let published = asker.is_ready() && !scope.is_staged();
+        let published = importer.is_ready() && !scope.is_staged();
         for Edge { to, kind } in edges {
-            asker.add_edge(to.clone(), kind);
+            importer.add_edge(to.clone(), kind);
             if published {
-                scope.runtime.records.lock().graph.add(&asker.name, Edge { to, kind });
+                scope.runtime.records.lock().graph.add(&importer.name, Edge { to, kind });
             }
         }
     }

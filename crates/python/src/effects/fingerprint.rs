@@ -148,11 +148,7 @@ fn self_filling<'py>(py: Python<'py>) -> PyResult<&'py Bound<'py, PyTuple>> {
         ("logging", "Manager"),
         ("_thread", "_local"),
     ];
-    let types = TYPES.get_or_try_init(py, || {
-        let found = known.iter().map(|(module, name)| py.import(*module)?.getattr(*name));
-        PyTuple::new(py, found.collect::<PyResult<Vec<_>>>()?).map(Bound::unbind)
-    })?;
-    Ok(types.bind(py))
+    static_lookup::types(py, &TYPES, &known)
 }
 
 struct FingerprintWalk<'a, 'py> {

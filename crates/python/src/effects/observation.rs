@@ -161,9 +161,7 @@ pub fn imported_within<'py>(
     caller: &Bound<'py, LiveModule>,
     imported: &Bound<'py, LiveModule>,
 ) -> PyResult<()> {
-    if caller.is(imported)
-        || !execution_stack::innermost(scope.py).is_some_and(|running| running.is(caller))
-    {
+    if caller.is(imported) || !is_innermost(caller) {
         return Ok(());
     }
     conflict::check_own(scope, caller, imported)?;

@@ -17,7 +17,7 @@ use pyo3::types::{
 use pyo3::{ffi, intern};
 use transfuse_engine::{EdgeKind, ModuleName, Target};
 
-use crate::cpython::opaque_state;
+use crate::cpython::{opaque_state, static_lookup};
 use crate::effects::fingerprint::{cache_type, cached_by};
 use crate::state::caller;
 use crate::state::generation::Generation;
@@ -303,11 +303,8 @@ fn wrapped<'py>(py: Python<'py>, value: &Bound<'py, PyAny>) -> Option<Vec<Bound<
         ("functools", "partial"),
         ("functools", "_lru_cache_wrapper"),
     ];
-    let kinds = KINDS.get_or_try_init(py, || {
-        let found = known.iter().map(|(module, name)| py.import(*module)?.getattr(*name));
-        PyTuple::new(py, found.collect::<PyResult<Vec<_>>>()?).map(Bound::unbind)
-    });
-    if !crate::cpython::static_lookup::is_a(value, kinds.ok()?.bind(py)) {
+    let kinds = static_lookup::types(py, &KINDS, &known).ok()?;
+    if !static_lookup::is_a(value, kinds) {
         return None;
     }
     let parts = ["__func__", "fget", "fset", "__self__", "func", "args", "__wrapped__"];

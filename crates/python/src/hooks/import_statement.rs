@@ -135,10 +135,10 @@ impl<'py> ImportStatement<'_, 'py> {
         match text.split_once('.') {
             None => Ok(instance.get().value(py)),
             Some((first, rest)) => {
-                if let Some(way) = partial_import::partial_package_chain(&scope, &instance)?
+                if let Some(chain) = partial_import::partial_package_chain(&scope, &instance)?
                     && bytecode::takes_a_name(py)?
                 {
-                    return Ok(way.into_any());
+                    return Ok(chain.into_any());
                 }
                 let whole = absolute.to_str()?;
                 let top = &whole[..whole.len() - rest.len() - 1];

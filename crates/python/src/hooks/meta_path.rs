@@ -4,12 +4,12 @@
 //! `pkgutil` and the machinery's own imports of parent packages ask `sys.meta_path`, where [`Finder`]
 //! stands first. The loader in its specs hands out the facade.
 
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyCode, PyList, PyString};
-use pyo3::{ffi, intern};
 use transfuse_engine::ModuleName;
 
-use crate::cpython::frames::back;
+use crate::cpython::frames;
 use crate::effects::dependencies;
 use crate::hooks::reload;
 use crate::loading::load::{self, Loaded};
@@ -25,12 +25,8 @@ pub fn asks_only(py: Python<'_>) -> bool {
     if !execution_stack::is_executing() {
         return false;
     }
-    // SAFETY: as in `nearest`.
-    let top = unsafe { ffi::PyEval_GetFrame() };
-    // SAFETY: a frame object or null.
-    let mut frame = unsafe { Bound::from_borrowed_ptr_or_opt(py, top.cast()) };
-    while let Some(here) = frame {
-        let name = here
+    for frame in frames::stack(py) {
+        let name = frame
             .getattr(intern!(py, "f_globals"))
             .and_then(|globals| globals.get_item(intern!(py, "__name__")))
             .and_then(|name| name.extract::<String>());
@@ -38,7 +34,7 @@ pub fn asks_only(py: Python<'_>) -> bool {
             Ok("importlib.util") => return true,
             // `_find_spec` only finds; other functions would import.
             Ok("importlib._bootstrap") => {
-                let code = here.getattr(intern!(py, "f_code"));
+                let code = frame.getattr(intern!(py, "f_code"));
                 let called = code.and_then(|code| code.getattr(intern!(py, "co_name")));
                 if !called.is_ok_and(|called| called.eq("_find_spec").unwrap_or(false)) {
                     return false;
@@ -46,7 +42,6 @@ pub fn asks_only(py: Python<'_>) -> bool {
             }
             _ => return false,
         }
-        frame = back(py, &here);
     }
     false
 }

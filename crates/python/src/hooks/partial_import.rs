@@ -41,10 +41,10 @@ pub fn partial_package_chain<'py>(
 ) -> PyResult<Option<Bound<'py, PyModule>>> {
     let py = scope.py;
     let mut child = instance.clone();
-    let mut way: Option<Bound<'py, PyModule>> = None;
+    let mut chain: Option<Bound<'py, PyModule>> = None;
     while let Some(parent) = child.get().name.parent() {
         let Some(package) = scope.find(parent.as_str()) else { break };
-        way = match way {
+        chain = match chain {
             Some(next) => {
                 let next = [(child.get().name.tail(), next.into_any())];
                 Some(submodules::package_with(py, package.get(), next)?)
@@ -56,5 +56,5 @@ pub fn partial_package_chain<'py>(
         };
         child = package;
     }
-    Ok(way)
+    Ok(chain)
 }

@@ -59,9 +59,9 @@ pub fn update(py: Python<'_>, runtime: &Runtime, name: &ModuleName) -> PyResult<
     }
     if let Some(restart) = done.get_item("restart")? {
         for entry in restart.try_iter()? {
-            let (who, _, what): (String, String, String) = entry?.extract()?;
-            if who == name.as_str() {
-                return Err(exceptions::import(py, &what, name.as_str()));
+            let (module, _, message): (String, String, String) = entry?.extract()?;
+            if module == name.as_str() {
+                return Err(exceptions::import(py, &message, name.as_str()));
             }
         }
     }

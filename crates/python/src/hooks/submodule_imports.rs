@@ -1,8 +1,9 @@
 //! Which pending submodules does an import make attributes of their packages?
 
 use pyo3::prelude::*;
-use transfuse_engine::{EdgeKind, ModuleName, Target};
+use transfuse_engine::ModuleName;
 
+use crate::effects::import_closure::reached_from;
 use crate::loading::{load, submodules};
 use crate::state::execution_stack;
 use crate::state::live_module::LiveModule;
@@ -48,7 +49,7 @@ pub fn imported(scope: &Scope<'_>, found: &Bound<'_, LiveModule>) -> PyResult<()
 }
 
 /// The modules that a fresh process would load with `found`, after it began to load `package`.
-pub fn loaded_with<'py>(
+fn loaded_with<'py>(
     scope: &Scope<'py>,
     package: &Bound<'py, LiveModule>,
     found: &Bound<'py, LiveModule>,
@@ -56,22 +57,7 @@ pub fn loaded_with<'py>(
     let later = |one: &Bound<'py, LiveModule>| {
         one.get().is_ready() && one.get().rank() > package.get().rank() && !one.is(package)
     };
-    let mut all: Vec<_> = Some(found.clone()).into_iter().filter(later).collect();
-    let mut next = 0;
-    while next < all.len() {
-        let edges = all[next].get().edges();
-        next += 1;
-        for edge in edges {
-            if let (Target::Module(name), EdgeKind::ModuleLevel) = (&edge.to, edge.kind)
-                && let Some(other) = scope.find(name.as_str())
-                && later(&other)
-                && !all.iter().any(|known| known.is(&other))
-            {
-                all.push(other);
-            }
-        }
-    }
-    all
+    reached_from(scope, found, usize::MAX, later)
 }
 
 pub fn give(

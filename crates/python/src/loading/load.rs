@@ -35,7 +35,10 @@ pub enum Loaded<'py> {
 pub fn load<'py>(scope: &Scope<'py>, name: &ModuleName) -> PyResult<Loaded<'py>> {
     let Scope { py, runtime, .. } = *scope;
     // This may wait for another thread's load, and that thread may be waiting for the lock.
-    debug_assert!(!runtime.nogil_lock.is_held(), "{name} is asked for by who has the turn");
+    debug_assert!(
+        !runtime.nogil_lock.is_held(),
+        "{name} is loaded by the thread that holds the lock"
+    );
     let key = PyString::new(py, name.as_str());
     {
         let _guard = runtime.nogil_lock.lock(py);
@@ -165,7 +168,7 @@ fn execute_once<'py>(
 ) -> PyResult<Loaded<'py>> {
     let Scope { py, runtime, .. } = *scope;
     let key: LoadKey = (name.clone(), content.digest());
-    let landing = loop {
+    let guard = loop {
         let partial = match runtime.flights.enter(&key, thread()) {
             Entered::Run => break Some(LoadGuard::new(runtime, key)),
             Entered::Partial => true,
@@ -187,15 +190,15 @@ fn execute_once<'py>(
             break None;
         }
     };
-    if landing.is_some()
+    if guard.is_some()
         && let Some(found) = scope.find(name.as_str())
     {
         // Another thread has executed it between our look-up and `enter`.
-        drop(landing);
+        drop(guard);
         return wait_until_ready(scope, found);
     }
     let loaded = execute(scope, name, content);
-    drop(landing);
+    drop(guard);
     circular::finish_outermost(py, runtime)?;
     loaded.map(Loaded::Live)
 }

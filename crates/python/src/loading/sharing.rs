@@ -51,10 +51,10 @@ pub fn share_among<'py>(
                 .is_some_and(|path| path.get().is_known_to(runtime, &other.get().view())),
         };
         let same = |name: &ModuleName| {
-            let mine = scope.find(name.as_str());
-            let theirs = other.get().find(py, name.as_str());
-            match (mine, theirs) {
-                (Some(mine), Some(theirs)) => mine.is(&theirs),
+            let own = scope.find(name.as_str());
+            let others = other.get().find(py, name.as_str());
+            match (own, others) {
+                (Some(own), Some(others)) => own.is(&others),
                 (None, None) => true,
                 _ => false,
             }

@@ -12,7 +12,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use pyo3::{ffi, intern};
 
-use crate::cpython::frames::back;
+use crate::cpython::frames;
 use crate::state::live_module::LiveModule;
 use crate::state::pin;
 use crate::state::runtime::Runtime;
@@ -86,29 +86,14 @@ pub fn immediate(py: Python<'_>) -> Option<Bound<'_, LiveModule>> {
 
 /// The instance of the nearest frame of live code, the running one included.
 pub fn nearest(py: Python<'_>) -> Option<Bound<'_, LiveModule>> {
-    // SAFETY: attached; the result is borrowed, or null when no Python code runs.
-    let top = unsafe { ffi::PyEval_GetFrame() };
-    // SAFETY: a frame object or null.
-    let mut frame = unsafe { Bound::from_borrowed_ptr_or_opt(py, top.cast()) };
-    while let Some(here) = frame {
-        if let Ok(globals) = here.getattr(intern!(py, "f_globals"))
-            && let Some(found) = module_of_globals(py, &globals)
-        {
-            return Some(found);
-        }
-        frame = back(py, &here);
-    }
-    None
+    frames::stack(py)
+        .find_map(|frame| module_of_globals(py, &frame.getattr(intern!(py, "f_globals")).ok()?))
 }
 
 /// The instance that called the function of `importlib` that is running, if that is live code.
 pub fn beyond_importlib(py: Python<'_>) -> Option<Bound<'_, LiveModule>> {
-    // SAFETY: as in `nearest`.
-    let top = unsafe { ffi::PyEval_GetFrame() };
-    // SAFETY: a frame object or null.
-    let mut frame = unsafe { Bound::from_borrowed_ptr_or_opt(py, top.cast()) };
-    while let Some(here) = frame {
-        let globals = here.getattr(intern!(py, "f_globals")).ok()?;
+    for frame in frames::stack(py) {
+        let globals = frame.getattr(intern!(py, "f_globals")).ok()?;
         let name = globals.get_item(intern!(py, "__name__")).ok()?;
         let ours = name.extract::<&str>().is_ok_and(|name| {
             let top = name.split('.').next().unwrap_or(name);
@@ -117,7 +102,6 @@ pub fn beyond_importlib(py: Python<'_>) -> Option<Bound<'_, LiveModule>> {
         if !ours {
             return module_of_globals(py, &globals);
         }
-        frame = back(py, &here);
     }
     None
 }

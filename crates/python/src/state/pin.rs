@@ -127,7 +127,7 @@ impl Pin {
 
     /// One for a unit of work that begins now, in the generation of the enclosing one, else in the
     /// current one.
-    pub fn begun(py: Python<'_>, what: Option<String>) -> PyResult<Self> {
+    pub fn begin(py: Python<'_>, what: Option<String>) -> PyResult<Self> {
         let runtime = runtime::required()?;
         let generation = match pinned(py) {
             Some(outer) if runtime.generations.pin(outer.get().id) => outer,
@@ -136,7 +136,7 @@ impl Pin {
         let unit = Arc::new(UnitOfWork::new(generation.get().id.0, what));
         Ok(Pin {
             runtime,
-            counted: Some(runtime.units.begun(&unit)),
+            counted: Some(runtime.units.add(&unit)),
             unit,
             generation: Mutex::new(Some(generation.unbind())),
             tokens: Mutex::new(Vec::new()),
@@ -157,7 +157,7 @@ impl Pin {
         let held = self.generation.lock().take();
         if held.is_some()
             && let Some(counted) = self.counted
-            && self.runtime.units.ended(counted)
+            && self.runtime.units.remove(counted)
         {
             self.runtime.unpin(self.unit.generation.load(Ordering::Acquire));
         }
@@ -177,7 +177,7 @@ impl Pin {
     #[new]
     #[pyo3(signature = (what=None))]
     fn new(py: Python<'_>, what: Option<String>) -> PyResult<Self> {
-        Pin::begun(py, what)
+        Pin::begin(py, what)
     }
 
     /// The number of the generation it is tied to.
@@ -195,7 +195,7 @@ impl Pin {
             Bound::from_owned_ptr_or_err(py, token)?
         };
         slf.get().tokens.lock().push(token.unbind());
-        slf.get().unit.goes_on();
+        slf.get().unit.run_by_this_thread();
         Ok(())
     }
 

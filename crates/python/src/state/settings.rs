@@ -13,7 +13,7 @@ use crate::cpython::exceptions;
 /// A pattern of module names, with its policy and preserved names, as Python gives them.
 pub type Pattern = (String, Option<String>, Vec<String>);
 
-/// What the user asked for.
+/// The settings that hold now.
 pub struct Settings {
     /// The policy of modules that say nothing.
     pub policy: Policy,
