@@ -55,7 +55,7 @@ MUTANTS = (
     Mutant(
         "P4",
         "what failing code had set on foreign modules stays",
-        CORE + "loading/load.rs",
+        CORE + "loading/execute.rs",
         ".inspect_err(|_| foreign_patches::undo(py, &before))",
         ".inspect_err(|_| ())",
         (PROMISES + "test_p4_failure_changes_nothing.py",),

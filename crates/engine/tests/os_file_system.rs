@@ -76,3 +76,31 @@ fn memory_fails_at_the_given_paths() {
     memory.heal("/app/a.py");
     assert_eq!(b"a".to_vec(), memory.read(&path).unwrap());
 }
+
+#[test]
+fn a_file_is_written_with_its_directories_and_nothing_beside_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let memory = InMemoryFs::new();
+    for system in [&OsFileSystem as &dyn FileSystem, &memory] {
+        let path = dir.path().join("cache/a.pyc");
+        system.write_atomically(&path, b"old").unwrap();
+        system.write_atomically(&path, b"new").unwrap();
+        assert_eq!(b"new".to_vec(), system.read(&path).unwrap());
+        assert_eq!(vec![path.clone()], system.read_dir(&dir.path().join("cache")).unwrap());
+    }
+}
+
+#[test]
+fn a_failed_write_leaves_nothing_behind() {
+    let dir = tempfile::tempdir().unwrap();
+    let taken = dir.path().join("taken");
+    fs::create_dir_all(taken.join("inside")).unwrap();
+    assert!(OsFileSystem.write_atomically(&taken, b"a").is_err());
+    assert_eq!(vec![taken], OsFileSystem.read_dir(dir.path()).unwrap());
+    let memory = InMemoryFs::new();
+    memory.fail("/app/a.pyc", ErrorKind::PermissionDenied);
+    let path = PathBuf::from("/app/a.pyc");
+    assert!(memory.write_atomically(&path, b"a").is_err());
+    memory.heal(&path);
+    assert_eq!(ErrorKind::NotFound, memory.read(&path).unwrap_err().kind());
+}

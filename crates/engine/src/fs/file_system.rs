@@ -6,7 +6,10 @@
 //! in.
 
 use std::{
-    fs, io,
+    collections::hash_map::RandomState,
+    fs,
+    hash::{BuildHasher, Hasher},
+    io::{self, Write},
     path::{Path, PathBuf},
     time::SystemTime,
 };
@@ -48,6 +51,8 @@ pub trait FileSystem: Send + Sync {
     fn canonicalize(&self, path: &Path) -> io::Result<PathBuf>;
     /// Where the symbolic link at `path` leads, as it is written there; none if it is no link.
     fn read_link(&self, path: &Path) -> io::Result<Option<PathBuf>>;
+    /// Writes a file as a whole or not at all, and makes the directories above it.
+    fn write_atomically(&self, path: &Path, content: &[u8]) -> io::Result<()>;
 }
 
 /// The real files.
@@ -94,6 +99,20 @@ impl FileSystem for OsFileSystem {
             Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    fn write_atomically(&self, path: &Path, content: &[u8]) -> io::Result<()> {
+        // A random name, because processes in two containers may have the same number.
+        let random = RandomState::new().build_hasher().finish();
+        let mut name = path.as_os_str().to_owned();
+        name.push(format!(".{}.{random:016x}", std::process::id()));
+        let temporary = PathBuf::from(name);
+        let write = || {
+            fs::create_dir_all(path.parent().unwrap_or(path))?;
+            fs::File::create_new(&temporary)?.write_all(content)?;
+            fs::rename(&temporary, path)
+        };
+        write().inspect_err(|_| drop(fs::remove_file(&temporary)))
     }
 }
 

@@ -218,4 +218,11 @@ impl FileSystem for InMemoryFs {
         }
         Ok(None)
     }
+
+    fn write_atomically(&self, path: &Path, content: &[u8]) -> io::Result<()> {
+        let mut tree = self.tree();
+        tree.check(path)?;
+        tree.write(path, content);
+        Ok(())
+    }
 }

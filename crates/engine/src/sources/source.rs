@@ -5,10 +5,13 @@
 //! compressed, until the last snapshot that refers to it is dropped. A [`Budget`] bounds the sum:
 //! over the limit, a source keeps only its digest, and reading its text fails.
 
-use crate::base::Digest;
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use crate::{base::Digest, fs::FileSystem};
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 /// The content of a file at one moment.
@@ -70,6 +73,12 @@ impl Source {
     /// The content, unless it could not be kept.
     pub fn text(&self) -> Option<Vec<u8>> {
         lz4_flex::block::decompress(self.packed.as_deref()?, self.len?).ok()
+    }
+
+    /// The content, read from `path` where it could not be kept and the file has not changed.
+    pub fn text_or_read(&self, system: &dyn FileSystem, path: &Path) -> Option<Vec<u8>> {
+        let read = || system.read(path).ok().filter(|bytes| Digest::of(bytes) == self.digest);
+        self.text().or_else(read)
     }
 }
 

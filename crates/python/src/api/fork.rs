@@ -78,7 +78,7 @@ fn after_fork(py: Python<'_>) -> PyResult<()> {
 
 /// The units of work of other threads go on in the parent, and are not here to end.
 fn end_units_of_others(runtime: &Runtime) {
-    for generation in runtime.units.only_mine() {
+    for generation in runtime.units.keep_own() {
         // What that sets free is disposed of after the next update: the thread that does is to begin.
         drop(runtime.generations.unpin(GenerationId(generation)));
     }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
-use transfuse_engine::{Budget, Digest, FileSystem, fork_gate, is_source, scan};
+use transfuse_engine::{Budget, fork_gate, is_source, scan};
 
 use crate::cpython::time_limit::Watchdog;
 use crate::state::command::{Command, SourceOverrides};
@@ -80,14 +80,7 @@ pub fn differing(py: Python<'_>, wanted: bool) -> PyResult<HashMap<PathBuf, Opti
         let _critical = fork_gate::enter_critical();
         let disk = scan(&*runtime.system, &runtime.roots, &Budget::new(0), &mut |_| {}).snapshot;
         let changes = disk.changes(&current).into_iter().filter(|c| is_source(&c.path));
-        let text = |path: &PathBuf| {
-            let source = current.get(path)?;
-            let on_disk = || {
-                let bytes = runtime.system.read(path).ok()?;
-                (Digest::of(&bytes) == source.digest()).then_some(bytes)
-            };
-            source.text().or_else(on_disk)
-        };
+        let text = |path: &PathBuf| current.get(path)?.text_or_read(&*runtime.system, path);
         changes.map(|change| (text(&change.path), change.path)).collect()
     });
     Ok(found

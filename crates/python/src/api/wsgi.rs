@@ -68,7 +68,7 @@ impl WsgiApplication {
         environ: &Bound<'py, PyDict>,
         start_response: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let pin = Bound::new(py, Pin::begun(py, Some(label(environ)?))?)?;
+        let pin = Bound::new(py, Pin::begin(py, Some(label(environ)?))?)?;
         Pin::resume(&pin)?;
         let held = pin.get().held(py);
         let answered = match &held {

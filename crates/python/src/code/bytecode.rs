@@ -1,14 +1,16 @@
 //! What does one code object do with names: which does it bind, load, import and set?
 //!
-//! Read off the instructions, which differ between versions of Python. What follows
-//! from that for a module is `code/name_usage.rs`'s.
+//! Read off the instructions, which differ between versions of Python. The conclusions for a module
+//! are drawn in `code/name_usage.rs`.
 
 use std::collections::HashSet;
 
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyCode, PyTuple};
-use pyo3::{ffi, intern};
+
+use crate::cpython::frames;
 
 /// The numbers of the instructions looked for, which differ between versions of Python.
 struct Instructions {
@@ -67,7 +69,7 @@ fn instructions(py: Python<'_>) -> PyResult<&Instructions> {
 /// Stands between an instruction and the next (from 3.11).
 const CACHE: u8 = 0;
 
-/// One binding made by an import statement: what was imported, which attribute, under which name.
+/// One binding made by an import statement.
 pub struct Binding {
     /// As it is written, `a.b`; relative ones without their dots.
     pub imported: String,
@@ -77,7 +79,7 @@ pub struct Binding {
     pub bound: String,
 }
 
-/// What one code object does.
+/// The uses of names in one code object.
 #[derive(Default)]
 pub struct Reading {
     /// Names that it binds.
@@ -92,91 +94,114 @@ pub struct Reading {
     pub mentions: HashSet<String>,
     /// Names that its imports bind, but for those of a function.
     pub imports: Vec<Binding>,
-    /// What it imports with a star.
-    pub record_star: Vec<String>,
+    /// The modules that it imports with a star.
+    pub star_imports: Vec<String>,
 }
 
 /// Reads one code object, and none of those in it.
 pub fn read(py: Python<'_>, code: &Bound<'_, PyCode>) -> PyResult<Reading> {
-    let known = instructions(py)?;
-    let names = code.getattr(intern!(py, "co_names"))?.cast_into::<PyTuple>()?;
+    let mut reader = InstructionReader {
+        known: instructions(py)?,
+        names: code.getattr(intern!(py, "co_names"))?.cast_into::<PyTuple>()?,
+        reading: Reading::default(),
+        importing: None,
+        attribute: None,
+        chain: Vec::new(),
+        annotates: false,
+    };
     let bytes = code.getattr(intern!(py, "co_code"))?.cast_into::<PyBytes>()?;
-    let name =
-        |index: u32| -> PyResult<String> { names.get_item(index as usize)?.extract::<String>() };
-    let mut reading = Reading::default();
-    let mut importing: Option<String> = None;
-    let mut attribute: Option<String> = None;
-    // The name that was loaded last, as long as nothing but attributes is taken of it.
-    let mut chain: Vec<String> = Vec::new();
-    // Whether that was `__annotations__`.
-    let mut annotates = false;
     let mut extended = 0u32;
     for unit in bytes.as_bytes().chunks_exact(2) {
         let (op, arg) = (unit[0], extended << 8 | u32::from(unit[1]));
-        extended = if op == known.extended_arg { arg } else { 0 };
-        if op == CACHE || op == known.extended_arg {
-            continue;
-        }
-        if op == known.load_attr || Some(op) == known.load_method {
-            let shift = if op == known.load_attr { known.attr_shift } else { 0 };
-            let taken = name(arg >> shift)?;
-            reading.mentions.insert(taken.clone());
-            if !chain.is_empty() {
-                chain.push(taken);
-            }
-            continue;
-        }
-        if !chain.is_empty() {
-            reading.loaded.insert(std::mem::take(&mut chain));
-        }
-        if op == known.import_name {
-            importing = Some(name(arg)?);
-            attribute = None;
-        } else if op == known.import_from {
-            let taken = name(arg)?;
-            reading.mentions.insert(taken.clone());
-            attribute = Some(taken);
-        } else if op == known.store_name || op == known.store_global {
-            let bound = name(arg)?;
-            if let Some(imported) = &importing {
-                let attribute = attribute.take();
-                // `import a.b` binds `a` and is over; `from a import b, c` goes on.
-                let over = attribute.is_none();
-                let (imported, bound) = (imported.clone(), bound.clone());
-                reading.imports.push(Binding { imported, attribute, bound });
-                if over {
-                    importing = None;
-                }
-            }
-            reading.stored.insert(bound);
-        } else if op == known.load_name || Some(op) == known.load_class_name {
-            importing = None;
-            chain.push(name(arg)?);
-            annotates = chain[0] == "__annotations__";
-        } else if op == known.store_subscr {
-            reading.sets_items |= !annotates;
-        } else if op == known.store_attr {
-            reading.sets.insert(name(arg)?);
-        } else if op == known.load_global {
-            chain.push(name(arg >> known.global_shift)?);
-        } else if (Some(op) == known.import_star
-            || (Some(op) == known.intrinsic && arg == INTRINSIC_IMPORT_STAR))
-            && let Some(imported) = importing.take()
-        {
-            reading.record_star.push(imported);
+        extended = if op == reader.known.extended_arg { arg } else { 0 };
+        if op != CACHE && op != reader.known.extended_arg {
+            reader.step(op, arg)?;
         }
     }
-    Ok(reading)
+    Ok(reader.reading)
 }
 
-/// Whether the import statement that is running takes a name from what it gets: `from a import b`,
+/// Reads the instructions of one code object in their order.
+struct InstructionReader<'a, 'py> {
+    known: &'a Instructions,
+    /// `co_names`.
+    names: Bound<'py, PyTuple>,
+    reading: Reading,
+    /// The import whose names are being bound, `shop.prices`.
+    importing: Option<String>,
+    /// The attribute of it that is bound next.
+    attribute: Option<String>,
+    /// The name that was loaded last, as long as only attributes are taken of it.
+    chain: Vec<String>,
+    /// Whether that was `__annotations__`.
+    annotates: bool,
+}
+
+impl InstructionReader<'_, '_> {
+    fn name(&self, index: u32) -> PyResult<String> {
+        self.names.get_item(index as usize)?.extract()
+    }
+
+    fn step(&mut self, op: u8, arg: u32) -> PyResult<()> {
+        let known = self.known;
+        if op == known.load_attr || Some(op) == known.load_method {
+            let shift = if op == known.load_attr { known.attr_shift } else { 0 };
+            let taken = self.name(arg >> shift)?;
+            self.reading.mentions.insert(taken.clone());
+            if !self.chain.is_empty() {
+                self.chain.push(taken);
+            }
+            return Ok(());
+        }
+        if !self.chain.is_empty() {
+            self.reading.loaded.insert(std::mem::take(&mut self.chain));
+        }
+        if op == known.import_name {
+            self.importing = Some(self.name(arg)?);
+            self.attribute = None;
+        } else if op == known.import_from {
+            let taken = self.name(arg)?;
+            self.reading.mentions.insert(taken.clone());
+            self.attribute = Some(taken);
+        } else if op == known.store_name || op == known.store_global {
+            let bound = self.name(arg)?;
+            self.bind(bound);
+        } else if op == known.load_name || Some(op) == known.load_class_name {
+            self.importing = None;
+            self.chain.push(self.name(arg)?);
+            self.annotates = self.chain[0] == "__annotations__";
+        } else if op == known.store_subscr {
+            self.reading.sets_items |= !self.annotates;
+        } else if op == known.store_attr {
+            self.reading.sets.insert(self.name(arg)?);
+        } else if op == known.load_global {
+            self.chain.push(self.name(arg >> known.global_shift)?);
+        } else if (Some(op) == known.import_star
+            || (Some(op) == known.intrinsic && arg == INTRINSIC_IMPORT_STAR))
+            && let Some(imported) = self.importing.take()
+        {
+            self.reading.star_imports.push(imported);
+        }
+        Ok(())
+    }
+
+    fn bind(&mut self, bound: String) {
+        if let Some(imported) = &self.importing {
+            let (imported, attribute) = (imported.clone(), self.attribute.take());
+            // `import a.b` binds `a` and is over; `from a import b, c` goes on.
+            if attribute.is_none() {
+                self.importing = None;
+            }
+            self.reading.imports.push(Binding { imported, attribute, bound: bound.clone() });
+        }
+        self.reading.stored.insert(bound);
+    }
+}
+
+/// Whether the import statement that is running takes a name from its result: `from a import b`,
 /// and `import a.b as c`, which takes `b` from `a`.
 pub fn takes_a_name(py: Python<'_>) -> PyResult<bool> {
-    // SAFETY: attached; the result is borrowed, or null when no Python code runs.
-    let frame = unsafe { ffi::PyEval_GetFrame() };
-    // SAFETY: a frame object or null.
-    let frame = unsafe { Bound::from_borrowed_ptr_or_opt(py, frame.cast()) };
-    let Some(frame) = frame else { return Ok(false) };
+    let Some(frame) = frames::top(py) else { return Ok(false) };
     let known = instructions(py)?;
     let at: usize = frame.getattr(intern!(py, "f_lasti"))?.extract()?;
     let code = frame.getattr(intern!(py, "f_code"))?.getattr(intern!(py, "co_code"))?;

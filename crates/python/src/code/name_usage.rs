@@ -18,18 +18,18 @@ use crate::code::bytecode::{Binding, read};
 /// `co_flags` bit of functions; class bodies and modules lack it.
 const CO_OPTIMIZED: u32 = 1;
 
-/// Functions that run text: what that imports and uses is not in the code object.
+/// Functions that run text, whose imports and uses are not in the code object.
 const RUN_TEXT: [&str; 2] = ["exec", "eval"];
 
 /// Functions that take an attribute by a name that is not in the code object.
 const TAKE_ANY: [&str; 4] = ["getattr", "setattr", "delattr", "vars"];
 
-/// What was read off a module's code object.
+/// The names that a module's code object uses.
 #[derive(Default)]
 pub struct NameUsage {
     /// Names bound at module level by the source; star imports add theirs while it runs.
     pub defined: HashSet<String>,
-    /// What an import names (`"registry"`, relative ones without their dots) -> the attributes taken
+    /// The imported name (`"registry"`, relative ones without their dots) -> the attributes taken
     /// and used (`{"register"}`; `"*"` for a star, `""` for the module itself).
     pub used: HashMap<String, HashSet<String>>,
     /// The same for what is reached by such attributes, which may be modules, too: `"shop.tax"` for
@@ -92,7 +92,7 @@ const CHANGES: [&str; 22] = [
 ];
 
 impl NameUsage {
-    /// The attributes taken of what is written so.
+    /// The attributes taken of the import that is written so.
     pub fn taken_of(&self, written: &str) -> HashSet<String> {
         let both = [self.used.get(written), self.reached.get(written)];
         let mut all: HashSet<String> = both.into_iter().flatten().flatten().cloned().collect();
@@ -100,19 +100,19 @@ impl NameUsage {
         all
     }
 
-    /// Whether that was so for this attribute, too.
+    /// Whether this attribute is taken of it.
     pub fn takes_of(&self, written: &str, attribute: &str) -> bool {
         let both = [self.used.get(written), self.reached.get(written)];
         both.into_iter().flatten().any(|used| used.contains(attribute))
     }
 
-    /// Whether the code has what it takes to change lists, dicts and the like.
+    /// Whether the code could change lists, dicts and the like.
     pub fn changes_containers(&self) -> bool {
         self.sets_items || CHANGES.iter().any(|name| self.mentions.contains(*name))
     }
 }
 
-/// What code that runs with the module does, and what its functions do.
+/// The uses in code that runs with the module, or in its functions.
 #[derive(Default)]
 struct Parts {
     loaded: HashSet<Vec<String>>,
@@ -123,26 +123,26 @@ struct Parts {
 /// Reads the code object of a module.
 pub fn outline(py: Python<'_>, code: &Bound<'_, PyCode>) -> PyResult<NameUsage> {
     let module = read(py, code)?;
-    let mut cached_import =
+    let mut at_once =
         Parts { loaded: module.loaded, mentions: module.mentions, sets_items: module.sets_items };
     let mut later = Parts::default();
     let mut own = module.stored.clone();
     let mut imports = module.imports;
-    let mut record_star = module.record_star;
+    let mut star_imports = module.star_imports;
     let mut functions = false;
     let mut waiting: Vec<_> = nested(code)?.into_iter().map(|code| (code, true)).collect();
     while let Some((next, outer)) = waiting.pop() {
         let function = is_function(py, &next)?;
         let runs = outer && (!function || is_part_of_expression(py, &next)?);
         let reading = read(py, &next)?;
-        let part = if runs { &mut cached_import } else { &mut later };
+        let part = if runs { &mut at_once } else { &mut later };
         part.loaded.extend(reading.loaded);
         part.mentions.extend(reading.mentions);
         part.sets_items |= reading.sets_items;
         if runs && !function {
             own.extend(reading.stored);
             imports.extend(reading.imports);
-            record_star.extend(reading.record_star);
+            star_imports.extend(reading.star_imports);
         }
         functions |= !runs;
         waiting.extend(nested(&next)?.into_iter().map(|code| (code, runs)));
@@ -151,29 +151,28 @@ pub fn outline(py: Python<'_>, code: &Bound<'_, PyCode>) -> PyResult<NameUsage> 
     for binding in &imports {
         own.remove(&binding.bound);
     }
-    if functions && cached_import.loaded.iter().any(|chain| own.contains(&chain[0])) {
-        cached_import.loaded.extend(later.loaded);
-        cached_import.mentions.extend(std::mem::take(&mut later.mentions));
-        cached_import.sets_items |= later.sets_items;
+    if functions && at_once.loaded.iter().any(|chain| own.contains(&chain[0])) {
+        at_once.loaded.extend(later.loaded);
+        at_once.mentions.extend(std::mem::take(&mut later.mentions));
+        at_once.sets_items |= later.sets_items;
     }
-    let loads =
-        |names: &[&str]| cached_import.loaded.iter().any(|c| names.contains(&c[0].as_str()));
+    let loads = |names: &[&str]| at_once.loaded.iter().any(|c| names.contains(&c[0].as_str()));
     let (runs_text, takes_any) = (loads(&RUN_TEXT), loads(&TAKE_ANY));
     let mut uses = Uses::default();
-    uses.read(&imports, &cached_import.loaded);
-    for record_star in record_star {
-        uses.used.entry(record_star).or_default().insert("*".to_owned());
+    uses.read(&imports, &at_once.loaded);
+    for imported in star_imports {
+        uses.used.entry(imported).or_default().insert("*".to_owned());
     }
     Ok(NameUsage {
         defined: module.stored,
         used: uses.used,
         reached: uses.reached,
         sets: module.sets,
-        mentions: cached_import.mentions,
+        mentions: at_once.mentions,
         mentions_later: later.mentions,
         runs_text,
         takes_any,
-        sets_items: cached_import.sets_items,
+        sets_items: at_once.sets_items,
     })
 }
 
@@ -195,7 +194,7 @@ impl Uses {
                 match attribute {
                     Some(attribute) => {
                         note(&mut self.used, imported, attribute);
-                        self.import_closure(&format!("{imported}.{attribute}"), taken);
+                        self.reach(&format!("{imported}.{attribute}"), taken);
                     }
                     None => self.follow(imported, taken),
                 }
@@ -210,19 +209,19 @@ impl Uses {
             match taken.first() {
                 Some(next) if next == part => taken = &taken[1..],
                 Some(_) => break,
-                // What gets hold of a package may take any of these of it.
+                // Code that holds a package may take any of these of it.
                 None => note(&mut self.used, &of, ""),
             }
             of = format!("{of}.{part}");
         }
         note(&mut self.used, &of, taken.first().map_or("", String::as_str));
         if let Some((first, rest)) = taken.split_first() {
-            self.import_closure(&format!("{of}.{first}"), rest);
+            self.reach(&format!("{of}.{first}"), rest);
         }
     }
 
-    /// What is taken of an attribute, and of what is taken of that.
-    fn import_closure(&mut self, of: &str, taken: &[String]) {
+    /// Records the attributes taken of an attribute, and of those in turn.
+    fn reach(&mut self, of: &str, taken: &[String]) {
         let mut of = of.to_owned();
         for attribute in taken {
             note(&mut self.reached, &of, attribute);
@@ -241,8 +240,8 @@ fn is_function(py: Python<'_>, code: &Bound<'_, PyCode>) -> PyResult<bool> {
     Ok(flags & CO_OPTIMIZED != 0)
 }
 
-/// Whether it is the code of a comprehension, a generator expression, a `lambda`, or what stands
-/// around a generic class: such code may run where it stands.
+/// Whether it is the code of a comprehension, a generator expression, a `lambda`, or the scope
+/// around a generic class: such code may run where it is written.
 fn is_part_of_expression(py: Python<'_>, code: &Bound<'_, PyCode>) -> PyResult<bool> {
     let name = code.getattr(intern!(py, "co_name"))?;
     let name: &str = name.extract()?;

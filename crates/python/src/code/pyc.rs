@@ -1,23 +1,19 @@
-//! Is there code for this content already, and if not, make it.
+//! How does source become code, compiled at most once for one content?
 //!
-//! Precompiled code is looked for in `__pycache__`, as checked hash-based
-//! `.pyc` (PEP 552): the header carries a hash of the source, so what is valid
-//! is decided by content, never by time, and CPython itself accepts the file
-//! too. Where there is none for this content the source is compiled (this is the
-//! seam where a compiling helper process will stand) and the file is written,
-//! whole or not at all; a folder that cannot be written to costs a compile at
-//! the next start and nothing else.
+//! Precompiled code is looked for in `__pycache__`, as checked hash-based `.pyc` (PEP 552): the
+//! header carries a hash of the source, so content decides what is valid, never time, and CPython
+//! itself accepts the file too. Where there is none for this content the source is compiled and the
+//! file is written, whole or not at all; a folder that cannot be written to costs a compile at the
+//! next start and nothing else.
 
-use std::collections::hash_map::RandomState;
-use std::hash::{BuildHasher, Hasher};
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use pyo3::exceptions::PyNotImplementedError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyCode};
 use pyo3::{ffi, intern};
+use transfuse_engine::{FileSystem, OsFileSystem};
 
 /// A PEP 552 header: magic number, flags, 8 bytes of source hash.
 const HEADER: usize = 16;
@@ -25,7 +21,7 @@ const HEADER: usize = 16;
 const CHECKED_HASH: u32 = 0b11;
 const HASH_BASED: u32 = 0b01;
 
-/// What of the interpreter this needs, looked up once.
+/// The parts of the interpreter that this file uses, looked up once.
 struct Interpreter {
     magic: [u8; 4],
     magic_number: u32,
@@ -92,7 +88,7 @@ fn read<'py>(
     hash: &[u8],
     file: &str,
 ) -> Option<Bound<'py, PyCode>> {
-    let data = std::fs::read(cache).ok()?;
+    let data = OsFileSystem.read(Path::new(cache)).ok()?;
     let flags = u32::from_le_bytes(data.get(4..8)?.try_into().ok()?);
     if data.get(..4)? != interpreter.magic
         || flags & HASH_BASED == 0
@@ -128,25 +124,9 @@ fn write(
         let made = ffi::PyMarshal_WriteObjectToString(code.as_ptr(), 4);
         Bound::from_owned_ptr_or_err(py, made)?.cast_into::<PyBytes>()?
     };
-    // By chance, for the processes of two containers that share a folder may have one number.
-    let chance = RandomState::new().build_hasher().finish();
-    let mut name = cache.as_os_str().to_owned();
-    name.push(format!(".{}.{chance:016x}", std::process::id()));
-    let temporary = PathBuf::from(name);
-    let done = (|| {
-        if let Some(folder) = cache.parent() {
-            std::fs::create_dir_all(folder)?;
-        }
-        let mut out = std::fs::File::create_new(&temporary)?;
-        out.write_all(&interpreter.magic)?;
-        out.write_all(&CHECKED_HASH.to_le_bytes())?;
-        out.write_all(hash)?;
-        out.write_all(body.as_bytes())?;
-        drop(out);
-        std::fs::rename(&temporary, cache)
-    })();
-    if done.is_err() {
-        let _ = std::fs::remove_file(&temporary);
-    }
-    Ok(done?)
+    let mut content = interpreter.magic.to_vec();
+    content.extend(CHECKED_HASH.to_le_bytes());
+    content.extend(hash);
+    content.extend(body.as_bytes());
+    Ok(OsFileSystem.write_atomically(cache, &content)?)
 }

@@ -1,11 +1,22 @@
-//! Which frame called this one?
+//! Which frames is this thread running?
+//!
+//! The innermost first. Whose code a frame runs is `state/caller.rs`'s.
 
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyFrame;
 
-pub fn back<'py>(py: Python<'py>, frame: &Bound<'py, PyAny>) -> Option<Bound<'py, PyAny>> {
-    let frame = frame.cast::<PyFrame>().ok()?;
-    // SAFETY: attached; a new reference, or null at the bottom.
-    unsafe { Bound::from_owned_ptr_or_opt(py, ffi::PyFrame_GetBack(frame.as_ptr().cast()).cast()) }
+/// The frame that is running; none when no Python code runs.
+pub fn top(py: Python<'_>) -> Option<Bound<'_, PyAny>> {
+    // SAFETY: attached; the result is a borrowed frame object, or null.
+    unsafe { Bound::from_borrowed_ptr_or_opt(py, ffi::PyEval_GetFrame().cast()) }
+}
+
+/// The frames from the running one outwards.
+pub fn stack(py: Python<'_>) -> impl Iterator<Item = Bound<'_, PyAny>> {
+    std::iter::successors(top(py), move |frame| {
+        let frame = frame.cast::<PyFrame>().ok()?.as_ptr();
+        // SAFETY: attached; a new reference, or null at the bottom.
+        unsafe { Bound::from_owned_ptr_or_opt(py, ffi::PyFrame_GetBack(frame.cast()).cast()) }
+    })
 }

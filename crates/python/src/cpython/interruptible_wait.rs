@@ -11,7 +11,7 @@ use transfuse_engine::{SingleFlight, Waited};
 
 use crate::cpython::thread::thread;
 
-/// How often who waits looks whether a signal has come.
+/// How often a waiting thread checks for signals.
 pub const SLICE: Duration = Duration::from_millis(100);
 
 /// Waits until the load of `key` that is under way is over. Raises what a signal handler raises, and

@@ -8,7 +8,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::PyDict;
 use transfuse_engine::ModuleName;
 
-/// Logs an error that nobody else can be told of.
+/// Logs an error that has no caller to go to.
 pub fn complain(py: Python<'_>, what: &str, error: PyErr) -> PyResult<()> {
     let options = PyDict::new(py);
     options.set_item("exc_info", error.into_value(py))?;
@@ -20,15 +20,15 @@ pub fn complain(py: Python<'_>, what: &str, error: PyErr) -> PyResult<()> {
 /// `logging.DEBUG`.
 pub const DEBUG: u8 = 10;
 
-/// Logs, for those who want to know (the level is DEBUG), that a module was loaded when it was asked
-/// for. What an update runs is told by its report.
+/// Logs, at level DEBUG, that a module was loaded on demand. The modules that an update runs are in
+/// its report.
 pub fn loaded(py: Python<'_>, name: &ModuleName, file: Option<&str>, generation: u64) {
     static LOGGER: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let logger = LOGGER.get_or_try_init(py, || -> PyResult<_> {
         let logging = py.import(intern!(py, "logging"))?;
         Ok(logging.call_method1(intern!(py, "getLogger"), ("transfuse",))?.unbind())
     });
-    let told = logger.and_then(|logger| {
+    let logged = logger.and_then(|logger| {
         let logger = logger.bind(py);
         if logger.call_method1(intern!(py, "isEnabledFor"), (DEBUG,))?.is_truthy()? {
             let words = "loaded %s from %s for generation %d";
@@ -37,7 +37,7 @@ pub fn loaded(py: Python<'_>, name: &ModuleName, file: Option<&str>, generation:
         }
         Ok(())
     });
-    if let Err(error) = told {
+    if let Err(error) = logged {
         error.write_unraisable(py, None);
     }
 }
@@ -48,11 +48,11 @@ pub fn warn(what: &str) {
 }
 
 pub fn warning(py: Python<'_>, what: &str) {
-    let told = py.import(intern!(py, "logging")).and_then(|logging| {
+    let logged = py.import(intern!(py, "logging")).and_then(|logging| {
         let logger = logging.call_method1(intern!(py, "getLogger"), ("transfuse",))?;
         logger.call_method1(intern!(py, "warning"), ("%s", what))
     });
-    if let Err(error) = told {
+    if let Err(error) = logged {
         error.write_unraisable(py, None);
     }
 }

@@ -1,23 +1,23 @@
 //! What keeps a step in one piece where there is no GIL?
 //!
-//! Some steps look at several things and then write to some of them: is the instance that was just
-//! executed part of the current generation? then it answers for that. None of these steps runs code
-//! of the user's, so the GIL lets nobody come between. On a free-threaded build of Python they take
-//! turns instead, and with a GIL a turn costs nothing.
+//! Some steps look at several things and then write to some of them: an instance that was just
+//! executed answers for the current generation if it is part of it. None of these steps runs code
+//! of the program, so the GIL keeps other threads out. On a free-threaded build of Python they take
+//! this lock instead; with a GIL it costs nothing.
 //!
-//! The rules: a turn is short; who has one waits for nobody's load; who waits for one is detached,
-//! so that the cycle collector need not wait for him; a thread that has it may take it again. Who
-//! only reads takes no turn.
+//! The rules: the lock is held for a short time, and its holder never waits for a load. A thread
+//! that waits for it is detached, so that the cycle collector does not wait for that thread. The
+//! holder may lock it again. Readers do not take it.
 
 #[cfg(not(Py_GIL_DISABLED))]
 mod kind {
     use pyo3::prelude::*;
 
-    /// The GIL is the turn.
+    /// The GIL is the lock.
     #[derive(Default)]
     pub struct NoGilLock(());
 
-    /// The turn, until this is dropped.
+    /// The lock is held until this is dropped.
     pub struct NoGilGuard<'a>(#[allow(dead_code)] &'a NoGilLock);
 
     // Only for the borrow to end where it would end without a GIL.
@@ -31,12 +31,12 @@ mod kind {
             NoGilGuard(self)
         }
 
-        /// Whether this thread has it, so that it must not wait for anybody.
+        /// Whether this thread holds it, so that it must not wait for a load.
         pub fn is_held(&self) -> bool {
             false
         }
 
-        /// In a forked child whoever had it is not there, unless it is this thread.
+        /// In a forked child the holder does not exist, unless it is this thread.
         pub fn reset_after_fork(&self, _thread: u64) {}
     }
 }
@@ -50,20 +50,22 @@ mod kind {
 
     use crate::cpython::thread::thread;
 
-    /// How often who waits looks at once, and how long he sleeps between two looks after that.
+    /// How often a waiting thread tries at once, and how long it sleeps between two tries after
+    /// that.
     const LOOKS: usize = 100;
     const PAUSE: Duration = Duration::from_micros(50);
 
-    /// One thread at a time. No lock: a process may fork while threads wait, and who forks may have it.
+    /// One thread at a time. No lock of the system, because a process may fork while threads wait
+    /// for it or hold it.
     #[derive(Default)]
     pub struct NoGilLock {
-        /// The thread that has it; 0: nobody.
+        /// The thread that holds it; 0: none.
         holder: AtomicU64,
         /// How often that thread has it. Written by it alone.
         depth: AtomicUsize,
     }
 
-    /// The turn, until this is dropped.
+    /// The lock is held until this is dropped.
     pub struct NoGilGuard<'a>(&'a NoGilLock);
 
     impl Drop for NoGilGuard<'_> {
@@ -84,7 +86,7 @@ mod kind {
             NoGilGuard(self)
         }
 
-        /// Whether this thread has it, so that it must not wait for anybody.
+        /// Whether this thread holds it, so that it must not wait for a load.
         pub fn is_held(&self) -> bool {
             self.holder.load(Ordering::Relaxed) == thread()
         }
@@ -101,12 +103,12 @@ mod kind {
                 // A bell would be a lock, which a fork could leave taken for ever.
                 match looks < LOOKS {
                     true => std::thread::yield_now(),
-                    false => std::thread::sleep(PAUSE), // until the turn is given up
+                    false => std::thread::sleep(PAUSE), // until the lock is released
                 }
             }
         }
 
-        /// In a forked child whoever had it is not there, unless it is this thread.
+        /// In a forked child the holder does not exist, unless it is this thread.
         pub fn reset_after_fork(&self, thread: u64) {
             if self.holder.load(Ordering::Relaxed) != thread {
                 self.depth.store(0, Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! What state has an object that its referents do not tell of?
+//! Which state does an object have that its referents do not show?
 //!
 //! How far an iterator has come, what is in a buffer, where a generator of random
 //! numbers stands: C code keeps that to itself. It is read without running code of the
@@ -10,6 +10,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PySlice, PyTuple, PyType};
 use pyo3::{ffi, intern};
+use xxhash_rust::xxh3::Xxh3;
 
 /// How many bytes of a long buffer are looked at, at its beginning and at its end.
 const BYTES: isize = 1 << 19;
@@ -21,13 +22,13 @@ pub enum Hidden {
     Fields,
     /// In a buffer: `bytearray`, `array.array`.
     Buffer,
-    /// What it would write to a file: `io.StringIO`, `io.BytesIO`.
+    /// Its position and its content: `io.StringIO`, `io.BytesIO`.
     File,
-    /// What `_random.Random.getstate` says.
+    /// The result of `_random.Random.getstate`.
     Random,
 }
 
-/// The types that are known: an expression, and what holds for the types of its values.
+/// The known types: an expression, and the kind of state of the types of its values.
 const KNOWN: [(&std::ffi::CStr, Hidden); 4] = [
     (
         c"(iter([]), reversed([]), iter(()), iter(''), iter('\\u20ac'), iter(b''), iter(bytearray()),
@@ -102,7 +103,7 @@ pub fn state(py: Python<'_>, object: &Bound<'_, PyAny>, hidden: Hidden) -> PyRes
 fn fields(object: &Bound<'_, PyAny>) -> u64 {
     const WORD: usize = size_of::<usize>();
     let kind = object.get_type_ptr();
-    let mut state = 0u64;
+    let mut state = Xxh3::new();
     // SAFETY: an object of exactly this type is as large as the type says; the fields are read as
     // words, to which objects are aligned, and mean nothing but themselves.
     unsafe {
@@ -111,9 +112,9 @@ fn fields(object: &Bound<'_, PyAny>) -> u64 {
         let mut at = size_of::<ffi::PyObject>();
         while at + WORD <= size {
             let word = start.add(at).cast::<usize>().read_volatile();
-            state = (state ^ word as u64).wrapping_mul(0x0100_0000_01b3).rotate_left(23);
+            state.update(&word.to_ne_bytes());
             at += WORD;
         }
     }
-    state
+    state.digest()
 }

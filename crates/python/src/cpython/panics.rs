@@ -1,10 +1,8 @@
 //! What if the core itself is at fault?
 //!
-//! A panic ends what was being done, and nothing else: the update that it comes up
-//! in is refused, the module that was being loaded is not loaded, and whoever waits
-//! is told. What was begun is ended on the way by whoever began it (`StagedUpdate`,
-//! `Observation`, `Limit`, a pin, a turn). An exception of PyO3's that stands for a
-//! panic comes up here, too.
+//! A panic ends one operation and nothing else: the update is refused, the module is not loaded,
+//! and waiting threads get an error. Guards undo what was begun (`StagedUpdate`, `Observation`,
+//! `Watchdog`, a pin, a lock). PyO3's exception for a panic is treated the same way.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,12 +11,12 @@ use pyo3::prelude::*;
 
 use crate::cpython::exceptions;
 
-/// Does it; a panic is an error like any other.
+/// Calls `doing`; a panic becomes an error like any other.
 pub fn caught<R>(doing: impl FnOnce() -> PyResult<R>) -> PyResult<R> {
     catch_unwind(AssertUnwindSafe(doing)).unwrap_or_else(|panic| Err(error(&*panic)))
 }
 
-/// The same for what fails in silence.
+/// The same where the error is dropped.
 pub fn contained(doing: impl FnOnce()) {
     let _ = catch_unwind(AssertUnwindSafe(doing));
 }

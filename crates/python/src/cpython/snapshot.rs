@@ -1,9 +1,9 @@
 //! How is a container walked that others may write to meanwhile?
 //!
-//! By what is in it at one moment. A namespace that is in use is written to by the
-//! threads that use it, whenever code of the program runs between two steps of a
-//! walk, and without a GIL at any time; the iterators of PyO3 take that for a fault
-//! and panic. No code of the program runs while a snapshot is taken.
+//! By its contents at one moment. A namespace that is in use is written to by the threads that use
+//! it, whenever code of the program runs between two steps of a walk, and without a GIL at any
+//! time; the iterators of PyO3 take that for a fault and panic. No code of the program runs while a
+//! snapshot is taken.
 
 use std::cell::RefCell;
 
@@ -21,8 +21,8 @@ pub fn items<'py>(dict: &Bound<'py, PyDict>) -> Vec<(Bound<'py, PyAny>, Bound<'p
     all.into_inner()
 }
 
-/// What an object holds directly, whatever its type, without running its code: the members of a set,
-/// the attributes and slots of an instance.
+/// The objects that an object holds directly, whatever its type, without running its code: the
+/// members of a set, the attributes and slots of an instance.
 pub fn referents<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
     static REFERENTS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let py = object.py();

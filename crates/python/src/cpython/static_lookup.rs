@@ -7,6 +7,7 @@
 
 use pyo3::ffi;
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyString, PyTuple, PyType};
 
 /// Whether an object's type is one of these, or derives from one.
@@ -16,6 +17,19 @@ pub fn is_a(object: &Bound<'_, PyAny>, kinds: &Bound<'_, PyTuple>) -> bool {
         ffi::PyType_Check(kind.as_ptr()) != 0
             && ffi::PyObject_TypeCheck(object.as_ptr(), kind.as_ptr().cast()) != 0
     })
+}
+
+/// The types of these names, `("functools", "partial")`, looked up once.
+pub fn types<'py>(
+    py: Python<'py>,
+    once: &'static PyOnceLock<Py<PyTuple>>,
+    names: &[(&str, &str)],
+) -> PyResult<&'py Bound<'py, PyTuple>> {
+    let found = once.get_or_try_init(py, || {
+        let found = names.iter().map(|(module, name)| py.import(*module)?.getattr(*name));
+        PyTuple::new(py, found.collect::<PyResult<Vec<_>>>()?).map(Bound::unbind)
+    });
+    found.map(|types| types.bind(py))
 }
 
 /// Whether it is a function that was written in Python.
@@ -41,7 +55,7 @@ pub fn attributes<'py>(object: &Bound<'py, PyAny>) -> Option<Bound<'py, PyDict>>
     found?.cast_into_exact::<PyDict>().ok()
 }
 
-/// The dict of a class; none of one that is built in and nobody's module made.
+/// The dict of a class; none of a built-in class.
 pub fn of_class<'py>(class: &Bound<'py, PyType>) -> Option<Bound<'py, PyDict>> {
     // SAFETY: attached; a live type, whose dict is its own for as long as it lives.
     unsafe {
@@ -53,8 +67,8 @@ pub fn of_class<'py>(class: &Bound<'py, PyType>) -> Option<Bound<'py, PyDict>> {
     }
 }
 
-/// What an object has under a name: in its dict, or in a slot. What a descriptor would make of it, or
-/// a `__getattr__`, is not asked.
+/// The value that an object has under a name, in its dict or in a slot. No descriptor and no
+/// `__getattr__` is called.
 pub fn own<'py>(
     object: &Bound<'py, PyAny>,
     name: &Bound<'py, PyString>,

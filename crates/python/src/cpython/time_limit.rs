@@ -1,10 +1,8 @@
 //! What if the code of an update does not end?
 //!
-//! After the time limit an exception is raised in the updating thread, wherever
-//! that is in Python code. A module that is staged is refused with it; of a hook
-//! that is called when an update is made (`__dispose__`, who is told of updates)
-//! it is logged. A call into C that
-//! does not return cannot be ended from outside.
+//! After the time limit an exception is raised in the updating thread, wherever that is in Python
+//! code. A module that is staged is refused with it; of a hook that an update calls (`__dispose__`,
+//! `on_update`) it is logged. A call into C that does not return cannot be ended from outside.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,7 +19,7 @@ use crate::cpython::thread::ident;
 enum WatchdogState {
     /// The thread may still go on.
     Running,
-    /// The exception was raised; whether it has arrived, nobody knows.
+    /// The exception was raised. Whether it has arrived is unknown.
     Raised,
     /// The end was reached: nothing is raised any more.
     Over,
@@ -59,7 +57,7 @@ impl Watchdog {
 }
 
 impl Drop for Watchdog {
-    /// It is over: what was raised and has not arrived arrives here, and is nobody's any more.
+    /// An exception that was raised and has not arrived yet arrives here, and is dropped.
     fn drop(&mut self) {
         let (state, rung) = &*self.state;
         let before = std::mem::replace(&mut *state.lock(), WatchdogState::Over);
@@ -73,8 +71,8 @@ impl Drop for Watchdog {
 fn raise(py: Python<'_>, thread: u64, state: &Mutex<WatchdogState>) {
     let errors = py.import(intern!(py, "transfuse.errors"));
     let Ok(kind) = errors.and_then(|e| e.getattr(intern!(py, "TimeLimitExceeded"))) else { return };
-    // Under the lock, so that nothing is raised after the end: without a GIL that may come in between.
-    // What is called only notes the class.
+    // Under the lock, so that nothing is raised after the end: without a GIL that may come in
+    // between. The call only notes the class.
     let mut state = state.lock();
     if *state == WatchdogState::Running {
         *state = WatchdogState::Raised;
@@ -83,7 +81,7 @@ fn raise(py: Python<'_>, thread: u64, state: &Mutex<WatchdogState>) {
     }
 }
 
-/// Lets what was raised in this thread arrive, if it has not yet.
+/// Lets an exception that was raised in this thread arrive, if it has not yet.
 ///
 /// Taking it back is not enough: up to Python 3.12 the interpreter goes on looking for it, at each
 /// call in each thread, until one arrives (`_PyEval_SignalAsyncExc` in CPython's `ceval_gil.c`).

@@ -1,11 +1,11 @@
 //! May a module that is being staged change one that the current generation is using?
 //!
-//! What a module changed when it last ran is known (`effects/observation.rs`) and planned
-//! for. What it would change now is not, where its source uses something it did
-//! not use before. If others use the same, what they were seen to change is what
-//! it may change; if nobody does, what that could change at all (`effects/reachable_state.rs`).
-//! It is assumed before the code in question has run: staging stops at the
-//! import, and begins again with these modules in the plan.
+//! The plan covers the changes that a module was observed to make when it last ran
+//! (`effects/observation.rs`). Where its new source uses something for the first time, its changes
+//! are unknown. If other modules use the same, it is assumed to change what they were observed to
+//! change; otherwise, all that such a use could change (`effects/reachable_state.rs`). This is
+//! decided before the code runs: staging stops at the import, and begins again with these modules
+//! in the plan.
 
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -19,85 +19,81 @@ use crate::effects::import_closure::import_closure;
 use crate::effects::reachable_state::{
     live_attribute, mutable_state_reachable, mutable_state_reachable_by,
 };
-use crate::state::generation::Generation;
 use crate::state::live_module::LiveModule;
 use crate::state::policy::effective_policy;
-use crate::state::runtime::Runtime;
+use crate::state::scope::Scope;
 
 thread_local! {
-    /// What has to be added to the plan before staging begins again: who, and because of whom.
-    /// Written and taken by the staging thread.
+    /// The modules to add to the plan before staging begins again, each with the module that may
+    /// change it. Written and taken by the staging thread.
     static CONFLICTS: RefCell<Vec<(ModuleName, ModuleName)>> = const { RefCell::new(Vec::new()) };
 }
 
-/// What has to be added to the plan, since the last call.
+/// The modules to add to the plan, since the last call.
 pub fn take() -> Vec<(ModuleName, ModuleName)> {
     CONFLICTS.take()
 }
 
-/// Stops the staging at this import statement at module level if using what is imported, whose name
-/// is written so, may change what is in use.
+/// Stops the staging at this import statement at module level if using the imported module, whose
+/// name is written so, may change a module in use.
 pub fn check<'py>(
-    py: Python<'py>,
-    runtime: &Runtime,
-    generation: &Bound<'py, Generation>,
+    scope: &Scope<'py>,
     caller: &Bound<'py, LiveModule>,
     imported: &Bound<'py, LiveModule>,
     written: &str,
 ) -> PyResult<()> {
-    let Some(base) = generation.get().base(py) else { return Ok(()) };
-    if !base.get().holds(py, imported) || generation.get().staging.takes_in_place(py, imported) {
+    let py = scope.py;
+    let Some(base) = scope.base() else { return Ok(()) };
+    if !base.holds(imported) || scope.generation.get().staging.takes_in_place(py, imported) {
         return Ok(());
     }
-    let before = base.get().find(py, caller.get().name.as_str());
+    let before = base.find(caller.get().name.as_str());
     let mut may_change = Vec::new();
     let mut waiting = vec![(imported.clone(), written.to_owned())];
     while let Some((of, written)) = waiting.pop() {
         let attributes = caller.get().with_name_usage(|outline| outline.taken_of(&written));
         for attribute in attributes.unwrap_or_default() {
-            // A module: what is taken of that?
-            if let Some(inner) = live_attribute(py, &base, &of, &attribute) {
+            // A module: look at the attributes taken of it.
+            if let Some(inner) = live_attribute(&base, &of, &attribute) {
                 waiting.push((inner, format!("{written}.{attribute}")));
                 continue;
             }
             if before.as_ref().is_some_and(|old| uses(old.get(), &written, &attribute, &of)) {
                 continue;
             }
-            // Who gets hold of a whole module may do other things with it than others do.
+            // A caller that holds a whole module may use it in other ways than others do.
             let seen = match attribute.as_str() {
                 "" => None,
-                _ => changed_by_others(py, runtime, &base, &of, &attribute),
+                _ => changed_by_others(&base, &of, &attribute),
             };
-            may_change.extend(
-                seen.unwrap_or_else(|| mutable_state_reachable(py, &base, &of, &attribute)),
-            );
+            may_change
+                .extend(seen.unwrap_or_else(|| mutable_state_reachable(&base, &of, &attribute)));
         }
     }
-    restart_staging(py, runtime, generation, &base, caller, may_change)
+    restart_staging(scope, &base, caller, may_change)
 }
 
-/// The same for what a function of the module imports, or a call (`import_module`): what is used of
-/// it are, as far as can be seen, those of its names that the module's code mentions.
+/// The same for a module that a function imports, or a call (`import_module`). It is assumed to use
+/// those of its names that the caller's code mentions.
 pub fn check_own<'py>(
-    py: Python<'py>,
-    runtime: &Runtime,
-    generation: &Bound<'py, Generation>,
+    scope: &Scope<'py>,
     caller: &Bound<'py, LiveModule>,
     imported: &Bound<'py, LiveModule>,
 ) -> PyResult<()> {
-    let Some(base) = generation.get().base(py) else { return Ok(()) };
-    if !base.get().holds(py, imported) || generation.get().staging.takes_in_place(py, imported) {
+    let py = scope.py;
+    let Some(base) = scope.base() else { return Ok(()) };
+    if !base.holds(imported) || scope.generation.get().staging.takes_in_place(py, imported) {
         return Ok(());
     }
-    let old = used_before(py, &base, caller, imported);
+    let old = used_before(&base, caller, imported);
     let old = old.as_ref().map(|old| old.get());
-    let knew =
+    let old_has =
         |ask: fn(&NameUsage) -> bool| old.is_some_and(|o| o.with_name_usage(ask) == Some(true));
     let whole = |outline: &NameUsage| outline.takes_any || outline.runs_text;
     if caller.get().with_name_usage(whole).unwrap_or(true) {
-        let known = knew(|outline| outline.takes_any || outline.runs_text);
+        let known = old_has(|outline| outline.takes_any || outline.runs_text);
         let all = if known { Vec::new() } else { vec![imported.get().name.clone()] };
-        return restart_staging(py, runtime, generation, &base, caller, all);
+        return restart_staging(scope, &base, caller, all);
     }
     let known: HashSet<String> =
         old.and_then(|old| old.with_name_usage(|o| o.mentions.clone())).unwrap_or_default();
@@ -105,84 +101,79 @@ pub fn check_own<'py>(
         let all = outline.mentions.iter().chain(&outline.mentions_later);
         all.filter(|name| !known.contains(*name)).cloned().collect::<Vec<_>>()
     });
-    let may_change = mutable_state_reachable_by(py, &base, imported, &names.unwrap_or_default());
-    restart_staging(py, runtime, generation, &base, caller, may_change)
+    let may_change = mutable_state_reachable_by(&base, imported, &names.unwrap_or_default());
+    restart_staging(scope, &base, caller, may_change)
 }
 
-/// The same for one attribute (`__dict__` for all, empty for one that is set) of what stands in `sys.modules`.
+/// The same for one attribute (`__dict__` for all, empty for one that is set) of an entry in
+/// `sys.modules`.
 pub fn check_attribute<'py>(
-    py: Python<'py>,
-    runtime: &Runtime,
-    generation: &Bound<'py, Generation>,
+    scope: &Scope<'py>,
     running: &Bound<'py, LiveModule>,
     module: &Bound<'py, LiveModule>,
     attribute: &str,
 ) -> PyResult<()> {
-    let Some(base) = generation.get().base(py) else { return Ok(()) };
-    if !base.get().holds(py, module)
-        || generation.get().staging.takes_in_place(py, module)
-        || used_before(py, &base, running, module).is_some_and(|old| {
+    let py = scope.py;
+    let Some(base) = scope.base() else { return Ok(()) };
+    if !base.holds(module)
+        || scope.generation.get().staging.takes_in_place(py, module)
+        || used_before(&base, running, module).is_some_and(|old| {
             old.get().with_name_usage(|o| o.mentions.contains(attribute) || o.takes_any)
                 == Some(true)
         })
     {
         return Ok(());
     }
-    let may_change = mutable_state_reachable(py, &base, module, attribute);
-    restart_staging(py, runtime, generation, &base, running, may_change)
+    let may_change = mutable_state_reachable(&base, module, attribute);
+    restart_staging(scope, &base, running, may_change)
 }
 
 /// The instance of before, if its module-level code imported that, too.
 fn used_before<'py>(
-    py: Python<'py>,
-    base: &Bound<'py, Generation>,
+    base: &Scope<'py>,
     caller: &Bound<'py, LiveModule>,
     imported: &Bound<'py, LiveModule>,
 ) -> Option<Bound<'py, LiveModule>> {
     let to = Target::Module(imported.get().name.clone());
-    base.get().find(py, caller.get().name.as_str()).filter(|old| old.get().imports(&to))
+    base.find(caller.get().name.as_str()).filter(|old| old.get().imports(&to))
 }
 
-/// The same for what is imported by code that the module calls: what it uses of it is not known.
+/// The same for a module that is imported by code that the module calls, which may use any of it.
 pub fn check_through<'py>(
-    py: Python<'py>,
-    runtime: &Runtime,
-    generation: &Bound<'py, Generation>,
+    scope: &Scope<'py>,
     running: &Bound<'py, LiveModule>,
     imported: &Bound<'py, LiveModule>,
 ) -> PyResult<()> {
-    let Some(base) = generation.get().base(py) else { return Ok(()) };
+    let Some(base) = scope.base() else { return Ok(()) };
     let name = &imported.get().name;
-    let known = base.get().find(py, running.get().name.as_str()).is_some_and(|old| {
+    let known = base.find(running.get().name.as_str()).is_some_and(|old| {
         old.get().edges().iter().any(|edge| edge.to == Target::Module(name.clone()))
     });
-    if known || !base.get().holds(py, imported) {
+    if known || !base.holds(imported) {
         return Ok(());
     }
-    restart_staging(py, runtime, generation, &base, running, vec![name.clone()])
+    restart_staging(scope, &base, running, vec![name.clone()])
 }
 
 /// Stops the staging if one of these modules is in use.
 fn restart_staging<'py>(
-    py: Python<'py>,
-    runtime: &Runtime,
-    generation: &Bound<'py, Generation>,
-    base: &Bound<'py, Generation>,
-    whose: &Bound<'py, LiveModule>,
+    scope: &Scope<'py>,
+    base: &Scope<'py>,
+    running: &Bound<'py, LiveModule>,
     may_change: Vec<ModuleName>,
 ) -> PyResult<()> {
-    let whose = &whose.get().name;
-    let shared = |who: &ModuleName| {
-        let Some(there) = base.get().find(py, who.as_str()) else { return false };
-        // What is never to be run again cannot be added to a plan: it is shared, as it says.
-        let may_run = || effective_policy(py, runtime, there.get()) != Policy::Never;
-        who != whose && generation.get().holds(py, &there) && may_run()
+    let changing = &running.get().name;
+    let is_shared = |name: &ModuleName| {
+        let Some(there) = base.find(name.as_str()) else { return false };
+        // A module with the policy `never` cannot be added to a plan: it is shared, as declared.
+        let may_run = || effective_policy(scope.py, scope.runtime, there.get()) != Policy::Never;
+        name != changing && scope.holds(&there) && may_run()
     };
-    let shared: Vec<ModuleName> = may_change.into_iter().filter(shared).collect();
+    let shared: Vec<ModuleName> = may_change.into_iter().filter(is_shared).collect();
     let Some(first) = shared.first() else { return Ok(()) };
-    let message = format!("{whose} may change {first}, which is in use: staging begins again");
-    CONFLICTS.with_borrow_mut(|widen| {
-        widen.extend(shared.into_iter().map(|who| (who, whose.clone())));
+    let message = format!("{changing} may change {first}, which is in use: staging begins again");
+    CONFLICTS.with_borrow_mut(|conflicts| {
+        conflicts.extend(shared.into_iter().map(|name| (name, changing.clone())));
     });
     Err(PyImportError::new_err(message))
 }
@@ -202,22 +193,20 @@ fn uses(
         .unwrap_or(false)
 }
 
-/// What the modules of the current generation that use the same thing were seen to change of what
-/// using it reaches; none if there are no such modules.
+/// The modules that others in the current generation were observed to change, of those that the use
+/// can reach; none if no other module uses the same.
 fn changed_by_others(
-    py: Python<'_>,
-    runtime: &Runtime,
-    base: &Bound<'_, Generation>,
+    base: &Scope<'_>,
     imported: &Bound<'_, LiveModule>,
     attribute: &str,
 ) -> Option<Vec<ModuleName>> {
     let importers: Vec<ModuleName> = {
-        let records = runtime.records.lock();
+        let records = base.runtime.records.lock();
         records.graph.importers(&imported.get().name).map(|(name, _)| name.clone()).collect()
     };
     let mut seen: Option<Vec<ModuleName>> = None;
     for name in importers {
-        let Some(other) = base.get().find(py, name.as_str()) else { continue };
+        let Some(other) = base.find(name.as_str()) else { continue };
         let same = other
             .get()
             .with_name_usage(|o| o.used.values().any(|used| used.contains(attribute)))
@@ -236,7 +225,7 @@ fn changed_by_others(
     }
     let within = seen.as_ref().is_some_and(|seen| !seen.is_empty());
     if within && let Some(seen) = &mut seen {
-        let reached = import_closure(py, base, imported);
+        let reached = import_closure(base, imported);
         seen.retain(|name| reached.iter().any(|other| other.get().name == *name));
     }
     seen

@@ -1,10 +1,9 @@
 //! Which files did a module read while it was being imported?
 //!
-//! An audit hook sees every `open`. A file under a root that module-level code
-//! opens for reading is a dependency like a module: its content (or that it is not
-//! there) becomes part of what the generation knows, and a change of it runs the
-//! module again. What it writes itself is none. Audit hooks cannot be taken out;
-//! without an runtime in force this one does nothing.
+//! An audit hook sees every `open`. A file under a root that module-level code opens for reading is
+//! a dependency like a module: its content (or that it does not exist) becomes part of the
+//! generation's view, and a change of it runs the module again. A file that the module writes is no
+//! dependency. Audit hooks cannot be removed; without a runtime in force this one does nothing.
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::io::ErrorKind;
@@ -32,7 +31,7 @@ unsafe extern "C" {
 /// Larger files are not followed: hashing them would hold up the import.
 const LIMIT: u64 = 16 << 20;
 
-/// What the system says of a file that is not there.
+/// The errors of the system for a file that does not exist.
 const ABSENT: [ErrorKind; 2] = [ErrorKind::NotFound, ErrorKind::NotADirectory];
 
 /// Begins to listen, once for the life of the process.
@@ -41,12 +40,12 @@ pub fn listen() -> PyResult<()> {
     let mut failed = false;
     ONCE.call_once(|| {
         // SAFETY: the hook is a plain function without state.
-        failed = unsafe { PySys_AddAuditHook(heard, std::ptr::null_mut()) } < 0;
+        failed = unsafe { PySys_AddAuditHook(audit_hook, std::ptr::null_mut()) } < 0;
     });
     if failed { Err(PyRuntimeError::new_err("an audit hook refuses another one")) } else { Ok(()) }
 }
 
-extern "C" fn heard(event: *const c_char, args: *mut ffi::PyObject, _: *mut c_void) -> c_int {
+extern "C" fn audit_hook(event: *const c_char, args: *mut ffi::PyObject, _: *mut c_void) -> c_int {
     if !execution_stack::is_executing() {
         return 0;
     }
@@ -63,9 +62,9 @@ extern "C" fn heard(event: *const c_char, args: *mut ffi::PyObject, _: *mut c_vo
             && let Ok(args) = args.cast_into::<PyTuple>()
         {
             if event == c"open" {
-                opened(runtime, &args);
+                record_open(runtime, &args);
             } else {
-                renamed(runtime, &args);
+                record_rename(runtime, &args);
             }
         }
     }
@@ -73,12 +72,12 @@ extern "C" fn heard(event: *const c_char, args: *mut ffi::PyObject, _: *mut c_vo
 }
 
 /// `open(path, mode, flags)` is about to happen. Nothing here may raise.
-fn opened(runtime: &'static Runtime, args: &Bound<'_, PyTuple>) {
+fn record_open(runtime: &'static Runtime, args: &Bound<'_, PyTuple>) {
     let py = args.py();
     let Some(path) = argument(runtime, args, 0) else { return };
     let Some(instance) = execution_stack::innermost(py) else { return };
     if writes(args) {
-        return written(runtime, &instance, &path);
+        return record_write(runtime, &instance, &path);
     }
     let Some(source) = content(runtime, &path) else { return };
     if instance.get().reads(&path) {
@@ -92,16 +91,16 @@ fn opened(runtime: &'static Runtime, args: &Bound<'_, PyTuple>) {
 }
 
 /// `os.rename(from, to, ...)` is about to happen: a file is written as a whole.
-fn renamed(runtime: &'static Runtime, args: &Bound<'_, PyTuple>) {
+fn record_rename(runtime: &'static Runtime, args: &Bound<'_, PyTuple>) {
     if let Some(path) = argument(runtime, args, 1)
         && let Some(instance) = execution_stack::innermost(args.py())
     {
-        written(runtime, &instance, &path);
+        record_write(runtime, &instance, &path);
     }
 }
 
-/// What a module writes itself is nothing that it depends on, though it may have read it before.
-fn written(runtime: &Runtime, instance: &Bound<'_, LiveModule>, path: &Path) {
+/// A module does not depend on a file that it writes, though it may have read it before.
+fn record_write(runtime: &Runtime, instance: &Bound<'_, LiveModule>, path: &Path) {
     instance.get().writes(path);
     let read_by_others = {
         let records = runtime.records.lock();
@@ -123,7 +122,7 @@ fn argument(runtime: &Runtime, args: &Bound<'_, PyTuple>, index: usize) -> Optio
     };
     let system = &*runtime.system;
     let spelled = runtime.roots.path_under_root(system, &path).or_else(|| {
-        // What is not there cannot be resolved as a whole.
+        // A path that does not exist cannot be resolved as a whole.
         let dir = runtime.roots.path_under_root(system, path.parent()?)?;
         Some(dir.join(path.file_name()?))
     })?;
@@ -147,14 +146,14 @@ fn writes(args: &Bound<'_, PyTuple>) -> bool {
     let mode = args.get_item(1).and_then(|mode| mode.extract::<String>());
     match mode {
         Ok(mode) => mode.contains(['w', 'a', 'x', '+']),
-        // `os.open` has flags only. What is not read-only has one of the two lowest bits.
+        // `os.open` has flags only. Flags that are not read-only have one of the two lowest bits.
         Err(_) => {
             args.get_item(2).and_then(|f| f.extract::<i64>()).is_ok_and(|flags| flags & 3 != 0)
         }
     }
 }
 
-/// What a data file says, or that it is not there; none for what is not followed.
+/// The content of a data file, or that it does not exist; none for a file that is not followed.
 fn content(runtime: &Runtime, path: &Path) -> Option<Arc<Source>> {
     let read = runtime.system.metadata(path).and_then(|stat| {
         let followed = stat.kind == FileKind::File && stat.len <= LIMIT;

@@ -1,6 +1,6 @@
-//! What is recorded of an import, as it happens?
+//! Which dependencies does an import leave behind?
 //!
-//! An edge from the importing instance to what it imported, or asked for in vain.
+//! An edge from the importing instance to the imported module, or to a name that was not found.
 //! Which edges an update follows is the engine's plan.
 
 use pyo3::prelude::*;
@@ -8,9 +8,9 @@ use pyo3::types::PyDict;
 use transfuse_engine::{Edge, EdgeKind, ModuleName, Target};
 
 use crate::state::execution_stack;
-use crate::state::generation::Generation;
 use crate::state::live_module::LiveModule;
 use crate::state::runtime::Runtime;
+use crate::state::scope::Scope;
 
 /// One instance imports another.
 pub fn record_import(
@@ -32,57 +32,53 @@ pub fn record_import(
     }
 }
 
-/// Module-level code, or something that it called, asked for a name that is not there: creating it
-/// will be a change, and so will creating a package that it would be in.
+/// Module-level code, or a function that it called, imported a name that does not exist. Creating
+/// that module, or a package around it, will be a change.
 pub fn record_not_found(caller: &Bound<'_, LiveModule>, name: &ModuleName) {
     let running = execution_stack::innermost(caller.py());
-    for asker in running.iter().chain([caller]).filter(|asker| !asker.get().is_ready()) {
+    for importer in running.iter().chain([caller]).filter(|importer| !importer.get().is_ready()) {
         for name in std::iter::successors(Some(name.clone()), ModuleName::parent) {
-            asker.get().add_edge(Target::Module(name), EdgeKind::NotFound);
+            importer.get().add_edge(Target::Module(name), EdgeKind::NotFound);
         }
     }
 }
 
-/// Module-level code, or something that it called, asked whether there is a module of that name, and
-/// has not imported it: that there is one, or none any more, will be a change.
+/// Module-level code, or a function that it called, asked whether a module exists and has not
+/// imported it. Creating or deleting the module will be a change.
 pub fn record_probe(py: Python<'_>, name: &ModuleName) {
-    if let Some(asker) = execution_stack::innermost(py)
-        && asker.get().name != *name
+    if let Some(running) = execution_stack::innermost(py)
+        && running.get().name != *name
     {
-        asker.get().add_edge(Target::Module(name.clone()), EdgeKind::NotFound);
+        running.get().add_edge(Target::Module(name.clone()), EdgeKind::NotFound);
     }
 }
 
-/// A module could not be loaded: who asked for it, and goes on without it, depends on it and on
-/// whatever it depends on. So does who was given it half-loaded, and keeps that.
-pub fn failed(
-    runtime: &Runtime,
-    generation: &Bound<'_, Generation>,
-    instance: &Bound<'_, LiveModule>,
-) -> PyResult<()> {
-    let py = instance.py();
+/// A module could not be loaded. A module that imported it and goes on without it, or that holds it
+/// partially initialized, depends on it and on all that it depends on.
+pub fn failed(scope: &Scope<'_>, instance: &Bound<'_, LiveModule>) -> PyResult<()> {
+    let py = scope.py;
     let failed = Target::Module(instance.get().name.clone());
     let mut without: Vec<_> = execution_stack::innermost(py).into_iter().collect();
-    for other in generation.get().instances.bind(py).values().iter() {
+    for other in scope.generation.get().instances.bind(py).values().iter() {
         if let Ok(other) = other.cast_into_exact::<LiveModule>()
             && other.get().imports(&failed)
         {
             without.push(other);
         }
     }
-    for asker in without {
-        let asker = asker.get();
-        let own = Target::Module(asker.name.clone());
+    for importer in without {
+        let importer = importer.get();
+        let own = Target::Module(importer.name.clone());
         let inherited = instance.get().edges().into_iter().filter(|edge| edge.to != own);
         let edges: Vec<Edge> =
             std::iter::once(Edge { to: failed.clone(), kind: EdgeKind::NotFound })
                 .chain(inherited)
                 .collect();
-        let published = asker.is_ready() && !generation.get().is_staged();
+        let published = importer.is_ready() && !scope.is_staged();
         for Edge { to, kind } in edges {
-            asker.add_edge(to.clone(), kind);
+            importer.add_edge(to.clone(), kind);
             if published {
-                runtime.records.lock().graph.add(&asker.name, Edge { to, kind });
+                scope.runtime.records.lock().graph.add(&importer.name, Edge { to, kind });
             }
         }
     }

@@ -1,13 +1,12 @@
-//! What state is a module in, as one number?
+//! Which state is a module in, as one number?
 //!
-//! A bounded walk over what its namespace holds, breadth first: the identity of
-//! each object, and for text and numbers the value, because a number that has been
-//! replaced twice may stand where the first one stood. Containers, instances,
-//! functions (closures and attributes), bound methods, partials and slots are
-//! looked into; caches that fill themselves, classes of other modules and what the
-//! interpreter keeps for itself are not; what C code keeps to itself `cpython/opaque_state.rs` knows.
-//! Of a cache the values that it had before are looked into, and not which there are: to
-//! fill it is what it is for. No code of the program runs meanwhile.
+//! A bounded walk over the objects in its namespace, breadth first: the identity of each object,
+//! and for text and numbers the value, because a number that has been replaced twice may stand
+//! where the first one stood. Containers, instances, functions (closures and attributes), bound
+//! methods, partials and slots are looked into; caches that fill themselves, classes of other
+//! modules and the interpreter's own caches are not. `cpython/opaque_state.rs` reads the state that
+//! C code hides. Of a cache the values that it had before are looked into, but new entries are no
+//! change. No code of the program runs meanwhile.
 
 use std::collections::{HashSet, VecDeque};
 
@@ -18,13 +17,14 @@ use pyo3::types::{
     PyString, PyTuple, PyType,
 };
 use pyo3::{ffi, intern};
+use xxhash_rust::xxh3::Xxh3;
 
 use crate::cpython::snapshot::{items, referents};
 use crate::cpython::{opaque_state, static_lookup};
 use crate::state::live_module::LiveModule;
 
-/// How many objects one fingerprint looks into, and how far from the namespace it goes. What a
-/// module's names hold directly is looked into before what that holds.
+/// How many objects one fingerprint looks into, and how far from the namespace it goes. Objects
+/// that a module's names hold directly come first.
 const OBJECTS: usize = 10_000;
 const DEPTH: u8 = 12;
 
@@ -32,12 +32,12 @@ const DEPTH: u8 = 12;
 const CACHED: usize = 64;
 const OF_CACHED: usize = 500;
 
-/// What a module's state was at one moment.
+/// The state of a module at one moment.
 pub struct Fingerprint {
     /// A number that differs when the state of the module's namespace does.
     hash: u64,
-    /// What its caches held, and the same number for each. Held for as long as the code runs that
-    /// may change it.
+    /// The values in its caches, and the same number for each. Held as long as the code runs that
+    /// may change them.
     cached: Vec<(Py<PyAny>, u64)>,
 }
 
@@ -90,7 +90,7 @@ pub fn fingerprint(py: Python<'_>, instance: &Bound<'_, LiveModule>) -> Fingerpr
             }
         }
     }
-    Fingerprint { hash: walk.hash, cached }
+    Fingerprint { hash: walk.hash.digest(), cached }
 }
 
 /// The state of one value that a cache of that module holds.
@@ -98,7 +98,7 @@ fn of_value(py: Python<'_>, module: &str, value: &Bound<'_, PyAny>) -> u64 {
     let mut walk = FingerprintWalk::new(module, OF_CACHED);
     walk.visit(value.clone(), 0);
     walk.go(py);
-    walk.hash
+    walk.hash.digest()
 }
 
 /// The values that an `lru_cache` holds (and, where it has a limit, their keys).
@@ -133,13 +133,13 @@ fn is_leaf(object: &Bound<'_, PyAny>) -> bool {
     (!seen && opaque_state::kind(object).is_none()) || object.is_instance_of::<PyModule>()
 }
 
-/// The type of what `functools.lru_cache` makes.
+/// The type of the objects that `functools.lru_cache` makes.
 pub fn cache_type<'py>(py: Python<'py>) -> PyResult<&'py Bound<'py, PyType>> {
     static TYPE: PyOnceLock<Py<PyType>> = PyOnceLock::new();
     TYPE.import(py, "functools", "_lru_cache_wrapper")
 }
 
-/// Types whose objects change by being used, and are nobody's registry.
+/// Types whose objects change by being used, and which are no registries.
 fn self_filling<'py>(py: Python<'py>) -> PyResult<&'py Bound<'py, PyTuple>> {
     static TYPES: PyOnceLock<Py<PyTuple>> = PyOnceLock::new();
     let known = [
@@ -148,18 +148,14 @@ fn self_filling<'py>(py: Python<'py>) -> PyResult<&'py Bound<'py, PyTuple>> {
         ("logging", "Manager"),
         ("_thread", "_local"),
     ];
-    let types = TYPES.get_or_try_init(py, || {
-        let found = known.iter().map(|(module, name)| py.import(*module)?.getattr(*name));
-        PyTuple::new(py, found.collect::<PyResult<Vec<_>>>()?).map(Bound::unbind)
-    })?;
-    Ok(types.bind(py))
+    static_lookup::types(py, &TYPES, &known)
 }
 
 struct FingerprintWalk<'a, 'py> {
     /// The module's name, `shop.registry`.
     own: &'a str,
-    hash: u64,
-    /// Addresses of what is in line or was looked into.
+    hash: Xxh3,
+    /// Addresses of the objects in line and of those that were looked into.
     seen: HashSet<usize>,
     /// How many these may be.
     objects: usize,
@@ -172,7 +168,7 @@ impl<'a, 'py> FingerprintWalk<'a, 'py> {
     fn new(own: &'a str, objects: usize) -> Self {
         FingerprintWalk {
             own,
-            hash: 0xcbf2_9ce4_8422_2325,
+            hash: Xxh3::new(),
             seen: HashSet::new(),
             objects,
             waiting: VecDeque::new(),
@@ -182,13 +178,13 @@ impl<'a, 'py> FingerprintWalk<'a, 'py> {
 
     fn go(&mut self, py: Python<'py>) {
         while let Some((object, depth)) = self.waiting.pop_front() {
-            // What cannot be asked is known by its identity.
+            // An object that cannot be looked into counts by its identity.
             let _ = self.open(py, &object, depth);
         }
     }
 
     fn add(&mut self, number: u64) {
-        self.hash = (self.hash ^ number).wrapping_mul(0x0100_0000_01b3).rotate_left(23);
+        self.hash.update(&number.to_ne_bytes());
     }
 
     /// Notes an object and puts it in line, unless it is a leaf.
@@ -223,7 +219,7 @@ impl<'a, 'py> FingerprintWalk<'a, 'py> {
             self.add(set.len() as u64);
             referents(set)?.iter().for_each(|item| self.visit(item, depth));
         } else if object.cast_exact::<PyFrozenSet>().is_ok() {
-            // Holds what can be hashed, and never changes.
+            // Holds hashable objects, and never changes.
         } else if let Ok(proxy) = object.cast::<PyMappingProxy>() {
             self.add(proxy.len()? as u64);
         } else if let Ok(class) = object.cast::<PyType>() {
@@ -233,7 +229,7 @@ impl<'a, 'py> FingerprintWalk<'a, 'py> {
             self.open_function(py, object, depth)?;
         } else if object.get_type().is(cache_type(py)?) {
             self.caches.push(object.clone());
-            // What it wraps is in there, and what else was set on it.
+            // Holds the wrapped function, and attributes that were set on the cache.
             if let Some(own) = static_lookup::attributes(object) {
                 self.open_dict(&own, depth);
             }
@@ -251,7 +247,7 @@ impl<'a, 'py> FingerprintWalk<'a, 'py> {
         }
     }
 
-    /// What the dict of a class holds, unless the class is another module's.
+    /// Looks into the dict of a class, unless the class is another module's.
     fn open_class(
         &mut self,
         py: Python<'py>,
@@ -282,10 +278,10 @@ impl<'a, 'py> FingerprintWalk<'a, 'py> {
         Ok(())
     }
 
-    /// Whether the module that a class names as its own is another, and has it. (What a function of
-    /// another module made, as `declarative_base()` does, belongs to who called it.)
+    /// Whether the module that a class names as its own is another, and has it. (A class that a
+    /// function of another module made, as `declarative_base()` does, belongs to the caller.)
     fn is_anothers(&self, py: Python<'py>, class: &Bound<'py, PyType>) -> PyResult<bool> {
-        // What is built in belongs to the interpreter.
+        // A built-in class belongs to the interpreter.
         let Some(dict) = static_lookup::of_class(class) else { return Ok(true) };
         let Some(of) = dict.get_item(intern!(py, "__module__"))? else { return Ok(false) };
         let Ok(of) = of.cast::<PyString>() else { return Ok(false) };
@@ -329,7 +325,7 @@ impl<'a, 'py> FingerprintWalk<'a, 'py> {
         Ok(())
     }
 
-    /// Any other object: what the collector sees in it, attributes and slots included.
+    /// Any other object: the objects that the collector sees in it, attributes and slots included.
     fn open_other(&mut self, object: &Bound<'py, PyAny>, depth: u8) -> PyResult<()> {
         // Has the dict made where there may be one: from then on it is seen as that.
         let _ = static_lookup::attributes(object);
@@ -340,7 +336,8 @@ impl<'a, 'py> FingerprintWalk<'a, 'py> {
     }
 }
 
-/// What text, a number or nothing is worth: equal for equal values, also where the object is another.
+/// The hash of text, of a number or of bytes: equal for equal values, also where the object is
+/// another.
 fn plain_value(object: &Bound<'_, PyAny>) -> Option<u64> {
     let plain = object.is_exact_instance_of::<PyString>()
         || object.is_exact_instance_of::<PyInt>()

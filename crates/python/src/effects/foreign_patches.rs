@@ -1,12 +1,11 @@
-//! What does a module's code set on foreign modules, and how is that taken back?
+//! Which attributes does a module's code set on foreign modules, and how is that undone?
 //!
-//! `json.dumps = traced(json.dumps)` at module level outlives the module that did
-//! it. Run again, it would wrap its own older wrapper. So what a live module sets
-//! on a foreign one is noted with what was there before: while the next instance
-//! is staged the foreign module keeps what the current one set, a reference that
-//! the new namespace took to the older wrapper becomes one to the original, and
-//! with publishing the new value is set, or, if the new source sets none, the
-//! original again. Only assignments at module level are seen.
+//! `json.dumps = traced(json.dumps)` at module level outlives the module that did it. Run again, it
+//! would wrap its own older wrapper. So each attribute that a live module sets on a foreign one is
+//! recorded with its original value. While the next instance is staged the foreign module keeps the
+//! current value, and a reference that the new namespace took to the older wrapper becomes one to
+//! the original. Publishing sets the new value, or, if the new source sets none, the original. Only
+//! assignments at module level are seen.
 
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyModule};
@@ -20,7 +19,7 @@ fn now<'py>(module: &Bound<'py, PyModule>, attribute: &str) -> Option<Bound<'py,
 }
 
 fn put(module: &Bound<'_, PyModule>, attribute: &str, value: Option<&Py<PyAny>>) {
-    // A module that does not let itself be set on keeps what it has.
+    // A module that refuses the assignment keeps its value.
     let _ = match value {
         Some(value) => module.setattr(attribute, value),
         None => module.delattr(attribute),
@@ -35,7 +34,8 @@ fn same(one: Option<&Py<PyAny>>, other: Option<&Bound<'_, PyAny>>) -> bool {
     }
 }
 
-/// What stands on a foreign module that code which sets attributes has just imported.
+/// The attributes of a foreign module, as they are when code that may set them has just imported
+/// it.
 pub fn before(
     importing: &Bound<'_, LiveModule>,
     module: &Bound<'_, PyModule>,
@@ -62,7 +62,7 @@ pub fn undo(py: Python<'_>, before: &[Before]) {
     }
 }
 
-/// The module's code has ended: what did it set?
+/// The module's code has ended: returns the attributes that it set.
 pub fn collect(
     py: Python<'_>,
     before: &[Before],
@@ -101,18 +101,19 @@ pub fn collect(
     Ok(patches)
 }
 
-/// What foreign modules are still to be told of instances that have become current in place of others.
+/// The changes of foreign modules that are due because instances have become current in place of
+/// others.
 pub struct PendingPatches {
-    /// What the new ones set.
+    /// The attributes that the new ones set.
     set: Vec<ForeignPatch>,
-    /// What the old ones had set.
+    /// The attributes that the old ones had set.
     before: Vec<ForeignPatch>,
-    /// What nobody needs any more; dropped with the rest.
+    /// Patches that are no longer needed; dropped with the rest.
     pub over: Vec<ForeignPatch>,
 }
 
 /// Instances become current in place of others. Copies, because setting an attribute can run Python
-/// code, and no lock is held then, nor the turn.
+/// code, and no lock is held then.
 pub fn pending(
     py: Python<'_>,
     fresh: &[Bound<'_, LiveModule>],
@@ -127,7 +128,7 @@ pub fn pending(
 }
 
 impl PendingPatches {
-    /// Sets what the new ones set, and takes back what only the old ones had set.
+    /// Sets the new attributes, and restores those that only the old ones had set.
     pub fn carry_out(self, py: Python<'_>) {
         let PendingPatches { set, before, over } = self;
         for patch in before.iter().filter(|patch| !set.iter().any(|other| other.is_for(patch))) {

@@ -1,12 +1,11 @@
 //! Which modules does running a module's code change?
 //!
-//! A handler put into a registry, a route on an application, a model on a base:
-//! the module that does it *affects* the other. It is found by observation: when
-//! module-level code imports something and uses it, a bounded fingerprint
-//! (`effects/fingerprint.rs`) of the imported module's state, and of what that imports, is
-//! taken then and there, and compared when the code has ended. A plain helper,
-//! decorator or base class leaves no trace. What is recorded here the engine's plan
-//! follows.
+//! A handler put into a registry, a route on an application, a model on a base: the module that
+//! does it *affects* the other. It is found by observation: when module-level code imports
+//! something and uses it, a bounded fingerprint (`effects/fingerprint.rs`) of the state of the
+//! imported module, and of its own imports, is taken at once, and compared when the code has ended.
+//! A plain helper, decorator or base class leaves no trace. The engine's plan follows the edges
+//! that are recorded here.
 
 use std::cell::RefCell;
 
@@ -22,16 +21,16 @@ use crate::effects::{conflict, foreign_patches};
 use crate::state::caller;
 use crate::state::execution_stack::{self, Execution};
 use crate::state::foreign_patch::Before;
-use crate::state::generation::Generation;
 use crate::state::live_module::LiveModule;
 use crate::state::runtime::Runtime;
+use crate::state::scope::Scope;
 
-/// What was seen of other modules while the code of one runs.
+/// The observations of other modules while the code of one runs.
 #[derive(Default)]
 struct Observed {
-    /// Fingerprints taken so far: of whom, and what they were.
+    /// The fingerprints taken so far, each with its module.
     before: Vec<(Py<LiveModule>, Fingerprint)>,
-    /// What stood on foreign modules that it may set attributes of.
+    /// The attributes of foreign modules that it may set, as they were.
     foreign: Vec<Before>,
 }
 
@@ -52,15 +51,15 @@ impl Observation {
         Observation { execution: Execution::begin(instance) }
     }
 
-    /// The module's code has ended: whose state is another than it was? Returns what stood on
-    /// foreign modules before.
+    /// The module's code has ended: records the modules whose state has changed. Returns the
+    /// attributes of foreign modules as they were before.
     pub fn end(self, py: Python<'_>, instance: &Bound<'_, LiveModule>) -> Vec<Before> {
         let Some(ended) = OBSERVED.with_borrow_mut(Vec::pop) else { return Vec::new() };
         for (other, before) in ended.before {
             let other = other.bind(py);
             let now = fingerprint(py, other);
             let filled = before.has_more_cached(py, &now);
-            // What a cache was filled with may have been changed since.
+            // The new values of a cache may have been changed since.
             let may_change = instance.get().with_name_usage(NameUsage::changes_containers);
             let changed = before.differs(py, &now, other) || (filled && may_change.unwrap_or(true));
             if changed {
@@ -88,7 +87,7 @@ impl Drop for Observation {
         let depth = self.execution.depth();
         let left = OBSERVED
             .with_borrow_mut(|stack| stack.drain(depth.min(stack.len())..).collect::<Vec<_>>());
-        // Out of the borrow: what goes may run code that is asked about here.
+        // Outside the borrow: dropping these may run code that is observed here.
         drop(left);
     }
 }
@@ -113,22 +112,21 @@ pub fn imported_foreign(caller: &Bound<'_, LiveModule>, module: &Bound<'_, PyMod
 
 /// Module-level code of `caller` imported `imported` and uses it: remember how that looks now.
 pub fn imported(
-    py: Python<'_>,
-    generation: &Bound<'_, Generation>,
+    scope: &Scope<'_>,
     caller: &Bound<'_, LiveModule>,
     imported: &Bound<'_, LiveModule>,
 ) {
     if !is_innermost(caller) {
         return;
     }
-    for other in import_closure(py, generation, imported) {
+    for other in import_closure(scope, imported) {
         let known = OBSERVED.with_borrow(|stack| {
             stack.last().is_some_and(|seen| seen.before.iter().any(|(of, _)| of.is(&other)))
         });
         if known || other.is(caller) || !other.get().is_ready() {
             continue;
         }
-        let before = fingerprint(py, &other);
+        let before = fingerprint(scope.py, &other);
         OBSERVED.with_borrow_mut(|stack| {
             if let Some(seen) = stack.last_mut() {
                 seen.before.push((other.unbind(), before));
@@ -137,50 +135,45 @@ pub fn imported(
     }
 }
 
-/// Something that module-level code called has imported `imported`: that is the module's import too,
-/// and what is done with it the module's doing.
+/// A function that module-level code called has imported `imported`: that counts as an import and a
+/// use by the module.
 pub fn imported_through<'py>(
-    py: Python<'py>,
-    runtime: &Runtime,
-    generation: &Bound<'py, Generation>,
+    scope: &Scope<'py>,
     caller: Option<&Bound<'py, LiveModule>>,
     imported: &Bound<'py, LiveModule>,
 ) -> PyResult<()> {
+    let py = scope.py;
     let Some(running) = execution_stack::innermost(py) else { return Ok(()) };
     let own = running.is(imported) || caller.is_some_and(|caller| caller.is(&running));
-    if own || !generation.get().holds(py, &running) {
+    if own || !scope.holds(&running) {
         return Ok(());
     }
-    conflict::check_through(py, runtime, generation, &running, imported)?;
-    record_import(py, runtime, &running, imported);
-    self::imported(py, generation, &running, imported);
+    conflict::check_through(scope, &running, imported)?;
+    record_import(py, scope.runtime, &running, imported);
+    self::imported(scope, &running, imported);
     Ok(())
 }
 
 /// A function of the module that is being executed imported `imported`, or a call did: it is used
 /// at once.
 pub fn imported_within<'py>(
-    py: Python<'py>,
-    runtime: &Runtime,
-    generation: &Bound<'py, Generation>,
+    scope: &Scope<'py>,
     caller: &Bound<'py, LiveModule>,
     imported: &Bound<'py, LiveModule>,
 ) -> PyResult<()> {
-    if caller.is(imported)
-        || !execution_stack::innermost(py).is_some_and(|running| running.is(caller))
-    {
+    if caller.is(imported) || !is_innermost(caller) {
         return Ok(());
     }
-    conflict::check_own(py, runtime, generation, caller, imported)?;
-    self::imported(py, generation, caller, imported);
+    conflict::check_own(scope, caller, imported)?;
+    self::imported(scope, caller, imported);
     Ok(())
 }
 
-/// An attribute was taken of what stands in `sys.modules`, or one was set (`attribute` is empty):
-/// while a module is being executed that is its doing.
+/// An attribute was taken of an entry in `sys.modules`, or one was set (`attribute` is empty):
+/// while a module is being executed that counts as a use by it.
 pub fn through_facade<'py>(
     py: Python<'py>,
-    runtime: &Runtime,
+    runtime: &'static Runtime,
     found: &Bound<'py, LiveModule>,
     attribute: &str,
 ) -> PyResult<()> {
@@ -191,8 +184,8 @@ pub fn through_facade<'py>(
     if running.is(found) || !found.get().is_ready() || !counts {
         return Ok(());
     }
-    let generation = caller::generation_for_foreign(py, runtime);
-    if !generation.get().holds(py, &running) {
+    let scope = caller::scope_of_foreign(py, runtime);
+    if !scope.holds(&running) {
         return Ok(());
     }
     // Foreign code looks through namespaces (`typing`) and through all modules (`pickle`) to find
@@ -201,10 +194,10 @@ pub fn through_facade<'py>(
     if all && !live {
         return Ok(());
     }
-    conflict::check_attribute(py, runtime, &generation, &running, found, attribute)?;
+    conflict::check_attribute(&scope, &running, found, attribute)?;
     if live {
         record_import(py, runtime, &running, found);
     }
-    imported(py, &generation, &running, found);
+    imported(&scope, &running, found);
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! Which live module does a piece of code belong to?
 //!
-//! A module object, a function, a class, or what wraps a function. Data belongs to no module.
+//! Code is a module object, a function, a class, or a wrapper of a function. Data belongs to no
+//! module.
 
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -22,7 +23,7 @@ pub fn code_of<'py>(py: Python<'py>, value: &Bound<'py, PyAny>) -> Option<Bound<
         let name = static_lookup::of_class(class)?.get_item(intern!(py, "__module__")).ok()??;
         return class_owner(py, class, name.extract().ok()?);
     }
-    // What wraps a function and says so (`functools.wraps`, `lru_cache`) is code too.
+    // A wrapper that has `__wrapped__` (`functools.wraps`, `lru_cache`) is code too.
     let wrapped = static_lookup::own(value, intern!(py, "__wrapped__"))?;
     static_lookup::is_function(&wrapped)
         .then(|| caller::module_of_globals(py, &wrapped.getattr(intern!(py, "__globals__")).ok()?))

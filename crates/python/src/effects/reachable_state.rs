@@ -1,10 +1,10 @@
-//! Whose state could using a value change?
+//! Which modules' state could using a value change?
 //!
-//! Asked only where new source uses what nobody used before, so nothing has been
-//! observed yet. What a function could do is read off the names in its code: it
-//! changes nothing of its module's unless it binds a global or gets hold of data
-//! that can be changed, and so on through what it calls. Text, numbers, plain
-//! helpers and plain bases change nothing; in doubt a value can be changed.
+//! Asked only where new source uses a value that no module used before, so there is no observation
+//! yet. The names in a function's code show what it could do: it changes nothing of its module's
+//! unless it binds a global or reaches data that can be changed, and so on through the functions
+//! that it calls. Text, numbers, plain helpers and plain bases change nothing; in doubt a value can
+//! be changed.
 
 use std::collections::HashSet;
 
@@ -17,11 +17,12 @@ use pyo3::types::{
 use pyo3::{ffi, intern};
 use transfuse_engine::{EdgeKind, ModuleName, Target};
 
-use crate::cpython::opaque_state;
+use crate::cpython::{opaque_state, static_lookup};
 use crate::effects::fingerprint::{cache_type, cached_by};
 use crate::state::caller;
 use crate::state::generation::Generation;
 use crate::state::live_module::LiveModule;
+use crate::state::scope::Scope;
 
 /// How many values one question looks at; beyond it the module itself is assumed to change.
 const VALUES: usize = 2000;
@@ -29,12 +30,12 @@ const VALUES: usize = 2000;
 /// The modules that module-level code could change by using `attribute` of `imported` (the whole of
 /// it, where the attribute is not one of its names).
 pub fn mutable_state_reachable<'py>(
-    py: Python<'py>,
-    generation: &Bound<'py, Generation>,
+    scope: &Scope<'py>,
     imported: &Bound<'py, LiveModule>,
     attribute: &str,
 ) -> Vec<ModuleName> {
-    let mut question = Reachability::new(generation);
+    let py = scope.py;
+    let mut question = Reachability::new(&scope.generation);
     match imported.get().namespace(py).get_item(attribute) {
         Ok(Some(value)) => question.ask(value, attribute, imported),
         _ => question.add(imported),
@@ -45,24 +46,24 @@ pub fn mutable_state_reachable<'py>(
 /// Those that code could change which mentions these names, by using those of them that `imported`
 /// has.
 pub fn mutable_state_reachable_by<'py>(
-    py: Python<'py>,
-    generation: &Bound<'py, Generation>,
+    scope: &Scope<'py>,
     imported: &Bound<'py, LiveModule>,
     names: &[String],
 ) -> Vec<ModuleName> {
-    let mut question = Reachability::new(generation);
+    let py = scope.py;
+    let mut question = Reachability::new(&scope.generation);
     let mut modules = vec![imported.clone()];
     let mut next = 0;
     while let Some(module) = modules.get(next).cloned() {
         next += 1;
         for name in names {
-            let inner = live_attribute(py, generation, &module, name);
+            let inner = live_attribute(scope, &module, name);
             let value = module.get().namespace(py).get_item(name).ok().flatten();
             let Some(value) = value.or_else(|| Some(inner.as_ref()?.get().value(py))) else {
                 continue;
             };
             match inner {
-                // What is mentioned of it, too.
+                // Look for the names in it, too.
                 Some(inner) if !modules.iter().any(|known| known.is(&inner)) => modules.push(inner),
                 Some(_) => {}
                 None if name == "__dict__" => question.add(&module),
@@ -233,7 +234,7 @@ impl<'a, 'py> Reachability<'a, 'py> {
         Ok(())
     }
 
-    /// Making a subclass or an instance, or using what the class holds.
+    /// Making a subclass or an instance, or using the attributes of the class.
     fn look_at_class(&mut self, py: Python<'py>, class: &Bound<'py, PyType>) -> PyResult<()> {
         let Some(owner) = crate::effects::ownership::code_of(py, class.as_any()) else {
             return Ok(());
@@ -262,7 +263,7 @@ impl<'a, 'py> Reachability<'a, 'py> {
             };
             for item in namespace.call_method0(intern!(py, "items"))?.try_iter()? {
                 let (key, value) = item?.extract::<(String, Bound<'py, PyAny>)>()?;
-                // What is under a special name is code, or the interpreter's.
+                // A special name holds code, or a value of the interpreter's.
                 let special = key.starts_with("__") && key.ends_with("__");
                 // SAFETY: attached, a live object.
                 let code = unsafe { ffi::PyFunction_Check(value.as_ptr()) } != 0
@@ -278,7 +279,8 @@ impl<'a, 'py> Reachability<'a, 'py> {
 
 /// Whether it is a value that no use of it can change.
 fn is_unchanging(value: &Bound<'_, PyAny>) -> bool {
-    // SAFETY: attached, a live object. What the collector does not follow holds nothing.
+    // SAFETY: attached, a live object. An object that the collector does not follow holds no
+    // others.
     value.is_none()
         || (unsafe { ffi::PyObject_IS_GC(value.as_ptr()) } == 0
             && opaque_state::kind(value).is_none())
@@ -290,7 +292,7 @@ fn is_unchanging(value: &Bound<'_, PyAny>) -> bool {
         || value.is_exact_instance_of::<PyFrozenSet>()
 }
 
-/// What a wrapper of code wraps, bound values included; none if it is no such thing.
+/// The objects that a wrapper of code wraps, bound values included; none if it is no wrapper.
 fn wrapped<'py>(py: Python<'py>, value: &Bound<'py, PyAny>) -> Option<Vec<Bound<'py, PyAny>>> {
     static KINDS: PyOnceLock<Py<PyTuple>> = PyOnceLock::new();
     let known = [
@@ -301,11 +303,8 @@ fn wrapped<'py>(py: Python<'py>, value: &Bound<'py, PyAny>) -> Option<Vec<Bound<
         ("functools", "partial"),
         ("functools", "_lru_cache_wrapper"),
     ];
-    let kinds = KINDS.get_or_try_init(py, || {
-        let found = known.iter().map(|(module, name)| py.import(*module)?.getattr(*name));
-        PyTuple::new(py, found.collect::<PyResult<Vec<_>>>()?).map(Bound::unbind)
-    });
-    if !crate::cpython::static_lookup::is_a(value, kinds.ok()?.bind(py)) {
+    let kinds = static_lookup::types(py, &KINDS, &known).ok()?;
+    if !static_lookup::is_a(value, kinds) {
         return None;
     }
     let parts = ["__func__", "fget", "fset", "__self__", "func", "args", "__wrapped__"];
@@ -316,15 +315,15 @@ fn wrapped<'py>(py: Python<'py>, value: &Bound<'py, PyAny>) -> Option<Vec<Bound<
 /// The live module that an attribute of a module is, if it is one: also a submodule that generations
 /// disagree on, which is not in the namespace (`loading/submodules.rs`).
 pub fn live_attribute<'py>(
-    py: Python<'py>,
-    generation: &Bound<'py, Generation>,
+    scope: &Scope<'py>,
     module: &Bound<'py, LiveModule>,
     name: &str,
 ) -> Option<Bound<'py, LiveModule>> {
+    let py = scope.py;
     match module.get().namespace(py).get_item(name).ok()? {
         Some(value) => live_module(py, &value),
         None if module.get().package && !name.is_empty() => {
-            generation.get().find(py, module.get().name.join(name).as_str())
+            scope.find(module.get().name.join(name).as_str())
         }
         None => None,
     }

@@ -1,10 +1,9 @@
-//! What does foreign code get when it imports a live module?
+//! Which object does foreign code get when it imports a live module?
 //!
-//! A facade: an instance of a subclass of the module type that stands in
-//! `sys.modules` and passes every get, set and delete on to the module of the
-//! generation that answers whoever asks (`state/caller.rs`). `dataclasses`, `typing`,
-//! `pickle` and the rest go through `sys.modules[cls.__module__]`, and so find
-//! the right generation, in a staged module too.
+//! A facade: an instance of a subclass of the module type that stands in `sys.modules` and passes
+//! every get, set and delete on to the module of the caller's generation (`state/caller.rs`).
+//! `dataclasses`, `typing`, `pickle` and the rest go through `sys.modules[cls.__module__]`, and so
+//! find the right generation, in a staged module too.
 //!
 //! The type is made through the C API, because PyO3 cannot extend the module type.
 
@@ -55,7 +54,8 @@ pub fn make_type(py: Python<'_>) -> PyResult<()> {
     .copied()
 }
 
-/// What `object.__getattribute__` must find too: `pydoc` and `inspect.getattr_static` go by it.
+/// Properties that `object.__getattribute__` must find too, for `pydoc` and
+/// `inspect.getattr_static`.
 static GETSET: GetSet = GetSet(UnsafeCell::new([
     property(c"__doc__"),
     property(c"__dict__"),
@@ -72,7 +72,7 @@ static GETSET: GetSet = GetSet(UnsafeCell::new([
 /// The interpreter keeps a pointer to it and reads it only.
 struct GetSet(UnsafeCell<[ffi::PyGetSetDef; 3]>);
 
-// SAFETY: nobody writes to it.
+// SAFETY: it is never written to.
 unsafe impl Sync for GetSet {}
 
 const fn property(name: &'static CStr) -> ffi::PyGetSetDef {
@@ -102,29 +102,30 @@ fn slot(number: c_int, function: *mut std::ffi::c_void) -> ffi::PyType_Slot {
     ffi::PyType_Slot { slot: number, pfunc: function }
 }
 
-/// The module that answers whoever asks, or none where the asker's generation has no such module.
+/// The module that answers the caller, or none where the caller's generation has no such module.
 fn target<'py>(facade: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, LiveModule>>> {
     let py = facade.py();
     let own = own_dict(facade);
     let Some(runtime) = runtime::in_force() else {
-        // After `uninstall` a facade that somebody kept stands for the module that was current.
+        // After `uninstall` a facade that is still referenced stands for the module that was
+        // current.
         let left = own.get_item(intern!(py, LEFT))?;
         return Ok(left.and_then(|instance| instance.cast_into::<LiveModule>().ok()));
     };
-    let generation = caller::generation_for_foreign(py, runtime);
+    let scope = caller::scope_of_foreign(py, runtime);
     if let Some(detached) = own.get_item(intern!(py, DETACHED))?
         && let Ok(detached) = detached.cast::<PyDict>()
-        && let Some(instance) = detached.get_item(generation.get().id.0)?
+        && let Some(instance) = detached.get_item(scope.generation.get().id.0)?
     {
         return Ok(instance.cast_into::<LiveModule>().ok());
     }
     if let Some(name) = own.get_item(intern!(py, "__name__"))?
         && let Ok(name) = name.cast::<PyString>()
-        && let Some(found) = generation.get().get(py, name)
+        && let Some(found) = scope.get(name)
     {
         return Ok(Some(found));
     }
-    match load::load(py, runtime, &generation, &name_of(facade)?)? {
+    match load::load(&scope, &name_of(facade)?)? {
         Loaded::Live(found) => Ok(Some(found)),
         _ => Ok(None),
     }
@@ -151,7 +152,7 @@ unsafe extern "C" fn get(slf: *mut ffi::PyObject, name: *mut ffi::PyObject) -> *
         match target(&facade)? {
             Some(found) => {
                 let name = name.cast::<PyString>()?;
-                // What cannot be written down is no name that code uses.
+                // A name with a lone surrogate is no name that code uses.
                 if let Ok(text) = name.to_str() {
                     used(py, &found, text)?;
                 }
@@ -162,7 +163,7 @@ unsafe extern "C" fn get(slf: *mut ffi::PyObject, name: *mut ffi::PyObject) -> *
                 Ok(facade::of_value(value)?.into_ptr())
             }
             None => {
-                // Of a module that is gone only the name and the like are left.
+                // A deleted module has only its name and the like.
                 let own = own_dict(&facade);
                 if is(name.cast::<PyString>()?, "__dict__") {
                     return Ok(own.into_ptr());
@@ -182,7 +183,7 @@ unsafe extern "C" fn get(slf: *mut ffi::PyObject, name: *mut ffi::PyObject) -> *
     })
 }
 
-/// Code of a module that is being executed may use what it finds on another one.
+/// Code of a module that is being executed may use the attributes of another one.
 #[inline]
 fn used(py: Python<'_>, found: &Bound<'_, LiveModule>, attribute: &str) -> PyResult<()> {
     if execution_stack::is_executing()
@@ -193,11 +194,11 @@ fn used(py: Python<'_>, found: &Bound<'_, LiveModule>, attribute: &str) -> PyRes
     Ok(())
 }
 
-/// An attribute that a module does not have: yet, if another thread is loading it for this
-/// generation. For whoever has had the facade for long there is no such thing as half a module.
+/// A missing attribute: the module may get it, if another thread is loading the module for this
+/// generation. Code that has held the facade for long must not see a partially initialized module.
 ///
-/// What is there already is not waited for, nor are special names, which people look for in all of
-/// `sys.modules`: the thread that loads may be waiting for the one that asks.
+/// Existing attributes do not wait, nor do special names, which code looks for in all of
+/// `sys.modules`: the loading thread may be waiting for the caller.
 fn later<'py>(
     py: Python<'py>,
     found: &Bound<'py, LiveModule>,
@@ -212,8 +213,8 @@ fn later<'py>(
         return Err(error);
     }
     let Some(runtime) = runtime::in_force() else { return Err(error) };
-    let generation = caller::generation_for_foreign(py, runtime);
-    match load::load(py, runtime, &generation, &instance.name)? {
+    let scope = caller::scope_of_foreign(py, runtime);
+    match load::load(&scope, &instance.name)? {
         Loaded::Live(whole) => whole.get().module.bind(py).getattr(name),
         _ => Err(error),
     }
@@ -241,15 +242,15 @@ unsafe extern "C" fn set(
         }
         match value {
             None => module.delattr(name)?,
-            // `importlib` binds a submodule on its package: what is bound is the real module.
+            // `importlib` binds a submodule on its package: the real module is bound.
             Some(value) if is_facade(&value) => {
                 if let Some(child) = target(&value)? {
                     submodules::bind(py, &found, &child)?;
                 }
             }
-            // `importlib` hands a spec of its own making to what it believes it has made.
+            // `importlib` sets a spec of its own on the module that it believes it has made.
             Some(_) if is(&name, "__spec__") => {}
-            // The loader that came with it, which must not hide whose code this is.
+            // The loader of that spec, which must not replace the instance in `__loader__`.
             Some(value) if spec::is_facade_loader(&value) => {}
             Some(value) => module.setattr(name, value)?,
         }

@@ -1,8 +1,8 @@
 //! How does an import statement that has nothing to do cost next to nothing?
 //!
-//! This stands as `builtins.__import__`, as a bare C function: what is loaded and
-//! recorded is answered from a few dicts, with no argument parsing and no call in
-//! between. Whatever it is not sure of goes to `hooks/import_statement.rs`, which has the rules.
+//! This stands as `builtins.__import__`, as a bare C function. Imports that are loaded and recorded
+//! are answered from a few dicts, without argument parsing and without a call in between. All
+//! others go to `hooks/import_statement.rs`, which has the rules.
 
 use std::ffi::CStr;
 
@@ -81,7 +81,7 @@ unsafe extern "C" fn statement(
     }
 }
 
-/// What an import statement asks for, without another level of calls: imports nest deeply.
+/// The full import, without another level of calls: imports nest deeply.
 ///
 /// # Safety
 ///
@@ -93,8 +93,8 @@ unsafe fn full_import<'py>(
     // SAFETY: live objects, by the caller's word.
     let [name, globals, locals, taken, level] =
         args.map(|arg| unsafe { Bound::from_borrowed_ptr(py, arg) });
-    // PyO3 does not know that this thread is attached: what is let go of would wait for the next
-    // call that it does know of.
+    // PyO3 does not know that this thread is attached: objects dropped here would wait for the next
+    // call that it knows of.
     Python::attach(|_| {
         let level = level.extract()?;
         import_statement::import(
@@ -173,14 +173,14 @@ unsafe fn cached_import(
 #[inline]
 unsafe fn live<'py>(
     py: Python<'py>,
-    runtime: &Runtime,
+    runtime: &'static Runtime,
     caller: &Bound<'py, LiveModule>,
     name: &Bound<'py, PyString>,
     plain: &Bound<'py, PyAny>,
     taken: *mut ffi::PyObject,
 ) -> Option<*mut ffi::PyObject> {
-    let generation = caller::generation_for_live(py, runtime, caller);
-    let found = generation.get().get(py, name)?;
+    let scope = caller::scope_of_live(py, runtime, caller);
+    let found = scope.get(name)?;
     let instance = found.get();
     // SAFETY: attached, by the caller's word a live object.
     let whole = taken == unsafe { ffi::Py_None() };
@@ -195,7 +195,7 @@ unsafe fn live<'py>(
 #[inline]
 fn shown<'py>(
     py: Python<'py>,
-    runtime: &Runtime,
+    runtime: &'static Runtime,
     name: &Bound<'py, PyString>,
 ) -> Option<Bound<'py, PyAny>> {
     let facade = runtime.facades.bind(py).get_item(name).ok()??;
@@ -211,13 +211,13 @@ fn shown<'py>(
 #[inline]
 unsafe fn facade<'py>(
     py: Python<'py>,
-    runtime: &Runtime,
+    runtime: &'static Runtime,
     name: &Bound<'py, PyString>,
     shown: &Bound<'py, PyAny>,
     taken: *mut ffi::PyObject,
 ) -> Option<*mut ffi::PyObject> {
-    let generation = caller::generation_for_foreign(py, runtime);
-    let found = generation.get().get(py, name)?;
+    let scope = caller::scope_of_foreign(py, runtime);
+    let found = scope.get(name)?;
     // SAFETY: attached, by the caller's word a live object.
     let whole = taken == unsafe { ffi::Py_None() };
     let answers_itself =

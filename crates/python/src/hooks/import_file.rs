@@ -1,4 +1,4 @@
-//! What module is a file?
+//! Which module is a file?
 //!
 //! Under the name that importing it would have, if that leads to this very file.
 //! Otherwise it gets a name of its own, made of the file's name and its path, so
@@ -15,15 +15,13 @@ use crate::loading::names_of_file;
 use crate::loading::search::{self, Resolution};
 use crate::state::caller;
 use crate::state::runtime::{self, Runtime};
+use crate::state::scope::Scope;
 
 /// `transfuse.import_module` of a file.
 #[pyfunction]
 pub fn import_path(py: Python<'_>, path: PathBuf) -> PyResult<Bound<'_, PyAny>> {
     let runtime = runtime::required()?;
-    let generation = match caller::beyond_importlib(py) {
-        Some(caller) => caller::generation_for_live(py, runtime, &caller),
-        None => caller::generation_for_foreign(py, runtime),
-    };
+    let scope = caller::scope_of(py, runtime, caller::beyond_importlib(py).as_ref());
     let shown = path.display();
     py.detach(|| runtime.system.metadata(&path)).map_err(|error| {
         exceptions::import(py, &format!("cannot import {shown}: {error}"), &shown.to_string())
@@ -35,14 +33,14 @@ pub fn import_path(py: Python<'_>, path: PathBuf) -> PyResult<Bound<'_, PyAny>> 
         );
         return Err(exceptions::import(py, &message, &shown.to_string()));
     };
-    let name = match name_of(py, runtime, &generation, &path)? {
+    let name = match name_of(&scope, &path)? {
         Some(name) => name,
-        None => synthetic_names(runtime, &path)?,
+        None => synthetic_name(runtime, &path)?,
     };
-    let ensured = match load::load(py, runtime, &generation, &name)? {
+    let ensured = match load::load(&scope, &name)? {
         // A foreign module has the name already: `/srv/site/calendar.py` where the standard
         // library's was imported first. The file is meant, whatever else is called like it.
-        Loaded::Foreign => load::load(py, runtime, &generation, &synthetic_names(runtime, &path)?)?,
+        Loaded::Foreign => load::load(&scope, &synthetic_name(runtime, &path)?)?,
         ensured => ensured,
     };
     match ensured {
@@ -52,18 +50,14 @@ pub fn import_path(py: Python<'_>, path: PathBuf) -> PyResult<Bound<'_, PyAny>> 
 }
 
 /// The name that importing the file would have, if it has one.
-fn name_of(
-    py: Python<'_>,
-    runtime: &'static Runtime,
-    generation: &Bound<'_, crate::state::generation::Generation>,
-    path: &Path,
-) -> PyResult<Option<ModuleName>> {
+fn name_of(scope: &Scope<'_>, path: &Path) -> PyResult<Option<ModuleName>> {
+    let runtime = scope.runtime;
     // Under its root first: that is how the files beside it import it.
     let under_root = runtime.roots.name_of(path).into_iter();
-    for name in under_root.chain(names_of_file::would_be(py, runtime, path)) {
+    for name in under_root.chain(names_of_file::would_be(scope.py, runtime, path)) {
         let found = match name.parent() {
-            None => search::top_level(py, runtime, generation.get(), &name)?,
-            Some(_) => match load::load(py, runtime, generation, &name) {
+            None => search::top_level(scope, &name)?,
+            Some(_) => match load::load(scope, &name) {
                 Ok(Loaded::Live(found)) if found.get().path.as_deref() == Some(path) => {
                     return Ok(Some(name));
                 }
@@ -79,7 +73,7 @@ fn name_of(
 }
 
 /// A name of its own for a file, the same each time.
-fn synthetic_names(runtime: &'static Runtime, path: &Path) -> PyResult<ModuleName> {
+fn synthetic_name(runtime: &'static Runtime, path: &Path) -> PyResult<ModuleName> {
     let stem = path.file_stem().map(|stem| stem.to_string_lossy().replace('.', "_"));
     let digest = Digest::of(path.to_string_lossy().as_bytes()).to_string();
     let name = format!("{}_{}", stem.unwrap_or_default(), &digest[..8]);

@@ -9,13 +9,13 @@ use pyo3::types::PyString;
 use transfuse_engine::ModuleName;
 
 use crate::cpython::exceptions;
-use crate::effects::dependencies::{record_import, record_not_found};
+use crate::effects::dependencies::record_import;
 use crate::effects::observation;
 use crate::hooks::submodule_imports;
-use crate::loading::load::{self, Loaded};
-use crate::state::generation::Generation;
+use crate::loading::load;
 use crate::state::live_module::LiveModule;
-use crate::state::runtime::{self, Runtime};
+use crate::state::runtime;
+use crate::state::scope::Scope;
 use crate::state::{caller, execution_stack, pending_submodules};
 use crate::sysmodules::entry;
 use crate::sysmodules::facade::of_instance;
@@ -45,63 +45,43 @@ pub fn gcd_import<'py>(
         name.clone()
     };
     let caller = caller::beyond_importlib(py);
-    let generation = match &caller {
-        Some(caller) => caller::generation_for_live(py, runtime, caller),
-        None => caller::generation_for_foreign(py, runtime),
-    };
+    let scope = caller::scope_of(py, runtime, caller.as_ref());
     if runtime.has_foreign(py, &absolute)? {
         return original();
     }
     let Ok(absolute_text) = absolute.to_str() else { return original() };
     let Ok(dotted) = ModuleName::new(absolute_text) else { return original() };
-    let found = match load::load(py, runtime, &generation, &dotted)? {
-        Loaded::Live(found) => found,
-        Loaded::Foreign => {
-            entry::not_ours(py, runtime, dotted.as_str())?;
-            return original();
-        }
-        Loaded::Missing(parent) => {
-            if let Some(caller) = &caller {
-                record_not_found(caller, &dotted);
-            }
-            if runtime.has_foreign(py, &absolute)? {
-                return original();
-            }
-            let parent = parent.as_ref().map(ModuleName::as_str);
-            return Err(exceptions::not_found(py, dotted.as_str(), parent));
-        }
+    let Some(found) = load::load_live(&scope, caller.as_ref(), &dotted)? else {
+        entry::not_ours(py, runtime, dotted.as_str())?;
+        return original();
     };
-    submodule_imports::imported(py, runtime, &generation, &found)?;
+    submodule_imports::imported(&scope, &found)?;
     if let Some(caller) = &caller {
         record_import(py, runtime, caller, &found);
     }
-    record_call(py, runtime, &generation, caller.as_ref(), &found)?;
+    record_call(&scope, caller.as_ref(), &found)?;
     match caller {
         Some(_) => Ok(found.get().value(py)),
         None => of_instance(py, runtime, &found),
     }
 }
 
-/// A call imported `found`: what does the module change that is being executed?
+/// A call imported `found`: observes the changes by the module that is being executed.
 fn record_call<'py>(
-    py: Python<'py>,
-    runtime: &Runtime,
-    generation: &Bound<'py, Generation>,
+    scope: &Scope<'py>,
     caller: Option<&Bound<'py, LiveModule>>,
     found: &Bound<'py, LiveModule>,
 ) -> PyResult<()> {
-    observation::imported_through(py, runtime, generation, caller, found)?;
+    observation::imported_through(scope, caller, found)?;
     match caller.filter(|caller| !caller.get().is_ready()) {
-        Some(caller) => observation::imported_within(py, runtime, generation, caller, found),
+        Some(caller) => observation::imported_within(scope, caller, found),
         None => Ok(()),
     }
 }
 
 /// The same for a call of Transfuse's own, which leaves no dependency behind when a function makes it.
 fn record_own_call<'py>(
-    py: Python<'py>,
-    runtime: &Runtime,
-    generation: &Bound<'py, Generation>,
+    scope: &Scope<'py>,
     caller: Option<&Bound<'py, LiveModule>>,
     found: &Bound<'py, LiveModule>,
 ) -> PyResult<()> {
@@ -109,9 +89,9 @@ fn record_own_call<'py>(
         return Ok(());
     }
     if let Some(caller) = caller.filter(|caller| !caller.get().is_ready()) {
-        record_import(py, runtime, caller, found);
+        record_import(scope.py, scope.runtime, caller, found);
     }
-    record_call(py, runtime, generation, caller, found)
+    record_call(scope, caller, found)
 }
 
 /// Return a module of the caller's generation, loading it if need be.
@@ -133,20 +113,17 @@ pub fn import_module<'py>(
         && let Some(runtime) = runtime::in_force()
     {
         let caller = caller::beyond_importlib(py);
-        let generation = match &caller {
-            Some(caller) => caller::generation_for_live(py, runtime, caller),
-            None => caller::generation_for_foreign(py, runtime),
-        };
-        if let Some(found) = generation.get().get(py, name)
+        let scope = caller::scope_of(py, runtime, caller.as_ref());
+        if let Some(found) = scope.get(name)
             && found.get().is_ready()
             && entry::is_as_seen(py, runtime, name, &found)
             && !pending_submodules::any()
         {
-            record_own_call(py, runtime, &generation, caller.as_ref(), &found)?;
+            record_own_call(&scope, caller.as_ref(), &found)?;
             return Ok(found.get().value(py));
         }
     }
-    // Whatever else there is to it (paths, installing first) begins in Python.
+    // The other cases (paths, installing first) begin in Python.
     py.import(intern!(py, "transfuse.process.imports"))?
         .call_method1(intern!(py, "import_slowly"), (name,))
 }
@@ -159,26 +136,20 @@ pub fn import_name<'py>(
 ) -> PyResult<Bound<'py, PyAny>> {
     let runtime = runtime::required()?;
     let caller = caller::beyond_importlib(py);
-    let generation = match &caller {
-        Some(caller) => caller::generation_for_live(py, runtime, caller),
-        None => caller::generation_for_foreign(py, runtime),
-    };
+    let scope = caller::scope_of(py, runtime, caller.as_ref());
     // No file is called by a name that cannot be written down (a lone surrogate).
     let Some(dotted) = name.to_str().ok().and_then(|name| ModuleName::new(name).ok()) else {
         return Err(exceptions::not_found(py, &name.to_string_lossy(), None));
     };
-    match load::load(py, runtime, &generation, &dotted)? {
-        Loaded::Live(found) => {
-            record_own_call(py, runtime, &generation, caller.as_ref(), &found)?;
-            submodule_imports::imported(py, runtime, &generation, &found)?;
+    match load::load_live(&scope, None, &dotted)? {
+        Some(found) => {
+            record_own_call(&scope, caller.as_ref(), &found)?;
+            submodule_imports::imported(&scope, &found)?;
             Ok(found.get().value(py))
         }
-        Loaded::Foreign => {
+        None => {
             entry::not_ours(py, runtime, dotted.as_str())?;
             runtime.original_gcd_import.bind(py).call1((name,))
-        }
-        Loaded::Missing(parent) => {
-            Err(exceptions::not_found(py, dotted.as_str(), parent.as_ref().map(ModuleName::as_str)))
         }
     }
 }

@@ -16,15 +16,15 @@ use pyo3::types::{PyModule, PyString, PyTuple};
 use transfuse_engine::ModuleName;
 
 use crate::code::bytecode;
-use crate::cpython::exceptions;
+use crate::code::name_usage::NameUsage;
 use crate::effects::dependencies::{record_import, record_not_found};
 use crate::effects::{conflict, observation};
 use crate::hooks::{partial_import, submodule_imports};
 use crate::loading::load::{self, Loaded};
 use crate::state::caller;
-use crate::state::generation::Generation;
 use crate::state::live_module::LiveModule;
 use crate::state::runtime::{self, Runtime};
+use crate::state::scope::Scope;
 use crate::sysmodules::entry;
 use crate::sysmodules::facade::{self, of_instance};
 
@@ -67,7 +67,7 @@ pub fn function(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
 
 /// One import statement.
 pub struct ImportStatement<'a, 'py> {
-    /// What is installed.
+    /// The runtime in force.
     pub runtime: &'static Runtime,
     /// As it is written, `shop.prices` or, relative, `prices`.
     pub name: &'a Bound<'py, PyString>,
@@ -101,32 +101,31 @@ impl<'py> ImportStatement<'_, 'py> {
         py: Python<'py>,
         caller: &Bound<'py, LiveModule>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let generation = caller::generation_for_live(py, self.runtime, caller);
+        let scope = caller::scope_of_live(py, self.runtime, caller);
         let absolute = match self.level {
             0 => self.name.clone(),
             level => relative(py, self.globals, level, self.name)?,
         };
-        if generation.get().is_staged() {
-            self.run_packages(py, &generation, &absolute)?;
+        if scope.is_staged() {
+            self.run_packages(&scope, &absolute)?;
         }
-        let instance = match generation.get().get(py, &absolute) {
+        let instance = match scope.get(&absolute) {
             Some(found)
                 if found.get().is_ready()
                     && entry::is_as_seen(py, self.runtime, &absolute, &found) =>
             {
                 found
             }
-            _ => match self.load_for(py, caller, &generation, &absolute)? {
+            _ => match self.load_for(&scope, caller, &absolute)? {
                 Some(found) => found,
                 None => return self.foreign_for(py, caller, &absolute),
             },
         };
-        submodule_imports::imported(py, self.runtime, &generation, &instance)?;
-        self.record(py, caller, &generation, &instance, &absolute)?;
+        submodule_imports::imported(&scope, &instance)?;
+        self.record(&scope, caller, &instance, &absolute)?;
         if self.takes_names() {
             if (instance.get().package || self.is_star())
-                && let Some(other) =
-                    self.handle_fromlist(py, Some(caller), &generation, &instance)?
+                && let Some(other) = self.handle_fromlist(&scope, Some(caller), &instance)?
             {
                 return Ok(other.into_any());
             }
@@ -136,16 +135,15 @@ impl<'py> ImportStatement<'_, 'py> {
         match text.split_once('.') {
             None => Ok(instance.get().value(py)),
             Some((first, rest)) => {
-                if let Some(way) =
-                    partial_import::partial_package_chain(py, &generation, &instance)?
+                if let Some(chain) = partial_import::partial_package_chain(&scope, &instance)?
                     && bytecode::takes_a_name(py)?
                 {
-                    return Ok(way.into_any());
+                    return Ok(chain.into_any());
                 }
                 let whole = absolute.to_str()?;
                 let top = &whole[..whole.len() - rest.len() - 1];
                 debug_assert!(top.ends_with(first));
-                match generation.get().find(py, top) {
+                match scope.find(top) {
                     Some(top) => Ok(top.get().value(py)),
                     None => self.original(py),
                 }
@@ -153,21 +151,16 @@ impl<'py> ImportStatement<'_, 'py> {
         }
     }
 
-    /// The packages around what is imported run first, also where an update runs them again and not
-    /// what is imported.
-    fn run_packages(
-        &self,
-        py: Python<'py>,
-        generation: &Bound<'py, Generation>,
-        absolute: &Bound<'py, PyString>,
-    ) -> PyResult<()> {
+    /// The packages around an imported module run first, also where an update runs them again and
+    /// not that module.
+    fn run_packages(&self, scope: &Scope<'py>, absolute: &Bound<'py, PyString>) -> PyResult<()> {
         if absolute.to_str()?.contains('.')
-            && generation.get().get(py, absolute).is_some_and(|found| found.get().is_ready())
+            && scope.get(absolute).is_some_and(|found| found.get().is_ready())
             && let Ok(name) = ModuleName::new(absolute.to_str()?)
             && let Some(package) = name.parent()
-            && generation.get().find(py, package.as_str()).is_none()
+            && scope.find(package.as_str()).is_none()
         {
-            load::load(py, self.runtime, generation, &package)?;
+            load::load(scope, &package)?;
         }
         Ok(())
     }
@@ -175,32 +168,16 @@ impl<'py> ImportStatement<'_, 'py> {
     /// The instance of a name that is not at hand; none where the name is not ours.
     fn load_for(
         &self,
-        py: Python<'py>,
+        scope: &Scope<'py>,
         caller: &Bound<'py, LiveModule>,
-        generation: &Bound<'py, Generation>,
         absolute: &Bound<'py, PyString>,
     ) -> PyResult<Option<Bound<'py, LiveModule>>> {
+        let py = scope.py;
         if self.runtime.has_foreign(py, absolute)? {
             return Ok(None);
         }
         let Ok(name) = ModuleName::new(absolute.to_str()?) else { return Ok(None) };
-        let ensured = load::load(py, self.runtime, generation, &name);
-        match ensured {
-            Ok(Loaded::Live(found)) => Ok(Some(found)),
-            Ok(Loaded::Foreign) => Ok(None),
-            Ok(Loaded::Missing(parent)) => {
-                record_not_found(caller, &name);
-                if self.runtime.has_foreign(py, absolute)? {
-                    return Ok(None);
-                }
-                Err(exceptions::not_found(
-                    py,
-                    name.as_str(),
-                    parent.as_ref().map(ModuleName::as_str),
-                ))
-            }
-            Err(error) => Err(error),
-        }
+        load::load_live(scope, Some(caller), &name)
     }
 
     /// Live code imports something foreign.
@@ -231,8 +208,8 @@ impl<'py> ImportStatement<'_, 'py> {
         match found {
             Ok(top) if facade::is_facade(&top) && !self.takes_names() => {
                 // Something else stands under a name below a live package.
-                let generation = caller::generation_for_live(py, self.runtime, caller);
-                match load::load(py, self.runtime, &generation, &facade::name_of(&top)?)? {
+                let scope = caller::scope_of_live(py, self.runtime, caller);
+                match load::load(&scope, &facade::name_of(&top)?)? {
                     Loaded::Live(own) => Ok(own.get().value(py)),
                     _ => Ok(top),
                 }
@@ -241,36 +218,36 @@ impl<'py> ImportStatement<'_, 'py> {
         }
     }
 
-    /// Records that `caller` imported `instance` (and, of a plain `import a.b.c`, what it holds).
+    /// Records that `caller` imported `instance` (and, of a plain `import a.b.c`, its packages).
     fn record(
         &self,
-        py: Python<'py>,
+        scope: &Scope<'py>,
         caller: &Bound<'py, LiveModule>,
-        generation: &Bound<'py, Generation>,
         instance: &Bound<'py, LiveModule>,
         absolute: &Bound<'py, PyString>,
     ) -> PyResult<()> {
+        let py = scope.py;
         if caller.get().is_ready() {
-            observation::imported_through(py, self.runtime, generation, Some(caller), instance)?;
+            observation::imported_through(scope, Some(caller), instance)?;
             if caller.get().deferred.bind(py).contains(absolute).unwrap_or(false) {
                 return Ok(());
             }
-            // What `fast` needs to know: is the name a plain one?
+            // `hooks/fast_path.rs` needs to know whether the name has a dot.
             let plain = !absolute.to_str()?.contains('.');
             let _ = caller.get().deferred.bind(py).set_item(absolute, plain);
         }
         record_import(py, self.runtime, caller, instance);
         let written = self.name.to_str().unwrap_or("");
-        self.record_use(py, caller, generation, instance, written)?;
+        self.record_use(scope, caller, instance, written, None)?;
         if !self.takes_names() {
             // It binds the first of these packages.
             let mut packages = instance.get().name.parent();
             let mut written = written;
             while let Some(name) = packages {
                 written = written.rsplit_once('.').map_or("", |(package, _)| package);
-                if let Some(package) = generation.get().find(py, name.as_str()) {
+                if let Some(package) = scope.find(name.as_str()) {
                     record_import(py, self.runtime, caller, &package);
-                    self.record_use(py, caller, generation, &package, written)?;
+                    self.record_use(scope, caller, &package, written, None)?;
                 }
                 packages = name.parent();
             }
@@ -278,31 +255,34 @@ impl<'py> ImportStatement<'_, 'py> {
         Ok(())
     }
 
-    /// Whether a function is importing: only those have their variables elsewhere than in a dict.
-    pub fn is_in_function(&self) -> bool {
-        self.locals.is_none_or(|locals| locals.is_none())
-    }
-
-    /// If module-level code, or a function that it calls, may use what it has imported: what does
-    /// it change? `written` is its name in the source.
-    fn record_use(
+    /// Observes what module-level code, or a function that it calls, changes by using an import.
+    ///
+    /// `written` is the module's name in the source, `attribute` the name taken from it, if the
+    /// instance is that submodule.
+    pub fn record_use(
         &self,
-        py: Python<'py>,
+        scope: &Scope<'py>,
         caller: &Bound<'py, LiveModule>,
-        generation: &Bound<'py, Generation>,
         instance: &Bound<'py, LiveModule>,
         written: &str,
+        attribute: Option<&str>,
     ) -> PyResult<()> {
         if caller.get().is_ready() {
             return Ok(());
         }
-        if self.is_in_function() {
-            observation::imported_through(py, self.runtime, generation, Some(caller), instance)?;
-            return observation::imported_within(py, self.runtime, generation, caller, instance);
+        // Only functions have their variables elsewhere than in a dict.
+        if self.locals.is_none_or(|locals| locals.is_none()) {
+            observation::imported_through(scope, Some(caller), instance)?;
+            return observation::imported_within(scope, caller, instance);
         }
-        if caller.get().with_name_usage(|outline| outline.uses(written)).unwrap_or(false) {
-            conflict::check(py, self.runtime, generation, caller, instance, written)?;
-            observation::imported(py, generation, caller, instance);
+        let uses = |usage: &NameUsage| match attribute {
+            Some(attribute) => usage.uses_attribute(written, attribute),
+            None => usage.uses(written),
+        };
+        if caller.get().with_name_usage(uses).unwrap_or(false) {
+            let path = attribute.map(|attribute| format!("{written}.{attribute}"));
+            conflict::check(scope, caller, instance, path.as_deref().unwrap_or(written))?;
+            observation::imported(scope, caller, instance);
         }
         Ok(())
     }
@@ -318,39 +298,31 @@ impl<'py> ImportStatement<'_, 'py> {
         {
             return self.original(py);
         }
-        let generation = caller::generation_for_foreign(py, self.runtime);
+        let scope = caller::scope_of_foreign(py, self.runtime);
         let Ok(name) = ModuleName::new(self.name.to_str()?) else { return self.original(py) };
-        let at_hand = generation.get().get(py, self.name).filter(|found| {
+        let at_hand = scope.get(self.name).filter(|found| {
             found.get().is_ready() && entry::is_as_seen(py, self.runtime, self.name, found)
         });
-        let ensured = match at_hand {
-            Some(found) => Loaded::Live(found),
-            None => load::load(py, self.runtime, &generation, &name)?,
-        };
-        let found = match ensured {
-            Loaded::Live(found) => found,
-            Loaded::Foreign => {
-                entry::not_ours(py, self.runtime, name.as_str())?;
-                return self.original(py);
-            }
-            Loaded::Missing(parent) => {
-                if self.runtime.has_foreign(py, self.name)? {
+        let found = match at_hand {
+            Some(found) => found,
+            None => match load::load_live(&scope, None, &name)? {
+                Some(found) => found,
+                None => {
+                    entry::not_ours(py, self.runtime, name.as_str())?;
                     return self.original(py);
                 }
-                let parent = parent.as_ref().map(ModuleName::as_str);
-                return Err(exceptions::not_found(py, name.as_str(), parent));
-            }
+            },
         };
-        submodule_imports::imported(py, self.runtime, &generation, &found)?;
-        observation::imported_through(py, self.runtime, &generation, None, &found)?;
+        submodule_imports::imported(&scope, &found)?;
+        observation::imported_through(&scope, None, &found)?;
         if self.takes_names() {
             if found.get().package {
-                self.handle_fromlist(py, None, &generation, &found)?;
+                self.handle_fromlist(&scope, None, &found)?;
             }
             return of_instance(py, self.runtime, &found);
         }
         let top = name.top();
-        match generation.get().find(py, top) {
+        match scope.find(top) {
             Some(top) => of_instance(py, self.runtime, &top),
             None => self.original(py),
         }

@@ -1,15 +1,15 @@
-//! What does the standard import machinery get for a live module?
+//! Which specs and loaders does the standard import machinery get for live modules?
 //!
 //! Import statements and `import_module` have hooks of their own. `importlib.util.find_spec`, `runpy`,
 //! `pkgutil` and the machinery's own imports of parent packages ask `sys.meta_path`, where [`Finder`]
 //! stands first. The loader in its specs hands out the facade.
 
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyCode, PyList, PyString};
-use pyo3::{ffi, intern};
 use transfuse_engine::ModuleName;
 
-use crate::cpython::frames::back;
+use crate::cpython::frames;
 use crate::effects::dependencies;
 use crate::hooks::reload;
 use crate::loading::load::{self, Loaded};
@@ -19,26 +19,22 @@ use crate::state::{caller, execution_stack, runtime};
 use crate::sysmodules::spec::{self, FacadeLoader, Finder, is_loading};
 use crate::sysmodules::{entry, facade};
 
-/// Whether the running frame is that of `importlib.util.find_spec`, or what that calls: somebody asks
-/// whether there is a module, and does not import it.
+/// Whether the running frame is that of `importlib.util.find_spec`, or of a function that it calls:
+/// the caller asks whether a module exists, and does not import it.
 pub fn asks_only(py: Python<'_>) -> bool {
     if !execution_stack::is_executing() {
         return false;
     }
-    // SAFETY: as in `nearest`.
-    let top = unsafe { ffi::PyEval_GetFrame() };
-    // SAFETY: a frame object or null.
-    let mut frame = unsafe { Bound::from_borrowed_ptr_or_opt(py, top.cast()) };
-    while let Some(here) = frame {
-        let name = here
+    for frame in frames::stack(py) {
+        let name = frame
             .getattr(intern!(py, "f_globals"))
             .and_then(|globals| globals.get_item(intern!(py, "__name__")))
             .and_then(|name| name.extract::<String>());
         match name.as_deref() {
             Ok("importlib.util") => return true,
-            // What finds, and what would import.
+            // `_find_spec` only finds; other functions would import.
             Ok("importlib._bootstrap") => {
-                let code = here.getattr(intern!(py, "f_code"));
+                let code = frame.getattr(intern!(py, "f_code"));
                 let called = code.and_then(|code| code.getattr(intern!(py, "co_name")));
                 if !called.is_ok_and(|called| called.eq("_find_spec").unwrap_or(false)) {
                     return false;
@@ -46,7 +42,6 @@ pub fn asks_only(py: Python<'_>) -> bool {
             }
             _ => return false,
         }
-        frame = back(py, &here);
     }
     false
 }
@@ -64,10 +59,10 @@ impl Finder {
         let _ = target;
         let Some(runtime) = runtime::in_force() else { return Ok(None) };
         let Ok(dotted) = ModuleName::new(name) else { return Ok(None) };
-        let generation = caller::generation_for_foreign(py, runtime);
+        let scope = caller::scope_of_foreign(py, runtime);
         let found = match path {
-            Some(path) => search::along(py, runtime, generation.get(), &dotted, path)?,
-            None => search::top_level(py, runtime, generation.get(), &dotted)?,
+            Some(path) => search::along(&scope, &dotted, path)?,
+            None => search::top_level(&scope, &dotted)?,
         };
         if asks_only(py) {
             dependencies::record_probe(py, &dotted);
@@ -84,7 +79,7 @@ impl Finder {
                 return Err(crate::cpython::exceptions::not_found(py, name, None));
             }
         };
-        let loaded = generation.get().find(py, name).filter(|loaded| loaded.get().is_ready());
+        let loaded = scope.find(name).filter(|loaded| loaded.get().is_ready());
         let removed = loaded.map(|loaded| loaded.get().started());
         let loader = Bound::new(
             py,
@@ -104,13 +99,13 @@ impl Finder {
 }
 
 impl FacadeLoader {
-    /// The source as the asker's generation has it; none for a namespace package.
+    /// The source in the caller's generation; none for a namespace package.
     fn text(&self, py: Python<'_>) -> PyResult<Option<Vec<u8>>> {
         let Some(path) = &self.path else { return Ok(None) };
         let runtime = runtime::required()?;
-        let generation = caller::generation_for_foreign(py, runtime);
-        match generation.get().view().get(path) {
-            Some(source) => source_text::text(py, runtime, &generation, source, path).map(Some),
+        let scope = caller::scope_of_foreign(py, runtime);
+        match scope.generation.get().view().get(path) {
+            Some(source) => source_text::text(&scope, source, path).map(Some),
             None => Err(crate::cpython::exceptions::not_found(py, self.name.as_str(), None)),
         }
     }
@@ -131,7 +126,7 @@ impl FacadeLoader {
         py.None()
     }
 
-    /// For the machinery: loads the live module and has it find what stands for that. For code
+    /// For the machinery: loads the live module and puts its facade into `sys.modules`. For code
     /// that has made a module of its own from the spec: executes the source in it, once more.
     fn exec_module(&self, py: Python<'_>, module: &Bound<'_, PyAny>) -> PyResult<()> {
         let runtime = runtime::required()?;
@@ -139,7 +134,7 @@ impl FacadeLoader {
             // `importlib.reload`, taken before Transfuse was installed.
             return reload::update(py, runtime, &self.name);
         }
-        let generation = caller::generation_for_foreign(py, runtime);
+        let scope = caller::scope_of_foreign(py, runtime);
         let name = PyString::new(py, self.name.as_str());
         let there = runtime.sys_modules.bind(py).get_item(&name)?;
         if !there.is_some_and(|there| there.is(module)) || !is_loading(module)? {
@@ -149,11 +144,11 @@ impl FacadeLoader {
                 .call_method1(intern!(py, "exec"), (code, namespace))?;
             return Ok(());
         }
-        let there = generation.get().get(py, &name);
+        let there = scope.get(&name);
         if let Some(removed) = there.filter(|there| Some(there.get().started()) == self.removed) {
-            entry::release(py, runtime, &generation, &removed)?;
+            entry::release(&scope, &removed)?;
         }
-        match load::load_own(py, runtime, &generation, &self.name)? {
+        match load::load_own(&scope, &self.name)? {
             Loaded::Live(found) => {
                 entry::show(py, runtime, &name, &facade::of_instance(py, runtime, &found)?)
             }

@@ -1,16 +1,16 @@
-//! What does a statement take a submodule from that is only being loaded?
+//! From which object does a statement take a submodule that is partially initialized?
 //!
-//! Such a one is no attribute of its package yet; in a circle `from a import b`
-//! and `import a.b as m` get it all the same, out of `sys.modules`. That is not
-//! for live code: facades for foreign code stand there. So the statement is given
-//! a stand-in for the package, which has the submodule too, and which nobody keeps.
+//! Such a submodule is no attribute of its package yet. In a circle `from a import b` and `import
+//! a.b as m` get it from `sys.modules`. For live code that would be wrong, because the facades for
+//! foreign code stand there. So the statement gets a temporary module with the package's names and
+//! the submodule.
 
 use pyo3::prelude::*;
 use pyo3::types::PyModule;
 
 use crate::loading::submodules;
-use crate::state::generation::Generation;
 use crate::state::live_module::LiveModule;
+use crate::state::scope::Scope;
 
 /// Whether a submodule is being loaded, and not put into its package by its own code.
 pub fn is_partial(
@@ -21,7 +21,7 @@ pub fn is_partial(
     Ok(!child.get().is_ready() && !package.namespace(py).contains(child.get().name.tail())?)
 }
 
-/// What `from package import a, b` takes its names from.
+/// The module that `from package import a, b` takes its names from.
 pub fn package_with<'py>(
     py: Python<'py>,
     package: &LiveModule,
@@ -31,19 +31,20 @@ pub fn package_with<'py>(
     submodules::package_with(py, package, children)
 }
 
-/// What `import a.b.c as m` takes `b` from, and `c` from that; none if all of them are loaded.
+/// The module that `import a.b.c as m` takes `b` from, and `c` from that; none if all of them are
+/// loaded.
 ///
 /// `import a.b.c` is another matter: it takes nothing, and finds that `c` is not there yet.
 pub fn partial_package_chain<'py>(
-    py: Python<'py>,
-    generation: &Bound<'py, Generation>,
+    scope: &Scope<'py>,
     instance: &Bound<'py, LiveModule>,
 ) -> PyResult<Option<Bound<'py, PyModule>>> {
+    let py = scope.py;
     let mut child = instance.clone();
-    let mut way: Option<Bound<'py, PyModule>> = None;
+    let mut chain: Option<Bound<'py, PyModule>> = None;
     while let Some(parent) = child.get().name.parent() {
-        let Some(package) = generation.get().find(py, parent.as_str()) else { break };
-        way = match way {
+        let Some(package) = scope.find(parent.as_str()) else { break };
+        chain = match chain {
             Some(next) => {
                 let next = [(child.get().name.tail(), next.into_any())];
                 Some(submodules::package_with(py, package.get(), next)?)
@@ -55,5 +56,5 @@ pub fn partial_package_chain<'py>(
         };
         child = package;
     }
-    Ok(way)
+    Ok(chain)
 }

@@ -1,10 +1,9 @@
 //! What does `importlib.reload` of a live module do?
 //!
-//! It is an update in which that module runs in any case, so old code keeps the
-//! old module, importers run again, and a module that raises changes nothing.
-//! Who asked goes on with what came of it: what is returned is the new module,
-//! and a unit of work that is pinned to the current generation moves along.
-//! All other modules are reloaded as ever.
+//! It is an update in which that module runs in any case, so old code keeps the old module,
+//! importers run again, and a module that raises changes nothing. It returns the new module, and a
+//! unit of work that is pinned to the current generation moves to the new one. All other modules
+//! are reloaded as in plain Python.
 
 use pyo3::prelude::*;
 use pyo3::types::PyModule;
@@ -38,7 +37,7 @@ pub fn reload<'py>(py: Python<'py>, module: &Bound<'py, PyAny>) -> PyResult<Boun
     }
 }
 
-/// Updates, and runs the module in any case. Raises what it raised.
+/// Updates, and runs the module in any case. Raises the module's own error.
 pub fn update(py: Python<'_>, runtime: &Runtime, name: &ModuleName) -> PyResult<()> {
     let pinned = pin::pinned(py);
     let current = runtime.current(py);
@@ -60,9 +59,9 @@ pub fn update(py: Python<'_>, runtime: &Runtime, name: &ModuleName) -> PyResult<
     }
     if let Some(restart) = done.get_item("restart")? {
         for entry in restart.try_iter()? {
-            let (who, _, what): (String, String, String) = entry?.extract()?;
-            if who == name.as_str() {
-                return Err(exceptions::import(py, &what, name.as_str()));
+            let (module, _, message): (String, String, String) = entry?.extract()?;
+            if module == name.as_str() {
+                return Err(exceptions::import(py, &message, name.as_str()));
             }
         }
     }

@@ -1,8 +1,8 @@
-//! What does the standard library ask of a live module's loader?
+//! How does a live module's loader answer the standard library?
 //!
-//! An [`LiveModule`] is its module's `__loader__`, so it answers as `SourceFileLoader`
-//! does: `inspect`, `pkgutil`, `runpy` and `importlib.resources` ask. What it says
-//! of the source is what this execution was run from, whatever the file says now.
+//! A [`LiveModule`] is its module's `__loader__`, so it answers as `SourceFileLoader` does, for
+//! `inspect`, `pkgutil`, `runpy` and `importlib.resources`. The source it returns is the one that
+//! this execution was run from, whatever the file says now.
 
 use std::path::PathBuf;
 
@@ -10,6 +10,7 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
+use transfuse_engine::{FileSystem, OsFileSystem};
 
 use crate::loading::namespace_path;
 use crate::state::live_module::LiveModule;
@@ -28,8 +29,8 @@ impl LiveModule {
         self.file.as_deref()
     }
 
-    /// The digest of the source this instance was run from: what was read off the source holds for
-    /// as long as this is the same. A patched module keeps its loader, and gets another digest.
+    /// The digest of the source this instance was run from: facts read off the source hold as long
+    /// as this is the same. A patched module keeps its loader, and gets another digest.
     #[getter]
     fn digest(&self) -> Option<String> {
         self.source().map(|source| source.digest().to_string())
@@ -67,9 +68,9 @@ impl LiveModule {
 
     /// Bytes of a file beside the module (PEP 302's `get_data`).
     fn get_data<'py>(&self, py: Python<'py>, path: PathBuf) -> PyResult<Bound<'py, PyBytes>> {
-        // Told to those who listen to `open`, which is what makes the file a dependency.
+        // Raises the audit event of `open`, which makes the file a dependency.
         py.import("sys")?.call_method1("audit", ("open", &path, "rb", 0))?;
-        let bytes = py.detach(|| std::fs::read(&path))?;
+        let bytes = py.detach(|| OsFileSystem.read(&path))?;
         Ok(PyBytes::new(py, &bytes))
     }
 
@@ -93,7 +94,7 @@ impl LiveModule {
         py.None()
     }
 
-    /// Executes this instance's code in a module that somebody else made.
+    /// Executes this instance's code in a module that other code made.
     fn exec_module<'py>(&self, py: Python<'py>, module: &Bound<'py, PyAny>) -> PyResult<()> {
         let Some(file) = &self.file else { return Ok(()) };
         let code = crate::code::pyc::code(py, file, &self.text()?)?;

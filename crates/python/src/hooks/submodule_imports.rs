@@ -1,28 +1,25 @@
 //! Which pending submodules does an import make attributes of their packages?
 
 use pyo3::prelude::*;
-use transfuse_engine::{EdgeKind, ModuleName, Target};
+use transfuse_engine::ModuleName;
 
+use crate::effects::import_closure::reached_from;
 use crate::loading::{load, submodules};
 use crate::state::execution_stack;
-use crate::state::generation::Generation;
 use crate::state::live_module::LiveModule;
 use crate::state::pending_submodules::any;
 use crate::state::runtime::Runtime;
+use crate::state::scope::Scope;
 
-/// Somebody imports a module, which is loaded: packages get what they await of it and with it.
-/// In a generation that is staged its package may have to run first.
-pub fn imported(
-    py: Python<'_>,
-    runtime: &'static Runtime,
-    generation: &Bound<'_, Generation>,
-    found: &Bound<'_, LiveModule>,
-) -> PyResult<()> {
-    if generation.get().is_staged() {
+/// A loaded module was imported: packages get their pending submodules that this import would load.
+/// In a staged generation its package may have to run first.
+pub fn imported(scope: &Scope<'_>, found: &Bound<'_, LiveModule>) -> PyResult<()> {
+    let Scope { py, runtime, .. } = *scope;
+    if scope.is_staged() {
         // A package that is to run again and has not yet begun comes first.
         for package in std::iter::successors(found.get().name.parent(), ModuleName::parent) {
-            if generation.get().find(py, package.as_str()).is_none() {
-                load::load(py, runtime, generation, &package)?;
+            if scope.find(package.as_str()).is_none() {
+                load::load(scope, &package)?;
             }
         }
     }
@@ -31,18 +28,18 @@ pub fn imported(
     }
     let mut child = found.clone();
     while let Some(parent) = child.get().name.parent()
-        && let Some(package) = generation.get().find(py, parent.as_str())
+        && let Some(package) = scope.find(parent.as_str())
     {
         give(py, runtime, &package, &child)?;
         child = package;
     }
-    // What module-level code imports would be loaded now, and whatever that imports.
+    // An import by module-level code would load these modules now, with their own imports.
     let awaiting: Vec<_> = execution_stack::all(py)
         .into_iter()
         .filter(|running| !running.get().pending_submodules.all().is_empty())
         .collect();
     for package in awaiting {
-        for other in loaded_with(py, generation, &package, found) {
+        for other in loaded_with(scope, &package, found) {
             if other.get().name.parent().as_ref() == Some(&package.get().name) {
                 give(py, runtime, &package, &other)?;
             }
@@ -51,32 +48,16 @@ pub fn imported(
     Ok(())
 }
 
-/// What a fresh process would load with `found` and after it began to load `package`.
-pub fn loaded_with<'py>(
-    py: Python<'py>,
-    generation: &Bound<'py, Generation>,
+/// The modules that a fresh process would load with `found`, after it began to load `package`.
+fn loaded_with<'py>(
+    scope: &Scope<'py>,
     package: &Bound<'py, LiveModule>,
     found: &Bound<'py, LiveModule>,
 ) -> Vec<Bound<'py, LiveModule>> {
     let later = |one: &Bound<'py, LiveModule>| {
         one.get().is_ready() && one.get().rank() > package.get().rank() && !one.is(package)
     };
-    let mut all: Vec<_> = Some(found.clone()).into_iter().filter(later).collect();
-    let mut next = 0;
-    while next < all.len() {
-        let edges = all[next].get().edges();
-        next += 1;
-        for edge in edges {
-            if let (Target::Module(name), EdgeKind::ModuleLevel) = (&edge.to, edge.kind)
-                && let Some(other) = generation.get().find(py, name.as_str())
-                && later(&other)
-                && !all.iter().any(|known| known.is(&other))
-            {
-                all.push(other);
-            }
-        }
-    }
-    all
+    reached_from(scope, found, usize::MAX, later)
 }
 
 pub fn give(

@@ -1,77 +1,72 @@
 //! When does a package that runs again get the submodules that do not?
 //!
-//! In a fresh process a submodule becomes an attribute of its package when it has
-//! been loaded, whatever stood there, and is overwritten by what the package binds
-//! afterwards. So a package that runs again begins without its submodules. Each is
-//! bound when it would have been loaded: when the package's code imports it, or
-//! something that has imported it; when that code has ended, if others have
-//! imported it who do not run again; or when somebody does. Until then it is
-//! *awaited*, and only where the package has bound the name itself for longer than
-//! its code runs.
+//! In a fresh process a submodule becomes an attribute of its package when it has been loaded, and
+//! replaces any former value; later bindings of the package replace it. So a package that runs
+//! again begins without its submodules. Each is bound when it would have been loaded: when the
+//! package's code imports it, or something that has imported it; when that code has ended, if
+//! modules that do not run again have imported it; or at the next import of it. Until then it is
+//! *pending*. It stays pending after the package's code has ended only if the package has bound the
+//! name itself.
 
 use pyo3::prelude::*;
 use transfuse_engine::{EdgeKind, ModuleName, Target};
 
 use crate::loading::submodules;
 use crate::state::execution_stack;
-use crate::state::generation::Generation;
 use crate::state::live_module::LiveModule;
+use crate::state::scope::Scope;
 
-/// A package is about to run again: it awaits these of its submodules.
+/// A package is about to run again: these of its submodules are pending.
 pub fn begin(package: &LiveModule, tails: impl IntoIterator<Item = String>) {
     for tail in tails {
         package.pending_submodules.add(&tail);
     }
 }
 
-/// The package's code has ended. What it still awaits was loaded by others, or will be.
-pub fn ended(
-    py: Python<'_>,
-    generation: &Bound<'_, Generation>,
-    package: &Bound<'_, LiveModule>,
-) -> PyResult<()> {
+/// The package's code has ended. Other modules have imported the submodules that are still pending,
+/// or will.
+pub fn ended(scope: &Scope<'_>, package: &Bound<'_, LiveModule>) -> PyResult<()> {
+    let py = scope.py;
     let of = package.get();
     for tail in of.pending_submodules.all() {
         let name = of.name.join(&tail);
-        let child = generation.get().find(py, name.as_str()).filter(|child| child.get().is_ready());
+        let child = scope.find(name.as_str()).filter(|child| child.get().is_ready());
         let Some(child) = child else {
             of.pending_submodules.take(&tail);
             continue;
         };
         let clashes = of.namespace(py).contains(&tail)?;
-        if (!clashes || is_imported(py, generation, package, &child))
-            && of.pending_submodules.take(&tail)
-        {
+        if (!clashes || is_imported(scope, package, &child)) && of.pending_submodules.take(&tail) {
             submodules::bind(py, package, &child)?;
         }
     }
     Ok(())
 }
 
-/// A submodule has been loaded. If it ran in its own turn of an update, it may be that nobody imports
-/// it any more: then it does not hide what the package, which ran again as well, calls so now.
+/// A submodule has been loaded. If it ran as a step of an update, it may be that no module imports
+/// it any more. Then it does not replace the value that the package, which ran again as well, has
+/// bound to its name.
 pub fn loaded(
-    py: Python<'_>,
-    generation: &Bound<'_, Generation>,
+    scope: &Scope<'_>,
     package: &Bound<'_, LiveModule>,
     child: &Bound<'_, LiveModule>,
 ) -> PyResult<()> {
+    let py = scope.py;
     let of = package.get();
     let tail = child.get().name.tail();
-    let again = !execution_stack::is_executing()
-        && generation.get().base(py).is_some_and(|base| !base.get().holds(py, package));
+    let again =
+        !execution_stack::is_executing() && scope.base().is_some_and(|base| !base.holds(package));
     let own = of.namespace(py).get_item(tail)?.is_some_and(|own| !own.is(child.get().value(py)));
-    if again && own && !is_imported(py, generation, package, child) {
+    if again && own && !is_imported(scope, package, child) {
         of.pending_submodules.add(tail);
         return Ok(());
     }
     submodules::bind(py, package, child)
 }
 
-/// Whether module-level code of others, which does not run again, has imported a submodule.
+/// Whether other modules that do not run again have imported a submodule at module level.
 fn is_imported(
-    py: Python<'_>,
-    generation: &Bound<'_, Generation>,
+    scope: &Scope<'_>,
     package: &Bound<'_, LiveModule>,
     child: &Bound<'_, LiveModule>,
 ) -> bool {
@@ -80,7 +75,7 @@ fn is_imported(
         let rest = other.as_str().strip_prefix(name.as_str());
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
     };
-    generation.get().all(py).iter().any(|other| {
+    scope.generation.get().all(scope.py).iter().any(|other| {
         let of = other.get();
         !other.is(package)
             && !is_below(&of.name)

@@ -1,11 +1,10 @@
-//! When is a module whole that was loaded in a circle by several threads?
+//! When is a module ready that several threads loaded in a circle?
 //!
-//! Where waiting would close a circle, a thread is handed the other end half-way,
-//! as an import within one thread would be. Inside the circle nothing else is
-//! possible; outside it nobody may see that. So a thread that was handed something
-//! half-way waits for it before its own outermost import returns (it has finished
-//! its own loads by then, so nobody waits for it), and what it has loaded
-//! meanwhile counts as ready only then: others who ask wait for the same.
+//! Where waiting would close a circle, a thread gets the other module partially initialized, as a
+//! circular import within one thread does. Inside the circle nothing else is possible; outside it
+//! no code may see such a module. So the thread waits for it before its own outermost import
+//! returns (it has finished its own loads by then, so no thread waits for it). Its own modules
+//! become ready only then, and other threads that import them wait for the same.
 
 use std::cell::RefCell;
 
@@ -18,14 +17,14 @@ use crate::state::live_module::LiveModule;
 use crate::state::load_key::LoadKey;
 use crate::state::runtime::Runtime;
 
-/// What this thread is loading, and has to wait for at the end.
+/// The loads of this thread, and those that it has to wait for at the end.
 #[derive(Default)]
 struct Loads {
-    /// The flights it holds, outermost first.
+    /// The loads it runs, outermost first.
     own: Vec<LoadKey>,
-    /// The flights of other threads that it was handed half-way.
+    /// The loads of other threads whose modules it got partially initialized.
     handed: Vec<LoadKey>,
-    /// What it has executed since then, not ready yet.
+    /// The instances that it has executed since then, not ready yet.
     unready: Vec<Py<LiveModule>>,
 }
 
@@ -33,7 +32,7 @@ thread_local! {
     static LOADS: RefCell<Loads> = RefCell::default();
 }
 
-/// One flight of this thread. It ends when this is dropped.
+/// One load of this thread. It ends when this is dropped.
 pub struct LoadGuard {
     runtime: &'static Runtime,
     key: LoadKey,
@@ -55,7 +54,7 @@ impl Drop for LoadGuard {
                 loads.own.remove(at);
             }
             if std::thread::panicking() && loads.own.is_empty() {
-                // Nobody comes to wait for them any more.
+                // No thread will wait for them any more.
                 loads.handed.clear();
                 over = std::mem::take(&mut loads.unready);
             }
@@ -65,7 +64,8 @@ impl Drop for LoadGuard {
     }
 }
 
-/// This thread goes on with a module half-way; if another thread is loading it, that is remembered.
+/// This thread goes on with a partially initialized module. Remembers the load if it is another
+/// thread's.
 pub fn handed(key: &LoadKey) {
     LOADS.with_borrow_mut(|loads| {
         if !loads.own.is_empty() && !loads.own.contains(key) && !loads.handed.contains(key) {
@@ -89,8 +89,9 @@ pub fn executed(instance: &Bound<'_, LiveModule>) {
     }
 }
 
-/// A load has ended; at the end of the outermost one, waits for what was handed half-way. If a signal
-/// handler raises meanwhile, what was loaded becomes whole with the next who imports it.
+/// A load has ended. At the end of the outermost one, waits for the modules that this thread got
+/// partially initialized. If a signal handler raises meanwhile, the next import of this thread's
+/// modules completes them.
 pub fn finish_outermost(py: Python<'_>, runtime: &'static Runtime) -> PyResult<()> {
     let (handed, unready) = LOADS.with_borrow_mut(|loads| {
         if loads.own.is_empty() {
@@ -108,8 +109,8 @@ pub fn finish_outermost(py: Python<'_>, runtime: &'static Runtime) -> PyResult<(
     Ok(())
 }
 
-/// Somebody has found an instance that was executed, and that nobody is loading any more: waits for
-/// the rest of its circle. The thread that executed it may have been interrupted in doing so.
+/// Waits for the rest of the circle of an instance that was executed and is not ready. The thread
+/// that executed it may have been interrupted in doing so.
 pub fn complete(py: Python<'_>, runtime: &'static Runtime, instance: &LiveModule) -> PyResult<()> {
     let mut whole = true;
     let partners = instance.partners();
@@ -122,8 +123,8 @@ pub fn complete(py: Python<'_>, runtime: &'static Runtime, instance: &LiveModule
     Ok(())
 }
 
-/// Waits, without the GIL, until nobody is loading `key`, unless that would close a circle. Whether
-/// it was waited for.
+/// Waits, without the GIL, until no thread is loading `key`. Returns false without waiting if that
+/// would close a circle.
 fn wait(py: Python<'_>, runtime: &'static Runtime, key: &LoadKey) -> PyResult<bool> {
     match runtime.flights.enter(key, thread()) {
         Entered::Run => {

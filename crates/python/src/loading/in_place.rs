@@ -1,12 +1,11 @@
 //! How does a module take new code and stay the module it is? (the policy `patch`)
 //!
 //! Its new source runs in a namespace of its own, as any other, where it may fail.
-//! What has to change in the old one is then written down by `transfuse/patching`
-//! and carried out here, in one go and without a Python frame in between: at the
-//! moment of publishing, or as soon as another module of the update is about to
-//! run and may import it. If the update fails it is taken back. Importers run only
-//! if they hold, or have used, what could not stay the same. By its nature
-//! this is seen by units of work that are pinned to older generations, too.
+//! `transfuse/patching` then prepares the changes of the old one, and this file applies them in one
+//! step without a Python frame in between: at the moment of publishing, or as soon as another
+//! module of the update is about to run and may import it. If the update fails they are undone.
+//! Importers run only if they hold, or have used, a value that could not stay the same. Units of
+//! work that are pinned to older generations see these changes too.
 
 use std::cell::Cell;
 use std::collections::HashSet;
@@ -21,7 +20,7 @@ use crate::cpython::exceptions;
 use crate::effects::foreign_patches::{self, PendingPatches};
 use crate::state::generation::Generation;
 use crate::state::live_module::LiveModule;
-use crate::state::runtime::Runtime;
+use crate::state::scope::Scope;
 use crate::state::staging_area::{InPlaceBatch, InPlaceNote, InPlaceUpdate};
 
 thread_local! {
@@ -36,18 +35,17 @@ pub struct Nesting {
 }
 
 impl Nesting {
-    /// A module is about to run. One that does not take its code in place itself is to see what
-    /// the others have become.
+    /// A module is about to run. One that does not take its code in place itself has to see the new
+    /// state of those that do.
     pub fn begin(
-        py: Python<'_>,
-        generation: &Bound<'_, Generation>,
+        scope: &Scope<'_>,
         policy: Policy,
         previous: Option<&Bound<'_, LiveModule>>,
     ) -> PyResult<Nesting> {
         let outer = DEPTH.get();
         if policy != Policy::Patch || previous.is_none() {
-            if generation.get().is_staged() {
-                apply(py, generation)?;
+            if scope.is_staged() {
+                apply(scope.py, &scope.generation)?;
             }
             DEPTH.set(outer + 1);
         }
@@ -61,7 +59,7 @@ impl Drop for Nesting {
     }
 }
 
-/// The instance that is to stay what it is and take the code of `shadow`, if that is asked for.
+/// The instance that stays and takes the code of `shadow`, if its policy asks for that.
 pub fn may_stay<'a, 'py>(
     previous: Option<&'a Bound<'py, LiveModule>>,
     shadow: &Bound<'py, LiveModule>,
@@ -75,27 +73,27 @@ pub fn may_stay<'a, 'py>(
     })
 }
 
-/// The new source has run well. What is loaded under its name from now on, while this generation
-/// is staged: the shadow, as long as only modules run that take their code in place themselves.
+/// The new source has run well. Returns the instance that importers get while this generation is
+/// staged: the shadow, as long as only modules run that take their code in place themselves.
 pub fn stage<'py>(
-    py: Python<'py>,
-    generation: &Bound<'py, Generation>,
+    scope: &Scope<'py>,
     stays: &Bound<'py, LiveModule>,
     shadow: &Bound<'py, LiveModule>,
     nesting: &Nesting,
 ) -> PyResult<Bound<'py, LiveModule>> {
+    let py = scope.py;
     let module = InPlaceUpdate { stays: stays.clone().unbind(), shadow: shadow.clone().unbind() };
-    generation.get().staging.record_in_place(Py::new(py, module)?);
+    scope.generation.get().staging.record_in_place(Py::new(py, module)?);
     if nesting.outer == 0 {
         return Ok(shadow.clone());
     }
-    // The module whose import brought this about goes on with what this one has become.
-    apply(py, generation)?;
+    // The importing module goes on with the changed one.
+    apply(py, &scope.generation)?;
     Ok(stays.clone())
 }
 
-/// Writes down what is to change in the modules that have run since the last time, and puts the
-/// instances that stay back into the generation.
+/// Prepares the changes of the modules that have run since the last call, and puts the instances
+/// that stay back into the generation.
 pub fn prepare(py: Python<'_>, generation: &Bound<'_, Generation>) -> PyResult<()> {
     let batches = generation.get().staging.batches(py);
     let settled: usize = batches.iter().map(|batch| batch.get().modules.len()).sum();
@@ -156,7 +154,7 @@ pub fn apply(py: Python<'_>, generation: &Bound<'_, Generation>) -> PyResult<()>
     Ok(())
 }
 
-/// The update failed: everything is what it was.
+/// The update failed: undoes the changes.
 pub fn take_back(py: Python<'_>, generation: &Bound<'_, Generation>) -> PyResult<()> {
     for batch in generation.get().staging.batches(py).into_iter().rev() {
         let batch = batch.get();
@@ -176,8 +174,8 @@ pub fn remember(py: Python<'_>, generation: &Bound<'_, Generation>) {
     }
 }
 
-/// The update is published: what was known of the executions holds for those that stay. Returns what
-/// is to be done about foreign modules.
+/// The update is published: the records of the executions go to the instances that stay. Returns
+/// what is to be done about foreign modules.
 pub fn published(py: Python<'_>, generation: &Bound<'_, Generation>) -> Vec<PendingPatches> {
     let of = |module: Bound<'_, InPlaceUpdate>| {
         let (stays, shadow) = (module.get().stays.bind(py), module.get().shadow.bind(py));
@@ -201,15 +199,12 @@ fn remember_batch(py: Python<'_>, batch: &InPlaceBatch) -> PyResult<()> {
     Ok(())
 }
 
-/// Importers that have to run although the module stays what it is: they hold a value that is
-/// another now, or have used at module level what means something else now.
-pub fn concerned(
-    py: Python<'_>,
-    runtime: &Runtime,
-    generation: &Bound<'_, Generation>,
-) -> Vec<(ModuleName, Reason)> {
+/// Importers that have to run although the module object stays: they hold a value that was
+/// replaced, or have used a changed name at module level.
+pub fn concerned(scope: &Scope<'_>) -> Vec<(ModuleName, Reason)> {
+    let Scope { py, runtime, .. } = *scope;
     let mut concerned = Vec::new();
-    let batches = generation.get().staging.batches(py);
+    let batches = scope.generation.get().staging.batches(py);
     let modules = batches.iter().flat_map(|batch| {
         batch.get().modules.iter().map(|module| (batch.get().change.bind(py), module.get()))
     });
@@ -222,8 +217,8 @@ pub fn concerned(
         };
         for importer in importers {
             if let Some(found) = runtime.current(py).get().find(py, importer.as_str())
-                && generation.get().holds(py, &found)
-                && !generation.get().staging.takes_in_place(py, &found)
+                && scope.holds(&found)
+                && !scope.generation.get().staging.takes_in_place(py, &found)
                 && is_concerned(py, found.get(), change, name).unwrap_or(true)
             {
                 concerned.push((importer, Reason::Imports(name.clone())));
@@ -258,7 +253,7 @@ fn is_concerned(
         || importer.namespace(py).values().iter().any(|value| held(&value)))
 }
 
-/// What could not be done in place.
+/// The changes that could not be made in place.
 pub fn notes(py: Python<'_>, generation: &Bound<'_, Generation>) -> Vec<InPlaceNote> {
     let of = |batch: &Bound<'_, InPlaceBatch>| -> Vec<InPlaceNote> {
         let notes = batch.get().change.bind(py).getattr(intern!(py, "notes"));
@@ -307,13 +302,13 @@ fn functions_of<'py>(py: Python<'py>, batch: &InPlaceBatch) -> PyResult<Vec<Move
 /// A function, and the namespace that it is to find its globals in.
 type Moved<'py> = (Bound<'py, PyAny>, Bound<'py, PyDict>);
 
-/// Lets a function find its globals in another namespace. What Python code cannot do, and must: a
+/// Lets a function find its globals in another namespace. Python code cannot do this, but a
 /// function that only a registry or a closure holds has to see the module that stays.
 fn move_to(function: &Bound<'_, PyAny>, namespace: &Bound<'_, PyDict>) {
     let moved = function.as_ptr().cast::<ffi::PyFunctionObject>();
     // SAFETY: attached, and a function. The field is owned, so the reference that it gets is new
-    // and the one that it had is dropped, last of all. Setting the defaults to what they are makes
-    // the interpreter forget what it had specialised for this function.
+    // and the one that it had is dropped, last of all. Setting the defaults to their own value
+    // makes the interpreter drop its specialisations for this function.
     unsafe {
         let before = std::mem::replace(&mut (*moved).func_globals, namespace.clone().into_ptr());
         let defaults = ffi::PyFunction_GetDefaults(function.as_ptr());

@@ -3,6 +3,7 @@
 //! In reading order:
 
 pub mod load;
+pub mod execute;
 pub mod search;
 pub mod new_files;
 pub mod names_of_file;

@@ -1,4 +1,4 @@
-//! What does a module's namespace start with, and what is run in it?
+//! Which names does a module's namespace start with, and which code runs in it?
 //!
 //! The policies `overlay` and `fresh`, preserved names and `__migrate__`, as
 //! DESIGN section 6 defines them: data is carried, code is not. The old
@@ -17,20 +17,18 @@ use crate::cpython::snapshot::items;
 use crate::cpython::static_lookup;
 use crate::effects::ownership::code_of;
 use crate::loading::{bind_submodules, submodules};
-use crate::state::generation::Generation;
 use crate::state::live_module::LiveModule;
-use crate::state::runtime::Runtime;
+use crate::state::scope::Scope;
 
 /// Executes a module's source in its new namespace, over the previous instance if there is one.
 pub fn exec_module(
-    py: Python<'_>,
-    runtime: &Runtime,
-    generation: &Bound<'_, Generation>,
+    scope: &Scope<'_>,
     instance: &Bound<'_, LiveModule>,
     previous: Option<&Bound<'_, LiveModule>>,
     text: &[u8],
     file: &str,
 ) -> PyResult<()> {
+    let py = scope.py;
     let namespace = instance.get().namespace(py);
     let mut carried = Vec::new();
     if let Some(previous) = previous {
@@ -45,7 +43,7 @@ pub fn exec_module(
     let code = if carried.is_empty() {
         pyc::code(py, file, text)?
     } else {
-        // Not what the source says, so never written to a precompiled file.
+        // It differs from the source, so it is never written to a precompiled file.
         let names = PyFrozenSet::new(py, carried.iter().map(|(name, _)| name))?;
         py.import(intern!(py, "transfuse.source.compiler"))?
             .call_method1(intern!(py, "compile_carrying"), (PyBytes::new(py, text), file, names))?
@@ -53,15 +51,15 @@ pub fn exec_module(
     };
     let mut outline = name_usage::outline(py, &code)?;
     outline.defined.extend(carried.iter().map(|(name, _)| name.clone()));
-    submodules_of(py, runtime, generation, instance.get(), previous)?;
+    submodules_of(scope, instance.get(), previous)?;
     if let Some(previous) = previous
         && matches!(instance.get().policy(), Policy::Overlay | Policy::Patch)
     {
-        overlay(py, runtime, generation, instance.get(), previous.get(), &outline.defined)?;
+        overlay(scope, instance.get(), previous.get(), &outline.defined)?;
     }
     instance.get().set_name_usage(outline);
     evaluate(py, &code, &namespace)?;
-    bind_submodules::ended(py, generation, instance)?;
+    bind_submodules::ended(scope, instance)?;
     for (name, value) in carried {
         namespace.set_item(name, value)?;
     }
@@ -89,15 +87,14 @@ fn evaluate(
 
 /// Copies the old namespace into the new one: data as it is, code only as its counterpart.
 fn overlay(
-    py: Python<'_>,
-    runtime: &Runtime,
-    generation: &Bound<'_, Generation>,
+    scope: &Scope<'_>,
     instance: &LiveModule,
     previous: &LiveModule,
     defined: &HashSet<String>,
 ) -> PyResult<()> {
+    let py = scope.py;
     let namespace = instance.namespace(py);
-    let keep_deleted = runtime.settings().keep_deleted;
+    let keep_deleted = scope.runtime.settings().keep_deleted;
     // A snapshot: the old namespace is in use, and threads bind names in it.
     for (key, value) in items(&previous.namespace(py)) {
         let Ok(name) = key.extract::<&str>() else { continue };
@@ -119,7 +116,7 @@ fn overlay(
             Some(owner) => {
                 if keep_deleted && !defined.contains(name) {
                     namespace.set_item(key, value)?;
-                } else if let Some(counterpart) = counterpart(py, generation, &owner, &value)? {
+                } else if let Some(counterpart) = counterpart(scope, &owner, &value)? {
                     namespace.set_item(key, counterpart)?;
                 }
             }
@@ -128,24 +125,24 @@ fn overlay(
     Ok(())
 }
 
-/// A package that is made anew still has the submodules that are loaded and are not: at once where
-/// no code of its own says what they are called, else when they are imported.
+/// A new execution of a package has the submodules that are loaded and do not run again: at once
+/// where it has no code of its own, else when they are imported.
 pub fn submodules_of(
-    py: Python<'_>,
-    runtime: &Runtime,
-    generation: &Bound<'_, Generation>,
+    scope: &Scope<'_>,
     instance: &LiveModule,
     previous: Option<&Bound<'_, LiveModule>>,
 ) -> PyResult<()> {
+    let py = scope.py;
     if !instance.package {
         return Ok(());
     }
-    let failed = runtime.records.lock().failed.contains(&instance.name);
-    let loaded = failed.then(|| generation.get().children(py, &instance.name));
-    let before = previous.map(|previous| submodules::names(py, generation.get(), previous.get()));
+    let failed = scope.runtime.records.lock().failed.contains(&instance.name);
+    let loaded = failed.then(|| scope.generation.get().children(py, &instance.name));
+    let before =
+        previous.map(|previous| submodules::names(py, scope.generation.get(), previous.get()));
     let ready = |tail: &str| {
         let name = instance.name.join(tail);
-        generation.get().find(py, name.as_str()).filter(|child| child.get().is_ready())
+        scope.find(name.as_str()).filter(|child| child.get().is_ready())
     };
     let namespace = instance.namespace(py);
     let mut later = Vec::new();
@@ -175,18 +172,18 @@ fn is_special(name: &str) -> bool {
     name.len() > 4 && name.starts_with("__") && name.ends_with("__")
 }
 
-/// What stands for a piece of live code in a generation: itself, if its instance is part of it;
-/// else what has its qualified name there, if that is loaded.
+/// The counterpart of a piece of live code in a generation: itself, if its instance is part of it;
+/// else the object of its qualified name there, if that is loaded.
 fn counterpart<'py>(
-    py: Python<'py>,
-    generation: &Bound<'py, Generation>,
+    scope: &Scope<'py>,
     owner: &Bound<'py, LiveModule>,
     value: &Bound<'py, PyAny>,
 ) -> PyResult<Option<Bound<'py, PyAny>>> {
-    if generation.get().holds(py, owner) {
+    let py = scope.py;
+    if scope.holds(owner) {
         return Ok(Some(value.clone()));
     }
-    let Some(now) = generation.get().find(py, owner.get().name.as_str()) else { return Ok(None) };
+    let Some(now) = scope.find(owner.get().name.as_str()) else { return Ok(None) };
     if !now.get().is_ready() {
         return Ok(None);
     }
@@ -207,8 +204,8 @@ fn counterpart<'py>(
     Ok(Some(found))
 }
 
-/// Where a class or function says that it was defined. What wraps one need not say that, and may say
-/// anything.
+/// The qualified name of a class or function. A wrapper of one need not have any, and may have a
+/// wrong one.
 fn qualified_name(py: Python<'_>, value: &Bound<'_, PyAny>) -> Option<String> {
     let name = intern!(py, "__qualname__");
     let said = match value.is_instance_of::<PyType>() || static_lookup::is_function(value) {

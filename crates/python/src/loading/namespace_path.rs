@@ -1,10 +1,9 @@
 //! Where are the submodules of a namespace package looked for?
 //!
-//! In its portions, found anew each time, as the import system's own
-//! `_NamespacePath` does it: a folder that was created since, or an entry that
-//! was added to `sys.path`, is seen without running anything again. What is more
-//! is that the answer is that of a generation, so a pinned unit of work does not
-//! see portions that came after it. This object is the `__path__` of the package.
+//! In its portions, found anew each time, as the import system's own `_NamespacePath` does it: a
+//! folder that was created since, or an entry that was added to `sys.path`, is seen without running
+//! anything again. Unlike that, it answers for a generation, so a pinned unit of work does not see
+//! portions that came after it. This object is the `__path__` of the package.
 
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
@@ -14,19 +13,19 @@ use transfuse_engine::{ModuleName, SourceSnapshot};
 
 use crate::loading::search::{self, Resolution};
 use crate::state::caller;
-use crate::state::generation::Generation;
 use crate::state::live_module::LiveModule;
 use crate::state::runtime::{self, Runtime};
+use crate::state::scope::Scope;
 
 /// The `__path__` of a live namespace package.
 #[pyclass(frozen, name = "_NamespacePath", module = "transfuse._core")]
 pub struct NamespacePath {
     /// The package, `plugins`.
     name: ModuleName,
-    /// What was found when it was loaded, `["/srv/a/plugins", "/srv/b/plugins"]`: the answer where
+    /// The portions when it was loaded, `["/srv/a/plugins", "/srv/b/plugins"]`: the answer where
     /// looking again finds no such namespace package.
     first: Vec<String>,
-    /// What code added with `append`. Python's own lock guards it.
+    /// Entries that code added with `append`. Python's own lock guards it.
     appended: Py<PyList>,
 }
 
@@ -37,16 +36,12 @@ impl NamespacePath {
     }
 
     /// The portions that a generation has.
-    pub fn portions<'py>(
-        &self,
-        py: Python<'py>,
-        runtime: &Runtime,
-        generation: &Bound<'py, Generation>,
-    ) -> PyResult<Bound<'py, PyList>> {
+    pub fn portions<'py>(&self, scope: &Scope<'py>) -> PyResult<Bound<'py, PyList>> {
+        let py = scope.py;
         let found = match self.name.parent() {
-            None => search::top_level(py, runtime, generation.get(), &self.name)?,
-            Some(parent) => match search_path(py, runtime, generation, &parent)? {
-                Some(path) => search::along(py, runtime, generation.get(), &self.name, &path)?,
+            None => search::top_level(scope, &self.name)?,
+            Some(parent) => match search_path(scope, &parent)? {
+                Some(path) => search::along(scope, &self.name, &path)?,
                 None => Resolution::Missing,
             },
         };
@@ -64,12 +59,10 @@ impl NamespacePath {
         folders.any(|folder| view.has_dir(&folder))
     }
 
-    /// The portions that whoever asks has.
+    /// The portions in the generation of the running code.
     fn list<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         match runtime::in_force() {
-            Some(runtime) => {
-                self.portions(py, runtime, &caller::generation_for_running(py, runtime))
-            }
+            Some(runtime) => self.portions(&caller::scope_of_running(py, runtime)),
             None => PyList::new(py, &self.first),
         }
     }
@@ -83,21 +76,20 @@ pub fn of<'py>(py: Python<'py>, package: &LiveModule) -> Option<Bound<'py, Names
 
 /// Where the submodules of a package are looked for in a generation; none if it is no package.
 pub fn search_path<'py>(
-    py: Python<'py>,
-    runtime: &Runtime,
-    generation: &Bound<'py, Generation>,
+    scope: &Scope<'py>,
     package: &ModuleName,
 ) -> PyResult<Option<Bound<'py, PyAny>>> {
-    let path = match generation.get().find(py, package.as_str()) {
+    let py = scope.py;
+    let path = match scope.find(package.as_str()) {
         Some(package) => package.get().namespace(py).get_item(intern!(py, "__path__"))?,
-        None => match runtime.sys_modules.bind(py).get_item(package.as_str())? {
+        None => match scope.runtime.sys_modules.bind(py).get_item(package.as_str())? {
             Some(foreign) => foreign.getattr_opt(intern!(py, "__path__"))?,
             None => None,
         },
     };
     let Some(path) = path else { return Ok(None) };
     match path.cast::<NamespacePath>() {
-        Ok(ours) => Ok(Some(ours.get().portions(py, runtime, generation)?.into_any())),
+        Ok(ours) => Ok(Some(ours.get().portions(scope)?.into_any())),
         Err(_) => Ok(Some(path)),
     }
 }

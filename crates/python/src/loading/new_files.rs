@@ -1,38 +1,32 @@
-//! May a file that nobody has seen yet appear in a generation?
+//! May a new file appear in a generation?
 //!
-//! A generation is a fixed view, but code may write a module and import it at once, and who waits for
-//! an update then waits for what it knows. So a new file becomes part of the current generation when
-//! code that is not pinned imports it, if nothing tells it from an update: all source that the
-//! generation knows is still what the files say, no module was run without that file, and no unit of
-//! work was told that it is not there. All else waits for the update. What is staged is not fixed yet:
-//! modules that write others as they run find these.
+//! A generation is a fixed view, but code may write a module and import it at once. So a new file
+//! becomes part of the current generation when code that is not pinned imports it, if that gives
+//! the same result as an update: all source in the view is still as on disk, no module was run
+//! without that file, and no unit of work was told that the file does not exist. All other files
+//! wait for the update. A staged generation is not fixed yet, so modules that write others as they
+//! run find these.
 
 use std::path::Path;
 use std::sync::Arc;
 
-use pyo3::prelude::*;
 use transfuse_engine::{ModuleName, Source, matches_disk};
 
 use crate::loading::names_of_file;
 use crate::state::generation::Generation;
 use crate::state::pin;
-use crate::state::runtime::Runtime;
+use crate::state::scope::Scope;
 
-/// Whoever asks is about to be told that there is nothing of that name in a directory: for the units
-/// of work that are pinned to the generation it stays so. False if it has appeared meanwhile.
-pub fn report_absent(
-    py: Python<'_>,
-    generation: &Generation,
-    dir: &Path,
-    name: &ModuleName,
-) -> bool {
-    if !is_pinned(py, generation) {
+/// Records that a name in a directory is reported as absent, which it stays for the units of work
+/// that are pinned to the generation. False if it has appeared meanwhile.
+pub fn report_absent(scope: &Scope<'_>, dir: &Path, name: &ModuleName) -> bool {
+    if !is_pinned(scope) {
         return true;
     }
     let place = dir.join(name.tail());
     // Held while the view is asked, as by `appear`: one of the two comes first.
-    let mut reported_absent = generation.reported_absent.lock();
-    let view = generation.view();
+    let mut reported_absent = scope.generation.get().reported_absent.lock();
+    let view = scope.generation.get().view();
     let absent = [place.join("__init__.py"), dir.join(format!("{}.py", name.tail()))]
         .iter()
         .all(|path| view.get(path).is_none());
@@ -42,8 +36,7 @@ pub fn report_absent(
     absent
 }
 
-/// A file that may appear becomes part of the generation; false if somebody was told meanwhile that
-/// it is not there.
+/// Adds a new file to the generation; false if it was reported as absent meanwhile.
 pub fn admit(
     generation: &Generation,
     dir: &Path,
@@ -63,35 +56,30 @@ pub fn admit(
 }
 
 /// Whether a file that no generation has seen may become part of this one, as `name` in `dir`.
-pub fn may_admit(
-    py: Python<'_>,
-    runtime: &Runtime,
-    generation: &Generation,
-    dir: &Path,
-    name: &ModuleName,
-) -> bool {
-    if generation.is_staged() {
+pub fn may_admit(scope: &Scope<'_>, dir: &Path, name: &ModuleName) -> bool {
+    let Scope { py, runtime, .. } = *scope;
+    if scope.is_staged() {
         return true;
     }
     let place = dir.join(name.tail());
-    if runtime.current(py).get().id != generation.id
-        || is_pinned(py, generation)
+    if runtime.current(py).get().id != scope.generation.get().id
+        || is_pinned(scope)
         || names_of_file::was_missed(runtime, name)
-        || generation.reported_absent.lock().has(&place)
+        || scope.generation.get().reported_absent.lock().has(&place)
     {
         return false;
     }
-    let view = generation.view();
+    let view = scope.generation.get().view();
     let known = py.detach(|| matches_disk(&*runtime.system, &view));
     if !known {
-        // Not looked at again for each who asks: an update is due, and makes another generation.
-        generation.reported_absent.lock().add(place);
+        // Not compared again for each caller: an update is due, and makes another generation.
+        scope.generation.get().reported_absent.lock().add(place);
     }
     known
 }
 
-/// Whether a unit of work asks, and not the thread that stages.
-fn is_pinned(py: Python<'_>, generation: &Generation) -> bool {
-    !generation.is_staged()
-        && pin::pinned(py).is_some_and(|pinned| pinned.get().id == generation.id)
+/// Whether the caller is a pinned unit of work, and not the thread that stages.
+fn is_pinned(scope: &Scope<'_>) -> bool {
+    !scope.is_staged()
+        && pin::pinned(scope.py).is_some_and(|pinned| pinned.get().id == scope.generation.get().id)
 }

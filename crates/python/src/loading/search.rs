@@ -1,10 +1,9 @@
 //! Where does a name's source lie, and is it live?
 //!
-//! The search path is walked as the standard path finder walks it. Entries
-//! that touch a root are answered from the generation's view (so that a pinned
-//! unit of work finds the files of its own generation); all others are left to
-//! the standard finder, and what is found there is foreign. Finders that other
-//! code has put before ours are asked first, as `sys.meta_path` promises them.
+//! The search path is walked as the standard path finder walks it. Entries that touch a root are
+//! answered from the generation's view (so that a pinned unit of work finds the files of its own
+//! generation); all others are left to the standard finder, whose modules are foreign. Finders that
+//! other code has put before ours are asked first, as in `sys.meta_path`.
 
 use std::path::{Path, PathBuf};
 
@@ -15,12 +14,12 @@ use pyo3::types::{PyList, PyString};
 use transfuse_engine::{FileSystem, Located, ModuleName, Source, locate};
 
 use crate::loading::new_files;
-use crate::state::generation::Generation;
 use crate::state::module_source::SourceFile;
 use crate::state::runtime::Runtime;
+use crate::state::scope::Scope;
 use crate::sysmodules::spec::Finder;
 
-/// What a search came to.
+/// The result of a search.
 pub enum Resolution {
     /// A regular package or a module under a root.
     Source(SourceFile),
@@ -40,7 +39,7 @@ pub enum Resolution {
     Hidden,
 }
 
-/// What one path entry has.
+/// The result for one path entry.
 enum EntryLookup {
     At(Located),
     Hidden,
@@ -56,12 +55,8 @@ fn suffixes(py: Python<'_>) -> PyResult<&Vec<String>> {
 }
 
 /// Looks for a top-level name on `sys.path`.
-pub fn top_level(
-    py: Python<'_>,
-    runtime: &Runtime,
-    generation: &Generation,
-    name: &ModuleName,
-) -> PyResult<Resolution> {
+pub fn top_level(scope: &Scope<'_>, name: &ModuleName) -> PyResult<Resolution> {
+    let py = scope.py;
     let path = py.import(intern!(py, "sys"))?.getattr(intern!(py, "path"))?;
     let Ok(path) = path.cast_into::<PyList>() else { return Ok(Resolution::Foreign) };
     // Most names are foreign: find that out before anything that costs.
@@ -69,9 +64,9 @@ pub fn top_level(
     let mut hidden = false;
     for entry in path.iter() {
         if let Ok(entry) = entry.extract::<&str>()
-            && let Some(dir) = runtime.entry(entry)
+            && let Some(dir) = scope.runtime.entry(entry)
         {
-            match look(py, runtime, generation, &dir, name)? {
+            match look(scope, &dir, name)? {
                 EntryLookup::At(Located::Absent) => {}
                 EntryLookup::At(_) => {
                     ours = true;
@@ -88,17 +83,16 @@ pub fn top_level(
     if !ours || is_built_in(py, name)? {
         return Ok(Resolution::Foreign);
     }
-    along(py, runtime, generation, name, path.as_any())
+    along(scope, name, path.as_any())
 }
 
 /// Looks for a name along a search path (`sys.path`, or a package's `__path__`).
 pub fn along(
-    py: Python<'_>,
-    runtime: &Runtime,
-    generation: &Generation,
+    scope: &Scope<'_>,
     name: &ModuleName,
     path: &Bound<'_, PyAny>,
 ) -> PyResult<Resolution> {
+    let Scope { py, runtime, .. } = *scope;
     if claimed_by_others(py, name, path)? {
         return Ok(Resolution::Foreign);
     }
@@ -120,35 +114,13 @@ pub fn along(
             }
         };
         let spelled = if spelled.is_empty() { dir.to_string_lossy().into_owned() } else { spelled };
-        let here = Path::new(&spelled);
-        let located = match look(py, runtime, generation, &dir, name)? {
-            EntryLookup::At(located) => located,
-            EntryLookup::Hidden => {
-                hidden = true;
-                continue;
+        match look(scope, &dir, name)? {
+            EntryLookup::At(Located::Absent) => {}
+            EntryLookup::At(Located::Namespace(portion)) => {
+                portions.push(joined(Path::new(&spelled), portion.file_name()));
             }
-        };
-        match located {
-            Located::Package { init, dir: package } => {
-                let folder = joined(here, package.file_name());
-                let file = joined(Path::new(&folder), init.file_name());
-                return Ok(Resolution::Source(SourceFile {
-                    file,
-                    path: init,
-                    package: Some(folder),
-                }));
-            }
-            Located::Module(path) => {
-                let file = joined(here, path.file_name());
-                return Ok(Resolution::Source(SourceFile { file, path, package: None }));
-            }
-            Located::Extension(path) => {
-                compiled(py, runtime, name, path);
-                return Ok(Resolution::Foreign);
-            }
-            Located::NotInSnapshot(_) => return Ok(Resolution::Foreign),
-            Located::Namespace(portion) => portions.push(joined(here, portion.file_name())),
-            Located::Absent => {}
+            EntryLookup::At(located) => return Ok(found_at(scope, name, &spelled, located)),
+            EntryLookup::Hidden => hidden = true,
         }
     }
     Ok(match (portions.is_empty(), hidden) {
@@ -158,11 +130,30 @@ pub fn along(
     })
 }
 
+/// The module or package that ends a search at the path entry `spelled`.
+fn found_at(scope: &Scope<'_>, name: &ModuleName, spelled: &str, located: Located) -> Resolution {
+    let here = Path::new(spelled);
+    match located {
+        Located::Package { init, dir } => {
+            let folder = joined(here, dir.file_name());
+            let file = joined(Path::new(&folder), init.file_name());
+            Resolution::Source(SourceFile { file, path: init, package: Some(folder) })
+        }
+        Located::Module(path) => {
+            let file = joined(here, path.file_name());
+            Resolution::Source(SourceFile { file, path, package: None })
+        }
+        Located::Extension(path) => {
+            record_extension(scope.py, scope.runtime, name, path);
+            Resolution::Foreign
+        }
+        _ => Resolution::Foreign,
+    }
+}
+
 /// Whether in this generation, too, the first file of that name along a search path is `file`.
 pub fn comes_first(
-    py: Python<'_>,
-    runtime: &Runtime,
-    generation: &Generation,
+    scope: &Scope<'_>,
     name: &ModuleName,
     path: &Bound<'_, PyAny>,
     file: &Path,
@@ -170,8 +161,8 @@ pub fn comes_first(
     for entry in path.try_iter()? {
         let entry = entry?;
         let Ok(spelled) = entry.extract::<&str>() else { continue };
-        let Some(dir) = runtime.entry(spelled) else { continue };
-        match look(py, runtime, generation, &dir, name)? {
+        let Some(dir) = scope.runtime.entry(spelled) else { continue };
+        match look(scope, &dir, name)? {
             EntryLookup::At(Located::Package { init: first, .. } | Located::Module(first)) => {
                 return Ok(first == file);
             }
@@ -196,17 +187,12 @@ fn joined(folder: &Path, name: Option<&std::ffi::OsStr>) -> String {
     folder.join(name.unwrap_or_default()).to_string_lossy().into_owned()
 }
 
-/// One entry that touches a root. A file that nobody has seen yet becomes part of what is known.
-fn look(
-    py: Python<'_>,
-    runtime: &Runtime,
-    generation: &Generation,
-    dir: &Path,
-    name: &ModuleName,
-) -> PyResult<EntryLookup> {
+/// One entry that touches a root. A new file that may appear becomes part of the view.
+fn look(scope: &Scope<'_>, dir: &Path, name: &ModuleName) -> PyResult<EntryLookup> {
+    let Scope { py, runtime, .. } = *scope;
     let suffixes = suffixes(py)?;
     for _ in 0..3 {
-        let view = generation.view();
+        let view = scope.generation.get().view();
         let system: &dyn FileSystem = &*runtime.system;
         let located = py.detach(|| locate(&view, system, dir, name.tail(), suffixes));
         if let Located::Namespace(portion) = &located
@@ -217,7 +203,7 @@ fn look(
             return Ok(EntryLookup::Hidden);
         }
         let Located::NotInSnapshot(path) = located else {
-            if located == Located::Absent && !new_files::report_absent(py, generation, dir, name) {
+            if located == Located::Absent && !new_files::report_absent(scope, dir, name) {
                 continue;
             }
             return Ok(EntryLookup::At(located));
@@ -229,10 +215,10 @@ fn look(
         // Before it is asked whether all else is as known: a link may be turned in between.
         let read = py.detach(|| runtime.system.read(&path));
         if runtime.alive(py).iter().any(|other| other.get().view().get(&path).is_some())
-            || !new_files::may_admit(py, runtime, generation, dir, name)
+            || !new_files::may_admit(scope, dir, name)
         {
             // Created after this generation was made.
-            match new_files::report_absent(py, generation, dir, name) {
+            match new_files::report_absent(scope, dir, name) {
                 true => return Ok(EntryLookup::Hidden),
                 false => continue,
             }
@@ -242,16 +228,16 @@ fn look(
             crate::cpython::exceptions::import(py, &message, name.as_str())
         })?;
         let source = Source::new(&bytes, &runtime.budget);
-        if !new_files::admit(generation, dir, name, &path, &source) {
+        if !new_files::admit(scope.generation.get(), dir, name, &path, &source) {
             return Ok(EntryLookup::Hidden);
         }
     }
     Ok(EntryLookup::At(Located::Absent))
 }
 
-/// A compiled module under a root is foreign, and cannot be loaded a second time. What it is becomes
-/// part of what is known, so that a change is told.
-fn compiled(py: Python<'_>, runtime: &Runtime, name: &ModuleName, path: PathBuf) {
+/// A compiled module under a root is foreign, and cannot be loaded a second time. Its digest
+/// becomes part of the views, so that a change of it is reported.
+fn record_extension(py: Python<'_>, runtime: &Runtime, name: &ModuleName, path: PathBuf) {
     let known = runtime.records.lock().extensions.contains_key(&path);
     if known || !runtime.roots.is_live_path(&*runtime.system, &path) {
         return;
@@ -267,7 +253,7 @@ fn compiled(py: Python<'_>, runtime: &Runtime, name: &ModuleName, path: PathBuf)
     }
 }
 
-/// What the standard path finder says of one foreign entry.
+/// The answer of the standard path finder for one foreign entry.
 fn standard(py: Python<'_>, name: &ModuleName, entry: &Bound<'_, PyAny>) -> PyResult<Resolution> {
     let finder =
         py.import(intern!(py, "importlib.machinery"))?.getattr(intern!(py, "PathFinder"))?;
@@ -286,7 +272,7 @@ fn standard(py: Python<'_>, name: &ModuleName, entry: &Bound<'_, PyAny>) -> PyRe
     Ok(Resolution::Foreign)
 }
 
-/// Whether a finder that somebody put before ours has the module (pytest's for its test files).
+/// Whether a finder that stands before ours has the module (pytest's for its test files).
 fn claimed_by_others(py: Python<'_>, name: &ModuleName, path: &Bound<'_, PyAny>) -> PyResult<bool> {
     let finders = py.import(intern!(py, "sys"))?.getattr(intern!(py, "meta_path"))?;
     let machinery = py.import(intern!(py, "importlib.machinery"))?;

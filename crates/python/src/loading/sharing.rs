@@ -1,7 +1,6 @@
 //! Which generations have a freshly loaded instance in common?
 //!
-//! A module is loaded once for all generations in which its content and what it
-//! imports are the same.
+//! A module is loaded once for all generations in which its content and its imports are the same.
 
 use std::path::Path;
 
@@ -13,26 +12,20 @@ use crate::loading::namespace_path::{self, search_path};
 use crate::loading::search;
 use crate::state::generation::Generation;
 use crate::state::live_module::LiveModule;
-use crate::state::runtime::Runtime;
+use crate::state::scope::Scope;
 
-/// Gives the instance to every generation in which its content and what it imports are the same.
-pub fn share(
-    py: Python<'_>,
-    runtime: &Runtime,
-    generation: &Bound<'_, Generation>,
-    instance: &Bound<'_, LiveModule>,
-) {
-    share_among(py, runtime, &runtime.alive(py), generation, instance);
+/// Gives the instance to every generation in which its content and its imports are the same.
+pub fn share(scope: &Scope<'_>, instance: &Bound<'_, LiveModule>) {
+    share_among(scope, &scope.runtime.alive(scope.py), instance);
 }
 
 /// The same, where these are the generations.
 pub fn share_among<'py>(
-    py: Python<'py>,
-    runtime: &Runtime,
+    scope: &Scope<'py>,
     alive: &[Bound<'py, Generation>],
-    generation: &Bound<'py, Generation>,
     instance: &Bound<'py, LiveModule>,
 ) {
+    let Scope { py, runtime, .. } = *scope;
     let of = instance.get();
     let edges = of.edges();
     let needed: Vec<&ModuleName> = edges
@@ -46,22 +39,22 @@ pub fn share_among<'py>(
     let parent = of.name.parent();
     for other in alive {
         let there = other.get().find(py, of.name.as_str());
-        if other.is(generation) || there.as_ref().is_some_and(|there| !there.is(instance)) {
+        if other.is(&scope.generation) || there.as_ref().is_some_and(|there| !there.is(instance)) {
             continue;
         }
         let same_content = match (&of.path, of.source()) {
             (Some(path), Some(source)) => {
                 other.get().view().get(path).is_some_and(|s| s.digest() == source.digest())
-                    && leads_to(py, runtime, other, of, path)
+                    && leads_to(&Scope::new(scope.py, scope.runtime, other), of, path)
             }
             _ => namespace_path::of(py, of)
                 .is_some_and(|path| path.get().is_known_to(runtime, &other.get().view())),
         };
         let same = |name: &ModuleName| {
-            let mine = generation.get().find(py, name.as_str());
-            let theirs = other.get().find(py, name.as_str());
-            match (mine, theirs) {
-                (Some(mine), Some(theirs)) => mine.is(&theirs),
+            let own = scope.find(name.as_str());
+            let others = other.get().find(py, name.as_str());
+            match (own, others) {
+                (Some(own), Some(others)) => own.is(&others),
                 (None, None) => true,
                 _ => false,
             }
@@ -69,7 +62,8 @@ pub fn share_among<'py>(
         let same = same_content && parent.iter().all(same) && needed.iter().all(|name| same(name));
         match (there, same) {
             (None, true) => drop(other.get().put(py, instance)),
-            // It was half-loaded when that one was staged, and has met something of its own since.
+            // It was partially initialized when that generation was staged, and has imported a
+            // module of its own since.
             (Some(there), false) => unshare(py, other, &there),
             _ => {}
         }
@@ -83,8 +77,8 @@ pub fn share_among<'py>(
     }
 }
 
-/// Takes an instance out of a generation in which it would be out of date, and whoever imports it:
-/// that generation loads them anew when they are asked for.
+/// Takes an instance and its importers out of a generation in which they would be out of date. That
+/// generation loads them anew when they are asked for.
 fn unshare(py: Python<'_>, other: &Bound<'_, Generation>, instance: &Bound<'_, LiveModule>) {
     let mut stale = vec![instance.clone()];
     while let Some(instance) = stale.pop() {
@@ -103,21 +97,16 @@ fn unshare(py: Python<'_>, other: &Bound<'_, Generation>, instance: &Bound<'_, L
 }
 
 /// Whether the name leads to that file in another generation: there may be one that comes first.
-fn leads_to(
-    py: Python<'_>,
-    runtime: &Runtime,
-    other: &Bound<'_, Generation>,
-    of: &LiveModule,
-    file: &Path,
-) -> bool {
+fn leads_to(other: &Scope<'_>, of: &LiveModule, file: &Path) -> bool {
+    let Scope { py, runtime, .. } = *other;
     if runtime.synthetic_names.origin(&of.name).is_some() {
         return true;
     }
     let path = match of.name.parent() {
         None => py.import(intern!(py, "sys")).and_then(|sys| sys.getattr("path")).map(Some),
-        Some(parent) => search_path(py, runtime, other, &parent),
+        Some(parent) => search_path(other, &parent),
     };
-    path.ok().flatten().is_some_and(|path| {
-        search::comes_first(py, runtime, other.get(), &of.name, &path, file).unwrap_or(false)
-    })
+    path.ok()
+        .flatten()
+        .is_some_and(|path| search::comes_first(other, &of.name, &path, file).unwrap_or(false))
 }

@@ -1,4 +1,4 @@
-//! Where is the text of a source, once its file may say something else?
+//! Where is the text of a source, once its file may have changed?
 //!
 //! In the generation's store, or on disk while the digest is still the same.
 
@@ -6,31 +6,20 @@ use std::path::Path;
 use std::sync::Arc;
 
 use pyo3::prelude::*;
-use transfuse_engine::{Digest, FileSystem, Source};
+use transfuse_engine::Source;
 
 use crate::cpython::exceptions;
-use crate::state::generation::Generation;
-use crate::state::runtime::Runtime;
+use crate::state::scope::Scope;
 
 /// The source that the generation names: from the store, or from disk if that is still the same.
-pub fn text(
-    py: Python<'_>,
-    runtime: &Runtime,
-    generation: &Bound<'_, Generation>,
-    source: &Arc<Source>,
-    path: &Path,
-) -> PyResult<Vec<u8>> {
-    let found = py.detach(|| {
-        source.text().or_else(|| {
-            runtime.system.read(path).ok().filter(|bytes| Digest::of(bytes) == source.digest())
-        })
-    });
+pub fn text(scope: &Scope<'_>, source: &Arc<Source>, path: &Path) -> PyResult<Vec<u8>> {
+    let found = scope.py.detach(|| source.text_or_read(&*scope.runtime.system, path));
     found.ok_or_else(|| {
         exceptions::content_gone(&format!(
             "{} has changed since generation {} and its content was not kept (the store of \
              sources is full); finish this work on newer code, or raise the store's limit",
             path.display(),
-            generation.get().id
+            scope.generation.get().id
         ))
     })
 }

@@ -1,11 +1,10 @@
 //! How does a package that several generations share answer for a submodule they do not share?
 //!
-//! A submodule is an attribute of its package. When only the submodule is run
-//! again, the package instance stays the same one, yet old code must find the
-//! old submodule on it and new code the new one. While generations disagree the
-//! attribute is therefore taken out of the package's namespace and answered by
-//! a module-level `__getattr__` (PEP 562), which asks who is asking. Where they
-//! agree it is a plain attribute, as always.
+//! A submodule is an attribute of its package. When only the submodule is run again, the package
+//! instance stays the same one, yet old code must find the old submodule on it and new code the new
+//! one. While generations disagree the attribute is therefore taken out of the package's namespace
+//! and answered by a module-level `__getattr__` (PEP 562), which answers for the caller's
+//! generation. Where they agree it is a plain attribute, as always.
 
 use std::collections::BTreeSet;
 
@@ -21,6 +20,7 @@ use crate::state::caller;
 use crate::state::generation::Generation;
 use crate::state::live_module::LiveModule;
 use crate::state::runtime::{self, Runtime};
+use crate::state::scope::Scope;
 
 /// The `__getattr__` of a package whose submodules differ between generations.
 #[pyclass(frozen, module = "transfuse._core")]
@@ -39,9 +39,9 @@ impl SubmoduleGetattr {
         let text = &*name.to_string_lossy();
         let differs = self.names.lock().contains(text);
         if differs && let Some(runtime) = runtime::in_force() {
-            let generation = caller::generation_for_running(py, runtime);
+            let scope = caller::scope_of_running(py, runtime);
             // One that is being loaded is no attribute yet, as under plain Python.
-            if let Some(child) = generation.get().find(py, &format!("{}.{text}", self.package))
+            if let Some(child) = scope.find(&format!("{}.{text}", self.package))
                 && child.get().is_ready()
             {
                 return Ok(child.get().value(py).unbind());
@@ -80,10 +80,10 @@ impl SubmoduleDir {
         };
         let differing = self.of.get().names.lock().clone();
         let Some(runtime) = runtime::in_force() else { return Ok(listed) };
-        let generation = caller::generation_for_running(py, runtime);
+        let scope = caller::scope_of_running(py, runtime);
         for name in differing {
             let child = format!("{}.{name}", self.of.get().package);
-            if generation.get().find(py, &child).is_some_and(|child| child.get().is_ready()) {
+            if scope.find(&child).is_some_and(|child| child.get().is_ready()) {
                 listed.append(name)?;
             }
         }
@@ -128,7 +128,8 @@ fn agreed(
     with_parent.all(|generation| generation.get().holds(py, child))
 }
 
-/// From now on the attribute is answered by generation. What the package itself bound stays.
+/// From now on the attribute is answered by generation. A value that the package itself bound
+/// stays.
 pub fn make_dynamic(py: Python<'_>, parent: &Bound<'_, LiveModule>, tail: &str) -> PyResult<()> {
     let namespace = parent.get().namespace(py);
     let bound = namespace.get_item(tail)?;
@@ -165,7 +166,7 @@ pub fn make_plain(
         } else if !runtime.alive(py).iter().any(|generation| {
             generation.get().holds(py, parent) && generation.get().find(py, &name).is_some()
         }) {
-            // Nobody has it any more.
+            // No generation has it any more.
             shim.get().names.lock().remove(&tail);
         }
     }
@@ -207,17 +208,17 @@ pub fn names(py: Python<'_>, generation: &Generation, parent: &LiveModule) -> Ve
     names
 }
 
-/// What a star import takes from, if the package's namespace lacks submodules that differ: stars
-/// take what is in the namespace, and do not ask `__getattr__`.
+/// The module that a star import takes its names from, if the package's namespace lacks submodules
+/// that differ: a star import reads the namespace, and does not call `__getattr__`.
 pub fn whole<'py>(
-    py: Python<'py>,
-    generation: &Bound<'py, Generation>,
+    scope: &Scope<'py>,
     package: &LiveModule,
 ) -> PyResult<Option<Bound<'py, PyModule>>> {
+    let py = scope.py;
     let Some(shim) = shim(py, &package.namespace(py)) else { return Ok(None) };
     let names = shim.get().names.lock().clone();
     let there = names.iter().filter_map(|tail| {
-        let child = generation.get().find(py, &format!("{}.{tail}", package.name))?;
+        let child = scope.find(&format!("{}.{tail}", package.name))?;
         child.get().is_ready().then(|| (tail.as_str(), child.get().value(py)))
     });
     package_with(py, package, there).map(Some)
@@ -258,7 +259,7 @@ fn install<'py>(
     Ok(made)
 }
 
-/// What a package has, and some names more.
+/// A module with a package's names, and some more.
 pub fn package_with<'a, 'py>(
     py: Python<'py>,
     package: &LiveModule,

@@ -1,4 +1,4 @@
-//! Who is asking, and which generation answers?
+//! Which code is asking, and which generation answers?
 //!
 //! The rule, in one place: the pinned generation, if the caller's instance
 //! belongs to it (or the caller is foreign). Else the newest generation that
@@ -12,11 +12,11 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use pyo3::{ffi, intern};
 
-use crate::cpython::frames::back;
-use crate::state::generation::Generation;
+use crate::cpython::frames;
 use crate::state::live_module::LiveModule;
 use crate::state::pin;
 use crate::state::runtime::Runtime;
+use crate::state::scope::Scope;
 
 /// The instance whose code has these globals, if it is live code.
 #[inline]
@@ -29,42 +29,52 @@ pub fn module_of_globals<'py>(
     loader.cast_into_exact::<LiveModule>().ok()
 }
 
+/// The generation that answers `caller`, or foreign code where that is none.
+pub fn scope_of<'py>(
+    py: Python<'py>,
+    runtime: &'static Runtime,
+    caller: Option<&Bound<'py, LiveModule>>,
+) -> Scope<'py> {
+    match caller {
+        Some(caller) => scope_of_live(py, runtime, caller),
+        None => scope_of_foreign(py, runtime),
+    }
+}
+
 /// The generation that answers a live caller.
 #[inline]
-pub fn generation_for_live<'py>(
+pub fn scope_of_live<'py>(
     py: Python<'py>,
-    runtime: &Runtime,
+    runtime: &'static Runtime,
     caller: &Bound<'py, LiveModule>,
-) -> Bound<'py, Generation> {
+) -> Scope<'py> {
     if let Some(pinned) = pin::pinned(py)
         && pinned.get().holds(py, caller)
     {
-        return pinned;
+        return Scope { py, runtime, generation: pinned };
     }
-    // In this order: who sees the swap of an update sees also where it has put its caller.
+    // In this order: a thread that sees the swap of an update also sees where it put the caller.
     let current = runtime.current(py);
-    caller.get().home(py).unwrap_or(current)
+    let generation = caller.get().home(py).unwrap_or(current);
+    Scope { py, runtime, generation }
 }
 
 /// The generation that answers foreign code: facades, `import_module`, foreign import statements.
-pub fn generation_for_foreign<'py>(py: Python<'py>, runtime: &Runtime) -> Bound<'py, Generation> {
+pub fn scope_of_foreign<'py>(py: Python<'py>, runtime: &'static Runtime) -> Scope<'py> {
     if let Some(pinned) = pin::pinned(py) {
-        return pinned;
+        return Scope { py, runtime, generation: pinned };
     }
     if runtime.diverged.load(Ordering::Acquire)
         && let Some(caller) = nearest(py)
     {
-        return generation_for_live(py, runtime, &caller);
+        return scope_of_live(py, runtime, &caller);
     }
-    runtime.current(py)
+    Scope { py, runtime, generation: runtime.current(py) }
 }
 
 /// The generation that answers the code that is running, live or foreign.
-pub fn generation_for_running<'py>(py: Python<'py>, runtime: &Runtime) -> Bound<'py, Generation> {
-    match immediate(py) {
-        Some(caller) => generation_for_live(py, runtime, &caller),
-        None => generation_for_foreign(py, runtime),
-    }
+pub fn scope_of_running<'py>(py: Python<'py>, runtime: &'static Runtime) -> Scope<'py> {
+    scope_of(py, runtime, immediate(py).as_ref())
 }
 
 /// The instance of the frame that is running, if that frame is live code's.
@@ -76,29 +86,14 @@ pub fn immediate(py: Python<'_>) -> Option<Bound<'_, LiveModule>> {
 
 /// The instance of the nearest frame of live code, the running one included.
 pub fn nearest(py: Python<'_>) -> Option<Bound<'_, LiveModule>> {
-    // SAFETY: attached; the result is borrowed, or null when no Python code runs.
-    let top = unsafe { ffi::PyEval_GetFrame() };
-    // SAFETY: a frame object or null.
-    let mut frame = unsafe { Bound::from_borrowed_ptr_or_opt(py, top.cast()) };
-    while let Some(here) = frame {
-        if let Ok(globals) = here.getattr(intern!(py, "f_globals"))
-            && let Some(found) = module_of_globals(py, &globals)
-        {
-            return Some(found);
-        }
-        frame = back(py, &here);
-    }
-    None
+    frames::stack(py)
+        .find_map(|frame| module_of_globals(py, &frame.getattr(intern!(py, "f_globals")).ok()?))
 }
 
 /// The instance that called the function of `importlib` that is running, if that is live code.
 pub fn beyond_importlib(py: Python<'_>) -> Option<Bound<'_, LiveModule>> {
-    // SAFETY: as in `nearest`.
-    let top = unsafe { ffi::PyEval_GetFrame() };
-    // SAFETY: a frame object or null.
-    let mut frame = unsafe { Bound::from_borrowed_ptr_or_opt(py, top.cast()) };
-    while let Some(here) = frame {
-        let globals = here.getattr(intern!(py, "f_globals")).ok()?;
+    for frame in frames::stack(py) {
+        let globals = frame.getattr(intern!(py, "f_globals")).ok()?;
         let name = globals.get_item(intern!(py, "__name__")).ok()?;
         let ours = name.extract::<&str>().is_ok_and(|name| {
             let top = name.split('.').next().unwrap_or(name);
@@ -107,7 +102,6 @@ pub fn beyond_importlib(py: Python<'_>) -> Option<Bound<'_, LiveModule>> {
         if !ours {
             return module_of_globals(py, &globals);
         }
-        frame = back(py, &here);
     }
     None
 }

@@ -8,13 +8,13 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use transfuse_engine::ModuleName;
 
-/// What other threads ask of the updating thread.
+/// A request of another thread to the updating thread.
 pub enum Command {
     /// Compare now and update.
     Update(Sender<PyResult<Py<PyDict>>>),
     /// Compare now and update, and run this module in any case.
     Reload(ModuleName, Sender<PyResult<Py<PyDict>>>),
-    /// Compare now and say what an update would do.
+    /// Compare now and report the plan of an update.
     Plan(Sender<PyResult<Py<PyDict>>>),
     /// Make an earlier generation's content current; none: the last one.
     Rollback(Option<u64>, Sender<PyResult<Py<PyDict>>>),
@@ -26,5 +26,5 @@ pub enum Command {
     Stop,
 }
 
-/// `/srv/shop/tax.py` to what it is to say; none: it is not to be there.
+/// `/srv/shop/tax.py` to its content; none: it does not exist.
 pub type SourceOverrides = HashMap<PathBuf, Option<Vec<u8>>>;

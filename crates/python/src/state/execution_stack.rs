@@ -1,7 +1,7 @@
 //! Which live modules is this thread executing?
 //!
-//! One stack for each thread. What is found out about an execution while it lasts is kept
-//! elsewhere (`effects/observation.rs`).
+//! One stack for each thread. Observations of an execution are kept elsewhere
+//! (`effects/observation.rs`).
 
 use std::cell::RefCell;
 

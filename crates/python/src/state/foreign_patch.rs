@@ -15,9 +15,9 @@ pub struct Before {
 pub struct ForeignPatch {
     pub module: Py<PyModule>,
     pub attribute: String,
-    /// What stood there before any live module touched it; none: nothing.
+    /// The value before any live module set it; none: no such attribute.
     pub original: Option<Py<PyAny>>,
-    /// What the live module set.
+    /// The value that the live module set.
     pub value: Option<Py<PyAny>>,
 }
 

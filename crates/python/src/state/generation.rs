@@ -1,9 +1,9 @@
 //! What is a generation, as Python objects?
 //!
-//! A numbered view of the roots together with the instances loaded from it.
-//! The instances live in a Python dict, so that the cycle collector sees them:
-//! a generation that nothing refers to any more goes, whatever its modules
-//! refer to among themselves. Numbers, pins and who is kept are the engine's.
+//! A numbered view of the roots together with the instances loaded from it. The instances live in a
+//! Python dict, so that the cycle collector sees them: a generation that nothing refers to any more
+//! goes, whatever its modules refer to among themselves. Numbers, pins and which generations are
+//! kept are the engine's.
 
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
@@ -15,20 +15,20 @@ use crate::state::live_module::LiveModule;
 use crate::state::reported_absent::ReportedAbsent;
 use crate::state::staging_area::StagingArea;
 
-/// One generation: what it knows and what it has loaded.
+/// One generation: its view and its instances.
 #[pyclass(frozen, module = "transfuse._core")]
 pub struct Generation {
     /// Its number, `12`.
     pub id: GenerationId,
-    /// What it knows: path -> source. Fixed, but for files that nobody had seen when it was made.
+    /// Its view: path -> source. Fixed, but for new files that are admitted later.
     view: Mutex<SourceSnapshot>,
-    /// What is not there for whoever is pinned to it, and never will be: see `loading/new_files.rs`. A lock for
-    /// set operations only.
+    /// Modules that stay absent for the units of work that are pinned to it, see
+    /// `loading/new_files.rs`. A lock for set operations only.
     pub reported_absent: Mutex<ReportedAbsent>,
-    /// What it has loaded: `"shop.prices" -> Instance`, those being loaded included. Grows on
-    /// demand; entries leave when a load fails, and turn into weak references when it is let go of.
+    /// Its instances: `"shop.prices" -> LiveModule`, those being loaded included. Grows on demand;
+    /// entries leave when a load fails, and turn into weak references in `let_go`.
     pub instances: Py<PyDict>,
-    /// What it has only while it is staged.
+    /// The state that it has only while it is staged.
     pub staging: StagingArea,
 }
 
@@ -54,7 +54,7 @@ impl Generation {
         self.staging.base(py)
     }
 
-    /// What was executed for it while it is staged, and is still part of it.
+    /// The instances that were executed for it while it is staged, and are still part of it.
     pub fn executed<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, LiveModule>> {
         let all = self.staging.executed(py).into_iter();
         all.filter(|instance| self.holds(py, instance)).collect()
@@ -105,10 +105,11 @@ impl Generation {
         there && self.instances.bind(py).del_item(name).is_ok()
     }
 
-    /// Nobody is pinned to it, and it is not kept. What is left of it is what somebody holds: a
-    /// superseded instance answers for the generation it was last part of, and if that held all of
-    /// its modules, which answer for later ones, one function of old code would hold everything
-    /// that there was since. What old code still asks for and nobody holds is loaded again.
+    /// Called when no unit of work is pinned to it and it is not kept. From now on it refers weakly
+    /// to its instances. A superseded instance answers for the generation it was last part of. If
+    /// that generation held all of its modules, which answer for later ones, one function of old
+    /// code would hold every later generation. A module that old code still asks for is loaded
+    /// again if it is gone.
     pub fn let_go(&self, py: Python<'_>) -> PyResult<()> {
         let instances = self.instances.bind(py);
         for (name, instance) in instances.items().iter().filter_map(|pair| pair.extract().ok()) {
@@ -123,12 +124,12 @@ impl Generation {
         self.get(py, instance.get().key.bind(py)).is_some_and(|there| there.is(instance))
     }
 
-    /// What it knows (a cheap copy of a persistent map).
+    /// Its view (a cheap copy of a persistent map).
     pub fn view(&self) -> SourceSnapshot {
         self.view.lock().clone()
     }
 
-    /// Adds a file that nobody had seen yet.
+    /// Changes its view: adds or removes a file.
     pub fn admit(&self, change: impl FnOnce(&SourceSnapshot) -> SourceSnapshot) {
         let mut view = self.view.lock();
         *view = change(&view);

@@ -1,9 +1,8 @@
 //! What is one execution of a live module's source?
 //!
-//! An [`LiveModule`] ties a module object to the content it was run from, to the
-//! policy it declared and to what it imported. It is also the module's
-//! `__loader__`: that is how the import hook tells, from a caller's globals
-//! alone, which instance is asking. Which generation answers is decided in
+//! A [`LiveModule`] ties a module object to the content it was run from, to the policy it declared
+//! and to its imports. It is also the module's `__loader__`, so the import hook finds the calling
+//! instance from the caller's globals alone. Which generation answers is decided in
 //! `state/caller.rs`; how an instance comes to be, in `loading/load.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,7 +15,7 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyModule, PyString};
 use transfuse_engine::sync::Mutex;
-use transfuse_engine::{Digest, Edge, EdgeKind, ModuleName, Policy, Source, Target};
+use transfuse_engine::{Edge, EdgeKind, ModuleName, OsFileSystem, Policy, Source, Target};
 
 use crate::code::name_usage::NameUsage;
 use crate::state::foreign_patch::ForeignPatch;
@@ -40,7 +39,7 @@ pub struct LiveModule {
     /// The module object. The cycle `module -> __dict__ -> __loader__ -> module` is seen by the
     /// cycle collector through `__traverse__`.
     pub module: Py<PyModule>,
-    /// What it was run from. Written when it is made, and when it takes other code in place.
+    /// The source it was run from. Written when it is made, and when it takes other code in place.
     source: Mutex<ModuleSource>,
     /// False while the source is being executed. Written once, by the thread that loads.
     ready: AtomicBool,
@@ -66,15 +65,16 @@ pub struct LiveModule {
     has_home: AtomicBool,
     /// Whether `replacement` is set, as above.
     replaced: AtomicBool,
-    /// What the module put into `sys.modules` in its own place, if it did.
+    /// The object that the module put into `sys.modules` in its own place, if it did.
     replacement: Mutex<Option<Py<PyAny>>>,
-    /// What the module set on foreign modules. Written once, when its code has ended.
+    /// The attributes that the module set on foreign modules. Written once, when its code has
+    /// ended.
     patches: Mutex<Vec<ForeignPatch>>,
     /// If it is a package: loaded submodules that are not its attributes yet, see `loading/bind_submodules.rs`.
     pub pending_submodules: PendingSubmodules,
     /// The loads of other threads that it was executed in a circle with; it is ready once they are.
     partners: Mutex<Vec<LoadKey>>,
-    /// What stood for it in `sys.modules` when that was last as it should be.
+    /// Its entry in `sys.modules` when that was last as expected.
     pub seen: LastShown,
     /// The name as the keys of generations have it, so that asking for it allocates nothing.
     pub key: Py<PyString>,
@@ -170,8 +170,8 @@ impl LiveModule {
         self.source.lock().preserve.clone()
     }
 
-    /// It has taken the code of `other` in place: what is known of that holds for it.
-    /// Returns what it had set on foreign modules, for the caller to drop where code may run.
+    /// It has taken the code of `other` in place, and takes over what is recorded of that. Returns
+    /// its former patches of foreign modules, for the caller to drop where code may run.
     pub fn become_like(&self, other: &LiveModule) -> Vec<ForeignPatch> {
         let source = other.source.lock().clone();
         *self.source.lock() = source;
@@ -219,8 +219,8 @@ impl LiveModule {
         self.home.lock().as_ref().map(|g| g.bind(py).clone())
     }
 
-    /// Ties it to a generation, or (none) to whichever is current. Returns what it was tied to:
-    /// dropping that can run Python code.
+    /// Ties it to a generation, or (none) to whichever is current. Returns the generation it was
+    /// tied to: dropping that can run Python code.
     pub fn set_home(&self, home: Option<Py<Generation>>) -> Option<Py<Generation>> {
         let has = home.is_some();
         let mut there = self.home.lock();
@@ -229,7 +229,7 @@ impl LiveModule {
         old
     }
 
-    /// What importers get: the module, or what it put into `sys.modules` in its own place.
+    /// The object that importers get: the module, or its replacement in `sys.modules`.
     pub fn value<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
         self.replacement(py).unwrap_or_else(|| self.module.bind(py).clone().into_any())
     }
@@ -239,7 +239,7 @@ impl LiveModule {
         self.replaced.load(Ordering::Acquire)
     }
 
-    /// What the module put in its own place, if anything.
+    /// The object that the module put in its own place, if any.
     pub fn replacement<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
         if !self.is_replaced() {
             return None;
@@ -247,7 +247,7 @@ impl LiveModule {
         self.replacement.lock().as_ref().map(|r| r.bind(py).clone())
     }
 
-    /// Remembers what the module put into `sys.modules` in its own place.
+    /// Remembers the object that the module put into `sys.modules` in its own place.
     pub fn replace_by(&self, other: Py<PyAny>) {
         let old = self.replacement.lock().replace(other);
         self.replaced.store(true, Ordering::Release);
@@ -282,7 +282,7 @@ impl LiveModule {
         !own && self.add_edge(Target::File(path.to_owned()), EdgeKind::Data)
     }
 
-    /// Its module-level code writes a file: what it makes itself is no reason to run it again.
+    /// Its module-level code writes a file, so a change of that file is no reason to run it again.
     pub fn writes(&self, path: &Path) {
         self.edges.lock().remove(&Target::File(path.to_owned()));
         self.wrote.lock().insert(path.to_owned());
@@ -297,7 +297,7 @@ impl LiveModule {
             .collect()
     }
 
-    /// Keeps what was read off the code object.
+    /// Keeps the names that the code object uses.
     pub fn set_name_usage(&self, outline: NameUsage) {
         *self.outline.lock() = Some(outline);
     }
@@ -314,12 +314,12 @@ impl LiveModule {
         self.outline.lock().as_ref().map(ask)
     }
 
-    /// Keeps what the module set on foreign modules.
+    /// Keeps the attributes that the module set on foreign modules.
     pub fn set_patches(&self, patches: Vec<ForeignPatch>) {
         *self.patches.lock() = patches;
     }
 
-    /// What the module set on foreign modules. `ask` runs no Python code.
+    /// The attributes that the module set on foreign modules. `ask` runs no Python code.
     pub fn with_patches<R>(&self, ask: impl FnOnce(&[ForeignPatch]) -> R) -> R {
         ask(&self.patches.lock())
     }
@@ -329,11 +329,8 @@ impl LiveModule {
         let gone =
             || PyOSError::new_err(format!("the source that {} was loaded from is gone", self.name));
         let source = self.source().ok_or_else(gone)?;
-        let on_disk = || {
-            let text = std::fs::read(self.path.as_ref()?).ok()?;
-            (Digest::of(&text) == source.digest()).then_some(text)
-        };
-        source.text().or_else(on_disk).ok_or_else(gone)
+        let path = self.path.as_ref().ok_or_else(gone)?;
+        source.text_or_read(&OsFileSystem, path).ok_or_else(gone)
     }
 
     /// For the cycle collector.

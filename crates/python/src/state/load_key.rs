@@ -2,5 +2,5 @@
 
 use transfuse_engine::{Digest, ModuleName};
 
-/// What one load is of: a name, and the content (none for a namespace package).
+/// A name, and the content (none for a namespace package).
 pub type LoadKey = (ModuleName, Option<Digest>);

@@ -10,6 +10,7 @@ pub mod settings;
 pub mod policy;
 pub mod generation;
 pub mod live_module;
+pub mod scope;
 pub mod staging_area;
 pub mod module_source;
 pub mod load_key;

@@ -1,16 +1,16 @@
-//! What was a module run from, and what did that declare?
+//! Which source was a module run from, and what did it declare?
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use transfuse_engine::{Policy, Source};
 
-/// What an instance was run from, and what that says of itself.
+/// The source that an instance was run from, and what that declares.
 #[derive(Clone)]
 pub struct ModuleSource {
     /// The source; none for a namespace package.
     pub source: Option<Arc<Source>>,
-    /// What the module asked for, or what the settings say of it.
+    /// The policy that the module, or else the settings, asked for.
     pub policy: Policy,
     /// Names the module (or the settings) listed to be carried.
     pub preserve: Vec<String>,

@@ -7,7 +7,7 @@ use transfuse_engine::ModuleName;
 use crate::cpython::log;
 use crate::state::runtime::Runtime;
 
-/// A step of an update begins: for those who watch a long one.
+/// Reports that a step of an update begins, so that the progress of a long one is visible.
 pub fn running(
     py: Python<'_>,
     runtime: &Runtime,
@@ -26,7 +26,7 @@ pub fn running(
     }
 }
 
-/// Hands a report to whoever installed the runtime.
+/// Hands a report to the callback that `install` was given.
 pub fn send(py: Python<'_>, runtime: &Runtime, report: &Bound<'_, PyDict>) {
     if let Err(error) = runtime.report.call(py, (report,)) {
         let _ = log::complain(py, "the report of an update could not be delivered", error);

@@ -7,16 +7,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use transfuse_engine::sync::Mutex;
 
-/// How many submodules all packages await: mostly none, and asked at every import.
+/// How many submodules are pending in all packages: mostly none, and asked at every import.
 pub static ALL: AtomicUsize = AtomicUsize::new(0);
 
-/// Whether any package awaits a submodule.
+/// Whether any package has a pending submodule.
 #[inline]
 pub fn any() -> bool {
     ALL.load(Ordering::Acquire) > 0
 }
 
-/// The submodules that one package awaits.
+/// The pending submodules of one package.
 #[derive(Default)]
 pub struct PendingSubmodules {
     /// `thing`: the last parts of their names. Written by the thread that runs the package, entries
@@ -31,7 +31,7 @@ impl PendingSubmodules {
         }
     }
 
-    /// Ends the wait for one; whether there was any. Who is told so binds it.
+    /// Removes one; whether it was there. The caller binds it then.
     pub fn take(&self, tail: &str) -> bool {
         let taken = self.tails.lock().remove(tail);
         if taken {
@@ -40,7 +40,7 @@ impl PendingSubmodules {
         taken
     }
 
-    /// Whether a submodule of that name is awaited.
+    /// Whether a submodule of that name is pending.
     pub fn has(&self, tail: &str) -> bool {
         self.tails.lock().contains(tail)
     }

@@ -18,6 +18,7 @@ use transfuse_engine::sync::Mutex;
 
 use crate::state::generation::Generation;
 use crate::state::runtime::{self, Runtime};
+use crate::state::scope::Scope;
 use crate::state::unit_of_work::UnitOfWork;
 
 const NAME: &CStr = c"transfuse_pin";
@@ -66,7 +67,7 @@ pub fn follow(py: Python<'_>) {
             (held.replace(next.unbind()), pin.unit.generation.swap(number, Ordering::AcqRel))
         })
     };
-    // It was over already: what was just counted is not.
+    // The unit of work was over already, so the new count is taken back.
     pin.runtime.unpin(before.as_ref().map_or(number, |(_, old)| *old));
     drop(before);
 }
@@ -76,12 +77,9 @@ pub struct StagedScope<'py>(Bound<'py, Pin>);
 
 impl<'py> StagedScope<'py> {
     /// From now on.
-    pub fn begin(
-        py: Python<'py>,
-        runtime: &'static Runtime,
-        generation: &Bound<'py, Generation>,
-    ) -> PyResult<Self> {
-        let pin = Pin::staging(py, runtime, generation)?.into_bound(py);
+    pub fn begin(scope: &Scope<'py>) -> PyResult<Self> {
+        let py = scope.py;
+        let pin = Pin::staging(py, scope.runtime, &scope.generation)?.into_bound(py);
         Pin::resume(&pin)?;
         Ok(StagedScope(pin))
     }
@@ -100,10 +98,10 @@ pub struct Pin {
     runtime: &'static Runtime,
     /// The generation, none once the unit of work has ended. Written by `end` only.
     generation: Mutex<Option<Py<Generation>>>,
-    /// What is known of it, the generation's number included, for those who ask after the end.
+    /// Its description, including the generation's number, which is asked for after the end too.
     unit: Arc<UnitOfWork>,
-    /// What resets the context variable, innermost last. A unit of work is run by one thread at a
-    /// time, but not always the same: the lock is for the moment of handing over.
+    /// The tokens that reset the context variable, innermost last. A unit of work is run by one
+    /// thread at a time, but not always the same: the lock is for the moment of handing over.
     tokens: Mutex<Vec<Py<PyAny>>>,
     /// Under which number it is written down among the units of work (the staging thread's pin is
     /// none).
@@ -129,7 +127,7 @@ impl Pin {
 
     /// One for a unit of work that begins now, in the generation of the enclosing one, else in the
     /// current one.
-    pub fn begun(py: Python<'_>, what: Option<String>) -> PyResult<Self> {
+    pub fn begin(py: Python<'_>, what: Option<String>) -> PyResult<Self> {
         let runtime = runtime::required()?;
         let generation = match pinned(py) {
             Some(outer) if runtime.generations.pin(outer.get().id) => outer,
@@ -138,7 +136,7 @@ impl Pin {
         let unit = Arc::new(UnitOfWork::new(generation.get().id.0, what));
         Ok(Pin {
             runtime,
-            counted: Some(runtime.units.begun(&unit)),
+            counted: Some(runtime.units.add(&unit)),
             unit,
             generation: Mutex::new(Some(generation.unbind())),
             tokens: Mutex::new(Vec::new()),
@@ -159,7 +157,7 @@ impl Pin {
         let held = self.generation.lock().take();
         if held.is_some()
             && let Some(counted) = self.counted
-            && self.runtime.units.ended(counted)
+            && self.runtime.units.remove(counted)
         {
             self.runtime.unpin(self.unit.generation.load(Ordering::Acquire));
         }
@@ -167,7 +165,7 @@ impl Pin {
 }
 
 impl Drop for Pin {
-    /// A unit of work that was thrown away without an `end` (a body that nobody closed).
+    /// A unit of work was dropped without an `end` (a body that was never closed).
     fn drop(&mut self) {
         self.release();
     }
@@ -179,7 +177,7 @@ impl Pin {
     #[new]
     #[pyo3(signature = (what=None))]
     fn new(py: Python<'_>, what: Option<String>) -> PyResult<Self> {
-        Pin::begun(py, what)
+        Pin::begin(py, what)
     }
 
     /// The number of the generation it is tied to.
@@ -197,7 +195,7 @@ impl Pin {
             Bound::from_owned_ptr_or_err(py, token)?
         };
         slf.get().tokens.lock().push(token.unbind());
-        slf.get().unit.goes_on();
+        slf.get().unit.run_by_this_thread();
         Ok(())
     }
 

@@ -10,15 +10,15 @@ use transfuse_engine::{ModuleName, Policy};
 use crate::state::live_module::LiveModule;
 use crate::state::runtime::Runtime;
 
-/// What a module (or, where it is silent, the settings) wants done with its namespace.
+/// The policy and preserved names that a module, or else the settings, ask for.
 pub struct DeclaredPolicy {
-    /// What becomes of the old namespace.
+    /// How the old namespace is used.
     pub policy: Policy,
     /// Names to carry.
     pub preserve: Vec<String>,
 }
 
-/// Reads the special variables of a source before it runs. What the module says itself wins.
+/// Reads the special variables of a source before it runs. They win over the settings.
 pub fn declared_policy(
     py: Python<'_>,
     runtime: &Runtime,

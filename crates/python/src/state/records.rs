@@ -12,12 +12,13 @@ use crate::state::live_module::LiveModule;
 /// The bookkeeping that updates and units of work share. Held for a moment at a time.
 #[derive(Default)]
 pub struct Records {
-    /// Who imports whom, as far as the current generation has it.
+    /// The imports between the modules of the current generation.
     pub graph: DependencyGraph,
     /// Superseded instances whose `__dispose__` has not been called yet.
     pub awaiting: Vec<Py<LiveModule>>,
-    /// Source or data file -> the modules that were loaded from it, `/srv/shop/conf.py -> {shop.conf}`.
-    /// Names stay when they move elsewhere: whoever looks up asks the instance again.
+    /// Source or data file -> the modules that were loaded from it, `/srv/shop/conf.py ->
+    /// {shop.conf}`. Names stay when modules move elsewhere, so a look-up has to check the
+    /// instance.
     pub files: HashMap<PathBuf, BTreeSet<ModuleName>>,
     /// Compiled module under a root -> its name, `/srv/shop/_speed.so -> shop._speed`, for those that were
     /// imported. Entries never leave.

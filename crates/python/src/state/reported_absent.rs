@@ -5,7 +5,7 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-/// What units of work that are pinned to a generation were told is not there.
+/// The modules that were reported as absent to units of work that are pinned to a generation.
 #[derive(Default)]
 pub struct ReportedAbsent {
     /// `/srv/shop/plugin`, for a module or a package of that name in `/srv/shop`. Entries go with the

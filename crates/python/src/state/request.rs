@@ -1,4 +1,4 @@
-//! How does somebody ask the updating thread for something, and wait for the answer?
+//! How does a thread send a request to the updating thread, and wait for the answer?
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! What is installed, and who may touch it?
+//! What is installed, and under which locks is it reached?
 //!
 //! One [`Runtime`] at most is in force in a process. It is made by `install`,
 //! never freed (a few hundred bytes an install), and reached through one atomic
@@ -18,8 +18,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict, PyModule, PyString};
 use transfuse_engine::sync::Mutex;
 use transfuse_engine::{
-    Budget, Digest, Freed, GenerationId, GenerationRegistry, GenerationState, ModuleName,
-    OsFileSystem, Roots, SingleFlight, SourceSnapshot,
+    Budget, Digest, FileSystem, Freed, GenerationId, GenerationRegistry, GenerationState,
+    ModuleName, OsFileSystem, Roots, SingleFlight, SourceSnapshot,
 };
 
 use crate::cpython::exceptions;
@@ -33,7 +33,7 @@ use crate::state::unit_of_work::UnitsOfWork;
 use crate::state::unreadable::UnreadablePaths;
 use crate::state::watch_status::WatchStatus;
 
-/// Of how many path entries it is kept what they mean.
+/// How many path entries are remembered with their directories.
 const ENTRIES: usize = 1024;
 
 /// The runtime in force, or null. Written by `install` and `uninstall` only.
@@ -42,7 +42,7 @@ static IN_FORCE: AtomicPtr<Runtime> = AtomicPtr::new(std::ptr::null_mut());
 /// The runtime in force, if one is.
 pub fn in_force() -> Option<&'static Runtime> {
     let runtime = IN_FORCE.load(Ordering::Acquire);
-    // SAFETY: engines are leaked when made, so the pointer is null or valid for ever.
+    // SAFETY: runtimes are leaked when made, so the pointer is null or valid for ever.
     unsafe { runtime.as_ref() }
 }
 
@@ -51,7 +51,7 @@ pub fn required() -> PyResult<&'static Runtime> {
     in_force().ok_or_else(exceptions::not_installed)
 }
 
-/// Puts an runtime in force (or, with none, out of force).
+/// Puts a runtime in force (or, with none, out of force).
 pub fn put_in_force(runtime: Option<&'static Runtime>) {
     let pointer = runtime.map_or(std::ptr::null_mut(), |e| std::ptr::from_ref(e).cast_mut());
     IN_FORCE.store(pointer, Ordering::Release);
@@ -87,9 +87,9 @@ pub struct Runtime {
     pub system: Arc<OsFileSystem>,
     /// Where live source lies.
     pub roots: Roots,
-    /// What limits the stored sources.
+    /// The limit of the stored sources.
     pub budget: Budget,
-    /// What the user asked for. Replaced when the project's files say something else.
+    /// The settings. Replaced when the project's files change them.
     settings: Mutex<Arc<Settings>>,
     /// `/srv/pyproject.toml`: files beside the code that settings and requirements are read from.
     pub project: Vec<PathBuf>,
@@ -99,7 +99,8 @@ pub struct Runtime {
     pub facades: Py<PyDict>,
     /// `sys.modules`.
     pub sys_modules: Py<PyDict>,
-    /// Name -> what its module put into `sys.modules` in its own place, as it was last shown there.
+    /// Name -> the object that its module put into `sys.modules` in its own place, as it was last
+    /// shown there.
     pub replacements: Py<PyDict>,
     /// Names that we took out of `sys.modules`, while old code may still ask for them -> True.
     pub withdrawn: Py<PyDict>,
@@ -113,9 +114,9 @@ pub struct Runtime {
     pub original_reload: Py<PyAny>,
     /// Called with a dict after each update.
     pub report: PythonCallback,
-    /// What the update under way would serve, for those who are asked whether they agree.
+    /// The view that the update under way would serve, for the participants that have to agree.
     pub wanted: Mutex<Option<SourceSnapshot>>,
-    /// Files of which this process was told at its start what they say, whatever they say on disk.
+    /// Files whose content this process was given at its start, whatever they say on disk.
     pub given: Vec<PathBuf>,
     /// Called with how far an update is, and the staged generation's number. See `update/participants.rs`.
     pub stages: PythonCallback,
@@ -123,11 +124,11 @@ pub struct Runtime {
     pub synthetic_names: SyntheticNames,
     /// One load at a time of one content under one name.
     pub flights: SingleFlight<(ModuleName, Option<Digest>)>,
-    /// Who may look and write in one step.
+    /// Held while several things are looked at and written in one step.
     pub nogil_lock: NoGilLock,
     /// The generations that are alive, and which one new work gets.
     pub generations: GenerationRegistry<Py<Generation>>,
-    /// The units of work under way, and what they are.
+    /// The units of work under way.
     pub units: UnitsOfWork,
     /// See [`Records`].
     pub records: Mutex<Records>,
@@ -142,18 +143,18 @@ pub struct Runtime {
     commands: Mutex<Option<Sender<Command>>>,
     /// How often the system had more events than it keeps. Written by the thread that updates.
     pub lost_events: AtomicU64,
-    /// How changes become known. Written by the thread that updates, and by who starts it.
+    /// How changes become known. Written by the thread that updates, and by the one that starts it.
     pub watching: Mutex<WatchStatus>,
-    /// What cannot be read and concerns nobody. Written at each look, read by `status`.
+    /// Paths that cannot be read and that no module needs. Written at each scan, read by `status`.
     pub unreadable: Mutex<UnreadablePaths>,
     /// The thread that updates (0: not begun). Code it runs cannot wait for an update.
     pub updating_thread: AtomicU64,
-    /// Whether that thread has ended although nobody has told it to.
+    /// Whether that thread has ended without being stopped.
     pub updating_ended: AtomicBool,
 }
 
 impl Runtime {
-    /// An runtime whose first, empty generation knows `view`.
+    /// A runtime whose first, empty generation knows `view`.
     #[allow(clippy::too_many_arguments)]
     pub fn new(
         py: Python<'_>,
@@ -248,12 +249,12 @@ impl Runtime {
         commands.as_ref().is_some_and(|commands| commands.send(command).is_ok())
     }
 
-    /// What the user asked for, as of now.
+    /// The settings, as of now.
     pub fn settings(&self) -> Arc<Settings> {
         self.settings.lock().clone()
     }
 
-    /// The user asks for something else.
+    /// Replaces the settings.
     pub fn set_settings(&self, settings: Settings) {
         *self.settings.lock() = Arc::new(settings);
     }
@@ -263,7 +264,7 @@ impl Runtime {
         self.generations.current(|current| current.bind(py).clone())
     }
 
-    /// What the current generation knows; needs no GIL.
+    /// The view of the current generation; needs no GIL.
     pub fn view(&self) -> SourceSnapshot {
         self.generations.current(|current| current.get().view())
     }
@@ -287,7 +288,7 @@ impl Runtime {
         self.generations.pin_current(|current| (current.get().id, current.bind(py).clone()))
     }
 
-    /// A unit of work has ended. What that sets free is disposed of by the updating thread.
+    /// A unit of work has ended. The updating thread disposes of the instances that this sets free.
     pub fn unpin(&self, number: u64) {
         self.retire(self.generations.unpin(GenerationId(number)));
     }
@@ -297,7 +298,7 @@ impl Runtime {
         if freed.is_empty() {
             return;
         }
-        // Here, outside the lock: what goes may run Python code.
+        // Here, outside the lock: dropping the last reference may run Python code.
         Python::attach(|py| {
             for generation in &freed.dropped {
                 let _ = generation.get().let_go(py);
@@ -307,8 +308,8 @@ impl Runtime {
         self.command(Command::Dispose);
     }
 
-    /// Whether something is loaded under a name that was never ours. (What is ours has its facade
-    /// before it stands in `sys.modules`, so that is asked first.)
+    /// Whether something is loaded under a name that was never live. (A live module has its facade
+    /// before it stands in `sys.modules`, so `sys.modules` is asked first.)
     #[inline]
     pub fn has_foreign(&self, py: Python<'_>, name: &Bound<'_, PyString>) -> PyResult<bool> {
         Ok(self.sys_modules.bind(py).contains(name)? && !self.facades.bind(py).contains(name)?)
@@ -322,8 +323,8 @@ impl Runtime {
             return known.clone();
         }
         let found = self.roots.path_under_root(&*self.system, Path::new(key));
-        // What is not there yet may be a link to a root once it is.
-        if absolute && (found.is_some() || Path::new(key).exists()) {
+        // A path that does not exist yet may become a link to a root.
+        if absolute && (found.is_some() || self.system.metadata(Path::new(key)).is_ok()) {
             let mut entries = self.entries.lock();
             if entries.len() >= ENTRIES {
                 entries.clear();

@@ -1,7 +1,7 @@
 //! What did the user ask for?
 //!
-//! Read and checked in Python (`settings.py`); here is what holds now. A change in the project's
-//! files may replace it while the process runs, so everybody asks anew.
+//! They are read and checked in Python (`transfuse/config`). A change in the project's files may
+//! replace them while the process runs, so no code keeps them.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::cpython::exceptions;
 /// A pattern of module names, with its policy and preserved names, as Python gives them.
 pub type Pattern = (String, Option<String>, Vec<String>);
 
-/// What the user asked for.
+/// The settings that hold now.
 pub struct Settings {
     /// The policy of modules that say nothing.
     pub policy: Policy,
@@ -29,7 +29,7 @@ pub struct Settings {
     pub resident: usize,
     /// How long the code of one update may run.
     pub time_limit: Duration,
-    /// Compare by polling, this often, instead of being told by the system.
+    /// Compare by polling, this often, instead of waiting for events of the system.
     pub poll: Option<Duration>,
 }
 
@@ -59,7 +59,7 @@ impl Settings {
         Ok(Settings { policy, modules, keep, keep_deleted, watch, resident, time_limit, poll })
     }
 
-    /// What they say of a module: its policy and preserved names.
+    /// A module's policy and preserved names.
     pub fn configured(&self, name: &ModuleName) -> (Policy, Vec<String>) {
         let mut policy = self.policy;
         let mut preserve = Vec::new();

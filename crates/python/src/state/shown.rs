@@ -7,12 +7,12 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use transfuse_engine::sync::Mutex;
 
-/// What stood for an instance in `sys.modules` when that was last as it should be.
+/// The entry of an instance in `sys.modules` when that was last as expected.
 #[derive(Default)]
 pub struct LastShown {
     /// Held, so that nothing else can come to lie where it lies. Locked for field access only.
     held: Mutex<Option<Py<PyAny>>>,
-    /// Where it lies: what each import of the instance compares. Written with `held`.
+    /// Its address, which each import of the instance compares. Written with `held`.
     at: AtomicPtr<ffi::PyObject>,
 }
 
@@ -22,7 +22,7 @@ impl LastShown {
         self.at.load(Ordering::Acquire) == there.as_ptr()
     }
 
-    /// What it was, if it was seen.
+    /// The entry, if one was seen.
     pub fn get<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
         self.held.lock().as_ref().map(|held| held.bind(py).clone())
     }

@@ -13,7 +13,7 @@ use transfuse_engine::sync::Mutex;
 use crate::state::generation::Generation;
 use crate::state::live_module::LiveModule;
 
-/// What a generation holds while it is staged. The locks are held for field access only.
+/// The state of a staged generation. The locks are held for field access only.
 #[derive(Default)]
 pub struct StagingArea {
     /// The generation it would supersede: none before staging, and none from the moment in which
@@ -21,14 +21,14 @@ pub struct StagingArea {
     base: Mutex<Option<Py<Generation>>>,
     /// Whether `base` is set: asked at every import.
     has_base: AtomicBool,
-    /// `[shop.prices, shop.web]`: what was executed, in this order. Written by each thread that
-    /// loads a module for it, emptied when it is published or given up.
+    /// `[shop.prices, shop.web]`: the executed instances, in this order. Written by each thread
+    /// that loads a module for it, emptied when it is published or given up.
     executed: Mutex<Vec<Py<LiveModule>>>,
     /// How many modules the plan has, for progress reports. Written by the updating thread.
     expected: AtomicUsize,
     /// The modules that take new code in place. Emptied with `executed`.
     in_place: Mutex<Vec<Py<InPlaceUpdate>>>,
-    /// What these become, as far as it has been written down. Emptied with `executed`.
+    /// The changes of these, as far as they are prepared. Emptied with `executed`.
     batches: Mutex<Vec<Py<InPlaceBatch>>>,
 }
 
@@ -47,8 +47,8 @@ impl StagingArea {
         self.base.lock().as_ref().map(|base| base.bind(py).clone())
     }
 
-    /// Says which generation it would supersede, or (none) that it is published. Returns what was
-    /// set before: dropping that can run Python code.
+    /// Says which generation it would supersede, or (none) that it is published. Returns the former
+    /// base: dropping that can run Python code.
     pub fn set_base(&self, base: Option<Py<Generation>>) -> Option<Py<Generation>> {
         let has_base = base.is_some();
         let mut there = self.base.lock();
@@ -69,7 +69,7 @@ impl StagingArea {
         (executed.len(), self.expected.load(Ordering::Relaxed).max(executed.len()))
     }
 
-    /// What was executed, in order, including what has left the generation again.
+    /// The executed instances, in order, including those that have left the generation again.
     pub fn executed<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, LiveModule>> {
         self.executed.lock().iter().map(|one| one.bind(py).clone()).collect()
     }
@@ -89,17 +89,17 @@ impl StagingArea {
         self.in_place(py).iter().any(|change| std::ptr::eq(change.get().stays(), instance.get()))
     }
 
-    /// Records what some of them become.
+    /// Records the prepared changes of some of them.
     pub fn record_batch(&self, batch: Py<InPlaceBatch>) {
         self.batches.lock().push(batch);
     }
 
-    /// What they become, as far as it has been written down.
+    /// The changes that are prepared.
     pub fn batches<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, InPlaceBatch>> {
         self.batches.lock().iter().map(|batch| batch.bind(py).clone()).collect()
     }
 
-    /// Forgets what was executed: the generation is published, or given up.
+    /// Empties it: the generation is published, or abandoned.
     pub fn clear(&self) {
         let all = std::mem::take(&mut *self.executed.lock());
         let changes = std::mem::take(&mut *self.in_place.lock());
@@ -108,7 +108,7 @@ impl StagingArea {
         drop((all, changes, batches));
     }
 
-    /// For the cycle collector, which passes over what another thread is writing.
+    /// For the cycle collector, which skips a field that another thread is writing.
     pub fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
         for instance in self.executed.try_lock().iter().flat_map(|all| all.iter()) {
             visit.call(instance)?;
@@ -126,7 +126,7 @@ impl StagingArea {
     }
 }
 
-/// What could not be done in place, for the report: the module, and what to know.
+/// A change that could not be made in place, for the report: the module, and a sentence.
 pub type InPlaceNote = (String, String);
 
 /// A module whose new source has run beside it.
@@ -138,14 +138,14 @@ pub struct InPlaceUpdate {
     pub shadow: Py<LiveModule>,
 }
 
-/// What modules that were run together are to become.
+/// The changes of modules that were run together.
 #[pyclass(frozen, module = "transfuse._core")]
 pub struct InPlaceBatch {
     /// The modules.
     pub modules: Vec<Py<InPlaceUpdate>>,
     /// The `Change` of `transfuse/patching`.
     pub change: Py<PyAny>,
-    /// Its pairs of calls: what to do, and what takes it back.
+    /// Its pairs of calls: the change, and its undoing.
     pub steps: Py<PyList>,
     /// Whether the steps have been taken. Only the updating thread reads and writes it.
     pub done: AtomicBool,

@@ -1,8 +1,8 @@
 //! Which units of work are under way, and what is each?
 //!
-//! For `status` and for refusals: whoever keeps an old generation in use has a
-//! name. A unit is written down when it is pinned and crossed out when it ends;
-//! the lock is held for one look-up. No Python object is kept: words are.
+//! For `status` and for refusals, which name the unit of work that keeps an old generation in use.
+//! A unit is added when it is pinned and removed when it ends; the lock is held for one look-up.
+//! Texts are kept, no Python objects.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ pub struct UnitOfWork {
     pub thread: AtomicU64,
     /// When it began.
     pub since: Instant,
-    /// What it is, `"GET /orders"`; none if nobody has said.
+    /// Its label, `"GET /orders"`, if it was given one.
     pub what: Option<String>,
 }
 
@@ -34,7 +34,7 @@ impl UnitOfWork {
     }
 
     /// This thread goes on with it.
-    pub fn goes_on(&self) {
+    pub fn run_by_this_thread(&self) {
         self.thread.store(ident(), Ordering::Relaxed);
     }
 }
@@ -47,8 +47,8 @@ pub struct UnitsOfWork {
 }
 
 impl UnitsOfWork {
-    /// Writes one down; returns the number under which [`Units::ended`] crosses it out.
-    pub fn begun(&self, unit: &Arc<UnitOfWork>) -> u64 {
+    /// Writes one down; returns the number under which [`UnitsOfWork::remove`] removes it.
+    pub fn add(&self, unit: &Arc<UnitOfWork>) -> u64 {
         let mut all = self.all.lock();
         all.0 += 1;
         let number = all.0;
@@ -57,27 +57,27 @@ impl UnitsOfWork {
     }
 
     /// It has ended. False if it was over already (a forked child ends those of other threads).
-    pub fn ended(&self, number: u64) -> bool {
+    pub fn remove(&self, number: u64) -> bool {
         let gone = self.all.lock().1.remove(&number);
         gone.is_some()
     }
 
     /// In a forked child the units of other threads are over. Returns the generations that they were
     /// pinned to.
-    pub fn only_mine(&self) -> Vec<u64> {
+    pub fn keep_own(&self) -> Vec<u64> {
         let mut over = Vec::new();
         self.all.lock().1.retain(|_, unit| {
-            let mine = unit.thread.load(Ordering::Relaxed) == ident();
-            if !mine {
+            let own = unit.thread.load(Ordering::Relaxed) == ident();
+            if !own {
                 over.push(unit.generation.load(Ordering::Acquire));
             }
-            mine
+            own
         });
         over
     }
 
-    /// In words: how many generations are in use beside the current one, and by whom.
-    pub fn told(&self, current: u64, generations: usize) -> String {
+    /// In words: how many generations are in use beside the current one, and by which unit of work.
+    pub fn describe(&self, current: u64, generations: usize) -> String {
         let units = self.behind(current);
         let by = units.first().map_or_else(String::new, |oldest| {
             let what = oldest.what.as_deref().unwrap_or("a unit of work");

@@ -1,9 +1,8 @@
-//! What lies under the roots and cannot be read, and whom does that concern?
+//! Which paths under the roots cannot be read, and does a module need them?
 //!
-//! The folder of a database, somebody else's file: as long as no module comes from
-//! there, it is noted once and nothing else suffers. Where something is known of
-//! what lies there, it is not known any more whether that is still so, and an
-//! update would guess.
+//! The folder of a database, or another user's file: as long as no module comes from there, the log
+//! says so once and updates go on. Where the view has files at such a path, their content may have
+//! changed, and an update would guess.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -26,19 +25,19 @@ impl UnreadablePaths {
         self.places = found.into_iter().map(|(path, error)| (path, error.to_string())).collect();
     }
 
-    /// All of them, each with what the system said.
+    /// All of them, each with the system's error.
     pub fn all(&self) -> Vec<(PathBuf, String)> {
         self.places.iter().map(|(path, why)| (path.clone(), why.clone())).collect()
     }
 
-    /// Those that the log does not know of, told once.
+    /// Those that the log does not know of yet. Each is returned once.
     pub fn news(&mut self) -> Vec<(PathBuf, String)> {
         let news = self.all();
         news.into_iter().filter(|(path, _)| self.told.insert(path.clone())).collect()
     }
 }
 
-/// Whether anything is known of what lies at or under `path`: source, or data that a module read.
+/// Whether the view has source, or data that a module read, at or under `path`.
 pub fn is_needed(view: &SourceSnapshot, graph: &DependencyGraph, path: &Path) -> bool {
     let counts = |path: &Path| is_source(path) || graph.readers(path).next().is_some();
     view.get(path).is_some() && counts(path) || view.under(path).any(|(inside, _)| counts(inside))

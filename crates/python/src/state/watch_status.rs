@@ -1,11 +1,11 @@
-//! How do changes become known? What `status` says of it.
+//! How does Transfuse learn of changes on disk? For `status`.
 
-/// How changes become known, for `status`.
+/// The way in which Transfuse learns of changes.
 #[derive(Clone, Default)]
 pub struct WatchStatus {
-    /// `"native"`, `"polling"`; `""` before anybody watches.
+    /// `"native"`, `"polling"`; `""` before watching begins.
     pub way: &'static str,
-    /// `"the system's limit of watched directories is reached at ..."`: why that is not what was
-    /// asked for. Empty where it is.
+    /// `"the system's limit of watched directories is reached at ..."`: the reason why it is not
+    /// the way that was asked for. Else empty.
     pub because: String,
 }

@@ -1,11 +1,10 @@
-//! What stands in `sys.modules` under a live name, and who put it there?
+//! Which object stands in `sys.modules` under a live name, and did Transfuse put it there?
 //!
-//! As a rule our facade, or what the module put in its own place. Tests of many
-//! packages do otherwise: they delete an entry, to have the module executed
-//! afresh; they put `None` or a fake there; they put back what was there before.
-//! All of it means what it means to Python, for the generation of whoever
-//! imports next. The facade that was taken out goes on to stand for what it
-//! stood for, and a fresh execution gets a new one.
+//! As a rule it is our facade, or the object that the module put in its own place. Tests of many
+//! packages delete an entry, to have the module executed afresh; they put `None` or a fake there;
+//! they restore the former entry. All of it means the same as in plain Python, for the generation
+//! of the next caller. A facade that was removed still stands for its instance, and a fresh
+//! execution gets a new one.
 
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -13,23 +12,23 @@ use pyo3::types::PyString;
 use transfuse_engine::ModuleName;
 
 use crate::cpython::exceptions;
-use crate::state::generation::Generation;
 use crate::state::live_module::LiveModule;
 use crate::state::runtime::Runtime;
+use crate::state::scope::Scope;
 use crate::sysmodules::{facade, spec};
 
-/// What stands under a name.
+/// The state of an entry.
 pub enum SysModulesEntry<'py> {
-    /// What we put there, or nothing where nothing has to be.
+    /// Our entry, or none where none is expected.
     Ours,
-    /// Nothing, where this instance was seen: somebody has removed it.
+    /// No entry, although this instance had one: other code has removed it.
     Removed(Bound<'py, LiveModule>),
-    /// Something that somebody else put there: to be found as if Transfuse were not there.
+    /// An object that other code put there: found as if Transfuse were not there.
     Other,
 }
 
-/// Whether what stands under the name of a ready instance is what was last seen there. This is
-/// asked by every import of a loaded module.
+/// Whether the entry of a ready instance is the one that was last seen there. Every import of a
+/// loaded module asks this.
 #[inline]
 pub fn is_as_seen(
     py: Python<'_>,
@@ -43,20 +42,18 @@ pub fn is_as_seen(
     }
 }
 
-/// What stands under a name for a generation. What somebody put back is ours again.
+/// The state of an entry for a generation. A facade that other code put back is ours again.
 pub fn entry_of<'py>(
-    py: Python<'py>,
-    runtime: &Runtime,
-    generation: &Bound<'py, Generation>,
+    scope: &Scope<'py>,
     name: &Bound<'py, PyString>,
 ) -> PyResult<SysModulesEntry<'py>> {
-    let loaded = generation.get().get(py, name).filter(|found| found.get().is_ready());
+    let Scope { py, runtime, .. } = *scope;
+    let loaded = scope.get(name).filter(|found| found.get().is_ready());
     let Some(there) = runtime.sys_modules.bind(py).get_item(name)? else {
         return Ok(match loaded {
-            // What is staged is for nobody to remove.
+            // No entry shows a staged module, so it cannot be removed.
             Some(instance)
-                if !generation.get().is_staged()
-                    && !runtime.withdrawn.bind(py).contains(name)? =>
+                if !scope.is_staged() && !runtime.withdrawn.bind(py).contains(name)? =>
             {
                 SysModulesEntry::Removed(instance)
             }
@@ -86,14 +83,14 @@ pub fn entry_of<'py>(
             });
         }
     }
-    if let Some(instance) = generation.get().get(py, name) {
+    if let Some(instance) = scope.get(name) {
         instance.get().seen.set(&there);
     }
     Ok(SysModulesEntry::Ours)
 }
 
-/// A facade of the name was put back: it stands for what it stood for, and the one that stood
-/// there meanwhile for what was executed meanwhile.
+/// A former facade was put back: it stands for its former instances, and the facade of the meantime
+/// for those that were executed in the meantime.
 fn put_back<'py>(
     py: Python<'py>,
     runtime: &Runtime,
@@ -117,27 +114,23 @@ fn put_back<'py>(
     Ok(())
 }
 
-/// Somebody has removed an instance: from now on its facade stands for nothing but it, in this
-/// generation, and the name is free to be executed afresh.
-pub fn release(
-    py: Python<'_>,
-    runtime: &Runtime,
-    generation: &Bound<'_, Generation>,
-    instance: &Bound<'_, LiveModule>,
-) -> PyResult<()> {
-    if !generation.get().take(py, instance) {
+/// Other code has removed an instance: from now on its facade stands for that instance only, in
+/// this generation, and the name can be executed afresh.
+pub fn release(scope: &Scope<'_>, instance: &Bound<'_, LiveModule>) -> PyResult<()> {
+    let Scope { py, runtime, .. } = *scope;
+    if !scope.generation.get().take(py, instance) {
         // Another thread was first.
         return Ok(());
     }
     let name = instance.get().key.bind(py);
     if let Some(facade) = runtime.facades.bind(py).get_item(name)? {
-        facade::detach(&facade, generation, instance)?;
+        facade::detach(&facade, &scope.generation, instance)?;
         runtime.facades.bind(py).del_item(name)?;
     }
     Ok(())
 }
 
-/// Puts what foreign code is to see into `sys.modules`.
+/// Puts the object that foreign code gets into `sys.modules`.
 pub fn show(
     py: Python<'_>,
     runtime: &Runtime,
@@ -152,32 +145,27 @@ pub fn show(
     }
     let modules = runtime.sys_modules.bind(py);
     match modules.get_item(name)? {
-        // Whoever removes it at this very moment has removed it.
+        // A thread that removes it at this moment has removed it.
         Some(there) if there.is(shown) => Ok(()),
         _ => modules.set_item(name, shown),
     }
 }
 
-/// Takes what we put there out of `sys.modules`; old code may still ask for the name.
+/// Removes our entry from `sys.modules`; old code may still ask for the name.
 pub fn withdraw(py: Python<'_>, runtime: &Runtime, name: &Bound<'_, PyString>) -> PyResult<()> {
     runtime.withdrawn.bind(py).set_item(name, true)?;
     runtime.sys_modules.bind(py).del_item(name)
 }
 
-/// Whether somebody has removed or replaced what stood there, while this name is being staged.
-pub fn is_theirs(
-    py: Python<'_>,
-    runtime: &Runtime,
-    staged: &Bound<'_, Generation>,
-    name: &Bound<'_, PyString>,
-) -> PyResult<bool> {
-    match staged.get().base(py) {
-        Some(base) => Ok(!matches!(entry_of(py, runtime, &base, name)?, SysModulesEntry::Ours)),
+/// Whether other code has removed or replaced the entry of a module that is being staged.
+pub fn is_replaced(staged: &Scope<'_>, name: &Bound<'_, PyString>) -> PyResult<bool> {
+    match staged.base() {
+        Some(base) => Ok(!matches!(entry_of(&base, name)?, SysModulesEntry::Ours)),
         None => Ok(false),
     }
 }
 
-/// Puts back what stood there before.
+/// Restores a former entry.
 pub fn restore(
     py: Python<'_>,
     runtime: &Runtime,
@@ -201,7 +189,8 @@ pub fn forget(py: Python<'_>, runtime: &Runtime, name: &ModuleName, shown: &Boun
 }
 
 /// A name turned out not to be ours. If a facade of ours still stands for it in `sys.modules`, the
-/// original import would find that; what was deleted is gone, and what it hid may be found again.
+/// original import would find that. The module was deleted, and a foreign one that it hid may be
+/// found again.
 pub fn not_ours(py: Python<'_>, runtime: &Runtime, name: &str) -> PyResult<()> {
     let modules = runtime.sys_modules.bind(py);
     let Some(shown) = runtime.facades.bind(py).get_item(name)? else { return Ok(()) };

@@ -19,8 +19,8 @@ use crate::state::runtime::{self, Runtime};
 /// Where a facade keeps the instance it stands for once Transfuse is no longer installed.
 pub const LEFT: &str = "__transfuse_left__";
 
-/// Where a facade that was taken out of `sys.modules` keeps what it stands for: number of a
-/// generation -> instance.
+/// Where a facade that was removed from `sys.modules` keeps its instances: number of a generation
+/// -> instance.
 pub const DETACHED: &str = "__transfuse_detached__";
 
 pub static TYPE: PyOnceLock<Py<PyType>> = PyOnceLock::new();
@@ -88,7 +88,7 @@ pub fn detach(
     own.set_item(key, detached)
 }
 
-/// In this generation the facade stands for what has its name; returns what it stood for.
+/// In this generation the facade stands for the instance of its name; returns its former instance.
 pub fn attach<'py>(
     facade: &Bound<'py, PyAny>,
     generation: &Bound<'_, Generation>,
@@ -108,7 +108,7 @@ pub fn stood_for(object: &Bound<'_, PyAny>, name: &Bound<'_, PyString>) -> PyRes
         }))
 }
 
-/// What foreign code gets for a value: the facade, where the value is a live module.
+/// The object that foreign code gets for a value: the facade, where the value is a live module.
 pub fn of_value<'py>(value: Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     let py = value.py();
     if let Ok(module) = value.cast_exact::<PyModule>()
@@ -125,8 +125,8 @@ pub fn of_value<'py>(value: Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     Ok(value)
 }
 
-/// Whether its execution has ended with an error: what is left of it is nobody's module, and
-/// asking for that name would execute another.
+/// Whether its execution has ended with an error. No generation has such a module, and asking for
+/// its name would execute another.
 pub fn has_failed(py: Python<'_>, instance: &Bound<'_, LiveModule>) -> bool {
     let of = instance.get();
     !of.is_ready() && of.home(py).is_none_or(|home| !home.get().holds(py, instance))
@@ -137,7 +137,7 @@ pub fn leave(facade: &Bound<'_, PyAny>, instance: &Bound<'_, LiveModule>) -> PyR
     own_dict(facade).set_item(LEFT, instance)
 }
 
-/// What foreign code gets for an instance.
+/// The object that foreign code gets for an instance.
 pub fn of_instance<'py>(
     py: Python<'py>,
     runtime: &Runtime,

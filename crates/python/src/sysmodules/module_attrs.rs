@@ -1,4 +1,4 @@
-//! What does code expect of a module before its first line runs?
+//! Which attributes does a module have before its first line runs?
 //!
 //! The attributes that the import system gives a module: its spec, its loader
 //! (our own, which tells whose code it is), its file and its search path.
@@ -10,7 +10,7 @@ use pyo3::types::PyModule;
 use crate::state::live_module::LiveModule;
 use crate::sysmodules::spec;
 
-/// Sets what code expects of a module. Returns its spec.
+/// Sets these attributes. Returns the spec.
 pub fn init_module_attrs<'py>(
     py: Python<'py>,
     instance: &Bound<'py, LiveModule>,

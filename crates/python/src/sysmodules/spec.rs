@@ -1,6 +1,6 @@
 //! Which specs, finders and loaders of ours does the standard import machinery see?
 //!
-//! The types and a spec as the machinery makes it. What they answer is `hooks/meta_path.rs`.
+//! The types, and a spec as the machinery makes it. Their methods are in `hooks/meta_path.rs`.
 
 use std::path::PathBuf;
 
@@ -51,7 +51,7 @@ pub struct FacadeLoader {
     /// Whether it is one.
     pub package: bool,
     /// The instance that was loaded already when the spec was made, by when it began: the machinery
-    /// looks for what does not stand in `sys.modules`, so somebody has removed it from there.
+    /// looks for modules that are not in `sys.modules`, so other code has removed it from there.
     pub removed: Option<u64>,
 }
 

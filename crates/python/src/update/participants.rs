@@ -12,6 +12,7 @@ use crate::cpython::log;
 use crate::state::generation::Generation;
 use crate::state::pin::StagedScope;
 use crate::state::runtime::Runtime;
+use crate::state::scope::Scope;
 
 /// Asks. Raises what was raised, and the generation must be abandoned then.
 pub fn prepare(
@@ -23,7 +24,7 @@ pub fn prepare(
 ) -> PyResult<()> {
     *runtime.wanted.lock() = Some(wanted.clone());
     let stage = if on_disk { intern!(py, "staged") } else { intern!(py, "going back") };
-    let answer = StagedScope::begin(py, runtime, staged)
+    let answer = StagedScope::begin(&Scope::new(py, runtime, staged))
         .and_then(|_pinned| runtime.stages.call(py, (stage, staged.get().id.0)));
     *runtime.wanted.lock() = None;
     answer.map(drop)

@@ -26,6 +26,7 @@ use crate::state::live_module::LiveModule;
 use crate::state::pin::StagedScope;
 use crate::state::policy::effective_policy;
 use crate::state::runtime::Runtime;
+use crate::state::scope::Scope;
 use crate::state::staging_area::InPlaceNote;
 use crate::sysmodules::entry::{self, SysModulesEntry};
 use crate::sysmodules::facade;
@@ -154,12 +155,12 @@ impl<'py> StagedUpdate<'py> {
 
     fn execute(&mut self, py: Python<'py>, plan: &Plan) -> PyResult<()> {
         // Both end with this function, however that ends.
-        let _pinned = StagedScope::begin(py, self.runtime, &self.staged)?;
+        let _pinned = StagedScope::begin(&Scope::new(py, self.runtime, &self.staged))?;
         conflict::take();
         self.staged.get().staging.expect(plan.steps.len());
         let _limit = Watchdog::begin(self.runtime.settings().time_limit);
         for step in plan.start_order.iter().map(|place| &plan.steps[*place]) {
-            match load::load_own(py, self.runtime, &self.staged, &step.name) {
+            match load::load_own(&Scope::new(py, self.runtime, &self.staged), &step.name) {
                 Ok(Loaded::Live(_) | Loaded::Foreign | Loaded::Missing(_)) => {}
                 Err(error) => {
                     self.failed = module_of_error(py, &error).or_else(|| Some(step.name.clone()));
@@ -198,7 +199,7 @@ impl<'py> StagedUpdate<'py> {
                 }
             }
         }
-        newly_affected.extend(in_place::concerned(py, self.runtime, &self.staged));
+        newly_affected.extend(in_place::concerned(&Scope::new(py, self.runtime, &self.staged)));
         newly_affected
     }
 
@@ -253,7 +254,7 @@ impl<'py> StagedUpdate<'py> {
         // What this update was the first to load may be the same for those before it.
         for instance in &fresh {
             if self.base.get().find(py, instance.get().name.as_str()).is_none() {
-                sharing::share_among(py, runtime, &alive, &self.staged, instance);
+                sharing::share_among(&Scope::new(py, runtime, &self.staged), &alive, instance);
             }
         }
         let due = in_place::published(py, &self.staged);
@@ -375,9 +376,10 @@ impl<'py> StagedUpdate<'py> {
 
 /// Puts what foreign code is to see of an instance into `sys.modules`, unless somebody has removed
 /// or replaced what stood there.
-fn show(py: Python<'_>, runtime: &Runtime, instance: &Bound<'_, LiveModule>) {
+fn show(py: Python<'_>, runtime: &'static Runtime, instance: &Bound<'_, LiveModule>) {
     let name = instance.get().key.bind(py);
-    if let Ok(SysModulesEntry::Ours) = entry::entry_of(py, runtime, &runtime.current(py), name)
+    if let Ok(SysModulesEntry::Ours) =
+        entry::entry_of(&Scope::new(py, runtime, &runtime.current(py)), name)
         && let Ok(shown) = facade::of_instance(py, runtime, instance)
     {
         let _ = entry::show(py, runtime, name, &shown);

@@ -298,7 +298,7 @@ impl Driver {
             .generations
             .alive(|_, _, state| matches!(state, GenerationState::Draining { .. }));
         let count = draining.into_iter().filter(|draining| *draining).count();
-        let told = || runtime.units.told(runtime.generations.current(|c| c.get().id.0), count);
+        let told = || runtime.units.describe(runtime.generations.current(|c| c.get().id.0), count);
         (count > 0 && count >= resident).then(|| {
             exceptions::still_in_use(&format!(
                 "{} (the setting resident is {resident}); the update is tried again when one is over",
