@@ -39,7 +39,7 @@ MUTANTS = (
     Mutant(
         "P2",
         "a pinned unit of work is answered from the current generation",
-        CORE + "asker.rs",
+        CORE + "state/caller.rs",
         "&& pinned.get().holds(py, caller)",
         "&& pinned.get().holds(py, caller) && pinned.get().id.0 == 0",
         (PROMISES + "test_p2_version_consistency.py",),
@@ -47,7 +47,7 @@ MUTANTS = (
     Mutant(
         "P3",
         "modules are staged in the table that is in use",
-        CORE + "attempt.rs",
+        CORE + "update/staged_update.rs",
         "let instances = base.get().instances.bind(py).copy()?;\n        let mut removed",
         "let instances = base.get().instances.bind(py).clone();\n        let mut removed",
         (PROMISES + "test_p3_all_at_once.py",),
@@ -55,8 +55,8 @@ MUTANTS = (
     Mutant(
         "P4",
         "what failing code had set on foreign modules stays",
-        CORE + "loading.rs",
-        ".inspect_err(|_| patches::undo(py, &before))",
+        CORE + "loading/load.rs",
+        ".inspect_err(|_| foreign_patches::undo(py, &before))",
         ".inspect_err(|_| ())",
         (PROMISES + "test_p4_failure_changes_nothing.py",),
     ),
@@ -71,7 +71,7 @@ MUTANTS = (
     Mutant(
         "P6",
         "names that left the source are carried like data",
-        CORE + "namespace.rs",
+        CORE + "loading/namespace.rs",
         "let dropped = !keep_deleted",
         "let dropped = keep_deleted",
         (PROMISES + "test_p6_gone_is_gone.py",),
@@ -79,7 +79,7 @@ MUTANTS = (
     Mutant(
         "P7",
         "preserved values are lost",
-        CORE + "namespace.rs",
+        CORE + "loading/namespace.rs",
         "carried.push((name.clone(), value));",
         "carried.push((name.clone(), py.None().into_bound(py)));",
         (PROMISES + "test_p7_carried.py", PROMISES + "test_p7_locks.py"),
@@ -87,7 +87,7 @@ MUTANTS = (
     Mutant(
         "P8",
         "a generation that is over holds its modules",
-        CORE + "engine.rs",
+        CORE + "state/runtime.rs",
         "let _ = generation.get().let_go(py);",
         "let _ = (py, generation);",
         (PROMISES + "test_p8_memory.py",),
@@ -95,7 +95,7 @@ MUTANTS = (
     Mutant(
         "P9",
         "a request's pin ends before its body is read",
-        CORE + "wsgi.rs",
+        CORE + "api/wsgi.rs",
         "        pin.get().suspend(py)?;\n        match answered {",
         "        pin.get().suspend(py)?;\n        pin.get().close();\n        match answered {",
         (PROMISES + "test_p9_nothing_is_lost.py",),
@@ -103,17 +103,17 @@ MUTANTS = (
     Mutant(
         "P10",
         "each request looks its application up in Python",
-        CORE + "wsgi.rs",
-        "            && instance.get().is_ready()\n            && standing",
-        "            && !instance.get().is_ready()\n            && standing",
+        CORE + "api/wsgi.rs",
+        "            && instance.get().is_ready()\n            && entry::is_as_seen",
+        "            && !instance.get().is_ready()\n            && entry::is_as_seen",
         (PROMISES + "test_p10_no_tax.py",),
     ),
     Mutant(
         "P11",
         "uninstall leaves import statements to Transfuse",
-        CORE + "installation.rs",
-        "engine.original_import.bind(py),",
-        "&fast::import(py)?,",
+        CORE + "api/install.rs",
+        "runtime.original_import.bind(py),",
+        "&fast_path::import(py)?,",
         (PROMISES + "test_p11_foreign_code.py",),
     ),
     Mutant(

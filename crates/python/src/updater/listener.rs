@@ -52,13 +52,10 @@ pub struct PendingChange<'l> {
 
 /// How an update of a [`PendingChange`] ended.
 pub enum Conclusion {
-    /// What was served before is still served.
+    /// Nothing of it is served.
     Unchanged,
-    /// The change is served.
-    Published {
-        /// The files that wait for a restart.
-        held_back: Vec<PathBuf>,
-    },
+    /// It is served, apart from these files, which wait for a restart.
+    PublishedBut(Vec<PathBuf>),
 }
 
 impl PendingChange<'_> {
@@ -84,7 +81,7 @@ impl PendingChange<'_> {
     /// An update of it has ended, so the next one may wait as long as this one.
     pub fn conclude(self, conclusion: Conclusion) {
         self.listener.waiting_since = None;
-        if let Conclusion::Published { held_back } = conclusion {
+        if let Conclusion::PublishedBut(held_back) = conclusion {
             // An unreadable file may become readable.
             let unreadable = self.listener.runtime.unreadable.lock().all();
             let paths = held_back.into_iter().chain(unreadable.into_iter().map(|(path, _)| path));

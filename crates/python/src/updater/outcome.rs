@@ -49,20 +49,6 @@ pub enum Concluded {
     Interrupted,
 }
 
-/// How an attempt to update ended.
-enum Attempted {
-    /// No file differs from what is served.
-    NothingToDo,
-    /// The change was refused before, and is the same.
-    SetAside,
-    /// A file cannot be read. The listener goes on waiting for it.
-    Unreadable(PyErr),
-    /// Too many generations are in use.
-    NoRoom(PyErr),
-    /// The update was staged.
-    Staged(Staged),
-}
-
 impl Updater {
     /// No update has happened yet.
     pub fn new(runtime: &'static Runtime) -> Updater {
@@ -124,79 +110,74 @@ impl Updater {
     ) -> PyResult<Concluded> {
         let started = Instant::now();
         let wanted = contents(&change.snapshot, &change.changes);
-        let attempted =
-            panics::caught(|| Ok(self.attempt(py, &mut change, &wanted, automatic, reload)));
-        let changes = std::mem::take(&mut change.changes);
-        let (plan, end) = match attempted {
-            Ok(Attempted::NothingToDo) => {
-                change.conclude(Conclusion::Unchanged);
-                self.nothing_differs();
+        let attempt = panics::caught(|| self.attempt(py, &mut change, &wanted, automatic, reload));
+        let Staged { plan, end } = match attempt {
+            Ok(Some(staged)) => staged,
+            Ok(None) => {
+                if change.changes.is_empty() {
+                    change.conclude(Conclusion::Unchanged);
+                    self.nothing_differs();
+                }
                 return Ok(Concluded::Unchanged);
             }
-            Ok(Attempted::SetAside) => return Ok(Concluded::Unchanged),
-            Ok(Attempted::Unreadable(error)) => {
-                let report = self.refuse(py, started, &changes, &Plan::default(), error)?;
-                return Ok(self.send(py, report));
-            }
-            Ok(Attempted::NoRoom(error)) => {
-                change.conclude(Conclusion::Unchanged);
-                self.retry_when_drained = true;
-                let report = self.refuse(py, started, &changes, &Plan::default(), error)?;
-                return Ok(self.send(py, report));
-            }
-            Ok(Attempted::Staged(Staged { plan, end })) => (plan, end),
-            Err(error) => (Plan::default(), StagingOutcome::Refused(error)),
+            Err(error) => Staged { plan: Plan::default(), end: StagingOutcome::Refused(error) },
         };
+        let changes = std::mem::take(&mut change.changes);
         let report = match end {
             StagingOutcome::Interrupted => return Ok(Concluded::Interrupted),
             StagingOutcome::Published(notes) => {
-                let held_back = planning::held_back(py, &self.runtime.current(py), &plan.restart);
-                change.conclude(Conclusion::Published { held_back });
+                let current = self.runtime.current(py);
+                let held_back = planning::held_back(py, &current, &plan.restart);
+                change.conclude(Conclusion::PublishedBut(held_back));
                 self.waiting_modules.clone_from(&plan.restart);
                 self.store_waiting();
                 self.set_aside = (!plan.restart.is_empty()).then_some(wanted);
                 self.record(py, Outcome::Published, started, &changes, &plan, Ok(notes))?
             }
             StagingOutcome::Refused(error) => {
+                // The other refusals are not about this content.
+                if change.unreadable.is_empty() && !self.retry_when_drained {
+                    self.set_aside = Some(wanted);
+                }
                 change.conclude(Conclusion::Unchanged);
-                self.set_aside = Some(wanted);
                 self.refuse(py, started, &changes, &plan, error)?
             }
         };
-        Ok(self.send(py, report))
+        notify::send(py, self.runtime, report.bind(py));
+        Ok(Concluded::Reported(report))
     }
 
+    /// Stages an update; none if nothing differs, or only content that was set aside.
     fn attempt(
-        &self,
+        &mut self,
         py: Python<'_>,
         change: &mut PendingChange<'_>,
         wanted: &[(PathBuf, Option<Digest>)],
         automatic: bool,
         reload: Option<&ModuleName>,
-    ) -> Attempted {
+    ) -> PyResult<Option<Staged>> {
         let runtime = self.runtime;
         report::unreadable(py, runtime);
         if let Some((path, error)) = change.unreadable.first() {
-            let serving = runtime.current(py).get().id.0;
-            return Attempted::Unreadable(exceptions::unreadable(path, error, serving));
+            return Err(exceptions::unreadable(path, error, runtime.current(py).get().id.0));
         }
         if change.changes.is_empty() && reload.is_none() {
-            return Attempted::NothingToDo;
+            return Ok(None);
         }
-        if let Some(error) = self.too_many_draining() {
-            return Attempted::NoRoom(error);
-        }
+        let error = self.too_many_draining();
+        self.retry_when_drained = error.is_some();
+        error.map_or(Ok(()), Err)?;
         if automatic && self.set_aside.as_deref() == Some(wanted) {
-            return Attempted::SetAside;
+            return Ok(None);
         }
         let since = loads_since(py, runtime);
         let (view, changes) = (change.snapshot.clone(), change.changes.clone());
         let mut seeds = seeds::of_changes(py, runtime, &view, &changes);
         seeds.extend(reload.map(|name| (name.clone(), Reason::Asked)));
         let request = UpdateRequest { view, changes, seeds, since };
-        Attempted::Staged(pipeline::run_update(py, runtime, request, &mut || {
+        Ok(Some(pipeline::run_update(py, runtime, request, &mut || {
             !automatic || py.detach(|| change.is_still_quiet())
-        }))
+        })))
     }
 
     /// The error of an update for which too many generations are in use.
@@ -295,12 +276,6 @@ impl Updater {
             disposal::dispose_drained(py, self.runtime);
         }
         Ok(report)
-    }
-
-    /// Sends a report to the Python package.
-    fn send(&self, py: Python<'_>, report: Py<PyDict>) -> Concluded {
-        notify::send(py, self.runtime, report.bind(py));
-        Concluded::Reported(report)
     }
 
     /// The report of an update that had nothing to do.
