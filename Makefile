@@ -86,8 +86,9 @@ bench: $(VENV)/.built
 
 venv: $(VENV)/.built
 
+# With the feature `testing`, which no release has: some tests need its switches.
 $(VENV)/.built: $(VENV)/.installed $(SOURCES)
-	VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/maturin develop --release
+	VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/maturin develop --release --features testing,pyo3/extension-module
 	touch $@
 
 $(VENV)/.installed: requirements-dev.txt scripts/make-venv

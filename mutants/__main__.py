@@ -68,7 +68,8 @@ def _build() -> str:
     """Build the core for this interpreter; return the end of the output if that fails."""
     maturin = Path(sys.executable).with_name("maturin")
     environment = {**os.environ, "VIRTUAL_ENV": sys.prefix, "PYO3_PYTHON": sys.executable}
-    done = _run([maturin, "develop", "--release"], environment)
+    features = "testing,pyo3/extension-module"  # as in the Makefile
+    done = _run([maturin, "develop", "--release", "--features", features], environment)
     return done.stderr[-500:] if done.returncode else ""
 
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import logging
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import transfuse
 from support.interpreter import LIVE, python
+from support.threads import together
+from transfuse import _core
 from transfuse.updates import participants
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
 
     from conftest import LiveTree
 
@@ -163,3 +165,41 @@ _ENDED = """
 
 def test_status_says_that_the_updating_thread_has_ended(tmp_path: Path) -> None:
     assert python(tmp_path, _ENDED, LIVE) == ["ended", "the updating thread has ended"]
+
+
+@pytest.fixture
+def panics_under_locks() -> Iterator[Callable[[bool], list[str]]]:
+    """A switch by which each thread panics under each lock before it takes it.
+
+    The core has it where it is built with the feature `testing`, as `make venv` does.
+    """
+    switch: Callable[[bool], list[str]] = vars(_core)["_panic_under_locks"]
+    yield switch
+    switch(False)
+
+
+@pytest.mark.parametrize("watch", [False, True])
+def test_p4_imports_and_updates_go_on_after_a_panic_under_each_lock(
+    tree: LiveTree, watch: bool, panics_under_locks: Callable[[bool], list[str]]
+) -> None:
+    panics_under_locks(True)
+    tree.write({"shop/__init__.py": "", "shop/tax.py": "RATE = 1\n"})
+    tree.write({"web.py": "import shop.tax\ndef app(environ, start_response): return [b'%d']\n"})
+    tree.install(watch=watch)
+    together(4, lambda number: tree.module(("web", "shop.tax")[number % 2]))
+    application = transfuse.wsgi("web:app")
+    for rate in range(2, 5):
+        with transfuse.pin():
+            tree.write({"shop/tax.py": f"RATE = {rate}\n"})
+        if transfuse.update().outcome == "unchanged":
+            tree.wait(lambda report: report.outcome == "published", after=rate - 2)
+        assert tree.module("web").shop.tax.RATE == rate
+        assert application({}, lambda *_: None) == [b"%d"]
+    assert tree.update({"web.py": "raise ValueError"}).outcome == "refused"
+    assert transfuse.once("a value", lambda: 1) == 1
+    assert transfuse.rollback().outcome == "rolled back"
+    assert tree.module("web").shop.tax.RATE == 3
+    assert (5, 1) == (transfuse.status().generation, transfuse.status().refused)
+    transfuse.uninstall()
+    files = panics_under_locks(False)
+    assert {"registry.rs", "single_flight.rs", "records.rs"} <= {Path(f).name for f in files}, files

@@ -34,6 +34,32 @@ def test_settings_say_it_for_modules_that_do_not(tree: LiveTree) -> None:
     assert same == [False, True, True, False]
 
 
+@pytest.mark.parametrize(
+    ("pattern", "matches"),
+    [
+        ("*", True),
+        ("**", True),
+        ("a*.b*", True),
+        ("a*", True),
+        ("*.b", False),
+        ("?" * 83, False),
+        ("[a]*", False),
+        ("{a*}", False),
+        ("*/a*", False),
+        ("**/a*", False),
+        ("a*a*a*a*a*a*a*a*b", False),  # took longer than the universe has
+    ],
+)
+def test_only_a_star_is_special_in_a_pattern(tree: LiveTree, pattern: str, matches: bool) -> None:
+    name = f"{'a' * 80}.b1"
+    file = name.replace(".", "/") + ".py"
+    tree.write({f"{'a' * 80}/__init__.py": "", file: "cache = []\n"})
+    tree.install(modules={pattern: {"preserve": ["cache"]}})
+    cache = tree.module(name).cache
+    tree.published({file: "cache = [1]\n"})
+    assert (tree.module(name).cache is cache) == matches
+
+
 def test_what_the_module_says_itself_wins(tree: LiveTree) -> None:
     source = (
         "__reload__ = 'overlay'\n__preserve__ = ['mine']\nmine = []\ntheirs = []\n"

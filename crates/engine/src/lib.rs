@@ -6,7 +6,7 @@
 //! 2. `concurrency`: the locks ([`sync`]), one load for many threads ([`SingleFlight`]), threads
 //!    that pause while the process forks ([`fork_gate`]);
 //! 3. `fs`: the one door to the operating system ([`FileSystem`], [`OsFileSystem`]), and where links
-//!    lead ([`SymlinkChains`]);
+//!    lead ([`SymlinkChains`]), and marks in the stream of file events ([`SyncMarker`]);
 //! 4. `roots`: which files are live, and their module names ([`Roots`], `.gitignore` included);
 //! 5. `sources`: the content that a generation knows ([`Source`], [`SourceSnapshot`]): [`scan`] once,
 //!    [`refresh`] afterwards, [`locate`] for one import;
@@ -31,7 +31,9 @@ pub use base::{Digest, EngineError, ModuleName};
 pub use concurrency::{Entered, SingleFlight, Waited, Waiting, fork_gate, sync};
 #[cfg(feature = "testing")]
 pub use fs::InMemoryFs;
-pub use fs::{FileKind, FileMetadata, FileSystem, OsFileSystem, SymlinkChains, resolve_chain};
+pub use fs::{
+    FileKind, FileMetadata, FileSystem, OsFileSystem, SymlinkChains, SyncMarker, resolve_chain,
+};
 pub use generations::{
     Freed, GenerationId, GenerationRegistry, GenerationState, History, Lifecycles, Outcome, Record,
     Retirement,

@@ -22,6 +22,9 @@ mod api;
 /// The compiled core of Transfuse.
 #[pyo3::pymodule(gil_used = false)]
 mod _core {
+    #[cfg(feature = "testing")]
+    #[pymodule_export]
+    use super::api::functions::_panic_under_locks;
     #[pymodule_export]
     use super::api::functions::{
         adopt, configure, differing, limited, number_from, plan, rollback, update, view,

@@ -31,7 +31,10 @@ impl<T> Mutex<T> {
 
 impl<T: ?Sized> Mutex<T> {
     /// Waits for the lock and takes it, also after a thread panicked while it held it.
+    #[cfg_attr(feature = "testing", track_caller)]
     pub fn lock(&self) -> MutexGuard<'_, T> {
+        #[cfg(feature = "testing")]
+        testing::panic_under(&self.0);
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -72,5 +75,43 @@ impl Condvar {
     /// Wakes all waiting threads.
     pub fn notify_all(&self) {
         self.0.notify_all();
+    }
+}
+
+/// Panics under each lock, for tests.
+#[cfg(feature = "testing")]
+pub mod testing {
+    use super::imp;
+    use std::{
+        collections::BTreeSet,
+        panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind},
+        sync::{
+            Mutex, PoisonError,
+            atomic::{AtomicBool, Ordering},
+        },
+    };
+
+    static PANICS: AtomicBool = AtomicBool::new(false);
+    /// `crates/engine/src/generations/registry.rs`: the files that took a lock meanwhile.
+    static FILES: Mutex<BTreeSet<&str>> = Mutex::new(BTreeSet::new());
+
+    /// From now on (or no longer) each thread that takes a lock panics under it first. Returns the
+    /// files that took one since the last call.
+    pub fn panic_under_locks(panics: bool) -> BTreeSet<&'static str> {
+        PANICS.store(panics, Ordering::SeqCst);
+        std::mem::take(&mut *FILES.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    #[track_caller]
+    pub(super) fn panic_under<T: ?Sized>(lock: &imp::Mutex<T>) {
+        if PANICS.load(Ordering::Relaxed) {
+            let file = Location::caller().file();
+            FILES.lock().unwrap_or_else(PoisonError::into_inner).insert(file);
+            let _ = catch_unwind(AssertUnwindSafe(|| {
+                let _guard = lock.lock();
+                // Without the message of `panic!`.
+                resume_unwind(Box::new(()))
+            }));
+        }
     }
 }

@@ -5,6 +5,7 @@ mod file_system;
 mod in_memory;
 mod inode_check;
 mod symlink_chain;
+mod sync_marker;
 
 pub(crate) use file_system::is_absent;
 pub use file_system::{FileKind, FileMetadata, FileSystem, OsFileSystem};
@@ -12,3 +13,4 @@ pub use file_system::{FileKind, FileMetadata, FileSystem, OsFileSystem};
 pub use in_memory::InMemoryFs;
 pub(crate) use inode_check::InodeCheck;
 pub use symlink_chain::{SymlinkChains, resolve_chain};
+pub use sync_marker::SyncMarker;

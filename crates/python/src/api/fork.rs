@@ -1,14 +1,13 @@
-//! What is a forked child left with?
+//! What happens when the process forks?
 //!
-//! The memory of its parent, and of the threads the one that forked. The child
-//! watches and updates by itself; what other threads were loading, making or staging
-//! is not going to be finished in it, so it is forgotten, and their units of work
-//! are over.
+//! A child has the memory of its parent, and of its threads only the one that forked. It starts an
+//! updating thread of its own. Loads, `once` values and updates that other threads had begun will not
+//! be finished in it, so it forgets them and ends the units of work of these threads.
 //!
-//! Locks: those that threads of ours take without the GIL are free, because the fork
-//! has waited for these (the engine's `standstill`). The others are taken by threads
-//! that are attached, and held for field access: no such thread is stopped in there.
-//! What a thread sleeps on while it waits for another one's load is replaced.
+//! Locks: those that our threads take without the GIL are free, because the fork waits for these
+//! threads (the engine's `fork_gate`). All others are taken by attached threads and held for field
+//! access, so none of these is stopped in between. The tables of loads are replaced, with the
+//! conditions that waiting threads sleep on.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -27,10 +26,10 @@ use crate::state::live_module::LiveModule;
 use crate::state::runtime::{self, Runtime};
 use crate::updater::thread::start_updating;
 
-/// How long a fork waits for our threads to be at rest: a look at all files takes less.
+/// How long a fork waits for our threads. A comparison of all files takes less.
 const REST: Duration = Duration::from_secs(5);
 
-/// From now on forks are heard of.
+/// Registers the functions that run before and after a fork.
 pub fn listen(py: Python<'_>) -> PyResult<()> {
     static ONCE: PyOnceLock<()> = PyOnceLock::new();
     ONCE.get_or_try_init(py, || {
@@ -49,7 +48,7 @@ pub fn listen(py: Python<'_>) -> PyResult<()> {
     .copied()
 }
 
-/// Waits until no thread of ours is in the middle of something.
+/// Waits until no thread of ours holds a lock without the GIL.
 #[pyfunction]
 fn before_fork(py: Python<'_>) {
     py.detach(|| fork_gate::quiesce(REST));
@@ -60,7 +59,7 @@ fn after_fork_in_parent() {
     fork_gate::resume();
 }
 
-/// Threads do not survive a fork: the child watches and updates by itself.
+/// Gives the child an updating thread, because threads do not survive a fork.
 #[pyfunction]
 fn after_fork(py: Python<'_>) -> PyResult<()> {
     fork_gate::reset_after_fork();
@@ -76,18 +75,18 @@ fn after_fork(py: Python<'_>) -> PyResult<()> {
     start_updating(py, runtime, dirs.into_iter().collect())
 }
 
-/// The units of work of other threads go on in the parent, and are not here to end.
+/// Ends the units of work of other threads, which go on in the parent only.
 fn end_units_of_others(runtime: &Runtime) {
     for generation in runtime.units.keep_own() {
-        // What that sets free is disposed of after the next update: the thread that does is to begin.
+        // Freed generations are disposed of after the next update: the updating thread has not begun.
         drop(runtime.generations.unpin(GenerationId(generation)));
     }
 }
 
-/// What other threads of the parent were loading or staging is not going to be finished here.
+/// Forgets the modules and updates that other threads of the parent were loading or staging.
 fn forget_other_threads(py: Python<'_>, runtime: &Runtime) -> PyResult<()> {
     if runtime.updating_thread.load(Ordering::Acquire) == thread::thread() {
-        // Code that is being staged has forked, and goes on.
+        // The code that forked is being staged, and goes on.
         return Ok(());
     }
     runtime.flights.keep_only(thread::thread());

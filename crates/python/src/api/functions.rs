@@ -1,6 +1,6 @@
 //! Which functions does the Python package call to update, to compare and to adopt?
 //!
-//! Each converts its arguments and asks the updating thread, or reads a field.
+//! Each converts its arguments and sends a command to the updating thread, or reads a field.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -15,8 +15,8 @@ use crate::state::request::request;
 use crate::state::runtime;
 use crate::state::settings::{Pattern, Settings};
 
-/// Calls something that is told of an update: under the limit, as it is called by the updating thread,
-/// which would make no update any more.
+/// Calls a callback of an update under the time limit, because without its return the updating thread
+/// would make no further update.
 #[pyfunction]
 #[pyo3(signature = (call, *args))]
 pub fn limited<'py>(
@@ -36,20 +36,20 @@ pub fn update(py: Python<'_>, timeout: Option<f64>) -> PyResult<Py<PyDict>> {
     request(py, "update", timeout, Command::Update)
 }
 
-/// Makes an earlier generation's content current.
+/// Makes the content of an earlier generation current.
 #[pyfunction]
 #[pyo3(signature = (generation=None))]
 pub fn rollback(py: Python<'_>, generation: Option<u64>) -> PyResult<Py<PyDict>> {
     request(py, "rollback", None, |reply| Command::Rollback(generation, reply))
 }
 
-/// What an update would do now.
+/// The plan of an update now.
 #[pyfunction]
 pub fn plan(py: Python<'_>) -> PyResult<Py<PyDict>> {
     request(py, "plan", None, Command::Plan)
 }
 
-/// What is served: the generation's number, and the fingerprint of its source.
+/// The number of the current generation, and the fingerprint of its source.
 #[pyfunction]
 pub fn view(py: Python<'_>) -> PyResult<(u64, String)> {
     let runtime = runtime::required()?;
@@ -58,7 +58,8 @@ pub fn view(py: Python<'_>) -> PyResult<(u64, String)> {
     Ok((current.get().id.0, py.detach(|| view.fingerprint()).to_string()))
 }
 
-/// The fingerprint of what the update under way would serve, if somebody is asked about one.
+/// The fingerprint of the source that the update in progress would serve, while its participants
+/// prepare.
 #[pyfunction]
 pub fn wanted_view(py: Python<'_>) -> PyResult<Option<String>> {
     let runtime = runtime::required()?;
@@ -66,8 +67,8 @@ pub fn wanted_view(py: Python<'_>) -> PyResult<Option<String>> {
     Ok(wanted.map(|view| py.detach(|| view.fingerprint()).to_string()))
 }
 
-/// Which files say on disk what is not served, and what is served of them; or what the update under
-/// way would serve of them.
+/// The files whose content on disk is not served, each with the content that is served, or that the
+/// update in progress would serve.
 #[pyfunction]
 #[pyo3(signature = (*, wanted))]
 pub fn differing(py: Python<'_>, wanted: bool) -> PyResult<HashMap<PathBuf, Option<Py<PyBytes>>>> {
@@ -89,20 +90,20 @@ pub fn differing(py: Python<'_>, wanted: bool) -> PyResult<HashMap<PathBuf, Opti
         .collect())
 }
 
-/// Serves these contents, whatever is on disk.
+/// Serves these contents instead of those on disk.
 #[pyfunction]
 pub fn adopt(py: Python<'_>, contents: SourceOverrides) -> PyResult<Py<PyDict>> {
     request(py, "adopt", None, |reply| Command::Adopt(contents, reply))
 }
 
-/// The next generation gets this number, or a higher one.
+/// Gives the next generation this number, or a higher one.
 #[pyfunction]
 pub fn number_from(least: u64) -> PyResult<()> {
     runtime::required()?.generations.number_from(least);
     Ok(())
 }
 
-/// From now on these settings hold. Modules that were run already stay as they are.
+/// Changes the settings. Modules that have run stay as they are.
 #[pyfunction]
 #[pyo3(signature = (*, policy, modules, keep, keep_deleted, watch, resident, time_limit))]
 pub fn configure(
@@ -121,4 +122,12 @@ pub fn configure(
     runtime.generations.set_keep(keep);
     runtime.set_settings(settings);
     Ok(())
+}
+
+/// From now on (or no longer) each thread panics under each lock before it takes it, for tests.
+/// Returns the source files that took a lock since the last call.
+#[cfg(feature = "testing")]
+#[pyfunction]
+pub fn _panic_under_locks(panics: bool) -> Vec<&'static str> {
+    transfuse_engine::sync::testing::panic_under_locks(panics).into_iter().collect()
 }

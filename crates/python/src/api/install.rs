@@ -1,4 +1,7 @@
-//! How does Transfuse get into a process, and out of it again?
+//! How is Transfuse installed into a process, and removed?
+//!
+//! `install` builds the runtime from the first scan, hooks the functions that all imports go through,
+//! and starts the updating thread; `uninstall` undoes that. What the hooks do is in `hooks`.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -90,8 +93,8 @@ pub fn install(
     start_updating(py, runtime, seen.dirs)
 }
 
-/// The C interface that says who holds the GIL (PEP 311) knows of one interpreter only: threads of ours
-/// would wait for the main one for ever.
+/// The C interface for taking the GIL (PEP 311) knows one interpreter only: our threads would wait for
+/// the main one for ever.
 fn refuse_sub_interpreter() -> PyResult<()> {
     // SAFETY: attached, so there is a current interpreter.
     let id = unsafe { ffi::PyInterpreterState_GetID(ffi::PyInterpreterState_Get()) };
@@ -104,7 +107,7 @@ fn refuse_sub_interpreter() -> PyResult<()> {
     ))
 }
 
-/// Puts the functions in that all imports go through.
+/// Replaces the functions that all imports go through.
 fn swap_builtins(
     py: Python<'_>,
     import: &Bound<'_, PyAny>,
@@ -120,7 +123,7 @@ fn meta_path(py: Python<'_>) -> PyResult<Bound<'_, PyList>> {
     Ok(py.import(intern!(py, "sys"))?.getattr(intern!(py, "meta_path"))?.cast_into::<PyList>()?)
 }
 
-/// Takes Transfuse out of the process. Live modules stay as the ordinary modules they are.
+/// Removes Transfuse from the process. Live modules stay as ordinary modules.
 #[pyfunction]
 pub fn uninstall(py: Python<'_>) -> PyResult<()> {
     let Some(runtime) = runtime::in_force() else { return Ok(()) };
@@ -159,7 +162,7 @@ pub fn uninstall(py: Python<'_>) -> PyResult<()> {
     runtime.let_go(py)
 }
 
-/// Whether Transfuse is installed.
+/// Is Transfuse installed?
 #[pyfunction]
 pub fn installed() -> bool {
     runtime::in_force().is_some()

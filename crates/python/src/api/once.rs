@@ -1,4 +1,7 @@
-//! How does one value survive all updates, and get made once?
+//! How is a value made once, and how does it survive all updates?
+//!
+//! The values are in a dict that no update touches. `transfuse.once` is the Python side; the engine's
+//! `SingleFlight` lets one thread make a value while others wait.
 
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -13,7 +16,7 @@ type OnceKey = (String, String);
 
 /// (module, key) -> value. Entries never leave: that is the promise.
 static VALUES: PyOnceLock<Py<PyDict>> = PyOnceLock::new();
-/// One maker at a time for one key; others wait without the GIL.
+/// One thread at a time makes the value of a key; others wait without the GIL.
 static MAKERS: Mutex<Option<&'static SingleFlight<OnceKey>>> = Mutex::new(None);
 
 fn makers() -> &'static SingleFlight<OnceKey> {
@@ -54,7 +57,7 @@ pub fn once<'py>(
             }
         }
     }
-    // Whatever comes of it: who waits for it is to make it then.
+    // If this fails, a thread that waits for the value makes it.
     let _making = Making(flights, flight);
     let made = match values.get_item(&entry) {
         Ok(Some(value)) => Ok(value),
@@ -64,7 +67,7 @@ pub fn once<'py>(
     made.and_then(|value| values.set_item(&entry, &value).map(|()| value))
 }
 
-/// This thread makes a value, until this is dropped.
+/// Says that this thread is making a value, until it is dropped.
 struct Making(&'static SingleFlight<OnceKey>, OnceKey);
 
 impl Drop for Making {
@@ -73,7 +76,7 @@ impl Drop for Making {
     }
 }
 
-/// In a forked child only `thread` is there: what others were making is to be made anew.
+/// Lets a forked child, in which only `thread` is left, make the values that others had begun.
 pub fn only(thread: u64) {
     makers().keep_only(thread);
 }

@@ -1,4 +1,7 @@
-//! How do things stand? What `transfuse.status()` is made of.
+//! What do `transfuse.status()` and the search for old code report?
+//!
+//! Plain dicts and lists of what the runtime has recorded; `transfuse/updates/reports.py` makes
+//! dataclasses of them.
 
 use std::sync::atomic::Ordering;
 
@@ -11,7 +14,7 @@ use crate::state::runtime;
 use crate::update::lingering::{lingering, superseded};
 use crate::update::report as reports;
 
-/// What is served, kept, draining and failing.
+/// Which generations are served, kept and draining, and how the last updates ended.
 #[pyfunction]
 pub fn status(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     let runtime = runtime::required()?;
@@ -64,8 +67,7 @@ pub fn status(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
 }
 
 /// The module objects of all executions of a module that a generation has, in no order; with
-/// `lingering` also of those that are only still in memory. Whoever has something old can look for the
-/// one that it belongs to.
+/// `lingering` also of those that are only still in memory. The owner of an old object is one of them.
 #[pyfunction]
 #[pyo3(signature = (name, *, lingering))]
 pub fn executions<'py>(

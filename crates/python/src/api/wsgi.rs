@@ -1,8 +1,8 @@
-//! What stands between a WSGI server and the user's application?
+//! How does a WSGI request run in one generation?
 //!
-//! [`WsgiApplication`] is what `transfuse.wsgi` returns: a pin, the application of
-//! the pinned generation, and a body that keeps the pin until it is closed. It is
-//! on the way of each request, which is why it is here and not in Python (P10).
+//! `transfuse.wsgi` returns a [`WsgiApplication`]. For each request it takes a pin, calls the
+//! application of the pinned generation, and returns a body that keeps the pin until it is closed.
+//! Each request passes through here, so it is Rust (P10); `transfuse/servers/wsgi.py` has the rest.
 
 use pyo3::exceptions::PyException;
 use pyo3::gc::{PyTraverseError, PyVisit};
@@ -27,8 +27,8 @@ pub struct WsgiApplication {
 }
 
 impl WsgiApplication {
-    /// The user's application in the pinned generation; the plain case without leaving Rust.
-    fn found<'py>(
+    /// The user's application in the pinned generation; in the plain case without leaving Rust.
+    fn application<'py>(
         &self,
         py: Python<'py>,
         generation: &Bound<'py, Generation>,
@@ -72,7 +72,7 @@ impl WsgiApplication {
         Pin::resume(&pin)?;
         let held = pin.get().held(py);
         let answered = match &held {
-            Some(generation) => self.found(py, generation),
+            Some(generation) => self.application(py, generation),
             None => self.resolve.bind(py).call0(),
         }
         .and_then(|application| application.call1((environ, start_response)))
@@ -107,7 +107,7 @@ impl WsgiApplication {
     }
 }
 
-/// What the unit of work is called: `"GET /orders"`.
+/// The name of the unit of work: `"GET /orders"`.
 fn label(environ: &Bound<'_, PyDict>) -> PyResult<String> {
     let py = environ.py();
     let method = environ.get_item(intern!(py, "REQUEST_METHOD"))?;
@@ -119,12 +119,12 @@ fn label(environ: &Bound<'_, PyDict>) -> PyResult<String> {
     Ok(format!("{} {}", text(&method), text(&path)))
 }
 
-/// Whether there is nothing left to run: the body is there as a whole.
+/// Is the body complete, so that no code of the application is left to run?
 fn is_whole(body: &Bound<'_, PyAny>) -> bool {
     body.is_exact_instance_of::<PyList>() || body.is_exact_instance_of::<PyTuple>()
 }
 
-/// Whether the server sends it by itself and must see what it is: its own wrapper around a plain file.
+/// Is the body the server's own wrapper around a plain file, which it must see to send it by itself?
 fn is_servers_own<'py>(
     body: &Bound<'py, PyAny>,
     environ: &Bound<'py, PyDict>,
@@ -135,7 +135,7 @@ fn is_servers_own<'py>(
         Some(wrapper) if wrapper.is_instance_of::<PyType>() && body.is_instance(&wrapper)? => {}
         _ => return Ok(false),
     }
-    // What the wrappers of wsgiref, gunicorn and mod_wsgi call it; waitress.
+    // The attribute in the wrappers of wsgiref, gunicorn and mod_wsgi, and in that of waitress.
     for name in [intern!(py, "filelike"), intern!(py, "file")] {
         if let Some(file) = body.getattr_opt(name)? {
             return is_plain_file(&file, generation);
@@ -144,8 +144,8 @@ fn is_servers_own<'py>(
     Ok(true)
 }
 
-/// Whether no live code runs when somebody reads it: a file of the system, or of memory. What has no
-/// number of a file cannot be sent by the system either, so nothing is lost if we read it.
+/// Does reading it run no live code? True for a file of the system or of memory. An object without a
+/// file descriptor cannot be sent by the system either, so nothing is lost if we read it.
 fn is_plain_file<'py>(
     file: &Bound<'py, PyAny>,
     generation: Option<&Bound<'py, Generation>>,
@@ -171,13 +171,13 @@ fn is_plain_file<'py>(
 /// A response's body whose steps are taken under the request's pin.
 #[pyclass(frozen, module = "transfuse._core")]
 struct PinnedBody {
-    /// What the application returned; none once it was closed, for a server may hold this for long,
-    /// and what the body is made of belongs to the generation.
+    /// The body that the application returned; none once it was closed, because a server may hold this
+    /// object for long, and the body would keep the generation in memory.
     body: Mutex<Option<Py<PyAny>>>,
     /// The body's iterator; none until the first step is taken, and once it was closed.
     steps: Mutex<Option<Py<PyIterator>>>,
-    /// None once it was closed. The lock is for the moment of looking: steps may come in different
-    /// threads.
+    /// None once the body was closed. A lock, because steps may be taken in different threads; held
+    /// for field access.
     pin: Mutex<Option<Py<Pin>>>,
 }
 

@@ -1,10 +1,11 @@
-//! What did the user ask for?
+//! Which settings are in effect?
 //!
-//! They are read and checked in Python (`transfuse/config`). A change in the project's files may
-//! replace them while the process runs, so no code keeps them.
+//! Python reads and checks them (`transfuse/config/settings.py`). A change of the project's files may
+//! replace them while the process runs, so each use reads them again from the runtime.
 
 use std::time::Duration;
 
+use globset::{GlobBuilder, GlobMatcher};
 use pyo3::prelude::*;
 use transfuse_engine::{ModuleName, Policy};
 
@@ -13,23 +14,24 @@ use crate::cpython::exceptions;
 /// A pattern of module names, with its policy and preserved names, as Python gives them.
 pub type Pattern = (String, Option<String>, Vec<String>);
 
-/// The settings that hold now.
+/// The settings of the project.
 pub struct Settings {
     /// The policy of modules that say nothing.
     pub policy: Policy,
-    /// Pattern -> policy and preserved names, `"shop.legacy.*" -> (fresh, [cache])`.
-    pub modules: Vec<(String, Option<Policy>, Vec<String>)>,
+    /// Pattern -> policy and preserved names, `"shop.legacy.*" -> (fresh, [cache])`. The last match
+    /// applies.
+    modules: Vec<(GlobMatcher, Option<Policy>, Vec<String>)>,
     /// How many superseded generations stay warm for a rollback.
     pub keep: usize,
     /// `imp.reload` to the letter: overlay drops nothing.
     pub keep_deleted: bool,
-    /// Whether a change on disk leads to an update by itself.
+    /// Whether a change on disk starts an update.
     pub watch: bool,
     /// How many superseded generations may still be in use when another update begins.
     pub resident: usize,
     /// How long the code of one update may run.
     pub time_limit: Duration,
-    /// Compare by polling, this often, instead of waiting for events of the system.
+    /// The interval of polling, if that is to replace the system's notifications.
     pub poll: Option<Duration>,
 }
 
@@ -50,7 +52,7 @@ impl Settings {
         let modules = modules
             .into_iter()
             .map(|(pattern, reload, names)| {
-                Ok((pattern, reload.as_deref().map(parse).transpose()?, names))
+                Ok((matcher(&pattern)?, reload.as_deref().map(parse).transpose()?, names))
             })
             .collect::<PyResult<Vec<_>>>()?;
         let poll = poll.map(Duration::from_secs_f64);
@@ -59,12 +61,12 @@ impl Settings {
         Ok(Settings { policy, modules, keep, keep_deleted, watch, resident, time_limit, poll })
     }
 
-    /// A module's policy and preserved names.
+    /// The policy and the preserved names of a module.
     pub fn configured(&self, name: &ModuleName) -> (Policy, Vec<String>) {
         let mut policy = self.policy;
         let mut preserve = Vec::new();
         for (pattern, reload, names) in &self.modules {
-            if matches(pattern, name.as_str()) {
+            if pattern.is_match(name.as_str()) {
                 policy = reload.unwrap_or(policy);
                 preserve.clone_from(names);
             }
@@ -73,12 +75,14 @@ impl Settings {
     }
 }
 
-/// Whether a settings pattern names the module: `*` stands for any run of characters.
-fn matches(pattern: &str, name: &str) -> bool {
-    match pattern.split_once('*') {
-        None => pattern == name,
-        Some((head, rest)) => name.strip_prefix(head).is_some_and(|tail| {
-            (0..=tail.len()).any(|at| tail.is_char_boundary(at) && matches(rest, &tail[at..]))
-        }),
+/// A matcher of module names, in which `*` stands for any run of characters and all others for
+/// themselves.
+fn matcher(pattern: &str) -> PyResult<GlobMatcher> {
+    let mut glob = pattern.split('*').map(globset::escape).collect::<Vec<_>>().join("*");
+    // To a glob, `**` would mean folders.
+    while glob.contains("**") {
+        glob = glob.replace("**", "*");
     }
+    let glob = GlobBuilder::new(&glob).backslash_escape(false).build();
+    glob.map(|glob| glob.compile_matcher()).map_err(|e| exceptions::misuse(&e.to_string()))
 }

@@ -1,9 +1,8 @@
 //! Which instances did a plan not know of?
 //!
-//! Threads load modules at any time, also between the moment in which somebody asks
-//! what the changed files mean and the one in which a generation is begun. What they
-//! load then, from the old source or with what has changed, must not get into the
-//! new generation.
+//! Threads load modules at any time, also after the seeds of an update were collected and before its
+//! generation is staged. An instance that they load then, from the old source or with a changed
+//! module, must not get into the new generation. Imports in that generation load it anew.
 
 use std::collections::HashSet;
 
@@ -14,21 +13,21 @@ use crate::state::generation::Generation;
 use crate::state::live_module::{LiveModule, next_started};
 use crate::state::runtime::Runtime;
 
-/// From which execution on what is asked from now on does not know of instances: those that begin from
-/// now on, and those that some thread is loading.
+/// The first execution whose instance a plan drawn from now on may miss: the oldest that a thread is
+/// loading, or the next.
 pub fn loads_since(py: Python<'_>, runtime: &Runtime) -> u64 {
     let next = next_started();
     if runtime.flights.is_idle() {
         return next;
     }
-    // What has begun is in its generation.
+    // An instance is in its generation from its start.
     let _guard = runtime.nogil_lock.lock(py);
     let half = runtime.current(py).get().all(py).into_iter().filter(|one| !one.get().is_ready());
     half.map(|one| one.get().started()).min().unwrap_or(next).min(next)
 }
 
-/// Of these, the modules that the staged generation must not have: their source is another in it,
-/// or they import what is. Who is to run them, in that generation, is whoever asks for them.
+/// Of the executions `since` that one, the modules that the staged generation must not share: their
+/// source differs in it, or they import such a module.
 pub fn outdated(
     py: Python<'_>,
     runtime: &Runtime,
@@ -68,8 +67,8 @@ pub fn outdated(
     }
 }
 
-/// Adds what threads have loaded into the current generation since the next one was begun, and what
-/// that one does not have: it is superseded like all the rest. If it went on to answer for "the
+/// Adds the instances that threads loaded into the current generation after the next one was staged,
+/// so that this does not have them: they are superseded, too. If they went on to answer for "the
 /// current generation", old code would get the new one's modules from the swap on.
 pub fn superseded_by_swap<'py>(
     py: Python<'py>,

@@ -1,10 +1,9 @@
 //! When is a superseded instance disposed of?
 //!
-//! Once no unit of work is pinned to a generation that it belongs to. Its
-//! `__dispose__` is called by the updating thread; what it raises is logged and
-//! changes nothing else, and one that does not end is ended after the time limit.
-//! New code has long been loaded by then. Caches of the standard library that may
-//! hold what should go now are emptied (`transfuse/memory/typing_caches.py`).
+//! Once no unit of work is pinned to a generation that it belongs to. The updating thread calls its
+//! `__dispose__`. An error in it is logged and changes nothing else; the time limit ends one that
+//! hangs. New code has long been loaded by then. Caches of the standard library that may hold old
+//! objects are emptied (`transfuse/memory/typing_caches.py`).
 
 use std::collections::BTreeSet;
 
@@ -21,7 +20,7 @@ use crate::state::runtime::Runtime;
 use crate::sysmodules::entry;
 use crate::update::lingering;
 
-/// Calls `__dispose__` of every superseded instance that nobody is pinned to any more.
+/// Calls `__dispose__` of every superseded instance whose generations have no pin left.
 pub fn dispose_drained(py: Python<'_>, runtime: &Runtime) {
     let waiting: Vec<Py<LiveModule>> = std::mem::take(&mut runtime.records.lock().awaiting);
     let in_use = runtime.in_use(py);
@@ -41,8 +40,7 @@ pub fn dispose_drained(py: Python<'_>, runtime: &Runtime) {
     empty_caches(lingering::lingering(py, runtime).iter().map(|gone| &gone.get().name), py);
 }
 
-/// Executions of these modules that nobody uses any more are not to stay because something remembers
-/// what was in them.
+/// Empties the caches that could keep unused executions of these modules in memory.
 pub fn empty_caches<'a>(names: impl Iterator<Item = &'a ModuleName>, py: Python<'_>) {
     let names: BTreeSet<_> = names.map(ModuleName::as_str).collect();
     if names.is_empty() {

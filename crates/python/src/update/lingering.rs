@@ -1,4 +1,6 @@
 //! Which superseded modules are still in memory?
+//!
+//! For `status`, and for the caches to be emptied. `transfuse/memory` finds out what holds them.
 
 use pyo3::prelude::*;
 use pyo3::types::PyWeakrefMethods;
@@ -6,7 +8,7 @@ use pyo3::types::PyWeakrefMethods;
 use crate::state::live_module::LiveModule;
 use crate::state::runtime::Runtime;
 
-/// The superseded instances that no generation has any more, and that are still in memory.
+/// The superseded instances that are still in memory although no generation has them.
 pub fn lingering<'py>(py: Python<'py>, runtime: &Runtime) -> Vec<Bound<'py, LiveModule>> {
     let alive = runtime.alive(py);
     let mut found = superseded(py, runtime);
@@ -14,6 +16,7 @@ pub fn lingering<'py>(py: Python<'py>, runtime: &Runtime) -> Vec<Bound<'py, Live
     found
 }
 
+/// The superseded instances that are still in memory.
 pub fn superseded<'py>(py: Python<'py>, runtime: &Runtime) -> Vec<Bound<'py, LiveModule>> {
     let weak: Vec<_> = {
         let records = runtime.records.lock();

@@ -1,25 +1,25 @@
-//! How does an update go from its intent to a published generation?
+//! How does an update go from a change to a published generation?
 //!
-//! Runs in the updating thread: plan, stage, and if the plan turns out to be too
-//! narrow, widen it and begin again. Whatever is raised on the way leaves the
-//! current generation as it was.
+//! Plan, stage, verify, publish; if the plan turns out to be too narrow, again with a wider one. Runs
+//! in the updating thread. Any error leaves the current generation as it was. `staged_update` does
+//! one attempt, `planning` draws the plan.
 
 use pyo3::exceptions::PySyntaxError;
 use pyo3::prelude::*;
-use transfuse_engine::{ModuleName, Plan, Reason};
+use transfuse_engine::Plan;
 
 use crate::cpython::exceptions;
 use crate::state::runtime::Runtime;
 use crate::state::staging_area::InPlaceNote;
-use crate::update::planning::{UpdateRequest, draw_plan, without_restarts};
+use crate::update::planning::{UpdateRequest, draw_plan};
 use crate::update::staged_update::StagedUpdate;
 
-/// How often a plan may grow while it is being staged.
-const WIDENINGS: usize = 20;
+/// How often an update is staged, each time with a wider plan.
+const ATTEMPTS: usize = 20;
 
-/// What came of staging.
+/// What staging came to.
 pub struct Staged {
-    /// What was planned, widened where it had to be.
+    /// The plan, widened where necessary.
     pub plan: Plan,
     /// How it ended.
     pub end: StagingOutcome,
@@ -29,92 +29,82 @@ pub struct Staged {
 pub enum StagingOutcome {
     /// The staged generation is current. With what could not be done in place, by module.
     Published(Vec<InPlaceNote>),
-    /// Nothing has changed, because of this.
+    /// Nothing has changed, because of this error.
     Refused(PyErr),
-    /// Nothing has changed: somebody is still saving files, so this was but a part.
+    /// Nothing has changed: files are still being saved, so this was only a part of the change.
     Interrupted,
 }
 
-/// Plans, stages and publishes. Whatever is raised on the way leaves the current generation as it was.
-///
-/// `saved` is asked when staging is over: has everybody finished saving files?
+/// How one attempt ended.
+enum Attempt {
+    /// The update is over.
+    Ended(StagingOutcome),
+    /// The request was widened; after this error, if its modules failed.
+    Widened(Option<PyErr>),
+}
+
+/// Plans, stages and publishes. `is_quiet` says, when the modules have run, that no file was saved
+/// meanwhile.
 pub fn run_update(
     py: Python<'_>,
     runtime: &'static Runtime,
-    mut intent: UpdateRequest,
-    saved: &mut dyn FnMut() -> bool,
+    mut request: UpdateRequest,
+    is_quiet: &mut dyn FnMut() -> bool,
 ) -> Staged {
     let mut plan = Plan::default();
-    for _ in 0..WIDENINGS {
-        plan = match draw_plan(py, runtime, &intent) {
-            Ok(plan) => plan,
-            Err(error) => return Staged { plan, end: StagingOutcome::Refused(error) },
-        };
-        let view = without_restarts(py, runtime, intent.view.clone(), &plan.restart);
-        let deleted = deleted(&intent.seeds);
-        let attempt = StagedUpdate::begin(py, runtime, view, &plan.steps, &deleted, intent.since);
-        let mut attempt = match attempt {
-            Ok(attempt) => attempt,
-            Err(error) => return Staged { plan, end: StagingOutcome::Refused(error) },
-        };
-        let ran = attempt.run(py, &plan);
-        let newly_affected = attempt.newly_affected(py);
-        if !newly_affected.is_empty() && attempt.widen(&mut intent, newly_affected) {
-            attempt.abandon(py);
-            continue;
-        }
-        if !saved() {
-            attempt.abandon(py);
-            return Staged { plan, end: StagingOutcome::Interrupted };
-        }
-        match ran {
-            Ok(()) => {
-                let verified =
-                    attempt.verify(py, &intent.view).inspect_err(|_| attempt.abandon(py));
-                let end = match verified.and_then(|()| attempt.publish(py)) {
-                    Ok(notes) => StagingOutcome::Published(notes),
-                    Err(error) if exceptions::is_outdated(py, &error) => {
-                        StagingOutcome::Interrupted
-                    }
-                    Err(error) => StagingOutcome::Refused(error),
-                };
-                return Staged { plan, end };
-            }
-            Err(error) => {
-                let also = attempt.imported_by_failed(py, &plan.steps);
-                let syntax = error.is_instance_of::<PySyntaxError>(py);
-                attempt.abandon(py);
-                if !syntax && !also.is_empty() && attempt.widen(&mut intent, also) {
-                    // Perhaps it fails only because what it imports was not run with it.
-                    let wide = retry(py, runtime, &intent);
-                    if let Some(staged) = wide {
-                        return staged;
-                    }
-                }
+    // The failure that the wider plan may cure. If it does not, this is what is reported.
+    let mut failed: Option<(Plan, PyErr)> = None;
+    for _ in 0..ATTEMPTS {
+        let retries = failed.is_some();
+        let attempt = attempt(py, runtime, &mut request, &mut plan, &mut || retries || is_quiet());
+        let end = match (attempt, failed) {
+            (Ok(Attempt::Ended(end @ StagingOutcome::Published(_))), _) => end,
+            (_, Some((plan, error))) => {
                 return Staged { plan, end: StagingOutcome::Refused(error) };
             }
-        }
+            (Ok(Attempt::Ended(end)), None) => end,
+            (Err(error), None) => StagingOutcome::Refused(error),
+            (Ok(Attempt::Widened(error)), None) => {
+                failed = error.map(|error| (plan.clone(), error));
+                continue;
+            }
+        };
+        return Staged { plan, end };
     }
     let error = exceptions::misuse("the plan kept growing while it was staged");
     Staged { plan, end: StagingOutcome::Refused(error) }
 }
 
-/// One more try with a wider plan; none if that fails too, so that the first error is reported.
-fn retry(py: Python<'_>, runtime: &'static Runtime, intent: &UpdateRequest) -> Option<Staged> {
-    let plan = draw_plan(py, runtime, intent).ok()?;
-    let view = without_restarts(py, runtime, intent.view.clone(), &plan.restart);
-    let mut attempt =
-        StagedUpdate::begin(py, runtime, view, &plan.steps, &deleted(&intent.seeds), intent.since)
-            .ok()?;
-    let ran = attempt.run(py, &plan).is_ok() && attempt.newly_affected(py).is_empty();
-    if ran && attempt.verify(py, &intent.view).is_ok() {
-        let notes = attempt.publish(py).ok()?;
-        return Some(Staged { plan, end: StagingOutcome::Published(notes) });
+/// Plans and stages once, and publishes unless the plan has to be wider.
+fn attempt(
+    py: Python<'_>,
+    runtime: &'static Runtime,
+    request: &mut UpdateRequest,
+    plan: &mut Plan,
+    is_quiet: &mut dyn FnMut() -> bool,
+) -> PyResult<Attempt> {
+    *plan = draw_plan(py, runtime, request)?;
+    let mut update = StagedUpdate::begin(py, runtime, request, plan)?;
+    let ran = update.run(py, plan);
+    if request.widen(update.newly_affected(py)) {
+        update.abort(py);
+        return Ok(Attempt::Widened(None));
     }
-    attempt.abandon(py);
-    None
-}
-
-fn deleted(seeds: &[(ModuleName, Reason)]) -> Vec<ModuleName> {
-    seeds.iter().filter(|(_, why)| *why == Reason::Deleted).map(|(name, _)| name.clone()).collect()
+    if !is_quiet() {
+        update.abort(py);
+        return Ok(Attempt::Ended(StagingOutcome::Interrupted));
+    }
+    if let Err(error) = ran {
+        // Perhaps it failed only because a module that it imports was not run with it.
+        let imported = update.imported_by_failed(py, &plan.steps);
+        update.abort(py);
+        let widened = !error.is_instance_of::<PySyntaxError>(py) && request.widen(imported);
+        return if widened { Ok(Attempt::Widened(Some(error))) } else { Err(error) };
+    }
+    let prepared = update.prepare(py, &request.view).inspect_err(|_| update.abort(py));
+    Ok(Attempt::Ended(match prepared.and_then(|()| update.commit(py)) {
+        Ok(notes) => StagingOutcome::Published(notes),
+        Err(error) if exceptions::is_outdated(py, &error) => StagingOutcome::Interrupted,
+        Err(error) => StagingOutcome::Refused(error),
+    }))
 }

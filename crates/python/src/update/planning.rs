@@ -1,7 +1,8 @@
-//! What would an update run?
+//! Which modules would an update run?
 //!
-//! The decision is the engine's `plan`, a pure function; here it is given what only the binding
-//! knows: which modules are loaded, what their new source says of itself, who keeps what.
+//! The decision is the engine's `plan`, a pure function. It gets the facts that only the binding
+//! knows from here: which modules are loaded, which policy their new source declares, which values
+//! an importer retains.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -19,25 +20,38 @@ use crate::state::live_module::LiveModule;
 use crate::state::policy::{self, effective_policy};
 use crate::state::runtime::Runtime;
 
-/// What an update starts from.
+/// The input of an update.
 pub struct UpdateRequest {
-    /// What the next generation knows.
+    /// The sources of the next generation.
     pub view: SourceSnapshot,
     /// The files that differ.
     pub changes: Vec<FileChange>,
-    /// The modules that these are, with the reason.
+    /// The modules of these files, with the reason to run each.
     pub seeds: Vec<(ModuleName, Reason)>,
-    /// From which execution on the seeds do not know of instances, see `update/concurrent_loads.rs`.
+    /// The first execution whose instance the seeds may miss, see `update/concurrent_loads.rs`.
     pub since: u64,
 }
 
-/// What the planner asks, answered from the current generation.
+impl UpdateRequest {
+    /// Adds seeds; false if each of them was there before.
+    pub fn widen(&mut self, seeds: Vec<(ModuleName, Reason)>) -> bool {
+        let before = self.seeds.len();
+        for (name, reason) in seeds {
+            if !self.seeds.iter().any(|(known, _)| *known == name) {
+                self.seeds.push((name, reason));
+            }
+        }
+        self.seeds.len() > before
+    }
+}
+
+/// Facts about the modules of the current generation, for the planner.
 struct CurrentFacts<'a, 'py> {
     py: Python<'py>,
     runtime: &'a Runtime,
     current: Bound<'py, Generation>,
-    /// Changed modules -> the policy that their new source asks for.
-    wishes: &'a HashMap<ModuleName, Policy>,
+    /// Changed modules -> the policy that their new source declares, `shop.tax -> fresh`.
+    declared: &'a HashMap<ModuleName, Policy>,
 }
 
 impl CurrentFacts<'_, '_> {
@@ -52,7 +66,7 @@ impl ModuleFacts for CurrentFacts<'_, '_> {
     }
 
     fn policy(&self, name: &ModuleName) -> Policy {
-        match self.wishes.get(name) {
+        match self.declared.get(name) {
             Some(&policy) => policy,
             None => self.find(name).map_or(Policy::Overlay, |found| {
                 effective_policy(self.py, self.runtime, found.get())
@@ -72,18 +86,18 @@ impl ModuleFacts for CurrentFacts<'_, '_> {
     }
 }
 
-/// What an update would run. Raises what reading the special variables of a new source raises.
-pub fn draw_plan(py: Python<'_>, runtime: &Runtime, intent: &UpdateRequest) -> PyResult<Plan> {
+/// Draws the plan of an update. Fails if the special variables of a new source are invalid.
+pub fn draw_plan(py: Python<'_>, runtime: &Runtime, request: &UpdateRequest) -> PyResult<Plan> {
     let current = runtime.current(py);
-    let mut wishes = HashMap::new();
-    for (name, _) in &intent.seeds {
+    let mut declared = HashMap::new();
+    for (name, _) in &request.seeds {
         let Some(instance) = current.get().find(py, name.as_str()) else { continue };
         let (Some(path), Some(file)) = (&instance.get().path, &instance.get().file) else {
             continue;
         };
-        let text = intent.view.get(path).and_then(|source| source.text());
+        let text = request.view.get(path).and_then(|source| source.text());
         let policy = match text {
-            // What cannot even be parsed is reported when it is run; until then nothing changes.
+            // A syntax error is reported when the module runs.
             Some(text) => match policy::declared_policy(py, runtime, name, &text, file) {
                 Ok(declared_policy) => declared_policy.policy,
                 Err(error) if error.is_instance_of::<PySyntaxError>(py) => Policy::Overlay,
@@ -91,18 +105,18 @@ pub fn draw_plan(py: Python<'_>, runtime: &Runtime, intent: &UpdateRequest) -> P
             },
             None => instance.get().policy(),
         };
-        // A module that was never to be run again does not run to say that it may be.
+        // A module that is never to run again does not run to declare another policy.
         let never = instance.get().policy() == Policy::Never;
-        wishes.insert(name.clone(), if never { Policy::Never } else { policy });
+        declared.insert(name.clone(), if never { Policy::Never } else { policy });
     }
     let graph: DependencyGraph = runtime.records.lock().graph.clone();
     let mut plan =
-        plan(&graph, &intent.seeds, &CurrentFacts { py, runtime, current, wishes: &wishes });
-    plan.restart.extend(compiled(py, runtime, &intent.changes));
+        plan(&graph, &request.seeds, &CurrentFacts { py, runtime, current, declared: &declared });
+    plan.restart.extend(compiled(py, runtime, &request.changes));
     Ok(plan)
 }
 
-/// Compiled modules that are loaded and differ.
+/// The loaded compiled modules whose files changed.
 fn compiled(py: Python<'_>, runtime: &Runtime, changes: &[FileChange]) -> Vec<Restart> {
     let extensions = runtime.records.lock().extensions.clone();
     let loaded = |name: &ModuleName| runtime.sys_modules.bind(py).contains(name.as_str());
@@ -119,7 +133,7 @@ fn compiled(py: Python<'_>, runtime: &Runtime, changes: &[FileChange]) -> Vec<Re
     changes.iter().filter_map(restart).collect()
 }
 
-/// Changes that wait for a restart keep their old content.
+/// The snapshot in which changes that wait for a restart keep their old content.
 pub fn without_restarts(
     py: Python<'_>,
     runtime: &Runtime,

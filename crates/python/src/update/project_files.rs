@@ -1,8 +1,7 @@
-//! What do the files beside the code say: settings, requirements?
+//! How do changes of the project's own files, settings and requirements, take effect?
 //!
-//! Which files these are, and what a change in one of them means, is Python's to
-//! know (`project.py`). The listener notices that one of them is another; then
-//! it is asked, and what it answers is told like an update.
+//! Python knows which files these are and how to read them (`transfuse/config/project_files.py`). The
+//! listener notices a change; then Python reads them again, and the result is reported like an update.
 
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -12,10 +11,11 @@ use transfuse_engine::{Restart, RestartCode};
 use crate::state::runtime::Runtime;
 use crate::update::report::ProjectFilesReport;
 
-/// Has Python read the files and, if `apply`, apply what can be applied. Raises what is wrong with them.
+/// Has Python read the files and, if `apply`, apply the changes that need no restart. Fails if a file is
+/// invalid.
 pub fn reread(py: Python<'_>, runtime: &Runtime, apply: bool) -> PyResult<ProjectFilesReport> {
-    let told = runtime.reconsider.call(py, (apply,))?.cast_into::<PyDict>()?;
-    let item = |key| Ok::<_, PyErr>(told.get_item(key)?.unwrap_or(py.None().into_bound(py)));
+    let read = runtime.reconsider.call(py, (apply,))?.cast_into::<PyDict>()?;
+    let item = |key| Ok::<_, PyErr>(read.get_item(key)?.unwrap_or(py.None().into_bound(py)));
     let restart: Vec<(String, String, String)> = item(intern!(py, "restart"))?.extract()?;
     let code = |code: &str| match code {
         "requirement" => RestartCode::Requirement,

@@ -1,6 +1,7 @@
-//! How is what happened told to Python?
+//! In which form do reports reach Python?
 //!
-//! As plain dicts: `transfuse/updates/reports.py` makes its dataclasses of them.
+//! As plain dicts: `transfuse/updates/reports.py` makes its dataclasses of them. `state::notify` sends
+//! them.
 
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
@@ -12,7 +13,7 @@ use crate::cpython::log::warning;
 use crate::state::runtime::Runtime;
 use crate::state::staging_area::InPlaceNote;
 
-/// One update.
+/// The report of an update.
 pub fn of_record(
     py: Python<'_>,
     record: &Record,
@@ -32,7 +33,7 @@ pub fn of_record(
     Ok(made.unbind())
 }
 
-/// What an update would do.
+/// The report of a plan.
 pub fn of_plan(
     py: Python<'_>,
     generation: GenerationId,
@@ -42,7 +43,7 @@ pub fn of_plan(
     Ok(base(py, "planned", generation, changes, &plan.steps, &plan.restart)?.unbind())
 }
 
-/// Nothing to do.
+/// The report of an update that had nothing to do.
 pub fn unchanged(py: Python<'_>, generation: GenerationId) -> Py<PyDict> {
     let made = base(py, "unchanged", generation, &[], &[], &[]).unwrap_or_else(|_| PyDict::new(py));
     let _ = made.set_item("notes", PyList::empty(py));
@@ -85,45 +86,45 @@ fn base<'py>(
     Ok(made)
 }
 
-/// A change that waits for a restart: its name, its code, and what to do.
+/// A change that waits for a restart: its name, its code, and its remedy.
 pub fn of_restart(entry: &Restart) -> (String, String, String) {
     (entry.name.clone(), entry.code.to_string(), entry.what.clone())
 }
 
-/// Files beside the code say something else, and no module is concerned.
+/// The report of a change in the project's own files.
 pub fn of_project(
     py: Python<'_>,
     generation: GenerationId,
-    considered: &ProjectFilesReport,
+    files: &ProjectFilesReport,
 ) -> PyResult<Py<PyDict>> {
-    let made = base(py, "unchanged", generation, &[], &[], &considered.restart)?;
-    made.set_item("changed", &considered.changed)?;
-    made.set_item("notes", &considered.notes)?;
+    let made = base(py, "unchanged", generation, &[], &[], &files.restart)?;
+    made.set_item("changed", &files.changed)?;
+    made.set_item("notes", &files.notes)?;
     made.set_item("seconds", 0.0)?;
     made.set_item("error", py.None())?;
     Ok(made.unbind())
 }
 
-/// Tells the log, once each, of what cannot be read and concerns nobody.
+/// Logs, once each, the files that cannot be read and that no module needs.
 pub fn unreadable(py: Python<'_>, runtime: &Runtime) {
     let news = runtime.unreadable.lock().news();
     for (path, why) in news {
-        let told = format!(
+        let message = format!(
             "cannot read {}: {why}; no module comes from there, so updates go on without it (exclude \
              it if none is to come)",
             path.display()
         );
-        warning(py, &told);
+        warning(py, &message);
     }
 }
 
-/// What a change of these files comes to.
+/// The effect of a change in the project's own files.
 #[derive(Default)]
 pub struct ProjectFilesReport {
-    /// The files that say something else than they did, `("/srv/pyproject.toml", "changed")`.
+    /// The files that changed, `("/srv/pyproject.toml", "changed")`.
     pub changed: Vec<(String, String)>,
-    /// What was applied, `("settings", "policy is 'fresh' now")`.
+    /// The changes that were applied, `("settings", "policy is 'fresh' now")`.
     pub notes: Vec<InPlaceNote>,
-    /// What only a restart can apply, also from earlier changes.
+    /// The changes that need a restart, earlier ones included.
     pub restart: Vec<Restart>,
 }

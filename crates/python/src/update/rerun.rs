@@ -1,7 +1,7 @@
-//! What of a kept generation has to run again before it can be served again?
+//! Which modules of a kept generation have to run again before it can be served again?
 //!
-//! The modules of it that were disposed of, and all who import them; and those that
-//! have taken other code in place since, so that they are not what they were.
+//! Those that were disposed of, with the modules that import them; and those that took other code in
+//! place since. All others are used as they are.
 
 use std::collections::{HashMap, HashSet};
 
@@ -9,36 +9,35 @@ use pyo3::prelude::*;
 use transfuse_engine::{EdgeKind, ModuleName, Target};
 
 use crate::state::generation::Generation;
+use crate::state::live_module::LiveModule;
 
-/// Their names, each once.
+/// The names of these modules, each once.
 pub fn modules_to_rerun(py: Python<'_>, generation: &Bound<'_, Generation>) -> Vec<ModuleName> {
     let all = generation.get().all(py);
-    let mut again: Vec<ModuleName> = all
+    let mut rerun: Vec<ModuleName> = all
         .iter()
         .filter(|instance| instance.get().is_disposed())
         .map(|instance| instance.get().name.clone())
         .collect();
-    let mut known: HashSet<ModuleName> = again.iter().cloned().collect();
-    let importers = if again.is_empty() { HashMap::new() } else { importers(&all) };
+    let mut known: HashSet<ModuleName> = rerun.iter().cloned().collect();
+    let importers = if rerun.is_empty() { HashMap::new() } else { importers(&all) };
     let mut next = 0;
-    while let Some(of) = again.get(next) {
+    while let Some(of) = rerun.get(next) {
         next += 1;
         let new = importers.get(of).into_iter().flatten();
-        again.extend(new.filter(|name| known.insert((*name).clone())).cloned().collect::<Vec<_>>());
+        rerun.extend(new.filter(|name| known.insert((*name).clone())).cloned().collect::<Vec<_>>());
     }
     let view = generation.get().view();
     let others = all.iter().map(|instance| instance.get()).filter_map(|instance| {
         let then = view.get(instance.path.as_ref()?)?.digest();
         (instance.source()?.digest() != then).then(|| instance.name.clone())
     });
-    again.extend(others.filter(|name| known.insert(name.clone())).collect::<Vec<_>>());
-    again
+    rerun.extend(others.filter(|name| known.insert(name.clone())).collect::<Vec<_>>());
+    rerun
 }
 
-/// Who imports whom at module level: `shop.tax -> [shop.prices]`.
-fn importers(
-    all: &[Bound<'_, crate::state::live_module::LiveModule>],
-) -> HashMap<ModuleName, Vec<ModuleName>> {
+/// Module -> the modules that import it at module level, `shop.tax -> [shop.prices]`.
+fn importers(all: &[Bound<'_, LiveModule>]) -> HashMap<ModuleName, Vec<ModuleName>> {
     let mut importers: HashMap<ModuleName, Vec<ModuleName>> = HashMap::new();
     for instance in all {
         for edge in instance.get().edges() {

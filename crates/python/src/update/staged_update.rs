@@ -1,15 +1,15 @@
-//! One staged generation: how is it begun, run, and published or abandoned?
+//! One attempt at an update: how is a generation staged, and published or abandoned?
 //!
-//! Nothing that the current generation holds is written to; what staging has to
-//! touch that is shared (submodule attributes, `sys.modules`) answers by generation
-//! or is put back. Publishing is one swap: before it an asker gets the old world,
-//! after it the new one, and instances are told apart by their own field.
+//! Nothing that the current generation holds is written to. State that staging has to touch although
+//! it is shared (submodule attributes, `sys.modules`) answers by the caller's generation, or is put
+//! back. Publishing is one swap: before it a caller gets the old modules, after it the new ones, and
+//! instances know by a field of their own which they are. `pipeline` decides what is attempted.
 
 use std::cell::Cell;
 use std::sync::atomic::Ordering;
 
 use pyo3::prelude::*;
-use pyo3::types::{PyWeakrefMethods, PyWeakrefReference};
+use pyo3::types::{PyDict, PyWeakrefMethods, PyWeakrefReference};
 use transfuse_engine::{
     EdgeKind, Freed, ModuleName, Plan, Policy, Reason, SourceSnapshot, Step, Target,
 };
@@ -31,55 +31,56 @@ use crate::state::staging_area::InPlaceNote;
 use crate::sysmodules::entry::{self, SysModulesEntry};
 use crate::sysmodules::facade;
 use crate::update::concurrent_loads::{outdated, superseded_by_swap};
-use crate::update::planning::UpdateRequest;
+use crate::update::planning::{UpdateRequest, without_restarts};
 use crate::update::rerun::modules_to_rerun;
 use crate::update::{disposal, participants};
 
-/// One staged generation, until it is published or abandoned.
+/// A staged generation, until it is published or abandoned.
 pub struct StagedUpdate<'py> {
     runtime: &'static Runtime,
     base: Bound<'py, Generation>,
     staged: Bound<'py, Generation>,
-    /// What the staged generation was not given: to be run, or deleted.
+    /// The instances of `base` that the staged generation does not share: to be run, or deleted.
     removed: Vec<Bound<'py, LiveModule>>,
     /// Instances of an earlier generation that it brings back.
     revived: Vec<Bound<'py, LiveModule>>,
     /// The module whose code raised.
     failed: Option<ModuleName>,
-    /// Whether it serves what the files say, or what a kept generation did.
+    /// Whether it serves the content of the files, or that of a kept generation.
     on_disk: bool,
-    /// Whether others were asked, who have to hear how it ends.
-    asked: bool,
-    /// Whether it has been made current, or given up.
-    over: Cell<bool>,
+    /// Whether the participants have been asked to prepare, so that they have to hear how it ends.
+    prepared: bool,
+    /// Whether it was committed or aborted.
+    ended: Cell<bool>,
 }
 
 impl Drop for StagedUpdate<'_> {
-    /// Whatever came up on the way, a panic included: what has not become current is given up.
+    /// Aborts, whatever the reason, a panic included.
     fn drop(&mut self) {
-        if !self.over.get() {
-            panics::contained(|| self.abandon(self.base.py()));
+        if !self.ended.get() {
+            panics::contained(|| self.abort(self.base.py()));
         }
     }
 }
 
 impl<'py> StagedUpdate<'py> {
-    /// A generation that shares everything with the current one but what is to be run or is gone, and
-    /// what the plan did not know of: instances from the execution `since` on, see `update/concurrent_loads.rs`.
+    /// Stages a generation that shares all instances with the current one, apart from those that are
+    /// to run or gone, and those that the plan does not know of (see `update/concurrent_loads.rs`).
     pub fn begin(
         py: Python<'py>,
         runtime: &'static Runtime,
-        view: SourceSnapshot,
-        steps: &[Step],
-        deleted: &[ModuleName],
-        since: u64,
+        request: &UpdateRequest,
+        plan: &Plan,
     ) -> PyResult<Self> {
+        let view = without_restarts(py, runtime, request.view.clone(), &plan.restart);
         let _guard = runtime.nogil_lock.lock(py);
         let base = runtime.current(py);
         let instances = base.get().instances.bind(py).copy()?;
         let mut removed = Vec::new();
-        let planned: Vec<_> = steps.iter().map(|step| &step.name).chain(deleted).collect();
-        let outdated = outdated(py, runtime, &base, &view, &planned, since);
+        let deleted = request.seeds.iter().filter(|(_, reason)| *reason == Reason::Deleted);
+        let deleted = deleted.map(|(name, _)| name);
+        let planned: Vec<_> = plan.steps.iter().map(|step| &step.name).chain(deleted).collect();
+        let outdated = outdated(py, runtime, &base, &view, &planned, request.since);
         for name in planned.into_iter().chain(&outdated) {
             if let Some(instance) = base.get().find(py, name.as_str())
                 && instances.contains(name.as_str())?
@@ -88,26 +89,20 @@ impl<'py> StagedUpdate<'py> {
                 removed.push(instance);
             }
         }
-        let id = runtime.generations.stage();
-        let staged = Bound::new(py, Generation::new(id, view, instances.unbind()))?;
-        drop(staged.get().staging.set_base(Some(base.clone().unbind())));
-        runtime.generations.set_contents(id, staged.clone().unbind());
-        runtime.diverged.store(true, Ordering::Release);
-        for instance in &removed {
+        let update = Self::stage(py, runtime, base, view, instances, removed)?;
+        for instance in &update.removed {
             if let Some(parent) = instance.get().name.parent()
-                && let Some(package) = base.get().find(py, parent.as_str())
-                && staged.get().holds(py, &package)
+                && let Some(package) = update.base.get().find(py, parent.as_str())
+                && update.staged.get().holds(py, &package)
             {
                 submodules::make_dynamic(py, &package, instance.get().name.tail())?;
             }
         }
-        let revived = Vec::new();
-        let (failed, on_disk, asked, over) = (None, true, false, Cell::new(false));
-        Ok(StagedUpdate { runtime, base, staged, removed, revived, failed, on_disk, asked, over })
+        Ok(update)
     }
 
-    /// A generation that has what an earlier one has. What that one disposed of is run again, with
-    /// its importers: those are the steps.
+    /// Stages a generation that has the instances of an earlier one. Those that were disposed of run
+    /// again, with their importers: these are the steps.
     pub fn for_rollback(
         py: Python<'py>,
         runtime: &'static Runtime,
@@ -116,18 +111,15 @@ impl<'py> StagedUpdate<'py> {
         let _guard = runtime.nogil_lock.lock(py);
         let base = runtime.current(py);
         let instances = target.get().instances.bind(py).copy()?;
-        let again = modules_to_rerun(py, target);
-        for name in &again {
+        let rerun = modules_to_rerun(py, target);
+        for name in &rerun {
             instances.del_item(name.as_str())?;
         }
-        let mut removed = Vec::new();
-        for instance in base.get().instances.bind(py).values().iter() {
-            let instance = instance.cast_into::<LiveModule>()?;
-            let there = instances.get_item(instance.get().name.as_str())?;
-            if !there.is_some_and(|there| there.is(&instance)) {
-                removed.push(instance);
-            }
-        }
+        let mut removed = base.get().all(py);
+        removed.retain(|instance| {
+            let there = instances.get_item(instance.get().name.as_str());
+            !there.is_ok_and(|there| there.is_some_and(|there| there.is(instance)))
+        });
         let mut revived = Vec::new();
         for instance in instances.values().iter() {
             let instance = instance.cast_into::<LiveModule>()?;
@@ -135,16 +127,40 @@ impl<'py> StagedUpdate<'py> {
                 revived.push(instance);
             }
         }
-        let view = target.get().view();
+        let mut update = Self::stage(py, runtime, base, target.get().view(), instances, removed)?;
+        let steps = rerun.into_iter().map(|name| Step { name, reason: Reason::Changed }).collect();
+        update.revived = revived;
+        update.on_disk = false;
+        Ok((update, steps))
+    }
+
+    /// Registers a staged generation that has these instances.
+    fn stage(
+        py: Python<'py>,
+        runtime: &'static Runtime,
+        base: Bound<'py, Generation>,
+        view: SourceSnapshot,
+        instances: Bound<'py, PyDict>,
+        removed: Vec<Bound<'py, LiveModule>>,
+    ) -> PyResult<Self> {
         let id = runtime.generations.stage();
         let staged = Bound::new(py, Generation::new(id, view, instances.unbind()))?;
         drop(staged.get().staging.set_base(Some(base.clone().unbind())));
         runtime.generations.set_contents(id, staged.clone().unbind());
-        let steps = again.into_iter().map(|name| Step { name, reason: Reason::Changed }).collect();
-        let (failed, on_disk, asked, over) = (None, false, false, Cell::new(false));
-        let attempt =
-            StagedUpdate { runtime, base, staged, removed, revived, failed, on_disk, asked, over };
-        Ok((attempt, steps))
+        runtime.diverged.store(true, Ordering::Release);
+        let (revived, failed, ended) = (Vec::new(), None, Cell::new(false));
+        let (on_disk, prepared) = (true, false);
+        Ok(StagedUpdate {
+            runtime,
+            base,
+            staged,
+            removed,
+            revived,
+            failed,
+            on_disk,
+            prepared,
+            ended,
+        })
     }
 
     /// Executes the steps, pinned to the staged generation.
@@ -171,18 +187,18 @@ impl<'py> StagedUpdate<'py> {
         Ok(())
     }
 
-    /// Asks whoever else has a say in it. Raises if somebody refuses.
-    /// `wanted` is what it would serve, also where a part of that waits for a restart.
-    pub fn verify(&mut self, py: Python<'py>, wanted: &SourceSnapshot) -> PyResult<()> {
-        self.asked = true;
+    /// Asks the participants to prepare. Fails if one of them refuses. `wanted` is what the update
+    /// would serve, including changes that wait for a restart.
+    pub fn prepare(&mut self, py: Python<'py>, wanted: &SourceSnapshot) -> PyResult<()> {
+        self.prepared = true;
         participants::prepare(py, self.runtime, &self.staged, wanted, self.on_disk)
     }
 
-    /// Modules that turned out to be changed by what ran, or may be, and are shared.
+    /// The shared modules that the modules which ran have changed, or may have changed.
     pub fn newly_affected(&self, py: Python<'py>) -> Vec<(ModuleName, Reason)> {
         let mut newly_affected: Vec<_> = conflict::take()
             .into_iter()
-            .map(|(who, whose)| (who, Reason::AffectedBy(whose)))
+            .map(|(affected, by)| (affected, Reason::AffectedBy(by)))
             .collect();
         let in_place =
             self.staged.get().staging.in_place(py).into_iter().map(|c| c.get().shadow(py));
@@ -203,7 +219,7 @@ impl<'py> StagedUpdate<'py> {
         newly_affected
     }
 
-    /// What the module that raised imports and what was not run with it.
+    /// The imports of the module that raised that were not run with it.
     pub fn imported_by_failed(&self, py: Python<'py>, steps: &[Step]) -> Vec<(ModuleName, Reason)> {
         let Some(failed) = &self.failed else { return Vec::new() };
         let Some(old) = self.base.get().find(py, failed.as_str()) else { return Vec::new() };
@@ -219,78 +235,48 @@ impl<'py> StagedUpdate<'py> {
             .collect()
     }
 
-    /// Adds seeds; false if they are all in already.
-    pub fn widen(
-        &self,
-        intent: &mut UpdateRequest,
-        newly_affected: Vec<(ModuleName, Reason)>,
-    ) -> bool {
-        let before = intent.seeds.len();
-        for (name, reason) in newly_affected {
-            if !intent.seeds.iter().any(|(known, _)| *known == name) {
-                intent.seeds.push((name, reason));
-            }
-        }
-        intent.seeds.len() > before
-    }
-
     /// Makes the staged generation current. Raises, and nothing has changed, if a module cannot
     /// take its new code in place.
-    pub fn publish(mut self, py: Python<'py>) -> PyResult<Vec<InPlaceNote>> {
+    pub fn commit(mut self, py: Python<'py>) -> PyResult<Vec<InPlaceNote>> {
         let runtime = self.runtime;
-        in_place::apply(py, &self.staged).inspect_err(|_| self.abandon(py))?;
+        in_place::apply(py, &self.staged).inspect_err(|_| self.abort(py))?;
         in_place::remember(py, &self.staged);
-        // What took its code in place is the same instance before and after.
+        // A module that took its code in place has the same instance before and after.
         self.removed.retain(|instance| !self.staged.get().holds(py, instance));
-        // No code of the program runs while this thread has the turn: what is dropped is collected,
-        // and what runs code comes before or after.
+        // No code of the program may run while this thread holds the lock, so values are dropped
+        // after it.
         let guard = runtime.nogil_lock.lock(py);
         superseded_by_swap(py, &self.base, &self.staged, &mut self.removed);
         let fresh = self.staged.get().executed(py);
         let shown: Vec<_> = fresh.iter().chain(&self.revived).cloned().collect();
-        // Those that work may be going on in, the one included that the swap makes an end of.
+        // Work may go on in any of these, the generation that the swap supersedes included.
         let alive = runtime.alive(py);
         let (old, freed) = self.swap(&fresh, &guard);
-        // What this update was the first to load may be the same for those before it.
+        // Earlier generations may share the modules that this update was the first to load.
         for instance in &fresh {
             if self.base.get().find(py, instance.get().name.as_str()).is_none() {
                 sharing::share_among(&Scope::new(py, runtime, &self.staged), &alive, instance);
             }
         }
-        let due = in_place::published(py, &self.staged);
-        {
-            let mut records = runtime.records.lock();
-            for instance in &self.removed {
-                records.graph.remove(&instance.get().name);
-            }
-            for instance in &shown {
-                records.adopt(instance.get());
-            }
-            for change in self.staged.get().staging.in_place(py) {
-                records.adopt(change.get().stays());
-            }
-            records.awaiting.retain(|waiting| !self.revived.iter().any(|r| r.is(waiting)));
-            records.awaiting.extend(self.removed.iter().map(|i| i.clone().unbind()));
-            records.published += 1;
-        }
+        let pending = in_place::published(py, &self.staged);
+        self.record(py, &shown);
         for instance in &shown {
             show(py, runtime, instance);
         }
         drop(guard);
         drop(old);
-        // It is current, whatever comes up from here on.
+        // It is current: an error from here on does not refuse it.
         let concluded = panics::caught(|| {
-            for patches in
-                due.into_iter().chain([foreign_patches::pending(py, &shown, &self.removed)])
-            {
+            let foreign = foreign_patches::pending(py, &shown, &self.removed);
+            for patches in pending.into_iter().chain([foreign]) {
                 patches.carry_out(py);
             }
             let notes = in_place::notes(py, &self.staged);
             runtime.retire(freed);
-            superseded(py, runtime, &self.removed);
+            record_superseded(py, runtime, &self.removed);
             self.tidy(py);
             self.staged.get().staging.clear();
-            self.tell(py, "published");
+            self.notify(py, "published");
             Ok(notes)
         });
         Ok(concluded.unwrap_or_else(|error| {
@@ -299,7 +285,24 @@ impl<'py> StagedUpdate<'py> {
         }))
     }
 
-    /// The swap, and what has to be done with it in one piece.
+    /// Records the instances of the current generation, `shown` being those that are new in it.
+    fn record(&self, py: Python<'py>, shown: &[Bound<'py, LiveModule>]) {
+        let mut records = self.runtime.records.lock();
+        for instance in &self.removed {
+            records.graph.remove(&instance.get().name);
+        }
+        for instance in shown {
+            records.adopt(instance.get());
+        }
+        for change in self.staged.get().staging.in_place(py) {
+            records.adopt(change.get().stays());
+        }
+        records.awaiting.retain(|waiting| !self.revived.iter().any(|r| r.is(waiting)));
+        records.awaiting.extend(self.removed.iter().map(|i| i.clone().unbind()));
+        records.published += 1;
+    }
+
+    /// The swap, and the changes that belong to it.
     fn swap(
         &self,
         fresh: &[Bound<'py, LiveModule>],
@@ -307,37 +310,37 @@ impl<'py> StagedUpdate<'py> {
     ) -> (Vec<Py<Generation>>, Freed<Py<Generation>>) {
         let generations = &self.runtime.generations;
         let mut dropped = Vec::new();
-        // 1. What is superseded answers for the generation it was last part of, which is still the
-        //    current one: nobody can tell the difference yet.
+        // 1. Superseded instances answer for the generation that they were last part of. It is still
+        //    the current one, so this makes no difference yet.
         for instance in &self.removed {
             dropped.extend(instance.get().set_home(Some(self.base.clone().unbind())));
         }
-        // 2. The swap. What is shown is counted at once: no code of the program runs in between, so
-        //    no process can be forked in between either.
+        // 2. The swap, and at once its entry in the lifecycle: no code of the program runs in
+        //    between, so the process cannot fork there.
         dropped.extend(self.staged.get().staging.set_base(None));
         dropped.push(generations.swap(self.staged.clone().unbind()));
         let freed = generations.commit(self.staged.get().id);
-        self.over.set(true);
-        // 3. What is new answers for the current generation, which it is part of.
+        self.ended.set(true);
+        // 3. New instances answer for the current generation, which they are part of.
         for instance in fresh.iter().chain(&self.revived) {
             dropped.extend(instance.get().set_home(None));
         }
         (dropped, freed)
     }
 
-    /// Lets go of the staged generation; nothing has changed.
-    pub fn abandon(&self, py: Python<'py>) {
+    /// Abandons the staged generation; nothing has changed.
+    pub fn abort(&self, py: Python<'py>) {
         let runtime = self.runtime;
-        self.over.set(true);
+        self.ended.set(true);
         if let Err(error) = panics::caught(|| in_place::take_back(py, &self.staged)) {
             let _ = log::complain(py, "new code could not be taken back", error);
         }
         drop(runtime.generations.abandon(self.staged.get().id));
         self.tidy(py);
         let executed = self.staged.get().executed(py);
-        let given_up = executed.iter().chain(&self.removed).map(|instance| &instance.get().name);
-        disposal::empty_caches(given_up.chain(&self.failed), py);
-        // Names that only the abandoned generation had.
+        let abandoned = executed.iter().chain(&self.removed).map(|instance| &instance.get().name);
+        disposal::empty_caches(abandoned.chain(&self.failed), py);
+        // Some of these names only the abandoned generation had.
         for instance in executed {
             let name = &instance.get().name;
             if let Ok(shown) = facade::of(py, runtime, name) {
@@ -345,17 +348,17 @@ impl<'py> StagedUpdate<'py> {
             }
         }
         self.staged.get().staging.clear();
-        self.tell(py, "abandoned");
+        self.notify(py, "abandoned");
     }
 
-    fn tell(&self, py: Python<'py>, end: &str) {
-        if self.asked {
+    fn notify(&self, py: Python<'py>, end: &str) {
+        if self.prepared {
             participants::notify(py, self.runtime, &self.staged, end);
         }
     }
 
-    /// Submodule attributes become plain again where all agree; names that are gone leave
-    /// `sys.modules`.
+    /// Makes submodule attributes plain again where all generations agree, and removes deleted names
+    /// from `sys.modules`.
     fn tidy(&self, py: Python<'py>) {
         let _guard = self.runtime.nogil_lock.lock(py);
         let mut names: Vec<ModuleName> =
@@ -374,8 +377,8 @@ impl<'py> StagedUpdate<'py> {
     }
 }
 
-/// Puts what foreign code is to see of an instance into `sys.modules`, unless somebody has removed
-/// or replaced what stood there.
+/// Puts the object that foreign code is to see of an instance into `sys.modules`, unless the program
+/// has removed or replaced the entry.
 fn show(py: Python<'_>, runtime: &'static Runtime, instance: &Bound<'_, LiveModule>) {
     let name = instance.get().key.bind(py);
     if let Ok(SysModulesEntry::Ours) =
@@ -386,8 +389,8 @@ fn show(py: Python<'_>, runtime: &'static Runtime, instance: &Bound<'_, LiveModu
     }
 }
 
-/// Notes what should go now, so that `status` can tell what has not gone.
-fn superseded(py: Python<'_>, runtime: &Runtime, removed: &[Bound<'_, LiveModule>]) {
+/// Records superseded instances, so that `status` can report those that stay in memory.
+fn record_superseded(py: Python<'_>, runtime: &Runtime, removed: &[Bound<'_, LiveModule>]) {
     let added = removed.iter().filter_map(|instance| PyWeakrefReference::new(instance).ok());
     let added: Vec<_> = added.map(Bound::unbind).collect();
     let before = std::mem::take(&mut runtime.records.lock().superseded);

@@ -1,8 +1,9 @@
-//! What has changed on disk, and has everybody finished saving it?
+//! Which files differ from what is served, and are they still being written?
 //!
-//! The part of the updating thread that never needs the GIL: it hears events and
-//! commands, lets the runtime settle, and compares content. Under load each return
-//! to the GIL costs milliseconds, so all waiting is done in here.
+//! The part of the updating thread that never needs the GIL: it takes events and commands, waits
+//! until the files are quiet, and compares content. Under load each return to the GIL costs
+//! milliseconds, so all waits are in here. It hands a [`PendingChange`] to `driver` and `outcome`,
+//! which decide what to do about it.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -13,7 +14,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, never, select};
 use transfuse_engine::{
     Debouncer, Digest, DirtyPaths, Event, FileChange, FileSystem, Readiness, Refreshed,
-    SourceSnapshot, SymlinkChains, Window, fork_gate, is_source, refresh,
+    SourceSnapshot, SymlinkChains, SyncMarker, Window, fork_gate, is_source, refresh,
 };
 
 use crate::state::command::Command;
@@ -21,136 +22,174 @@ use crate::state::runtime::Runtime;
 use crate::state::unreadable;
 use crate::updater::watcher::FileWatcher;
 
-/// How long an explicit update waits for the system to have told everything.
-const BARRIER: Duration = Duration::from_secs(2);
-/// How long an update waits for a save that goes on and on.
-const PATIENCE: Duration = Duration::from_secs(3);
-/// How often an explicit update looks again at a file that is being written, and how long between.
-const LOOKS: usize = 50;
-const BETWEEN: Duration = Duration::from_millis(10);
+/// How long an explicit update waits until the system has reported all events.
+const SYNC_LIMIT: Duration = Duration::from_secs(2);
+/// How long an automatic update waits for a save that goes on and on.
+const SAVE_LIMIT: Duration = Duration::from_secs(3);
+/// How often an explicit update compares again while a file is being written, and how long it pauses.
+const COMPARISONS: usize = 50;
+const PAUSE: Duration = Duration::from_millis(10);
 
-/// What there is to do.
+/// Why the updating thread wakes up.
 pub enum Wakeup {
-    /// Somebody asks for something.
+    /// Another thread sent a command.
     Command(Command),
     /// Files have changed, and it is quiet.
     Changed,
 }
 
-/// What differs from what is served.
-#[derive(Default)]
-pub struct CollectedChanges {
+/// The difference between the files and what is served. Dropped without [`PendingChange::conclude`],
+/// it will be found again.
+pub struct PendingChange<'l> {
+    listener: &'l mut ChangeListener,
     /// All sources as they are now.
-    pub view: SourceSnapshot,
+    pub snapshot: SourceSnapshot,
     /// The files that differ.
     pub changes: Vec<FileChange>,
-    /// Files that are there and cannot be read, though modules came from there.
+    /// Files that exist and cannot be read, though modules came from there.
     pub unreadable: Vec<(PathBuf, io::Error)>,
-    /// Whether a file beside the code, which settings are read from, is another than when they were
-    /// last considered.
-    pub project: bool,
 }
 
-/// Hears and looks. Belongs to the updating thread alone.
+/// How an update of a [`PendingChange`] ended.
+pub enum Conclusion {
+    /// Nothing of it is served.
+    Unchanged,
+    /// It is served, apart from these files, which wait for a restart.
+    PublishedBut(Vec<PathBuf>),
+}
+
+impl PendingChange<'_> {
+    /// Was no file saved since the comparison? A save that goes on for too long is not waited for.
+    pub fn is_still_quiet(&mut self) -> bool {
+        let listener = &mut *self.listener;
+        if listener.watcher.is_native() {
+            listener.rescan |= !listener.receive_all();
+        }
+        // Paths that are ready by now are left for the next comparison.
+        if listener.debouncer.is_idle() {
+            return true;
+        }
+        let since = *listener.waiting_since.get_or_insert_with(Instant::now);
+        since.elapsed() > SAVE_LIMIT
+    }
+
+    /// Has one of the project's own files changed since this was last asked?
+    pub fn take_project_files_changed(&mut self) -> bool {
+        std::mem::take(&mut self.listener.project_files_changed)
+    }
+
+    /// An update of it has ended, so the next one may wait as long as this one.
+    pub fn conclude(self, conclusion: Conclusion) {
+        self.listener.waiting_since = None;
+        if let Conclusion::PublishedBut(held_back) = conclusion {
+            // An unreadable file may become readable.
+            let unreadable = self.listener.runtime.unreadable.lock().all();
+            let paths = held_back.into_iter().chain(unreadable.into_iter().map(|(path, _)| path));
+            self.listener.pending = paths.collect();
+        }
+    }
+}
+
+/// Waits for events and commands, and compares files. Belongs to the updating thread alone.
 pub struct ChangeListener {
     runtime: &'static Runtime,
     commands: Receiver<Command>,
     events: Receiver<Event>,
-    watching: FileWatcher,
-    /// Where links lead, and what else decides which folder a root is.
-    ways: SymlinkChains,
-    /// `/srv/current`, `/srv/releases/42`: the places on the ways to the roots.
-    gates: BTreeSet<PathBuf>,
+    watcher: FileWatcher,
+    /// The symbolic links on the paths to roots, to project files and to files that are links.
+    chains: SymlinkChains,
+    /// `/srv/current`, `/srv/releases/42`: the places on the paths to the roots.
+    root_places: BTreeSet<PathBuf>,
     /// `/srv/.git/info/exclude`: files outside of the roots that say what git ignores in them.
-    rules: BTreeSet<PathBuf>,
-    /// One of the gates is another now (a deploy flips a link, or renames a folder): all folders have to be
-    /// watched anew.
-    flipped: bool,
-    settle: Debouncer,
+    ignore_files: BTreeSet<PathBuf>,
+    /// Whether a place on the path to a root changed (a deploy flips a link, or renames a folder), so
+    /// that all folders have to be watched anew. The next comparison does that.
+    roots_moved: bool,
+    debouncer: Debouncer,
     started: Instant,
-    /// Paths that differ from what is served, or may: noted by events, kept while they differ
-    /// (updates are off, or refused), gone once they are served.
+    /// Paths that may differ from what is served: added by events, kept while they differ (updates
+    /// are off, or refused), removed once they are served.
     pending: BTreeSet<PathBuf>,
-    /// What each of the engine's `project` files said at the last look; empty before the first.
-    project: Vec<Option<Digest>>,
-    /// Whether one of them is another since they were last considered. Kept over all looks: not each
-    /// of them leads to that.
-    beside: bool,
-    /// Events were lost since the last comparison.
+    /// The content of each of the runtime's `project` files at the last comparison; empty before.
+    project_digests: Vec<Option<Digest>>,
+    /// Whether one of them has changed since Python last read it. Kept over all comparisons, because
+    /// not each of them leads to an update.
+    project_files_changed: bool,
+    /// Whether events were lost since the last comparison.
     rescan: bool,
-    /// Since when an update waits for somebody to finish saving. Kept over all its attempts: a module
-    /// that writes, while it is staged, what it reads would interrupt each of them.
-    interrupted: Option<Instant>,
+    /// Since when an update waits for the end of a save. Kept over all its attempts, because a module
+    /// that writes a file of its own while it is staged would interrupt each of them.
+    waiting_since: Option<Instant>,
 }
 
 impl ChangeListener {
-    /// Starts to watch. `dirs` are the folders that the scan saw.
+    /// Starts to watch `dirs`, the folders that the scan saw.
     pub fn new(runtime: &'static Runtime, commands: Receiver<Command>, dirs: &[PathBuf]) -> Self {
-        let (watching, events) = FileWatcher::start(runtime, dirs);
+        let (watcher, events) = FileWatcher::start(runtime, dirs);
         let mut listener = ChangeListener {
             runtime,
             commands,
             events,
-            watching,
-            ways: SymlinkChains::default(),
-            gates: BTreeSet::new(),
-            rules: BTreeSet::new(),
-            flipped: false,
-            settle: Debouncer::default(),
+            watcher,
+            chains: SymlinkChains::default(),
+            root_places: BTreeSet::new(),
+            ignore_files: BTreeSet::new(),
+            roots_moved: false,
+            debouncer: Debouncer::default(),
             started: Instant::now(),
             pending: BTreeSet::new(),
-            project: Vec::new(),
-            beside: false,
+            project_digests: Vec::new(),
+            project_files_changed: false,
             rescan: false,
-            interrupted: None,
+            waiting_since: None,
         };
-        listener.guard();
-        listener.settle = Debouncer::new(listener.window());
-        listener.watching.took_fallback();
+        listener.watch_places();
+        listener.debouncer = Debouncer::new(listener.window());
+        listener.watcher.take_fallback();
         listener
     }
 
-    /// How long it has to be quiet, by what the watcher can tell.
+    /// How long it has to be quiet, which depends on the watcher.
     fn window(&self) -> Window {
         let mut window = Window::default();
-        if self.watching.is_native() && cfg!(target_os = "linux") {
-            // The system tells when a writer is done, so half a file need not be looked at.
+        if self.watcher.is_native() && cfg!(target_os = "linux") {
+            // The system reports when a writer closes a file, so no half-written file is read.
             window.open = Duration::from_secs(2);
             window.cap = Duration::from_secs(3);
         }
         window
     }
 
-    /// Follows the ways to the roots.
-    fn guard(&mut self) {
-        self.ways = SymlinkChains::default();
-        self.gates.clear();
+    /// Watches the places that decide where the roots are and which files in them are live.
+    fn watch_places(&mut self) {
+        self.chains = SymlinkChains::default();
+        self.root_places.clear();
+        let system = &*self.runtime.system;
         for root in self.runtime.roots.dirs() {
-            let places = self.ways.follow(&*self.runtime.system, root);
-            self.gates.extend(places.iter().cloned());
+            self.root_places.extend(self.chains.follow(system, root).iter().cloned());
         }
-        self.rules =
-            self.runtime.roots.ignore_files_outside(&*self.runtime.system).into_iter().collect();
-        let mut minded: BTreeSet<PathBuf> = self.gates.union(&self.rules).cloned().collect();
+        self.ignore_files = self.runtime.roots.ignore_files_outside(system).into_iter().collect();
+        let mut places: BTreeSet<PathBuf> =
+            self.root_places.union(&self.ignore_files).cloned().collect();
         for file in &self.runtime.project {
-            minded.extend(self.ways.follow(&*self.runtime.system, file).iter().cloned());
+            places.extend(self.chains.follow(system, file).iter().cloned());
         }
-        for place in &minded {
-            self.watching.watch_symlink(place);
+        for place in &places {
+            self.watcher.watch_symlink(place);
         }
     }
 
-    /// Waits for something to do.
+    /// Waits for a command, or until changed files are quiet.
     pub fn next(&mut self) -> Wakeup {
         loop {
-            let wait = match self.settle.poll(self.now()) {
+            let wait = match self.debouncer.poll(self.now()) {
                 Readiness::Idle => never(),
                 Readiness::Wait(until) => {
                     crossbeam_channel::after(until.saturating_sub(self.now()))
                 }
                 Readiness::Ready(batch) => {
                     let _critical = fork_gate::enter_critical();
-                    self.note(batch);
+                    self.add_pending(batch);
                     if self.runtime.settings().watch {
                         return Wakeup::Changed;
                     }
@@ -162,7 +201,7 @@ impl ChangeListener {
                     return Wakeup::Command(command.unwrap_or(Command::Stop));
                 }
                 recv(self.events) -> event => if let Ok(event) = event {
-                    self.hear(&event);
+                    self.receive(&event);
                 },
                 recv(wait) -> _ => {}
             }
@@ -173,150 +212,149 @@ impl ChangeListener {
         self.started.elapsed()
     }
 
-    fn hear(&mut self, event: &Event) {
+    fn receive(&mut self, event: &Event) {
         let _critical = fork_gate::enter_critical();
-        if event.path().is_some_and(|path| self.watching.is_own(path)) {
+        if event.path().is_some_and(|path| self.watcher.is_own(path)) {
             return;
         }
         let now = self.now();
         if *event == Event::Lost {
             self.runtime.lost_events.fetch_add(1, Ordering::Relaxed);
         }
-        let Some(path) = event.path() else { return self.settle.event(now, event) };
-        if self.gates.iter().any(|gate| gate.starts_with(path)) {
-            self.flipped = true;
-            return self.settle.event(now, &Event::Rescan);
+        let Some(path) = event.path() else { return self.debouncer.event(now, event) };
+        if self.root_places.iter().any(|place| place.starts_with(path)) {
+            self.roots_moved = true;
+            return self.debouncer.event(now, &Event::Rescan);
         }
-        if self.runtime.roots.is_ignore_file(path) || self.rules.contains(path) {
+        if self.runtime.roots.is_ignore_file(path) || self.ignore_files.contains(path) {
             // Other folders may be live now.
-            return self.settle.event(now, &Event::Rescan);
+            return self.debouncer.event(now, &Event::Rescan);
         }
-        let behind = self.ways.paths_through(path).into_iter().map(|led| event.with_path(led));
-        let all: Vec<Event> = behind.chain([event.clone()]).collect();
+        let aliases = self.chains.paths_through(path).into_iter().map(|path| event.with_path(path));
+        let all: Vec<Event> = aliases.chain([event.clone()]).collect();
         let (view, graph) = (self.runtime.view(), self.runtime.records.lock().graph.clone());
         for event in all {
-            let live = event.path().is_some_and(|path| self.runtime.roots.root_of(path).is_some());
-            let beside = event
-                .path()
-                .is_some_and(|path| self.runtime.project.iter().any(|file| file == path));
-            if beside || live && event.concerns(&view, &graph) {
-                self.settle.event(now, &event);
+            let Some(path) = event.path() else { continue };
+            let live = self.runtime.roots.root_of(path).is_some();
+            if self.runtime.project.iter().any(|file| file == path)
+                || live && event.concerns(&view, &graph)
+            {
+                self.debouncer.event(now, &event);
             }
         }
     }
 
-    fn note(&mut self, batch: DirtyPaths) {
+    fn add_pending(&mut self, batch: DirtyPaths) {
         match batch {
             DirtyPaths::Listed(paths) => self.pending.extend(paths),
             DirtyPaths::Rescan => self.rescan = true,
         }
     }
 
-    /// Waits until all that was written before now is known, and takes it as settled.
+    /// Receives the events of everything that was written before now, and skips the quiet window.
     pub fn catch_up(&mut self) {
-        self.rescan |= !self.listen();
-        // A directory far above a root, or above what a link leads to, tells nobody that it is
-        // called otherwise now. Who polls looks at everything anyway.
-        let ways = &self.ways;
-        self.flipped |=
-            self.watching.is_native() && ways.changed(&*self.runtime.system).next().is_some();
-        // Asked for now: no quiet window.
-        while let Readiness::Ready(batch) = self.settle.poll(Duration::MAX / 2) {
-            self.note(batch);
+        self.rescan |= !self.receive_all();
+        // The system reports no event if a directory far above a root, or above a link's target, is
+        // renamed. Polling compares everything anyway.
+        self.roots_moved |=
+            self.watcher.is_native() && self.chains.changed(&*self.runtime.system).next().is_some();
+        while let Readiness::Ready(batch) = self.debouncer.poll(Duration::MAX / 2) {
+            self.add_pending(batch);
         }
     }
 
-    /// Hears all events of what was written before now; false if there is no telling.
-    fn listen(&mut self) -> bool {
-        let Some(mark) = self.watching.mark() else {
+    /// Receives the events of everything that was written before now; false if some may be missing.
+    fn receive_all(&mut self) -> bool {
+        let Some(mark) = self.watcher.mark() else {
             while let Ok(event) = self.events.try_recv() {
-                self.hear(&event);
+                self.receive(&event);
             }
             return false;
         };
-        let deadline = Instant::now() + BARRIER;
-        let heard = loop {
+        let deadline = Instant::now() + SYNC_LIMIT;
+        let complete = loop {
             match self.events.recv_deadline(deadline) {
                 Ok(event) if event.path() == Some(&mark) => break true,
                 Ok(event) => {
-                    self.hear(&event);
+                    self.receive(&event);
                     if event == Event::Lost {
-                        break false; // perhaps that of the mark, too
+                        break false; // perhaps the mark's, too
                     }
                 }
                 Err(_) => break false,
             }
         };
-        let _ = std::fs::remove_file(&mark);
-        heard
+        SyncMarker::clear(&mark);
+        complete
     }
 
-    /// Whether nobody has saved anything since the files were looked at. A save that goes on for too
-    /// long is not waited for.
-    pub fn is_saved(&mut self) -> bool {
-        if self.watching.is_native() {
-            self.rescan |= !self.listen();
-        }
-        // What is ready by now is left for who looks next.
-        if self.settle.is_idle() {
-            return true;
-        }
-        let since = *self.interrupted.get_or_insert_with(Instant::now);
-        since.elapsed() > PATIENCE
-    }
-
-    /// What differs from what is served. None while somebody is writing: it is looked at again later,
-    /// or, where somebody waits for the answer, now and again.
-    pub fn collect_changes(&mut self, automatic: bool) -> Option<CollectedChanges> {
-        for _ in 0..LOOKS {
+    /// Compares the files with what is served. None while a file is being written: an automatic
+    /// comparison is repeated after the next quiet window, an explicit one at once.
+    pub fn collect_changes(&mut self, automatic: bool) -> Option<PendingChange<'_>> {
+        for _ in 0..COMPARISONS {
             let mut found = self.compare();
-            self.leave_unread(&mut found.changes);
-            self.follow(&found);
-            if self.took_fallback() {
+            self.drop_unread_data_files(&mut found.changes);
+            self.watch_found(&found);
+            if self.take_fallback() {
                 continue;
             }
             if found.unstable.is_empty() {
-                // What is the same again needs no second look; what differs stays until it is served.
+                // Files that are the same again leave.
                 self.pending = found.changes.iter().map(|change| change.path.clone()).collect();
                 self.pending.extend(found.unreadable.iter().map(|(path, _)| path.clone()));
-                let Refreshed { snapshot: view, changes, unreadable, .. } = found;
+                let Refreshed { snapshot, changes, unreadable, .. } = found;
                 let unreadable = self.needed(unreadable);
-                self.look_beside();
-                return Some(CollectedChanges { view, changes, unreadable, project: self.beside });
+                self.compare_project_files();
+                return Some(PendingChange { listener: self, snapshot, changes, unreadable });
             }
             if automatic {
                 let now = self.now();
-                self.settle.retry(now, found.unstable);
+                self.debouncer.retry(now, found.unstable);
                 return None;
             }
-            std::thread::park_timeout(BETWEEN);
+            std::thread::park_timeout(PAUSE);
         }
         None
     }
 
-    /// Watches what was come across.
-    fn follow(&mut self, found: &Refreshed) {
+    /// A change that is not on disk.
+    pub fn assume(
+        &mut self,
+        snapshot: SourceSnapshot,
+        changes: Vec<FileChange>,
+    ) -> PendingChange<'_> {
+        PendingChange { listener: self, snapshot, changes, unreadable: Vec::new() }
+    }
+
+    /// Compares these files, too, whenever that is done next.
+    pub fn add_paths(&mut self, paths: impl IntoIterator<Item = PathBuf>) {
+        self.pending.extend(paths);
+    }
+
+    /// Watches the new folders and links of a comparison.
+    fn watch_found(&mut self, found: &Refreshed) {
         for dir in &found.new_dirs {
-            self.watching.add(dir);
+            self.watcher.add(dir);
         }
         for link in &found.links {
-            for place in self.ways.follow(&*self.runtime.system, link) {
-                self.watching.watch_symlink(place);
+            for place in self.chains.follow(&*self.runtime.system, link) {
+                self.watcher.watch_symlink(place);
             }
         }
     }
 
-    /// Whether the system has been given up: then all is to be compared, for it did not tell of all.
-    fn took_fallback(&mut self) -> bool {
-        let took_fallback = self.watching.took_fallback();
-        if took_fallback {
-            self.settle = Debouncer::new(self.window());
+    /// Has the watcher fallen back to polling? Then everything has to be compared, because some events
+    /// were not reported.
+    fn take_fallback(&mut self) -> bool {
+        let fell_back = self.watcher.take_fallback();
+        if fell_back {
+            self.debouncer = Debouncer::new(self.window());
             self.rescan = true;
         }
-        took_fallback
+        fell_back
     }
 
-    /// Those of the unreadable places that modules came from. The others are noted and let be.
+    /// Those of the unreadable files that modules came from. `status` shows the others.
     fn needed(&self, unreadable: Vec<(PathBuf, io::Error)>) -> Vec<(PathBuf, io::Error)> {
         let (view, graph) = (self.runtime.view(), self.runtime.records.lock().graph.clone());
         let needs = |path: &Path| unreadable::is_needed(&view, &graph, path);
@@ -325,8 +363,8 @@ impl ChangeListener {
         needed
     }
 
-    /// A data file that no module depends on any more is no reason for an update.
-    fn leave_unread(&self, changes: &mut Vec<FileChange>) {
+    /// Drops changes of data files that no module depends on any more.
+    fn drop_unread_data_files(&self, changes: &mut Vec<FileChange>) {
         let _critical = fork_gate::enter_critical();
         let records = self.runtime.records.lock();
         let read = |path: &Path| {
@@ -335,26 +373,20 @@ impl ChangeListener {
         changes.retain(|change| is_source(&change.path) || read(&change.path));
     }
 
-    /// Notes whether one of the project's own files is another.
-    fn look_beside(&mut self) {
+    fn compare_project_files(&mut self) {
         let digest = |path| Some(Digest::of(&self.runtime.system.read(path).ok()?));
-        let project = self.runtime.project.iter().map(PathBuf::as_path).map(digest).collect();
-        let before = std::mem::replace(&mut self.project, project);
-        self.beside |= before != self.project;
-    }
-
-    /// The project's own files are about to be considered.
-    pub fn project_files_reread(&mut self) {
-        self.beside = false;
+        let digests = self.runtime.project.iter().map(PathBuf::as_path).map(digest).collect();
+        let before = std::mem::replace(&mut self.project_digests, digests);
+        self.project_files_changed |= before != self.project_digests;
     }
 
     fn compare(&mut self) -> Refreshed {
         let _critical = fork_gate::enter_critical();
-        if std::mem::take(&mut self.flipped) && self.watching.is_native() {
-            // The folders that were watched are not those that the paths mean now. What is below
-            // the roots is added as it is looked into.
-            self.watching.anew(self.runtime.roots.dirs());
-            self.guard();
+        if std::mem::take(&mut self.roots_moved) && self.watcher.is_native() {
+            // The watched folders are no longer the ones that the paths lead to. The comparison adds
+            // those below the roots.
+            self.watcher.restart(self.runtime.roots.dirs());
+            self.watch_places();
             self.rescan = true;
         }
         let runtime = self.runtime;
@@ -364,22 +396,5 @@ impl ChangeListener {
             refresh(&*runtime.system, &runtime.roots, &runtime.budget, &runtime.view(), &batch);
         self.rescan &= !found.unstable.is_empty();
         found
-    }
-
-    /// An update has come to an end: the next one is as patient as this was.
-    pub fn concluded(&mut self) {
-        self.interrupted = None;
-    }
-
-    /// All that differed is served, but for these. What nobody could read may be read one day.
-    pub fn served(&mut self, but: BTreeSet<PathBuf>) {
-        self.pending = but;
-        let unreadable = self.runtime.unreadable.lock().all();
-        self.pending.extend(unreadable.into_iter().map(|(path, _)| path));
-    }
-
-    /// These are to be looked at again, whenever that is done next.
-    pub fn look_again_at(&mut self, paths: impl IntoIterator<Item = PathBuf>) {
-        self.pending.extend(paths);
     }
 }

@@ -1,4 +1,4 @@
-//! The thread that updates: what wakes it, and the order in which it does things.
+//! The updating thread: what wakes it up, and how it carries an update out.
 //!
 //! In reading order:
 
@@ -6,6 +6,5 @@ pub mod thread;
 pub mod driver;
 pub mod listener;
 pub mod watcher;
-pub mod sync_marker;
 pub mod off_disk;
 pub mod outcome;

@@ -1,8 +1,8 @@
-//! How does a process come to serve what is not on disk?
+//! How does a process come to serve content that is not on disk?
 //!
-//! By going back to a kept generation, or by taking over what other workers serve
-//! while the files say something that they have refused. Either way the files are
-//! let be until one of them changes once more.
+//! By a rollback to a kept generation, or by adopting what other workers serve while the files have
+//! content that they refused. Either way an update is due only when one of the files changes once
+//! more. `update::staged_update` does the staging.
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -13,60 +13,65 @@ use transfuse_engine::{Budget, GenerationId, Outcome, Plan, Source, SourceSnapsh
 
 use crate::cpython::exceptions;
 use crate::state::command::SourceOverrides;
+use crate::state::generation::Generation;
 use crate::state::notify;
-use crate::update::disposal;
 use crate::update::staged_update::StagedUpdate;
-use crate::updater::driver::{Driver, wanted};
-use crate::updater::listener::CollectedChanges;
+use crate::updater::driver::Driver;
+use crate::updater::listener::PendingChange;
+use crate::updater::outcome::Concluded;
 
-/// A view in which these files say that.
+/// A snapshot in which these files have these contents.
 pub fn with_contents(
-    view: &SourceSnapshot,
+    snapshot: &SourceSnapshot,
     contents: &SourceOverrides,
     budget: &Budget,
 ) -> SourceSnapshot {
-    contents.iter().fold(view.clone(), |view, (path, content)| match content {
-        Some(content) => view.with(path.clone(), Source::new(content, budget)),
-        None => view.without(path),
+    contents.iter().fold(snapshot.clone(), |snapshot, (path, content)| match content {
+        Some(content) => snapshot.with(path.clone(), Source::new(content, budget)),
+        None => snapshot.without(path),
     })
 }
 
 impl Driver {
     /// Serves a kept generation again.
     pub(super) fn rollback(&mut self, py: Python<'_>, to: Option<u64>) -> PyResult<Py<PyDict>> {
-        let begun = Instant::now();
+        let started = Instant::now();
         let runtime = self.runtime;
-        let kept = runtime.generations.all_kept();
-        let target = to.map(GenerationId).or_else(|| kept.last().copied());
-        let held = target
-            .and_then(|id| runtime.generations.kept(id, |generation| generation.bind(py).clone()));
-        let Some(target) = held else {
+        let target = self.kept(py, to)?;
+        let target_view = target.get().view();
+        let changes = runtime.view().changes(&target_view);
+        let (mut update, steps) = StagedUpdate::for_rollback(py, runtime, &target)?;
+        let plan = Plan { start_order: (0..steps.len()).collect(), steps, restart: Vec::new() };
+        let prepared = update.run(py, &plan).and_then(|()| update.prepare(py, &target_view));
+        let published = prepared.inspect_err(|_| update.abort(py)).and_then(|()| update.commit(py));
+        let report = match published {
+            Ok(notes) => {
+                let paths = changes.iter().map(|change| change.path.clone()).collect();
+                self.ignore_until_changed(py, paths);
+                self.updater.record(py, Outcome::RolledBack, started, &changes, &plan, Ok(notes))
+            }
+            Err(error) => self.updater.refuse(py, started, &changes, &plan, error),
+        }?;
+        notify::send(py, runtime, report.bind(py));
+        Ok(report)
+    }
+
+    /// The kept generation of this number, or the last one.
+    fn kept<'py>(&self, py: Python<'py>, number: Option<u64>) -> PyResult<Bound<'py, Generation>> {
+        let generations = &self.runtime.generations;
+        let kept = generations.all_kept();
+        let id = number.map(GenerationId).or_else(|| kept.last().copied());
+        let found = id.and_then(|id| generations.kept(id, |found| found.bind(py).clone()));
+        found.ok_or_else(|| {
             let list: Vec<String> = kept.iter().map(ToString::to_string).collect();
-            return Err(exceptions::generation(&match (to, list.is_empty()) {
+            exceptions::generation(&match (number, list.is_empty()) {
                 (_, true) => "there is no earlier generation to go back to".to_owned(),
                 (None, _) => "there is no earlier generation that is still kept".to_owned(),
-                (Some(to), false) => {
-                    format!("generation {to} is not kept; these are: {}", list.join(", "))
+                (Some(number), false) => {
+                    format!("generation {number} is not kept; these are: {}", list.join(", "))
                 }
-            }));
-        };
-        let changes = runtime.current(py).get().view().changes(&target.get().view());
-        let (mut attempt, steps) = StagedUpdate::for_rollback(py, runtime, &target)?;
-        let plan = Plan { start_order: (0..steps.len()).collect(), steps, restart: Vec::new() };
-        if let Err(error) =
-            attempt.run(py, &plan).and_then(|()| attempt.verify(py, &target.get().view()))
-        {
-            attempt.abandon(py);
-            return self.refuse(py, begun, &changes, &plan, error);
-        }
-        let notes = match attempt.publish(py) {
-            Ok(notes) => notes,
-            Err(error) => return self.refuse(py, begun, &changes, &plan, error),
-        };
-        self.ignore_until_changed(py, changes.iter().map(|change| change.path.clone()).collect());
-        let done = self.record(py, Outcome::RolledBack, begun, &changes, &plan, Ok(notes))?;
-        disposal::dispose_drained(py, runtime);
-        Ok(done)
+            })
+        })
     }
 
     /// Serves what another worker serves, where that differs from what is served here.
@@ -75,31 +80,29 @@ impl Driver {
         py: Python<'_>,
         contents: SourceOverrides,
     ) -> PyResult<Py<PyDict>> {
-        let current = self.runtime.current(py).get().view();
-        let view = with_contents(&current, &contents, &self.runtime.budget);
-        let changes: Vec<_> =
-            contents.keys().filter_map(|path| current.change(&view, path)).collect();
-        let found = CollectedChanges { view, changes, ..CollectedChanges::default() };
-        let done = self.update(py, found, false, None)?;
-        if let Some(done) = &done {
-            notify::send(py, self.runtime, done.bind(py));
-        }
+        let current = self.runtime.view();
+        let snapshot = with_contents(&current, &contents, &self.runtime.budget);
+        let changes = contents.keys().filter_map(|path| current.change(&snapshot, path)).collect();
+        let change = self.listener.assume(snapshot, changes);
+        let concluded = self.updater.update(py, change, false, None)?;
         self.ignore_until_changed(py, contents.into_keys().collect());
-        Ok(done.unwrap_or_else(|| self.unchanged(py)))
+        Ok(match concluded {
+            Concluded::Reported(report) => report,
+            Concluded::Unchanged | Concluded::Interrupted => self.updater.unchanged(py),
+        })
     }
 
-    /// The files still say otherwise. That is no reason for an update until one of them changes once
-    /// more, whatever events are still on their way.
+    /// Sets aside the content of these files on disk, whatever events are still to come.
     pub(super) fn ignore_until_changed(&mut self, py: Python<'_>, paths: Vec<PathBuf>) {
         if paths.is_empty() {
             return;
         }
-        let found = py.detach(|| {
-            self.listener.look_again_at(paths);
+        let change = py.detach(|| {
+            self.listener.add_paths(paths);
             self.listener.collect_changes(false)
         });
-        if let Some(CollectedChanges { view, changes, .. }) = found {
-            self.refused = Some(wanted(&view, &changes));
+        if let Some(PendingChange { snapshot, changes, .. }) = change {
+            self.updater.set_aside(&snapshot, &changes);
         }
     }
 }

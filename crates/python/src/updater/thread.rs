@@ -1,6 +1,7 @@
-//! How does the updating thread begin, and how does it end?
+//! How does the updating thread start, and how does it stop?
 //!
-//! It is a thread of Python's `threading`, so that code it runs finds an ordinary thread.
+//! It is a thread of Python's `threading`, so that code it runs finds an ordinary thread. `driver` is
+//! what it runs.
 
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
@@ -16,8 +17,8 @@ use crate::state::command::Command;
 use crate::state::runtime::{self, Runtime};
 use crate::updater::driver::Driver;
 
-/// What `uninstall` has to undo besides the hooks. Written under the GIL.
-pub static THREAD: Mutex<Option<Py<PyAny>>> = Mutex::new(None);
+/// The thread, for `uninstall` and the end of the process to stop. Written under the GIL.
+static THREAD: Mutex<Option<Py<PyAny>>> = Mutex::new(None);
 
 /// Starts the thread that updates.
 pub fn start_updating(
@@ -44,7 +45,7 @@ pub fn start_updating(
     Ok(())
 }
 
-/// Ends the thread before the interpreter ends.
+/// Stops the thread before the interpreter ends.
 pub fn at_exit(py: Python<'_>) -> PyResult<()> {
     static ONCE: PyOnceLock<()> = PyOnceLock::new();
     ONCE.get_or_try_init(py, || {
@@ -55,7 +56,7 @@ pub fn at_exit(py: Python<'_>) -> PyResult<()> {
     .copied()
 }
 
-/// Ends the updating thread and waits for that.
+/// Stops the updating thread and waits for its end.
 #[pyfunction]
 pub fn stop_updating(py: Python<'_>) -> PyResult<()> {
     if let Some(runtime) = runtime::in_force() {
@@ -83,5 +84,5 @@ impl UpdaterThread {
     }
 }
 
-/// How long the end of the process waits for an update that is under way, in seconds.
-pub const STOPPING: f64 = 5.0;
+/// How long the end of the process waits for an update in progress, in seconds.
+const STOPPING: f64 = 5.0;

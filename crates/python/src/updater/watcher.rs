@@ -1,9 +1,9 @@
-//! Who tells us of changes, and what if the system does not tell of all of them?
+//! How do events of changed files reach the updating thread?
 //!
-//! The system's own notifications, with a barrier that says whether all have been
-//! delivered. Where they cannot be had for each folder (there is a limit), files
-//! are looked at at an interval instead: half a watch is worse than none, because
-//! an update that somebody asks for would say that nothing has changed.
+//! By the system's notifications, with a marker that tells whether all of them have arrived. Where
+//! the system cannot watch each folder (it has a limit), files are compared at an interval instead:
+//! with half of the folders watched, an explicit update could say that nothing has changed although
+//! something has. `listener` decides what the events mean.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -11,80 +11,77 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender};
-use transfuse_engine::{Event, FileSystem, Watcher};
+use transfuse_engine::{Event, FileSystem, SyncMarker, Watcher};
 
 use crate::cpython::log;
 use crate::state::runtime::Runtime;
 use crate::state::watch_status::WatchStatus;
-use crate::updater::sync_marker::SyncMarker;
 
-/// How often is looked where the system does not tell.
+/// How often files are compared where the system does not report changes.
 const INTERVAL: Duration = Duration::from_secs(1);
 
 /// The watcher in force. Belongs to the updating thread alone.
 pub struct FileWatcher {
     runtime: &'static Runtime,
-    /// Kept for a watcher that is started anew.
+    /// For the next watcher, when this one is restarted.
     sender: Sender<Event>,
-    watch: Watcher,
-    /// None where the system does not tell: then every comparison is a full one.
-    barrier: Option<SyncMarker>,
-    /// Whether the system was given up since this was last asked.
-    took_fallback: bool,
+    watcher: Watcher,
+    /// None when polling: then every comparison is a full one.
+    marker: Option<SyncMarker>,
+    /// Whether it fell back to polling since this was last asked.
+    fell_back: bool,
 }
 
 impl FileWatcher {
-    /// Starts to watch `dirs`, or all that there is.
+    /// Starts to watch `dirs`; when polling, all folders.
     pub fn start(runtime: &'static Runtime, dirs: &[PathBuf]) -> (FileWatcher, Receiver<Event>) {
         let (sender, events) = crossbeam_channel::unbounded();
-        let (watch, barrier) = (Watcher::none(), None);
-        let mut watching = FileWatcher { runtime, sender, watch, barrier, took_fallback: false };
+        let (watcher, marker) = (Watcher::none(), None);
+        let mut started = FileWatcher { runtime, sender, watcher, marker, fell_back: false };
         if runtime.settings().poll.is_some() {
-            watching.poll(String::new());
+            started.poll(String::new());
         } else {
-            watching.anew(dirs);
+            started.restart(dirs);
         }
-        (watching, events)
+        (started, events)
     }
 
     /// Watches these folders, and no others any more.
-    pub fn anew(&mut self, dirs: &[PathBuf]) {
+    pub fn restart(&mut self, dirs: &[PathBuf]) {
         // First, for its watches count towards the limit.
-        self.watch = Watcher::none();
-        match self.native(dirs) {
-            Ok(()) => self.tell("native", String::new()),
+        self.watcher = Watcher::none();
+        match self.start_native(dirs) {
+            Ok(()) => self.set_status("native", String::new()),
             Err(why) => self.fall_back(&why),
         }
     }
 
-    fn native(&mut self, dirs: &[PathBuf]) -> Result<(), String> {
-        let barrier = match self.barrier.take() {
-            Some(barrier) => barrier,
-            None => SyncMarker::new().map_err(|error| {
-                format!("no folder can be made in {}: {error}", std::env::temp_dir().display())
-            })?,
+    fn start_native(&mut self, dirs: &[PathBuf]) -> Result<(), String> {
+        let marker = match self.marker.take() {
+            Some(marker) => marker,
+            None => SyncMarker::new().map_err(|error| error.to_string())?,
         };
         let mut all = dirs.to_vec();
-        all.push(barrier.dir.clone());
-        self.watch =
+        all.push(marker.dir.clone());
+        self.watcher =
             Watcher::native(&all, self.sender.clone()).map_err(|error| error.to_string())?;
-        self.barrier = Some(barrier);
+        self.marker = Some(marker);
         Ok(())
     }
 
     /// Watches a folder too.
     pub fn add(&mut self, dir: &Path) {
-        if let Err(error) = self.watch.add(dir) {
+        if let Err(error) = self.watcher.add(dir) {
             self.fall_back(&error.to_string());
         }
     }
 
-    /// Has everything told that happens at a place on the way to a file.
+    /// Watches a place on the path to a file for changes.
     pub fn watch_symlink(&mut self, place: &Path) {
-        let Err(error) = self.watch.watch_place(place) else { return };
+        let Err(error) = self.watcher.watch_place(place) else { return };
         let system = &*self.runtime.system;
-        // A folder that may be passed through and not looked into is no reason to do without the
-        // system: what would be missed there is that it is renamed. A link can be flipped any day.
+        // A folder that can be entered but not listed is no reason to fall back to polling: all that
+        // is missed there is its renaming. A link, in contrast, may be flipped any day.
         let closed = place.parent().is_some_and(|dir| {
             system.read_dir(dir).is_err_and(|error| error.kind() == ErrorKind::PermissionDenied)
         });
@@ -94,39 +91,39 @@ impl FileWatcher {
         self.fall_back(&error.to_string());
     }
 
-    /// A file whose event says that all earlier ones were told; none if there is no telling.
+    /// Creates a file whose event follows all earlier ones; none if that is not possible.
     pub fn mark(&mut self) -> Option<PathBuf> {
-        let mark = self.barrier.as_mut()?.mark();
+        let mark = self.marker.as_mut()?.mark();
         if mark.is_some() {
             return mark;
         }
-        // Somebody has cleaned up, and with the folder went its watch.
-        let mut barrier = SyncMarker::new().ok()?;
-        self.add(&barrier.dir.clone());
-        let mark = barrier.mark();
-        // Unless there was no room for its watch.
-        self.barrier.as_mut().map(|old| *old = barrier)?;
+        // Another program removed the folder, and with it went the watch.
+        let mut marker = SyncMarker::new().ok()?;
+        self.add(&marker.dir.clone());
+        let mark = marker.mark();
+        // None if `add` has just fallen back to polling.
+        self.marker.as_mut().map(|old| *old = marker)?;
         mark
     }
 
-    /// Whether the system tells.
+    /// Does the system report changes?
     pub fn is_native(&self) -> bool {
-        self.barrier.is_some()
+        self.marker.is_some()
     }
 
-    /// Whether a path is none of the application's.
+    /// Is `path` a marker, and none of the application's files?
     pub fn is_own(&self, path: &Path) -> bool {
-        self.barrier.as_ref().is_some_and(|barrier| barrier.has(path))
+        self.marker.as_ref().is_some_and(|marker| marker.contains(path))
     }
 
-    /// Whether the system was given up since this was last asked: nothing that was told, or not, counts.
-    pub fn took_fallback(&mut self) -> bool {
-        std::mem::take(&mut self.took_fallback)
+    /// Has it fallen back to polling since this was last asked? Then events may be missing.
+    pub fn take_fallback(&mut self) -> bool {
+        std::mem::take(&mut self.fell_back)
     }
 
-    /// The system does not tell of all: from now on, somebody looks.
+    /// Polls from now on, because the system does not report all changes.
     fn fall_back(&mut self, why: &str) {
-        self.took_fallback = true;
+        self.fell_back = true;
         self.poll(why.to_owned());
         log::warn(&format!(
             "the system does not tell of all changes, so files are looked at every {} s instead: {why}",
@@ -135,19 +132,19 @@ impl FileWatcher {
     }
 
     fn poll(&mut self, because: String) {
-        self.barrier = None;
+        self.marker = None;
         let system: Arc<dyn FileSystem> = self.runtime.system.clone();
         let roots = self.runtime.roots.clone();
-        self.watch = Watcher::none();
-        self.watch = Watcher::polling(system, roots, self.interval(), self.sender.clone());
-        self.tell("polling", because);
+        self.watcher = Watcher::none();
+        self.watcher = Watcher::polling(system, roots, self.interval(), self.sender.clone());
+        self.set_status("polling", because);
     }
 
     fn interval(&self) -> Duration {
         self.runtime.settings().poll.unwrap_or(INTERVAL)
     }
 
-    fn tell(&self, way: &'static str, because: String) {
+    fn set_status(&self, way: &'static str, because: String) {
         *self.runtime.watching.lock() = WatchStatus { way, because };
     }
 }
