@@ -76,6 +76,9 @@ impl FileSystem for Releases {
         self.step();
         self.memory.read_dir(path)
     }
+    fn absolute(&self, path: &Path) -> io::Result<PathBuf> {
+        self.memory.absolute(path)
+    }
     fn canonicalize(&self, path: &Path) -> io::Result<PathBuf> {
         self.step();
         self.memory.canonicalize(path)

@@ -47,6 +47,8 @@ pub trait FileSystem: Send + Sync {
     fn metadata(&self, path: &Path) -> io::Result<FileMetadata>;
     /// The full paths of a directory's entries, sorted.
     fn read_dir(&self, path: &Path) -> io::Result<Vec<PathBuf>>;
+    /// The path from the root directory, without a look at what lies there.
+    fn absolute(&self, path: &Path) -> io::Result<PathBuf>;
     /// The absolute path without symbolic links.
     fn canonicalize(&self, path: &Path) -> io::Result<PathBuf>;
     /// Where the symbolic link at `path` leads, as it is written there; none if it is no link.
@@ -86,6 +88,10 @@ impl FileSystem for OsFileSystem {
         }
         paths.sort();
         Ok(paths)
+    }
+
+    fn absolute(&self, path: &Path) -> io::Result<PathBuf> {
+        std::path::absolute(path)
     }
 
     fn canonicalize(&self, path: &Path) -> io::Result<PathBuf> {

@@ -200,6 +200,10 @@ impl FileSystem for InMemoryFs {
         Ok(names.into_iter().map(|name| path.join(name)).collect())
     }
 
+    fn absolute(&self, path: &Path) -> io::Result<PathBuf> {
+        Ok(Path::new("/").join(path))
+    }
+
     fn canonicalize(&self, path: &Path) -> io::Result<PathBuf> {
         let tree = self.tree();
         let real = tree.check(path)?;

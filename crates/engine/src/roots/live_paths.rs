@@ -51,7 +51,7 @@ impl Roots {
         for path in paths {
             let real = canonical_dir(system, path)?;
             if !reals.contains(&real) {
-                dirs.push(lexical(path).unwrap_or_else(|| real.clone()));
+                dirs.push(lexical(system, path).unwrap_or_else(|| real.clone()));
                 reals.push(real);
             }
         }
@@ -81,7 +81,7 @@ impl Roots {
     /// the path is neither under a root nor above one.
     pub fn path_under_root(&self, system: &dyn FileSystem, path: &Path) -> Option<PathBuf> {
         let touches = |path: &Path, root: &Path| path.starts_with(root) || root.starts_with(path);
-        if let Some(path) = lexical(path)
+        if let Some(path) = lexical(system, path)
             && self.by_depth.iter().any(|root| touches(&path, root))
         {
             return Some(path);
@@ -206,8 +206,8 @@ fn matches_any(globs: &GlobSet, inside: &Path) -> bool {
 }
 
 /// The absolute path, without a look at the disk; none if `..` would require one.
-fn lexical(path: &Path) -> Option<PathBuf> {
-    let absolute = std::path::absolute(path).ok()?;
+fn lexical(system: &dyn FileSystem, path: &Path) -> Option<PathBuf> {
+    let absolute = system.absolute(path).ok()?;
     (!absolute.components().any(|part| part == Component::ParentDir)).then_some(absolute)
 }
 
