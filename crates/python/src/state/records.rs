@@ -1,4 +1,6 @@
-//! What is recorded about loaded modules and updates, behind one lock?
+//! Which facts about loaded modules and updates are recorded behind one lock?
+//!
+//! `effects/dependencies.rs` adds edges, and `update` reads them to plan.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;

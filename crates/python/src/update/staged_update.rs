@@ -254,7 +254,7 @@ impl<'py> StagedUpdate<'py> {
         // What this update was the first to load may be the same for those before it.
         for instance in &fresh {
             if self.base.get().find(py, instance.get().name.as_str()).is_none() {
-                sharing::share_among(&Scope::new(py, runtime, &self.staged), &alive, instance);
+                sharing::share(&Scope::new(py, runtime, &self.staged), &alive, instance);
             }
         }
         let due = in_place::published(py, &self.staged);
