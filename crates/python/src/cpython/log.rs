@@ -1,6 +1,6 @@
 //! How does the core write to Python's `logging`?
 //!
-//! All messages go to the logger `transfuse`. An error in logging never changes what is logged about.
+//! All messages go to the logger `transfuse`. An error in logging never stops the logged operation.
 
 use pyo3::intern;
 use pyo3::prelude::*;

@@ -14,7 +14,7 @@ use crate::state::generation::Generation;
 use crate::state::live_module::LiveModule;
 use crate::state::scope::Scope;
 
-/// Gives the instance to each of these generations in which its content and its imports are the same.
+/// Gives the instance to those of these generations where its content and imports are the same.
 pub fn share<'py>(
     scope: &Scope<'py>,
     alive: &[Bound<'py, Generation>],

@@ -111,8 +111,7 @@ pub struct Pin {
     /// The tokens that reset the context variable, innermost last. A unit of work is run by one
     /// thread at a time, but not always the same: the lock is for the moment of handing over.
     tokens: Mutex<Vec<Py<PyAny>>>,
-    /// Under which number it is written down among the units of work (the staging thread's pin is
-    /// none).
+    /// Its number among the units of work (the staging thread's pin has none).
     counted: Option<u64>,
 }
 
