@@ -1,10 +1,9 @@
 //! Which names does a module's source define, and which of its imports does it use at once?
 //!
-//! Both are read off the code object, which is at hand whether it was compiled
-//! or precompiled, so a second start parses nothing. *Defined* is what a
-//! statement at module level binds, whether or not it ran. *Used* is an imported
-//! name that module-level code does more with than bind it: such an import may be
-//! one that this module's code affects. Class bodies run with the module, and so do
+//! Both are read off the code object, which exists whether it was compiled or precompiled, so a
+//! second start parses nothing. *Defined* is what a statement at module level binds, whether or not
+//! it ran. *Used* is an imported name that module-level code does more with than bind it: such an
+//! import may be one that this module's code affects. Class bodies run with the module, and so do
 //! comprehensions and `lambda` that it makes; its functions may.
 
 use std::collections::{HashMap, HashSet};

@@ -81,7 +81,7 @@ pub fn not_found(py: Python<'_>, name: &str, parent: Option<&str>) -> PyErr {
     import_error(py, py.get_type::<PyModuleNotFoundError>().into_any(), &message, name)
 }
 
-/// `ImportError` for a name that the package `from` does not have, worded as the interpreter words it.
+/// `ImportError` for a name that the package `from` lacks, in the interpreter's words.
 pub fn cannot_import(
     py: Python<'_>,
     from: &ModuleName,

@@ -14,8 +14,8 @@ use crate::cpython::thread::thread;
 /// How often a waiting thread checks for signals.
 pub const SLICE: Duration = Duration::from_millis(100);
 
-/// Waits until the load of `key` that is under way is over. Raises what a signal handler raises, and
-/// waits no more then.
+/// Waits until the load of `key` that is under way is over. Raises the error of a signal handler,
+/// and waits no more then.
 pub fn wait<K: Eq + Hash + Clone + Send + Sync>(
     py: Python<'_>,
     flights: &SingleFlight<K>,

@@ -80,8 +80,8 @@ pub fn own<'py>(
     let classes = kind.mro();
     let mut classes = classes.iter().filter_map(|class| of_class(class.cast::<PyType>().ok()?));
     let found = classes.find_map(|class| class.get_item(name).ok().flatten())?;
-    // SAFETY: attached, live objects. Reading a slot runs C code that reads a field; the result is a
-    // new reference, or null with an exception set where nothing is in the slot.
+    // SAFETY: attached, live objects. Reading a slot runs C code that reads a field; the result is
+    // a new reference, or null with an exception set where nothing is in the slot.
     let read = unsafe {
         if !std::ptr::eq(ffi::Py_TYPE(found.as_ptr()), &raw const ffi::PyMemberDescr_Type) {
             return None;

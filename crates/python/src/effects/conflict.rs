@@ -42,11 +42,7 @@ pub fn check<'py>(
     imported: &Bound<'py, LiveModule>,
     written: &str,
 ) -> PyResult<()> {
-    let py = scope.py;
-    let Some(base) = scope.base() else { return Ok(()) };
-    if !base.holds(imported) || scope.generation.get().staging.takes_in_place(py, imported) {
-        return Ok(());
-    }
+    let Some(base) = base_with(scope, imported) else { return Ok(()) };
     let before = base.find(caller.get().name.as_str());
     let mut may_change = Vec::new();
     let mut waiting = vec![(imported.clone(), written.to_owned())];
@@ -80,18 +76,12 @@ pub fn check_own<'py>(
     caller: &Bound<'py, LiveModule>,
     imported: &Bound<'py, LiveModule>,
 ) -> PyResult<()> {
-    let py = scope.py;
-    let Some(base) = scope.base() else { return Ok(()) };
-    if !base.holds(imported) || scope.generation.get().staging.takes_in_place(py, imported) {
-        return Ok(());
-    }
+    let Some(base) = base_with(scope, imported) else { return Ok(()) };
     let old = used_before(&base, caller, imported);
     let old = old.as_ref().map(|old| old.get());
-    let old_has =
-        |ask: fn(&NameUsage) -> bool| old.is_some_and(|o| o.with_name_usage(ask) == Some(true));
     let whole = |outline: &NameUsage| outline.takes_any || outline.runs_text;
     if caller.get().with_name_usage(whole).unwrap_or(true) {
-        let known = old_has(|outline| outline.takes_any || outline.runs_text);
+        let known = old.is_some_and(|old| old.with_name_usage(whole) == Some(true));
         let all = if known { Vec::new() } else { vec![imported.get().name.clone()] };
         return restart_staging(scope, &base, caller, all);
     }
@@ -113,19 +103,21 @@ pub fn check_attribute<'py>(
     module: &Bound<'py, LiveModule>,
     attribute: &str,
 ) -> PyResult<()> {
-    let py = scope.py;
-    let Some(base) = scope.base() else { return Ok(()) };
-    if !base.holds(module)
-        || scope.generation.get().staging.takes_in_place(py, module)
-        || used_before(&base, running, module).is_some_and(|old| {
-            old.get().with_name_usage(|o| o.mentions.contains(attribute) || o.takes_any)
-                == Some(true)
-        })
+    let Some(base) = base_with(scope, module) else { return Ok(()) };
+    let mentions = |usage: &NameUsage| usage.mentions.contains(attribute) || usage.takes_any;
+    if used_before(&base, running, module)
+        .is_some_and(|old| old.get().with_name_usage(mentions) == Some(true))
     {
         return Ok(());
     }
     let may_change = mutable_state_reachable(&base, module, attribute);
     restart_staging(scope, &base, running, may_change)
+}
+
+/// The current generation, if it uses the imported module and the staged one does not change it.
+fn base_with<'py>(scope: &Scope<'py>, imported: &Bound<'py, LiveModule>) -> Option<Scope<'py>> {
+    let in_place = || scope.generation.get().staging.takes_in_place(scope.py, imported);
+    scope.base().filter(|base| base.holds(imported) && !in_place())
 }
 
 /// The instance of before, if its module-level code imported that, too.

@@ -1,4 +1,4 @@
-//! What executing a module does to others: imports, files read, state changed, foreign attributes set.
+//! The effects of a module's execution: imports, files read, state changed, foreign attributes set.
 //!
 //! In reading order:
 

@@ -312,8 +312,8 @@ fn wrapped<'py>(py: Python<'py>, value: &Bound<'py, PyAny>) -> Option<Vec<Bound<
     Some(found.filter(|part| !part.is(value)).collect())
 }
 
-/// The live module that an attribute of a module is, if it is one: also a submodule that generations
-/// disagree on, which is not in the namespace (`loading/submodules.rs`).
+/// The live module that an attribute of a module is, if it is one: also a submodule that
+/// generations disagree on, which is not in the namespace (`loading/submodules.rs`).
 pub fn live_attribute<'py>(
     scope: &Scope<'py>,
     module: &Bound<'py, LiveModule>,

@@ -131,7 +131,7 @@ fn target<'py>(facade: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, LiveMod
     }
 }
 
-/// Whether a name is this one. It may be none that can be written down (a lone surrogate).
+/// Whether a name is this one. It may have no UTF-8 form (a lone surrogate).
 fn is(name: &Bound<'_, PyString>, this: &str) -> bool {
     name.to_str().is_ok_and(|name| name == this)
 }

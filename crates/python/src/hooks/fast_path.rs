@@ -53,7 +53,7 @@ unsafe extern "C" fn statement(
     count: ffi::Py_ssize_t,
     names: *mut ffi::PyObject,
 ) -> *mut ffi::PyObject {
-    // SAFETY: the interpreter calls this attached, with `count` arguments and those that `names` has.
+    // SAFETY: the interpreter calls this attached, with `count` arguments and those in `names`.
     unsafe {
         let py = Python::assume_attached();
         if count == 5

@@ -79,7 +79,7 @@ fn record_call<'py>(
     }
 }
 
-/// The same for a call of Transfuse's own, which leaves no dependency behind when a function makes it.
+/// The same for a call of Transfuse's own, which records no dependency when a function makes it.
 fn record_own_call<'py>(
     scope: &Scope<'py>,
     caller: Option<&Bound<'py, LiveModule>>,
@@ -137,7 +137,7 @@ pub fn import_name<'py>(
     let runtime = runtime::required()?;
     let caller = caller::beyond_importlib(py);
     let scope = caller::scope_of(py, runtime, caller.as_ref());
-    // No file is called by a name that cannot be written down (a lone surrogate).
+    // No file has a name without a UTF-8 form (a lone surrogate).
     let Some(dotted) = name.to_str().ok().and_then(|name| ModuleName::new(name).ok()) else {
         return Err(exceptions::not_found(py, &name.to_string_lossy(), None));
     };

@@ -1,10 +1,9 @@
 //! What does an import statement do?
 //!
-//! [`import`] has the rules; `hooks/fast_path.rs` stands in front of it as `builtins.__import__`, and calls that
-//! import are `hooks/import_module.rs`'s.
-//! A foreign caller of a foreign module costs one dict look-up and goes to the
-//! original; a live caller gets the real module of its generation; a foreign
-//! caller of a live module gets the facade. Edges are recorded as they happen.
+//! [`import`] has the rules; `hooks/fast_path.rs` stands in front of it as `builtins.__import__`,
+//! and importing by calls is `hooks/import_module.rs`'s. A foreign caller of a foreign module costs
+//! one dict look-up and goes to the original; a live caller gets the real module of its generation;
+//! a foreign caller of a live module gets the facade. Edges are recorded as they happen.
 
 use std::sync::atomic::Ordering;
 
@@ -165,7 +164,7 @@ impl<'py> ImportStatement<'_, 'py> {
         Ok(())
     }
 
-    /// The instance of a name that is not at hand; none where the name is not ours.
+    /// The instance of a name that is not loaded; none where the name is not ours.
     fn load_for(
         &self,
         scope: &Scope<'py>,

@@ -1,8 +1,8 @@
 //! Which specs and loaders does the standard import machinery get for live modules?
 //!
-//! Import statements and `import_module` have hooks of their own. `importlib.util.find_spec`, `runpy`,
-//! `pkgutil` and the machinery's own imports of parent packages ask `sys.meta_path`, where [`Finder`]
-//! stands first. The loader in its specs hands out the facade.
+//! Import statements and `import_module` have their own hooks. `importlib.util.find_spec`, `runpy`,
+//! `pkgutil` and the machinery's own imports of parent packages ask `sys.meta_path`, where
+//! [`Finder`] stands first. The loader in its specs hands out the facade.
 
 use pyo3::intern;
 use pyo3::prelude::*;

@@ -1,4 +1,4 @@
-//! The ways in which code imports: statements, calls, attributes of `sys.modules` entries, `importlib`.
+//! The ways in which code imports: statements, calls, `sys.modules` entries, `importlib`.
 //!
 //! In reading order:
 

@@ -1,4 +1,7 @@
 //! Which pending submodules does an import make attributes of their packages?
+//!
+//! Those that a fresh process would load with it. When they become pending is decided in
+//! `loading/bind_submodules.rs`.
 
 use pyo3::prelude::*;
 use transfuse_engine::ModuleName;

@@ -195,7 +195,7 @@ impl<'py> PreparedModule<'py> {
         let _guard = runtime.nogil_lock.lock(py);
         self.take_replacement(scope, change)?;
         if !scope.is_staged() {
-            sharing::share(scope, &self.instance);
+            sharing::share(scope, &runtime.alive(py), &self.instance);
         }
         circular::executed(&self.instance);
         let name = &self.instance.get().name;

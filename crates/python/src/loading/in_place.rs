@@ -275,7 +275,7 @@ fn take_back_steps(steps: &Bound<'_, PyList>, count: usize) -> PyResult<()> {
     Ok(())
 }
 
-/// The functions that the executions made, wherever they are, with the namespace that each belongs in.
+/// All functions that the executions made, each with the namespace that it belongs in.
 fn functions_of<'py>(py: Python<'py>, batch: &InPlaceBatch) -> PyResult<Vec<Moved<'py>>> {
     let pairs: Vec<_> = batch
         .modules

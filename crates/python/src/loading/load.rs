@@ -134,11 +134,9 @@ fn wait_until_ready<'py>(
         return Ok(Loaded::Live(found));
     }
     let key: LoadKey = (instance.name.clone(), instance.source().map(|s| s.digest()));
-    match runtime.flights.enter(&key, thread()) {
-        Entered::Partial => {
-            circular::handed(&key);
-            Ok(Loaded::Live(found))
-        }
+    let partial = match runtime.flights.enter(&key, thread()) {
+        Entered::Partial => true,
+        Entered::Busy => interruptible_wait::wait(py, &runtime.flights, &key)? == Waited::Partial,
         Entered::Run => {
             // It has just been finished, or has failed, or waits for the rest of its circle.
             runtime.flights.finish(&key, thread());
@@ -149,16 +147,14 @@ fn wait_until_ready<'py>(
             if there || instance.is_ready() {
                 return Ok(Loaded::Live(found));
             }
-            load(scope, &instance.name.clone())
+            false
         }
-        Entered::Busy => match interruptible_wait::wait(py, &runtime.flights, &key)? {
-            Waited::Partial => {
-                circular::handed(&key);
-                Ok(Loaded::Live(found))
-            }
-            Waited::Finished => load(scope, &instance.name.clone()),
-        },
+    };
+    if partial {
+        circular::handed(&key);
+        return Ok(Loaded::Live(found));
     }
+    load(scope, &instance.name)
 }
 
 fn execute_once<'py>(

@@ -193,7 +193,7 @@ fn counterpart<'py>(
     let Some(qualified) = qualified_name(py, value) else { return Ok(None) };
     let mut found = now.get().module.bind(py).clone().into_any();
     for part in qualified.split('.') {
-        // A module or class may answer for itself, and fail: then there is nothing that stands for it.
+        // A module or class may have a `__getattr__` that raises: then there is no counterpart.
         match found.getattr_opt(part) {
             Ok(Some(next)) => found = next,
             Ok(None) => return Ok(None),

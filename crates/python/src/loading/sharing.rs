@@ -14,13 +14,8 @@ use crate::state::generation::Generation;
 use crate::state::live_module::LiveModule;
 use crate::state::scope::Scope;
 
-/// Gives the instance to every generation in which its content and its imports are the same.
-pub fn share(scope: &Scope<'_>, instance: &Bound<'_, LiveModule>) {
-    share_among(scope, &scope.runtime.alive(scope.py), instance);
-}
-
-/// The same, where these are the generations.
-pub fn share_among<'py>(
+/// Gives the instance to those of these generations where its content and imports are the same.
+pub fn share<'py>(
     scope: &Scope<'py>,
     alive: &[Bound<'py, Generation>],
     instance: &Bound<'py, LiveModule>,

@@ -1,4 +1,6 @@
-//! What can the updating thread be asked for?
+//! Which requests does the updating thread answer?
+//!
+//! `state/request.rs` sends them, `updater/driver.rs` carries them out.
 
 use std::collections::HashMap;
 use std::path::PathBuf;

@@ -34,7 +34,7 @@ pub fn all(py: Python<'_>) -> Vec<Bound<'_, LiveModule>> {
 
 /// This thread executes a module until this is dropped, with everything that began inside it.
 pub struct Execution {
-    /// How many executions it lies within.
+    /// The number of executions around it.
     depth: usize,
 }
 
@@ -47,7 +47,7 @@ impl Execution {
         })
     }
 
-    /// How many executions it lies within.
+    /// The number of executions around it.
     pub fn depth(&self) -> usize {
         self.depth
     }

@@ -1,4 +1,6 @@
-//! What does an attribute that a live module set on a foreign module look like, before and after?
+//! Which attribute did a live module set on a foreign module, and what was it before?
+//!
+//! When they are set and undone is decided in `effects/foreign_patches.rs`.
 
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;

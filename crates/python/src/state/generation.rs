@@ -44,7 +44,7 @@ impl Generation {
         }
     }
 
-    /// Whether it is being staged, or was staged and given up: no request runs in it.
+    /// Whether it is being staged, or was staged and abandoned: no request runs in it.
     pub fn is_staged(&self) -> bool {
         self.staging.has_base()
     }

@@ -70,7 +70,7 @@ pub struct LiveModule {
     /// The attributes that the module set on foreign modules. Written once, when its code has
     /// ended.
     patches: Mutex<Vec<ForeignPatch>>,
-    /// If it is a package: loaded submodules that are not its attributes yet, see `loading/bind_submodules.rs`.
+    /// For a package: loaded submodules that it lacks (`loading/bind_submodules.rs`).
     pub pending_submodules: PendingSubmodules,
     /// The loads of other threads that it was executed in a circle with; it is ready once they are.
     partners: Mutex<Vec<LoadKey>>,

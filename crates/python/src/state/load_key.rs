@@ -1,4 +1,6 @@
 //! What identifies a load?
+//!
+//! Generations with the same content wait for one load (`loading/load.rs`).
 
 use transfuse_engine::{Digest, ModuleName};
 

@@ -1,4 +1,6 @@
 //! Which source was a module run from, and what did it declare?
+//!
+//! `state/policy.rs` reads the declarations, `loading/search.rs` finds the file.
 
 use std::path::PathBuf;
 use std::sync::Arc;

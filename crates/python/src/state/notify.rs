@@ -1,4 +1,6 @@
 //! How does a report of an update reach the Python package?
+//!
+//! Through the callback that `install` was given. `update/report.rs` makes the reports.
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;

@@ -78,8 +78,16 @@ pub struct StagedScope<'py>(Bound<'py, Pin>);
 impl<'py> StagedScope<'py> {
     /// From now on.
     pub fn begin(scope: &Scope<'py>) -> PyResult<Self> {
-        let py = scope.py;
-        let pin = Pin::staging(py, scope.runtime, &scope.generation)?.into_bound(py);
+        let generation = scope.generation.clone().unbind();
+        // Not counted: this is the thread that stages.
+        let pin = Pin {
+            runtime: scope.runtime,
+            unit: Arc::new(UnitOfWork::new(scope.generation.get().id.0, None)),
+            generation: Mutex::new(Some(generation)),
+            tokens: Mutex::new(Vec::new()),
+            counted: None,
+        };
+        let pin = Bound::new(scope.py, pin)?;
         Pin::resume(&pin)?;
         Ok(StagedScope(pin))
     }
@@ -103,28 +111,11 @@ pub struct Pin {
     /// The tokens that reset the context variable, innermost last. A unit of work is run by one
     /// thread at a time, but not always the same: the lock is for the moment of handing over.
     tokens: Mutex<Vec<Py<PyAny>>>,
-    /// Under which number it is written down among the units of work (the staging thread's pin is
-    /// none).
+    /// Its number among the units of work (the staging thread's pin has none).
     counted: Option<u64>,
 }
 
 impl Pin {
-    /// A pin that is not counted: for the thread that stages.
-    fn staging(
-        py: Python<'_>,
-        runtime: &'static Runtime,
-        generation: &Bound<'_, Generation>,
-    ) -> PyResult<Py<Pin>> {
-        let pin = Pin {
-            runtime,
-            unit: Arc::new(UnitOfWork::new(generation.get().id.0, None)),
-            generation: Mutex::new(Some(generation.clone().unbind())),
-            tokens: Mutex::new(Vec::new()),
-            counted: None,
-        };
-        Py::new(py, pin)
-    }
-
     /// One for a unit of work that begins now, in the generation of the enclosing one, else in the
     /// current one.
     pub fn begin(py: Python<'_>, what: Option<String>) -> PyResult<Self> {

@@ -1,4 +1,6 @@
-//! What is recorded about loaded modules and updates, behind one lock?
+//! Which facts about loaded modules and updates are recorded behind one lock?
+//!
+//! `effects/dependencies.rs` adds edges, and `update` reads them to plan.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
@@ -9,7 +11,7 @@ use transfuse_engine::{DependencyGraph, History, ModuleName, Restart};
 
 use crate::state::live_module::LiveModule;
 
-/// The bookkeeping that updates and units of work share. Held for a moment at a time.
+/// The records that updates and units of work share. Held for a moment at a time.
 #[derive(Default)]
 pub struct Records {
     /// The imports between the modules of the current generation.
@@ -20,8 +22,8 @@ pub struct Records {
     /// {shop.conf}`. Names stay when modules move elsewhere, so a look-up has to check the
     /// instance.
     pub files: HashMap<PathBuf, BTreeSet<ModuleName>>,
-    /// Compiled module under a root -> its name, `/srv/shop/_speed.so -> shop._speed`, for those that were
-    /// imported. Entries never leave.
+    /// Compiled module under a root -> its name, `/srv/shop/_speed.so -> shop._speed`, for those
+    /// that were imported. Entries never leave.
     pub extensions: HashMap<PathBuf, ModuleName>,
     /// Changes that wait for a restart, as of the last update.
     pub waiting: Vec<Restart>,
@@ -33,8 +35,8 @@ pub struct Records {
     pub refused: u64,
     /// The report of the last update, if it was refused.
     pub failing: Option<Py<PyDict>>,
-    /// Packages that failed to load: when they are loaded after all, those of their submodules that are
-    /// loaded already are their attributes. Entries never leave.
+    /// Packages that failed to load: when they are loaded after all, those of their submodules that
+    /// are loaded already are their attributes. Entries never leave.
     pub failed: HashSet<ModuleName>,
     /// Weak references to superseded instances. Those that are dead leave with the next update.
     pub superseded: Vec<Py<PyWeakrefReference>>,

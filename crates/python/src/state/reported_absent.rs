@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 /// The modules that were reported as absent to units of work that are pinned to a generation.
 #[derive(Default)]
 pub struct ReportedAbsent {
-    /// `/srv/shop/plugin`, for a module or a package of that name in `/srv/shop`. Entries go with the
-    /// generation.
+    /// `/srv/shop/plugin`, for a module or a package of that name in `/srv/shop`. Entries go with
+    /// the generation.
     places: HashSet<PathBuf>,
 }
 

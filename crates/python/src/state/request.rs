@@ -1,4 +1,6 @@
 //! How does a thread send a request to the updating thread, and wait for the answer?
+//!
+//! The requests themselves are in `state/command.rs`.
 
 use std::time::{Duration, Instant};
 

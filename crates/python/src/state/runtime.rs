@@ -85,7 +85,7 @@ impl PythonCallback {
 pub struct Runtime {
     /// The operating system.
     pub system: Arc<OsFileSystem>,
-    /// Where live source lies.
+    /// The folders of live source.
     pub roots: Roots,
     /// The limit of the stored sources.
     pub budget: Budget,
@@ -118,7 +118,7 @@ pub struct Runtime {
     pub wanted: Mutex<Option<SourceSnapshot>>,
     /// Files whose content this process was given at its start, whatever they say on disk.
     pub given: Vec<PathBuf>,
-    /// Called with how far an update is, and the staged generation's number. See `update/participants.rs`.
+    /// Called with the stage of an update and the generation's number (`update/participants.rs`).
     pub stages: PythonCallback,
     /// Names of modules that were asked for by path and cannot be imported by name.
     pub synthetic_names: SyntheticNames,
@@ -136,8 +136,9 @@ pub struct Runtime {
     pub diverged: AtomicBool,
     /// Whether a foreign package has a live portion. Set once.
     pub mixed: AtomicBool,
-    /// Path entry -> the directory it means, if that touches a root. For those that are there, or would
-    /// touch one if they were; all leave when there are many, as those of temporary folders are.
+    /// Path entry -> the directory it means, if that touches a root. For those that are there, or
+    /// would touch one if they were; all leave when there are many, as those of temporary folders
+    /// are.
     entries: Mutex<HashMap<String, Option<PathBuf>>>,
     /// To the thread that updates; another one after a fork.
     commands: Mutex<Option<Sender<Command>>>,

@@ -1,4 +1,6 @@
-//! What stood for a module in `sys.modules` when that was last as it should be?
+//! Is the entry of a module in `sys.modules` still the one that was last seen?
+//!
+//! Every import asks this. What another entry means is decided in `sysmodules/entry.rs`.
 
 use std::sync::atomic::{AtomicPtr, Ordering};
 

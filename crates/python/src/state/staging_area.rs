@@ -22,7 +22,7 @@ pub struct StagingArea {
     /// Whether `base` is set: asked at every import.
     has_base: AtomicBool,
     /// `[shop.prices, shop.web]`: the executed instances, in this order. Written by each thread
-    /// that loads a module for it, emptied when it is published or given up.
+    /// that loads a module for it, emptied when it is published or abandoned.
     executed: Mutex<Vec<Py<LiveModule>>>,
     /// How many modules the plan has, for progress reports. Written by the updating thread.
     expected: AtomicUsize,

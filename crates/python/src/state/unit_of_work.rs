@@ -47,7 +47,7 @@ pub struct UnitsOfWork {
 }
 
 impl UnitsOfWork {
-    /// Writes one down; returns the number under which [`UnitsOfWork::remove`] removes it.
+    /// Adds one; returns the number under which [`UnitsOfWork::remove`] removes it.
     pub fn add(&self, unit: &Arc<UnitOfWork>) -> u64 {
         let mut all = self.all.lock();
         all.0 += 1;
@@ -62,8 +62,8 @@ impl UnitsOfWork {
         gone.is_some()
     }
 
-    /// In a forked child the units of other threads are over. Returns the generations that they were
-    /// pinned to.
+    /// In a forked child the units of other threads are over. Returns the generations that they
+    /// were pinned to.
     pub fn keep_own(&self) -> Vec<u64> {
         let mut over = Vec::new();
         self.all.lock().1.retain(|_, unit| {

@@ -1,4 +1,6 @@
-//! How does Transfuse learn of changes on disk? For `status`.
+//! How does Transfuse learn of changes on disk?
+//!
+//! Written by the updating thread (`updater/watcher.rs`), read by `status`.
 
 /// The way in which Transfuse learns of changes.
 #[derive(Clone, Default)]

@@ -255,7 +255,7 @@ impl<'py> StagedUpdate<'py> {
         // Earlier generations may share the modules that this update was the first to load.
         for instance in &fresh {
             if self.base.get().find(py, instance.get().name.as_str()).is_none() {
-                sharing::share_among(&Scope::new(py, runtime, &self.staged), &alive, instance);
+                sharing::share(&Scope::new(py, runtime, &self.staged), &alive, instance);
             }
         }
         let pending = in_place::published(py, &self.staged);
