@@ -3,13 +3,13 @@
 use std::{
     collections::HashMap,
     sync::{
-        Barrier, Mutex,
+        Barrier,
         atomic::{AtomicUsize, Ordering::SeqCst},
     },
     thread,
     time::Duration,
 };
-use transfuse_engine::{Entered, SingleFlight, Waited};
+use transfuse_engine::{Entered, SingleFlight, Waited, sync::Mutex};
 
 /// This number; under Miri, which is a thousand times slower and schedules as it likes, a few
 /// times.
@@ -46,13 +46,13 @@ fn load_once(
     me: u64,
 ) -> u64 {
     loop {
-        if let Some(instance) = loaded.lock().unwrap().get(&key) {
+        if let Some(instance) = loaded.lock().get(&key) {
             return *instance;
         }
         match flights.enter(&key, me) {
             Entered::Run => {
                 // Checked again: another thread may have loaded it between the look and the entry.
-                let mut loaded = loaded.lock().unwrap();
+                let mut loaded = loaded.lock();
                 let instance = *loaded.entry(key).or_insert_with(|| {
                     runs.fetch_add(1, SeqCst);
                     me
@@ -168,14 +168,14 @@ fn p1_a_chain_is_waited_for_to_its_end() {
         thread::scope(|scope| {
             scope.spawn(|| {
                 assert_eq!(Waited::Finished, flights.wait(&"a", 2));
-                over.lock().unwrap().push("b");
+                over.lock().push("b");
                 flights.finish(&"b", 2);
             });
             scope.spawn(|| {
                 assert_eq!(Waited::Finished, flights.wait(&"b", 3));
-                assert_eq!(vec!["a", "b"], *over.lock().unwrap());
+                assert_eq!(vec!["a", "b"], *over.lock());
             });
-            over.lock().unwrap().push("a");
+            over.lock().push("a");
             flights.finish(&"a", 1);
         });
         assert!(flights.is_idle());
