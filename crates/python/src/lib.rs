@@ -22,9 +22,6 @@ mod api;
 /// The compiled core of Transfuse.
 #[pyo3::pymodule(gil_used = false)]
 mod _core {
-    #[cfg(feature = "testing")]
-    #[pymodule_export]
-    use super::api::functions::_panic_under_locks;
     #[pymodule_export]
     use super::api::functions::{
         adopt, configure, differing, limited, number_from, plan, rollback, update, view,
@@ -44,4 +41,13 @@ mod _core {
     use super::hooks::import_module::{import_module, import_name};
     #[pymodule_export]
     use super::state::pin::Pin;
+
+    /// Adds the switch for tests, which is in neither `__all__` nor the stub.
+    #[cfg(feature = "testing")]
+    #[pymodule_init]
+    fn init(module: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {
+        use pyo3::prelude::*;
+        let switch = pyo3::wrap_pyfunction!(super::api::functions::_panic_under_locks, module)?;
+        module.setattr("_panic_under_locks", switch)
+    }
 }
