@@ -27,5 +27,4 @@ fn a_thread_that_panics_under_a_lock_leaves_it_usable() {
             value = changed.wait(value);
         }
     });
-    assert_eq!(3, lock.into_inner());
 }
