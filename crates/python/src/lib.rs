@@ -43,11 +43,15 @@ mod _core {
     use super::state::pin::Pin;
 
     /// Adds the switch for tests, which is in neither `__all__` nor the stub.
-    #[cfg(feature = "testing")]
     #[pymodule_init]
     fn init(module: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {
-        use pyo3::prelude::*;
-        let switch = pyo3::wrap_pyfunction!(super::api::functions::_panic_under_locks, module)?;
-        module.setattr("_panic_under_locks", switch)
+        #[cfg(feature = "testing")]
+        pyo3::prelude::PyAnyMethods::setattr(
+            module,
+            "_panic_under_locks",
+            pyo3::wrap_pyfunction!(super::api::functions::_panic_under_locks, module)?,
+        )?;
+        let _ = module;
+        Ok(())
     }
 }
