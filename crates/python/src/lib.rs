@@ -47,7 +47,7 @@ mod _core {
     fn init(module: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {
         #[cfg(feature = "testing")]
         pyo3::prelude::PyAnyMethods::setattr(
-            module,
+            module.as_any(),
             "_panic_under_locks",
             pyo3::wrap_pyfunction!(super::api::functions::_panic_under_locks, module)?,
         )?;
