@@ -9,22 +9,14 @@
 //! access, so none of these is stopped in between. The tables of loads are replaced, with the
 //! conditions that waiting threads sleep on.
 
-use std::collections::BTreeSet;
-use std::path::PathBuf;
-use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::{collections::BTreeSet, path::PathBuf, sync::atomic::Ordering, time::Duration};
 
-use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
-use pyo3::types::PyDict;
+use pyo3::{prelude::*, sync::PyOnceLock, types::PyDict};
 use transfuse_engine::{GenerationId, GenerationState, fork_gate};
 
-use crate::api::once;
 use crate::cpython::{log, thread};
-use crate::loading::in_place;
-use crate::state::live_module::LiveModule;
-use crate::state::runtime::{self, Runtime};
-use crate::updater::thread::start_updating;
+use crate::state::{live_module::LiveModule, runtime, runtime::Runtime};
+use crate::{api::once, loading::in_place, updater::thread::start_updating};
 
 /// How long a fork waits for our threads. A comparison of all files takes less.
 const REST: Duration = Duration::from_secs(5);

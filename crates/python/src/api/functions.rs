@@ -2,18 +2,15 @@
 //!
 //! Each converts its arguments and sends a command to the updating thread, or reads a field.
 
-use std::collections::HashMap;
-use std::path::PathBuf;
+use std::{collections::HashMap, path::PathBuf};
 
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
 use transfuse_engine::{Budget, fork_gate, is_source, scan};
 
-use crate::cpython::time_limit::Watchdog;
 use crate::state::command::{Command, SourceOverrides};
-use crate::state::request::request;
-use crate::state::runtime;
 use crate::state::settings::{Pattern, Settings};
+use crate::{cpython::time_limit::Watchdog, state::request::request, state::runtime};
 
 /// Calls a callback of an update under the time limit, because without its return the updating thread
 /// would make no further update.

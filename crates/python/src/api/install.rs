@@ -3,28 +3,20 @@
 //! `install` builds the runtime from the first scan, hooks the functions that all imports go through,
 //! and starts the updating thread; `uninstall` undoes that. What the hooks do is in `hooks`.
 
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
-use pyo3::prelude::*;
-use pyo3::types::PyList;
-use pyo3::{ffi, intern};
+use pyo3::{ffi, intern, prelude::*, types::PyList};
 use transfuse_engine::{Budget, OsFileSystem, Roots, scan};
 
-use crate::api::fork;
-use crate::cpython::exceptions;
-use crate::cpython::snapshot::items;
-use crate::effects::data_files;
+use crate::cpython::{exceptions, snapshot::items};
 use crate::hooks::{facade_type, fast_path, import_module, reload};
-use crate::state::command::SourceOverrides;
-use crate::state::live_module::LiveModule;
-use crate::state::request::refuse_inside;
-use crate::state::runtime::{self, Runtime};
-use crate::state::settings::{Pattern, Settings};
-use crate::sysmodules::facade;
-use crate::sysmodules::spec::Finder;
-use crate::updater::off_disk;
-use crate::updater::thread::{at_exit, start_updating, stop_updating};
+use crate::state::{
+    command::SourceOverrides, live_module::LiveModule, request::refuse_inside, runtime,
+    runtime::Runtime, settings::Pattern, settings::Settings,
+};
+use crate::sysmodules::{facade, spec::Finder};
+use crate::updater::{off_disk, thread::at_exit, thread::start_updating, thread::stop_updating};
+use crate::{api::fork, effects::data_files};
 
 /// Makes the roots live.
 #[pyfunction]

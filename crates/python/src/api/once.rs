@@ -3,14 +3,11 @@
 //! The values are in a dict that no update touches. `transfuse.once` is the Python side; the engine's
 //! `SingleFlight` lets one thread make a value while others wait.
 
-use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyDict, PyTuple};
+use pyo3::{prelude::*, sync::PyOnceLock, types::PyDict, types::PyTuple};
 use transfuse_engine::sync::Mutex;
 use transfuse_engine::{Entered, SingleFlight, Waited};
 
-use crate::cpython::thread::thread;
-use crate::cpython::{exceptions, interruptible_wait};
+use crate::cpython::{exceptions, interruptible_wait, thread::thread};
 
 type OnceKey = (String, String);
 

@@ -9,10 +9,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString};
 use transfuse_engine::GenerationState;
 
-use crate::state::live_module::LiveModule;
-use crate::state::runtime;
-use crate::update::lingering::{lingering, superseded};
-use crate::update::report as reports;
+use crate::state::{live_module::LiveModule, runtime};
+use crate::update::{lingering::lingering, lingering::superseded, report as reports};
 
 /// Which generations are served, kept and draining, and how the last updates ended.
 #[pyfunction]

@@ -4,16 +4,11 @@
 //! application of the pinned generation, and returns a body that keeps the pin until it is closed.
 //! Each request passes through here, so it is Rust (P10); `transfuse/servers/wsgi.py` has the rest.
 
-use pyo3::exceptions::PyException;
-use pyo3::gc::{PyTraverseError, PyVisit};
-use pyo3::intern;
-use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyIterator, PyList, PyString, PyTuple, PyType};
+use pyo3::{exceptions::PyException, gc::PyTraverseError, gc::PyVisit, intern, prelude::*};
 use transfuse_engine::sync::Mutex;
 
-use crate::state::generation::Generation;
-use crate::state::pin::Pin;
-use crate::state::runtime;
+use crate::state::{generation::Generation, pin::Pin, runtime};
 use crate::sysmodules::entry;
 
 /// A WSGI application that answers from the current generation.

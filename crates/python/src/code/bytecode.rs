@@ -5,10 +5,8 @@
 
 use std::collections::HashSet;
 
-use pyo3::intern;
-use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyCode, PyTuple};
+use pyo3::{intern, prelude::*, sync::PyOnceLock};
 
 use crate::cpython::frames;
 

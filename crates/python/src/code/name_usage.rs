@@ -8,9 +8,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use pyo3::intern;
-use pyo3::prelude::*;
-use pyo3::types::{PyCode, PyTuple};
+use pyo3::{intern, prelude::*, types::PyCode, types::PyTuple};
 
 use crate::code::bytecode::{Binding, read};
 

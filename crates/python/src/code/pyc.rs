@@ -9,10 +9,7 @@
 use std::path::Path;
 
 use pyo3::exceptions::PyNotImplementedError;
-use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBytes, PyCode};
-use pyo3::{ffi, intern};
+use pyo3::{ffi, intern, prelude::*, sync::PyOnceLock, types::PyBytes, types::PyCode};
 use transfuse_engine::{FileSystem, OsFileSystem};
 
 /// A PEP 552 header: magic number, flags, 8 bytes of source hash.

@@ -4,9 +4,7 @@
 //! read, subclassed and documented there; this is the one place that makes them.
 
 use pyo3::exceptions::{PyException, PyImportError, PyModuleNotFoundError};
-use pyo3::intern;
-use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString};
+use pyo3::{intern, prelude::*, types::PyDict, types::PyString};
 use transfuse_engine::{EngineError, ModuleName};
 
 fn make(name: &str, message: &str) -> PyErr {

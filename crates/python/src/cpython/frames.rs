@@ -2,9 +2,7 @@
 //!
 //! The innermost first. Whose code a frame runs is `state/caller.rs`'s.
 
-use pyo3::ffi;
-use pyo3::prelude::*;
-use pyo3::types::PyFrame;
+use pyo3::{ffi, prelude::*, types::PyFrame};
 
 /// The frame that is running; none when no Python code runs.
 pub fn top(py: Python<'_>) -> Option<Bound<'_, PyAny>> {

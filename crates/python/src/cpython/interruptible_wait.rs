@@ -3,8 +3,7 @@
 //! Without the GIL, and in slices: between two of them signal handlers run, so that
 //! Ctrl-C ends the waiting of the main thread, as it would end a load of its own.
 
-use std::hash::Hash;
-use std::time::Duration;
+use std::{hash::Hash, time::Duration};
 
 use pyo3::prelude::*;
 use transfuse_engine::{SingleFlight, Waited};

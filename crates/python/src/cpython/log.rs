@@ -2,10 +2,7 @@
 //!
 //! All messages go to the logger `transfuse`. An error in logging never stops the logged operation.
 
-use pyo3::intern;
-use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
-use pyo3::types::PyDict;
+use pyo3::{intern, prelude::*, sync::PyOnceLock, types::PyDict};
 use transfuse_engine::ModuleName;
 
 fn logger(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {

@@ -6,10 +6,8 @@
 
 use std::collections::HashMap;
 
-use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PySlice, PyTuple, PyType};
-use pyo3::{ffi, intern};
+use pyo3::{ffi, intern, prelude::*, sync::PyOnceLock};
 use xxhash_rust::xxh3::Xxh3;
 
 /// How many bytes of a long buffer are looked at, at its beginning and at its end.

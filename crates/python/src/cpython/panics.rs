@@ -4,8 +4,7 @@
 //! and waiting threads get an error. Guards undo what was begun (`StagedUpdate`, `Observation`,
 //! `Watchdog`, a pin, a lock). PyO3's exception for a panic is treated the same way.
 
-use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{any::Any, panic::AssertUnwindSafe, panic::catch_unwind};
 
 use pyo3::prelude::*;
 

@@ -7,9 +7,7 @@
 
 use std::cell::RefCell;
 
-use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyDict, PyList};
+use pyo3::{prelude::*, sync::PyOnceLock, types::PyDict, types::PyList};
 
 /// The keys and values of a dict, as they are now.
 pub fn items<'py>(dict: &Bound<'py, PyDict>) -> Vec<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {

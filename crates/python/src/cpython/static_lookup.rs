@@ -5,10 +5,8 @@
 //! a second passes, because a module beside it was edited. So here an object is
 //! known by its type and by what lies in its own dict. No code of the program runs.
 
-use pyo3::ffi;
-use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyString, PyTuple, PyType};
+use pyo3::{ffi, prelude::*, sync::PyOnceLock};
 
 /// Whether an object's type is one of these, or derives from one.
 pub fn is_a(object: &Bound<'_, PyAny>, kinds: &Bound<'_, PyTuple>) -> bool {

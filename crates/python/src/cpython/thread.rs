@@ -2,9 +2,7 @@
 //!
 //! CPython's own identifier, and a number of ours that is never used twice in a process.
 
-use std::cell::Cell;
-use std::ffi::c_ulong;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::{cell::Cell, ffi::c_ulong, sync::atomic::AtomicU64, sync::atomic::Ordering};
 
 unsafe extern "C" {
     /// `threading.get_ident()`, part of the stable C API since 3.2.

@@ -4,12 +4,9 @@
 //! code. A module that is staged is refused with it; of a hook that an update calls (`__dispose__`,
 //! `on_update`) it is logged. A call into C that does not return cannot be ended from outside.
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::{sync::Arc, time::Duration, time::Instant};
 
-use pyo3::prelude::*;
-use pyo3::types::PyDict;
-use pyo3::{ffi, intern};
+use pyo3::{ffi, intern, prelude::*, types::PyDict};
 use transfuse_engine::sync::{Condvar, Mutex};
 
 use crate::cpython::thread::ident;

@@ -4,9 +4,7 @@
 //! Asked while an update fails, so nothing that a frame may look like is in the way:
 //! `exec(code, {})` makes a frame that says `<module>` and belongs to none.
 
-use pyo3::intern;
-use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::{intern, prelude::*, types::PyDict};
 use transfuse_engine::ModuleName;
 
 /// The module whose module-level code was the last on the way to the error, if there is one.

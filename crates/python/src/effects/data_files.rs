@@ -10,15 +10,10 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Once};
 
-use pyo3::exceptions::PyRuntimeError;
-use pyo3::ffi;
-use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyTuple};
+use pyo3::{exceptions::PyRuntimeError, ffi, prelude::*, types::PyBytes, types::PyTuple};
 use transfuse_engine::{FileKind, FileSystem, Source, is_source};
 
-use crate::state::execution_stack;
-use crate::state::live_module::LiveModule;
-use crate::state::runtime::{self, Runtime};
+use crate::state::{execution_stack, live_module::LiveModule, runtime, runtime::Runtime};
 
 /// A C audit hook, as `Py_AuditHookFunction` of the C API declares it.
 type Hook = extern "C" fn(*const c_char, *mut ffi::PyObject, *mut c_void) -> c_int;

@@ -3,14 +3,10 @@
 //! An edge from the importing instance to the imported module, or to a name that was not found.
 //! Which edges an update follows is the engine's plan.
 
-use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::{prelude::*, types::PyDict};
 use transfuse_engine::{Edge, EdgeKind, ModuleName, Target};
 
-use crate::state::execution_stack;
-use crate::state::live_module::LiveModule;
-use crate::state::runtime::Runtime;
-use crate::state::scope::Scope;
+use crate::state::{execution_stack, live_module::LiveModule, runtime::Runtime, scope::Scope};
 
 /// One instance imports another.
 pub fn record_import(

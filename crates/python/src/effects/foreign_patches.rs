@@ -7,12 +7,10 @@
 //! the original. Publishing sets the new value, or, if the new source sets none, the original. Only
 //! assignments at module level are seen.
 
-use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyModule};
+use pyo3::{prelude::*, types::PyDict, types::PyModule};
 
 use crate::cpython::snapshot::items;
-use crate::state::foreign_patch::{Before, ForeignPatch};
-use crate::state::live_module::LiveModule;
+use crate::state::{foreign_patch::Before, foreign_patch::ForeignPatch, live_module::LiveModule};
 
 fn now<'py>(module: &Bound<'py, PyModule>, attribute: &str) -> Option<Bound<'py, PyAny>> {
     module.dict().get_item(attribute).ok().flatten()

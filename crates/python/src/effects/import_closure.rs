@@ -5,8 +5,7 @@
 use pyo3::prelude::*;
 use transfuse_engine::{EdgeKind, Target};
 
-use crate::state::live_module::LiveModule;
-use crate::state::scope::Scope;
+use crate::state::{live_module::LiveModule, scope::Scope};
 
 /// How many modules beyond the imported one are looked at (calls through a third module).
 pub const REACH: usize = 24;

@@ -3,13 +3,10 @@
 //! Code is a module object, a function, a class, or a wrapper of a function. Data belongs to no
 //! module.
 
-use pyo3::intern;
-use pyo3::prelude::*;
-use pyo3::types::{PyModule, PyType};
+use pyo3::{intern, prelude::*, types::PyModule, types::PyType};
 
 use crate::cpython::static_lookup;
-use crate::state::caller;
-use crate::state::live_module::LiveModule;
+use crate::state::{caller, live_module::LiveModule};
 
 /// The instance that a live module, class or function belongs to; none for data and foreign code.
 pub fn code_of<'py>(py: Python<'py>, value: &Bound<'py, PyAny>) -> Option<Bound<'py, LiveModule>> {

@@ -7,22 +7,15 @@
 //!
 //! The type is made through the C API, because PyO3 cannot extend the module type.
 
-use std::cell::UnsafeCell;
-use std::ffi::{CStr, c_int};
+use std::{cell::UnsafeCell, ffi::CStr, ffi::c_int};
 
-use pyo3::exceptions::PyAttributeError;
-use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyModule, PyString, PyType};
-use pyo3::{ffi, intern};
+use pyo3::{exceptions::PyAttributeError, ffi, intern, prelude::*, sync::PyOnceLock};
 
-use crate::effects::observation;
-use crate::loading::load::{self, Loaded};
-use crate::loading::submodules;
-use crate::state::live_module::LiveModule;
-use crate::state::{caller, execution_stack, runtime};
+use crate::loading::{load, load::Loaded, submodules};
+use crate::state::{caller, execution_stack, live_module::LiveModule, runtime};
 use crate::sysmodules::facade::{self, DETACHED, LEFT, is_facade, name_of, own_dict};
-use crate::sysmodules::spec;
+use crate::{effects::observation, sysmodules::spec};
 
 /// Makes the type of facades, once for the life of the process.
 pub fn make_type(py: Python<'_>) -> PyResult<()> {

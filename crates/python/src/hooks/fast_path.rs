@@ -6,16 +6,11 @@
 
 use std::ffi::CStr;
 
-use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBool, PyString};
-use pyo3::{Borrowed, ffi};
+use pyo3::{Borrowed, ffi, prelude::*, sync::PyOnceLock, types::PyBool, types::PyString};
 
-use crate::hooks::import_statement;
-use crate::state::live_module::LiveModule;
 use crate::state::runtime::{self, Runtime};
 use crate::state::{caller, execution_stack, pending_submodules};
-use crate::sysmodules::entry;
+use crate::{hooks::import_statement, state::live_module::LiveModule, sysmodules::entry};
 
 const NAME: &CStr = c"__import__";
 const DOC: &CStr =

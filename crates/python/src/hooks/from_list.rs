@@ -4,24 +4,15 @@
 //! that is being imported in a circle. The module that the statement names, and its result, are
 //! `hooks/import_statement.rs`'s.
 
-use pyo3::exceptions::PyModuleNotFoundError;
-use pyo3::intern;
-use pyo3::prelude::*;
 use pyo3::types::{PyModule, PyString, PyTuple};
+use pyo3::{exceptions::PyModuleNotFoundError, intern, prelude::*};
 use transfuse_engine::ModuleName;
 
-use crate::code::bytecode;
-use crate::cpython::exceptions;
 use crate::effects::dependencies::{record_import, record_not_found, record_star};
-use crate::effects::observation;
-use crate::hooks::import_statement::ImportStatement;
-use crate::hooks::{partial_import, submodule_imports};
-use crate::loading::load::{self, Loaded};
-use crate::loading::submodules;
-use crate::state::live_module::LiveModule;
-use crate::state::scope::Scope;
-use crate::state::{caller, pending_submodules};
-use crate::sysmodules::entry;
+use crate::hooks::{import_statement::ImportStatement, partial_import, submodule_imports};
+use crate::loading::{load, load::Loaded, submodules};
+use crate::state::{caller, live_module::LiveModule, pending_submodules, scope::Scope};
+use crate::{code::bytecode, cpython::exceptions, effects::observation, sysmodules::entry};
 
 impl<'py> ImportStatement<'_, 'py> {
     /// Whether it is `from x import *`.

@@ -10,12 +10,8 @@ use pyo3::prelude::*;
 use transfuse_engine::{Digest, FileSystem, ModuleName};
 
 use crate::cpython::exceptions;
-use crate::loading::load::{self, Loaded};
-use crate::loading::names_of_file;
-use crate::loading::search::{self, Resolution};
-use crate::state::caller;
-use crate::state::runtime::{self, Runtime};
-use crate::state::scope::Scope;
+use crate::loading::{load, load::Loaded, names_of_file, search, search::Resolution};
+use crate::state::{caller, runtime, runtime::Runtime, scope::Scope};
 
 /// `transfuse.import_module` of a file.
 #[pyfunction]

@@ -3,22 +3,15 @@
 //! The same as a statement in the code that called, which is found on the stack,
 //! beyond the frames of `importlib` and of Transfuse itself.
 
-use pyo3::intern;
-use pyo3::prelude::*;
-use pyo3::types::PyString;
+use pyo3::{intern, prelude::*, types::PyString};
 use transfuse_engine::ModuleName;
 
-use crate::cpython::exceptions;
-use crate::effects::dependencies::record_import;
-use crate::effects::observation;
-use crate::hooks::submodule_imports;
-use crate::loading::load;
-use crate::state::live_module::LiveModule;
-use crate::state::runtime;
-use crate::state::scope::Scope;
-use crate::state::{caller, execution_stack, pending_submodules};
-use crate::sysmodules::entry;
-use crate::sysmodules::facade::of_instance;
+use crate::effects::{dependencies::record_import, observation};
+use crate::state::{
+    caller, execution_stack, live_module::LiveModule, pending_submodules, runtime, scope::Scope,
+};
+use crate::sysmodules::{entry, facade::of_instance};
+use crate::{cpython::exceptions, hooks::submodule_imports, loading::load};
 
 /// `importlib._bootstrap._gcd_import` while Transfuse is installed.
 #[pyfunction]

@@ -8,24 +8,17 @@
 use std::sync::atomic::Ordering;
 
 use pyo3::exceptions::{PyImportError, PyModuleNotFoundError};
-use pyo3::intern;
-use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyModule, PyString, PyTuple};
+use pyo3::{intern, prelude::*, sync::PyOnceLock};
 use transfuse_engine::ModuleName;
 
-use crate::code::bytecode;
-use crate::code::name_usage::NameUsage;
+use crate::code::{bytecode, name_usage::NameUsage};
 use crate::effects::dependencies::{record_import, record_not_found};
 use crate::effects::{conflict, observation};
 use crate::hooks::{partial_import, submodule_imports};
 use crate::loading::load::{self, Loaded};
-use crate::state::caller;
-use crate::state::live_module::LiveModule;
-use crate::state::runtime::{self, Runtime};
-use crate::state::scope::Scope;
-use crate::sysmodules::entry;
-use crate::sysmodules::facade::{self, of_instance};
+use crate::state::{caller, live_module::LiveModule, runtime, runtime::Runtime, scope::Scope};
+use crate::sysmodules::{entry, facade, facade::of_instance};
 
 /// `builtins.__import__` while Transfuse is installed.
 #[pyfunction]

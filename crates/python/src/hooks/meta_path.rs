@@ -4,20 +4,14 @@
 //! `pkgutil` and the machinery's own imports of parent packages ask `sys.meta_path`, where
 //! [`Finder`] stands first. The loader in its specs hands out the facade.
 
-use pyo3::intern;
-use pyo3::prelude::*;
 use pyo3::types::{PyCode, PyList, PyString};
+use pyo3::{intern, prelude::*};
 use transfuse_engine::ModuleName;
 
-use crate::cpython::frames;
-use crate::effects::dependencies;
-use crate::hooks::reload;
-use crate::loading::load::{self, Loaded};
-use crate::loading::search::{self, Resolution};
-use crate::loading::source_text;
+use crate::loading::{load, load::Loaded, search, search::Resolution, source_text};
 use crate::state::{caller, execution_stack, runtime};
-use crate::sysmodules::spec::{self, FacadeLoader, Finder, is_loading};
-use crate::sysmodules::{entry, facade};
+use crate::sysmodules::{entry, facade, spec, spec::FacadeLoader, spec::Finder, spec::is_loading};
+use crate::{cpython::frames, effects::dependencies, hooks::reload};
 
 /// Whether the running frame is that of `importlib.util.find_spec`, or of a function that it calls:
 /// the caller asks whether a module exists, and does not import it.

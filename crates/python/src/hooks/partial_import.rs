@@ -5,12 +5,10 @@
 //! foreign code stand there. So the statement gets a temporary module with the package's names and
 //! the submodule.
 
-use pyo3::prelude::*;
-use pyo3::types::PyModule;
+use pyo3::{prelude::*, types::PyModule};
 
 use crate::loading::submodules;
-use crate::state::live_module::LiveModule;
-use crate::state::scope::Scope;
+use crate::state::{live_module::LiveModule, scope::Scope};
 
 /// Whether a submodule is being loaded, and not put into its package by its own code.
 pub fn is_partial(

@@ -5,15 +5,11 @@
 //! unit of work that is pinned to the current generation moves to the new one. All other modules
 //! are reloaded as in plain Python.
 
-use pyo3::prelude::*;
-use pyo3::types::PyModule;
+use pyo3::{prelude::*, types::PyModule};
 use transfuse_engine::ModuleName;
 
 use crate::cpython::exceptions;
-use crate::state::command::Command;
-use crate::state::request::request;
-use crate::state::runtime::{self, Runtime};
-use crate::state::{caller, pin};
+use crate::state::{caller, command::Command, pin, request::request, runtime, runtime::Runtime};
 use crate::sysmodules::facade::{self, of_instance};
 
 /// `importlib.reload` while Transfuse is installed.

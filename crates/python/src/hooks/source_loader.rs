@@ -6,14 +6,10 @@
 
 use std::path::PathBuf;
 
-use pyo3::gc::{PyTraverseError, PyVisit};
-use pyo3::intern;
-use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyString};
+use pyo3::{gc::PyTraverseError, gc::PyVisit, intern, prelude::*, types::PyBytes, types::PyString};
 use transfuse_engine::{FileSystem, OsFileSystem};
 
-use crate::loading::namespace_path;
-use crate::state::live_module::LiveModule;
+use crate::{loading::namespace_path, state::live_module::LiveModule};
 
 #[pymethods]
 impl LiveModule {

@@ -8,11 +8,10 @@ use transfuse_engine::ModuleName;
 
 use crate::effects::import_closure::reached_from;
 use crate::loading::{load, submodules};
-use crate::state::execution_stack;
-use crate::state::live_module::LiveModule;
-use crate::state::pending_submodules::any;
-use crate::state::runtime::Runtime;
-use crate::state::scope::Scope;
+use crate::state::{
+    execution_stack, live_module::LiveModule, pending_submodules::any, runtime::Runtime,
+    scope::Scope,
+};
 
 /// A loaded module was imported: packages get their pending submodules that this import would load.
 /// In a staged generation its package may have to run first.

@@ -12,9 +12,7 @@ use pyo3::prelude::*;
 use transfuse_engine::{EdgeKind, ModuleName, Target};
 
 use crate::loading::submodules;
-use crate::state::execution_stack;
-use crate::state::live_module::LiveModule;
-use crate::state::scope::Scope;
+use crate::state::{execution_stack, live_module::LiveModule, scope::Scope};
 
 /// A package is about to run again: these of its submodules are pending.
 pub fn begin(package: &LiveModule, tails: impl IntoIterator<Item = String>) {

@@ -11,11 +11,8 @@ use std::cell::RefCell;
 use pyo3::prelude::*;
 use transfuse_engine::{Entered, Waited};
 
-use crate::cpython::interruptible_wait;
-use crate::cpython::thread::thread;
-use crate::state::live_module::LiveModule;
-use crate::state::load_key::LoadKey;
-use crate::state::runtime::Runtime;
+use crate::cpython::{interruptible_wait, thread::thread};
+use crate::state::{live_module::LiveModule, load_key::LoadKey, runtime::Runtime};
 
 /// The loads of this thread, and those that it has to wait for at the end.
 #[derive(Default)]

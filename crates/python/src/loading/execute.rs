@@ -5,27 +5,22 @@
 //! `loading/namespace.rs`'s; that only one thread comes here for one content is
 //! `loading/load.rs`'s.
 
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::{sync::Arc, sync::atomic::Ordering};
 
-use pyo3::intern;
-use pyo3::prelude::*;
 use pyo3::types::{PyList, PyModule, PyString};
+use pyo3::{intern, prelude::*};
 use transfuse_engine::{Digest, ModuleName, Source};
 
 use crate::cpython::{log, panics};
-use crate::effects::observation::Observation;
-use crate::effects::{dependencies, foreign_patches};
+use crate::effects::{dependencies, foreign_patches, observation::Observation};
 use crate::loading::in_place::{self, Nesting};
 use crate::loading::namespace_path::NamespacePath;
 use crate::loading::{bind_submodules, circular, namespace, sharing, source_text};
-use crate::state::live_module::LiveModule;
-use crate::state::module_source::{ModuleSource, SourceFile};
-use crate::state::notify;
-use crate::state::policy::{self, DeclaredPolicy};
-use crate::state::scope::Scope;
-use crate::sysmodules::module_attrs::init_module_attrs;
-use crate::sysmodules::{entry, facade, spec};
+use crate::state::{
+    live_module::LiveModule, module_source::ModuleSource, module_source::SourceFile, notify,
+    policy, policy::DeclaredPolicy, scope::Scope,
+};
+use crate::sysmodules::{entry, facade, module_attrs::init_module_attrs, spec};
 
 /// The content to execute.
 pub enum Content {

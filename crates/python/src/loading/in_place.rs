@@ -7,21 +7,16 @@
 //! Importers run only if they hold, or have used, a value that could not stay the same. Units of
 //! work that are pinned to older generations see these changes too.
 
-use std::cell::Cell;
-use std::collections::HashSet;
-use std::sync::atomic::Ordering;
+use std::{cell::Cell, collections::HashSet, sync::atomic::Ordering};
 
-use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyFrozenSet, PyList, PyTuple};
-use pyo3::{ffi, intern};
+use pyo3::{ffi, intern, prelude::*};
 use transfuse_engine::{EdgeKind, ModuleName, Policy, Reason};
 
-use crate::cpython::exceptions;
 use crate::effects::foreign_patches::{self, PendingPatches};
-use crate::state::generation::Generation;
 use crate::state::live_module::LiveModule;
-use crate::state::scope::Scope;
 use crate::state::staging_area::{InPlaceBatch, InPlaceNote, InPlaceUpdate};
+use crate::{cpython::exceptions, state::generation::Generation, state::scope::Scope};
 
 thread_local! {
     /// How many modules this thread is executing, one within the other, that are run as usual.

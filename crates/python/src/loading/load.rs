@@ -5,21 +5,16 @@
 //! by one thread, while others wait without the GIL. The rule for waiting and for cycles is the
 //! engine's (`single_flight.rs`); the execution itself is `loading/execute.rs`'s.
 
-use pyo3::prelude::*;
-use pyo3::types::PyString;
+use pyo3::{prelude::*, types::PyString};
 use transfuse_engine::{Entered, ModuleName, Waited};
 
-use crate::cpython::thread::thread;
-use crate::cpython::{exceptions, interruptible_wait};
-use crate::effects::dependencies;
+use crate::cpython::{exceptions, interruptible_wait, thread::thread};
 use crate::loading::circular::{self, LoadGuard};
 use crate::loading::execute::{Content, execute};
-use crate::loading::namespace_path::search_path;
 use crate::loading::search::{self, Resolution};
-use crate::state::live_module::LiveModule;
-use crate::state::load_key::LoadKey;
-use crate::state::scope::Scope;
+use crate::state::{live_module::LiveModule, load_key::LoadKey, scope::Scope};
 use crate::sysmodules::entry::{self, SysModulesEntry};
+use crate::{effects::dependencies, loading::namespace_path::search_path};
 
 /// The result of loading a name.
 pub enum Loaded<'py> {

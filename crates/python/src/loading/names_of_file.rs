@@ -2,12 +2,9 @@
 //!
 //! The names on `sys.path` as it is now, and whether some module asked for such a name in vain.
 
-use std::collections::BTreeSet;
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
-use pyo3::intern;
-use pyo3::prelude::*;
-use pyo3::types::PyList;
+use pyo3::{intern, prelude::*, types::PyList};
 use transfuse_engine::{EdgeKind, ModuleName};
 
 use crate::state::runtime::Runtime;

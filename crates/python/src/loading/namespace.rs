@@ -6,19 +6,15 @@
 
 use std::collections::HashSet;
 
-use pyo3::exceptions::PyException;
-use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyCode, PyDict, PyFrozenSet, PyMappingProxy, PyType};
-use pyo3::{ffi, intern};
+use pyo3::{exceptions::PyException, ffi, intern, prelude::*};
 use transfuse_engine::Policy;
 
 use crate::code::{name_usage, pyc};
-use crate::cpython::snapshot::items;
-use crate::cpython::static_lookup;
+use crate::cpython::{snapshot::items, static_lookup};
 use crate::effects::ownership::code_of;
 use crate::loading::{bind_submodules, submodules};
-use crate::state::live_module::LiveModule;
-use crate::state::scope::Scope;
+use crate::state::{live_module::LiveModule, scope::Scope};
 
 /// Executes a module's source in its new namespace, over the previous instance if there is one.
 pub fn exec_module(

@@ -5,17 +5,13 @@
 //! anything again. Unlike that, it answers for a generation, so a pinned unit of work does not see
 //! portions that came after it. This object is the `__path__` of the package.
 
-use pyo3::gc::{PyTraverseError, PyVisit};
-use pyo3::intern;
-use pyo3::prelude::*;
-use pyo3::types::{PyIterator, PyList};
+use pyo3::{
+    gc::PyTraverseError, gc::PyVisit, intern, prelude::*, types::PyIterator, types::PyList,
+};
 use transfuse_engine::{ModuleName, SourceSnapshot};
 
 use crate::loading::search::{self, Resolution};
-use crate::state::caller;
-use crate::state::live_module::LiveModule;
-use crate::state::runtime::{self, Runtime};
-use crate::state::scope::Scope;
+use crate::state::{caller, live_module::LiveModule, runtime, runtime::Runtime, scope::Scope};
 
 /// The `__path__` of a live namespace package.
 #[pyclass(frozen, name = "_NamespacePath", module = "transfuse._core")]

@@ -7,15 +7,12 @@
 //! wait for the update. A staged generation is not fixed yet, so modules that write others as they
 //! run find these.
 
-use std::path::Path;
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use transfuse_engine::{ModuleName, Source, matches_disk};
 
 use crate::loading::names_of_file;
-use crate::state::generation::Generation;
-use crate::state::pin;
-use crate::state::scope::Scope;
+use crate::state::{generation::Generation, pin, scope::Scope};
 
 /// Records that a name in a directory is reported as absent, which it stays for the units of work
 /// that are pinned to the generation. False if it has appeared meanwhile.

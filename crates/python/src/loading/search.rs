@@ -7,17 +7,11 @@
 
 use std::path::{Path, PathBuf};
 
-use pyo3::intern;
-use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyList, PyString};
+use pyo3::{intern, prelude::*, sync::PyOnceLock, types::PyList, types::PyString};
 use transfuse_engine::{FileSystem, Located, ModuleName, Source, locate};
 
-use crate::loading::new_files;
-use crate::state::module_source::SourceFile;
-use crate::state::runtime::Runtime;
-use crate::state::scope::Scope;
-use crate::sysmodules::spec::Finder;
+use crate::state::{module_source::SourceFile, runtime::Runtime, scope::Scope};
+use crate::{loading::new_files, sysmodules::spec::Finder};
 
 /// The result of a search.
 pub enum Resolution {

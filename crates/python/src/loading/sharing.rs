@@ -4,15 +4,11 @@
 
 use std::path::Path;
 
-use pyo3::intern;
-use pyo3::prelude::*;
+use pyo3::{intern, prelude::*};
 use transfuse_engine::{EdgeKind, ModuleName, Target};
 
-use crate::loading::namespace_path::{self, search_path};
-use crate::loading::search;
-use crate::state::generation::Generation;
-use crate::state::live_module::LiveModule;
-use crate::state::scope::Scope;
+use crate::loading::{namespace_path, namespace_path::search_path, search};
+use crate::state::{generation::Generation, live_module::LiveModule, scope::Scope};
 
 /// Gives the instance to those of these generations where its content and imports are the same.
 pub fn share<'py>(

@@ -2,14 +2,12 @@
 //!
 //! In the generation's store, or on disk while the digest is still the same.
 
-use std::path::Path;
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use pyo3::prelude::*;
 use transfuse_engine::Source;
 
-use crate::cpython::exceptions;
-use crate::state::scope::Scope;
+use crate::{cpython::exceptions, state::scope::Scope};
 
 /// The source that the generation names: from the store, or from disk if that is still the same.
 pub fn text(scope: &Scope<'_>, source: &Arc<Source>, path: &Path) -> PyResult<Vec<u8>> {

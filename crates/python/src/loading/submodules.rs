@@ -8,19 +8,15 @@
 
 use std::collections::BTreeSet;
 
-use pyo3::exceptions::PyAttributeError;
-use pyo3::gc::{PyTraverseError, PyVisit};
-use pyo3::intern;
-use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyModule, PyString};
+use pyo3::{exceptions::PyAttributeError, gc::PyTraverseError, gc::PyVisit, intern, prelude::*};
 use transfuse_engine::sync::Mutex;
 
 use crate::cpython::snapshot;
-use crate::state::caller;
-use crate::state::generation::Generation;
-use crate::state::live_module::LiveModule;
-use crate::state::runtime::{self, Runtime};
-use crate::state::scope::Scope;
+use crate::state::{
+    caller, generation::Generation, live_module::LiveModule, runtime, runtime::Runtime,
+    scope::Scope,
+};
 
 /// The `__getattr__` of a package whose submodules differ between generations.
 #[pyclass(frozen, module = "transfuse._core")]

@@ -8,15 +8,10 @@
 
 use std::sync::atomic::Ordering;
 
-use pyo3::prelude::*;
-use pyo3::types::PyDict;
-use pyo3::{ffi, intern};
+use pyo3::{ffi, intern, prelude::*, types::PyDict};
 
 use crate::cpython::frames;
-use crate::state::live_module::LiveModule;
-use crate::state::pin;
-use crate::state::runtime::Runtime;
-use crate::state::scope::Scope;
+use crate::state::{live_module::LiveModule, pin, runtime::Runtime, scope::Scope};
 
 /// The instance whose code has these globals, if it is live code.
 #[inline]

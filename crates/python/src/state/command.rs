@@ -2,12 +2,10 @@
 //!
 //! `state/request.rs` sends them, `updater/driver.rs` carries them out.
 
-use std::collections::HashMap;
-use std::path::PathBuf;
+use std::{collections::HashMap, path::PathBuf};
 
 use crossbeam_channel::Sender;
-use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::{prelude::*, types::PyDict};
 use transfuse_engine::ModuleName;
 
 /// A request of another thread to the updating thread.

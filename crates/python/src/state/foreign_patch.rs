@@ -2,9 +2,7 @@
 //!
 //! When they are set and undone is decided in `effects/foreign_patches.rs`.
 
-use pyo3::gc::{PyTraverseError, PyVisit};
-use pyo3::prelude::*;
-use pyo3::types::PyModule;
+use pyo3::{gc::PyTraverseError, gc::PyVisit, prelude::*, types::PyModule};
 
 /// One attribute of a foreign module, as it was when the importing code got hold of that.
 pub struct Before {

@@ -5,15 +5,13 @@
 //! goes, whatever its modules refer to among themselves. Numbers, pins and which generations are
 //! kept are the engine's.
 
-use pyo3::gc::{PyTraverseError, PyVisit};
-use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyWeakrefMethods, PyWeakrefReference};
+use pyo3::{gc::PyTraverseError, gc::PyVisit, prelude::*};
 use transfuse_engine::sync::Mutex;
 use transfuse_engine::{GenerationId, ModuleName, SourceSnapshot};
 
-use crate::state::live_module::LiveModule;
 use crate::state::reported_absent::ReportedAbsent;
-use crate::state::staging_area::StagingArea;
+use crate::{state::live_module::LiveModule, state::staging_area::StagingArea};
 
 /// One generation: its view and its instances.
 #[pyclass(frozen, module = "transfuse._core")]

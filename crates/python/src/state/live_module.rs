@@ -10,20 +10,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use pyo3::exceptions::PyOSError;
-use pyo3::gc::{PyTraverseError, PyVisit};
-use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyModule, PyString};
+use pyo3::{exceptions::PyOSError, gc::PyTraverseError, gc::PyVisit, prelude::*};
 use transfuse_engine::sync::Mutex;
 use transfuse_engine::{Edge, EdgeKind, ModuleName, OsFileSystem, Policy, Source, Target};
 
 use crate::code::name_usage::NameUsage;
-use crate::state::foreign_patch::ForeignPatch;
-use crate::state::generation::Generation;
-use crate::state::load_key::LoadKey;
-use crate::state::module_source::ModuleSource;
-use crate::state::pending_submodules::PendingSubmodules;
-use crate::state::shown::LastShown;
+use crate::state::{
+    foreign_patch::ForeignPatch, generation::Generation, load_key::LoadKey,
+    module_source::ModuleSource, pending_submodules::PendingSubmodules, shown::LastShown,
+};
 
 /// One execution of a live module's source, and the `__loader__` of the module it made.
 #[pyclass(frozen, weakref, module = "transfuse._core")]

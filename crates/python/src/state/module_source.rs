@@ -2,8 +2,7 @@
 //!
 //! `state/policy.rs` reads the declarations, `loading/search.rs` finds the file.
 
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use transfuse_engine::{Policy, Source};
 

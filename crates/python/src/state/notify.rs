@@ -2,12 +2,10 @@
 //!
 //! Through the callback that `install` was given. `update/report.rs` makes the reports.
 
-use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::{prelude::*, types::PyDict};
 use transfuse_engine::ModuleName;
 
-use crate::cpython::log;
-use crate::state::runtime::Runtime;
+use crate::{cpython::log, state::runtime::Runtime};
 
 /// Reports that a step of an update begins, so that the progress of a long one is visible.
 pub fn running(

@@ -2,8 +2,7 @@
 //!
 //! When they are bound, `loading/bind_submodules.rs` says.
 
-use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::{collections::BTreeSet, sync::atomic::AtomicUsize, sync::atomic::Ordering};
 
 use transfuse_engine::sync::Mutex;
 

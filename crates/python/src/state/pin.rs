@@ -5,21 +5,15 @@
 //! but it has let go of its generation by then, so they go on by the rule for
 //! unpinned code (`state/caller.rs`). Pins are counted per unit, never per context.
 
-use std::ffi::CStr;
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::{ffi::CStr, sync::Arc, sync::atomic::Ordering};
 
-use pyo3::exceptions::PyRuntimeError;
-use pyo3::ffi;
 use pyo3::gc::{PyTraverseError, PyVisit};
-use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
+use pyo3::{exceptions::PyRuntimeError, ffi, prelude::*, sync::PyOnceLock};
 use transfuse_engine::sync::Mutex;
 
-use crate::state::generation::Generation;
-use crate::state::runtime::{self, Runtime};
-use crate::state::scope::Scope;
-use crate::state::unit_of_work::UnitOfWork;
+use crate::state::{
+    generation::Generation, runtime, runtime::Runtime, scope::Scope, unit_of_work::UnitOfWork,
+};
 
 const NAME: &CStr = c"transfuse_pin";
 

@@ -2,13 +2,10 @@
 //!
 //! The special variables `__reload__` and `__preserve__` are read off the text before it runs.
 
-use pyo3::intern;
-use pyo3::prelude::*;
-use pyo3::types::PyBytes;
+use pyo3::{intern, prelude::*, types::PyBytes};
 use transfuse_engine::{ModuleName, Policy};
 
-use crate::state::live_module::LiveModule;
-use crate::state::runtime::Runtime;
+use crate::state::{live_module::LiveModule, runtime::Runtime};
 
 /// The policy and preserved names that a module, or else the settings, ask for.
 pub struct DeclaredPolicy {

@@ -2,11 +2,9 @@
 //!
 //! `effects/dependencies.rs` adds edges, and `update` reads them to plan.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
-use std::path::PathBuf;
+use std::{collections::BTreeSet, collections::HashMap, collections::HashSet, path::PathBuf};
 
-use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyWeakrefReference};
+use pyo3::{prelude::*, types::PyDict, types::PyWeakrefReference};
 use transfuse_engine::{DependencyGraph, History, ModuleName, Restart};
 
 use crate::state::live_module::LiveModule;

@@ -2,8 +2,7 @@
 //!
 //! For those requests they stay absent, whatever appears on disk (`loading/new_files.rs`).
 
-use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::{collections::HashSet, path::Path, path::PathBuf};
 
 /// The modules that were reported as absent to units of work that are pinned to a generation.
 #[derive(Default)]

@@ -5,15 +5,10 @@
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{RecvTimeoutError, Sender};
-use pyo3::exceptions::{PyTimeoutError, PyValueError};
-use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::{exceptions::PyTimeoutError, exceptions::PyValueError, prelude::*, types::PyDict};
 
-use crate::cpython::interruptible_wait::SLICE;
-use crate::cpython::{exceptions, thread};
-use crate::state::command::Command;
-use crate::state::execution_stack;
-use crate::state::runtime::{self, Runtime};
+use crate::cpython::{exceptions, interruptible_wait::SLICE, thread};
+use crate::state::{command::Command, execution_stack, runtime, runtime::Runtime};
 
 /// Asks the updating thread for something and waits for the answer, without the GIL.
 pub fn request(

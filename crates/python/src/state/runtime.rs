@@ -13,25 +13,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 
 use crossbeam_channel::Sender;
-use pyo3::intern;
-use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict, PyModule, PyString};
+use pyo3::{intern, prelude::*};
 use transfuse_engine::sync::Mutex;
 use transfuse_engine::{
     Budget, Digest, FileSystem, Freed, GenerationId, GenerationRegistry, GenerationState,
     ModuleName, OsFileSystem, Roots, SingleFlight, SourceSnapshot,
 };
 
-use crate::cpython::exceptions;
-use crate::cpython::nogil_lock::NoGilLock;
-use crate::state::command::Command;
-use crate::state::generation::Generation;
-use crate::state::records::Records;
-use crate::state::settings::Settings;
-use crate::state::synthetic_names::SyntheticNames;
-use crate::state::unit_of_work::UnitsOfWork;
-use crate::state::unreadable::UnreadablePaths;
-use crate::state::watch_status::WatchStatus;
+use crate::cpython::{exceptions, nogil_lock::NoGilLock};
+use crate::state::{
+    command::Command, generation::Generation, records::Records, settings::Settings,
+    synthetic_names::SyntheticNames, unit_of_work::UnitsOfWork, unreadable::UnreadablePaths,
+    watch_status::WatchStatus,
+};
 
 /// How many path entries are remembered with their directories.
 const ENTRIES: usize = 1024;

@@ -3,12 +3,9 @@
 //! From one generation of the runtime in force. A [`Scope`] holds both, with the token that the GIL
 //! is held, and has the questions that are asked of them. `state/caller.rs` picks the generation.
 
-use pyo3::prelude::*;
-use pyo3::types::PyString;
+use pyo3::{prelude::*, types::PyString};
 
-use crate::state::generation::Generation;
-use crate::state::live_module::LiveModule;
-use crate::state::runtime::Runtime;
+use crate::state::{generation::Generation, live_module::LiveModule, runtime::Runtime};
 
 /// One generation of the runtime in force, while this thread is attached.
 #[derive(Clone)]

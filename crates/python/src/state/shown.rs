@@ -4,9 +4,7 @@
 
 use std::sync::atomic::{AtomicPtr, Ordering};
 
-use pyo3::ffi;
-use pyo3::gc::{PyTraverseError, PyVisit};
-use pyo3::prelude::*;
+use pyo3::{ffi, gc::PyTraverseError, gc::PyVisit, prelude::*};
 use transfuse_engine::sync::Mutex;
 
 /// The entry of an instance in `sys.modules` when that was last as expected.

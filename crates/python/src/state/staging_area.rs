@@ -5,13 +5,10 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use pyo3::gc::{PyTraverseError, PyVisit};
-use pyo3::prelude::*;
-use pyo3::types::PyList;
+use pyo3::{gc::PyTraverseError, gc::PyVisit, prelude::*, types::PyList};
 use transfuse_engine::sync::Mutex;
 
-use crate::state::generation::Generation;
-use crate::state::live_module::LiveModule;
+use crate::state::{generation::Generation, live_module::LiveModule};
 
 /// The state of a staged generation. The locks are held for field access only.
 #[derive(Default)]

@@ -2,8 +2,7 @@
 //!
 //! A file that cannot be imported by name gets a name of its own (`hooks/import_file.rs`).
 
-use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::{collections::HashMap, path::Path, path::PathBuf};
 
 use transfuse_engine::ModuleName;
 use transfuse_engine::sync::Mutex;

@@ -4,9 +4,7 @@
 //! says so once and updates go on. Where the view has files at such a path, their content may have
 //! changed, and an update would guess.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::io;
-use std::path::{Path, PathBuf};
+use std::{collections::BTreeMap, collections::BTreeSet, io, path::Path, path::PathBuf};
 
 use transfuse_engine::{DependencyGraph, SourceSnapshot, is_source};
 

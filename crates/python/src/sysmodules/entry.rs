@@ -6,15 +6,11 @@
 //! of the next caller. A facade that was removed still stands for its instance, and a fresh
 //! execution gets a new one.
 
-use pyo3::intern;
-use pyo3::prelude::*;
-use pyo3::types::PyString;
+use pyo3::{intern, prelude::*, types::PyString};
 use transfuse_engine::ModuleName;
 
 use crate::cpython::exceptions;
-use crate::state::live_module::LiveModule;
-use crate::state::runtime::Runtime;
-use crate::state::scope::Scope;
+use crate::state::{live_module::LiveModule, runtime::Runtime, scope::Scope};
 use crate::sysmodules::{facade, spec};
 
 /// The state of an entry.

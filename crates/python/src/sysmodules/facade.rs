@@ -3,18 +3,14 @@
 //! A facade stands in `sys.modules` under the name of a live module. How it answers is
 //! `hooks/facade_type.rs`.
 
-use pyo3::exceptions::PyAttributeError;
-use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyModule, PyString, PyType};
-use pyo3::{ffi, intern};
+use pyo3::{exceptions::PyAttributeError, ffi, intern, prelude::*, sync::PyOnceLock};
 use transfuse_engine::ModuleName;
 
 use crate::cpython::exceptions;
-use crate::state::caller;
-use crate::state::generation::Generation;
-use crate::state::live_module::LiveModule;
-use crate::state::runtime::{self, Runtime};
+use crate::state::{
+    caller, generation::Generation, live_module::LiveModule, runtime, runtime::Runtime,
+};
 
 /// Where a facade keeps the instance it stands for once Transfuse is no longer installed.
 pub const LEFT: &str = "__transfuse_left__";

@@ -3,12 +3,9 @@
 //! The attributes that the import system gives a module: its spec, its loader
 //! (our own, which tells whose code it is), its file and its search path.
 
-use pyo3::intern;
-use pyo3::prelude::*;
-use pyo3::types::PyModule;
+use pyo3::{intern, prelude::*, types::PyModule};
 
-use crate::state::live_module::LiveModule;
-use crate::sysmodules::spec;
+use crate::{state::live_module::LiveModule, sysmodules::spec};
 
 /// Sets these attributes. Returns the spec.
 pub fn init_module_attrs<'py>(

@@ -4,9 +4,7 @@
 
 use std::path::PathBuf;
 
-use pyo3::intern;
-use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyModule};
+use pyo3::{intern, prelude::*, types::PyDict, types::PyModule};
 use transfuse_engine::ModuleName;
 
 /// The entry in `sys.meta_path`.

@@ -9,9 +9,8 @@ use std::collections::HashSet;
 use pyo3::prelude::*;
 use transfuse_engine::{ModuleName, SourceSnapshot, Target};
 
-use crate::state::generation::Generation;
 use crate::state::live_module::{LiveModule, next_started};
-use crate::state::runtime::Runtime;
+use crate::{state::generation::Generation, state::runtime::Runtime};
 
 /// The first execution whose instance a plan drawn from now on may miss: the oldest that a thread is
 /// loading, or the next.

@@ -7,18 +7,12 @@
 
 use std::collections::BTreeSet;
 
-use pyo3::intern;
-use pyo3::prelude::*;
+use pyo3::{intern, prelude::*};
 use transfuse_engine::ModuleName;
 
-use crate::cpython::log::complain;
-use crate::cpython::panics;
-use crate::cpython::time_limit::Watchdog;
-use crate::state::generation::Generation;
-use crate::state::live_module::LiveModule;
-use crate::state::runtime::Runtime;
-use crate::sysmodules::entry;
-use crate::update::lingering;
+use crate::cpython::{log::complain, panics, time_limit::Watchdog};
+use crate::state::{generation::Generation, live_module::LiveModule, runtime::Runtime};
+use crate::{sysmodules::entry, update::lingering};
 
 /// Calls `__dispose__` of every superseded instance whose generations have no pin left.
 pub fn dispose_drained(py: Python<'_>, runtime: &Runtime) {

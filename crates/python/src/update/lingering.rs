@@ -2,11 +2,9 @@
 //!
 //! For `status`, and for the caches to be emptied. `transfuse/memory` finds out what holds them.
 
-use pyo3::prelude::*;
-use pyo3::types::PyWeakrefMethods;
+use pyo3::{prelude::*, types::PyWeakrefMethods};
 
-use crate::state::live_module::LiveModule;
-use crate::state::runtime::Runtime;
+use crate::state::{live_module::LiveModule, runtime::Runtime};
 
 /// The superseded instances that are still in memory although no generation has them.
 pub fn lingering<'py>(py: Python<'py>, runtime: &Runtime) -> Vec<Bound<'py, LiveModule>> {

@@ -5,15 +5,11 @@
 //! in the updating thread and pinned to that generation; an error refuses the update. Afterwards they
 //! are notified how it ended.
 
-use pyo3::intern;
-use pyo3::prelude::*;
+use pyo3::{intern, prelude::*};
 use transfuse_engine::SourceSnapshot;
 
 use crate::cpython::log;
-use crate::state::generation::Generation;
-use crate::state::pin::StagedScope;
-use crate::state::runtime::Runtime;
-use crate::state::scope::Scope;
+use crate::state::{generation::Generation, pin::StagedScope, runtime::Runtime, scope::Scope};
 
 /// Asks all participants to prepare. After an error the generation must be aborted.
 pub fn prepare(

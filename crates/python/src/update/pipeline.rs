@@ -4,15 +4,12 @@
 //! in the updating thread. Any error leaves the current generation as it was. `staged_update` does
 //! one attempt, `planning` draws the plan.
 
-use pyo3::exceptions::PySyntaxError;
-use pyo3::prelude::*;
+use pyo3::{exceptions::PySyntaxError, prelude::*};
 use transfuse_engine::Plan;
 
 use crate::cpython::exceptions;
-use crate::state::runtime::Runtime;
-use crate::state::staging_area::InPlaceNote;
-use crate::update::planning::{UpdateRequest, draw_plan};
-use crate::update::staged_update::StagedUpdate;
+use crate::state::{runtime::Runtime, staging_area::InPlaceNote};
+use crate::update::{planning::UpdateRequest, planning::draw_plan, staged_update::StagedUpdate};
 
 /// How often an update is staged, each time with a wider plan.
 const ATTEMPTS: usize = 20;

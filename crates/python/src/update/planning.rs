@@ -4,21 +4,17 @@
 //! knows from here: which modules are loaded, which policy their new source declares, which values
 //! an importer retains.
 
-use std::collections::HashMap;
-use std::path::PathBuf;
+use std::{collections::HashMap, path::PathBuf};
 
-use pyo3::exceptions::PySyntaxError;
-use pyo3::prelude::*;
+use pyo3::{exceptions::PySyntaxError, prelude::*};
 use transfuse_engine::{
     ChangeKind, DependencyGraph, FileChange, ModuleFacts, ModuleName, Plan, Policy, Reason,
     Restart, RestartCode, SourceSnapshot, plan,
 };
 
-use crate::effects::retention::retains;
-use crate::state::generation::Generation;
 use crate::state::live_module::LiveModule;
 use crate::state::policy::{self, effective_policy};
-use crate::state::runtime::Runtime;
+use crate::{effects::retention::retains, state::generation::Generation, state::runtime::Runtime};
 
 /// The input of an update.
 pub struct UpdateRequest {

@@ -3,13 +3,10 @@
 //! Python knows which files these are and how to read them (`transfuse/config/project_files.py`). The
 //! listener notices a change; then Python reads them again, and the result is reported like an update.
 
-use pyo3::intern;
-use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::{intern, prelude::*, types::PyDict};
 use transfuse_engine::{Restart, RestartCode};
 
-use crate::state::runtime::Runtime;
-use crate::update::report::ProjectFilesReport;
+use crate::{state::runtime::Runtime, update::report::ProjectFilesReport};
 
 /// Has Python read the files and, if `apply`, apply the changes that need no restart. Fails if a file is
 /// invalid.

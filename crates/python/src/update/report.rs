@@ -10,8 +10,7 @@ use transfuse_engine::{
 };
 
 use crate::cpython::log::warning;
-use crate::state::runtime::Runtime;
-use crate::state::staging_area::InPlaceNote;
+use crate::state::{runtime::Runtime, staging_area::InPlaceNote};
 
 /// The report of an update.
 pub fn of_record(

@@ -8,8 +8,7 @@ use std::collections::{HashMap, HashSet};
 use pyo3::prelude::*;
 use transfuse_engine::{EdgeKind, ModuleName, Target};
 
-use crate::state::generation::Generation;
-use crate::state::live_module::LiveModule;
+use crate::state::{generation::Generation, live_module::LiveModule};
 
 /// The names of these modules, each once.
 pub fn modules_to_rerun(py: Python<'_>, generation: &Bound<'_, Generation>) -> Vec<ModuleName> {

@@ -10,10 +10,8 @@ use std::path::Path;
 use pyo3::prelude::*;
 use transfuse_engine::{ChangeKind, FileChange, ModuleName, Reason, SourceSnapshot};
 
-use crate::loading::names_of_file::{was_missed, would_be};
-use crate::loading::namespace_path;
-use crate::state::generation::Generation;
-use crate::state::runtime::Runtime;
+use crate::loading::{names_of_file::was_missed, names_of_file::would_be, namespace_path};
+use crate::state::{generation::Generation, runtime::Runtime};
 
 /// The modules that changed files concern, each once with its first reason.
 struct Seeds<'a, 'py> {

@@ -5,8 +5,7 @@
 //! back. Publishing is one swap: before it a caller gets the old modules, after it the new ones, and
 //! instances know by a field of their own which they are. `pipeline` decides what is attempted.
 
-use std::cell::Cell;
-use std::sync::atomic::Ordering;
+use std::{cell::Cell, sync::atomic::Ordering};
 
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyWeakrefMethods, PyWeakrefReference};
@@ -14,22 +13,16 @@ use transfuse_engine::{
     EdgeKind, Freed, ModuleName, Plan, Policy, Reason, SourceSnapshot, Step, Target,
 };
 
-use crate::cpython::nogil_lock::NoGilGuard;
-use crate::cpython::time_limit::Watchdog;
-use crate::cpython::traceback::module_of_error;
-use crate::cpython::{log, panics};
+use crate::cpython::{
+    log, nogil_lock::NoGilGuard, panics, time_limit::Watchdog, traceback::module_of_error,
+};
 use crate::effects::{conflict, foreign_patches};
-use crate::loading::load::{self, Loaded};
-use crate::loading::{in_place, sharing, submodules};
-use crate::state::generation::Generation;
-use crate::state::live_module::LiveModule;
-use crate::state::pin::StagedScope;
-use crate::state::policy::effective_policy;
-use crate::state::runtime::Runtime;
-use crate::state::scope::Scope;
-use crate::state::staging_area::InPlaceNote;
-use crate::sysmodules::entry::{self, SysModulesEntry};
-use crate::sysmodules::facade;
+use crate::loading::{in_place, load, load::Loaded, sharing, submodules};
+use crate::state::{
+    generation::Generation, live_module::LiveModule, pin::StagedScope, policy::effective_policy,
+    runtime::Runtime, scope::Scope, staging_area::InPlaceNote,
+};
+use crate::sysmodules::{entry, entry::SysModulesEntry, facade};
 use crate::update::concurrent_loads::{outdated, superseded_by_swap};
 use crate::update::planning::{UpdateRequest, without_restarts};
 use crate::update::rerun::modules_to_rerun;

@@ -5,18 +5,14 @@
 //! a change leads to an update and records how it ended; `off_disk` serves content that is not on
 //! disk. [`Driver`] belongs to that thread alone.
 
-use std::path::PathBuf;
-use std::sync::atomic::Ordering;
+use std::{path::PathBuf, sync::atomic::Ordering};
 
 use crossbeam_channel::Receiver;
-use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::{prelude::*, types::PyDict};
 use transfuse_engine::ModuleName;
 
-use crate::cpython::thread::thread;
-use crate::cpython::{log, panics};
-use crate::state::command::Command;
-use crate::state::runtime::Runtime;
+use crate::cpython::{log, panics, thread::thread};
+use crate::state::{command::Command, runtime::Runtime};
 use crate::update::concurrent_loads::loads_since;
 use crate::update::planning::{self, UpdateRequest};
 use crate::update::{disposal, project_files, report, seeds};

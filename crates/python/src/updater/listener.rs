@@ -5,11 +5,10 @@
 //! milliseconds, so all waits are in here. It hands a [`PendingChange`] to `driver` and `outcome`,
 //! which decide what to do about it.
 
-use std::collections::BTreeSet;
-use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeSet, io, path::Path, path::PathBuf, sync::atomic::Ordering, time::Duration,
+    time::Instant,
+};
 
 use crossbeam_channel::{Receiver, never, select};
 use transfuse_engine::{
@@ -17,9 +16,7 @@ use transfuse_engine::{
     SourceSnapshot, SymlinkChains, SyncMarker, Window, fork_gate, is_source, refresh,
 };
 
-use crate::state::command::Command;
-use crate::state::runtime::Runtime;
-use crate::state::unreadable;
+use crate::state::{command::Command, runtime::Runtime, unreadable};
 use crate::updater::watcher::FileWatcher;
 
 /// How long an explicit update waits until the system has reported all events.

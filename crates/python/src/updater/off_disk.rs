@@ -4,21 +4,14 @@
 //! content that they refused. Either way an update is due only when one of the files changes once
 //! more. `update::staged_update` does the staging.
 
-use std::path::PathBuf;
-use std::time::Instant;
+use std::{path::PathBuf, time::Instant};
 
-use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::{prelude::*, types::PyDict};
 use transfuse_engine::{Budget, GenerationId, Outcome, Plan, Source, SourceSnapshot};
 
-use crate::cpython::exceptions;
-use crate::state::command::SourceOverrides;
-use crate::state::generation::Generation;
-use crate::state::notify;
-use crate::update::staged_update::StagedUpdate;
-use crate::updater::driver::Driver;
-use crate::updater::listener::PendingChange;
-use crate::updater::outcome::Concluded;
+use crate::state::{command::SourceOverrides, generation::Generation, notify};
+use crate::updater::{driver::Driver, listener::PendingChange, outcome::Concluded};
+use crate::{cpython::exceptions, update::staged_update::StagedUpdate};
 
 /// A snapshot in which these files have these contents.
 pub fn with_contents(

@@ -3,20 +3,16 @@
 //! `update::pipeline` plans, stages and publishes. Here are the reasons not to begin, and the records
 //! that `status`, the log and later updates need.
 
-use std::path::PathBuf;
-use std::time::Instant;
+use std::{path::PathBuf, time::Instant};
 
-use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::{prelude::*, types::PyDict};
 use transfuse_engine::{
     Digest, FileChange, GenerationState, ModuleName, Outcome, Plan, Reason, Record, Restart,
     SourceSnapshot,
 };
 
 use crate::cpython::{exceptions, log, panics};
-use crate::state::notify;
-use crate::state::runtime::Runtime;
-use crate::state::staging_area::InPlaceNote;
+use crate::state::{notify, runtime::Runtime, staging_area::InPlaceNote};
 use crate::update::concurrent_loads::loads_since;
 use crate::update::pipeline::{self, Staged, StagingOutcome};
 use crate::update::planning::{self, UpdateRequest};

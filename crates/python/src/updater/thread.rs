@@ -3,18 +3,13 @@
 //! It is a thread of Python's `threading`, so that code it runs finds an ordinary thread. `driver` is
 //! what it runs.
 
-use std::path::PathBuf;
-use std::sync::atomic::Ordering;
+use std::{path::PathBuf, sync::atomic::Ordering};
 
-use pyo3::intern;
-use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
-use pyo3::types::PyDict;
+use pyo3::{intern, prelude::*, sync::PyOnceLock, types::PyDict};
 use transfuse_engine::fork_gate;
 use transfuse_engine::sync::Mutex;
 
-use crate::state::command::Command;
-use crate::state::runtime::{self, Runtime};
+use crate::state::{command::Command, runtime, runtime::Runtime};
 use crate::updater::driver::Driver;
 
 /// The thread, for `uninstall` and the end of the process to stop. Written under the GIL.

@@ -5,17 +5,13 @@
 //! with half of the folders watched, an explicit update could say that nothing has changed although
 //! something has. `listener` decides what the events mean.
 
-use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
+use std::{io::ErrorKind, path::Path, path::PathBuf, sync::Arc, time::Duration};
 
 use crossbeam_channel::{Receiver, Sender};
 use transfuse_engine::{Event, FileSystem, SyncMarker, Watcher};
 
 use crate::cpython::log;
-use crate::state::runtime::Runtime;
-use crate::state::watch_status::WatchStatus;
+use crate::state::{runtime::Runtime, watch_status::WatchStatus};
 
 /// How often files are compared where the system does not report changes.
 const INTERVAL: Duration = Duration::from_secs(1);
