@@ -1,6 +1,4 @@
-//! What the Python package imports from `transfuse._core`.
-//!
-//! In reading order:
+//! What the Python package imports from `transfuse._core`. In reading order:
 
 pub mod install;
 pub mod fork;

@@ -73,18 +73,15 @@ pub struct Binding {
     pub imported: String,
     /// The attribute taken; none for `import a.b`, which binds `a`.
     pub attribute: Option<String>,
-    /// The name that is bound.
     pub bound: String,
 }
 
 /// The uses of names in one code object.
 #[derive(Default)]
 pub struct Reading {
-    /// Names that it binds.
     pub stored: HashSet<String>,
     /// Names that it loads, each with the attributes that are taken at once: `["pk", "sub", "go"]`.
     pub loaded: HashSet<Vec<String>>,
-    /// Attributes that it sets.
     pub sets: HashSet<String>,
     /// Whether it sets items, other than those of `__annotations__`.
     pub sets_items: bool,

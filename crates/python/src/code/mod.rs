@@ -1,6 +1,4 @@
-//! Source text and code objects: compiled files, and what module-level code uses.
-//!
-//! In reading order:
+//! Source text and code objects: compiled files, and what module-level code uses. In reading order:
 
 pub mod pyc;
 pub mod bytecode;

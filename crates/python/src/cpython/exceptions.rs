@@ -19,7 +19,6 @@ fn make(name: &str, message: &str) -> PyErr {
     })
 }
 
-/// `install` was not called.
 pub fn not_installed() -> PyErr {
     make(
         "NotInstalledError",
@@ -32,7 +31,6 @@ pub fn misuse(message: &str) -> PyErr {
     make("TransfuseError", message)
 }
 
-/// The core itself is at fault.
 pub fn fault(what: &str) -> PyErr {
     make("TransfuseError", &format!("a fault in Transfuse itself, please report it: {what}"))
 }
@@ -52,7 +50,6 @@ pub fn content_gone(message: &str) -> PyErr {
     make("ContentGone", message)
 }
 
-/// A changed file that cannot be read.
 pub fn unreadable(path: &std::path::Path, error: &std::io::Error, serving: u64) -> PyErr {
     pyo3::exceptions::PyOSError::new_err(format!(
         "cannot read {}: {error}; still serving generation {serving}",
@@ -60,7 +57,6 @@ pub fn unreadable(path: &std::path::Path, error: &std::io::Error, serving: u64) 
     ))
 }
 
-/// An error of the runtime.
 pub fn from_engine(error: &EngineError) -> PyErr {
     let name = match error {
         EngineError::RootMissing { .. } | EngineError::RootNotADirectory { .. } => "RootError",

@@ -1,8 +1,6 @@
 //! The interpreter as we use it: what PyO3 does not give.
 //!
-//! Knows no word of Transfuse: no generation, no live module.
-//!
-//! In reading order:
+//! Knows no word of Transfuse: no generation, no live module. In reading order:
 
 pub mod thread;
 pub mod frames;

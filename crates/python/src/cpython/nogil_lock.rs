@@ -17,7 +17,6 @@ mod kind {
     #[derive(Default)]
     pub struct NoGilLock(());
 
-    /// The lock is held until this is dropped.
     pub struct NoGilGuard<'a>(#[allow(dead_code)] &'a NoGilLock);
 
     // Only for the borrow to end where it would end without a GIL.
@@ -26,17 +25,14 @@ mod kind {
     }
 
     impl NoGilLock {
-        /// Takes it.
         pub fn lock(&self, _: Python<'_>) -> NoGilGuard<'_> {
             NoGilGuard(self)
         }
 
-        /// Whether this thread holds it, so that it must not wait for a load.
         pub fn is_held(&self) -> bool {
             false
         }
 
-        /// In a forked child the holder does not exist, unless it is this thread.
         pub fn reset_after_fork(&self, _thread: u64) {}
     }
 }
@@ -77,7 +73,6 @@ mod kind {
     }
 
     impl NoGilLock {
-        /// Takes it, and waits for it if need be.
         pub fn lock(&self, py: Python<'_>) -> NoGilGuard<'_> {
             if !self.is_held() && !self.is_got() {
                 py.detach(|| self.wait());

@@ -136,7 +136,6 @@ fn from_bytes(bytes: &[u8]) -> PathBuf {
     PathBuf::from(String::from_utf8_lossy(bytes).into_owned())
 }
 
-/// Whether a file is opened to be written to.
 fn writes(args: &Bound<'_, PyTuple>) -> bool {
     let mode = args.get_item(1).and_then(|mode| mode.extract::<String>());
     match mode {

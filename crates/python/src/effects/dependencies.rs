@@ -8,7 +8,6 @@ use transfuse_engine::{Edge, EdgeKind, ModuleName, Target};
 
 use crate::state::{execution_stack, live_module::LiveModule, runtime::Runtime, scope::Scope};
 
-/// One instance imports another.
 pub fn record_import(
     py: Python<'_>,
     runtime: &Runtime,

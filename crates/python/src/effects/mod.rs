@@ -1,5 +1,4 @@
 //! The effects of a module's execution: imports, files read, state changed, foreign attributes set.
-//!
 //! In reading order:
 
 pub mod dependencies;

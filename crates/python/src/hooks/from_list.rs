@@ -15,7 +15,6 @@ use crate::state::{caller, live_module::LiveModule, pending_submodules, scope::S
 use crate::{code::bytecode, cpython::exceptions, effects::observation, sysmodules::entry};
 
 impl<'py> ImportStatement<'_, 'py> {
-    /// Whether it is `from x import *`.
     pub fn is_star(&self) -> bool {
         let Some(Ok(list)) = self.fromlist.map(|list| list.cast_exact::<PyTuple>()) else {
             return false;

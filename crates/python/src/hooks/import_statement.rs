@@ -57,9 +57,7 @@ pub fn function(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
     Ok(made.bind(py))
 }
 
-/// One import statement.
 pub struct ImportStatement<'a, 'py> {
-    /// The runtime in force.
     pub runtime: &'static Runtime,
     /// As it is written, `shop.prices` or, relative, `prices`.
     pub name: &'a Bound<'py, PyString>,

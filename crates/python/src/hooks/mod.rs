@@ -1,5 +1,4 @@
 //! The ways in which code imports: statements, calls, `sys.modules` entries, `importlib`.
-//!
 //! In reading order:
 
 pub mod fast_path;

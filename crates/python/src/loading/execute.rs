@@ -22,22 +22,18 @@ use crate::state::{
 };
 use crate::sysmodules::{entry, facade, module_attrs::init_module_attrs, spec};
 
-/// The content to execute.
 pub enum Content {
-    /// A source file.
     File(SourceFile, Arc<Source>),
     /// The folders of a namespace package.
     Namespace(Vec<String>),
 }
 
 impl Content {
-    /// The digest of a source file's content.
     pub fn digest(&self) -> Option<Digest> {
         if let Content::File(_, source) = self { Some(source.digest()) } else { None }
     }
 }
 
-/// Executes a module for a generation.
 pub fn execute<'py>(
     scope: &Scope<'py>,
     name: &ModuleName,
@@ -71,7 +67,6 @@ pub fn execute<'py>(
     }
 }
 
-/// A module that is about to run.
 struct PreparedModule<'py> {
     instance: Bound<'py, LiveModule>,
     /// Its `__spec__`.

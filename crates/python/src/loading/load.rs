@@ -16,7 +16,6 @@ use crate::state::{live_module::LiveModule, load_key::LoadKey, scope::Scope};
 use crate::sysmodules::entry::{self, SysModulesEntry};
 use crate::{effects::dependencies, loading::namespace_path::search_path};
 
-/// The result of loading a name.
 pub enum Loaded<'py> {
     /// A live module; not ready only where a circular import needs it partially initialized.
     Live(Bound<'py, LiveModule>),

@@ -1,6 +1,4 @@
-//! From a name to a live module of a generation, executed once.
-//!
-//! In reading order:
+//! From a name to a live module of a generation, executed once. In reading order:
 
 pub mod load;
 pub mod execute;

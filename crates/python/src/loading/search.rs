@@ -13,7 +13,6 @@ use transfuse_engine::{FileSystem, Located, ModuleName, Source, locate};
 use crate::state::{module_source::SourceFile, runtime::Runtime, scope::Scope};
 use crate::{loading::new_files, sysmodules::spec::Finder};
 
-/// The result of a search.
 pub enum Resolution {
     /// A regular package or a module under a root.
     Source(SourceFile),

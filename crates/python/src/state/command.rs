@@ -22,7 +22,6 @@ pub enum Command {
     Adopt(SourceOverrides, Sender<PyResult<Py<PyDict>>>),
     /// Something has drained.
     Dispose,
-    /// End.
     Stop,
 }
 

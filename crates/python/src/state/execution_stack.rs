@@ -39,7 +39,6 @@ pub struct Execution {
 }
 
 impl Execution {
-    /// The module's code is about to run.
     pub fn begin(instance: &Bound<'_, LiveModule>) -> Execution {
         EXECUTING.with_borrow_mut(|stack| {
             stack.push(instance.clone().unbind());
@@ -47,7 +46,6 @@ impl Execution {
         })
     }
 
-    /// The number of executions around it.
     pub fn depth(&self) -> usize {
         self.depth
     }

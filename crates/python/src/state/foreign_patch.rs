@@ -22,7 +22,6 @@ pub struct ForeignPatch {
 }
 
 impl ForeignPatch {
-    /// For the instance that holds it.
     pub fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.module)?;
         visit.call(&self.original)?;

@@ -78,7 +78,6 @@ impl Generation {
         self.get(py, &PyString::new(py, name))
     }
 
-    /// All of its instances.
     pub fn all<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, LiveModule>> {
         let values = self.instances.bind(py).values();
         values.iter().filter_map(|value| value.cast_into_exact::<LiveModule>().ok()).collect()
@@ -91,7 +90,6 @@ impl Generation {
         children.map(|name| name.tail().to_owned()).collect()
     }
 
-    /// Puts an instance under its name.
     pub fn put(&self, py: Python<'_>, instance: &Bound<'_, LiveModule>) -> PyResult<()> {
         self.instances.bind(py).set_item(&instance.get().key, instance)
     }

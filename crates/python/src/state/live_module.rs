@@ -76,7 +76,6 @@ pub struct LiveModule {
     pub key: Py<PyString>,
 }
 
-/// The number of the next execution.
 static STARTED: AtomicU64 = AtomicU64::new(1);
 
 /// The number that the next instance will have for its `started`.
@@ -131,7 +130,6 @@ impl LiveModule {
         self.rank.store(previous.map_or(started, LiveModule::rank), Ordering::Release);
     }
 
-    /// When its execution began.
     pub fn started(&self) -> u64 {
         self.started.load(Ordering::Acquire)
     }
@@ -161,7 +159,6 @@ impl LiveModule {
         self.source.lock().policy
     }
 
-    /// Names to carry.
     pub fn preserve(&self) -> Vec<String> {
         self.source.lock().preserve.clone()
     }
@@ -192,12 +189,10 @@ impl LiveModule {
         self.partners.lock().clone()
     }
 
-    /// It was executed in a circle with these.
     pub fn set_partners(&self, partners: Vec<LoadKey>) {
         *self.partners.lock() = partners;
     }
 
-    /// Whether `__dispose__` was called.
     pub fn is_disposed(&self) -> bool {
         self.disposed.load(Ordering::Acquire)
     }
@@ -230,7 +225,6 @@ impl LiveModule {
         self.replacement(py).unwrap_or_else(|| self.module.bind(py).clone().into_any())
     }
 
-    /// Whether the module put something else in its own place.
     pub fn is_replaced(&self) -> bool {
         self.replaced.load(Ordering::Acquire)
     }
@@ -250,7 +244,6 @@ impl LiveModule {
         drop(old);
     }
 
-    /// The module's namespace.
     pub fn namespace<'py>(&self, py: Python<'py>) -> Bound<'py, PyDict> {
         self.module.bind(py).dict()
     }
@@ -284,7 +277,6 @@ impl LiveModule {
         self.wrote.lock().insert(path.to_owned());
     }
 
-    /// All edges seen so far.
     pub fn edges(&self) -> Vec<Edge> {
         let edges = self.edges.lock();
         edges
@@ -293,7 +285,6 @@ impl LiveModule {
             .collect()
     }
 
-    /// Keeps the names that the code object uses.
     pub fn set_name_usage(&self, outline: NameUsage) {
         *self.outline.lock() = Some(outline);
     }
@@ -310,7 +301,6 @@ impl LiveModule {
         self.outline.lock().as_ref().map(ask)
     }
 
-    /// Keeps the attributes that the module set on foreign modules.
     pub fn set_patches(&self, patches: Vec<ForeignPatch>) {
         *self.patches.lock() = patches;
     }
@@ -329,7 +319,6 @@ impl LiveModule {
         source.text_or_read(&OsFileSystem, path).ok_or_else(gone)
     }
 
-    /// For the cycle collector.
     pub fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.module)?;
         visit.call(&self.deferred)?;

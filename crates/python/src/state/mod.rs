@@ -2,7 +2,6 @@
 //!
 //! Fields and their locks, and the one rule that picks a generation for a caller. The files
 //! `generation`, `live_module` and `staging_area` refer to each other; all others do not.
-//!
 //! In reading order:
 
 pub mod runtime;

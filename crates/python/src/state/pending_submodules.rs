@@ -39,7 +39,6 @@ impl PendingSubmodules {
         taken
     }
 
-    /// Whether a submodule of that name is pending.
     pub fn has(&self, tail: &str) -> bool {
         self.tails.lock().contains(tail)
     }

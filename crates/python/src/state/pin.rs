@@ -70,7 +70,6 @@ pub fn follow(py: Python<'_>) {
 pub struct StagedScope<'py>(Bound<'py, Pin>);
 
 impl<'py> StagedScope<'py> {
-    /// From now on.
     pub fn begin(scope: &Scope<'py>) -> PyResult<Self> {
         let generation = scope.generation.clone().unbind();
         // Not counted: this is the thread that stages.

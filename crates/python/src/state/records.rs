@@ -25,11 +25,8 @@ pub struct Records {
     pub extensions: HashMap<PathBuf, ModuleName>,
     /// Changes that wait for a restart, as of the last update.
     pub waiting: Vec<Restart>,
-    /// The last updates.
     pub history: History,
-    /// Updates published so far.
     pub published: u64,
-    /// Updates refused so far.
     pub refused: u64,
     /// The report of the last update, if it was refused.
     pub failing: Option<Py<PyDict>>,

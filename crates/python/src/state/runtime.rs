@@ -34,7 +34,6 @@ const ENTRIES: usize = 1024;
 /// The runtime in force, or null. Written by `install` and `uninstall` only.
 static IN_FORCE: AtomicPtr<Runtime> = AtomicPtr::new(std::ptr::null_mut());
 
-/// The runtime in force, if one is.
 pub fn in_force() -> Option<&'static Runtime> {
     let runtime = IN_FORCE.load(Ordering::Acquire);
     // SAFETY: runtimes are leaked when made, so the pointer is null or valid for ever.
@@ -76,9 +75,7 @@ impl PythonCallback {
     }
 }
 
-/// Everything that is installed.
 pub struct Runtime {
-    /// The operating system.
     pub system: Arc<OsFileSystem>,
     /// The folders of live source.
     pub roots: Roots,
@@ -92,7 +89,6 @@ pub struct Runtime {
     pub reconsider: PythonCallback,
     /// Name -> facade, for every live module that was ever loaded. Python's own lock guards it.
     pub facades: Py<PyDict>,
-    /// `sys.modules`.
     pub sys_modules: Py<PyDict>,
     /// Name -> the object that its module put into `sys.modules` in its own place, as it was last
     /// shown there.
@@ -123,9 +119,7 @@ pub struct Runtime {
     pub nogil_lock: NoGilLock,
     /// The generations that are alive, and which one new work gets.
     pub generations: GenerationRegistry<Py<Generation>>,
-    /// The units of work under way.
     pub units: UnitsOfWork,
-    /// See [`Records`].
     pub records: Mutex<Records>,
     /// Whether there is more than one generation that code could belong to. Set once.
     pub diverged: AtomicBool,
@@ -245,12 +239,10 @@ impl Runtime {
         commands.as_ref().is_some_and(|commands| commands.send(command).is_ok())
     }
 
-    /// The settings, as of now.
     pub fn settings(&self) -> Arc<Settings> {
         self.settings.lock().clone()
     }
 
-    /// Replaces the settings.
     pub fn set_settings(&self, settings: Settings) {
         *self.settings.lock() = Arc::new(settings);
     }

@@ -24,29 +24,24 @@ impl<'py> Scope<'py> {
         Scope { py, runtime, generation: generation.clone() }
     }
 
-    /// The instance of that name, ready or being loaded.
     #[inline]
     pub fn get(&self, name: &Bound<'py, PyString>) -> Option<Bound<'py, LiveModule>> {
         self.generation.get().get(self.py, name)
     }
 
-    /// The same by a Rust string.
     pub fn find(&self, name: &str) -> Option<Bound<'py, LiveModule>> {
         self.generation.get().find(self.py, name)
     }
 
-    /// Whether this very instance belongs to the generation.
     pub fn holds(&self, instance: &Bound<'py, LiveModule>) -> bool {
         self.generation.get().holds(self.py, instance)
     }
 
-    /// Whether the generation is being staged, or was staged and abandoned.
     #[inline]
     pub fn is_staged(&self) -> bool {
         self.generation.get().is_staged()
     }
 
-    /// The generation that this one would supersede, if it is staged.
     pub fn base(&self) -> Option<Scope<'py>> {
         let generation = self.generation.get().base(self.py)?;
         Some(Scope { generation, ..*self })

@@ -14,7 +14,6 @@ use crate::cpython::exceptions;
 /// A pattern of module names, with its policy and preserved names, as Python gives them.
 pub type Pattern = (String, Option<String>, Vec<String>);
 
-/// The settings of the project.
 pub struct Settings {
     /// The policy of modules that say nothing.
     pub policy: Policy,
@@ -36,7 +35,6 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Settings as Python gives them.
     #[allow(clippy::too_many_arguments)]
     pub fn new(
         policy: &str,

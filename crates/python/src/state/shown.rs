@@ -22,7 +22,6 @@ impl LastShown {
         self.at.load(Ordering::Acquire) == there.as_ptr()
     }
 
-    /// The entry, if one was seen.
     pub fn get<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
         self.held.lock().as_ref().map(|held| held.bind(py).clone())
     }
@@ -36,7 +35,6 @@ impl LastShown {
         drop(old);
     }
 
-    /// For the cycle collector.
     pub fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
         match self.held.try_lock() {
             Some(held) => visit.call(held.as_ref()),

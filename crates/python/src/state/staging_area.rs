@@ -30,13 +30,11 @@ pub struct StagingArea {
 }
 
 impl StagingArea {
-    /// Whether there is a generation to supersede.
     #[inline]
     pub fn has_base(&self) -> bool {
         self.has_base.load(Ordering::Acquire)
     }
 
-    /// The generation that it would supersede.
     pub fn base<'py>(&self, py: Python<'py>) -> Option<Bound<'py, Generation>> {
         if !self.has_base() {
             return None;
@@ -71,7 +69,6 @@ impl StagingArea {
         self.executed.lock().iter().map(|one| one.bind(py).clone()).collect()
     }
 
-    /// Records that a module takes new code in place.
     pub fn record_in_place(&self, change: Py<InPlaceUpdate>) {
         self.in_place.lock().push(change);
     }
@@ -86,12 +83,10 @@ impl StagingArea {
         self.in_place(py).iter().any(|change| std::ptr::eq(change.get().stays(), instance.get()))
     }
 
-    /// Records the prepared changes of some of them.
     pub fn record_batch(&self, batch: Py<InPlaceBatch>) {
         self.batches.lock().push(batch);
     }
 
-    /// The changes that are prepared.
     pub fn batches<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, InPlaceBatch>> {
         self.batches.lock().iter().map(|batch| batch.bind(py).clone()).collect()
     }
@@ -138,7 +133,6 @@ pub struct InPlaceUpdate {
 /// The changes of modules that were run together.
 #[pyclass(frozen, module = "transfuse._core")]
 pub struct InPlaceBatch {
-    /// The modules.
     pub modules: Vec<Py<InPlaceUpdate>>,
     /// The `Change` of `transfuse/patching`.
     pub change: Py<PyAny>,

@@ -13,7 +13,6 @@ use transfuse_engine::sync::Mutex;
 
 use crate::cpython::thread::ident;
 
-/// One unit of work.
 #[derive(Debug)]
 pub struct UnitOfWork {
     /// The generation it is pinned to. Another one after it has asked for an update itself.
@@ -39,7 +38,6 @@ impl UnitOfWork {
     }
 }
 
-/// All units of work that are under way.
 #[derive(Debug, Default)]
 pub struct UnitsOfWork {
     /// Number -> unit, so that the first is the oldest.

@@ -13,7 +13,6 @@ use crate::cpython::exceptions;
 use crate::state::{live_module::LiveModule, runtime::Runtime, scope::Scope};
 use crate::sysmodules::{facade, spec};
 
-/// The state of an entry.
 pub enum SysModulesEntry<'py> {
     /// Our entry, or none where none is expected.
     Ours,
@@ -161,7 +160,6 @@ pub fn is_replaced(staged: &Scope<'_>, name: &Bound<'_, PyString>) -> PyResult<b
     }
 }
 
-/// Restores a former entry.
 pub fn restore(
     py: Python<'_>,
     runtime: &Runtime,

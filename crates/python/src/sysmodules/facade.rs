@@ -26,7 +26,6 @@ pub fn set_type(py: Python<'_>, kind: Py<PyType>) {
     let _ = TYPE.set(py, kind);
 }
 
-/// Whether the object is a facade.
 pub fn is_facade(object: &Bound<'_, PyAny>) -> bool {
     TYPE.get(object.py()).is_some_and(|kind| object.get_type().is(kind.bind(object.py())))
 }

@@ -46,14 +46,12 @@ pub struct FacadeLoader {
     pub file: Option<String>,
     /// As views know it.
     pub path: Option<PathBuf>,
-    /// Whether it is one.
     pub package: bool,
     /// The instance that was loaded already when the spec was made, by when it began: the machinery
     /// looks for modules that are not in `sys.modules`, so other code has removed it from there.
     pub removed: Option<u64>,
 }
 
-/// Whether it is the loader that the standard machinery gets.
 pub fn is_facade_loader(object: &Bound<'_, PyAny>) -> bool {
     object.is_exact_instance_of::<FacadeLoader>()
 }

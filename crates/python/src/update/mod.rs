@@ -1,6 +1,4 @@
-//! One update: which modules it runs, staged, then published or given up.
-//!
-//! In reading order:
+//! One update: which modules it runs, staged, then published or given up. In reading order:
 
 pub mod seeds;
 pub mod planning;

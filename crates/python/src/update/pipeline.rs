@@ -18,11 +18,9 @@ const ATTEMPTS: usize = 20;
 pub struct Staged {
     /// The plan, widened where necessary.
     pub plan: Plan,
-    /// How it ended.
     pub end: StagingOutcome,
 }
 
-/// How staging ended.
 pub enum StagingOutcome {
     /// The staged generation is current. With what could not be done in place, by module.
     Published(Vec<InPlaceNote>),
@@ -32,7 +30,6 @@ pub enum StagingOutcome {
     Interrupted,
 }
 
-/// How one attempt ended.
 enum Attempt {
     /// The update is over.
     Ended(StagingOutcome),

@@ -12,7 +12,6 @@ use transfuse_engine::{
 use crate::cpython::log::warning;
 use crate::state::{runtime::Runtime, staging_area::InPlaceNote};
 
-/// The report of an update.
 pub fn of_record(
     py: Python<'_>,
     record: &Record,
@@ -32,7 +31,6 @@ pub fn of_record(
     Ok(made.unbind())
 }
 
-/// The report of a plan.
 pub fn of_plan(
     py: Python<'_>,
     generation: GenerationId,

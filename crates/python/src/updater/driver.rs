@@ -22,7 +22,6 @@ use crate::updater::outcome::{Concluded, Updater};
 /// How often an explicit update starts again because other workers have seen later files.
 const TRIES: usize = 50;
 
-/// The state of the updating thread.
 pub struct Driver {
     pub(super) runtime: &'static Runtime,
     pub(super) listener: ChangeListener,

@@ -46,7 +46,6 @@ pub enum Concluded {
 }
 
 impl Updater {
-    /// No update has happened yet.
     pub fn new(runtime: &'static Runtime) -> Updater {
         Updater {
             runtime,

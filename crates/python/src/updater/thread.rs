@@ -15,7 +15,6 @@ use crate::updater::driver::Driver;
 /// The thread, for `uninstall` and the end of the process to stop. Written under the GIL.
 static THREAD: Mutex<Option<Py<PyAny>>> = Mutex::new(None);
 
-/// Starts the thread that updates.
 pub fn start_updating(
     py: Python<'_>,
     runtime: &'static Runtime,

@@ -65,7 +65,6 @@ impl FileWatcher {
         Ok(())
     }
 
-    /// Watches a folder too.
     pub fn add(&mut self, dir: &Path) {
         if let Err(error) = self.watcher.add(dir) {
             self.fall_back(&error.to_string());
