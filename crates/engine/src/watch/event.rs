@@ -61,9 +61,8 @@ impl Event {
     }
 
     /// Can it matter to what `snapshot` and `graph` know? A log or a database under a root that is
-    /// written all the time does not matter, and must not keep the debouncer from coming to rest.
-    /// A file in the place of a directory does matter: watchers report a link to a package as a
-    /// file.
+    /// written all the time does not matter, and must not keep the debouncer from coming to rest. A
+    /// file in the place of a directory does matter: watchers report a link to a package as a file.
     pub fn concerns(&self, snapshot: &SourceSnapshot, graph: &DependencyGraph) -> bool {
         match self {
             Event::Path(EventKind::Dir, _) | Event::Rescan | Event::Lost => true,

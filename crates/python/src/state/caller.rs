@@ -1,10 +1,9 @@
 //! Which code is asking, and which generation answers?
 //!
-//! The rule, in one place: the pinned generation, if the caller's instance
-//! belongs to it (or the caller is foreign). Else the newest generation that
-//! the caller's instance belongs to. Foreign code that is not pinned asks for
-//! the nearest live code that called it; where there is none, for the current
-//! generation.
+//! The rule, in one place: the pinned generation, if the caller's instance belongs to it (or the
+//! caller is foreign). Else the newest generation that the caller's instance belongs to. Foreign
+//! code that is not pinned asks for the nearest live code that called it; where there is none, for
+//! the current generation.
 
 use std::sync::atomic::Ordering;
 
