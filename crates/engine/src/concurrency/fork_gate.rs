@@ -11,10 +11,8 @@
 //! large tree can take long, so the wait has a limit; after it, a fork is as safe as without this
 //! gate. The gate is one number, because a lock in here would have the same problem.
 
-use std::{
-    sync::atomic::{AtomicU64, Ordering},
-    time::{Duration, Instant},
-};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 /// The number of pending forks times [`FORK`], plus the number of threads in a critical section.
 static STATE: AtomicU64 = AtomicU64::new(0);

@@ -13,10 +13,8 @@ use shuttle::sync as imp;
 use std::sync as imp;
 
 pub use imp::MutexGuard;
-use std::{
-    sync::{PoisonError, TryLockError},
-    time::Duration,
-};
+use std::sync::{PoisonError, TryLockError};
+use std::time::Duration;
 
 /// A lock that never poisons.
 #[derive(Debug, Default)]
@@ -82,13 +80,11 @@ impl Condvar {
 #[cfg(feature = "testing")]
 pub mod testing {
     use super::imp;
-    use std::{
-        collections::BTreeSet,
-        panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind},
-        sync::{
-            Mutex, PoisonError,
-            atomic::{AtomicBool, Ordering},
-        },
+    use std::collections::BTreeSet;
+    use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
+    use std::sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
     };
 
     static PANICS: AtomicBool = AtomicBool::new(false);

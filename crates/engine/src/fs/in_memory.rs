@@ -5,12 +5,10 @@
 
 use super::{FileKind, FileMetadata, FileSystem, file_system::not_a_file};
 use crate::concurrency::sync::{Mutex, MutexGuard};
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    io,
-    path::{Path, PathBuf},
-    time::{Duration, SystemTime},
-};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 /// A tree of files in memory.
 #[derive(Debug, Default)]

@@ -5,10 +5,8 @@
 //! files themselves does not show it; the inode that the path leads to does.
 
 use super::{FileMetadata, FileSystem};
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 /// The inodes that paths led to before anything was read through them.
 #[derive(Debug, Default)]

@@ -7,12 +7,9 @@
 //! the places to `Watcher::watch_place`.
 
 use super::{FileKind, FileSystem};
-use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
-    ffi::OsString,
-    ops::Bound,
-    path::{Component, Path, PathBuf},
-};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::path::{Component, Path, PathBuf};
+use std::{ffi::OsString, ops::Bound};
 
 /// A chain with more links than this is a circle, as for the system.
 const HOPS: usize = 40;

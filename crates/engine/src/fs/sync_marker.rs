@@ -8,12 +8,10 @@
 //! share `/tmp` each have a process 7.
 
 use super::{FileSystem, OsFileSystem};
-use std::{
-    fs::{self, File},
-    io,
-    path::{Path, PathBuf},
-    time::{Duration, SystemTime},
-};
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 /// The file in the directory that is locked while its process, or a child of it, is alive.
 const ALIVE: &str = "alive";

@@ -5,10 +5,8 @@
 //! superseded ones are *kept*, so that a rollback is a swap. Numbers of abandoned generations are
 //! reused, so the numbers of published generations have no gaps.
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    fmt,
-};
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
 
 /// The number of a generation. The first one is 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

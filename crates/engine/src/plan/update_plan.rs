@@ -7,11 +7,8 @@
 
 use super::{DependencyGraph, EdgeKind, Reason, Restart, RestartCode, Step, Target, order::order};
 use crate::base::{EngineError, ModuleName};
-use std::{
-    collections::{HashMap, VecDeque, hash_map::Entry},
-    fmt,
-    str::FromStr,
-};
+use std::collections::{HashMap, VecDeque, hash_map::Entry};
+use std::{fmt, str::FromStr};
 
 /// What happens to a module's old namespace.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

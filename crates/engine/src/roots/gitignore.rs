@@ -6,19 +6,12 @@
 //! tracked is not checked. A root that is ignored itself was named on purpose, so all of it is
 //! live. Files are read once and cached until [`GitIgnore::forget`].
 
-use crate::{
-    concurrency::sync::Mutex,
-    fs::{FileKind, FileSystem},
-};
-use ignore::{
-    Match,
-    gitignore::{Gitignore, GitignoreBuilder},
-};
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use crate::concurrency::sync::Mutex;
+use crate::fs::{FileKind, FileSystem};
+use ignore::Match;
+use ignore::gitignore::{Gitignore, GitignoreBuilder};
+use std::path::{Path, PathBuf};
+use std::{collections::BTreeMap, sync::Arc};
 
 /// The name of the files with ignore rules.
 pub(crate) const FILE_NAME: &str = ".gitignore";

@@ -5,15 +5,11 @@
 //! deepest one names the file, and only its exclusions count.
 
 use super::gitignore::{self, GitIgnore};
-use crate::{
-    base::{EngineError, ModuleName},
-    fs::{FileKind, FileSystem, is_absent},
-};
+use crate::base::{EngineError, ModuleName};
+use crate::fs::{FileKind, FileSystem, is_absent};
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
-use std::{
-    path::{Component, Path, PathBuf},
-    sync::Arc,
-};
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
 /// Directories that are never live, whatever the settings say.
 const FOREIGN: [&str; 4] = ["__pycache__", "node_modules", "site-packages", "dist-packages"];

@@ -9,10 +9,8 @@
 
 use super::Roots;
 use crate::fs::{FileKind, FileMetadata, FileSystem, InodeCheck, is_absent};
-use std::{
-    io,
-    path::{Path, PathBuf},
-};
+use std::io;
+use std::path::{Path, PathBuf};
 
 /// The number of links to directories that are followed on one chain. The walk does not find files
 /// behind more links; an import of them still works.

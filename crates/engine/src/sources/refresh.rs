@@ -5,17 +5,11 @@
 //! that cannot be read. `plan` decides which modules a difference affects.
 
 use super::{Budget, DirtyPaths, FileChange, Source, SourceSnapshot};
-use crate::{
-    base::Digest,
-    fs::{FileKind, FileSystem, InodeCheck, is_absent},
-    roots::{Roots, is_source, walk},
-};
-use std::{
-    collections::BTreeSet,
-    io,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use crate::base::Digest;
+use crate::fs::{FileKind, FileSystem, InodeCheck, is_absent};
+use crate::roots::{Roots, is_source, walk};
+use std::path::{Path, PathBuf};
+use std::{collections::BTreeSet, io, sync::Arc};
 
 /// The result of a comparison.
 #[derive(Debug, Default)]

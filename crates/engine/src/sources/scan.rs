@@ -4,10 +4,8 @@
 //! left out: importing it fails with the reason, and no other module suffers.
 
 use super::{Budget, Source, SourceSnapshot};
-use crate::{
-    fs::{FileSystem, InodeCheck, is_absent},
-    roots::{Roots, is_source, walk},
-};
+use crate::fs::{FileSystem, InodeCheck, is_absent};
+use crate::roots::{Roots, is_source, walk};
 use std::{io, path::PathBuf};
 
 /// The result of a scan.

@@ -7,11 +7,8 @@
 use super::Source;
 use crate::{base::Digest, roots::is_source};
 use rpds::RedBlackTreeMapSync;
-use std::{
-    ops::Bound,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::path::{Path, PathBuf};
+use std::{ops::Bound, sync::Arc};
 
 /// The files of one generation and their contents. Cloning it counts a reference.
 #[derive(Clone, Debug, Default)]

@@ -6,12 +6,10 @@
 //! over the limit, a source keeps only its digest, and reading its text fails.
 
 use crate::{base::Digest, fs::FileSystem};
-use std::{
-    path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+use std::path::Path;
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
 };
 
 /// The content of a file at one moment.

@@ -6,11 +6,8 @@
 
 use super::{Event, EventKind};
 use crate::sources::DirtyPaths;
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::path::{Path, PathBuf};
+use std::{collections::BTreeMap, time::Duration};
 
 /// How long it has to be quiet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,20 +7,15 @@
 //! which `debounce` and `refresh` tolerate.
 
 use super::{Event, EventKind, bounded_sender::BoundedSender, event::is_noise};
-use crate::{
-    base::EngineError,
-    concurrency::sync::Mutex,
-    fs::{FileKind, FileSystem, OsFileSystem},
-};
+use crate::fs::{FileKind, FileSystem, OsFileSystem};
+use crate::{base::EngineError, concurrency::sync::Mutex};
 use notify::{
     Error, ErrorKind, EventKind as NotifyKind, RecommendedWatcher, RecursiveMode, Watcher,
     event::{AccessKind, AccessMode, CreateKind, MetadataKind, ModifyKind, RemoveKind, RenameMode},
 };
-use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Does the system report that a writer closes a file?
 const CLOSES: bool = cfg!(any(target_os = "linux", target_os = "android"));

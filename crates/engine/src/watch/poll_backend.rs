@@ -6,19 +6,12 @@
 //! metadata as the first: so each edited file is reported once more when its second has passed.
 
 use super::{Event, EventKind, bounded_sender::BoundedSender, event::is_noise};
-use crate::{
-    concurrency::fork_gate::enter_critical,
-    fs::{FileMetadata, FileSystem},
-    roots::{Roots, walk},
-};
+use crate::concurrency::fork_gate::enter_critical;
+use crate::fs::{FileMetadata, FileSystem};
+use crate::roots::{Roots, walk};
 use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::PathBuf,
-    sync::Arc,
-    thread::JoinHandle,
-    time::Duration,
-};
+use std::collections::{BTreeMap, BTreeSet};
+use std::{path::PathBuf, sync::Arc, thread::JoinHandle, time::Duration};
 
 /// The coarsest time of a file system (FAT: two seconds).
 const TIME_RESOLUTION: Duration = Duration::from_secs(2);

@@ -12,11 +12,8 @@ use super::{
 };
 use crate::{base::EngineError, fs::FileSystem, roots::Roots};
 use crossbeam_channel::Sender;
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::path::{Path, PathBuf};
+use std::{sync::Arc, time::Duration};
 
 /// A watcher. It stops when it is dropped.
 #[derive(Debug)]
