@@ -52,7 +52,7 @@ impl Releases {
     }
 
     fn scan(&self) -> SourceSnapshot {
-        scan(self, &self.roots, &Budget::new(usize::MAX), &mut |_| {}).snapshot
+        scan(self, &self.roots, &Budget::new(usize::MAX)).snapshot
     }
 
     /// The files that the snapshot knows, to be compared one by one.

@@ -13,7 +13,7 @@ fn name(text: &str) -> ModuleName {
 }
 
 fn edge(to: &str, kind: EdgeKind) -> Edge {
-    Edge::module(name(to), kind)
+    Edge { to: Target::Module(name(to)), kind }
 }
 
 fn importers(graph: &DependencyGraph, to: &str) -> Vec<(String, EdgeKind)> {
@@ -22,11 +22,14 @@ fn importers(graph: &DependencyGraph, to: &str) -> Vec<(String, EdgeKind)> {
 
 #[test]
 fn an_edge_is_seen_from_both_ends() {
-    let mut graph = DependencyGraph::new();
+    let mut graph = DependencyGraph::default();
     graph.add(&name("web"), edge("conf", EdgeKind::ModuleLevel));
     graph.add(&name("web"), edge("conf", EdgeKind::Deferred));
     graph.add(&name("jobs"), edge("conf", EdgeKind::Deferred));
-    graph.add(&name("web"), Edge::data("/app/rates.csv"));
+    graph.add(
+        &name("web"),
+        Edge { to: Target::File("/app/rates.csv".into()), kind: EdgeKind::Data },
+    );
     assert_eq!(
         vec![
             ("jobs".to_owned(), EdgeKind::Deferred),
@@ -42,7 +45,7 @@ fn an_edge_is_seen_from_both_ends() {
 
 #[test]
 fn a_run_replaces_a_modules_own_edges_only() {
-    let mut graph = DependencyGraph::new();
+    let mut graph = DependencyGraph::default();
     graph.add(&name("web"), edge("conf", EdgeKind::ModuleLevel));
     graph.add(&name("main"), edge("web", EdgeKind::ModuleLevel));
     graph.set_edges(&name("web"), vec![edge("db", EdgeKind::ModuleLevel)]);
@@ -55,7 +58,7 @@ fn a_run_replaces_a_modules_own_edges_only() {
 
 #[test]
 fn p2_a_clone_stays_what_it_was() {
-    let mut graph = DependencyGraph::new();
+    let mut graph = DependencyGraph::default();
     graph.add(&name("web"), edge("conf", EdgeKind::ModuleLevel));
     let before = graph.clone();
     graph.remove(&name("web"));
@@ -66,12 +69,15 @@ fn p2_a_clone_stays_what_it_was() {
 
 #[test]
 fn p8_a_module_that_comes_and_goes_leaves_nothing() {
-    let mut graph = DependencyGraph::new();
+    let mut graph = DependencyGraph::default();
     graph.add(&name("web"), edge("conf", EdgeKind::ModuleLevel));
-    graph.add(&name("web"), Edge::data("/app/rates.csv"));
+    graph.add(
+        &name("web"),
+        Edge { to: Target::File("/app/rates.csv".into()), kind: EdgeKind::Data },
+    );
     graph.remove(&name("web"));
     assert_eq!(0, graph.modules().count());
-    assert_eq!(format!("{:?}", DependencyGraph::new()), format!("{graph:?}"));
+    assert_eq!(format!("{:?}", DependencyGraph::default()), format!("{graph:?}"));
 }
 
 proptest! {
@@ -81,9 +87,9 @@ proptest! {
         start in 0..9u8,
     ) {
         let called = |at: u8| name(&format!("m{at}"));
-        let (mut graph, mut oracle) = (DependencyGraph::new(), DiGraphMap::<u8, ()>::new());
+        let (mut graph, mut oracle) = (DependencyGraph::default(), DiGraphMap::<u8, ()>::new());
         for (from, to) in steps {
-            let edges = to.iter().map(|to| Edge::module(called(*to), EdgeKind::ModuleLevel));
+            let edges = to.iter().map(|to| Edge { to: Target::Module(called(*to)), kind: EdgeKind::ModuleLevel });
             graph.set_edges(&called(from), edges.collect());
             let old: Vec<_> = oracle.neighbors(from).collect();
             for to in old { oracle.remove_edge(from, to); }

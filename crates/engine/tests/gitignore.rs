@@ -25,7 +25,7 @@ fn tree(roots: &[&str], files: &[(&str, &str)]) -> Tree {
         memory.mkdir(root);
     }
     let roots = Roots::new(&memory, &roots, &[]).unwrap().without_ignored();
-    let snapshot = scan(&memory, &roots, &Budget::new(usize::MAX), &mut |_| {}).snapshot;
+    let snapshot = scan(&memory, &roots, &Budget::new(usize::MAX)).snapshot;
     Tree { memory, roots, snapshot }
 }
 
@@ -139,7 +139,7 @@ fn a_root_behind_a_link_goes_by_the_rules_of_where_it_is() {
     }
     memory.symlink("/srv/current", "7");
     let roots = Roots::new(&memory, &["/srv/current".into()], &[]).unwrap().without_ignored();
-    let snapshot = scan(&memory, &roots, &Budget::new(usize::MAX), &mut |_| {}).snapshot;
+    let snapshot = scan(&memory, &roots, &Budget::new(usize::MAX)).snapshot;
     assert_eq!(
         vec![Path::new("/srv/current/a.py")],
         snapshot.iter().map(|(path, _)| path).collect::<Vec<_>>()

@@ -16,20 +16,20 @@ fn record(number: u64, outcome: Outcome) -> Record {
 
 #[test]
 fn refused_updates_are_remembered_too() {
-    let mut history = History::new();
+    let mut history = History::default();
     history.push(record(1, Outcome::Published));
     history.push(record(1, Outcome::Refused));
     let outcomes: Vec<_> = history.iter().map(|record| record.outcome).collect();
     assert_eq!(vec![Outcome::Published, Outcome::Refused], outcomes);
-    assert!(history.last().unwrap().error.as_ref().unwrap().contains("conf.py"));
+    assert!(history.iter().next_back().unwrap().error.as_ref().unwrap().contains("conf.py"));
 }
 
 #[test]
 fn p8_only_the_last_hundred_are_remembered() {
-    let mut history = History::new();
+    let mut history = History::default();
     for number in 1..=10_000 {
         history.push(record(number, Outcome::Published));
     }
-    assert_eq!(100, history.len());
+    assert_eq!(100, history.iter().len());
     assert_eq!(Some(GenerationId(9_901)), history.iter().next().map(|record| record.generation));
 }

@@ -45,7 +45,7 @@ impl World {
     fn new(keep: usize) -> World {
         let first = Held::new(GenerationId(1));
         World {
-            registry: GenerationRegistry::new(keep, |_| first.clone()),
+            registry: GenerationRegistry::new(1, keep, |_| first.clone()),
             all: Mutex::new(vec![first]),
         }
     }
@@ -247,7 +247,7 @@ struct Loads {
 impl Loads {
     fn new(needs: &[&[usize]], fails: Option<usize>) -> Loads {
         Loads {
-            flights: SingleFlight::new(),
+            flights: SingleFlight::default(),
             needs: needs.iter().map(|needs| needs.to_vec()).collect(),
             done: needs.iter().map(|_| AtomicUsize::new(0)).collect(),
             fails,

@@ -6,7 +6,7 @@ use transfuse_engine::{Budget, InMemoryFs, Located, Roots, SourceSnapshot, locat
 /// A snapshot of the present content of `memory`.
 fn snapshot(memory: &InMemoryFs) -> SourceSnapshot {
     let roots = Roots::new(memory, &[PathBuf::from("/app")], &[]).unwrap();
-    scan(memory, &roots, &Budget::new(usize::MAX), &mut |_| {}).snapshot
+    scan(memory, &roots, &Budget::new(usize::MAX)).snapshot
 }
 
 fn find(snapshot: &SourceSnapshot, memory: &InMemoryFs, tail: &str) -> Located {

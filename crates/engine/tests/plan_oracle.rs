@@ -5,7 +5,7 @@ use petgraph::{algo::tarjan_scc, graphmap::DiGraphMap};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use transfuse_engine::{
-    DependencyGraph, Edge, EdgeKind, ModuleFacts, ModuleName, Policy, Reason, plan,
+    DependencyGraph, Edge, EdgeKind, ModuleFacts, ModuleName, Policy, Reason, Target, plan,
 };
 
 const COUNT: u8 = 10;
@@ -83,9 +83,9 @@ fn apps() -> impl Strategy<Value = App> {
 
 impl App {
     fn graph(&self) -> DependencyGraph {
-        let mut graph = DependencyGraph::new();
+        let mut graph = DependencyGraph::default();
         for (from, kind, to) in &self.edges {
-            graph.add(&name(*from), Edge::module(name(*to), *kind));
+            graph.add(&name(*from), Edge { to: Target::Module(name(*to)), kind: *kind });
         }
         graph
     }

@@ -25,7 +25,7 @@ impl App {
             memory.write(path, content);
         }
         let roots = Roots::new(&memory, &[PathBuf::from("/app")], &["legacy".into()]).unwrap();
-        let snapshot = scan(&memory, &roots, &Budget::new(usize::MAX), &mut |_| {}).snapshot;
+        let snapshot = scan(&memory, &roots, &Budget::new(usize::MAX)).snapshot;
         App { memory, roots, snapshot }
     }
 
@@ -72,7 +72,7 @@ fn p6_a_removed_directory_takes_all_under_it_along() {
     app.memory.remove("/app/a");
     let found = app.compare(&["/app/a"]);
     assert_eq!(vec![("/app/a/b/y.py", Deleted), ("/app/a/x.py", Deleted)], changes(&found));
-    assert_eq!(1, found.snapshot.len());
+    assert_eq!(1, found.snapshot.iter().count());
 }
 
 #[test]
@@ -124,7 +124,7 @@ fn an_unreadable_file_keeps_its_content_and_is_listed() {
     ] {
         let found = app.look(&batch);
         assert!(found.changes.is_empty(), "{:?}", found.changes);
-        assert_eq!(2, found.snapshot.len());
+        assert_eq!(2, found.snapshot.iter().count());
         let mut listed: Vec<_> = found.unreadable.iter().map(|(path, _)| path.clone()).collect();
         listed.sort();
         assert_eq!(vec![PathBuf::from("/app/a.py"), PathBuf::from("/app/d")], listed);
@@ -151,7 +151,7 @@ fn a_root_that_is_not_there_is_an_accident_and_no_deletion() {
         let found = app.look(&batch);
         assert!(found.changes.is_empty());
         assert_eq!(1, found.unreadable.len());
-        assert_eq!(1, found.snapshot.len());
+        assert_eq!(1, found.snapshot.iter().count());
     }
 }
 
@@ -162,7 +162,7 @@ fn p11_foreign_files_are_not_read() {
     app.memory.write("/app/legacy/old.py", "");
     app.memory.write("/usr/lib/os.py", "");
     let found = app.compare(&["/app/env/lib/x.py", "/app/legacy/old.py", "/usr/lib/os.py"]);
-    assert!(found.changes.is_empty() && found.snapshot.is_empty());
+    assert!(found.changes.is_empty() && found.snapshot.iter().next().is_none());
 }
 
 #[test]
@@ -174,7 +174,6 @@ fn a_known_data_file_is_compared_like_source() {
     app.memory.write("/app/rates.csv", "2");
     let found = app.compare(&["/app/rates.csv", "/app/other.csv"]);
     assert_eq!(vec![("/app/rates.csv", Changed)], changes(&found));
-    assert_eq!(vec![PathBuf::from("/app/other.csv")], found.others);
     assert_eq!(vec![("/app/rates.csv", Changed)], changes(&app.look(&DirtyPaths::Rescan)));
     app.memory.remove("/app/rates.csv");
     assert_eq!(vec![("/app/rates.csv", Deleted)], changes(&app.look(&DirtyPaths::Rescan)));
@@ -222,7 +221,7 @@ fn nested_roots_answer_for_their_own_files() {
     let roots =
         Roots::new(&memory, &[PathBuf::from("/app"), PathBuf::from("/app/src")], &[]).unwrap();
     let budget = Budget::new(usize::MAX);
-    let snapshot = scan(&memory, &roots, &budget, &mut |_| {}).snapshot;
+    let snapshot = scan(&memory, &roots, &budget).snapshot;
     for batch in [DirtyPaths::Rescan, DirtyPaths::Listed(BTreeSet::from([PathBuf::from("/app")]))] {
         let found = refresh(&memory, &roots, &budget, &snapshot, &batch);
         assert!(found.changes.is_empty(), "{:?}", found.changes);

@@ -6,7 +6,7 @@ use transfuse_engine::{GenerationId, GenerationRegistry};
 #[test]
 fn p8_after_clear_nothing_is_held_that_was() {
     let first = Arc::new(1);
-    let registry = GenerationRegistry::new(1, |_| Arc::clone(&first));
+    let registry = GenerationRegistry::new(1, 1, |_| Arc::clone(&first));
     let next = registry.stage();
     registry.set_contents(next, Arc::new(2));
     assert_eq!(3, Arc::strong_count(&first));
@@ -17,7 +17,7 @@ fn p8_after_clear_nothing_is_held_that_was() {
 
 #[test]
 fn p4_only_a_staged_generation_can_be_abandoned() {
-    let registry = GenerationRegistry::new(1, |_| 1);
+    let registry = GenerationRegistry::new(1, 1, |_| 1);
     let next = registry.stage();
     registry.set_contents(next, 2);
     assert_eq!(1, registry.swap(2));

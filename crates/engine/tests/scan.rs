@@ -6,7 +6,7 @@ use transfuse_engine::{Budget, InMemoryFs, Roots, Scan, scan};
 fn scanned(memory: &InMemoryFs, dirs: &[&str]) -> Scan {
     let dirs: Vec<PathBuf> = dirs.iter().map(PathBuf::from).collect();
     let roots = Roots::new(memory, &dirs, &["legacy".to_owned()]).unwrap();
-    scan(memory, &roots, &Budget::new(usize::MAX), &mut |_| {})
+    scan(memory, &roots, &Budget::new(usize::MAX))
 }
 
 fn files(scan: &Scan) -> Vec<String> {
@@ -104,16 +104,4 @@ fn unreadable_files_are_reported_and_no_other_suffers() {
     assert_eq!(vec!["/app/main.py"], files(&scan));
     let unreadable: Vec<_> = scan.unreadable.iter().map(|(path, _)| path.clone()).collect();
     assert_eq!(vec![PathBuf::from("/app/closed"), PathBuf::from("/app/secret.py")], unreadable);
-}
-
-#[test]
-fn progress_is_reported_file_by_file() {
-    let memory = InMemoryFs::new();
-    for at in 0..3 {
-        memory.write(format!("/app/m{at}.py"), "");
-    }
-    let roots = Roots::new(&memory, &[PathBuf::from("/app")], &[]).unwrap();
-    let mut reported = Vec::new();
-    scan(&memory, &roots, &Budget::new(0), &mut |count| reported.push(count));
-    assert_eq!(vec![1, 2, 3], reported);
 }

@@ -19,7 +19,7 @@ fn often(times: u32) -> u32 {
 
 #[test]
 fn the_first_runs_and_comes_back_to_itself() {
-    let flights = SingleFlight::new();
+    let flights = SingleFlight::default();
     assert_eq!(Entered::Run, flights.enter(&"a", 1));
     assert_eq!(Entered::Partial, flights.enter(&"a", 1));
     assert_eq!(Entered::Busy, flights.enter(&"a", 2));
@@ -30,7 +30,7 @@ fn the_first_runs_and_comes_back_to_itself() {
 
 #[test]
 fn only_the_loading_thread_ends_a_load() {
-    let flights = SingleFlight::new();
+    let flights = SingleFlight::default();
     flights.enter(&"a", 1);
     flights.finish(&"a", 2);
     assert_eq!(Entered::Busy, flights.enter(&"a", 2));
@@ -70,7 +70,8 @@ fn load_once(
 #[test]
 fn p1_many_threads_ask_and_one_loads() {
     for _ in 0..often(50) {
-        let (flights, loaded, runs) = (SingleFlight::new(), Mutex::default(), AtomicUsize::new(0));
+        let (flights, loaded, runs) =
+            (SingleFlight::default(), Mutex::default(), AtomicUsize::new(0));
         let start = Barrier::new(8);
         thread::scope(|scope| {
             for me in 0..8 {
@@ -90,7 +91,7 @@ fn p1_many_threads_ask_and_one_loads() {
 
 #[test]
 fn p1_a_failed_load_wakes_the_waiting_threads() {
-    let flights = SingleFlight::new();
+    let flights = SingleFlight::default();
     assert_eq!(Entered::Run, flights.enter(&"a", 0));
     let (waiting, runs) = (Barrier::new(5), AtomicUsize::new(0));
     thread::scope(|scope| {
@@ -116,7 +117,7 @@ fn p1_a_failed_load_wakes_the_waiting_threads() {
 /// Thread `me` of `count` loads value `me`, and meanwhile needs value `me + 1`, around a circle.
 /// Returns how many threads got a partially loaded value.
 fn circle(count: u64) -> usize {
-    let (flights, partial) = (SingleFlight::new(), AtomicUsize::new(0));
+    let (flights, partial) = (SingleFlight::default(), AtomicUsize::new(0));
     let loading = Barrier::new(count as usize);
     thread::scope(|scope| {
         for me in 0..count {
@@ -161,7 +162,7 @@ fn p1_a_circle_of_three_is_no_deadlock() {
 fn p1_a_chain_is_waited_for_to_its_end() {
     // 1 loads a; 2 loads b and needs a; 3 needs b. No thread gets a partially loaded value.
     for _ in 0..often(100) {
-        let flights = SingleFlight::new();
+        let flights = SingleFlight::default();
         flights.enter(&"a", 1);
         flights.enter(&"b", 2);
         let over = Mutex::new(Vec::new());
@@ -187,7 +188,7 @@ fn p1_a_wait_ends_with_its_own_load_and_is_over_then() {
     // 2 loads b and waits for a; 1 has loaded a, and loads it again before 2 has woken up. 2 did
     // not wait for the new load, so it wakes up; and 1, which needs b, is in no circle.
     for _ in 0..often(500) {
-        let flights = SingleFlight::new();
+        let flights = SingleFlight::default();
         flights.enter(&"a", 1);
         flights.enter(&"b", 2);
         thread::scope(|scope| {
@@ -208,7 +209,7 @@ fn p1_a_wait_ends_with_its_own_load_and_is_over_then() {
 
 #[test]
 fn p1_unrelated_loads_do_not_wait_for_each_other() {
-    let flights = SingleFlight::new();
+    let flights = SingleFlight::default();
     assert_eq!(Entered::Run, flights.enter(&"slow", 1));
     // In one thread, so it would hang if it waited.
     assert_eq!(Entered::Run, flights.enter(&"other", 2));
@@ -220,7 +221,7 @@ fn p1_unrelated_loads_do_not_wait_for_each_other() {
 #[test]
 fn p1_a_storm_of_nested_loads_ends() {
     // Each thread loads values that need the next ones, in circles, from different ends.
-    let flights = SingleFlight::new();
+    let flights = SingleFlight::default();
     thread::scope(|scope| {
         for me in 0..6u64 {
             let flights = &flights;
@@ -249,7 +250,7 @@ fn nested(flights: &SingleFlight<u32>, key: u32, me: u64, depth: u32) {
 
 #[test]
 fn p1_a_wait_that_is_given_up_closes_no_circle() {
-    let flights = SingleFlight::new();
+    let flights = SingleFlight::default();
     flights.enter(&"a", 1);
     flights.enter(&"b", 2);
     let waiting = flights.await_load(&"a", 2).unwrap();
@@ -261,7 +262,7 @@ fn p1_a_wait_that_is_given_up_closes_no_circle() {
 
 #[test]
 fn in_a_forked_child_others_wait_for_nothing_and_are_not_waited_for() {
-    let flights = SingleFlight::new();
+    let flights = SingleFlight::default();
     flights.enter(&"theirs", 1);
     flights.enter(&"mine", 2);
     let (mine, theirs) =

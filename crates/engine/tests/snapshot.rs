@@ -11,7 +11,7 @@ fn source(text: &str) -> Arc<Source> {
 #[test]
 fn p2_an_older_snapshot_does_not_change() {
     let conf = Path::new("/app/conf.py");
-    let old = SourceSnapshot::new().with(conf, source("a = 1"));
+    let old = SourceSnapshot::default().with(conf, source("a = 1"));
     let new = old.with(conf, source("a = 2")).with("/app/new.py", source(""));
     let none = new.without(conf);
     assert_eq!(b"a = 1".to_vec(), old.get(conf).unwrap().text().unwrap());
@@ -21,11 +21,11 @@ fn p2_an_older_snapshot_does_not_change() {
 
 #[test]
 fn content_decides_which_files_changed() {
-    let old = SourceSnapshot::new()
+    let old = SourceSnapshot::default()
         .with("/app/a.py", source("same"))
         .with("/app/b.py", source("1"))
         .with("/app/c.py", source(""));
-    let new = SourceSnapshot::new()
+    let new = SourceSnapshot::default()
         .with("/app/a.py", source("same"))
         .with("/app/b.py", source("2"))
         .with("/app/d.py", source(""));
@@ -46,7 +46,7 @@ fn a_directory_is_a_range_of_files() {
     let snapshot =
         ["/app/shop.py", "/app/shop/conf.py", "/app/shop/web/a.py", "/app/shop-old/b.py"]
             .into_iter()
-            .fold(SourceSnapshot::new(), |snapshot, path| snapshot.with(path, source(path)));
+            .fold(SourceSnapshot::default(), |snapshot, path| snapshot.with(path, source(path)));
     let under: Vec<_> = snapshot.under(Path::new("/app/shop")).map(|(path, _)| path).collect();
     assert_eq!(vec![Path::new("/app/shop/conf.py"), Path::new("/app/shop/web/a.py")], under);
     assert!(snapshot.has_dir(Path::new("/app/shop/web")));
@@ -58,7 +58,7 @@ fn a_directory_is_a_range_of_files() {
 proptest! {
     #[test]
     fn a_snapshot_is_a_map(steps in prop::collection::vec((0..12u8, prop::option::of(0..3u8)), 0..60)) {
-        let (mut snapshot, mut model) = (SourceSnapshot::new(), BTreeMap::new());
+        let (mut snapshot, mut model) = (SourceSnapshot::default(), BTreeMap::new());
         for (file, content) in steps {
             let path = format!("/app/{}/{file}.py", file % 3);
             match content {

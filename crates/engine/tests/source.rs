@@ -8,7 +8,7 @@ fn p13_a_source_gives_its_text_back() {
     for text in ["", "x", "price = 1\n", &"def f(): return 1\n".repeat(1000)] {
         let source = Source::new(text, &budget);
         assert_eq!(text.as_bytes(), source.text().unwrap());
-        assert_eq!((text.len(), Digest::of(text.as_bytes())), (source.len(), source.digest()));
+        assert_eq!(Digest::of(text.as_bytes()), source.digest());
     }
 }
 
@@ -48,7 +48,7 @@ fn a_budget_is_kept_by_many_threads() {
                 let mut kept = Vec::new();
                 for round in 0..200 {
                     kept.push(Source::new(format!("{thread} {round}"), budget));
-                    assert!(budget.held() <= budget.limit());
+                    assert!(budget.held() <= 500);
                 }
             });
         }

@@ -5,7 +5,7 @@ use transfuse_engine::sync::{Condvar, Mutex};
 
 #[test]
 fn a_thread_that_panics_under_a_lock_leaves_it_usable() {
-    let (lock, changed) = (Mutex::new(1), Condvar::new());
+    let (lock, changed) = (Mutex::new(1), Condvar::default());
     let panicked = thread::scope(|scope| {
         scope
             .spawn(|| {

@@ -6,7 +6,7 @@ use std::{
 };
 use transfuse_engine::{
     DependencyGraph, Edge, EdgeKind, EngineError, ModuleFacts, ModuleName, Plan, Policy, Reason,
-    RestartCode, plan,
+    RestartCode, Target, plan,
 };
 
 fn name(text: &str) -> ModuleName {
@@ -37,7 +37,7 @@ impl App {
                 "affects" => EdgeKind::Affects,
                 other => panic!("{other}"),
             };
-            app.graph.add(&name(words[0]), Edge::module(name(words[2]), kind));
+            app.graph.add(&name(words[0]), Edge { to: Target::Module(name(words[2])), kind });
             app.loaded.insert(name(words[0]));
             if kind != EdgeKind::NotFound {
                 app.loaded.insert(name(words[2]));
@@ -126,11 +126,12 @@ fn p12_cost_follows_the_plan_and_not_the_application() {
     let mut app = App::new("c imports b, b imports a");
     for at in 0..20_000 {
         let (from, to) = (name(&format!("m{}", at + 1)), name(&format!("m{at}")));
-        app.graph.add(&from, Edge::module(to, EdgeKind::ModuleLevel));
-        app.graph.add(&from, Edge::module(name("hub"), EdgeKind::Deferred));
+        app.graph.add(&from, Edge { to: Target::Module(to), kind: EdgeKind::ModuleLevel });
+        app.graph.add(&from, Edge { to: Target::Module(name("hub")), kind: EdgeKind::Deferred });
         app.loaded.insert(from);
     }
-    app.graph.add(&name("a"), Edge::module(name("hub"), EdgeKind::ModuleLevel));
+    app.graph
+        .add(&name("a"), Edge { to: Target::Module(name("hub")), kind: EdgeKind::ModuleLevel });
     app.asked.set(0);
     assert_eq!(3, app.changed("a").len());
     assert!(app.asked.get() < 40, "the planner asked {} times for 3 modules", app.asked.get());
@@ -142,7 +143,7 @@ fn a_long_chain_is_no_recursion() {
     for at in 0..50_000 {
         let (from, to) = (name(&format!("m{}", at + 1)), name(&format!("m{at}")));
         app.loaded.extend([from.clone(), to.clone()]);
-        app.graph.add(&from, Edge::module(to, EdgeKind::ModuleLevel));
+        app.graph.add(&from, Edge { to: Target::Module(to), kind: EdgeKind::ModuleLevel });
     }
     let steps = app.changed("m0");
     assert_eq!(50_001, steps.len());

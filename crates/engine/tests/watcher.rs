@@ -10,8 +10,8 @@ use std::{
     time::{Duration, Instant},
 };
 use transfuse_engine::{
-    DependencyGraph, EngineError, Event, EventKind, InMemoryFs, OsFileSystem, Roots, Source,
-    SourceSnapshot, Watcher,
+    DependencyGraph, Edge, EdgeKind, EngineError, Event, EventKind, InMemoryFs, OsFileSystem, Roots, Source,
+    SourceSnapshot, Target, Watcher,
 };
 
 /// A watched directory.
@@ -241,10 +241,10 @@ fn polling_works_on_the_disk_too() {
 
 #[test]
 fn a_log_that_is_written_all_the_time_is_ignored() {
-    let mut graph = DependencyGraph::new();
+    let mut graph = DependencyGraph::default();
     let prices = transfuse_engine::ModuleName::new("prices").unwrap();
-    graph.add(&prices, transfuse_engine::Edge::data("/app/rates.csv"));
-    let snapshot = SourceSnapshot::new().with("/app/tax.json", Source::digest_only("{}"));
+    graph.add(&prices, Edge { to: Target::File("/app/rates.csv".into()), kind: EdgeKind::Data });
+    let snapshot = SourceSnapshot::default().with("/app/tax.json", Source::digest_only("{}"));
     let snapshot = snapshot.with("/app/shop/__init__.py", Source::digest_only(""));
     let concerns = |path: &str| EventKind::Closed.at(path).concerns(&snapshot, &graph);
     assert!(concerns("/app/new.py") && concerns("/app/rates.csv") && concerns("/app/tax.json"));

@@ -112,17 +112,12 @@ struct ActiveLoad {
 
 impl<K: Eq + Hash + Clone> Default for SingleFlight<K> {
     fn default() -> SingleFlight<K> {
-        SingleFlight::new()
+        let table = LoadTable { loads: HashMap::new(), waits: HashMap::new(), count: 0 };
+        SingleFlight { table: Mutex::new(table) }
     }
 }
 
 impl<K: Eq + Hash + Clone> SingleFlight<K> {
-    /// No load in progress.
-    pub fn new() -> SingleFlight<K> {
-        let table = LoadTable { loads: HashMap::new(), waits: HashMap::new(), count: 0 };
-        SingleFlight { table: Mutex::new(table) }
-    }
-
     /// Asks for `key` on behalf of `thread`. Never blocks.
     pub fn enter(&self, key: &K, thread: u64) -> Entered {
         let mut table = self.table();

@@ -51,11 +51,6 @@ impl<T: ?Sized> Mutex<T> {
 pub struct Condvar(imp::Condvar);
 
 impl Condvar {
-    /// A condition without waiting threads.
-    pub fn new() -> Condvar {
-        Condvar::default()
-    }
-
     /// Gives `guard` up, sleeps until a notification, takes it again. May wake up for no reason.
     pub fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
         self.0.wait(guard).unwrap_or_else(PoisonError::into_inner)

@@ -46,11 +46,6 @@ pub struct History {
 }
 
 impl History {
-    /// An empty history.
-    pub fn new() -> History {
-        History::default()
-    }
-
     /// Adds the latest update.
     pub fn push(&mut self, record: Record) {
         if self.records.len() == LIMIT {
@@ -62,20 +57,5 @@ impl History {
     /// The updates, the oldest first.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Record> + ExactSizeIterator {
         self.records.iter()
-    }
-
-    /// The latest update.
-    pub fn last(&self) -> Option<&Record> {
-        self.records.back()
-    }
-
-    /// How many updates are remembered.
-    pub fn len(&self) -> usize {
-        self.records.len()
-    }
-
-    /// Is the history empty?
-    pub fn is_empty(&self) -> bool {
-        self.records.is_empty()
     }
 }

@@ -44,14 +44,9 @@ impl<T> Freed<T> {
 }
 
 impl<T> GenerationRegistry<T> {
-    /// A registry whose first generation is current at once; `first` is called once for each of two
-    /// copies of its contents. `keep` superseded ones will stay warm.
-    pub fn new(keep: usize, first: impl Fn(GenerationId) -> T) -> GenerationRegistry<T> {
-        GenerationRegistry::starting_at(1, keep, first)
-    }
-
-    /// The same, with `least` as the number of the first generation.
-    pub fn starting_at(
+    /// A registry whose first generation, with the number `least`, is current at once; `first` is
+    /// called once for each of two copies of its contents. `keep` superseded ones will stay warm.
+    pub fn new(
         least: u64,
         keep: usize,
         first: impl Fn(GenerationId) -> T,

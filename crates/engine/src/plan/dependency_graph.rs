@@ -43,18 +43,6 @@ pub struct Edge {
     pub kind: EdgeKind,
 }
 
-impl Edge {
-    /// An edge to a module.
-    pub fn module(to: ModuleName, kind: EdgeKind) -> Edge {
-        Edge { to: Target::Module(to), kind }
-    }
-
-    /// An edge to a data file.
-    pub fn data(to: impl Into<PathBuf>) -> Edge {
-        Edge { to: Target::File(to.into()), kind: EdgeKind::Data }
-    }
-}
-
 /// The edges of one generation, both ways. Cloning it counts references.
 #[derive(Clone, Debug, Default)]
 pub struct DependencyGraph {
@@ -67,11 +55,6 @@ pub struct DependencyGraph {
 }
 
 impl DependencyGraph {
-    /// A graph without edges.
-    pub fn new() -> DependencyGraph {
-        DependencyGraph::default()
-    }
-
     /// Replaces all edges that start at `from`. Edges that lead to it stay.
     pub fn set_edges(&mut self, from: &ModuleName, edges: Vec<Edge>) {
         self.remove(from);

@@ -30,9 +30,6 @@ pub struct Refreshed {
     pub new_dirs: Vec<PathBuf>,
     /// `/srv/shop/conf.py`: symbolic links that were found, whose chains are to be followed.
     pub links: Vec<PathBuf>,
-    /// Dirty paths that are no source and unknown to the snapshot: possibly data files that a
-    /// module tried to read.
-    pub others: Vec<PathBuf>,
 }
 
 /// Compares the paths in `dirty` with `snapshot`.
@@ -122,8 +119,6 @@ impl Comparison<'_> {
                     self.gone_under(path, &BTreeSet::new(), &[]);
                     if is_source(path) || self.old.get(path).is_some() {
                         self.file(path);
-                    } else {
-                        self.found.others.push(path.clone());
                     }
                 }
                 // A missing root means a disk that is not mounted, or an unfinished deploy.
@@ -131,9 +126,6 @@ impl Comparison<'_> {
                     self.found.unreadable.push((path.clone(), error));
                 }
                 _ => {
-                    if !is_source(path) && self.old.get(path).is_none() && !self.old.has_dir(path) {
-                        self.found.others.push(path.clone());
-                    }
                     self.gone(path);
                     self.gone_under(path, &BTreeSet::new(), &[]);
                 }

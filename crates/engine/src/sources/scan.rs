@@ -22,28 +22,18 @@ pub struct Scan {
 /// How often a scan is repeated because a link was switched meanwhile.
 const ATTEMPTS: usize = 5;
 
-/// Reads all source under `roots`; calls `progress` with the number of files read so far.
-pub fn scan(
-    system: &dyn FileSystem,
-    roots: &Roots,
-    budget: &Budget,
-    progress: &mut dyn FnMut(usize),
-) -> Scan {
+/// Reads all source under `roots`.
+pub fn scan(system: &dyn FileSystem, roots: &Roots, budget: &Budget) -> Scan {
     for _ in 0..ATTEMPTS {
-        let (scan, inodes) = once(system, roots, budget, progress);
+        let (scan, inodes) = once(system, roots, budget);
         if inodes.replaced(system).next().is_none() {
             return scan;
         }
     }
-    once(system, roots, budget, progress).0
+    once(system, roots, budget).0
 }
 
-fn once(
-    system: &dyn FileSystem,
-    roots: &Roots,
-    budget: &Budget,
-    progress: &mut dyn FnMut(usize),
-) -> (Scan, InodeCheck) {
+fn once(system: &dyn FileSystem, roots: &Roots, budget: &Budget) -> (Scan, InodeCheck) {
     let mut scan = Scan::default();
     let mut inodes = InodeCheck::default();
     for root in roots.dirs() {
@@ -53,10 +43,7 @@ fn once(
         scan.unreadable.extend(found.unreadable);
         for (path, _) in found.files.into_iter().filter(|(path, _)| is_source(path)) {
             match system.read(&path) {
-                Ok(content) => {
-                    scan.snapshot.insert(path, Source::new(content, budget));
-                    progress(scan.snapshot.len());
-                }
+                Ok(content) => scan.snapshot.insert(path, Source::new(content, budget)),
                 Err(error) if is_absent(&error) => {}
                 Err(error) => scan.unreadable.push((path, error)),
             }

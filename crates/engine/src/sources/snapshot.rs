@@ -39,11 +39,6 @@ pub enum ChangeKind {
 }
 
 impl SourceSnapshot {
-    /// An empty snapshot.
-    pub fn new() -> SourceSnapshot {
-        SourceSnapshot::default()
-    }
-
     /// The content of the file at `path`.
     pub fn get(&self, path: &Path) -> Option<&Arc<Source>> {
         self.files.get(path)
@@ -67,16 +62,6 @@ impl SourceSnapshot {
     /// Removes the file at `path`, in place.
     pub(crate) fn remove(&mut self, path: &Path) {
         self.files.remove_mut(path);
-    }
-
-    /// The number of files.
-    pub fn len(&self) -> usize {
-        self.files.size()
-    }
-
-    /// Is the snapshot empty?
-    pub fn is_empty(&self) -> bool {
-        self.files.is_empty()
     }
 
     /// All files in the order of their paths.

@@ -58,16 +58,6 @@ impl Source {
         self.digest
     }
 
-    /// The length of the content in bytes.
-    pub fn len(&self) -> usize {
-        self.len.unwrap_or_default()
-    }
-
-    /// Is the content empty, as that of many an `__init__.py`?
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     /// The content, unless it could not be kept.
     pub fn text(&self) -> Option<Vec<u8>> {
         lz4_flex::block::decompress(self.packed.as_deref()?, self.len?).ok()
@@ -108,11 +98,6 @@ impl Budget {
     /// The bytes held now.
     pub fn held(&self) -> usize {
         self.0.bytes.load(Ordering::Relaxed)
-    }
-
-    /// The most that may be held.
-    pub fn limit(&self) -> usize {
-        self.0.limit
     }
 
     fn reserve(&self, bytes: usize) -> bool {

@@ -76,7 +76,7 @@ pub fn differing(py: Python<'_>, wanted: bool) -> PyResult<HashMap<PathBuf, Opti
     };
     let found: Vec<_> = py.detach(|| {
         let _critical = fork_gate::enter_critical();
-        let disk = scan(&*runtime.system, &runtime.roots, &Budget::new(0), &mut |_| {}).snapshot;
+        let disk = scan(&*runtime.system, &runtime.roots, &Budget::new(0)).snapshot;
         let changes = disk.changes(&current).into_iter().filter(|c| is_source(&c.path));
         let text = |path: &PathBuf| current.get(path)?.text_or_read(&*runtime.system, path);
         changes.map(|change| (text(&change.path), change.path)).collect()

@@ -59,7 +59,7 @@ pub fn install(
         .map_err(|e| exceptions::from_engine(&e))?;
     let roots = if gitignore { roots.without_ignored() } else { roots };
     let budget = Budget::new(store.saturating_mul(1 << 20));
-    let seen = py.detach(|| scan(&*system, &roots, &budget, &mut |_| {}));
+    let seen = py.detach(|| scan(&*system, &roots, &budget));
     let view = off_disk::with_contents(&seen.snapshot, &contents, &budget);
     let given = contents.into_keys().collect();
     let made = Runtime::new(

@@ -17,7 +17,7 @@ static VALUES: PyOnceLock<Py<PyDict>> = PyOnceLock::new();
 static MAKERS: Mutex<Option<&'static SingleFlight<OnceKey>>> = Mutex::new(None);
 
 fn makers() -> &'static SingleFlight<OnceKey> {
-    MAKERS.lock().get_or_insert_with(|| Box::leak(Box::new(SingleFlight::new())))
+    MAKERS.lock().get_or_insert_with(|| Box::leak(Box::new(SingleFlight::default())))
 }
 
 /// The value made by `make` when `key` was first asked for in the module `scope`.

@@ -31,7 +31,7 @@ pub struct Watchdog {
 impl Watchdog {
     /// From now on, `limit` for what this thread does.
     pub fn begin(limit: Duration) -> Watchdog {
-        let state = Arc::new((Mutex::new(WatchdogState::Running), Condvar::new()));
+        let state = Arc::new((Mutex::new(WatchdogState::Running), Condvar::default()));
         let (thread, shared) = (ident(), Arc::clone(&state));
         let watch = move || {
             let (state, rung) = &*shared;

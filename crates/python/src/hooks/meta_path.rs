@@ -41,6 +41,7 @@ pub fn asks_only(py: Python<'_>) -> bool {
 }
 
 #[pymethods]
+#[allow(unused_variables, reason = "the import protocol passes them by name")]
 impl Finder {
     #[pyo3(signature = (name, path=None, target=None))]
     fn find_spec<'py>(
@@ -50,7 +51,6 @@ impl Finder {
         path: Option<&Bound<'py, PyAny>>,
         target: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let _ = target;
         let Some(runtime) = runtime::in_force() else { return Ok(None) };
         let Ok(dotted) = ModuleName::new(name) else { return Ok(None) };
         let scope = caller::scope_of_foreign(py, runtime);
@@ -113,10 +113,10 @@ impl FacadeLoader {
 }
 
 #[pymethods]
+#[allow(unused_variables, reason = "the import protocol passes them by name")]
 impl FacadeLoader {
     /// The default module.
     fn create_module(&self, py: Python<'_>, spec: &Bound<'_, PyAny>) -> Py<PyAny> {
-        let _ = spec;
         py.None()
     }
 
@@ -152,7 +152,6 @@ impl FacadeLoader {
 
     #[pyo3(signature = (name=None))]
     fn is_package(&self, name: Option<&str>) -> bool {
-        let _ = name;
         self.package
     }
 
@@ -168,27 +167,23 @@ impl FacadeLoader {
 
     #[pyo3(signature = (name=None))]
     fn get_filename(&self, name: Option<&str>) -> Option<&str> {
-        let _ = name;
         self.file.as_deref()
     }
 
     /// For `runpy`, which runs the code itself as `__main__`.
     #[pyo3(signature = (name=None))]
     fn get_code<'py>(&self, py: Python<'py>, name: Option<&str>) -> PyResult<Bound<'py, PyAny>> {
-        let _ = name;
         Ok(self.code(py)?.map_or_else(|| py.None().into_bound(py), Bound::into_any))
     }
 
     #[pyo3(signature = (name=None))]
     fn get_source<'py>(&self, py: Python<'py>, name: Option<&str>) -> PyResult<Bound<'py, PyAny>> {
-        let _ = name;
         let Some(text) = self.text(py)? else { return Ok(py.None().into_bound(py)) };
         py.import(intern!(py, "importlib.util"))?
             .call_method1(intern!(py, "decode_source"), (text,))
     }
 
     fn get_resource_reader<'py>(slf: &Bound<'py, Self>, name: &str) -> PyResult<Bound<'py, PyAny>> {
-        let _ = name;
         let py = slf.py();
         py.import(intern!(py, "importlib.readers"))?
             .getattr(intern!(py, "FileReader"))?

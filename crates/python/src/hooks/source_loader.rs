@@ -12,6 +12,7 @@ use transfuse_engine::{FileSystem, OsFileSystem};
 use crate::{loading::namespace_path, state::live_module::LiveModule};
 
 #[pymethods]
+#[allow(unused_variables, reason = "the import protocol passes them by name")]
 impl LiveModule {
     /// The dotted name, as `SourceFileLoader.name` gives it.
     #[getter]
@@ -34,20 +35,17 @@ impl LiveModule {
 
     #[pyo3(signature = (name=None))]
     fn is_package(&self, name: Option<&str>) -> bool {
-        let _ = name;
         self.package
     }
 
     #[pyo3(signature = (name=None))]
     fn get_filename(&self, name: Option<&str>) -> Option<&str> {
-        let _ = name;
         self.file.as_deref()
     }
 
     /// The source this instance was run from, whatever the file says now.
     #[pyo3(signature = (name=None))]
     fn get_source<'py>(&self, py: Python<'py>, name: Option<&str>) -> PyResult<Bound<'py, PyAny>> {
-        let _ = name;
         if self.source().is_none() {
             return Ok(PyString::new(py, "").into_any());
         }
@@ -57,7 +55,6 @@ impl LiveModule {
 
     #[pyo3(signature = (name=None))]
     fn get_code<'py>(&self, py: Python<'py>, name: Option<&str>) -> PyResult<Bound<'py, PyAny>> {
-        let _ = name;
         let Some(file) = &self.file else { return Ok(py.None().into_bound(py)) };
         Ok(crate::code::pyc::code(py, file, &self.text()?)?.into_any())
     }
@@ -75,7 +72,6 @@ impl LiveModule {
         slf: &Bound<'py, Self>,
         name: Option<&str>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let _ = name;
         let py = slf.py();
         let readers = py.import(intern!(py, "importlib.readers"))?;
         match namespace_path::of(py, slf.get()) {
@@ -86,7 +82,6 @@ impl LiveModule {
 
     /// `importlib.util.module_from_spec` on a live module's own spec: the default module.
     fn create_module<'py>(&self, py: Python<'py>, spec: &Bound<'py, PyAny>) -> Py<PyAny> {
-        let _ = spec;
         py.None()
     }
 

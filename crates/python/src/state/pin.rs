@@ -8,7 +8,7 @@
 use std::{ffi::CStr, sync::Arc, sync::atomic::Ordering};
 
 use pyo3::gc::{PyTraverseError, PyVisit};
-use pyo3::{exceptions::PyRuntimeError, ffi, prelude::*, sync::PyOnceLock};
+use pyo3::{exceptions::PyRuntimeError, ffi, prelude::*, sync::PyOnceLock, types::PyTuple};
 use transfuse_engine::sync::Mutex;
 
 use crate::state::{
@@ -132,12 +132,8 @@ impl Pin {
         self.generation.lock().as_ref().map(|g| g.bind(py).clone())
     }
 
-    /// Ends the unit of work.
+    /// Ends the unit of work, once.
     pub fn close(&self) {
-        self.release();
-    }
-
-    fn release(&self) {
         let held = self.generation.lock().take();
         if held.is_some()
             && let Some(counted) = self.counted
@@ -151,7 +147,7 @@ impl Pin {
 impl Drop for Pin {
     /// A unit of work was dropped without an `end` (a body that was never closed).
     fn drop(&mut self) {
-        self.release();
+        self.close();
     }
 }
 
@@ -200,7 +196,7 @@ impl Pin {
 
     /// Ends the unit of work. Calling it again does nothing.
     fn end(&self) {
-        self.release();
+        self.close();
     }
 
     fn __enter__(slf: Bound<'_, Self>) -> PyResult<Bound<'_, Self>> {
@@ -208,17 +204,10 @@ impl Pin {
         Ok(slf)
     }
 
-    #[pyo3(signature = (kind, error, traceback, /))]
-    fn __exit__(
-        &self,
-        py: Python<'_>,
-        kind: &Bound<'_, PyAny>,
-        error: &Bound<'_, PyAny>,
-        traceback: &Bound<'_, PyAny>,
-    ) -> PyResult<()> {
-        let _ = (kind, error, traceback);
+    #[pyo3(signature = (*_error))]
+    fn __exit__(&self, py: Python<'_>, _error: &Bound<'_, PyTuple>) -> PyResult<()> {
         let suspended = self.suspend(py);
-        self.release();
+        self.close();
         suspended
     }
 

@@ -161,8 +161,7 @@ impl Runtime {
     ) -> PyResult<Self> {
         let id = GenerationId(first);
         let held = Py::new(py, Generation::new(id, view, PyDict::new(py).unbind()))?;
-        let generations =
-            GenerationRegistry::starting_at(id.0, settings.keep, |_| held.clone_ref(py));
+        let generations = GenerationRegistry::new(id.0, settings.keep, |_| held.clone_ref(py));
         let importlib = py.import(intern!(py, "importlib"))?;
         let bootstrap = py.import(intern!(py, "importlib._bootstrap"))?;
         let builtins = py.import(intern!(py, "builtins"))?;
@@ -187,7 +186,7 @@ impl Runtime {
             wanted: Mutex::new(None),
             given,
             synthetic_names: SyntheticNames::default(),
-            flights: SingleFlight::new(),
+            flights: SingleFlight::default(),
             nogil_lock: NoGilLock::default(),
             generations,
             units: UnitsOfWork::default(),

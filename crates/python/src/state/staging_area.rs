@@ -80,7 +80,7 @@ impl StagingArea {
 
     /// Whether this module has run and takes its new code in place.
     pub fn takes_in_place(&self, py: Python<'_>, instance: &Bound<'_, LiveModule>) -> bool {
-        self.in_place(py).iter().any(|change| std::ptr::eq(change.get().stays(), instance.get()))
+        self.in_place(py).iter().any(|change| std::ptr::eq(change.get().stays.get(), instance.get()))
     }
 
     pub fn record_batch(&self, batch: Py<InPlaceBatch>) {
@@ -140,18 +140,6 @@ pub struct InPlaceBatch {
     pub steps: Py<PyList>,
     /// Whether the steps have been taken. Only the updating thread reads and writes it.
     pub done: AtomicBool,
-}
-
-impl InPlaceUpdate {
-    /// The instance that stays.
-    pub fn stays(&self) -> &LiveModule {
-        self.stays.get()
-    }
-
-    /// The execution of the new source.
-    pub fn shadow<'py>(&self, py: Python<'py>) -> Bound<'py, LiveModule> {
-        self.shadow.bind(py).clone()
-    }
 }
 
 #[pymethods]

@@ -141,18 +141,16 @@ impl<'py> StagedUpdate<'py> {
         drop(staged.get().staging.set_base(Some(base.clone().unbind())));
         runtime.generations.set_contents(id, staged.clone().unbind());
         runtime.diverged.store(true, Ordering::Release);
-        let (revived, failed, ended) = (Vec::new(), None, Cell::new(false));
-        let (on_disk, prepared) = (true, false);
         Ok(StagedUpdate {
             runtime,
             base,
             staged,
             removed,
-            revived,
-            failed,
-            on_disk,
-            prepared,
-            ended,
+            revived: Vec::new(),
+            failed: None,
+            on_disk: true,
+            prepared: false,
+            ended: Cell::new(false),
         })
     }
 
@@ -194,7 +192,7 @@ impl<'py> StagedUpdate<'py> {
             .map(|(affected, by)| (affected, Reason::AffectedBy(by)))
             .collect();
         let in_place =
-            self.staged.get().staging.in_place(py).into_iter().map(|c| c.get().shadow(py));
+            self.staged.get().staging.in_place(py).into_iter().map(|c| c.get().shadow.bind(py).clone());
         for instance in self.staged.get().executed(py).into_iter().chain(in_place) {
             for edge in instance.get().edges() {
                 if edge.kind == EdgeKind::Affects
@@ -288,7 +286,7 @@ impl<'py> StagedUpdate<'py> {
             records.adopt(instance.get());
         }
         for change in self.staged.get().staging.in_place(py) {
-            records.adopt(change.get().stays());
+            records.adopt(change.get().stays.get());
         }
         records.awaiting.retain(|waiting| !self.revived.iter().any(|r| r.is(waiting)));
         records.awaiting.extend(self.removed.iter().map(|i| i.clone().unbind()));
