@@ -10,8 +10,8 @@ use std::{
     time::{Duration, Instant},
 };
 use transfuse_engine::{
-    DependencyGraph, Edge, EdgeKind, EngineError, Event, EventKind, InMemoryFs, OsFileSystem, Roots, Source,
-    SourceSnapshot, Target, Watcher,
+    DependencyGraph, Edge, EdgeKind, EngineError, Event, EventKind, InMemoryFs, OsFileSystem,
+    Roots, Source, SourceSnapshot, Target, Watcher,
 };
 
 /// A watched directory.

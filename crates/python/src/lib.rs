@@ -30,11 +30,7 @@ mod _core {
     #[pymodule_export]
     use super::api::install::{install, installed, uninstall};
     #[pymodule_export]
-    use super::api::once::once;
-    #[pymodule_export]
-    use super::api::status::{executions, status};
-    #[pymodule_export]
-    use super::api::wsgi::WsgiApplication;
+    use super::api::{once::once, status::executions, status::status, wsgi::WsgiApplication};
     #[pymodule_export]
     use super::hooks::import_file::import_path;
     #[pymodule_export]

@@ -52,7 +52,6 @@ struct Completion {
 pub struct Waiting<'a, K: Eq + Hash + Clone> {
     single_flight: &'a SingleFlight<K>,
     key: K,
-    /// The load's number.
     number: u64,
     thread: u64,
     completion: Arc<Completion>,
@@ -102,7 +101,6 @@ struct LoadTable<K> {
 
 #[derive(Debug)]
 struct ActiveLoad {
-    /// The loading thread.
     thread: u64,
     /// Distinguishes it from a later load of the same key.
     number: u64,

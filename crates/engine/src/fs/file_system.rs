@@ -118,7 +118,6 @@ impl FileSystem for OsFileSystem {
     }
 }
 
-/// The error for reading a path that is no regular file.
 pub(crate) fn not_a_file(path: &Path) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, format!("{} is not a regular file", path.display()))
 }

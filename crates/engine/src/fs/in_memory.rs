@@ -37,7 +37,6 @@ struct FileTree {
 
 #[derive(Clone, Debug)]
 struct FileEntry {
-    /// The file's content.
     content: Vec<u8>,
     /// The number of the write that made it.
     written: u64,

@@ -28,7 +28,6 @@ impl InodeCheck {
         self.first.entry(path.to_owned()).or_insert(Some(metadata.inode));
     }
 
-    /// Adds the records of another check.
     pub fn extend(&mut self, other: InodeCheck) {
         for (path, end) in other.first {
             self.first.entry(path).or_insert(end);

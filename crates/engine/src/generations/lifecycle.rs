@@ -67,9 +67,7 @@ pub struct Lifecycles {
 
 #[derive(Debug, Default)]
 struct GenerationEntry {
-    /// Where it is in its life.
     phase: Phase,
-    /// Units of work pinned to it.
     pins: usize,
 }
 

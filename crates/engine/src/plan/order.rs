@@ -13,7 +13,6 @@ use std::collections::HashMap;
 
 /// The modules of a plan, in order.
 pub(crate) struct Order {
-    /// Imports before importers.
     pub names: Vec<ModuleName>,
     /// Indexes into `names`, in the order in which the modules start.
     pub start_order: Vec<usize>,
@@ -77,9 +76,7 @@ struct Search<'a> {
     open: Vec<bool>,
     /// Nodes whose circle is not complete.
     stack: Vec<usize>,
-    /// The nodes emitted.
     order: Vec<usize>,
-    /// The number of nodes reached.
     moment: usize,
 }
 

@@ -119,9 +119,7 @@ fn never(name: &ModuleName, reason: &Reason) -> Restart {
 
 /// The closure of the seeds under "has to run too", while it grows.
 struct Closure<'a> {
-    /// The dependencies of the current generation.
     graph: &'a DependencyGraph,
-    /// Facts about the current generation.
     facts: &'a dyn ModuleFacts,
     /// Every seed and every module that runs, with the reason found first.
     reasons: HashMap<ModuleName, Reason>,

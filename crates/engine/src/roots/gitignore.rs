@@ -16,7 +16,6 @@ use std::{collections::BTreeMap, sync::Arc};
 /// The name of the files with ignore rules.
 pub(crate) const FILE_NAME: &str = ".gitignore";
 
-/// The ignore rules read so far.
 #[derive(Debug, Default)]
 pub(crate) struct GitIgnore {
     /// A lock because queries fill the cache; held for a look-up, never while files are read.
@@ -40,7 +39,6 @@ struct WorkTree {
     exclude: Gitignore,
 }
 
-/// The rules of one directory.
 #[derive(Debug)]
 struct DirRules {
     /// Its `.gitignore`; empty if there is none.

@@ -16,7 +16,6 @@ use std::path::{Path, PathBuf};
 /// behind more links; an import of them still works.
 const LINKS: usize = 3;
 
-/// The result of a walk.
 #[derive(Default)]
 pub(crate) struct TreeWalk {
     /// `/srv/shop`: each admitted directory, the start included, parents first.

@@ -63,15 +63,10 @@ pub fn matches_disk(system: &dyn FileSystem, snapshot: &SourceSnapshot) -> bool 
     })
 }
 
-/// A comparison in progress.
 struct Comparison<'a> {
-    /// Reads files.
     system: &'a dyn FileSystem,
-    /// Says which of them are live.
     roots: &'a Roots,
-    /// Counts new content.
     budget: &'a Budget,
-    /// The snapshot before.
     old: &'a SourceSnapshot,
     /// `/srv/shop/conf.py`: files whose entry in the new snapshot was written, once or more often.
     touched: BTreeSet<PathBuf>,
@@ -133,7 +128,6 @@ impl Comparison<'_> {
         }
     }
 
-    /// Compares all files under the directory `dir`.
     fn subtree(&mut self, dir: &Path) {
         let walk = walk(self.system, self.roots, dir);
         let mut present = BTreeSet::new();
@@ -227,7 +221,6 @@ impl Comparison<'_> {
             && !self.roots.ignores(self.system, path, false)
     }
 
-    /// Computes the differences.
     fn done(mut self) -> Refreshed {
         let changes =
             self.touched.iter().filter_map(|path| self.old.change(&self.found.snapshot, path));

@@ -15,7 +15,6 @@ use std::sync::{
 /// The content of a file at one moment.
 #[derive(Debug)]
 pub struct Source {
-    /// The digest of the content.
     digest: Digest,
     /// Its length before compression, in bytes: `1204`; none if there is no file.
     len: Option<usize>,

@@ -18,7 +18,6 @@ pub(crate) const LIMIT: usize = 4 * 16_384;
 /// The sending end of a watcher's queue.
 #[derive(Clone, Debug)]
 pub(crate) struct BoundedSender {
-    /// The queue.
     sender: Sender<Event>,
     /// Has an event been lost, and is the queue still long? Written by each sender.
     full: Arc<AtomicBool>,

@@ -59,7 +59,6 @@ pub struct Debouncer {
     last: Duration,
 }
 
-/// The state of one dirty path.
 #[derive(Clone, Copy, Debug, Default)]
 struct PathState {
     /// It was written and not closed since.

@@ -23,7 +23,6 @@ const CLOSES: bool = cfg!(any(target_os = "linux", target_os = "android"));
 /// `EMFILE`: a process, or for inotify a user, has too much open.
 const TOO_MANY_OPEN: i32 = 24;
 
-/// A running watcher.
 #[derive(Debug)]
 pub(crate) struct NotifyBackend {
     /// Notify's own handle. A lock because adding needs exclusive access; never held together with
@@ -31,7 +30,6 @@ pub(crate) struct NotifyBackend {
     watcher: Mutex<RecommendedWatcher>,
     /// The watched directories. Shared with notify's thread.
     watched: Arc<Mutex<WatchedDirs>>,
-    /// Where events go.
     sender: BoundedSender,
 }
 

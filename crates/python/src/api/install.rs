@@ -125,7 +125,7 @@ pub fn uninstall(py: Python<'_>) -> PyResult<()> {
     let modules = runtime.sys_modules.bind(py);
     for (name, shown) in items(runtime.facades.bind(py)) {
         if let Some(instance) = current.get().instances.bind(py).get_item(&name)? {
-            facade::leave(&shown, instance.cast::<LiveModule>()?)?;
+            facade::own_dict(&shown).set_item(facade::LEFT, instance)?;
         }
         if !modules.get_item(&name)?.is_some_and(|there| there.is(&shown)) {
             continue;

@@ -56,12 +56,12 @@ pub fn once<'py>(
     }
     // If this fails, a thread that waits for the value makes it.
     let _making = Making(flights, flight);
-    let made = match values.get_item(&entry) {
-        Ok(Some(value)) => Ok(value),
-        Ok(None) => make.call0(),
-        Err(error) => Err(error),
+    let made = match values.get_item(&entry)? {
+        Some(value) => value,
+        None => make.call0()?,
     };
-    made.and_then(|value| values.set_item(&entry, &value).map(|()| value))
+    values.set_item(&entry, &made)?;
+    Ok(made)
 }
 
 /// Says that this thread is making a value, until it is dropped.

@@ -86,13 +86,9 @@ impl WsgiApplication {
                 };
                 Ok(Bound::new(py, body)?.into_any())
             }
-            Ok((true, body)) => {
+            over => {
                 pin.get().close();
-                Ok(body)
-            }
-            Err(error) => {
-                pin.get().close();
-                Err(error)
+                over.map(|(_, body)| body)
             }
         }
     }
@@ -217,14 +213,9 @@ impl PinnedBody {
         let body = self.body.lock().take();
         let steps = self.steps.lock().take();
         Pin::resume(pin)?;
-        let closed = match &body {
-            Some(body) => match body.bind(py).getattr_opt(intern!(py, "close")) {
-                Ok(Some(close)) => close.call0().map(drop),
-                Ok(None) => Ok(()),
-                Err(error) => Err(error),
-            },
-            None => Ok(()),
-        };
+        let close = |body: &Py<PyAny>| body.bind(py).getattr_opt(intern!(py, "close"));
+        let closed = body.as_ref().map_or(Ok(None), close);
+        let closed = closed.and_then(|close| close.map_or(Ok(()), |close| close.call0().map(drop)));
         drop((steps, body));
         pin.get().suspend(py)?;
         pin.get().close();

@@ -21,6 +21,12 @@ const RUN_TEXT: [&str; 2] = ["exec", "eval"];
 /// Functions that take an attribute by a name that is not in the code object.
 const TAKE_ANY: [&str; 4] = ["getattr", "setattr", "delattr", "vars"];
 
+/// Methods by which Python's own containers are changed.
+const CHANGES: &str = "\
+    add append appendleft clear difference_update discard extend extendleft insert \
+    intersection_update pop popitem popleft remove reverse rotate setdefault sort \
+    symmetric_difference_update update write __setitem__";
+
 /// The names that a module's code object uses.
 #[derive(Default)]
 pub struct NameUsage {
@@ -60,35 +66,7 @@ impl NameUsage {
                 .get(imported)
                 .is_some_and(|used| used.contains(attribute) || used.contains("*"))
     }
-}
 
-/// Methods by which Python's own containers are changed.
-const CHANGES: [&str; 22] = [
-    "add",
-    "append",
-    "appendleft",
-    "clear",
-    "difference_update",
-    "discard",
-    "extend",
-    "extendleft",
-    "insert",
-    "intersection_update",
-    "pop",
-    "popitem",
-    "popleft",
-    "remove",
-    "reverse",
-    "rotate",
-    "setdefault",
-    "sort",
-    "symmetric_difference_update",
-    "update",
-    "write",
-    "__setitem__",
-];
-
-impl NameUsage {
     /// The attributes taken of the import that is written so.
     pub fn taken_of(&self, written: &str) -> HashSet<String> {
         let both = [self.used.get(written), self.reached.get(written)];
@@ -105,7 +83,7 @@ impl NameUsage {
 
     /// Whether the code could change lists, dicts and the like.
     pub fn changes_containers(&self) -> bool {
-        self.sets_items || CHANGES.iter().any(|name| self.mentions.contains(*name))
+        self.sets_items || CHANGES.split(' ').any(|name| self.mentions.contains(name))
     }
 }
 

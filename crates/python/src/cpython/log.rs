@@ -34,9 +34,7 @@ pub fn loaded(py: Python<'_>, name: &ModuleName, file: Option<&str>, generation:
         }
         Ok(())
     });
-    if let Err(error) = logged {
-        error.write_unraisable(py, None);
-    }
+    logged.unwrap_or_else(|error: PyErr| error.write_unraisable(py, None));
 }
 
 /// Warns in the log, from wherever it is.
@@ -47,7 +45,5 @@ pub fn warn(what: &str) {
 pub fn warning(py: Python<'_>, what: &str) {
     let logged =
         logger(py).and_then(|logger| logger.call_method1(intern!(py, "warning"), ("%s", what)));
-    if let Err(error) = logged {
-        error.write_unraisable(py, None);
-    }
+    logged.map_or_else(|error| error.write_unraisable(py, None), drop);
 }

@@ -65,12 +65,9 @@ pub fn failed(scope: &Scope<'_>, instance: &Bound<'_, LiveModule>) -> PyResult<(
         let importer = importer.get();
         let own = Target::Module(importer.name.clone());
         let inherited = instance.get().edges().into_iter().filter(|edge| edge.to != own);
-        let edges: Vec<Edge> =
-            std::iter::once(Edge { to: failed.clone(), kind: EdgeKind::NotFound })
-                .chain(inherited)
-                .collect();
+        let missed = Edge { to: failed.clone(), kind: EdgeKind::NotFound };
         let published = importer.is_ready() && !scope.is_staged();
-        for Edge { to, kind } in edges {
+        for Edge { to, kind } in std::iter::once(missed).chain(inherited) {
             importer.add_edge(to.clone(), kind);
             if published {
                 scope.runtime.records.lock().graph.add(&importer.name, Edge { to, kind });
@@ -86,16 +83,10 @@ pub fn record_star(
     from: &Bound<'_, PyDict>,
     all: Option<Bound<'_, PyAny>>,
 ) -> PyResult<()> {
+    let is_public = |name: &String| !name.starts_with('_');
     let names: Vec<String> = match all {
         Some(all) => all.try_iter()?.filter_map(|name| name.ok()?.extract().ok()).collect(),
-        None => {
-            let names = from.keys();
-            names
-                .iter()
-                .filter_map(|n| n.extract().ok())
-                .filter(|n: &String| !n.starts_with('_'))
-                .collect()
-        }
+        None => from.keys().iter().filter_map(|n| n.extract().ok()).filter(is_public).collect(),
     };
     caller.get().define(names);
     Ok(())

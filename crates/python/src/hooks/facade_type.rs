@@ -15,7 +15,7 @@ use pyo3::{exceptions::PyAttributeError, ffi, intern, prelude::*, sync::PyOnceLo
 use crate::loading::{load, load::Loaded, submodules};
 use crate::state::{caller, execution_stack, live_module::LiveModule, runtime};
 use crate::sysmodules::facade::{self, DETACHED, LEFT, is_facade, name_of, own_dict};
-use crate::{effects::observation, sysmodules::spec};
+use crate::{effects::observation, sysmodules::spec::FacadeLoader};
 
 /// Makes the type of facades, once for the life of the process.
 pub fn make_type(py: Python<'_>) -> PyResult<()> {
@@ -244,7 +244,7 @@ unsafe extern "C" fn set(
             // `importlib` sets a spec of its own on the module that it believes it has made.
             Some(_) if is(&name, "__spec__") => {}
             // The loader of that spec, which must not replace the instance in `__loader__`.
-            Some(value) if spec::is_facade_loader(&value) => {}
+            Some(value) if value.is_exact_instance_of::<FacadeLoader>() => {}
             Some(value) => module.setattr(name, value)?,
         }
         Ok(0)

@@ -91,15 +91,8 @@ unsafe fn full_import<'py>(
     // PyO3 does not know that this thread is attached: objects dropped here would wait for the next
     // call that it knows of.
     Python::attach(|_| {
-        let level = level.extract()?;
-        import_statement::import(
-            py,
-            name.cast()?,
-            Some(&globals),
-            Some(&locals),
-            Some(&taken),
-            level,
-        )
+        let (globals, locals, taken) = (Some(&globals), Some(&locals), Some(&taken));
+        import_statement::import(py, name.cast()?, globals, locals, taken, level.extract()?)
     })
 }
 
@@ -150,13 +143,8 @@ unsafe fn cached_import(
             return None;
         }
         let level = i32::try_from(level).ok()?;
-        Some(ffi::PyImport_ImportModuleLevelObject(
-            name.as_ptr(),
-            globals.as_ptr(),
-            *locals,
-            *taken,
-            level,
-        ))
+        let (name, globals) = (name.as_ptr(), globals.as_ptr());
+        Some(ffi::PyImport_ImportModuleLevelObject(name, globals, *locals, *taken, level))
     }
 }
 

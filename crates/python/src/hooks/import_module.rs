@@ -26,11 +26,8 @@ pub fn gcd_import<'py>(
     let original = || runtime.original_gcd_import.bind(py).call1((name, package, level));
     let absolute = if level > 0 {
         let inside = package.map(|p| p.extract::<&str>()).transpose()?.unwrap_or("");
-        match ModuleName::resolve_relative(
-            inside,
-            usize::try_from(level).unwrap_or(0),
-            name.to_str()?,
-        ) {
+        let dots = usize::try_from(level).unwrap_or(0);
+        match ModuleName::resolve_relative(inside, dots, name.to_str()?) {
             Ok(absolute) => PyString::new(py, absolute.as_str()),
             Err(_) => return original(),
         }

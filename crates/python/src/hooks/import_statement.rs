@@ -33,13 +33,8 @@ pub fn import<'py>(
 ) -> PyResult<Bound<'py, PyAny>> {
     let Some(runtime) = runtime::in_force() else {
         let import = py.import(intern!(py, "importlib"))?.getattr(intern!(py, "__import__"))?;
-        return import.call1((
-            name,
-            globals,
-            locals,
-            fromlist.unwrap_or(PyTuple::empty(py).as_any()),
-            level,
-        ));
+        let fromlist = fromlist.unwrap_or(&PyTuple::empty(py).into_any()).clone();
+        return import.call1((name, globals, locals, fromlist, level));
     };
     let statement = ImportStatement { runtime, name, globals, locals, fromlist, level };
     match globals.and_then(|globals| caller::module_of_globals(py, globals)) {
@@ -71,14 +66,9 @@ pub struct ImportStatement<'a, 'py> {
 impl<'py> ImportStatement<'_, 'py> {
     fn original(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let empty = PyTuple::empty(py).into_any();
-        let none = py.None().into_bound(py);
-        self.runtime.original_import.bind(py).call1((
-            self.name,
-            self.globals.unwrap_or(&none),
-            self.locals.unwrap_or(&none),
-            self.fromlist.unwrap_or(&empty),
-            self.level,
-        ))
+        let fromlist = self.fromlist.unwrap_or(&empty);
+        let args = (self.name, self.globals, self.locals, fromlist, self.level);
+        self.runtime.original_import.bind(py).call1(args)
     }
 
     /// Whether names are taken from the module (`from x import a`).

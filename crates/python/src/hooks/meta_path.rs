@@ -75,16 +75,9 @@ impl Finder {
         };
         let loaded = scope.find(name).filter(|loaded| loaded.get().is_ready());
         let removed = loaded.map(|loaded| loaded.get().started());
-        let loader = Bound::new(
-            py,
-            FacadeLoader {
-                name: dotted,
-                file: origin.clone(),
-                path: place,
-                package: package.is_some(),
-                removed,
-            },
-        )?;
+        let (file, is_package) = (origin.clone(), package.is_some());
+        let loader = FacadeLoader { name: dotted, file, path: place, package: is_package, removed };
+        let loader = Bound::new(py, loader)?;
         let package = package.map(|p| PyList::new(py, p)).transpose()?.map(Bound::into_any);
         spec::spec(py, name, loader.as_any(), origin.as_deref(), package).map(Some)
     }

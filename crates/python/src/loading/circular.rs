@@ -91,11 +91,9 @@ pub fn executed(instance: &Bound<'_, LiveModule>) {
 /// modules completes them.
 pub fn finish_outermost(py: Python<'_>, runtime: &'static Runtime) -> PyResult<()> {
     let (handed, unready) = LOADS.with_borrow_mut(|loads| {
-        if loads.own.is_empty() {
-            (std::mem::take(&mut loads.handed), std::mem::take(&mut loads.unready))
-        } else {
-            (Vec::new(), Vec::new())
-        }
+        let over = loads.own.is_empty();
+        let mut ended = || (std::mem::take(&mut loads.handed), std::mem::take(&mut loads.unready));
+        if over { ended() } else { Default::default() }
     });
     for key in &handed {
         wait(py, runtime, key)?;

@@ -292,11 +292,8 @@ fn claimed_by_others(py: Python<'_>, name: &ModuleName, path: &Bound<'_, PyAny>)
 }
 
 fn is_built_in(py: Python<'_>, name: &ModuleName) -> PyResult<bool> {
-    let sys = py.import(intern!(py, "sys"))?;
-    if sys.getattr(intern!(py, "builtin_module_names"))?.contains(name.as_str())? {
-        return Ok(true);
-    }
-    py.import(intern!(py, "_imp"))?
-        .call_method1(intern!(py, "is_frozen"), (name.as_str(),))?
-        .extract()
+    let built_in = py.import(intern!(py, "sys"))?.getattr(intern!(py, "builtin_module_names"))?;
+    let imp = py.import(intern!(py, "_imp"))?;
+    Ok(built_in.contains(name.as_str())?
+        || imp.call_method1(intern!(py, "is_frozen"), (name.as_str(),))?.extract()?)
 }

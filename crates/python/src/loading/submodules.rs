@@ -224,12 +224,7 @@ fn shim<'py>(
     py: Python<'py>,
     namespace: &Bound<'py, PyDict>,
 ) -> Option<Bound<'py, SubmoduleGetattr>> {
-    namespace
-        .get_item(intern!(py, "__getattr__"))
-        .ok()
-        .flatten()?
-        .cast_into::<SubmoduleGetattr>()
-        .ok()
+    namespace.get_item(intern!(py, "__getattr__")).ok()??.cast_into::<SubmoduleGetattr>().ok()
 }
 
 fn install<'py>(
@@ -237,14 +232,12 @@ fn install<'py>(
     parent: &Bound<'py, LiveModule>,
     namespace: &Bound<'py, PyDict>,
 ) -> PyResult<Bound<'py, SubmoduleGetattr>> {
-    let made = Bound::new(
-        py,
-        SubmoduleGetattr {
-            package: parent.get().name.to_string(),
-            names: Mutex::default(),
-            own: namespace.get_item(intern!(py, "__getattr__"))?.map(Bound::unbind),
-        },
-    )?;
+    let made = SubmoduleGetattr {
+        package: parent.get().name.to_string(),
+        names: Mutex::default(),
+        own: namespace.get_item(intern!(py, "__getattr__"))?.map(Bound::unbind),
+    };
+    let made = Bound::new(py, made)?;
     let listing = SubmoduleDir {
         of: made.clone().unbind(),
         namespace: namespace.clone().unbind(),

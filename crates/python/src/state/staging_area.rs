@@ -80,7 +80,9 @@ impl StagingArea {
 
     /// Whether this module has run and takes its new code in place.
     pub fn takes_in_place(&self, py: Python<'_>, instance: &Bound<'_, LiveModule>) -> bool {
-        self.in_place(py).iter().any(|change| std::ptr::eq(change.get().stays.get(), instance.get()))
+        self.in_place(py)
+            .iter()
+            .any(|change| std::ptr::eq(change.get().stays.get(), instance.get()))
     }
 
     pub fn record_batch(&self, batch: Py<InPlaceBatch>) {

@@ -61,17 +61,11 @@ pub fn entry_of<'py>(
             false => SysModulesEntry::Other,
         });
     };
-    let replaces = || {
-        runtime
-            .replacements
-            .bind(py)
-            .get_item(name)
-            .map(|own| own.is_some_and(|own| own.is(&there)))
-    };
+    let own = || runtime.replacements.bind(py).get_item(name);
     if !there.is(&known) {
         if facade::stood_for(&there, name)? {
             put_back(py, runtime, name, &there, &known)?;
-        } else if !replaces()? {
+        } else if !own()?.is_some_and(|own| own.is(&there)) {
             return Ok(match spec::is_loading(&there)? {
                 true => SysModulesEntry::Ours,
                 false => SysModulesEntry::Other,

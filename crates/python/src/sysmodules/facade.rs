@@ -127,11 +127,6 @@ pub fn has_failed(py: Python<'_>, instance: &Bound<'_, LiveModule>) -> bool {
     !of.is_ready() && of.home(py).is_none_or(|home| !home.get().holds(py, instance))
 }
 
-/// Transfuse is being taken out: from now on the facade stands for this instance.
-pub fn leave(facade: &Bound<'_, PyAny>, instance: &Bound<'_, LiveModule>) -> PyResult<()> {
-    own_dict(facade).set_item(LEFT, instance)
-}
-
 /// The object that foreign code gets for an instance.
 pub fn of_instance<'py>(
     py: Python<'py>,

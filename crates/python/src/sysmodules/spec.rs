@@ -52,10 +52,6 @@ pub struct FacadeLoader {
     pub removed: Option<u64>,
 }
 
-pub fn is_facade_loader(object: &Bound<'_, PyAny>) -> bool {
-    object.is_exact_instance_of::<FacadeLoader>()
-}
-
 /// Whether the standard machinery has put a module there that it is about to execute.
 pub fn is_loading(there: &Bound<'_, PyAny>) -> PyResult<bool> {
     let py = there.py();

@@ -191,8 +191,13 @@ impl<'py> StagedUpdate<'py> {
             .into_iter()
             .map(|(affected, by)| (affected, Reason::AffectedBy(by)))
             .collect();
-        let in_place =
-            self.staged.get().staging.in_place(py).into_iter().map(|c| c.get().shadow.bind(py).clone());
+        let in_place = self
+            .staged
+            .get()
+            .staging
+            .in_place(py)
+            .into_iter()
+            .map(|c| c.get().shadow.bind(py).clone());
         for instance in self.staged.get().executed(py).into_iter().chain(in_place) {
             for edge in instance.get().edges() {
                 if edge.kind == EdgeKind::Affects
