@@ -5,7 +5,7 @@
 //! Python. `roots` and `locate` map names to files.
 
 use super::EngineError;
-use std::{borrow::Borrow, fmt, sync::Arc};
+use std::{fmt, sync::Arc};
 
 /// A dotted module name without empty parts. Cloning it counts a reference.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -87,17 +87,5 @@ impl fmt::Display for ModuleName {
 impl fmt::Debug for ModuleName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&self.0)
-    }
-}
-
-impl AsRef<str> for ModuleName {
-    fn as_ref(&self) -> &str {
-        &self.0
-    }
-}
-
-impl Borrow<str> for ModuleName {
-    fn borrow(&self) -> &str {
-        &self.0
     }
 }

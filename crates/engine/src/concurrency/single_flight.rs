@@ -7,7 +7,7 @@
 //!
 //! A waiting thread holds no lock that another thread needs, so the process may fork meanwhile.
 
-use super::sync::{Condvar, Mutex, MutexGuard};
+use super::sync::{Condvar, Mutex};
 use std::{collections::HashMap, hash::Hash, sync::Arc, time::Duration};
 
 /// What a thread has to do about a key that is not loaded yet.
@@ -76,14 +76,14 @@ impl<K: Eq + Hash + Clone> Waiting<'_, K> {
     /// Has the load ended, or been forgotten? (In a forked child the parent's other loads never
     /// end.)
     pub fn is_over(&self) -> bool {
-        let table = self.single_flight.table();
+        let table = self.single_flight.table.lock();
         table.loads.get(&self.key).is_none_or(|load| load.number != self.number)
     }
 }
 
 impl<K: Eq + Hash + Clone> Drop for Waiting<'_, K> {
     fn drop(&mut self) {
-        self.single_flight.table().waits.remove(&self.thread);
+        self.single_flight.table.lock().waits.remove(&self.thread);
     }
 }
 
@@ -118,7 +118,7 @@ impl<K: Eq + Hash + Clone> Default for SingleFlight<K> {
 impl<K: Eq + Hash + Clone> SingleFlight<K> {
     /// Asks for `key` on behalf of `thread`. Never blocks.
     pub fn enter(&self, key: &K, thread: u64) -> Entered {
-        let mut table = self.table();
+        let mut table = self.table.lock();
         if !table.loads.contains_key(key) {
             table.count += 1;
             let load = ActiveLoad { thread, number: table.count, completion: Arc::default() };
@@ -130,7 +130,7 @@ impl<K: Eq + Hash + Clone> SingleFlight<K> {
 
     /// Begins to wait for the load of `key` in progress, or returns at once how the wait ended.
     pub fn await_load(&self, key: &K, thread: u64) -> Result<Waiting<'_, K>, Waited> {
-        let mut table = self.table();
+        let mut table = self.table.lock();
         let Some(load) = table.loads.get(key) else { return Err(Waited::Finished) };
         // Checked under the same lock that registers the wait: the last of the threads that would
         // close a circle sees it. It cannot close later without another thread's check.
@@ -156,7 +156,7 @@ impl<K: Eq + Hash + Clone> SingleFlight<K> {
 
     /// Ends the load of `key` that `thread` runs, and wakes the waiting threads.
     pub fn finish(&self, key: &K, thread: u64) {
-        let mut table = self.table();
+        let mut table = self.table.lock();
         if table.loads.get(key).is_some_and(|load| load.thread == thread) {
             let ended = table.loads.remove(key);
             drop(table);
@@ -170,7 +170,7 @@ impl<K: Eq + Hash + Clone> SingleFlight<K> {
     /// In a forked child only `thread` exists: forgets the loads and waits of all others, and
     /// replaces the completions of its own loads, whose locks another thread may have held.
     pub fn keep_only(&self, thread: u64) {
-        let mut table = self.table();
+        let mut table = self.table.lock();
         table.loads.retain(|_, load| load.thread == thread);
         table.loads.values_mut().for_each(|load| load.completion = Arc::default());
         table.waits.clear();
@@ -178,23 +178,19 @@ impl<K: Eq + Hash + Clone> SingleFlight<K> {
 
     /// Is a thread loading it?
     pub fn is_in_flight(&self, key: &K) -> bool {
-        self.table().loads.contains_key(key)
+        self.table.lock().loads.contains_key(key)
     }
 
     /// How many threads wait for another thread's load right now.
     #[cfg(feature = "testing")]
     pub fn waiting(&self) -> usize {
-        self.table().waits.len()
+        self.table.lock().waits.len()
     }
 
     /// Are there no loads and no waits?
     pub fn is_idle(&self) -> bool {
-        let table = self.table();
+        let table = self.table.lock();
         table.loads.is_empty() && table.waits.is_empty()
-    }
-
-    fn table(&self) -> MutexGuard<'_, LoadTable<K>> {
-        self.table.lock()
     }
 }
 

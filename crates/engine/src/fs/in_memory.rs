@@ -4,7 +4,7 @@
 //! Its clock counts writes, so every write has a later time than the one before.
 
 use super::{FileKind, FileMetadata, FileSystem, file_system::not_a_file};
-use crate::concurrency::sync::{Mutex, MutexGuard};
+use crate::concurrency::sync::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -48,25 +48,25 @@ impl InMemoryFs {
     /// An empty file system with `/` in it.
     pub fn new() -> InMemoryFs {
         let files = InMemoryFs::default();
-        files.tree().dirs.insert(PathBuf::from("/"), 0);
+        files.tree.lock().dirs.insert(PathBuf::from("/"), 0);
         files
     }
 
     /// Puts `content` into the file at `path`, and makes the directories above it.
     pub fn write(&self, path: impl AsRef<Path>, content: impl AsRef<[u8]>) {
-        let mut tree = self.tree();
+        let mut tree = self.tree.lock();
         tree.write(path.as_ref(), content.as_ref());
     }
 
     /// Makes an empty directory, and those above it.
     pub fn mkdir(&self, path: impl AsRef<Path>) {
-        self.tree().mkdir(path.as_ref());
+        self.tree.lock().mkdir(path.as_ref());
     }
 
     /// Removes a file, a link, or a directory with everything under it.
     pub fn remove(&self, path: impl AsRef<Path>) {
         let path = path.as_ref();
-        let mut tree = self.tree();
+        let mut tree = self.tree.lock();
         tree.files.retain(|file, _| !file.starts_with(path));
         tree.dirs.retain(|dir, _| !dir.starts_with(path));
         tree.links.retain(|link, _| !link.starts_with(path));
@@ -75,7 +75,7 @@ impl InMemoryFs {
     /// Makes `path` a symbolic link to `target`, which may be relative to the link's directory.
     pub fn symlink(&self, path: impl AsRef<Path>, target: impl AsRef<Path>) {
         let path = path.as_ref();
-        let mut tree = self.tree();
+        let mut tree = self.tree.lock();
         if let Some(parent) = path.parent() {
             tree.mkdir(parent);
         }
@@ -84,23 +84,19 @@ impl InMemoryFs {
 
     /// From now on each access to `path` fails with an error of this `kind`.
     pub fn fail(&self, path: impl AsRef<Path>, kind: io::ErrorKind) {
-        self.tree().faults.insert(path.as_ref().to_owned(), kind);
+        self.tree.lock().faults.insert(path.as_ref().to_owned(), kind);
     }
 
     /// Removes the fault at `path`.
     pub fn heal(&self, path: impl AsRef<Path>) {
-        self.tree().faults.remove(path.as_ref());
+        self.tree.lock().faults.remove(path.as_ref());
     }
 
     /// The next time `path` is read, `content` is written to it during the read.
     pub fn rewrite_during_read(&self, path: impl AsRef<Path>, content: impl AsRef<[u8]>) {
-        let mut tree = self.tree();
+        let mut tree = self.tree.lock();
         let rewrites = tree.rewrites.entry(path.as_ref().to_owned()).or_default();
         rewrites.insert(0, content.as_ref().to_owned());
-    }
-
-    fn tree(&self) -> MutexGuard<'_, FileTree> {
-        self.tree.lock()
     }
 }
 
@@ -162,7 +158,7 @@ impl FileTree {
 
 impl FileSystem for InMemoryFs {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        let mut tree = self.tree();
+        let mut tree = self.tree.lock();
         let real = tree.check(path)?;
         if tree.metadata(path)?.kind != FileKind::File {
             return Err(not_a_file(path));
@@ -175,7 +171,7 @@ impl FileSystem for InMemoryFs {
     }
 
     fn metadata(&self, path: &Path) -> io::Result<FileMetadata> {
-        let tree = self.tree();
+        let tree = self.tree.lock();
         // An unreadable file still has metadata, unless the fault says that it does not exist.
         match tree.faults.get(path) {
             Some(io::ErrorKind::NotFound) => Err(io::Error::from(io::ErrorKind::NotFound)),
@@ -184,7 +180,7 @@ impl FileSystem for InMemoryFs {
     }
 
     fn read_dir(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
-        let tree = self.tree();
+        let tree = self.tree.lock();
         let real = tree.check(path)?;
         if !tree.dirs.contains_key(&real) {
             let found = tree.files.contains_key(&real);
@@ -202,14 +198,14 @@ impl FileSystem for InMemoryFs {
     }
 
     fn canonicalize(&self, path: &Path) -> io::Result<PathBuf> {
-        let tree = self.tree();
+        let tree = self.tree.lock();
         let real = tree.check(path)?;
         tree.metadata(&real)?;
         Ok(real)
     }
 
     fn read_link(&self, path: &Path) -> io::Result<Option<PathBuf>> {
-        let tree = self.tree();
+        let tree = self.tree.lock();
         if let (Some(dir), Some(name)) = (path.parent(), path.file_name()) {
             let path = tree.check(dir)?.join(name);
             if let Some(target) = tree.links.get(&path) {
@@ -221,7 +217,7 @@ impl FileSystem for InMemoryFs {
     }
 
     fn write_atomically(&self, path: &Path, content: &[u8]) -> io::Result<()> {
-        let mut tree = self.tree();
+        let mut tree = self.tree.lock();
         tree.check(path)?;
         tree.write(path, content);
         Ok(())

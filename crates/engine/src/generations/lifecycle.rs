@@ -165,11 +165,6 @@ impl Lifecycles {
         }
     }
 
-    /// The generation that new work gets.
-    pub fn current(&self) -> Option<GenerationId> {
-        self.current
-    }
-
     /// Where a generation is in its life; none if it never existed or was abandoned.
     pub fn state(&self, id: GenerationId) -> Option<GenerationState> {
         let Some(entry) = self.entries.get(&id) else {

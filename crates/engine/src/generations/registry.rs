@@ -7,7 +7,7 @@
 //! released contents, so that the caller drops them without a lock held.
 
 use super::{GenerationId, GenerationState, Lifecycles, Retirement};
-use crate::concurrency::sync::{Mutex, MutexGuard};
+use crate::concurrency::sync::Mutex;
 use std::collections::BTreeMap;
 
 /// The generations and their contents.
@@ -69,17 +69,17 @@ impl<T> GenerationRegistry<T> {
 
     /// The next generation gets this number, or a higher one.
     pub fn number_from(&self, least: u64) {
-        self.state().lifecycles.number_from(least);
+        self.state.lock().lifecycles.number_from(least);
     }
 
     /// Begins the next generation; [`GenerationRegistry::set_contents`] adds its contents.
     pub fn stage(&self) -> GenerationId {
-        self.state().lifecycles.stage()
+        self.state.lock().lifecycles.stage()
     }
 
     /// Sets the contents of a staged generation.
     pub fn set_contents(&self, id: GenerationId, what: T) {
-        self.state().held.insert(id, what);
+        self.state.lock().held.insert(id, what);
     }
 
     /// Makes `next` the contents that new work gets: the one swap that publishes. Returns the old
@@ -92,20 +92,20 @@ impl<T> GenerationRegistry<T> {
     /// after the swap: a child forked in between would search the counted generations for the new
     /// one for ever.
     pub fn commit(&self, id: GenerationId) -> Freed<T> {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         let retirements = state.lifecycles.publish(id);
         state.freed(retirements)
     }
 
     /// Abandons a staged generation. Returns its contents; none if it is not staged.
     pub fn abandon(&self, id: GenerationId) -> Option<T> {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         state.lifecycles.abandon(id).then(|| state.held.remove(&id)).flatten()
     }
 
     /// Pins a unit of work to a generation; false if that has ended.
     pub fn pin(&self, id: GenerationId) -> bool {
-        self.state().lifecycles.pin(id)
+        self.state.lock().lifecycles.pin(id)
     }
 
     /// Pins a unit of work to the current generation. `look` returns its number, and the result.
@@ -121,14 +121,14 @@ impl<T> GenerationRegistry<T> {
 
     /// Releases a unit of work's pin.
     pub fn unpin(&self, id: GenerationId) -> Freed<T> {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         let retirements = state.lifecycles.unpin(id);
         state.freed(retirements)
     }
 
     /// Applies `look` to every generation in which code can still run, the oldest first.
     pub fn alive<R>(&self, mut look: impl FnMut(&T, GenerationId, GenerationState) -> R) -> Vec<R> {
-        let state = self.state();
+        let state = self.state.lock();
         let numbered = state.held.iter().filter_map(|(id, held)| {
             state.lifecycles.state(*id).map(|phase| look(held, *id, phase))
         });
@@ -137,29 +137,25 @@ impl<T> GenerationRegistry<T> {
 
     /// Applies `look` to a kept generation, for a rollback by a swap; none if it is not kept.
     pub fn kept<R>(&self, id: GenerationId, look: impl FnOnce(&T) -> R) -> Option<R> {
-        let state = self.state();
+        let state = self.state.lock();
         state.lifecycles.kept().contains(&id).then(|| state.held.get(&id).map(look)).flatten()
     }
 
     /// The superseded generations that stay warm, the first superseded one first.
     pub fn all_kept(&self) -> Vec<GenerationId> {
-        self.state().lifecycles.kept()
+        self.state.lock().lifecycles.kept()
     }
 
     /// From the next update on, `keep` superseded ones stay warm.
     pub fn set_keep(&self, keep: usize) {
-        self.state().lifecycles.set_keep(keep);
+        self.state.lock().lifecycles.set_keep(keep);
     }
 
     /// On uninstall: holds only `nothing` from now on. Returns all contents.
     pub fn clear(&self, nothing: T) -> Vec<T> {
         let current = self.swap(nothing);
-        let held = std::mem::take(&mut self.state().held);
+        let held = std::mem::take(&mut self.state.lock().held);
         held.into_values().chain([current]).collect()
-    }
-
-    fn state(&self) -> MutexGuard<'_, RegistryState<T>> {
-        self.state.lock()
     }
 }
 

@@ -8,7 +8,7 @@
 use super::{DependencyGraph, EdgeKind, Reason, Restart, RestartCode, Step, Target, order::order};
 use crate::base::{EngineError, ModuleName};
 use std::collections::{HashMap, VecDeque, hash_map::Entry};
-use std::{fmt, str::FromStr};
+use std::str::FromStr;
 
 /// What happens to a module's old namespace.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -35,17 +35,6 @@ impl FromStr for Policy {
             "never" => Ok(Policy::Never),
             _ => Err(EngineError::UnknownPolicy { given: given.to_owned() }),
         }
-    }
-}
-
-impl fmt::Display for Policy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Policy::Overlay => "overlay",
-            Policy::Fresh => "fresh",
-            Policy::Patch => "patch",
-            Policy::Never => "never",
-        })
     }
 }
 

@@ -67,7 +67,6 @@ fn instructions(py: Python<'_>) -> PyResult<&Instructions> {
 /// Stands between an instruction and the next (from 3.11).
 const CACHE: u8 = 0;
 
-/// One binding made by an import statement.
 pub struct Binding {
     /// As it is written, `a.b`; relative ones without their dots.
     pub imported: String,
@@ -89,7 +88,6 @@ pub struct Reading {
     pub mentions: HashSet<String>,
     /// Names that its imports bind, but for those of a function.
     pub imports: Vec<Binding>,
-    /// The modules that it imports with a star.
     pub star_imports: Vec<String>,
 }
 
@@ -116,7 +114,6 @@ pub fn read(py: Python<'_>, code: &Bound<'_, PyCode>) -> PyResult<Reading> {
     Ok(reader.reading)
 }
 
-/// Reads the instructions of one code object in their order.
 struct InstructionReader<'a, 'py> {
     known: &'a Instructions,
     /// `co_names`.

@@ -27,7 +27,6 @@ const CHANGES: &str = "\
     intersection_update pop popitem popleft remove reverse rotate setdefault sort \
     symmetric_difference_update update write __setitem__";
 
-/// The names that a module's code object uses.
 #[derive(Default)]
 pub struct NameUsage {
     /// Names bound at module level by the source; star imports add theirs while it runs.
@@ -75,7 +74,6 @@ impl NameUsage {
         all
     }
 
-    /// Whether this attribute is taken of it.
     pub fn takes_of(&self, written: &str, attribute: &str) -> bool {
         let both = [self.used.get(written), self.reached.get(written)];
         both.into_iter().flatten().any(|used| used.contains(attribute))
@@ -95,7 +93,6 @@ struct Parts {
     sets_items: bool,
 }
 
-/// Reads the code object of a module.
 pub fn outline(py: Python<'_>, code: &Bound<'_, PyCode>) -> PyResult<NameUsage> {
     let module = read(py, code)?;
     let mut at_once =

@@ -37,11 +37,6 @@ pub fn loaded(py: Python<'_>, name: &ModuleName, file: Option<&str>, generation:
     logged.unwrap_or_else(|error: PyErr| error.write_unraisable(py, None));
 }
 
-/// Warns in the log, from wherever it is.
-pub fn warn(what: &str) {
-    Python::attach(|py| warning(py, what));
-}
-
 pub fn warning(py: Python<'_>, what: &str) {
     let logged =
         logger(py).and_then(|logger| logger.call_method1(intern!(py, "warning"), ("%s", what)));

@@ -11,10 +11,8 @@ use transfuse_engine::sync::{Condvar, Mutex};
 
 use crate::cpython::thread::ident;
 
-/// How far a limit is.
 #[derive(Clone, Copy, PartialEq)]
 enum WatchdogState {
-    /// The thread may still go on.
     Running,
     /// The exception was raised. Whether it has arrived is unknown.
     Raised,

@@ -77,10 +77,7 @@ fn record_open(runtime: &'static Runtime, args: &Bound<'_, PyTuple>) {
     let Some(source) = content(runtime, &path) else { return };
     if instance.get().reads(&path) {
         for generation in runtime.alive(py) {
-            generation.get().admit(|view| match view.get(&path) {
-                Some(_) => view.clone(),
-                None => view.with(path.clone(), source.clone()),
-            });
+            generation.get().admit_new(&path, &source);
         }
     }
 }

@@ -10,7 +10,7 @@
 use std::{cell::UnsafeCell, ffi::CStr, ffi::c_int};
 
 use pyo3::types::{PyDict, PyModule, PyString, PyType};
-use pyo3::{exceptions::PyAttributeError, ffi, intern, prelude::*, sync::PyOnceLock};
+use pyo3::{exceptions::PyAttributeError, ffi, intern, prelude::*};
 
 use crate::loading::{load, load::Loaded, submodules};
 use crate::state::{caller, execution_stack, live_module::LiveModule, runtime};
@@ -19,8 +19,7 @@ use crate::{effects::observation, sysmodules::spec::FacadeLoader};
 
 /// Makes the type of facades, once for the life of the process.
 pub fn make_type(py: Python<'_>) -> PyResult<()> {
-    static MADE: PyOnceLock<()> = PyOnceLock::new();
-    MADE.get_or_try_init(py, || {
+    let made = facade::TYPE.get_or_try_init(py, || {
         let mut slots = [
             slot(ffi::Py_tp_getattro, get as *mut std::ffi::c_void),
             slot(ffi::Py_tp_setattro, set as *mut std::ffi::c_void),
@@ -39,12 +38,11 @@ pub fn make_type(py: Python<'_>) -> PyResult<()> {
         // SAFETY: attached; spec and slots live through the call, which copies what it needs.
         let made = unsafe {
             let made = ffi::PyType_FromSpecWithBases(&raw mut spec, bases.as_ptr());
-            Bound::from_owned_ptr_or_err(py, made)?.cast_into::<PyType>()?
+            Bound::from_owned_ptr_or_err(py, made)?
         };
-        facade::set_type(py, made.unbind());
-        Ok(())
-    })
-    .copied()
+        Ok(made.cast_into::<PyType>()?.unbind())
+    });
+    made.map(drop)
 }
 
 /// Properties that `object.__getattribute__` must find too, for `pydoc` and

@@ -111,23 +111,18 @@ impl<'py> ImportStatement<'_, 'py> {
             }
             return Ok(instance.get().value(py));
         }
-        let text = self.name.to_str()?;
-        match text.split_once('.') {
-            None => Ok(instance.get().value(py)),
-            Some((first, rest)) => {
-                if let Some(chain) = partial_import::partial_package_chain(&scope, &instance)?
-                    && bytecode::takes_a_name(py)?
-                {
-                    return Ok(chain.into_any());
-                }
-                let whole = absolute.to_str()?;
-                let top = &whole[..whole.len() - rest.len() - 1];
-                debug_assert!(top.ends_with(first));
-                match scope.find(top) {
-                    Some(top) => Ok(top.get().value(py)),
-                    None => self.original(py),
-                }
-            }
+        let Some((_, rest)) = self.name.to_str()?.split_once('.') else {
+            return Ok(instance.get().value(py));
+        };
+        if let Some(chain) = partial_import::partial_package_chain(&scope, &instance)?
+            && bytecode::takes_a_name(py)?
+        {
+            return Ok(chain.into_any());
+        }
+        let whole = absolute.to_str()?;
+        match scope.find(&whole[..whole.len() - rest.len() - 1]) {
+            Some(top) => Ok(top.get().value(py)),
+            None => self.original(py),
         }
     }
 
@@ -160,7 +155,6 @@ impl<'py> ImportStatement<'_, 'py> {
         load::load_live(scope, Some(caller), &name)
     }
 
-    /// Live code imports something foreign.
     fn foreign_for(
         &self,
         py: Python<'py>,
@@ -309,7 +303,6 @@ impl<'py> ImportStatement<'_, 'py> {
     }
 }
 
-/// The absolute name of a relative import.
 fn relative<'py>(
     py: Python<'py>,
     globals: Option<&Bound<'py, PyAny>>,

@@ -108,7 +108,6 @@ impl FacadeLoader {
 #[pymethods]
 #[allow(unused_variables, reason = "the import protocol passes them by name")]
 impl FacadeLoader {
-    /// The default module.
     fn create_module(&self, py: Python<'_>, spec: &Bound<'_, PyAny>) -> Py<PyAny> {
         py.None()
     }

@@ -36,7 +36,6 @@ pub struct LoadGuard {
 }
 
 impl LoadGuard {
-    /// This thread has been let in to load.
     pub fn new(runtime: &'static Runtime, key: LoadKey) -> Self {
         LOADS.with_borrow_mut(|loads| loads.own.push(key.clone()));
         LoadGuard { runtime, key }

@@ -69,7 +69,6 @@ pub fn execute<'py>(
 
 struct PreparedModule<'py> {
     instance: Bound<'py, LiveModule>,
-    /// Its `__spec__`.
     spec: Bound<'py, PyAny>,
     /// Its text and its `__file__`; none for a namespace package.
     source: Option<(Vec<u8>, String)>,

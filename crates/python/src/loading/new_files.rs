@@ -45,10 +45,7 @@ pub fn admit(
     if reported_absent.has(&dir.join(name.tail())) {
         return false;
     }
-    generation.admit(|view| match view.get(path) {
-        Some(_) => view.clone(),
-        None => view.with(path, source.clone()),
-    });
+    generation.admit_new(path, source);
     true
 }
 

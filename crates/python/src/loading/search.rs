@@ -47,7 +47,6 @@ fn suffixes(py: Python<'_>) -> PyResult<&Vec<String>> {
     })
 }
 
-/// Looks for a top-level name on `sys.path`.
 pub fn top_level(scope: &Scope<'_>, name: &ModuleName) -> PyResult<Resolution> {
     let py = scope.py;
     let path = py.import(intern!(py, "sys"))?.getattr(intern!(py, "path"))?;
@@ -239,10 +238,7 @@ fn record_extension(py: Python<'_>, runtime: &Runtime, name: &ModuleName, path: 
     let source = Source::digest_only(content);
     runtime.records.lock().extensions.insert(path.clone(), name.clone());
     for generation in runtime.alive(py) {
-        generation.get().admit(|view| match view.get(&path) {
-            Some(_) => view.clone(),
-            None => view.with(path.clone(), source.clone()),
-        });
+        generation.get().admit_new(&path, &source);
     }
 }
 

@@ -248,7 +248,6 @@ fn install<'py>(
     Ok(made)
 }
 
-/// A module with a package's names, and some more.
 pub fn package_with<'a, 'py>(
     py: Python<'py>,
     package: &LiveModule,

@@ -35,7 +35,6 @@ pub fn scope_of<'py>(
     }
 }
 
-/// The generation that answers a live caller.
 #[inline]
 pub fn scope_of_live<'py>(
     py: Python<'py>,

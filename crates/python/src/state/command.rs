@@ -8,7 +8,6 @@ use crossbeam_channel::Sender;
 use pyo3::{prelude::*, types::PyDict};
 use transfuse_engine::ModuleName;
 
-/// A request of another thread to the updating thread.
 pub enum Command {
     /// Compare now and update.
     Update(Sender<PyResult<Py<PyDict>>>),

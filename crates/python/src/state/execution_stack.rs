@@ -16,7 +16,6 @@ thread_local! {
     static EXECUTING: RefCell<Vec<Py<LiveModule>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Whether this thread is executing a live module's source.
 #[inline]
 pub fn is_executing() -> bool {
     EXECUTING.with_borrow(|stack| !stack.is_empty())

@@ -11,7 +11,6 @@ pub struct Before {
     pub value: Option<Py<PyAny>>,
 }
 
-/// One attribute that a live module set on a foreign one.
 pub struct ForeignPatch {
     pub module: Py<PyModule>,
     pub attribute: String,

@@ -5,15 +5,16 @@
 //! goes, whatever its modules refer to among themselves. Numbers, pins and which generations are
 //! kept are the engine's.
 
+use std::{path::Path, sync::Arc};
+
 use pyo3::types::{PyDict, PyString, PyWeakrefMethods, PyWeakrefReference};
 use pyo3::{gc::PyTraverseError, gc::PyVisit, prelude::*};
 use transfuse_engine::sync::Mutex;
-use transfuse_engine::{GenerationId, ModuleName, SourceSnapshot};
+use transfuse_engine::{GenerationId, ModuleName, Source, SourceSnapshot};
 
 use crate::state::reported_absent::ReportedAbsent;
 use crate::{state::live_module::LiveModule, state::staging_area::StagingArea};
 
-/// One generation: its view and its instances.
 #[pyclass(frozen, module = "transfuse._core")]
 pub struct Generation {
     /// Its number, `12`.
@@ -47,7 +48,6 @@ impl Generation {
         self.staging.has_base()
     }
 
-    /// The generation it would supersede, if it is staged.
     pub fn base<'py>(&self, py: Python<'py>) -> Option<Bound<'py, Generation>> {
         self.staging.base(py)
     }
@@ -115,7 +115,6 @@ impl Generation {
         Ok(())
     }
 
-    /// Whether this very instance belongs to the generation.
     pub fn holds(&self, py: Python<'_>, instance: &Bound<'_, LiveModule>) -> bool {
         self.get(py, instance.get().key.bind(py)).is_some_and(|there| there.is(instance))
     }
@@ -125,7 +124,14 @@ impl Generation {
         self.view.lock().clone()
     }
 
-    /// Changes its view: adds or removes a file.
+    /// Adds a file to its view, if it is new there.
+    pub fn admit_new(&self, path: &Path, source: &Arc<Source>) {
+        self.admit(|view| match view.get(path) {
+            Some(_) => view.clone(),
+            None => view.with(path, source.clone()),
+        });
+    }
+
     pub fn admit(&self, change: impl FnOnce(&SourceSnapshot) -> SourceSnapshot) {
         let mut view = self.view.lock();
         *view = change(&view);

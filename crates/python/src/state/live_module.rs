@@ -134,12 +134,10 @@ impl LiveModule {
         self.started.load(Ordering::Acquire)
     }
 
-    /// When that of the first instance of its line began.
     pub fn rank(&self) -> u64 {
         self.rank.load(Ordering::Acquire)
     }
 
-    /// Whether its source has been executed to the end.
     pub fn is_ready(&self) -> bool {
         self.ready.load(Ordering::Acquire)
     }
@@ -296,7 +294,6 @@ impl LiveModule {
         }
     }
 
-    /// Asks the outline, if there is one.
     pub fn with_name_usage<R>(&self, ask: impl FnOnce(&NameUsage) -> R) -> Option<R> {
         self.outline.lock().as_ref().map(ask)
     }

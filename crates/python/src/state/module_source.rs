@@ -17,7 +17,6 @@ pub struct ModuleSource {
     pub preserve: Vec<String>,
 }
 
-/// A source file that was found.
 pub struct SourceFile {
     /// As the path entry spelled it; becomes `__file__`.
     pub file: String,

@@ -15,7 +15,6 @@ pub fn any() -> bool {
     ALL.load(Ordering::Acquire) > 0
 }
 
-/// The pending submodules of one package.
 #[derive(Default)]
 pub struct PendingSubmodules {
     /// `thing`: the last parts of their names. Written by the thread that runs the package, entries

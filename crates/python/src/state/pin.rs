@@ -160,7 +160,6 @@ impl Pin {
         Pin::begin(py, what)
     }
 
-    /// The number of the generation it is tied to.
     #[getter(generation)]
     fn number(&self) -> u64 {
         self.unit.generation.load(Ordering::Acquire)

@@ -9,9 +9,7 @@ use crate::state::{live_module::LiveModule, runtime::Runtime};
 
 /// The policy and preserved names that a module, or else the settings, ask for.
 pub struct DeclaredPolicy {
-    /// How the old namespace is used.
     pub policy: Policy,
-    /// Names to carry.
     pub preserve: Vec<String>,
 }
 

@@ -76,7 +76,6 @@ impl PythonCallback {
 
 pub struct Runtime {
     pub system: Arc<OsFileSystem>,
-    /// The folders of live source.
     pub roots: Roots,
     /// The limit of the stored sources.
     pub budget: Budget,
@@ -209,7 +208,6 @@ impl Runtime {
         std::mem::forget(self.commands.lock().take());
     }
 
-    /// From now on commands go to this thread.
     pub fn listen_to(&self, commands: Sender<Command>) {
         *self.commands.lock() = Some(commands);
     }
@@ -321,7 +319,6 @@ impl Runtime {
     }
 }
 
-/// Whether `builtins.__import__` is the interpreter's own.
 fn is_plain(builtins: &Bound<'_, PyModule>) -> PyResult<bool> {
     let import = builtins.getattr(intern!(builtins.py(), "__import__"))?;
     let owner = import.getattr_opt(intern!(builtins.py(), "__self__"))?;

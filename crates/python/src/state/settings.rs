@@ -28,7 +28,6 @@ pub struct Settings {
     pub watch: bool,
     /// How many superseded generations may still be in use when another update begins.
     pub resident: usize,
-    /// How long the code of one update may run.
     pub time_limit: Duration,
     /// The interval of polling, if that is to replace the system's notifications.
     pub poll: Option<Duration>,

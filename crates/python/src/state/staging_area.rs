@@ -52,7 +52,6 @@ impl StagingArea {
         old
     }
 
-    /// Says how many modules are to run.
     pub fn expect(&self, count: usize) {
         self.expected.store(count, Ordering::Relaxed);
     }

@@ -19,20 +19,17 @@ pub struct UnitOfWork {
     pub generation: AtomicU64,
     /// The thread that went on with it last, as `threading.get_ident` has it.
     pub thread: AtomicU64,
-    /// When it began.
     pub since: Instant,
     /// Its label, `"GET /orders"`, if it was given one.
     pub what: Option<String>,
 }
 
 impl UnitOfWork {
-    /// One that begins now, in this thread.
     pub fn new(generation: u64, what: Option<String>) -> UnitOfWork {
         let (generation, thread) = (AtomicU64::new(generation), AtomicU64::new(ident()));
         UnitOfWork { generation, thread, since: Instant::now(), what }
     }
 
-    /// This thread goes on with it.
     pub fn run_by_this_thread(&self) {
         self.thread.store(ident(), Ordering::Relaxed);
     }

@@ -23,7 +23,6 @@ impl UnreadablePaths {
         self.places = found.into_iter().map(|(path, error)| (path, error.to_string())).collect();
     }
 
-    /// All of them, each with the system's error.
     pub fn all(&self) -> Vec<(PathBuf, String)> {
         self.places.iter().map(|(path, why)| (path.clone(), why.clone())).collect()
     }

@@ -2,7 +2,6 @@
 //!
 //! Written by the updating thread (`updater/watcher.rs`), read by `status`.
 
-/// The way in which Transfuse learns of changes.
 #[derive(Clone, Default)]
 pub struct WatchStatus {
     /// `"native"`, `"polling"`; `""` before watching begins.

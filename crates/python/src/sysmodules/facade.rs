@@ -19,12 +19,8 @@ pub const LEFT: &str = "__transfuse_left__";
 /// -> instance.
 pub const DETACHED: &str = "__transfuse_detached__";
 
-pub static TYPE: PyOnceLock<Py<PyType>> = PyOnceLock::new();
-
 /// The type of facades, made by `hooks/facade_type.rs` when Transfuse is installed.
-pub fn set_type(py: Python<'_>, kind: Py<PyType>) {
-    let _ = TYPE.set(py, kind);
-}
+pub static TYPE: PyOnceLock<Py<PyType>> = PyOnceLock::new();
 
 pub fn is_facade(object: &Bound<'_, PyAny>) -> bool {
     TYPE.get(object.py()).is_some_and(|kind| object.get_type().is(kind.bind(object.py())))
@@ -127,7 +123,6 @@ pub fn has_failed(py: Python<'_>, instance: &Bound<'_, LiveModule>) -> bool {
     !of.is_ready() && of.home(py).is_none_or(|home| !home.get().holds(py, instance))
 }
 
-/// The object that foreign code gets for an instance.
 pub fn of_instance<'py>(
     py: Python<'py>,
     runtime: &Runtime,

@@ -7,7 +7,6 @@ use std::path::PathBuf;
 use pyo3::{intern, prelude::*, types::PyDict, types::PyModule};
 use transfuse_engine::ModuleName;
 
-/// The entry in `sys.meta_path`.
 #[pyclass(frozen, module = "transfuse._core")]
 pub struct Finder;
 

@@ -14,7 +14,6 @@ use crate::update::{planning::UpdateRequest, planning::draw_plan, staged_update:
 /// How often an update is staged, each time with a wider plan.
 const ATTEMPTS: usize = 20;
 
-/// What staging came to.
 pub struct Staged {
     /// The plan, widened where necessary.
     pub plan: Plan,

@@ -16,11 +16,9 @@ use crate::state::live_module::LiveModule;
 use crate::state::policy::{self, effective_policy};
 use crate::{effects::retention::retains, state::generation::Generation, state::runtime::Runtime};
 
-/// The input of an update.
 pub struct UpdateRequest {
     /// The sources of the next generation.
     pub view: SourceSnapshot,
-    /// The files that differ.
     pub changes: Vec<FileChange>,
     /// The modules of these files, with the reason to run each.
     pub seeds: Vec<(ModuleName, Reason)>,

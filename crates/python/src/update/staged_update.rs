@@ -127,7 +127,6 @@ impl<'py> StagedUpdate<'py> {
         Ok((update, steps))
     }
 
-    /// Registers a staged generation that has these instances.
     fn stage(
         py: Python<'py>,
         runtime: &'static Runtime,
@@ -298,7 +297,6 @@ impl<'py> StagedUpdate<'py> {
         records.published += 1;
     }
 
-    /// The swap, and the changes that belong to it.
     fn swap(
         &self,
         fresh: &[Bound<'py, LiveModule>],

@@ -35,7 +35,6 @@ impl Driver {
         Driver { runtime, listener, updater: Updater::new(runtime) }
     }
 
-    /// Runs until [`Command::Stop`].
     pub fn run(&mut self, py: Python<'_>) {
         let _ended = Ended(self.runtime);
         self.runtime.updating_thread.store(thread(), Ordering::Release);
@@ -59,19 +58,14 @@ impl Driver {
     }
 
     fn handle(&mut self, py: Python<'_>, command: Command) {
-        // If the thread that asked is gone, its answer is dropped.
-        let _ = match command {
-            Command::Update(reply) => {
-                reply.send(panics::caught(|| self.update_on_request(py, None)))
-            }
+        let (reply, answer) = match command {
+            Command::Update(reply) => (reply, panics::caught(|| self.update_on_request(py, None))),
             Command::Reload(name, reply) => {
-                reply.send(panics::caught(|| self.update_on_request(py, Some(&name))))
+                (reply, panics::caught(|| self.update_on_request(py, Some(&name))))
             }
-            Command::Plan(reply) => reply.send(panics::caught(|| self.plan(py))),
-            Command::Rollback(to, reply) => reply.send(panics::caught(|| self.rollback(py, to))),
-            Command::Adopt(contents, reply) => {
-                reply.send(panics::caught(|| self.adopt(py, contents)))
-            }
+            Command::Plan(reply) => (reply, panics::caught(|| self.plan(py))),
+            Command::Rollback(to, reply) => (reply, panics::caught(|| self.rollback(py, to))),
+            Command::Adopt(contents, reply) => (reply, panics::caught(|| self.adopt(py, contents))),
             Command::Dispose => {
                 disposal::dispose_drained(py, self.runtime);
                 self.retry_if_room(py);
@@ -79,6 +73,8 @@ impl Driver {
             }
             Command::Stop => return,
         };
+        // If the thread that asked is gone, its answer is dropped.
+        let _ = reply.send(answer);
     }
 
     fn update_on_change(&mut self, py: Python<'_>) {

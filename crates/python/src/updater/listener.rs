@@ -41,7 +41,6 @@ pub struct PendingChange<'l> {
     listener: &'l mut ChangeListener,
     /// All sources as they are now.
     pub snapshot: SourceSnapshot,
-    /// The files that differ.
     pub changes: Vec<FileChange>,
     /// Files that exist and cannot be read, though modules came from there.
     pub unreadable: Vec<(PathBuf, io::Error)>,

@@ -39,7 +39,6 @@ pub struct Updater {
 pub enum Concluded {
     /// It was published or refused.
     Reported(Py<PyDict>),
-    /// There was nothing to do.
     Unchanged,
     /// Files were saved meanwhile: they are to be compared again.
     Interrupted,
@@ -273,7 +272,6 @@ impl Updater {
         Ok(report)
     }
 
-    /// The report of an update that had nothing to do.
     pub fn unchanged(&self, py: Python<'_>) -> Py<PyDict> {
         report::unchanged(py, self.runtime.current(py).get().id)
     }

@@ -8,6 +8,7 @@
 use std::{io::ErrorKind, path::Path, path::PathBuf, sync::Arc, time::Duration};
 
 use crossbeam_channel::{Receiver, Sender};
+use pyo3::Python;
 use transfuse_engine::{Event, FileSystem, SyncMarker, Watcher};
 
 use crate::cpython::log;
@@ -120,10 +121,11 @@ impl FileWatcher {
     fn fall_back(&mut self, why: &str) {
         self.fell_back = true;
         self.poll(why.to_owned());
-        log::warn(&format!(
+        let warning = format!(
             "the system does not tell of all changes, so files are looked at every {} s instead: {why}",
             self.interval().as_secs_f64()
-        ));
+        );
+        Python::attach(|py| log::warning(py, &warning));
     }
 
     fn poll(&mut self, because: String) {
