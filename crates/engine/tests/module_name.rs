@@ -56,9 +56,3 @@ fn a_relative_import_stays_in_its_package() {
     let error = ModuleName::resolve_relative("", 1, "conf").unwrap_err();
     assert!(matches!(error, EngineError::NoPackage), "{error}");
 }
-
-#[test]
-fn names_are_looked_up_by_text() {
-    let loaded = std::collections::HashSet::from([name("shop.conf")]);
-    assert!(loaded.contains("shop.conf"));
-}

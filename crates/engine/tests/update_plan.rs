@@ -291,7 +291,7 @@ fn p5_a_circle_is_entered_where_it_was_entered_before() {
 #[test]
 fn a_policy_is_one_of_four_words() {
     for word in ["overlay", "fresh", "patch", "never"] {
-        assert_eq!(word, word.parse::<Policy>().unwrap().to_string());
+        assert_eq!(word, format!("{:?}", word.parse::<Policy>().unwrap()).to_lowercase());
     }
     let error = "freshly".parse::<Policy>().unwrap_err();
     assert!(matches!(error, EngineError::UnknownPolicy { .. }));
