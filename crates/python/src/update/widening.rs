@@ -33,7 +33,8 @@ impl<'py> StagedUpdate<'py> {
             self.abort(py);
             return Self::begin(py, self.runtime, request, plan);
         }
-        let executed = self.staged.get().executed(py);
+        // With the executions that were stopped, which may have changed what ran before them.
+        let executed = self.staged.get().staging.executed(py);
         let mut stale = incomplete;
         stale.extend(self.take_out(py, request, plan)?);
         while let Some(name) = executed.iter().find_map(|one| newly_stale(one, &executed, &stale)) {
