@@ -4,6 +4,7 @@ pub mod seeds;
 pub mod planning;
 pub mod pipeline;
 pub mod staged_update;
+pub mod widening;
 pub mod concurrent_loads;
 pub mod rerun;
 pub mod participants;

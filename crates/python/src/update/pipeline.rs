@@ -1,8 +1,10 @@
 //! How does an update go from a change to a published generation?
 //!
-//! Plan, stage, verify, publish; if the plan turns out to be too narrow, again with a wider one. Runs
-//! in the updating thread. Any error leaves the current generation as it was. `staged_update` does
-//! one attempt, `planning` draws the plan.
+//! Plan, stage, verify, publish; if the plan turns out to be too narrow, it is widened and
+//! staging goes on. Runs in the updating thread. Any error leaves the current generation as it was:
+//! an update that is dropped before its end aborts. `planning` draws the plan.
+
+use std::collections::HashSet;
 
 use pyo3::{exceptions::PySyntaxError, prelude::*};
 use transfuse_engine::Plan;
@@ -11,9 +13,7 @@ use crate::cpython::exceptions;
 use crate::state::{runtime::Runtime, staging_area::InPlaceNote};
 use crate::update::{planning::UpdateRequest, planning::draw_plan, staged_update::StagedUpdate};
 
-/// How often an update is staged, each time with a wider plan.
-const ATTEMPTS: usize = 20;
-
+/// What staging came to.
 pub struct Staged {
     /// The plan, widened where necessary.
     pub plan: Plan,
@@ -29,13 +29,6 @@ pub enum StagingOutcome {
     Interrupted,
 }
 
-enum Attempt {
-    /// The update is over.
-    Ended(StagingOutcome),
-    /// The request was widened; after this error, if its modules failed.
-    Widened(Option<PyErr>),
-}
-
 /// Plans, stages and publishes. `is_quiet` says, when the modules have run, that no file was saved
 /// meanwhile.
 pub fn run_update(
@@ -45,59 +38,81 @@ pub fn run_update(
     is_quiet: &mut dyn FnMut() -> bool,
 ) -> Staged {
     let mut plan = Plan::default();
-    // The failure that the wider plan may cure. If it does not, this is what is reported.
-    let mut failed: Option<(Plan, PyErr)> = None;
-    for _ in 0..ATTEMPTS {
-        let retries = failed.is_some();
-        let attempt = attempt(py, runtime, &mut request, &mut plan, &mut || retries || is_quiet());
-        let end = match (attempt, failed) {
-            (Ok(Attempt::Ended(end @ StagingOutcome::Published(_))), _) => end,
-            (_, Some((plan, error))) => {
-                return Staged { plan, end: StagingOutcome::Refused(error) };
-            }
-            (Ok(Attempt::Ended(end)), None) => end,
-            (Err(error), None) => StagingOutcome::Refused(error),
-            (Ok(Attempt::Widened(error)), None) => {
-                failed = error.map(|error| (plan.clone(), error));
-                continue;
-            }
-        };
-        return Staged { plan, end };
-    }
-    let error = exceptions::misuse("the plan kept growing while it was staged");
-    Staged { plan, end: StagingOutcome::Refused(error) }
+    let end = stage(py, runtime, &mut request, &mut plan, is_quiet);
+    Staged { plan, end: end.unwrap_or_else(StagingOutcome::Refused) }
 }
 
-/// Plans and stages once, and publishes unless the plan has to be wider.
-fn attempt(
+/// Plans and stages, with a wider plan for as long as that finds modules to add, and publishes.
+fn stage(
     py: Python<'_>,
     runtime: &'static Runtime,
     request: &mut UpdateRequest,
     plan: &mut Plan,
     is_quiet: &mut dyn FnMut() -> bool,
-) -> PyResult<Attempt> {
+) -> PyResult<StagingOutcome> {
     *plan = draw_plan(py, runtime, request)?;
     let mut update = StagedUpdate::begin(py, runtime, request, plan)?;
-    let ran = update.run(py, plan);
-    if request.widen(update.newly_affected(py)) {
-        update.abort(py);
-        return Ok(Attempt::Widened(None));
+    loop {
+        let ran = update.run(py, plan);
+        let (affected, stopped) = update.newly_affected(py);
+        if request.widen(affected) {
+            *plan = draw_plan(py, runtime, request)?;
+            update = update.widen(py, request, plan, stopped)?;
+            continue;
+        }
+        if !is_quiet() {
+            return Ok(StagingOutcome::Interrupted);
+        }
+        if let Err(error) = ran {
+            return retry(py, request, plan, update, error);
+        }
+        return publish(py, request, update);
     }
-    if !is_quiet() {
-        update.abort(py);
-        return Ok(Attempt::Ended(StagingOutcome::Interrupted));
+}
+
+/// A module failed, perhaps only because a module that it imports was not run with it: stages once
+/// more with these. If that is not published, the first error is the one to report.
+fn retry<'py>(
+    py: Python<'py>,
+    request: &mut UpdateRequest,
+    plan: &mut Plan,
+    update: StagedUpdate<'py>,
+    error: PyErr,
+) -> PyResult<StagingOutcome> {
+    let imported = update.imported_by_failed(py, &plan.steps);
+    let runtime = update.runtime;
+    if error.is_instance_of::<PySyntaxError>(py) || !request.widen(imported) {
+        return Err(error);
     }
-    if let Err(error) = ran {
-        // Perhaps it failed only because a module that it imports was not run with it.
-        let imported = update.imported_by_failed(py, &plan.steps);
-        update.abort(py);
-        let widened = !error.is_instance_of::<PySyntaxError>(py) && request.widen(imported);
-        return if widened { Ok(Attempt::Widened(Some(error))) } else { Err(error) };
+    let first = std::mem::take(plan);
+    let staged = draw_plan(py, runtime, request).and_then(|wider| {
+        *plan = wider;
+        let mut update = update.widen(py, request, plan, HashSet::new())?;
+        update.run(py, plan)?;
+        let (affected, _) = update.newly_affected(py);
+        match request.widen(affected) {
+            true => Ok(StagingOutcome::Interrupted),
+            false => publish(py, request, update),
+        }
+    });
+    match staged {
+        Ok(published @ StagingOutcome::Published(_)) => Ok(published),
+        _ => {
+            *plan = first;
+            Err(error)
+        }
     }
-    let prepared = update.prepare(py, &request.view).inspect_err(|_| update.abort(py));
-    Ok(Attempt::Ended(match prepared.and_then(|()| update.commit(py)) {
-        Ok(notes) => StagingOutcome::Published(notes),
-        Err(error) if exceptions::is_outdated(py, &error) => StagingOutcome::Interrupted,
-        Err(error) => StagingOutcome::Refused(error),
-    }))
+}
+
+/// Lets the participants prepare, and publishes.
+fn publish<'py>(
+    py: Python<'py>,
+    request: &UpdateRequest,
+    mut update: StagedUpdate<'py>,
+) -> PyResult<StagingOutcome> {
+    match update.prepare(py, &request.view).and_then(|()| update.commit(py)) {
+        Ok(notes) => Ok(StagingOutcome::Published(notes)),
+        Err(error) if exceptions::is_outdated(py, &error) => Ok(StagingOutcome::Interrupted),
+        Err(error) => Err(error),
+    }
 }

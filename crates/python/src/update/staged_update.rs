@@ -5,7 +5,7 @@
 //! back. Publishing is one swap: before it a caller gets the old modules, after it the new ones, and
 //! instances know by a field of their own which they are. `pipeline` decides what is attempted.
 
-use std::{cell::Cell, sync::atomic::Ordering};
+use std::{cell::Cell, collections::HashSet, sync::atomic::Ordering};
 
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyWeakrefMethods, PyWeakrefReference};
@@ -23,18 +23,18 @@ use crate::state::{
     runtime::Runtime, scope::Scope, staging_area::InPlaceNote,
 };
 use crate::sysmodules::{entry, entry::SysModulesEntry, facade};
-use crate::update::concurrent_loads::{outdated, superseded_by_swap};
+use crate::update::concurrent_loads::superseded_by_swap;
 use crate::update::planning::{UpdateRequest, without_restarts};
 use crate::update::rerun::modules_to_rerun;
 use crate::update::{disposal, participants};
 
 /// A staged generation, until it is published or abandoned.
 pub struct StagedUpdate<'py> {
-    runtime: &'static Runtime,
-    base: Bound<'py, Generation>,
-    staged: Bound<'py, Generation>,
+    pub(super) runtime: &'static Runtime,
+    pub(super) base: Bound<'py, Generation>,
+    pub(super) staged: Bound<'py, Generation>,
     /// The instances of `base` that the staged generation does not share: to be run, or deleted.
-    removed: Vec<Bound<'py, LiveModule>>,
+    pub(super) removed: Vec<Bound<'py, LiveModule>>,
     /// Instances of an earlier generation that it brings back.
     revived: Vec<Bound<'py, LiveModule>>,
     /// The module whose code raised.
@@ -69,28 +69,8 @@ impl<'py> StagedUpdate<'py> {
         let _guard = runtime.nogil_lock.lock(py);
         let base = runtime.current(py);
         let instances = base.get().instances.bind(py).copy()?;
-        let mut removed = Vec::new();
-        let deleted = request.seeds.iter().filter(|(_, reason)| *reason == Reason::Deleted);
-        let deleted = deleted.map(|(name, _)| name);
-        let planned: Vec<_> = plan.steps.iter().map(|step| &step.name).chain(deleted).collect();
-        let outdated = outdated(py, runtime, &base, &view, &planned, request.since);
-        for name in planned.into_iter().chain(&outdated) {
-            if let Some(instance) = base.get().find(py, name.as_str())
-                && instances.contains(name.as_str())?
-            {
-                instances.del_item(name.as_str())?;
-                removed.push(instance);
-            }
-        }
-        let update = Self::stage(py, runtime, base, view, instances, removed)?;
-        for instance in &update.removed {
-            if let Some(parent) = instance.get().name.parent()
-                && let Some(package) = update.base.get().find(py, parent.as_str())
-                && update.staged.get().holds(py, &package)
-            {
-                submodules::make_dynamic(py, &package, instance.get().name.tail())?;
-            }
-        }
+        let mut update = Self::stage(py, runtime, base, view, instances, Vec::new())?;
+        update.take_out(py, request, plan)?;
         Ok(update)
     }
 
@@ -184,9 +164,15 @@ impl<'py> StagedUpdate<'py> {
         participants::prepare(py, self.runtime, &self.staged, wanted, self.on_disk)
     }
 
-    /// The shared modules that the modules which ran have changed, or may have changed.
-    pub fn newly_affected(&self, py: Python<'py>) -> Vec<(ModuleName, Reason)> {
-        let mut newly_affected: Vec<_> = conflict::take()
+    /// The shared modules that the modules which ran have changed, or may have changed. With the
+    /// modules that were stopped before they could change one.
+    pub fn newly_affected(
+        &self,
+        py: Python<'py>,
+    ) -> (Vec<(ModuleName, Reason)>, HashSet<ModuleName>) {
+        let conflicts = conflict::take();
+        let stopped = conflicts.iter().map(|(_, by)| by.clone()).collect();
+        let mut newly_affected: Vec<_> = conflicts
             .into_iter()
             .map(|(affected, by)| (affected, Reason::AffectedBy(by)))
             .collect();
@@ -211,7 +197,7 @@ impl<'py> StagedUpdate<'py> {
             }
         }
         newly_affected.extend(in_place::concerned(&Scope::new(py, self.runtime, &self.staged)));
-        newly_affected
+        (newly_affected, stopped)
     }
 
     /// The imports of the module that raised that were not run with it.

@@ -1,0 +1,116 @@
+//! How does a staged update take in modules that its plan did not have?
+//!
+//! An execution may turn out to affect a module that is in use. That module then runs as well, and
+//! what has run already is kept where it is still right. Stale is each module that imports or
+//! affects one that is to run, or that a stale one affects: it has taken values from the former
+//! execution, or registered with it, or has a registration of an execution that is given up.
+
+use std::collections::HashSet;
+
+use pyo3::prelude::*;
+use transfuse_engine::{EdgeKind, ModuleName, Plan, Reason, Target};
+
+use crate::loading::submodules;
+use crate::state::live_module::LiveModule;
+use crate::update::concurrent_loads::outdated;
+use crate::update::planning::{UpdateRequest, without_restarts};
+use crate::update::staged_update::StagedUpdate;
+
+impl<'py> StagedUpdate<'py> {
+    /// Widens the plan. Modules run again that are new in it, that `incomplete` names because their
+    /// execution was stopped, and those that are stale with them.
+    pub fn widen(
+        mut self,
+        py: Python<'py>,
+        request: &UpdateRequest,
+        plan: &Plan,
+        incomplete: HashSet<ModuleName>,
+    ) -> PyResult<Self> {
+        let view = without_restarts(py, self.runtime, request.view.clone(), &plan.restart);
+        let is_other_view = view.fingerprint() != self.staged.get().view().fingerprint();
+        if is_other_view || !self.staged.get().staging.in_place(py).is_empty() {
+            // Other content, or steps on modules in use that have to be taken back: from the start.
+            self.abort(py);
+            return Self::begin(py, self.runtime, request, plan);
+        }
+        // With the executions that were stopped, which may have changed what ran before them.
+        let executed = self.staged.get().staging.executed(py);
+        let mut stale = incomplete;
+        stale.extend(self.take_out(py, request, plan)?);
+        while let Some(name) = executed.iter().find_map(|one| newly_stale(one, &executed, &stale)) {
+            stale.insert(name);
+        }
+        for instance in executed.iter().filter(|one| stale.contains(&one.get().name)) {
+            self.give_up(py, instance)?;
+        }
+        Ok(self)
+    }
+
+    /// Takes the instances of the current generation that are to run or gone out of the staged one,
+    /// and those that the plan does not know of. Returns their names.
+    pub(super) fn take_out(
+        &mut self,
+        py: Python<'py>,
+        request: &UpdateRequest,
+        plan: &Plan,
+    ) -> PyResult<Vec<ModuleName>> {
+        let _guard = self.runtime.nogil_lock.lock(py);
+        let deleted = request.seeds.iter().filter(|(_, reason)| *reason == Reason::Deleted);
+        let deleted = deleted.map(|(name, _)| name);
+        let planned: Vec<_> = plan.steps.iter().map(|step| &step.name).chain(deleted).collect();
+        let view = self.staged.get().view();
+        let outdated = outdated(py, self.runtime, &self.base, &view, &planned, request.since);
+        let mut taken = Vec::new();
+        for name in planned.into_iter().chain(&outdated) {
+            let instance = self.base.get().find(py, name.as_str());
+            if let Some(instance) = instance.filter(|one| self.staged.get().take(py, one)) {
+                self.removed.push(instance);
+                taken.push(name.clone());
+            }
+        }
+        for name in &taken {
+            let package = name.parent().and_then(|name| self.base.get().find(py, name.as_str()));
+            if let Some(package) = package.filter(|package| self.staged.get().holds(py, package)) {
+                submodules::make_dynamic(py, &package, name.tail())?;
+            }
+        }
+        Ok(taken)
+    }
+
+    /// Takes the execution of a module out of the staged generation, and out of its package.
+    fn give_up(&self, py: Python<'py>, instance: &Bound<'py, LiveModule>) -> PyResult<()> {
+        let name = &instance.get().name;
+        self.staged.get().take(py, instance);
+        let package = name.parent().and_then(|name| self.staged.get().find(py, name.as_str()));
+        if let Some(package) = package.filter(|package| !self.base.get().holds(py, package)) {
+            let namespace = package.get().namespace(py);
+            if namespace.get_item(name.tail())?.is_some_and(|it| it.is(instance.get().value(py))) {
+                namespace.del_item(name.tail())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The name of a module if it is stale because of others, and not known to be.
+fn newly_stale(
+    instance: &Bound<'_, LiveModule>,
+    executed: &[Bound<'_, LiveModule>],
+    stale: &HashSet<ModuleName>,
+) -> Option<ModuleName> {
+    let name = &instance.get().name;
+    let uses_stale = || {
+        let edges = instance.get().edges();
+        edges.iter().any(|edge| matches!(&edge.to, Target::Module(to) if stale.contains(to)))
+    };
+    let affected_by_stale = || {
+        let mut others = executed.iter().filter(|other| stale.contains(&other.get().name));
+        others.any(|other| {
+            let edges = other.get().edges().into_iter();
+            edges
+                .filter(|edge| edge.kind == EdgeKind::Affects)
+                .any(|edge| matches!(&edge.to, Target::Module(to) if to == name))
+        })
+    };
+    (!stale.contains(name) && (uses_stale() || affected_by_stale())).then(|| name.clone())
+}
