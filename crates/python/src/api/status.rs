@@ -1,4 +1,7 @@
 //! How do things stand? What `transfuse.status()` is made of.
+//!
+//! Counts and fields only: it is asked while the process is in trouble, so nothing here walks the
+//! heap or waits for an update. `referrers` finds out what keeps old code in memory.
 
 use std::sync::atomic::Ordering;
 
@@ -51,9 +54,7 @@ pub fn status(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
         })
         .collect();
     made.set_item("units", units)?;
-    let still: Vec<_> =
-        lingering(py, runtime).iter().map(|gone| gone.get().module.clone_ref(py)).collect();
-    made.set_item("lingering", still)?;
+    made.set_item("lingering", lingering(py, runtime).len())?;
     made.set_item("restart", waiting)?;
     made.set_item("kept", kept)?;
     made.set_item("draining", draining)?;
