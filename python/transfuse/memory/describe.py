@@ -96,7 +96,7 @@ def chain_in_words(path: Sequence[Any], held: Any) -> str:
         elif is_a(each, BaseException) and words and words[-1].startswith("a frame"):
             at = words.pop().removeprefix("a frame ")
             words.append(f"the traceback of {_article(type(each).__qualname__)}, {at}")
-        elif not is_a(each, TracebackType):
+        elif not is_a(each, (TracebackType, tuple)):
             words.append(in_words(each))
     # A row of lists in lists says no more than one.
     words = [word for index, word in enumerate(words) if word not in words[:index]][:_NAMED]

@@ -32,6 +32,7 @@ from transfuse import _core
 from transfuse.memory.describe import (
     REMEDIES,
     chain_in_words,
+    in_words,
     is_a,
     is_looking,
     root_in_words,
@@ -160,7 +161,11 @@ def _find(seconds: float) -> Leaks:
     if not modules:
         return Leaks(0, (), (), 0.0, True)
     search = _Search(modules, begun + seconds)
-    causes, unexplained = search.result()
+    try:
+        causes, unexplained = search.result()
+    finally:
+        # The collector does not see this list, so it could not free what refers to it and is in it.
+        search.heap.clear()
     return Leaks(len(modules), causes, unexplained, time.monotonic() - begun, search.complete)
 
 
@@ -218,9 +223,12 @@ class _Search:
                     self.keeps[index].update(holder.held)
                 continue
             else:
-                key = ("", chain_in_words([holder.each], held))
+                key = ("", chain_in_words([holder.each], held) or in_words(holder.each))
             found.setdefault(key, set()).update(holder.held)
         kept = {key: self._with_kept(indices) for key, indices in found.items()}
+        named = set[int]().union(*(kept[key] for key in kept if key[0]))
+        # What has no name may be garbage, and is of interest only where nothing else is found.
+        kept = {key: more for key in kept if (more := kept[key] if key[0] else kept[key] - named)}
         order = sorted(kept, key=lambda key: (not key[0], -len(kept[key]), key))
         causes = tuple(
             Cause(
