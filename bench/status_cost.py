@@ -55,7 +55,8 @@ threading.Thread(target=turn, daemon=True).start()
 print("ready", flush=True)
 for line in sys.stdin:
     if line == "update\\n":
-        save("slow.py", f"import time\\nend = time.monotonic() + 60\\nwhile time.monotonic() < end: pass\\n# {time.time()}\\n")
+        save("slow.py", "from time import monotonic\\nend = monotonic() + 60\\n"
+            "while monotonic() < end: pass\\n")
         updating = threading.Thread(target=transfuse.update, daemon=True)
         updating.start()
         time.sleep(0.5)

@@ -106,5 +106,7 @@ def test_the_lines_of_a_status_are_limited(tree: LiveTree, process: unix_socket.
     }
     lines = status_lines({**said, **many})
     assert len(lines) <= 40
-    assert "  in memory    1309 of former generations; if they become more: transfuse leaks" in lines
+    assert (
+        "  in memory    1309 of former generations; if they become more: transfuse leaks" in lines
+    )
     assert lines.count("  in use by    492 more; --json lists all") == 1

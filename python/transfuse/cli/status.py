@@ -54,7 +54,9 @@ def status_lines(reply: dict[str, Any]) -> list[str]:
     rows += _more("in use by", reply["units"])
     if reply["lingering"]:
         count = reply["lingering"]
-        rows.append(("in memory", f"{count} of former generations; if they become more: transfuse leaks"))
+        rows.append(
+            ("in memory", f"{count} of former generations; if they become more: transfuse leaks")
+        )
     for name, code, what in reply["restart"][:_SHOWN]:
         rows.append(("restart", f"{name} ({code}: {what})"))
     rows += _more("restart", reply["restart"])

@@ -33,9 +33,9 @@ _NAMED = 3
 
 # Kind of a root -> what to do about it.
 REMEDIES = {
-    "global": "remove the entry in __dispose__ of the module that made it, or register"
-    " transfuse.live('pkg.mod:name') instead",
-    "class": "take the attribute back in __dispose__ of the module that set it",
+    "global": "undo the registration in __dispose__ of the module that made it, or register"
+    " transfuse.live('pkg.mod:name')",
+    "class": "undo the registration in __dispose__ of the module that made it",
     "cache": "call its cache_clear() in __dispose__",
     "thread": "end the thread in __dispose__, and let its loop call transfuse.live(...)",
     "task": "cancel the task in __dispose__",

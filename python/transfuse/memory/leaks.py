@@ -123,7 +123,9 @@ class Leaks:
         if not self.former:
             return ["no former module is in memory"]
         stopped = "" if self.complete else ", and stopped at the limit: say --seconds N for more"
-        lines = [f"former modules in memory: {self.former} (searched {self.seconds:.1f} s{stopped})"]
+        lines = [
+            f"former modules in memory: {self.former} (searched {self.seconds:.1f} s{stopped})"
+        ]
         for cause in self.causes[:_CAUSES]:
             lines += [str(cause), f"  {cause.remedy}"]
         if more := len(self.causes) - _CAUSES:
@@ -312,7 +314,7 @@ class _Search:
                     pending.append(each)
 
     def _way(self, holder: Any) -> tuple[list[Any], set[int]]:
-        """Return the shortest path from a holder to a root, and the former modules met on the way."""
+        """Return the shortest path from a holder to a root, and the former modules on the way."""
         inside: set[int] = set()
         if root_kind(holder):
             return [holder], inside
@@ -330,7 +332,7 @@ class _Search:
         return [], inside
 
     def _running(self) -> Iterator[tuple[str, str, int]]:
-        """Yield the frames of former modules on the stacks of threads, which no object refers to."""
+        """Yield the frames of former modules that run now: no object refers to these."""
         names = {thread.ident: thread.name for thread in threading.enumerate()}
         for ident, top in sys._current_frames().items():
             frame = top
@@ -373,7 +375,9 @@ class _Search:
             own = dict.get(each, "__module__") == name and "__qualname__" not in each
             first = list(islice(dict.values(each), 8))
             own = own or dict.keys(each) >= _ALIAS
-            return index if own or any(type(one).__module__ == _MACHINERY for one in first) else None
+            return (
+                index if own or any(type(one).__module__ == _MACHINERY for one in first) else None
+            )
         if is_a(each, tuple):
             # The ancestors of a class, the arguments of an alias, what a function closes over.
             all_parts = bool(each) and all(is_a(one, _LISTED) or _is_alias(one) for one in each)

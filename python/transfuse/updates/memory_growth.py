@@ -41,8 +41,8 @@ class MemoryGrowth:
             return
         self._has_warned = True
         _log.warning(
-            "%d modules of former generations are in memory, more after each of the last %d updates;"
-            " %s; 'transfuse leaks' tells more",
+            "%d modules of former generations are in memory, more after each of the last %d"
+            " updates; %s; 'transfuse leaks' tells more",
             former,
             updates,
             causes[0] if causes else "the cause was not found within a second",

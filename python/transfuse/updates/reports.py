@@ -228,8 +228,8 @@ class Status:
         failing: the report of the latest update if it was refused, else None.
         restart: the changes that wait for a restart.
         units: the units of work that keep former generations in use, the oldest first.
-        lingering: how many modules are in memory that no generation has any more: see `leaks`. Those
-            that nothing keeps go when Python's collector next looks at them.
+        lingering: how many modules are in memory that no generation has any more. Python's
+            collector removes those that nothing keeps; `leaks` tells what keeps the others.
         updates: how many updates were published.
         refused: how many were refused.
     """
