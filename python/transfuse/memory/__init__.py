@@ -1,5 +1,5 @@
 """What keeps superseded code in memory.
 
-`leaks` finds the holders, `describe` puts them into words, `units` tells what keeps a generation in
-use, `typing_caches` empties two caches.
+`leaks` groups what `search` finds and `describe` puts into words. `units` tells what keeps a former
+generation in use. `typing_caches` empties two caches.
 """

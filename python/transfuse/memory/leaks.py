@@ -1,69 +1,28 @@
 """What keeps former modules in memory?
 
-`_Search` follows the references to all former modules together. It goes through the modules' own
-parts (functions, classes, objects of these) to the holders, which are the first objects that are no
-part, and from the holders to the roots, which have a name to report: a global, a class, a cache, a
-thread, a task. Each step is one pass over the heap (`_core.referrers`), which lets other threads
-run and stops at the time limit.
+`search` finds the holders of all former modules; here they are grouped by cause.
 """
 
 from __future__ import annotations
 
-import gc
-import sys
 import threading
 import time
-from collections import Counter, defaultdict, deque
+from collections import Counter, defaultdict
 from dataclasses import asdict, dataclass
-from importlib.machinery import ModuleSpec
-from itertools import islice
-from types import (
-    CellType,
-    FunctionType,
-    GenericAlias,
-    GetSetDescriptorType,
-    MemberDescriptorType,
-    MethodType,
-    ModuleType,
-)
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 from transfuse import _core
 from transfuse.memory.describe import (
     REMEDIES,
     chain_in_words,
     in_words,
-    is_a,
-    is_looking,
     root_in_words,
     root_kind,
-    spot,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+from transfuse.memory.search import Search
 
 # How many causes are reported, and how many modules of each are named in a line.
 _CAUSES, _NAMES = 10, 5
-# How far a holder is followed, how many referrers of an object are noted, how many objects are
-# looked at to find the way from one holder to its root.
-_STEPS, _PARENTS, _VISITED = 12, 8, 200
-_MACHINERY = "transfuse._core"
-# The parts of modules, classes and functions.
-_PARTS = (
-    CellType,
-    GetSetDescriptorType,
-    MemberDescriptorType,
-    MethodType,
-    ModuleSpec,
-    classmethod,
-    property,
-    staticmethod,
-)
-# Items of tuples that are a part of something else.
-_LISTED = (type, CellType)
-# The attributes of `Optional[Tea]`.
-_ALIAS = {"__origin__", "__args__"}
 # The lists of one search would be holders for another one.
 _one_search = threading.Lock()
 
@@ -132,8 +91,9 @@ class Leaks:
             lines += [f"{more} more causes: --json lists all"] if more > 0 else []
         if self.unexplained:
             count = sum(count for _, count in self.unexplained)
-            lines += [f"nothing visible keeps {count}: {_names(self.unexplained)}"]
-            lines += [f"  {REMEDIES['']}"]
+            why = "nothing visible keeps" if self.complete else "no cause was found yet for"
+            lines += [f"{why} {count}: {_names(self.unexplained)}"]
+            lines += [f"  {REMEDIES['']}"] if self.complete else []
         return lines
 
     def to_json(self) -> dict[str, Any]:
@@ -162,242 +122,51 @@ def _find(seconds: float) -> Leaks:
     modules = _core.former_modules()
     if not modules:
         return Leaks(0, (), (), 0.0, True)
-    search = _Search(modules, begun + seconds)
+    search = Search(modules, begun + seconds)
     try:
-        causes, unexplained = search.result()
+        search.follow()
+        causes, unexplained = _causes(search)
     finally:
         # The collector does not see this list, so it could not free what refers to it and is in it.
         search.heap.clear()
     return Leaks(len(modules), causes, unexplained, time.monotonic() - begun, search.complete)
 
 
-class _Holder(NamedTuple):
-    """An object that refers to parts of former modules, and is none."""
-
-    each: Any
-    # Index of a module -> one of its parts that the holder refers to.
-    held: dict[int, Any]
-
-
-class _Search:
-    """One search, for all former modules together.
-
-    Attributes:
-        heap: the objects that can be holders. It keeps them alive, so that no id is used twice.
-        owner: id of a part -> the index of its module.
-        keeps: index of a module -> former modules that its parts refer to.
-        holders: id -> holder.
-        parents: id of an object on the way from a holder to a root -> what refers to it.
-        complete: whether the time was enough.
-    """
-
-    def __init__(self, modules: list[ModuleType], deadline: float) -> None:
-        self._modules = modules
-        self._deadline = deadline
-        self._names = [str(vars(module).get("__name__")) for module in modules]
-        self._by_namespace = {id(vars(module)): index for index, module in enumerate(modules)}
-        self.complete = True
-        self.heap = _core.heap()
-        self._ignored = {id(modules)}
-        self.owner: dict[int, int] = {}
-        self.keeps: dict[int, set[int]] = defaultdict(set)
-        self.holders: dict[int, _Holder] = {}
-        self.parents: dict[int, list[Any]] = {}
-
-    def result(self) -> tuple[tuple[Cause, ...], tuple[tuple[str, int], ...]]:
-        if gc.get_freeze_count():
-            self._add_frozen()
-        self._follow_parts()
-        self._follow_holders()
-        found: dict[tuple[str, str], set[int]] = {}
-        through: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
-        for kind, what, index in self._running():
-            found.setdefault((kind, what), set()).add(index)
-        for holder in self.holders.values():
-            held = next(iter(holder.held.values()))
-            path, inside = self._way(holder.each)
-            if path:
-                key, chain = (root_kind(path[-1]), root_in_words(path, held)), path[:-1]
-                through[key][chain_in_words(chain, held)] += 1
-            elif inside:
-                # Former modules hold it, so what holds them is to be found.
-                for index in inside:
-                    self.keeps[index].update(holder.held)
-                continue
-            else:
-                key = ("", chain_in_words([holder.each], held) or in_words(holder.each))
-            found.setdefault(key, set()).update(holder.held)
-        kept = {key: self._with_kept(indices) for key, indices in found.items()}
-        named = set[int]().union(*(kept[key] for key in kept if key[0]))
-        # What has no name may be garbage, and is of interest only where nothing else is found.
-        kept = {key: more for key in kept if (more := kept[key] if key[0] else kept[key] - named)}
-        order = sorted(kept, key=lambda key: (not key[0], -len(kept[key]), key))
-        causes = tuple(
-            Cause(
-                what=key[1],
-                through=through[key].most_common(1)[0][0] if through[key] else "",
-                remedy=REMEDIES[key[0]],
-                modules=self._counted(kept[key]),
-            )
-            for key in order
+def _causes(search: Search) -> tuple[tuple[Cause, ...], tuple[tuple[str, int], ...]]:
+    """Group what a search has found, and return what it has not explained."""
+    found: dict[tuple[str, str], set[int]] = {}
+    through: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    for kind, what, index in search.running():
+        found.setdefault((kind, what), set()).add(index)
+    for holder in search.holders.values():
+        held = next(iter(holder.held.values()))
+        path, inside = search.way(holder.each)
+        if path:
+            key, chain = (root_kind(path[-1]), root_in_words(path, held)), path[:-1]
+            through[key][chain_in_words(chain, held)] += 1
+        elif inside:
+            # Former modules hold it, so what holds them is to be found.
+            for index in inside:
+                search.keeps[index].update(holder.held)
+            continue
+        else:
+            key = ("", chain_in_words([holder.each], held) or in_words(holder.each))
+        found.setdefault(key, set()).update(holder.held)
+    kept = {key: search.with_kept(indices) for key, indices in found.items()}
+    named = set[int]().union(*(kept[key] for key in kept if key[0]))
+    # What has no name may be garbage, and is of interest only where nothing else is found.
+    kept = {key: more for key in kept if (more := kept[key] if key[0] else kept[key] - named)}
+    order = sorted(kept, key=lambda key: (not key[0], -len(kept[key]), key))
+    causes = tuple(
+        Cause(
+            what=key[1],
+            through=through[key].most_common(1)[0][0] if through[key] else "",
+            remedy=REMEDIES[key[0]],
+            modules=search.counted(kept[key]),
         )
-        return causes, self._counted(set(range(len(self._modules))).difference(*kept.values()))
-
-    def _root_kind(self, each: Any) -> str:
-        """The same as `root_kind`; parts of former modules are no roots."""
-        return "" if id(each) in self.owner else root_kind(each)
-
-    def _referrers(self, targets: list[Any]) -> list[tuple[Any, Any]]:
-        """Return each object that refers to a target, and that target."""
-        left = self._deadline - time.monotonic()
-        found, complete = _core.referrers(self.heap, targets, max(left, 0.0))
-        self.complete = self.complete and complete
-        return [
-            (each, targets[index])
-            for each, index in found
-            if id(each) not in self._ignored and not is_looking(each)
-        ]
-
-    def _add_frozen(self) -> None:
-        """Add what `gc.freeze` hides: all that the listed objects refer to."""
-        seen = set(map(id, self.heap))
-        self.heap.append(sys.modules)
-        for count, each in enumerate(self.heap):
-            if count % 1000 == 0 and time.monotonic() > self._deadline:
-                self.complete = False
-                return
-            for referent in gc.get_referents(each):
-                if id(referent) not in seen and gc.is_tracked(referent):
-                    seen.add(id(referent))
-                    self.heap.append(referent)
-
-    def _follow_parts(self) -> None:
-        """Find the parts of the former modules, and the holders."""
-        pending: list[Any] = []
-        for index, module in enumerate(self._modules):
-            self.owner[id(module)] = self.owner[id(vars(module))] = index
-            pending += (module, vars(module))
-        while pending and self.complete:
-            beyond: list[Any] = []
-            for each, part in self._referrers(pending):
-                index = self.owner[id(part)]
-                home = self.owner.get(id(each))
-                if home is None and id(each) not in self.holders:
-                    home = self._home(each, index)
-                    if home is not None:
-                        self.owner[id(each)] = home
-                        beyond.append(each)
-                if home is None:
-                    self.holders.setdefault(id(each), _Holder(each, {})).held[index] = part
-                elif home != index:
-                    self.keeps[home].add(index)
-            pending = beyond
-
-    def _follow_holders(self) -> None:
-        """Find what leads from the holders to roots."""
-        pending = [one.each for one in self.holders.values() if not self._root_kind(one.each)]
-        seen = set(self.holders)
-        for _ in range(_STEPS):
-            if not pending or not self.complete:
-                return
-            edges = self._referrers(pending)
-            rooted = {id(child) for each, child in edges if self._root_kind(each)}
-            pending = []
-            for each, child in edges:
-                is_root = bool(self._root_kind(each))
-                parents = self.parents.setdefault(id(child), [])
-                if is_root != (id(child) in rooted) or len(parents) >= _PARENTS:
-                    continue
-                parents.append(each)
-                if not is_root and id(each) not in self.owner and id(each) not in seen:
-                    seen.add(id(each))
-                    pending.append(each)
-
-    def _way(self, holder: Any) -> tuple[list[Any], set[int]]:
-        """Return the shortest path from a holder to a root, and the former modules on the way."""
-        inside: set[int] = set()
-        if root_kind(holder):
-            return [holder], inside
-        paths, seen = deque([[holder]]), {id(holder)}
-        while paths and len(seen) < _VISITED:
-            path = paths.popleft()
-            for parent in self.parents.get(id(path[-1]), ()):
-                if id(parent) in self.owner:
-                    inside.add(self.owner[id(parent)])
-                elif root_kind(parent):
-                    return [*path, parent], inside
-                elif id(parent) not in seen:
-                    seen.add(id(parent))
-                    paths.append([*path, parent])
-        return [], inside
-
-    def _running(self) -> Iterator[tuple[str, str, int]]:
-        """Yield the frames of former modules that run now: no object refers to these."""
-        names = {thread.ident: thread.name for thread in threading.enumerate()}
-        for ident, top in sys._current_frames().items():
-            frame = top
-            while frame is not None:
-                index = self._by_namespace.get(id(frame.f_globals))
-                if index is not None:
-                    thread = names.get(ident, f"thread {ident}")
-                    yield "thread", f"a running frame: {spot(frame)}, thread {thread!r}", index
-                    break
-                frame = frame.f_back  # type: ignore[assignment]
-
-    def _with_kept(self, indices: Iterable[int]) -> set[int]:
-        """Add the former modules that are kept by these."""
-        found, pending = set(indices), list(indices)
-        while pending:
-            more = self.keeps[pending.pop()] - found
-            found |= more
-            pending += more
-        return found
-
-    def _counted(self, indices: Iterable[int]) -> tuple[tuple[str, int], ...]:
-        return tuple(Counter(self._names[index] for index in sorted(indices)).most_common())
-
-    def _home(self, each: Any, index: int) -> int | None:
-        """Return the module that an object is a part of; None: it is a holder.
-
-        Args:
-            each: the object, which refers to a part of a module.
-            index: that module's.
-        """
-        kind, name = type(each), self._names[index]
-        if is_a(each, FunctionType):
-            return self._by_namespace.get(id(each.__globals__))
-        if kind.__module__ == _MACHINERY or _is_alias(each) or is_a(each, _PARTS):
-            return index
-        if is_a(each, type):
-            return self._home_of_class(each, index)
-        if is_a(each, dict):
-            # The attributes of a class, or of an object of one; or the table of a generation.
-            own = dict.get(each, "__module__") == name and "__qualname__" not in each
-            first = list(islice(dict.values(each), 8))
-            own = own or dict.keys(each) >= _ALIAS
-            return (
-                index if own or any(type(one).__module__ == _MACHINERY for one in first) else None
-            )
-        if is_a(each, tuple):
-            # The ancestors of a class, the arguments of an alias, what a function closes over.
-            all_parts = bool(each) and all(is_a(one, _LISTED) or _is_alias(one) for one in each)
-            return index if all_parts else None
-        return self._home_of_class(kind, index)
-
-    def _home_of_class(self, kind: type, index: int) -> int | None:
-        """The same for a class: its functions say which of several former modules made it."""
-        for each in list(vars(kind).values()):
-            if type(each) is FunctionType and each.__module__ == kind.__module__:
-                return self._by_namespace.get(id(each.__globals__))
-        return index if kind.__module__ == self._names[index] else None
-
-
-def _is_alias(each: object) -> bool:
-    """Whether it is ``Optional[Tea]``, ``list[Tea]`` or the like."""
-    kind = type(each)
-    return kind is GenericAlias or (
-        kind.__module__ in ("typing", "types") and hasattr(each, "__args__")
+        for key in order
     )
+    return causes, search.counted(set(range(len(search.modules))).difference(*kept.values()))
 
 
 def _names(modules: tuple[tuple[str, int], ...]) -> str:

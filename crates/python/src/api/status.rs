@@ -65,8 +65,7 @@ pub fn status(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
 }
 
 /// The module objects of all executions of a module that a generation has, in no order; with
-/// `lingering` also of those that are only still in memory. Whoever has something old can look for the
-/// one that it belongs to.
+/// `lingering` also of those that are only still in memory: old code belongs to one of these.
 #[pyfunction]
 #[pyo3(signature = (name, *, lingering))]
 pub fn executions<'py>(
