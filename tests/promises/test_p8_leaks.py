@@ -76,15 +76,13 @@ def test_p8_modules_are_counted_by_cause(tree: LiveTree) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "keep", ["import tea\n", "import tea\nHANDLERS = [tea.Tea]\ndel tea\n"], ids=["name", "list"]
+)
 def test_p8_a_former_module_that_another_one_keeps_has_the_cause_of_that_one(
-    tree: LiveTree,
+    tree: LiveTree, keep: str
 ) -> None:
-    tree.write(
-        {
-            "tea.py": TEA,
-            "web.py": "import tea\nfrom tea import Tea\nHANDLERS = [Tea]\ndef serve(): pass\n",
-        }
-    )
+    tree.write({"tea.py": TEA, "web.py": f"{keep}def serve(): pass\n"})
     tree.install(policy="fresh", keep=0)
     KEPT.append(tree.module("web").serve)
     tree.published({"tea.py": f"{TEA}# 2\n"})
@@ -92,6 +90,31 @@ def test_p8_a_former_module_that_another_one_keeps_has_the_cause_of_that_one(
     (cause,) = transfuse.leaks().causes
     assert cause.what == f"the global `KEPT` of {PATH}"
     assert sorted(cause.modules) == [("tea", 1), ("web", 1)]
+
+
+def test_p8_what_a_module_and_a_foreign_list_share_is_kept_by_the_foreign_list(
+    tree: LiveTree,
+) -> None:
+    tree.write({"web.py": "def serve(): pass\nHANDLERS = [serve]\n"})
+    tree.install(policy="fresh", keep=0)
+    KEPT.append({"handlers": tree.module("web").HANDLERS})
+    tree.published({"web.py": "N = 2\n"})
+    gc.collect()
+    (cause,) = transfuse.leaks().causes
+    assert (cause.what, cause.modules) == (f"the global `KEPT` of {PATH}", (("web", 1),))
+
+
+def test_p8_garbage_is_not_told_of_where_a_cause_has_a_name(tree: LiveTree) -> None:
+    tree.write({"web.py": "def serve(): pass\n"})
+    tree.install(policy="fresh", keep=0)
+    serve = tree.module("web").serve
+    KEPT.append(serve)
+    garbage: dict[str, Any] = {"serve": serve}
+    garbage["itself"] = garbage
+    del garbage, serve
+    tree.published({"web.py": "N = 2\n"})
+    (cause,) = transfuse.leaks().causes
+    assert cause.what == f"the global `KEPT` of {PATH}"
 
 
 def test_p8_a_cause_comes_with_what_to_do(tree: LiveTree) -> None:
