@@ -101,7 +101,10 @@ class Search:
     def _referrers(self, targets: list[Any]) -> list[tuple[Any, Any]]:
         """Return each object that refers to a target, and that target."""
         left = self._deadline - time.monotonic()
-        found, complete = _core.referrers(self.heap, targets, max(left, 0.0))
+        if left <= 0:
+            self.complete = False
+            return []
+        found, complete = _core.referrers(self.heap, targets, left)
         self.complete = self.complete and complete
         return [
             (each, targets[index])
