@@ -83,6 +83,7 @@ bench: $(VENV)/.built
 	$(BIN)/python -m bench.import_cost
 	$(BIN)/python -m bench.request_cost
 	$(BIN)/python -m bench.stalls
+	$(BIN)/python -m bench.status_cost
 
 venv: $(VENV)/.built
 

@@ -48,8 +48,8 @@ MUTANTS = (
         "P3",
         "modules are staged in the table that is in use",
         CORE + "update/staged_update.rs",
-        "let instances = base.get().instances.bind(py).copy()?;\n        let mut removed",
-        "let instances = base.get().instances.bind(py).clone();\n        let mut removed",
+        "let instances = base.get().instances.bind(py).copy()?;\n        let mut update",
+        "let instances = base.get().instances.bind(py).clone();\n        let mut update",
         (PROMISES + "test_p3_all_at_once.py",),
     ),
     Mutant(

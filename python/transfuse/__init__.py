@@ -33,7 +33,7 @@ from transfuse.publishing.publisher import publisher
 from transfuse.servers.asgi import asgi
 from transfuse.servers.rsgi import rsgi
 from transfuse.servers.wsgi import wsgi
-from transfuse.updates.api import on_update, plan, rollback, status, update
+from transfuse.updates.api import leaks, on_update, plan, rollback, status, update
 from transfuse.updates.reports import Change, Plan, Ran, Report, Restart, Status, UpdateRefused
 from transfuse.version import __version__
 
@@ -57,6 +57,7 @@ __all__ = [
     "asgi",
     "import_module",
     "install",
+    "leaks",
     "live",
     "on_update",
     "once",

@@ -15,6 +15,8 @@ __all__ = [
     "configure",
     "differing",
     "executions",
+    "former_modules",
+    "heap",
     "import_module",
     "import_name",
     "import_path",
@@ -24,6 +26,7 @@ __all__ = [
     "number_from",
     "once",
     "plan",
+    "referrers",
     "rollback",
     "status",
     "uninstall",
@@ -176,6 +179,22 @@ def executions(name: str, *, lingering: bool) -> list[ModuleType]:
     Args:
         name: the module's.
         lingering: also those that no generation has, and that are still in memory.
+    """
+
+def former_modules() -> list[ModuleType]:
+    """The modules that no generation has any more, and that are still in memory."""
+
+def heap() -> list[Any]:
+    """All objects that the collector lists, in a list that it does not list."""
+
+def referrers(
+    heap: list[Any], targets: list[Any], seconds: float
+) -> tuple[list[tuple[Any, int]], bool]:
+    """Find the objects in `heap` that refer to targets, in slices that let other threads run.
+
+    Returns:
+        Each such object with the index of a target that it refers to, and whether all of `heap` was
+        seen within `seconds`.
     """
 
 def limited(call: Callable[..., _T], *args: Any) -> _T:

@@ -160,7 +160,7 @@ def test_p8_old_urls_are_let_go_of(tmp_path: Path) -> None:
         """,
     )
     # The current one, and three that are kept for a rollback.
-    assert told == ["4 ()"]
+    assert told == ["4 0"]
 
 
 def test_a_rollback_brings_back_the_urls(tmp_path: Path) -> None:

@@ -172,7 +172,7 @@ def test_p8_one_collection_is_enough(tree: LiveTree, policy: str, kind: str) -> 
         # Every definition moves by a line, as edits do.
         tree.published({"shop.py": "\n" * number + CONTENTS[kind]})
         assert executions(tree) == 1
-    assert transfuse.status().lingering == ()
+    assert transfuse.status().lingering == 0
 
 
 @pytest.mark.parametrize("kind", CONTENTS)

@@ -233,7 +233,7 @@ def test_p4_a_startup_that_fails(tree: LiveTree, policy: str) -> None:
     asyncio.run(story())
     tree.reports.clear()
     gc.collect()
-    assert transfuse.status().lingering == ()
+    assert transfuse.status().lingering == 0
 
 
 HANGS = (

@@ -47,6 +47,7 @@ _MANY = """
     if pin is not None:
         pin.__exit__(None, None, None); pin = None
     grown = resident() - first
+    gc.collect()
     status = transfuse.status()
     assert len(status.kept) == 2 and not status.draining and not status.lingering, status
     more = objects() - held

@@ -231,7 +231,7 @@ def test_without_click_a_line_says_what_to_install(terminal: Terminal) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [[], ["serve"], ["run"], ["status"], ["plan"], ["update"], ["rollback"]]
+    "words", [[], ["serve"], ["run"], ["status"], ["plan"], ["update"], ["rollback"], ["leaks"]]
 )
 def test_help_fits_on_a_screen_and_has_an_example(terminal: Terminal, words: list[str]) -> None:
     code, out, err = terminal.type(*words, "--help")
@@ -332,6 +332,10 @@ def test_a_running_program_is_asked_and_updated(terminal: Terminal) -> None:
         assert code == 0
         assert out.startswith(f"{title}: updated in ")
         assert out.endswith(" ms: prices.py changed; ran prices; serving generation 2\n")
+
+        code, out, _ = terminal.type("leaks")
+        assert (code, out.splitlines()[0]) == (0, title)
+        assert re.match(r"  (no former module is|former modules) in memory", out.splitlines()[1])
 
         terminal.write({"prices.py": "PRICE = = 2\n"})
         code, out, _ = terminal.type("update")

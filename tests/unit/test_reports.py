@@ -101,7 +101,7 @@ def test_a_status_holds_the_report_that_failed() -> None:
         "modules": 3,
         "kept": [1],
         "units": [],
-        "lingering": [],
+        "lingering": 0,
         "draining": [(1, 4)],
         "watching": "native",
         "lost_events": 0,

@@ -30,7 +30,13 @@ mod _core {
     #[pymodule_export]
     use super::api::install::{install, installed, uninstall};
     #[pymodule_export]
-    use super::api::{once::once, status::executions, status::status, wsgi::WsgiApplication};
+    use super::api::once::once;
+    #[pymodule_export]
+    use super::api::referrers::{former_modules, heap, referrers};
+    #[pymodule_export]
+    use super::api::status::{executions, status};
+    #[pymodule_export]
+    use super::api::wsgi::WsgiApplication;
     #[pymodule_export]
     use super::hooks::import_file::import_path;
     #[pymodule_export]

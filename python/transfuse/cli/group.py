@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from transfuse.cli.leaks import leaks
 from transfuse.cli.plan import plan
 from transfuse.cli.rollback import rollback
 from transfuse.cli.run import run
@@ -26,5 +27,5 @@ def transfuse() -> None:
     """
 
 
-for command in (serve, run, status, plan, update, rollback):
+for command in (serve, run, status, plan, update, rollback, leaks):
     transfuse.add_command(command)

@@ -10,6 +10,9 @@ from transfuse.cli.client import answers, print_json, title
 from transfuse.cli.options import process_options
 from transfuse.updates.messages import short_path
 
+# How many entries of a list are shown.
+_SHOWN = 8
+
 
 @click.command(epilog="Example:  transfuse status --json | jq .generation")
 @process_options
@@ -39,7 +42,7 @@ def status_lines(reply: dict[str, Any]) -> list[str]:
         ("updates", f"{reply['updates']} published, {reply['refused']} refused"),
         ("kept source", f"{reply['stored_bytes'] / 1024:.0f} KiB"),
     ]
-    for unit in reply["units"]:
+    for unit in reply["units"][:_SHOWN]:
         place = f", at {unit['where']}" if unit["where"] else ""
         rows.append(
             (
@@ -48,18 +51,29 @@ def status_lines(reply: dict[str, Any]) -> list[str]:
                 f" generation {unit['generation']}",
             )
         )
-    for name, holders in reply["lingering"]:
-        rows.append(("in memory", f"{name}, held by {'; '.join(holders) or 'others'}"))
-    for name, code, what in reply["restart"]:
+    rows += _more("in use by", reply["units"])
+    if reply["lingering"]:
+        count = reply["lingering"]
+        rows.append(
+            ("in memory", f"{count} of former generations; if they become more: transfuse leaks")
+        )
+    for name, code, what in reply["restart"][:_SHOWN]:
         rows.append(("restart", f"{name} ({code}: {what})"))
-    for path, why in reply["unreadable"]:
+    rows += _more("restart", reply["restart"])
+    for path, why in reply["unreadable"][:_SHOWN]:
         rows.append(("unreadable", f"{path} ({why}); no module comes from there"))
+    rows += _more("unreadable", reply["unreadable"])
     if reply["failing"]:
         # The command may be of a later release than the process.
         place = reply["failing"].get("place")
         at = f"{short_path(place[0], reply['roots'])}, line {place[1]}: " if place else ""
         rows.append(("failing", f"{at}{reply['failing']['error']}"))
     return [title(reply), *(f"  {name:<13}{text}" for name, text in rows)]
+
+
+def _more(name: str, entries: list[Any]) -> list[tuple[str, str]]:
+    more = len(entries) - _SHOWN
+    return [(name, f"{more} more; --json lists all")] if more > 0 else []
 
 
 def _watching(reply: dict[str, Any]) -> str:

@@ -43,6 +43,7 @@ Reply = dict[str, Any]
 # A sample of a request: {"ask": "rollback", "to": 12}.
 _ANSWERS: Mapping[str, Callable[[Request], Reply]] = {
     "status": lambda _: _status(),
+    "leaks": lambda request: _leaks(request.get("seconds", 10.0)),
     "plan": lambda _: {"roots": api.status().roots, **api.plan().to_json()},
     "update": lambda request: _told(api.update(request.get("timeout"))),
     "rollback": lambda request: _told(api.rollback(request.get("to"))),
@@ -175,7 +176,7 @@ def ask(process: Process, what: str, *, timeout: float | None = 60.0, **more: An
 
     Args:
         process: one of `processes()`.
-        what: ``"status"``, ``"plan"``, ``"update"`` or ``"rollback"``.
+        what: ``"status"``, ``"leaks"``, ``"plan"``, ``"update"`` or ``"rollback"``.
         timeout: seconds to wait for the answer.
         **more: arguments of the question, such as ``to=12``.
 
@@ -220,6 +221,11 @@ def answer(text: bytes, about: Mapping[str, Any]) -> Reply:
 def _status() -> Reply:
     _, view = _core.view()
     return {**api.status().to_json(), "view": view, "group": workers.group()}
+
+
+def _leaks(seconds: float) -> Reply:
+    found = api.leaks(seconds)
+    return {**found.to_json(), "lines": found.lines()}
 
 
 def _told(report: Report) -> Reply:

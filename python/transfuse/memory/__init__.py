@@ -1,4 +1,5 @@
 """What keeps superseded code in memory.
 
-`referrers` finds the holders, `describe` puts them into words, `typing_caches` empties two caches.
+`leaks` groups what `search` finds and `describe` puts into words. `units` tells what keeps a former
+generation in use. `typing_caches` empties two caches.
 """

@@ -1,15 +1,13 @@
-"""Describes an object that keeps an old module in memory: its kind, and where it lives.
+"""Describes the objects that keep former modules in memory, for `leaks`.
 
-For `referrers`, which finds these objects. This file only looks: at the referrers of an object, one
-step up, and at the frames of the running threads.
+A path leads from the holder, the first object that is no part of a former module, to a root: an
+object with a name that its owner knows. Nothing here searches, and no code of the described objects
+runs: types are asked, not the objects, because asking a lazy object evaluates it.
 """
 
 from __future__ import annotations
 
-import gc
-import sys
 import threading
-from collections import deque
 from functools import lru_cache
 from types import (
     AsyncGeneratorType,
@@ -24,151 +22,124 @@ from typing import TYPE_CHECKING, Any
 from transfuse.source.tracebacks import OWN
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Sequence
 
 _CACHE = type(lru_cache(len))
 _SUSPENDED = (GeneratorType, CoroutineType, AsyncGeneratorType)
-_CONTAINERS = (list, tuple, dict, set, deque)
-# Frames of these folders hold an old module only while they look for its holders, or serve it.
+# Frames of these folders refer to an old module only while they look for its holders, or serve it.
 _LOOKING = tuple(OWN + each for each in ("control", "memory", "process", "servers", "updates"))
+# How many objects of a path are named, from the holder on.
+_NAMED = 3
+
+# Kind of a root -> what to do about it.
+REMEDIES = {
+    "global": "undo the registration in __dispose__ of the module that made it, or register"
+    " transfuse.live('pkg.mod:name')",
+    "class": "undo the registration in __dispose__ of the module that made it",
+    "cache": "call its cache_clear() in __dispose__",
+    "thread": "end the thread in __dispose__, and let its loop call transfuse.live(...)",
+    "task": "cancel the task in __dispose__",
+    "": "a local variable of a running function may hold it, or an extension module; or it is"
+    " garbage, which the collector removes in time",
+}
 
 
-def in_words(holder: Any, held: tuple[Any, ...], ours: frozenset[int]) -> str:
-    """Describe a holder.
+def is_a(each: object, kinds: type | tuple[type, ...]) -> bool:
+    """Whether it is an instance of these, by its type alone."""
+    return issubclass(type(each), kinds)
+
+
+def root_kind(each: object) -> str:
+    """Tell which kind of root an object is, a key of `REMEDIES`; empty if it is none."""
+    if is_a(each, dict):
+        return "global" if is_namespace(each) else ""
+    if is_a(each, type):
+        return "class"
+    if is_a(each, _CACHE):
+        return "cache"
+    if is_a(each, threading.Thread):
+        return "thread"
+    kind = type(each)
+    return "task" if hasattr(kind, "get_coro") and hasattr(kind, "get_name") else ""
+
+
+def is_namespace(each: Any) -> bool:
+    """Whether a dict holds the globals of a module."""
+    return dict.__contains__(each, "__spec__") and type(dict.get(each, "__name__")) is str
+
+
+def root_in_words(path: Sequence[Any], held: Any) -> str:
+    """Describe the root that a path ends at.
 
     Args:
-        holder: the object.
-        held: the parts of the old module that it may hold.
-        ours: the ids of lists of this search, which refer to it too.
+        path: the holder, and what leads from there to the root.
+        held: the part of the former module that the holder refers to.
     """
-    if isinstance(holder, FrameType):
-        return _frame(holder, ours)
-    if isinstance(holder, dict):
-        return _dict(holder, held, ours)
-    if isinstance(holder, _CACHE):
-        return _cache(holder)
-    if isinstance(holder, (FunctionType, type)):
-        kind_of = "class" if isinstance(holder, type) else "function"
-        return f"the {kind_of} {holder.__module__}.{holder.__qualname__}"
-    # A tuple may be the arguments that a cache goes by.
-    for owner in gc.get_referrers(holder) if isinstance(holder, tuple) else ():
-        if isinstance(owner, _CACHE):
-            return _cache(owner)
-    return _object(holder, ours)
+    root, below = path[-1], [held, *path[:-1]]
+    kind = root_kind(root)
+    if kind == "global":
+        return f"the global `{_key(root, below[-1])}` of {root['__name__']}"
+    if kind == "class":
+        named = f"the class {_name(root)}"
+        return f"{named}, under {_key(below[-1], below[-2])!r}" if is_a(below[-1], dict) else named
+    if kind == "cache":
+        return f"the cache of {_name(getattr(root, '__wrapped__', root))}"
+    return f"the thread {root.name!r}" if kind == "thread" else f"the task {root.get_name()!r}"
 
 
-def _object(holder: Any, ours: frozenset[int]) -> str:
-    if isinstance(holder, threading.Thread):
-        return f"the thread {holder.name!r}"
-    kind = type(holder)
+def chain_in_words(path: Sequence[Any], held: Any) -> str:
+    """Describe the objects between a former module and the root: ``"a partial in a list"``."""
+    words: list[str] = []
+    for each in path:
+        if is_a(each, FrameType):
+            words.append(f"a frame at {spot(each)}")
+        elif is_a(each, BaseException) and words and words[-1].startswith("a frame"):
+            at = words.pop().removeprefix("a frame ")
+            words.append(f"the traceback of {_article(type(each).__qualname__)}, {at}")
+        elif not is_a(each, (TracebackType, tuple)):
+            words.append(in_words(each))
+    # A row of lists in lists says no more than one.
+    words = [word for index, word in enumerate(words) if word not in words[:index]][:_NAMED]
+    key = _key(path[0], held) if len(path) == 1 and is_a(path[0], dict) else "?"
+    return " in ".join(words) + ("" if key == "?" else f", under {key!r}")
+
+
+def in_words(each: Any) -> str:
+    """Tell what an object is: ``"the function shop.web.serve"``, ``"a generator steps"``."""
+    kind = type(each)
+    if is_a(each, (FunctionType, type)):
+        return f"the {'class' if is_a(each, type) else 'function'} {_name(each)}"
+    if is_a(each, _SUSPENDED):
+        return f"{_article(kind.__qualname__)} {each.__qualname__}"
     home = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
-    which = f" {holder.__qualname__}" if isinstance(holder, _SUSPENDED) else ""
-    return f"a {home}{kind.__qualname__}{which}{_where(holder, ours)}"
-
-
-def running(namespace: Mapping[str, Any]) -> list[str]:
-    """Tell which threads are in code of these globals now."""
-    found = []
-    names = {thread.ident: thread.name for thread in threading.enumerate()}
-    for ident, top in sys._current_frames().items():
-        frame: FrameType | None = top
-        while frame is not None:
-            if frame.f_globals is namespace:
-                found.append(f"a running frame: {_spot(frame)}, thread {names.get(ident, ident)!r}")
-                break
-            frame = frame.f_back
-    return found
+    return _article(f"{home}{kind.__qualname__}")
 
 
 def place(frame: FrameType | None) -> str:
     """Tell where a frame is, ``"/srv/shop/web.py:12 in slow"``; our own are passed over."""
     while frame is not None and frame.f_code.co_filename.startswith(OWN):
         frame = frame.f_back
-    return "" if frame is None else _spot(frame)
+    return "" if frame is None else spot(frame)
 
 
-def is_looking(each: object) -> bool:
-    """Whether it is a frame of this package that may refer to the module for a moment."""
-    return isinstance(each, FrameType) and each.f_code.co_filename.startswith(_LOOKING)
-
-
-def _spot(frame: FrameType) -> str:
+def spot(frame: FrameType) -> str:
+    """The same for the very frame."""
     return f"{frame.f_code.co_filename}:{frame.f_lineno} in {frame.f_code.co_name}"
 
 
-def _frame(frame: FrameType, ours: frozenset[int]) -> str:
-    """Tell of a frame: one that runs, is suspended, or is kept by the traceback of an exception."""
-    for owner in gc.get_referrers(frame):
-        if isinstance(owner, TracebackType):
-            error = _error(owner)
-            if error is not None:
-                kind = type(error).__qualname__
-                return f"the traceback of a {kind}, at {_spot(frame)}{_where(error, ours)}"
-            return f"a traceback, at {_spot(frame)}"
-        if isinstance(owner, _SUSPENDED):
-            return in_words(owner, (frame,), ours)
-    return f"a running frame: {place(frame) or frame.f_code.co_name}"
+def is_looking(each: Any) -> bool:
+    """Whether it is a frame of this package that may refer to the module for a moment."""
+    return is_a(each, FrameType) and each.f_code.co_filename.startswith(_LOOKING)
 
 
-def _error(traceback: TracebackType) -> BaseException | None:
-    """Find the exception that a traceback, or one that leads to it, belongs to."""
-    links: Any = [traceback]
-    for _ in range(sys.getrecursionlimit()):
-        referrers = gc.get_referrers(*links)
-        for each in referrers:
-            if isinstance(each, BaseException):
-                return each
-        links = [each for each in referrers if isinstance(each, TracebackType)]
-        if not links:
-            break
-    return None
+def _key(table: dict[Any, Any], value: Any) -> str:
+    keys = [key for key, each in list(dict.items(table)) if each is value and type(key) is str]
+    return keys[0] if keys else "?"
 
 
-def _dict(holder: dict[Any, Any], held: tuple[Any, ...], ours: frozenset[int]) -> str:
-    names = [key for key, value in holder.items() if any(value is each for each in held)]
-    key = names[0] if names else "?"
-    if holder.get("__name__") in sys.modules and vars(sys.modules[holder["__name__"]]) is holder:
-        return f"the global {key} of {holder['__name__']}"
-    for owner in gc.get_referrers(holder):
-        if isinstance(owner, _CACHE):
-            return _cache(owner)
-        if isinstance(owner, type) and key in vars(owner):
-            return f"the class {owner.__module__}.{owner.__qualname__}, under {key!r}"
-        if isinstance(owner, threading.Thread):
-            return f"the thread {owner.name!r}"
-    return f"a dict, under {key!r}{_where(holder, ours)}"
+def _name(each: Any) -> str:
+    return f"{getattr(each, '__module__', '?')}.{getattr(each, '__qualname__', '?')}"
 
 
-def _cache(holder: Any) -> str:
-    cached = getattr(holder, "__wrapped__", holder)
-    return f"the cache of {cached.__module__}.{cached.__qualname__}"
-
-
-def _where(holder: Any, ours: frozenset[int], steps: int = 3) -> str:
-    """Tell where something lives; `ours` are the ids of lists of this search."""
-    owners = gc.get_referrers(holder)
-    ours |= {id(owners)}
-    for owner in owners:
-        if told := _place_in(owner, holder):
-            return told
-    if steps:
-        for owner in owners:
-            if isinstance(owner, _CONTAINERS) and id(owner) not in ours:
-                return f", in a {type(owner).__qualname__}{_where(owner, ours, steps - 1)}"
-    return ""
-
-
-def _place_in(owner: Any, holder: Any) -> str:
-    if isinstance(owner, dict):
-        name = owner.get("__name__")
-        module = sys.modules.get(name) if isinstance(name, str) else None
-        if module is not None and vars(module) is owner:
-            key = next((key for key, value in owner.items() if value is holder), "?")
-            return f", the global {key} of {name}"
-    elif hasattr(owner, "get_coro") and hasattr(owner, "get_name"):
-        return f", the task {owner.get_name()!r}"
-    elif getattr(owner, "__dict__", None) is holder:
-        return f" of a {type(owner).__module__}.{type(owner).__qualname__}"
-    elif isinstance(owner, FrameType) and not is_looking(owner):
-        return f", a local of {place(owner)}"
-    return ""
+def _article(noun: str) -> str:
+    return f"{'an' if noun[0] in 'aeiouAEIOU' else 'a'} {noun}"

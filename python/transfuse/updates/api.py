@@ -6,13 +6,14 @@ passed to the callbacks.
 
 from __future__ import annotations
 
-import gc
 import logging
 from typing import TYPE_CHECKING, Any
 
 from transfuse import _core
 from transfuse.errors import NotInstalledError
+from transfuse.memory.leaks import Leaks, find_leaks
 from transfuse.updates import messages, participants
+from transfuse.updates.memory_growth import MemoryGrowth
 from transfuse.updates.reports import Plan, Report, Status, Step
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ _log = logging.getLogger("transfuse")
 # Subscribers to updates, in the order of subscription. The tuple is replaced, never changed, so
 # that it can be iterated without a lock. Entries leave by their unsubscriber.
 _callbacks: tuple[Callable[[Report], object], ...] = ()
+_memory_growth = MemoryGrowth()
 # Subscribers to the steps of an update (the command line, at a terminal).
 _step_listeners: tuple[Callable[[Step | None], object], ...] = ()
 
@@ -71,19 +73,26 @@ def plan() -> Plan:
 
 
 def status() -> Status:
-    """Return the state of this process.
+    """Return the state of this process, at once, also while an update runs.
 
     Raises:
         NotInstalledError: Transfuse is not installed.
     """
     _require_installed()
-    told = _core.status()
-    if told["lingering"]:
-        # Perhaps only because the collector has not run since.
-        del told
-        gc.collect()
-        told = _core.status()
-    return Status.from_core(told)
+    return Status.from_core(_core.status())
+
+
+def leaks(seconds: float = 10.0) -> Leaks:
+    """Find out what keeps former modules in memory. Other threads run meanwhile.
+
+    Args:
+        seconds: how long to search. What was found until then is returned, and that it is not all.
+
+    Raises:
+        NotInstalledError: Transfuse is not installed.
+    """
+    _require_installed()
+    return find_leaks(seconds)
 
 
 def on_update(callback: Callable[[Report], object]) -> Callable[[], None]:
@@ -139,6 +148,8 @@ def deliver(roots: Sequence[str], told: Mapping[str, Any]) -> None:
             _core.limited(callback, report)
         except BaseException:  # the update stands, and the other callbacks are to run
             _log.exception("a callback of transfuse.on_update() failed; the update stands")
+    if report.outcome == "published":
+        _memory_growth.check(len(_core.former_modules()))
 
 
 def _write_log(report: Report, roots: Sequence[str]) -> None:

@@ -10,13 +10,13 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from transfuse.errors import TransfuseError
-from transfuse.memory import referrers
+from transfuse.memory.units import units
 from transfuse.source.tracebacks import headline, place, user_traceback
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from transfuse.memory.referrers import Leak, Unit
+    from transfuse.memory.units import Unit
 
 Outcome = Literal["published", "refused", "unchanged", "rolled back"]
 
@@ -228,7 +228,8 @@ class Status:
         failing: the report of the latest update if it was refused, else None.
         restart: the changes that wait for a restart.
         units: the units of work that keep former generations in use, the oldest first.
-        lingering: the modules that were superseded and are still in memory, and their holders.
+        lingering: how many modules are in memory that no generation has any more. Python's
+            collector removes those that nothing keeps; `leaks` tells what keeps the others.
         updates: how many updates were published.
         refused: how many were refused.
     """
@@ -245,7 +246,7 @@ class Status:
     refused: int
     restart: tuple[Restart, ...] = ()
     units: tuple[Unit, ...] = ()
-    lingering: tuple[Leak, ...] = ()
+    lingering: int = 0
     lost_events: int = 0
     watching_because: str = ""
     unreadable: tuple[tuple[str, str], ...] = ()
@@ -266,8 +267,8 @@ class Status:
             updates=told["updates"],
             refused=told["refused"],
             restart=tuple(Restart(*each) for each in told["restart"]),
-            units=referrers.units(told["units"]),
-            lingering=referrers.lingering(told["lingering"]),
+            units=units(told["units"]),
+            lingering=told["lingering"],
             lost_events=told["lost_events"],
             watching_because=told["watching_because"],
             unreadable=tuple((os.fspath(path), why) for path, why in told["unreadable"]),
@@ -282,7 +283,6 @@ class Status:
             "failing": None if failing is None else failing.to_json(self.roots),
             "restart": [[each.name, each.code, each.what] for each in self.restart],
             "units": [asdict(each) for each in self.units],
-            "lingering": [[each.name, list(each.holders)] for each in self.lingering],
         }
 
 

@@ -5,4 +5,5 @@ pub mod fork;
 pub mod functions;
 pub mod once;
 pub mod status;
+pub mod referrers;
 pub mod wsgi;

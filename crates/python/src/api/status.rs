@@ -1,7 +1,7 @@
-//! What do `transfuse.status()` and the search for old code report?
+//! How do things stand? What `transfuse.status()` is made of.
 //!
-//! Plain dicts and lists of what the runtime has recorded; `transfuse/updates/reports.py` makes
-//! dataclasses of them.
+//! Counts and fields only: it is asked while the process is in trouble, so nothing here walks the
+//! heap or waits for an update. `referrers` finds out what keeps old code in memory.
 
 use std::sync::atomic::Ordering;
 
@@ -52,9 +52,7 @@ pub fn status(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
         })
         .collect();
     made.set_item("units", units)?;
-    let still: Vec<_> =
-        lingering(py, runtime).iter().map(|gone| gone.get().module.clone_ref(py)).collect();
-    made.set_item("lingering", still)?;
+    made.set_item("lingering", lingering(py, runtime).len())?;
     made.set_item("restart", waiting)?;
     made.set_item("kept", kept)?;
     made.set_item("draining", draining)?;
@@ -65,7 +63,7 @@ pub fn status(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
 }
 
 /// The module objects of all executions of a module that a generation has, in no order; with
-/// `lingering` also of those that are only still in memory. The owner of an old object is one of them.
+/// `lingering` also of those that are only still in memory: old code belongs to one of these.
 #[pyfunction]
 #[pyo3(signature = (name, *, lingering))]
 pub fn executions<'py>(

@@ -1,0 +1,147 @@
+//! Which objects refer to these? One pass over the heap, for `transfuse.leaks()`.
+//!
+//! The collector's own `gc.get_referrers` compares each reference with each target, and holds the
+//! GIL until it is done. This looks each reference up in a table, and sleeps between slices of a
+//! few milliseconds, so that requests go on.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use pyo3::prelude::*;
+use pyo3::types::PyList;
+use pyo3::{ffi, intern};
+
+use crate::state::runtime;
+use crate::update::lingering::lingering;
+
+/// How long the GIL is held at a stretch, and released between two slices.
+const SLICE: Duration = Duration::from_millis(2);
+const PAUSE: Duration = Duration::from_millis(1);
+/// The clock is read once for so many objects.
+const OBJECTS: usize = 256;
+/// Bits of the filter in front of the table. Most references lead to no target.
+const FILTER_BITS: u32 = 20;
+
+/// The modules that no generation has any more, and that are still in memory.
+#[pyfunction]
+pub fn former_modules(py: Python<'_>) -> PyResult<Bound<'_, PyList>> {
+    let former = lingering(py, runtime::required()?);
+    PyList::new(py, former.iter().map(|instance| &instance.get().module))
+}
+
+/// All objects that the collector lists. The list itself is hidden from it: other searches for
+/// referrers, such as those of the policy `patch`, would find it at each object.
+#[pyfunction]
+pub fn heap(py: Python<'_>) -> PyResult<Bound<'_, PyList>> {
+    let listed = py.import(intern!(py, "gc"))?.call_method0(intern!(py, "get_objects"))?;
+    // SAFETY: attached, and the list is one that the collector tracks.
+    unsafe { ffi::PyObject_GC_UnTrack(listed.as_ptr().cast()) };
+    Ok(listed.cast_into::<PyList>()?)
+}
+
+/// The objects of `heap` that refer to `targets`, as `(the object, index of the target)`, and whether
+/// the whole heap was seen within `seconds`. `heap` keeps its objects alive, so addresses are unique.
+#[pyfunction]
+pub fn referrers<'py>(
+    heap: &Bound<'py, PyList>,
+    targets: &Bound<'py, PyList>,
+    seconds: f64,
+) -> PyResult<(Bound<'py, PyList>, bool)> {
+    let py = heap.py();
+    let deadline = Instant::now() + Duration::try_from_secs_f64(seconds).unwrap_or_default();
+    let mut search = Search::new(targets);
+    let found = PyList::empty(py);
+    let (mut slice, mut complete) = (Instant::now(), true);
+    for index in 0..heap.len() {
+        if index % OBJECTS == 0 && slice.elapsed() > SLICE {
+            py.check_signals()?;
+            py.detach(|| std::thread::sleep(PAUSE));
+            slice = Instant::now();
+            complete = slice < deadline;
+        }
+        if !complete {
+            break;
+        }
+        let object = heap.get_item(index)?;
+        search.visit_referents(&object)?;
+        for target in search.hits.drain(..) {
+            found.append((&object, target))?;
+        }
+    }
+    Ok((found, complete))
+}
+
+/// The targets, and those of them that the visited object refers to.
+struct Search {
+    /// A bit for the hash of each target's address.
+    filter: Vec<u64>,
+    /// Address of a target -> its index.
+    targets: HashMap<usize, usize>,
+    /// Indices of the targets that the object refers to. Emptied for each object.
+    hits: Vec<usize>,
+}
+
+impl Search {
+    fn new(targets: &Bound<'_, PyList>) -> Search {
+        let mut made = Search {
+            filter: vec![0; 1 << (FILTER_BITS - 6)],
+            targets: HashMap::with_capacity(targets.len()),
+            hits: Vec::new(),
+        };
+        for (index, target) in targets.iter().enumerate() {
+            let address = target.as_ptr() as usize;
+            let (word, bit) = place(address);
+            made.filter[word] |= bit;
+            made.targets.insert(address, index);
+        }
+        made
+    }
+
+    fn visit(&mut self, address: usize) {
+        let (word, bit) = place(address);
+        if self.filter[word] & bit != 0
+            && let Some(index) = self.targets.get(&address)
+        {
+            self.hits.push(*index);
+        }
+    }
+
+    /// What `gc.get_referents` does, without a list.
+    #[cfg(not(Py_GIL_DISABLED))]
+    fn visit_referents(&mut self, object: &Bound<'_, PyAny>) -> PyResult<()> {
+        use std::ffi::{c_int, c_void};
+
+        extern "C" fn visit(referent: *mut ffi::PyObject, search: *mut c_void) -> c_int {
+            // SAFETY: `search` is what is passed below, and nothing else uses it meanwhile.
+            unsafe { &mut *search.cast::<Search>() }.visit(referent as usize);
+            0
+        }
+        // SAFETY: attached, and the object is alive. A traverse function runs no Python code.
+        unsafe {
+            if ffi::PyObject_IS_GC(object.as_ptr()) != 0
+                && let Some(traverse) = (*ffi::Py_TYPE(object.as_ptr())).tp_traverse
+            {
+                traverse(object.as_ptr(), visit, std::ptr::from_mut(self).cast());
+            }
+        }
+        Ok(())
+    }
+
+    /// Without the GIL an object may only be traversed while all threads stand still, which the
+    /// function of the collector sees to.
+    #[cfg(Py_GIL_DISABLED)]
+    fn visit_referents(&mut self, object: &Bound<'_, PyAny>) -> PyResult<()> {
+        let gc = object.py().import(intern!(object.py(), "gc"))?;
+        let referents = gc.call_method1(intern!(object.py(), "get_referents"), (object,))?;
+        for referent in referents.cast_into::<PyList>()?.iter() {
+            self.visit(referent.as_ptr() as usize);
+        }
+        Ok(())
+    }
+}
+
+/// The word and the bit of the filter for an address (Fibonacci hashing).
+fn place(address: usize) -> (usize, u64) {
+    let hash = (address as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> (64 - FILTER_BITS);
+    ((hash >> 6) as usize, 1 << (hash & 63))
+}
