@@ -23,6 +23,8 @@ struct Instructions {
     attr_shift: u32,
     load_method: Option<u8>,
     import_name: u8,
+    /// `IMPORT_NAME` keeps in the two lowest bits whether it is lazy (PEP 810, from 3.15).
+    import_shift: u32,
     import_from: u8,
     extended_arg: u8,
     /// Star imports are an instruction (to 3.11) or a call of an intrinsic (from 3.12).
@@ -54,6 +56,7 @@ fn instructions(py: Python<'_>) -> PyResult<&Instructions> {
             attr_shift: u32::from(py.version_info() >= (3, 12)),
             load_method: optional("LOAD_METHOD"),
             import_name: required("IMPORT_NAME")?,
+            import_shift: if py.version_info() >= (3, 15) { 2 } else { 0 },
             import_from: required("IMPORT_FROM")?,
             extended_arg: required("EXTENDED_ARG")?,
             import_star: optional("IMPORT_STAR"),
@@ -130,7 +133,7 @@ pub fn read(py: Python<'_>, code: &Bound<'_, PyCode>) -> PyResult<Reading> {
             reading.loaded.insert(std::mem::take(&mut chain));
         }
         if op == known.import_name {
-            importing = Some(name(arg)?);
+            importing = Some(name(arg >> known.import_shift)?);
             attribute = None;
         } else if op == known.import_from {
             let taken = name(arg)?;

@@ -358,7 +358,7 @@ impl<'py> ImportStatement<'_, 'py> {
 }
 
 /// The absolute name of a relative import.
-fn relative<'py>(
+pub fn relative<'py>(
     py: Python<'py>,
     globals: Option<&Bound<'py, PyAny>>,
     level: i32,

@@ -21,6 +21,7 @@ use transfuse_engine::{Digest, Edge, EdgeKind, ModuleName, Policy, Source, Targe
 use crate::code::name_usage::NameUsage;
 use crate::state::foreign_patch::ForeignPatch;
 use crate::state::generation::Generation;
+use crate::state::lazy_imports::LazyImports;
 use crate::state::load_key::LoadKey;
 use crate::state::module_source::ModuleSource;
 use crate::state::pending_submodules::PendingSubmodules;
@@ -59,6 +60,8 @@ pub struct LiveModule {
     wrote: Mutex<BTreeSet<PathBuf>>,
     /// Names of deferred imports already recorded, so that the hot path asks one dict.
     pub deferred: Py<PyDict>,
+    /// The lazy imports that its code declares.
+    pub lazy: LazyImports,
     /// The generation this instance answers for when the caller is not pinned: none while it
     /// belongs to the current one. Written when it is staged, published and superseded.
     home: Mutex<Option<Py<Generation>>>,
@@ -117,6 +120,7 @@ impl LiveModule {
             edges: Mutex::default(),
             wrote: Mutex::default(),
             deferred: PyDict::new(py).unbind(),
+            lazy: LazyImports::default(),
             home: Mutex::new(Some(home)),
             has_home: AtomicBool::new(true),
             replaced: AtomicBool::new(false),
@@ -340,6 +344,7 @@ impl LiveModule {
     pub fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.module)?;
         visit.call(&self.deferred)?;
+        self.lazy.traverse(visit)?;
         // The locks are never held across a point where the collector can run.
         if let Some(home) = self.home.try_lock() {
             visit.call(home.as_ref())?;

@@ -69,8 +69,10 @@ pub fn run_update(
         }
         match ran {
             Ok(()) => {
-                let verified =
-                    attempt.verify(py, &intent.view).inspect_err(|_| attempt.abandon(py));
+                let verified = attempt
+                    .check_lazy_targets(py, &intent.changes)
+                    .and_then(|()| attempt.verify(py, &intent.view))
+                    .inspect_err(|_| attempt.abandon(py));
                 let end = match verified.and_then(|()| attempt.publish(py)) {
                     Ok(notes) => StagingOutcome::Published(notes),
                     Err(error) if exceptions::is_outdated(py, &error) => {
@@ -107,6 +109,7 @@ fn retry(py: Python<'_>, runtime: &'static Runtime, intent: &UpdateRequest) -> O
         StagedUpdate::begin(py, runtime, view, &plan.steps, &deleted(&intent.seeds), intent.since)
             .ok()?;
     let ran = attempt.run(py, &plan).is_ok() && attempt.newly_affected(py).is_empty();
+    let ran = ran && attempt.check_lazy_targets(py, &intent.changes).is_ok();
     if ran && attempt.verify(py, &intent.view).is_ok() {
         let notes = attempt.publish(py).ok()?;
         return Some(Staged { plan, end: StagingOutcome::Published(notes) });

@@ -9,13 +9,21 @@ use pyo3::prelude::*;
 use transfuse_engine::{EdgeKind, ModuleName, Target};
 
 use crate::state::generation::Generation;
+use crate::state::live_module::LiveModule;
 
 /// Their names, each once.
 pub fn modules_to_rerun(py: Python<'_>, generation: &Bound<'_, Generation>) -> Vec<ModuleName> {
     let all = generation.get().all(py);
+    // A lazy import that was used while another generation was current is bound to what that has.
+    let bound_elsewhere = |instance: &LiveModule| {
+        instance.lazy.bound().iter().any(|(name, execution)| {
+            let there = generation.get().find(py, name.as_str());
+            there.is_none_or(|there| there.get().started() != *execution)
+        })
+    };
     let mut again: Vec<ModuleName> = all
         .iter()
-        .filter(|instance| instance.get().is_disposed())
+        .filter(|instance| instance.get().is_disposed() || bound_elsewhere(instance.get()))
         .map(|instance| instance.get().name.clone())
         .collect();
     let mut known: HashSet<ModuleName> = again.iter().cloned().collect();
@@ -37,7 +45,7 @@ pub fn modules_to_rerun(py: Python<'_>, generation: &Bound<'_, Generation>) -> V
 
 /// Who imports whom at module level: `shop.tax -> [shop.prices]`.
 fn importers(
-    all: &[Bound<'_, crate::state::live_module::LiveModule>],
+    all: &[Bound<'_, LiveModule>],
 ) -> HashMap<ModuleName, Vec<ModuleName>> {
     let mut importers: HashMap<ModuleName, Vec<ModuleName>> = HashMap::new();
     for instance in all {

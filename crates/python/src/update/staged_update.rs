@@ -36,9 +36,9 @@ use crate::update::{disposal, participants};
 
 /// One staged generation, until it is published or abandoned.
 pub struct StagedUpdate<'py> {
-    runtime: &'static Runtime,
+    pub(super) runtime: &'static Runtime,
     base: Bound<'py, Generation>,
-    staged: Bound<'py, Generation>,
+    pub(super) staged: Bound<'py, Generation>,
     /// What the staged generation was not given: to be run, or deleted.
     removed: Vec<Bound<'py, LiveModule>>,
     /// Instances of an earlier generation that it brings back.
@@ -199,6 +199,7 @@ impl<'py> StagedUpdate<'py> {
             }
         }
         newly_affected.extend(in_place::concerned(py, self.runtime, &self.staged));
+        newly_affected.extend(self.bound_meanwhile(py));
         newly_affected
     }
 
