@@ -6,7 +6,7 @@
 use pyo3::exceptions::PyAttributeError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyDict, PyString, PyType};
+use pyo3::types::{PyDict, PyString, PyTuple, PyType};
 
 use crate::cpython::snapshot::referents;
 
@@ -16,8 +16,10 @@ pub struct LazyParts<'py> {
     pub builtins: Bound<'py, PyDict>,
     /// The absolute name of the module, `shop.prices`.
     pub from: String,
-    /// What is taken of it (`from shop.prices import total`), and the lazy object of the module.
-    pub attribute: Option<(String, Bound<'py, PyAny>)>,
+    /// The name that is taken of it (`from shop.prices import total`).
+    pub taken: Option<String>,
+    /// An attribute of another lazy object: that name, and `import shop.prices as p`.
+    pub of: Option<(String, Bound<'py, PyAny>)>,
 }
 
 /// The type of lazy objects; none before Python 3.15.
@@ -51,8 +53,12 @@ pub fn parts<'py>(value: &Bound<'py, PyAny>) -> Option<LazyParts<'py>> {
     let first = seen.next()?;
     let name: String = seen.next()?.cast_into::<PyString>().ok()?.extract().ok()?;
     if let Ok(builtins) = first.cast::<PyDict>() {
-        return Some(LazyParts { builtins: builtins.clone(), from: name, attribute: None });
+        let builtins = builtins.clone();
+        return Some(LazyParts { builtins, from: name, taken: None, of: None });
     }
     let parent = parts(&first)?;
-    Some(LazyParts { attribute: Some((name, first)), ..parent })
+    // The names of a `from` are with the lazy object of the module; `import a.b as c` has none.
+    let takes = parent.of.is_none()
+        && referents(&first).ok()?.iter().any(|one| one.is_instance_of::<PyTuple>());
+    Some(LazyParts { taken: takes.then(|| name.clone()), of: Some((name, first)), ..parent })
 }

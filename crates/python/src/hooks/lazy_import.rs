@@ -63,8 +63,9 @@ fn lazy_import<'py>(
     level: i32,
 ) -> PyResult<Bound<'py, PyAny>> {
     let original = original(py)?;
-    let declare =
-        |globals: Option<&Bound<'py, PyAny>>| original.call1((name, globals, locals, fromlist, level));
+    let declare = |globals: Option<&Bound<'py, PyAny>>| {
+        original.call1((name, globals, locals, fromlist, level))
+    };
     let (Some(runtime), Some(given)) = (runtime::in_force(), globals) else {
         return declare(globals);
     };
@@ -214,12 +215,10 @@ impl FirstUse {
         let namespace = declaring.get().namespace(py);
         // No locals: what is imported is used at once, as in a function.
         let none = py.None().into_bound(py);
-        let empty = PyTuple::empty(py).into_any();
         let taken = fromlist.filter(|list| !list.is_none());
         let import = py.import(intern!(py, "builtins"))?.getattr(intern!(py, "__import__"))?;
         let locals = if declaring.get().is_ready() { namespace.as_any() } else { &none };
-        let value =
-            import.call1((name, &namespace, locals, taken.unwrap_or(&empty), level))?;
+        let value = import.call1((name, &namespace, locals, taken.unwrap_or(&none), level))?;
         if let Some(runtime) = runtime::in_force() {
             settle(py, runtime, declaring, name, taken)?;
         }
@@ -306,7 +305,7 @@ fn renewed<'py>(
     parts: &lazy_object::LazyParts<'py>,
 ) -> PyResult<Option<Bound<'py, PyAny>>> {
     let scratch = PyDict::new(py);
-    let statement = match &parts.attribute {
+    let statement = match &parts.of {
         Some((attribute, of)) => {
             let builtins = PyDict::new(py);
             let answer = Bound::new(py, Answer(of.clone().unbind()))?;

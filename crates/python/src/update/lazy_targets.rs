@@ -10,12 +10,12 @@ use std::collections::BTreeSet;
 use pyo3::exceptions::PySyntaxError;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyList;
+use pyo3::types::{PyCode, PyList, PyString};
 use transfuse_engine::{EdgeKind, FileChange, ModuleName, Policy, Reason};
 
 use crate::code::{name_usage, pyc};
-use crate::cpython::lazy_object;
 use crate::cpython::exceptions;
+use crate::cpython::lazy_object;
 use crate::cpython::snapshot::items;
 use crate::loading::names_of_file::would_be;
 use crate::loading::namespace_path::search_path;
@@ -124,7 +124,7 @@ fn unused(module: &Bound<'_, LiveModule>) -> BTreeSet<Unused> {
         let parts = lazy_object::parts(&value)?;
         let own = module.get().lazy.has_made(&parts.builtins);
         let target = ModuleName::new(&parts.from).ok().filter(|_| own)?;
-        Some((target, parts.attribute.map(|(name, _)| name)))
+        Some((target, parts.taken))
     })
     .collect()
 }
@@ -205,7 +205,7 @@ enum Found<'py> {
     /// It is loaded.
     Loaded(Bound<'py, LiveModule>),
     /// It compiles.
-    Source { file: SourceFile, code: Bound<'py, pyo3::types::PyCode> },
+    Source { file: SourceFile, code: Bound<'py, PyCode> },
     /// A namespace package.
     Namespace(Vec<String>),
     /// Foreign code.
@@ -245,18 +245,22 @@ fn find<'py>(
             Ok(Found::Source { file, code })
         }
         Resolution::Namespace { portions, .. } => Ok(Found::Namespace(portions)),
-        Resolution::Foreign if is_findable(py, runtime, name)? => Ok(Found::Unknown),
+        Resolution::Foreign => foreign(py, runtime, name)?.ok_or_else(missing),
         Resolution::Hidden => Ok(Found::Unknown),
-        Resolution::Foreign | Resolution::Missing => Err(missing()),
+        Resolution::Missing => Err(missing()),
     }
 }
 
-/// Whether a foreign name leads somewhere. Only top-level names are asked for: another one would have its
-/// packages imported.
-fn is_findable(py: Python<'_>, runtime: &Runtime, name: &ModuleName) -> PyResult<bool> {
-    let loaded = runtime.has_foreign(py, &pyo3::types::PyString::new(py, name.as_str()))?;
+/// What a foreign name leads to; none if to nothing. Only top-level names are asked for: another one would
+/// have its packages imported.
+fn foreign<'py>(
+    py: Python<'py>,
+    runtime: &Runtime,
+    name: &ModuleName,
+) -> PyResult<Option<Found<'py>>> {
+    let loaded = runtime.has_foreign(py, &PyString::new(py, name.as_str()))?;
     if loaded || name.parent().is_some() {
-        return Ok(true);
+        return Ok(Some(Found::Unknown));
     }
     for finder in py.import(intern!(py, "sys"))?.getattr(intern!(py, "meta_path"))?.try_iter()? {
         let finder = finder?;
@@ -265,9 +269,17 @@ fn is_findable(py: Python<'_>, runtime: &Runtime, name: &ModuleName) -> PyResult
         }
         let spec = finder.call_method1(intern!(py, "find_spec"), (name.as_str(), py.None()));
         // What fails here may well work where it is asked in earnest.
-        if !spec.is_ok_and(|spec| spec.is_none()) {
-            return Ok(true);
+        let Ok(spec) = spec else { return Ok(Some(Found::Unknown)) };
+        if spec.is_none() {
+            continue;
         }
+        // A folder without source is a namespace package to the standard finder.
+        let portions = spec.getattr(intern!(py, "submodule_search_locations"))?;
+        if spec.getattr(intern!(py, "origin"))?.is_none() && !portions.is_none() {
+            let portions = portions.try_iter()?.map(|one| one?.extract());
+            return Ok(Some(Found::Namespace(portions.collect::<PyResult<_>>()?)));
+        }
+        return Ok(Some(Found::Unknown));
     }
-    Ok(false)
+    Ok(None)
 }

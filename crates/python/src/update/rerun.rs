@@ -44,9 +44,7 @@ pub fn modules_to_rerun(py: Python<'_>, generation: &Bound<'_, Generation>) -> V
 }
 
 /// Who imports whom at module level: `shop.tax -> [shop.prices]`.
-fn importers(
-    all: &[Bound<'_, LiveModule>],
-) -> HashMap<ModuleName, Vec<ModuleName>> {
+fn importers(all: &[Bound<'_, LiveModule>]) -> HashMap<ModuleName, Vec<ModuleName>> {
     let mut importers: HashMap<ModuleName, Vec<ModuleName>> = HashMap::new();
     for instance in all {
         for edge in instance.get().edges() {
