@@ -203,3 +203,17 @@ def test_p5_a_rollback_finds_what_it_had(tree: LiveTree) -> None:
     assert tree.module("web").ask() == 2
     assert transfuse.rollback().outcome in ("published", "rolled back")
     assert tree.module("web").ask() == 1
+
+
+def test_p7_a_module_that_takes_its_code_in_place_keeps_its_lazy_imports(tree: LiveTree) -> None:
+    web = "__reload__ = 'patch'\nlazy import prices\nlazy from prices import TEA\n"
+    tree.write({"prices.py": "TEA = 1\n", "web.py": web + "def ask(): return prices.TEA, TEA\n"})
+    tree.install()
+    kept = tree.module("web")
+    tree.published({"web.py": web + "def ask(): return TEA, prices.TEA, 0\n"})
+    tree.published({"prices.py": "TEA = 2\n"})
+    assert tree.module("web") is kept
+    assert kept.ask() == (2, 2, 0)
+    tree.published({"web.py": web + "def ask(): return TEA, prices.TEA, 1\n"})
+    tree.published({"prices.py": "TEA = 3\n"})
+    assert kept.ask() == (3, 3, 1)

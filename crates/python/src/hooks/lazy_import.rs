@@ -22,6 +22,7 @@ use crate::effects::dependencies::record_not_found;
 use crate::hooks::import_statement::{self, relative};
 use crate::state::caller;
 use crate::state::generation::Generation;
+use crate::state::lazy_imports::DECLARING;
 use crate::state::live_module::LiveModule;
 use crate::state::runtime::{self, Runtime};
 
@@ -136,10 +137,9 @@ fn builtins_of<'py>(
 ) -> PyResult<Bound<'py, PyDict>> {
     module.get().lazy.builtins(py, || {
         let made = PyDict::new(py);
-        made.set_item(
-            intern!(py, "__import__"),
-            Bound::new(py, FirstUse { declaring: module.clone().unbind() })?,
-        )?;
+        made.set_item(DECLARING, module)?;
+        let first_use = Bound::new(py, FirstUse { builtins: made.clone().unbind() })?;
+        made.set_item(intern!(py, "__import__"), first_use)?;
         made.set_item(intern!(py, "__lazy_import__"), original(py)?)?;
         Ok(made)
     })
@@ -194,7 +194,8 @@ fn add_edge(
 /// The `__import__` that a live module's lazy objects call when they are first used.
 #[pyclass(frozen, module = "transfuse._core")]
 struct FirstUse {
-    declaring: Py<LiveModule>,
+    /// What it is the `__import__` of. The declaring module is in there.
+    builtins: Py<PyDict>,
 }
 
 #[pymethods]
@@ -211,7 +212,8 @@ impl FirstUse {
     ) -> PyResult<Bound<'py, PyAny>> {
         // Those of the code that touches the name.
         let _ = (globals, locals);
-        let declaring = self.declaring.bind(py);
+        let declaring = self.builtins.bind(py).as_any().get_item(intern!(py, DECLARING))?;
+        let declaring = declaring.cast::<LiveModule>()?;
         let namespace = declaring.get().namespace(py);
         // No locals: what is imported is used at once, as in a function.
         let none = py.None().into_bound(py);
@@ -226,7 +228,7 @@ impl FirstUse {
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        visit.call(&self.declaring)
+        visit.call(&self.builtins)
     }
 }
 

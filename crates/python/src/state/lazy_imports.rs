@@ -9,6 +9,9 @@ use pyo3::types::PyDict;
 use transfuse_engine::ModuleName;
 use transfuse_engine::sync::Mutex;
 
+/// Where what stands for `builtins` in lazy objects has the module that declares them.
+pub const DECLARING: &str = "__transfuse_declaring__";
+
 /// Whether any live module has declared one: until then no update looks for them.
 static DECLARED: AtomicBool = AtomicBool::new(false);
 
@@ -20,8 +23,9 @@ pub fn are_declared() -> bool {
 /// The lazy imports of one live module. The locks are held for field access only.
 #[derive(Default)]
 pub struct LazyImports {
-    /// What stands for `builtins` in its lazy objects. Made with the first one.
-    builtins: Mutex<Option<Py<PyDict>>>,
+    /// What stands for `builtins` in its lazy objects: one, made with the first of them, and those of
+    /// executions whose code it has taken in place.
+    builtins: Mutex<Vec<Py<PyDict>>>,
     /// `shop.prices -> 12`: the line of the statement that names a module, the last one if several do.
     lines: Mutex<BTreeMap<String, u32>>,
     /// `PRICES`: names that were bound, or are about to be, because they were used.
@@ -37,18 +41,36 @@ impl LazyImports {
         py: Python<'py>,
         make: impl FnOnce() -> PyResult<Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyDict>> {
-        let known = self.builtins.lock().as_ref().map(|known| known.bind(py).clone());
+        let known = self.builtins.lock().first().map(|known| known.bind(py).clone());
         if let Some(known) = known {
             return Ok(known);
         }
         let made = make()?;
-        let mut builtins = self.builtins.lock();
-        Ok(builtins.get_or_insert_with(|| made.unbind()).bind(py).clone())
+        self.builtins.lock().push(made.clone().unbind());
+        Ok(made)
     }
 
     /// Whether a lazy object with these `builtins` is one of this module's.
     pub fn has_made(&self, builtins: &Bound<'_, PyDict>) -> bool {
-        self.builtins.lock().as_ref().is_some_and(|own| own.is(builtins))
+        self.builtins.lock().iter().any(|own| own.is(builtins))
+    }
+
+    /// `module` has taken the code of this execution in place: its lazy objects are that module's.
+    pub fn become_those_of(
+        &self,
+        py: Python<'_>,
+        module: &Bound<'_, PyAny>,
+        others: &LazyImports,
+    ) -> PyResult<()> {
+        let builtins = std::mem::take(&mut *self.builtins.lock());
+        for each in &builtins {
+            each.bind(py).set_item(DECLARING, module)?;
+        }
+        others.builtins.lock().extend(builtins);
+        others.lines.lock().append(&mut self.lines.lock());
+        others.used.lock().append(&mut self.used.lock());
+        others.bound.lock().append(&mut self.bound.lock());
+        Ok(())
     }
 
     /// A statement in this line declares a lazy import of the module.
@@ -84,9 +106,9 @@ impl LazyImports {
 
     /// For the cycle collector.
     pub fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
-        match self.builtins.try_lock() {
-            Some(builtins) => visit.call(builtins.as_ref()),
-            None => Ok(()),
+        for builtins in self.builtins.try_lock().iter().flat_map(|all| all.iter()) {
+            visit.call(builtins)?;
         }
+        Ok(())
     }
 }

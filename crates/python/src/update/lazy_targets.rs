@@ -246,8 +246,8 @@ fn find<'py>(
         }
         Resolution::Namespace { portions, .. } => Ok(Found::Namespace(portions)),
         Resolution::Foreign => foreign(py, runtime, name)?.ok_or_else(missing),
-        Resolution::Hidden => Ok(Found::Unknown),
-        Resolution::Missing => Err(missing()),
+        // Another generation has it: for this one it is not there.
+        Resolution::Hidden | Resolution::Missing => Err(missing()),
     }
 }
 
