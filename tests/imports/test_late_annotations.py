@@ -1,6 +1,6 @@
-"""Annotations that are evaluated late (PEP 649, from Python 3.14 on) mean what their code's generation has.
+"""Annotations that are evaluated late mean what the generation of their code has (PEP 649).
 
-Before that Python evaluates them with the statement; the tests hold there as well.
+Before Python 3.14 Python evaluates them with the statement; the tests hold there as well.
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ def evaluated(body: str) -> dict[str, str]:
         "import pydantic\nclass Tea2(pydantic.BaseModel):\n    price: int = @\n"
         "class Pot(pydantic.BaseModel):\n    tea: 'Tea2'\n"
         "def ask(): return [Pot.model_validate({'tea': {}}).tea.price]",
-        "tea: Tea\ndef ask(): return [typing.get_type_hints(__import__('sys').modules['web'])['tea'].PRICE]",
+        "import sys\ntea: Tea\n"
+        "def ask(): return [typing.get_type_hints(sys.modules['web'])['tea'].PRICE]",
     ],
 )
 def test_p2_annotations_of_each_generation(tree: LiveTree, body: str) -> None:
@@ -85,7 +86,7 @@ def test_p5_what_is_imported_for_type_checkers_only_is_no_error_and_no_edge(tree
     tree.write(
         {
             "prices.py": "class Tea: PRICE = 1\n",
-            "web.py": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from prices import Tea\n"
+            "web.py": "import typing\nif typing.TYPE_CHECKING:\n    from prices import Tea\n"
             "def brew(tea: Tea): return 1\n",
         }
     )
@@ -104,7 +105,8 @@ def test_p2_pydantic_resolves_a_model_that_is_defined_later(tree: LiveTree) -> N
     body = (
         "import pydantic\nclass Pot(pydantic.BaseModel):\n    tea: Leaf\n"
         "class Leaf(pydantic.BaseModel):\n    price: int = @\n"
-        "def ask():\n    Pot.model_rebuild()\n    return [Pot.model_validate({'tea': {}}).tea.price]"
+        "def ask():\n    Pot.model_rebuild()\n"
+        "    return [Pot.model_validate({'tea': {}}).tea.price]"
     )
     each_finds_its_own(tree, evaluated(body))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import pickle
 import sys
 import types
 import typing
@@ -77,7 +76,7 @@ def test_p2_a_shared_module_answers_by_who_asks(tree: LiveTree, way: str, first:
     # `web` is the same in both, has not used it yet, and so does not run again.
     with two_worlds(tree, program(WAYS[way], version="")):
         web = tree.module("web")
-        asks = {"old": lambda: web.ask(), "new": lambda: Worker(lambda: web.ask()).result()}
+        asks = {"old": web.ask, "new": lambda: Worker(web.ask).result()}
         second = "new" if first == "old" else "old"
         found = {first: set(asks[first]())}
         found[second] = set(asks[second]())
@@ -190,7 +189,9 @@ def test_p1_threads_that_touch_it_at_once_execute_it_once(tree: LiveTree, outsid
 def test_p11_a_patched_entry_of_sys_modules_is_what_is_found(
     tree: LiveTree, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tree.write({"prices.py": "TEA = 1", "web.py": "lazy import prices\ndef ask(): return prices.TEA"})
+    tree.write(
+        {"prices.py": "TEA = 1", "web.py": "lazy import prices\ndef ask(): return prices.TEA"}
+    )
     tree.install()
     web = tree.module("web")
     fake: Any = types.ModuleType("prices")
@@ -260,7 +261,9 @@ def test_p2_reload_makes_it_lazy_again(tree: LiveTree, outside: Any) -> None:
 
 
 def test_p2_after_uninstall_it_is_an_ordinary_lazy_import(tree: LiveTree) -> None:
-    tree.write({"prices.py": "TEA = 1", "web.py": "lazy import prices\ndef ask(): return prices.TEA"})
+    tree.write(
+        {"prices.py": "TEA = 1", "web.py": "lazy import prices\ndef ask(): return prices.TEA"}
+    )
     tree.install()
     web = tree.module("web")
     sys.path.insert(0, str(tree.root))

@@ -5,10 +5,13 @@ The target is located and compiled, and not executed.
 
 from __future__ import annotations
 
+import gc
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import transfuse
 from conftest import ran
 from support.lazy import needs_lazy_imports
 
@@ -70,7 +73,9 @@ def test_p4_the_message_names_the_statement(tree: LiveTree, outside: Any) -> Non
     assert "line 2" in (tree.update({"web.py": BASE["web.py"] + "#\n"}).traceback or "")
 
 
-@pytest.mark.parametrize("files", [("outer.py",), ("pk/inner.py",), ("pk/inner.py", "pk/__init__.py")])
+@pytest.mark.parametrize(
+    "files", [("outer.py",), ("pk/inner.py",), ("pk/inner.py", "pk/__init__.py")]
+)
 def test_p4_a_deleted_target(tree: LiveTree, outside: Any, files: tuple[str, ...]) -> None:
     start(tree)
     tree.delete(*files)
@@ -121,7 +126,8 @@ def test_p12_only_what_must_runs(tree: LiveTree, outside: Any) -> None:
 def test_p5_a_failing_use_names_the_statement_and_is_tried_again(tree: LiveTree) -> None:
     tree.write(
         {
-            "outer.py": "import outside\nif not outside.ready: raise ValueError('not yet')\nX = 1\n",
+            "outer.py": "import outside\n"
+            "if not outside.ready: raise ValueError('not yet')\nX = 1\n",
             "web.py": "\n\nlazy import outer\ndef ask(): return outer.X\n",
             "outside.py": "ready = False\n",
         }
@@ -179,9 +185,6 @@ def test_p10_a_thousand_lazy_imports_execute_nothing(tree: LiveTree, outside: An
 
 
 def test_p8_old_code_with_lazy_imports_is_freed(tree: LiveTree) -> None:
-    import gc
-    import weakref
-
     tree.write({"prices.py": "TEA = 3\n", "web.py": "lazy import prices\nclass Page: pass\n# 0\n"})
     tree.install()
     old = weakref.ref(tree.module("web").Page)
@@ -194,9 +197,9 @@ def test_p8_old_code_with_lazy_imports_is_freed(tree: LiveTree) -> None:
 
 
 def test_p5_a_rollback_finds_what_it_had(tree: LiveTree) -> None:
-    import transfuse
-
-    tree.write({"prices.py": "TEA = 1\n", "web.py": "lazy import prices\ndef ask(): return prices.TEA"})
+    tree.write(
+        {"prices.py": "TEA = 1\n", "web.py": "lazy import prices\ndef ask(): return prices.TEA"}
+    )
     tree.install()
     tree.module("web")
     tree.published({"prices.py": "TEA = 2\n"})
