@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import subprocess
 import sys
 import types
 import typing
@@ -11,11 +12,14 @@ from typing import Any
 import pytest
 
 import transfuse
+from conftest import CAP
 from support.lazy import needs_lazy_imports
 from support.threads import Worker, together
 from support.two_generations import each_finds_its_own, two_worlds
 
 if typing.TYPE_CHECKING:
+    from pathlib import Path
+
     from conftest import LiveTree
 
 pytestmark = needs_lazy_imports
@@ -272,3 +276,25 @@ def test_p2_after_uninstall_it_is_an_ordinary_lazy_import(tree: LiveTree) -> Non
         assert web.ask() == 1
     finally:
         sys.path.remove(str(tree.root))
+
+
+def test_p11_a_program_that_has_all_imports_be_lazy(tmp_path: Path) -> None:
+    """Transfuse's own imports are not lazy: what the program patches does not reach them."""
+    (tmp_path / "prices.py").write_text("print('prices')\nTEA = 1\n")
+    (tmp_path / "web.py").write_text("import json, prices\ndef ask(): return prices.TEA\n")
+    program = f"""
+import sys, transfuse
+transfuse.install(roots=[{str(tmp_path)!r}], watch=False)
+own = [m for n, m in sys.modules.items() if n.partition(".")[0] == "transfuse"]
+lazy = [k for m in own for k, v in vars(m).items() if type(v).__name__ == "lazy_import"]
+print(lazy)
+import web
+web = transfuse.import_module("web")
+print("loaded")
+print(web.ask(), type(vars(web)["json"]).__name__)
+print(transfuse.update().outcome)
+"""
+    command = [sys.executable, "-X", "lazy_imports=all", "-c", program]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=CAP, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.split("\n")[:4] == ["[]", "loaded", "prices", "1 lazy_import"]

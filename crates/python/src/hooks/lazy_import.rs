@@ -11,7 +11,7 @@
 use pyo3::exceptions::PyModuleNotFoundError;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString, PyTuple};
+use pyo3::types::{PyDict, PyModule, PyString, PyTuple};
 use pyo3::{ffi, intern};
 use transfuse_engine::sync::Mutex;
 use transfuse_engine::{Edge, EdgeKind, GenerationState, ModuleName, Target};
@@ -43,7 +43,37 @@ pub fn install(py: Python<'_>) -> PyResult<()> {
     let name = intern!(py, "__lazy_import__");
     let before = builtins.getattr(name)?.unbind();
     drop(ORIGINAL.lock().replace(before));
-    builtins.setattr(name, pyo3::wrap_pyfunction!(lazy_import, py)?)
+    builtins.setattr(name, pyo3::wrap_pyfunction!(lazy_import, py)?)?;
+    use_own(py)
+}
+
+/// Where the program has all imports be lazy, Transfuse's own are not: it binds what it needs before the
+/// program runs, which may patch it.
+fn use_own(py: Python<'_>) -> PyResult<()> {
+    let modules = py.import(intern!(py, "sys"))?.getattr(intern!(py, "modules"))?;
+    let modules = modules.cast_into::<PyDict>()?;
+    let mut seen = 0;
+    // Using one can load another module of ours.
+    while seen != modules.len() {
+        seen = modules.len();
+        for (name, module) in items(&modules) {
+            let Ok(module) = module.cast_into::<PyModule>() else { continue };
+            if !name.extract::<&str>().is_ok_and(is_own) {
+                continue;
+            }
+            for (name, value) in items(&module.dict()) {
+                if lazy_object::is_lazy(&value) {
+                    module.getattr(name.cast::<PyString>()?)?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether a module is Transfuse's own.
+fn is_own(name: &str) -> bool {
+    name == "transfuse" || name.starts_with("transfuse.")
 }
 
 /// Takes it out again. Lazy objects that were made meanwhile stay what they are.
@@ -71,6 +101,10 @@ fn lazy_import<'py>(
         return declare(globals);
     };
     let Some(declaring) = caller::module_of_globals(py, given) else {
+        let name_of = given.get_item(intern!(py, "__name__")).ok();
+        if name_of.is_some_and(|own| own.extract::<&str>().is_ok_and(is_own)) {
+            return import_statement::import(py, name, globals, locals, fromlist, level);
+        }
         if !has_usual_builtins(py, given)? {
             return declare(globals);
         }
