@@ -80,7 +80,7 @@ def test_p2_a_shared_module_answers_by_who_asks(tree: LiveTree, way: str, first:
     # `web` is the same in both, has not used it yet, and so does not run again.
     with two_worlds(tree, program(WAYS[way], version="")):
         web = tree.module("web")
-        asks = {"old": web.ask, "new": lambda: Worker(web.ask).result()}
+        asks: dict[str, Any] = {"old": web.ask, "new": lambda: Worker(web.ask).result()}
         second = "new" if first == "old" else "old"
         found = {first: set(asks[first]())}
         found[second] = set(asks[second]())
@@ -218,7 +218,7 @@ def test_p11_a_filter_of_the_program_decides(tree: LiveTree, outside: Any) -> No
 
     def eager(*about: Any) -> bool:
         asked.append(about)
-        return about[1] != "prices"
+        return bool(about[1] != "prices")
 
     sys.set_lazy_imports_filter(eager)  # type: ignore[attr-defined, unused-ignore]
     try:
