@@ -62,7 +62,7 @@ def _summary(error: BaseException) -> TracebackException:
         return TracebackException.from_exception(error)
     except OSError:
         # Python 3.15 looks for compiled modules of another Python beside one that was not found,
-        # and fails if its namespace package has no folder any more. Without a name it does not look.
+        # and fails if its namespace package has no folder any more. It needs a name for that.
         if not isinstance(error, ImportError):
             raise
         name, error.name = error.name, None
