@@ -3,7 +3,9 @@
 #   make demo     a real application takes edits under load, and what was measured
 #   make apache-demo   the same in Apache, while wrk runs
 #   make test     all tests
+#   make pythons       the Pythons that are too new for this machine, as root (scripts/make-pythons)
 #   make test-all      the Python tests on every supported Python that is found (VERSIONS="3.10 3.13")
+#   make test-oldest   promises, imports, cases and model on the oldest (VERSIONS=3.10)
 #   make test-free-threaded   the promises and the storms on a Python without a GIL, if one is found
 #   make test-slow     the same by thousands of random examples and long storms
 #   make test-servers   real servers under load, edited: nothing lost, nothing mixed
@@ -26,7 +28,7 @@ SOURCES := Cargo.toml Cargo.lock pyproject.toml $(shell find crates -name '*.rs'
 # Cargo must not pick another interpreter than the one that will load the core.
 export PYO3_PYTHON := $(abspath $(BIN)/python)
 
-.PHONY: demo apache-demo test test-rust test-python test-all test-free-threaded test-slow test-servers servers test-packages test-history mutants lint bench venv clean
+.PHONY: demo apache-demo test test-rust test-python pythons test-all test-oldest test-free-threaded test-slow test-servers servers test-packages test-history mutants lint bench venv clean
 
 demo: $(VENV)/.built
 	$(BIN)/python -m demo
@@ -38,10 +40,17 @@ test-rust:
 	cargo test -p transfuse-engine --features shuttle --test interleavings
 
 test-python: $(VENV)/.built
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(TESTS)
+
+pythons:
+	scripts/make-pythons
 
 test-all:
 	scripts/test-all $(VERSIONS)
+
+test-oldest: VERSIONS ?= 3.10
+test-oldest:
+	TESTS="tests/promises tests/imports tests/update/test_cases.py tests/model" scripts/test-all $(VERSIONS)
 
 test-free-threaded:
 	scripts/test-free-threaded

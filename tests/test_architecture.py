@@ -131,7 +131,8 @@ def test_the_package_needs_nothing_but_the_standard_library() -> None:
     told = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60
     )
-    assert told.stdout.split() == ["transfuse"]
+    # Debian's Python 3.15 has a module of its own that says which package a missing one is in.
+    assert set(told.stdout.split()) - {"_missing_stdlib_info"} == {"transfuse"}
 
 
 def test_a_file_has_at_most_400_lines_and_a_function_60() -> None:

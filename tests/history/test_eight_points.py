@@ -74,7 +74,9 @@ def test_point_1_plain_python_says_the_same_of_it(tree: LiveTree) -> None:
             mine = sys.modules[module.__name__]
             names = sorted(vars(mine))
             print(names, mine.__name__, mine.__file__, mine.__doc__, mine.__package__)
-            print(getattr(mine, "__path__", None), mine.__cached__, mine.__spec__.cached)
+            print(getattr(mine, "__path__", None))
+            print(getattr(mine, "__cached__", "not any more"))
+            print(mine.__spec__.cached)
             print(mine.__spec__.name, mine.__spec__.origin, mine.__spec__.parent)
             print(mine.__spec__.has_location, mine.__spec__.submodule_search_locations)
         """

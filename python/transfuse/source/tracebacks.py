@@ -26,7 +26,7 @@ _MACHINERY = ("<frozen importlib", "<frozen runpy>", "<frozen zipimport>", _RUNP
 
 def user_traceback(error: BaseException) -> str:
     """Return the traceback of `error` as Python prints it, with the user's frames only."""
-    summary = TracebackException.from_exception(error)
+    summary = _summary(error)
     _strip(summary, set())
     return "".join(summary.format())
 
@@ -55,6 +55,21 @@ def place(error: BaseException, roots: Sequence[str] = ()) -> tuple[str, int] | 
     for frame in reversed(below or frames):
         return frame.filename, frame.lineno or 1
     return None
+
+
+def _summary(error: BaseException) -> TracebackException:
+    try:
+        return TracebackException.from_exception(error)
+    except OSError:
+        # Python 3.15 looks for compiled modules of another Python beside one that was not found,
+        # and fails if its namespace package has no folder any more. It needs a name for that.
+        if not isinstance(error, ImportError):
+            raise
+        name, error.name = error.name, None
+        try:
+            return TracebackException.from_exception(error)
+        finally:
+            error.name = name
 
 
 def _strip(summary: TracebackException, seen: set[int]) -> None:

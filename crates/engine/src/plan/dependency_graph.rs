@@ -16,6 +16,9 @@ pub enum EdgeKind {
     ModuleLevel,
     /// A function of the source imported the target when it was called.
     Deferred,
+    /// The source declares a lazy import of the target (PEP 810). Once that is used and what it gave is
+    /// bound, there is a `ModuleLevel` edge, too.
+    Lazy,
     /// The source tried to import the target, which did not exist.
     NotFound,
     /// Running the source changes the target's state: a handler in its registry, a route on its

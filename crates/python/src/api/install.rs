@@ -9,7 +9,7 @@ use pyo3::{ffi, intern, prelude::*, types::PyList};
 use transfuse_engine::{Budget, OsFileSystem, Roots, scan};
 
 use crate::cpython::{exceptions, snapshot::items};
-use crate::hooks::{facade_type, fast_path, import_module, reload};
+use crate::hooks::{facade_type, fast_path, import_module, lazy_import, reload};
 use crate::state::{
     command::SourceOverrides, live_module::LiveModule, request::refuse_inside, runtime,
     runtime::Runtime, settings::Pattern, settings::Settings,
@@ -79,6 +79,7 @@ pub fn install(
         &pyo3::wrap_pyfunction!(import_module::gcd_import, &core)?.into_any(),
         &pyo3::wrap_pyfunction!(reload::reload, &core)?.into_any(),
     )?;
+    lazy_import::install(py)?;
     meta_path(py)?.insert(0, Py::new(py, Finder)?)?;
     fork::listen(py)?;
     at_exit(py)?;
@@ -144,6 +145,7 @@ pub fn uninstall(py: Python<'_>) -> PyResult<()> {
         runtime.original_gcd_import.bind(py),
         runtime.original_reload.bind(py),
     )?;
+    lazy_import::uninstall(py)?;
     let finders = meta_path(py)?;
     for index in (0..finders.len()).rev() {
         if finders.get_item(index)?.is_instance_of::<Finder>() {

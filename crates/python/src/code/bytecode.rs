@@ -23,6 +23,8 @@ struct Instructions {
     attr_shift: u32,
     load_method: Option<u8>,
     import_name: u8,
+    /// `IMPORT_NAME` keeps in the two lowest bits whether it is lazy (PEP 810, from 3.15).
+    import_shift: u32,
     import_from: u8,
     extended_arg: u8,
     /// Star imports are an instruction (to 3.11) or a call of an intrinsic (from 3.12).
@@ -54,6 +56,7 @@ fn instructions(py: Python<'_>) -> PyResult<&Instructions> {
             attr_shift: u32::from(py.version_info() >= (3, 12)),
             load_method: optional("LOAD_METHOD"),
             import_name: required("IMPORT_NAME")?,
+            import_shift: if py.version_info() >= (3, 15) { 2 } else { 0 },
             import_from: required("IMPORT_FROM")?,
             extended_arg: required("EXTENDED_ARG")?,
             import_star: optional("IMPORT_STAR"),
@@ -149,7 +152,7 @@ impl InstructionReader<'_, '_> {
             self.reading.loaded.insert(std::mem::take(&mut self.chain));
         }
         if op == known.import_name {
-            self.importing = Some(self.name(arg)?);
+            self.importing = Some(self.name(arg >> known.import_shift)?);
             self.attribute = None;
         } else if op == known.import_from {
             let taken = self.name(arg)?;

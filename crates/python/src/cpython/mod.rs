@@ -7,6 +7,7 @@ pub mod frames;
 pub mod traceback;
 pub mod static_lookup;
 pub mod snapshot;
+pub mod lazy_object;
 pub mod opaque_state;
 pub mod log;
 pub mod exceptions;

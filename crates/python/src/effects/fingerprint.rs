@@ -20,7 +20,7 @@ use pyo3::{ffi, intern};
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::cpython::snapshot::{items, referents};
-use crate::cpython::{opaque_state, static_lookup};
+use crate::cpython::{lazy_object, opaque_state, static_lookup};
 use crate::state::live_module::LiveModule;
 
 /// How many objects one fingerprint looks into, and how far from the namespace it goes. Objects
@@ -72,7 +72,9 @@ impl Fingerprint {
 pub fn fingerprint(py: Python<'_>, instance: &Bound<'_, LiveModule>) -> Fingerprint {
     let mut walk = FingerprintWalk::new(instance.get().name.as_str(), OBJECTS);
     for (key, value) in items(&instance.get().namespace(py)) {
-        let special = key.extract::<&str>().is_ok_and(|name| name.starts_with("__"));
+        // Nor is it one that a lazy import is used for the first time.
+        let lazy = |name| lazy_object::is_lazy(&value) || instance.get().lazy.is_used(name);
+        let special = key.extract::<&str>().is_ok_and(|name| name.starts_with("__") || lazy(name));
         // Submodules come and go on a package by being imported; that is no effect.
         if special || value.is_instance_of::<PyModule>() {
             continue;

@@ -148,6 +148,20 @@ unsafe fn cached_import(
     }
 }
 
+/// Whether no name is taken: `None` in a statement, an empty tuple in many a call.
+///
+/// # Safety
+///
+/// Attached, and `taken` is a live object.
+#[inline]
+unsafe fn takes_nothing(taken: *mut ffi::PyObject) -> bool {
+    // SAFETY: by the caller's word a live object; a tuple has a size.
+    unsafe {
+        taken == ffi::Py_None()
+            || ffi::PyTuple_CheckExact(taken) != 0 && ffi::PyTuple_GET_SIZE(taken) == 0
+    }
+}
+
 /// A live module that the caller has imported before, if it is still loaded in its generation.
 ///
 /// # Safety
@@ -165,8 +179,8 @@ unsafe fn live<'py>(
     let scope = caller::scope_of_live(py, runtime, caller);
     let found = scope.get(name)?;
     let instance = found.get();
-    // SAFETY: attached, by the caller's word a live object.
-    let whole = taken == unsafe { ffi::Py_None() };
+    // SAFETY: by the caller's word a live object.
+    let whole = unsafe { takes_nothing(taken) };
     // `import a.b` answers with `a`, and a package may have to load what is taken from it.
     let answers_itself = if whole { plain.is(PyBool::new(py, true)) } else { !instance.package };
     let expected = instance.is_ready() && entry::is_as_seen(py, runtime, name, &found);
@@ -201,8 +215,8 @@ unsafe fn facade<'py>(
 ) -> Option<*mut ffi::PyObject> {
     let scope = caller::scope_of_foreign(py, runtime);
     let found = scope.get(name)?;
-    // SAFETY: attached, by the caller's word a live object.
-    let whole = taken == unsafe { ffi::Py_None() };
+    // SAFETY: by the caller's word a live object.
+    let whole = unsafe { takes_nothing(taken) };
     let answers_itself =
         if whole { !name.to_str().ok()?.contains('.') } else { !found.get().package };
     (found.get().is_ready() && answers_itself && !found.get().is_replaced())

@@ -303,7 +303,8 @@ impl<'py> ImportStatement<'_, 'py> {
     }
 }
 
-fn relative<'py>(
+/// The absolute name of a relative import.
+pub fn relative<'py>(
     py: Python<'py>,
     globals: Option<&Bound<'py, PyAny>>,
     level: i32,

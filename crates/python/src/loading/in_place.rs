@@ -177,6 +177,8 @@ pub fn published(py: Python<'_>, generation: &Bound<'_, Generation>) -> Vec<Pend
         let mut due =
             foreign_patches::pending(py, std::slice::from_ref(shadow), std::slice::from_ref(stays));
         due.over.extend(stays.get().become_like(shadow.get()));
+        // A dict takes the key: that fails for want of memory alone.
+        let _ = shadow.get().lazy.become_those_of(py, stays, &stays.get().lazy);
         due
     };
     generation.get().staging.in_place(py).into_iter().map(of).collect()

@@ -10,7 +10,7 @@ use pyo3::{exceptions::PyException, ffi, intern, prelude::*};
 use transfuse_engine::Policy;
 
 use crate::code::{name_usage, pyc};
-use crate::cpython::{snapshot::items, static_lookup};
+use crate::cpython::{lazy_object, snapshot::items, static_lookup};
 use crate::effects::ownership::code_of;
 use crate::loading::{bind_submodules, submodules};
 use crate::state::{live_module::LiveModule, scope::Scope};
@@ -93,7 +93,8 @@ fn overlay(
     // A snapshot: the old namespace is in use, and threads bind names in it.
     for (key, value) in items(&previous.namespace(py)) {
         let Ok(name) = key.extract::<&str>() else { continue };
-        if is_special(name) || namespace.contains(&key)? {
+        // A lazy import that was not used is the old code's; the new code declares its own.
+        if is_special(name) || namespace.contains(&key)? || lazy_object::is_lazy(&value) {
             continue;
         }
         if instance.pending_submodules.has(name) && code_of(py, &value).is_some() {

@@ -17,8 +17,9 @@ use transfuse_engine::{Edge, EdgeKind, ModuleName, OsFileSystem, Policy, Source,
 
 use crate::code::name_usage::NameUsage;
 use crate::state::{
-    foreign_patch::ForeignPatch, generation::Generation, load_key::LoadKey,
-    module_source::ModuleSource, pending_submodules::PendingSubmodules, shown::LastShown,
+    foreign_patch::ForeignPatch, generation::Generation, lazy_imports::LazyImports,
+    load_key::LoadKey, module_source::ModuleSource, pending_submodules::PendingSubmodules,
+    shown::LastShown,
 };
 
 /// One execution of a live module's source, and the `__loader__` of the module it made.
@@ -54,6 +55,8 @@ pub struct LiveModule {
     wrote: Mutex<BTreeSet<PathBuf>>,
     /// Names of deferred imports already recorded, so that the hot path asks one dict.
     pub deferred: Py<PyDict>,
+    /// The lazy imports that its code declares.
+    pub lazy: LazyImports,
     /// The generation this instance answers for when the caller is not pinned: none while it
     /// belongs to the current one. Written when it is staged, published and superseded.
     home: Mutex<Option<Py<Generation>>>,
@@ -112,6 +115,7 @@ impl LiveModule {
             edges: Mutex::default(),
             wrote: Mutex::default(),
             deferred: PyDict::new(py).unbind(),
+            lazy: LazyImports::default(),
             home: Mutex::new(Some(home)),
             has_home: AtomicBool::new(true),
             replaced: AtomicBool::new(false),
@@ -319,6 +323,7 @@ impl LiveModule {
     pub fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.module)?;
         visit.call(&self.deferred)?;
+        self.lazy.traverse(visit)?;
         // The locks are never held across a point where the collector can run.
         if let Some(home) = self.home.try_lock() {
             visit.call(home.as_ref())?;

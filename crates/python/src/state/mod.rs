@@ -12,6 +12,7 @@ pub mod live_module;
 pub mod scope;
 pub mod staging_area;
 pub mod module_source;
+pub mod lazy_imports;
 pub mod load_key;
 pub mod execution_stack;
 pub mod caller;

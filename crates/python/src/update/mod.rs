@@ -2,6 +2,7 @@
 
 pub mod seeds;
 pub mod planning;
+pub mod lazy_targets;
 pub mod pipeline;
 pub mod staged_update;
 pub mod widening;

@@ -110,6 +110,7 @@ fn publish<'py>(
     request: &UpdateRequest,
     mut update: StagedUpdate<'py>,
 ) -> PyResult<StagingOutcome> {
+    update.check_lazy_targets(py, &request.changes)?;
     match update.prepare(py, &request.view).and_then(|()| update.commit(py)) {
         Ok(notes) => Ok(StagingOutcome::Published(notes)),
         Err(error) if exceptions::is_outdated(py, &error) => Ok(StagingOutcome::Interrupted),

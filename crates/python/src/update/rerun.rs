@@ -13,9 +13,16 @@ use crate::state::{generation::Generation, live_module::LiveModule};
 /// The names of these modules, each once.
 pub fn modules_to_rerun(py: Python<'_>, generation: &Bound<'_, Generation>) -> Vec<ModuleName> {
     let all = generation.get().all(py);
+    // A lazy import used while another generation was current is bound to a module of that one.
+    let bound_elsewhere = |instance: &LiveModule| {
+        instance.lazy.bound().iter().any(|(name, execution)| {
+            let there = generation.get().find(py, name.as_str());
+            there.is_none_or(|there| there.get().started() != *execution)
+        })
+    };
     let mut rerun: Vec<ModuleName> = all
         .iter()
-        .filter(|instance| instance.get().is_disposed())
+        .filter(|instance| instance.get().is_disposed() || bound_elsewhere(instance.get()))
         .map(|instance| instance.get().name.clone())
         .collect();
     let mut known: HashSet<ModuleName> = rerun.iter().cloned().collect();

@@ -1,0 +1,114 @@
+//! What is known of the lazy imports that one live module declares? (PEP 810)
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use transfuse_engine::ModuleName;
+use transfuse_engine::sync::Mutex;
+
+/// Where what stands for `builtins` in lazy objects has the module that declares them.
+pub const DECLARING: &str = "__transfuse_declaring__";
+
+/// Whether any live module has declared one: until then no update looks for them.
+static DECLARED: AtomicBool = AtomicBool::new(false);
+
+/// Whether any live module has declared a lazy import.
+pub fn are_declared() -> bool {
+    DECLARED.load(Ordering::Acquire)
+}
+
+/// The lazy imports of one live module. The locks are held for field access only.
+#[derive(Default)]
+pub struct LazyImports {
+    /// What stands for `builtins` in its lazy objects: one, made with the first of them, and those of
+    /// executions whose code it has taken in place.
+    builtins: Mutex<Vec<Py<PyDict>>>,
+    /// `shop.prices -> 12`: the line of the statement that names a module, the last one if several do.
+    lines: Mutex<BTreeMap<String, u32>>,
+    /// `PRICES`: names that were bound, or are about to be, because they were used.
+    used: Mutex<BTreeSet<String>>,
+    /// `shop.prices -> 17`: which execution of a module it was bound to.
+    bound: Mutex<BTreeMap<ModuleName, u64>>,
+}
+
+impl LazyImports {
+    /// What stands for `builtins` in its lazy objects, made by `make` if need be.
+    pub fn builtins<'py>(
+        &self,
+        py: Python<'py>,
+        make: impl FnOnce() -> PyResult<Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let known = self.builtins.lock().first().map(|known| known.bind(py).clone());
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let made = make()?;
+        self.builtins.lock().push(made.clone().unbind());
+        Ok(made)
+    }
+
+    /// Whether a lazy object with these `builtins` is one of this module's.
+    pub fn has_made(&self, builtins: &Bound<'_, PyDict>) -> bool {
+        self.builtins.lock().iter().any(|own| own.is(builtins))
+    }
+
+    /// `module` has taken the code of this execution in place: its lazy objects are that module's.
+    pub fn become_those_of(
+        &self,
+        py: Python<'_>,
+        module: &Bound<'_, PyAny>,
+        others: &LazyImports,
+    ) -> PyResult<()> {
+        let builtins = std::mem::take(&mut *self.builtins.lock());
+        for each in &builtins {
+            each.bind(py).set_item(DECLARING, module)?;
+        }
+        others.builtins.lock().extend(builtins);
+        others.lines.lock().append(&mut self.lines.lock());
+        others.used.lock().append(&mut self.used.lock());
+        others.bound.lock().append(&mut self.bound.lock());
+        Ok(())
+    }
+
+    /// A statement in this line declares a lazy import of the module.
+    pub fn declare(&self, module: &str, line: u32) {
+        DECLARED.store(true, Ordering::Release);
+        self.lines.lock().insert(module.to_owned(), line);
+    }
+
+    /// The line of the statement that declares a lazy import of the module.
+    pub fn line(&self, module: &str) -> u32 {
+        self.lines.lock().get(module).copied().unwrap_or(1)
+    }
+
+    /// The name is used.
+    pub fn set_used(&self, name: &str) {
+        self.used.lock().insert(name.to_owned());
+    }
+
+    /// Whether the name is a lazy import that was used.
+    pub fn is_used(&self, name: &str) -> bool {
+        self.used.lock().contains(name)
+    }
+
+    /// A name is bound to something of that execution of a module.
+    pub fn set_bound(&self, module: &ModuleName, execution: u64) {
+        self.bound.lock().insert(module.clone(), execution);
+    }
+
+    /// Which executions of modules its names are bound to.
+    pub fn bound(&self) -> Vec<(ModuleName, u64)> {
+        self.bound.lock().iter().map(|(name, execution)| (name.clone(), *execution)).collect()
+    }
+
+    /// For the cycle collector.
+    pub fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        for builtins in self.builtins.try_lock().iter().flat_map(|all| all.iter()) {
+            visit.call(builtins)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,278 @@
+//! Would every lazy import that has not been used yet find its target after an update? (PEP 810)
+//!
+//! A fresh process would notice at the first use, when requests are served; an update is refused before it
+//! is published. Nothing is executed for that: the target is located and compiled, and a name that is
+//! taken of it is looked for in its code. Looked at are the lazy imports of the modules that the update
+//! runs, and those that lead to a changed file. What had no target before the update refuses nothing.
+
+use std::collections::BTreeSet;
+
+use pyo3::exceptions::PySyntaxError;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyCode, PyList, PyString};
+use transfuse_engine::{EdgeKind, FileChange, ModuleName, Policy, Reason};
+
+use crate::code::{name_usage, pyc};
+use crate::cpython::exceptions;
+use crate::cpython::lazy_object;
+use crate::cpython::snapshot::items;
+use crate::loading::names_of_file::would_be;
+use crate::loading::namespace_path::search_path;
+use crate::loading::search::{self, Resolution};
+use crate::loading::source_text;
+use crate::state::generation::Generation;
+use crate::state::lazy_imports;
+use crate::state::live_module::LiveModule;
+use crate::state::module_source::SourceFile;
+use crate::state::policy::effective_policy;
+use crate::state::runtime::Runtime;
+use crate::state::scope::Scope;
+use crate::sysmodules::spec::Finder;
+use crate::update::staged_update::StagedUpdate;
+
+/// A lazy import that has not been used yet: the module, and a name that is taken of it.
+type Unused = (ModuleName, Option<String>);
+
+/// Raises if an update would leave a lazy import without its target.
+fn check(
+    py: Python<'_>,
+    runtime: &'static Runtime,
+    staged: &Bound<'_, Generation>,
+    changes: &[FileChange],
+) -> PyResult<()> {
+    if !lazy_imports::are_declared() {
+        return Ok(());
+    }
+    let Some(base) = staged.get().base(py) else { return Ok(()) };
+    let executed = staged.get().executed(py);
+    for importer in &executed {
+        for unused in unused(importer) {
+            check_one(py, runtime, staged, &base, importer, &unused)?;
+        }
+    }
+    for (importer, name) in declared_by(py, runtime, changes) {
+        let Some(importer) = staged.get().find(py, importer.as_str()) else { continue };
+        if executed.iter().any(|one| one.is(&importer)) {
+            continue;
+        }
+        let concerned = unused(&importer).into_iter().filter(|(target, taken)| {
+            let whole = taken.as_ref().map(|taken| target.join(taken));
+            let leads = |to: &ModuleName| {
+                std::iter::successors(Some(to.clone()), ModuleName::parent).any(|to| to == name)
+            };
+            leads(target) || whole.as_ref().is_some_and(leads)
+        });
+        for unused in concerned {
+            check_one(py, runtime, staged, &base, &importer, &unused)?;
+        }
+    }
+    Ok(())
+}
+
+impl StagedUpdate<'_> {
+    /// Raises if it would leave a lazy import without its target.
+    pub fn check_lazy_targets(&self, py: Python<'_>, changes: &[FileChange]) -> PyResult<()> {
+        check(py, self.runtime, &self.staged, changes)
+    }
+
+    /// Modules that go on, and whose lazy imports were bound, while this was planned, to what it replaces.
+    pub fn bound_meanwhile(&self, py: Python<'_>) -> Vec<(ModuleName, Reason)> {
+        if !lazy_imports::are_declared() {
+            return Vec::new();
+        }
+        let all = self.staged.get().all(py).into_iter();
+        all.filter_map(|module| {
+            let bound = module.get().lazy.bound().into_iter();
+            let other = |(name, execution): &(ModuleName, u64)| {
+                let now = self.staged.get().find(py, name.as_str());
+                now.is_none_or(|now| now.get().started() != *execution)
+            };
+            if effective_policy(py, self.runtime, module.get()) == Policy::Never {
+                return None;
+            }
+            let name = bound.filter(other).map(|(name, _)| name).next()?;
+            Some((module.get().name.clone(), Reason::Imports(name)))
+        })
+        .collect()
+    }
+}
+
+/// Which modules declare a lazy import of what the changed files are: the module, and what it imports.
+fn declared_by(
+    py: Python<'_>,
+    runtime: &Runtime,
+    changes: &[FileChange],
+) -> BTreeSet<(ModuleName, ModuleName)> {
+    let mut found = BTreeSet::new();
+    for change in changes {
+        let mut names = would_be(py, runtime, &change.path);
+        let records = runtime.records.lock();
+        names.extend(records.files.get(&change.path).cloned().unwrap_or_default());
+        for name in names {
+            let importers = records.graph.importers(&name);
+            let lazy = importers.filter(|(_, kind)| *kind == EdgeKind::Lazy);
+            found.extend(lazy.map(|(from, _)| (from.clone(), name.clone())));
+        }
+    }
+    found
+}
+
+/// The lazy imports of a module that have not been used.
+fn unused(module: &Bound<'_, LiveModule>) -> BTreeSet<Unused> {
+    let all = items(&module.get().namespace(module.py())).into_iter();
+    all.filter_map(|(_, value)| {
+        let parts = lazy_object::parts(&value)?;
+        let own = module.get().lazy.has_made(&parts.builtins);
+        let target = ModuleName::new(&parts.from).ok().filter(|_| own)?;
+        Some((target, parts.taken))
+    })
+    .collect()
+}
+
+fn check_one(
+    py: Python<'_>,
+    runtime: &'static Runtime,
+    staged: &Bound<'_, Generation>,
+    base: &Bound<'_, Generation>,
+    importer: &Bound<'_, LiveModule>,
+    wanted: &Unused,
+) -> PyResult<()> {
+    let Err(error) = reach(&Scope::new(py, runtime, staged), wanted) else { return Ok(()) };
+    let before = base.get().find(py, importer.get().name.as_str());
+    if before.is_some_and(|before| unused(&before).contains(wanted))
+        && reach(&Scope::new(py, runtime, base), wanted).is_err()
+    {
+        return Ok(());
+    }
+    let (target, taken) = wanted;
+    let statement = match taken {
+        Some(taken) => format!("lazy from {target} import {taken}"),
+        None => format!("lazy import {target}"),
+    };
+    let of = importer.get();
+    let note = format!(
+        "{} has not used its `{statement}` yet ({}, line {}): this would be its first use",
+        of.name,
+        of.file.as_deref().unwrap_or("?"),
+        of.lazy.line(target.as_str())
+    );
+    if error.is_instance_of::<PySyntaxError>(py) {
+        // Its text and place are what is shown; Python 3.15 has notes.
+        error.value(py).call_method1(intern!(py, "add_note"), (note,))?;
+        return Err(error);
+    }
+    let message = format!("{}; {note}", error.value(py).str()?);
+    Err(exceptions::import(py, &message, target.as_str()))
+}
+
+/// Whether a lazy import would find what it names in a generation. Raises what its use would raise, as
+/// far as that can be known without executing the module.
+fn reach(scope: &Scope<'_>, (target, taken): &Unused) -> PyResult<()> {
+    let py = scope.py;
+    let found = find(scope, target)?;
+    let Some(taken) = taken else { return Ok(()) };
+    let has_name = match &found {
+        LazyTarget::Unknown => return Ok(()),
+        LazyTarget::Loaded(module) => {
+            let namespace = module.get().namespace(py);
+            module.get().is_replaced()
+                || namespace.contains(taken)?
+                || namespace.contains(intern!(py, "__getattr__"))?
+        }
+        LazyTarget::Namespace(_) => false,
+        LazyTarget::Source { code, .. } => {
+            let usage = name_usage::outline(py, code)?;
+            usage.defined.contains(taken)
+                || usage.defined.contains("__getattr__")
+                || usage.runs_text
+                || usage.sets_items
+                || usage.used.values().any(|used| used.contains("*"))
+        }
+    };
+    if has_name || find(scope, &target.join(taken)).is_ok() {
+        return Ok(());
+    }
+    let message = format!("cannot import name '{taken}' from '{target}'");
+    Err(exceptions::import(py, &message, target.as_str()))
+}
+
+/// What stands under a name, as far as that is known without executing it.
+enum LazyTarget<'py> {
+    /// It is loaded.
+    Loaded(Bound<'py, LiveModule>),
+    /// It compiles.
+    Source { file: SourceFile, code: Bound<'py, PyCode> },
+    /// A namespace package.
+    Namespace(Vec<String>),
+    /// Foreign code.
+    Unknown,
+}
+
+fn find<'py>(scope: &Scope<'py>, name: &ModuleName) -> PyResult<LazyTarget<'py>> {
+    let py = scope.py;
+    if let Some(loaded) = scope.find(name.as_str()) {
+        return Ok(LazyTarget::Loaded(loaded));
+    }
+    let missing = || exceptions::not_found(py, name.as_str(), None);
+    let resolution = match name.parent() {
+        None => search::top_level(scope, name)?,
+        Some(parent) => {
+            let path = match find(scope, &parent)? {
+                LazyTarget::Loaded(_) => search_path(scope, &parent)?,
+                LazyTarget::Source { file, .. } => {
+                    file.package.map(|dir| PyList::new(py, [dir])).transpose()?.map(Bound::into_any)
+                }
+                LazyTarget::Namespace(portions) => Some(PyList::new(py, portions)?.into_any()),
+                LazyTarget::Unknown => return Ok(LazyTarget::Unknown),
+            };
+            search::along(scope, name, &path.ok_or_else(missing)?)?
+        }
+    };
+    match resolution {
+        Resolution::Source(file) => {
+            let view = scope.generation.get().view();
+            let source = view.get(&file.path).ok_or_else(missing)?;
+            let text = source_text::text(scope, source, &file.path)?;
+            let code = pyc::code(py, &file.file, &text)?;
+            Ok(LazyTarget::Source { file, code })
+        }
+        Resolution::Namespace { portions, .. } => Ok(LazyTarget::Namespace(portions)),
+        Resolution::Foreign => foreign(py, scope.runtime, name)?.ok_or_else(missing),
+        // Another generation has it: for this one it is not there.
+        Resolution::Hidden | Resolution::Missing => Err(missing()),
+    }
+}
+
+/// What a foreign name leads to; none if to nothing. Only top-level names are asked for: another one would
+/// have its packages imported.
+fn foreign<'py>(
+    py: Python<'py>,
+    runtime: &Runtime,
+    name: &ModuleName,
+) -> PyResult<Option<LazyTarget<'py>>> {
+    let loaded = runtime.has_foreign(py, &PyString::new(py, name.as_str()))?;
+    if loaded || name.parent().is_some() {
+        return Ok(Some(LazyTarget::Unknown));
+    }
+    for finder in py.import(intern!(py, "sys"))?.getattr(intern!(py, "meta_path"))?.try_iter()? {
+        let finder = finder?;
+        if finder.is_instance_of::<Finder>() {
+            continue;
+        }
+        let spec = finder.call_method1(intern!(py, "find_spec"), (name.as_str(), py.None()));
+        // What fails here may well work where it is asked in earnest.
+        let Ok(spec) = spec else { return Ok(Some(LazyTarget::Unknown)) };
+        if spec.is_none() {
+            continue;
+        }
+        // A folder without source is a namespace package to the standard finder.
+        let portions = spec.getattr(intern!(py, "submodule_search_locations"))?;
+        if spec.getattr(intern!(py, "origin"))?.is_none() && !portions.is_none() {
+            let portions = portions.try_iter()?.map(|one| one?.extract());
+            return Ok(Some(LazyTarget::Namespace(portions.collect::<PyResult<_>>()?)));
+        }
+        return Ok(Some(LazyTarget::Unknown));
+    }
+    Ok(None)
+}
