@@ -119,7 +119,7 @@ impl App {
                             _ => false,
                         },
                         EdgeKind::Affects => true,
-                        EdgeKind::Data => false,
+                        EdgeKind::Data | EdgeKind::Lazy => false,
                     };
                 let may_run = |module: u8| self.loaded[module as usize] && !self.is_never(module);
                 if follows && may_run(*from) {

@@ -2,4 +2,5 @@
 
 pub mod pyc;
 pub mod bytecode;
+pub mod plain_values;
 pub mod name_usage;

@@ -11,6 +11,7 @@ use std::collections::{HashMap, HashSet};
 use pyo3::{intern, prelude::*, types::PyCode, types::PyTuple};
 
 use crate::code::bytecode::{Binding, read};
+use crate::code::plain_values;
 
 /// `co_flags` bit of functions; class bodies and modules lack it.
 const CO_OPTIMIZED: u32 = 1;
@@ -39,6 +40,10 @@ pub struct NameUsage {
     pub reached: HashMap<String, HashSet<String>>,
     /// Attributes that module-level code assigns to, on whatever object: `json.dumps = ...`.
     pub sets: HashSet<String>,
+    /// The same for all code of the module, and what class bodies bind.
+    pub sets_anywhere: HashSet<String>,
+    /// Text and numbers in its code (`plain_values::worth`), without `None`, truth values, 0 and 1.
+    pub constants: HashSet<u64>,
     /// Attributes that module-level code, and functions if it may run them, take of whatever it is.
     pub mentions: HashSet<String>,
     /// The same of functions that, as far as can be seen, it does not run.
@@ -102,6 +107,9 @@ pub fn outline(py: Python<'_>, code: &Bound<'_, PyCode>) -> PyResult<NameUsage> 
     let mut imports = module.imports;
     let mut star_imports = module.star_imports;
     let mut functions = false;
+    let mut sets_anywhere = module.sets.clone();
+    let mut constants = HashSet::new();
+    plain_values::constants(code, &mut constants)?;
     let mut waiting: Vec<_> = nested(code)?.into_iter().map(|code| (code, true)).collect();
     while let Some((next, outer)) = waiting.pop() {
         let function = is_function(py, &next)?;
@@ -111,6 +119,11 @@ pub fn outline(py: Python<'_>, code: &Bound<'_, PyCode>) -> PyResult<NameUsage> 
         part.loaded.extend(reading.loaded);
         part.mentions.extend(reading.mentions);
         part.sets_items |= reading.sets_items;
+        sets_anywhere.extend(reading.sets);
+        if !function {
+            sets_anywhere.extend(reading.stored.iter().cloned());
+        }
+        plain_values::constants(&next, &mut constants)?;
         if runs && !function {
             own.extend(reading.stored);
             imports.extend(reading.imports);
@@ -140,6 +153,8 @@ pub fn outline(py: Python<'_>, code: &Bound<'_, PyCode>) -> PyResult<NameUsage> 
         used: uses.used,
         reached: uses.reached,
         sets: module.sets,
+        sets_anywhere,
+        constants,
         mentions: at_once.mentions,
         mentions_later: later.mentions,
         runs_text,

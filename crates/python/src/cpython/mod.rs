@@ -9,6 +9,7 @@ pub mod static_lookup;
 pub mod snapshot;
 pub mod lazy_object;
 pub mod opaque_state;
+pub mod address_map;
 pub mod log;
 pub mod exceptions;
 pub mod panics;

@@ -66,30 +66,39 @@ pub fn of_class<'py>(class: &Bound<'py, PyType>) -> Option<Bound<'py, PyDict>> {
 }
 
 /// The value that an object has under a name, in its dict or in a slot. No descriptor and no
-/// `__getattr__` is called.
+/// `__getattr__` is called. The dict of its attributes is made only where its class has that name.
 pub fn own<'py>(
     object: &Bound<'py, PyAny>,
     name: &Bound<'py, PyString>,
 ) -> Option<Bound<'py, PyAny>> {
-    if let Some(found) = attributes(object).and_then(|all| all.get_item(name).ok().flatten()) {
-        return Some(found);
-    }
+    let py = object.py();
     let kind = object.get_type();
     let classes = kind.mro();
     let mut classes = classes.iter().filter_map(|class| of_class(class.cast::<PyType>().ok()?));
-    let found = classes.find_map(|class| class.get_item(name).ok().flatten())?;
-    // SAFETY: attached, live objects. Reading a slot runs C code that reads a field; the result is
-    // a new reference, or null with an exception set where nothing is in the slot.
+    let of_type = classes.find_map(|class| class.get_item(name).ok().flatten());
+    // SAFETY: attached, live objects. Where no class has the name, the generic lookup reads the
+    // instance's own values; reading a slot runs C code that reads a field. The results are new
+    // references, or null with an exception set.
     let read = unsafe {
+        let Some(found) = of_type else {
+            let read = ffi::PyObject_GenericGetAttr(object.as_ptr(), name.as_ptr());
+            let read = Bound::from_owned_ptr_or_opt(py, read);
+            if read.is_none() {
+                drop(PyErr::take(py));
+            }
+            return read;
+        };
+        if let Some(own) = attributes(object).and_then(|all| all.get_item(name).ok().flatten()) {
+            return Some(own);
+        }
         if !std::ptr::eq(ffi::Py_TYPE(found.as_ptr()), &raw const ffi::PyMemberDescr_Type) {
             return None;
         }
         let read = (*ffi::Py_TYPE(found.as_ptr())).tp_descr_get?;
-        let read = read(found.as_ptr(), object.as_ptr(), kind.as_ptr());
-        Bound::from_owned_ptr_or_opt(object.py(), read)
+        Bound::from_owned_ptr_or_opt(py, read(found.as_ptr(), object.as_ptr(), kind.as_ptr()))
     };
     if read.is_none() {
-        drop(PyErr::take(object.py()));
+        drop(PyErr::take(py));
     }
     read
 }

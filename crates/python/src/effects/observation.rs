@@ -2,21 +2,18 @@
 //!
 //! A handler put into a registry, a route on an application, a model on a base: the module that
 //! does it *affects* the other. It is found by observation: when module-level code imports
-//! something and uses it, a bounded fingerprint (`effects/fingerprint.rs`) of the state of the
-//! imported module, and of its own imports, is taken at once, and compared when the code has ended.
-//! A plain helper, decorator or base class leaves no trace. The engine's plan follows the edges
-//! that are recorded here.
+//! something and uses it, the state of the imported module and of its own imports is listed
+//! (`state_snapshot.rs`), and compared when the code has ended or another module's begins
+//! (`attribution.rs`). Facts that are computed and stored do not count (`memo.rs`). The engine's
+//! plan follows the edges that are recorded here.
 
 use std::cell::RefCell;
 
 use pyo3::prelude::*;
 use pyo3::types::PyModule;
-use transfuse_engine::{EdgeKind, Target};
 
-use crate::code::name_usage::NameUsage;
+use crate::effects::attribution::{self, Used};
 use crate::effects::dependencies::record_import;
-use crate::effects::fingerprint::{Fingerprint, fingerprint};
-use crate::effects::import_closure::import_closure;
 use crate::effects::{conflict, foreign_patches};
 use crate::state::caller;
 use crate::state::execution_stack::{self, Execution};
@@ -28,8 +25,8 @@ use crate::state::scope::Scope;
 /// The observations of other modules while the code of one runs.
 #[derive(Default)]
 struct Observed {
-    /// The fingerprints taken so far, each with its module.
-    before: Vec<(Py<LiveModule>, Fingerprint)>,
+    /// The modules that it uses so far.
+    used: Used,
     /// The attributes of foreign modules that it may set, as they were.
     foreign: Vec<Before>,
 }
@@ -47,6 +44,16 @@ pub struct Observation {
 impl Observation {
     /// The module's code is about to run.
     pub fn begin(instance: &Bound<'_, LiveModule>) -> Self {
+        let py = instance.py();
+        if let Some(outer) = execution_stack::innermost(py)
+            && !attribution::has_only_imported(py, &outer)
+        {
+            // The module around it waits: what changed until now is its doing.
+            with_used(|used| {
+                attribution::settle(py, &outer, &used);
+                used
+            });
+        }
         OBSERVED.with_borrow_mut(|stack| stack.push(Observed::default()));
         Observation { execution: Execution::begin(instance) }
     }
@@ -55,28 +62,7 @@ impl Observation {
     /// attributes of foreign modules as they were before.
     pub fn end(self, py: Python<'_>, instance: &Bound<'_, LiveModule>) -> Vec<Before> {
         let Some(ended) = OBSERVED.with_borrow_mut(Vec::pop) else { return Vec::new() };
-        for (other, before) in ended.before {
-            let other = other.bind(py);
-            let now = fingerprint(py, other);
-            let filled = before.has_more_cached(py, &now);
-            // The new values of a cache may have been changed since.
-            let may_change = instance.get().with_name_usage(NameUsage::changes_containers);
-            let changed = before.differs(py, &now, other) || (filled && may_change.unwrap_or(true));
-            if changed {
-                let to = Target::Module(other.get().name.clone());
-                instance.get().add_edge(to, EdgeKind::Affects);
-            }
-            if changed || filled {
-                // The executions around this one must not be taken for the cause.
-                let outdated: Vec<_> = OBSERVED.with_borrow_mut(|stack| {
-                    let all = stack.iter_mut().flat_map(|outer| &mut outer.before);
-                    all.filter(|(whom, seen)| whom.is(other) && seen.is_like(&before))
-                        .map(|(_, seen)| std::mem::replace(seen, now.clone_ref(py)))
-                        .collect()
-                });
-                drop(outdated);
-            }
-        }
+        attribution::settle(py, instance, &ended.used);
         ended.foreign
     }
 }
@@ -89,6 +75,9 @@ impl Drop for Observation {
             .with_borrow_mut(|stack| stack.drain(depth.min(stack.len())..).collect::<Vec<_>>());
         // Outside the borrow: dropping these may run code that is observed here.
         drop(left);
+        if depth == 0 {
+            attribution::forget();
+        }
     }
 }
 
@@ -110,28 +99,26 @@ pub fn imported_foreign(caller: &Bound<'_, LiveModule>, module: &Bound<'_, PyMod
     });
 }
 
-/// Module-level code of `caller` imported `imported` and uses it: remember how that looks now.
+/// Lets `act` have the modules that the innermost execution uses, outside the borrow.
+fn with_used(act: impl FnOnce(Used) -> Used) {
+    let taken = OBSERVED.with_borrow_mut(|stack| Some(std::mem::take(&mut stack.last_mut()?.used)));
+    let Some(used) = taken else { return };
+    let used = act(used);
+    OBSERVED.with_borrow_mut(|stack| {
+        if let Some(observed) = stack.last_mut() {
+            observed.used = used;
+        }
+    });
+}
+
+/// Module-level code of `caller` imported `imported` and uses it: its state is listed now.
 pub fn imported(
     scope: &Scope<'_>,
     caller: &Bound<'_, LiveModule>,
     imported: &Bound<'_, LiveModule>,
 ) {
-    if !is_innermost(caller) {
-        return;
-    }
-    for other in import_closure(scope, imported) {
-        let known = OBSERVED.with_borrow(|stack| {
-            stack.last().is_some_and(|seen| seen.before.iter().any(|(of, _)| of.is(&other)))
-        });
-        if known || other.is(caller) || !other.get().is_ready() {
-            continue;
-        }
-        let before = fingerprint(scope.py, &other);
-        OBSERVED.with_borrow_mut(|stack| {
-            if let Some(seen) = stack.last_mut() {
-                seen.before.push((other.unbind(), before));
-            }
-        });
+    if is_innermost(caller) {
+        with_used(|used| attribution::uses(scope, caller, imported, used));
     }
 }
 

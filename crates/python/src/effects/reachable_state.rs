@@ -18,7 +18,7 @@ use pyo3::{ffi, intern};
 use transfuse_engine::{EdgeKind, ModuleName, Target};
 
 use crate::cpython::{opaque_state, static_lookup};
-use crate::effects::fingerprint::{cache_type, cached_by};
+use crate::effects::container::{cache_type, cached_by};
 use crate::state::caller;
 use crate::state::generation::Generation;
 use crate::state::live_module::LiveModule;

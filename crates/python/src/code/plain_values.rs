@@ -1,0 +1,48 @@
+//! Text and numbers, which are the same where their values are.
+
+use std::collections::HashSet;
+
+use crate::cpython::address_map::Pointer;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyBytes, PyCode, PyFloat, PyInt, PyString, PyTuple};
+
+/// Adds the text and numbers that a code object has as constants, but for those found everywhere.
+pub fn constants(code: &Bound<'_, PyCode>, into: &mut HashSet<u64>) -> PyResult<()> {
+    let py = code.py();
+    let all = code.getattr(intern!(py, "co_consts"))?.cast_into::<PyTuple>()?;
+    for each in all.iter() {
+        let common = each.extract::<i64>().is_ok_and(|number| (0..=1).contains(&number));
+        if !common && is_plain(py, each.as_ptr()) {
+            into.insert(worth(py, each.as_ptr()));
+        }
+    }
+    Ok(())
+}
+
+/// Whether it is text or a number, which is known by its value.
+pub fn is_plain(py: Python<'_>, object: Pointer) -> bool {
+    // SAFETY: attached, a live object.
+    let object = unsafe { Bound::from_borrowed_ptr(py, object) };
+    object.is_exact_instance_of::<PyString>()
+        || object.is_exact_instance_of::<PyInt>()
+        || object.is_exact_instance_of::<PyFloat>()
+        || object.is_exact_instance_of::<PyBytes>()
+}
+
+/// A number that is equal for the same object, and for equal text and numbers.
+pub fn worth(py: Python<'_>, object: Pointer) -> u64 {
+    if object.is_null() {
+        return 0;
+    }
+    // SAFETY: attached, a live object.
+    let bound = unsafe { Bound::from_borrowed_ptr(py, object) };
+    if bound.is_exact_instance_of::<PyInt>() && !bound.is_exact_instance_of::<PyBool>() {
+        // -1 and -2 have the same hash.
+        if let Ok(number) = bound.extract::<i64>() {
+            return number.cast_unsigned().rotate_left(17) ^ 0x5bd1_e995;
+        }
+    }
+    let hash = if is_plain(py, object) { bound.hash().ok() } else { None };
+    hash.map_or(object as u64, |hash| hash.cast_unsigned() as u64)
+}

@@ -1,0 +1,159 @@
+//! Which module's execution changed which module's state?
+//!
+//! At most one module's code runs in a thread at a time: the innermost of those being executed. So
+//! it is enough to compare (`state_snapshot.rs`) when control passes to another one, and to blame the
+//! module that had it. Control passes when a nested execution begins, unless the outer module has
+//! only imported so far, and when one ends.
+
+use std::cell::RefCell;
+
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBytes, PyFrame};
+use pyo3::{ffi, intern};
+use transfuse_engine::{EdgeKind, Target};
+
+use crate::effects::memo;
+use crate::effects::state_snapshot::StateSnapshot;
+use crate::state::live_module::LiveModule;
+use crate::state::scope::Scope;
+
+thread_local! {
+    /// What the modules that this thread's executions use looked like. Made when the first of them
+    /// is used, taken while it is worked with, dropped by `forget` at the end of the outermost.
+    static STATE: RefCell<Option<StateSnapshot>> = const { RefCell::new(None) };
+}
+
+/// What one execution uses: the modules it may have changed since the last comparison.
+#[derive(Default)]
+pub struct Used(Vec<bool>);
+
+/// Works with the snapshot, out of the borrow: garbage collection may run code that imports.
+fn with_state<R>(act: impl FnOnce(&mut StateSnapshot) -> R) -> R {
+    let mut state = STATE.take().unwrap_or_default();
+    let result = act(&mut state);
+    let nested = STATE.replace(Some(state));
+    drop(nested);
+    result
+}
+
+/// The execution of `caller` uses `imported` from here on.
+pub fn uses<'py>(
+    scope: &Scope<'py>,
+    caller: &Bound<'py, LiveModule>,
+    imported: &Bound<'py, LiveModule>,
+    mut used: Used,
+) -> Used {
+    if !caller.is(imported) && imported.get().is_ready() {
+        with_state(|state| state.reach(scope, imported, caller, &mut used.0));
+    }
+    used
+}
+
+/// Blames `module` for what has changed in the modules that its execution uses.
+pub fn settle(py: Python<'_>, module: &Bound<'_, LiveModule>, used: &Used) {
+    if !used.0.contains(&true) {
+        return;
+    }
+    with_state(|state| {
+        let mut changed: Vec<(usize, Vec<usize>)> = Vec::new();
+        for (owner, difference) in state.differences(py, &used.0) {
+            let effect = match &difference {
+                None => true,
+                Some(difference) => {
+                    match changed.last_mut() {
+                        Some((at, numbers)) if *at == owner => numbers.push(difference.number),
+                        _ => changed.push((owner, vec![difference.number])),
+                    }
+                    memo::is_effect(py, state, &used.0, difference, module).unwrap_or(true)
+                }
+            };
+            if effect {
+                let affected = state.module(py, owner);
+                let to = Target::Module(affected.get().name.clone());
+                module.get().add_edge(to, EdgeKind::Affects);
+            }
+        }
+        for (owner, numbers) in changed {
+            state.look_again(py, owner, numbers);
+        }
+    });
+}
+
+/// The outermost execution of this thread has ended.
+pub fn forget() {
+    drop(STATE.take());
+}
+
+/// Whether module-level code whose frame is the running one has done nothing so far but import.
+pub fn has_only_imported(py: Python<'_>, module: &Bound<'_, LiveModule>) -> bool {
+    // SAFETY: attached; the result is borrowed, or null when no Python code runs.
+    let frame = unsafe { Bound::from_borrowed_ptr_or_opt(py, ffi::PyEval_GetFrame().cast()) };
+    let asked = || -> PyResult<bool> {
+        let Some(Ok(frame)) = frame.map(|frame| frame.cast_into::<PyFrame>()) else {
+            return Ok(false);
+        };
+        let code = frame.getattr(intern!(py, "f_code"))?;
+        let globals = frame.getattr(intern!(py, "f_globals"))?;
+        if !globals.is(module.get().namespace(py))
+            || !code.getattr(intern!(py, "co_name"))?.eq("<module>")?
+        {
+            return Ok(false);
+        }
+        let at: usize = frame.getattr(intern!(py, "f_lasti"))?.extract()?;
+        let bytes = code.getattr(intern!(py, "co_code"))?.cast_into::<PyBytes>()?;
+        let idle = idle_instructions(py)?;
+        let done = bytes.as_bytes().chunks_exact(2).take(at / 2);
+        Ok(done.into_iter().all(|unit| idle[usize::from(unit[0])]))
+    };
+    asked().unwrap_or(false)
+}
+
+/// By number: the instructions that change no state but names of the module itself.
+fn idle_instructions(py: Python<'_>) -> PyResult<&'static [bool; 256]> {
+    const IDLE: [&str; 28] = [
+        "BUILD_TUPLE",
+        "CACHE",
+        "COPY_FREE_VARS",
+        "EXTENDED_ARG",
+        "IMPORT_FROM",
+        "IMPORT_NAME",
+        "IMPORT_STAR",
+        "JUMP_ABSOLUTE",
+        "JUMP_FORWARD",
+        "LOAD_BUILD_CLASS",
+        "LOAD_CLOSURE",
+        "LOAD_CONST",
+        "LOAD_NAME",
+        "LOAD_SMALL_INT",
+        "MAKE_CELL",
+        "MAKE_FUNCTION",
+        "NOP",
+        "NOT_TAKEN",
+        "POP_BLOCK",
+        "POP_JUMP_FORWARD_IF_FALSE",
+        "POP_JUMP_FORWARD_IF_TRUE",
+        "POP_JUMP_IF_FALSE",
+        "POP_TOP",
+        "PUSH_NULL",
+        "RESUME",
+        "SETUP_ANNOTATIONS",
+        "SETUP_FINALLY",
+        "STORE_NAME",
+    ];
+    static NUMBERS: PyOnceLock<[bool; 256]> = PyOnceLock::new();
+    NUMBERS.get_or_try_init(py, || {
+        let map = py.import("opcode")?.getattr("opmap")?;
+        let mut numbers = [false; 256];
+        // `CACHE`, which not all versions name.
+        numbers[0] = true;
+        for name in IDLE {
+            if let Ok(number) = map.get_item(name).and_then(|number| number.extract::<usize>())
+                && let Some(idle) = numbers.get_mut(number)
+            {
+                *idle = true;
+            }
+        }
+        Ok(numbers)
+    })
+}

@@ -1,0 +1,41 @@
+//! What belongs to one module in a snapshot of states?
+//!
+//! The lists that `effects/state_snapshot.rs` fills and compares, and `effects/place.rs` reads.
+
+use pyo3::prelude::*;
+use transfuse_engine::ModuleName;
+
+use crate::cpython::address_map::Pointer;
+use crate::effects::container::Kind;
+use crate::state::live_module::LiveModule;
+
+/// One container, as it was when it was last looked at.
+pub struct Container {
+    pub object: Pointer,
+    pub kind: Kind,
+    /// Where its contents are in `Owner::contents`.
+    pub from: u32,
+    pub len: u32,
+    /// The hidden state, or the version of a dict where there is such a thing.
+    pub stamp: u64,
+    /// The container that led to it, by its place in the list (the namespace: itself).
+    pub parent: u32,
+}
+
+/// A module, and what belongs to it.
+pub struct Owner {
+    pub instance: Py<LiveModule>,
+    /// What its module-level code imports, by index once that is known.
+    pub imports: Vec<Link>,
+    pub containers: Vec<Container>,
+    /// What the containers held, each a strong reference (null: no key).
+    pub contents: Vec<Pointer>,
+    /// Whether there was more of it than is looked at.
+    pub incomplete: bool,
+}
+
+#[derive(Clone)]
+pub enum Link {
+    Named(ModuleName),
+    Known(usize),
+}

@@ -1,0 +1,238 @@
+"""A fact about a module's own objects that is stored with them is no effect; a registration is.
+
+Each memo has a counterpart in the same place that leads to something of the running module, or says
+something of it.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING
+
+import pytest
+
+from conftest import LiveTree, ran
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# Foreign code that computes things about what it is given, and that keeps what it is given.
+FOREIGN = """
+    import functools
+    class Param:
+        alias = None
+        def __init__(self): self.asked = {}
+        @functools.cached_property
+        def schema(self): return [self.alias]
+    class App:
+        def __init__(self): self.router, self.parts, self.debug = Param(), {}, False
+        def configure(self, **given): vars(self).update(given)
+        def describe(self, value): self.router.description = value
+    class Meta(type):
+        def __init__(cls, *given):
+            super().__init__(*given)
+            cls.fields = {"size": Param()}
+    class Model(metaclass=Meta): pass
+    def sign(function):
+        for default in function.__defaults__ or ():
+            default.alias = function.__code__.co_varnames[0]
+            default.asked["type"] = int
+        return function
+    def rebuild(model, by=None):
+        for name, field in model.fields.items():
+            field.alias = name
+        model.__schema__ = {"fields": [*model.fields], "by": by}
+    def visit(app): app.router.visited = True
+    """
+
+OWNER = "from foreign import App, Model, Param\n"
+# The owner, what is only computed about it, and what is registered with it.
+RULES = {
+    "lru_cache": (
+        "import functools\n@functools.lru_cache\ndef X(n): return [n]\n",
+        "owner.X(1)[0]",
+        "owner.X(1).append(1)",
+    ),
+    "cached_property": (
+        OWNER + "X = Param()\n",
+        "owner.X.schema",
+        "owner.X.schema = lambda: 1",
+    ),
+    "cached_property of a live class": (
+        "import functools\nclass C:\n    @functools.cached_property\n    def x(self): return [1]\n"
+        "X = C()\n",
+        "owner.X.x",
+        "owner.X.x.append(2)",
+    ),
+    "attribute of a default": (
+        OWNER + "def X(size=Param()): pass\n",
+        "foreign.sign(owner.X)",
+        "owner.X.__defaults__[0].alias = 'mine'",
+    ),
+    "dict of a default": (
+        OWNER + "def X(size=Param()): pass\n",
+        "foreign.sign(owner.X)",
+        "owner.X.__defaults__[0].asked['mine'] = lambda: 1",
+    ),
+    "field of a model": (
+        OWNER + "class X(Model): pass\n",
+        "foreign.rebuild(owner.X)",
+        "owner.X.fields['size'].validate = lambda: 1",
+    ),
+    "special name of a class": (
+        OWNER + "class X(Model): pass\n",
+        "foreign.rebuild(owner.X)",
+        "class Mine: pass\nforeign.rebuild(owner.X, Mine)",
+    ),
+    "special name of a class, that live code sets": (
+        "class X:\n    __count__ = 0\n    def __init_subclass__(cls): X.__count__ += 1\n",
+        "owner.X()",
+        "class Mine(owner.X): pass",
+    ),
+    "part of an application": (
+        OWNER + "X = App()\n",
+        "foreign.visit(owner.X)",
+        "owner.X.describe('mine')",
+    ),
+    "part of an application, a flag": (
+        OWNER + "X = App()\n",
+        "foreign.visit(owner.X)",
+        "owner.X.router.visited = True",
+    ),
+    "an application": (
+        OWNER + "X = App()\n",
+        "foreign.visit(owner.X)",
+        "owner.X.configure(debug=True)",
+    ),
+    "dict of an application": (
+        OWNER + "X = App()\n",
+        "foreign.visit(owner.X)",
+        "owner.X.parts['a'] = foreign.Param()",
+    ),
+    "signature": (
+        "def X(a: int): return a\n",
+        "import inspect\ninspect.signature(owner.X)",
+        "import inspect\nowner.X.__signature__ = inspect.signature(lambda b: b)",
+    ),
+    "abstract base": (
+        "import abc\nclass X(abc.ABC): pass\nSEEN = []\n",
+        "isinstance(1, owner.X)",
+        "owner.SEEN.append(isinstance(1, owner.X))",
+    ),
+    "path": (
+        "import pathlib\nX = pathlib.Path('a')\nALL = [X]\n",
+        "str(owner.X), hash(owner.X), owner.X.parts",
+        "owner.ALL.append(owner.X)",
+    ),
+    "generic alias": (
+        "from typing import Optional\nX = int | None\nY = Optional[int]\nALL = {}\n",
+        "owner.X.__parameters__, owner.Y.__parameters__",
+        "owner.ALL[owner.X] = owner.Y",
+    ),
+    "logger": (
+        "import logging\nX = logging.getLogger('memos')\nALL = []\n",
+        "owner.X.isEnabledFor(10)",
+        "owner.ALL.append(owner.X.name)",
+    ),
+    "value that is set to what it was": (
+        "X = {'a': 'b', 'n': 1.5}\n",
+        "owner.X['a'] = ''.join(['b'])\nowner.X.update(n=float('1.5'))",
+        "owner.X.update(n=float('2.5'))",
+    ),
+    "list in another order": (
+        "X = [1, 2]\n",
+        "owner.X.sort()",
+        "owner.X.reverse()",
+    ),
+}
+
+
+@pytest.fixture
+def foreign(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "foreign.py").write_text(textwrap.dedent(FOREIGN))
+    monkeypatch.syspath_prepend(tmp_path)
+
+
+@pytest.mark.usefixtures("foreign")
+@pytest.mark.parametrize("rule", RULES)
+def test_p12_a_memo_drags_nothing_in(tree: LiveTree, rule: str) -> None:
+    owner, memo, _ = RULES[rule]
+    plug = f"import foreign, owner\n{memo}\n"
+    tree.write({"owner.py": owner, "plug.py": plug})
+    tree.install(policy="fresh")
+    tree.module("plug")
+    for number in (2, 3):
+        assert ran(tree.published({"plug.py": f"{plug}# {number}\n"})) == ["plug"]
+
+
+@pytest.mark.usefixtures("foreign")
+@pytest.mark.parametrize("rule", RULES)
+def test_p5_a_registration_in_the_same_place_is_an_effect(tree: LiveTree, rule: str) -> None:
+    owner, _, registration = RULES[rule]
+    plug = f"import foreign, owner\n{registration}\n"
+    tree.write({"owner.py": owner, "plug.py": plug})
+    tree.install(policy="fresh")
+    tree.module("plug")
+    assert ran(tree.published({"plug.py": f"{plug}# 2\n"})) == ["owner", "plug"]
+
+
+PLUG = "from registry import register\n@register\ndef one(): return 1\n"
+REGISTRY = "HANDLERS = []\ndef register(f):\n    HANDLERS.append(f)\n    return f\n"
+
+
+def test_p5_what_an_outer_module_registered_is_not_blamed_on_what_it_imports(
+    tree: LiveTree,
+) -> None:
+    """`outer` registers, and only then imports `inner`, which uses the same registry."""
+    inner = "import registry\nN = len(registry.HANDLERS)\n"
+    tree.write(
+        {
+            "registry.py": REGISTRY,
+            "inner.py": inner,
+            "outer.py": PLUG + "import inner\n",
+        }
+    )
+    tree.install(policy="fresh")
+    tree.module("outer")
+    assert ran(tree.published({"inner.py": inner + "# 2\n"})) == ["registry", "inner", "outer"]
+    tree.write({"outer.py": PLUG + "N = 1\n"})
+    tree.published({})
+    assert ran(tree.published({"inner.py": inner + "# 3\n"})) in ([], ["inner"])
+
+
+def test_p5_what_a_module_put_there_is_watched_too(tree: LiveTree) -> None:
+    """`first` puts a list into the registry, `second` appends to that list."""
+    second = "import registry\nregistry.LISTS['a'].append(2)\n"
+    tree.write(
+        {
+            "registry.py": "LISTS = {}\n",
+            "first.py": "import registry\nregistry.LISTS['a'] = [1]\n",
+            "second.py": "import first\n" + second,
+        }
+    )
+    tree.install(policy="fresh")
+    tree.module("second")
+    report = tree.published({"second.py": "import first\n" + second + "# 2\n"})
+    assert ran(report) == ["registry", "first", "second"]
+    assert tree.module("registry").LISTS == {"a": [1, 2]}
+
+
+@pytest.mark.parametrize("size", [100, 30_000])
+def test_p4_p5_a_registry_far_down_in_large_state(tree: LiveTree, size: int) -> None:
+    store = (
+        f"ROWS = [[number] for number in range({size})]\n"
+        "class Node: pass\nroot = node = Node()\n"
+        "for _ in range(40):\n    node.next = node = Node()\n"
+        "node.handlers = []\n"
+        "def on(f):\n    node.handlers.append(f)\n    return f\n"
+    )
+    plug = "import store\n@store.on\ndef one(): return 1\n"
+    tree.write({"store.py": store, "plug.py": plug})
+    tree.install(policy="fresh")
+    tree.module("plug")
+    served = tree.module("store").node.handlers
+    assert tree.update({"plug.py": plug + "1/0\n"}).outcome == "refused"
+    assert len(served) == 1
+    assert ran(tree.published({"plug.py": plug + "# 2\n"})) == ["store", "plug"]
+    assert len(served) == 1
+    assert len(tree.module("store").node.handlers) == 1
