@@ -51,11 +51,11 @@ def _steady(patterns: Sequence[re.Pattern[str]], answer: dict[str, Any]) -> dict
 def _difference(wanted: dict[str, Any], got: dict[str, Any]) -> str:
     for key in ("status", "type"):
         if wanted[key] != got[key]:
-            return f"{key} {got[key]!r}, in a fresh process {wanted[key]!r}: {got['body'][:200]!r}"
+            return f"{key} {got[key]!r}, not {wanted[key]!r}: {got['body'][:200]!r}"
     old, new = wanted["body"], got["body"]
     if old == new:
         return ""
     pairs = enumerate(zip(old, new, strict=False))
     at = next((index for index, (a, b) in pairs if a != b), min(len(old), len(new)))
     begin = max(0, at - _AROUND)
-    return f"{new[begin : at + _AROUND]!r}, in a fresh process {old[begin : at + _AROUND]!r}"
+    return f"{new[begin : at + _AROUND]!r}, not {old[begin : at + _AROUND]!r}"

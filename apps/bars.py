@@ -96,8 +96,7 @@ def served(step: Step) -> bool:
 
 def wrong_answers(step: Step) -> bool:
     """Whether answers differ from a fresh process's, and the report has not said so."""
-    told = bool(step.restart) or (step.outcome == "refused" and step.kind != "syntax error")
-    return bool(step.differing) and not told
+    return bool(step.differing) and not step.restart
 
 
 def failing(name: str, found: list[Verdict]) -> list[Verdict]:

@@ -37,7 +37,8 @@ class Step:
         resident: KiB after the answers.
         restart: what the report says that a restart is needed for.
         error: why it was refused, if so.
-        differing: where its answers are not those of a fresh process.
+        differing: where its answers are not those of a fresh process, or, if the update was
+            refused, not those before it.
     """
 
     kind: str

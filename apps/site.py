@@ -41,7 +41,8 @@ class Site:
         """Make root and data as they were before any edit."""
         shutil.rmtree(self.root, ignore_errors=True)
         shutil.copytree(self._source, self.root)
-        shutil.copy(_OWN / "entries" / f"{self.app.entry}.py", self.root)
+        for path in (_OWN / "entries").glob(f"{self.app.entry}*.py"):
+            shutil.copy(path, self.root)
         prepared = self._scratch / "prepared"
         if not prepared.exists():
             self._prepare(prepared)

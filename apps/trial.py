@@ -127,19 +127,27 @@ def _edits(site: Site, result: Result) -> None:
     result.modules = len(fresh.costs)
     with Process(site, live=True) as live:
         live.do("start")
-        if found := differences(site.app, fresh.answers, live.do("ask")["answers"]):
+        served: Answers = live.do("ask")["answers"]
+        if found := differences(site.app, fresh.answers, served):
             raise ProcessError("differs before any edit:\n" + "\n".join(found))
         for kind, path in _changes(site):
-            # Broken source has no fresh process: the one before it says what is to be served.
+            # Broken source has no fresh process.
             fresh = fresh if kind == "syntax error" else _fresh(site)
-            result.steps.append(_step(site, live, kind, path, fresh))
+            step, served = _step(site, live, (kind, path), fresh, served)
+            result.steps.append(step)
         result.status = live.do("status")["seconds"]
 
 
-def _step(site: Site, live: Process, kind: str, path: str, fresh: _Fresh) -> Step:
+def _step(
+    site: Site, live: Process, change: tuple[str, str], fresh: _Fresh, before: Answers
+) -> tuple[Step, Answers]:
+    """Update to a change, and return what is answered then, too."""
     report, told = live.do("update"), live.do("ask")
+    kind, path = change
     ran = report["ran"]
-    return Step(
+    # A refused update changes nothing.
+    wanted = before if report["outcome"] == "refused" else fresh.answers
+    step = Step(
         kind=kind,
         path=path,
         outcome=report["outcome"],
@@ -152,8 +160,9 @@ def _step(site: Site, live: Process, kind: str, path: str, fresh: _Fresh) -> Ste
         resident=told["resident"],
         restart=report["restart"],
         error=report["error"],
-        differing=differences(site.app, fresh.answers, told["answers"]),
+        differing=differences(site.app, wanted, told["answers"]),
     )
+    return step, told["answers"]
 
 
 def _memory(site: Site, edit: Edit, limits: Limits) -> Memory:
