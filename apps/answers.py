@@ -17,6 +17,7 @@ _UNSTEADY = (
     r" at 0x[0-9a-f]+",
     r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}",
     r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[.\d]*",
+    r"\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT",
     r'name="csrf\w*"[^>]*value="[^"]*"',
 )
 _AROUND = 60

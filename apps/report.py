@@ -59,6 +59,7 @@ def lines(result: Result) -> Iterator[str]:
             f"{series.growth:.0f} KiB an edit of the later half"
             f"{f'; stopped {series.stopped}' if series.stopped else ''}"
             f"{f'; {series.refused} refused' if series.refused else ''}"
+            f"{f'; {series.restarts} asked for a restart' if series.restarts else ''}"
         )
     for each in verdicts(result):
         known = KNOWN.get((result.name, each.bar))

@@ -65,6 +65,7 @@ class Memory:
         resident: KiB before any edit, then after each; fewer than asked for if it was stopped.
         stopped: why, if so.
         refused: how many updates were refused.
+        restarts: how many asked for a restart.
         status: seconds that `transfuse.status()` takes at the end.
     """
 
@@ -73,6 +74,7 @@ class Memory:
     resident: list[int]
     stopped: str
     refused: int
+    restarts: int
     status: float
 
     @property
@@ -95,7 +97,7 @@ class Result:
     Attributes:
         command: how it was measured.
         trouble: why it did not come to its end, if so.
-        status: seconds that `transfuse.status()` took after the edits.
+        status: seconds that `transfuse.status()` took after edits, at worst.
     """
 
     name: str

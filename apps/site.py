@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 _OWN = Path(__file__).resolve().parent
 PROJECT = _OWN.parent
 # The longest that an application's preparation is waited for, in seconds.
-_CAP = 300.0
+_CAP = 1200.0
 
 
 class Site:
@@ -35,22 +36,27 @@ class Site:
         self._scratch = scratch
         self._source = place.source(app, app.release) / app.root
         self._next = place.source(app, app.following) / app.root if app.following else None
+        self._entries = sorted((_OWN / "entries").glob(f"{app.entry}*.py"))
+        digest = hashlib.sha256(b"".join(path.read_bytes() for path in self._entries)).hexdigest()
+        prepared = place.folder / "prepared"
+        prepared.mkdir(parents=True, exist_ok=True)
+        # Kept between runs: the migrations of some applications take minutes.
+        self._prepared = prepared / f"{app.name}-{app.release.version}-{digest[:12]}"
         shutil.copytree(_OWN / "inside", scratch / "tool" / "transfuse_apps")
 
     def reset(self) -> None:
         """Make root and data as they were before any edit."""
         shutil.rmtree(self.root, ignore_errors=True)
         shutil.copytree(self._source, self.root)
-        for path in (_OWN / "entries").glob(f"{self.app.entry}*.py"):
+        for path in self._entries:
             shutil.copy(path, self.root)
-        prepared = self._scratch / "prepared"
-        if not prepared.exists():
-            self._prepare(prepared)
+        if not self._prepared.exists():
+            self._prepare()
         for live in (False, True):
             shutil.rmtree(self._data(live), ignore_errors=True)
-            shutil.copytree(prepared, self._data(live))
+            shutil.copytree(self._prepared, self._data(live))
 
-    def _prepare(self, prepared: Path) -> None:
+    def _prepare(self) -> None:
         """Run the application's entry as a script, to fill a folder of data, if it does that."""
         data = self._data(False)
         data.mkdir()
@@ -69,7 +75,11 @@ class Site:
             if done.returncode:
                 end = self.log.read_text(errors="replace")[-2000:]
                 raise PlaceError(f"{self.app.entry}.py failed:\n{end}")
-        data.rename(prepared)
+        part = self._prepared.with_name(f"{self._prepared.name}.part")
+        shutil.rmtree(part, ignore_errors=True)
+        # The cache may lie on another file system.
+        shutil.move(data, part)
+        part.rename(self._prepared)
 
     def _data(self, live: bool) -> Path:
         # Each kind has its own, so that what requests leave behind meets the same number of rounds.

@@ -123,19 +123,26 @@ def _changes(site: Site) -> Iterator[tuple[str, str]]:
 
 
 def _edits(site: Site, result: Result) -> None:
+    """Make all changes; where a restart is asked for, a new process goes on with the next one."""
     fresh = _fresh(site)
     result.modules = len(fresh.costs)
-    with Process(site, live=True) as live:
-        live.do("start")
-        served: Answers = live.do("ask")["answers"]
-        if found := differences(site.app, fresh.answers, served):
-            raise ProcessError("differs before any edit:\n" + "\n".join(found))
-        for kind, path in _changes(site):
-            # Broken source has no fresh process.
-            fresh = fresh if kind == "syntax error" else _fresh(site)
-            step, served = _step(site, live, (kind, path), fresh, served)
-            result.steps.append(step)
-        result.status = live.do("status")["seconds"]
+    changes = _changes(site)
+    while True:
+        with Process(site, live=True) as live:
+            live.do("start")
+            served: Answers = live.do("ask")["answers"]
+            if found := differences(site.app, fresh.answers, served):
+                raise ProcessError("differs before any edit:\n" + "\n".join(found))
+            restart = False
+            while not restart and (change := next(changes, None)):
+                # Broken source has no fresh process.
+                fresh = fresh if change[0] == "syntax error" else _fresh(site)
+                step, served = _step(site, live, change, fresh, served)
+                result.steps.append(step)
+                restart = bool(step.restart)
+            result.status = max(result.status, live.do("status")["seconds"])
+            if not restart:
+                return
 
 
 def _step(
@@ -170,11 +177,13 @@ def _memory(site: Site, edit: Edit, limits: Limits) -> Memory:
     text = site.read(edit.path)
     with Process(site, live=True) as live:
         live.do("start")
-        resident, refused, stopped = [live.do("ask")["resident"]], 0, ""
+        resident, refused, restarts, stopped = [live.do("ask")["resident"]], 0, 0, ""
         end = time.monotonic() + limits.seconds
         for number in range(limits.edits):
             site.write(edit.path, f"{text}\n_EDITED = {number}\n")
-            refused += live.do("update")["outcome"] != "published"
+            report = live.do("update")
+            refused += report["outcome"] != "published"
+            restarts += bool(report["restart"])
             resident.append(live.do("ask")["resident"])
             if time.monotonic() > end:
                 stopped = f"after {limits.seconds:.0f} s"
@@ -183,4 +192,4 @@ def _memory(site: Site, edit: Edit, limits: Limits) -> Memory:
             if stopped:
                 break
         status = live.do("status")["seconds"]
-    return Memory(edit.kind, edit.path, resident, stopped, refused, status)
+    return Memory(edit.kind, edit.path, resident, stopped, refused, restarts, status)

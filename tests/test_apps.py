@@ -108,8 +108,8 @@ def test_bars_of_the_start() -> None:
 
 
 def test_growth_of_the_first_half_does_not_count() -> None:
-    warm = Memory("leaf", "shop.py", [0, 5000, 9000, 9050, 9100], "", 0, 0.0)
-    grows = Memory("leaf", "shop.py", [0, 5000, 9000, 9500, 9900], "", 0, 0.06)
+    warm = Memory("leaf", "shop.py", [0, 5000, 9000, 9050, 9100], "", 0, 0, 0.0)
+    grows = Memory("leaf", "shop.py", [0, 5000, 9000, 9500, 9900], "", 0, 0, 0.06)
     assert set() == missed(result(step(), memory=(warm,)))
     assert {"memory, leaf", "status"} == missed(result(step(), memory=(grows,)))
 
@@ -126,7 +126,7 @@ def test_wrong_answers_and_crashes_fail_the_run_unless_they_are_known(
 
 
 def test_results_survive_json() -> None:
-    made = result(step(), memory=(Memory("leaf", "shop.py", [1, 2], "", 0, 0.0),))
+    made = result(step(), memory=(Memory("leaf", "shop.py", [1, 2], "", 0, 0, 0.0),))
     assert made == Result.from_json(json.loads(json.dumps(asdict(made))))
 
 

@@ -13,6 +13,7 @@ OSCAR = App(
     root="src",
     needs=("whoosh", "sorl-thumbnail"),
     prepare=True,
+    unsteady=(r'name="created" content="[^"]*"',),
     requests=(
         Request("/catalogue/"),
         Request("/catalogue/book-1_2/"),

@@ -25,16 +25,17 @@ RADICALE = App(
     following=Release("3.9.0", "25fe89613d77a5bed182860407235efa3a77adead4ddc6022784801521992741"),
     interface="wsgi",
     prepare=True,
+    unsteady=(r"/ns/sync/\w+",),
     environment=(("HOME", "{data}"), ("RADICALE_CONFIG", "{data}/config")),
     requests=(
         Request("/", "OPTIONS"),
-        Request("/ann/days/", "DELETE", headers=_ANN),
         Request("/ann/days/", "MKCALENDAR", headers=_ANN),
         Request("/ann/days/one.ics", "PUT", _EVENT, (*_ANN, ("Content-Type", "text/calendar"))),
         Request("/ann/days/one.ics", headers=_ANN),
         Request("/ann/days/", "PROPFIND", headers=(*_ANN, ("Depth", "1"))),
         Request("/ann/gone.ics", headers=_ANN),
         Request("/", "BENCH"),
+        Request("/ann/days/", "DELETE", headers=_ANN),
     ),
     edits=(
         Edit(
