@@ -9,5 +9,6 @@ from apps.described.kinto import KINTO
 from apps.described.moto import MOTO
 from apps.described.oscar import OSCAR
 from apps.described.radicale import RADICALE
+from apps.described.tendenci import TENDENCI
 
-APPS = (MOTO, DATASETTE, KINTO, IHATEMONEY, DSTACK, OSCAR, RADICALE)
+APPS = (MOTO, DATASETTE, KINTO, IHATEMONEY, DSTACK, OSCAR, RADICALE, TENDENCI)
