@@ -39,10 +39,11 @@ def main() -> int:
         for app in chosen:
             results.append(_measure(app, place, limits))
             print("\n".join(lines(results[-1])), flush=True)
+            if options.json:
+                # Now, because the next one may take long.
+                write(options.json, results)
     else:
         print("\n".join(line for result in results for line in lines(result)))
-    if options.json:
-        write(options.json, results)
     if options.document:
         document(options.document, results)
     return _end(results, time.monotonic() - begun)
@@ -74,7 +75,7 @@ def _measure(app: App, place: Place, limits: Limits) -> Result:
         version=app.release.version,
         date=time.strftime("%Y-%m-%d"),
         python=platform.python_version(),
-        command=f"make test-apps APPS={app.name}",
+        command=" ".join(("python -m apps", app.name, *_flags(limits))),
     )
     print(f"== {app.name} {app.release.version}", file=sys.stderr, flush=True)
     with tempfile.TemporaryDirectory(prefix="transfuse-apps-") as scratch:
@@ -83,6 +84,10 @@ def _measure(app: App, place: Place, limits: Limits) -> Result:
         except (PlaceError, TrialError, ProcessError) as error:
             result.trouble = str(error)
     return result
+
+
+def _flags(limits: Limits) -> list[str]:
+    return [f"--{key} {value:g}" for key, value in limits._asdict().items()]
 
 
 def _end(results: list[Result], seconds: float) -> int:
