@@ -5,6 +5,6 @@ makes each application's source a root, and measures it against the same code wi
 import, edits, memory over many edits, `status`. In reading order: `description` (what is known of
 an application), `table` (which), `place` (where downloads and environments lie), `site` (the copy
 that is edited), `process` and `inside` (the process that is measured), `trial` (all runs of one
-application) and `results`, `answers` (what differs), `bars` (what it must reach), `report` (the
-tables).
+application) and `results`, `answers` (what differs), `bars` (what it must reach) and `known`
+(what does not), `report` (the tables).
 """

@@ -10,7 +10,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from apps.bars import KNOWN, failing, verdicts
+from apps.bars import failing, verdicts
+from apps.known import KNOWN
 from apps.place import Place, PlaceError, cache
 from apps.process import ProcessError
 from apps.report import document, lines, read, write

@@ -6,7 +6,8 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from apps.bars import KNOWN, most_cpu, served, verdicts, wrong_answers
+from apps.bars import most_cpu, served, verdicts, wrong_answers
+from apps.known import KNOWN
 from apps.results import Result
 
 if TYPE_CHECKING:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+import sys
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -90,6 +91,7 @@ def _start(site: Site, runs: int) -> tuple[Start, Start]:
                 imported = process.do("start")["cpu"]
                 told = process.do("ask")
             starts.append(Start(imported, told["cpu"], told["resident"]))
+            _say(f"{'live' if live else 'plain'}: imported in {imported:.2f} s of CPU")
     plain, live_ones = (_medians(starts[1:]) for starts in found.values())
     return plain, live_ones
 
@@ -139,6 +141,7 @@ def _edits(site: Site, result: Result) -> None:
                 fresh = fresh if change[0] == "syntax error" else _fresh(site)
                 step, served = _step(site, live, change, fresh, served)
                 result.steps.append(step)
+                _say(f"{step.kind}: {step.outcome}, {len(step.ran)} run, {step.cpu:.2f} s of CPU")
                 restart = bool(step.restart)
             result.status = max(result.status, live.do("status")["seconds"])
             if not restart:
@@ -192,4 +195,9 @@ def _memory(site: Site, edit: Edit, limits: Limits) -> Memory:
             if stopped:
                 break
         status = live.do("status")["seconds"]
+    _say(f"{len(resident) - 1} edits of {edit.path}: {resident[0]} to {resident[-1]} KiB")
     return Memory(edit.kind, edit.path, resident, stopped, refused, restarts, status)
+
+
+def _say(text: str) -> None:
+    print(f"   {text}", file=sys.stderr, flush=True)

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from apps.answers import differences, unhealthy
-from apps.bars import KNOWN, failing, most_cpu, served, verdicts
+from apps.bars import failing, most_cpu, served, verdicts
 from apps.inside.caller import Asgi, Wsgi
+from apps.known import KNOWN
 from apps.results import Memory, Result, Start, Step
 from apps.table import APPS
 from apps.trial import _changes

