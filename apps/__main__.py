@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from subprocess import TimeoutExpired
 from typing import TYPE_CHECKING
 
 from apps.bars import failing, verdicts
@@ -16,7 +17,7 @@ from apps.place import Place, PlaceError, cache
 from apps.process import ProcessError
 from apps.report import document, lines, read, write
 from apps.results import Result
-from apps.site import Site
+from apps.site import Site, SiteError
 from apps.table import APPS
 from apps.trial import Limits, TrialError, run
 
@@ -82,7 +83,7 @@ def _measure(app: App, place: Place, limits: Limits) -> Result:
     with tempfile.TemporaryDirectory(prefix="transfuse-apps-") as scratch:
         try:
             run(Site(app, place, Path(scratch).resolve()), limits, result)
-        except (PlaceError, TrialError, ProcessError) as error:
+        except (PlaceError, SiteError, TrialError, ProcessError, TimeoutExpired) as error:
             result.trouble = str(error)
     return result
 

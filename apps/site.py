@@ -9,8 +9,6 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from apps.place import PlaceError
-
 if TYPE_CHECKING:
     from apps.description import App, Edit
     from apps.place import Place
@@ -19,6 +17,10 @@ _OWN = Path(__file__).resolve().parent
 PROJECT = _OWN.parent
 # The longest that an application's preparation is waited for, in seconds.
 _CAP = 1200.0
+
+
+class SiteError(Exception):
+    """The description of an application does not fit its source."""
 
 
 class Site:
@@ -74,7 +76,7 @@ class Site:
                 )
             if done.returncode:
                 end = self.log.read_text(errors="replace")[-2000:]
-                raise PlaceError(f"{self.app.entry}.py failed:\n{end}")
+                raise SiteError(f"{self.app.entry}.py failed:\n{end}")
         part = self._prepared.with_name(f"{self._prepared.name}.part")
         shutil.rmtree(part, ignore_errors=True)
         # The cache may lie on another file system.
@@ -118,13 +120,13 @@ class Site:
         """Return what a file says after an edit.
 
         Raises:
-            ValueError: the text that it replaces does not occur once.
+            SiteError: the text that it replaces does not occur once.
         """
         text = self.read(edit.path)
         if not edit.old:
             return text + edit.new
         if text.count(edit.old) != 1:
-            raise ValueError(f"{edit.old!r} occurs {text.count(edit.old)} times in {edit.path}")
+            raise SiteError(f"{edit.old!r} occurs {text.count(edit.old)} times in {edit.path}")
         return text.replace(edit.old, edit.new)
 
     def deploy_next(self) -> None:
