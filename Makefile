@@ -19,6 +19,8 @@
 
 PYTHON ?= python3
 VENV ?= .venv
+# How much CPU test-apps spends on editing one module again and again, in seconds.
+SERIES ?= 120
 BIN := $(VENV)/bin
 
 # What the compiled core is made of: when none of it changed, nothing is built.
@@ -69,7 +71,7 @@ test-history: $(VENV)/.built
 	$(BIN)/python -m replay $(HISTORIES)
 
 test-apps: $(VENV)/.built
-	$(BIN)/python -m apps $(APPS)
+	$(BIN)/python -m apps --seconds $(SERIES) $(APPS)
 
 mutants: $(VENV)/.built
 	$(BIN)/python -m mutants $(PROMISES)

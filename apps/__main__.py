@@ -57,7 +57,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--folder", type=Path, default=cache(), help="what is kept between runs")
     parser.add_argument("--runs", type=int, default=5, help="starts of each kind")
     parser.add_argument("--edits", type=int, default=50, help="edits of a series for memory")
-    parser.add_argument("--seconds", type=float, default=120, help="the longest such series")
+    parser.add_argument("--seconds", type=float, default=120, help="CPU of such a series")
     parser.add_argument("--json", type=Path, help="write all that was measured to this file")
     parser.add_argument("--document", type=Path, help="write the tables into this page")
     parser.add_argument(
