@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 # The update of a small application may take this long in any case, in seconds.
 SMALL = 0.009
+# A series of fewer edits shows nothing: caches of the application still fill.
+FEWEST = 10
 
 
 class Verdict(NamedTuple):
@@ -69,8 +71,10 @@ def _updates(result: Result) -> Iterator[Verdict]:
 
 def _memory(result: Result) -> Iterator[Verdict]:
     for each in result.memory:
-        figure = f"{each.growth:.0f} KiB an edit, the last {each.edits - each.edits // 2}"
-        yield Verdict(f"memory, {each.kind}", each.growth < 100, figure, "100 KiB")
+        later = each.edits - each.edits // 2
+        figure = f"{each.growth:.0f} KiB an edit, the last {later} of {each.edits}"
+        met = each.growth < 100 and each.edits >= FEWEST
+        yield Verdict(f"memory, {each.kind}", met, figure, f"100 KiB, {FEWEST} edits or more")
 
 
 def _end(result: Result) -> Iterator[Verdict]:

@@ -109,10 +109,15 @@ def test_bars_of_the_start() -> None:
 
 
 def test_growth_of_the_first_half_does_not_count() -> None:
-    warm = Memory("leaf", "shop.py", [0, 5000, 9000, 9050, 9100], "", 0, 0, 0.0)
-    grows = Memory("leaf", "shop.py", [0, 5000, 9000, 9500, 9900], "", 0, 0, 0.06)
+    warm = Memory("leaf", "shop.py", [*range(0, 9001, 1500), *[9050] * 6], "", 0, 0, 0.0)
+    grows = Memory("leaf", "shop.py", [*range(0, 12001, 1000)], "", 0, 0, 0.06)
     assert set() == missed(result(step(), memory=(warm,)))
     assert {"memory, leaf", "status"} == missed(result(step(), memory=(grows,)))
+
+
+def test_a_short_series_does_not_meet_the_bar() -> None:
+    short = Memory("leaf", "shop.py", [0, 0, 0], "at 2048 MiB", 0, 0, 0.0)
+    assert {"memory, leaf"} == missed(result(step(), memory=(short,)))
 
 
 def test_wrong_answers_and_crashes_fail_the_run_unless_they_are_known(
