@@ -67,7 +67,7 @@ def missed(made: Result) -> set[str]:
         (answer("a"), answer("a", "404"), 1),
         (answer("id=1"), answer("id=22"), 0),
         (answer("at 2026-01-01T10:00:00.5Z"), answer("at 2026-01-02T11:30:00Z"), 0),
-        (answer("/tmp/data-plain/x"), answer("/tmp/data-live/x"), 0),
+        (answer("/srv/data-plain/x"), answer("/srv/data-live/x"), 0),
     ],
 )
 def test_differing_answers_are_found(
