@@ -12,6 +12,7 @@
 #   make servers       the same as a table, beside what each server's own reloader loses
 #   make test-packages   the test suites of real packages, with and without Transfuse
 #   make test-history    real packages updated through five releases each, against fresh processes
+#   make test-apps       real applications: start, updates and memory against plain ones (APPS="moto")
 #   make mutants  break each promise in the source, and see its tests fail
 #   make lint     formatters, linters, type checks
 #   make bench    what an update costs in a small and in a large application
@@ -20,6 +21,8 @@
 
 PYTHON ?= python3
 VENV ?= .venv
+# How much CPU test-apps spends on editing one module again and again, in seconds.
+SERIES ?= 120
 BIN := $(VENV)/bin
 
 # What the compiled core is made of: when none of it changed, nothing is built.
@@ -28,7 +31,7 @@ SOURCES := Cargo.toml Cargo.lock pyproject.toml $(shell find crates -name '*.rs'
 # Cargo must not pick another interpreter than the one that will load the core.
 export PYO3_PYTHON := $(abspath $(BIN)/python)
 
-.PHONY: demo apache-demo test test-rust test-python pythons test-all test-oldest test-free-threaded test-slow test-servers servers test-packages test-history mutants lint bench venv clean
+.PHONY: demo apache-demo test test-rust test-python pythons test-all test-oldest test-free-threaded test-slow test-servers servers test-packages test-history test-apps mutants lint bench venv clean
 
 demo: $(VENV)/.built
 	$(BIN)/python -m demo
@@ -75,6 +78,9 @@ test-packages: $(VENV)/.built
 
 test-history: $(VENV)/.built
 	$(BIN)/python -m replay $(HISTORIES)
+
+test-apps: $(VENV)/.built
+	$(BIN)/python -m apps --seconds $(SERIES) $(APPS)
 
 mutants: $(VENV)/.built
 	$(BIN)/python -m mutants $(PROMISES)

@@ -42,8 +42,8 @@ def test_p12_each_round_keeps_the_modules_that_it_does_not_concern(
     slow = "import outside\noutside.ran.append('slow')\nVALUE = 2\n"
     report = tree.published({"root.py": ROOT, "slow.py": slow})
     assert {"root", "slow", *(f"part{number}" for number in range(PARTS))} == set(ran(report))
-    # The root is stopped once for each part, before it changes one that is in use. The parts that it
-    # has changed by then run again with it; a module that it only reads runs once.
+    # The root is stopped once for each part, before it changes one that is in use. The parts that
+    # it has changed by then run again with it; a module that it only reads runs once.
     runs = Counter(outside.ran)
     assert runs["slow"] == 1
     assert runs[f"part{PARTS - 1}"] == 1

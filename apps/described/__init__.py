@@ -1,0 +1,1 @@
+"""One application a file, as data: see `description` for what each value means."""
