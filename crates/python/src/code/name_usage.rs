@@ -132,14 +132,8 @@ pub fn outline(py: Python<'_>, code: &Bound<'_, PyCode>) -> PyResult<NameUsage> 
         functions |= !runs;
         waiting.extend(nested(&next)?.into_iter().map(|code| (code, runs)));
     }
-    // Functions run at once only if module-level code uses something that the module itself made.
-    for binding in &imports {
-        own.remove(&binding.bound);
-    }
-    if functions && at_once.loaded.iter().any(|chain| own.contains(&chain[0])) {
-        at_once.loaded.extend(later.loaded);
-        at_once.mentions.extend(std::mem::take(&mut later.mentions));
-        at_once.sets_items |= later.sets_items;
+    if functions {
+        add_called(&mut at_once, &mut later, own, &imports);
     }
     let loads = |names: &[&str]| at_once.loaded.iter().any(|c| names.contains(&c[0].as_str()));
     let (runs_text, takes_any) = (loads(&RUN_TEXT), loads(&TAKE_ANY));
@@ -161,6 +155,23 @@ pub fn outline(py: Python<'_>, code: &Bound<'_, PyCode>) -> PyResult<NameUsage> 
         takes_any,
         sets_items: at_once.sets_items,
     })
+}
+
+/// Functions run at once only if module-level code uses a value that the module itself made.
+fn add_called(
+    at_once: &mut Parts,
+    later: &mut Parts,
+    mut own: HashSet<String>,
+    imports: &[Binding],
+) {
+    for binding in imports {
+        own.remove(&binding.bound);
+    }
+    if at_once.loaded.iter().any(|chain| own.contains(&chain[0])) {
+        at_once.loaded.extend(std::mem::take(&mut later.loaded));
+        at_once.mentions.extend(std::mem::take(&mut later.mentions));
+        at_once.sets_items |= later.sets_items;
+    }
 }
 
 /// Which attributes of what was imported are used.

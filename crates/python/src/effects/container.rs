@@ -347,7 +347,7 @@ fn value_types<'py>(py: Python<'py>) -> PyResult<&'py Bound<'py, PyTuple>> {
 }
 
 /// Whether the module that a class names as its own is another, and has it. (What a function of
-/// another module made, as `declarative_base()` does, belongs to who called it.)
+/// another module made, as `declarative_base()` does, belongs to the caller.)
 pub fn is_anothers(py: Python<'_>, class: &Bound<'_, PyType>, own: &str) -> PyResult<bool> {
     // What is built in belongs to the interpreter.
     let Some(dict) = static_lookup::of_class(class) else { return Ok(true) };
