@@ -157,7 +157,9 @@ def test_where_the_system_watches_no_more_folders_none_is_overlooked(tmp_path: P
 
 def test_where_the_system_has_no_watcher_more_it_is_said_what_to_raise(tmp_path: Path) -> None:
     (status,) = within("0=max_inotify_instances", NO_INSTANCE, tmp_path)
-    assert status.startswith("polling because the system has no watcher more"), status
+    assert status.startswith("polling because the system cannot create one more file watcher"), (
+        status
+    )
     assert "fs.inotify.max_user_instances" in status
 
 

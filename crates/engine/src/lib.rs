@@ -16,7 +16,7 @@
 //!    did ([`History`]);
 //! 8. `watch`: from a file event ([`Watcher`], [`Event`]) to the paths of one update ([`Debouncer`]).
 //!
-//! Nothing in here reads the clock except the wait in `fork_gate`, and only `watch` starts threads.
+//! Nothing in here reads the clock except the wait in `fork_gate` and the age of a `SyncMarker`, and only `watch` starts threads.
 
 mod base;
 mod concurrency;

@@ -137,7 +137,7 @@ def notify(stage: str, generation: int) -> None:
                 else:
                     participant.abandoned(generation)
             except Exception:
-                _log.exception("what takes part in updates failed after one; the update stands")
+                _log.exception("%r failed when the update was %s", participant, stage)
 
 
 def _begun() -> tuple[Participant, ...]:

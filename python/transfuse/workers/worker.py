@@ -160,10 +160,10 @@ class Worker:
                     break
                 if now - began > _LONG and not told and self._missing:
                     told = True
-                    _log.info("staged; %s is waited for", _processes(self._missing))
+                    _log.info("staged; waiting for %s", _processes(self._missing))
                 if now - began > self._limit:
                     others = _processes(self._missing) if self._missing else "the coordinator"
-                    return {"do": "refuse", "why": f"{others} has not come to an end"}
+                    return {"do": "refuse", "why": f"no answer from {others} within the time limit"}
             return self._word or {"do": "publish"}
 
     def _heard_of(self, report: Report) -> None:

@@ -67,7 +67,7 @@ pub enum EngineError {
     /// The system's limit of watched directories is reached.
     #[error(
         "the system's limit of watched directories is reached at {}: raise \
-         fs.inotify.max_user_watches, name fewer roots, exclude what is no source, \
+         fs.inotify.max_user_watches, name fewer roots, exclude directories without Python source, \
          or watch by polling (poll = 1.0)", path.display()
     )]
     WatchLimit {
@@ -76,7 +76,7 @@ pub enum EngineError {
     },
     /// The system's limit of watchers is reached.
     #[error(
-        "the system has no watcher more for {}: raise fs.inotify.max_user_instances, or the limit \
+        "the system cannot create one more file watcher, for {}: raise fs.inotify.max_user_instances, or the limit \
          of open files (ulimit -n), or watch by polling (poll = 1.0)", path.display()
     )]
     WatcherLimit {

@@ -1,7 +1,7 @@
 //! Which names does a module's namespace start with, and which code runs in it?
 //!
-//! The policies `overlay` and `fresh`, preserved names and `__migrate__`, as DESIGN section 6
-//! defines them: data is carried, code is not. The old namespace is only ever read.
+//! The policies `overlay` and `fresh`, preserved names and `__migrate__`, as
+//! `docs/policies.md` defines them: data is carried, code is not. The old namespace is only ever read.
 
 use std::collections::HashSet;
 

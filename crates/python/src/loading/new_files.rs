@@ -21,7 +21,7 @@ pub fn report_absent(scope: &Scope<'_>, dir: &Path, name: &ModuleName) -> bool {
         return true;
     }
     let place = dir.join(name.tail());
-    // Held while the view is asked, as by `appear`: one of the two comes first.
+    // Held while the view is asked, as in `admit`: one of the two comes first.
     let mut reported_absent = scope.generation.get().reported_absent.lock();
     let view = scope.generation.get().view();
     let absent = [place.join("__init__.py"), dir.join(format!("{}.py", name.tail()))]

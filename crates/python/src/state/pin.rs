@@ -17,7 +17,7 @@ use crate::state::{
 
 const NAME: &CStr = c"transfuse_pin";
 
-/// The context variable. Its value is a `Pin` or the staged `Generation`'s pin.
+/// The context variable. Its value is a [`Pin`].
 static VARIABLE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 
 fn variable(py: Python<'_>) -> &Py<PyAny> {
@@ -97,7 +97,7 @@ impl Drop for StagedScope<'_> {
 #[pyclass(frozen, module = "transfuse._core")]
 pub struct Pin {
     runtime: &'static Runtime,
-    /// The generation, none once the unit of work has ended. Written by `end` only.
+    /// The generation, none once the unit of work has ended. Replaced by `follow`.
     generation: Mutex<Option<Py<Generation>>>,
     /// Its description, including the generation's number, which is asked for after the end too.
     unit: Arc<UnitOfWork>,

@@ -3,7 +3,7 @@
 //! One [`Runtime`] at most is in force in a process. It is made by `install`, never freed (a few
 //! hundred bytes an install), and reached through one atomic pointer, so that the import hook pays
 //! a load for it. Its Python objects are either frozen or in containers that the cycle collector
-//! sees; the two locks are held for field access only, never while Python code can run and never
+//! sees; its locks are held for field access only, never while Python code can run and never
 //! while the GIL is asked for.
 
 use std::collections::HashMap;

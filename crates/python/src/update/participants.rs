@@ -30,6 +30,7 @@ pub fn prepare(
 /// Notifies them how it ended: `"published"` or `"abandoned"`.
 pub fn notify(py: Python<'_>, runtime: &Runtime, staged: &Bound<'_, Generation>, end: &str) {
     if let Err(error) = runtime.stages.call(py, (end, staged.get().id.0)) {
-        let _ = log::complain(py, "the end of an update could not be told", error);
+        let _ =
+            log::complain(py, "participants could not be notified of the end of an update", error);
     }
 }

@@ -262,7 +262,11 @@ impl<'py> StagedUpdate<'py> {
             Ok(notes)
         });
         Ok(concluded.unwrap_or_else(|error| {
-            let _ = log::complain(py, "an update that stands could not be concluded", error);
+            let _ = log::complain(
+                py,
+                "the update was published, but cleaning up after it failed",
+                error,
+            );
             Vec::new()
         }))
     }

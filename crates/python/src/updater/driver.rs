@@ -52,7 +52,11 @@ impl Driver {
                 Ok(())
             });
             if let Err(error) = handled {
-                let _ = log::complain(py, "an update could not be reported", error);
+                let _ = log::complain(
+                    py,
+                    "the updating thread failed while it handled a request",
+                    error,
+                );
             }
         }
     }

@@ -81,7 +81,7 @@ impl Updater {
         match report {
             Ok(report) => report.inspect(|report| notify::send(py, self.runtime, report.bind(py))),
             Err(error) => {
-                let _ = log::complain(py, "the settings could not be looked at", error);
+                let _ = log::complain(py, "changed settings could not be reported", error);
                 None
             }
         }
