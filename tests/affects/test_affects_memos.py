@@ -6,6 +6,7 @@ something of it.
 
 from __future__ import annotations
 
+import sys
 import textwrap
 from typing import TYPE_CHECKING
 
@@ -94,6 +95,22 @@ RULES = {
         "foreign.visit(owner.X)",
         "owner.X.describe('mine')",
     ),
+    # From 3.14 on small numbers, and from 3.15 on some texts are in the instructions.
+    "part of an application, a small number": (
+        OWNER + "X = App()\n",
+        "foreign.visit(owner.X)",
+        "owner.X.describe(7)",
+    ),
+    "part of an application, a negative number": (
+        OWNER + "X = App()\n",
+        "foreign.visit(owner.X)",
+        "owner.X.describe(-1)",
+    ),
+    "part of an application, no text": (
+        OWNER + "X = App()\n",
+        "foreign.visit(owner.X)",
+        "owner.X.describe('')",
+    ),
     "part of an application, a flag": (
         OWNER + "X = App()\n",
         "foreign.visit(owner.X)",
@@ -144,7 +161,51 @@ RULES = {
         "owner.X.sort()",
         "owner.X.reverse()",
     ),
+    "instance with other values": (
+        "import functools\nclass C:\n    def __init__(self): self.a, self.b = [1], {2: 3}\n"
+        "    @functools.cached_property\n    def x(self): return [1]\nX = C()\n",
+        "owner.X.x",
+        "owner.X.c = [1]",
+    ),
+    "attributes that are looked at as a dict": (
+        "class C:\n    def __init__(self): self.a, self.b = [1], {2: 3}\nX = C()\n",
+        "sorted(vars(owner.X))",
+        "vars(owner.X)['c'] = [1]",
+    ),
+    "annotations": (
+        "class X:\n    a: int = 1\n    def f(self, b: int): pass\nclass Y: pass\nx: int = 1\n"
+        "ALL = []\n",
+        "import typing\n"
+        "for each in (owner, owner.X, owner.Y, owner.X.f):\n"
+        "    each.__annotations__, getattr(each, '__annotate__', 0), typing.get_type_hints(each)",
+        "owner.ALL.append(owner.X.__annotations__)",
+    ),
+    "fields of a dataclass": (
+        "from dataclasses import dataclass\n@dataclass\nclass X:\n    a: int = 1\n",
+        "import dataclasses\ndataclasses.fields(owner.X), owner.X() == owner.X(2)",
+        "owner.X.a = 2",
+    ),
+    "protocol": (
+        "import typing\n@typing.runtime_checkable\nclass X(typing.Protocol):\n    a: int\n"
+        "    def f(self): ...\n",
+        "isinstance(1, owner.X)",
+        "owner.X.handlers = [1]",
+    ),
 }
+if sys.version_info >= (3, 12):
+    RULES |= {
+        # Both are evaluated when they are first asked for, and keep the result.
+        "type alias": (
+            "type X = list[int]\nALL = []\n",
+            "owner.X.__value__, owner.X.__type_params__",
+            "owner.ALL.append(owner.X.__value__)",
+        ),
+        "type parameter": (
+            "class X[T: int]:\n    def f[S: (int, str), **P, *Q](self, a: S) -> T: pass\nALL = []\n",
+            "owner.X.__type_params__[0].__bound__, owner.X.f.__type_params__[0].__constraints__",
+            "owner.ALL.extend(owner.X.__type_params__)",
+        ),
+    }
 
 
 @pytest.fixture
@@ -174,6 +235,17 @@ def test_p5_a_registration_in_the_same_place_is_an_effect(tree: LiveTree, rule: 
     tree.install(policy="fresh")
     tree.module("plug")
     assert ran(tree.published({"plug.py": f"{plug}# 2\n"})) == ["owner", "plug"]
+
+
+def test_p12_an_annotation_at_module_level_runs_no_function(tree: LiveTree) -> None:
+    """From 3.14 on annotations are counted in a name of the module's own."""
+    plug = "import registry\nVALUE: int = 1\ndef later(): registry.register(later)\n"
+    tree.write({"registry.py": REGISTRY, "plug.py": plug})
+    tree.install(policy="fresh")
+    tree.module("plug")
+    tree.write({"registry.py": REGISTRY + "# 2\n"})
+    assert "registry" in ran(tree.published({}))
+    assert ran(tree.published({"plug.py": plug + "# 2\n"})) == ["plug"]
 
 
 PLUG = "from registry import register\n@register\ndef one(): return 1\n"

@@ -5,9 +5,10 @@
 
 use std::collections::HashSet;
 
-use pyo3::types::{PyBytes, PyCode, PyTuple};
+use pyo3::types::{PyBytes, PyCode, PyInt, PyTuple};
 use pyo3::{intern, prelude::*, sync::PyOnceLock};
 
+use crate::code::plain_values;
 use crate::cpython::frames;
 
 /// The numbers of the instructions looked for, which differ between versions of Python.
@@ -34,7 +35,15 @@ struct Instructions {
     global_shift: u32,
     /// Loads of names in class bodies nested in functions (from 3.12).
     load_class_name: Option<u8>,
+    /// Constants that are part of the instruction (from 3.14): a number, or the position in `common`.
+    load_small_int: Option<u8>,
+    load_common_constant: Option<u8>,
+    common: Vec<Py<PyAny>>,
 }
+
+/// The function that evaluates annotations (from 3.14), and the set of those that were passed.
+const ANNOTATE: &str = "__annotate__";
+const CONDITIONAL_ANNOTATIONS: &str = "__conditional_annotations__";
 
 const INTRINSIC_IMPORT_STAR: u32 = 2;
 
@@ -42,7 +51,9 @@ static INSTRUCTIONS: PyOnceLock<Instructions> = PyOnceLock::new();
 
 fn instructions(py: Python<'_>) -> PyResult<&Instructions> {
     INSTRUCTIONS.get_or_try_init(py, || {
-        let map = py.import("opcode")?.getattr("opmap")?;
+        let opcode = py.import("opcode")?;
+        let map = opcode.getattr("opmap")?;
+        let common = opcode.getattr("_common_constants").and_then(|all| all.extract());
         let optional = |name: &str| map.get_item(name).ok().and_then(|n| n.extract::<u8>().ok());
         let required = |name: &str| map.get_item(name)?.extract::<u8>();
         Ok(Instructions {
@@ -63,6 +74,9 @@ fn instructions(py: Python<'_>) -> PyResult<&Instructions> {
             intrinsic: optional("CALL_INTRINSIC_1"),
             global_shift: u32::from(py.version_info() >= (3, 11)),
             load_class_name: optional("LOAD_FROM_DICT_OR_GLOBALS"),
+            load_small_int: optional("LOAD_SMALL_INT"),
+            load_common_constant: optional("LOAD_COMMON_CONSTANT"),
+            common: common.unwrap_or_default(),
         })
     })
 }
@@ -92,6 +106,8 @@ pub struct Reading {
     /// Names that its imports bind, but for those of a function.
     pub imports: Vec<Binding>,
     pub star_imports: Vec<String>,
+    /// Text and numbers (`plain_values::worth`), but for those found everywhere.
+    pub constants: HashSet<u64>,
 }
 
 /// Reads one code object, and none of those in it.
@@ -105,6 +121,9 @@ pub fn read(py: Python<'_>, code: &Bound<'_, PyCode>) -> PyResult<Reading> {
         chain: Vec::new(),
         annotates: false,
     };
+    for each in code.getattr(intern!(py, "co_consts"))?.cast_into::<PyTuple>()?.iter() {
+        plain_values::add_constant(&each, &mut reader.reading.constants);
+    }
     let bytes = code.getattr(intern!(py, "co_code"))?.cast_into::<PyBytes>()?;
     let mut extended = 0u32;
     for unit in bytes.as_bytes().chunks_exact(2) {
@@ -113,6 +132,10 @@ pub fn read(py: Python<'_>, code: &Bound<'_, PyCode>) -> PyResult<Reading> {
         if op != CACHE && op != reader.known.extended_arg {
             reader.step(op, arg)?;
         }
+    }
+    if code.getattr(intern!(py, "co_name"))?.eq(ANNOTATE)? {
+        // It fills a dict of its own.
+        reader.reading.sets_items = false;
     }
     Ok(reader.reading)
 }
@@ -163,14 +186,26 @@ impl InstructionReader<'_, '_> {
             self.bind(bound);
         } else if op == known.load_name || Some(op) == known.load_class_name {
             self.importing = None;
-            self.chain.push(self.name(arg)?);
-            self.annotates = self.chain[0] == "__annotations__";
+            let name = self.name(arg)?;
+            self.annotates = name == "__annotations__";
+            // The code that adds an annotation to it is the interpreter's: no use of a name of its own.
+            if name != CONDITIONAL_ANNOTATIONS {
+                self.chain.push(name);
+            }
         } else if op == known.store_subscr {
             self.reading.sets_items |= !self.annotates;
         } else if op == known.store_attr {
             self.reading.sets.insert(self.name(arg)?);
         } else if op == known.load_global {
             self.chain.push(self.name(arg >> known.global_shift)?);
+        } else if Some(op) == known.load_small_int {
+            let number = PyInt::new(self.names.py(), arg);
+            plain_values::add_constant(&number, &mut self.reading.constants);
+        } else if Some(op) == known.load_common_constant {
+            if let Some(constant) = known.common.get(arg as usize) {
+                let constant = constant.bind(self.names.py());
+                plain_values::add_constant(constant, &mut self.reading.constants);
+            }
         } else if (Some(op) == known.import_star
             || (Some(op) == known.intrinsic && arg == INTRINSIC_IMPORT_STAR))
             && let Some(imported) = self.importing.take()

@@ -11,7 +11,6 @@ use std::collections::{HashMap, HashSet};
 use pyo3::{intern, prelude::*, types::PyCode, types::PyTuple};
 
 use crate::code::bytecode::{Binding, read};
-use crate::code::plain_values;
 
 /// `co_flags` bit of functions; class bodies and modules lack it.
 const CO_OPTIMIZED: u32 = 1;
@@ -108,8 +107,7 @@ pub fn outline(py: Python<'_>, code: &Bound<'_, PyCode>) -> PyResult<NameUsage> 
     let mut star_imports = module.star_imports;
     let mut functions = false;
     let mut sets_anywhere = module.sets.clone();
-    let mut constants = HashSet::new();
-    plain_values::constants(code, &mut constants)?;
+    let mut constants = module.constants;
     let mut waiting: Vec<_> = nested(code)?.into_iter().map(|code| (code, true)).collect();
     while let Some((next, outer)) = waiting.pop() {
         let function = is_function(py, &next)?;
@@ -123,7 +121,7 @@ pub fn outline(py: Python<'_>, code: &Bound<'_, PyCode>) -> PyResult<NameUsage> 
         if !function {
             sets_anywhere.extend(reading.stored.iter().cloned());
         }
-        plain_values::constants(&next, &mut constants)?;
+        constants.extend(reading.constants);
         if runs && !function {
             own.extend(reading.stored);
             imports.extend(reading.imports);

@@ -3,21 +3,15 @@
 use std::collections::HashSet;
 
 use crate::cpython::address_map::Pointer;
-use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyBytes, PyCode, PyFloat, PyInt, PyString, PyTuple};
+use pyo3::types::{PyBool, PyBytes, PyFloat, PyInt, PyString};
 
-/// Adds the text and numbers that a code object has as constants, but for those found everywhere.
-pub fn constants(code: &Bound<'_, PyCode>, into: &mut HashSet<u64>) -> PyResult<()> {
-    let py = code.py();
-    let all = code.getattr(intern!(py, "co_consts"))?.cast_into::<PyTuple>()?;
-    for each in all.iter() {
-        let common = each.extract::<i64>().is_ok_and(|number| (0..=1).contains(&number));
-        if !common && is_plain(py, each.as_ptr()) {
-            into.insert(worth(py, each.as_ptr()));
-        }
+/// Adds a constant of some code if it is text or a number, but for those found everywhere.
+pub fn add_constant(constant: &Bound<'_, PyAny>, into: &mut HashSet<u64>) {
+    let common = constant.extract::<i64>().is_ok_and(|number| (0..=1).contains(&number));
+    if !common && is_plain(constant.py(), constant.as_ptr()) {
+        into.insert(worth(constant.py(), constant.as_ptr()));
     }
-    Ok(())
 }
 
 /// Whether it is text or a number, which is known by its value.

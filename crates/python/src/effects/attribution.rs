@@ -103,15 +103,30 @@ pub fn has_only_imported(py: Python<'_>, module: &Bound<'_, LiveModule>) -> bool
         let at: usize = frame.getattr(intern!(py, "f_lasti"))?.extract()?;
         let bytes = code.getattr(intern!(py, "co_code"))?.cast_into::<PyBytes>()?;
         let idle = idle_instructions(py)?;
-        let done = bytes.as_bytes().chunks_exact(2).take(at / 2);
-        Ok(done.into_iter().all(|unit| idle[usize::from(unit[0])]))
+        let mut done = bytes.as_bytes().chunks_exact(2).take(at / 2);
+        Ok(done.all(|unit| match idle[usize::from(unit[0])] {
+            Idle::Never => false,
+            Idle::Always => true,
+            Idle::With(argument) => unit[1] == argument,
+        }))
     };
     asked().unwrap_or(false)
 }
 
-/// By number: the instructions that change no state but names of the module itself.
-fn idle_instructions(py: Python<'_>) -> PyResult<&'static [bool; 256]> {
-    const IDLE: [&str; 28] = [
+/// Whether an instruction changes no state but names of the module itself.
+#[derive(Clone, Copy)]
+enum Idle {
+    Never,
+    Always,
+    /// With this argument.
+    With(u8),
+}
+
+/// The instructions by number.
+fn idle_instructions(py: Python<'_>) -> PyResult<&'static [Idle; 256]> {
+    // The set of conditional annotations (from 3.14), and a star import (from 3.12).
+    const WITH: [(&str, u8); 2] = [("BUILD_SET", 0), ("CALL_INTRINSIC_1", 2)];
+    const IDLE: [&str; 31] = [
         "BUILD_TUPLE",
         "CACHE",
         "COPY_FREE_VARS",
@@ -123,6 +138,7 @@ fn idle_instructions(py: Python<'_>) -> PyResult<&'static [bool; 256]> {
         "JUMP_FORWARD",
         "LOAD_BUILD_CLASS",
         "LOAD_CLOSURE",
+        "LOAD_COMMON_CONSTANT",
         "LOAD_CONST",
         "LOAD_NAME",
         "LOAD_SMALL_INT",
@@ -139,19 +155,23 @@ fn idle_instructions(py: Python<'_>) -> PyResult<&'static [bool; 256]> {
         "RESUME",
         "SETUP_ANNOTATIONS",
         "SETUP_FINALLY",
+        "SET_FUNCTION_ATTRIBUTE",
         "STORE_NAME",
+        "TO_BOOL",
     ];
-    static NUMBERS: PyOnceLock<[bool; 256]> = PyOnceLock::new();
+    static NUMBERS: PyOnceLock<[Idle; 256]> = PyOnceLock::new();
     NUMBERS.get_or_try_init(py, || {
         let map = py.import("opcode")?.getattr("opmap")?;
-        let mut numbers = [false; 256];
+        let mut numbers = [Idle::Never; 256];
         // `CACHE`, which not all versions name.
-        numbers[0] = true;
-        for name in IDLE {
+        numbers[0] = Idle::Always;
+        let always = IDLE.into_iter().map(|name| (name, Idle::Always));
+        let with = WITH.into_iter().map(|(name, argument)| (name, Idle::With(argument)));
+        for (name, when) in always.chain(with) {
             if let Ok(number) = map.get_item(name).and_then(|number| number.extract::<usize>())
                 && let Some(idle) = numbers.get_mut(number)
             {
-                *idle = true;
+                *idle = when;
             }
         }
         Ok(numbers)

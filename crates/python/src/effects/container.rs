@@ -45,8 +45,16 @@ pub enum Kind {
 }
 
 /// Names in the dict of a class that the interpreter fills.
-const OF_INTERPRETER: [&str; 6] =
-    ["__weakref__", "__dict__", "_abc_impl", "__annotations__", "__annotations_cache__", "__doc__"];
+const OF_INTERPRETER: [&str; 7] = [
+    "__weakref__",
+    "__dict__",
+    "_abc_impl",
+    "__annotations__",
+    "__annotations_cache__",
+    // `None` is put there when it is asked for and there is none (from 3.14).
+    "__annotate_func__",
+    "__doc__",
+];
 
 /// Whether an object holds nothing that could change. The first test of each object that is met.
 #[inline]
@@ -333,6 +341,7 @@ fn value_types<'py>(py: Python<'py>) -> PyResult<&'py Bound<'py, PyTuple>> {
         ("types", "GenericAlias"),
         ("types", "UnionType"),
         ("typing", "ForwardRef"),
+        ("typing", "TypeAliasType"),
         ("typing", "TypeVar"),
         ("typing", "_GenericAlias"),
         ("typing", "Union"),
