@@ -201,7 +201,7 @@ if sys.version_info >= (3, 12):
             "owner.ALL.append(owner.X.__value__)",
         ),
         "type parameter": (
-            "class X[T: int]:\n    def f[S: (int, str), **P, *Q](self, a: S) -> T: pass\nALL = []\n",
+            "class X[T: int]:\n    def f[S: (int, str), **P, *Q](self, a: S): pass\nALL = []\n",
             "owner.X.__type_params__[0].__bound__, owner.X.f.__type_params__[0].__constraints__",
             "owner.ALL.extend(owner.X.__type_params__)",
         ),

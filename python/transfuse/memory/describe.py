@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _CACHE = type(lru_cache(len))
-_SUSPENDED = (GeneratorType, CoroutineType, AsyncGeneratorType)
+SUSPENDED = (GeneratorType, CoroutineType, AsyncGeneratorType)
 # Frames of these folders refer to an old module only while they look for its holders, or serve it.
 _LOOKING = tuple(OWN + each for each in ("control", "memory", "process", "servers", "updates"))
 # How many objects of a path are named, from the holder on.
@@ -109,7 +109,7 @@ def in_words(each: Any) -> str:
     kind = type(each)
     if is_a(each, (FunctionType, type)):
         return f"the {'class' if is_a(each, type) else 'function'} {_name(each)}"
-    if is_a(each, _SUSPENDED):
+    if is_a(each, SUSPENDED):
         return f"{_article(kind.__qualname__)} {each.__qualname__}"
     home = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
     return _article(f"{home}{kind.__qualname__}")

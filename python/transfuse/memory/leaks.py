@@ -150,7 +150,8 @@ def _causes(search: Search) -> tuple[tuple[Cause, ...], tuple[tuple[str, int], .
                 search.keeps[index].update(holder.held)
             continue
         else:
-            key = ("", chain_in_words([holder.each], held) or in_words(holder.each))
+            last = search.suspended(holder.each)
+            key = ("", chain_in_words([last], held) or in_words(last))
         found.setdefault(key, set()).update(holder.held)
     kept = {key: search.with_kept(indices) for key, indices in found.items()}
     named = set[int]().union(*(kept[key] for key in kept if key[0]))

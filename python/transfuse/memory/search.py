@@ -17,6 +17,7 @@ from importlib.machinery import ModuleSpec
 from itertools import islice
 from types import (
     CellType,
+    FrameType,
     FunctionType,
     GenericAlias,
     GetSetDescriptorType,
@@ -27,7 +28,7 @@ from types import (
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from transfuse import _core
-from transfuse.memory.describe import is_a, is_looking, root_kind, spot
+from transfuse.memory.describe import SUSPENDED, is_a, is_looking, root_kind, spot
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -184,6 +185,11 @@ class Search:
                     seen.add(id(parent))
                     paths.append([*path, parent])
         return [], inside
+
+    def suspended(self, each: Any) -> Any:
+        """Return the generator whose frame it is (an object of its own up to 3.10), or itself."""
+        parents = self.parents.get(id(each), ()) if is_a(each, FrameType) else ()
+        return next((parent for parent in parents if is_a(parent, SUSPENDED)), each)
 
     def running(self) -> Iterator[tuple[str, str, int]]:
         """Yield the frames of former modules that run now: no object refers to these."""
