@@ -60,13 +60,13 @@ def published(
             entry.put_back()
         execution.record.clear()
     old, new, gone = _executions(superseded), _executions(executed), _executions(abandoned)
-    objects = _held([*old, *gone], [*new, *back], earlier)
+    objects, own = _held([*old, *gone], [*new, *back], earlier)
     if not objects:
         return
     there = values_of(old)
     fresh = {id(vars(one.module)): there for one in new}
     carried = _carried([*old, *gone, *new, *back])
-    search = Search(Made([*old, *gone], [*new, *back]), carried, fresh)
+    search = Search(Made([*old, *gone], [*new, *back]), own | carried, fresh)
     sides = _Sides(Made(old, [*new, *back]), Made(gone, [*new, *back]), Made([*new, *back], old))
     records = {one.module.__name__: one.record for one in old}
     for container in search.containers(objects):
@@ -83,11 +83,11 @@ def abandoned(executed: Told, kept: Told, error: BaseException | None) -> None:
         error: what ended staging; its traceback refers to the code.
     """
     gone, old = _executions(executed), _executions(kept)
-    objects = _held(gone, old, [], error)
+    objects, own = _held(gone, old, [], error)
     if not objects:
         return
     made = Made(gone, old)
-    search = Search(made, _carried([*gone, *old]), {})
+    search = Search(made, own | _carried([*gone, *old]), {})
     for container in search.containers(objects):
         for entry in list(entries_of(container)):
             if keys_in(entry.held, made.key) and not _only_watches(entry):
@@ -103,18 +103,17 @@ def _held(
     others: list[Execution],
     earlier: list[ModuleType],
     error: BaseException | None = None,
-) -> list[Any]:
-    """Return the objects that executions made and that are held from outside."""
+) -> tuple[list[Any], set[int]]:
+    """Return the objects that executions made and others hold; ids of what only they hold."""
     made = Made(executions, others)
-    seeds: list[Any] = [one.module for one in executions]
-    seeds += _of_error(error)
-    found = held_outside(seeds, made)
-    if found and earlier:
+    seeds = [*(one.module for one in executions), *_of_error(error)]
+    held, own = held_outside(seeds, made)
+    if held and earlier:
         # What former importers still have under a name was not registered.
-        found.clear()
+        held.clear()
         theirs = (vars(one) for one in earlier if id(vars(one)) not in made.names)
-        found = held_outside([*seeds, *theirs], made)
-    return found
+        held, own = held_outside([*seeds, *theirs], made)
+    return held, own
 
 
 def _of_error(error: BaseException | None) -> list[Any]:

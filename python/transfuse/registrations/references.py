@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from transfuse.registrations.made import Made
 
 # The most objects that references are followed from. Those of others count as held from outside.
-_MOST = 20_000
+_MOST = 8_000
 # References to functions and classes are not counted there while they live.
 _UNCOUNTED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 
 
-def held_outside(seeds: Iterable[Any], made: Made) -> list[Any]:
+def held_outside(seeds: Iterable[Any], made: Made) -> tuple[list[Any], set[int]]:
     """Return the objects that executions made and that are held from outside.
 
     A namespace stands for functions that only others hold. A weak reference to such an object is
@@ -35,6 +35,9 @@ def held_outside(seeds: Iterable[Any], made: Made) -> list[Any]:
     Args:
         seeds: the modules of the executions, and objects whose references are known as well.
         made: recognizes the objects of the executions.
+
+    Returns:
+        These objects, and the ids of all objects that only the executions hold.
     """
     count = _Count(made)
     count.follow(seeds)
@@ -52,6 +55,8 @@ class _Count:
         self._known: list[int] = []
         self._seeds = 0
         self._index: dict[int, int] = {}
+        # ids of the weak references to objects of the executions.
+        self._weak: set[int] = set()
 
     def follow(self, seeds: Iterable[Any]) -> None:
         """Count the references of all that the seeds lead to."""
@@ -82,6 +87,7 @@ class _Count:
 
     def _add_weak_references(self, each: Any) -> None:
         for reference in weakref.getweakrefs(each):
+            self._weak.add(id(reference))
             if id(reference) not in self._index:
                 index = self._add(reference)
                 if reference.__callback__ is None and issubclass(type(each), type):
@@ -97,8 +103,8 @@ class _Count:
             return id(each) in self._made.names
         return not is_passed_by(each)
 
-    def outside(self) -> list[Any]:
-        """Return the objects of the executions that are held from outside."""
+    def outside(self) -> tuple[list[Any], set[int]]:
+        """Return the objects of the executions that are held from outside, and ids of others."""
         pending = self._unaccounted()
         seen = set(pending)
         found = []
@@ -108,7 +114,7 @@ class _Count:
                 found.append(each)
                 # Its values are held by it, which is known.
                 continue
-            if self._made.key(each) is not None or isinstance(each, weakref.ReferenceType):
+            if self._made.key(each) is not None or id(each) in self._weak:
                 found.append(each)
             referents = gc.get_referents(each)
             if isinstance(each, weakref.ReferenceType):
@@ -118,7 +124,8 @@ class _Count:
                 if index is not None and index not in seen and id(referent) not in self._made.names:
                     seen.add(index)
                     pending.append(index)
-        return found
+        inside = {id(each) for at, each in enumerate(self._objects[:_MOST]) if at not in seen}
+        return found, inside
 
     def _unaccounted(self) -> list[int]:
         if _UNCOUNTED:

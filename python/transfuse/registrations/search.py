@@ -38,16 +38,17 @@ _FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 class Search:
     """One search, for all superseded executions of an update together."""
 
-    def __init__(self, made: Made, carried: set[int], fresh: dict[int, set[int]]) -> None:
+    def __init__(self, made: Made, passed_by: set[int], fresh: dict[int, set[int]]) -> None:
         """Prepare the search.
 
         Args:
             made: recognizes the objects of the executions.
-            carried: ids of the values that are carried from one execution to the next.
+            passed_by: ids of objects that are no foreign state: those that only the executions hold,
+                and those that are carried from one execution to the next.
             fresh: id of a namespace that holds copies -> ids of values that are no copies.
         """
         self._made = made
-        self._carried = carried
+        self._passed_by = passed_by
         self._fresh = fresh
         self._deadline = time.monotonic() + _SECONDS
         self._heap: list[Any] = [] if _FREE_THREADED else _core.heap()
@@ -77,7 +78,7 @@ class Search:
                 break
             following: dict[int, Any] = {}
             for holder, each in self._referrers(level):
-                if is_passed_by(holder):
+                if id(holder) in self._passed_by or is_passed_by(holder):
                     continue
                 goes_on = id(each) in self._inside and self._is_taken_in(holder, each)
                 goes_on |= id(each) in self._above and self._is_climbed(holder, each)
@@ -98,11 +99,10 @@ class Search:
         if is_namespace(holder) or is_of_class(holder) or issubclass(type(holder), type):
             return False
         if is_container(holder):
-            if id(holder) not in self._carried:
-                self._containers[id(holder)] = holder
-                self._above[id(holder)] = {id(holder)}
-            return id(holder) not in self._carried
-        self._inside.add(id(holder))
+            self._containers[id(holder)] = holder
+            self._above[id(holder)] = {id(holder)}
+        else:
+            self._inside.add(id(holder))
         return True
 
     def _is_climbed(self, holder: Any, each: Any) -> bool:
@@ -117,7 +117,7 @@ class Search:
         if self._is_root(holder, each):
             self._foreign |= below
             return False
-        if self._is_live(holder) or id(holder) in self._carried:
+        if self._is_live(holder):
             return False
         known = self._above.setdefault(id(holder), set())
         if below <= known or below <= self._foreign:
