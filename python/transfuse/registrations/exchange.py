@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import weakref
 from collections import defaultdict
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from transfuse.registrations.entries import entries_of, keys_in
@@ -17,7 +18,7 @@ from transfuse.registrations.references import held_outside
 from transfuse.registrations.search import Search
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from types import ModuleType
 
     from transfuse.registrations.entries import Entry
@@ -66,12 +67,14 @@ def published(
     there = values_of(old)
     fresh = {id(vars(one.module)): there for one in new}
     carried = _carried([*old, *gone, *new, *back])
-    search = Search(Made([*old, *gone], [*new, *back]), own | carried, fresh)
     sides = _Sides(Made(old, [*new, *back]), Made(gone, [*new, *back]), Made([*new, *back], old))
+    is_wanted = partial(_has_leaving, sides=sides)
+    search = Search(Made([*old, *gone], [*new, *back]), is_wanted, own | carried, fresh)
     records = {one.module.__name__: one.record for one in old}
     for container in search.containers(objects):
-        for module, entry in _exchange(container, sides):
-            records[module].append(entry)
+        for entry, instead, module in _leaving(container, sides):
+            if entry.take_out(instead) and module:
+                records[module].append(entry)
 
 
 def abandoned(executed: Told, kept: Told, error: BaseException | None) -> None:
@@ -87,11 +90,15 @@ def abandoned(executed: Told, kept: Told, error: BaseException | None) -> None:
     if not objects:
         return
     made = Made(gone, old)
-    search = Search(made, own | _carried([*gone, *old]), {})
+
+    def registered(container: Any) -> list[Entry]:
+        entries = [one for one in entries_of(container) if not _only_watches(one)]
+        return [entry for entry in entries if keys_in(entry.held, made.key)]
+
+    search = Search(made, lambda one: bool(registered(one)), own | _carried([*gone, *old]), {})
     for container in search.containers(objects):
-        for entry in list(entries_of(container)):
-            if keys_in(entry.held, made.key) and not _only_watches(entry):
-                entry.take_out()
+        for entry in registered(container):
+            entry.take_out()
 
 
 def _executions(told: Told) -> list[Execution]:
@@ -133,11 +140,14 @@ def _carried(executions: Iterable[Execution]) -> set[int]:
     return {id(vars(one.module).get(name)) for one in executions for name in one.preserved}
 
 
-def _exchange(container: Any, sides: _Sides) -> list[tuple[str, Entry]]:
-    """Take out the entries that have a counterpart. Returns them, each with its module."""
+def _leaving(container: Any, sides: _Sides) -> Iterator[tuple[Entry, Entry | None, str]]:
+    """Yield the entries that have a counterpart, with it and with the module that made them.
+
+    With them those of abandoned executions, and no module.
+    """
     former: dict[frozenset[Key], list[Entry]] = defaultdict(list)
     new: dict[frozenset[Key], list[Entry]] = defaultdict(list)
-    for entry in list(entries_of(container)):
+    for entry in entries_of(container):
         found = keys_in(entry.held, sides.key)
         made_by = {side for side, _ in found}
         keys = frozenset(key for _, key in found)
@@ -146,16 +156,17 @@ def _exchange(container: Any, sides: _Sides) -> list[tuple[str, Entry]]:
         elif made_by == {"new"}:
             new[keys].append(entry)
         elif "abandoned" in made_by and "new" not in made_by:
-            entry.take_out()
-    taken = []
+            yield entry, None, ""
     for keys, entries in former.items():
         counterparts = new.get(keys, [])
-        if not counterparts or not _is_one_for_one(keys, entries, counterparts):
-            continue
-        for at, entry in enumerate(entries):
-            if entry.take_out(counterparts[at] if at < len(counterparts) else None):
-                taken.append((min(keys).module, entry))
-    return taken
+        if counterparts and _is_one_for_one(keys, entries, counterparts):
+            for at, entry in enumerate(entries):
+                instead = counterparts[at] if at < len(counterparts) else None
+                yield entry, instead, min(keys).module
+
+
+def _has_leaving(container: Any, sides: _Sides) -> bool:
+    return next(_leaving(container, sides), None) is not None
 
 
 def _is_one_for_one(keys: frozenset[Key], former: list[Entry], new: list[Entry]) -> bool:

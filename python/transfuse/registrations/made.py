@@ -22,8 +22,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from transfuse.registrations.entries import Entry
-
 CONTAINERS = (dict, list, set, deque)
 # Frames and the like are work in progress. The dict of an `lru_cache` must not be written to.
 _RUNNING = (
@@ -75,7 +73,7 @@ class Execution(NamedTuple):
     """
 
     module: ModuleType
-    record: list[Entry]
+    record: list[Any]
     preserved: list[str]
 
 

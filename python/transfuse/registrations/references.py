@@ -10,7 +10,6 @@ import gc
 import sys
 import sysconfig
 import weakref
-from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from transfuse.registrations.made import is_namespace, is_passed_by
@@ -79,9 +78,7 @@ class _Count:
         index = self._index[id(each)] = len(self._objects)
         self._objects.append(each)
         self._known.append(0)
-        if id(each) in self._made.classes or id(type(each)) in self._made.classes:
-            self._add_weak_references(each)
-        elif type(each) is FunctionType and id(each.__globals__) in self._made.names:
+        if self._made.key(each) is not None:
             self._add_weak_references(each)
         return index
 
