@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _K = TypeVar("_K")
 # How far an entry is looked into (a wrapper, a cell, a function), and at how many objects.
-_LEVELS, _MOST = 6, 100
+_LEVELS, _MOST = 5, 40
 # The most entries of a container that is looked into.
 _MOST_ENTRIES = 5_000
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import weakref
 from collections import defaultdict
-from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from transfuse.registrations.entries import entries_of, keys_in
@@ -68,11 +67,10 @@ def published(
     fresh = {id(vars(one.module)): there for one in new}
     carried = _carried([*old, *gone, *new, *back])
     sides = _Sides(Made(old, [*new, *back]), Made(gone, [*new, *back]), Made([*new, *back], old))
-    is_wanted = partial(_has_leaving, sides=sides)
-    search = Search(Made([*old, *gone], [*new, *back]), is_wanted, own | carried, fresh)
+    search = Search(Made([*old, *gone], [*new, *back]), own | carried, fresh)
     records = {one.module.__name__: one.record for one in old}
     for container in search.containers(objects):
-        for entry, instead, module in _leaving(container, sides):
+        for entry, instead, module in list(_leaving(container, sides)):
             if entry.take_out(instead) and module:
                 records[module].append(entry)
 
@@ -90,15 +88,11 @@ def abandoned(executed: Told, kept: Told, error: BaseException | None) -> None:
     if not objects:
         return
     made = Made(gone, old)
-
-    def registered(container: Any) -> list[Entry]:
-        entries = [one for one in entries_of(container) if not _only_watches(one)]
-        return [entry for entry in entries if keys_in(entry.held, made.key)]
-
-    search = Search(made, lambda one: bool(registered(one)), own | _carried([*gone, *old]), {})
+    search = Search(made, own | _carried([*gone, *old]), {})
     for container in search.containers(objects):
-        for entry in registered(container):
-            entry.take_out()
+        for entry in list(entries_of(container)):
+            if keys_in(entry.held, made.key) and not _only_watches(entry):
+                entry.take_out()
 
 
 def _executions(told: Told) -> list[Execution]:
@@ -163,10 +157,6 @@ def _leaving(container: Any, sides: _Sides) -> Iterator[tuple[Entry, Entry | Non
             for at, entry in enumerate(entries):
                 instead = counterparts[at] if at < len(counterparts) else None
                 yield entry, instead, min(keys).module
-
-
-def _has_leaving(container: Any, sides: _Sides) -> bool:
-    return next(_leaving(container, sides), None) is not None
 
 
 def _is_one_for_one(keys: frozenset[Key], former: list[Entry], new: list[Entry]) -> bool:

@@ -25,8 +25,6 @@ from transfuse.registrations.made import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from transfuse.registrations.made import Made
 
 # From an object through its container to a module.
@@ -43,7 +41,6 @@ class Search:
     def __init__(
         self,
         made: Made,
-        is_wanted: Callable[[Any], bool],
         passed_by: set[int],
         fresh: dict[int, set[int]],
     ) -> None:
@@ -51,13 +48,11 @@ class Search:
 
         Args:
             made: recognizes the objects of the executions.
-            is_wanted: whether a container has an entry to be taken out, if it is foreign.
             passed_by: ids of objects that are no foreign state: those that only the executions
                 hold, and those that are carried from one execution to the next.
             fresh: id of a namespace that holds copies -> ids of values that are no copies.
         """
         self._made = made
-        self._is_wanted = is_wanted
         self._passed_by = passed_by
         self._fresh = fresh
         self._deadline = time.monotonic() + _SECONDS
@@ -109,12 +104,10 @@ class Search:
         if is_namespace(holder) or is_of_class(holder) or issubclass(type(holder), type):
             return False
         if is_container(holder):
-            is_wanted = self._is_wanted(holder)
             self._containers[id(holder)] = holder
-            self._above[id(holder)] = {id(holder)} if is_wanted else set()
-            # A dict may turn out to have the attributes of a wrapper.
-            return is_wanted or type(holder) is dict
-        self._inside.add(id(holder))
+            self._above[id(holder)] = {id(holder)}
+        else:
+            self._inside.add(id(holder))
         return True
 
     def _is_climbed(self, holder: Any, each: Any) -> bool:
@@ -126,8 +119,6 @@ class Search:
             self._inside.add(id(holder))
             return is_new
         below = self._above[id(each)]
-        if not below:
-            return False
         if self._is_root(holder, each):
             self._foreign |= below
             return False
