@@ -239,3 +239,63 @@ def test_p5_sqlalchemy_calls_a_listener_once(tree: LiveTree) -> None:
             assert outside.ran == [edition, edition]
     finally:
         del sys.modules["outside"]
+
+
+def test_p5_what_has_no_counterpart_stays(tree: LiveTree, monkeypatch: pytest.MonkeyPatch) -> None:
+    outside = library(monkeypatch, REGISTER["list"])
+    tree.write({"plugin.py": PLUGIN.format(1)})
+    tree.install()
+    tree.module("plugin")
+    tree.published({"plugin.py": PLUGIN.format(2).replace("tell", "say")})
+    assert [each() for each in outside.all] == [1, 2]
+
+
+def test_p8_a_copy_that_new_code_makes_of_a_registry_keeps_no_old_code(
+    tree: LiveTree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Clients copy the list of handlers when they are made."""
+    library(
+        monkeypatch,
+        REGISTER["list"] + "class Client:\n    def __init__(self):\n        self.them = [*all]\n",
+    )
+    source = PLUGIN + "\n    client = outside.Client()\n"
+    tree.write({"plugin.py": source.format(1)})
+    tree.install()
+    tree.module("plugin")
+    for edition in (2, 3):
+        tree.published({"plugin.py": source.format(edition)})
+        assert [each() for each in tree.module("plugin").client.them] == [edition]
+
+
+def test_p5_code_that_only_its_module_holds_costs_no_search(
+    tree: LiveTree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    searches: list[object] = []
+    monkeypatch.setattr("transfuse.registrations.exchange.Search", searches.append)
+    source = """\
+        import logging
+
+        class Tea:
+            class Kind:
+                pass
+            def price(self):
+                return super().__init__, {0}
+
+        def twice(function):
+            return lambda: (function(), function())
+
+        @twice
+        def make():
+            return Tea()
+
+        TEAS = [Tea(), Tea.Kind()]
+        log = logging.getLogger("plugin")
+    """
+    tree.write({"plugin.py": source.format(1), "shop.py": "from plugin import make, Tea\n"})
+    tree.install()
+    tree.module("shop")
+    for edition in (2, 3, 4):
+        tree.published({"plugin.py": source.format(edition)})
+    refused = tree.update({"plugin.py": source.format(5) + "\n    raise ValueError\n"})
+    assert refused.outcome == "refused"
+    assert searches == []

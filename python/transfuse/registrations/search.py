@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _LEVELS = 10
 # The most objects of one level; with more the search ends, and all entries stay.
 _MOST = 20_000
-_SECONDS = 3.0
+_SECONDS = 5.0
 _FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 
 
