@@ -57,7 +57,6 @@ class Search:
         self._fresh = fresh
         self._deadline = time.monotonic() + _SECONDS
         self._heap: list[Any] = [] if _FREE_THREADED else _core.heap()
-        self._complete = True
         # id -> a container that holds such an object.
         self._containers: dict[int, Any] = {}
         # id of an object on the way from containers to modules -> ids of these containers.
