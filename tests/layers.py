@@ -32,6 +32,7 @@ PACKAGE_LAYERS: tuple[str, ...] = (
     "version",
     "source",
     "memory",
+    "registrations",
     "config",
     "patching",
     "updates",

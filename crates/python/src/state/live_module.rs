@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use pyo3::types::{PyDict, PyModule, PyString};
+use pyo3::types::{PyDict, PyList, PyModule, PyString};
 use pyo3::{exceptions::PyOSError, gc::PyTraverseError, gc::PyVisit, prelude::*};
 use transfuse_engine::sync::Mutex;
 use transfuse_engine::{Edge, EdgeKind, ModuleName, OsFileSystem, Policy, Source, Target};
@@ -69,6 +69,9 @@ pub struct LiveModule {
     /// The attributes that the module set on foreign modules. Written once, when its code has
     /// ended.
     patches: Mutex<Vec<ForeignPatch>>,
+    /// The entries that were taken out of foreign containers when it was superseded, put back when a
+    /// rollback revives it (`transfuse/registrations`). Written by the updating thread.
+    pub registrations: Py<PyList>,
     /// For a package: loaded submodules that it lacks (`loading/bind_submodules.rs`).
     pub pending_submodules: PendingSubmodules,
     /// The loads of other threads that it was executed in a circle with; it is ready once they are.
@@ -121,6 +124,7 @@ impl LiveModule {
             replaced: AtomicBool::new(false),
             replacement: Mutex::new(None),
             patches: Mutex::default(),
+            registrations: PyList::empty(py).unbind(),
             pending_submodules: PendingSubmodules::default(),
             partners: Mutex::default(),
             seen: LastShown::default(),
@@ -323,6 +327,7 @@ impl LiveModule {
     pub fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.module)?;
         visit.call(&self.deferred)?;
+        visit.call(&self.registrations)?;
         self.lazy.traverse(visit)?;
         // The locks are never held across a point where the collector can run.
         if let Some(home) = self.home.try_lock() {

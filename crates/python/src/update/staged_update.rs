@@ -26,7 +26,7 @@ use crate::sysmodules::{entry, entry::SysModulesEntry, facade};
 use crate::update::concurrent_loads::superseded_by_swap;
 use crate::update::planning::{UpdateRequest, without_restarts};
 use crate::update::rerun::modules_to_rerun;
-use crate::update::{disposal, participants};
+use crate::update::{disposal, participants, registrations};
 
 /// A staged generation, until it is published or abandoned.
 pub struct StagedUpdate<'py> {
@@ -39,6 +39,8 @@ pub struct StagedUpdate<'py> {
     revived: Vec<Bound<'py, LiveModule>>,
     /// The module whose code raised.
     failed: Option<ModuleName>,
+    /// What it raised.
+    error: Option<PyErr>,
     /// Whether it serves the content of the files, or that of a kept generation.
     on_disk: bool,
     /// Whether the participants have been asked to prepare, so that they have to hear how it ends.
@@ -127,6 +129,7 @@ impl<'py> StagedUpdate<'py> {
             removed,
             revived: Vec::new(),
             failed: None,
+            error: None,
             on_disk: true,
             prepared: false,
             ended: Cell::new(false),
@@ -149,6 +152,7 @@ impl<'py> StagedUpdate<'py> {
             match load::load_own(&Scope::new(py, self.runtime, &self.staged), &step.name) {
                 Ok(Loaded::Live(_) | Loaded::Foreign | Loaded::Missing(_)) => {}
                 Err(error) => {
+                    self.error = Some(error.clone_ref(py));
                     self.failed = module_of_error(py, &error).or_else(|| Some(step.name.clone()));
                     return Err(error);
                 }
@@ -257,8 +261,10 @@ impl<'py> StagedUpdate<'py> {
             runtime.retire(freed);
             record_superseded(py, runtime, &self.removed);
             self.tidy(py);
+            let registrations = registrations::Ended::of(py, &self.staged);
             self.staged.get().staging.clear();
             self.notify(py, "published");
+            registrations.published(py, runtime, &self.removed, &self.revived);
             Ok(notes)
         });
         Ok(concluded.unwrap_or_else(|error| {
@@ -332,8 +338,10 @@ impl<'py> StagedUpdate<'py> {
                 entry::forget(py, runtime, name, &shown);
             }
         }
+        let registrations = registrations::Ended::of(py, &self.staged);
         self.staged.get().staging.clear();
         self.notify(py, "abandoned");
+        registrations.abandoned(py, &self.removed, self.error.as_ref());
     }
 
     fn notify(&self, py: Python<'py>, end: &str) {

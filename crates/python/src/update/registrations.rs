@@ -1,0 +1,82 @@
+//! What becomes of the registrations of live code in foreign containers?
+//!
+//! Called when an update has ended, so nothing waits for it: `transfuse/registrations` takes out the
+//! entries of superseded code that new code has replaced, or those of code that was staged in vain.
+
+use pyo3::{call::PyCallArgs, intern, prelude::*, types::PyList};
+
+use crate::cpython::{log, panics};
+use crate::state::{generation::Generation, live_module::LiveModule, runtime::Runtime};
+use crate::update::lingering;
+
+/// What was executed for a staged generation that is no longer staged.
+pub struct Ended<'py> {
+    /// The instances that are part of the generation.
+    executed: Vec<Bound<'py, LiveModule>>,
+    /// Those that have left it again, because their module ran once more or its code raised.
+    abandoned: Vec<Bound<'py, LiveModule>>,
+}
+
+impl<'py> Ended<'py> {
+    /// To be asked for before its staging area is cleared.
+    pub fn of(py: Python<'py>, staged: &Bound<'py, Generation>) -> Self {
+        let staging = &staged.get().staging;
+        let all = staging.executed(py).into_iter();
+        let (executed, mut abandoned): (_, Vec<_>) =
+            all.partition(|instance| staged.get().holds(py, instance));
+        // The functions that these made are in the module that takes their code.
+        for change in staging.in_place(py) {
+            abandoned.retain(|instance| !instance.is(change.get().shadow.bind(py)));
+        }
+        Ended { executed, abandoned }
+    }
+
+    /// The generation has become current.
+    pub fn published(
+        self,
+        py: Python<'_>,
+        runtime: &Runtime,
+        superseded: &[Bound<'_, LiveModule>],
+        revived: &[Bound<'_, LiveModule>],
+    ) {
+        let earlier = lingering::superseded(py, runtime);
+        let earlier = earlier.iter().map(|instance| instance.get().module.clone_ref(py));
+        let earlier: Vec<_> = earlier.collect();
+        let lists = [&self.executed, superseded, revived, &self.abandoned];
+        let [executed, superseded, revived, abandoned] = lists.map(|list| executions(py, list));
+        call(py, "published", (executed, superseded, revived, abandoned, earlier));
+    }
+
+    /// The generation was abandoned because of `error`. These stay current.
+    pub fn abandoned(self, py: Python<'_>, kept: &[Bound<'_, LiveModule>], error: Option<&PyErr>) {
+        let all: Vec<_> = self.executed.into_iter().chain(self.abandoned).collect();
+        if !all.is_empty() {
+            let error = error.map(|error| error.value(py));
+            call(py, "abandoned", (executions(py, &all), executions(py, kept), error));
+        }
+    }
+}
+
+fn call<'py>(py: Python<'py>, function: &str, arguments: impl PyCallArgs<'py>) {
+    let called = panics::caught(|| {
+        let package = py.import(intern!(py, "transfuse.registrations"))?;
+        package.getattr(function)?.call1(arguments)
+    });
+    if let Err(error) = called {
+        let _ =
+            log::complain(py, "registrations of former code may still be in foreign places", error);
+    }
+}
+
+/// Each as the module, its record, and the names that it preserves.
+fn executions(
+    py: Python<'_>,
+    instances: &[Bound<'_, LiveModule>],
+) -> Vec<(Py<PyAny>, Py<PyList>, Vec<String>)> {
+    let told = instances.iter().map(|instance| {
+        let one = instance.get();
+        let module = one.module.clone_ref(py).into_any();
+        (module, one.registrations.clone_ref(py), one.preserve())
+    });
+    told.collect()
+}

@@ -1,0 +1,176 @@
+"""The objects that executions of live modules made, and the names that two executions share.
+
+These are functions with the module's globals, its classes, and instances of its classes.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import deque
+from functools import lru_cache
+from types import (
+    AsyncGeneratorType,
+    CoroutineType,
+    FrameType,
+    FunctionType,
+    GeneratorType,
+    ModuleType,
+    TracebackType,
+)
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+CONTAINERS = (dict, list, set, deque)
+# Frames and the like are work in progress. The dict of an `lru_cache` must not be written to.
+_RUNNING = (
+    AsyncGeneratorType,
+    CoroutineType,
+    FrameType,
+    GeneratorType,
+    TracebackType,
+    type(lru_cache(len)),
+)
+# What these hold is work in progress or a thread's own; the caches of ABCs are memos.
+_AT_WORK = frozenset(
+    {
+        ("_abc", "_abc_data"),
+        ("_asyncio", "Future"),
+        ("asyncio.events", "Handle"),
+        ("asyncio.futures", "Future"),
+        ("builtins", "BaseException"),
+        ("concurrent.futures._base", "Executor"),
+        ("concurrent.futures._base", "Future"),
+        ("concurrent.futures.thread", "_WorkItem"),
+        ("threading", "Thread"),
+        ("weakref", "finalize"),
+    }
+)
+_OURS = "transfuse."
+
+
+class Key(NamedTuple):
+    """A name that objects of two executions share: ``("shop.mail", "function", "on_sold")``."""
+
+    module: str
+    kind: str
+    name: str
+
+    @property
+    def is_unique(self) -> bool:
+        """Whether an execution makes one object of this name."""
+        return self.kind != "instance" and "<" not in self.name
+
+
+class Execution(NamedTuple):
+    """An execution of a live module, as the core passes it.
+
+    Attributes:
+        module: the module object.
+        record: the entries that were taken out when it was superseded.
+        preserved: the names that it carries.
+    """
+
+    module: ModuleType
+    record: list[Any]
+    preserved: list[str]
+
+
+class Made:
+    """Recognizes the objects that executions made.
+
+    Attributes:
+        names: id of a namespace -> the name of its module.
+        classes: ids of the classes.
+    """
+
+    def __init__(self, executions: list[Execution], others: list[Execution]) -> None:
+        """Take the executions of one side; a class that `others` have as well was carried."""
+        self.names = {id(vars(one.module)): one.module.__name__ for one in executions}
+        carried = values_of(others)
+        self.classes = {
+            id(each)
+            for one in executions
+            for each in _classes(one.module)
+            if id(each) not in carried
+        }
+
+    def key(self, each: Any) -> Key | None:
+        """Return the key of an object that they made; None for any other object."""
+        kind = type(each)
+        if kind is FunctionType:
+            name = self.names.get(id(each.__globals__))
+            return Key(name, "function", each.__qualname__) if name is not None else None
+        if id(each) in self.classes:
+            return Key(each.__module__, "class", each.__qualname__)
+        if id(kind) in self.classes and not is_passed_by(each):
+            return Key(kind.__module__, "instance", kind.__qualname__)
+        return None
+
+
+def values_of(executions: Iterable[Execution]) -> set[int]:
+    """Return the ids of the values of their names."""
+    return {id(value) for one in executions for value in list(vars(one.module).values())}
+
+
+def _classes(module: ModuleType) -> Iterator[type]:
+    """Yield the classes that a module defines, and those defined in these."""
+    waiting: list[Any] = [vars(module)]
+    seen = set()
+    while waiting:
+        for value in list(waiting.pop().values()):
+            if (
+                issubclass(type(value), type)
+                and value.__module__ == module.__name__
+                and id(value) not in seen
+            ):
+                seen.add(id(value))
+                yield value
+                waiting.append(vars(value))
+
+
+def is_passed_by(each: Any) -> bool:
+    """Whether references from an object do not count: a frame, a task, a thread, a module."""
+    kind = type(each)
+    if issubclass(kind, (ModuleType, *_RUNNING)) or kind.__module__.startswith(_OURS):
+        return True
+    return any((base.__module__, base.__qualname__) in _AT_WORK for base in kind.__mro__)
+
+
+def is_container(each: Any) -> bool:
+    """Whether entries can be taken out of an object and put back."""
+    kind = type(each)
+    return issubclass(kind, CONTAINERS) and not is_namespace(each) and not is_of_class(each)
+
+
+def is_namespace(each: Any) -> bool:
+    """Whether it is the namespace of a module."""
+    return type(each) is dict and "__name__" in each and "__spec__" in each
+
+
+def is_of_class(each: Any) -> bool:
+    """Whether it is the namespace of a class."""
+    return type(each) is dict and "__module__" in each and "__doc__" in each
+
+
+def is_live(namespace: dict[str, Any]) -> bool:
+    """Whether it is the namespace of a live module."""
+    return type(namespace.get("__loader__")).__module__.startswith(_OURS)
+
+
+def is_foreign_name(name: Any) -> bool:
+    """Whether a foreign module has this name."""
+    module = sys.modules.get(name) if isinstance(name, str) else None
+    # Not `isinstance`: a facade answers from the caller's generation.
+    return module is not None and not type(module).__module__.startswith(_OURS)
+
+
+def is_attributes_of(each: Any, owner: Any) -> bool:
+    """Whether a dict holds the attributes of an object."""
+    if issubclass(type(owner), type) or not getattr(type(owner), "__dictoffset__", 0):
+        return False
+    try:
+        return object.__getattribute__(owner, "__dict__") is each
+    except AttributeError:
+        return False

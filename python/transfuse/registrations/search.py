@@ -1,0 +1,169 @@
+"""The foreign containers that hold objects of former executions, found upwards from these.
+
+Each level is one pass over the heap for all objects together (`_core.referrers`), which lets other
+threads run. From an object the search goes on to its wrappers, up to the first container, and from
+the container to the foreign module that it belongs to.
+"""
+
+from __future__ import annotations
+
+import gc
+import sysconfig
+import time
+from types import FunctionType
+from typing import TYPE_CHECKING, Any
+
+from transfuse import _core
+from transfuse.registrations.made import (
+    is_attributes_of,
+    is_container,
+    is_foreign_name,
+    is_live,
+    is_namespace,
+    is_of_class,
+    is_passed_by,
+)
+
+if TYPE_CHECKING:
+    from transfuse.registrations.made import Made
+
+# From an object through its container to a module.
+_LEVELS = 10
+# The most objects of one level; with more the search ends, and all entries stay.
+_MOST = 20_000
+_SECONDS = 5.0
+_FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
+
+
+class Search:
+    """One search, for all superseded executions of an update together."""
+
+    def __init__(
+        self,
+        made: Made,
+        passed_by: set[int],
+        fresh: dict[int, set[int]],
+    ) -> None:
+        """Prepare the search.
+
+        Args:
+            made: recognizes the objects of the executions.
+            passed_by: ids of objects that are no foreign state: those that only the executions
+                hold, and those that are carried from one execution to the next.
+            fresh: id of a namespace that holds copies -> ids of values that are no copies.
+        """
+        self._made = made
+        self._passed_by = passed_by
+        self._fresh = fresh
+        self._deadline = time.monotonic() + _SECONDS
+        self._heap: list[Any] = [] if _FREE_THREADED else _core.heap()
+        # id -> a container that holds such an object.
+        self._containers: dict[int, Any] = {}
+        # id of an object on the way from containers to modules -> ids of these containers.
+        self._above: dict[int, set[int]] = {}
+        # ids of the containers that belong to foreign modules.
+        self._foreign: set[int] = set()
+        # ids of the objects that are searched for, and of those that lead from them to containers.
+        self._inside: set[int] = set()
+
+    def containers(self, objects: list[Any]) -> list[Any]:
+        """Return the foreign containers that hold some of these objects."""
+        try:
+            return self._find(objects)
+        finally:
+            # The collector does not see this list, so it could not free what refers to it.
+            self._heap.clear()
+
+    def _find(self, objects: list[Any]) -> list[Any]:
+        level = objects
+        self._inside = set(map(id, objects))
+        for _ in range(_LEVELS):
+            if not level or len(level) > _MOST:
+                break
+            following: dict[int, Any] = {}
+            for holder, each in self._referrers(level):
+                if id(holder) in self._passed_by or is_passed_by(holder):
+                    continue
+                goes_on = id(each) in self._inside and self._is_taken_in(holder, each)
+                goes_on |= id(each) in self._above and self._is_climbed(holder, each)
+                if goes_on:
+                    following[id(holder)] = holder
+            level = list(following.values())
+        found = [self._containers.get(each) for each in self._foreign]
+        return [each for each in found if each is not None]
+
+    def _is_taken_in(self, holder: Any, each: Any) -> bool:
+        """Take in a holder of an object that is searched for. False: nothing follows from it."""
+        if id(each) in self._made.names and (
+            type(holder) is not FunctionType or holder.__globals__ is not each
+        ):
+            return False
+        if id(holder) in self._inside or id(holder) in self._containers:
+            return False
+        if is_namespace(holder) or is_of_class(holder) or issubclass(type(holder), type):
+            return False
+        if is_container(holder):
+            self._containers[id(holder)] = holder
+            self._above[id(holder)] = {id(holder)}
+        else:
+            self._inside.add(id(holder))
+        return True
+
+    def _is_climbed(self, holder: Any, each: Any) -> bool:
+        """Follow the way from a container to a module by one step. False: it ends there."""
+        if id(each) in self._containers and is_attributes_of(each, holder):
+            # The attributes of a wrapper are no registry, but the wrapper may be in one.
+            del self._containers[id(each)], self._above[id(each)]
+            is_new = id(holder) not in self._inside
+            self._inside.add(id(holder))
+            return is_new
+        below = self._above[id(each)]
+        if self._is_root(holder, each):
+            self._foreign |= below
+            return False
+        if self._is_live(holder):
+            return False
+        known = self._above.setdefault(id(holder), set())
+        if below <= known or below <= self._foreign:
+            return False
+        known |= below
+        return True
+
+    def _is_live(self, holder: Any) -> bool:
+        """Whether what an object holds is the state of a live module."""
+        if is_namespace(holder) or is_of_class(holder) or issubclass(type(holder), type):
+            # It is no root, so it is not that of a foreign module.
+            return True
+        if type(holder) is FunctionType:
+            return is_live(holder.__globals__)
+        return not is_foreign_name(type(holder).__module__)
+
+    def _is_root(self, holder: Any, each: Any) -> bool:
+        """Whether an object belongs to the state of a foreign module, or to a copy of it."""
+        if is_namespace(holder):
+            values = self._fresh.get(id(holder))
+            return not is_live(holder) or (values is not None and id(each) not in values)
+        if issubclass(type(holder), type):
+            return is_foreign_name(holder.__module__)
+        return is_of_class(holder) and is_foreign_name(holder["__module__"])
+
+    def _referrers(self, targets: list[Any]) -> list[tuple[Any, Any]]:
+        """Return each object that refers to a target, and that target."""
+        left = self._deadline - time.monotonic()
+        if _FREE_THREADED:
+            return _referrers_by_collector(targets) if left > 0 else []
+        found, complete = _core.referrers(self._heap, targets, max(left, 0.0))
+        # A part of the answer is no answer: a wrapper's dict would be taken for a registry.
+        return [(holder, targets[index]) for holder, index in found] if complete else []
+
+
+def _referrers_by_collector(targets: list[Any]) -> list[tuple[Any, Any]]:
+    """Do the same where objects may only be traversed while all threads stand still."""
+    by_id = {id(each): each for each in targets}
+    return [
+        (holder, by_id[id(each)])
+        for holder in gc.get_referrers(*targets)
+        if holder is not targets and holder is not by_id
+        for each in gc.get_referents(holder)
+        if id(each) in by_id
+    ]
