@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from conftest import ran
 
 if TYPE_CHECKING:
@@ -34,13 +36,25 @@ FILES = {
 NEW = {"views.py": "class Views:\n    def home(self):\n        return 'new'\n"}
 
 
+# Ways in which a function imports by a call.
+CALLS = (
+    "import_module('urls')",
+    "__import__('urls')",
+    "__import__('urls', fromlist=['routes'])",
+    "__import__('urls', {}, {}, ['routes'])",
+)
+
+
 def _served(tree: LiveTree) -> str:
     answer: str = tree.module("entry").application.get("/")
     return answer
 
 
-def test_p5_an_application_made_at_the_first_request_serves_new_views(tree: LiveTree) -> None:
-    tree.write(FILES)
+@pytest.mark.parametrize("call", CALLS)
+def test_p5_an_application_made_at_the_first_request_serves_new_views(
+    tree: LiveTree, call: str
+) -> None:
+    tree.write(FILES | {"backends.py": FILES["backends.py"].replace(CALLS[0], call)})
     tree.install()
     assert _served(tree) == "old"
     report = tree.published(NEW)

@@ -9,6 +9,7 @@ pub mod widening;
 pub mod concurrent_loads;
 pub mod rerun;
 pub mod participants;
+pub mod startup_conflicts;
 pub mod disposal;
 pub mod lingering;
 pub mod project_files;
