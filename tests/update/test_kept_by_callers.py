@@ -1,4 +1,4 @@
-"""What a function imports may be kept far from it: by an application that is made when the first request comes."""
+"""What a function imports may be kept far from it, by an application made at the first request."""
 
 from __future__ import annotations
 
@@ -74,7 +74,9 @@ def test_p12_what_cannot_have_called_the_function_does_not_run(tree: LiveTree) -
 
 
 def test_p12_an_import_of_which_nothing_was_kept_is_not_followed(tree: LiveTree) -> None:
-    tree.write(FILES | {"entry.py": "import backends\ndef get(p):\n    return backends.routes()[p]()\n"})
+    tree.write(
+        FILES | {"entry.py": "import backends\ndef get(p):\n    return backends.routes()[p]()\n"}
+    )
     tree.install()
     assert tree.module("entry").get("/") == "old"
     assert set(ran(tree.published(NEW))) == {"views", "urls"}

@@ -1,11 +1,11 @@
 """When does an engine that a module made close its connections?
 
-An engine of SQLAlchemy keeps its connections for as long as something refers to it, and SQLAlchemy keeps
-more of a former module than its own garbage collection lets go. So the core calls `release` when a
-former module is disposed of. The engine stays usable: what still holds it connects anew, and a
-connection that is in use is closed when it comes back. A database in memory is its connection, so
-that one is left alone. An asynchronous engine closes connections in its own event loop only, and is
-left to that. Nothing here imports SQLAlchemy.
+An engine keeps its connections for as long as something refers to it, and SQLAlchemy itself refers
+to much of a former module. So the core calls `release` when a former module is disposed of. The
+engine stays usable: what still holds it connects anew, and a connection that is in use is closed
+when it comes back. A database in memory is its connection, so that one is left alone. An
+asynchronous engine closes connections in its own event loop only, and is left to that. Nothing here
+imports SQLAlchemy.
 """
 
 from __future__ import annotations

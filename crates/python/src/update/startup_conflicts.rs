@@ -8,10 +8,12 @@
 
 use std::collections::HashSet;
 
+use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyModule};
 use transfuse_engine::{EdgeKind, ModuleName, Plan, Reason, Target};
 
+use crate::cpython::snapshot::items;
 use crate::state::generation::Generation;
 use crate::state::live_module::LiveModule;
 use crate::state::{caller, runtime::Runtime};
@@ -50,7 +52,7 @@ fn find(py: Python<'_>, current: &Bound<'_, Generation>, error: &PyErr) -> PyRes
         found.push((by.clone(), by.clone()));
         for name in names {
             let Some(value) = globals.get_item(&name)? else { continue };
-            for of in origins(current, &module, &name, &value)? {
+            for of in origins(current, &module, &value) {
                 found.push((by.clone(), of));
             }
         }
@@ -58,31 +60,34 @@ fn find(py: Python<'_>, current: &Bound<'_, Generation>, error: &PyErr) -> PyRes
     Ok(found)
 }
 
-/// The modules that a module took the value from that it has under a name.
+/// The modules that a module took a value from, under whatever name.
 fn origins(
     current: &Bound<'_, Generation>,
     module: &Bound<'_, LiveModule>,
-    name: &str,
     value: &Bound<'_, PyAny>,
-) -> PyResult<HashSet<ModuleName>> {
+) -> HashSet<ModuleName> {
     let py = current.py();
     let mut found = HashSet::new();
     if let Ok(value) = value.cast::<PyModule>() {
         let of = caller::module_of_globals(py, &value.dict());
         found.extend(of.map(|of| of.get().name.clone()));
+        return found;
+    }
+    // SAFETY: attached, a live object. Numbers and text have no origin.
+    if unsafe { ffi::PyObject_IS_GC(value.as_ptr()) } == 0 {
+        return found;
     }
     let mut waiting = vec![module.clone()];
     while let Some(module) = waiting.pop() {
         for edge in module.get().edges() {
             if let (Target::Module(from), EdgeKind::ModuleLevel) = (edge.to, edge.kind)
                 && let Some(origin) = current.get().find(py, from.as_str())
-                && let Some(there) = origin.get().namespace(py).get_item(name)?
-                && there.is(value)
+                && items(&origin.get().namespace(py)).iter().any(|(_, there)| there.is(value))
                 && found.insert(from)
             {
                 waiting.push(origin);
             }
         }
     }
-    Ok(found)
+    found
 }
