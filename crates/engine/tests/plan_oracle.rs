@@ -36,8 +36,12 @@ impl ModuleFacts for App {
     fn policy(&self, name: &ModuleName) -> Policy {
         self.policies[at(name.as_str()) as usize]
     }
-    fn retains(&self, holder: &ModuleName, of: &ModuleName) -> bool {
-        self.kept.contains(&(at(holder.as_str()), at(of.as_str())))
+    fn keepers(&self, holders: &[ModuleName], of: &[ModuleName]) -> Vec<(ModuleName, ModuleName)> {
+        let pairs =
+            holders.iter().flat_map(|holder| of.iter().map(move |of| (holder.clone(), of.clone())));
+        pairs
+            .filter(|(holder, of)| self.kept.contains(&(at(holder.as_str()), at(of.as_str()))))
+            .collect()
     }
     fn rank(&self, name: &ModuleName) -> u64 {
         self.ranks[at(name.as_str()) as usize]
@@ -98,6 +102,40 @@ impl App {
         self.loaded[module as usize] && self.policies[module as usize] == Policy::Never
     }
 
+    /// The modules that import one, directly or not, with itself.
+    fn callers(&self, of: u8) -> BTreeSet<u8> {
+        let mut callers = BTreeSet::from([of]);
+        loop {
+            let before = callers.len();
+            for (from, kind, to) in &self.edges {
+                let imports = matches!(kind, EdgeKind::ModuleLevel | EdgeKind::Deferred);
+                if imports && callers.contains(to) {
+                    callers.insert(*from);
+                }
+            }
+            if callers.len() == before {
+                return callers;
+            }
+        }
+    }
+
+    /// Those of `within` that a module imports, directly or not, with itself.
+    fn imported_by(&self, name: u8, within: &BTreeSet<u8>) -> BTreeSet<u8> {
+        let mut imported = BTreeSet::from([name]);
+        loop {
+            let before = imported.len();
+            for (from, kind, to) in &self.edges {
+                if *kind == EdgeKind::ModuleLevel && imported.contains(from) && within.contains(to)
+                {
+                    imported.insert(*to);
+                }
+            }
+            if imported.len() == before {
+                return imported;
+            }
+        }
+    }
+
     /// All admitted modules, seeds that do not run included.
     fn taken(&self) -> BTreeSet<u8> {
         let mut taken: BTreeSet<u8> =
@@ -112,7 +150,20 @@ impl App {
                 let follows = taken.contains(to)
                     && match kind {
                         EdgeKind::ModuleLevel => !patched,
-                        EdgeKind::Deferred => !patched && self.kept.contains(&(*from, *to)),
+                        // By whatever may have called the function.
+                        EdgeKind::Deferred => {
+                            if taken.contains(to) && !patched {
+                                let callers = self.callers(*from).into_iter();
+                                let of = self.imported_by(*to, &taken);
+                                let keeps = |holder: &u8| {
+                                    of.iter().any(|of| self.kept.contains(&(*holder, *of)))
+                                };
+                                let may_run =
+                                    |at: &u8| self.loaded[*at as usize] && !self.is_never(*at);
+                                taken.extend(callers.filter(keeps).filter(may_run));
+                            }
+                            false
+                        }
                         EdgeKind::NotFound => match seed {
                             Some(Reason::Created) => true,
                             Some(Reason::Changed) => !self.loaded[*to as usize],

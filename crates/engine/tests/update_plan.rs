@@ -85,9 +85,11 @@ impl ModuleFacts for App {
         self.asked.set(self.asked.get() + 1);
         self.policies.get(name).copied().unwrap_or_default()
     }
-    fn retains(&self, holder: &ModuleName, of: &ModuleName) -> bool {
-        self.asked.set(self.asked.get() + 1);
-        self.kept.contains(&(holder.clone(), of.clone()))
+    fn keepers(&self, holders: &[ModuleName], of: &[ModuleName]) -> Vec<(ModuleName, ModuleName)> {
+        self.asked.set(self.asked.get() + holders.len());
+        let pairs =
+            holders.iter().flat_map(|holder| of.iter().map(move |of| (holder.clone(), of.clone())));
+        pairs.filter(|(holder, of)| self.kept.contains(&(holder.clone(), of.clone()))).collect()
     }
     fn rank(&self, name: &ModuleName) -> u64 {
         self.ranks.get(name).copied().unwrap_or(0)
@@ -154,6 +156,22 @@ fn a_long_chain_is_no_recursion() {
 fn a_function_that_imports_matters_if_it_kept_something() {
     let app = App::new("lazy defers conf, other defers conf").keeping("lazy", "conf");
     assert_eq!(vec!["conf changed", "lazy keeps an object of conf"], app.changed("conf"));
+}
+
+#[test]
+fn an_application_made_at_the_first_request_keeps_what_a_function_far_below_imported() {
+    let app = App::new(
+        "entry imports server, server imports backends, backends defers urls, urls imports views",
+    )
+    .keeping("entry", "views");
+    let reasons = app.changed("views").join(", ");
+    assert_eq!("entry keeps an object of views, views changed, urls imports views", reasons);
+}
+
+#[test]
+fn only_what_may_have_called_the_function_is_asked_for_what_it_keeps() {
+    let app = App::new("backends defers views, backends imports base").keeping("base", "views");
+    assert_eq!(vec!["views changed"], app.changed("views"));
 }
 
 #[test]

@@ -21,7 +21,7 @@ class MemoryGrowth:
         self._before = 0
         # Updates in a row that left more former modules than there were.
         self._growing = 0
-        # How many of these lead to a search. Doubles when nothing but garbage was found.
+        # How many of these lead to a search. Doubles when no cause was found.
         self._patience = _UPDATES
         self._has_warned = False
 
@@ -36,7 +36,8 @@ class MemoryGrowth:
         if found is None:
             return
         causes = [cause for cause in found.causes if cause.is_named]
-        if not causes and found.complete:
+        if not causes:
+            # Garbage that is not collected yet, or more than a second finds: looked for again later.
             self._patience *= 2
             return
         self._has_warned = True
@@ -45,5 +46,5 @@ class MemoryGrowth:
             " updates; %s; 'transfuse leaks' tells more",
             former,
             updates,
-            causes[0] if causes else "the cause was not found within a second",
+            causes[0],
         )

@@ -7,7 +7,7 @@
 
 use super::{DependencyGraph, EdgeKind, Reason, Restart, RestartCode, Step, Target, order::order};
 use crate::base::{EngineError, ModuleName};
-use std::collections::{HashMap, VecDeque, hash_map::Entry};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque, hash_map::Entry};
 use std::str::FromStr;
 
 /// What happens to a module's old namespace.
@@ -44,8 +44,8 @@ pub trait ModuleFacts {
     fn is_loaded(&self, name: &ModuleName) -> bool;
     /// The policy in its new source.
     fn policy(&self, name: &ModuleName) -> Policy;
-    /// Does the namespace of `holder` hold an object of `of`, which only a function of it imported?
-    fn retains(&self, holder: &ModuleName, of: &ModuleName) -> bool;
+    /// Which of `holders` hold an object of which of `of`? Asked about what only functions imported.
+    fn keepers(&self, holders: &[ModuleName], of: &[ModuleName]) -> Vec<(ModuleName, ModuleName)>;
     /// A number that says when it first started, so that modules start in the same order again. By
     /// default, the names decide.
     fn rank(&self, name: &ModuleName) -> u64 {
@@ -75,7 +75,13 @@ pub fn plan(
     seeds: &[(ModuleName, Reason)],
     facts: &dyn ModuleFacts,
 ) -> Plan {
-    let mut closure = Closure { graph, facts, reasons: HashMap::new(), todo: VecDeque::new() };
+    let mut closure = Closure {
+        graph,
+        facts,
+        reasons: HashMap::new(),
+        todo: VecDeque::new(),
+        deferred: BTreeMap::new(),
+    };
     let mut restart: Vec<Restart> = Vec::new();
     for (name, reason) in seeds {
         if facts.is_loaded(name) && facts.policy(name) == Policy::Never {
@@ -114,6 +120,8 @@ struct Closure<'a> {
     reasons: HashMap<ModuleName, Reason>,
     /// Modules whose edges have not been followed yet, first in first out.
     todo: VecDeque<ModuleName>,
+    /// Modules that a function imported -> the modules of these functions.
+    deferred: BTreeMap<ModuleName, Vec<ModuleName>>,
 }
 
 impl Closure<'_> {
@@ -139,6 +147,15 @@ impl Closure<'_> {
     }
 
     fn run(&mut self) {
+        loop {
+            self.follow_edges();
+            if !self.follow_keepers() {
+                return;
+            }
+        }
+    }
+
+    fn follow_edges(&mut self) {
         while let Some(name) = self.todo.pop_front() {
             let graph = self.graph;
             let patched = self.facts.is_loaded(&name) && self.facts.policy(&name) == Policy::Patch;
@@ -154,12 +171,8 @@ impl Closure<'_> {
                     EdgeKind::ModuleLevel if !boundary => {
                         self.follow(from, || Reason::Imports(of()));
                     }
-                    EdgeKind::Deferred
-                        if !boundary
-                            && !self.reasons.contains_key(from)
-                            && self.facts.retains(from, &name) =>
-                    {
-                        self.follow(from, || Reason::Retains(of()));
+                    EdgeKind::Deferred if !boundary => {
+                        self.deferred.entry(of()).or_default().push(from.clone());
                     }
                     EdgeKind::NotFound if created => self.follow(from, || Reason::Missed(of())),
                     EdgeKind::NotFound if failed => {
@@ -175,5 +188,71 @@ impl Closure<'_> {
                 }
             }
         }
+    }
+
+    /// Adds the modules that keep what a function gave them, which imported it; false if there are
+    /// none. What calls the function imports its module, so others are not asked. What it gave may
+    /// come from any module that the imported one imports.
+    fn follow_keepers(&mut self) -> bool {
+        let chances: Vec<(BTreeSet<&ModuleName>, BTreeSet<&ModuleName>)> = self
+            .deferred
+            .iter()
+            .map(|(of, from)| (self.callers(from), self.imported_by(of)))
+            .filter(|(callers, _)| !callers.is_empty())
+            .collect();
+        let all = |one: &dyn Fn(usize) -> Vec<ModuleName>| -> BTreeSet<ModuleName> {
+            (0..chances.len()).flat_map(one).collect()
+        };
+        let names = |of: &BTreeSet<&ModuleName>| of.iter().copied().cloned().collect();
+        let holders = all(&|at| names(&chances[at].0));
+        let of: Vec<ModuleName> = all(&|at| names(&chances[at].1)).into_iter().collect();
+        let mut holders: Vec<ModuleName> = holders.into_iter().collect();
+        holders.sort_by_key(|holder| self.facts.rank(holder));
+        let mut kept = self.facts.keepers(&holders, &of);
+        kept.retain(|(holder, of)| {
+            chances.iter().any(|(callers, made)| callers.contains(holder) && made.contains(of))
+        });
+        for (holder, of) in &kept {
+            self.follow(holder, || Reason::Retains(of.clone()));
+        }
+        !kept.is_empty()
+    }
+
+    /// The modules that will run and that a module imports, directly or not, with itself.
+    fn imported_by<'b>(&'b self, name: &'b ModuleName) -> BTreeSet<&'b ModuleName> {
+        let mut met = BTreeSet::from([name]);
+        let mut todo = vec![name];
+        while let Some(name) = todo.pop() {
+            for edge in self.graph.edges_of(name) {
+                if let (EdgeKind::ModuleLevel, Target::Module(to)) = (edge.kind, &edge.to)
+                    && self.reasons.contains_key(to)
+                    && met.insert(to)
+                {
+                    todo.push(to);
+                }
+            }
+        }
+        met
+    }
+
+    /// The modules that import these, directly or not, with themselves: those that could run and
+    /// would not yet.
+    fn callers<'b>(&'b self, of: &'b [ModuleName]) -> BTreeSet<&'b ModuleName> {
+        let mut met: BTreeSet<&'b ModuleName> = of.iter().collect();
+        let mut todo: Vec<&'b ModuleName> = met.iter().copied().collect();
+        while let Some(name) = todo.pop() {
+            for (from, kind) in self.graph.importers(name) {
+                let imports = matches!(kind, EdgeKind::ModuleLevel | EdgeKind::Deferred);
+                if imports && met.insert(from) {
+                    todo.push(from);
+                }
+            }
+        }
+        let may_run = |name: &&ModuleName| {
+            !self.reasons.contains_key(*name)
+                && self.facts.is_loaded(name)
+                && self.facts.policy(name) != Policy::Never
+        };
+        met.into_iter().filter(may_run).collect()
     }
 }

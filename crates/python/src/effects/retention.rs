@@ -1,68 +1,156 @@
-//! Has a module kept something of another that only a function of it imported?
+//! Which modules keep something of another that only a function imported?
 //!
-//! A deferred import is resolved afresh at each call, so an update need not
-//! follow it, unless the importer's namespace holds on to something of the
-//! imported module: a lazily filled `_impl`, a cached class. A bounded walk
-//! through the namespace finds out; in doubt (the bound is reached) it has not. It
-//! looks at the objects of other modules while they are in use: none is asked.
+//! A deferred import is resolved afresh at each call, so an update need not follow it, unless
+//! something keeps what the call gave: a lazily filled `_impl`, a cached class, an application that is made
+//! at the first request and holds its handlers. Not only the module of that function may keep it, but
+//! any that calls it, as deep as its objects lead. One walk from the namespaces of those modules finds
+//! out. Each object is looked into once, for the first module that leads to it, and modules begin in the
+//! order in which they first started: where several share an object, the one that made it comes first.
+//! It looks at the objects of modules while they are in use: none is asked.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
 
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList, PyModule, PySet, PyTuple, PyType};
+use pyo3::types::PyType;
 
-use crate::cpython::snapshot::{items, referents};
-use crate::cpython::static_lookup;
+use crate::cpython::address_map::{ByAddress, Pointer};
+use crate::cpython::{snapshot, static_lookup};
+use crate::effects::container::{Kind, is_leaf, kind_of, read};
 use crate::effects::ownership::code_of;
 use crate::state::live_module::LiveModule;
 
-/// How many objects the walk looks at.
-const OBJECTS: usize = 2000;
+/// How long the GIL is held at a stretch, and released between two slices.
+const SLICE: Duration = Duration::from_millis(2);
+const PAUSE: Duration = Duration::from_micros(200);
+/// The clock is read once for so many objects.
+const OBJECTS: usize = 256;
 
-/// Whether `holder`'s namespace holds `of`'s module, or a function, class or instance of it.
-pub fn retains(py: Python<'_>, holder: &Bound<'_, LiveModule>, of: &Bound<'_, LiveModule>) -> bool {
-    let mut seen = HashSet::new();
-    let mut waiting = VecDeque::new();
-    for (key, value) in items(&holder.get().namespace(py)) {
-        let bound =
-            key.extract::<&str>().is_ok_and(|key| is_bound_submodule(holder.get(), key, of.get()));
-        if !bound || !value.is(of.get().module.bind(py)) {
-            waiting.push_back(value);
-        }
+/// Which of `holders` hold a module of `of`, or a function, class or instance of it, as pairs of
+/// indexes.
+pub fn keepers(
+    holders: &[Bound<'_, LiveModule>],
+    of: &[Bound<'_, LiveModule>],
+) -> Vec<(usize, usize)> {
+    let (Some(first), Some(_)) = (holders.first(), of.first()) else { return Vec::new() };
+    let mut walk = Walk::new(first.py(), of);
+    for (at, holder) in holders.iter().enumerate() {
+        walk.begin(at, holder, of);
     }
-    while let Some(object) = waiting.pop_front() {
-        if seen.len() > OBJECTS {
-            return false;
-        }
-        // SAFETY: attached, a live object.
-        let leaf = unsafe { ffi::PyObject_IS_GC(object.as_ptr()) } == 0;
-        if leaf || !seen.insert(object.as_ptr() as usize) {
-            continue;
-        }
-        if belongs(py, &object, of) {
-            return true;
-        }
-        if let Ok(dict) = object.cast::<PyDict>() {
-            waiting.extend(dict.values().iter());
-        } else if let Ok(list) = object.cast::<PyList>() {
-            waiting.extend(list.iter());
-        } else if let Ok(tuple) = object.cast::<PyTuple>() {
-            waiting.extend(tuple.iter());
-        } else if let Ok(set) = object.cast::<PySet>() {
-            waiting.extend(referents(set).iter().flatten());
-        } else if !object.is_instance_of::<PyModule>() && !object.is_instance_of::<PyType>() {
-            let attributes = static_lookup::attributes(&object);
-            waiting.extend(attributes.iter().flat_map(|attributes| attributes.values()));
-        }
-    }
-    false
+    walk.run(holders);
+    walk.found
 }
 
-/// Whether an object is the module, its code, or an instance of one of its classes.
-fn belongs(py: Python<'_>, object: &Bound<'_, PyAny>, of: &Bound<'_, LiveModule>) -> bool {
-    let owner = code_of(py, object).or_else(|| code_of(py, object.get_type().as_any()));
-    owner.is_some_and(|owner| owner.is(of))
+/// An object to look into, how its contents are read, and the holder that leads to it.
+type Waiting<'py> = (Bound<'py, PyAny>, Kind, usize);
+
+struct Walk<'py> {
+    py: Python<'py>,
+    /// Address of a module, or of its namespace -> its index.
+    modules: ByAddress<usize>,
+    /// Address of a class -> the index of the module that made it, if it is one of them.
+    classes: ByAddress<Option<usize>>,
+    met: ByAddress<()>,
+    waiting: VecDeque<Waiting<'py>>,
+    found: Vec<(usize, usize)>,
+}
+
+impl<'py> Walk<'py> {
+    fn new(py: Python<'py>, of: &[Bound<'py, LiveModule>]) -> Self {
+        let mut modules = ByAddress::default();
+        for (at, module) in of.iter().enumerate() {
+            modules.insert(module.get().module.as_ptr() as usize, at);
+            modules.insert(module.get().namespace(py).as_ptr() as usize, at);
+        }
+        let (classes, met) = (ByAddress::default(), ByAddress::default());
+        Walk { py, modules, classes, met, waiting: VecDeque::new(), found: Vec::new() }
+    }
+
+    /// What a holder's namespace holds directly: modules are bound there by importing them, too.
+    fn begin(&mut self, at: usize, holder: &Bound<'py, LiveModule>, of: &[Bound<'py, LiveModule>]) {
+        let namespace = holder.get().namespace(self.py);
+        for (key, value) in snapshot::items(&namespace) {
+            if let Some(module) = self.modules.get(&(value.as_ptr() as usize)) {
+                let name = key.extract().unwrap_or_default();
+                if !is_bound_submodule(holder.get(), name, of[*module].get()) {
+                    self.found.push((at, *module));
+                }
+            }
+        }
+        self.met.insert(namespace.as_ptr() as usize, ());
+        self.waiting.push_back((namespace.into_any(), Kind::Namespace, at));
+    }
+
+    fn run(&mut self, holders: &[Bound<'py, LiveModule>]) {
+        let mut contents: Vec<Pointer> = Vec::new();
+        let (mut slice, mut count) = (Instant::now(), 0_usize);
+        while let Some((object, kind, holder)) = self.waiting.pop_front() {
+            count += 1;
+            if count % OBJECTS == 0 && slice.elapsed() > SLICE {
+                self.py.detach(|| std::thread::sleep(PAUSE));
+                slice = Instant::now();
+            }
+            contents.clear();
+            read(self.py, object.as_ptr(), kind, &mut contents);
+            let own = holders[holder].get().name.as_str();
+            for child in &contents {
+                if !child.is_null() {
+                    // SAFETY: attached, a live object, which the one that is looked into holds.
+                    let child = unsafe { Bound::from_borrowed_ptr(self.py, *child) };
+                    self.meet(child, holder, own);
+                }
+            }
+        }
+    }
+
+    fn meet(&mut self, object: Bound<'py, PyAny>, holder: usize, own: &str) {
+        let pointer = object.as_ptr();
+        // SAFETY: attached, a live object.
+        let is_module = unsafe { ffi::PyModule_Check(pointer) } != 0;
+        if !is_module && is_leaf(self.py, pointer) {
+            return;
+        }
+        if let Some(module) = self.owner(&object, is_module)
+            && !self.found.contains(&(holder, module))
+        {
+            self.found.push((holder, module));
+        }
+        if !is_module
+            && self.met.insert(pointer as usize, ()).is_none()
+            && let Some(kind) = kind_of(self.py, &object, own).ok().flatten()
+        {
+            self.waiting.push_back((object, kind, holder));
+        }
+    }
+
+    /// The module among those asked for that an object is, or whose code it is or is made by.
+    fn owner(&mut self, object: &Bound<'py, PyAny>, is_module: bool) -> Option<usize> {
+        if is_module {
+            return self.modules.get(&(object.as_ptr() as usize)).copied();
+        }
+        if static_lookup::is_function(object) {
+            // SAFETY: attached, a function; its globals are borrowed from it.
+            let globals = unsafe { ffi::PyFunction_GetGlobals(object.as_ptr()) };
+            return self.modules.get(&(globals as usize)).copied();
+        }
+        let class = match object.cast::<PyType>() {
+            Ok(class) => class.clone(),
+            Err(_) => object.get_type(),
+        };
+        let (py, modules) = (self.py, &self.modules);
+        let owner = |code: &Bound<'py, PyAny>| {
+            let owner = code_of(py, code)?;
+            modules.get(&(owner.get().module.as_ptr() as usize)).copied()
+        };
+        let address = class.as_ptr() as usize;
+        let of_class = *self.classes.entry(address).or_insert_with(|| owner(class.as_any()));
+        // What `lru_cache` makes keeps the function that it wraps to itself.
+        of_class.or_else(|| {
+            let wraps = crate::effects::container::cache_type(py).is_ok_and(|kind| class.is(kind));
+            wraps.then(|| owner(object)).flatten()
+        })
+    }
 }
 
 /// Whether a value in a package's namespace is a submodule that was bound there by importing it.

@@ -112,6 +112,9 @@ unsafe fn cached_import(
         let name = Borrowed::from_ptr(py, *name);
         let name = name.cast_exact::<PyString>().ok()?;
         let globals = Borrowed::from_ptr(py, *globals);
+        if import_statement::is_nobodys(&globals) {
+            return None;
+        }
         let caller = caller::module_of_globals(py, &globals);
         let level = ffi::PyLong_AsLong(*level);
         if level == 0

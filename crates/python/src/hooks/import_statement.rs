@@ -8,7 +8,7 @@
 use std::sync::atomic::Ordering;
 
 use pyo3::exceptions::{PyImportError, PyModuleNotFoundError};
-use pyo3::types::{PyModule, PyString, PyTuple};
+use pyo3::types::{PyDict, PyModule, PyString, PyTuple};
 use pyo3::{intern, prelude::*, sync::PyOnceLock};
 use transfuse_engine::ModuleName;
 
@@ -37,10 +37,20 @@ pub fn import<'py>(
         return import.call1((name, globals, locals, fromlist, level));
     };
     let statement = ImportStatement { runtime, name, globals, locals, fromlist, level };
-    match globals.and_then(|globals| caller::module_of_globals(py, globals)) {
+    let caller = match globals.filter(|globals| !is_nobodys(globals)) {
+        Some(globals) => caller::module_of_globals(py, globals),
+        // `__import__("shop.urls", fromlist=["routes"])`, a call: the code that runs has made it.
+        None => caller::immediate(py),
+    };
+    match caller {
         Some(caller) => statement.for_live(py, &caller),
         None => statement.for_foreign(py),
     }
+}
+
+/// Whether what stands for the globals of an import are those of no code.
+pub fn is_nobodys(globals: &Bound<'_, PyAny>) -> bool {
+    globals.is_none() || globals.cast_exact::<PyDict>().is_ok_and(|globals| globals.is_empty())
 }
 
 /// [`import`] as a Python function.

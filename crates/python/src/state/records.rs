@@ -33,6 +33,9 @@ pub struct Records {
     /// Packages that failed to load: when they are loaded after all, those of their submodules that
     /// are loaded already are their attributes. Entries never leave.
     pub failed: HashSet<ModuleName>,
+    /// Modules whose startup met state of others, see `update/startup_conflicts.rs`:
+    /// `(shop.web, shop.jobs)`. Entries never leave.
+    pub met_by_startups: HashSet<(ModuleName, ModuleName)>,
     /// Weak references to superseded instances. Those that are dead leave with the next update.
     pub superseded: Vec<Py<PyWeakrefReference>>,
 }

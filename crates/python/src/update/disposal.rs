@@ -27,6 +27,7 @@ pub fn dispose_drained(py: Python<'_>, runtime: &Runtime) {
             still_waiting.push(instance);
         } else if !loading {
             dispose(py, runtime, bound);
+            close_connections(py, runtime, bound);
             entry::withdraw_if_deleted(py, runtime, &bound.get().name);
         }
     }
@@ -44,6 +45,21 @@ pub fn empty_caches<'a>(names: impl Iterator<Item = &'a ModuleName>, py: Python<
     let emptied = caches.and_then(|caches| caches.call_method1(intern!(py, "purge"), (names,)));
     if let Err(error) = emptied {
         let _ = complain(py, "caches that hold old code could not be emptied", error);
+    }
+}
+
+/// Closes the connections of databases that only a former instance holds.
+fn close_connections(py: Python<'_>, runtime: &Runtime, instance: &Bound<'_, LiveModule>) {
+    if !runtime.sys_modules.bind(py).contains(intern!(py, "sqlalchemy")).unwrap_or(false) {
+        return;
+    }
+    let adapter = py.import(intern!(py, "transfuse.frameworks.sqlalchemy"));
+    let namespace = instance.get().namespace(py);
+    let closed =
+        adapter.and_then(|adapter| adapter.call_method1(intern!(py, "release"), (namespace,)));
+    if let Err(error) = closed {
+        let name = instance.get().name.as_str();
+        let _ = complain(py, &format!("connections of the former {name} were not closed"), error);
     }
 }
 

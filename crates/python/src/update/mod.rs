@@ -10,6 +10,7 @@ pub mod concurrent_loads;
 pub mod rerun;
 pub mod participants;
 pub mod registrations;
+pub mod startup_conflicts;
 pub mod disposal;
 pub mod lingering;
 pub mod project_files;

@@ -11,6 +11,7 @@ use transfuse_engine::Plan;
 
 use crate::cpython::exceptions;
 use crate::state::{runtime::Runtime, staging_area::InPlaceNote};
+use crate::update::startup_conflicts::{self, Met};
 use crate::update::{planning::UpdateRequest, planning::draw_plan, staged_update::StagedUpdate};
 
 /// What staging came to.
@@ -51,7 +52,12 @@ fn stage(
     is_quiet: &mut dyn FnMut() -> bool,
 ) -> PyResult<StagingOutcome> {
     *plan = draw_plan(py, runtime, request)?;
+    while request.widen(startup_conflicts::known(runtime, plan)) {
+        *plan = draw_plan(py, runtime, request)?;
+    }
     let mut update = StagedUpdate::begin(py, runtime, request, plan)?;
+    // The first error of a startup, and what was added to the plan because of such errors.
+    let (mut refusal, mut met): (Option<(PyErr, Plan)>, Vec<Met>) = (None, Vec::new());
     loop {
         let ran = update.run(py, plan);
         let (affected, stopped) = update.newly_affected(py);
@@ -64,9 +70,30 @@ fn stage(
             return Ok(StagingOutcome::Interrupted);
         }
         if let Err(error) = ran {
+            if let Some((first, narrow)) = refusal {
+                *plan = narrow;
+                return Err(first);
+            }
             return retry(py, request, plan, update, error);
         }
-        return publish(py, request, update);
+        let error = match publish(py, request, update) {
+            Ok(outcome) => {
+                runtime.records.lock().met_by_startups.extend(met);
+                return Ok(outcome);
+            }
+            Err(error) => error,
+        };
+        let more = startup_conflicts::met(py, runtime, &error, plan);
+        let is_wider = request.widen(more.iter().map(startup_conflicts::seed).collect());
+        let (first, narrow) = refusal.take().unwrap_or_else(|| (error, plan.clone()));
+        if !is_wider {
+            *plan = narrow;
+            return Err(first);
+        }
+        refusal = Some((first, narrow));
+        met.extend(more);
+        *plan = draw_plan(py, runtime, request)?;
+        update = StagedUpdate::begin(py, runtime, request, plan)?;
     }
 }
 

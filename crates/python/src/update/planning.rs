@@ -14,7 +14,7 @@ use transfuse_engine::{
 
 use crate::state::live_module::LiveModule;
 use crate::state::policy::{self, effective_policy};
-use crate::{effects::retention::retains, state::generation::Generation, state::runtime::Runtime};
+use crate::{effects::retention, state::generation::Generation, state::runtime::Runtime};
 
 pub struct UpdateRequest {
     /// The sources of the next generation.
@@ -68,11 +68,14 @@ impl ModuleFacts for CurrentFacts<'_, '_> {
         }
     }
 
-    fn retains(&self, holder: &ModuleName, of: &ModuleName) -> bool {
-        match (self.find(holder), self.find(of)) {
-            (Some(holder), Some(of)) => retains(self.py, &holder, &of),
-            _ => false,
-        }
+    fn keepers(&self, holders: &[ModuleName], of: &[ModuleName]) -> Vec<(ModuleName, ModuleName)> {
+        let found = |names: &[ModuleName]| -> Vec<_> {
+            names.iter().filter_map(|name| self.find(name)).collect()
+        };
+        let (holders, of) = (found(holders), found(of));
+        let pairs = retention::keepers(&holders, &of).into_iter();
+        let name = |of: &Bound<'_, LiveModule>| of.get().name.clone();
+        pairs.map(|(holder, module)| (name(&holders[holder]), name(&of[module]))).collect()
     }
 
     fn rank(&self, name: &ModuleName) -> u64 {

@@ -1,0 +1,93 @@
+//! Has the next application's startup met state that the running one uses?
+//!
+//! Its startup starts a scheduler that lies in a module which did not run: the running application
+//! has started it. A fresh process would have one of its own, so that module has to run as well. It is
+//! found by the lines that the error came by: the live modules whose code is there, and those that the
+//! global names on these lines were imported from. The next update that runs the same code runs
+//! them at once.
+
+use std::collections::HashSet;
+
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyModule};
+use transfuse_engine::{EdgeKind, ModuleName, Plan, Reason, Target};
+
+use crate::cpython::snapshot::items;
+use crate::state::generation::Generation;
+use crate::state::live_module::LiveModule;
+use crate::state::{caller, runtime::Runtime};
+
+/// A module whose code the startup ran, and one whose state it met.
+pub type Met = (ModuleName, ModuleName);
+
+/// What an error of the staged application's startup leads to, apart from the modules that run.
+pub fn met(py: Python<'_>, runtime: &Runtime, error: &PyErr, plan: &Plan) -> Vec<Met> {
+    let current = runtime.current(py);
+    let mut all = find(py, &current, error).unwrap_or_default();
+    let runs = |name: &ModuleName| plan.steps.iter().any(|step| step.name == *name);
+    all.retain(|(_, of)| !runs(of) && current.get().find(py, of.as_str()).is_some());
+    all
+}
+
+/// What the startups of the modules of a plan have met before.
+pub fn known(runtime: &Runtime, plan: &Plan) -> Vec<(ModuleName, Reason)> {
+    let records = runtime.records.lock();
+    let all = records.met_by_startups.iter();
+    all.filter(|(by, _)| plan.steps.iter().any(|step| step.name == *by)).map(seed).collect()
+}
+
+/// The seed of a plan that has the module of which state was met.
+pub fn seed((by, of): &Met) -> (ModuleName, Reason) {
+    (of.clone(), Reason::AffectedBy(by.clone()))
+}
+
+fn find(py: Python<'_>, current: &Bound<'_, Generation>, error: &PyErr) -> PyResult<Vec<Met>> {
+    let lines = py.import("transfuse.updates.failing_lines")?;
+    let lines = lines.call_method1("failing_lines", (error.value(py),))?;
+    let mut found = Vec::new();
+    for (globals, names) in lines.extract::<Vec<(Bound<'_, PyDict>, Vec<String>)>>()? {
+        let Some(module) = caller::module_of_globals(py, &globals) else { continue };
+        let by = &module.get().name;
+        found.push((by.clone(), by.clone()));
+        for name in names {
+            let Some(value) = globals.get_item(&name)? else { continue };
+            for of in origins(current, &module, &value) {
+                found.push((by.clone(), of));
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The modules that a module took a value from, under whatever name.
+fn origins(
+    current: &Bound<'_, Generation>,
+    module: &Bound<'_, LiveModule>,
+    value: &Bound<'_, PyAny>,
+) -> HashSet<ModuleName> {
+    let py = current.py();
+    let mut found = HashSet::new();
+    if let Ok(value) = value.cast::<PyModule>() {
+        let of = caller::module_of_globals(py, &value.dict());
+        found.extend(of.map(|of| of.get().name.clone()));
+        return found;
+    }
+    // SAFETY: attached, a live object. Numbers and text have no origin.
+    if unsafe { ffi::PyObject_IS_GC(value.as_ptr()) } == 0 {
+        return found;
+    }
+    let mut waiting = vec![module.clone()];
+    while let Some(module) = waiting.pop() {
+        for edge in module.get().edges() {
+            if let (Target::Module(from), EdgeKind::ModuleLevel) = (edge.to, edge.kind)
+                && let Some(origin) = current.get().find(py, from.as_str())
+                && items(&origin.get().namespace(py)).iter().any(|(_, there)| there.is(value))
+                && found.insert(from)
+            {
+                waiting.push(origin);
+            }
+        }
+    }
+    found
+}

@@ -1,0 +1,67 @@
+"""When does an engine that a module made close its connections?
+
+An engine keeps its connections for as long as something refers to it, and SQLAlchemy itself refers
+to much of a former module. So the core calls `release` when a former module is disposed of. The
+engine stays usable: what still holds it connects anew, and a connection that is in use is closed
+when it comes back. A database in memory is its connection, so that one is left alone. An
+asynchronous engine closes connections in its own event loop only, and is left to that. Nothing here
+imports SQLAlchemy.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# The packages whose objects hold engines: `sessionmaker`, and Flask-SQLAlchemy's `SQLAlchemy`.
+_MAKERS = frozenset({"flask_sqlalchemy", "sqlalchemy"})
+
+
+def release(former: dict[str, Any]) -> None:
+    """Close the connections that only the engines of a former module hold.
+
+    Args:
+        former: the namespace of the former module.
+    """
+    base = sys.modules.get("sqlalchemy.engine.base")
+    engines = {id(each): each for each in _engines(former)} if base is not None else {}
+    if not engines:
+        return
+    # Carried, or taken by a module that goes on.
+    for module in list(sys.modules.values()):
+        if type(module).__module__ == "transfuse._core":
+            for used in _engines(vars(module)):
+                engines.pop(id(used), None)
+    for engine in engines.values():
+        if not _is_in_memory(engine):
+            engine.dispose()
+
+
+def _engines(namespace: dict[str, Any]) -> Iterator[Any]:
+    """Yield the synchronous engines that a namespace names, or that its sessions are bound to."""
+    kind = sys.modules["sqlalchemy.engine.base"].Engine
+    for value in list(namespace.values()):
+        if type(value) is kind:
+            yield value
+            continue
+        # Nothing is asked: a value may be a proxy, or made when it is first used.
+        held = getattr(type(value), "__module__", "").partition(".")[0] in _MAKERS and _own(value)
+        if not held:
+            continue
+        bound = [held["kw"].get("bind")] if "kw" in held else []
+        # Flask-SQLAlchemy's engines, by application and bind.
+        for engines in list(held.get("_app_engines", {}).values()):
+            bound += engines.values()
+        yield from (each for each in bound if type(each) is kind)
+
+
+def _own(value: Any) -> dict[str, Any]:
+    # Many of SQLAlchemy's objects have slots.
+    return getattr(value, "__dict__", {}) if type(value) is not type else {}
+
+
+def _is_in_memory(engine: Any) -> bool:
+    return engine.dialect.name == "sqlite" and engine.url.database in (None, "", ":memory:")

@@ -1,0 +1,120 @@
+"""SQLAlchemy: a former module's engine closes its connections, and one that goes on keeps them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+pytest.importorskip("sqlalchemy")
+pytest.importorskip("flask_sqlalchemy")
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from conftest import LiveTree
+
+MODELS = """
+from sqlalchemy import create_engine, text
+from sqlalchemy.orm import sessionmaker
+import registry
+{make}
+VERSION = {version}
+def ask(query):
+    with {connect} as connection:
+        return connection.execute(text(query)).scalar()
+# Held from outside, as SQLAlchemy holds much of a module: so it does not go by itself.
+registry.KEPT.append(ask)
+"""
+ENGINE = {"make": "engine = create_engine('sqlite:///{file}')", "connect": "engine.connect()"}
+FLASK = {
+    "make": """
+from flask import Flask
+from flask_sqlalchemy import SQLAlchemy
+db = SQLAlchemy()
+app = Flask(__name__)
+app.config['SQLALCHEMY_DATABASE_URI'] = 'sqlite:///{file}'
+db.init_app(app)
+def connect():
+    with app.app_context():
+        return db.engine.connect()
+""",
+    "connect": "connect()",
+}
+SESSION = {
+    "make": "Session = sessionmaker(create_engine('sqlite:///{file}'))",
+    "connect": "Session()",
+}
+
+
+def _models(version: int, file: Path, made: dict[str, str]) -> dict[str, str]:
+    made = {**made, "make": made["make"].format(file=file)}
+    return {"models.py": MODELS.format(version=version, **made)}
+
+
+def _open(file: Path) -> int:
+    folder = "/proc/self/fd"
+    links = (os.path.join(folder, each) for each in os.listdir(folder))
+    return sum(os.path.lexists(each) and os.readlink(each) == str(file) for each in links)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="open files are counted in /proc")
+@pytest.mark.parametrize("made", [ENGINE, SESSION, FLASK], ids=["engine", "sessionmaker", "flask"])
+def test_p8_a_former_engine_closes_its_connections(
+    tree: LiveTree, tmp_path: Path, made: dict[str, str]
+) -> None:
+    file = tmp_path.resolve() / "shop.db"
+    tree.write(_models(0, file, made))
+    kept: list[object] = []
+    sys.modules["registry"] = type(sys)("registry")
+    sys.modules["registry"].KEPT = kept  # type: ignore[attr-defined]
+    try:
+        tree.install()
+        assert tree.module("models").ask("select 1") == 1
+        for version in range(1, 13):
+            tree.published(_models(version, file, made))
+            assert tree.module("models").ask("select 1") == 1
+        assert len(kept) == 13
+        assert _open(file) <= 2
+        # A former engine that is still used connects anew.
+        assert kept[0]("select 2") == 2  # type: ignore[operator]
+    finally:
+        del sys.modules["registry"]
+
+
+def test_p7_an_engine_that_another_module_made_keeps_its_connections(
+    tree: LiveTree, tmp_path: Path
+) -> None:
+    tree.write(
+        {
+            "db.py": f"from sqlalchemy import create_engine\nengine = create_engine('sqlite:///{tmp_path}/shop.db')\n",
+            "web.py": "from db import engine\nVERSION = 1\n",
+        }
+    )
+    tree.install()
+    connection = tree.module("web").engine.connect()
+    pool = tree.module("db").engine.pool
+    connection.close()
+    for version in (2, 3):
+        tree.published({"web.py": f"from db import engine\nVERSION = {version}\n"})
+    assert tree.module("db").engine.pool is pool
+    assert pool.checkedin() == 1
+
+
+def test_p7_a_database_in_memory_is_not_emptied_by_an_edit_elsewhere(tree: LiveTree) -> None:
+    tree.write(
+        {
+            "db.py": "from sqlalchemy import create_engine, text\nengine = create_engine('sqlite://')\n",
+            "web.py": "from db import engine, text\nVERSION = 1\n",
+        }
+    )
+    tree.install()
+    web = tree.module("web")
+    with web.engine.begin() as connection:
+        connection.execute(web.text("create table cups (name text)"))
+    for version in (2, 3):
+        tree.published({"web.py": f"from db import engine, text\nVERSION = {version}\n"})
+    with tree.module("web").engine.begin() as connection:
+        assert connection.execute(web.text("select count(*) from cups")).scalar() == 0
