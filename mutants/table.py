@@ -120,8 +120,8 @@ MUTANTS = (
         "P12",
         "importers in a function run, whether or not they kept anything",
         ENGINE + "plan/update_plan.rs",
-        "&& self.facts.retains(from, &name) =>",
-        "&& (self.facts.retains(from, &name) || !boundary) =>",
+        "self.deferred.entry(of()).or_default().push(from.clone());",
+        "self.follow(from, || Reason::Imports(of()));",
         (PROMISES + "test_p12_only_what_must.py", "tests/update/test_policies.py"),
     ),
     Mutant(

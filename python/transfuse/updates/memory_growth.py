@@ -37,7 +37,7 @@ class MemoryGrowth:
             return
         causes = [cause for cause in found.causes if cause.is_named]
         if not causes:
-            # Garbage that is not collected yet, or more than a second finds: looked for again later.
+            # Garbage that is not collected yet, or a cause that takes longer to find.
             self._patience *= 2
             return
         self._has_warned = True
