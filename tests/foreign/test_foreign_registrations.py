@@ -13,6 +13,7 @@ import pytest
 
 import transfuse
 from transfuse.registrations import exchange
+from transfuse.registrations.search import Search
 
 if TYPE_CHECKING:
     from conftest import LiveTree
@@ -272,8 +273,12 @@ def test_p5_code_that_only_its_module_holds_costs_no_search(
     tree: LiveTree, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     searches: list[object] = []
-    search = exchange.Search
-    monkeypatch.setattr(exchange, "Search", lambda *args: searches.append(args) or search(*args))
+
+    def made(*args: Any) -> Search:
+        searches.append(args)
+        return Search(*args)
+
+    monkeypatch.setattr(exchange, "Search", made)
     source = """\
         import logging
 
