@@ -31,7 +31,7 @@ pub(crate) fn order(
         names.iter().enumerate().map(|(at, name)| (name, at)).collect();
     let before: Vec<Vec<usize>> =
         names.iter().map(|name| dependencies(graph, name, &index)).collect();
-    let order = Search::new(&before).run();
+    let order = OrderSearch::new(&before).run();
     let mut place = vec![0; names.len()];
     order.iter().enumerate().for_each(|(at, node)| place[*node] = at);
     Order { names: order.iter().map(|at| names[*at].clone()).collect(), start_order: place }
@@ -65,7 +65,7 @@ fn targets(
 }
 
 /// A depth-first search that emits circles whole, each after all its dependencies.
-struct Search<'a> {
+struct OrderSearch<'a> {
     /// For each node the nodes before it, ascending.
     before: &'a [Vec<usize>],
     /// When the search reached a node, from 1; 0 while it has not.
@@ -80,10 +80,10 @@ struct Search<'a> {
     moment: usize,
 }
 
-impl<'a> Search<'a> {
-    fn new(before: &'a [Vec<usize>]) -> Search<'a> {
+impl<'a> OrderSearch<'a> {
+    fn new(before: &'a [Vec<usize>]) -> OrderSearch<'a> {
         let count = before.len();
-        Search {
+        OrderSearch {
             before,
             seen: vec![0; count],
             low: vec![0; count],

@@ -49,7 +49,7 @@ pub fn referrers<'py>(
 ) -> PyResult<(Bound<'py, PyList>, bool)> {
     let py = heap.py();
     let deadline = Instant::now() + Duration::try_from_secs_f64(seconds).unwrap_or_default();
-    let mut search = Search::new(targets);
+    let mut search = HeapSearch::new(targets);
     let found = PyList::empty(py);
     let (mut slice, mut complete) = (Instant::now(), true);
     for index in 0..heap.len() {
@@ -72,7 +72,7 @@ pub fn referrers<'py>(
 }
 
 /// The targets, and those of them that the visited object refers to.
-struct Search {
+struct HeapSearch {
     /// A bit for the hash of each target's address.
     filter: Vec<u64>,
     /// Address of a target -> its index.
@@ -81,9 +81,9 @@ struct Search {
     hits: Vec<usize>,
 }
 
-impl Search {
-    fn new(targets: &Bound<'_, PyList>) -> Search {
-        let mut made = Search {
+impl HeapSearch {
+    fn new(targets: &Bound<'_, PyList>) -> HeapSearch {
+        let mut made = HeapSearch {
             filter: vec![0; 1 << (FILTER_BITS - 6)],
             targets: HashMap::with_capacity(targets.len()),
             hits: Vec::new(),
@@ -113,7 +113,7 @@ impl Search {
 
         extern "C" fn visit(referent: *mut ffi::PyObject, search: *mut c_void) -> c_int {
             // SAFETY: `search` is what is passed below, and nothing else uses it meanwhile.
-            unsafe { &mut *search.cast::<Search>() }.visit(referent as usize);
+            unsafe { &mut *search.cast::<HeapSearch>() }.visit(referent as usize);
             0
         }
         // SAFETY: attached, and the object is alive. A traverse function runs no Python code.

@@ -43,7 +43,7 @@ pub fn keepers(
 }
 
 /// An object to look into, how its contents are read, and the holder that leads to it.
-type Waiting<'py> = (Bound<'py, PyAny>, Kind, usize);
+type ToVisit<'py> = (Bound<'py, PyAny>, Kind, usize);
 
 struct Walk<'py> {
     py: Python<'py>,
@@ -52,7 +52,7 @@ struct Walk<'py> {
     /// Address of a class -> the index of the module that made it, if it is one of them.
     classes: ByAddress<Option<usize>>,
     met: ByAddress<()>,
-    waiting: VecDeque<Waiting<'py>>,
+    waiting: VecDeque<ToVisit<'py>>,
     found: Vec<(usize, usize)>,
 }
 

@@ -10,14 +10,14 @@ use crate::state::{generation::Generation, live_module::LiveModule, runtime::Run
 use crate::update::lingering;
 
 /// What was executed for a staged generation that is no longer staged.
-pub struct Ended<'py> {
+pub struct EndedExecutions<'py> {
     /// The instances that are part of the generation.
     executed: Vec<Bound<'py, LiveModule>>,
     /// Those that have left it again, because their module ran once more or its code raised.
     abandoned: Vec<Bound<'py, LiveModule>>,
 }
 
-impl<'py> Ended<'py> {
+impl<'py> EndedExecutions<'py> {
     /// To be asked for before its staging area is cleared.
     pub fn of(py: Python<'py>, staged: &Bound<'py, Generation>) -> Self {
         let staging = &staged.get().staging;
@@ -28,7 +28,7 @@ impl<'py> Ended<'py> {
         for change in staging.in_place(py) {
             abandoned.retain(|instance| !instance.is(change.get().shadow.bind(py)));
         }
-        Ended { executed, abandoned }
+        EndedExecutions { executed, abandoned }
     }
 
     /// The generation has become current.

@@ -261,7 +261,7 @@ impl<'py> StagedUpdate<'py> {
             runtime.retire(freed);
             record_superseded(py, runtime, &self.removed);
             self.tidy(py);
-            let registrations = registrations::Ended::of(py, &self.staged);
+            let registrations = registrations::EndedExecutions::of(py, &self.staged);
             self.staged.get().staging.clear();
             self.notify(py, "published");
             registrations.published(py, runtime, &self.removed, &self.revived);
@@ -338,7 +338,7 @@ impl<'py> StagedUpdate<'py> {
                 entry::forget(py, runtime, name, &shown);
             }
         }
-        let registrations = registrations::Ended::of(py, &self.staged);
+        let registrations = registrations::EndedExecutions::of(py, &self.staged);
         self.staged.get().staging.clear();
         self.notify(py, "abandoned");
         registrations.abandoned(py, &self.removed, self.error.as_ref());

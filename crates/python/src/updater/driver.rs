@@ -36,7 +36,7 @@ impl Driver {
     }
 
     pub fn run(&mut self, py: Python<'_>) {
-        let _ended = Ended(self.runtime);
+        let _ended = EndOfUpdating(self.runtime);
         self.runtime.updating_thread.store(thread(), Ordering::Release);
         self.ignore_until_changed(py, self.runtime.given.clone());
         loop {
@@ -148,9 +148,9 @@ fn compare_now<'l>(py: Python<'_>, listener: &'l mut ChangeListener) -> Option<P
 }
 
 /// Records that the thread has ended, also if it ended without [`Command::Stop`].
-struct Ended(&'static Runtime);
+struct EndOfUpdating(&'static Runtime);
 
-impl Drop for Ended {
+impl Drop for EndOfUpdating {
     fn drop(&mut self) {
         self.0.updating_ended.store(true, Ordering::Release);
     }
