@@ -115,7 +115,7 @@ def keys_in(held: Any, key_of: Callable[[Any], _K | None]) -> frozenset[_K]:
 
 def _inside(each: Any) -> list[Any]:
     """Return the objects that an object consists of."""
-    if isinstance(each, weakref.ReferenceType):
+    if issubclass(type(each), weakref.ReferenceType):
         return [weakref.ReferenceType.__call__(each), *_attributes(each)]
     if is_passed_by(each) or issubclass(type(each), type) or is_container(each):
         return []
@@ -141,7 +141,7 @@ def _values(attributes: dict[str, Any]) -> list[Any]:
 
 
 def _dict_kind(container: dict[Any, Any]) -> type[dict[Any, Any]]:
-    return OrderedDict if isinstance(container, OrderedDict) else dict
+    return OrderedDict if issubclass(type(container), OrderedDict) else dict
 
 
 def _index(container: list[Any] | deque[Any], held: Any) -> int:

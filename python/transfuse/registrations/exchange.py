@@ -167,4 +167,4 @@ def _is_one_for_one(keys: frozenset[Key], former: list[Entry], new: list[Entry])
 def _only_watches(entry: Entry) -> bool:
     """Whether an entry is a weak reference that tells of no end, and so no registration."""
     held = entry.held
-    return isinstance(held, weakref.ReferenceType) and held.__callback__ is None
+    return issubclass(type(held), weakref.ReferenceType) and held.__callback__ is None

@@ -114,7 +114,7 @@ class _Count:
             if self._made.key(each) is not None or id(each) in self._weak:
                 found.append(each)
             referents = gc.get_referents(each)
-            if isinstance(each, weakref.ReferenceType):
+            if issubclass(type(each), weakref.ReferenceType):
                 referents.append(weakref.ReferenceType.__call__(each))
             for referent in referents:
                 index = self._index.get(id(referent))
