@@ -236,8 +236,8 @@ def test_p5_sqlalchemy_calls_a_listener_once(tree: LiveTree) -> None:
             tree.published({"plugin.py": source.format(edition)})
             outside.ran.clear()
             for engine in (early, sqlalchemy.create_engine("sqlite://")):
-                engine.dispose()
                 engine.connect().close()
+                engine.dispose()
             assert outside.ran == [edition, edition]
     finally:
         del sys.modules["outside"]
