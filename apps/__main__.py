@@ -54,7 +54,9 @@ def main() -> int:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m apps", description=__doc__)
     parser.add_argument("names", nargs="*", help="applications of the table; default: all")
-    parser.add_argument("--folder", type=Path, default=cache(), help="what is kept between runs")
+    parser.add_argument(
+        "--folder", type=Path, default=cache(), help="the folder of files kept between runs"
+    )
     parser.add_argument("--runs", type=int, default=5, help="starts of each kind")
     parser.add_argument("--edits", type=int, default=50, help="edits of a series for memory")
     parser.add_argument("--seconds", type=float, default=120, help="CPU of such a series")

@@ -34,7 +34,7 @@ class Verdict(NamedTuple):
 
 
 def verdicts(result: Result) -> list[Verdict]:
-    """Judge what was measured; what was not is left out."""
+    """Judge the measured figures; a bar without a figure is left out."""
     return [*_start(result), *_updates(result), *_memory(result), *_end(result)]
 
 

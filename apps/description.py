@@ -1,4 +1,4 @@
-"""What is known of an application: where it comes from, how it is served, what is edited?"""
+"""Where does an application come from, how is it served, and which edits are tried on it?"""
 
 from __future__ import annotations
 

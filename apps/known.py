@@ -1,8 +1,8 @@
-"""What is known not to reach its bar today?"""
+"""Which bars are known to be missed today?"""
 
 from __future__ import annotations
 
-# (application, bar) -> what was measured when it was entered. An entry leaves when its bar is met.
+# (application, bar) -> the figure at the time of entry. An entry leaves when its bar is met.
 KNOWN: dict[tuple[str, str], str] = {
     ("moto", "import"): "0.28 -> 0.47 s",
     ("moto", "resident"): "88 -> 110 MiB",

@@ -42,7 +42,7 @@ class Served:
         return {"cpu": imported}
 
     def ask(self) -> Told:
-        """Answer all requests, and say what has been spent since the process began."""
+        """Answer all requests, and report the CPU time of the process so far."""
         answers = [self._caller.ask(request) for request in self._asked["requests"]]
         return {"answers": answers, "cpu": cpu(), "resident": resident(), "costs": self._costs}
 
@@ -79,7 +79,7 @@ class Served:
 
 
 def main() -> None:
-    """Do what is asked, until there is no more."""
+    """Handle commands until the input ends."""
     commands, answers = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w")
     with open(os.devnull) as nothing:
         os.dup2(nothing.fileno(), 0)
