@@ -96,6 +96,8 @@ pub struct Binding {
 #[derive(Default)]
 pub struct Reading {
     pub stored: HashSet<String>,
+    /// Those of them that it binds other than by an import.
+    pub assigned: HashSet<String>,
     /// Names that it loads, each with the attributes that are taken at once: `["pk", "sub", "go"]`.
     pub loaded: HashSet<Vec<String>>,
     pub sets: HashSet<String>,
@@ -118,6 +120,7 @@ pub fn read(py: Python<'_>, code: &Bound<'_, PyCode>) -> PyResult<Reading> {
         reading: Reading::default(),
         importing: None,
         attribute: None,
+        takes_names: false,
         chain: Vec::new(),
         annotates: false,
     };
@@ -149,6 +152,8 @@ struct InstructionReader<'a, 'py> {
     importing: Option<String>,
     /// The attribute of it that is bound next.
     attribute: Option<String>,
+    /// Whether that import takes names.
+    takes_names: bool,
     /// The name that was loaded last, as long as only attributes are taken of it.
     chain: Vec<String>,
     /// Whether that was `__annotations__`.
@@ -177,10 +182,12 @@ impl InstructionReader<'_, '_> {
         if op == known.import_name {
             self.importing = Some(self.name(arg >> known.import_shift)?);
             self.attribute = None;
+            self.takes_names = false;
         } else if op == known.import_from {
             let taken = self.name(arg)?;
             self.reading.mentions.insert(taken.clone());
             self.attribute = Some(taken);
+            self.takes_names = true;
         } else if op == known.store_name || op == known.store_global {
             let bound = self.name(arg)?;
             self.bind(bound);
@@ -216,13 +223,20 @@ impl InstructionReader<'_, '_> {
     }
 
     fn bind(&mut self, bound: String) {
+        let attribute = self.attribute.take();
+        if self.takes_names && attribute.is_none() {
+            // `from a import b, c` is over.
+            self.importing = None;
+        }
         if let Some(imported) = &self.importing {
-            let (imported, attribute) = (imported.clone(), self.attribute.take());
+            let imported = imported.clone();
             // `import a.b` binds `a` and is over; `from a import b, c` goes on.
             if attribute.is_none() {
                 self.importing = None;
             }
             self.reading.imports.push(Binding { imported, attribute, bound: bound.clone() });
+        } else {
+            self.reading.assigned.insert(bound.clone());
         }
         self.reading.stored.insert(bound);
     }

@@ -31,6 +31,10 @@ const CHANGES: &str = "\
 pub struct NameUsage {
     /// Names bound at module level by the source; star imports add theirs while it runs.
     pub defined: HashSet<String>,
+    /// Those of them that a statement other than an import binds.
+    pub assigned: HashSet<String>,
+    /// Those of them that import statements bind.
+    pub imported: HashSet<String>,
     /// The imported name (`"registry"`, relative ones without their dots) -> the attributes taken
     /// and used (`{"register"}`; `"*"` for a star, `""` for the module itself).
     pub used: HashMap<String, HashSet<String>>,
@@ -56,6 +60,11 @@ pub struct NameUsage {
 }
 
 impl NameUsage {
+    /// Whether nothing but import statements binds a name at module level.
+    pub fn is_only_imported(&self, name: &str) -> bool {
+        self.imported.contains(name) && !self.assigned.contains(name)
+    }
+
     /// Whether module-level code uses what an import of that name gave.
     pub fn uses(&self, imported: &str) -> bool {
         self.runs_text || self.used.contains_key(imported)
@@ -103,6 +112,7 @@ pub fn outline(py: Python<'_>, code: &Bound<'_, PyCode>) -> PyResult<NameUsage> 
         Parts { loaded: module.loaded, mentions: module.mentions, sets_items: module.sets_items };
     let mut later = Parts::default();
     let mut own = module.stored.clone();
+    let imported = module.imports.iter().map(|binding| binding.bound.clone()).collect();
     let mut imports = module.imports;
     let mut star_imports = module.star_imports;
     let mut functions = false;
@@ -142,6 +152,8 @@ pub fn outline(py: Python<'_>, code: &Bound<'_, PyCode>) -> PyResult<NameUsage> 
     }
     Ok(NameUsage {
         defined: module.stored,
+        assigned: module.assigned,
+        imported,
         used: uses.used,
         reached: uses.reached,
         sets: module.sets,

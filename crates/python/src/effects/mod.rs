@@ -14,5 +14,7 @@ pub mod memo;
 pub mod reachable_state;
 pub mod conflict;
 pub mod ownership;
+pub mod made_objects;
 pub mod retention;
 pub mod foreign_patches;
+pub mod listener_adapters;

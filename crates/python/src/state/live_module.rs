@@ -298,6 +298,7 @@ impl LiveModule {
     /// Names that a star import bound count as defined by the source.
     pub fn define(&self, names: Vec<String>) {
         if let Some(outline) = self.outline.lock().as_mut() {
+            outline.imported.extend(names.iter().cloned());
             outline.defined.extend(names);
         }
     }

@@ -7,8 +7,8 @@
 
 use std::{cell::Cell, collections::HashSet, sync::atomic::Ordering};
 
-use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyWeakrefMethods, PyWeakrefReference};
+use pyo3::{intern, prelude::*};
 use transfuse_engine::{
     EdgeKind, Freed, ModuleName, Plan, Policy, Reason, SourceSnapshot, Step, Target,
 };
@@ -39,7 +39,7 @@ pub struct StagedUpdate<'py> {
     revived: Vec<Bound<'py, LiveModule>>,
     /// The module whose code raised.
     failed: Option<ModuleName>,
-    /// What it raised.
+    /// What ended staging.
     error: Option<PyErr>,
     /// Whether it serves the content of the files, or that of a kept generation.
     on_disk: bool,
@@ -152,7 +152,7 @@ impl<'py> StagedUpdate<'py> {
             match load::load_own(&Scope::new(py, self.runtime, &self.staged), &step.name) {
                 Ok(Loaded::Live(_) | Loaded::Foreign | Loaded::Missing(_)) => {}
                 Err(error) => {
-                    self.error = Some(error.clone_ref(py));
+                    self.keep(py, &error);
                     self.failed = module_of_error(py, &error).or_else(|| Some(step.name.clone()));
                     return Err(error);
                 }
@@ -166,6 +166,15 @@ impl<'py> StagedUpdate<'py> {
     pub fn prepare(&mut self, py: Python<'py>, wanted: &SourceSnapshot) -> PyResult<()> {
         self.prepared = true;
         participants::prepare(py, self.runtime, &self.staged, wanted, self.on_disk)
+            .inspect_err(|error| self.keep(py, error))
+    }
+
+    /// The error that ends staging, with what its frames hold.
+    fn keep(&mut self, py: Python<'py>, error: &PyErr) {
+        // Before 3.12 an exception has its traceback once Python code has caught it.
+        let traceback = error.traceback(py);
+        let _ = error.value(py).setattr(intern!(py, "__traceback__"), traceback);
+        self.error = Some(error.clone_ref(py));
     }
 
     /// The shared modules that the modules which ran have changed, or may have changed. With the
