@@ -339,7 +339,7 @@ def test_p4_a_refused_startup_costs_no_search(tree: LiveTree, searches: list[obj
     class Fails(participants.Participant):
         order = 5
 
-        def staged(self, generation: int, *, on_disk: bool) -> None:
+        def staged(self, generation: int, *, on_disk: bool) -> None:  # noqa: ARG002
             tree.module("plugin").start()
 
     source = "class Tea:\n    pass\ndef start():\n    tea = Tea()\n    1 / 0\n"

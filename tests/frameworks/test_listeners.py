@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import threading
 import types
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from blinker import signal
@@ -76,11 +76,12 @@ def _listeners_end() -> Iterator[None]:
     """Take the listeners of a test out again: SQLAlchemy and Blinker outlive it."""
     yield
     signal("sold").receivers.clear()
-    for kind, name in (
+    targets: tuple[tuple[Any, str], ...] = (
         (Session, "before_flush"),
         (Mapper, "instrument_class"),
         (Mapper, "after_configured"),
-    ):
+    )
+    for kind, name in targets:
         getattr(kind.dispatch, name).clear()
 
 

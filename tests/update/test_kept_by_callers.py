@@ -69,7 +69,8 @@ OBJECTS = (
     "from functools import partial\nroutes = {{'/': partial(str, {!r})}}\n",
     "table = [[Views({!r}).home]]\nroutes = {{'/': table[0][0]}}\n",
     # Foreign code made the view, and has no name for it.
-    "from operator import methodcaller\nroutes = {{'/': lambda call=methodcaller('lower'): call({!r})}}\n",
+    "from operator import methodcaller\n"
+    "routes = {{'/': lambda call=methodcaller('lower'): call({!r})}}\n",
 )
 VIEWS = (
     "class Views:\n    def __init__(self, text):\n        self.text = text\n"
@@ -123,9 +124,10 @@ def test_p12_what_a_module_has_not_made_is_not_kept_of_it(tree: LiveTree, source
         "class Colour(enum.Enum):\n    RED = 1\n"
     )
     entry = (
-        "import backends, logging, re, signal\nfrom base import settings, Colour\n"
-        "held = [settings, Colour.RED, re.compile('x+'), logging.getLogger('shop'), signal.SIGINT]\n"
-        "import zoneinfo\nheld += [(), frozenset(), zoneinfo.ZoneInfo('UTC')]\ndef get(p):\n    return backends.routes()[p]()\n"
+        "import backends, logging, re, signal, zoneinfo\nfrom base import settings, Colour\n"
+        "held = [settings, Colour.RED, re.compile('x+'), logging.getLogger('shop')]\n"
+        "held += [(), frozenset(), zoneinfo.ZoneInfo('UTC'), signal.SIGINT]\n"
+        "def get(p):\n    return backends.routes()[p]()\n"
     )
     source += "routes = {'/': lambda: 'old'}\n"
     tree.write(FILES | {"base.py": base, "entry.py": entry, "urls.py": source})

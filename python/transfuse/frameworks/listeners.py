@@ -172,7 +172,7 @@ def _is_answering(receiver: Any) -> bool:
     while type(receiver) in (MethodType, partial):
         receiver = receiver.__func__ if type(receiver) is MethodType else receiver.func
     if type(receiver) is not FunctionType:
-        receiver = getattr(type(receiver), "__call__", None)
+        receiver = getattr(type(receiver), "__call__", None)  # noqa: B004 - what a call runs
     return type(receiver) is not FunctionType or _core.is_answering(receiver.__globals__)
 
 

@@ -10,14 +10,14 @@
 use std::collections::HashMap;
 
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyDict, PyString, PyTuple, PyType, PyWeakref, PyWeakrefMethods};
+use pyo3::types::{PyDict, PyString, PyType, PyWeakref, PyWeakrefMethods};
 use pyo3::{ffi, intern};
 
 use crate::code::plain_values::{is_plain, worth};
 use crate::cpython::address_map::{ByAddress, Pointer};
 use crate::cpython::{opaque_state, static_lookup};
 use crate::effects::container::{Kind, is_leaf, is_special, kind_of, read};
+use crate::effects::enumerations;
 use crate::effects::place::{Place, is_foreign};
 use crate::effects::state_snapshot::{Difference, StateSnapshot};
 use crate::state::caller;
@@ -94,7 +94,7 @@ impl Judge<'_, '_> {
     /// Whether an entry is where memos are kept, and says nothing that the module's code does.
     fn at_memo(&self, entry: Entry) -> PyResult<bool> {
         let (py, (key, value), place) = (self.py, entry, self.difference.place);
-        if self.is_kept_by_enumeration(key)? {
+        if enumerations::keeps(py, self.difference, self.holder.as_ref(), key)? {
             return Ok(true);
         }
         if place == Place::Definition {
@@ -112,36 +112,11 @@ impl Judge<'_, '_> {
         Ok(is_computed(py, holder, key)? || (special || part) && !self.told(entry))
     }
 
-    /// Whether an entry is where an enumeration keeps what it makes of its members (`A | B`, `~A`).
-    /// Names of one underscore on each side are its own.
-    fn is_kept_by_enumeration(&self, key: Pointer) -> PyResult<bool> {
-        static ENUMERATIONS: PyOnceLock<Py<PyTuple>> = PyOnceLock::new();
-        let py = self.py;
-        let known = static_lookup::types(py, &ENUMERATIONS, &[("enum", "EnumMeta")])?;
-        if let Some(holder) = &self.holder {
-            // SAFETY: attached, a live object, or null.
-            let name = unsafe { Bound::from_borrowed_ptr_or_opt(py, key) };
-            let own = name.is_some_and(|name| is_reserved(&name));
-            return Ok(own && static_lookup::is_a(holder.get_type().as_any(), known));
-        }
-        let Some(parent) = &self.difference.parent else { return Ok(false) };
-        let Ok(class) = parent.cast::<PyType>() else { return Ok(false) };
-        let Some(dict) = static_lookup::of_class(class) else { return Ok(false) };
-        let mut items = crate::cpython::snapshot::items(&dict).into_iter();
-        Ok(static_lookup::is_a(parent, known)
-            && items.any(|(name, held)| held.is(&self.difference.object) && is_reserved(&name)))
-    }
-
     /// Whether live code that was running may have said so: that the name is set, or to what.
     fn told(&self, (key, value): Entry) -> bool {
         is_set_by(self.py, self.state, self.used, self.module, key)
             || is_constant(self.py, value, self.module, &self.difference.owner)
     }
-}
-
-fn is_reserved(name: &Bound<'_, PyAny>) -> bool {
-    let Ok(name) = name.extract::<&str>() else { return false };
-    name.len() > 2 && name.starts_with('_') && name.ends_with('_') && !name.starts_with("__")
 }
 
 /// Whether an entry takes the place of one of the same type, which is no text, number or the like.

@@ -10,6 +10,7 @@ pub mod state_snapshot;
 pub mod owner;
 pub mod container;
 pub mod place;
+pub mod enumerations;
 pub mod memo;
 pub mod reachable_state;
 pub mod conflict;

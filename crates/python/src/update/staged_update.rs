@@ -7,14 +7,15 @@
 
 use std::{cell::Cell, collections::HashSet, sync::atomic::Ordering};
 
+use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyWeakrefMethods, PyWeakrefReference};
-use pyo3::{intern, prelude::*};
 use transfuse_engine::{
     EdgeKind, Freed, ModuleName, Plan, Policy, Reason, SourceSnapshot, Step, Target,
 };
 
 use crate::cpython::{
-    log, nogil_lock::NoGilGuard, panics, time_limit::Watchdog, traceback::module_of_error,
+    exceptions, log, nogil_lock::NoGilGuard, panics, time_limit::Watchdog,
+    traceback::module_of_error,
 };
 use crate::effects::{conflict, foreign_patches};
 use crate::loading::{in_place, load, load::Loaded, sharing, submodules};
@@ -152,7 +153,7 @@ impl<'py> StagedUpdate<'py> {
             match load::load_own(&Scope::new(py, self.runtime, &self.staged), &step.name) {
                 Ok(Loaded::Live(_) | Loaded::Foreign | Loaded::Missing(_)) => {}
                 Err(error) => {
-                    self.keep(py, &error);
+                    self.error = Some(exceptions::with_traceback(py, &error));
                     self.failed = module_of_error(py, &error).or_else(|| Some(step.name.clone()));
                     return Err(error);
                 }
@@ -166,15 +167,7 @@ impl<'py> StagedUpdate<'py> {
     pub fn prepare(&mut self, py: Python<'py>, wanted: &SourceSnapshot) -> PyResult<()> {
         self.prepared = true;
         participants::prepare(py, self.runtime, &self.staged, wanted, self.on_disk)
-            .inspect_err(|error| self.keep(py, error))
-    }
-
-    /// The error that ends staging, with what its frames hold.
-    fn keep(&mut self, py: Python<'py>, error: &PyErr) {
-        // Before 3.12 an exception has its traceback once Python code has caught it.
-        let traceback = error.traceback(py);
-        let _ = error.value(py).setattr(intern!(py, "__traceback__"), traceback);
-        self.error = Some(error.clone_ref(py));
+            .inspect_err(|error| self.error = Some(exceptions::with_traceback(py, error)))
     }
 
     /// The shared modules that the modules which ran have changed, or may have changed. With the
