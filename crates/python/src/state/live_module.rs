@@ -53,6 +53,9 @@ pub struct LiveModule {
     edges: Mutex<BTreeMap<Target, Vec<EdgeKind>>>,
     /// `/srv/shop/cache.json`: files that its module-level code wrote, which it does not depend on.
     wrote: Mutex<BTreeSet<PathBuf>>,
+    /// `(shop.tax, Rates)`: attributes that were taken of entries in `sys.modules` while its code ran, by
+    /// code that it called, too. Written by the thread that executes it; entries never leave.
+    taken: Mutex<BTreeSet<(ModuleName, String)>>,
     /// Names of deferred imports already recorded, so that the hot path asks one dict.
     pub deferred: Py<PyDict>,
     /// The lazy imports that its code declares.
@@ -117,6 +120,7 @@ impl LiveModule {
             outline: Mutex::new(None),
             edges: Mutex::default(),
             wrote: Mutex::default(),
+            taken: Mutex::default(),
             deferred: PyDict::new(py).unbind(),
             lazy: LazyImports::default(),
             home: Mutex::new(Some(home)),
@@ -176,6 +180,8 @@ impl LiveModule {
         *self.source.lock() = source;
         let outline = other.outline.lock().take();
         *self.outline.lock() = outline;
+        let taken = std::mem::take(&mut *other.taken.lock());
+        *self.taken.lock() = taken;
         let module_level = std::mem::take(&mut *other.edges.lock());
         let mut edges = self.edges.lock();
         edges.retain(|_, kinds| {
@@ -281,6 +287,15 @@ impl LiveModule {
     pub fn writes(&self, path: &Path) {
         self.edges.lock().remove(&Target::File(path.to_owned()));
         self.wrote.lock().insert(path.to_owned());
+    }
+
+    /// While its code ran, an attribute of that module was taken through `sys.modules`.
+    pub fn add_taken(&self, of: &ModuleName, attribute: &str) {
+        self.taken.lock().insert((of.clone(), attribute.to_owned()));
+    }
+
+    pub fn has_taken(&self, of: &ModuleName, attribute: &str) -> bool {
+        self.taken.lock().contains(&(of.clone(), attribute.to_owned()))
     }
 
     pub fn edges(&self) -> Vec<Edge> {
