@@ -9,6 +9,7 @@ module belongs to:
   while it runs takes the place of what its former execution registered, and each answers for its
   generations. The list of listeners is not written to meanwhile: requests go through it.
 - Blinker's receivers: those of other generations are left out when a signal is sent.
+- `atexit`: see `exit_callbacks`.
 
 The core calls `attend` when such a framework has been loaded. Nothing here imports one.
 """
@@ -22,6 +23,7 @@ from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any
 
 from transfuse import _core
+from transfuse.frameworks import exit_callbacks
 from transfuse.process import install
 from transfuse.updates import api
 
@@ -46,7 +48,10 @@ def attend(keeper: str) -> None:
     Args:
         keeper: the module that has been loaded, ``"blinker.base"``.
     """
-    _ATTEND[keeper](sys.modules[keeper])
+    if keeper == "atexit":
+        exit_callbacks.attend()
+    else:
+        _ATTEND[keeper](sys.modules[keeper])
 
 
 # SQLAlchemy.

@@ -13,7 +13,7 @@ use crate::cpython::log;
 use crate::state::runtime::Runtime;
 
 /// The modules that keep listeners, as the adapter calls them.
-const KEEPERS: [&str; 2] = ["blinker.base", "sqlalchemy.event.registry"];
+const KEEPERS: [&str; 3] = ["atexit", "blinker.base", "sqlalchemy.event.registry"];
 
 /// Module-level code has imported something foreign.
 pub fn attend(py: Python<'_>, runtime: &Runtime) {
