@@ -3,8 +3,8 @@
 Those of current code. `atexit` keeps what it is given out of the collector's sight, and so would
 keep every former module. What live code registers is therefore kept in a list in that module, where
 it is found as other registrations are (`registrations`): what new code registers again takes the
-place of what the former code registered. At its place among all callbacks, `atexit` calls what is in
-the list.
+place of what the former code registered. At its place among all callbacks, `atexit` calls what is
+in the list.
 """
 
 from __future__ import annotations
