@@ -10,6 +10,7 @@ pub mod snapshot;
 pub mod lazy_object;
 pub mod opaque_state;
 pub mod address_map;
+pub mod referents;
 pub mod log;
 pub mod exceptions;
 pub mod panics;
