@@ -13,8 +13,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from transfuse import _core
 from transfuse.registrations.entries import entries_of, keys_in
-from transfuse.registrations.made import Execution, Key, Made, are_passed_by, values_of
+from transfuse.registrations.made import (
+    SUSPENDED,
+    Execution,
+    Key,
+    Made,
+    are_passed_by,
+    values_of,
+)
 from transfuse.registrations.search import Search
+from transfuse.updates import participants
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -49,7 +57,9 @@ def are_held(executed: Told, superseded: Told) -> bool:
         superseded: those that they replace, from which they may have carried objects.
     """
     made = Made(_executions(executed), _executions(superseded))
-    held, _ = _held_outside([one[0] for one in executed], made)
+    # A started application waits in coroutines of its own.
+    known = [*(one[0] for one in executed), *participants.references()]
+    held, _ = _held_outside(known, made)
     return bool(held)
 
 
@@ -130,7 +140,13 @@ def _held(
 
 
 def _held_outside(seeds: list[Any], made: Made) -> tuple[list[Any], set[int]]:
-    return _core.held_outside(seeds, set(made.names), made.classes, are_passed_by)
+    # What suspended code refers to is no registration, and known to the collector.
+    return _core.held_outside(
+        seeds,
+        set(made.names),
+        made.classes,
+        lambda kind: kind not in SUSPENDED and are_passed_by(kind),
+    )
 
 
 def _of_error(error: BaseException | None) -> list[Any]:

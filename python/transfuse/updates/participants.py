@@ -11,7 +11,7 @@ import contextlib
 import logging
 import os
 import threading
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,6 +58,14 @@ class Participant(Protocol):
     def abandoned(self, generation: int) -> None:  # noqa: ARG002 - the default
         """The generation that was agreed to will never be current."""
         return
+
+
+class Holder:
+    """A participant that holds objects of the generation that it has agreed to."""
+
+    def references(self) -> list[Any]:
+        """Return objects that lead to these."""
+        raise NotImplementedError
 
 
 def register(participant: Participant, *, midway: bool = False) -> threading.Event | None:
@@ -138,6 +146,12 @@ def notify(stage: str, generation: int) -> None:
                     participant.abandoned(generation)
             except Exception:
                 _log.exception("%r failed when the update was %s", participant, stage)
+
+
+def references() -> list[Any]:
+    """Return what leads to the objects that participants of the update under way hold for it."""
+    holders = [each for each in list(_asked) if isinstance(each, Holder)]
+    return [reference for holder in holders for reference in holder.references()]
 
 
 def _begun() -> tuple[Participant, ...]:
