@@ -2,7 +2,7 @@
 
 A map of the package. Folders in the order of their imports: each uses only those before it.
 
-- `errors`: every error; `_core`: the compiled core, which loads, updates and pins
+- `errors`: every error; `logs`: the log; `_core`: the compiled core, which loads, updates and pins
 - `source`: from source to code, and from code back to its source, for tracebacks and hints
 - `memory`: what keeps superseded code in memory
 - `config`: the settings, and the files that they come from
@@ -34,6 +34,7 @@ from transfuse.servers.asgi import asgi
 from transfuse.servers.rsgi import rsgi
 from transfuse.servers.wsgi import wsgi
 from transfuse.updates.api import leaks, on_update, plan, rollback, status, update
+from transfuse.updates.hold import hold
 from transfuse.updates.reports import Change, Plan, Ran, Report, Restart, Status, UpdateRefused
 from transfuse.version import __version__
 
@@ -55,6 +56,7 @@ __all__ = [
     "UpdateRefused",
     "__version__",
     "asgi",
+    "hold",
     "import_module",
     "install",
     "leaks",

@@ -9,7 +9,6 @@ one instant.
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import threading
 import time
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from transfuse import _core
 from transfuse.errors import Outdated, TransfuseError, WorkerRefused
+from transfuse.logs import get_logger
 from transfuse.source.tracebacks import headline
 from transfuse.updates import participants
 from transfuse.updates.api import on_update
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from transfuse.workers.protocol import Said
     from transfuse.workers.rendezvous import Rendezvous
 
-_log = logging.getLogger("transfuse.workers")
+_log = get_logger("transfuse.workers")
 
 # The longest that a worker which has staged waits for a coordinator, in seconds.
 _ALONE = 3 * SILENCE

@@ -3,6 +3,7 @@
 //! An event only says where to look; `refresh` finds out what is different. Names that editors,
 //! compilers and deploys use for temporary files are dropped here, for all watchers.
 
+use super::transfer::is_transfer;
 use crate::{plan::DependencyGraph, roots::is_source, sources::SourceSnapshot};
 use std::path::{Path, PathBuf};
 
@@ -66,8 +67,13 @@ impl Event {
     pub fn concerns(&self, snapshot: &SourceSnapshot, graph: &DependencyGraph) -> bool {
         match self {
             Event::Path(EventKind::Dir, _) | Event::Rescan | Event::Lost => true,
-            Event::Path(_, path) => {
+            Event::Path(kind, path) => {
+                // A listed directory has another entry, or one less.
+                let names = matches!(kind, EventKind::Created | EventKind::Moved | EventKind::Gone);
+                let listed = |dir| graph.readers(dir).next().is_some();
                 is_source(path)
+                    || is_transfer(path)
+                    || names && path.parent().is_some_and(listed)
                     || snapshot.get(path).is_some()
                     || snapshot.has_dir(path)
                     || graph.readers(path).next().is_some()
@@ -76,12 +82,11 @@ impl Event {
     }
 }
 
-/// Is this the name of a file that is never imported: hidden, cached, a backup, half-written?
+/// Is this the name of a file that no module imports or reads: cached, a backup, half-written?
 pub(crate) fn is_noise(path: &Path) -> bool {
     let Some(name) = path.file_name().map(|name| name.to_string_lossy()) else { return true };
     let ends = ["~", ".swp", ".swx", ".tmp", ".pyc"];
-    (name.starts_with('.') && name != ".gitignore")
-        || name == "__pycache__"
+    name == "__pycache__"
         || ends.iter().any(|end| name.ends_with(end))
         || path.parent().is_some_and(|dir| dir.ends_with("__pycache__"))
 }

@@ -16,7 +16,7 @@ use crate::state::{
 };
 use crate::sysmodules::{facade, spec::Finder};
 use crate::updater::{off_disk, thread::at_exit, thread::start_updating, thread::stop_updating};
-use crate::{api::fork, effects::data_files};
+use crate::{api::fork, effects::audit};
 
 /// Makes the roots live.
 #[pyfunction]
@@ -58,6 +58,11 @@ pub fn install(
         .and_then(|roots| roots.including(&include))
         .map_err(|e| exceptions::from_engine(&e))?;
     let roots = if gitignore { roots.without_ignored() } else { roots };
+    let folder = project.first().and_then(|file| file.parent());
+    let roots = match folder {
+        Some(folder) => roots.with_project(&*system, folder),
+        None => roots,
+    };
     let budget = Budget::new(store.saturating_mul(1 << 20));
     let seen = py.detach(|| scan(&*system, &roots, &budget));
     let view = off_disk::with_contents(&seen.snapshot, &contents, &budget);
@@ -69,7 +74,7 @@ pub fn install(
     let runtime: &'static Runtime = Box::leak(Box::new(made));
     runtime.unreadable.lock().are(seen.unreadable);
     facade_type::make_type(py)?;
-    data_files::listen()?;
+    audit::listen()?;
     runtime::put_in_force(Some(runtime));
 
     let core = py.import(intern!(py, "transfuse._core"))?;

@@ -16,7 +16,7 @@ use transfuse_engine::{
 use crate::cpython::{
     log, nogil_lock::NoGilGuard, panics, time_limit::Watchdog, traceback::module_of_error,
 };
-use crate::effects::{conflict, foreign_patches};
+use crate::effects::{conflict, environ, foreign_patches};
 use crate::loading::{in_place, load, load::Loaded, sharing, submodules};
 use crate::state::{
     generation::Generation, live_module::LiveModule, pin::StagedScope, policy::effective_policy,
@@ -253,6 +253,7 @@ impl<'py> StagedUpdate<'py> {
             for patches in pending.into_iter().chain([foreign]) {
                 patches.carry_out(py);
             }
+            self.conclude_environ(py);
             let notes = in_place::notes(py, &self.staged);
             runtime.retire(freed);
             record_superseded(py, runtime, &self.removed);
@@ -318,6 +319,7 @@ impl<'py> StagedUpdate<'py> {
         }
         drop(runtime.generations.abandon(self.staged.get().id));
         self.tidy(py);
+        self.take_back_environ(py);
         let executed = self.staged.get().executed(py);
         let abandoned = executed.iter().chain(&self.removed).map(|instance| &instance.get().name);
         disposal::empty_caches(abandoned.chain(&self.failed), py);
@@ -330,6 +332,36 @@ impl<'py> StagedUpdate<'py> {
         }
         self.staged.get().staging.clear();
         self.notify(py, "abandoned");
+    }
+
+    /// The environment is as the modules in use have left it.
+    fn take_back_environ(&self, py: Python<'py>) {
+        let executed = self.staged.get().executed(py);
+        let shadows = self.staged.get().staging.in_place(py);
+        let shadows = shadows.iter().map(|change| change.get().shadow.bind(py).clone());
+        let all: Vec<_> = executed.into_iter().chain(shadows).collect();
+        for instance in all.iter().rev() {
+            environ::undo(py, instance.get());
+        }
+        for instance in &all {
+            if let Some(former) = self.base.get().find(py, instance.get().name.as_str()) {
+                environ::redo(py, former.get());
+            }
+        }
+    }
+
+    /// Modules that went without running again leave nothing in the environment.
+    fn conclude_environ(&self, py: Python<'py>) {
+        let executed = self.staged.get().executed(py);
+        let ran = |one: &&Bound<'py, LiveModule>| {
+            executed.iter().any(|other| other.get().name == one.get().name)
+        };
+        for instance in self.removed.iter().rev().filter(|one| !ran(one)) {
+            environ::undo(py, instance.get());
+        }
+        for instance in &self.revived {
+            environ::redo(py, instance.get());
+        }
     }
 
     fn notify(&self, py: Python<'py>, end: &str) {

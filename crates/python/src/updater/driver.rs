@@ -66,6 +66,8 @@ impl Driver {
             Command::Plan(reply) => (reply, panics::caught(|| self.plan(py))),
             Command::Rollback(to, reply) => (reply, panics::caught(|| self.rollback(py, to))),
             Command::Adopt(contents, reply) => (reply, panics::caught(|| self.adopt(py, contents))),
+            Command::Follow(path) => return self.listener.follow(&path),
+            Command::Released => return self.listener.look_again(),
             Command::Dispose => {
                 disposal::dispose_drained(py, self.runtime);
                 self.retry_if_room(py);

@@ -11,12 +11,15 @@ use std::{
 };
 
 use crossbeam_channel::{Receiver, never, select};
+use pyo3::Python;
 use transfuse_engine::{
-    Debouncer, Digest, DirtyPaths, Event, FileChange, FileSystem, Readiness, Refreshed,
-    SourceSnapshot, SymlinkChains, SyncMarker, Window, fork_gate, is_source, refresh,
+    Debouncer, DependencyGraph, Digest, DirtyPaths, Event, EventKind, FileChange, FileSystem,
+    Readiness, Refreshed, SourceSnapshot, SymlinkChains, SyncMarker, Window, fork_gate, is_source,
+    is_tree_locked, refresh,
 };
 
-use crate::state::{command::Command, runtime::Runtime, unreadable};
+use crate::cpython::log;
+use crate::state::{command::Command, hold, runtime::Runtime, unreadable};
 use crate::updater::watcher::FileWatcher;
 
 /// How long an explicit update waits until the system has reported all events.
@@ -26,6 +29,12 @@ const SAVE_LIMIT: Duration = Duration::from_secs(3);
 /// How often an explicit update compares again while a file is being written, and how long it pauses.
 const COMPARISONS: usize = 50;
 const PAUSE: Duration = Duration::from_millis(10);
+/// How often it is asked whether a hold has ended.
+const HOLD_PAUSE: Duration = Duration::from_millis(50);
+/// By how much other programs come late on a loaded machine.
+const LOADED: Duration = Duration::from_millis(4);
+/// How long an error that more files may repair is not reported.
+const GRACE: Duration = Duration::from_millis(150);
 
 /// Why the updating thread wakes up.
 pub enum Wakeup {
@@ -65,6 +74,21 @@ impl PendingChange<'_> {
         if listener.debouncer.is_idle() {
             return true;
         }
+        let since = *listener.waiting_since.get_or_insert_with(Instant::now);
+        since.elapsed() > SAVE_LIMIT
+    }
+
+    /// Did no file change for a while either? An update that failed on what is not there may have been
+    /// a part of the change.
+    pub fn stays_quiet(&mut self) -> bool {
+        let deadline = Instant::now() + GRACE;
+        while self.listener.debouncer.is_idle() {
+            match self.listener.events.recv_deadline(deadline) {
+                Ok(event) => self.listener.receive(&event),
+                Err(_) => return true,
+            }
+        }
+        let listener = &mut *self.listener;
         let since = *listener.waiting_since.get_or_insert_with(Instant::now);
         since.elapsed() > SAVE_LIMIT
     }
@@ -113,6 +137,8 @@ pub struct ChangeListener {
     project_files_changed: bool,
     /// Whether events were lost since the last comparison.
     rescan: bool,
+    /// Whether changes wait for the end of a hold.
+    held_back: bool,
     /// Since when an update waits for the end of a save. Kept over all its attempts, because a module
     /// that writes a file of its own while it is staged would interrupt each of them.
     waiting_since: Option<Instant>,
@@ -137,9 +163,11 @@ impl ChangeListener {
             project_digests: Vec::new(),
             project_files_changed: false,
             rescan: false,
+            held_back: false,
             waiting_since: None,
         };
         listener.watch_places();
+        listener.follow_known();
         listener.debouncer = Debouncer::new(listener.window());
         listener.watcher.take_fallback();
         listener
@@ -175,10 +203,48 @@ impl ChangeListener {
         }
     }
 
+    /// Watches data that no walk comes to, and compares it next.
+    pub fn follow(&mut self, path: &Path) {
+        let _critical = fork_gate::enter_critical();
+        self.watcher.follow(path);
+        let now = self.now();
+        self.debouncer.event(now, &EventKind::Touched.at(path.to_owned()));
+    }
+
+    /// Watches all data that the current generation knows and that no walk comes to.
+    fn follow_known(&mut self) {
+        let (view, runtime) = (self.runtime.view(), self.runtime);
+        let data = view.iter().filter(|(path, _)| !is_source(path));
+        for (path, _) in data.filter(|(path, _)| !runtime.roots.is_walked(&*runtime.system, path)) {
+            self.watcher.follow(path);
+        }
+    }
+
+    /// Is it about data that no walk comes to: a file that a module read, a directory that it listed?
+    fn is_followed(&mut self, event: &Event, graph: &DependencyGraph) -> bool {
+        let Some(path) = event.path() else { return false };
+        let read = |path: &Path| graph.readers(path).next().is_some();
+        if matches!(event, Event::Path(EventKind::Dir, _)) {
+            // It may have been made anew, with what was followed in it.
+            let inside: Vec<PathBuf> =
+                self.runtime.view().under(path).map(|(path, _)| path.to_owned()).collect();
+            for path in inside.iter().filter(|path| read(path)) {
+                self.follow(path);
+            }
+        }
+        read(path) || path.parent().is_some_and(read)
+    }
+
     /// Waits for a command, or until changed files are quiet.
     pub fn next(&mut self) -> Wakeup {
         loop {
-            let wait = match self.debouncer.poll(self.now()) {
+            let now = self.now();
+            let (system, roots) = (&*self.runtime.system, &self.runtime.roots);
+            let is_locked = |dirty: &mut dyn Iterator<Item = &Path>| {
+                is_tree_locked(system, dirty.chain(roots.dirs().iter().map(PathBuf::as_path)))
+            };
+            let wait = match self.debouncer.poll_unless(now, is_locked) {
+                Readiness::Idle if self.held_back => crossbeam_channel::after(HOLD_PAUSE),
                 Readiness::Idle => never(),
                 Readiness::Wait(until) => {
                     crossbeam_channel::after(until.saturating_sub(self.now()))
@@ -186,10 +252,14 @@ impl ChangeListener {
                 Readiness::Ready(batch) => {
                     let _critical = fork_gate::enter_critical();
                     self.add_pending(batch);
-                    if self.runtime.settings().watch {
-                        return Wakeup::Changed;
+                    if !self.runtime.settings().watch {
+                        continue;
                     }
-                    continue;
+                    self.held_back = self.is_held();
+                    if self.held_back {
+                        continue;
+                    }
+                    return Wakeup::Changed;
                 }
             };
             select! {
@@ -200,6 +270,33 @@ impl ChangeListener {
                     self.receive(&event);
                 },
                 recv(wait) -> _ => {}
+            }
+            if self.held_back && !self.is_held() {
+                self.look_again();
+            }
+        }
+    }
+
+    /// Has a program said that its change is not complete?
+    fn is_held(&self) -> bool {
+        let runtime = self.runtime;
+        let expired = runtime.holds.expire();
+        if expired > 0 {
+            let words = "updates were held and not released in time; they are made again";
+            Python::attach(|py| log::warning(py, words));
+        }
+        runtime.holds.is_any() || hold::is_held_by_file(runtime)
+    }
+
+    /// Compares what was held back after the next quiet window.
+    pub fn look_again(&mut self) {
+        if std::mem::take(&mut self.held_back) {
+            let now = self.now();
+            for path in self.pending.clone() {
+                self.debouncer.event(now, &EventKind::Touched.at(path));
+            }
+            if self.rescan {
+                self.debouncer.event(now, &Event::Rescan);
             }
         }
     }
@@ -214,6 +311,10 @@ impl ChangeListener {
             return;
         }
         let now = self.now();
+        if self.debouncer.is_idle() && self.is_machine_loaded() {
+            self.debouncer.expect_lateness(LOADED);
+        }
+        self.debouncer.activity(now);
         if *event == Event::Lost {
             self.runtime.lost_events.fetch_add(1, Ordering::Relaxed);
         }
@@ -231,13 +332,23 @@ impl ChangeListener {
         let (view, graph) = (self.runtime.view(), self.runtime.records.lock().graph.clone());
         for event in all {
             let Some(path) = event.path() else { continue };
-            let live = self.runtime.roots.root_of(path).is_some();
+            let live = self.runtime.roots.root_of(path).is_some() || self.is_followed(&event, &graph);
             if self.runtime.project.iter().any(|file| file == path)
                 || live && event.concerns(&view, &graph)
             {
                 self.debouncer.event(now, &event);
             }
         }
+    }
+
+    /// Do more threads want to run than there are processors? Then the program that saves files comes
+    /// late too.
+    fn is_machine_loaded(&self) -> bool {
+        let Ok(text) = self.runtime.system.read(Path::new("/proc/loadavg")) else { return false };
+        let text = String::from_utf8_lossy(&text);
+        let running = text.split(' ').nth(3).and_then(|part| part.split('/').next()?.parse().ok());
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        running.is_some_and(|running: usize| running > processors + processors / 2)
     }
 
     fn add_pending(&mut self, batch: DirtyPaths) {
@@ -345,6 +456,7 @@ impl ChangeListener {
         let fell_back = self.watcher.take_fallback();
         if fell_back {
             self.debouncer = Debouncer::new(self.window());
+            self.follow_known();
             self.rescan = true;
         }
         fell_back
@@ -383,6 +495,7 @@ impl ChangeListener {
             // those below the roots.
             self.watcher.restart(self.runtime.roots.dirs());
             self.watch_places();
+            self.follow_known();
             self.rescan = true;
         }
         let runtime = self.runtime;
