@@ -28,6 +28,7 @@ ENGINE_LAYERS: tuple[str, ...] = (
 )
 PACKAGE_LAYERS: tuple[str, ...] = (
     "errors",
+    "logs",
     "_core",
     "version",
     "source",

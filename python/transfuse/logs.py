@@ -10,7 +10,10 @@ from __future__ import annotations
 import logging
 import logging.config
 import sys
-from functools import cache
+
+
+# The class of loggers -> our subclass of it. Entries are added by `get_logger` and never leave.
+_classes: dict[type[logging.Logger], type[logging.Logger]] = {}
 
 
 def get_logger(name: str) -> logging.Logger:
@@ -18,13 +21,14 @@ def get_logger(name: str) -> logging.Logger:
     logger = logging.getLogger(name)
     kind = type(logger)
     if not hasattr(kind, "_disabled_on_purpose"):
+        if kind not in _classes:
+            _classes[kind] = _lasting(kind)
         was_disabled = logger.disabled
-        logger.__class__ = _lasting(kind)
+        logger.__class__ = _classes[kind]
         logger.disabled = was_disabled
     return logger
 
 
-@cache
 def _lasting(kind: type[logging.Logger]) -> type[logging.Logger]:
     """Return a subclass whose loggers a configuration does not disable."""
 

@@ -183,15 +183,20 @@ impl Debouncer {
             self.first = Some(now);
             return Readiness::Wait(now + LOOK_AGAIN);
         }
-        self.first = None;
+        self.take().map_or(Readiness::Idle, Readiness::Ready)
+    }
+
+    /// Returns all dirty paths at once, whether or not they are quiet; none if there are none.
+    pub fn take(&mut self) -> Option<DirtyPaths> {
+        self.first.take()?;
         self.locked = None;
         self.asked = None;
         self.transfers.forget();
         let dirty = std::mem::take(&mut self.dirty);
         if std::mem::take(&mut self.rescan) {
-            return Readiness::Ready(DirtyPaths::Rescan);
+            return Some(DirtyPaths::Rescan);
         }
-        Readiness::Ready(DirtyPaths::Listed(dirty.into_keys().collect()))
+        Some(DirtyPaths::Listed(dirty.into_keys().collect()))
     }
 
     /// When the burst has come to rest, if nothing else happens.
@@ -212,7 +217,7 @@ impl Debouncer {
 
     fn note_lateness(&mut self, now: Duration) {
         let Some(asked) = self.asked.take().filter(|asked| *asked <= now) else { return };
-        self.lateness = (now - asked).max(self.lateness / 2);
+        self.lateness = (now - asked).min(LONGEST_STRETCH).max(self.lateness / 2);
     }
 
     fn quiet(&self) -> Duration {

@@ -365,7 +365,7 @@ impl ChangeListener {
         // renamed. Polling compares everything anyway.
         self.roots_moved |=
             self.watcher.is_native() && self.chains.changed(&*self.runtime.system).next().is_some();
-        while let Readiness::Ready(batch) = self.debouncer.poll(Duration::MAX / 2) {
+        if let Some(batch) = self.debouncer.take() {
             self.add_pending(batch);
         }
     }
