@@ -11,7 +11,6 @@ import logging
 import logging.config
 import sys
 
-
 # The class of loggers -> our subclass of it. Entries are added by `get_logger` and never leave.
 _classes: dict[type[logging.Logger], type[logging.Logger]] = {}
 

@@ -13,7 +13,7 @@ from conftest import LiveTree, ran
 READS = """\
 from pathlib import Path
 
-VALUE = Path(__file__).with_name({name!r}).read_text()
+VALUE = (Path(__file__).parent / {name!r}).read_text()
 """
 HIDDEN = (".env", ".env.local", ".secrets.toml", ".d/x", ".config/app/conf.yaml", "conf/.env")
 
@@ -92,28 +92,32 @@ def test_a_file_in_the_project_beside_the_roots(
 HELPERS = {
     "lru_cache": """
         from functools import lru_cache
+        from pathlib import Path
         @lru_cache
         def read(path):
-            return open(path).read()
+            return Path(path).read_text()
         """,
     "dict": """
+        from pathlib import Path
         _read = {}
         def read(path):
             if path not in _read:
-                _read[path] = open(path).read()
+                _read[path] = Path(path).read_text()
             return _read[path]
         """,
     "cached method": """
         from functools import cache
+        from pathlib import Path
         class Files:
             @cache
             def read(self, path):
-                return open(path).read()
+                return Path(path).read_text()
         read = Files().read
         """,
     "no cache": """
+        from pathlib import Path
         def read(path):
-            return open(path).read()
+            return Path(path).read_text()
         """,
 }
 

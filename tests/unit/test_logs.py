@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CONFIGURED: dict[str, Any] = {"version": 1, "disable_existing_loggers": True}
+OURS = ("transfuse", "transfuse.workers", "transfuse.publisher", "transfuse.control")
 INI = """
 [loggers]
 keys = root
@@ -46,6 +47,8 @@ def logging_as_before() -> Iterator[None]:
 
 @pytest.mark.parametrize("how", ["dict", "file"])
 def test_a_configuration_that_disables_loggers_leaves_ours(how: str, tmp_path: Path) -> None:
+    for name in OURS:
+        get_logger(name)
     other = logging.getLogger("some.other")
     if how == "dict":
         logging.config.dictConfig(CONFIGURED)
@@ -53,8 +56,8 @@ def test_a_configuration_that_disables_loggers_leaves_ours(how: str, tmp_path: P
         (tmp_path / "logging.ini").write_text(INI)
         logging.config.fileConfig(tmp_path / "logging.ini")
     assert other.disabled
-    for name in ("transfuse", "transfuse.workers", "transfuse.publisher", "transfuse.control"):
-        assert not logging.getLogger(name).disabled
+    for name in OURS:
+        assert not logging.getLogger(name).disabled, name
 
 
 def test_a_module_that_configures_logging_does_not_hide_a_refusal(

@@ -58,7 +58,8 @@ def test_a_line_that_leaves_a_dotenv_file(tree: LiveTree) -> None:
     tree.published({".env": f"{NAME}=2\n"})
     assert tree.module("conf").SEEN == "2"
     assert "OTHER_OF_SHOP" not in os.environ
-    tree.published({".env": "\n"})
+    tree.published({".env": "OTHER_OF_SHOP=1\n"})
+    assert os.environ.pop("OTHER_OF_SHOP") == "1"
     assert tree.module("conf").SEEN is None
 
 

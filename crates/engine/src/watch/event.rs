@@ -53,6 +53,11 @@ impl Event {
         }
     }
 
+    /// Is it about a file that another program writes under a passing name, `.conf.py.Vx3k9Q`?
+    pub fn is_of_transfer(&self) -> bool {
+        self.path().is_some_and(is_transfer)
+    }
+
     /// The same event at another path.
     pub fn with_path(&self, path: &Path) -> Event {
         match self {

@@ -223,6 +223,9 @@ impl ChangeListener {
     /// Is it about data that no walk comes to: a file that a module read, a directory that it listed?
     fn is_followed(&mut self, event: &Event, graph: &DependencyGraph) -> bool {
         let Some(path) = event.path() else { return false };
+        if event.is_of_transfer() {
+            return path.parent().is_some_and(|dir| self.runtime.roots.root_of(dir).is_some());
+        }
         let read = |path: &Path| graph.readers(path).next().is_some();
         if matches!(event, Event::Path(EventKind::Dir, _)) {
             // It may have been made anew, with what was followed in it.
