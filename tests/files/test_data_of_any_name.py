@@ -1,14 +1,17 @@
-"""A data file is what was opened, whatever its name: `.env`, `.d/x`, beside the roots, through a cache."""
+"""A data file is what was opened, whatever its name: `.env`, `.d/x`, `conf/` beside the roots."""
 
 from __future__ import annotations
 
 import textwrap
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 import transfuse
 from conftest import LiveTree, ran
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 READS = """\
 from pathlib import Path

@@ -75,9 +75,8 @@ def test_data_files_in_a_folder_that_is_listed(tree: LiveTree) -> None:
 
 
 def test_a_folder_that_does_not_exist_yet(tree: LiveTree) -> None:
-    text = "FOUND = sorted(p.name for p in HERE.iterdir()) if HERE.exists() else []\n"
-    listed = "try:\n    FOUND = sorted(p.name for p in HERE.iterdir())\nexcept OSError:\n    FOUND = []\n"
-    tree.write({"web.py": HEAD + listed, "asks.py": HEAD + text})
+    found = "    FOUND = sorted(path.name for path in HERE.iterdir())\n"
+    tree.write({"web.py": f"{HEAD}try:\n{found}except OSError:\n    FOUND = []\n"})
     tree.install()
     assert tree.module("web").FOUND == []
     assert ran(tree.published({"plug/a.txt": "1"})) == ["web"]
@@ -104,8 +103,8 @@ def test_the_search_for_modules_lists_nothing(
     tree: LiveTree, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(str(tree.root))
-    text = "import importlib.metadata\nVERSION = importlib.metadata.version('pytest')\nimport json.tool\n"
-    tree.write({"web.py": text})
+    text = "import importlib.metadata\nVERSION = importlib.metadata.version('pytest')\n"
+    tree.write({"web.py": text + "import json.tool\n"})
     tree.install()
     tree.module("web")
     assert tree.update({"other.py": "", "notes.txt": ""}).ran == ()

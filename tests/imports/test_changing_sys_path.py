@@ -16,21 +16,30 @@ if TYPE_CHECKING:
 FILES = {"conf.py": "V = 1\n", "pack/__init__.py": "import conf\n", "pack/part.py": "V = 1\n"}
 WEB = "import conf, pack.part\nSEEN = (conf.V, pack.part.V)\n"
 
-CHANGES: dict[str, Callable[[Path, pytest.MonkeyPatch], object]] = {
-    "a dot in front": lambda root, patch: (patch.chdir(root), sys.path.insert(0, ".")),
-    "an empty entry in front": lambda root, patch: (patch.chdir(root), sys.path.insert(0, "")),
-    "a relative entry in front": lambda root, patch: (
-        patch.chdir(root.parent),
-        sys.path.insert(0, root.name),
-    ),
+
+def _insert(root: Path, patch: pytest.MonkeyPatch, entry: str) -> None:
+    patch.chdir(root if entry in ("", ".") else root.parent)
+    sys.path.insert(0, entry)
+
+
+def _only_relative(root: Path, patch: pytest.MonkeyPatch) -> None:
+    sys.path.remove(str(root))
+    _insert(root, patch, ".")
+
+
+def _reorder(root: Path, _: pytest.MonkeyPatch) -> None:
+    sys.path.remove(str(root))
+    sys.path.append(str(root))
+
+
+CHANGES: dict[str, Callable[[Path, pytest.MonkeyPatch], None]] = {
+    "a dot in front": lambda root, patch: _insert(root, patch, "."),
+    "an empty entry in front": lambda root, patch: _insert(root, patch, ""),
+    "a relative entry in front": lambda root, patch: _insert(root, patch, root.name),
     "its entry goes": lambda root, _: sys.path.remove(str(root)),
-    "all entries are relative": lambda root, patch: (
-        patch.chdir(root),
-        sys.path.remove(str(root)),
-        sys.path.insert(0, "."),
-    ),
+    "all entries are relative": _only_relative,
     "another folder": lambda root, patch: patch.chdir(root.parent.parent),
-    "reordered": lambda root, _: (sys.path.remove(str(root)), sys.path.append(str(root))),
+    "reordered": _reorder,
 }
 
 

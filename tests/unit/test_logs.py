@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from conftest import LiveTree
 from transfuse.logs import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from conftest import LiveTree
 
 CONFIGURED: dict[str, Any] = {"version": 1, "disable_existing_loggers": True}
 OURS = ("transfuse", "transfuse.workers", "transfuse.publisher", "transfuse.control")

@@ -6,11 +6,14 @@ import os
 import subprocess
 import sys
 import textwrap
+from typing import TYPE_CHECKING
 
 import pytest
 
 import transfuse
-from conftest import LiveTree
+
+if TYPE_CHECKING:
+    from conftest import LiveTree
 
 NAME = "TRANSFUSE_TESTS_SHOP"
 

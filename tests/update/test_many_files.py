@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,6 +16,7 @@ from conftest import LiveTree, ran
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 FILES = {"a.py": "V = 1\n", "z.py": "V = 1\n", "web.py": "import a, z\nSEEN = (a.V, z.V)\n"}
 # Far longer than any quiet window.

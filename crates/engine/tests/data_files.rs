@@ -54,7 +54,8 @@ use ChangeKind::{Changed, Created, Deleted};
 
 #[test]
 fn the_name_of_data_may_be_any_name() {
-    for path in ["/srv/app/.env", "/srv/app/.d/x", "/srv/app/conf/.secrets.toml", "/srv/conf.yaml"] {
+    for path in ["/srv/app/.env", "/srv/app/.d/x", "/srv/app/conf/.secrets.toml", "/srv/conf.yaml"]
+    {
         let app = app(&["/srv/app/a.py", path]).known(&[path]);
         assert!(app.at(path).is_empty());
         assert!(app.changes(&DirtyPaths::Rescan).is_empty());
@@ -159,7 +160,7 @@ fn locks_of_version_control() {
     let memory = InMemoryFs::new();
     memory.write("/srv/.git/HEAD", "");
     memory.write("/srv/app/a.py", "");
-    memory.write("/srv/sub/.git", "gitdir: ../.git/modules/sub\n");
+    memory.write("/srv/sub/.git", "gitdir: /srv/.git/modules/sub\n");
     memory.write("/srv/sub/b.py", "");
     memory.write("/hg/.hg/hgrc", "");
     let locked = |path: &str| is_tree_locked(&memory, [Path::new(path)]);

@@ -215,10 +215,11 @@ impl Roots {
     /// Can `path` be data that a module depends on: a file that it read, a directory that it listed?
     /// The name of data may be any name, `.env` or `.d/x`, and git may ignore it.
     pub fn follows(&self, system: &dyn FileSystem, path: &Path) -> bool {
-        let root = self.by_depth.iter().find(|root| path.starts_with(root)).or(self
-            .project
-            .as_ref()
-            .filter(|project| path.starts_with(project)));
+        let root = self
+            .by_depth
+            .iter()
+            .find(|root| path.starts_with(root))
+            .or(self.project.as_ref().filter(|project| path.starts_with(project)));
         let Some(root) = root else { return false };
         if is_source(path) {
             return self.is_live_path(system, path) && !self.ignores(system, path, false);
@@ -238,8 +239,7 @@ impl Roots {
     /// Does a walk from the root come to this file or directory, so that it is watched and compared?
     pub fn is_walked(&self, system: &dyn FileSystem, path: &Path) -> bool {
         let is_dir = || system.metadata(path).is_ok_and(|found| found.kind == FileKind::Dir);
-        self.is_live_path(system, path)
-            && (!is_dir() || self.admits_dir(system, path))
+        self.is_live_path(system, path) && (!is_dir() || self.admits_dir(system, path))
     }
 
     /// Is this path, relative to its root, included, itself or by a directory above it?

@@ -15,8 +15,22 @@ use std::path::{Path, PathBuf};
 /// Directories of the system: a link to one of them, or to a directory below one of the last three, is
 /// none of the project's folders, and a walk through it would not end for minutes.
 const SYSTEM: [&str; 16] = [
-    "/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/nix", "/opt", "/run", "/sbin",
-    "/usr", "/usr/lib", "/usr/share", "/var", "/usr/local",
+    "/bin",
+    "/boot",
+    "/dev",
+    "/etc",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/nix",
+    "/opt",
+    "/run",
+    "/sbin",
+    "/usr",
+    "/usr/lib",
+    "/usr/share",
+    "/var",
+    "/usr/local",
 ];
 const DEVICES: [&str; 3] = ["/proc", "/sys", "/dev"];
 

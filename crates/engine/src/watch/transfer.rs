@@ -62,6 +62,7 @@ pub(crate) fn is_transfer(path: &Path) -> bool {
     let Some((stem, random)) = name.strip_prefix('.').and_then(|name| name.rsplit_once('.')) else {
         return false;
     };
-    let is_random = random.len() == RANDOM && random.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let is_random =
+        random.len() == RANDOM && random.bytes().all(|byte| byte.is_ascii_alphanumeric());
     is_random && stem.contains('.') && !stem.starts_with('.')
 }

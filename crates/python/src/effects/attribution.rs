@@ -13,8 +13,8 @@ use pyo3::types::{PyBytes, PyFrame};
 use pyo3::{ffi, intern};
 use transfuse_engine::{EdgeKind, Target};
 
-use crate::effects::{kept_content, memo};
 use crate::effects::state_snapshot::StateSnapshot;
+use crate::effects::{kept_content, memo};
 use crate::state::live_module::LiveModule;
 use crate::state::scope::Scope;
 

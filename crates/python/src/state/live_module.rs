@@ -17,9 +17,9 @@ use transfuse_engine::{Edge, EdgeKind, ModuleName, OsFileSystem, Policy, Source,
 
 use crate::code::name_usage::NameUsage;
 use crate::state::{
-    environ_change::EnvironChange, foreign_patch::ForeignPatch, generation::Generation, lazy_imports::LazyImports,
-    load_key::LoadKey, module_source::ModuleSource, pending_submodules::PendingSubmodules,
-    shown::LastShown,
+    environ_change::EnvironChange, foreign_patch::ForeignPatch, generation::Generation,
+    lazy_imports::LazyImports, load_key::LoadKey, module_source::ModuleSource,
+    pending_submodules::PendingSubmodules, shown::LastShown,
 };
 
 /// One execution of a live module's source, and the `__loader__` of the module it made.

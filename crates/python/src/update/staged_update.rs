@@ -16,7 +16,7 @@ use transfuse_engine::{
 use crate::cpython::{
     log, nogil_lock::NoGilGuard, panics, time_limit::Watchdog, traceback::module_of_error,
 };
-use crate::effects::{conflict, environ, foreign_patches};
+use crate::effects::{conflict, foreign_patches};
 use crate::loading::{in_place, load, load::Loaded, sharing, submodules};
 use crate::state::{
     generation::Generation, live_module::LiveModule, pin::StagedScope, policy::effective_policy,
@@ -36,7 +36,7 @@ pub struct StagedUpdate<'py> {
     /// The instances of `base` that the staged generation does not share: to be run, or deleted.
     pub(super) removed: Vec<Bound<'py, LiveModule>>,
     /// Instances of an earlier generation that it brings back.
-    revived: Vec<Bound<'py, LiveModule>>,
+    pub(super) revived: Vec<Bound<'py, LiveModule>>,
     /// The module whose code raised.
     failed: Option<ModuleName>,
     /// Whether it serves the content of the files, or that of a kept generation.
@@ -332,36 +332,6 @@ impl<'py> StagedUpdate<'py> {
         }
         self.staged.get().staging.clear();
         self.notify(py, "abandoned");
-    }
-
-    /// The environment is as the modules in use have left it.
-    fn take_back_environ(&self, py: Python<'py>) {
-        let executed = self.staged.get().executed(py);
-        let shadows = self.staged.get().staging.in_place(py);
-        let shadows = shadows.iter().map(|change| change.get().shadow.bind(py).clone());
-        let all: Vec<_> = executed.into_iter().chain(shadows).collect();
-        for instance in all.iter().rev() {
-            environ::undo(py, instance.get());
-        }
-        for instance in &all {
-            if let Some(former) = self.base.get().find(py, instance.get().name.as_str()) {
-                environ::redo(py, former.get());
-            }
-        }
-    }
-
-    /// Modules that went without running again leave nothing in the environment.
-    fn conclude_environ(&self, py: Python<'py>) {
-        let executed = self.staged.get().executed(py);
-        let ran = |one: &&Bound<'py, LiveModule>| {
-            executed.iter().any(|other| other.get().name == one.get().name)
-        };
-        for instance in self.removed.iter().rev().filter(|one| !ran(one)) {
-            environ::undo(py, instance.get());
-        }
-        for instance in &self.revived {
-            environ::redo(py, instance.get());
-        }
     }
 
     fn notify(&self, py: Python<'py>, end: &str) {

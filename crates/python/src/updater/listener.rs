@@ -11,21 +11,18 @@ use std::{
 };
 
 use crossbeam_channel::{Receiver, never, select};
-use pyo3::Python;
 use transfuse_engine::{
-    Debouncer, DependencyGraph, Digest, DirtyPaths, Event, EventKind, FileChange, FileSystem,
-    Readiness, Refreshed, SourceSnapshot, SymlinkChains, SyncMarker, Window, fork_gate, is_source,
-    is_tree_locked, refresh,
+    Debouncer, Digest, DirtyPaths, Event, FileChange, FileSystem, Readiness, Refreshed,
+    SourceSnapshot, SymlinkChains, SyncMarker, Window, fork_gate, is_source, is_tree_locked,
+    refresh,
 };
 
-use crate::cpython::log;
-use crate::state::{command::Command, hold, runtime::Runtime, unreadable};
+use crate::state::{command::Command, runtime::Runtime, unreadable};
+use crate::updater::pending_change::PendingChange;
 use crate::updater::watcher::FileWatcher;
 
 /// How long an explicit update waits until the system has reported all events.
 const SYNC_LIMIT: Duration = Duration::from_secs(2);
-/// How long an automatic update waits for a save that goes on and on.
-const SAVE_LIMIT: Duration = Duration::from_secs(3);
 /// How often an explicit update compares again while a file is being written, and how long it pauses.
 const COMPARISONS: usize = 50;
 const PAUSE: Duration = Duration::from_millis(10);
@@ -33,8 +30,6 @@ const PAUSE: Duration = Duration::from_millis(10);
 const HOLD_PAUSE: Duration = Duration::from_millis(50);
 /// By how much other programs come late on a loaded machine.
 const LOADED: Duration = Duration::from_millis(4);
-/// How long an error that more files may repair is not reported.
-const GRACE: Duration = Duration::from_millis(150);
 
 /// Why the updating thread wakes up.
 pub enum Wakeup {
@@ -44,104 +39,38 @@ pub enum Wakeup {
     Changed,
 }
 
-/// The difference between the files and what is served. Dropped without [`PendingChange::conclude`],
-/// it will be found again.
-pub struct PendingChange<'l> {
-    listener: &'l mut ChangeListener,
-    /// All sources as they are now.
-    pub snapshot: SourceSnapshot,
-    pub changes: Vec<FileChange>,
-    /// Files that exist and cannot be read, though modules came from there.
-    pub unreadable: Vec<(PathBuf, io::Error)>,
-}
-
-/// How an update of a [`PendingChange`] ended.
-pub enum Conclusion {
-    /// Nothing of it is served.
-    Unchanged,
-    /// It is served, apart from these files, which wait for a restart.
-    PublishedBut(Vec<PathBuf>),
-}
-
-impl PendingChange<'_> {
-    /// Was no file saved since the comparison? A save that goes on for too long is not waited for.
-    pub fn is_still_quiet(&mut self) -> bool {
-        let listener = &mut *self.listener;
-        if listener.watcher.is_native() {
-            listener.rescan |= !listener.receive_all();
-        }
-        // Paths that are ready by now are left for the next comparison.
-        if listener.debouncer.is_idle() {
-            return true;
-        }
-        let since = *listener.waiting_since.get_or_insert_with(Instant::now);
-        since.elapsed() > SAVE_LIMIT
-    }
-
-    /// Did no file change for a while either? An update that failed on what is not there may have been
-    /// a part of the change.
-    pub fn stays_quiet(&mut self) -> bool {
-        let deadline = Instant::now() + GRACE;
-        while self.listener.debouncer.is_idle() {
-            match self.listener.events.recv_deadline(deadline) {
-                Ok(event) => self.listener.receive(&event),
-                Err(_) => return true,
-            }
-        }
-        let listener = &mut *self.listener;
-        let since = *listener.waiting_since.get_or_insert_with(Instant::now);
-        since.elapsed() > SAVE_LIMIT
-    }
-
-    /// Has one of the project's own files changed since this was last asked?
-    pub fn take_project_files_changed(&mut self) -> bool {
-        std::mem::take(&mut self.listener.project_files_changed)
-    }
-
-    /// An update of it has ended, so the next one may wait as long as this one.
-    pub fn conclude(self, conclusion: Conclusion) {
-        self.listener.waiting_since = None;
-        if let Conclusion::PublishedBut(held_back) = conclusion {
-            // An unreadable file may become readable.
-            let unreadable = self.listener.runtime.unreadable.lock().all();
-            let paths = held_back.into_iter().chain(unreadable.into_iter().map(|(path, _)| path));
-            self.listener.pending = paths.collect();
-        }
-    }
-}
-
 /// Waits for events and commands, and compares files. Belongs to the updating thread alone.
 pub struct ChangeListener {
-    runtime: &'static Runtime,
-    commands: Receiver<Command>,
-    events: Receiver<Event>,
-    watcher: FileWatcher,
+    pub(super) runtime: &'static Runtime,
+    pub(super) commands: Receiver<Command>,
+    pub(super) events: Receiver<Event>,
+    pub(super) watcher: FileWatcher,
     /// The symbolic links on the paths to roots, to project files and to files that are links.
-    chains: SymlinkChains,
+    pub(super) chains: SymlinkChains,
     /// `/srv/current`, `/srv/releases/42`: the places on the paths to the roots.
-    root_places: BTreeSet<PathBuf>,
+    pub(super) root_places: BTreeSet<PathBuf>,
     /// `/srv/.git/info/exclude`: files outside of the roots that say what git ignores in them.
-    ignore_files: BTreeSet<PathBuf>,
+    pub(super) ignore_files: BTreeSet<PathBuf>,
     /// Whether a place on the path to a root changed (a deploy flips a link, or renames a folder), so
     /// that all folders have to be watched anew. The next comparison does that.
-    roots_moved: bool,
-    debouncer: Debouncer,
-    started: Instant,
+    pub(super) roots_moved: bool,
+    pub(super) debouncer: Debouncer,
+    pub(super) started: Instant,
     /// Paths that may differ from what is served: added by events, kept while they differ (updates
     /// are off, or refused), removed once they are served.
-    pending: BTreeSet<PathBuf>,
+    pub(super) pending: BTreeSet<PathBuf>,
     /// The content of each of the runtime's `project` files at the last comparison; empty before.
-    project_digests: Vec<Option<Digest>>,
+    pub(super) project_digests: Vec<Option<Digest>>,
     /// Whether one of them has changed since Python last read it. Kept over all comparisons, because
     /// not each of them leads to an update.
-    project_files_changed: bool,
+    pub(super) project_files_changed: bool,
     /// Whether events were lost since the last comparison.
-    rescan: bool,
+    pub(super) rescan: bool,
     /// Whether changes wait for the end of a hold.
-    held_back: bool,
+    pub(super) held_back: bool,
     /// Since when an update waits for the end of a save. Kept over all its attempts, because a module
     /// that writes a file of its own while it is staged would interrupt each of them.
-    waiting_since: Option<Instant>,
+    pub(super) waiting_since: Option<Instant>,
 }
 
 impl ChangeListener {
@@ -203,41 +132,6 @@ impl ChangeListener {
         }
     }
 
-    /// Watches data that no walk comes to, and compares it next.
-    pub fn follow(&mut self, path: &Path) {
-        let _critical = fork_gate::enter_critical();
-        self.watcher.follow(path);
-        let now = self.now();
-        self.debouncer.event(now, &EventKind::Touched.at(path.to_owned()));
-    }
-
-    /// Watches all data that the current generation knows and that no walk comes to.
-    fn follow_known(&mut self) {
-        let (view, runtime) = (self.runtime.view(), self.runtime);
-        let data = view.iter().filter(|(path, _)| !is_source(path));
-        for (path, _) in data.filter(|(path, _)| !runtime.roots.is_walked(&*runtime.system, path)) {
-            self.watcher.follow(path);
-        }
-    }
-
-    /// Is it about data that no walk comes to: a file that a module read, a directory that it listed?
-    fn is_followed(&mut self, event: &Event, graph: &DependencyGraph) -> bool {
-        let Some(path) = event.path() else { return false };
-        if event.is_of_transfer() {
-            return path.parent().is_some_and(|dir| self.runtime.roots.root_of(dir).is_some());
-        }
-        let read = |path: &Path| graph.readers(path).next().is_some();
-        if matches!(event, Event::Path(EventKind::Dir, _)) {
-            // It may have been made anew, with what was followed in it.
-            let inside: Vec<PathBuf> =
-                self.runtime.view().under(path).map(|(path, _)| path.to_owned()).collect();
-            for path in inside.iter().filter(|path| read(path)) {
-                self.follow(path);
-            }
-        }
-        read(path) || path.parent().is_some_and(read)
-    }
-
     /// Waits for a command, or until changed files are quiet.
     pub fn next(&mut self) -> Wakeup {
         loop {
@@ -280,35 +174,11 @@ impl ChangeListener {
         }
     }
 
-    /// Has a program said that its change is not complete?
-    fn is_held(&self) -> bool {
-        let runtime = self.runtime;
-        let expired = runtime.holds.expire();
-        if expired > 0 {
-            let words = "updates were held and not released in time; they are made again";
-            Python::attach(|py| log::warning(py, words));
-        }
-        runtime.holds.is_any() || hold::is_held_by_file(runtime)
-    }
-
-    /// Compares what was held back after the next quiet window.
-    pub fn look_again(&mut self) {
-        if std::mem::take(&mut self.held_back) {
-            let now = self.now();
-            for path in self.pending.clone() {
-                self.debouncer.event(now, &EventKind::Touched.at(path));
-            }
-            if self.rescan {
-                self.debouncer.event(now, &Event::Rescan);
-            }
-        }
-    }
-
-    fn now(&self) -> Duration {
+    pub(super) fn now(&self) -> Duration {
         self.started.elapsed()
     }
 
-    fn receive(&mut self, event: &Event) {
+    pub(super) fn receive(&mut self, event: &Event) {
         let _critical = fork_gate::enter_critical();
         if event.path().is_some_and(|path| self.watcher.is_own(path)) {
             return;
@@ -335,23 +205,14 @@ impl ChangeListener {
         let (view, graph) = (self.runtime.view(), self.runtime.records.lock().graph.clone());
         for event in all {
             let Some(path) = event.path() else { continue };
-            let live = self.runtime.roots.root_of(path).is_some() || self.is_followed(&event, &graph);
+            let live =
+                self.runtime.roots.root_of(path).is_some() || self.is_followed(&event, &graph);
             if self.runtime.project.iter().any(|file| file == path)
                 || live && event.concerns(&view, &graph)
             {
                 self.debouncer.event(now, &event);
             }
         }
-    }
-
-    /// Do more threads want to run than there are processors? Then the program that saves files comes
-    /// late too.
-    fn is_machine_loaded(&self) -> bool {
-        let Ok(text) = self.runtime.system.read(Path::new("/proc/loadavg")) else { return false };
-        let text = String::from_utf8_lossy(&text);
-        let running = text.split(' ').nth(3).and_then(|part| part.split('/').next()?.parse().ok());
-        let processors = std::thread::available_parallelism().map_or(1, usize::from);
-        running.is_some_and(|running: usize| running > processors + processors / 2)
     }
 
     fn add_pending(&mut self, batch: DirtyPaths) {
@@ -374,7 +235,7 @@ impl ChangeListener {
     }
 
     /// Receives the events of everything that was written before now; false if some may be missing.
-    fn receive_all(&mut self) -> bool {
+    pub(super) fn receive_all(&mut self) -> bool {
         let Some(mark) = self.watcher.mark() else {
             while let Ok(event) = self.events.try_recv() {
                 self.receive(&event);

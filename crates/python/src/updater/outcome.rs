@@ -17,7 +17,7 @@ use crate::update::concurrent_loads::loads_since;
 use crate::update::pipeline::{self, Quiet, Staged, StagingOutcome};
 use crate::update::planning::{self, UpdateRequest};
 use crate::update::{disposal, project_files, report, seeds};
-use crate::updater::listener::{Conclusion, PendingChange};
+use crate::updater::pending_change::{Conclusion, PendingChange};
 
 /// Updates to pending changes, and remembers what the next update needs to know.
 pub struct Updater {
