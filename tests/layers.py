@@ -28,7 +28,6 @@ ENGINE_LAYERS: tuple[str, ...] = (
 )
 PACKAGE_LAYERS: tuple[str, ...] = (
     "errors",
-    "logs",
     "_core",
     "version",
     "source",

@@ -2,7 +2,7 @@
 
 A map of the package. Folders in the order of their imports: each uses only those before it.
 
-- `errors`: every error; `logs`: the log; `_core`: the compiled core, which loads, updates and pins
+- `errors`: every error; `_core`: the compiled core, which loads, updates and pins
 - `source`: from source to code, and from code back to its source, for tracebacks and hints
 - `memory`: what keeps superseded code in memory
 - `config`: the settings, and the files that they come from

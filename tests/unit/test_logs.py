@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from transfuse.logs import get_logger
+from transfuse.config.logs import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

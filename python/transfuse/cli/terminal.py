@@ -10,7 +10,7 @@ import logging
 import sys
 from typing import TYPE_CHECKING
 
-from transfuse.logs import get_logger
+from transfuse.config.logs import get_logger
 from transfuse.updates import messages
 
 if TYPE_CHECKING:

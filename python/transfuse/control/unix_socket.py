@@ -23,9 +23,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from transfuse import _core, workers
+from transfuse.config.logs import get_logger
 from transfuse.config.runtime_dir import own_directory
 from transfuse.errors import TransfuseError
-from transfuse.logs import get_logger
 from transfuse.source.tracebacks import headline
 from transfuse.updates import api, hold, messages
 

@@ -19,7 +19,7 @@ from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from transfuse.logs import get_logger
+from transfuse.config.logs import get_logger
 from transfuse.process import install
 from transfuse.updates import api, participants
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from transfuse.logs import get_logger
+from transfuse.config.logs import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

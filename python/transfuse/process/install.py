@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 from transfuse import _core, workers
 from transfuse.config import project_files
+from transfuse.config.logs import get_logger
 from transfuse.config.project_files import LIVE, Project, live_settings
 from transfuse.config.settings import ModuleSettings, Settings, read_settings
 from transfuse.errors import RootError, TransfuseError
-from transfuse.logs import get_logger
 from transfuse.source import old_source
 from transfuse.updates import participants
 from transfuse.updates.api import deliver

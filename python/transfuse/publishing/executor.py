@@ -16,7 +16,7 @@ from contextvars import copy_context
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from transfuse.logs import get_logger
+from transfuse.config.logs import get_logger
 from transfuse.publishing.contain_exit import awaited, contained, outcome
 from transfuse.publishing.stream_steps import Asynchronous, Ordinary
 

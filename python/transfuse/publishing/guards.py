@@ -16,7 +16,7 @@ from http import HTTPStatus
 from types import FunctionType, MethodType, ModuleType
 from typing import TYPE_CHECKING, Any
 
-from transfuse.logs import get_logger
+from transfuse.config.logs import get_logger
 from transfuse.publishing.credentials import credentials_of
 from transfuse.publishing.describe_location import kind, where
 from transfuse.publishing.http_errors import Refused

@@ -10,7 +10,7 @@ import os
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from transfuse.logs import get_logger
+from transfuse.config.logs import get_logger
 from transfuse.publishing.arguments import arguments_for
 from transfuse.publishing.contain_exit import Contained
 from transfuse.publishing.file_origins import Origins

@@ -18,7 +18,7 @@ import asyncio
 import functools
 from typing import TYPE_CHECKING, Any
 
-from transfuse.logs import get_logger
+from transfuse.config.logs import get_logger
 from transfuse.process.install import installed_settings
 from transfuse.updates import participants
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from transfuse.config.logs import get_logger
 from transfuse.errors import StartupFailed
-from transfuse.logs import get_logger
 from transfuse.servers.application_lifecycle import ServedApplication
 
 if TYPE_CHECKING:

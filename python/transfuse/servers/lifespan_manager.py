@@ -15,8 +15,8 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from transfuse._core import Pin
+from transfuse.config.logs import get_logger
 from transfuse.errors import StartupFailed
-from transfuse.logs import get_logger
 from transfuse.process.install import installed_settings
 from transfuse.servers.application_lifecycle import ApplicationLifecycle, key_of
 from transfuse.servers.lifespan import Lifespan, begun

@@ -11,7 +11,7 @@ import sys
 import traceback
 from typing import TYPE_CHECKING
 
-from transfuse.logs import get_logger
+from transfuse.config.logs import get_logger
 from transfuse.source.old_source import lines_of
 
 if TYPE_CHECKING:

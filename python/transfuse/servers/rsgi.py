@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from transfuse._core import Pin
-from transfuse.logs import get_logger
+from transfuse.config.logs import get_logger
 from transfuse.process.install import installed_settings
 from transfuse.servers.application_lifecycle import ApplicationLifecycle, ServedApplication
 from transfuse.servers.request_pin import UnitOfWork

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from transfuse import frameworks
 from transfuse._core import Pin
+from transfuse.config.logs import get_logger
 from transfuse.errors import TargetError
-from transfuse.logs import get_logger
 from transfuse.process.install import ensure_installed, installed_settings, on_uninstall
 from transfuse.process.target import Target
 from transfuse.servers.interface_check import interface_mismatch

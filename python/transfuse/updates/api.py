@@ -10,8 +10,8 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from transfuse import _core
+from transfuse.config.logs import get_logger
 from transfuse.errors import NotInstalledError
-from transfuse.logs import get_logger
 from transfuse.memory.leaks import Leaks, find_leaks
 from transfuse.updates import messages, participants
 from transfuse.updates.memory_growth import MemoryGrowth

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from transfuse.logs import get_logger
+from transfuse.config.logs import get_logger
 from transfuse.memory.leaks import try_to_find_leaks
 
 _log = get_logger("transfuse")

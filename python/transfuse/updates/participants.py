@@ -12,7 +12,7 @@ import os
 import threading
 from typing import TYPE_CHECKING, Protocol
 
-from transfuse.logs import get_logger
+from transfuse.config.logs import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

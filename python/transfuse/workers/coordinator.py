@@ -15,8 +15,8 @@ import time
 from typing import TYPE_CHECKING
 
 from transfuse import _core
+from transfuse.config.logs import get_logger
 from transfuse.errors import TransfuseError
-from transfuse.logs import get_logger
 from transfuse.workers.commit import CommitCoordinator
 from transfuse.workers.protocol import BEAT, SILENCE, MessageStream, packed
 

@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING
 
 from transfuse import _core
-from transfuse.logs import get_logger
+from transfuse.config.logs import get_logger
 from transfuse.updates import participants
 from transfuse.workers import rendezvous
 from transfuse.workers.protocol import BEAT, SILENCE, MessageStream, unpacked

@@ -15,8 +15,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from transfuse import _core
+from transfuse.config.logs import get_logger
 from transfuse.errors import Outdated, TransfuseError, WorkerRefused
-from transfuse.logs import get_logger
 from transfuse.source.tracebacks import headline
 from transfuse.updates import participants
 from transfuse.updates.api import on_update

@@ -3,9 +3,11 @@
 //! An event only says where to look; `refresh` finds out what is different. Names that editors,
 //! compilers and deploys use for temporary files are dropped here, for all watchers.
 
-use super::transfer::is_transfer;
 use crate::{plan::DependencyGraph, roots::is_source, sources::SourceSnapshot};
 use std::path::{Path, PathBuf};
+
+/// How many letters `mkstemp` puts at the end of a name.
+const RANDOM: usize = 6;
 
 /// A report of a watcher.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -94,4 +96,15 @@ pub(crate) fn is_noise(path: &Path) -> bool {
     name == "__pycache__"
         || ends.iter().any(|end| name.ends_with(end))
         || path.parent().is_some_and(|dir| dir.ends_with("__pycache__"))
+}
+
+/// Is this a name that `rsync` writes a file under: `.prices.py.Vx3k9Q`?
+pub(crate) fn is_transfer(path: &Path) -> bool {
+    let Some(name) = path.file_name().and_then(|name| name.to_str()) else { return false };
+    let Some((stem, random)) = name.strip_prefix('.').and_then(|name| name.rsplit_once('.')) else {
+        return false;
+    };
+    let is_random =
+        random.len() == RANDOM && random.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    is_random && stem.contains('.') && !stem.starts_with('.')
 }

@@ -5,11 +5,9 @@
 //! way.
 
 use super::EventKind;
+use super::event::is_transfer;
 use std::path::{Path, PathBuf};
 use std::{collections::BTreeSet, time::Duration};
-
-/// How many letters `mkstemp` puts at the end of a name.
-const RANDOM: usize = 6;
 
 #[derive(Debug, Default)]
 pub(super) struct Transfers {
@@ -27,11 +25,9 @@ impl Transfers {
         }
         match kind {
             EventKind::Created | EventKind::Modified => drop(self.open.insert(path.to_owned())),
-            EventKind::Gone => {
-                if self.open.remove(path) {
-                    let before = self.ended.map_or(0, |(_, count)| count);
-                    self.ended = Some((now, before + 1));
-                }
+            EventKind::Gone if self.open.remove(path) => {
+                let before = self.ended.map_or(0, |(_, count)| count);
+                self.ended = Some((now, before + 1));
             }
             _ => {}
         }
@@ -54,15 +50,4 @@ impl Transfers {
         // A file that has been there for longer than any lock counts was left over.
         self.open.clear();
     }
-}
-
-/// Is this a name that `rsync` writes a file under: `.prices.py.Vx3k9Q`?
-pub(crate) fn is_transfer(path: &Path) -> bool {
-    let Some(name) = path.file_name().and_then(|name| name.to_str()) else { return false };
-    let Some((stem, random)) = name.strip_prefix('.').and_then(|name| name.rsplit_once('.')) else {
-        return false;
-    };
-    let is_random =
-        random.len() == RANDOM && random.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    is_random && stem.contains('.') && !stem.starts_with('.')
 }

@@ -7,10 +7,7 @@
 
 use std::time::Instant;
 
-use transfuse_engine::FileSystem;
 use transfuse_engine::sync::Mutex;
-
-use crate::state::runtime::Runtime;
 
 /// The file that holds updates while it is there.
 pub const FILE: &str = ".transfuse-hold";
@@ -54,11 +51,4 @@ impl Holds {
     pub fn is_any(&self) -> bool {
         !self.held.lock().is_empty()
     }
-}
-
-/// Is there a file that holds updates?
-pub fn is_held_by_file(runtime: &Runtime) -> bool {
-    let folders = runtime.roots.dirs().iter().map(std::path::PathBuf::as_path);
-    let mut folders = folders.chain(runtime.roots.project());
-    folders.any(|folder| runtime.system.metadata(&folder.join(FILE)).is_ok())
 }

@@ -9,7 +9,7 @@ use pyo3::Python;
 use transfuse_engine::{Event, EventKind, FileSystem};
 
 use crate::cpython::log;
-use crate::state::hold;
+use crate::state::{hold, runtime::Runtime};
 use crate::updater::listener::ChangeListener;
 
 impl ChangeListener {
@@ -21,7 +21,7 @@ impl ChangeListener {
             let words = "updates were held and not released in time; they are made again";
             Python::attach(|py| log::warning(py, words));
         }
-        runtime.holds.is_any() || hold::is_held_by_file(runtime)
+        runtime.holds.is_any() || is_held_by_file(runtime)
     }
 
     /// Compares what was held back after the next quiet window.
@@ -46,4 +46,11 @@ impl ChangeListener {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         running.is_some_and(|running: usize| running > processors + processors / 2)
     }
+}
+
+/// Is there a file that holds updates?
+fn is_held_by_file(runtime: &Runtime) -> bool {
+    let folders = runtime.roots.dirs().iter().map(std::path::PathBuf::as_path);
+    let mut folders = folders.chain(runtime.roots.project());
+    folders.any(|folder| runtime.system.metadata(&folder.join(hold::FILE)).is_ok())
 }
