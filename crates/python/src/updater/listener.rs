@@ -13,19 +13,14 @@ use std::{
 use crossbeam_channel::{Receiver, never, select};
 use transfuse_engine::{
     Debouncer, Digest, DirtyPaths, Event, FileChange, FileSystem, Readiness, Refreshed,
-    SourceSnapshot, SymlinkChains, SyncMarker, Window, fork_gate, is_source, is_tree_locked,
-    refresh,
+    SymlinkChains, SyncMarker, Window, fork_gate, is_source, is_tree_locked, refresh,
 };
 
 use crate::state::{command::Command, runtime::Runtime, unreadable};
-use crate::updater::pending_change::PendingChange;
 use crate::updater::watcher::FileWatcher;
 
 /// How long an explicit update waits until the system has reported all events.
 const SYNC_LIMIT: Duration = Duration::from_secs(2);
-/// How often an explicit update compares again while a file is being written, and how long it pauses.
-const COMPARISONS: usize = 50;
-const PAUSE: Duration = Duration::from_millis(10);
 /// How often it is asked whether a hold has ended.
 const HOLD_PAUSE: Duration = Duration::from_millis(50);
 /// By how much other programs come late on a loaded machine.
@@ -259,51 +254,13 @@ impl ChangeListener {
         complete
     }
 
-    /// Compares the files with what is served. None while a file is being written: an automatic
-    /// comparison is repeated after the next quiet window, an explicit one at once.
-    pub fn collect_changes(&mut self, automatic: bool) -> Option<PendingChange<'_>> {
-        for _ in 0..COMPARISONS {
-            let mut found = self.compare();
-            self.drop_unread_data_files(&mut found.changes);
-            self.watch_found(&found);
-            if self.take_fallback() {
-                continue;
-            }
-            if found.unstable.is_empty() {
-                // Files that are the same again leave.
-                self.pending = found.changes.iter().map(|change| change.path.clone()).collect();
-                self.pending.extend(found.unreadable.iter().map(|(path, _)| path.clone()));
-                let Refreshed { snapshot, changes, unreadable, .. } = found;
-                let unreadable = self.needed(unreadable);
-                self.compare_project_files();
-                return Some(PendingChange { listener: self, snapshot, changes, unreadable });
-            }
-            if automatic {
-                let now = self.now();
-                self.debouncer.retry(now, found.unstable);
-                return None;
-            }
-            std::thread::park_timeout(PAUSE);
-        }
-        None
-    }
-
-    /// A change that is not on disk.
-    pub fn assume(
-        &mut self,
-        snapshot: SourceSnapshot,
-        changes: Vec<FileChange>,
-    ) -> PendingChange<'_> {
-        PendingChange { listener: self, snapshot, changes, unreadable: Vec::new() }
-    }
-
     /// Compares these files, too, whenever that is done next.
     pub fn add_paths(&mut self, paths: impl IntoIterator<Item = PathBuf>) {
         self.pending.extend(paths);
     }
 
     /// Watches the new folders and links of a comparison.
-    fn watch_found(&mut self, found: &Refreshed) {
+    pub(super) fn watch_found(&mut self, found: &Refreshed) {
         for dir in &found.new_dirs {
             self.watcher.add(dir);
         }
@@ -316,7 +273,7 @@ impl ChangeListener {
 
     /// Has the watcher fallen back to polling? Then everything has to be compared, because some events
     /// were not reported.
-    fn take_fallback(&mut self) -> bool {
+    pub(super) fn take_fallback(&mut self) -> bool {
         let fell_back = self.watcher.take_fallback();
         if fell_back {
             self.debouncer = Debouncer::new(self.window());
@@ -327,7 +284,10 @@ impl ChangeListener {
     }
 
     /// Those of the unreadable files that modules came from. `status` shows the others.
-    fn needed(&self, unreadable: Vec<(PathBuf, io::Error)>) -> Vec<(PathBuf, io::Error)> {
+    pub(super) fn needed(
+        &self,
+        unreadable: Vec<(PathBuf, io::Error)>,
+    ) -> Vec<(PathBuf, io::Error)> {
         let (view, graph) = (self.runtime.view(), self.runtime.records.lock().graph.clone());
         let needs = |path: &Path| unreadable::is_needed(&view, &graph, path);
         let (needed, others) = unreadable.into_iter().partition(|(path, _)| needs(path));
@@ -336,7 +296,7 @@ impl ChangeListener {
     }
 
     /// Drops changes of data files that no module depends on any more.
-    fn drop_unread_data_files(&self, changes: &mut Vec<FileChange>) {
+    pub(super) fn drop_unread_data_files(&self, changes: &mut Vec<FileChange>) {
         let _critical = fork_gate::enter_critical();
         let records = self.runtime.records.lock();
         let read = |path: &Path| {
@@ -345,14 +305,14 @@ impl ChangeListener {
         changes.retain(|change| is_source(&change.path) || read(&change.path));
     }
 
-    fn compare_project_files(&mut self) {
+    pub(super) fn compare_project_files(&mut self) {
         let digest = |path| Some(Digest::of(&self.runtime.system.read(path).ok()?));
         let digests = self.runtime.project.iter().map(PathBuf::as_path).map(digest).collect();
         let before = std::mem::replace(&mut self.project_digests, digests);
         self.project_files_changed |= before != self.project_digests;
     }
 
-    fn compare(&mut self) -> Refreshed {
+    pub(super) fn compare(&mut self) -> Refreshed {
         let _critical = fork_gate::enter_critical();
         if std::mem::take(&mut self.roots_moved) && self.watcher.is_native() {
             // The watched folders are no longer the ones that the paths lead to. The comparison adds

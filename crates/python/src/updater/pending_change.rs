@@ -5,7 +5,7 @@
 
 use std::{io, path::PathBuf, time::Duration, time::Instant};
 
-use transfuse_engine::{FileChange, SourceSnapshot};
+use transfuse_engine::{FileChange, Refreshed, SourceSnapshot};
 
 use crate::updater::listener::ChangeListener;
 
@@ -13,6 +13,10 @@ use crate::updater::listener::ChangeListener;
 const SAVE_LIMIT: Duration = Duration::from_secs(3);
 /// How long an error that more files may repair is not reported.
 const GRACE: Duration = Duration::from_millis(150);
+
+/// How often an explicit update compares again while a file is being written, and how long it pauses.
+const COMPARISONS: usize = 50;
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// The difference between the files and what is served. Dropped without [`PendingChange::conclude`],
 /// it will be found again.
@@ -77,5 +81,45 @@ impl PendingChange<'_> {
             let paths = held_back.into_iter().chain(unreadable.into_iter().map(|(path, _)| path));
             self.listener.pending = paths.collect();
         }
+    }
+}
+
+impl ChangeListener {
+    /// Compares the files with what is served. None while a file is being written: an automatic
+    /// comparison is repeated after the next quiet window, an explicit one at once.
+    pub fn collect_changes(&mut self, automatic: bool) -> Option<PendingChange<'_>> {
+        for _ in 0..COMPARISONS {
+            let mut found = self.compare();
+            self.drop_unread_data_files(&mut found.changes);
+            self.watch_found(&found);
+            if self.take_fallback() {
+                continue;
+            }
+            if found.unstable.is_empty() {
+                // Files that are the same again leave.
+                self.pending = found.changes.iter().map(|change| change.path.clone()).collect();
+                self.pending.extend(found.unreadable.iter().map(|(path, _)| path.clone()));
+                let Refreshed { snapshot, changes, unreadable, .. } = found;
+                let unreadable = self.needed(unreadable);
+                self.compare_project_files();
+                return Some(PendingChange { listener: self, snapshot, changes, unreadable });
+            }
+            if automatic {
+                let now = self.now();
+                self.debouncer.retry(now, found.unstable);
+                return None;
+            }
+            std::thread::park_timeout(PAUSE);
+        }
+        None
+    }
+
+    /// A change that is not on disk.
+    pub fn assume(
+        &mut self,
+        snapshot: SourceSnapshot,
+        changes: Vec<FileChange>,
+    ) -> PendingChange<'_> {
+        PendingChange { listener: self, snapshot, changes, unreadable: Vec::new() }
     }
 }
