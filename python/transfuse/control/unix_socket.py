@@ -12,7 +12,6 @@ import atexit
 import contextlib
 import functools
 import json
-import logging
 import multiprocessing.util
 import os
 import socket
@@ -24,10 +23,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from transfuse import _core, workers
+from transfuse.config.logs import get_logger
 from transfuse.config.runtime_dir import own_directory
 from transfuse.errors import TransfuseError
 from transfuse.source.tracebacks import headline
-from transfuse.updates import api, messages
+from transfuse.updates import api, hold, messages
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from transfuse.updates.reports import Report
 
 
-_log = logging.getLogger("transfuse.control")
+_log = get_logger("transfuse.control")
 
 Request = Mapping[str, Any]
 Reply = dict[str, Any]
@@ -45,6 +45,8 @@ _ANSWERS: Mapping[str, Callable[[Request], Reply]] = {
     "status": lambda _: _status(),
     "leaks": lambda request: _leaks(request.get("seconds", 10.0)),
     "plan": lambda _: {"roots": api.status().roots, **api.plan().to_json()},
+    "hold": lambda _: _held(),
+    "release": lambda _: {"released": hold.release()},
     "update": lambda request: _told(api.update(request.get("timeout"))),
     "rollback": lambda request: _told(api.rollback(request.get("to"))),
 }
@@ -228,6 +230,12 @@ def _leaks(seconds: float) -> Reply:
     return {**found.to_json(), "lines": found.lines()}
 
 
+def _held() -> Reply:
+    hold.begin()
+    text = f"holds updates until --release, or for {hold.LIMIT:.0f} s"
+    return {"outcome": "held", "text": text}
+
+
 def _told(report: Report) -> Reply:
     text = messages.update_text(report, api.status().roots)
     return {**report.to_json(), "text": text}
@@ -250,6 +258,8 @@ def _server(path: str) -> socketserver.UnixStreamServer:
 
     class Server(socketserver.ThreadingUnixStreamServer):
         daemon_threads = True
+        # More questions may wait while the process is busy than the default of 5.
+        request_queue_size = 64
         block_on_close = False
 
         def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002
@@ -275,8 +285,9 @@ def _accepts(path: Path) -> bool:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(5)
             connection.connect(str(path))
-    except TimeoutError:
-        return True
-    except OSError:
+    except (ConnectionRefusedError, FileNotFoundError):
         return False
+    except OSError:
+        # A server that is stopped, or busy in a call into C: its queue is full.
+        return True
     return True

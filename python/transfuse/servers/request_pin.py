@@ -16,6 +16,7 @@ from contextvars import Context, ContextVar
 from typing import TYPE_CHECKING, Any
 
 from transfuse._core import Pin
+from transfuse.servers.old_frames import log_true_lines
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
@@ -74,6 +75,8 @@ class UnitOfWork:
         traceback: TracebackType | None,
     ) -> None:
         self._over = True
+        if error is not None:
+            log_true_lines(error, self._what)
         scope, self._scope, self._task = self._scope, None, None
         if scope is not None:
             # A mounted application may share the scope of the one it is mounted in.

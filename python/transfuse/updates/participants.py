@@ -8,15 +8,16 @@ application is a participant (`servers`), and so are the other workers (`workers
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import threading
 from typing import TYPE_CHECKING, Protocol
 
+from transfuse.config.logs import get_logger
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_log = logging.getLogger("transfuse")
+_log = get_logger("transfuse")
 
 # In the order in which they are called. The tuple is replaced, never changed, so that it can be
 # iterated without a lock. Entries leave by `unregister`, and all of them with `uninstall`.

@@ -7,7 +7,6 @@ and drops workers that have been silent for too long.
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import selectors
 import socket
@@ -16,6 +15,7 @@ import time
 from typing import TYPE_CHECKING
 
 from transfuse import _core
+from transfuse.config.logs import get_logger
 from transfuse.errors import TransfuseError
 from transfuse.workers.commit import CommitCoordinator
 from transfuse.workers.protocol import BEAT, SILENCE, MessageStream, packed
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from transfuse.workers.protocol import Said
     from transfuse.workers.rendezvous import Rendezvous
 
-_log = logging.getLogger("transfuse.workers")
+_log = get_logger("transfuse.workers")
 
 # How long a new coordinator lets the workers of the former one find it, in seconds.
 _GRACE = 0.3

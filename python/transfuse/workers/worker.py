@@ -9,13 +9,13 @@ one instant.
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import threading
 import time
 from typing import TYPE_CHECKING, Any
 
 from transfuse import _core
+from transfuse.config.logs import get_logger
 from transfuse.errors import Outdated, TransfuseError, WorkerRefused
 from transfuse.source.tracebacks import headline
 from transfuse.updates import participants
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from transfuse.workers.protocol import Said
     from transfuse.workers.rendezvous import Rendezvous
 
-_log = logging.getLogger("transfuse.workers")
+_log = get_logger("transfuse.workers")
 
 # The longest that a worker which has staged waits for a coordinator, in seconds.
 _ALONE = 3 * SILENCE

@@ -16,7 +16,7 @@ use crate::state::{
 };
 use crate::sysmodules::{facade, spec::Finder};
 use crate::updater::{off_disk, thread::at_exit, thread::start_updating, thread::stop_updating};
-use crate::{api::fork, effects::data_files};
+use crate::{api::fork, effects::audit};
 
 /// Makes the roots live.
 #[pyfunction]
@@ -54,10 +54,7 @@ pub fn install(
     let settings =
         Settings::new(policy, modules, keep, keep_deleted, watch, poll, resident, time_limit)?;
     let system = Arc::new(OsFileSystem);
-    let roots = Roots::new(&*system, &roots, &exclude)
-        .and_then(|roots| roots.including(&include))
-        .map_err(|e| exceptions::from_engine(&e))?;
-    let roots = if gitignore { roots.without_ignored() } else { roots };
+    let roots = live_roots(&system, &roots, [&include, &exclude], gitignore, &project)?;
     let budget = Budget::new(store.saturating_mul(1 << 20));
     let seen = py.detach(|| scan(&*system, &roots, &budget));
     let view = off_disk::with_contents(&seen.snapshot, &contents, &budget);
@@ -69,7 +66,7 @@ pub fn install(
     let runtime: &'static Runtime = Box::leak(Box::new(made));
     runtime.unreadable.lock().are(seen.unreadable);
     facade_type::make_type(py)?;
-    data_files::listen()?;
+    audit::listen()?;
     runtime::put_in_force(Some(runtime));
 
     let core = py.import(intern!(py, "transfuse._core"))?;
@@ -84,6 +81,24 @@ pub fn install(
     fork::listen(py)?;
     at_exit(py)?;
     start_updating(py, runtime, seen.dirs)
+}
+
+/// The roots with the rules of the settings, and the folder of the project.
+fn live_roots(
+    system: &OsFileSystem,
+    paths: &[PathBuf],
+    [include, exclude]: [&[String]; 2],
+    gitignore: bool,
+    project: &[PathBuf],
+) -> PyResult<Roots> {
+    let roots = Roots::new(system, paths, exclude)
+        .and_then(|roots| roots.including(include))
+        .map_err(|e| exceptions::from_engine(&e))?;
+    let roots = if gitignore { roots.without_ignored() } else { roots };
+    Ok(match project.first().and_then(|file| file.parent()) {
+        Some(folder) => roots.with_project(system, folder),
+        None => roots,
+    })
 }
 
 /// The C interface for taking the GIL (PEP 311) knows one interpreter only: our threads would wait for

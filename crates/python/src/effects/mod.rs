@@ -2,7 +2,9 @@
 //! In reading order:
 
 pub mod dependencies;
+pub mod audit;
 pub mod data_files;
+pub mod kept_content;
 pub mod import_closure;
 pub mod observation;
 pub mod attribution;
@@ -16,3 +18,4 @@ pub mod conflict;
 pub mod ownership;
 pub mod retention;
 pub mod foreign_patches;
+pub mod environ;

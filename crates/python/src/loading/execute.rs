@@ -12,7 +12,7 @@ use pyo3::{intern, prelude::*};
 use transfuse_engine::{Digest, ModuleName, Source};
 
 use crate::cpython::{log, panics};
-use crate::effects::{dependencies, foreign_patches, observation::Observation};
+use crate::effects::{dependencies, environ, foreign_patches, observation::Observation};
 use crate::loading::in_place::{self, Nesting};
 use crate::loading::namespace_path::NamespacePath;
 use crate::loading::{bind_submodules, circular, namespace, sharing, source_text};
@@ -152,6 +152,9 @@ impl<'py> PreparedModule<'py> {
         let Some((text, file)) = &self.source else {
             return namespace::submodules_of(scope, self.instance.get(), previous);
         };
+        if let Some(previous) = previous.filter(|_| scope.is_staged()) {
+            environ::undo(py, previous.get());
+        }
         let observed = Observation::begin(&self.instance);
         let ran =
             panics::caught(|| namespace::exec_module(scope, &self.instance, previous, text, file));
@@ -167,7 +170,21 @@ impl<'py> PreparedModule<'py> {
                 foreign_patches::undo(py, &before);
             }
         })
-        .inspect_err(|_| foreign_patches::undo(py, &before))
+        .inspect_err(|_| {
+            foreign_patches::undo(py, &before);
+            if scope.is_staged() {
+                self.take_back_environ(py);
+            }
+        })
+    }
+
+    /// The environment is as it was before the code ran, and its former run stands again.
+    fn take_back_environ(&self, py: Python<'_>) {
+        environ::undo(py, self.instance.get());
+        self.instance.get().with_environ(Vec::clear);
+        if let Some(previous) = &self.previous {
+            environ::redo(py, previous.get());
+        }
     }
 
     /// The code has run: returns the instance that importers get.

@@ -11,6 +11,7 @@ use transfuse_engine::{Entered, ModuleName, Waited};
 use crate::cpython::{exceptions, interruptible_wait, thread::thread};
 use crate::loading::circular::{self, LoadGuard};
 use crate::loading::execute::{Content, execute};
+use crate::loading::kept_origin;
 use crate::loading::search::{self, Resolution};
 use crate::state::{live_module::LiveModule, load_key::LoadKey, scope::Scope};
 use crate::sysmodules::entry::{self, SysModulesEntry};
@@ -54,7 +55,7 @@ pub fn load_own<'py>(scope: &Scope<'py>, name: &ModuleName) -> PyResult<Loaded<'
     let found = match name.parent() {
         None => match runtime.synthetic_names.origin(name) {
             Some(origin) => Resolution::Source(origin),
-            None => search::top_level(scope, name)?,
+            None => kept_origin::top_level(scope, name)?,
         },
         Some(parent) => match load(scope, &parent)? {
             Loaded::Live(_) => {

@@ -105,7 +105,9 @@ pub fn along(
                 _ => return Ok(Resolution::Foreign),
             }
         };
-        let spelled = if spelled.is_empty() { dir.to_string_lossy().into_owned() } else { spelled };
+        // As the standard finder makes it: a module's file does not depend on the working directory.
+        let relative = !Path::new(&spelled).is_absolute();
+        let spelled = if relative { dir.to_string_lossy().into_owned() } else { spelled };
         match look(scope, &dir, name)? {
             EntryLookup::At(Located::Absent) => {}
             EntryLookup::At(Located::Namespace(portion)) => {

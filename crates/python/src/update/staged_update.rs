@@ -36,7 +36,7 @@ pub struct StagedUpdate<'py> {
     /// The instances of `base` that the staged generation does not share: to be run, or deleted.
     pub(super) removed: Vec<Bound<'py, LiveModule>>,
     /// Instances of an earlier generation that it brings back.
-    revived: Vec<Bound<'py, LiveModule>>,
+    pub(super) revived: Vec<Bound<'py, LiveModule>>,
     /// The module whose code raised.
     failed: Option<ModuleName>,
     /// What it raised.
@@ -257,6 +257,7 @@ impl<'py> StagedUpdate<'py> {
             for patches in pending.into_iter().chain([foreign]) {
                 patches.carry_out(py);
             }
+            self.conclude_environ(py);
             let notes = in_place::notes(py, &self.staged);
             runtime.retire(freed);
             record_superseded(py, runtime, &self.removed);
@@ -328,6 +329,7 @@ impl<'py> StagedUpdate<'py> {
         }
         drop(runtime.generations.abandon(self.staged.get().id));
         self.tidy(py);
+        self.take_back_environ(py);
         let executed = self.staged.get().executed(py);
         let abandoned = executed.iter().chain(&self.removed).map(|instance| &instance.get().name);
         disposal::empty_caches(abandoned.chain(&self.failed), py);

@@ -10,6 +10,7 @@ use std::collections::HashSet;
 use pyo3::prelude::*;
 use transfuse_engine::{EdgeKind, ModuleName, Plan, Reason, Target};
 
+use crate::effects::environ;
 use crate::loading::submodules;
 use crate::state::live_module::LiveModule;
 use crate::update::concurrent_loads::outdated;
@@ -81,6 +82,12 @@ impl<'py> StagedUpdate<'py> {
     fn give_up(&self, py: Python<'py>, instance: &Bound<'py, LiveModule>) -> PyResult<()> {
         let name = &instance.get().name;
         self.staged.get().take(py, instance);
+        // Its former run stands until the module runs once more.
+        environ::undo(py, instance.get());
+        instance.get().with_environ(Vec::clear);
+        if let Some(former) = self.base.get().find(py, name.as_str()) {
+            environ::redo(py, former.get());
+        }
         let package = name.parent().and_then(|name| self.staged.get().find(py, name.as_str()));
         if let Some(package) = package.filter(|package| !self.base.get().holds(py, package)) {
             let namespace = package.get().namespace(py);
