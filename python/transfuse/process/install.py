@@ -14,13 +14,13 @@ from dataclasses import fields, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from transfuse import _core, workers
+from transfuse import _core, native, workers
 from transfuse.config import project_files
 from transfuse.config.project_files import LIVE, Project, live_settings
 from transfuse.config.settings import ModuleSettings, Settings, read_settings
 from transfuse.errors import RootError, TransfuseError
 from transfuse.source import old_source
-from transfuse.updates import participants
+from transfuse.updates import import_context, participants
 from transfuse.updates.api import deliver
 
 if TYPE_CHECKING:
@@ -91,6 +91,7 @@ def install_settings(settings: Settings) -> None:
             if settings == _settings:
                 return
             raise TransfuseError(_difference(_settings, settings))
+        native.refuse_unsupported()
         files = Project(settings, _apply)
         contents, first = workers.contents_of_others(settings)
         _core.install(
@@ -114,6 +115,7 @@ def install_settings(settings: Settings) -> None:
             if not _on_path(root):
                 sys.path.insert(0, root)
                 _added.append(root)
+        import_context.install()
         workers.begin(settings)
 
 

@@ -9,10 +9,10 @@ import contextlib
 import functools
 import logging
 import os
-import time
 from typing import TYPE_CHECKING
 
 from transfuse import _core
+from transfuse.native import time
 from transfuse.updates import participants
 from transfuse.workers import rendezvous
 from transfuse.workers.protocol import BEAT, SILENCE, MessageStream, unpacked

@@ -8,11 +8,12 @@
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Once};
+use std::sync::{Arc, Once, atomic::Ordering};
 
 use pyo3::{exceptions::PyRuntimeError, ffi, prelude::*, types::PyBytes, types::PyTuple};
 use transfuse_engine::{FileKind, FileSystem, Source, is_source};
 
+use crate::cpython::thread::thread;
 use crate::state::{execution_stack, live_module::LiveModule, runtime, runtime::Runtime};
 
 /// A C audit hook, as `Py_AuditHookFunction` of the C API declares it.
@@ -46,7 +47,8 @@ extern "C" fn audit_hook(event: *const c_char, args: *mut ffi::PyObject, _: *mut
     }
     // SAFETY: the interpreter passes a C string.
     let event = unsafe { CStr::from_ptr(event) };
-    if event != c"open" && event != c"os.rename" {
+    let is_connection = event == c"sqlite3.connect/handle";
+    if event != c"open" && event != c"os.rename" && !is_connection {
         return 0;
     }
     // SAFETY: events are raised by threads that are attached, with a tuple of arguments.
@@ -56,7 +58,9 @@ extern "C" fn audit_hook(event: *const c_char, args: *mut ffi::PyObject, _: *mut
             && let Some(args) = Bound::from_borrowed_ptr_or_opt(py, args)
             && let Ok(args) = args.cast_into::<PyTuple>()
         {
-            if event == c"open" {
+            if is_connection {
+                record_connection(runtime, &args);
+            } else if event == c"open" {
                 record_open(runtime, &args);
             } else {
                 record_rename(runtime, &args);
@@ -80,6 +84,20 @@ fn record_open(runtime: &'static Runtime, args: &Bound<'_, PyTuple>) {
             generation.get().admit_new(&path, &source);
         }
     }
+}
+
+/// A connection to SQLite is being made; in an update it may be bound to the updating thread.
+fn record_connection(runtime: &Runtime, args: &Bound<'_, PyTuple>) {
+    let py = args.py();
+    let Some(instance) = execution_stack::innermost(py) else { return };
+    if runtime.updating_thread.load(Ordering::Acquire) != thread() {
+        return;
+    }
+    let Ok(connection) = args.get_item(0) else { return };
+    let noted = py.import("transfuse.updates.import_context").and_then(|contexts| {
+        contexts.call_method1("connected", (instance.get().name.as_str(), connection))
+    });
+    drop(noted);
 }
 
 /// `os.rename(from, to, ...)` is about to happen: a file is written as a whole.

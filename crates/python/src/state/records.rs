@@ -23,6 +23,11 @@ pub struct Records {
     /// Compiled module under a root -> its name, `/srv/shop/_speed.so -> shop._speed`, for those
     /// that were imported. Entries never leave.
     pub extensions: HashMap<PathBuf, ModuleName>,
+    /// Live source that a loader of other code keeps to itself -> the module's name and the
+    /// loader's type, `/srv/shop/db.py -> (shop.db, apm.Loader)`. Entries never leave.
+    pub foreign_loaders: HashMap<PathBuf, (ModuleName, String)>,
+    /// Modules that foreign registries refuse a second time -> why, until a restart.
+    pub held: HashMap<ModuleName, String>,
     /// Changes that wait for a restart, as of the last update.
     pub waiting: Vec<Restart>,
     pub history: History,

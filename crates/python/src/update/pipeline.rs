@@ -6,10 +6,10 @@
 
 use std::collections::HashSet;
 
-use pyo3::{exceptions::PySyntaxError, prelude::*};
+use pyo3::{exceptions::PySyntaxError, prelude::*, types::PyBytes};
 use transfuse_engine::Plan;
 
-use crate::cpython::exceptions;
+use crate::cpython::{exceptions, traceback::module_of_error};
 use crate::state::{runtime::Runtime, staging_area::InPlaceNote};
 use crate::update::{planning::UpdateRequest, planning::draw_plan, staged_update::StagedUpdate};
 
@@ -64,10 +64,44 @@ fn stage(
             return Ok(StagingOutcome::Interrupted);
         }
         if let Err(error) = ran {
+            if hold(py, request, plan, &update, &error)? {
+                drop(update);
+                return stage(py, runtime, request, plan, is_quiet);
+            }
             return retry(py, request, plan, update, error);
         }
         return publish(py, request, update);
     }
+}
+
+/// Holds the module that failed, if a foreign registry has refused it because it ran before.
+fn hold(
+    py: Python<'_>,
+    request: &UpdateRequest,
+    plan: &Plan,
+    update: &StagedUpdate<'_>,
+    error: &PyErr,
+) -> PyResult<bool> {
+    let Some(name) = module_of_error(py, error) else { return Ok(false) };
+    let Some(old) = update.base.get().find(py, name.as_str()) else { return Ok(false) };
+    let instance = old.get();
+    let (Some(path), Some(file)) = (&instance.path, &instance.file) else { return Ok(false) };
+    let in_plan = plan.steps.iter().any(|step| step.name == name);
+    let held = update.runtime.records.lock().held.contains_key(&name);
+    if !in_plan || held || !instance.is_ready() {
+        return Ok(false);
+    }
+    let Some(new) = request.view.get(path).and_then(|source| source.text()) else {
+        return Ok(false);
+    };
+    let (old, new) = (PyBytes::new(py, &instance.text()?), PyBytes::new(py, &new));
+    let reason: Option<String> = py
+        .import("transfuse.updates.registered_twice")?
+        .call_method1("reason", (error.value(py), file, old, new))?
+        .extract()?;
+    let Some(reason) = reason else { return Ok(false) };
+    update.runtime.records.lock().held.insert(name, reason);
+    Ok(true)
 }
 
 /// A module failed, perhaps only because a module that it imports was not run with it: stages once
