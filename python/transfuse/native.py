@@ -13,6 +13,7 @@ and the messages between workers need the original ones:
 from __future__ import annotations
 
 import builtins
+import contextlib
 import importlib.util
 import json as _json
 import sys
@@ -81,11 +82,18 @@ def _executed(name: str) -> ModuleType:
         return found
 
     made.__dict__["__builtins__"] = {**vars(builtins), "__import__": plain_import}
-    exec(code, made.__dict__)  # noqa: S102 - the standard library's own
+    exec(code, made.__dict__)
     return made
 
 
 _import = builtins.__import__
+_decode = _json.JSONDecoder().decode
+
+
+def _loads(text: str | bytes) -> Any:
+    return _decode(text.decode() if isinstance(text, bytes) else text)
+
+
 threading: Any = _copy("threading")
 # Not names of this module: freezegun replaces the clock wherever a module has it under a name.
 time = SimpleNamespace(
@@ -95,9 +103,7 @@ time = SimpleNamespace(
 )
 json = SimpleNamespace(
     dumps=_json.JSONEncoder().encode,
-    loads=lambda text, decode=_json.JSONDecoder().decode: decode(
-        text.decode() if isinstance(text, bytes) else text
-    ),
+    loads=_loads,
 )
 
 
@@ -108,9 +114,16 @@ def __getattr__(name: str) -> Any:
     return _copy(name) if patched else importlib.import_module(name)
 
 
+class _Plain(_threading.Thread):
+    def _delete(self) -> None:
+        # It is under another number if threads have been patched since it began.
+        with contextlib.suppress(KeyError):
+            super()._delete()  # type: ignore[misc]
+
+
 def thread(**options: Any) -> Any:
     """Return a thread of the system, not started, with the options of `threading.Thread`."""
-    return (threading if is_patched() else _threading).Thread(**options)
+    return threading.Thread(**options) if is_patched() else _Plain(**options)
 
 
 def public_local() -> type:

@@ -181,9 +181,7 @@ def ask(process: Process, what: str, *, timeout: float | None = 60.0, **more: An
         TransfuseError: the process reports an error, or does not answer.
     """
     try:
-        with native.socket.socket(
-            native.socket.AF_UNIX, native.socket.SOCK_STREAM
-        ) as connection:
+        with native.socket.socket(native.socket.AF_UNIX, native.socket.SOCK_STREAM) as connection:
             connection.settimeout(timeout)
             connection.connect(str(process.path))
             connection.sendall(_line({"ask": what, **more}))
@@ -235,7 +233,7 @@ def _told(report: Report) -> Reply:
 def _server(path: str) -> socketserver.UnixStreamServer:
     started = time.time()
 
-    class Handler(native.socketserver.StreamRequestHandler):
+    class Handler(native.socketserver.StreamRequestHandler):  # type: ignore[misc]
         timeout = 60
 
         def handle(self) -> None:
@@ -247,7 +245,7 @@ def _server(path: str) -> socketserver.UnixStreamServer:
             about = {"pid": os.getpid(), "process": label, "started": started}
             said.write(_line(answer(asked.readline(65536), about)))
 
-    class Server(native.socketserver.ThreadingUnixStreamServer):
+    class Server(native.socketserver.ThreadingUnixStreamServer):  # type: ignore[misc]
         daemon_threads = True
         block_on_close = False
 
@@ -258,7 +256,8 @@ def _server(path: str) -> socketserver.UnixStreamServer:
 
 
 def _line(values: Mapping[str, Any]) -> bytes:
-    return json.dumps(values).encode() + b"\n"
+    line: bytes = json.dumps(values).encode() + b"\n"
+    return line
 
 
 def _is_alive(pid: int) -> bool:
@@ -271,9 +270,7 @@ def _is_alive(pid: int) -> bool:
 
 def _accepts(path: Path) -> bool:
     try:
-        with native.socket.socket(
-            native.socket.AF_UNIX, native.socket.SOCK_STREAM
-        ) as connection:
+        with native.socket.socket(native.socket.AF_UNIX, native.socket.SOCK_STREAM) as connection:
             connection.settimeout(5)
             connection.connect(str(path))
     except TimeoutError:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 ServerInterface = Literal["asgi", "wsgi", "rsgi"]
 
 _IN_WORDS = {"asgi": "an ASGI", "wsgi": "a WSGI", "rsgi": "an RSGI"}
-# Applications with servers of their own, by the full name of a class: the framework, and the way in.
+# Applications with servers of their own, by the full name of a class: framework, and way in.
 _OTHERS = {
     "aiohttp.web_app.Application": (
         "aiohttp",

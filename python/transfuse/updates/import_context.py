@@ -21,7 +21,6 @@ from transfuse.updates import participants
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from threading import local
     from types import ModuleType
 
 # The attribute of a live module's loader that has an `_Effects`.
@@ -45,7 +44,7 @@ _connections: list[tuple[str, Any]] = []
 class _Effects:
     """What one execution set: context variables, and attributes of `threading.local` objects."""
 
-    def __init__(self, values: dict[ContextVar[Any], Any], filled: list[tuple[local, Any]]) -> None:
+    def __init__(self, values: dict[ContextVar[Any], Any], filled: list[tuple[Any, Any]]) -> None:
         global _count  # noqa: PLW0603
         _count += 1
         self.number = _count
@@ -164,7 +163,7 @@ def _in_this_generation(instance: Any) -> _Effects | None:
     return found
 
 
-def _fill(filled: list[tuple[local, Any]]) -> None:
+def _fill(filled: list[tuple[Any, Any]]) -> None:
     """Fill `threading.local` objects in the server's thread."""
     if not filled or _loop is None or _loop[0].is_closed():
         return

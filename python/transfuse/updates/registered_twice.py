@@ -16,24 +16,29 @@ from typing import TYPE_CHECKING
 from transfuse.source.tracebacks import headline
 
 if TYPE_CHECKING:
-    from types import CodeType
+    from types import CodeType, TracebackType
 
-_WORDS = re.compile(r"already|duplicate|more than once|twice|conflicts? with|redefin", re.IGNORECASE)
+_WORDS = re.compile(
+    r"already|duplicate|more than once|twice|conflicts? with|redefin", re.IGNORECASE
+)
 _LONGEST = 200
 
 
-def reason(error: BaseException, file: str, old: bytes, new: bytes) -> str | None:
+def reason(
+    error: BaseException, traceback: TracebackType | None, file: str, old: bytes, new: bytes
+) -> str | None:
     """Return why a module cannot run again; None if that is not what failed.
 
     Args:
         error: the exception that its run raised.
+        traceback: of the exception, from the update on.
         file: its file, as in code objects.
         old: the source that it ran from before.
         new: the source that failed.
     """
     if not _WORDS.search(str(error)):
         return None
-    line, raised_in = _place(error, file)
+    line, raised_in = _place(traceback, file)
     if line is None or raised_in is None or raised_in.co_filename == file:
         return None
     try:
@@ -46,10 +51,9 @@ def reason(error: BaseException, file: str, old: bytes, new: bytes) -> str | Non
     return headline(error)[:_LONGEST] if known else None
 
 
-def _place(error: BaseException, file: str) -> tuple[int | None, CodeType | None]:
+def _place(entry: TracebackType | None, file: str) -> tuple[int | None, CodeType | None]:
     """Return the line of the module's own code, and the code that raised."""
     line, raised_in = None, None
-    entry = error.__traceback__
     while entry is not None:
         code = entry.tb_frame.f_code
         if code.co_filename == file and code.co_name == "<module>":

@@ -103,9 +103,7 @@ class Rendezvous:
 
 
 def _listener(path: str) -> socket.socket:
-    listener: socket.socket = native.socket.socket(
-        native.socket.AF_UNIX, native.socket.SOCK_STREAM
-    )
+    listener: socket.socket = native.socket.socket(native.socket.AF_UNIX, native.socket.SOCK_STREAM)
     try:
         listener.bind(path)
         listener.listen(64)

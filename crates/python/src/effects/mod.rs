@@ -16,3 +16,4 @@ pub mod conflict;
 pub mod ownership;
 pub mod retention;
 pub mod foreign_patches;
+pub mod current_objects;

@@ -79,8 +79,14 @@ impl Finder {
         let (file, is_package) = (origin.clone(), package.is_some());
         let attributes = ExtraAttributes::default();
         spec::handed_out(&dotted);
-        let loader =
-            FacadeLoader { name: dotted, file, path: place, package: is_package, removed, attributes };
+        let loader = FacadeLoader {
+            name: dotted,
+            file,
+            path: place,
+            package: is_package,
+            removed,
+            attributes,
+        };
         let loader = Bound::new(py, loader)?;
         let package = package.map(|p| PyList::new(py, p)).transpose()?.map(Bound::into_any);
         let made = spec::spec(py, name, loader.as_any(), origin.as_deref(), package)?;

@@ -164,8 +164,7 @@ impl<'py> PreparedModule<'py> {
         let context = contexts.as_ref().map(|contexts| contexts.call_method0("running"));
         let context = context.transpose()?;
         let observed = Observation::begin(&self.instance);
-        let ran =
-            panics::caught(|| {
+        let ran = panics::caught(|| {
             let claimed = self.claimed.as_ref().map(|spec| spec.bind(py));
             namespace::exec_module(scope, &self.instance, previous, text, file, claimed)
         });

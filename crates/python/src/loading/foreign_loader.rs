@@ -11,8 +11,8 @@ use pyo3::types::{PyBytes, PyCFunction, PyCode, PyDict, PyTuple};
 use pyo3::{exceptions::PyOSError, intern, prelude::*};
 use transfuse_engine::ModuleName;
 
-use crate::loading::search::Resolution;
-use crate::state::{live_module::LiveModule, runtime::Runtime};
+use crate::loading::{post_import_hooks, search::Resolution};
+use crate::state::{live_module::LiveModule, runtime::Runtime, scope::Scope};
 use crate::sysmodules::spec::{Finder, HandedOut};
 
 /// The spec of a finder that is asked before ours.
@@ -24,10 +24,11 @@ pub struct Claim<'py> {
 
 /// The claim of a finder of other code on a name along a search path, if there is one.
 pub fn claim<'py>(
-    py: Python<'py>,
+    scope: &Scope<'py>,
     name: &ModuleName,
     path: &Bound<'py, PyAny>,
 ) -> PyResult<Option<Claim<'py>>> {
+    let py = scope.py;
     let sys = py.import(intern!(py, "sys"))?;
     let machinery = py.import(intern!(py, "importlib.machinery"))?;
     let standard = [
@@ -45,6 +46,7 @@ pub fn claim<'py>(
             continue;
         }
         let Ok(find) = finder.getattr(intern!(py, "find_spec")) else { continue };
+        post_import_hooks::put_back(scope, &finder, name)?;
         let handed_out = HandedOut::begin(name);
         let spec = find.call1((name.as_str(), &place, py.None()))?;
         if !spec.is_none() {

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use pyo3::{intern, prelude::*, sync::PyOnceLock, types::PyList, types::PyString};
 use transfuse_engine::{FileSystem, Located, ModuleName, Source, locate};
 
-use crate::state::{module_source::SourceFile, runtime::Runtime, scope::Scope};
 use crate::loading::{foreign_loader, new_files};
+use crate::state::{module_source::SourceFile, runtime::Runtime, scope::Scope};
 
 pub enum Resolution {
     /// A regular package or a module under a root.
@@ -84,7 +84,7 @@ pub fn along(
     name: &ModuleName,
     path: &Bound<'_, PyAny>,
 ) -> PyResult<Resolution> {
-    let claim = foreign_loader::claim(scope.py, name, path)?;
+    let claim = foreign_loader::claim(scope, name, path)?;
     let found = without_claims(scope, name, path)?;
     match claim {
         Some(claim) => claim.on(scope.runtime, name, found),

@@ -97,7 +97,7 @@ fn hold(
     let (old, new) = (PyBytes::new(py, &instance.text()?), PyBytes::new(py, &new));
     let reason: Option<String> = py
         .import("transfuse.updates.registered_twice")?
-        .call_method1("reason", (error.value(py), file, old, new))?
+        .call_method1("reason", (error.value(py), error.traceback(py), file, old, new))?
         .extract()?;
     let Some(reason) = reason else { return Ok(false) };
     update.runtime.records.lock().held.insert(name, reason);

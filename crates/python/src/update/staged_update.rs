@@ -14,7 +14,8 @@ use transfuse_engine::{
 };
 
 use crate::cpython::{
-    context::EnteredContext, log, nogil_lock::NoGilGuard, panics, time_limit::Watchdog, traceback::module_of_error,
+    context::EnteredContext, log, nogil_lock::NoGilGuard, panics, time_limit::Watchdog,
+    traceback::module_of_error,
 };
 use crate::effects::{conflict, foreign_patches};
 use crate::loading::{in_place, load, load::Loaded, sharing, submodules};
