@@ -30,6 +30,7 @@ PACKAGE_LAYERS: tuple[str, ...] = (
     "errors",
     "_core",
     "version",
+    "native",
     "source",
     "memory",
     "config",

@@ -31,7 +31,10 @@ pub fn ended(py: Python<'_>, instance: &Bound<'_, LiveModule>, outermost: bool) 
     }
     for (name, value) in items(&instance.get().namespace(py)) {
         let Ok(name) = name.extract::<&str>() else { continue };
-        let uses = || instance.get().with_name_usage(|usage| usage.uses(name)) == Some(true);
+        let uses = || {
+            // As `from flask import current_app` names it.
+            instance.get().with_name_usage(|usage| usage.uses_taken(name)) == Some(true)
+        };
         if is_proxy(&value)
             && uses()
             && let Ok(found) = value.call_method0(intern!(py, "_get_current_object"))
