@@ -30,7 +30,6 @@ PACKAGE_LAYERS: tuple[str, ...] = (
     "errors",
     "_core",
     "version",
-    "native",
     "source",
     "memory",
     "config",

@@ -18,10 +18,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from transfuse import _core, native, workers
+from transfuse import _core, workers
+from transfuse.config import native
+from transfuse.config.native import json, time
 from transfuse.config.runtime_dir import own_directory
 from transfuse.errors import TransfuseError
-from transfuse.native import json, time
 from transfuse.source.tracebacks import headline
 from transfuse.updates import api, messages
 

@@ -14,8 +14,8 @@ from dataclasses import fields, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from transfuse import _core, native, workers
-from transfuse.config import project_files
+from transfuse import _core, workers
+from transfuse.config import native, project_files
 from transfuse.config.project_files import LIVE, Project, live_settings
 from transfuse.config.settings import ModuleSettings, Settings, read_settings
 from transfuse.errors import RootError, TransfuseError

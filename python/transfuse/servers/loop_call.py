@@ -10,8 +10,8 @@ from __future__ import annotations
 import concurrent.futures
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from transfuse.config.native import time
 from transfuse.errors import StartupFailed, TransfuseError
-from transfuse.native import time
 from transfuse.process.install import installed_settings
 from transfuse.updates import participants
 

@@ -15,7 +15,7 @@ from contextvars import Context, ContextVar, copy_context
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
-from transfuse import native
+from transfuse.config import native
 from transfuse.errors import TransfuseError
 from transfuse.updates import participants
 

@@ -12,7 +12,7 @@ import logging
 import os
 from typing import TYPE_CHECKING, Any, Protocol
 
-from transfuse.native import threading
+from transfuse.config.native import threading
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

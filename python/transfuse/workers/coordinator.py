@@ -11,9 +11,10 @@ import logging
 import os
 from typing import TYPE_CHECKING
 
-from transfuse import _core, native
+from transfuse import _core
+from transfuse.config import native
+from transfuse.config.native import time
 from transfuse.errors import TransfuseError
-from transfuse.native import time
 from transfuse.workers.commit import CommitCoordinator
 from transfuse.workers.protocol import BEAT, SILENCE, MessageStream, packed
 

@@ -12,7 +12,7 @@ import os
 from typing import TYPE_CHECKING
 
 from transfuse import _core
-from transfuse.native import time
+from transfuse.config.native import time
 from transfuse.updates import participants
 from transfuse.workers import rendezvous
 from transfuse.workers.protocol import BEAT, SILENCE, MessageStream, unpacked

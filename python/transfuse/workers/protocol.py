@@ -11,8 +11,8 @@ import base64
 import contextlib
 from typing import TYPE_CHECKING, Any
 
-from transfuse import native
-from transfuse.native import json, threading
+from transfuse.config import native
+from transfuse.config.native import json, threading
 
 if TYPE_CHECKING:
     import socket

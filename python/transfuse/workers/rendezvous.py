@@ -15,9 +15,9 @@ import os
 import shutil
 from typing import TYPE_CHECKING
 
-from transfuse import native
+from transfuse.config import native
+from transfuse.config.native import time
 from transfuse.config.runtime_dir import own_directory
-from transfuse.native import time
 
 if TYPE_CHECKING:
     import socket

@@ -13,9 +13,10 @@ import logging
 import os
 from typing import TYPE_CHECKING, Any
 
-from transfuse import _core, native
+from transfuse import _core
+from transfuse.config import native
+from transfuse.config.native import threading, time
 from transfuse.errors import Outdated, TransfuseError, WorkerRefused
-from transfuse.native import threading, time
 from transfuse.source.tracebacks import headline
 from transfuse.updates import participants
 from transfuse.updates.api import on_update

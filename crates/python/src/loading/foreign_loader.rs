@@ -11,8 +11,10 @@ use pyo3::types::{PyBytes, PyCFunction, PyCode, PyDict, PyTuple};
 use pyo3::{exceptions::PyOSError, intern, prelude::*};
 use transfuse_engine::ModuleName;
 
-use crate::loading::{post_import_hooks, search::Resolution};
-use crate::state::{live_module::LiveModule, runtime::Runtime, scope::Scope};
+use crate::loading::post_import_hooks;
+use crate::state::{
+    live_module::LiveModule, module_source::SourceFile, runtime::Runtime, scope::Scope,
+};
 use crate::sysmodules::spec::{Finder, HandedOut};
 
 /// The spec of a finder that is asked before ours.
@@ -67,38 +69,32 @@ pub fn claim<'py>(
     Ok(hooked.then_some(Claim { spec, asked_ours: false }))
 }
 
-impl<'py> Claim<'py> {
-    /// What a name leads to that we would find at `found`, with regard to this claim.
-    pub fn on(
+impl Claim<'_> {
+    /// Whether the module of a source file is live all the same: then its loader will execute it.
+    pub fn leaves_live(
         self,
         runtime: &Runtime,
         name: &ModuleName,
-        found: Resolution,
-    ) -> PyResult<Resolution> {
+        origin: &mut SourceFile,
+    ) -> PyResult<bool> {
         let py = self.spec.py();
-        match found {
-            Resolution::Source(mut origin) => {
-                let loader = self.spec.getattr(intern!(py, "loader"))?;
-                let place: Option<String> = self.spec.getattr(intern!(py, "origin"))?.extract()?;
-                let same = place.is_some_and(|place| {
-                    std::path::Path::new(&place) == origin.path || place == origin.file
-                });
-                let executes = loader.hasattr(intern!(py, "exec_module"))?
-                    && (self.asked_ours || is_source_loader(&loader)?);
-                if same && executes {
-                    origin.spec = Some(self.spec.unbind());
-                    return Ok(Resolution::Source(origin));
-                }
-                if same {
-                    let kind = loader.get_type().fully_qualified_name()?.to_string();
-                    let mut records = runtime.records.lock();
-                    records.foreign_loaders.insert(origin.path, (name.clone(), kind));
-                }
-                Ok(Resolution::Foreign)
-            }
-            Resolution::Hidden => Ok(Resolution::Hidden),
-            _ => Ok(Resolution::Foreign),
+        let loader = self.spec.getattr(intern!(py, "loader"))?;
+        let place: Option<String> = self.spec.getattr(intern!(py, "origin"))?.extract()?;
+        let same = place.is_some_and(|place| {
+            std::path::Path::new(&place) == origin.path || place == origin.file
+        });
+        if !same {
+            return Ok(false);
         }
+        let executes = loader.hasattr(intern!(py, "exec_module"))?;
+        if executes && (self.asked_ours || is_source_loader(&loader)?) {
+            origin.spec = Some(self.spec.unbind());
+            return Ok(true);
+        }
+        let kind = loader.get_type().fully_qualified_name()?.to_string();
+        let mut records = runtime.records.lock();
+        records.foreign_loaders.insert(origin.path.clone(), (name.clone(), kind));
+        Ok(false)
     }
 }
 

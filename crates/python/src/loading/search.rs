@@ -86,10 +86,17 @@ pub fn along(
 ) -> PyResult<Resolution> {
     let claim = foreign_loader::claim(scope, name, path)?;
     let found = without_claims(scope, name, path)?;
-    match claim {
-        Some(claim) => claim.on(scope.runtime, name, found),
-        None => Ok(found),
-    }
+    let Some(claim) = claim else { return Ok(found) };
+    Ok(match found {
+        Resolution::Source(mut origin) => {
+            match claim.leaves_live(scope.runtime, name, &mut origin)? {
+                true => Resolution::Source(origin),
+                false => Resolution::Foreign,
+            }
+        }
+        Resolution::Hidden => Resolution::Hidden,
+        _ => Resolution::Foreign,
+    })
 }
 
 fn without_claims(
