@@ -82,7 +82,13 @@ def _executed(name: str) -> ModuleType:
         return found
 
     made.__dict__["__builtins__"] = {**vars(builtins), "__import__": plain_import}
-    exec(code, made.__dict__)
+    # `socket` has its constants put into the module of its name.
+    made.__name__ = f"{__name__}_{name}"
+    sys.modules[made.__name__] = made
+    try:
+        exec(code, made.__dict__)
+    finally:
+        del sys.modules[made.__name__]
     return made
 
 
