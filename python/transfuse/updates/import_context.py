@@ -9,7 +9,6 @@ that only the updating thread may use refuses the update.
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from contextvars import Context, ContextVar, copy_context
 from typing import TYPE_CHECKING, Any
@@ -20,6 +19,7 @@ from transfuse.errors import TransfuseError
 from transfuse.updates import participants
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Mapping
     from types import ModuleType
 
@@ -70,7 +70,7 @@ def begin() -> Context:
     _connections.clear()
     if _loop is not None and not _loop[0].is_closed():
         # For `asyncio.get_event_loop()`. This thread runs no loop of its own.
-        asyncio.set_event_loop(_loop[0])
+        sys.modules["asyncio"].set_event_loop(_loop[0])
     return copy_context() if _base is None else _base.copy()
 
 
