@@ -16,13 +16,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from transfuse import _core, workers
-from transfuse.config import project_files
+from transfuse.config import native, project_files
 from transfuse.config.logs import get_logger
 from transfuse.config.project_files import LIVE, Project, live_settings
 from transfuse.config.settings import ModuleSettings, Settings, read_settings
 from transfuse.errors import RootError, TransfuseError
 from transfuse.source import old_source
-from transfuse.updates import participants
+from transfuse.updates import import_context, participants
 from transfuse.updates.api import deliver
 
 if TYPE_CHECKING:
@@ -96,6 +96,7 @@ def install_settings(settings: Settings) -> None:
             if settings == _settings:
                 return
             raise TransfuseError(_difference(_settings, settings))
+        native.refuse_unsupported()
         files = Project(settings, _apply)
         contents, first = workers.contents_of_others(settings)
         _say_what_is_live(settings)
@@ -107,6 +108,7 @@ def install_settings(settings: Settings) -> None:
             if not _on_path(root):
                 sys.path.insert(0, root)
                 _added.append(root)
+        import_context.install()
         workers.begin(settings)
 
 

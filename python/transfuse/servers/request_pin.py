@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from transfuse._core import Pin
 from transfuse.servers.old_frames import log_true_lines
+from transfuse.updates import import_context
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
@@ -66,7 +67,10 @@ class UnitOfWork:
         if self._scope is not None:
             self._scope[_MARK] = self
         self._token: Token[UnitOfWork | None] = _RUNNING.set(self)
-        return self._pin.__enter__()
+        pin = self._pin.__enter__()
+        if self._root is self:
+            import_context.enter(pin.generation)
+        return pin
 
     def __exit__(
         self,

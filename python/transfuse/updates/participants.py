@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-import threading
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+from transfuse.config.native import threading
 
 from transfuse.config.logs import get_logger
 
@@ -26,7 +27,7 @@ _participants: tuple[Participant, ...] = ()
 # then those that registered midway. The updating thread empties it.
 _asked: list[Participant] = []
 # Of the update under way: set once all participants were notified of its end, and None after that.
-_under_way: threading.Event | None = None
+_under_way: Any = None
 # Guards registration against the start and the end of an update: a participant that registers is
 # either called in it, or learns that an update is under way.
 _lock = threading.Lock()
@@ -61,7 +62,7 @@ class Participant(Protocol):
         return
 
 
-def register(participant: Participant, *, midway: bool = False) -> threading.Event | None:
+def register(participant: Participant, *, midway: bool = False) -> Any:
     """Call `participant` in each update from the next one on.
 
     Args:

@@ -8,11 +8,11 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-import time
 from typing import TYPE_CHECKING
 
 from transfuse import _core
 from transfuse.config.logs import get_logger
+from transfuse.config.native import time
 from transfuse.updates import participants
 from transfuse.workers import rendezvous
 from transfuse.workers.protocol import BEAT, SILENCE, MessageStream, unpacked

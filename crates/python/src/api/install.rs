@@ -77,7 +77,7 @@ pub fn install(
         &pyo3::wrap_pyfunction!(reload::reload, &core)?.into_any(),
     )?;
     lazy_import::install(py)?;
-    meta_path(py)?.insert(0, Py::new(py, Finder)?)?;
+    insert_finder(py)?;
     fork::listen(py)?;
     at_exit(py)?;
     start_updating(py, runtime, seen.dirs)
@@ -129,6 +129,19 @@ fn swap_builtins(
 
 fn meta_path(py: Python<'_>) -> PyResult<Bound<'_, PyList>> {
     Ok(py.import(intern!(py, "sys"))?.getattr(intern!(py, "meta_path"))?.cast_into::<PyList>()?)
+}
+
+/// Puts our finder before the first standard one: finders of other code that are asked before that
+/// are asked before ours, whether they came before Transfuse or after it.
+fn insert_finder(py: Python<'_>) -> PyResult<()> {
+    let finders = meta_path(py)?;
+    let machinery = py.import(intern!(py, "importlib.machinery"))?;
+    let standard = ["BuiltinImporter", "FrozenImporter", "PathFinder"];
+    let is_standard = |finder: &Bound<'_, PyAny>| {
+        standard.iter().any(|kind| machinery.getattr(*kind).is_ok_and(|kind| kind.is(finder)))
+    };
+    let place = finders.iter().position(|finder| is_standard(&finder)).unwrap_or(0);
+    finders.insert(place, Py::new(py, Finder)?)
 }
 
 /// Removes Transfuse from the process. Live modules stay as ordinary modules.

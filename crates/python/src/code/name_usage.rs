@@ -70,6 +70,12 @@ impl NameUsage {
                 .is_some_and(|used| used.contains(attribute) || used.contains("*"))
     }
 
+    /// Whether it uses an attribute of that name, from whichever import.
+    pub fn uses_taken(&self, attribute: &str) -> bool {
+        let taken = |used: &HashSet<String>| used.contains(attribute) || used.contains("*");
+        self.runs_text || self.used.values().any(taken)
+    }
+
     /// The attributes taken of the import that is written so.
     pub fn taken_of(&self, written: &str) -> HashSet<String> {
         let both = [self.used.get(written), self.reached.get(written)];

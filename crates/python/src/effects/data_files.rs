@@ -7,12 +7,12 @@
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 use pyo3::{prelude::*, types::PyBytes, types::PyTuple};
 use transfuse_engine::{FileKind, FileSystem, Source, is_source, listing};
 
-use crate::cpython::frames;
+use crate::cpython::{frames, thread::thread};
 use crate::effects::kept_content;
 use crate::state::command::Command;
 use crate::state::{execution_stack, live_module::LiveModule, runtime::Runtime};
@@ -94,6 +94,20 @@ pub fn record_mkdir(runtime: &'static Runtime, args: &Bound<'_, PyTuple>) {
     {
         record_own_entry(runtime, &instance, &path);
     }
+}
+
+/// A connection to SQLite is being made; in an update it may be bound to the updating thread.
+pub fn record_connection(runtime: &'static Runtime, args: &Bound<'_, PyTuple>) {
+    let py = args.py();
+    let Some(instance) = execution_stack::innermost(py) else { return };
+    if runtime.updating_thread.load(Ordering::Acquire) != thread() {
+        return;
+    }
+    let Ok(connection) = args.get_item(0) else { return };
+    let noted = py.import("transfuse.updates.import_context").and_then(|contexts| {
+        contexts.call_method1("connected", (instance.get().name.as_str(), connection))
+    });
+    drop(noted);
 }
 
 /// `os.rename(from, to, ...)` is about to happen: a file is written as a whole.

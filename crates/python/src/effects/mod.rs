@@ -19,3 +19,4 @@ pub mod ownership;
 pub mod retention;
 pub mod foreign_patches;
 pub mod environ;
+pub mod current_objects;

@@ -7,9 +7,10 @@
 
 use std::path::Path;
 
-use pyo3::{intern, prelude::*};
+use pyo3::{intern, prelude::*, types::PyList};
 use transfuse_engine::ModuleName;
 
+use crate::loading::foreign_loader;
 use crate::loading::search::{self, Resolution};
 use crate::state::{live_module::LiveModule, module_source::SourceFile, scope::Scope};
 
@@ -26,7 +27,26 @@ pub fn top_level(scope: &Scope<'_>, name: &ModuleName) -> PyResult<Resolution> {
         }
         _ => !is_searched(scope, &origin)?,
     };
-    Ok(if keeps { Resolution::Source(origin) } else { found })
+    if !keeps {
+        return Ok(found);
+    }
+    Ok(Resolution::Source(match found {
+        Resolution::Source(same) if same.path == origin.path => {
+            SourceFile { spec: same.spec, ..origin }
+        }
+        _ => claimed(scope, name, origin)?,
+    }))
+}
+
+/// The same file, with the spec of a finder that claims it there.
+fn claimed(scope: &Scope<'_>, name: &ModuleName, mut origin: SourceFile) -> PyResult<SourceFile> {
+    let dir = origin.package.as_ref().unwrap_or(&origin.file);
+    let dir = Path::new(dir).parent().map(Path::to_string_lossy);
+    let path = PyList::new(scope.py, dir)?;
+    if let Some(claim) = foreign_loader::claim(scope, name, path.as_any())? {
+        claim.leaves_live(scope.runtime, name, &mut origin)?;
+    }
+    Ok(origin)
 }
 
 /// The file that an instance came from, if the generation still has it.
@@ -36,7 +56,7 @@ fn origin(scope: &Scope<'_>, previous: &LiveModule) -> Option<SourceFile> {
     view.get(&path).filter(|source| !source.is_absent())?;
     let folder = || Some(Path::new(&file).parent()?.to_string_lossy().into_owned());
     let package = if previous.package { Some(folder()?) } else { None };
-    Some(SourceFile { file, path, package })
+    Some(SourceFile { file, path, package, spec: None })
 }
 
 /// Is the directory of a module, or of a package, an entry of `sys.path`?

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use pyo3::{intern, prelude::*, sync::PyOnceLock, types::PyList, types::PyString};
 use transfuse_engine::{FileSystem, Located, ModuleName, Source, locate};
 
+use crate::loading::{foreign_loader, new_files};
 use crate::state::{module_source::SourceFile, runtime::Runtime, scope::Scope};
-use crate::{loading::new_files, sysmodules::spec::Finder};
 
 pub enum Resolution {
     /// A regular package or a module under a root.
@@ -84,10 +84,27 @@ pub fn along(
     name: &ModuleName,
     path: &Bound<'_, PyAny>,
 ) -> PyResult<Resolution> {
+    let claim = foreign_loader::claim(scope, name, path)?;
+    let found = without_claims(scope, name, path)?;
+    let Some(claim) = claim else { return Ok(found) };
+    Ok(match found {
+        Resolution::Source(mut origin) => {
+            match claim.leaves_live(scope.runtime, name, &mut origin)? {
+                true => Resolution::Source(origin),
+                false => Resolution::Foreign,
+            }
+        }
+        Resolution::Hidden => Resolution::Hidden,
+        _ => Resolution::Foreign,
+    })
+}
+
+fn without_claims(
+    scope: &Scope<'_>,
+    name: &ModuleName,
+    path: &Bound<'_, PyAny>,
+) -> PyResult<Resolution> {
     let Scope { py, runtime, .. } = *scope;
-    if claimed_by_others(py, name, path)? {
-        return Ok(Resolution::Foreign);
-    }
     let mut portions = Vec::new();
     let mut foreign = false;
     let mut hidden = false;
@@ -131,11 +148,11 @@ fn found_at(scope: &Scope<'_>, name: &ModuleName, spelled: &str, located: Locate
         Located::Package { init, dir } => {
             let folder = joined(here, dir.file_name());
             let file = joined(Path::new(&folder), init.file_name());
-            Resolution::Source(SourceFile { file, path: init, package: Some(folder) })
+            Resolution::Source(SourceFile { file, path: init, package: Some(folder), spec: None })
         }
         Located::Module(path) => {
             let file = joined(here, path.file_name());
-            Resolution::Source(SourceFile { file, path, package: None })
+            Resolution::Source(SourceFile { file, path, package: None, spec: None })
         }
         Located::Extension(path) => {
             record_extension(scope.py, scope.runtime, name, path);
@@ -261,32 +278,6 @@ fn standard(py: Python<'_>, name: &ModuleName, entry: &Bound<'_, PyAny>) -> PyRe
         return Ok(Resolution::Namespace { portions, foreign: true });
     }
     Ok(Resolution::Foreign)
-}
-
-/// Whether a finder that stands before ours has the module (pytest's for its test files).
-fn claimed_by_others(py: Python<'_>, name: &ModuleName, path: &Bound<'_, PyAny>) -> PyResult<bool> {
-    let finders = py.import(intern!(py, "sys"))?.getattr(intern!(py, "meta_path"))?;
-    let machinery = py.import(intern!(py, "importlib.machinery"))?;
-    for finder in finders.try_iter()? {
-        let finder = finder?;
-        if finder.is_instance_of::<Finder>() {
-            return Ok(false);
-        }
-        let standard = [
-            intern!(py, "PathFinder"),
-            intern!(py, "BuiltinImporter"),
-            intern!(py, "FrozenImporter"),
-        ];
-        if standard.iter().any(|kind| machinery.getattr(*kind).is_ok_and(|kind| kind.is(&finder))) {
-            continue;
-        }
-        let Ok(find) = finder.getattr(intern!(py, "find_spec")) else { continue };
-        let path = if name.parent().is_none() { py.None().into_bound(py) } else { path.clone() };
-        if !find.call1((name.as_str(), path, py.None()))?.is_none() {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }
 
 fn is_built_in(py: Python<'_>, name: &ModuleName) -> PyResult<bool> {

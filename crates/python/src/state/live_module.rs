@@ -16,6 +16,7 @@ use transfuse_engine::sync::Mutex;
 use transfuse_engine::{Edge, EdgeKind, ModuleName, OsFileSystem, Policy, Source, Target};
 
 use crate::code::name_usage::NameUsage;
+use crate::cpython::extra_attributes::ExtraAttributes;
 use crate::state::{
     environ_change::EnvironChange, foreign_patch::ForeignPatch, generation::Generation,
     lazy_imports::LazyImports, load_key::LoadKey, module_source::ModuleSource,
@@ -81,6 +82,8 @@ pub struct LiveModule {
     partners: Mutex<Vec<LoadKey>>,
     /// Its entry in `sys.modules` when that was last as expected.
     pub seen: LastShown,
+    /// The attributes that other code set on it, for it is a loader.
+    pub attributes: ExtraAttributes,
     /// The name as the keys of generations have it, so that asking for it allocates nothing.
     pub key: Py<PyString>,
 }
@@ -132,6 +135,7 @@ impl LiveModule {
             pending_submodules: PendingSubmodules::default(),
             partners: Mutex::default(),
             seen: LastShown::default(),
+            attributes: ExtraAttributes::default(),
         }
     }
 
@@ -355,6 +359,7 @@ impl LiveModule {
             visit.call(home.as_ref())?;
         }
         self.seen.traverse(visit)?;
+        self.attributes.traverse(visit)?;
         if let Some(replacement) = self.replacement.try_lock() {
             visit.call(replacement.as_ref())?;
         }

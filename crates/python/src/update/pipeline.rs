@@ -7,11 +7,11 @@
 use std::collections::HashSet;
 
 use pyo3::exceptions::{PyAttributeError, PyImportError, PySyntaxError};
-use pyo3::prelude::*;
+use pyo3::{prelude::*, types::PyBytes};
 use transfuse_engine::Plan;
 
 use crate::code::pyc;
-use crate::cpython::exceptions;
+use crate::cpython::{exceptions, traceback::module_of_error};
 use crate::state::{runtime::Runtime, staging_area::InPlaceNote};
 use crate::update::startup_conflicts::{self, Met};
 use crate::update::{planning::UpdateRequest, planning::draw_plan, staged_update::StagedUpdate};
@@ -92,6 +92,10 @@ fn stage(
             if missing && !quiet.lasts() {
                 return Ok(StagingOutcome::Interrupted);
             }
+            if hold_module(py, request, plan, &update, &error)? {
+                drop(update);
+                return stage(py, runtime, request, plan, quiet);
+            }
             return retry(py, request, plan, update, error);
         }
         let error = match publish(py, request, update) {
@@ -134,6 +138,36 @@ fn compile_changed(
         text.map(|text| pyc::code(py, file, &text)).transpose()?;
     }
     Ok(())
+}
+
+/// Holds the module that failed, if a foreign registry has refused it because it ran before.
+fn hold_module(
+    py: Python<'_>,
+    request: &UpdateRequest,
+    plan: &Plan,
+    update: &StagedUpdate<'_>,
+    error: &PyErr,
+) -> PyResult<bool> {
+    let Some(name) = module_of_error(py, error) else { return Ok(false) };
+    let Some(old) = update.base.get().find(py, name.as_str()) else { return Ok(false) };
+    let instance = old.get();
+    let (Some(path), Some(file)) = (&instance.path, &instance.file) else { return Ok(false) };
+    let in_plan = plan.steps.iter().any(|step| step.name == name);
+    let held = update.runtime.records.lock().held.contains_key(&name);
+    if !in_plan || held || !instance.is_ready() {
+        return Ok(false);
+    }
+    let Some(new) = request.view.get(path).and_then(|source| source.text()) else {
+        return Ok(false);
+    };
+    let (old, new) = (PyBytes::new(py, &instance.text()?), PyBytes::new(py, &new));
+    let reason: Option<String> = py
+        .import("transfuse.updates.registered_twice")?
+        .call_method1("reason", (error.value(py), error.traceback(py), file, old, new))?
+        .extract()?;
+    let Some(reason) = reason else { return Ok(false) };
+    update.runtime.records.lock().held.insert(name, reason);
+    Ok(true)
 }
 
 /// A module failed, perhaps only because a module that it imports was not run with it: stages once

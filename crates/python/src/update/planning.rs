@@ -46,6 +46,8 @@ struct CurrentFacts<'a, 'py> {
     current: Bound<'py, Generation>,
     /// Changed modules -> the policy that their new source declares, `shop.tax -> fresh`.
     declared: &'a HashMap<ModuleName, Policy>,
+    /// Modules that cannot run twice, and why.
+    held: &'a HashMap<ModuleName, String>,
 }
 
 impl CurrentFacts<'_, '_> {
@@ -61,6 +63,7 @@ impl ModuleFacts for CurrentFacts<'_, '_> {
 
     fn policy(&self, name: &ModuleName) -> Policy {
         match self.declared.get(name) {
+            _ if self.held.contains_key(name) => Policy::Never,
             Some(&policy) => policy,
             None => self.find(name).map_or(Policy::Overlay, |found| {
                 effective_policy(self.py, self.runtime, found.get())
@@ -106,10 +109,19 @@ pub fn draw_plan(py: Python<'_>, runtime: &Runtime, request: &UpdateRequest) -> 
         let never = instance.get().policy() == Policy::Never;
         declared.insert(name.clone(), if never { Policy::Never } else { policy });
     }
-    let graph: DependencyGraph = runtime.records.lock().graph.clone();
-    let mut plan =
-        plan(&graph, &request.seeds, &CurrentFacts { py, runtime, current, declared: &declared });
+    let (graph, held): (DependencyGraph, _) = {
+        let records = runtime.records.lock();
+        (records.graph.clone(), records.held.clone())
+    };
+    let facts = CurrentFacts { py, runtime, current, declared: &declared, held: &held };
+    let mut plan = plan(&graph, &request.seeds, &facts);
+    for entry in &mut plan.restart {
+        if let Some((name, why)) = held.iter().find(|(name, _)| name.as_str() == entry.name) {
+            entry.what = format!("{name} changed and cannot run twice ({why}): restart the server");
+        }
+    }
     plan.restart.extend(compiled(py, runtime, &request.changes));
+    plan.restart.extend(foreign_loaded(py, runtime, &request.changes));
     Ok(plan)
 }
 
@@ -124,6 +136,24 @@ fn compiled(py: Python<'_>, runtime: &Runtime, changes: &[FileChange]) -> Vec<Re
             name: name.to_string(),
             code: RestartCode::Extension,
             what: format!("{name} {what} and is compiled: restart the server"),
+            path: Some(change.path.clone()),
+        })
+    };
+    changes.iter().filter_map(restart).collect()
+}
+
+/// The changed source of modules that a loader of other code keeps to itself.
+fn foreign_loaded(py: Python<'_>, runtime: &Runtime, changes: &[FileChange]) -> Vec<Restart> {
+    let loaded = runtime.records.lock().foreign_loaders.clone();
+    let current = runtime.current(py);
+    let restart = |change: &FileChange| {
+        let (name, loader) = loaded.get(&change.path)?;
+        let foreign = runtime.sys_modules.bind(py).contains(name.as_str()).unwrap_or(false)
+            && current.get().find(py, name.as_str()).is_none();
+        foreign.then(|| Restart {
+            name: name.to_string(),
+            code: RestartCode::ForeignLoader,
+            what: format!("{name} changed and was loaded by {loader}: restart the server"),
             path: Some(change.path.clone()),
         })
     };

@@ -14,7 +14,8 @@ use transfuse_engine::{
 };
 
 use crate::cpython::{
-    log, nogil_lock::NoGilGuard, panics, time_limit::Watchdog, traceback::module_of_error,
+    context::EnteredContext, log, nogil_lock::NoGilGuard, panics, time_limit::Watchdog,
+    traceback::module_of_error,
 };
 use crate::effects::{conflict, foreign_patches};
 use crate::loading::{in_place, load, load::Loaded, sharing, submodules};
@@ -143,7 +144,9 @@ impl<'py> StagedUpdate<'py> {
     }
 
     fn execute(&mut self, py: Python<'py>, plan: &Plan) -> PyResult<()> {
-        // Both end with this function, however that ends.
+        let context = py.import("transfuse.updates.import_context")?.call_method0("begin")?;
+        // All end with this function, however that ends.
+        let _context = EnteredContext::enter(context)?;
         let _pinned = StagedScope::begin(&Scope::new(py, self.runtime, &self.staged))?;
         conflict::take();
         self.staged.get().staging.expect(plan.steps.len());
