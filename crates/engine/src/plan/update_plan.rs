@@ -46,6 +46,16 @@ pub trait ModuleFacts {
     fn policy(&self, name: &ModuleName) -> Policy;
     /// Does the namespace of `holder` hold an object of `of`, which only a function of it imported?
     fn retains(&self, holder: &ModuleName, of: &ModuleName) -> bool;
+    /// Does the code of `user`, which imports `package`, take the submodule `of` as an attribute?
+    fn reaches(&self, user: &ModuleName, package: &ModuleName, of: &ModuleName) -> bool {
+        let _ = (user, package, of);
+        false
+    }
+    /// The modules of base classes of `name`'s classes whose subclasses are listed somewhere.
+    fn listed_bases(&self, name: &ModuleName) -> Vec<ModuleName> {
+        let _ = name;
+        Vec::new()
+    }
     /// A number that says when it first started, so that modules start in the same order again. By
     /// default, the names decide.
     fn rank(&self, name: &ModuleName) -> u64 {
@@ -138,6 +148,25 @@ impl Closure<'_> {
         }
     }
 
+    /// Adds the modules that reach a submodule through one of its packages.
+    fn follow_attributes(&mut self, name: &ModuleName) {
+        let graph = self.graph;
+        for package in std::iter::successors(name.parent(), ModuleName::parent) {
+            for (from, kind) in graph.importers(&package) {
+                if self.reasons.contains_key(from) || !self.facts.reaches(from, &package, name) {
+                    continue;
+                }
+                match kind {
+                    EdgeKind::ModuleLevel => self.follow(from, || Reason::Imports(name.clone())),
+                    EdgeKind::Deferred if self.facts.retains(from, name) => {
+                        self.follow(from, || Reason::Retains(name.clone()));
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+
     fn run(&mut self) {
         while let Some(name) = self.todo.pop_front() {
             let graph = self.graph;
@@ -168,6 +197,12 @@ impl Closure<'_> {
                     EdgeKind::Affects => self.follow(from, || Reason::Affects(of())),
                     _ => {}
                 }
+            }
+            if !boundary {
+                self.follow_attributes(&name);
+            }
+            for base in self.facts.listed_bases(&name) {
+                self.follow(&base, || Reason::AffectedBy(name.clone()));
             }
             for edge in graph.edges_of(&name) {
                 if let (EdgeKind::Affects, Target::Module(to)) = (edge.kind, &edge.to) {

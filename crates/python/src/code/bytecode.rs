@@ -36,6 +36,8 @@ struct Instructions {
     load_class_name: Option<u8>,
 }
 
+const SUBCLASSES: &str = "__subclasses__";
+
 const INTRINSIC_IMPORT_STAR: u32 = 2;
 
 static INSTRUCTIONS: PyOnceLock<Instructions> = PyOnceLock::new();
@@ -92,6 +94,10 @@ pub struct Reading {
     /// Names that its imports bind, but for those of a function.
     pub imports: Vec<Binding>,
     pub star_imports: Vec<String>,
+    /// What its import statements name, wherever they bind it: `a.b`, and `a.b.c` for `from a.b import c`.
+    pub named: HashSet<String>,
+    /// The names of which it takes `__subclasses__`; none for a value that has no name.
+    pub subclasses_of: HashSet<Option<String>>,
 }
 
 /// Reads one code object, and none of those in it.
@@ -101,6 +107,7 @@ pub fn read(py: Python<'_>, code: &Bound<'_, PyCode>) -> PyResult<Reading> {
         names: code.getattr(intern!(py, "co_names"))?.cast_into::<PyTuple>()?,
         reading: Reading::default(),
         importing: None,
+        statement: None,
         attribute: None,
         chain: Vec::new(),
         annotates: false,
@@ -124,6 +131,8 @@ struct InstructionReader<'a, 'py> {
     reading: Reading,
     /// The import whose names are being bound, `shop.prices`.
     importing: Option<String>,
+    /// The import statement read last.
+    statement: Option<String>,
     /// The attribute of it that is bound next.
     attribute: Option<String>,
     /// The name that was loaded last, as long as only attributes are taken of it.
@@ -143,6 +152,9 @@ impl InstructionReader<'_, '_> {
             let shift = if op == known.load_attr { known.attr_shift } else { 0 };
             let taken = self.name(arg >> shift)?;
             self.reading.mentions.insert(taken.clone());
+            if taken == SUBCLASSES {
+                self.reading.subclasses_of.insert(self.chain.last().cloned());
+            }
             if !self.chain.is_empty() {
                 self.chain.push(taken);
             }
@@ -152,11 +164,17 @@ impl InstructionReader<'_, '_> {
             self.reading.loaded.insert(std::mem::take(&mut self.chain));
         }
         if op == known.import_name {
-            self.importing = Some(self.name(arg >> known.import_shift)?);
+            let named = self.name(arg >> known.import_shift)?;
+            self.reading.named.insert(named.clone());
+            self.statement = Some(named.clone());
+            self.importing = Some(named);
             self.attribute = None;
         } else if op == known.import_from {
             let taken = self.name(arg)?;
             self.reading.mentions.insert(taken.clone());
+            if let Some(statement) = &self.statement {
+                self.reading.named.insert(format!("{statement}.{taken}"));
+            }
             self.attribute = Some(taken);
         } else if op == known.store_name || op == known.store_global {
             let bound = self.name(arg)?;

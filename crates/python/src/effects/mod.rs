@@ -4,6 +4,7 @@
 pub mod dependencies;
 pub mod data_files;
 pub mod import_closure;
+pub mod submodule_use;
 pub mod observation;
 pub mod attribution;
 pub mod state_snapshot;
@@ -14,5 +15,6 @@ pub mod memo;
 pub mod reachable_state;
 pub mod conflict;
 pub mod ownership;
+pub mod subclasses;
 pub mod retention;
 pub mod foreign_patches;

@@ -132,10 +132,8 @@ impl<'py> ImportStatement<'_, 'py> {
         if absolute.to_str()?.contains('.')
             && scope.get(absolute).is_some_and(|found| found.get().is_ready())
             && let Ok(name) = ModuleName::new(absolute.to_str()?)
-            && let Some(package) = name.parent()
-            && scope.find(package.as_str()).is_none()
         {
-            load::load(scope, &package)?;
+            load::load_packages(scope, &name)?;
         }
         Ok(())
     }

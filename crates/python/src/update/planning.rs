@@ -4,7 +4,7 @@
 //! knows from here: which modules are loaded, which policy their new source declares, which values
 //! an importer retains.
 
-use std::{collections::HashMap, path::PathBuf};
+use std::{cell::OnceCell, collections::HashMap, path::PathBuf};
 
 use pyo3::{exceptions::PySyntaxError, prelude::*};
 use transfuse_engine::{
@@ -14,7 +14,10 @@ use transfuse_engine::{
 
 use crate::state::live_module::LiveModule;
 use crate::state::policy::{self, effective_policy};
-use crate::{effects::retention::retains, state::generation::Generation, state::runtime::Runtime};
+use crate::{
+    effects::retention::retains, effects::subclasses::ListedBases, effects::submodule_use,
+    state::generation::Generation, state::runtime::Runtime,
+};
 
 pub struct UpdateRequest {
     /// The sources of the next generation.
@@ -46,6 +49,8 @@ struct CurrentFacts<'a, 'py> {
     current: Bound<'py, Generation>,
     /// Changed modules -> the policy that their new source declares, `shop.tax -> fresh`.
     declared: &'a HashMap<ModuleName, Policy>,
+    /// The classes that live code asks for their subclasses. Made when it is first needed.
+    listed: OnceCell<ListedBases>,
 }
 
 impl CurrentFacts<'_, '_> {
@@ -73,6 +78,18 @@ impl ModuleFacts for CurrentFacts<'_, '_> {
             (Some(holder), Some(of)) => retains(self.py, &holder, &of),
             _ => false,
         }
+    }
+
+    fn reaches(&self, user: &ModuleName, package: &ModuleName, of: &ModuleName) -> bool {
+        let user = self.find(user);
+        user.is_some_and(|user| submodule_use::reaches(self.py, user.get(), package, of))
+    }
+
+    fn listed_bases(&self, name: &ModuleName) -> Vec<ModuleName> {
+        let Some(module) = self.find(name) else { return Vec::new() };
+        self.listed
+            .get_or_init(|| ListedBases::of(self.py, self.current.get()))
+            .modules_of_bases(&module)
     }
 
     fn rank(&self, name: &ModuleName) -> u64 {
@@ -104,8 +121,11 @@ pub fn draw_plan(py: Python<'_>, runtime: &Runtime, request: &UpdateRequest) -> 
         declared.insert(name.clone(), if never { Policy::Never } else { policy });
     }
     let graph: DependencyGraph = runtime.records.lock().graph.clone();
-    let mut plan =
-        plan(&graph, &request.seeds, &CurrentFacts { py, runtime, current, declared: &declared });
+    let mut plan = plan(
+        &graph,
+        &request.seeds,
+        &CurrentFacts { py, runtime, current, declared: &declared, listed: OnceCell::new() },
+    );
     plan.restart.extend(compiled(py, runtime, &request.changes));
     Ok(plan)
 }
