@@ -36,7 +36,12 @@ impl ModuleFacts for App {
     fn policy(&self, name: &ModuleName) -> Policy {
         self.policies[at(name.as_str()) as usize]
     }
-    fn retains(&self, holder: &ModuleName, of: &ModuleName) -> bool {
+    fn retains(
+        &self,
+        holder: &ModuleName,
+        of: &ModuleName,
+        _: &dyn Fn(&ModuleName) -> bool,
+    ) -> bool {
         self.kept.contains(&(at(holder.as_str()), at(of.as_str())))
     }
     fn rank(&self, name: &ModuleName) -> u64 {

@@ -85,7 +85,12 @@ impl ModuleFacts for App {
         self.asked.set(self.asked.get() + 1);
         self.policies.get(name).copied().unwrap_or_default()
     }
-    fn retains(&self, holder: &ModuleName, of: &ModuleName) -> bool {
+    fn retains(
+        &self,
+        holder: &ModuleName,
+        of: &ModuleName,
+        _: &dyn Fn(&ModuleName) -> bool,
+    ) -> bool {
         self.asked.set(self.asked.get() + 1);
         self.kept.contains(&(holder.clone(), of.clone()))
     }

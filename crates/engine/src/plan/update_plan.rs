@@ -44,8 +44,14 @@ pub trait ModuleFacts {
     fn is_loaded(&self, name: &ModuleName) -> bool;
     /// The policy in its new source.
     fn policy(&self, name: &ModuleName) -> Policy;
-    /// Does the namespace of `holder` hold an object of `of`, which only a function of it imported?
-    fn retains(&self, holder: &ModuleName, of: &ModuleName) -> bool;
+    /// Does `holder`, of which only a function imported `of`, hold something of it, or something that
+    /// `of` took from another module of which `runs` is true?
+    fn retains(
+        &self,
+        holder: &ModuleName,
+        of: &ModuleName,
+        runs: &dyn Fn(&ModuleName) -> bool,
+    ) -> bool;
     /// Does the code of `user`, which imports `package`, take the submodule `of` as an attribute?
     fn reaches(&self, user: &ModuleName, package: &ModuleName, of: &ModuleName) -> bool {
         let _ = (user, package, of);
@@ -85,7 +91,13 @@ pub fn plan(
     seeds: &[(ModuleName, Reason)],
     facts: &dyn ModuleFacts,
 ) -> Plan {
-    let mut closure = Closure { graph, facts, reasons: HashMap::new(), todo: VecDeque::new() };
+    let mut closure = Closure {
+        graph,
+        facts,
+        reasons: HashMap::new(),
+        todo: VecDeque::new(),
+        deferred: Vec::new(),
+    };
     let mut restart: Vec<Restart> = Vec::new();
     for (name, reason) in seeds {
         if facts.is_loaded(name) && facts.policy(name) == Policy::Never {
@@ -124,6 +136,8 @@ struct Closure<'a> {
     reasons: HashMap<ModuleName, Reason>,
     /// Modules whose edges have not been followed yet, first in first out.
     todo: VecDeque<ModuleName>,
+    /// A module, and one in the plan that a function of it has imported.
+    deferred: Vec<(ModuleName, ModuleName)>,
 }
 
 impl Closure<'_> {
@@ -158,16 +172,31 @@ impl Closure<'_> {
                 }
                 match kind {
                     EdgeKind::ModuleLevel => self.follow(from, || Reason::Imports(name.clone())),
-                    EdgeKind::Deferred if self.facts.retains(from, name) => {
-                        self.follow(from, || Reason::Retains(name.clone()));
-                    }
+                    EdgeKind::Deferred => self.deferred.push((from.clone(), name.clone())),
                     _ => {}
                 }
             }
         }
     }
 
+    /// Follows all edges. Looking for what a module has kept costs most, so the modules that run in
+    /// any case come first.
     fn run(&mut self) {
+        loop {
+            self.follow_edges();
+            let found = self.deferred.iter().position(|(holder, of)| {
+                let runs = |name: &ModuleName| self.reasons.contains_key(name);
+                !runs(holder)
+                    && self.facts.is_loaded(holder)
+                    && self.facts.retains(holder, of, &runs)
+            });
+            let Some(found) = found else { return };
+            let (holder, of) = self.deferred.swap_remove(found);
+            self.follow(&holder, || Reason::Retains(of));
+        }
+    }
+
+    fn follow_edges(&mut self) {
         while let Some(name) = self.todo.pop_front() {
             let graph = self.graph;
             let patched = self.facts.is_loaded(&name) && self.facts.policy(&name) == Policy::Patch;
@@ -183,12 +212,8 @@ impl Closure<'_> {
                     EdgeKind::ModuleLevel if !boundary => {
                         self.follow(from, || Reason::Imports(of()));
                     }
-                    EdgeKind::Deferred
-                        if !boundary
-                            && !self.reasons.contains_key(from)
-                            && self.facts.retains(from, &name) =>
-                    {
-                        self.follow(from, || Reason::Retains(of()));
+                    EdgeKind::Deferred if !boundary && !self.reasons.contains_key(from) => {
+                        self.deferred.push((from.clone(), of()));
                     }
                     EdgeKind::NotFound if created => self.follow(from, || Reason::Missed(of())),
                     EdgeKind::NotFound if failed => {

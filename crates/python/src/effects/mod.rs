@@ -17,4 +17,5 @@ pub mod conflict;
 pub mod ownership;
 pub mod subclasses;
 pub mod retention;
+pub mod kept_values;
 pub mod foreign_patches;

@@ -4,20 +4,22 @@
 //! knows from here: which modules are loaded, which policy their new source declares, which values
 //! an importer retains.
 
-use std::{cell::OnceCell, collections::HashMap, path::PathBuf};
+use std::cell::{OnceCell, RefCell};
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
 
 use pyo3::{exceptions::PySyntaxError, prelude::*};
 use transfuse_engine::{
-    ChangeKind, DependencyGraph, FileChange, ModuleFacts, ModuleName, Plan, Policy, Reason,
-    Restart, RestartCode, SourceSnapshot, plan,
+    ChangeKind, DependencyGraph, EdgeKind, FileChange, ModuleFacts, ModuleName, Plan, Policy,
+    Reason, Restart, RestartCode, SourceSnapshot, Target, plan,
 };
 
+use crate::effects::{
+    kept_values::may_keep, retention::Holdings, subclasses::ListedBases, submodule_use,
+};
 use crate::state::live_module::LiveModule;
 use crate::state::policy::{self, effective_policy};
-use crate::{
-    effects::retention::retains, effects::subclasses::ListedBases, effects::submodule_use,
-    state::generation::Generation, state::runtime::Runtime,
-};
+use crate::{state::generation::Generation, state::runtime::Runtime};
 
 pub struct UpdateRequest {
     /// The sources of the next generation.
@@ -51,11 +53,40 @@ struct CurrentFacts<'a, 'py> {
     declared: &'a HashMap<ModuleName, Policy>,
     /// The classes that live code asks for their subclasses. Made when it is first needed.
     listed: OnceCell<ListedBases>,
+    graph: &'a DependencyGraph,
+    /// A module -> the modules whose objects it holds. Filled as the planner asks.
+    holdings: RefCell<HashMap<ModuleName, Holdings>>,
+    /// A module and one that a function of it imports -> whether it may have kept a plain value.
+    kept_values: RefCell<HashMap<(ModuleName, ModuleName), bool>>,
 }
 
 impl CurrentFacts<'_, '_> {
     fn find(&self, name: &ModuleName) -> Option<Bound<'_, LiveModule>> {
         self.current.get().find(self.py, name.as_str())
+    }
+
+    /// Whether `importer` imports `of` at module level, through modules that run.
+    fn takes(
+        &self,
+        importer: &ModuleName,
+        of: &ModuleName,
+        runs: &dyn Fn(&ModuleName) -> bool,
+    ) -> bool {
+        let (mut seen, mut waiting) = (HashSet::from([importer]), vec![importer]);
+        while let Some(next) = waiting.pop() {
+            for edge in self.graph.edges_of(next) {
+                if let (Target::Module(to), EdgeKind::ModuleLevel) = (&edge.to, edge.kind)
+                    && runs(to)
+                    && seen.insert(to)
+                {
+                    if to == of {
+                        return true;
+                    }
+                    waiting.push(to);
+                }
+            }
+        }
+        false
     }
 }
 
@@ -73,11 +104,24 @@ impl ModuleFacts for CurrentFacts<'_, '_> {
         }
     }
 
-    fn retains(&self, holder: &ModuleName, of: &ModuleName) -> bool {
-        match (self.find(holder), self.find(of)) {
-            (Some(holder), Some(of)) => retains(self.py, &holder, &of),
-            _ => false,
-        }
+    fn retains(
+        &self,
+        holder: &ModuleName,
+        of: &ModuleName,
+        runs: &dyn Fn(&ModuleName) -> bool,
+    ) -> bool {
+        let (Some(held_by), Some(imported)) = (self.find(holder), self.find(of)) else {
+            return false;
+        };
+        let mut known = self.holdings.borrow_mut();
+        let holdings = known.entry(holder.clone()).or_insert_with(|| Holdings::of(&held_by));
+        let taken = |owner: &ModuleName| owner == of || runs(owner) && self.takes(of, owner, runs);
+        holdings.any(taken)
+            || *self
+                .kept_values
+                .borrow_mut()
+                .entry((holder.clone(), of.clone()))
+                .or_insert_with(|| may_keep(&held_by, &imported))
     }
 
     fn reaches(&self, user: &ModuleName, package: &ModuleName, of: &ModuleName) -> bool {
@@ -121,11 +165,17 @@ pub fn draw_plan(py: Python<'_>, runtime: &Runtime, request: &UpdateRequest) -> 
         declared.insert(name.clone(), if never { Policy::Never } else { policy });
     }
     let graph: DependencyGraph = runtime.records.lock().graph.clone();
-    let mut plan = plan(
-        &graph,
-        &request.seeds,
-        &CurrentFacts { py, runtime, current, declared: &declared, listed: OnceCell::new() },
-    );
+    let facts = CurrentFacts {
+        py,
+        runtime,
+        current,
+        declared: &declared,
+        listed: OnceCell::new(),
+        graph: &graph,
+        holdings: RefCell::default(),
+        kept_values: RefCell::default(),
+    };
+    let mut plan = plan(&graph, &request.seeds, &facts);
     plan.restart.extend(compiled(py, runtime, &request.changes));
     Ok(plan)
 }
