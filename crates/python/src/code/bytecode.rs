@@ -109,6 +109,7 @@ pub fn read(py: Python<'_>, code: &Bound<'_, PyCode>) -> PyResult<Reading> {
         importing: None,
         statement: None,
         attribute: None,
+        takes_names: false,
         chain: Vec::new(),
         annotates: false,
     };
@@ -135,6 +136,8 @@ struct InstructionReader<'a, 'py> {
     statement: Option<String>,
     /// The attribute of it that is bound next.
     attribute: Option<String>,
+    /// Whether that import takes names.
+    takes_names: bool,
     /// The name that was loaded last, as long as only attributes are taken of it.
     chain: Vec<String>,
     /// Whether that was `__annotations__`.
@@ -169,6 +172,7 @@ impl InstructionReader<'_, '_> {
             self.statement = Some(named.clone());
             self.importing = Some(named);
             self.attribute = None;
+            self.takes_names = false;
         } else if op == known.import_from {
             let taken = self.name(arg)?;
             self.reading.mentions.insert(taken.clone());
@@ -176,6 +180,7 @@ impl InstructionReader<'_, '_> {
                 self.reading.named.insert(format!("{statement}.{taken}"));
             }
             self.attribute = Some(taken);
+            self.takes_names = true;
         } else if op == known.store_name || op == known.store_global {
             let bound = self.name(arg)?;
             self.bind(bound);
@@ -199,8 +204,13 @@ impl InstructionReader<'_, '_> {
     }
 
     fn bind(&mut self, bound: String) {
+        let attribute = self.attribute.take();
+        if self.takes_names && attribute.is_none() {
+            // `from a import b, c` is over.
+            self.importing = None;
+        }
         if let Some(imported) = &self.importing {
-            let (imported, attribute) = (imported.clone(), self.attribute.take());
+            let imported = imported.clone();
             // `import a.b` binds `a` and is over; `from a import b, c` goes on.
             if attribute.is_none() {
                 self.importing = None;

@@ -16,6 +16,7 @@ pub mod reachable_state;
 pub mod conflict;
 pub mod ownership;
 pub mod subclasses;
+pub mod virtual_subclasses;
 pub mod retention;
 pub mod kept_values;
 pub mod foreign_patches;

@@ -56,6 +56,8 @@ impl ListedBases {
             let own = class.and_then(|class| class.name().ok()?.extract::<String>().ok());
             self.names.extend(own);
             self.names.insert(name);
+            // Every class derives from `object`, and no code lists them all.
+            self.names.remove("object");
         }
     }
 
@@ -63,13 +65,15 @@ impl ListedBases {
         self.names.is_empty() && !self.any
     }
 
-    /// Whether code may ask for the subclasses of this class, or of one that it derives from.
+    /// Whether code may ask for the subclasses of this class, or of one that it derives from. A
+    /// method of a metaclass may ask each class of that.
     pub fn lists(&self, class: &Bound<'_, PyType>) -> bool {
         let named = |class: Bound<'_, PyAny>| {
             let class = class.cast_into::<PyType>().ok()?;
             Some(self.names.contains(class.name().ok()?.to_str().ok()?))
         };
-        self.any || class.mro().iter().any(|class| named(class).unwrap_or(false))
+        let (own, kind) = (class.mro(), class.get_type().mro());
+        self.any || own.iter().chain(kind.iter()).any(|class| named(class).unwrap_or(false))
     }
 
     /// The modules of the listed base classes of the classes that a module defines.

@@ -5,11 +5,13 @@
 //! that it imports (`code/attribute_use.rs`). It is asked when an update is planned, so it costs
 //! nothing before, and it does not matter when the submodule was loaded.
 
-use pyo3::prelude::*;
+use pyo3::{prelude::*, types::PyModule};
 use transfuse_engine::{EdgeKind, ModuleName, Target};
 
 use crate::code::name_usage::NameUsage;
-use crate::state::live_module::LiveModule;
+use crate::cpython::snapshot;
+use crate::effects::retention::is_bound_submodule;
+use crate::state::{caller, live_module::LiveModule};
 
 /// How a module depends on a package of which it takes the submodule; none if it does not.
 pub fn kind(py: Python<'_>, user: &LiveModule, submodule: &ModuleName) -> Option<EdgeKind> {
@@ -41,6 +43,27 @@ pub fn reaches(
         part.clone_into(&mut of);
     }
     true
+}
+
+/// The code of `module` has run: a package that it took of another module counts as imported, because
+/// it may take submodules of it.
+pub fn record_packages(module: &Bound<'_, LiveModule>) {
+    let py = module.py();
+    for (key, value) in snapshot::items(&module.get().namespace(py)) {
+        if let Ok(value) = value.cast_exact::<PyModule>()
+            && let Some(package) = caller::module_of_globals(py, &value.dict())
+            && package.get().package
+            && !package.is(module)
+            && !key
+                .extract::<&str>()
+                .is_ok_and(|key| is_bound_submodule(module.get(), key, package.get()))
+        {
+            let to = Target::Module(package.get().name.clone());
+            if !module.get().has_edge(&to, EdgeKind::Deferred) {
+                module.get().add_edge(to, EdgeKind::ModuleLevel);
+            }
+        }
+    }
 }
 
 fn takes(usage: &NameUsage, module: &str, attribute: &str) -> bool {
