@@ -413,7 +413,12 @@ def test_p5_an_object_that_a_function_keeps(tree: LiveTree, policy: str, use: st
 @pytest.mark.parametrize("use", VALUES.values(), ids=VALUES)
 def test_p5_a_plain_value_that_a_function_keeps(tree: LiveTree, use: str) -> None:
     got = "get() if callable(get) else get"
-    tree.write({**files(use), "app.py": f"import shop.use\ndef get():\n    get = shop.use.get\n    return {got}\n"})
+    tree.write(
+        {
+            **files(use),
+            "app.py": f"import shop.use\ndef get():\n    get = shop.use.get\n    return {got}\n",
+        }
+    )
     tree.install(policy="fresh")
     assert tree.module("app").get() == 1
     for kind in (2, 3):

@@ -49,6 +49,7 @@ LISTING = """
             yield from below(each)
     """
 
+
 def files(base: str) -> dict[str, str]:
     return {
         "listing.py": LISTING,
@@ -148,7 +149,8 @@ REGISTER = {
     ),
     "single dispatch": (
         "import functools\n@functools.singledispatch\ndef show(value):\n    return 'no'\n",
-        "from base import show\nclass Pdf: ...\n@show.register\ndef _(value: Pdf):\n    return 'pdf'\n",
+        "from base import show\nclass Pdf: ...\n"
+        "@show.register\ndef _(value: Pdf):\n    return 'pdf'\n",
         "base.show(pdf.Pdf()) == 'pdf' and len(base.show.registry) == 2",
     ),
     "weak set": (

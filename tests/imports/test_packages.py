@@ -303,7 +303,7 @@ GRANDPARENTS = {
     "names": "from shop.core.config import RATE\nimport shop\n",
     "module": "from shop.core import config\nimport shop\n",
     "call": "import importlib\nimportlib.import_module('shop.core.config')\nimport shop\n",
-    "resources": "import importlib.resources\nimportlib.resources.files('shop.core')\nimport shop\n",
+    "resources": "from importlib import resources\nresources.files('shop.core')\nimport shop\n",
 }
 
 

@@ -20,7 +20,12 @@ TAKEN = {
             return found["prices"].V
         """,
     "namespace": "import shop\nV = vars(shop)['prices'].V\ndef show():\n    return V\n",
-    "sys.modules": "import sys, shop\nV = sys.modules['shop'].prices.V\ndef show():\n    return V\n",
+    "sys.modules": """
+        import sys, shop
+        V = sys.modules["shop"].prices.V
+        def show():
+            return V
+        """,
     "import_module": """
         import importlib
         package = importlib.import_module("shop")
