@@ -37,7 +37,8 @@ pub fn reaches(
         let bound = || user.namespace(py).contains(part).unwrap_or(true);
         let takes = |usage: &NameUsage| takes(usage, &of, part);
         let taken = user.with_name_usage(takes).unwrap_or(false);
-        if !taken && !(star == Some(true) && bound()) {
+        let by_star = || star == Some(true) && bound();
+        if !taken && !by_star() {
             return false;
         }
         part.clone_into(&mut of);

@@ -8,6 +8,7 @@ use pyo3::types::{PySet, PyType, PyWeakrefMethods, PyWeakrefReference};
 use pyo3::{intern, prelude::*};
 use transfuse_engine::{EdgeKind, Target};
 
+use crate::code::name_usage::NameUsage;
 use crate::cpython::snapshot;
 use crate::effects::import_closure::import_closure;
 use crate::effects::ownership::code_of;
@@ -25,7 +26,7 @@ pub fn record(
     before: &Bound<'_, PyAny>,
 ) -> PyResult<()> {
     let py = scope.py;
-    if registrations(py)?.eq(before)? {
+    if registrations(py)?.eq(before)? || !may_register(scope, module.get()) {
         return Ok(());
     }
     let abstract_type = py.import(intern!(py, "abc"))?.getattr(intern!(py, "ABCMeta"))?;
@@ -48,6 +49,19 @@ pub fn record(
         }
     }
     Ok(())
+}
+
+/// Whether the code of the module, or what it imports, calls anything `register`.
+fn may_register(scope: &Scope<'_>, module: &LiveModule) -> bool {
+    let at_once = |usage: &NameUsage| usage.mentions.contains("register") || usage.runs_text;
+    let later = |usage: &NameUsage| usage.mentions_later.contains("register");
+    module.with_name_usage(at_once).unwrap_or(true)
+        || module.edges().iter().any(|edge| match &edge.to {
+            Target::Module(name) => scope
+                .find(name.as_str())
+                .is_some_and(|other| other.get().with_name_usage(later) == Some(true)),
+            Target::File(_) => false,
+        })
 }
 
 /// Whether a class of the module, or a foreign one, has been registered with an abstract base class.
