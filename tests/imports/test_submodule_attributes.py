@@ -136,3 +136,13 @@ def test_p12_other_attributes_of_the_package_count_for_nothing(tree: LiveTree, p
     tree.install(policy=policy)
     tree.module("app").late()
     assert ran(tree.published({"shop/prices.py": "V = 2\n"})) == ["shop.prices"]
+
+
+def test_p12_a_function_that_imports_a_submodule_keeps_nothing(tree: LiveTree, policy: str) -> None:
+    late = "def late():\n    import shop.prices as prices\n    return prices.V\n"
+    tree.write({"shop/__init__.py": "NAME = 'shop'\n", "shop/prices.py": "V = 1\n"})
+    tree.write({"views.py": f"import shop\nNAME = shop.NAME\n{late}", "app.py": "import views\n"})
+    tree.install(policy=policy)
+    assert tree.module("app").views.late() == 1
+    assert ran(tree.published({"shop/prices.py": "V = 2\n"})) == ["shop.prices"]
+    assert tree.module("app").views.late() == 2

@@ -52,9 +52,16 @@ pub trait ModuleFacts {
         of: &ModuleName,
         runs: &dyn Fn(&ModuleName) -> bool,
     ) -> bool;
-    /// Does the code of `user`, which imports `package`, take the submodule `of` as an attribute?
-    fn reaches(&self, user: &ModuleName, package: &ModuleName, of: &ModuleName) -> bool {
-        let _ = (user, package, of);
+    /// Does the code of `user`, whose edge to `package` is of this kind, take the submodule `of` as
+    /// an attribute?
+    fn reaches(
+        &self,
+        user: &ModuleName,
+        package: &ModuleName,
+        kind: EdgeKind,
+        of: &ModuleName,
+    ) -> bool {
+        let _ = (user, package, kind, of);
         false
     }
     /// The modules of base classes of `name`'s classes whose subclasses are listed somewhere.
@@ -167,7 +174,9 @@ impl Closure<'_> {
         let graph = self.graph;
         for package in std::iter::successors(name.parent(), ModuleName::parent) {
             for (from, kind) in graph.importers(&package) {
-                if self.reasons.contains_key(from) || !self.facts.reaches(from, &package, name) {
+                if self.reasons.contains_key(from)
+                    || !self.facts.reaches(from, &package, kind, name)
+                {
                     continue;
                 }
                 match kind {

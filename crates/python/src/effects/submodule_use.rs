@@ -16,34 +16,58 @@ use crate::state::{caller, live_module::LiveModule};
 /// How a module depends on a package of which it takes the submodule; none if it does not.
 pub fn kind(py: Python<'_>, user: &LiveModule, submodule: &ModuleName) -> Option<EdgeKind> {
     let packages = std::iter::successors(submodule.parent(), ModuleName::parent);
-    let mut kinds = packages.filter_map(|package| {
-        let kind = import_kind(user, &package)?;
-        reaches(py, user, &package, submodule).then_some(kind)
+    let kinds = [EdgeKind::ModuleLevel, EdgeKind::Deferred];
+    let mut found = packages.flat_map(|package| {
+        let to = Target::Module(package.clone());
+        let is_one = move |kind: &EdgeKind| {
+            user.has_edge(&to, *kind) && reaches(py, user, &package, *kind, submodule)
+        };
+        kinds.into_iter().filter(is_one).collect::<Vec<_>>()
     });
-    kinds.next()
+    found.next()
 }
 
-/// Whether the code of `user`, which imports `package`, takes the submodule of it.
+/// Whether the code of `user`, which has an edge of this kind to `package`, takes the submodule of it.
 pub fn reaches(
     py: Python<'_>,
     user: &LiveModule,
     package: &ModuleName,
+    kind: EdgeKind,
     submodule: &ModuleName,
 ) -> bool {
     let Some(rest) = submodule.as_str().strip_prefix(package.as_str()) else { return false };
+    let mut late = false;
     let mut of = package.tail().to_owned();
     for part in rest.split('.').skip(1) {
         let star = user.with_name_usage(|usage| usage.attributes.takes_names(&of));
         let bound = || user.namespace(py).contains(part).unwrap_or(true);
-        let takes = |usage: &NameUsage| takes(usage, &of, part);
-        let taken = user.with_name_usage(takes).unwrap_or(false);
-        let by_star = || star == Some(true) && bound();
-        if !taken && !by_star() {
+        let taken = user.with_name_usage(|usage| takes(usage, &of, part)).flatten();
+        if taken == Some(false) && !(star == Some(true) && bound()) {
             return false;
+        }
+        if taken.is_none() {
+            late = true;
+            let mentioned = user.with_name_usage(|usage| mentions(usage, part));
+            if mentioned == Some(false) {
+                return false;
+            }
         }
         part.clone_into(&mut of);
     }
-    true
+    !late || takes_late(user, package, kind, submodule)
+}
+
+/// The same where only functions import the package. Those that ran later have an edge of their own
+/// kind, and one that names the submodule has an edge to that.
+fn takes_late(
+    user: &LiveModule,
+    package: &ModuleName,
+    kind: EdgeKind,
+    submodule: &ModuleName,
+) -> bool {
+    let has = |name: &ModuleName, kind| user.has_edge(&Target::Module(name.clone()), kind);
+    let direct = has(submodule, EdgeKind::ModuleLevel) || has(submodule, EdgeKind::Deferred);
+    !direct && (kind == EdgeKind::Deferred || !has(package, EdgeKind::Deferred))
 }
 
 /// The code of `module` has run: a package that it took of another module counts as imported, because
@@ -67,17 +91,14 @@ pub fn record_packages(module: &Bound<'_, LiveModule>) {
     }
 }
 
-fn takes(usage: &NameUsage, module: &str, attribute: &str) -> bool {
-    let mentions = || {
-        usage.takes_any
-            || usage.mentions.contains(attribute)
-            || usage.mentions_later.contains(attribute)
-    };
-    usage.runs_text || usage.attributes.takes(module, attribute).unwrap_or_else(mentions)
+/// Whether code takes the attribute of such a module; none if functions import that, so that it is
+/// unknown.
+fn takes(usage: &NameUsage, module: &str, attribute: &str) -> Option<bool> {
+    if usage.runs_text { Some(true) } else { usage.attributes.takes(module, attribute) }
 }
 
-fn import_kind(user: &LiveModule, package: &ModuleName) -> Option<EdgeKind> {
-    let to = Target::Module(package.clone());
-    let kinds = [EdgeKind::ModuleLevel, EdgeKind::Deferred];
-    kinds.into_iter().find(|kind| user.has_edge(&to, *kind))
+fn mentions(usage: &NameUsage, attribute: &str) -> bool {
+    usage.takes_any
+        || usage.mentions.contains(attribute)
+        || usage.mentions_later.contains(attribute)
 }

@@ -124,9 +124,15 @@ impl ModuleFacts for CurrentFacts<'_, '_> {
                 .or_insert_with(|| may_keep(&held_by, &imported))
     }
 
-    fn reaches(&self, user: &ModuleName, package: &ModuleName, of: &ModuleName) -> bool {
+    fn reaches(
+        &self,
+        user: &ModuleName,
+        package: &ModuleName,
+        kind: EdgeKind,
+        of: &ModuleName,
+    ) -> bool {
         let user = self.find(user);
-        user.is_some_and(|user| submodule_use::reaches(self.py, user.get(), package, of))
+        user.is_some_and(|user| submodule_use::reaches(self.py, user.get(), package, kind, of))
     }
 
     fn listed_bases(&self, name: &ModuleName) -> Vec<ModuleName> {
