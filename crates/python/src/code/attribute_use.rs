@@ -72,6 +72,20 @@ pub struct Uses {
 }
 
 impl Uses {
+    /// The uses of these imports by the names that are loaded; a star takes all.
+    pub fn of(
+        imports: &[Binding],
+        star_imports: Vec<String>,
+        loaded: &HashSet<Vec<String>>,
+    ) -> Uses {
+        let mut uses = Uses::default();
+        uses.read(imports, loaded.iter());
+        for imported in star_imports {
+            note(&mut uses.used, &imported, "*");
+        }
+        uses
+    }
+
     pub fn read<'a>(&mut self, imports: &[Binding], loaded: impl Iterator<Item = &'a Vec<String>>) {
         let mut by_name: HashMap<&str, Vec<&[String]>> = HashMap::new();
         for chain in loaded {

@@ -104,14 +104,24 @@ struct Parts {
     sets_items: bool,
 }
 
+impl Parts {
+    fn extend(&mut self, loaded: HashSet<Vec<String>>, mentions: HashSet<String>, sets: bool) {
+        self.loaded.extend(loaded);
+        self.mentions.extend(mentions);
+        self.sets_items |= sets;
+    }
+
+    fn loads(&self, names: &[&str]) -> bool {
+        self.loaded.iter().any(|chain| names.contains(&chain[0].as_str()))
+    }
+}
+
 pub fn outline(py: Python<'_>, code: &Bound<'_, PyCode>) -> PyResult<NameUsage> {
     let module = read(py, code)?;
-    let mut at_once =
-        Parts { loaded: module.loaded, mentions: module.mentions, sets_items: module.sets_items };
-    let mut later = Parts::default();
+    let (mut at_once, mut later) = (Parts::default(), Parts::default());
+    at_once.extend(module.loaded, module.mentions, module.sets_items);
     let mut own = module.stored.clone();
-    let mut imports = module.imports;
-    let mut star_imports = module.star_imports;
+    let (mut imports, mut star_imports) = (module.imports, module.star_imports);
     let mut functions = false;
     let mut late = HashSet::new();
     let mut subclasses_of = module.subclasses_of;
@@ -124,24 +134,17 @@ pub fn outline(py: Python<'_>, code: &Bound<'_, PyCode>) -> PyResult<NameUsage> 
         let runs = outer && (!function || is_part_of_expression(py, &next)?);
         let reading = read(py, &next)?;
         let part = if runs { &mut at_once } else { &mut later };
-        part.loaded.extend(reading.loaded);
-        part.mentions.extend(reading.mentions);
-        part.sets_items |= reading.sets_items;
+        part.extend(reading.loaded, reading.mentions, reading.sets_items);
         sets_anywhere.extend(reading.sets);
-        if function {
-            late.extend(reading.named);
-        }
-        if !function {
-            sets_anywhere.extend(reading.stored.iter().cloned());
+        match function {
+            true => late.extend(reading.named),
+            false => sets_anywhere.extend(reading.stored.iter().cloned()),
         }
         plain_values::constants(&next, &mut constants)?;
         // A method asks for the subclasses of its own class.
-        subclasses_of
-            .extend(reading.subclasses_of.into_iter().map(|of| of.or_else(|| class.clone())));
-        let within: Option<String> = match function {
-            true => class,
-            false => Some(next.getattr(intern!(py, "co_name"))?.extract()?),
-        };
+        let asked = reading.subclasses_of.into_iter();
+        subclasses_of.extend(asked.map(|of| of.or_else(|| class.clone())));
+        let within = if function { class } else { Some(name_of(&next)?) };
         if runs && !function {
             own.extend(reading.stored);
             imports.extend(reading.imports);
@@ -156,13 +159,7 @@ pub fn outline(py: Python<'_>, code: &Bound<'_, PyCode>) -> PyResult<NameUsage> 
     if functions {
         add_called(&mut at_once, &mut later, own, &imports);
     }
-    let loads = |names: &[&str]| at_once.loaded.iter().any(|c| names.contains(&c[0].as_str()));
-    let (runs_text, takes_any) = (loads(&RUN_TEXT), loads(&TAKE_ANY));
-    let mut uses = Uses::default();
-    uses.read(&imports, at_once.loaded.iter());
-    for imported in star_imports {
-        uses.used.entry(imported).or_default().insert("*".to_owned());
-    }
+    let uses = Uses::of(&imports, star_imports, &at_once.loaded);
     Ok(NameUsage {
         defined: module.stored,
         used: uses.used,
@@ -170,10 +167,10 @@ pub fn outline(py: Python<'_>, code: &Bound<'_, PyCode>) -> PyResult<NameUsage> 
         sets: module.sets,
         sets_anywhere,
         constants,
+        runs_text: at_once.loads(&RUN_TEXT),
+        takes_any: at_once.loads(&TAKE_ANY),
         mentions: at_once.mentions,
         mentions_later: later.mentions,
-        runs_text,
-        takes_any,
         sets_items: at_once.sets_items,
         attributes,
         subclasses_of,
@@ -195,6 +192,10 @@ fn add_called(
         at_once.mentions.extend(std::mem::take(&mut later.mentions));
         at_once.sets_items |= later.sets_items;
     }
+}
+
+fn name_of(code: &Bound<'_, PyCode>) -> PyResult<String> {
+    code.getattr(intern!(code.py(), "co_name"))?.extract()
 }
 
 fn is_function(py: Python<'_>, code: &Bound<'_, PyCode>) -> PyResult<bool> {
