@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 import transfuse
-from conftest import LiveTree
+
+if TYPE_CHECKING:
+    from conftest import LiveTree
 
 LEFT = {
     "data": {"pk/__init__.py": "", "pk/rates.json": "1"},
