@@ -12,7 +12,8 @@ use pyo3::{intern, prelude::*};
 use transfuse_engine::{Digest, ModuleName, Source};
 
 use crate::cpython::{log, panics};
-use crate::effects::{dependencies, environ, foreign_patches, observation::Observation};
+use crate::effects::observation::Observation;
+use crate::effects::{dependencies, environ, foreign_patches, submodule_use, virtual_subclasses};
 use crate::loading::in_place::{self, Nesting};
 use crate::loading::namespace_path::NamespacePath;
 use crate::loading::{bind_submodules, circular, namespace, sharing, source_text};
@@ -166,6 +167,7 @@ impl<'py> PreparedModule<'py> {
         };
         let context = contexts.as_ref().map(|contexts| contexts.call_method0("running"));
         let context = context.transpose()?;
+        let registered = virtual_subclasses::registrations(py)?;
         let observed = Observation::begin(&self.instance);
         let ran = panics::caught(|| {
             let claimed = self.claimed.as_ref().map(|spec| spec.bind(py));
@@ -180,7 +182,8 @@ impl<'py> PreparedModule<'py> {
             let namespace = self.instance.get().namespace(py);
             let set = foreign_patches::collect(py, &before, &namespace, previous)?;
             self.instance.get().set_patches(set);
-            Ok(())
+            submodule_use::record_packages(&self.instance);
+            virtual_subclasses::record(scope, &self.instance, &registered)
         })
         .inspect(|()| {
             if scope.is_staged() {

@@ -11,7 +11,9 @@ use pyo3::{intern, prelude::*, sync::PyOnceLock, types::PyList, types::PyString}
 use transfuse_engine::{FileSystem, Located, ModuleName, Source, locate};
 
 use crate::loading::{foreign_loader, new_files};
-use crate::state::{module_source::SourceFile, runtime::Runtime, scope::Scope};
+use crate::state::{
+    generation::Generation, module_source::SourceFile, runtime::Runtime, scope::Scope,
+};
 
 pub enum Resolution {
     /// A regular package or a module under a root.
@@ -208,9 +210,9 @@ fn look(scope: &Scope<'_>, dir: &Path, name: &ModuleName) -> PyResult<EntryLooku
         let located = py.detach(|| locate(&view, system, dir, name.tail(), suffixes));
         if let Located::Namespace(portion) = &located
             && !view.has_dir(portion)
-            && runtime.alive(py).iter().any(|other| other.get().view().has_dir(portion))
+            && runtime.alive(py).iter().any(|other| has_source(runtime, other.get(), portion))
         {
-            // A folder that has source in another generation only.
+            // A folder that has source on disk, but in another generation only.
             return Ok(EntryLookup::Hidden);
         }
         let Located::NotInSnapshot(path) = located else {
@@ -244,6 +246,13 @@ fn look(scope: &Scope<'_>, dir: &Path, name: &ModuleName) -> PyResult<EntryLooku
         }
     }
     Ok(EntryLookup::At(Located::Absent))
+}
+
+/// Whether a generation knows source in a folder that is still there.
+fn has_source(runtime: &Runtime, generation: &Generation, folder: &Path) -> bool {
+    let view = generation.view();
+    let mut known = view.under(folder).filter(|(_, source)| !source.is_absent());
+    known.any(|(path, _)| runtime.system.metadata(path).is_ok())
 }
 
 /// A compiled module under a root is foreign, and cannot be loaded a second time. Its digest

@@ -277,8 +277,11 @@ impl LiveModule {
 
     /// Whether its module-level code imported that.
     pub fn imports(&self, to: &Target) -> bool {
-        let edges = self.edges.lock();
-        edges.get(to).is_some_and(|kinds| kinds.contains(&EdgeKind::ModuleLevel))
+        self.has_edge(to, EdgeKind::ModuleLevel)
+    }
+
+    pub fn has_edge(&self, to: &Target, kind: EdgeKind) -> bool {
+        self.edges.lock().get(to).is_some_and(|kinds| kinds.contains(&kind))
     }
 
     /// Its module-level code reads a data file, there or not; true if that is a new dependency.

@@ -203,6 +203,7 @@ impl<'py> StagedUpdate<'py> {
                 }
             }
         }
+        newly_affected.extend(self.bases_of_executed(py));
         newly_affected.extend(in_place::concerned(&Scope::new(py, self.runtime, &self.staged)));
         newly_affected.extend(self.bound_meanwhile(py));
         (newly_affected, stopped)
