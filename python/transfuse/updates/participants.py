@@ -11,9 +11,8 @@ import contextlib
 import os
 from typing import TYPE_CHECKING, Any, Protocol
 
-from transfuse.config.native import threading
-
 from transfuse.config.logs import get_logger
+from transfuse.config.native import threading
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

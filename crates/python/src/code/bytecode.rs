@@ -190,19 +190,10 @@ impl InstructionReader<'_, '_> {
         }
         if op == known.import_name {
             let named = self.name(arg >> known.import_shift)?;
-            self.reading.named.insert(named.clone());
-            self.statement = Some(named.clone());
-            self.importing = Some(named);
-            self.attribute = None;
-            self.takes_names = false;
+            self.begin_import(named);
         } else if op == known.import_from {
             let taken = self.name(arg)?;
-            self.reading.mentions.insert(taken.clone());
-            if let Some(statement) = &self.statement {
-                self.reading.named.insert(format!("{statement}.{taken}"));
-            }
-            self.attribute = Some(taken);
-            self.takes_names = true;
+            self.take(taken);
         } else if op == known.store_name || op == known.store_global {
             let bound = self.name(arg)?;
             self.bind(bound);
@@ -235,6 +226,24 @@ impl InstructionReader<'_, '_> {
             self.reading.star_imports.push(imported);
         }
         Ok(())
+    }
+
+    fn begin_import(&mut self, named: String) {
+        self.reading.named.insert(named.clone());
+        self.statement = Some(named.clone());
+        self.importing = Some(named);
+        self.attribute = None;
+        self.takes_names = false;
+    }
+
+    /// `from a import b` takes a name.
+    fn take(&mut self, taken: String) {
+        self.reading.mentions.insert(taken.clone());
+        if let Some(statement) = &self.statement {
+            self.reading.named.insert(format!("{statement}.{taken}"));
+        }
+        self.attribute = Some(taken);
+        self.takes_names = true;
     }
 
     fn bind(&mut self, bound: String) {

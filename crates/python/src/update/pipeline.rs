@@ -61,10 +61,7 @@ fn stage(
     plan: &mut Plan,
     quiet: &mut dyn Quiet,
 ) -> PyResult<StagingOutcome> {
-    *plan = draw_plan(py, runtime, request)?;
-    while request.widen(startup_conflicts::known(runtime, plan)) {
-        *plan = draw_plan(py, runtime, request)?;
-    }
+    *plan = first_plan(py, runtime, request)?;
     if let Err(error) = compile_changed(py, runtime, request, plan) {
         return if quiet.holds() { Err(error) } else { Ok(StagingOutcome::Interrupted) };
     }
@@ -87,9 +84,7 @@ fn stage(
                 *plan = narrow;
                 return Err(first);
             }
-            let missing = error.is_instance_of::<PyImportError>(py)
-                || error.is_instance_of::<PyAttributeError>(py);
-            if missing && !quiet.lasts() {
+            if is_missing(py, &error) && !quiet.lasts() {
                 return Ok(StagingOutcome::Interrupted);
             }
             if hold_module(py, request, plan, &update, &error)? {
@@ -119,6 +114,19 @@ fn stage(
     }
 }
 
+/// The plan of a request, with what startups of these modules have met before.
+fn first_plan(
+    py: Python<'_>,
+    runtime: &'static Runtime,
+    request: &mut UpdateRequest,
+) -> PyResult<Plan> {
+    let mut plan = draw_plan(py, runtime, request)?;
+    while request.widen(startup_conflicts::known(runtime, &plan)) {
+        plan = draw_plan(py, runtime, request)?;
+    }
+    Ok(plan)
+}
+
 /// Compiles the changed sources of the plan before any code runs: a syntax error costs nothing else.
 fn compile_changed(
     py: Python<'_>,
@@ -138,6 +146,11 @@ fn compile_changed(
         text.map(|text| pyc::code(py, file, &text)).transpose()?;
     }
     Ok(())
+}
+
+/// Does the code miss something that may be to come?
+fn is_missing(py: Python<'_>, error: &PyErr) -> bool {
+    error.is_instance_of::<PyImportError>(py) || error.is_instance_of::<PyAttributeError>(py)
 }
 
 /// Holds the module that failed, if a foreign registry has refused it because it ran before.
