@@ -17,6 +17,7 @@ __all__ = [
     "executions",
     "former_modules",
     "heap",
+    "held_outside",
     "hold",
     "import_module",
     "import_name",
@@ -194,6 +195,24 @@ def former_modules() -> list[ModuleType]:
 
 def heap() -> list[Any]:
     """All objects that the collector lists, in a list that it does not list."""
+
+def held_outside(
+    seeds: list[Any], names: set[int], classes: set[int], passes_by: Callable[[type], bool]
+) -> tuple[list[Any], set[int]]:
+    """Count references, to find the objects that executions made and that are held from outside.
+
+    A namespace stands for functions that only others hold. A weak reference to such an object is
+    one of them.
+
+    Args:
+        seeds: objects whose references are known: the modules of the executions, for one.
+        names: ids of the namespaces that the executions made.
+        classes: ids of their classes.
+        passes_by: whether references from the instances of a type do not count.
+
+    Returns:
+        These objects, and the ids of all objects that only the executions hold.
+    """
 
 def referrers(
     heap: list[Any], targets: list[Any], seconds: float

@@ -32,6 +32,8 @@ mod _core {
     #[pymodule_export]
     use super::api::once::once;
     #[pymodule_export]
+    use super::api::references_outside::held_outside;
+    #[pymodule_export]
     use super::api::referrers::{former_modules, heap, referrers};
     #[pymodule_export]
     use super::api::status::{executions, status};

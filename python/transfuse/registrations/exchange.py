@@ -11,9 +11,9 @@ import weakref
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from transfuse import _core
 from transfuse.registrations.entries import entries_of, keys_in
-from transfuse.registrations.made import Execution, Key, Made, values_of
-from transfuse.registrations.references import held_outside
+from transfuse.registrations.made import Execution, Key, Made, are_passed_by, values_of
 from transfuse.registrations.search import Search
 
 if TYPE_CHECKING:
@@ -39,6 +39,18 @@ class _Sides(NamedTuple):
             if key is not None:
                 return side, key
         return None
+
+
+def are_held(executed: Told, superseded: Told) -> bool:
+    """Whether anything but the executions themselves holds the objects that they made.
+
+    Args:
+        executed: the executions that are new in a generation.
+        superseded: those that they replace, from which they may have carried objects.
+    """
+    made = Made(_executions(executed), _executions(superseded))
+    held, _ = _held_outside([one[0] for one in executed], made)
+    return bool(held)
 
 
 def published(
@@ -108,13 +120,17 @@ def _held(
     """Return the objects that executions made and others hold; ids of what only they hold."""
     made = Made(executions, others)
     seeds = [*(one.module for one in executions), *_of_error(error)]
-    held, own = held_outside(seeds, made)
+    held, own = _held_outside(seeds, made)
     if held and earlier:
         # What former importers still have under a name was not registered.
         held.clear()
         theirs = (vars(one) for one in earlier if id(vars(one)) not in made.names)
-        held, own = held_outside([*seeds, *theirs], made)
+        held, own = _held_outside([*seeds, *theirs], made)
     return held, own
+
+
+def _held_outside(seeds: list[Any], made: Made) -> tuple[list[Any], set[int]]:
+    return _core.held_outside(seeds, set(made.names), made.classes, are_passed_by)
 
 
 def _of_error(error: BaseException | None) -> list[Any]:

@@ -12,6 +12,7 @@ pub mod extra_attributes;
 pub mod context;
 pub mod opaque_state;
 pub mod address_map;
+pub mod referents;
 pub mod log;
 pub mod exceptions;
 pub mod panics;

@@ -231,6 +231,7 @@ impl<'py> StagedUpdate<'py> {
         let runtime = self.runtime;
         in_place::apply(py, &self.staged).inspect_err(|_| self.abort(py))?;
         in_place::remember(py, &self.staged);
+        let registered = registrations::may_be_registered(py, &self.staged, &self.removed);
         // A module that took its code in place has the same instance before and after.
         self.removed.retain(|instance| !self.staged.get().holds(py, instance));
         // No code of the program may run while this thread holds the lock, so values are dropped
@@ -269,7 +270,7 @@ impl<'py> StagedUpdate<'py> {
             let registrations = registrations::EndedExecutions::of(py, &self.staged);
             self.staged.get().staging.clear();
             self.notify(py, "published");
-            registrations.published(py, runtime, &self.removed, &self.revived);
+            registrations.published(py, runtime, &self.removed, &self.revived, registered);
             Ok(notes)
         });
         Ok(concluded.unwrap_or_else(|error| {
