@@ -18,6 +18,7 @@ __all__ = [
     "former_modules",
     "heap",
     "held_outside",
+    "hold",
     "import_module",
     "import_name",
     "import_path",
@@ -28,6 +29,7 @@ __all__ = [
     "once",
     "plan",
     "referrers",
+    "release",
     "rollback",
     "status",
     "uninstall",
@@ -145,6 +147,12 @@ def once(scope: str, key: str, make: Callable[[], _T]) -> _T:
 
 def update(timeout: float | None = None) -> dict[str, Any]:
     """Compare with the files now, and update. TimeoutError after `timeout` seconds."""
+
+def hold(seconds: float) -> int:
+    """Make no update by itself until `release`, or for that many seconds. Returns its number."""
+
+def release(number: int | None = None) -> int:
+    """End that hold, or all. Returns how many there were."""
 
 def rollback(generation: int | None = None) -> dict[str, Any]:
     """Make a kept generation's content current. GenerationError if it is not kept."""

@@ -24,8 +24,8 @@ mod api;
 mod _core {
     #[pymodule_export]
     use super::api::functions::{
-        adopt, configure, differing, limited, number_from, plan, rollback, update, view,
-        wanted_view,
+        adopt, configure, differing, hold, limited, number_from, plan, release, rollback, update,
+        view, wanted_view,
     };
     #[pymodule_export]
     use super::api::install::{install, installed, uninstall};

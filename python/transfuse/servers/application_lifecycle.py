@@ -9,12 +9,13 @@ not replace goes on. ASGI (`lifespan_manager`) and RSGI (`rsgi`) define how to s
 from __future__ import annotations
 
 import threading
+from contextvars import copy_context
 from types import MethodType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from transfuse.errors import StartupFailed
 from transfuse.servers.loop_call import LoopCall
-from transfuse.updates import participants
+from transfuse.updates import import_context, participants
 
 if TYPE_CHECKING:
     import asyncio
@@ -56,6 +57,7 @@ class ApplicationLifecycle(participants.Holder, Generic[T]):
         self._resolve = resolve
         self._loop = loop
         self._thread = threading.get_ident()
+        import_context.served_by(loop)
         # Started applications by `key_of`. An entry leaves when its end begins.
         self._all: dict[object, T] = {}
         # That of the current generation, as the loop knows it, which learns of an update a moment
@@ -96,7 +98,9 @@ class ApplicationLifecycle(participants.Holder, Generic[T]):
         if served is not None and key_of(served.application) == key_of(application):
             return
         call: LoopCall[T] = LoopCall(self._loop, self._thread, "the application's startup")
-        call.send(self._take_up, application, generation, call)
+        context = copy_context()
+        context.run(import_context.enter, generation)
+        context.run(call.send, self._take_up, application, generation, call)
         call.wait(lambda: self._ended)
 
     def references(self) -> list[Any]:

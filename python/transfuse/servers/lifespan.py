@@ -8,9 +8,9 @@ loop itself, which would end the server. `lifespan_manager` decides when a lifes
 from __future__ import annotations
 
 import asyncio
-import logging
 from typing import TYPE_CHECKING, Any
 
+from transfuse.config.logs import get_logger
 from transfuse.errors import StartupFailed
 from transfuse.servers.application_lifecycle import ServedApplication
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from transfuse.servers.asgi_types import Application, Message, Scope
 
-_log = logging.getLogger("transfuse")
+_log = get_logger("transfuse")
 
 # How long an application may take to return after its last message, in seconds.
 _LEAVING = 0.5

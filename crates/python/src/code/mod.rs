@@ -3,4 +3,5 @@
 pub mod pyc;
 pub mod bytecode;
 pub mod plain_values;
+pub mod attribute_use;
 pub mod name_usage;

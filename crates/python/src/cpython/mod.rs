@@ -8,6 +8,8 @@ pub mod traceback;
 pub mod static_lookup;
 pub mod snapshot;
 pub mod lazy_object;
+pub mod extra_attributes;
+pub mod context;
 pub mod opaque_state;
 pub mod address_map;
 pub mod referents;

@@ -6,7 +6,9 @@
 use pyo3::{prelude::*, types::PyDict};
 use transfuse_engine::{Edge, EdgeKind, ModuleName, Target};
 
-use crate::state::{execution_stack, live_module::LiveModule, runtime::Runtime, scope::Scope};
+use crate::state::{
+    caller, execution_stack, live_module::LiveModule, runtime::Runtime, scope::Scope,
+};
 
 pub fn record_import(
     py: Python<'_>,
@@ -24,6 +26,18 @@ pub fn record_import(
         && runtime.current(py).get().holds(py, caller)
     {
         runtime.records.lock().graph.add(&caller.get().name, Edge { to, kind });
+    }
+}
+
+/// Foreign code imported a live module by its name: the nearest live function that called it may keep
+/// what it got.
+pub fn record_import_through(scope: &Scope<'_>, imported: &Bound<'_, LiveModule>) {
+    let Scope { py, runtime, .. } = *scope;
+    if !execution_stack::is_executing()
+        && let Some(caller) = caller::nearest(py)
+        && caller.get().is_ready()
+    {
+        record_import(py, runtime, &caller, imported);
     }
 }
 

@@ -14,7 +14,7 @@ use pyo3::types::PyModule;
 
 use crate::effects::attribution::{self, Used};
 use crate::effects::dependencies::record_import;
-use crate::effects::{conflict, foreign_patches};
+use crate::effects::{conflict, current_objects, foreign_patches};
 use crate::state::caller;
 use crate::state::execution_stack::{self, Execution};
 use crate::state::foreign_patch::Before;
@@ -63,6 +63,7 @@ impl Observation {
     pub fn end(self, py: Python<'_>, instance: &Bound<'_, LiveModule>) -> Vec<Before> {
         let Some(ended) = OBSERVED.with_borrow_mut(Vec::pop) else { return Vec::new() };
         attribution::settle(py, instance, &ended.used);
+        current_objects::ended(py, instance, self.execution.depth() == 0);
         ended.foreign
     }
 }

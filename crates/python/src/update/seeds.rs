@@ -10,6 +10,7 @@ use std::path::Path;
 use pyo3::prelude::*;
 use transfuse_engine::{ChangeKind, FileChange, ModuleName, Reason, SourceSnapshot};
 
+use crate::code::name_usage::NameUsage;
 use crate::loading::{names_of_file::was_missed, names_of_file::would_be, namespace_path};
 use crate::state::{generation::Generation, runtime::Runtime};
 
@@ -65,6 +66,9 @@ impl Seeds<'_, '_> {
         for name in loaded {
             if self.is_loaded_from(&name, &change.path) == Some(true) {
                 let gone = deleted && !is_found_elsewhere(self.newer, &change.path);
+                if gone {
+                    self.add_hidden_value(&name);
+                }
                 self.add(name, if gone { Reason::Deleted } else { Reason::Changed });
             }
         }
@@ -73,6 +77,16 @@ impl Seeds<'_, '_> {
         }
         for name in possible {
             self.add_possible(name, change);
+        }
+    }
+
+    /// A deleted submodule has hidden a value of its package: the package runs again, to have it.
+    fn add_hidden_value(&mut self, name: &ModuleName) {
+        let Some(package) = name.parent() else { return };
+        let Some(loaded) = self.current.get().find(self.py, package.as_str()) else { return };
+        let defines = |usage: &NameUsage| usage.defined.contains(name.tail());
+        if loaded.get().with_name_usage(defines).unwrap_or(false) {
+            self.add(package, Reason::AffectedBy(name.clone()));
         }
     }
 

@@ -14,7 +14,8 @@ use transfuse_engine::{
 };
 
 use crate::cpython::{
-    log, nogil_lock::NoGilGuard, panics, time_limit::Watchdog, traceback::module_of_error,
+    context::EnteredContext, log, nogil_lock::NoGilGuard, panics, time_limit::Watchdog,
+    traceback::module_of_error,
 };
 use crate::effects::{conflict, foreign_patches};
 use crate::loading::{in_place, load, load::Loaded, sharing, submodules};
@@ -36,7 +37,7 @@ pub struct StagedUpdate<'py> {
     /// The instances of `base` that the staged generation does not share: to be run, or deleted.
     pub(super) removed: Vec<Bound<'py, LiveModule>>,
     /// Instances of an earlier generation that it brings back.
-    revived: Vec<Bound<'py, LiveModule>>,
+    pub(super) revived: Vec<Bound<'py, LiveModule>>,
     /// The module whose code raised.
     failed: Option<ModuleName>,
     /// What it raised.
@@ -143,7 +144,9 @@ impl<'py> StagedUpdate<'py> {
     }
 
     fn execute(&mut self, py: Python<'py>, plan: &Plan) -> PyResult<()> {
-        // Both end with this function, however that ends.
+        let context = py.import("transfuse.updates.import_context")?.call_method0("begin")?;
+        // All end with this function, however that ends.
+        let _context = EnteredContext::enter(context)?;
         let _pinned = StagedScope::begin(&Scope::new(py, self.runtime, &self.staged))?;
         conflict::take();
         self.staged.get().staging.expect(plan.steps.len());
@@ -200,6 +203,7 @@ impl<'py> StagedUpdate<'py> {
                 }
             }
         }
+        newly_affected.extend(self.bases_of_executed(py));
         newly_affected.extend(in_place::concerned(&Scope::new(py, self.runtime, &self.staged)));
         newly_affected.extend(self.bound_meanwhile(py));
         (newly_affected, stopped)
@@ -258,6 +262,7 @@ impl<'py> StagedUpdate<'py> {
             for patches in pending.into_iter().chain([foreign]) {
                 patches.carry_out(py);
             }
+            self.conclude_environ(py);
             let notes = in_place::notes(py, &self.staged);
             runtime.retire(freed);
             record_superseded(py, runtime, &self.removed);
@@ -329,6 +334,7 @@ impl<'py> StagedUpdate<'py> {
         }
         drop(runtime.generations.abandon(self.staged.get().id));
         self.tidy(py);
+        self.take_back_environ(py);
         let executed = self.staged.get().executed(py);
         let abandoned = executed.iter().chain(&self.removed).map(|instance| &instance.get().name);
         disposal::empty_caches(abandoned.chain(&self.failed), py);
