@@ -12,6 +12,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from transfuse import _core
+from transfuse.registrations import log_handlers
 from transfuse.registrations.entries import entries_of, keys_in
 from transfuse.registrations.made import (
     SUSPENDED,
@@ -64,7 +65,11 @@ def are_held(executed: Told, superseded: Told) -> bool:
 
 
 def published(
-    executed: Told, superseded: Told, revived: Told, abandoned: Told, earlier: list[ModuleType]
+    executed: Told,
+    superseded: Told,
+    revived: Told,
+    abandoned: Told,
+    earlier: list[ModuleType] | None,
 ) -> None:
     """Exchange registrations: a new generation has become current.
 
@@ -73,7 +78,7 @@ def published(
         superseded: those that are no longer part of it.
         revived: those that are part of it again, after a rollback.
         abandoned: those that were staged and did not become part of it.
-        earlier: superseded modules that are still in memory.
+        earlier: superseded modules that are still in memory; None: new code registered nothing.
     """
     back = _executions(revived)
     for execution in back:
@@ -82,6 +87,19 @@ def published(
             entry.put_back()
         execution.record.clear()
     old, new, gone = _executions(superseded), _executions(executed), _executions(abandoned)
+    log_handlers.exchange([*gone, *old], [*new, *back])
+    if earlier is not None:
+        _search(old, new, back, gone, earlier)
+
+
+def _search(
+    old: list[Execution],
+    new: list[Execution],
+    back: list[Execution],
+    gone: list[Execution],
+    earlier: list[ModuleType],
+) -> None:
+    """Find the entries that leave, and take them out."""
     objects, own = _held([*old, *gone], [*new, *back], earlier)
     if not objects:
         return
@@ -106,6 +124,7 @@ def abandoned(executed: Told, kept: Told, error: BaseException | None) -> None:
         error: what ended staging; its traceback refers to the code.
     """
     gone, old = _executions(executed), _executions(kept)
+    log_handlers.exchange(gone, old, refused=True)
     objects, own = _held(gone, old, [], error)
     if not objects:
         return

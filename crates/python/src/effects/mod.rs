@@ -21,6 +21,7 @@ pub mod subclasses;
 pub mod virtual_subclasses;
 pub mod retention;
 pub mod kept_values;
+pub mod log_handlers;
 pub mod foreign_patches;
 pub mod environ;
 pub mod current_objects;
