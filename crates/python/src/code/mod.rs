@@ -4,3 +4,4 @@ pub mod pyc;
 pub mod bytecode;
 pub mod plain_values;
 pub mod name_usage;
+pub mod annotations;

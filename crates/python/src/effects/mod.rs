@@ -2,6 +2,7 @@
 //! In reading order:
 
 pub mod dependencies;
+pub mod annotations;
 pub mod data_files;
 pub mod import_closure;
 pub mod observation;

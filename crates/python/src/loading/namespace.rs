@@ -11,7 +11,7 @@ use transfuse_engine::Policy;
 
 use crate::code::{name_usage, pyc};
 use crate::cpython::{lazy_object, snapshot::items, static_lookup};
-use crate::effects::ownership::code_of;
+use crate::effects::{annotations, ownership::code_of};
 use crate::loading::{bind_submodules, submodules};
 use crate::state::{live_module::LiveModule, scope::Scope};
 
@@ -54,6 +54,7 @@ pub fn exec_module(
     }
     instance.get().set_name_usage(outline);
     evaluate(py, &code, &namespace)?;
+    annotations::record(scope, instance, &code)?;
     bind_submodules::ended(scope, instance)?;
     for (name, value) in carried {
         namespace.set_item(name, value)?;
