@@ -23,6 +23,7 @@ use crate::state::live_module::LiveModule;
 use crate::state::pin::GenerationScope;
 use crate::state::runtime::{self, Runtime};
 use crate::state::{caller, scope::Scope};
+use crate::sysmodules::facade::is_facade;
 
 /// A module, the packages around it, and what may be submodules of it: what a statement names.
 pub fn named(absolute: &str, taken: &[String]) -> Vec<ModuleName> {
@@ -43,8 +44,6 @@ pub fn names_in(fromlist: Option<&Bound<'_, PyAny>>) -> Vec<String> {
 pub struct FirstUse {
     /// What it is the `__import__` of. The declaring module is in there.
     pub builtins: Py<PyDict>,
-    /// Whether the statement takes the module from the packages around it (`import shop.prices as p`).
-    pub takes_last: bool,
 }
 
 #[pymethods]
@@ -81,11 +80,8 @@ impl FirstUse {
             import()?
         };
         let taken = names_in(fromlist);
-        let found = match (&*taken, name.split_once('.')) {
-            ([one], _) => take(&scope, name, &imported, [&**one])?,
-            ([], Some((top, rest))) if self.takes_last => {
-                take(&scope, top, &imported, rest.split('.'))?
-            }
+        let found = match &*taken {
+            [one] => take(&scope, name, &imported, one)?,
             _ => None,
         };
         let is_passing = found.as_ref().is_some_and(|found| found.is_passing);
@@ -118,59 +114,45 @@ struct Taken<'py> {
     is_passing: bool,
 }
 
-/// Follows attributes from a live module. None where one is missing, or is foreign code's to give.
-fn take<'py, 'a>(
+/// Looks up what a statement takes. None if there is no such name, or foreign code is to give it.
+fn take<'py>(
     scope: &Scope<'py>,
     of: &str,
     imported: &Bound<'py, PyAny>,
-    path: impl IntoIterator<Item = &'a str>,
+    name: &str,
 ) -> PyResult<Option<Taken<'py>>> {
-    let py = scope.py;
-    let Ok(of) = ModuleName::new(of) else { return Ok(None) };
-    let mut chain = Vec::new();
-    let (mut name, mut value, mut is_passing) = (of, imported.clone(), false);
-    for part in path {
-        let Some((next, passing)) = attribute(scope, &name, &value, part)? else { return Ok(None) };
-        is_passing |= passing;
-        let inner = name.join(part);
-        chain.push((std::mem::replace(&mut name, inner), part));
-        value = next;
-    }
-    let mut made = None;
-    for (name, part) in chain.into_iter().rev() {
-        let module = PyModule::new(py, name.as_str())?;
-        module.dict().set_item(part, &value)?;
-        value = module.clone().into_any();
-        made = Some(module);
-    }
-    Ok(made.map(|from| Taken { from, is_passing }))
+    let Some((value, is_passing)) = attribute(scope, of, imported, name)? else { return Ok(None) };
+    let from = PyModule::new(scope.py, of)?;
+    from.dict().set_item(name, value)?;
+    Ok(Some(Taken { from, is_passing }))
 }
 
 /// One attribute of a live module, as the generation has it, and whether it is a lazy import that answers
 /// by who asks.
 fn attribute<'py>(
     scope: &Scope<'py>,
-    name: &ModuleName,
+    of: &str,
     value: &Bound<'py, PyAny>,
     part: &str,
 ) -> PyResult<Option<(Bound<'py, PyAny>, bool)>> {
     let py = scope.py;
-    let Some(module) = scope.find(name.as_str()) else { return Ok(None) };
+    let Some(module) = scope.find(of) else { return Ok(None) };
     if module.get().is_replaced() || !module.get().value(py).is(value) {
         return Ok(None);
     }
     let namespace = module.get().namespace(py);
-    let child = scope.find(name.join(part).as_str()).map(|child| (child.get().value(py), false));
+    let child = scope.find(module.get().name.join(part).as_str());
+    let child = child.map(|child| (child.get().value(py), false));
     let own = namespace.get_item(part)?;
     match own.as_ref().map(|own| lazy_object::parts(own)) {
         // `from . import prices` in the package itself names this very submodule.
-        Some(Some(parts)) if child.is_some() && parts.takes(name.as_str(), part) => Ok(child),
+        Some(Some(parts)) if child.is_some() && parts.takes(of, part) => Ok(child),
         Some(Some(_)) => {
             let Some(found) = value.getattr_opt(part)? else { return Ok(None) };
             let now = namespace.get_item(part)?;
             Ok(Some((found, now.is_some_and(|now| lazy_object::is_lazy(&now)))))
         }
-        Some(None) => Ok(own.map(|own| (own, false))),
+        Some(None) => Ok(own.filter(|own| !is_facade(own)).map(|own| (own, false)).or(child)),
         None if child.is_some() => Ok(child),
         None => Ok(value.getattr_opt(part)?.map(|found| (found, false))),
     }

@@ -12,12 +12,14 @@ use pyo3::{ffi, intern};
 use transfuse_engine::sync::Mutex;
 use transfuse_engine::{EdgeKind, ModuleName};
 
-use crate::code::bytecode;
 use crate::cpython::snapshot::items;
 use crate::cpython::{exceptions, lazy_object, lazy_object::with_builtins};
-use crate::effects::dependencies::{add_edge, record_not_found};
+use crate::effects::dependencies::{add_edge, record_import, record_not_found};
+use crate::effects::observation;
 use crate::hooks::first_use::{FirstUse, named, names_in};
 use crate::hooks::import_statement::{self, relative};
+use crate::hooks::submodule_imports;
+use crate::loading::load::{self, Loaded};
 use crate::state::caller;
 use crate::state::lazy_imports::DECLARING;
 use crate::state::live_module::LiveModule;
@@ -31,10 +33,21 @@ fn original(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
     original.ok_or_else(exceptions::not_installed)
 }
 
+/// `importlib._bootstrap._find_and_load_lazy_submodule` as it was, likewise.
+static ORIGINAL_SUBMODULE: Mutex<Option<Py<PyAny>>> = Mutex::new(None);
+
+/// What finds a submodule that a lazy import names, when a package lacks an attribute of that name.
+const SUBMODULE: &str = "_find_and_load_lazy_submodule";
+
 /// Puts [`lazy_import`] in, where this Python has lazy imports.
 pub fn install(py: Python<'_>) -> PyResult<()> {
     if !lazy_object::are_known(py) {
         return Ok(());
+    }
+    let bootstrap = py.import(intern!(py, "importlib._bootstrap"))?;
+    if let Some(before) = bootstrap.getattr_opt(SUBMODULE)? {
+        drop(ORIGINAL_SUBMODULE.lock().replace(before.unbind()));
+        bootstrap.setattr(SUBMODULE, pyo3::wrap_pyfunction!(lazy_submodule, py)?)?;
     }
     let builtins = py.import(intern!(py, "builtins"))?;
     let name = intern!(py, "__lazy_import__");
@@ -75,6 +88,10 @@ fn is_own(name: &str) -> bool {
 
 /// Takes it out again. Lazy objects that were made meanwhile stay what they are.
 pub fn uninstall(py: Python<'_>) -> PyResult<()> {
+    let before = ORIGINAL_SUBMODULE.lock().take();
+    if let Some(before) = before {
+        py.import(intern!(py, "importlib._bootstrap"))?.setattr(SUBMODULE, before)?;
+    }
     let Some(original) = ORIGINAL.lock().take() else { return Ok(()) };
     py.import(intern!(py, "builtins"))?.setattr(intern!(py, "__lazy_import__"), original)
 }
@@ -108,9 +125,7 @@ fn lazy_import<'py>(
         // What live code touches first must not be that code's import.
         return declare(Some(&with_builtins(py, given, &plain_builtins(py, runtime)?)?));
     };
-    let takes_names = fromlist.is_some_and(|list| list.is_truthy().unwrap_or(false));
-    let takes_last = !takes_names && name.to_str()?.contains('.') && bytecode::takes_a_name(py)?;
-    let builtins = builtins_of(py, &declaring, takes_last)?;
+    let builtins = builtins_of(py, &declaring)?;
     let found = declare(Some(&with_builtins(py, given, &builtins)?));
     if let Err(error) = &found
         && error.is_instance_of::<PyModuleNotFoundError>(py)
@@ -129,6 +144,41 @@ fn lazy_import<'py>(
     };
     record(py, runtime, &declaring, absolute.to_str()?, fromlist);
     Ok(found)
+}
+
+/// `importlib._bootstrap._find_and_load_lazy_submodule` while Transfuse is installed. The interpreter makes
+/// the result an attribute of the package, and asks the package's `__getattr__` if that is `None`.
+#[pyfunction]
+#[pyo3(name = "_find_and_load_lazy_submodule")]
+fn lazy_submodule<'py>(
+    py: Python<'py>,
+    name: &Bound<'py, PyString>,
+    import: &Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let original = || {
+        let original = ORIGINAL_SUBMODULE.lock().as_ref().map(|original| original.bind(py).clone());
+        original.ok_or_else(exceptions::not_installed)?.call1((name, import))
+    };
+    let Some(runtime) = runtime::in_force() else { return original() };
+    let Ok(child) = ModuleName::new(name.to_str()?) else { return original() };
+    let caller = caller::immediate(py);
+    let scope = caller::scope_of(py, runtime, caller.as_ref());
+    let Some(package) = child.parent().and_then(|parent| scope.find(parent.as_str())) else {
+        return original();
+    };
+    let found = match load::load(&scope, &child)? {
+        Loaded::Live(found) => found,
+        Loaded::Foreign => return original(),
+        Loaded::Missing(_) => return Ok(py.None().into_bound(py)),
+    };
+    submodule_imports::imported(&scope, &found)?;
+    observation::imported_through(&scope, caller.as_ref(), &found)?;
+    if let Some(caller) = &caller {
+        record_import(py, runtime, caller, &found);
+    }
+    // Where generations differ in it, the package answers for each.
+    let bound = package.get().namespace(py).get_item(child.tail())?;
+    Ok(bound.unwrap_or_else(|| py.None().into_bound(py)))
 }
 
 /// Whether a namespace has the interpreter's `builtins`, and not some of its own.
@@ -151,13 +201,12 @@ fn plain_builtins<'py>(py: Python<'py>, runtime: &'static Runtime) -> PyResult<B
 fn builtins_of<'py>(
     py: Python<'py>,
     module: &Bound<'py, LiveModule>,
-    takes_last: bool,
 ) -> PyResult<Bound<'py, PyDict>> {
-    module.get().lazy.builtins(py, takes_last, || {
+    module.get().lazy.builtins(py, || {
         let made = PyDict::new(py);
         made.set_item(DECLARING, module)?;
         let builtins = made.clone().unbind();
-        let first_use = Bound::new(py, FirstUse { builtins, takes_last })?;
+        let first_use = Bound::new(py, FirstUse { builtins })?;
         made.set_item(intern!(py, "__import__"), first_use)?;
         made.set_item(intern!(py, "__lazy_import__"), original(py)?)?;
         Ok(made)

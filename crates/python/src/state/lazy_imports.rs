@@ -23,9 +23,9 @@ pub fn are_declared() -> bool {
 /// The lazy imports of one live module. The locks are held for field access only.
 #[derive(Default)]
 pub struct LazyImports {
-    /// What stands for `builtins` in its lazy objects, and whether it is for `import shop.prices as p`: one
-    /// of each kind, made with the first object, and those of executions whose code it took in place.
-    builtins: Mutex<Vec<(bool, Py<PyDict>)>>,
+    /// What stands for `builtins` in its lazy objects: one, made with the first of them, and those of
+    /// executions whose code it has taken in place.
+    builtins: Mutex<Vec<Py<PyDict>>>,
     /// `shop.prices -> 12`: the line of the statement that names a module, the last one if several do.
     lines: Mutex<BTreeMap<String, u32>>,
     /// `PRICES`: names that were bound, or are about to be, because they were used.
@@ -39,20 +39,14 @@ impl LazyImports {
     pub fn builtins<'py>(
         &self,
         py: Python<'py>,
-        takes_last: bool,
         make: impl FnOnce() -> PyResult<Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyDict>> {
-        let known = {
-            let all = self.builtins.lock();
-            all.iter()
-                .find(|(kind, _)| *kind == takes_last)
-                .map(|(_, known)| known.bind(py).clone())
-        };
+        let known = self.builtins.lock().first().map(|known| known.bind(py).clone());
         if let Some(known) = known {
             return Ok(known);
         }
         let made = make()?;
-        self.builtins.lock().push((takes_last, made.clone().unbind()));
+        self.builtins.lock().push(made.clone().unbind());
         Ok(made)
     }
 
@@ -63,7 +57,7 @@ impl LazyImports {
 
     /// Whether a lazy object with these `builtins` is one of this module's.
     pub fn has_made(&self, builtins: &Bound<'_, PyDict>) -> bool {
-        self.builtins.lock().iter().any(|(_, own)| own.is(builtins))
+        self.builtins.lock().iter().any(|own| own.is(builtins))
     }
 
     /// `module` has taken the code of this execution in place: its lazy objects are that module's.
@@ -74,7 +68,7 @@ impl LazyImports {
         others: &LazyImports,
     ) -> PyResult<()> {
         let builtins = std::mem::take(&mut *self.builtins.lock());
-        for (_, each) in &builtins {
+        for each in &builtins {
             each.bind(py).set_item(DECLARING, module)?;
         }
         others.builtins.lock().extend(builtins);
@@ -117,7 +111,7 @@ impl LazyImports {
 
     /// For the cycle collector.
     pub fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
-        for (_, builtins) in self.builtins.try_lock().iter().flat_map(|all| all.iter()) {
+        for builtins in self.builtins.try_lock().iter().flat_map(|all| all.iter()) {
             visit.call(builtins)?;
         }
         Ok(())
