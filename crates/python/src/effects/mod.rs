@@ -2,6 +2,7 @@
 //! In reading order:
 
 pub mod dependencies;
+pub mod annotations;
 pub mod audit;
 pub mod data_files;
 pub mod kept_content;
