@@ -137,11 +137,9 @@ pub fn outline(py: Python<'_>, code: &Bound<'_, PyCode>) -> PyResult<NameUsage> 
     let mut own = module.stored.clone();
     let imported = module.imports.iter().map(|binding| binding.bound.clone()).collect();
     let (mut imports, mut star_imports) = (module.imports, module.star_imports);
-    let mut functions = false;
-    let mut late = HashSet::new();
+    let (mut functions, mut late) = (false, HashSet::new());
     let mut subclasses_of = module.subclasses_of;
-    let mut sets_anywhere = module.sets.clone();
-    let mut constants = module.constants;
+    let (mut sets_anywhere, mut constants) = (module.sets.clone(), module.constants);
     let mut waiting: Vec<_> = nested(code)?.into_iter().map(|code| (code, true, None)).collect();
     while let Some((next, outer, class)) = waiting.pop() {
         let function = is_function(py, &next)?;

@@ -180,10 +180,8 @@ impl<'py> StagedUpdate<'py> {
     ) -> (Vec<(ModuleName, Reason)>, HashSet<ModuleName>) {
         let conflicts = conflict::take();
         let stopped = conflicts.iter().map(|(_, by)| by.clone()).collect();
-        let mut newly_affected: Vec<_> = conflicts
-            .into_iter()
-            .map(|(affected, by)| (affected, Reason::AffectedBy(by)))
-            .collect();
+        let affected = |(affected, by)| (affected, Reason::AffectedBy(by));
+        let mut newly_affected: Vec<_> = conflicts.into_iter().map(affected).collect();
         let in_place = self
             .staged
             .get()
