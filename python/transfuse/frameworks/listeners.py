@@ -92,13 +92,18 @@ _slots = weakref.WeakKeyDictionary()
 
 
 class _Listeners(participants.Participant, participants.Holder):
-    """Knows which objects of a staged generation only their slots hold, so that none is searched."""
+    """Knows what only slots hold of a staged generation, so that it costs no search."""
 
     order = 5
 
     def references(self) -> list[Any]:
-        slots = [slot for found in list(_slots.values()) for each in found.values() for slot in each]
-        pairs = [pair for slot in slots for pair in slot.alternatives]
+        pairs = [
+            pair
+            for by_name in list(_slots.values())
+            for slots in by_name.values()
+            for slot in slots
+            for pair in slot.alternatives
+        ]
         return [*pairs, *(key for _, key in pairs)]
 
 
