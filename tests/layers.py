@@ -34,6 +34,7 @@ PACKAGE_LAYERS: tuple[str, ...] = (
     "memory",
     "registrations",
     "config",
+    "runtime",
     "patching",
     "updates",
     "workers",

@@ -13,8 +13,8 @@ from transfuse.cli.options import process_options
 def update(pid: int | None, as_json: bool) -> int:
     """Update now, whether or not files are watched.
 
-    Without --pid all servers of this user do it, those of other projects too. Ends with code 1
-    if a process refused the update.
+    All processes of this project do it, unless an option says otherwise. Ends with code 1 if a
+    process refused the update.
     """
     replies = answers("update", pid, timeout=None)
     return print_results(replies, as_json, lambda reply: str(reply["text"]))

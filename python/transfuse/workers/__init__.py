@@ -10,6 +10,6 @@ and each does with one swap. The worker that holds a lock has the coordinator; w
 takes over.
 """
 
-from transfuse.workers.membership import begin, contents_of_others, group, leave
+from transfuse.workers.membership import begin, contents_of_others, group, leave, server
 
-__all__ = ["begin", "contents_of_others", "group", "leave"]
+__all__ = ["begin", "contents_of_others", "group", "leave", "server"]
