@@ -276,7 +276,11 @@ def test_a_question_at_a_terminal(machine: Machine) -> None:
         stderr=theirs,
     ) as command:
         os.close(theirs)
-        shown = read_until(ours, "which (1<=x<=2): ")
+        try:
+            shown = read_until(ours, "which: ")
+        except AssertionError:
+            command.kill()
+            raise
         second = next(line for line in shown.splitlines() if line.startswith("2  "))
         chosen = int(second.split()[1])
         os.write(ours, b"2\n")
@@ -406,7 +410,7 @@ def test_a_look_from_a_container_takes_nothing_from_the_processes_outside(
     assert [(row["pid"], row["state"]) for row in rows] == [(None, "serving")] * 3
     # A server that starts there removes nothing either.
     machine.run(shop, lines=2, words=(*CONTAINER, sys.executable, "parent.py")).end()
-    assert sorted(runtime.rglob("*")) == before
+    assert set(before) <= set(runtime.rglob("*"))
     assert len(machine.pids(shop, "status")) == 3
     assert workers.process.poll() is None
     assert running.ask() == "1"
