@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.servers
 
-CAP = 60.0
+CAP = 30.0
 # Serves until its input ends: what a server of its own kind does, without a port.
 PROGRAM = """
 import os, sys

@@ -12,7 +12,7 @@ import click
 
 from transfuse.cli.detect_interface import Interface, insist, interface_of
 from transfuse.cli.options import live_options, settings_for
-from transfuse.cli.server import Serving, start
+from transfuse.cli.server import STOP_WITHIN, Serving, start
 from transfuse.cli.terminal import say
 from transfuse.errors import TargetError, TransfuseError
 from transfuse.process.target import Target
@@ -54,6 +54,13 @@ Examples:
     default="auto",
     help="What the application is.  [auto]",
 )
+@click.option(
+    "--stop-within",
+    type=click.FloatRange(min=0),
+    default=STOP_WITHIN,
+    metavar="S",
+    help=f"Seconds of grace after SIGTERM.  [{STOP_WITHIN:g}]",
+)
 @click.option("--reload", "reloads", is_flag=True, hidden=True)
 @live_options
 def serve(
@@ -64,6 +71,7 @@ def serve(
     workers: int,
     threads: int | None,
     interface: str,
+    stop_within: float,
     reloads: bool,
     roots: tuple[str, ...],
     no_watch: bool,
@@ -73,6 +81,7 @@ def serve(
     """Serve TARGET by Granian; edits are served from the next request on.
 
     TARGET is module:attribute; the attribute is app or application if left out.
+    Ctrl-C ends it at once, SIGTERM gracefully, and SIGHUP updates.
     """
     if reloads:
         raise TransfuseError(
@@ -108,6 +117,7 @@ def serve(
             threads=threads or _THREADS,
             settings=settings,
             verbose=verbose,
+            stop_within=stop_within,
         )
     )
 

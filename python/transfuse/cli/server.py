@@ -10,12 +10,12 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import signal
 import sys
 import tempfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from transfuse.cli.ending import Ending, WorkerSignals, is_ending
 from transfuse.cli.progress import show_steps
 from transfuse.cli.terminal import progress, say, show_log
 from transfuse.control import unix_socket
@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from transfuse.config.settings import Settings
 
 
+# Seconds that running requests have upon SIGTERM: less than the ten after which Docker kills.
+STOP_WITHIN = 8.0
+
+
 @dataclass(frozen=True)
 class Serving:
     """An application to serve, and how.
@@ -42,6 +46,7 @@ class Serving:
         threads: how many threads run a WSGI application, in each process.
         settings: to install.
         verbose: whether the plan of each update, and Granian's log, is shown.
+        stop_within: seconds that running requests have upon SIGTERM.
     """
 
     target: str
@@ -52,6 +57,7 @@ class Serving:
     threads: int
     settings: Settings
     verbose: bool
+    stop_within: float = STOP_WITHIN
 
     @property
     def address(self) -> str:
@@ -75,8 +81,8 @@ class Loader:
     def __call__(self) -> Any:
         """Install, load, and return the application; end the process if that is impossible."""
         # The parent's handlers would swallow a signal to a worker that is still loading.
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.SIG_DFL)
+        signals = WorkerSignals()
+        signals.listen()
         serving = self.serving
         show_log(verbose=serving.verbose)
         show_steps()
@@ -89,6 +95,7 @@ class Loader:
         except BaseException as error:
             module = serving.target.partition(":")[0]
             self._fail(f"{module} cannot be loaded: {headline(error)}", user_traceback(error))
+        signals.ready()
         unix_socket.serve(f"serve {serving.target} at {serving.address}")
         now = status()
         watching = {"off": "not watching", "polling": "polling"}.get(now.watching, "watching")
@@ -113,7 +120,7 @@ class Loader:
 
 
 class NotInVain(logging.Filter):
-    """Drops Granian's messages about workers that have reported their reason."""
+    """Drops Granian's messages about workers whose end was reported, or asked for."""
 
     def __init__(self, failure: str) -> None:
         super().__init__()
@@ -121,7 +128,7 @@ class NotInVain(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:  # noqa: ARG002 - the base's signature
         """Whether to keep a record."""
-        return not os.path.exists(self.failure)
+        return not is_ending() and not os.path.exists(self.failure)
 
 
 def start(serving: Serving) -> int:
@@ -141,7 +148,10 @@ def start(serving: Serving) -> int:
         raise TransfuseError(
             f"transfuse serve needs {error.name}; install Transfuse with its extra 'serve'"
         ) from None
-    with tempfile.TemporaryDirectory(prefix="transfuse-") as folder:
+    place = tempfile.TemporaryDirectory(prefix="transfuse-")
+    ending = Ending(serving.stop_within, place.cleanup)
+    ending.listen()
+    with place as folder:
         loader = Loader(serving, os.path.join(folder, "failure"))
         is_wsgi = serving.interface == "wsgi"
         server = Granian(
@@ -157,6 +167,9 @@ def start(serving: Serving) -> int:
             log_level=LogLevels.info if serving.verbose else LogLevels.error,
             log_dictconfig=_granian_logging(loader.failure),
         )
+        # Granian sets its handlers as it starts.
+        server.signal_handler_interrupt = ending.end
+        server.signal_handler_reload = ending.update
         code = 0
         try:
             server.serve(target_loader=loader, wrap_loader=False)

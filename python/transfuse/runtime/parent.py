@@ -12,7 +12,7 @@ from transfuse.runtime import namespaces
 
 # In /proc/<pid>/stat, after the closing parenthesis of the name: the state, and the moment at which
 # the process was started, in ticks since the kernel was.
-_STATE, _STARTED = 0, 19
+_STATE, _PARENT, _STARTED = 0, 1, 19
 
 
 def name_of_parent() -> tuple[str, ...] | None:
@@ -29,6 +29,11 @@ def name_of_parent() -> tuple[str, ...] | None:
 def state_of(pid: int) -> str:
     """Return the state of a process as the system has it, such as ``"T"`` (stopped), or ``""``."""
     return _stat(pid, _STATE)
+
+
+def parent_of(pid: int) -> str:
+    """Return the process id of the process that started another one, or ``""``."""
+    return _stat(pid, _PARENT)
 
 
 def _same_program(parent: int) -> bool:
