@@ -18,6 +18,15 @@ def main(arguments: list[str] | None = None) -> None:
         arguments: those after the command's name; default: those of the process.
     """
     try:
+        _run(sys.argv[1:] if arguments is None else arguments)
+    except KeyboardInterrupt:
+        # Also while its own modules are imported.
+        print("\ntransfuse: ended by Ctrl-C", file=sys.stderr)
+        sys.exit(130)
+
+
+def _run(words: list[str]) -> None:
+    try:
         import click  # noqa: PLC0415 - the package itself must do without
     except ModuleNotFoundError as error:
         if error.name != "click":
@@ -32,14 +41,13 @@ def main(arguments: list[str] | None = None) -> None:
     from transfuse.cli.run_program import Program  # noqa: PLC0415
     from transfuse.errors import TransfuseError  # noqa: PLC0415
 
-    words = sys.argv[1:] if arguments is None else arguments
     try:
         result = transfuse.main(words, prog_name="transfuse", standalone_mode=False)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except (click.Abort, KeyboardInterrupt):
-        sys.exit(exit_codes.interrupted())
+    except click.Abort:
+        raise KeyboardInterrupt from None
     except TransfuseError as error:
         sys.exit(exit_codes.code_of_error(error, words))
     if isinstance(result, Program):

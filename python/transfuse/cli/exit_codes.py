@@ -63,11 +63,3 @@ def code_of_error(error: TransfuseError, arguments: Sequence[str]) -> int:
     else:
         say(text)
     return code
-
-
-def interrupted() -> int:
-    """Say that Ctrl-C ended the command, and return the code."""
-    # The terminal shows ^C in this line.
-    print(file=sys.stderr)
-    say("ended by Ctrl-C")
-    return INTERRUPTED

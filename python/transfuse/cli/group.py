@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from transfuse.cli.completion import completion
 from transfuse.cli.exit_codes import code_of
 from transfuse.cli.leaks import leaks
 from transfuse.cli.plan import plan
@@ -36,5 +37,5 @@ def _end(context: click.Context, result: object) -> int | Program:
     return result if isinstance(result, Program) else code_of(result, context)
 
 
-for command in (serve, run, ps, status, plan, update, rollback, leaks):
+for command in (serve, run, ps, status, plan, update, rollback, leaks, completion):
     transfuse.add_command(command)

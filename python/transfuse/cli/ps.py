@@ -23,9 +23,10 @@ _COLUMNS = ("PID", "GENERATION", "SINCE", "STATE", "SERVER", "PROJECT")
 
 
 @click.command(epilog="Example:  transfuse ps --json | jq .project")
+@click.option("-q", "--quiet", is_flag=True, help="Print process ids only.")
 @timeout_option
 @json_option
-def ps(as_json: bool) -> None:
+def ps(as_json: bool, quiet: bool) -> None:
     """List your processes, of all projects.
 
     One that is stopped or busy is listed as such. PID is - for a process of another container
@@ -37,6 +38,9 @@ def ps(as_json: bool) -> None:
         rows = [row for row in pool.map(lambda each: _row(each, limit), found) if row is not None]
     if as_json:
         print_json(rows)
+        return
+    if quiet:
+        click.echo("".join(f"{row['pid']}\n" for row in rows if row["pid"] is not None), nl=False)
         return
     lines = [_COLUMNS, *(_cells(row) for row in rows)]
     widths = [max(len(line[at]) for line in lines) for at in range(len(_COLUMNS))]
