@@ -1,4 +1,4 @@
-"""Commands act on the processes of this project, and tell the processes of containers apart."""
+"""Commands act on the processes of this project, and say which there are."""
 
 from __future__ import annotations
 
@@ -6,166 +6,19 @@ import json
 import os
 import pty
 import select
-import shutil
-import signal
 import subprocess
 import sys
-import textwrap
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
+from machine import CAP, SHELL, Machine
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
     from pathlib import Path
 
 pytestmark = pytest.mark.servers
-
-CAP = 30.0
-# Serves until its input ends: what a server of its own kind does, without a port.
-PROGRAM = """
-import os, sys
-import transfuse
-import prices
-print("ready", os.getpid(), flush=True)
-for line in sys.stdin:
-    print(transfuse.import_module("prices").PRICE, flush=True)
-"""
-# A server with workers: they have one parent, of the same program.
-PARENT = """
-import subprocess, sys
-workers = [subprocess.Popen([sys.executable, "worker.py"], stdin=subprocess.PIPE) for _ in "ab"]
-for line in sys.stdin:
-    pass
-for worker in workers:
-    worker.stdin.close()
-for worker in workers:
-    worker.wait()
-"""
-WORKER = """
-import os, sys
-import transfuse
-from transfuse.control import unix_socket
-transfuse.install()
-import prices
-assert unix_socket.serve("serve shop")
-print("ready", os.getpid(), flush=True)
-for line in sys.stdin:
-    pass
-"""
-
-
-# Between the tests and a program, as at a terminal: programs with one parent, of the same program as
-# they, are workers of one server.
-SHELL = ("sh", "-c", '"$0" "$@"; exit $?')
-
-
-class Running:
-    """A program that runs in a project, and what it prints.
-
-    Attributes:
-        pid: the process id of the one that says so last.
-    """
-
-    def __init__(self, command: list[str], folder: Path, environ: Mapping[str, str]) -> None:
-        self.pid = 0
-        self.process = subprocess.Popen(
-            command,
-            cwd=folder,
-            env={**os.environ, **environ},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    def line(self) -> str:
-        assert self.process.stdout is not None
-        return self.process.stdout.readline().strip()
-
-    def ask(self) -> str:
-        """The price that it serves."""
-        assert self.process.stdin is not None
-        self.process.stdin.write("price\n")
-        self.process.stdin.flush()
-        return self.line()
-
-    def becomes_ready(self) -> None:
-        word, _, pid = self.line().partition(" ")
-        assert word == "ready"
-        self.pid = int(pid)
-
-    def stop(self) -> None:
-        """Stop it, and wait until the system says that it is."""
-        os.kill(self.pid, signal.SIGSTOP)
-        deadline = time.monotonic() + CAP
-        while state_of(self.pid) != "T":
-            assert time.monotonic() < deadline, state_of(self.pid)
-
-    def go_on(self) -> None:
-        os.kill(self.pid, signal.SIGCONT)
-
-    def end(self) -> None:
-        if self.process.poll() is None and self.pid:
-            self.go_on()
-        self.process.communicate(timeout=CAP)
-
-
-class Machine:
-    """Projects, the programs that run in them, and a command line."""
-
-    def __init__(self, place: Path, runtime: Path) -> None:
-        self.place = place
-        self.environ = {"XDG_RUNTIME_DIR": str(runtime), "NO_COLOR": "1"}
-        self._all: list[Running] = []
-
-    def project(self, name: str, *, toml: bool = True) -> Path:
-        folder = self.place / name
-        folder.mkdir(parents=True)
-        files = {"program.py": PROGRAM, "parent.py": PARENT, "worker.py": WORKER}
-        for file, text in files.items():
-            (folder / file).write_text(textwrap.dedent(text))
-        if toml:
-            (folder / "pyproject.toml").write_text("[tool.transfuse]\nwatch = false\n")
-        self.save(folder, 1)
-        return folder
-
-    def save(self, folder: Path, price: int) -> None:
-        beside = folder / "prices.new"
-        beside.write_text(f"PRICE = {price}\n")
-        beside.replace(folder / "prices.py")
-
-    def run(self, folder: Path, *, lines: int = 1, words: tuple[str, ...] = ()) -> Running:
-        command = [*SHELL, sys.executable, "-m", "transfuse", "run", "--no-watch", "program.py"]
-        running = Running(list(words) or command, folder, self.environ)
-        self._all.append(running)
-        for _ in range(lines):
-            running.becomes_ready()
-        return running
-
-    def type(self, folder: Path, *words: str) -> tuple[int, str, str]:
-        done = subprocess.run(
-            [sys.executable, "-m", "transfuse", *words],
-            cwd=folder,
-            env={**os.environ, **self.environ},
-            capture_output=True,
-            stdin=subprocess.DEVNULL,
-            text=True,
-            timeout=CAP,
-            check=False,
-        )
-        return done.returncode, done.stdout, done.stderr
-
-    def rows(self, folder: Path, *words: str) -> list[dict[str, Any]]:
-        _, out, _ = self.type(folder, *words, "--json")
-        return [json.loads(line) for line in out.splitlines()]
-
-    def pids(self, folder: Path, *words: str) -> list[int]:
-        return [row["pid"] for row in self.rows(folder, *words)]
-
-    def end(self) -> None:
-        for running in self._all:
-            running.end()
 
 
 @pytest.fixture
@@ -293,11 +146,6 @@ def test_a_question_at_a_terminal(machine: Machine) -> None:
     }
 
 
-def state_of(pid: int) -> str:
-    with open(f"/proc/{pid}/stat") as file:
-        return file.read().rpartition(")")[2].split()[0]
-
-
 def read_until(end: int, text: str) -> str:
     """What a terminal shows, up to a text."""
     shown = ""
@@ -375,89 +223,3 @@ def test_status_of_a_server_that_is_stopped(machine: Machine) -> None:
     second.go_on()
     assert second.ask() == "1"
     assert machine.type(shop, "status")[0] == 0
-
-
-CONTAINER = ["unshare", "--pid", "--mount", "--fork", "--mount-proc"]
-
-
-def has_containers() -> bool:
-    if shutil.which("unshare") is None:
-        return False
-    return subprocess.run([*CONTAINER, "true"], capture_output=True, check=False).returncode == 0
-
-
-containers = pytest.mark.skipif(not has_containers(), reason="no containers can be made here")
-
-
-@containers
-def test_a_look_from_a_container_takes_nothing_from_the_processes_outside(
-    machine: Machine, runtime: Path
-) -> None:
-    shop = machine.project("shop")
-    running = machine.run(shop)
-    workers = machine.run(shop, lines=2, words=(sys.executable, "parent.py"))
-    before = sorted(runtime.rglob("*"))
-    inside = subprocess.run(
-        [*CONTAINER, sys.executable, "-m", "transfuse", "ps", "--json"],
-        env={**os.environ, **machine.environ},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=CAP,
-    )
-    rows = [json.loads(line) for line in inside.stdout.splitlines()]
-    # They live, and their process ids mean nothing there.
-    assert [(row["pid"], row["state"]) for row in rows] == [(None, "serving")] * 3
-    # A server that starts there removes nothing either.
-    machine.run(shop, lines=2, words=(*CONTAINER, sys.executable, "parent.py")).end()
-    assert set(before) <= set(runtime.rglob("*"))
-    assert len(machine.pids(shop, "status")) == 3
-    assert workers.process.poll() is None
-    assert running.ask() == "1"
-
-
-RELEASE = """
-import subprocess, sys
-worker = subprocess.Popen([sys.executable, "worker.py"], stdin=subprocess.PIPE)
-for line in sys.stdin:
-    pass
-worker.stdin.close()
-worker.wait()
-"""
-SHOWS = """
-import sys
-import transfuse
-from transfuse.control import unix_socket
-transfuse.install(watch=False)
-import prices
-assert unix_socket.serve("serve shop")
-print("ready", prices.PRICE, flush=True)
-for line in sys.stdin:
-    pass
-"""
-
-
-@containers
-def test_two_containers_with_the_same_ids_and_paths_are_two_servers(machine: Machine) -> None:
-    """In both, the parent is process 1, and the project is at the same path: of two releases."""
-    at = machine.place / "app"
-    at.mkdir()
-    running = []
-    for number, release in enumerate(("old", "new"), 1):
-        folder = machine.project(release)
-        (folder / "parent.py").write_text(RELEASE)
-        (folder / "worker.py").write_text(SHOWS)
-        machine.save(folder, number)
-        script = f"mount --bind {folder} {at} && cd {at} && exec {sys.executable} parent.py"
-        running.append(machine.run(at, lines=0, words=(*CONTAINER, "sh", "-c", script)))
-        assert running[-1].line() == f"ready {number}"
-        # What the first one has on disk by now is none of the second one's business.
-        (folder / "prices.py").write_text("PRICE = (\n")
-    rows = machine.rows(machine.place, "ps")
-    assert len({row["server"] for row in rows}) == 2
-    # Each as its own project: the path is the same, and leads to another folder.
-    for release in ("old", "new"):
-        found = machine.rows(machine.place / release, "status")
-        assert len(found) == 1
-        assert found[0]["pid"] in [row["pid"] for row in rows]
-    assert machine.type(at, "status")[0] == 2

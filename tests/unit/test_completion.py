@@ -91,7 +91,9 @@ def by_bash(folder: Path, line: str) -> list[str]:
 
 
 def by_fish(folder: Path, line: str) -> list[str]:
-    said = run(folder, "fish", "--no-config", "-c", "source script.fish; complete -C $argv[1]", line)
+    said = run(
+        folder, "fish", "--no-config", "-c", "source script.fish; complete -C $argv[1]", line
+    )
     # A description follows each, after a tab; a folder has its slash.
     return [each.partition("\t")[0].rstrip("/") for each in said.splitlines()]
 

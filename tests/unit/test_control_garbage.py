@@ -12,9 +12,10 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
-from conftest import CAP
 
-from transfuse.control import listener, presence, processes, unix_socket
+from conftest import CAP
+from transfuse.control import listener, processes, unix_socket
+from transfuse.runtime import file_lock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,7 +69,8 @@ def send(process: processes.Process, text: bytes, *, end: bool) -> bytes:
 
 
 def answers(process: processes.Process) -> bool:
-    return processes.ask(process, "status", timeout=CAP)["generation"] == 1
+    generation: int = processes.ask(process, "status", timeout=CAP)["generation"]
+    return generation == 1
 
 
 def test_random_bytes_end_nothing(process: processes.Process) -> None:
@@ -79,9 +81,7 @@ def test_random_bytes_end_nothing(process: processes.Process) -> None:
 
 
 @pytest.mark.parametrize("text", SENSELESS, ids=range(len(SENSELESS)))
-def test_senseless_requests_are_told_so_or_closed(
-    process: processes.Process, text: bytes
-) -> None:
+def test_senseless_requests_are_told_so_or_closed(process: processes.Process, text: bytes) -> None:
     said = send(process, text, end=True)
     if said:
         reply = json.loads(said)
@@ -133,7 +133,7 @@ def test_other_users_are_not_answered(process: processes.Process, runtime: Path)
     """Not even where the folder lets them in."""
     code = (
         "import socket, sys; s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]);"
-        "s.sendall(b'{\"ask\": \"status\"}\\n'); print(s.recv(100))"
+        's.sendall(b\'{"ask": "status"}\\n\'); print(s.recv(100))'
     )
     for path in (runtime, process.path.parent):
         path.chmod(0o755)
@@ -158,10 +158,8 @@ def test_other_users_are_not_answered(process: processes.Process, runtime: Path)
     assert answers(process)
 
 
-def test_garbage_in_the_folder_is_no_process_and_hangs_nothing(
-    process: processes.Process, runtime: Path
-) -> None:
-    place = runtime / f"transfuse-{os.getuid()}"
+def test_garbage_in_the_folder_is_no_process_and_hangs_nothing(process: processes.Process) -> None:
+    place = process.path.parent
     (place / "folder.lock").mkdir()
     os.mkfifo(place / "pipe.lock")
     (place / "link.lock").symlink_to(place / "nowhere")
@@ -169,11 +167,11 @@ def test_garbage_in_the_folder_is_no_process_and_hangs_nothing(
     held = []
     for number, text in enumerate([b"", b"[]", b"{}", b"\xff", b"[" * 30_000, b'{"name": 1}']):
         (place / f"card{number}.json").write_bytes(text)
-        lock = presence.file_lock.take(place / f"card{number}.lock")
+        lock = file_lock.take(place / f"card{number}.lock")
         assert lock is not None
         held.append(lock)
     os.mkfifo(place / "card9.json")
-    lock = presence.file_lock.take(place / "card9.lock")
+    lock = file_lock.take(place / "card9.lock")
     assert lock is not None
     held.append(lock)
     assert [each.pid for each in processes.processes()] == [os.getpid()]

@@ -9,8 +9,8 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from conftest import CAP
 
+from conftest import CAP
 from transfuse.control import processes
 from transfuse.errors import NoAnswer
 

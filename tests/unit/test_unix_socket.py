@@ -90,7 +90,8 @@ child = os.fork()
 if not child:
     found = processes.processes()
     servers = {process.card.server for process in found}
-    os.write(other, f"{len(found)} {os.getpid() in [each.pid for each in found]} {len(servers)}".encode())
+    mine = os.getpid() in [each.pid for each in found]
+    os.write(other, f"{len(found)} {mine} {len(servers)}".encode())
     os._exit(0)
 print(os.read(end, 100).decode())
 os.waitpid(child, 0)

@@ -14,10 +14,10 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from conftest import CAP
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from conftest import CAP
 from transfuse.workers import coordinator, protocol
 from transfuse.workers.coordinator import Coordinator
 from transfuse.workers.forms import parsed
@@ -158,10 +158,14 @@ def test_a_line_that_does_not_end_has_a_limit(
     meeting: Meeting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(protocol, "LONGEST", 100_000)
-    with meeting.connect() as end, pytest.raises(OSError, match="Broken pipe|reset"):
-        while True:
-            end.sendall(b"x" * 65536)
+    with meeting.connect() as end, pytest.raises(OSError, match=r"Broken pipe|reset"):
+        send_for_ever(end)
     assert meeting.coordinates()
+
+
+def send_for_ever(end: socket.socket) -> None:
+    while True:
+        end.sendall(b"x" * 65536)
 
 
 def test_a_connection_that_does_not_join_is_closed_after_a_while(
@@ -199,7 +203,12 @@ def test_many_random_connections_at_once(meeting: Meeting) -> None:
 
 def test_what_a_coordinator_tells_is_checked_as_well() -> None:
     """A program that listens in its place must not end the worker's thread."""
-    for order in ({"do": "stage", "view": "v", "generation": "x"}, {"do": "nothing"}, {"do": []}):
+    orders: list[dict[str, Any]] = [
+        {"do": "stage", "view": "v", "generation": "x"},
+        {"do": "nothing"},
+        {"do": []},
+    ]
+    for order in orders:
         with pytest.raises(ValueError, match="message"):
             parsed(json.dumps(order).encode())
     # Words of a later release are left alone.

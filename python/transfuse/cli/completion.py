@@ -56,9 +56,9 @@ class Command:
 
 _SAMPLES = """\b
 Examples:
+  transfuse completion fish > ~/.config/fish/completions/transfuse.fish
   eval "$(transfuse completion bash)"                      in ~/.bashrc
   eval "$(transfuse completion zsh)"                       in ~/.zshrc
-  transfuse completion fish > ~/.config/fish/completions/transfuse.fish
 """
 
 
@@ -194,7 +194,9 @@ def zsh(commands: Sequence[Command]) -> str:
         lines += [f"            {each} \\" for each in _zsh_options(command)]
         if command.argument:
             number = "*" if command.argument.kind == "file" else "1"
-            lines.append(f"            '{number}:{command.argument.help}:{_zsh_value(command.argument)}' ;;")
+            lines.append(
+                f"            '{number}:{command.argument.help}:{_zsh_value(command.argument)}' ;;"
+            )
         else:
             lines[-1] = lines[-1].removesuffix(" \\") + " ;;"
     lines += [
@@ -258,7 +260,9 @@ def _fish_options(command: Command, condition: str) -> list[str]:
         # -x: a value that is no file, unless it is one.
         takes = {"none": "", "file": " -r"}.get(option.kind, " -x")
         value = takes + _fish_value(option)
-        found.append(f"complete -c transfuse -n {condition}{names} -d {_single(option.help)}{value}")
+        found.append(
+            f"complete -c transfuse -n {condition}{names} -d {_single(option.help)}{value}"
+        )
     return found
 
 

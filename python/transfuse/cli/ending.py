@@ -16,6 +16,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from transfuse.cli.events import line_of
 from transfuse.errors import TransfuseError
 from transfuse.runtime import parent
 from transfuse.updates import api
@@ -48,10 +49,12 @@ class Ending:
     Args:
         within: seconds that running requests have upon SIGTERM.
         leave: called at last, to remove what must not be left behind.
+        as_json: whether the end is an event too.
     """
 
-    def __init__(self, within: float, leave: Callable[[], None]) -> None:
+    def __init__(self, within: float, leave: Callable[[], None], *, as_json: bool = False) -> None:
         self._within = within
+        self._as_json = as_json
         self._leave = leave
         self._pid = os.getpid()
         # When workers are killed, by `time.monotonic`; None as long as this process serves.
@@ -92,6 +95,9 @@ class Ending:
         with contextlib.suppress(Exception):
             self._leave()
         how = "by Ctrl-C" if self._by_interrupt else "by SIGTERM"
+        if self._as_json:
+            by = "SIGINT" if self._by_interrupt else "SIGTERM"
+            _write(1, line_of("ended", by=by, killed=killed))
         late = f"; killed what had not ended: {_numbers(killed)}" if killed else ""
         # The terminal shows ^C in this line.
         start = "\n" if self._by_interrupt and _is_terminal() else ""
@@ -189,8 +195,7 @@ def _workers() -> set[int]:
     """Return the children of this process that have not ended."""
     found = _children()
     if found is None:
-        found = {child.pid for child in multiprocessing.active_children() if child.pid}
-        return found
+        return {child.pid for child in multiprocessing.active_children() if child.pid}
     return {pid for pid in found if parent.state_of(pid) not in ("", "Z", "X")}
 
 
@@ -206,7 +211,9 @@ def _children() -> set[int] | None:
 
 def _trackers() -> set[int]:
     """Return the helper of multiprocessing, which ends by itself, and last."""
-    tracker: Any = getattr(sys.modules.get("multiprocessing.resource_tracker"), "_resource_tracker", 0)
+    tracker: Any = getattr(
+        sys.modules.get("multiprocessing.resource_tracker"), "_resource_tracker", 0
+    )
     pid = getattr(tracker, "_pid", None)
     return {pid} if isinstance(pid, int) else set()
 
@@ -228,8 +235,12 @@ def _is_terminal() -> bool:
 
 def _tell(text: str, start: str = "") -> None:
     """Write a line for a person, whatever the code that a signal interrupts is writing."""
+    _write(2, f"{start}transfuse: {text}\n")
+
+
+def _write(number: int, text: str) -> None:
     with contextlib.suppress(OSError):
-        os.write(2, f"{start}transfuse: {text}\n".encode())
+        os.write(number, text.encode())
 
 
 def _exit() -> NoReturn:

@@ -9,14 +9,14 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from transfuse.cli.selection import selection_of
 from transfuse.cli.terminal import say
 from transfuse.errors import NoAnswer, NoChoice, TransfuseError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import click
 
 DONE, REFUSED, SENSELESS, SILENT, INTERRUPTED = 0, 1, 2, 3, 130
 

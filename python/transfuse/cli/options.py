@@ -32,7 +32,7 @@ def live_options(command: _Command) -> _Command:
                 "--policy",
                 type=click.Choice(RELOAD_WORDS),
                 metavar="WORD",
-                help=f"Of modules that say nothing: {', '.join(RELOAD_WORDS)}.",
+                help=f"One of {', '.join(RELOAD_WORDS)}.",
             ),
             click.option("-v", "--verbose", is_flag=True, help="Show the plan of each update."),
         ]
@@ -59,7 +59,11 @@ timeout_option = click.option(
     help=f"How long it may be silent, seconds.  [{TIMEOUT:g}]",
 )
 json_option = click.option(
-    "--json", "as_json", is_flag=True, callback=_note("as_json"), help="Print JSON, a line a process."
+    "--json",
+    "as_json",
+    is_flag=True,
+    callback=_note("as_json"),
+    help="Print JSON, a line a process.",
 )
 
 

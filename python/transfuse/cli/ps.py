@@ -74,7 +74,14 @@ def _row(process: Process, limit: float) -> dict[str, Any] | None:
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     generation = "-" if row["generation"] is None else str(row["generation"])
     pid = "-" if row["pid"] is None else str(row["pid"])
-    return pid, generation, _since(row["started"]), row["state"], row["process"], _short(row["project"])
+    return (
+        pid,
+        generation,
+        _since(row["started"]),
+        row["state"],
+        row["process"],
+        _short(row["project"]),
+    )
 
 
 def _since(started: float) -> str:

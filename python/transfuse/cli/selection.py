@@ -106,7 +106,7 @@ def servers(running: Iterable[Process]) -> list[list[Process]]:
 
 
 def line_of(server: Sequence[Process]) -> str:
-    """Return a line that names the processes of a server, such as ``"4242  serve shop.web:app"``."""
+    """Return a line that names the processes of a server: ``"4242  serve web:app  in /srv"``."""
     numbers = ", ".join(str(process.pid or process.name) for process in server)
     first = server[0].card
     return f"{numbers}  {first.process}  in {first.project}"

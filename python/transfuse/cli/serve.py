@@ -33,6 +33,12 @@ Examples:
 """
 
 
+def _seconds(context: click.Context, parameter: click.Parameter, value: float) -> float:
+    if not 0 <= value < float("inf"):
+        raise click.BadParameter("not a number of seconds", context, parameter)
+    return value
+
+
 @click.command(epilog=_EXAMPLES)
 @click.argument("target")
 @click.option("--host", default="127.0.0.1", metavar="NAME", help="Listen here.  [127.0.0.1]")
@@ -56,11 +62,13 @@ Examples:
 )
 @click.option(
     "--stop-within",
-    type=click.FloatRange(min=0),
+    type=float,
     default=STOP_WITHIN,
+    callback=_seconds,
     metavar="S",
     help=f"Seconds of grace after SIGTERM.  [{STOP_WITHIN:g}]",
 )
+@click.option("--json", "as_json", is_flag=True, help="Tell each event on stdout, as JSON.")
 @click.option("--reload", "reloads", is_flag=True, hidden=True)
 @live_options
 def serve(
@@ -72,6 +80,7 @@ def serve(
     threads: int | None,
     interface: str,
     stop_within: float,
+    as_json: bool,
     reloads: bool,
     roots: tuple[str, ...],
     no_watch: bool,
@@ -81,7 +90,6 @@ def serve(
     """Serve TARGET by Granian; edits are served from the next request on.
 
     TARGET is module:attribute; the attribute is app or application if left out.
-    Ctrl-C ends it at once, SIGTERM gracefully, and SIGHUP updates.
     """
     if reloads:
         raise TransfuseError(
@@ -118,6 +126,7 @@ def serve(
             settings=settings,
             verbose=verbose,
             stop_within=stop_within,
+            as_json=as_json,
         )
     )
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from transfuse.cli.ending import Ending, WorkerSignals, is_ending
+from transfuse.cli.events import tell_serving, tell_update
 from transfuse.cli.progress import show_steps
 from transfuse.cli.terminal import progress, say, show_log
 from transfuse.control import unix_socket
@@ -24,6 +25,7 @@ from transfuse.process.install import install_settings
 from transfuse.servers.asgi import asgi
 from transfuse.servers.wsgi import wsgi
 from transfuse.source.tracebacks import headline, user_traceback
+from transfuse.updates import api
 from transfuse.updates.api import status
 
 if TYPE_CHECKING:
@@ -47,6 +49,7 @@ class Serving:
         settings: to install.
         verbose: whether the plan of each update, and Granian's log, is shown.
         stop_within: seconds that running requests have upon SIGTERM.
+        as_json: whether events are written to stdout, a line of JSON each.
     """
 
     target: str
@@ -58,6 +61,7 @@ class Serving:
     settings: Settings
     verbose: bool
     stop_within: float = STOP_WITHIN
+    as_json: bool = False
 
     @property
     def address(self) -> str:
@@ -98,6 +102,9 @@ class Loader:
         signals.ready()
         unix_socket.serve(f"serve {serving.target} at {serving.address}")
         now = status()
+        if serving.as_json:
+            api.on_update(tell_update)
+            tell_serving(serving.target, serving.interface, serving.address, now)
         watching = {"off": "not watching", "polling": "polling"}.get(now.watching, "watching")
         say(
             f"serving {serving.target} ({serving.interface.upper()}) at {serving.address},"
@@ -149,7 +156,7 @@ def start(serving: Serving) -> int:
             f"transfuse serve needs {error.name}; install Transfuse with its extra 'serve'"
         ) from None
     place = tempfile.TemporaryDirectory(prefix="transfuse-")
-    ending = Ending(serving.stop_within, place.cleanup)
+    ending = Ending(serving.stop_within, place.cleanup, as_json=serving.as_json)
     ending.listen()
     with place as folder:
         loader = Loader(serving, os.path.join(folder, "failure"))
@@ -168,8 +175,9 @@ def start(serving: Serving) -> int:
             log_dictconfig=_granian_logging(loader.failure),
         )
         # Granian sets its handlers as it starts.
-        server.signal_handler_interrupt = ending.end
-        server.signal_handler_reload = ending.update
+        handlers = {"interrupt": ending.end, "reload": ending.update}
+        for name, handler in handlers.items():
+            setattr(server, f"signal_handler_{name}", handler)
         code = 0
         try:
             server.serve(target_loader=loader, wrap_loader=False)

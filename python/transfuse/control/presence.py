@@ -6,8 +6,8 @@ Each has a random name and three files in a folder that only its user may enter:
 - ``<name>.json``, its `Card`: what it is, without asking it;
 - ``<name>.sock``, at which it answers.
 
-Files are removed only if the lock is free. Process ids name nothing here, because two containers may
-share the folder.
+Files are removed only if the lock is free. Process ids name nothing here, because two containers
+may share the folder.
 """
 
 from __future__ import annotations
@@ -16,14 +16,15 @@ import contextlib
 import json
 import os
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from transfuse.config.runtime_dir import own_directory
-from transfuse.control import places
+from transfuse.control.places import Folder, folders, is_one_of, places_of
 from transfuse.runtime import file_lock, namespaces
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from transfuse.config.settings import Settings
 
 _SUFFIXES = (".sock", ".json", ".lock")
@@ -54,8 +55,8 @@ class Card:
     paths: str
     process: str
     started: float
-    places: tuple[places.Folder, ...]
-    roots: tuple[places.Folder, ...]
+    places: tuple[Folder, ...]
+    roots: tuple[Folder, ...]
     server: str
 
     @property
@@ -76,12 +77,12 @@ class Card:
                 `pyproject.toml`, it may also be a folder in a root.
         """
         same_tree = self.paths == namespaces.of_paths()
-        if places.is_one_of(project, self.places, same_tree=same_tree):
+        if is_one_of(project, self.places, same_tree=same_tree):
             return True
         if (project / "pyproject.toml").is_file():
             return False
         above = (project, *project.parents)
-        return any(places.is_one_of(each, self.roots, same_tree=same_tree) for each in above)
+        return any(is_one_of(each, self.roots, same_tree=same_tree) for each in above)
 
 
 @dataclass
@@ -131,7 +132,7 @@ def enter(process: str, started: float, settings: Settings | None, server: str |
     """
     folder = own_directory()
     name = os.urandom(8).hex()
-    found = places.places_of(settings)
+    found = places_of(settings)
     card = Card(
         name=name,
         pid=os.getpid(),
@@ -141,7 +142,7 @@ def enter(process: str, started: float, settings: Settings | None, server: str |
         process=process,
         started=started,
         places=tuple(found),
-        roots=tuple(places.folders(() if settings is None else settings.roots)),
+        roots=tuple(folders(() if settings is None else settings.roots)),
         server=server or name,
     )
     # Under its own name only once it is locked: before, it would be taken for that of a dead one.

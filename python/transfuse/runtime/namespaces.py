@@ -15,7 +15,7 @@ def of_pids() -> str:
 
 
 def of_paths() -> str:
-    """Return the name of this process's tree of files, such as ``"mnt:[4026531841]"``; or ``""``."""
+    """Return the name of its tree of files, such as ``"mnt:[4026531841]"``; or ``""``."""
     return _named("mnt")
 
 

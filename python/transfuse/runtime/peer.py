@@ -36,9 +36,7 @@ def peer_of(end: socket.socket) -> Peer | None:
     option = getattr(socket, "SO_PEERCRED", None)
     if option is None:
         return None
-    pid, uid, _ = _CREDENTIALS.unpack(
-        end.getsockopt(socket.SOL_SOCKET, option, _CREDENTIALS.size)
-    )
+    pid, uid, _ = _CREDENTIALS.unpack(end.getsockopt(socket.SOL_SOCKET, option, _CREDENTIALS.size))
     return Peer(pid, uid)
 
 

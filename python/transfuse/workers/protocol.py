@@ -14,10 +14,12 @@ import socket
 import threading
 from typing import TYPE_CHECKING, Any
 
-from transfuse.workers.forms import Said, parsed
+from transfuse.workers import forms
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+Said = forms.Said
 
 # A process that is silent for so many seconds is taken to hang. It sends something at each beat.
 SILENCE = 4.0
@@ -76,7 +78,7 @@ class MessageStream:
             return []
         *lines, rest = [b"".join(self._parts), *others.split(b"\n")]
         self._parts, self._length = [rest], len(rest)
-        return [parsed(line) for line in lines]
+        return [forms.parsed(line) for line in lines]
 
     def wake(self) -> None:
         """Wake the receiving thread, which finds the end of the stream."""
