@@ -1,4 +1,4 @@
-"""Processes of containers that share a runtime folder are not confused, and do each other no harm."""
+"""Processes of containers that share a runtime folder are told apart, and do no harm."""
 
 from __future__ import annotations
 
