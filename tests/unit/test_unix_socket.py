@@ -118,3 +118,18 @@ def test_a_socket_goes_with_its_process(runtime: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "1\n"
     assert list(runtime.iterdir()) == []
+
+
+def test_a_script_holds_updates_from_outside(tree: LiveTree) -> None:
+    tree.write({"prices.py": "PRICE = 1"})
+    tree.install(watch=True)
+    tree.module("prices")
+    unix_socket.serve("run prices.py")
+    (process,) = processes.processes()
+    assert processes.ask(process, "hold")["outcome"] == "held"
+    tree.write({"prices.py": "PRICE = 2"})
+    assert tree.quiet(after=0)
+    assert processes.ask(process, "release")["released"] == 1
+    tree.wait(lambda report: report.ok)
+    assert tree.module("prices").PRICE == 2
+    unix_socket.close()

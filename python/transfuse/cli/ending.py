@@ -12,11 +12,11 @@ import multiprocessing
 import os
 import signal
 import sys
-import threading
 import time
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from transfuse.cli.events import line_of
+from transfuse.config import native
 from transfuse.errors import TransfuseError
 from transfuse.runtime import parent
 from transfuse.updates import api
@@ -160,7 +160,7 @@ class WorkerSignals:
     def _update(self, number: int, frame: object) -> None:  # noqa: ARG002
         if self._ready:
             # In a thread, because the loop of the server is in this one.
-            threading.Thread(target=_update, name="transfuse-hangup", daemon=True).start()
+            native.thread(target=_update, name="transfuse-hangup", daemon=True).start()
 
 
 def _update() -> None:

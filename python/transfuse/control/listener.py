@@ -8,20 +8,19 @@ line is complete. So a connection that says nothing, or half of a request, costs
 from __future__ import annotations
 
 import contextlib
-import logging
-import selectors
-import socket
-import threading
-import time
 from typing import TYPE_CHECKING
 
+from transfuse.config import native
+from transfuse.config.logs import get_logger
+from transfuse.config.native import threading, time
 from transfuse.runtime import peer
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable
     from pathlib import Path
 
-_log = logging.getLogger("transfuse.control")
+_log = get_logger("transfuse.control")
 
 # Seconds in which a request must have arrived, and in which a byte of an answer must be taken.
 PATIENCE, _TAKING = 10.0, 60.0
@@ -51,7 +50,7 @@ class Listener:
         self._answer = answer
         # The user as which the others must be: this process may become another one later.
         self._uid = peer.own()
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._socket = native.socket.socket(native.socket.AF_UNIX, native.socket.SOCK_STREAM)
         try:
             self._socket.bind(str(path))
             self._socket.listen(_BACKLOG)
@@ -60,15 +59,15 @@ class Listener:
             self._socket.close()
             raise
         # A byte in the second wakes the thread.
-        self._woken, self._wake = socket.socketpair()
-        self._selector = selectors.DefaultSelector()
-        self._selector.register(self._socket, selectors.EVENT_READ)
-        self._selector.register(self._woken, selectors.EVENT_READ)
+        self._woken, self._wake = native.socket.socketpair()
+        self._selector = native.selectors.DefaultSelector()
+        self._selector.register(self._socket, native.selectors.EVENT_READ)
+        self._selector.register(self._woken, native.selectors.EVENT_READ)
         # Connection to the bytes that it has sent and the time at which it is given up; in the
         # order in which they came. Belongs to the thread.
         self._pending: dict[socket.socket, tuple[bytes, float]] = {}
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="transfuse-control", daemon=True)
+        self._thread = native.thread(target=self._run, name="transfuse-control", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
@@ -92,7 +91,7 @@ class Listener:
                     end = key.fileobj
                     if end is self._socket:
                         self._accept()
-                    elif end is not self._woken and isinstance(end, socket.socket):
+                    elif end is not self._woken:
                         self._read(end)
                 now = time.monotonic()
                 for end, (_, until) in list(self._pending.items()):
@@ -120,7 +119,7 @@ class Listener:
         if len(self._pending) >= _PENDING:
             self._forget(next(iter(self._pending))).close()
         end.setblocking(False)
-        self._selector.register(end, selectors.EVENT_READ)
+        self._selector.register(end, native.selectors.EVENT_READ)
         self._pending[end] = (b"", time.monotonic() + PATIENCE)
 
     def _read(self, end: socket.socket) -> None:
@@ -142,7 +141,7 @@ class Listener:
         if not text:
             end.close()
             return
-        thread = threading.Thread(
+        thread = native.thread(
             target=self._reply, args=(end, text.partition(b"\n")[0]), daemon=True
         )
         try:

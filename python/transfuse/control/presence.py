@@ -13,11 +13,11 @@ may share the folder.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from transfuse.config.native import json
 from transfuse.config.runtime_dir import own_directory
 from transfuse.control.places import Folder, folders, is_one_of, places_of
 from transfuse.runtime import file_lock, namespaces

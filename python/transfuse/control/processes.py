@@ -6,17 +6,17 @@ process that lives, however long it takes to answer.
 
 from __future__ import annotations
 
-import json
-import socket
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from transfuse.config import native
+from transfuse.config.native import json, time
 from transfuse.control import presence
 from transfuse.errors import NoAnswer, TransfuseError
 from transfuse.runtime import parent, peer
 
 if TYPE_CHECKING:
+    import socket
     from pathlib import Path
 
     from transfuse.control.presence import Card
@@ -126,7 +126,7 @@ def _exchange(process: Process, request: Reply, timeout: float | None) -> Reply:
 
 
 def _connected(process: Process, deadline: float | None) -> socket.socket:
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    connection = _socket()
     try:
         while True:
             try:
@@ -139,6 +139,11 @@ def _connected(process: Process, deadline: float | None) -> socket.socket:
     except BaseException:
         connection.close()
         raise
+
+
+def _socket() -> socket.socket:
+    made: socket.socket = native.socket.socket(native.socket.AF_UNIX, native.socket.SOCK_STREAM)
+    return made
 
 
 def _line(connection: socket.socket, deadline: float | None) -> bytes:
@@ -178,7 +183,7 @@ def _pid_here(card: Card, path: Path) -> int:
     if card.is_near:
         return card.pid
     try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        with _socket() as connection:
             connection.settimeout(_TELLING)
             connection.connect(str(path))
             found = peer.peer_of(connection)

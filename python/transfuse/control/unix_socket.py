@@ -9,24 +9,22 @@ from __future__ import annotations
 
 import atexit
 import functools
-import json
-import logging
 import multiprocessing.util
 import os
-import threading
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from transfuse import _core, workers
+from transfuse.config.logs import get_logger
+from transfuse.config.native import json, threading, time
 from transfuse.config.runtime_dir import own_directory
 from transfuse.control import presence
 from transfuse.control.listener import Listener
 from transfuse.errors import TransfuseError
 from transfuse.process.install import installed_settings
 from transfuse.source.tracebacks import headline
-from transfuse.updates import api, messages
+from transfuse.updates import api, hold, messages
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,7 +33,7 @@ if TYPE_CHECKING:
     from transfuse.updates.reports import Report
 
 
-_log = logging.getLogger("transfuse.control")
+_log = get_logger("transfuse.control")
 
 Request = Mapping[str, Any]
 Reply = dict[str, Any]
@@ -49,6 +47,8 @@ _ANSWERS: Mapping[str, Callable[[Request], Reply]] = {
     "status": lambda _: _status(),
     "leaks": lambda request: _leaks(request.get("seconds", 10.0)),
     "plan": lambda _: {"roots": api.status().roots, **api.plan().to_json()},
+    "hold": lambda _: _held(),
+    "release": lambda _: {"released": hold.release()},
     "update": lambda request: _told(api.update(request.get("timeout"))),
     "rollback": lambda request: _told(api.rollback(request.get("to"))),
 }
@@ -192,7 +192,8 @@ def _line_for(text: bytes) -> bytes:
             "project": card.project,
             "started": card.started,
         }
-    return json.dumps(answer(text, about)).encode() + b"\n"
+    line: bytes = json.dumps(answer(text, about)).encode() + b"\n"
+    return line
 
 
 def _status() -> Reply:
@@ -203,6 +204,12 @@ def _status() -> Reply:
 def _leaks(seconds: float) -> Reply:
     found = api.leaks(min(float(seconds), _LONGEST_SEARCH))
     return {**found.to_json(), "lines": found.lines()}
+
+
+def _held() -> Reply:
+    hold.begin()
+    text = f"holds updates until --release, or for {hold.LIMIT:.0f} s"
+    return {"outcome": "held", "text": text}
 
 
 def _told(report: Report) -> Reply:

@@ -7,9 +7,10 @@ later release may have, is left alone.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from typing import Any
+
+from transfuse.config.native import json
 
 Said = dict[str, Any]
 

@@ -15,15 +15,16 @@ import contextlib
 import hashlib
 import os
 import shutil
-import socket
-import time
 from typing import TYPE_CHECKING
 
+from transfuse.config import native
+from transfuse.config.native import time
 from transfuse.config.runtime_dir import own_directory
 from transfuse.runtime import file_lock, peer
 from transfuse.runtime.parent import name_of_parent
 
 if TYPE_CHECKING:
+    import socket
     from pathlib import Path
 
     from transfuse.config.settings import Settings
@@ -62,7 +63,7 @@ class Rendezvous:
 
     def connect(self, number: int) -> socket.socket | None:
         """Return a connection to that coordinator, or None."""
-        end = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        end: socket.socket = native.socket.socket(native.socket.AF_UNIX, native.socket.SOCK_STREAM)
         try:
             end.settimeout(2.0)
             end.connect(str(self.folder / f"{number}.sock"))
@@ -111,7 +112,7 @@ class Rendezvous:
 
 
 def _listener(path: str) -> socket.socket:
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener: socket.socket = native.socket.socket(native.socket.AF_UNIX, native.socket.SOCK_STREAM)
     try:
         listener.bind(path)
         listener.listen(64)
