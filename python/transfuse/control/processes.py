@@ -160,7 +160,7 @@ def _line(connection: socket.socket, deadline: float | None) -> bytes:
 def _left(deadline: float | None) -> float | None:
     if deadline is None:
         return None
-    left = deadline - time.monotonic()
+    left: float = deadline - time.monotonic()
     if left <= 0:
         raise TimeoutError
     return left
