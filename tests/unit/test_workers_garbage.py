@@ -5,6 +5,7 @@ The coordinator is a thread of one worker: it must outlive whatever arrives.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -18,6 +19,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from conftest import CAP
+from transfuse.runtime import peer
+from transfuse.runtime.peer import Peer
 from transfuse.workers import coordinator, protocol
 from transfuse.workers.coordinator import Coordinator
 from transfuse.workers.forms import parsed
@@ -213,6 +216,24 @@ def test_what_a_coordinator_tells_is_checked_as_well() -> None:
             parsed(json.dumps(order).encode())
     # Words of a later release are left alone.
     assert parsed(b'{"do": "dance", "with": 1}') == {"do": "dance", "with": 1}
+
+
+@pytest.mark.parametrize("other", [Peer(4242, 65534), Peer(0, peer.own())], ids=["user", "unseen"])
+def test_messages_of_other_users_and_containers_are_not_read(
+    meeting: Meeting, monkeypatch: pytest.MonkeyPatch, other: Peer
+) -> None:
+    monkeypatch.setattr(peer, "peer_of", lambda _: other)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as end:
+        end.settimeout(CAP)
+        end.connect(str(meeting.place.folder / "0.sock"))
+        with contextlib.suppress(BrokenPipeError):
+            end.sendall(b'{"say": "contents?"}\n')
+        with contextlib.suppress(ConnectionResetError):
+            assert end.recv(1) == b""
+    # Nor does a worker talk to a coordinator that is one of those.
+    assert meeting.place.connect(0) is None
+    monkeypatch.undo()
+    assert meeting.coordinates()
 
 
 def test_the_lock_is_still_held(meeting: Meeting) -> None:

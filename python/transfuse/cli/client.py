@@ -115,7 +115,7 @@ def _followed(process: Process, before: dict[str, Any], first: dict[str, Any]) -
     outcome = first["outcome"]
     deadline = time.monotonic() + _PATIENCE
     while True:
-        now = ask(process, "status")
+        now = ask(process, "status", timeout=selection().timeout)
         if outcome == "refused" or now["generation"] != before["generation"]:
             return {**now, "outcome": outcome, "with": first["pid"]}
         if time.monotonic() > deadline:
