@@ -132,7 +132,11 @@ class Serving:
             code = self.process.wait(CAP)
         except subprocess.TimeoutExpired:
             raise AssertionError(f"it goes on:\n{self.log}") from None
-        assert not living(self.process.pid), f"workers go on: {living(self.process.pid)}"
+        # A helper of multiprocessing ends when it sees that its parent has.
+        deadline = time.monotonic() + CAP
+        while going_on := living(self.process.pid):
+            assert time.monotonic() < deadline, f"workers go on: {going_on}\n{self.log}"
+            time.sleep(0.01)
         return code
 
     def get(self, path: str = "/") -> object:
