@@ -207,6 +207,29 @@ def test_ctrl_c_ends_a_server_at_whatever_moment(folder: Path, mode: str) -> Non
             serving.close()
 
 
+def test_ctrl_c_while_new_interpreters_start(folder: Path) -> None:
+    """As workers are started by default from Python 3.14 on: they show no traceback."""
+    (folder / "sitecustomize.py").write_text(
+        "import contextlib, multiprocessing\n"
+        "with contextlib.suppress(RuntimeError): multiprocessing.set_start_method('spawn')\n"
+    )
+    rng = random.Random(17)
+    for _ in range(4):
+        serving = Serving(folder, "wsgi", "--workers", "2", PYTHONPATH=str(folder))
+        try:
+            deadline = time.monotonic() + CAP
+            # Its workers, and the helper of multiprocessing.
+            while len(living(serving.process.pid)) < 4:
+                assert time.monotonic() < deadline, serving.log
+            time.sleep(rng.uniform(0, 0.3))
+            serving.interrupt()
+            assert serving.ended() == 0
+            assert serving.log.endswith("transfuse: ended by Ctrl-C\n"), serving.log
+            assert "Traceback" not in serving.log, serving.log
+        finally:
+            serving.close()
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_ctrl_c_twice_and_while_the_application_loads(folder: Path, mode: str) -> None:
     serving = Serving(folder, mode, "--workers", "2", LOADING="50")

@@ -15,7 +15,7 @@ import tempfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from transfuse.cli.ending import Ending, WorkerSignals, is_ending
+from transfuse.cli.ending import Ending, WorkerSignals, is_ending, start_undisturbed
 from transfuse.cli.events import tell_serving, tell_update
 from transfuse.cli.progress import show_steps
 from transfuse.cli.terminal import progress, say, show_log
@@ -174,6 +174,7 @@ def start(serving: Serving) -> int:
             log_level=LogLevels.info if serving.verbose else LogLevels.error,
             log_dictconfig=_granian_logging(loader.failure),
         )
+        start_undisturbed(server)
         # Granian sets its handlers as it starts.
         handlers = {"interrupt": ending.end, "reload": ending.update}
         for name, handler in handlers.items():
