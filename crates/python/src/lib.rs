@@ -24,9 +24,11 @@ mod api;
 mod _core {
     #[pymodule_export]
     use super::api::functions::{
-        adopt, configure, differing, limited, number_from, plan, rollback, update, view,
-        wanted_view,
+        accept, adopt, configure, differing, follow, limited, number_from, plan, rollback, update,
+        view, wanted_view,
     };
+    #[pymodule_export]
+    use super::api::history::{history, is_shut_down, mark_shut_down, set_aside, wanted_changes};
     #[pymodule_export]
     use super::api::install::{install, installed, uninstall};
     #[pymodule_export]

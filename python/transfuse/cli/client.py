@@ -80,7 +80,8 @@ def _followed(
     deadline = time.monotonic() + _PATIENCE
     while True:
         now = unix_socket.ask(process, "status")
-        if outcome == "refused" or now["generation"] != before["generation"]:
+        stays = outcome not in ("published", "rolled back")
+        if stays or now["generation"] != before["generation"]:
             return {**now, "outcome": outcome, "with": first["pid"]}
         if time.monotonic() > deadline:
             raise TransfuseError(

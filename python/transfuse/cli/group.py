@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from transfuse.cli.accept import accept
+from transfuse.cli.history import history
 from transfuse.cli.leaks import leaks
 from transfuse.cli.plan import plan
 from transfuse.cli.rollback import rollback
@@ -27,5 +29,5 @@ def transfuse() -> None:
     """
 
 
-for command in (serve, run, status, plan, update, rollback, leaks):
+for command in (serve, run, status, plan, update, rollback, accept, history, leaks):
     transfuse.add_command(command)

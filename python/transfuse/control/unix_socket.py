@@ -21,6 +21,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from transfuse import _core, workers
@@ -46,7 +47,9 @@ _ANSWERS: Mapping[str, Callable[[Request], Reply]] = {
     "leaks": lambda request: _leaks(request.get("seconds", 10.0)),
     "plan": lambda _: {"roots": api.status().roots, **api.plan().to_json()},
     "update": lambda request: _told(api.update(request.get("timeout"))),
-    "rollback": lambda request: _told(api.rollback(request.get("to"))),
+    "rollback": lambda request: _told(_rollback(request)),
+    "accept": lambda request: _told(api.accept(*request.get("paths", ()))),
+    "history": lambda _: _history(),
 }
 
 
@@ -176,7 +179,7 @@ def ask(process: Process, what: str, *, timeout: float | None = 60.0, **more: An
 
     Args:
         process: one of `processes()`.
-        what: ``"status"``, ``"leaks"``, ``"plan"``, ``"update"`` or ``"rollback"``.
+        what: a key of `_ANSWERS`.
         timeout: seconds to wait for the answer.
         **more: arguments of the question, such as ``to=12``.
 
@@ -221,6 +224,19 @@ def answer(text: bytes, about: Mapping[str, Any]) -> Reply:
 def _status() -> Reply:
     _, view = _core.view()
     return {**api.status().to_json(), "view": view, "group": workers.group()}
+
+
+def _rollback(request: Request) -> Report:
+    to: int | datetime | None = request.get("to")
+    if request.get("at") is not None:
+        to = datetime.fromtimestamp(request["at"])
+    return api.rollback(to, dry_run=request.get("dry_run", False))
+
+
+def _history() -> Reply:
+    now = api.status()
+    entries = [each.to_json() for each in api.history()]
+    return {"roots": now.roots, "set_aside": now.set_aside, "entries": entries}
 
 
 def _leaks(seconds: float) -> Reply:

@@ -92,7 +92,7 @@ def install_settings(settings: Settings) -> None:
                 return
             raise TransfuseError(_difference(_settings, settings))
         files = Project(settings, _apply)
-        contents, first = workers.contents_of_others(settings)
+        contents, aside, first = workers.contents_of_others(settings)
         _core.install(
             roots=settings.roots,
             include=settings.include,
@@ -106,6 +106,7 @@ def install_settings(settings: Settings) -> None:
             project=files.files,
             reconsider=files.reread,
             contents=contents,
+            aside=aside,
             first=first,
         )
         _settings = settings

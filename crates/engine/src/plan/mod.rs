@@ -6,5 +6,6 @@ mod reason;
 mod update_plan;
 
 pub use dependency_graph::{DependencyGraph, Edge, EdgeKind, Target};
+pub use order::plan_of;
 pub use reason::{Reason, Restart, RestartCode, Step};
 pub use update_plan::{ModuleFacts, Plan, Policy, plan};

@@ -22,7 +22,7 @@ use crate::{api::fork, effects::data_files};
 #[pyfunction]
 #[pyo3(signature = (
     *, roots, include, exclude, gitignore, watch, poll, policy, modules, keep, keep_deleted, store, resident, time_limit,
-    report, stages, project, reconsider, contents, first
+    report, stages, project, reconsider, contents, aside, first
 ))]
 #[allow(clippy::too_many_arguments)]
 pub fn install(
@@ -45,6 +45,7 @@ pub fn install(
     project: Vec<PathBuf>,
     reconsider: Py<PyAny>,
     contents: SourceOverrides,
+    aside: Vec<PathBuf>,
     first: u64,
 ) -> PyResult<()> {
     refuse_sub_interpreter()?;
@@ -64,7 +65,7 @@ pub fn install(
     let given = contents.into_keys().collect();
     let made = Runtime::new(
         py, system, roots, budget, settings, view, report, stages, project, reconsider, first,
-        given,
+        given, aside,
     )?;
     let runtime: &'static Runtime = Box::leak(Box::new(made));
     runtime.unreadable.lock().are(seen.unreadable);

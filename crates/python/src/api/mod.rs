@@ -5,5 +5,6 @@ pub mod fork;
 pub mod functions;
 pub mod once;
 pub mod status;
+pub mod history;
 pub mod referrers;
 pub mod wsgi;

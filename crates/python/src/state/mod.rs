@@ -25,6 +25,7 @@ pub mod reported_absent;
 pub mod synthetic_names;
 pub mod foreign_patch;
 pub mod unreadable;
+pub mod set_aside;
 pub mod watch_status;
 pub mod command;
 pub mod request;

@@ -22,9 +22,9 @@ use transfuse_engine::{
 
 use crate::cpython::{exceptions, nogil_lock::NoGilLock};
 use crate::state::{
-    command::Command, generation::Generation, records::Records, settings::Settings,
-    synthetic_names::SyntheticNames, unit_of_work::UnitsOfWork, unreadable::UnreadablePaths,
-    watch_status::WatchStatus,
+    command::BackTo, command::Command, generation::Generation, records::Records,
+    set_aside::SetAside, settings::Settings, synthetic_names::SyntheticNames,
+    unit_of_work::UnitsOfWork, unreadable::UnreadablePaths, watch_status::WatchStatus,
 };
 
 /// How many path entries are remembered with their directories.
@@ -105,8 +105,12 @@ pub struct Runtime {
     pub report: PythonCallback,
     /// The view that the update under way would serve, for the participants that have to agree.
     pub wanted: Mutex<Option<SourceSnapshot>>,
+    /// The rollback under way, for the other workers. Written by the thread that updates.
+    pub going_back: Mutex<Option<BackTo>>,
     /// Files whose content this process was given at its start, whatever they say on disk.
     pub given: Vec<PathBuf>,
+    /// Those of them whose content on disk is set aside.
+    pub given_aside: Vec<PathBuf>,
     /// Called with the stage of an update and the generation's number (`update/participants.rs`).
     pub stages: PythonCallback,
     /// Names of modules that were asked for by path and cannot be imported by name.
@@ -135,6 +139,8 @@ pub struct Runtime {
     pub watching: Mutex<WatchStatus>,
     /// Paths that cannot be read and that no module needs. Written at each scan, read by `status`.
     pub unreadable: Mutex<UnreadablePaths>,
+    /// Content on disk that a rollback has left. Written by the thread that updates.
+    pub set_aside: Mutex<SetAside>,
     /// The thread that updates (0: not begun). Code it runs cannot wait for an update.
     pub updating_thread: AtomicU64,
     /// Whether that thread has ended without being stopped.
@@ -157,6 +163,7 @@ impl Runtime {
         reconsider: Py<PyAny>,
         first: u64,
         given: Vec<PathBuf>,
+        given_aside: Vec<PathBuf>,
     ) -> PyResult<Self> {
         let id = GenerationId(first);
         let held = Py::new(py, Generation::new(id, view, PyDict::new(py).unbind()))?;
@@ -183,13 +190,15 @@ impl Runtime {
             report: PythonCallback::new(report),
             stages: PythonCallback::new(stages),
             wanted: Mutex::new(None),
+            going_back: Mutex::new(None),
             given,
+            given_aside,
             synthetic_names: SyntheticNames::default(),
             flights: SingleFlight::default(),
             nogil_lock: NoGilLock::default(),
             generations,
             units: UnitsOfWork::default(),
-            records: Mutex::default(),
+            records: Mutex::new(Records::starting(id)),
             diverged: AtomicBool::new(false),
             mixed: AtomicBool::new(false),
             entries: Mutex::new(HashMap::new()),
@@ -197,6 +206,7 @@ impl Runtime {
             lost_events: AtomicU64::new(0),
             watching: Mutex::default(),
             unreadable: Mutex::default(),
+            set_aside: Mutex::default(),
             updating_thread: AtomicU64::new(0),
             updating_ended: AtomicBool::new(false),
         })

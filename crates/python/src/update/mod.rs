@@ -8,6 +8,7 @@ pub mod staged_update;
 pub mod widening;
 pub mod concurrent_loads;
 pub mod rerun;
+pub mod succession;
 pub mod participants;
 pub mod registrations;
 pub mod startup_conflicts;

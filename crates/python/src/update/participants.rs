@@ -17,10 +17,10 @@ pub fn prepare(
     runtime: &'static Runtime,
     staged: &Bound<'_, Generation>,
     wanted: &SourceSnapshot,
-    on_disk: bool,
+    back: bool,
 ) -> PyResult<()> {
     *runtime.wanted.lock() = Some(wanted.clone());
-    let stage = if on_disk { intern!(py, "staged") } else { intern!(py, "going back") };
+    let stage = if back { intern!(py, "going back") } else { intern!(py, "staged") };
     let prepared = StagedScope::begin(&Scope::new(py, runtime, staged))
         .and_then(|_pinned| runtime.stages.call(py, (stage, staged.get().id.0)));
     *runtime.wanted.lock() = None;

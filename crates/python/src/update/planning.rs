@@ -9,7 +9,7 @@ use std::{collections::HashMap, path::PathBuf};
 use pyo3::{exceptions::PySyntaxError, prelude::*};
 use transfuse_engine::{
     ChangeKind, DependencyGraph, FileChange, ModuleFacts, ModuleName, Plan, Policy, Reason,
-    Restart, RestartCode, SourceSnapshot, plan,
+    Restart, RestartCode, SourceSnapshot, Succession, plan,
 };
 
 use crate::state::live_module::LiveModule;
@@ -24,6 +24,8 @@ pub struct UpdateRequest {
     pub seeds: Vec<(ModuleName, Reason)>,
     /// The first execution whose instance the seeds may miss, see `update/concurrent_loads.rs`.
     pub since: u64,
+    /// Whether it is the rollback of another worker, and to which generation.
+    pub back: Option<Succession>,
 }
 
 impl UpdateRequest {

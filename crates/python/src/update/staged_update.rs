@@ -10,7 +10,8 @@ use std::{cell::Cell, collections::HashSet, sync::atomic::Ordering};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyWeakrefMethods, PyWeakrefReference};
 use transfuse_engine::{
-    EdgeKind, Freed, ModuleName, Plan, Policy, Reason, SourceSnapshot, Step, Target,
+    EdgeKind, FileChange, Freed, ModuleName, Plan, Policy, Reason, SourceSnapshot, Step,
+    Succession, Target,
 };
 
 use crate::cpython::{
@@ -25,8 +26,7 @@ use crate::state::{
 use crate::sysmodules::{entry, entry::SysModulesEntry, facade};
 use crate::update::concurrent_loads::superseded_by_swap;
 use crate::update::planning::{UpdateRequest, without_restarts};
-use crate::update::rerun::modules_to_rerun;
-use crate::update::{disposal, participants, registrations};
+use crate::update::{disposal, participants, registrations, rerun, succession};
 
 /// A staged generation, until it is published or abandoned.
 pub struct StagedUpdate<'py> {
@@ -41,8 +41,10 @@ pub struct StagedUpdate<'py> {
     failed: Option<ModuleName>,
     /// What it raised.
     error: Option<PyErr>,
-    /// Whether it serves the content of the files, or that of a kept generation.
-    on_disk: bool,
+    /// The changed files.
+    changed: Vec<FileChange>,
+    /// Which generation a rollback goes back to; none for content of the files.
+    back: Option<Succession>,
     /// Whether the participants have been asked to prepare, so that they have to hear how it ends.
     prepared: bool,
     /// Whether it was committed or aborted.
@@ -73,6 +75,8 @@ impl<'py> StagedUpdate<'py> {
         let instances = base.get().instances.bind(py).copy()?;
         let mut update = Self::stage(py, runtime, base, view, instances, Vec::new())?;
         update.take_out(py, request, plan)?;
+        update.changed.clone_from(&request.changes);
+        update.back = request.back;
         Ok(update)
     }
 
@@ -82,13 +86,13 @@ impl<'py> StagedUpdate<'py> {
         py: Python<'py>,
         runtime: &'static Runtime,
         target: &Bound<'py, Generation>,
-    ) -> PyResult<(Self, Vec<Step>)> {
+    ) -> PyResult<(Self, Plan)> {
         let _guard = runtime.nogil_lock.lock(py);
         let base = runtime.current(py);
         let instances = target.get().instances.bind(py).copy()?;
-        let rerun = modules_to_rerun(py, target);
-        for name in &rerun {
-            instances.del_item(name.as_str())?;
+        let plan = rerun::plan(py, runtime, target);
+        for step in &plan.steps {
+            instances.del_item(step.name.as_str())?;
         }
         let mut removed = base.get().all(py);
         removed.retain(|instance| {
@@ -103,10 +107,9 @@ impl<'py> StagedUpdate<'py> {
             }
         }
         let mut update = Self::stage(py, runtime, base, target.get().view(), instances, removed)?;
-        let steps = rerun.into_iter().map(|name| Step { name, reason: Reason::Changed }).collect();
         update.revived = revived;
-        update.on_disk = false;
-        Ok((update, steps))
+        update.back = Some(Succession::Back(target.get().id));
+        Ok((update, plan))
     }
 
     fn stage(
@@ -130,7 +133,8 @@ impl<'py> StagedUpdate<'py> {
             revived: Vec::new(),
             failed: None,
             error: None,
-            on_disk: true,
+            changed: Vec::new(),
+            back: None,
             prepared: false,
             ended: Cell::new(false),
         })
@@ -165,7 +169,7 @@ impl<'py> StagedUpdate<'py> {
     /// would serve, including changes that wait for a restart.
     pub fn prepare(&mut self, py: Python<'py>, wanted: &SourceSnapshot) -> PyResult<()> {
         self.prepared = true;
-        participants::prepare(py, self.runtime, &self.staged, wanted, self.on_disk)
+        participants::prepare(py, self.runtime, &self.staged, wanted, self.back.is_some())
     }
 
     /// The shared modules that the modules which ran have changed, or may have changed. With the
@@ -229,6 +233,7 @@ impl<'py> StagedUpdate<'py> {
         in_place::remember(py, &self.staged);
         // A module that took its code in place has the same instance before and after.
         self.removed.retain(|instance| !self.staged.get().holds(py, instance));
+        succession::fold(py, runtime);
         // No code of the program may run while this thread holds the lock, so values are dropped
         // after it.
         let guard = runtime.nogil_lock.lock(py);
@@ -237,7 +242,8 @@ impl<'py> StagedUpdate<'py> {
         let shown: Vec<_> = fresh.iter().chain(&self.revived).cloned().collect();
         // Work may go on in any of these, the generation that the swap supersedes included.
         let alive = runtime.alive(py);
-        let (old, freed) = self.swap(&fresh, &guard);
+        let how = self.succession(py, &fresh);
+        let (old, freed) = self.swap(&fresh, how, &guard);
         // Earlier generations may share the modules that this update was the first to load.
         for instance in &fresh {
             if self.base.get().find(py, instance.get().name.as_str()).is_none() {
@@ -294,9 +300,23 @@ impl<'py> StagedUpdate<'py> {
         records.published += 1;
     }
 
+    /// How it relates to the generation that it supersedes.
+    fn succession(&self, py: Python<'py>, fresh: &[Bound<'py, LiveModule>]) -> Succession {
+        if let Some(back) = self.back {
+            return back;
+        }
+        let staging = &self.staged.get().staging;
+        if !fresh.is_empty() || !self.removed.is_empty() || !staging.in_place(py).is_empty() {
+            return Succession::Another;
+        }
+        self.staged.get().changed_without_effect.lock().clone_from(&self.changed);
+        Succession::Quiet
+    }
+
     fn swap(
         &self,
         fresh: &[Bound<'py, LiveModule>],
+        how: Succession,
         _guard: &NoGilGuard<'_>,
     ) -> (Vec<Py<Generation>>, Freed<Py<Generation>>) {
         let generations = &self.runtime.generations;
@@ -310,7 +330,7 @@ impl<'py> StagedUpdate<'py> {
         //    between, so the process cannot fork there.
         dropped.extend(self.staged.get().staging.set_base(None));
         dropped.push(generations.swap(self.staged.clone().unbind()));
-        let freed = generations.commit(self.staged.get().id);
+        let freed = generations.commit(self.staged.get().id, how);
         self.ended.set(true);
         // 3. New instances answer for the current generation, which they are part of.
         for instance in fresh.iter().chain(&self.revived) {

@@ -44,6 +44,8 @@ pub struct PendingChange<'l> {
     pub changes: Vec<FileChange>,
     /// Files that exist and cannot be read, though modules came from there.
     pub unreadable: Vec<(PathBuf, io::Error)>,
+    /// Whether a place on the path to a root was switched.
+    pub is_release: bool,
 }
 
 /// How an update of a [`PendingChange`] ended.
@@ -111,6 +113,8 @@ pub struct ChangeListener {
     /// Whether one of them has changed since Python last read it. Kept over all comparisons, because
     /// not each of them leads to an update.
     project_files_changed: bool,
+    /// Whether a place on the path to a root was switched since the last comparison that was whole.
+    is_release: bool,
     /// Whether events were lost since the last comparison.
     rescan: bool,
     /// Since when an update waits for the end of a save. Kept over all its attempts, because a module
@@ -136,6 +140,7 @@ impl ChangeListener {
             pending: BTreeSet::new(),
             project_digests: Vec::new(),
             project_files_changed: false,
+            is_release: false,
             rescan: false,
             waiting_since: None,
         };
@@ -301,7 +306,9 @@ impl ChangeListener {
                 let Refreshed { snapshot, changes, unreadable, .. } = found;
                 let unreadable = self.needed(unreadable);
                 self.compare_project_files();
-                return Some(PendingChange { listener: self, snapshot, changes, unreadable });
+                let is_release = std::mem::take(&mut self.is_release);
+                let listener = self;
+                return Some(PendingChange { listener, snapshot, changes, unreadable, is_release });
             }
             if automatic {
                 let now = self.now();
@@ -319,7 +326,8 @@ impl ChangeListener {
         snapshot: SourceSnapshot,
         changes: Vec<FileChange>,
     ) -> PendingChange<'_> {
-        PendingChange { listener: self, snapshot, changes, unreadable: Vec::new() }
+        let unreadable = Vec::new();
+        PendingChange { listener: self, snapshot, changes, unreadable, is_release: false }
     }
 
     /// Compares these files, too, whenever that is done next.
@@ -384,12 +392,15 @@ impl ChangeListener {
             self.watcher.restart(self.runtime.roots.dirs());
             self.watch_places();
             self.rescan = true;
+            self.is_release = true;
         }
         let runtime = self.runtime;
+        self.pending.extend(runtime.set_aside.lock().paths());
         let batch =
             if self.rescan { DirtyPaths::Rescan } else { DirtyPaths::Listed(self.pending.clone()) };
-        let found =
-            refresh(&*runtime.system, &runtime.roots, &runtime.budget, &runtime.view(), &batch);
+        let view = runtime.view();
+        let mut found = refresh(&*runtime.system, &runtime.roots, &runtime.budget, &view, &batch);
+        runtime.set_aside.lock().withhold(&mut found, &view);
         self.rescan &= !found.unstable.is_empty();
         found
     }

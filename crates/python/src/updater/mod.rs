@@ -4,5 +4,6 @@ pub mod thread;
 pub mod driver;
 pub mod listener;
 pub mod watcher;
+pub mod rollback;
 pub mod off_disk;
 pub mod outcome;
