@@ -33,11 +33,12 @@ def update_text(report: Report, roots: Sequence[str] = ()) -> str:
         return _refused(report, roots)
     parts = [f"serving generation {report.generation}", *_set_aside(report, roots)]
     if report.outcome == "rolled back":
-        done = f"rolled back in {duration(report.seconds)}: {_back(report, roots)}"
-        return "; ".join([done, *parts])
-    if report.outcome == "planned":
+        done = f"rolled back in {duration(report.seconds)}"
+        where = f": {_back(report.back_to, report, roots)}" if report.back_to else ""
+        return "; ".join([done + where, *parts])
+    if report.outcome == "planned" and report.back_to:
         again = [f"would run {', '.join(each.name for each in report.ran)}"] if report.ran else []
-        would = f"would go {_back(report, roots)}"
+        would = f"would go {_back(report.back_to, report, roots)}"
         return "; ".join([would, *again, "nothing has changed", *parts])
     if report.fixed:
         return "; ".join([f"fixed: {parts[0]}, as saved", *parts[1:]])
@@ -119,8 +120,8 @@ def paint(text: str, colour: str) -> str:
     return f"\x1b[{_COLOURS[colour]}m{line}\x1b[0m{newline}{rest}"
 
 
-def _back(report: Report, roots: Sequence[str]) -> str:
-    number, moment = report.back_to or (report.generation, None)
+def _back(to: tuple[int, float | None], report: Report, roots: Sequence[str]) -> str:
+    number, moment = to
     when = "" if moment is None else f" of {clock(moment)}"
     words = [
         f"without {short_path(each.path, roots)}"
@@ -148,11 +149,11 @@ def clock(moment: float) -> str:
 
 def _refused(report: Report, roots: Sequence[str]) -> str:
     still = f"still serving generation {report.generation}; save a repair and it is tried again"
+    still = "; ".join([still, *_set_aside(report, roots)])
     if report.error is None:
         return f"refused; {still}"
     where = place(report.error, roots)
     at = f"{short_path(where[0], roots)}, line {where[1]}: " if where else ""
-    still = "; ".join([still, *_set_aside(report, roots)])
     trace = report.traceback.rstrip("\n")
     return "\n".join([f"refused: {at}{headline(report.error)}", *([trace] if trace else []), still])
 

@@ -79,6 +79,7 @@ impl PendingChange<'_> {
     /// An update of it has ended, so the next one may wait as long as this one.
     pub fn conclude(self, conclusion: Conclusion) {
         self.listener.waiting_since = None;
+        self.listener.is_release = false;
         if let Conclusion::PublishedBut(held_back) = conclusion {
             // An unreadable file may become readable.
             let unreadable = self.listener.runtime.unreadable.lock().all();
@@ -113,7 +114,7 @@ pub struct ChangeListener {
     /// Whether one of them has changed since Python last read it. Kept over all comparisons, because
     /// not each of them leads to an update.
     project_files_changed: bool,
-    /// Whether a place on the path to a root was switched since the last comparison that was whole.
+    /// Whether a place on the path to a root was switched since an update last ended.
     is_release: bool,
     /// Whether events were lost since the last comparison.
     rescan: bool,
@@ -306,7 +307,7 @@ impl ChangeListener {
                 let Refreshed { snapshot, changes, unreadable, .. } = found;
                 let unreadable = self.needed(unreadable);
                 self.compare_project_files();
-                let is_release = std::mem::take(&mut self.is_release);
+                let is_release = self.is_release;
                 let listener = self;
                 return Some(PendingChange { listener, snapshot, changes, unreadable, is_release });
             }
