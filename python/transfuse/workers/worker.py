@@ -291,7 +291,7 @@ class Worker:
         _core.number_from(order["generation"])
         paths, back = order.get("paths", []), order.get("back")
         if order.get("contents") is not None:
-            _core.adopt(unpacked(order["contents"]), paths, back)
+            _core.adopt(unpacked(order["contents"]), paths, tuple(back) if back else None)
         else:
             _core.follow(paths)
         if self._at != order["view"] and self._waiting is None:
