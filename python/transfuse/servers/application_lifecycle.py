@@ -51,6 +51,7 @@ class ApplicationLifecycle(Generic[T]):
     """
 
     order = 10
+    what = "the application's startup"
 
     def __init__(
         self, target: Target, resolve: Callable[[], Any], loop: asyncio.AbstractEventLoop

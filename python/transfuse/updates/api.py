@@ -17,6 +17,7 @@ from transfuse.memory.leaks import Leaks, find_leaks
 from transfuse.updates import history as history_of
 from transfuse.updates import messages, participants
 from transfuse.updates.memory_growth import MemoryGrowth
+from transfuse.updates.places import place_of
 from transfuse.updates.reports import Plan, Report, Status, Step
 
 if TYPE_CHECKING:
@@ -182,9 +183,24 @@ def deliver(roots: Sequence[str], told: Mapping[str, Any]) -> None:
         told: the core's report, as `Report.from_core` takes it.
     """
     if told["outcome"] == "running":
-        step = Step(told["name"], told["index"], told["count"], told["generation"])
+        step = Step(
+            told["name"],
+            told["index"],
+            told["count"],
+            told["generation"],
+            told["thread"],
+            tuple(roots),
+        )
         for listener in _step_listeners:
             listener(step)
+        return
+    if told["outcome"] == "left behind":
+        where = place_of(told["thread"], roots) or "a call that does not return"
+        _log.warning(
+            "the code of an update does not end at %s; its thread is left behind there, and the"
+            " newer files are tried",
+            where,
+        )
         return
     for listener in _step_listeners:
         listener(None)

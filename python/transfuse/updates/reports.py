@@ -43,12 +43,16 @@ class Step:
         index: which step it is, from 1.
         count: how many there are.
         serving: the generation that is served meanwhile.
+        thread: the thread that runs it, by its `threading.get_ident`.
+        roots: the live directories.
     """
 
     name: str
     index: int
     count: int
     serving: int
+    thread: int = 0
+    roots: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,7 @@ class Worker:
     """
 
     order = 50
+    what = "the other workers"
 
     def __init__(self, place: Rendezvous, settings: Settings) -> None:
         self._settings = settings
@@ -152,7 +153,10 @@ class Worker:
     def abandoned(self, generation: int) -> None:  # noqa: ARG002
         """Nothing waits any more."""
         with self._news:
+            given_up = self._waiting is not None and self._word is None
             self._waiting = None
+        if given_up:
+            self._say(say="fails", why="something newer was saved meanwhile")
 
     def _await_word(self) -> Said:
         began = unheard = time.monotonic()

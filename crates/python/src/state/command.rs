@@ -27,6 +27,17 @@ pub enum Command {
     Stop,
 }
 
+impl Command {
+    /// Does it come before an update that is under way?
+    pub fn is_urgent(&self) -> bool {
+        match self {
+            Command::Rollback(command, _) => !command.dry_run,
+            Command::Adopt(command, _) => command.back.is_some(),
+            _ => false,
+        }
+    }
+}
+
 pub struct UpdateCommand {
     pub cause: Cause,
     pub accept: Accept,

@@ -27,6 +27,7 @@ pub mod foreign_patch;
 pub mod unreadable;
 pub mod set_aside;
 pub mod watch_status;
+pub mod attempt;
 pub mod command;
 pub mod request;
 pub mod notify;

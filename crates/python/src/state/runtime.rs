@@ -9,7 +9,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 
 use crossbeam_channel::Sender;
 use pyo3::types::{PyCFunction, PyDict, PyModule, PyString};
@@ -20,7 +20,7 @@ use transfuse_engine::{
     ModuleName, OsFileSystem, Roots, SingleFlight, SourceSnapshot,
 };
 
-use crate::cpython::{exceptions, nogil_lock::NoGilLock};
+use crate::cpython::{exceptions, nogil_lock::NoGilLock, thread::thread};
 use crate::state::{
     command::BackTo, command::Command, generation::Generation, records::Records,
     set_aside::SetAside, settings::Settings, synthetic_names::SyntheticNames,
@@ -143,6 +143,10 @@ pub struct Runtime {
     pub set_aside: Mutex<SetAside>,
     /// The thread that updates (0: not begun). Code it runs cannot wait for an update.
     pub updating_thread: AtomicU64,
+    /// How many rollbacks were asked for, and are not begun.
+    urgent: AtomicUsize,
+    /// Whether the thread that updates is to end.
+    stopping: AtomicBool,
     /// Whether that thread has ended without being stopped.
     pub updating_ended: AtomicBool,
 }
@@ -208,6 +212,8 @@ impl Runtime {
             unreadable: Mutex::default(),
             set_aside: Mutex::default(),
             updating_thread: AtomicU64::new(0),
+            urgent: AtomicUsize::new(0),
+            stopping: AtomicBool::new(false),
             updating_ended: AtomicBool::new(false),
         })
     }
@@ -219,6 +225,8 @@ impl Runtime {
     }
 
     pub fn listen_to(&self, commands: Sender<Command>) {
+        self.urgent.store(0, Ordering::Release);
+        self.stopping.store(false, Ordering::Release);
         *self.commands.lock() = Some(commands);
     }
 
@@ -242,7 +250,41 @@ impl Runtime {
     /// Asks the updating thread for something; false if it has ended.
     pub fn command(&self, command: Command) -> bool {
         let commands = self.commands.lock();
-        commands.as_ref().is_some_and(|commands| commands.send(command).is_ok())
+        let Some(commands) = commands.as_ref() else { return false };
+        if command.is_urgent() {
+            self.urgent.fetch_add(1, Ordering::AcqRel);
+        }
+        if matches!(command, Command::Stop) {
+            self.stopping.store(true, Ordering::Release);
+        }
+        commands.send(command).is_ok()
+    }
+
+    /// The thread that updates begins with a command.
+    pub fn begins(&self, command: &Command) {
+        if command.is_urgent() {
+            self.urgent.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+
+    /// Is a rollback waiting, before which no update is to be published?
+    pub fn is_urgent(&self) -> bool {
+        self.urgent.load(Ordering::Acquire) > 0
+    }
+
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+
+    /// Calls `work` as the thread that updates: code that it runs cannot wait for an update.
+    pub fn updating_in_this_thread<R>(&self, work: impl FnOnce() -> R) -> R {
+        let mine = thread();
+        let before = self.updating_thread.swap(mine, Ordering::AcqRel);
+        let ended = work();
+        // Unless another thread has gone on since.
+        let order = (Ordering::AcqRel, Ordering::Acquire);
+        let _ = self.updating_thread.compare_exchange(mine, before, order.0, order.1);
+        ended
     }
 
     pub fn settings(&self) -> Arc<Settings> {

@@ -12,7 +12,7 @@ use transfuse_engine::{Digest, FileChange, Refreshed, SourceSnapshot};
 /// `/srv/shop/tax.py` to the digest of the content that is set aside; none: the file was deleted.
 pub type SetAsideFiles = BTreeMap<PathBuf, Option<Digest>>;
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct SetAside {
     /// Written by `add` and `accept`; an entry leaves when its file has other content.
     files: SetAsideFiles,

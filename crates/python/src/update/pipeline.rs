@@ -10,7 +10,7 @@ use pyo3::{exceptions::PySyntaxError, prelude::*};
 use transfuse_engine::Plan;
 
 use crate::cpython::exceptions;
-use crate::state::{runtime::Runtime, staging_area::InPlaceNote};
+use crate::state::{attempt, runtime::Runtime, staging_area::InPlaceNote};
 use crate::update::startup_conflicts::{self, Met};
 use crate::update::{planning::UpdateRequest, planning::draw_plan, staged_update::StagedUpdate};
 
@@ -39,8 +39,13 @@ pub fn run_update(
     is_quiet: &mut dyn FnMut() -> bool,
 ) -> Staged {
     let mut plan = Plan::default();
-    let end = stage(py, runtime, &mut request, &mut plan, is_quiet);
-    Staged { plan, end: end.unwrap_or_else(StagingOutcome::Refused) }
+    let end = match stage(py, runtime, &mut request, &mut plan, is_quiet) {
+        Ok(published @ StagingOutcome::Published(_)) => published,
+        // Whatever came of it.
+        _ if attempt::is_given_up() => StagingOutcome::Interrupted,
+        end => end.unwrap_or_else(StagingOutcome::Refused),
+    };
+    Staged { plan, end }
 }
 
 /// Plans and stages, with a wider plan for as long as that finds modules to add, and publishes.
@@ -138,9 +143,15 @@ fn publish<'py>(
     mut update: StagedUpdate<'py>,
 ) -> PyResult<StagingOutcome> {
     update.check_lazy_targets(py, &request.changes)?;
-    match update.prepare(py, &request.view).and_then(|()| update.commit(py)) {
-        Ok(notes) => Ok(StagingOutcome::Published(notes)),
-        Err(error) if exceptions::is_outdated(py, &error) => Ok(StagingOutcome::Interrupted),
-        Err(error) => Err(error),
+    if let Err(error) = update.prepare(py, &request.view) {
+        return match exceptions::is_outdated(py, &error) {
+            true => Ok(StagingOutcome::Interrupted),
+            false => Err(error),
+        };
     }
+    if !attempt::may_commit() {
+        return Ok(StagingOutcome::Interrupted);
+    }
+    let ended = update.commit(py).map(StagingOutcome::Published);
+    ended.inspect_err(|_| attempt::commit_failed())
 }

@@ -20,8 +20,8 @@ use crate::cpython::{
 use crate::effects::{conflict, foreign_patches};
 use crate::loading::{in_place, load, load::Loaded, sharing, submodules};
 use crate::state::{
-    generation::Generation, live_module::LiveModule, pin::StagedScope, policy::effective_policy,
-    runtime::Runtime, scope::Scope, staging_area::InPlaceNote,
+    attempt::Interruptible, generation::Generation, live_module::LiveModule, pin::StagedScope,
+    policy::effective_policy, runtime::Runtime, scope::Scope, staging_area::InPlaceNote,
 };
 use crate::sysmodules::{entry, entry::SysModulesEntry, facade};
 use crate::update::concurrent_loads::superseded_by_swap;
@@ -152,6 +152,7 @@ impl<'py> StagedUpdate<'py> {
         conflict::take();
         self.staged.get().staging.expect(plan.steps.len());
         let _limit = Watchdog::begin(self.runtime.settings().time_limit);
+        let _interruptible = Interruptible::begin();
         for step in plan.start_order.iter().map(|place| &plan.steps[*place]) {
             match load::load_own(&Scope::new(py, self.runtime, &self.staged), &step.name) {
                 Ok(Loaded::Live(_) | Loaded::Foreign | Loaded::Missing(_)) => {}

@@ -11,11 +11,11 @@ use crossbeam_channel::Receiver;
 use pyo3::{prelude::*, types::PyDict};
 use transfuse_engine::Cause;
 
-use crate::cpython::{log, panics, thread::thread};
+use crate::cpython::{exceptions, log, panics, thread::thread};
 use crate::state::{command::Command, command::UpdateCommand, runtime::Runtime};
 use crate::update::concurrent_loads::loads_since;
 use crate::update::planning::{self, UpdateRequest};
-use crate::update::{disposal, project_files, report, seeds};
+use crate::update::{project_files, report, seeds};
 use crate::updater::listener::{ChangeListener, PendingChange, Wakeup};
 use crate::updater::off_disk::Aside;
 use crate::updater::outcome::{Concluded, Updater, Wanted};
@@ -64,6 +64,7 @@ impl Driver {
     }
 
     fn handle(&mut self, py: Python<'_>, command: Command) {
+        self.runtime.begins(&command);
         let (reply, answer) = match command {
             Command::Update(command, reply) => {
                 (reply, panics::caught(|| self.update_and_accept(py, &command)))
@@ -78,7 +79,7 @@ impl Driver {
             }
             Command::Adopt(command, reply) => (reply, panics::caught(|| self.adopt(py, command))),
             Command::Dispose => {
-                disposal::dispose_drained(py, self.runtime);
+                self.updater.dispose(py);
                 self.retry_if_room(py);
                 return;
             }
@@ -129,6 +130,11 @@ impl Driver {
             };
             let project_report = self.updater.reread_project_files(py, &mut change);
             match self.updater.update(py, change, wanted)? {
+                Concluded::Interrupted if self.runtime.is_urgent() => {
+                    return Err(exceptions::misuse(
+                        "the update was given up, because a rollback was asked for meanwhile",
+                    ));
+                }
                 Concluded::Interrupted => {}
                 Concluded::Reported(report) => return Ok(report),
                 Concluded::Unchanged => {

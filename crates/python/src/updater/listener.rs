@@ -59,16 +59,12 @@ pub enum Conclusion {
 impl PendingChange<'_> {
     /// Was no file saved since the comparison? A save that goes on for too long is not waited for.
     pub fn is_still_quiet(&mut self) -> bool {
-        let listener = &mut *self.listener;
-        if listener.watcher.is_native() {
-            listener.rescan |= !listener.receive_all();
-        }
-        // Paths that are ready by now are left for the next comparison.
-        if listener.debouncer.is_idle() {
-            return true;
-        }
-        let since = *listener.waiting_since.get_or_insert_with(Instant::now);
-        since.elapsed() > SAVE_LIMIT
+        self.listener.is_still_quiet()
+    }
+
+    /// The listener, which goes on while it is staged, and the files that it has.
+    pub fn parts(&mut self) -> (&mut ChangeListener, &SourceSnapshot) {
+        (self.listener, &self.snapshot)
     }
 
     /// Has one of the project's own files changed since this was last asked?
@@ -91,9 +87,9 @@ impl PendingChange<'_> {
 
 /// Waits for events and commands, and compares files. Belongs to the updating thread alone.
 pub struct ChangeListener {
-    runtime: &'static Runtime,
+    pub(super) runtime: &'static Runtime,
     commands: Receiver<Command>,
-    events: Receiver<Event>,
+    pub(super) events: Receiver<Event>,
     watcher: FileWatcher,
     /// The symbolic links on the paths to roots, to project files and to files that are links.
     chains: SymlinkChains,
@@ -104,7 +100,7 @@ pub struct ChangeListener {
     /// Whether a place on the path to a root changed (a deploy flips a link, or renames a folder), so
     /// that all folders have to be watched anew. The next comparison does that.
     roots_moved: bool,
-    debouncer: Debouncer,
+    pub(super) debouncer: Debouncer,
     started: Instant,
     /// Paths that may differ from what is served: added by events, kept while they differ (updates
     /// are off, or refused), removed once they are served.
@@ -181,9 +177,26 @@ impl ChangeListener {
         }
     }
 
+    /// Was no file saved since the comparison? A save that goes on for too long is not waited for.
+    pub(super) fn is_still_quiet(&mut self) -> bool {
+        if self.watcher.is_native() {
+            self.rescan |= !self.receive_all();
+        }
+        // Paths that are ready by now are left for the next comparison.
+        if self.debouncer.is_idle() {
+            return true;
+        }
+        let since = *self.waiting_since.get_or_insert_with(Instant::now);
+        since.elapsed() > SAVE_LIMIT
+    }
+
     /// Waits for a command, or until changed files are quiet.
     pub fn next(&mut self) -> Wakeup {
         loop {
+            // Before a change: a rollback that is asked for refers to what is served now.
+            if let Ok(command) = self.commands.try_recv() {
+                return Wakeup::Command(command);
+            }
             let wait = match self.debouncer.poll(self.now()) {
                 Readiness::Idle => never(),
                 Readiness::Wait(until) => {
@@ -210,11 +223,11 @@ impl ChangeListener {
         }
     }
 
-    fn now(&self) -> Duration {
+    pub(super) fn now(&self) -> Duration {
         self.started.elapsed()
     }
 
-    fn receive(&mut self, event: &Event) {
+    pub(super) fn receive(&mut self, event: &Event) {
         let _critical = fork_gate::enter_critical();
         if event.path().is_some_and(|path| self.watcher.is_own(path)) {
             return;
@@ -369,7 +382,7 @@ impl ChangeListener {
     }
 
     /// Drops changes of data files that no module depends on any more.
-    fn drop_unread_data_files(&self, changes: &mut Vec<FileChange>) {
+    pub(super) fn drop_unread_data_files(&self, changes: &mut Vec<FileChange>) {
         let _critical = fork_gate::enter_critical();
         let records = self.runtime.records.lock();
         let read = |path: &Path| {

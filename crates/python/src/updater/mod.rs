@@ -3,7 +3,9 @@
 pub mod thread;
 pub mod driver;
 pub mod listener;
+pub mod newer_saves;
 pub mod watcher;
+pub mod stager;
 pub mod rollback;
 pub mod off_disk;
 pub mod outcome;

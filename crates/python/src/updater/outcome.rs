@@ -12,12 +12,13 @@ use transfuse_engine::{
 };
 
 use crate::cpython::{exceptions, log, panics};
-use crate::state::{command::BackTo, notify, runtime::Runtime, staging_area::InPlaceNote};
+use crate::state::{attempt, command::BackTo, notify, runtime::Runtime, staging_area::InPlaceNote};
 use crate::update::concurrent_loads::loads_since;
 use crate::update::pipeline::{self, Staged, StagingOutcome};
 use crate::update::planning::{self, UpdateRequest};
 use crate::update::{disposal, project_files, report, seeds};
 use crate::updater::listener::{Conclusion, PendingChange};
+use crate::updater::stager::{Stager, Watched};
 
 /// Updates to pending changes, and remembers what the next update needs to know.
 pub struct Updater {
@@ -29,6 +30,8 @@ pub struct Updater {
     waiting_modules: Vec<Restart>,
     /// The settings and requirements that wait for a restart.
     waiting_project: Vec<Restart>,
+    /// The thread that runs code of the program.
+    pub(super) stager: Stager,
     /// Whether the last update was refused because too many generations are in use.
     retry_when_drained: bool,
     /// Whether the project's files could not be read at the last attempt.
@@ -78,6 +81,7 @@ impl Updater {
             tried: None,
             waiting_modules: Vec::new(),
             waiting_project: Vec::new(),
+            stager: Stager::new(runtime),
             retry_when_drained: false,
             project_files_failed: false,
         }
@@ -153,6 +157,9 @@ impl Updater {
         let changes = std::mem::take(&mut change.changes);
         let Wanted { cause, back, .. } = *wanted;
         let ending = |outcome| Ending { outcome, cause, back, started };
+        if !matches!(end, StagingOutcome::Interrupted) {
+            self.stager.concluded();
+        }
         let report = match end {
             StagingOutcome::Interrupted => return Ok(Concluded::Interrupted),
             StagingOutcome::Published(notes) => {
@@ -207,9 +214,17 @@ impl Updater {
         seeds.extend(reload.map(|name| (name.clone(), Reason::Asked)));
         let back = wanted.back.map(|_| Succession::BackToUnknown);
         let request = UpdateRequest { view, changes, seeds, since, back };
-        Ok(Some(pipeline::run_update(py, runtime, request, &mut || {
-            !automatic || py.detach(|| change.is_still_quiet())
-        })))
+        let (listener, files) = change.parts();
+        let watched = Watched { snapshot: Some(files), yields: back.is_none() };
+        let staged = self.stager.run(py, listener, &watched, move |py, is_quiet| {
+            let mut may_publish = || match automatic {
+                true => is_quiet(),
+                false => !attempt::is_given_up(),
+            };
+            Ok(pipeline::run_update(py, runtime, request, &mut may_publish))
+        })?;
+        let interrupted = || Staged { plan: Plan::default(), end: StagingOutcome::Interrupted };
+        Ok(Some(staged.unwrap_or_else(interrupted)))
     }
 
     /// The error of an update for which too many generations are in use.
@@ -271,7 +286,7 @@ impl Updater {
 
     /// Records how an update ended, and returns its report. Disposes of what it superseded.
     pub fn record(
-        &self,
+        &mut self,
         py: Python<'_>,
         ending: &Ending,
         changes: &[FileChange],
@@ -307,9 +322,18 @@ impl Updater {
         // Dropped here, outside the lock: what it refers to may run Python code.
         drop(before);
         if outcome != Outcome::Refused {
-            disposal::dispose_drained(py, self.runtime);
+            self.dispose(py);
         }
         Ok(report)
+    }
+
+    /// Disposes of what has drained, in the thread that has made it.
+    pub fn dispose(&mut self, py: Python<'_>) {
+        let runtime = self.runtime;
+        let disposed = self.stager.call(py, move |py| disposal::dispose_drained(py, runtime));
+        if let Err(error) = disposed {
+            let _ = log::complain(py, "former code could not be disposed of", error);
+        }
     }
 
     pub fn unchanged(&self, py: Python<'_>) -> Py<PyDict> {

@@ -11,11 +11,11 @@ use transfuse_engine::{Cause, FileChange, GenerationId, Outcome, Plan};
 
 use crate::cpython::exceptions;
 use crate::state::{
-    command::BackTo, command::RollbackCommand, generation::Generation, notify,
+    attempt, command::BackTo, command::RollbackCommand, generation::Generation, notify,
     staging_area::InPlaceNote,
 };
 use crate::update::{report, rerun, staged_update::StagedUpdate, succession};
-use crate::updater::{driver::Driver, off_disk::Aside, outcome::Ending};
+use crate::updater::{driver::Driver, off_disk::Aside, outcome::Ending, stager::Watched};
 
 /// How often a rollback starts again because another worker was in the way, or because the
 /// application that it goes back to was shut down meanwhile.
@@ -51,15 +51,16 @@ impl Driver {
         started: Instant,
     ) -> PyResult<Py<PyDict>> {
         *self.runtime.going_back.lock() = Some(back);
-        let mut plan = Plan::default();
-        let mut ended = Ok(Vec::new());
-        for _ in 0..TRIES {
-            ended = self.stage_rollback(py, target, &mut plan);
-            if !ended.as_ref().is_err_and(|error| exceptions::is_outdated(py, error)) {
+        let mut staged = self.stage_rollback(py, target);
+        for _ in 1..TRIES {
+            let error = staged.as_ref().ok().and_then(|(_, ended)| ended.as_ref().err());
+            if !error.is_some_and(|error| exceptions::is_outdated(py, error)) {
                 break;
             }
+            staged = self.stage_rollback(py, target);
         }
         *self.runtime.going_back.lock() = None;
+        let (plan, ended) = staged?;
         let outcome = if ended.is_ok() { Outcome::RolledBack } else { Outcome::Refused };
         if ended.is_ok() {
             let paths = changes.iter().map(|change| change.path.clone()).collect();
@@ -72,16 +73,25 @@ impl Driver {
     }
 
     fn stage_rollback(
-        &self,
+        &mut self,
         py: Python<'_>,
         target: &Bound<'_, Generation>,
-        plan: &mut Plan,
-    ) -> PyResult<Vec<InPlaceNote>> {
-        let (mut update, drawn) = StagedUpdate::for_rollback(py, self.runtime, target)?;
-        *plan = drawn;
-        update.run(py, plan)?;
-        update.prepare(py, &target.get().view())?;
-        update.commit(py)
+    ) -> PyResult<(Plan, PyResult<Vec<InPlaceNote>>)> {
+        let (runtime, target) = (self.runtime, target.clone().unbind());
+        let watched = Watched { snapshot: None, yields: false };
+        let staged = self.updater.stager.run(py, &mut self.listener, &watched, move |py, _| {
+            let target = target.bind(py);
+            let (mut update, plan) = StagedUpdate::for_rollback(py, runtime, target)?;
+            let ended = update
+                .run(py, &plan)
+                .and_then(|()| update.prepare(py, &target.get().view()))
+                .and_then(|()| match attempt::may_commit() {
+                    true => update.commit(py),
+                    false => Err(exceptions::misuse("Transfuse is being uninstalled")),
+                });
+            Ok((plan, ended))
+        })?;
+        staged.ok_or_else(|| exceptions::misuse("Transfuse is being uninstalled"))
     }
 
     /// The kept generation that a rollback goes back to.

@@ -1,0 +1,209 @@
+//! In which thread does the code of an update run, and how long is it waited for?
+//!
+//! In a thread of Python's `threading`, so that code it runs finds an ordinary thread; not in the
+//! updating one, which goes on to hear of saves and requests. If something newer is saved while the
+//! code hangs, the attempt is given up (`state/attempt.rs`). A thread that does not end even then
+//! (`time.sleep(3600)`, a connection that hangs) is left behind, and the next attempt gets another.
+
+use std::{sync::Arc, time::Duration, time::Instant};
+
+use crossbeam_channel::{Receiver, Sender, bounded, select, unbounded};
+use pyo3::{prelude::*, types::PyDict};
+use transfuse_engine::{SourceSnapshot, sync::Mutex};
+
+use crate::cpython::{exceptions, log, panics};
+use crate::state::{attempt, attempt::Attempt, notify, runtime::Runtime};
+use crate::updater::listener::ChangeListener;
+
+/// How often an update that takes long is looked at.
+const TURN: Duration = Duration::from_millis(50);
+/// How long code may go on after something newer was saved, and after the exception was raised in it.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// How many attempts in a row are given up, for a module that changes files as it runs.
+const GIVEN_UP: usize = 20;
+
+type Job = Box<dyn FnOnce(Python<'_>) + Send>;
+/// Asks the updating thread whether no file was saved meanwhile.
+type Question = Sender<bool>;
+
+/// The thread that stages. Belongs to the updating thread.
+pub struct Stager {
+    runtime: &'static Runtime,
+    /// To the thread; none before the first job, and once it was left behind.
+    jobs: Option<Sender<Job>>,
+    /// How many attempts in a row were given up because something newer was saved.
+    given_up: usize,
+}
+
+/// For what an attempt is given up.
+pub struct Watched<'a> {
+    /// The files as the attempt has them; none: whatever is saved, it goes on.
+    pub snapshot: Option<&'a SourceSnapshot>,
+    /// Whether a rollback that is asked for comes first.
+    pub yields: bool,
+}
+
+impl Stager {
+    pub fn new(runtime: &'static Runtime) -> Stager {
+        Stager { runtime, jobs: None, given_up: 0 }
+    }
+
+    /// Has the thread call `work`, and returns the result; none if its thread was left behind. `work`
+    /// gets a function that tells whether no file was saved meanwhile.
+    pub fn run<R: Send + 'static>(
+        &mut self,
+        py: Python<'_>,
+        listener: &mut ChangeListener,
+        watched: &Watched<'_>,
+        work: impl FnOnce(Python<'_>, &mut dyn FnMut() -> bool) -> PyResult<R> + Send + 'static,
+    ) -> PyResult<Option<R>> {
+        let attempt = Arc::new(Attempt::default());
+        let (questions, asked) = unbounded::<Question>();
+        let (done, result) = bounded(1);
+        let (runtime, shared) = (self.runtime, Arc::clone(&attempt));
+        let process = std::process::id();
+        self.send(
+            py,
+            Box::new(move |py| {
+                let current = attempt::Current::begin(&shared);
+                let mut is_quiet = || py.detach(|| ask(&questions, process));
+                let ended =
+                    runtime.updating_in_this_thread(|| panics::caught(|| work(py, &mut is_quiet)));
+                drop(current);
+                let _ = done.send(ended);
+            }),
+        )?;
+        let ended = py.detach(|| self.wait(listener, watched, &attempt, &asked, &result));
+        match ended {
+            Some(ended) => ended.map(Some),
+            None => {
+                self.leave_behind(py, &attempt);
+                Ok(None)
+            }
+        }
+    }
+
+    /// The same for what is waited for in any case.
+    pub fn call(
+        &mut self,
+        py: Python<'_>,
+        work: impl FnOnce(Python<'_>) + Send + 'static,
+    ) -> PyResult<()> {
+        let (done, result) = bounded(1);
+        let runtime = self.runtime;
+        self.send(
+            py,
+            Box::new(move |py| {
+                runtime.updating_in_this_thread(|| panics::contained(|| work(py)));
+                let _ = done.send(());
+            }),
+        )?;
+        let _ = py.detach(|| result.recv());
+        Ok(())
+    }
+
+    /// An update has ended otherwise than by being given up.
+    pub fn concluded(&mut self) {
+        self.given_up = 0;
+    }
+
+    fn send(&mut self, py: Python<'_>, job: Job) -> PyResult<()> {
+        let jobs = match &self.jobs {
+            Some(jobs) => jobs,
+            None => self.jobs.insert(start(py)?),
+        };
+        let ended = || exceptions::misuse("the thread that stages updates has ended");
+        jobs.send(job).map_err(|_| ended())
+    }
+
+    /// Waits for the result of an attempt, and gives it up if it is time; none if it does not end.
+    fn wait<R>(
+        &mut self,
+        listener: &mut ChangeListener,
+        watched: &Watched<'_>,
+        attempt: &Attempt,
+        asked: &Receiver<Question>,
+        result: &Receiver<PyResult<R>>,
+    ) -> Option<PyResult<R>> {
+        let (mut newer, mut given_up): (Option<Instant>, Option<Instant>) = (None, None);
+        loop {
+            select! {
+                recv(result) -> ended => return ended.ok(),
+                recv(asked) -> question => if let Ok(question) = question {
+                    let _ = question.send(listener.is_still_quiet());
+                    continue;
+                },
+                default(TURN) => {}
+            }
+            if let Some(at) = given_up {
+                if at.elapsed() > PATIENCE {
+                    return None;
+                }
+                continue;
+            }
+            if newer.is_none() && watched.snapshot.is_some_and(|files| listener.has_newer(files)) {
+                newer = Some(Instant::now());
+            }
+            let hangs = newer.is_some_and(|at| at.elapsed() > PATIENCE);
+            let hangs = hangs && self.given_up < GIVEN_UP;
+            if hangs || watched.yields && self.runtime.is_urgent() || self.runtime.is_stopping() {
+                if Python::attach(|py| attempt.give_up(py)) {
+                    self.given_up += usize::from(hangs);
+                    given_up = Some(Instant::now());
+                } else {
+                    // It is being published.
+                    return result.recv().ok();
+                }
+            }
+        }
+    }
+
+    /// Goes on without the thread.
+    fn leave_behind(&mut self, py: Python<'_>, attempt: &Attempt) {
+        self.jobs = None;
+        let (thread, prepared) = attempt.leave_behind();
+        self.runtime.flights.forget(thread);
+        *self.runtime.wanted.lock() = None;
+        if let Some(generation) = prepared
+            && let Err(error) = self.runtime.stages.call(py, ("abandoned", generation))
+        {
+            let _ = log::complain(py, "participants could not be told of the end", error);
+        }
+        notify::left_behind(py, self.runtime, attempt.ident());
+    }
+}
+
+/// Whether no file was saved meanwhile, by the updating thread. A forked child has none.
+fn ask(questions: &Sender<Question>, process: u32) -> bool {
+    if attempt::is_given_up() || std::process::id() != process {
+        return false;
+    }
+    let (question, answer) = bounded(1);
+    questions.send(question).is_ok() && answer.recv().unwrap_or(false)
+}
+
+fn start(py: Python<'_>) -> PyResult<Sender<Job>> {
+    let (jobs, receiver) = unbounded();
+    let target = Bound::new(py, StagingThread(Mutex::new(Some(receiver))))?;
+    let options = PyDict::new(py);
+    options.set_item("target", target)?;
+    options.set_item("name", "transfuse-stage")?;
+    options.set_item("daemon", true)?;
+    let thread = py.import("threading")?.getattr("Thread")?.call((), Some(&options))?;
+    thread.call_method0("start")?;
+    Ok(jobs)
+}
+
+/// The thread's function.
+#[pyclass(frozen, module = "transfuse._core")]
+struct StagingThread(Mutex<Option<Receiver<Job>>>);
+
+#[pymethods]
+impl StagingThread {
+    fn __call__(&self, py: Python<'_>) {
+        let Some(jobs) = self.0.lock().take() else { return };
+        while let Ok(job) = py.detach(|| jobs.recv()) {
+            job(py);
+        }
+    }
+}
