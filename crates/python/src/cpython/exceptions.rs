@@ -45,6 +45,14 @@ pub fn still_in_use(message: &str) -> PyErr {
     make("StillInUseError", message)
 }
 
+/// Code of an update ran for too long, in a call that no exception ends.
+pub fn time_limit() -> PyErr {
+    make(
+        "TimeLimitExceeded",
+        "the update took longer than the setting time_limit, and is in a call that does not return",
+    )
+}
+
 /// A source that a generation names cannot be had any more.
 pub fn content_gone(message: &str) -> PyErr {
     make("ContentGone", message)

@@ -6,7 +6,7 @@
 //! and nothing that it does has an effect any more. `updater/stager.rs` decides; the code that stages
 //! asks here.
 
-use std::{cell::RefCell, sync::Arc};
+use std::{cell::RefCell, sync::Arc, time::Duration, time::Instant};
 
 use pyo3::{ffi, intern, prelude::*};
 use transfuse_engine::sync::Mutex;
@@ -39,6 +39,8 @@ struct AttemptState {
     /// The thread that runs code of the program, as `threading.get_ident` has it; none while it runs
     /// none, so that nothing is raised in it.
     runs_code: Option<u64>,
+    /// Since when it runs code of modules, which `time_limit` is for.
+    since: Option<Instant>,
     /// Whether the exception was raised. Whether it has arrived is unknown.
     raised: bool,
     /// The thread that carries it out: `threading.get_ident`'s number, and ours.
@@ -65,6 +67,11 @@ impl Attempt {
             unsafe { ffi::PyThreadState_SetAsyncExc(thread as _, kind.as_ptr()) };
         }
         true
+    }
+
+    /// For how long it has been running code of modules.
+    pub fn runs_modules_for(&self) -> Option<Duration> {
+        self.0.lock().since.map(|since| since.elapsed())
     }
 
     /// Its thread does not end. Returns our number of it, and the generation whose participants have
@@ -110,6 +117,15 @@ impl Interruptible {
         }
         Interruptible(attempt)
     }
+
+    /// The same for code of modules.
+    pub fn begin_modules() -> Interruptible {
+        let begun = Interruptible::begin();
+        if let Some(attempt) = &begun.0 {
+            attempt.0.lock().since = Some(Instant::now());
+        }
+        begun
+    }
 }
 
 impl Drop for Interruptible {
@@ -119,6 +135,7 @@ impl Drop for Interruptible {
         let raised = {
             let mut state = attempt.0.lock();
             state.runs_code = None;
+            state.since = None;
             std::mem::take(&mut state.raised)
         };
         if raised {

@@ -8,7 +8,7 @@
 use std::{cell::Cell, collections::HashSet, sync::atomic::Ordering};
 
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyWeakrefMethods, PyWeakrefReference};
+use pyo3::types::PyDict;
 use transfuse_engine::{
     EdgeKind, FileChange, Freed, ModuleName, Plan, Policy, Reason, SourceSnapshot, Step,
     Succession, Target,
@@ -23,10 +23,10 @@ use crate::state::{
     attempt::Interruptible, generation::Generation, live_module::LiveModule, pin::StagedScope,
     policy::effective_policy, runtime::Runtime, scope::Scope, staging_area::InPlaceNote,
 };
-use crate::sysmodules::{entry, entry::SysModulesEntry, facade};
+use crate::sysmodules::{entry, facade};
 use crate::update::concurrent_loads::superseded_by_swap;
 use crate::update::planning::{UpdateRequest, without_restarts};
-use crate::update::{disposal, participants, registrations, rerun, succession};
+use crate::update::{disposal, lingering, participants, registrations, rerun, succession};
 
 /// A staged generation, until it is published or abandoned.
 pub struct StagedUpdate<'py> {
@@ -152,7 +152,7 @@ impl<'py> StagedUpdate<'py> {
         conflict::take();
         self.staged.get().staging.expect(plan.steps.len());
         let _limit = Watchdog::begin(self.runtime.settings().time_limit);
-        let _interruptible = Interruptible::begin();
+        let _interruptible = Interruptible::begin_modules();
         for step in plan.start_order.iter().map(|place| &plan.steps[*place]) {
             match load::load_own(&Scope::new(py, self.runtime, &self.staged), &step.name) {
                 Ok(Loaded::Live(_) | Loaded::Foreign | Loaded::Missing(_)) => {}
@@ -254,7 +254,7 @@ impl<'py> StagedUpdate<'py> {
         let pending = in_place::published(py, &self.staged);
         self.record(py, &shown);
         for instance in &shown {
-            show(py, runtime, instance);
+            entry::show_instance(py, runtime, instance);
         }
         drop(guard);
         drop(old);
@@ -266,7 +266,7 @@ impl<'py> StagedUpdate<'py> {
             }
             let notes = in_place::notes(py, &self.staged);
             runtime.retire(freed);
-            record_superseded(py, runtime, &self.removed);
+            lingering::record(py, runtime, &self.removed);
             self.tidy(py);
             let registrations = registrations::EndedExecutions::of(py, &self.staged);
             self.staged.get().staging.clear();
@@ -389,26 +389,4 @@ impl<'py> StagedUpdate<'py> {
             entry::withdraw_if_deleted(py, self.runtime, &name);
         }
     }
-}
-
-/// Puts the object that foreign code is to see of an instance into `sys.modules`, unless the program
-/// has removed or replaced the entry.
-fn show(py: Python<'_>, runtime: &'static Runtime, instance: &Bound<'_, LiveModule>) {
-    let name = instance.get().key.bind(py);
-    if let Ok(SysModulesEntry::Ours) =
-        entry::entry_of(&Scope::new(py, runtime, &runtime.current(py)), name)
-        && let Ok(shown) = facade::of_instance(py, runtime, instance)
-    {
-        let _ = entry::show(py, runtime, name, &shown);
-    }
-}
-
-/// Records superseded instances, so that `status` can report those that stay in memory.
-fn record_superseded(py: Python<'_>, runtime: &Runtime, removed: &[Bound<'_, LiveModule>]) {
-    let added = removed.iter().filter_map(|instance| PyWeakrefReference::new(instance).ok());
-    let added: Vec<_> = added.map(Bound::unbind).collect();
-    let before = std::mem::take(&mut runtime.records.lock().superseded);
-    let alive = before.into_iter().filter(|weak| weak.bind(py).upgrade().is_some());
-    let all: Vec<_> = alive.chain(added).collect();
-    runtime.records.lock().superseded.extend(all);
 }

@@ -93,7 +93,7 @@ impl Driver {
         let change = py.detach(|| {
             let change = self.listener.collect_changes(true);
             // A comparison that a save overlapped has only a part of it.
-            change.and_then(|mut change| change.is_still_quiet().then_some(change))
+            change.and_then(|mut change| change.parts().0.is_still_quiet().then_some(change))
         });
         let Some(mut change) = change else { return };
         self.updater.reread_project_files(py, &mut change);

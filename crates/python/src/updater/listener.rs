@@ -6,17 +6,17 @@
 //! which decide what to do about it.
 
 use std::{
-    collections::BTreeSet, io, path::Path, path::PathBuf, sync::atomic::Ordering, time::Duration,
-    time::Instant,
+    collections::BTreeSet, io, path::PathBuf, sync::atomic::Ordering, time::Duration, time::Instant,
 };
 
 use crossbeam_channel::{Receiver, never, select};
 use transfuse_engine::{
     Debouncer, Digest, DirtyPaths, Event, FileChange, FileSystem, Readiness, Refreshed,
-    SourceSnapshot, SymlinkChains, SyncMarker, Window, fork_gate, is_source, refresh,
+    SourceSnapshot, SymlinkChains, SyncMarker, Window, fork_gate, refresh,
 };
 
-use crate::state::{command::Command, runtime::Runtime, unreadable};
+use crate::state::{command::Command, runtime::Runtime};
+use crate::updater::concerned::{drop_unread_data_files, needed};
 use crate::updater::watcher::FileWatcher;
 
 /// How long an explicit update waits until the system has reported all events.
@@ -57,11 +57,6 @@ pub enum Conclusion {
 }
 
 impl PendingChange<'_> {
-    /// Was no file saved since the comparison? A save that goes on for too long is not waited for.
-    pub fn is_still_quiet(&mut self) -> bool {
-        self.listener.is_still_quiet()
-    }
-
     /// The listener, which goes on while it is staged, and the files that it has.
     pub fn parts(&mut self) -> (&mut ChangeListener, &SourceSnapshot) {
         (self.listener, &self.snapshot)
@@ -308,7 +303,7 @@ impl ChangeListener {
     pub fn collect_changes(&mut self, automatic: bool) -> Option<PendingChange<'_>> {
         for _ in 0..COMPARISONS {
             let mut found = self.compare();
-            self.drop_unread_data_files(&mut found.changes);
+            drop_unread_data_files(self.runtime, &mut found.changes);
             self.watch_found(&found);
             if self.take_fallback() {
                 continue;
@@ -318,7 +313,7 @@ impl ChangeListener {
                 self.pending = found.changes.iter().map(|change| change.path.clone()).collect();
                 self.pending.extend(found.unreadable.iter().map(|(path, _)| path.clone()));
                 let Refreshed { snapshot, changes, unreadable, .. } = found;
-                let unreadable = self.needed(unreadable);
+                let unreadable = needed(self.runtime, unreadable);
                 self.compare_project_files();
                 let is_release = self.is_release;
                 let listener = self;
@@ -370,25 +365,6 @@ impl ChangeListener {
             self.rescan = true;
         }
         fell_back
-    }
-
-    /// Those of the unreadable files that modules came from. `status` shows the others.
-    fn needed(&self, unreadable: Vec<(PathBuf, io::Error)>) -> Vec<(PathBuf, io::Error)> {
-        let (view, graph) = (self.runtime.view(), self.runtime.records.lock().graph.clone());
-        let needs = |path: &Path| unreadable::is_needed(&view, &graph, path);
-        let (needed, others) = unreadable.into_iter().partition(|(path, _)| needs(path));
-        self.runtime.unreadable.lock().are(others);
-        needed
-    }
-
-    /// Drops changes of data files that no module depends on any more.
-    pub(super) fn drop_unread_data_files(&self, changes: &mut Vec<FileChange>) {
-        let _critical = fork_gate::enter_critical();
-        let records = self.runtime.records.lock();
-        let read = |path: &Path| {
-            records.graph.readers(path).next().is_some() || records.extensions.contains_key(path)
-        };
-        changes.retain(|change| is_source(&change.path) || read(&change.path));
     }
 
     fn compare_project_files(&mut self) {

@@ -3,6 +3,7 @@
 pub mod thread;
 pub mod driver;
 pub mod listener;
+pub mod concerned;
 pub mod newer_saves;
 pub mod watcher;
 pub mod stager;

@@ -26,6 +26,21 @@ type Job = Box<dyn FnOnce(Python<'_>) + Send>;
 /// Asks the updating thread whether no file was saved meanwhile.
 type Question = Sender<bool>;
 
+enum AttemptEnd<R> {
+    Ended(PyResult<R>),
+    /// It does not end, though it was given up.
+    GivenUp,
+    /// It does not end, though the time limit has raised its exception.
+    PastLimit,
+}
+
+impl<R> AttemptEnd<R> {
+    /// None: its thread has ended without a result.
+    fn of(ended: Option<PyResult<R>>) -> AttemptEnd<R> {
+        ended.map_or(AttemptEnd::GivenUp, AttemptEnd::Ended)
+    }
+}
+
 /// The thread that stages. Belongs to the updating thread.
 pub struct Stager {
     runtime: &'static Runtime,
@@ -73,12 +88,15 @@ impl Stager {
                 let _ = done.send(ended);
             }),
         )?;
-        let ended = py.detach(|| self.wait(listener, watched, &attempt, &asked, &result));
-        match ended {
-            Some(ended) => ended.map(Some),
-            None => {
+        match py.detach(|| self.wait(listener, watched, &attempt, &asked, &result)) {
+            AttemptEnd::Ended(ended) => ended.map(Some),
+            AttemptEnd::GivenUp => {
                 self.leave_behind(py, &attempt);
                 Ok(None)
+            }
+            AttemptEnd::PastLimit => {
+                self.leave_behind(py, &attempt);
+                Err(exceptions::time_limit())
             }
         }
     }
@@ -116,7 +134,7 @@ impl Stager {
         jobs.send(job).map_err(|_| ended())
     }
 
-    /// Waits for the result of an attempt, and gives it up if it is time; none if it does not end.
+    /// Waits for the result of an attempt, and gives it up if it is time.
     fn wait<R>(
         &mut self,
         listener: &mut ChangeListener,
@@ -124,11 +142,12 @@ impl Stager {
         attempt: &Attempt,
         asked: &Receiver<Question>,
         result: &Receiver<PyResult<R>>,
-    ) -> Option<PyResult<R>> {
+    ) -> AttemptEnd<R> {
+        let limit = self.runtime.settings().time_limit + 2 * PATIENCE;
         let (mut newer, mut given_up): (Option<Instant>, Option<Instant>) = (None, None);
         loop {
             select! {
-                recv(result) -> ended => return ended.ok(),
+                recv(result) -> ended => return AttemptEnd::of(ended.ok()),
                 recv(asked) -> question => if let Ok(question) = question {
                     let _ = question.send(listener.is_still_quiet());
                     continue;
@@ -137,9 +156,12 @@ impl Stager {
             }
             if let Some(at) = given_up {
                 if at.elapsed() > PATIENCE {
-                    return None;
+                    return AttemptEnd::GivenUp;
                 }
                 continue;
+            }
+            if attempt.runs_modules_for().is_some_and(|time| time > limit) {
+                return AttemptEnd::PastLimit;
             }
             if newer.is_none() && watched.snapshot.is_some_and(|files| listener.has_newer(files)) {
                 newer = Some(Instant::now());
@@ -152,7 +174,7 @@ impl Stager {
                     given_up = Some(Instant::now());
                 } else {
                     // It is being published.
-                    return result.recv().ok();
+                    return AttemptEnd::of(result.recv().ok());
                 }
             }
         }
