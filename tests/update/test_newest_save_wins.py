@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 import time
 from typing import Any
@@ -13,6 +14,7 @@ import transfuse
 from conftest import CAP, LiveTree, ran
 from support.threads import Worker, wait
 from transfuse import _core
+from transfuse.errors import TimeLimitExceeded
 
 # How module code hangs: in Python, in C where no exception ends it, and where it catches all.
 HANGS = {
@@ -165,6 +167,35 @@ def test_what_is_left_behind_is_told_with_its_place(
         tree.write({"leaf.py": "VALUE = 2\n"})
         tree.wait(lambda report: report.outcome == "published")
     assert "does not end at leaf.py, line 3" in caplog.text
+
+
+def test_what_is_left_behind_touches_nothing_when_it_ends(tree: LiveTree, gates: Any) -> None:
+    """It began a module that was new then, and patched a foreign one, as the newer code does."""
+    gates.value = "plain"
+    shop(tree)
+    patch = "import outside\noutside.value = {!r}\n"
+    new = patch.format("late") + hanging("a call into C")
+    tree.write({"new.py": new, "leaf.py": "import new\nVALUE = 2\n"})
+    wait(gates.begun)
+    tree.write({"new.py": patch.format("newer") + "VALUE = 3\n"})
+    tree.wait(lambda report: report.outcome == "published")
+    module, shown = tree.module("new"), sys.modules["new"]
+    assert (module.VALUE, gates.value) == (3, "newer")
+    gates.go.set()
+    until_staging_has_ended()
+    assert (tree.module("new"), sys.modules["new"]) == (module, shown)
+    assert (tree.module("web").VALUE, gates.value) == (2, "newer")
+
+
+def test_past_the_time_limit_it_is_refused_and_left_behind(tree: LiveTree, gates: Any) -> None:
+    shop(tree, time_limit=0.2)
+    tree.write({"leaf.py": hanging("a call into C")})
+    wait(gates.begun)
+    report = tree.wait(lambda report: report.outcome == "refused")
+    assert isinstance(report.error, TimeLimitExceeded)
+    tree.write({"leaf.py": "VALUE = 2\n"})
+    tree.wait(lambda report: report.outcome == "published")
+    assert tree.module("web").VALUE == 2
 
 
 def test_uninstall_does_not_wait_for_it(tree: LiveTree, gates: Any) -> None:

@@ -53,6 +53,11 @@ pub fn time_limit() -> PyErr {
     )
 }
 
+/// The update that this code is part of was given up.
+pub fn given_up() -> PyErr {
+    make("GivenUp", "the update was given up for a newer one")
+}
+
 /// A source that a generation names cannot be had any more.
 pub fn content_gone(message: &str) -> PyErr {
     make("ContentGone", message)
