@@ -7,7 +7,7 @@
 //! to finish: imports before importers, affected modules before those that affect them.
 //! `update_plan` decides which modules run. Tarjan's algorithm, without recursion.
 
-use super::{DependencyGraph, Edge, EdgeKind, Plan, Reason, Step, Target};
+use super::{DependencyGraph, Edge, EdgeKind, Target};
 use crate::base::ModuleName;
 use std::collections::HashMap;
 
@@ -35,17 +35,6 @@ pub(crate) fn order(
     let mut place = vec![0; names.len()];
     order.iter().enumerate().for_each(|(at, node)| place[*node] = at);
     Order { names: order.iter().map(|at| names[*at].clone()).collect(), start_order: place }
-}
-
-/// A plan that runs these modules, and no others: those that a rollback does not find as they were.
-pub fn plan_of(
-    graph: &DependencyGraph,
-    names: Vec<ModuleName>,
-    rank: impl Fn(&ModuleName) -> u64,
-) -> Plan {
-    let Order { names, start_order } = order(graph, names, rank);
-    let steps = names.into_iter().map(|name| Step { name, reason: Reason::Changed }).collect();
-    Plan { steps, start_order, restart: Vec::new() }
 }
 
 /// The indexes of the modules that have to run before `name`.

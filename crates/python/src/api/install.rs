@@ -12,7 +12,7 @@ use crate::cpython::{exceptions, snapshot::items};
 use crate::hooks::{facade_type, fast_path, import_module, lazy_import, reload};
 use crate::state::{
     command::SourceOverrides, live_module::LiveModule, request::refuse_inside, runtime,
-    runtime::Runtime, settings::Pattern, settings::Settings,
+    runtime::GivenFiles, runtime::Runtime, settings::Pattern, settings::Settings,
 };
 use crate::sysmodules::{facade, spec::Finder};
 use crate::updater::{off_disk, thread::at_exit, thread::start_updating, thread::stop_updating};
@@ -62,17 +62,16 @@ pub fn install(
     let budget = Budget::new(store.saturating_mul(1 << 20));
     let seen = py.detach(|| scan(&*system, &roots, &budget));
     let view = off_disk::with_contents(&seen.snapshot, &contents, &budget);
-    let given = contents.into_keys().collect();
+    let given = GivenFiles { paths: contents.into_keys().collect(), aside };
     let made = Runtime::new(
         py, system, roots, budget, settings, view, report, stages, project, reconsider, first,
-        given, aside,
+        given,
     )?;
     let runtime: &'static Runtime = Box::leak(Box::new(made));
     runtime.unreadable.lock().are(seen.unreadable);
     facade_type::make_type(py)?;
     data_files::listen()?;
     runtime::put_in_force(Some(runtime));
-
     let core = py.import(intern!(py, "transfuse._core"))?;
     swap_builtins(
         py,

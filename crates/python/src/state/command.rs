@@ -28,8 +28,8 @@ pub enum Command {
 }
 
 impl Command {
-    /// Does it come before an update that is under way?
-    pub fn is_urgent(&self) -> bool {
+    /// Is it a rollback, here or of another worker?
+    pub fn is_rollback(&self) -> bool {
         match self {
             Command::Rollback(command, _) => !command.dry_run,
             Command::Adopt(command, _) => command.back.is_some(),

@@ -29,5 +29,6 @@ pub mod set_aside;
 pub mod watch_status;
 pub mod attempt;
 pub mod command;
+pub mod urgent;
 pub mod request;
 pub mod notify;

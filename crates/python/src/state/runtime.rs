@@ -9,7 +9,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 
 use crossbeam_channel::Sender;
 use pyo3::types::{PyCFunction, PyDict, PyModule, PyString};
@@ -24,7 +24,8 @@ use crate::cpython::{exceptions, nogil_lock::NoGilLock, thread::thread};
 use crate::state::{
     command::BackTo, command::Command, generation::Generation, records::Records,
     set_aside::SetAside, settings::Settings, synthetic_names::SyntheticNames,
-    unit_of_work::UnitsOfWork, unreadable::UnreadablePaths, watch_status::WatchStatus,
+    unit_of_work::UnitsOfWork, unreadable::UnreadablePaths, urgent::UrgentRequests,
+    watch_status::WatchStatus,
 };
 
 /// How many path entries are remembered with their directories.
@@ -74,6 +75,13 @@ impl PythonCallback {
     }
 }
 
+/// The files of a process that was given what others serve.
+pub struct GivenFiles {
+    pub paths: Vec<PathBuf>,
+    /// Those of them whose content on disk is set aside.
+    pub aside: Vec<PathBuf>,
+}
+
 pub struct Runtime {
     pub system: Arc<OsFileSystem>,
     pub roots: Roots,
@@ -108,9 +116,7 @@ pub struct Runtime {
     /// The rollback under way, for the other workers. Written by the thread that updates.
     pub going_back: Mutex<Option<BackTo>>,
     /// Files whose content this process was given at its start, whatever they say on disk.
-    pub given: Vec<PathBuf>,
-    /// Those of them whose content on disk is set aside.
-    pub given_aside: Vec<PathBuf>,
+    pub given: GivenFiles,
     /// Called with the stage of an update and the generation's number (`update/participants.rs`).
     pub stages: PythonCallback,
     /// Names of modules that were asked for by path and cannot be imported by name.
@@ -143,10 +149,8 @@ pub struct Runtime {
     pub set_aside: Mutex<SetAside>,
     /// The thread that updates (0: not begun). Code it runs cannot wait for an update.
     pub updating_thread: AtomicU64,
-    /// How many rollbacks were asked for, and are not begun.
-    urgent: AtomicUsize,
-    /// Whether the thread that updates is to end.
-    stopping: AtomicBool,
+    /// The requests before which no update is to be published.
+    pub urgent: UrgentRequests,
     /// Whether that thread has ended without being stopped.
     pub updating_ended: AtomicBool,
 }
@@ -166,8 +170,7 @@ impl Runtime {
         project: Vec<PathBuf>,
         reconsider: Py<PyAny>,
         first: u64,
-        given: Vec<PathBuf>,
-        given_aside: Vec<PathBuf>,
+        given: GivenFiles,
     ) -> PyResult<Self> {
         let id = GenerationId(first);
         let held = Py::new(py, Generation::new(id, view, PyDict::new(py).unbind()))?;
@@ -196,7 +199,6 @@ impl Runtime {
             wanted: Mutex::new(None),
             going_back: Mutex::new(None),
             given,
-            given_aside,
             synthetic_names: SyntheticNames::default(),
             flights: SingleFlight::default(),
             nogil_lock: NoGilLock::default(),
@@ -212,8 +214,7 @@ impl Runtime {
             unreadable: Mutex::default(),
             set_aside: Mutex::default(),
             updating_thread: AtomicU64::new(0),
-            urgent: AtomicUsize::new(0),
-            stopping: AtomicBool::new(false),
+            urgent: UrgentRequests::default(),
             updating_ended: AtomicBool::new(false),
         })
     }
@@ -225,8 +226,7 @@ impl Runtime {
     }
 
     pub fn listen_to(&self, commands: Sender<Command>) {
-        self.urgent.store(0, Ordering::Release);
-        self.stopping.store(false, Ordering::Release);
+        self.urgent.reset();
         *self.commands.lock() = Some(commands);
     }
 
@@ -251,29 +251,8 @@ impl Runtime {
     pub fn command(&self, command: Command) -> bool {
         let commands = self.commands.lock();
         let Some(commands) = commands.as_ref() else { return false };
-        if command.is_urgent() {
-            self.urgent.fetch_add(1, Ordering::AcqRel);
-        }
-        if matches!(command, Command::Stop) {
-            self.stopping.store(true, Ordering::Release);
-        }
+        self.urgent.is_sent(&command);
         commands.send(command).is_ok()
-    }
-
-    /// The thread that updates begins with a command.
-    pub fn begins(&self, command: &Command) {
-        if command.is_urgent() {
-            self.urgent.fetch_sub(1, Ordering::AcqRel);
-        }
-    }
-
-    /// Is a rollback waiting, before which no update is to be published?
-    pub fn is_urgent(&self) -> bool {
-        self.urgent.load(Ordering::Acquire) > 0
-    }
-
-    pub fn is_stopping(&self) -> bool {
-        self.stopping.load(Ordering::Acquire)
     }
 
     /// Calls `work` as the thread that updates: code that it runs cannot wait for an update.

@@ -12,6 +12,14 @@ use transfuse_engine::{Digest, FileChange, Refreshed, SourceSnapshot};
 /// `/srv/shop/tax.py` to the digest of the content that is set aside; none: the file was deleted.
 pub type SetAsideFiles = BTreeMap<PathBuf, Option<Digest>>;
 
+/// Of which files is the content on disk set aside? That of the others was refused: it is tried again
+/// with the next save.
+#[derive(Clone, Copy)]
+pub enum Aside<'a> {
+    All,
+    Of(&'a [PathBuf]),
+}
+
 #[derive(Clone, Default)]
 pub struct SetAside {
     /// Written by `add` and `accept`; an entry leaves when its file has other content.

@@ -12,12 +12,11 @@ use pyo3::{prelude::*, types::PyDict};
 use transfuse_engine::Cause;
 
 use crate::cpython::{exceptions, log, panics, thread::thread};
-use crate::state::{command::Command, command::UpdateCommand, runtime::Runtime};
+use crate::state::{command::Command, command::UpdateCommand, runtime::Runtime, set_aside::Aside};
 use crate::update::concurrent_loads::loads_since;
 use crate::update::planning::{self, UpdateRequest};
 use crate::update::{project_files, report, seeds};
 use crate::updater::listener::{ChangeListener, PendingChange, Wakeup};
-use crate::updater::off_disk::Aside;
 use crate::updater::outcome::{Concluded, Updater, Wanted};
 
 /// How often an explicit update starts again because other workers have seen later files.
@@ -39,8 +38,8 @@ impl Driver {
     pub fn run(&mut self, py: Python<'_>) {
         let _ended = EndOfUpdating(self.runtime);
         self.runtime.updating_thread.store(thread(), Ordering::Release);
-        let aside = Aside::Of(&self.runtime.given_aside);
-        self.ignore_until_changed(py, self.runtime.given.clone(), aside);
+        let aside = Aside::Of(&self.runtime.given.aside);
+        self.ignore_until_changed(py, self.runtime.given.paths.clone(), aside);
         loop {
             let wakeup = py.detach(|| self.listener.next());
             if matches!(wakeup, Wakeup::Command(Command::Stop)) {
@@ -64,7 +63,7 @@ impl Driver {
     }
 
     fn handle(&mut self, py: Python<'_>, command: Command) {
-        self.runtime.begins(&command);
+        self.runtime.urgent.begins(&command);
         let (reply, answer) = match command {
             Command::Update(command, reply) => {
                 (reply, panics::caught(|| self.update_and_accept(py, &command)))
@@ -130,7 +129,7 @@ impl Driver {
             };
             let project_report = self.updater.reread_project_files(py, &mut change);
             match self.updater.update(py, change, wanted)? {
-                Concluded::Interrupted if self.runtime.is_urgent() => {
+                Concluded::Interrupted if self.runtime.urgent.has_rollback() => {
                     return Err(exceptions::misuse(
                         "the update was given up, because a rollback was asked for meanwhile",
                     ));

@@ -10,18 +10,10 @@ use pyo3::{prelude::*, types::PyDict};
 use transfuse_engine::{Budget, Cause, FileChange, Source, SourceSnapshot};
 
 use crate::state::command::{AdoptCommand, SourceOverrides};
-use crate::state::generation::Generation;
+use crate::state::{generation::Generation, set_aside::Aside};
 use crate::update::succession;
 use crate::updater::outcome::{Concluded, Wanted};
 use crate::updater::{driver::Driver, listener::PendingChange};
-
-/// Of which files is the content on disk set aside? That of the others was refused: it is tried again
-/// with the next save.
-#[derive(Clone, Copy)]
-pub enum Aside<'a> {
-    All,
-    Of(&'a [PathBuf]),
-}
 
 /// A snapshot in which these files have these contents.
 pub fn with_contents(

@@ -12,10 +12,10 @@ use transfuse_engine::{Cause, FileChange, GenerationId, Outcome, Plan};
 use crate::cpython::exceptions;
 use crate::state::{
     attempt, command::BackTo, command::RollbackCommand, generation::Generation, notify,
-    staging_area::InPlaceNote,
+    set_aside::Aside, staging_area::InPlaceNote,
 };
 use crate::update::{report, rerun, staged_update::StagedUpdate, succession};
-use crate::updater::{driver::Driver, off_disk::Aside, outcome::Ending, stager::Watched};
+use crate::updater::{driver::Driver, outcome::Ending, stager::Watched};
 
 /// How often a rollback starts again because another worker was in the way, or because the
 /// application that it goes back to was shut down meanwhile.

@@ -168,7 +168,10 @@ impl Stager {
             }
             let hangs = newer.is_some_and(|at| at.elapsed() > PATIENCE);
             let hangs = hangs && self.given_up < GIVEN_UP;
-            if hangs || watched.yields && self.runtime.is_urgent() || self.runtime.is_stopping() {
+            if hangs
+                || watched.yields && self.runtime.urgent.has_rollback()
+                || self.runtime.urgent.is_stopping()
+            {
                 if Python::attach(|py| attempt.give_up(py)) {
                     self.given_up += usize::from(hangs);
                     given_up = Some(Instant::now());
