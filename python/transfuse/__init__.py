@@ -44,6 +44,7 @@ from transfuse.updates.api import (
     update,
 )
 from transfuse.updates.history import HistoryEntry
+from transfuse.updates.hold import hold
 from transfuse.updates.reports import Change, Plan, Ran, Report, Restart, Status, UpdateRefused
 from transfuse.version import __version__
 
@@ -68,6 +69,7 @@ __all__ = [
     "accept",
     "asgi",
     "history",
+    "hold",
     "import_module",
     "install",
     "leaks",

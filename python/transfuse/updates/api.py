@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from transfuse import _core
+from transfuse.config.logs import get_logger
 from transfuse.errors import NotInstalledError, TransfuseError
 from transfuse.memory.leaks import Leaks, find_leaks
 from transfuse.updates import history as history_of
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from transfuse.updates.history import HistoryEntry
 
-_log = logging.getLogger("transfuse")
+_log = get_logger("transfuse")
 
 # Subscribers to updates, in the order of subscription. The tuple is replaced, never changed, so
 # that it can be iterated without a lock. Entries leave by their unsubscriber.

@@ -22,6 +22,10 @@ pub enum Command {
     Rollback(RollbackCommand, Reply),
     /// Serve these contents, whatever is on disk.
     Adopt(AdoptCommand, Reply),
+    /// A module depends on data that no walk comes to.
+    Follow(PathBuf),
+    /// A hold has ended: look at the files again.
+    Released,
     /// Something has drained.
     Dispose,
     Stop,

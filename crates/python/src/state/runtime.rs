@@ -22,7 +22,7 @@ use transfuse_engine::{
 
 use crate::cpython::{exceptions, nogil_lock::NoGilLock, thread::thread};
 use crate::state::{
-    command::BackTo, command::Command, generation::Generation, records::Records,
+    command::BackTo, command::Command, generation::Generation, hold::Holds, records::Records,
     set_aside::SetAside, settings::Settings, synthetic_names::SyntheticNames,
     unit_of_work::UnitsOfWork, unreadable::UnreadablePaths, urgent::UrgentRequests,
     watch_status::WatchStatus,
@@ -147,6 +147,8 @@ pub struct Runtime {
     pub unreadable: Mutex<UnreadablePaths>,
     /// Content on disk that a rollback has left. Written by the thread that updates.
     pub set_aside: Mutex<SetAside>,
+    /// What programs said about changes of many files that are under way.
+    pub holds: Holds,
     /// The thread that updates (0: not begun). Code it runs cannot wait for an update.
     pub updating_thread: AtomicU64,
     /// The requests before which no update is to be published.
@@ -213,6 +215,7 @@ impl Runtime {
             watching: Mutex::default(),
             unreadable: Mutex::default(),
             set_aside: Mutex::default(),
+            holds: Holds::default(),
             updating_thread: AtomicU64::new(0),
             urgent: UrgentRequests::default(),
             updating_ended: AtomicBool::new(false),

@@ -10,8 +10,8 @@ use transfuse_engine::SourceSnapshot;
 
 use crate::cpython::log;
 use crate::state::{
-    attempt, attempt::Interruptible, generation::Generation, pin::StagedScope, runtime::Runtime,
-    scope::Scope,
+    attempt, attempt::Interruptible, generation::Generation, pin::GenerationScope,
+    runtime::Runtime, scope::Scope,
 };
 
 /// Asks all participants to prepare. After an error the generation must be aborted.
@@ -26,7 +26,7 @@ pub fn prepare(
     let stage = if back { intern!(py, "going back") } else { intern!(py, "staged") };
     attempt::set_prepared(Some(staged.get().id.0));
     let interruptible = Interruptible::begin();
-    let prepared = StagedScope::begin(&Scope::new(py, runtime, staged))
+    let prepared = GenerationScope::begin(&Scope::new(py, runtime, staged))
         .and_then(|_pinned| runtime.stages.call(py, (stage, staged.get().id.0)));
     drop(interruptible);
     if !attempt::is_left_behind() {

@@ -16,8 +16,9 @@ use crate::state::{command::Command, command::UpdateCommand, runtime::Runtime, s
 use crate::update::concurrent_loads::loads_since;
 use crate::update::planning::{self, UpdateRequest};
 use crate::update::{project_files, report, seeds};
-use crate::updater::listener::{ChangeListener, PendingChange, Wakeup};
+use crate::updater::listener::{ChangeListener, Wakeup};
 use crate::updater::outcome::{Concluded, Updater, Wanted};
+use crate::updater::pending_change::PendingChange;
 
 /// How often an explicit update starts again because other workers have seen later files.
 const TRIES: usize = 50;
@@ -77,6 +78,8 @@ impl Driver {
                 (reply, panics::caught(|| self.rollback(py, command)))
             }
             Command::Adopt(command, reply) => (reply, panics::caught(|| self.adopt(py, command))),
+            Command::Follow(path) => return self.listener.follow(&path),
+            Command::Released => return self.listener.look_again(),
             Command::Dispose => {
                 self.updater.dispose(py);
                 self.retry_if_room(py);

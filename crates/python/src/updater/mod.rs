@@ -3,7 +3,9 @@
 pub mod thread;
 pub mod driver;
 pub mod listener;
-pub mod concerned;
+pub mod pending_change;
+pub mod followed;
+pub mod held;
 pub mod newer_saves;
 pub mod watcher;
 pub mod stager;

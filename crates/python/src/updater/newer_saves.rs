@@ -6,7 +6,6 @@ use transfuse_engine::{
     DirtyPaths, Event, EventKind, Readiness, SourceSnapshot, fork_gate, refresh,
 };
 
-use crate::updater::concerned::drop_unread_data_files;
 use crate::updater::listener::ChangeListener;
 
 impl ChangeListener {
@@ -22,7 +21,7 @@ impl ChangeListener {
             let mut found =
                 refresh(&*runtime.system, &runtime.roots, &runtime.budget, snapshot, &batch);
             runtime.set_aside.lock().clone().withhold(&mut found, snapshot);
-            drop_unread_data_files(runtime, &mut found.changes);
+            self.drop_unread_data_files(&mut found.changes);
             !found.changes.is_empty()
         };
         let now = self.now();

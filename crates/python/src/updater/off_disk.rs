@@ -13,7 +13,7 @@ use crate::state::command::{AdoptCommand, SourceOverrides};
 use crate::state::{generation::Generation, set_aside::Aside};
 use crate::update::succession;
 use crate::updater::outcome::{Concluded, Wanted};
-use crate::updater::{driver::Driver, listener::PendingChange};
+use crate::updater::{driver::Driver, pending_change::PendingChange};
 
 /// A snapshot in which these files have these contents.
 pub fn with_contents(

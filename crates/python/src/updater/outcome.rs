@@ -14,11 +14,11 @@ use transfuse_engine::{
 use crate::cpython::{exceptions, log, panics};
 use crate::state::{attempt, command::BackTo, notify, runtime::Runtime, staging_area::InPlaceNote};
 use crate::update::concurrent_loads::loads_since;
-use crate::update::pipeline::{self, Staged, StagingOutcome};
+use crate::update::pipeline::{self, Quiet, Staged, StagingOutcome};
 use crate::update::planning::{self, UpdateRequest};
 use crate::update::{disposal, project_files, report, seeds};
-use crate::updater::listener::{Conclusion, PendingChange};
-use crate::updater::stager::{Stager, Watched};
+use crate::updater::pending_change::{Conclusion, PendingChange};
+use crate::updater::stager::{Question, Stager, Watched};
 
 /// Updates to pending changes, and remembers what the next update needs to know.
 pub struct Updater {
@@ -216,12 +216,9 @@ impl Updater {
         let request = UpdateRequest { view, changes, seeds, since, back };
         let (listener, files) = change.parts();
         let watched = Watched { snapshot: Some(files), yields: back.is_none() };
-        let staged = self.stager.run(py, listener, &watched, move |py, is_quiet| {
-            let mut may_publish = || match automatic {
-                true => is_quiet(),
-                false => !attempt::is_given_up(),
-            };
-            Ok(pipeline::run_update(py, runtime, request, &mut may_publish))
+        let staged = self.stager.run(py, listener, &watched, move |py, ask| {
+            let mut quiet = QuietFiles { ask, automatic };
+            Ok(pipeline::run_update(py, runtime, request, &mut quiet))
         })?;
         let interrupted = || Staged { plan: Plan::default(), end: StagingOutcome::Interrupted };
         Ok(Some(staged.unwrap_or_else(interrupted)))
@@ -340,6 +337,23 @@ impl Updater {
         let report = report::unchanged(py, self.runtime.current(py).get().id);
         let _ = report::add_set_aside(report.bind(py), self.runtime);
         report
+    }
+}
+
+/// Asks whether files are still being saved; an explicit update does not.
+struct QuietFiles<'a> {
+    /// Asks the updating thread.
+    ask: &'a mut dyn FnMut(Question) -> bool,
+    automatic: bool,
+}
+
+impl Quiet for QuietFiles<'_> {
+    fn holds(&mut self) -> bool {
+        !attempt::is_given_up() && (!self.automatic || (self.ask)(Question::IsQuiet))
+    }
+
+    fn lasts(&mut self) -> bool {
+        !attempt::is_given_up() && (!self.automatic || (self.ask)(Question::StaysQuiet))
     }
 }
 

@@ -23,8 +23,18 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const GIVEN_UP: usize = 20;
 
 type Job = Box<dyn FnOnce(Python<'_>) + Send>;
-/// Asks the updating thread whether no file was saved meanwhile.
-type Question = Sender<bool>;
+
+/// What the thread that stages asks the updating one.
+#[derive(Clone, Copy)]
+pub enum Question {
+    /// Was no file saved meanwhile?
+    IsQuiet,
+    /// Is none saved for a while either?
+    StaysQuiet,
+}
+
+/// A question, and where the answer goes.
+type Asked = (Question, Sender<bool>);
 
 enum AttemptEnd<R> {
     Ended(PyResult<R>),
@@ -64,16 +74,16 @@ impl Stager {
     }
 
     /// Has the thread call `work`, and returns the result; none if its thread was left behind. `work`
-    /// gets a function that tells whether no file was saved meanwhile.
+    /// gets a function that asks the updating thread.
     pub fn run<R: Send + 'static>(
         &mut self,
         py: Python<'_>,
         listener: &mut ChangeListener,
         watched: &Watched<'_>,
-        work: impl FnOnce(Python<'_>, &mut dyn FnMut() -> bool) -> PyResult<R> + Send + 'static,
+        work: impl FnOnce(Python<'_>, &mut dyn FnMut(Question) -> bool) -> PyResult<R> + Send + 'static,
     ) -> PyResult<Option<R>> {
         let attempt = Arc::new(Attempt::default());
-        let (questions, asked) = unbounded::<Question>();
+        let (questions, asked) = unbounded::<Asked>();
         let (done, result) = bounded(1);
         let (runtime, shared) = (self.runtime, Arc::clone(&attempt));
         let process = std::process::id();
@@ -81,9 +91,9 @@ impl Stager {
             py,
             Box::new(move |py| {
                 let current = attempt::Current::begin(&shared);
-                let mut is_quiet = || py.detach(|| ask(&questions, process));
+                let mut answer = |question| py.detach(|| ask(&questions, question, process));
                 let ended =
-                    runtime.updating_in_this_thread(|| panics::caught(|| work(py, &mut is_quiet)));
+                    runtime.updating_in_this_thread(|| panics::caught(|| work(py, &mut answer)));
                 drop(current);
                 let _ = done.send(ended);
             }),
@@ -140,7 +150,7 @@ impl Stager {
         listener: &mut ChangeListener,
         watched: &Watched<'_>,
         attempt: &Attempt,
-        asked: &Receiver<Question>,
+        asked: &Receiver<Asked>,
         result: &Receiver<PyResult<R>>,
     ) -> AttemptEnd<R> {
         let limit = self.runtime.settings().time_limit + 2 * PATIENCE;
@@ -149,7 +159,11 @@ impl Stager {
             select! {
                 recv(result) -> ended => return AttemptEnd::of(ended.ok()),
                 recv(asked) -> question => if let Ok(question) = question {
-                    let _ = question.send(listener.is_still_quiet());
+                    let answer = match question.0 {
+                        Question::IsQuiet => listener.is_still_quiet(),
+                        Question::StaysQuiet => listener.stays_quiet(),
+                    };
+                    let _ = question.1.send(answer);
                     continue;
                 },
                 default(TURN) => {}
@@ -198,13 +212,13 @@ impl Stager {
     }
 }
 
-/// Whether no file was saved meanwhile, by the updating thread. A forked child has none.
-fn ask(questions: &Sender<Question>, process: u32) -> bool {
+/// The answer of the updating thread. A forked child has none.
+fn ask(questions: &Sender<Asked>, question: Question, process: u32) -> bool {
     if attempt::is_given_up() || std::process::id() != process {
         return false;
     }
-    let (question, answer) = bounded(1);
-    questions.send(question).is_ok() && answer.recv().unwrap_or(false)
+    let (reply, answer) = bounded(1);
+    questions.send((question, reply)).is_ok() && answer.recv().unwrap_or(false)
 }
 
 fn start(py: Python<'_>) -> PyResult<Sender<Job>> {
