@@ -180,7 +180,6 @@ impl Runtime {
         let importlib = py.import(intern!(py, "importlib"))?;
         let bootstrap = py.import(intern!(py, "importlib._bootstrap"))?;
         let builtins = py.import(intern!(py, "builtins"))?;
-        let modules = py.import(intern!(py, "sys"))?.getattr(intern!(py, "modules"))?;
         Ok(Runtime {
             system,
             roots,
@@ -191,7 +190,7 @@ impl Runtime {
             facades: PyDict::new(py).unbind(),
             replacements: PyDict::new(py).unbind(),
             withdrawn: PyDict::new(py).unbind(),
-            sys_modules: modules.cast_into::<PyDict>()?.unbind(),
+            sys_modules: sys_modules(py)?,
             plain_import: is_plain(&builtins)?,
             original_import: builtins.getattr(intern!(py, "__import__"))?.unbind(),
             original_reload: importlib.getattr(intern!(py, "reload"))?.unbind(),
@@ -351,6 +350,11 @@ impl Runtime {
         }
         found
     }
+}
+
+fn sys_modules(py: Python<'_>) -> PyResult<Py<PyDict>> {
+    let modules = py.import(intern!(py, "sys"))?.getattr(intern!(py, "modules"))?;
+    Ok(modules.cast_into::<PyDict>()?.unbind())
 }
 
 fn is_plain(builtins: &Bound<'_, PyModule>) -> PyResult<bool> {
