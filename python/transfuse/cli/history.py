@@ -48,7 +48,7 @@ def history(pid: int | None, as_json: bool, shows_all: bool) -> None:
 def history_line(entry: dict[str, Any], roots: list[str]) -> str:
     """Tell one update, as `HistoryEntry.to_json` has it."""
     mark = "*" if entry["is_served"] else "back" if entry["can_go_back"] else ""
-    return f"{mark:<5}{entry['generation']:>4}  {clock(entry['time']):<7}{_story(entry, roots)}"
+    return f"{mark:<5}{entry['generation']:>4}  {clock(entry['time'])}  {_story(entry, roots)}"
 
 
 def _story(entry: dict[str, Any], roots: list[str]) -> str:

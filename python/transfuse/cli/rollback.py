@@ -66,9 +66,8 @@ def rollback(pid: int | None, as_json: bool, to: float | None, dry_run: bool) ->
     """Serve a former generation again.
 
     Its modules are used again; those disposed of or shut down run again. The workers of one server
-    do it together; without --pid all servers of this user do. What is on disk is set aside until
-    the file changes again, or until 'transfuse accept'. Ends with code 1 if a process refused, and
-    with 2 if nothing would change.
+    do it together. What is on disk is set aside until the file changes again, or until
+    'transfuse accept'. Ends with code 1 if a process refused, and 2 if nothing would change.
     """
     asked = {"at": to} if isinstance(to, float) else {"to": to}
     if dry_run:

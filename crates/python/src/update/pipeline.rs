@@ -238,6 +238,12 @@ fn publish<'py>(
     if !attempt::may_commit() {
         return Ok(StagingOutcome::Interrupted);
     }
-    let ended = update.commit(py).map(StagingOutcome::Published);
-    ended.inspect_err(|_| attempt::commit_failed())
+    let lost = update.lost_state(py);
+    match update.commit(py) {
+        Ok(notes) => Ok(StagingOutcome::Published(notes.into_iter().chain(lost).collect())),
+        Err(error) => {
+            attempt::commit_failed();
+            Err(error)
+        }
+    }
 }

@@ -15,7 +15,7 @@ use crate::cpython::{exceptions, log, panics, thread::thread};
 use crate::state::{command::Command, command::UpdateCommand, runtime::Runtime, set_aside::Aside};
 use crate::update::concurrent_loads::loads_since;
 use crate::update::planning::{self, UpdateRequest};
-use crate::update::{project_files, report, seeds};
+use crate::update::{lost_state, project_files, report, seeds};
 use crate::updater::listener::{ChangeListener, Wakeup};
 use crate::updater::outcome::{Concluded, Updater, Wanted};
 use crate::updater::pending_change::PendingChange;
@@ -166,7 +166,8 @@ impl Driver {
         let request = UpdateRequest { view, changes, seeds, since, back: None };
         let mut plan = planning::draw_plan(py, self.runtime, &request)?;
         plan.restart.extend(project_files::reread(py, self.runtime, false)?.restart);
-        report::of_plan(py, self.runtime.current(py).get().id, &request.changes, &plan)
+        let lost = lost_state::of_plan(py, self.runtime, &request, &plan);
+        report::of_plan(py, self.runtime.current(py).get().id, &request.changes, &plan, &lost)
     }
 }
 
