@@ -75,14 +75,14 @@ def leave() -> None:
         worker.end()
 
 
-def contents_of_others(settings: Settings) -> tuple[dict[str, bytes | None], int]:
+def contents_of_others(settings: Settings) -> tuple[dict[str, bytes | None], list[str], int]:
     """Return the contents that the other workers serve of files that differ on disk.
 
     They may have refused the files on disk; a worker that starts now must serve the same as they.
 
     Returns:
-        File to content (None: it is not there), and the number of their generation; nothing and 1
-        if there are no others.
+        File to content (None: it is not there), the files of which the content on disk is set
+        aside, and the number of their generation; nothing and 1 if there are no others.
     """
     place = end = None
     # An error is logged when this worker joins the others.
@@ -92,7 +92,7 @@ def contents_of_others(settings: Settings) -> tuple[dict[str, bytes | None], int
     if place is not None:
         place.close()
     if end is None:
-        return {}, 1
+        return {}, [], 1
     stream = MessageStream(end)
     try:
         stream.send(say="contents?")
@@ -103,12 +103,12 @@ def contents_of_others(settings: Settings) -> tuple[dict[str, bytes | None], int
                 break
             for said in messages:
                 if said.get("do") == "take":
-                    return unpacked(said["contents"]), said["generation"]
+                    return unpacked(said["contents"]), said["aside"], said["generation"]
     except (OSError, ValueError):
         _log.debug("the other workers could not be asked", exc_info=True)
     finally:
         stream.close()
-    return {}, 1
+    return {}, [], 1
 
 
 @functools.cache
