@@ -335,6 +335,30 @@ def test_p4_a_refusal_whose_code_only_its_frames_hold_costs_no_search(
     assert searches == []
 
 
+def test_p5_listeners_of_sqlalchemy_cost_no_search(tree: LiveTree, searches: list[object]) -> None:
+    source = """\
+        from sqlalchemy import event
+        from sqlalchemy.orm import Session
+
+        class Audit:
+            def flushed(self, session, context):
+                return {0}
+
+        audit = Audit()
+        event.listen(Session, "after_flush", audit.flushed)
+
+        @event.listens_for(Session, "before_flush")
+        def before(session, context, instances):
+            return {0}
+    """
+    tree.write({"plugin.py": source.format(1)})
+    tree.install()
+    tree.module("plugin")
+    for edition in (2, 3):
+        tree.published({"plugin.py": source.format(edition)})
+    assert searches == []
+
+
 def test_p4_a_refused_startup_costs_no_search(tree: LiveTree, searches: list[object]) -> None:
     class Fails(participants.Participant):
         order = 5

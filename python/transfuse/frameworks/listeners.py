@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 from transfuse import _core
 from transfuse.frameworks import exit_callbacks
 from transfuse.process import install
-from transfuse.updates import api
+from transfuse.updates import api, participants
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -91,6 +91,20 @@ _slots: weakref.WeakKeyDictionary[type, dict[tuple[str, str], list[_Slot]]]
 _slots = weakref.WeakKeyDictionary()
 
 
+class _Listeners(participants.Participant, participants.Holder):
+    """Knows which objects of a staged generation only their slots hold, so that none is searched."""
+
+    order = 5
+
+    def references(self) -> list[Any]:
+        slots = [slot for found in list(_slots.values()) for each in found.values() for slot in each]
+        pairs = [pair for slot in slots for pair in slot.alternatives]
+        return [*pairs, *(key for _, key in pairs)]
+
+
+_listeners = _Listeners()
+
+
 def _attend_sqlalchemy(registry: Any) -> None:
     kind = registry._EventKey
     listen, remove = kind.base_listen, kind.remove
@@ -125,6 +139,7 @@ def _attend_sqlalchemy(registry: Any) -> None:
             del registry._key_to_collection[key._key]
 
     kind.base_listen, kind.remove = base_listen, remove_listener
+    participants.register(_listeners, midway=True)
     install.on_uninstall(_slots.clear)
     install.on_uninstall(partial(setattr, kind, "base_listen", listen))
     install.on_uninstall(partial(setattr, kind, "remove", remove))
