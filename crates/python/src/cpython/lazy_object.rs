@@ -7,7 +7,7 @@ use pyo3::exceptions::PyAttributeError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyDict, PyString, PyTuple, PyType};
+use pyo3::types::{PyDict, PySet, PyString, PyTuple, PyType};
 
 use crate::cpython::snapshot::referents;
 
@@ -39,6 +39,16 @@ fn lazy_type(py: Python<'_>) -> Option<&Bound<'_, PyType>> {
         Err(error) => Err(error),
     });
     known.ok()?.as_ref().map(|kind| kind.bind(py))
+}
+
+/// Takes a module that is loaded out of `sys.lazy_modules`, as the interpreter's own import does.
+pub fn discard_pending(py: Python<'_>, name: &str) {
+    if are_known(py)
+        && let Ok(names) = py.import(intern!(py, "sys")).and_then(|sys| sys.getattr("lazy_modules"))
+        && let Ok(names) = names.cast::<PySet>()
+    {
+        let _ = names.discard(name);
+    }
 }
 
 /// Whether this Python has lazy imports.

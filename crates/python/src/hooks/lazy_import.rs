@@ -21,7 +21,7 @@ use crate::hooks::import_statement::{self, relative};
 use crate::hooks::submodule_imports;
 use crate::loading::load::{self, Loaded};
 use crate::state::caller;
-use crate::state::lazy_imports::DECLARING;
+use crate::state::lazy_imports::{DECLARING, declare_submodules};
 use crate::state::live_module::LiveModule;
 use crate::state::runtime::{self, Runtime};
 
@@ -122,6 +122,9 @@ fn lazy_import<'py>(
         if !has_usual_builtins(py, given)? {
             return declare(globals);
         }
+        if let Ok(absolute) = absolute(py, globals, name, level) {
+            declare_submodules(named(absolute.to_str()?, &names_in(fromlist)));
+        }
         // What live code touches first must not be that code's import.
         return declare(Some(&with_builtins(py, given, &plain_builtins(py, runtime)?)?));
     };
@@ -138,12 +141,18 @@ fn lazy_import<'py>(
         // A filter of the program's does not want it lazy: it was imported as foreign code imports.
         return import_statement::import(py, name, globals, locals, fromlist, level);
     }
-    let absolute = match level {
-        0 => name.clone(),
-        level => relative(py, globals, level, name)?,
-    };
+    let absolute = absolute(py, globals, name, level)?;
     record(py, runtime, &declaring, absolute.to_str()?, fromlist);
     Ok(found)
+}
+
+fn absolute<'py>(
+    py: Python<'py>,
+    globals: Option<&Bound<'py, PyAny>>,
+    name: &Bound<'py, PyString>,
+    level: i32,
+) -> PyResult<Bound<'py, PyString>> {
+    if level == 0 { Ok(name.clone()) } else { relative(py, globals, level, name) }
 }
 
 /// `importlib._bootstrap._find_and_load_lazy_submodule` while Transfuse is installed. The interpreter makes
@@ -227,7 +236,9 @@ fn record(
         if frame.is_null() { 1 } else { ffi::PyFrame_GetLineNumber(frame) }
     };
     declaring.get().lazy.declare(absolute, u32::try_from(line).unwrap_or(1));
-    for name in named(absolute, &names_in(fromlist)) {
-        add_edge(py, runtime, declaring, &name, EdgeKind::Lazy);
+    let names = named(absolute, &names_in(fromlist));
+    for name in &names {
+        add_edge(py, runtime, declaring, name, EdgeKind::Lazy);
     }
+    declare_submodules(names);
 }

@@ -11,7 +11,7 @@ use pyo3::types::{PyList, PyModule, PyString};
 use pyo3::{intern, prelude::*};
 use transfuse_engine::{Digest, ModuleName, Source};
 
-use crate::cpython::{log, panics};
+use crate::cpython::{lazy_object, log, panics};
 use crate::effects::{dependencies, foreign_patches, observation::Observation};
 use crate::loading::in_place::{self, Nesting};
 use crate::loading::namespace_path::NamespacePath;
@@ -181,6 +181,7 @@ impl<'py> PreparedModule<'py> {
             return in_place::stage(scope, stays, &self.instance, &self.nesting);
         }
         let Scope { py, runtime, .. } = *scope;
+        lazy_object::discard_pending(py, self.instance.get().name.as_str());
         let _guard = runtime.nogil_lock.lock(py);
         self.take_replacement(scope, change)?;
         if !scope.is_staged() {

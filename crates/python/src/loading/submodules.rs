@@ -14,8 +14,8 @@ use transfuse_engine::sync::Mutex;
 
 use crate::cpython::snapshot;
 use crate::state::{
-    caller, generation::Generation, live_module::LiveModule, runtime, runtime::Runtime,
-    scope::Scope,
+    caller, generation::Generation, lazy_imports, live_module::LiveModule, runtime,
+    runtime::Runtime, scope::Scope,
 };
 
 /// The `__getattr__` of a package whose submodules differ between generations.
@@ -36,11 +36,19 @@ impl SubmoduleGetattr {
         let differs = self.names.lock().contains(text);
         if differs && let Some(runtime) = runtime::in_force() {
             let scope = caller::scope_of_running(py, runtime);
+            let name = format!("{}.{text}", self.package);
+            let ready = || scope.find(&name).filter(|child| child.get().is_ready());
             // One that is being loaded is no attribute yet, as under plain Python.
-            if let Some(child) = scope.find(&format!("{}.{text}", self.package))
-                && child.get().is_ready()
-            {
+            if let Some(child) = ready() {
                 return Ok(child.get().value(py).unbind());
+            }
+            // The interpreter has had the submodule loaded, in another generation.
+            if scope.find(&name).is_none() && lazy_imports::name_submodule(&name) {
+                py.import(intern!(py, "importlib"))?
+                    .call_method1(intern!(py, "import_module"), (&name,))?;
+                if let Some(child) = ready() {
+                    return Ok(child.get().value(py).unbind());
+                }
             }
         }
         match &self.own {

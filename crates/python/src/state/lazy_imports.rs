@@ -20,6 +20,20 @@ pub fn are_declared() -> bool {
     DECLARED.load(Ordering::Acquire)
 }
 
+/// `shop.prices`: what lazy imports name below packages, of live and foreign code, in whatever generation.
+/// Such an attribute of a package is loaded when it is asked for. There are as many as statements.
+static BELOW_PACKAGES: Mutex<BTreeSet<ModuleName>> = Mutex::new(BTreeSet::new());
+
+/// A lazy import names these modules.
+pub fn declare_submodules(names: impl IntoIterator<Item = ModuleName>) {
+    BELOW_PACKAGES.lock().extend(names.into_iter().filter(|name| name.parent().is_some()));
+}
+
+/// Whether lazy imports name that submodule.
+pub fn name_submodule(name: &str) -> bool {
+    ModuleName::new(name).is_ok_and(|name| BELOW_PACKAGES.lock().contains(&name))
+}
+
 /// The lazy imports of one live module. The locks are held for field access only.
 #[derive(Default)]
 pub struct LazyImports {
