@@ -15,10 +15,10 @@ use crate::cpython::{lazy_object, log, panics};
 use crate::effects::{dependencies, foreign_patches, observation::Observation};
 use crate::loading::in_place::{self, Nesting};
 use crate::loading::namespace_path::NamespacePath;
-use crate::loading::{bind_submodules, circular, namespace, sharing, source_text};
+use crate::loading::{bind_submodules, circular, namespace, sharing, source_text, submodules};
 use crate::state::{
-    live_module::LiveModule, module_source::ModuleSource, module_source::SourceFile, notify,
-    policy, policy::DeclaredPolicy, scope::Scope,
+    lazy_imports, live_module::LiveModule, module_source::ModuleSource, module_source::SourceFile,
+    notify, policy, policy::DeclaredPolicy, scope::Scope,
 };
 use crate::sysmodules::{entry, facade, module_attrs::init_module_attrs, spec};
 
@@ -182,6 +182,10 @@ impl<'py> PreparedModule<'py> {
         }
         let Scope { py, runtime, .. } = *scope;
         lazy_object::discard_pending(py, self.instance.get().name.as_str());
+        if self.instance.get().package {
+            let lazy = lazy_imports::submodules_of(&self.instance.get().name);
+            submodules::load_when_asked_for(py, &self.instance, &lazy)?;
+        }
         let _guard = runtime.nogil_lock.lock(py);
         self.take_replacement(scope, change)?;
         if !scope.is_staged() {

@@ -24,9 +24,23 @@ pub fn are_declared() -> bool {
 /// Such an attribute of a package is loaded when it is asked for. There are as many as statements.
 static BELOW_PACKAGES: Mutex<BTreeSet<ModuleName>> = Mutex::new(BTreeSet::new());
 
-/// A lazy import names these modules.
-pub fn declare_submodules(names: impl IntoIterator<Item = ModuleName>) {
-    BELOW_PACKAGES.lock().extend(names.into_iter().filter(|name| name.parent().is_some()));
+/// Lazy imports name that submodule.
+pub fn declare_submodule(name: ModuleName) {
+    BELOW_PACKAGES.lock().insert(name);
+}
+
+/// Transfuse leaves the process, or comes into it.
+pub fn forget_submodules() {
+    BELOW_PACKAGES.lock().clear();
+}
+
+/// The submodules of a package that lazy imports name.
+pub fn submodules_of(package: &ModuleName) -> Vec<ModuleName> {
+    let all = BELOW_PACKAGES.lock();
+    // Its name and a dot come before all of them.
+    let after = all.range(package.clone()..);
+    let below = after.take_while(|name| name.as_str().starts_with(package.as_str()));
+    below.filter(|name| name.parent().as_ref() == Some(package)).cloned().collect()
 }
 
 /// Whether lazy imports name that submodule.
