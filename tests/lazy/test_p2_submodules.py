@@ -1,4 +1,4 @@
-"""P2: a submodule that a lazy import names is, as an attribute, that of who asks."""
+"""P2: a submodule that a lazy import names is, as an attribute, that of the generation that asks."""
 
 from __future__ import annotations
 

@@ -110,7 +110,7 @@ fn answering<'py>(
 struct Taken<'py> {
     /// A module that has it as its attribute.
     from: Bound<'py, PyModule>,
-    /// Whether the imported module's own name for it is a lazy import that answers by who asks.
+    /// Whether the imported module's own name for it is a lazy import that answers by the generation of the caller.
     is_passing: bool,
 }
 
@@ -128,7 +128,7 @@ fn take<'py>(
 }
 
 /// One attribute of a live module, as the generation has it, and whether it is a lazy import that answers
-/// by who asks.
+/// by the generation of the caller.
 fn attribute<'py>(
     scope: &Scope<'py>,
     of: &str,
