@@ -51,7 +51,7 @@ KEPT = {
 
 @pytest.mark.parametrize("kind", KEPT)
 @pytest.mark.parametrize("first", ["old", "new"])
-def test_p2_late_annotations_are_those_of_who_asks(tree: LiveTree, kind: str, first: str) -> None:
+def test_p2_late_annotations_are_those_of_the_generation_that_asks(tree: LiveTree, kind: str, first: str) -> None:
     # Only `prices` is edited, and no module has used it before.
     files = {"prices.py": TEA, "names.py": LAZY, "web.py": KEPT[kind] + "\n"}
     with two_worlds(tree, files):

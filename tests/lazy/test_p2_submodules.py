@@ -1,4 +1,4 @@
-"""P2: a submodule that a lazy import names is, as an attribute, that of the generation that asks."""
+"""P2: a submodule that a lazy import names is the attribute that the asking generation has."""
 
 from __future__ import annotations
 
