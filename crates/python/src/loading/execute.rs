@@ -11,15 +11,15 @@ use pyo3::types::{PyList, PyModule, PyString};
 use pyo3::{intern, prelude::*};
 use transfuse_engine::{Digest, ModuleName, Source};
 
-use crate::cpython::{exceptions, log, panics};
+use crate::cpython::{exceptions, lazy_object, log, panics};
 use crate::effects::observation::Observation;
 use crate::effects::{dependencies, environ, foreign_patches, submodule_use, virtual_subclasses};
 use crate::loading::in_place::{self, Nesting};
 use crate::loading::namespace_path::NamespacePath;
-use crate::loading::{bind_submodules, circular, namespace, sharing, source_text};
+use crate::loading::{bind_submodules, circular, namespace, sharing, source_text, submodules};
 use crate::state::{
-    attempt, live_module::LiveModule, module_source::ModuleSource, module_source::SourceFile,
-    notify, policy, policy::DeclaredPolicy, scope::Scope,
+    attempt, lazy_imports, live_module::LiveModule, module_source::ModuleSource,
+    module_source::SourceFile, notify, policy, policy::DeclaredPolicy, scope::Scope,
 };
 use crate::sysmodules::{entry, facade, module_attrs::init_module_attrs, spec};
 
@@ -226,6 +226,11 @@ impl<'py> PreparedModule<'py> {
             return in_place::stage(scope, stays, &self.instance, &self.nesting);
         }
         let Scope { py, runtime, .. } = *scope;
+        lazy_object::discard_pending(py, self.instance.get().name.as_str());
+        if self.instance.get().package {
+            let lazy = lazy_imports::submodules_of(&self.instance.get().name);
+            submodules::load_when_asked_for(py, &self.instance, &lazy)?;
+        }
         let _guard = runtime.nogil_lock.lock(py);
         self.take_replacement(scope, change)?;
         if !scope.is_staged() {
