@@ -132,4 +132,12 @@ MUTANTS = (
         "pass",
         (PROMISES + "test_p13_tracebacks.py",),
     ),
+    Mutant(
+        "P16",
+        "what a rollback has left is compared like any other file",
+        CORE + "updater/listener.rs",
+        "runtime.set_aside.lock().withhold(&mut found, &view);",
+        "let _ = &mut found;",
+        (PROMISES + "test_p16_rolled_back_stays_back.py",),
+    ),
 )

@@ -6,6 +6,7 @@ A map of the package. Folders in the order of their imports: each uses only thos
 - `source`: from source to code, and from code back to its source, for tracebacks and hints
 - `memory`: what keeps superseded code in memory
 - `config`: the settings, and the files that they come from
+- `runtime`: how processes of one user tell each other apart
 - `patching`: the policy `patch`
 - `updates`: request an update, take part in one, report it
 - `workers`: several workers of one server switch together
@@ -33,7 +34,17 @@ from transfuse.publishing.publisher import publisher
 from transfuse.servers.asgi import asgi
 from transfuse.servers.rsgi import rsgi
 from transfuse.servers.wsgi import wsgi
-from transfuse.updates.api import leaks, on_update, plan, rollback, status, update
+from transfuse.updates.api import (
+    accept,
+    history,
+    leaks,
+    on_update,
+    plan,
+    rollback,
+    status,
+    update,
+)
+from transfuse.updates.history import HistoryEntry
 from transfuse.updates.hold import hold
 from transfuse.updates.reports import Change, Plan, Ran, Report, Restart, Status, UpdateRefused
 from transfuse.version import __version__
@@ -42,6 +53,7 @@ __all__ = [
     "Change",
     "ContentGone",
     "GenerationError",
+    "HistoryEntry",
     "NotInstalledError",
     "Plan",
     "PolicyError",
@@ -55,7 +67,9 @@ __all__ = [
     "TransfuseError",
     "UpdateRefused",
     "__version__",
+    "accept",
     "asgi",
+    "history",
     "hold",
     "import_module",
     "install",

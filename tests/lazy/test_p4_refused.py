@@ -53,6 +53,15 @@ def refused(tree: LiveTree, words: str, outside: Any) -> None:
         ({"web.py": "lazy from outer import NOPE\n"}, "cannot import name 'NOPE'"),
         ({"web.py": "lazy from pk import nope\n"}, "cannot import name 'nope'"),
         ({"web.py": "lazy import pk.nope\n"}, "No module named 'pk.nope'"),
+        ({"web.py": "lazy import json.nope\n"}, "No module named 'json.nope'"),
+        (
+            {"web.py": "import colorsys\nlazy from colorsys import nope\n"},
+            "cannot import name 'nope' from 'colorsys'",
+        ),
+        (
+            {"web.py": "lazy from pk import inner\n", "pk/inner.py": "Y = (\n"},
+            "SyntaxError: '(' was never closed",
+        ),
     ],
 )
 def test_p4_a_target_that_is_not_there_or_does_not_compile(
@@ -80,6 +89,22 @@ def test_p4_a_deleted_target(tree: LiveTree, outside: Any, files: tuple[str, ...
     start(tree)
     tree.delete(*files)
     refused(tree, "No module named", outside)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "from os import path, sep",
+        "from collections import abc",
+        "import concurrent.futures.thread",
+        "from xml.dom import nothing_that_can_be_known",
+    ],
+)
+def test_p4_what_foreign_code_has_or_may_have_refuses_nothing(
+    tree: LiveTree, statement: str
+) -> None:
+    start(tree)
+    tree.published({"web.py": f"import collections, os\nlazy {statement}\n"})
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,24 @@ def test_defaults_annotations_and_documentation_are_the_new_ones(tree: LiveTree)
     assert of.__doc__ == "New."
 
 
+def test_annotations_that_are_gone_are_gone(tree: LiveTree) -> None:
+    before = "def of(sku: str): ...\nSEEN = of.__annotations__\n"
+    _, old = _patched(tree, before, "def of(sku): ...\n")
+    assert old["of"].__annotations__ == {}
+
+
+def test_a_refused_change_leaves_the_annotations(tree: LiveTree) -> None:
+    before = "def of(sku: str): ...\nSEEN = of.__annotations__\n"
+    tree.write({"prices.py": before, "web.py": "import prices\n"})
+    tree.install(policy="patch")
+    of = tree.module("prices").of
+    tree.module("web")
+    assert (
+        tree.update({"prices.py": "def of(sku): ...\n", "web.py": "1 / 0\n"}).outcome == "refused"
+    )
+    assert of.__annotations__ == {"sku": str}
+
+
 def test_a_new_function_and_an_old_one_see_each_other(tree: LiveTree) -> None:
     _, old = _patched(
         tree,

@@ -52,6 +52,7 @@ fn apps() -> impl Strategy<Value = App> {
     let kind = prop_oneof![
         6 => Just(EdgeKind::ModuleLevel),
         3 => Just(EdgeKind::Deferred),
+        1 => Just(EdgeKind::Annotation),
         1 => Just(EdgeKind::NotFound),
         2 => Just(EdgeKind::Affects),
     ];
@@ -149,7 +150,7 @@ impl App {
                     && seed != Some(&Reason::Deleted);
                 let follows = taken.contains(to)
                     && match kind {
-                        EdgeKind::ModuleLevel => !patched,
+                        EdgeKind::ModuleLevel | EdgeKind::Annotation => !patched,
                         // By whatever may have called the function.
                         EdgeKind::Deferred => {
                             if taken.contains(to) && !patched {

@@ -33,6 +33,7 @@ impl App {
             let kind = match words[1] {
                 "imports" => EdgeKind::ModuleLevel,
                 "defers" => EdgeKind::Deferred,
+                "annotates" => EdgeKind::Annotation,
                 "misses" => EdgeKind::NotFound,
                 "affects" => EdgeKind::Affects,
                 other => panic!("{other}"),
@@ -105,6 +106,12 @@ fn p12_plan_follows_only_importers() {
     let app = App::new("main imports web, web imports conf, web imports db, jobs imports db");
     assert_eq!(vec!["conf changed", "web imports conf", "main imports web"], app.changed("conf"));
     assert_eq!(vec!["main changed"], app.changed("main"));
+}
+
+#[test]
+fn p2_a_module_whose_annotations_mention_a_lazy_import_runs_with_its_target() {
+    let app = App::new("web annotates prices, main imports web").unloaded("prices");
+    assert_eq!(vec!["web imports prices", "main imports web"], app.changed("prices"));
 }
 
 /// The modules of a plan in the order in which they start.

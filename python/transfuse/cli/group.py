@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import click
 
+from transfuse.cli.accept import accept
+from transfuse.cli.completion import completion
+from transfuse.cli.exit_codes import code_of
+from transfuse.cli.history import history
 from transfuse.cli.leaks import leaks
 from transfuse.cli.plan import plan
+from transfuse.cli.ps import ps
 from transfuse.cli.rollback import rollback
 from transfuse.cli.run import run
+from transfuse.cli.run_program import Program
 from transfuse.cli.serve import serve
 from transfuse.cli.status import status
 from transfuse.cli.update import update
@@ -27,5 +33,23 @@ def transfuse() -> None:
     """
 
 
-for command in (serve, run, status, plan, update, rollback, leaks):
+@transfuse.result_callback()
+@click.pass_context
+def _end(context: click.Context, result: object) -> int | Program:
+    return result if isinstance(result, Program) else code_of(result, context)
+
+
+for command in (
+    serve,
+    run,
+    ps,
+    status,
+    plan,
+    update,
+    rollback,
+    accept,
+    history,
+    leaks,
+    completion,
+):
     transfuse.add_command(command)

@@ -12,7 +12,7 @@ import click
 
 from transfuse.cli.detect_interface import Interface, insist, interface_of
 from transfuse.cli.options import live_options, settings_for
-from transfuse.cli.server import Serving, start
+from transfuse.cli.server import STOP_WITHIN, Serving, start
 from transfuse.cli.terminal import say
 from transfuse.errors import TargetError, TransfuseError
 from transfuse.process.target import Target
@@ -31,6 +31,12 @@ Examples:
   transfuse serve shop.web:app --workers 4     they switch together
   transfuse serve shop.web:app --no-watch      and then: transfuse update
 """
+
+
+def _seconds(context: click.Context, parameter: click.Parameter, value: float) -> float:
+    if not 0 <= value < float("inf"):
+        raise click.BadParameter("not a number of seconds", context, parameter)
+    return value
 
 
 @click.command(epilog=_EXAMPLES)
@@ -54,6 +60,15 @@ Examples:
     default="auto",
     help="What the application is.  [auto]",
 )
+@click.option(
+    "--stop-within",
+    type=float,
+    default=STOP_WITHIN,
+    callback=_seconds,
+    metavar="S",
+    help=f"Seconds of grace after SIGTERM.  [{STOP_WITHIN:g}]",
+)
+@click.option("--json", "as_json", is_flag=True, help="Tell each event on stdout, as JSON.")
 @click.option("--reload", "reloads", is_flag=True, hidden=True)
 @live_options
 def serve(
@@ -64,6 +79,8 @@ def serve(
     workers: int,
     threads: int | None,
     interface: str,
+    stop_within: float,
+    as_json: bool,
     reloads: bool,
     roots: tuple[str, ...],
     no_watch: bool,
@@ -108,6 +125,8 @@ def serve(
             threads=threads or _THREADS,
             settings=settings,
             verbose=verbose,
+            stop_within=stop_within,
+            as_json=as_json,
         )
     )
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import signal
 import sys
 import tempfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from transfuse.cli.ending import Ending, WorkerSignals, is_ending, start_undisturbed
+from transfuse.cli.events import tell_serving, tell_update
 from transfuse.cli.progress import show_steps
 from transfuse.cli.terminal import progress, say, show_log
 from transfuse.control import unix_socket
@@ -24,10 +25,15 @@ from transfuse.process.install import install_settings
 from transfuse.servers.asgi import asgi
 from transfuse.servers.wsgi import wsgi
 from transfuse.source.tracebacks import headline, user_traceback
+from transfuse.updates import api
 from transfuse.updates.api import status
 
 if TYPE_CHECKING:
     from transfuse.config.settings import Settings
+
+
+# Seconds that running requests have upon SIGTERM: less than the ten after which Docker kills.
+STOP_WITHIN = 8.0
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,8 @@ class Serving:
         threads: how many threads run a WSGI application, in each process.
         settings: to install.
         verbose: whether the plan of each update, and Granian's log, is shown.
+        stop_within: seconds that running requests have upon SIGTERM.
+        as_json: whether events are written to stdout, a line of JSON each.
     """
 
     target: str
@@ -52,6 +60,8 @@ class Serving:
     threads: int
     settings: Settings
     verbose: bool
+    stop_within: float = STOP_WITHIN
+    as_json: bool = False
 
     @property
     def address(self) -> str:
@@ -75,8 +85,8 @@ class Loader:
     def __call__(self) -> Any:
         """Install, load, and return the application; end the process if that is impossible."""
         # The parent's handlers would swallow a signal to a worker that is still loading.
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.SIG_DFL)
+        signals = WorkerSignals()
+        signals.listen()
         serving = self.serving
         show_log(verbose=serving.verbose)
         show_steps()
@@ -89,8 +99,12 @@ class Loader:
         except BaseException as error:
             module = serving.target.partition(":")[0]
             self._fail(f"{module} cannot be loaded: {headline(error)}", user_traceback(error))
+        signals.ready()
         unix_socket.serve(f"serve {serving.target} at {serving.address}")
         now = status()
+        if serving.as_json:
+            api.on_update(tell_update)
+            tell_serving(serving.target, serving.interface, serving.address, now)
         watching = {"off": "not watching", "polling": "polling"}.get(now.watching, "watching")
         say(
             f"serving {serving.target} ({serving.interface.upper()}) at {serving.address},"
@@ -113,7 +127,7 @@ class Loader:
 
 
 class NotInVain(logging.Filter):
-    """Drops Granian's messages about workers that have reported their reason."""
+    """Drops Granian's messages about workers whose end was reported, or asked for."""
 
     def __init__(self, failure: str) -> None:
         super().__init__()
@@ -121,7 +135,7 @@ class NotInVain(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:  # noqa: ARG002 - the base's signature
         """Whether to keep a record."""
-        return not os.path.exists(self.failure)
+        return not is_ending() and not os.path.exists(self.failure)
 
 
 def start(serving: Serving) -> int:
@@ -141,7 +155,10 @@ def start(serving: Serving) -> int:
         raise TransfuseError(
             f"transfuse serve needs {error.name}; install Transfuse with its extra 'serve'"
         ) from None
-    with tempfile.TemporaryDirectory(prefix="transfuse-") as folder:
+    place = tempfile.TemporaryDirectory(prefix="transfuse-")
+    ending = Ending(serving.stop_within, place.cleanup, as_json=serving.as_json)
+    ending.listen()
+    with place as folder:
         loader = Loader(serving, os.path.join(folder, "failure"))
         is_wsgi = serving.interface == "wsgi"
         server = Granian(
@@ -157,6 +174,11 @@ def start(serving: Serving) -> int:
             log_level=LogLevels.info if serving.verbose else LogLevels.error,
             log_dictconfig=_granian_logging(loader.failure),
         )
+        start_undisturbed(server)
+        # Granian sets its handlers as it starts.
+        handlers = {"interrupt": ending.end, "reload": ending.update}
+        for name, handler in handlers.items():
+            setattr(server, f"signal_handler_{name}", handler)
         code = 0
         try:
             server.serve(target_loader=loader, wrap_loader=False)

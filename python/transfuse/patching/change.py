@@ -69,6 +69,18 @@ class Change:
         if old is not value:
             self._add((setattr, owner, name, value), (setattr, owner, name, old))
 
+    def annotations(self, old: Any, new: Any) -> None:
+        """Give a function the annotations of another, without evaluating them (PEP 649)."""
+        before, after = getattr(old, "__annotate__", None), getattr(new, "__annotate__", None)
+        # Setting one of the two attributes empties the other.
+        forth: Call = (setattr, old, "__annotate__", after)
+        if after is None:
+            forth = (setattr, old, "__annotations__", new.__annotations__)
+        back: Call = (setattr, old, "__annotate__", before)
+        if before is None:
+            back = (setattr, old, "__annotations__", old.__annotations__)
+        self._add(forth, back)
+
     def class_attribute(self, owner: type, name: str, value: object) -> None:
         """Set an attribute of a class, past its metaclass."""
         old = owner.__dict__.get(name, _ABSENT)

@@ -207,9 +207,7 @@ class Merge:
         for name in _OF_FUNCTIONS:
             if hasattr(new, name):
                 change.attribute(old, name, getattr(new, name))
-        # As it is: to ask for the annotations may evaluate them, where that is put off.
-        lazy = "__annotate__" if hasattr(new, "__annotate__") else "__annotations__"
-        change.attribute(old, lazy, getattr(new, lazy))
+        change.annotations(old, new)
         attributes = {
             key: self.value(old.__dict__.get(key), value, f"{where}.{key}")
             for key, value in new.__dict__.items()

@@ -98,10 +98,10 @@ def install_settings(settings: Settings) -> None:
             raise TransfuseError(_difference(_settings, settings))
         native.refuse_unsupported()
         files = Project(settings, _apply)
-        contents, first = workers.contents_of_others(settings)
+        contents, aside, first = workers.contents_of_others(settings)
         _say_what_is_live(settings)
         with _saying_that_it_takes_long(settings.roots):
-            _install_core(settings, files, contents, first)
+            _install_core(settings, files, contents, aside, first)
         _settings = settings
         old_source.install()
         for root in reversed(settings.roots):
@@ -113,7 +113,11 @@ def install_settings(settings: Settings) -> None:
 
 
 def _install_core(
-    settings: Settings, files: Project, contents: dict[str, bytes | None], first: int
+    settings: Settings,
+    files: Project,
+    contents: dict[str, bytes | None],
+    aside: list[str],
+    first: int,
 ) -> None:
     _core.install(
         roots=settings.roots,
@@ -128,6 +132,7 @@ def _install_core(
         project=files.files,
         reconsider=files.reread,
         contents=contents,
+        aside=aside,
         first=first,
     )
 

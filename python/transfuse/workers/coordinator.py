@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from transfuse import _core
 from transfuse.config import native
 from transfuse.config.logs import get_logger
 from transfuse.config.native import time
 from transfuse.errors import TransfuseError
+from transfuse.workers import rendezvous
 from transfuse.workers.commit import CommitCoordinator
 from transfuse.workers.protocol import BEAT, SILENCE, MessageStream, packed
 
@@ -59,12 +60,16 @@ class Coordinator:
         self._streams: dict[int, MessageStream] = {}
         self._heard: dict[int, float] = {}
         self._pids: dict[int, int] = {}
+        # When each connection was made, until its worker joins.
+        self._strangers: dict[int, float] = {}
         # When each worker published the served view, by the system's one clock.
         self._switched: list[float] = []
         self._selector = native.selectors.DefaultSelector()
         # The messages of a worker in a vote, and their handlers.
         self._vote: dict[str, Callable[[int, Said], list[Order]]] = {
-            "staged": lambda it, said: self._commit.prepared(it, said["view"], said["contents"]),
+            "staged": lambda it, said: self._commit.prepared(
+                it, said["view"], said["contents"], **said["change"]
+            ),
             "fails": self._fails,
             "finds nothing": lambda it, _: self._commit.finds_nothing(it),
             "serves": self._serves,
@@ -106,7 +111,7 @@ class Coordinator:
                     beat = now
                     # With the processes that are waited for, for the log of those that wait.
                     order = {"do": "nothing", "for": self._waited_for()}
-                    self._tell((number, order) for number in list(self._streams))
+                    self._tell((number, order) for number in list(self._commit.workers))
                     self._drop_silent(now)
         except OSError as error:
             # The workers look for another, and make one where this process cannot have it.
@@ -121,9 +126,17 @@ class Coordinator:
 
     def _accept(self) -> None:
         end, _ = self._listener.accept()
+        try:
+            is_worker = rendezvous.is_worker(end)
+        except OSError:
+            is_worker = False
+        if not is_worker:
+            end.close()
+            return
         stream = MessageStream(end)
-        self._streams[stream.fileno()] = stream
-        self._heard[stream.fileno()] = time.monotonic()
+        number = stream.fileno()
+        self._streams[number] = stream
+        self._heard[number] = self._strangers[number] = time.monotonic()
         self._selector.register(end, native.selectors.EVENT_READ)
 
     def _read(self, number: int) -> None:
@@ -134,25 +147,44 @@ class Coordinator:
             messages = stream.receive(0.0)
         except BlockingIOError:
             return
-        except (OSError, ValueError):
+        except (OSError, ValueError) as error:
+            if isinstance(error, ValueError):
+                _log.warning("a connection of %s was closed: %s", self._named(number), error)
             messages = None
         if messages is None:
             self._lose(number)
             return
         self._heard[number] = time.monotonic()
         for said in messages:
-            self._tell(self._take(number, said))
+            try:
+                orders = self._take(number, said)
+            except Exception:
+                # A program of this user that is no worker must not end the coordinator.
+                _log.warning("%s sent nonsense", self._named(number), exc_info=True)
+                self._lose(number)
+                return
+            self._tell(orders)
+
+    def _named(self, number: int) -> str:
+        pid = self._pids.get(number)
+        return "a program that is no worker" if pid is None else f"process {pid}"
 
     def _take(self, number: int, said: Said) -> list[Order]:
-        commit, what = self._commit, said["say"]
+        commit, what = self._commit, said.get("say")
         if what == "joins":
+            self._strangers.pop(number, None)
             self._pids[number] = said["pid"]
             return commit.joins(
-                number, said["view"], said["generation"], said["staged"], said["contents"]
+                number,
+                said["view"],
+                said["generation"],
+                said["staged"],
+                said["contents"],
+                **said["change"],
             )
         if what == "contents?":
             generation, _ = _core.view()
-            order = {"do": "take", "generation": generation, "contents": _contents()}
+            order = {"do": "take", "generation": generation, **_contents()}
             return [(number, order)]
         if number in commit.workers and what in self._vote:
             return self._vote[what](number, said)
@@ -183,7 +215,7 @@ class Coordinator:
             if order["do"] == "publish":
                 self._switched.clear()
             try:
-                more = {"contents": _contents()} if order["do"] == "catch up" else {}
+                more = _contents() if order["do"] == "catch up" else {}
                 stream.send(**order, **more)
             except OSError:
                 self._lose(number)
@@ -192,7 +224,11 @@ class Coordinator:
         for number, heard in list(self._heard.items()):
             if now - heard > SILENCE:
                 pid = self._pids.get(number)
-                _log.warning("process %s does not answer; the other workers go on without it", pid)
+                if pid is not None:
+                    _log.warning("process %s does not answer; the others go on without it", pid)
+                self._lose(number)
+        for number, since in list(self._strangers.items()):
+            if now - since > SILENCE:
                 self._lose(number)
 
     def _lose(self, number: int) -> None:
@@ -203,12 +239,14 @@ class Coordinator:
         stream.close()
         self._heard.pop(number, None)
         self._pids.pop(number, None)
+        self._strangers.pop(number, None)
         self._tell(self._commit.leaves(number))
 
 
-def _contents() -> dict[str, str | None]:
-    """Return the served contents of files that differ on disk."""
+def _contents() -> dict[str, Any]:
+    """Return the served contents of files that differ on disk, and which of these are set aside."""
     try:
-        return packed(_core.differing(wanted=False))
+        contents = packed(_core.differing(wanted=False))
+        return {"contents": contents, "aside": [os.fspath(path) for path in _core.set_aside()]}
     except TransfuseError:
-        return {}
+        return {"contents": {}, "aside": []}

@@ -60,6 +60,13 @@ def group() -> str | None:
     return None if worker is None else worker.place
 
 
+def server(settings: Settings) -> str | None:
+    """Return a name that the processes of one server have in common, together or not."""
+    with contextlib.suppress(OSError, AttributeError):
+        return rendezvous.name_of_server(settings)
+    return None
+
+
 def leave() -> None:
     """Switch alone again."""
     global _worker, _settings
@@ -68,22 +75,24 @@ def leave() -> None:
         worker.end()
 
 
-def contents_of_others(settings: Settings) -> tuple[dict[str, bytes | None], int]:
+def contents_of_others(settings: Settings) -> tuple[dict[str, bytes | None], list[str], int]:
     """Return the contents that the other workers serve of files that differ on disk.
 
     They may have refused the files on disk; a worker that starts now must serve the same as they.
 
     Returns:
-        File to content (None: it is not there), and the number of their generation; nothing and 1
-        if there are no others.
+        File to content (None: it is not there), the files of which the content on disk is set
+        aside, and the number of their generation; nothing and 1 if there are no others.
     """
-    end = None
+    place = end = None
     # An error is logged when this worker joins the others.
     with contextlib.suppress(OSError, AttributeError):
         place = rendezvous.ours(settings) if settings.together else None
         end = place.find(_TAKING_OVER) if place else None
+    if place is not None:
+        place.close()
     if end is None:
-        return {}, 1
+        return {}, [], 1
     stream = MessageStream(end)
     try:
         stream.send(say="contents?")
@@ -93,13 +102,13 @@ def contents_of_others(settings: Settings) -> tuple[dict[str, bytes | None], int
             if messages is None:
                 break
             for said in messages:
-                if said["do"] == "take":
-                    return unpacked(said["contents"]), said["generation"]
+                if said.get("do") == "take":
+                    return unpacked(said["contents"]), said["aside"], said["generation"]
     except (OSError, ValueError):
         _log.debug("the other workers could not be asked", exc_info=True)
     finally:
         stream.close()
-    return {}, 1
+    return {}, [], 1
 
 
 @functools.cache

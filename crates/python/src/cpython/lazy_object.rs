@@ -3,11 +3,13 @@
 //! `lazy import x` binds such an object; its first use by name replaces it. From Rust it is only ever
 //! looked at: no function here resolves one.
 
+use std::cell::Cell;
+
 use pyo3::exceptions::PyAttributeError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyDict, PyString, PyTuple, PyType};
+use pyo3::types::{PyDict, PyModule, PySet, PyString, PyTuple, PyType};
 
 use crate::cpython::snapshot::referents;
 
@@ -39,6 +41,38 @@ fn lazy_type(py: Python<'_>) -> Option<&Bound<'_, PyType>> {
         Err(error) => Err(error),
     });
     known.ok()?.as_ref().map(|kind| kind.bind(py))
+}
+
+thread_local! {
+    static WITHDRAWING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Makes the interpreter forget that a lazy import names a submodule: a package that lacks such an
+/// attribute would have it loaded, by the import of whichever module declared it last. The interpreter
+/// notes that by name, and forgets it once any module of that name has got the attribute.
+pub fn withdraw_submodule(py: Python<'_>, package: &str, submodule: &str) -> PyResult<()> {
+    let stand_in = PyModule::new(py, package)?;
+    // With a `__getattr__` there, it asks for the submodule by its name, and not by the declaration.
+    stand_in.dict().set_item(intern!(py, "__getattr__"), py.None())?;
+    WITHDRAWING.set(true);
+    let _ = stand_in.getattr_opt(submodule);
+    WITHDRAWING.set(false);
+    Ok(())
+}
+
+/// Whether the interpreter asks for a submodule because it is being withdrawn.
+pub fn is_withdrawing() -> bool {
+    WITHDRAWING.get()
+}
+
+/// Takes a module that is loaded out of `sys.lazy_modules`, as the interpreter's own import does.
+pub fn discard_pending(py: Python<'_>, name: &str) {
+    if are_known(py)
+        && let Ok(names) = py.import(intern!(py, "sys")).and_then(|sys| sys.getattr("lazy_modules"))
+        && let Ok(names) = names.cast::<PySet>()
+    {
+        let _ = names.discard(name);
+    }
 }
 
 /// Whether this Python has lazy imports.

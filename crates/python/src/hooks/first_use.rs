@@ -110,7 +110,7 @@ fn answering<'py>(
 struct Taken<'py> {
     /// A module that has it as its attribute.
     from: Bound<'py, PyModule>,
-    /// Whether the imported module's own name for it is a lazy import that answers by who asks.
+    /// Whether the imported module's own name for it is a lazy import that each generation uses anew.
     is_passing: bool,
 }
 
@@ -127,8 +127,8 @@ fn take<'py>(
     Ok(Some(Taken { from, is_passing }))
 }
 
-/// One attribute of a live module, as the generation has it, and whether it is a lazy import that answers
-/// by who asks.
+/// One attribute of a live module, as the generation has it, and whether it is a lazy import that each
+/// generation uses anew.
 fn attribute<'py>(
     scope: &Scope<'py>,
     of: &str,

@@ -136,7 +136,8 @@ impl<'py> ImportStatement<'_, 'py> {
         {
             return Ok(Some(loaded));
         }
-        Ok(found)
+        // The package may have had it loaded when it was asked for the attribute.
+        Ok(found.or_else(|| scope.find(child.as_str())))
     }
 
     /// An extension module in a live package, or `None` in the place of a live one.

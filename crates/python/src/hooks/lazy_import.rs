@@ -20,10 +20,12 @@ use crate::hooks::first_use::{FirstUse, named, names_in};
 use crate::hooks::import_statement::{self, relative};
 use crate::hooks::submodule_imports;
 use crate::loading::load::{self, Loaded};
+use crate::loading::submodules;
 use crate::state::caller;
-use crate::state::lazy_imports::DECLARING;
+use crate::state::lazy_imports::{DECLARING, declare_submodule, forget_submodules};
 use crate::state::live_module::LiveModule;
 use crate::state::runtime::{self, Runtime};
+use crate::state::scope::Scope;
 
 /// `builtins.__lazy_import__` as it was, while Transfuse is installed.
 static ORIGINAL: Mutex<Option<Py<PyAny>>> = Mutex::new(None);
@@ -88,6 +90,7 @@ fn is_own(name: &str) -> bool {
 
 /// Takes it out again. Lazy objects that were made meanwhile stay what they are.
 pub fn uninstall(py: Python<'_>) -> PyResult<()> {
+    forget_submodules();
     let before = ORIGINAL_SUBMODULE.lock().take();
     if let Some(before) = before {
         py.import(intern!(py, "importlib._bootstrap"))?.setattr(SUBMODULE, before)?;
@@ -123,7 +126,14 @@ fn lazy_import<'py>(
             return declare(globals);
         }
         // What live code touches first must not be that code's import.
-        return declare(Some(&with_builtins(py, given, &plain_builtins(py, runtime)?)?));
+        let found = declare(Some(&with_builtins(py, given, &plain_builtins(py, runtime)?)?))?;
+        if lazy_object::is_lazy(&found)
+            && let Ok(absolute) = absolute(py, globals, name, level)
+        {
+            let scope = caller::scope_of_foreign(py, runtime);
+            declare_submodules(&scope, &named(absolute.to_str()?, &names_in(fromlist)))?;
+        }
+        return Ok(found);
     };
     let builtins = builtins_of(py, &declaring)?;
     let found = declare(Some(&with_builtins(py, given, &builtins)?));
@@ -138,12 +148,34 @@ fn lazy_import<'py>(
         // A filter of the program's does not want it lazy: it was imported as foreign code imports.
         return import_statement::import(py, name, globals, locals, fromlist, level);
     }
-    let absolute = match level {
-        0 => name.clone(),
-        level => relative(py, globals, level, name)?,
-    };
-    record(py, runtime, &declaring, absolute.to_str()?, fromlist);
+    let absolute = absolute(py, globals, name, level)?;
+    let names = named(absolute.to_str()?, &names_in(fromlist));
+    record(py, runtime, &declaring, absolute.to_str()?, &names);
+    declare_submodules(&caller::scope_of_live(py, runtime, &declaring), &names)?;
     Ok(found)
+}
+
+/// Lazy imports name these modules. Packages that are loaded later look for themselves.
+fn declare_submodules(scope: &Scope<'_>, names: &[ModuleName]) -> PyResult<()> {
+    for name in names {
+        let Some(package) = name.parent() else { continue };
+        declare_submodule(name.clone());
+        if let Some(package) = scope.find(package.as_str())
+            && package.get().is_ready()
+        {
+            submodules::load_when_asked_for(scope.py, &package, std::slice::from_ref(name))?;
+        }
+    }
+    Ok(())
+}
+
+fn absolute<'py>(
+    py: Python<'py>,
+    globals: Option<&Bound<'py, PyAny>>,
+    name: &Bound<'py, PyString>,
+    level: i32,
+) -> PyResult<Bound<'py, PyString>> {
+    if level == 0 { Ok(name.clone()) } else { relative(py, globals, level, name) }
 }
 
 /// `importlib._bootstrap._find_and_load_lazy_submodule` while Transfuse is installed. The interpreter makes
@@ -159,6 +191,9 @@ fn lazy_submodule<'py>(
         let original = ORIGINAL_SUBMODULE.lock().as_ref().map(|original| original.bind(py).clone());
         original.ok_or_else(exceptions::not_installed)?.call1((name, import))
     };
+    if lazy_object::is_withdrawing() {
+        return Ok(PyModule::new(py, name.to_str()?)?.into_any());
+    }
     let Some(runtime) = runtime::in_force() else { return original() };
     let Ok(child) = ModuleName::new(name.to_str()?) else { return original() };
     let caller = caller::immediate(py);
@@ -219,7 +254,7 @@ fn record(
     runtime: &Runtime,
     declaring: &Bound<'_, LiveModule>,
     absolute: &str,
-    fromlist: Option<&Bound<'_, PyAny>>,
+    names: &[ModuleName],
 ) {
     // SAFETY: attached; borrowed, or null when no Python code runs.
     let line = unsafe {
@@ -227,7 +262,7 @@ fn record(
         if frame.is_null() { 1 } else { ffi::PyFrame_GetLineNumber(frame) }
     };
     declaring.get().lazy.declare(absolute, u32::try_from(line).unwrap_or(1));
-    for name in named(absolute, &names_in(fromlist)) {
-        add_edge(py, runtime, declaring, &name, EdgeKind::Lazy);
+    for name in names {
+        add_edge(py, runtime, declaring, name, EdgeKind::Lazy);
     }
 }

@@ -8,14 +8,15 @@
 
 use std::collections::BTreeSet;
 
+use pyo3::exceptions::{PyAttributeError, PyModuleNotFoundError};
 use pyo3::types::{PyDict, PyList, PyModule, PyString};
-use pyo3::{exceptions::PyAttributeError, gc::PyTraverseError, gc::PyVisit, intern, prelude::*};
-use transfuse_engine::sync::Mutex;
+use pyo3::{gc::PyTraverseError, gc::PyVisit, intern, prelude::*};
+use transfuse_engine::{ModuleName, sync::Mutex};
 
-use crate::cpython::snapshot;
+use crate::cpython::{lazy_object, snapshot};
 use crate::state::{
-    caller, generation::Generation, live_module::LiveModule, runtime, runtime::Runtime,
-    scope::Scope,
+    caller, generation::Generation, lazy_imports, live_module::LiveModule, runtime,
+    runtime::Runtime, scope::Scope,
 };
 
 /// The `__getattr__` of a package whose submodules differ between generations.
@@ -36,11 +37,21 @@ impl SubmoduleGetattr {
         let differs = self.names.lock().contains(text);
         if differs && let Some(runtime) = runtime::in_force() {
             let scope = caller::scope_of_running(py, runtime);
+            let name = format!("{}.{text}", self.package);
+            let ready = || scope.find(&name).filter(|child| child.get().is_ready());
             // One that is being loaded is no attribute yet, as under plain Python.
-            if let Some(child) = scope.find(&format!("{}.{text}", self.package))
-                && child.get().is_ready()
-            {
+            if let Some(child) = ready() {
                 return Ok(child.get().value(py).unbind());
+            }
+            if scope.find(&name).is_none() && lazy_imports::name_submodule(&name) {
+                let loaded = py
+                    .import(intern!(py, "importlib"))?
+                    .call_method1(intern!(py, "import_module"), (&name,));
+                match (loaded, ready()) {
+                    (Ok(_), Some(child)) => return Ok(child.get().value(py).unbind()),
+                    (Err(error), _) if !is_for(py, &error, &name) => return Err(error),
+                    _ => {}
+                }
             }
         }
         match &self.own {
@@ -55,6 +66,12 @@ impl SubmoduleGetattr {
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.own)
     }
+}
+
+/// Whether an error says that there is no module of that name.
+fn is_for(py: Python<'_>, error: &PyErr, name: &str) -> bool {
+    error.is_instance_of::<PyModuleNotFoundError>(py)
+        && error.value(py).getattr(intern!(py, "name")).is_ok_and(|of| of.eq(name).unwrap_or(false))
 }
 
 /// The `__dir__` that goes with it.
@@ -72,7 +89,13 @@ impl SubmoduleDir {
             Some(own) => {
                 PyList::new(py, own.bind(py).call0()?.try_iter()?.collect::<PyResult<Vec<_>>>()?)?
             }
-            None => PyList::new(py, self.namespace.bind(py).keys())?,
+            None => {
+                let own = |key: &Bound<'_, PyAny>| {
+                    !["__getattr__", "__dir__"].iter().any(|ours| key.eq(ours).unwrap_or(false))
+                };
+                let keys: Vec<_> = self.namespace.bind(py).keys().iter().filter(own).collect();
+                PyList::new(py, keys)?
+            }
         };
         let differing = self.of.get().names.lock().clone();
         let Some(runtime) = runtime::in_force() else { return Ok(listed) };
@@ -101,10 +124,22 @@ pub fn bind(
 ) -> PyResult<()> {
     let Some(runtime) = runtime::in_force() else { return Ok(()) };
     let name = &child.get().name;
+    let bound = parent.get().namespace(py).get_item(name.tail())?;
+    let lazy = bound.and_then(|bound| lazy_object::parts(&bound));
+    if lazy.is_some_and(|lazy| lazy.takes(parent.get().name.as_str(), name.tail())) {
+        // `from . import prices` in the package gives the same, and is answered by generation.
+        return Ok(());
+    }
     if agreed(py, runtime, parent, child) {
         parent.get().namespace(py).set_item(name.tail(), child.get().value(py))?;
         if let Some(shim) = shim(py, &parent.get().namespace(py)) {
-            shim.get().names.lock().remove(name.tail());
+            let over = {
+                let mut names = shim.get().names.lock();
+                names.remove(name.tail()) && names.is_empty()
+            };
+            if over {
+                remove(py, &parent.get().namespace(py))?;
+            }
         }
         Ok(())
     } else {
@@ -122,6 +157,22 @@ fn agreed(
     let alive = runtime.alive(py);
     let mut with_parent = alive.iter().filter(|generation| generation.get().holds(py, parent));
     with_parent.all(|generation| generation.get().holds(py, child))
+}
+
+/// Lazy imports name these submodules of a package: they are loaded when they are asked for, in the
+/// generation that asks. The interpreter would not know of generations.
+pub fn load_when_asked_for(
+    py: Python<'_>,
+    package: &Bound<'_, LiveModule>,
+    children: &[ModuleName],
+) -> PyResult<()> {
+    for child in children {
+        lazy_object::withdraw_submodule(py, package.get().name.as_str(), child.tail())?;
+        if !package.get().namespace(py).contains(child.tail())? {
+            make_dynamic(py, package, child.tail())?;
+        }
+    }
+    Ok(())
 }
 
 /// From now on the attribute is answered by generation. A value that the package itself bound
@@ -162,8 +213,10 @@ pub fn make_plain(
         } else if !runtime.alive(py).iter().any(|generation| {
             generation.get().holds(py, parent) && generation.get().find(py, &name).is_some()
         }) {
-            // No generation has it any more.
-            shim.get().names.lock().remove(&tail);
+            // No generation has it any more, or yet.
+            if !lazy_imports::name_submodule(&name) {
+                shim.get().names.lock().remove(&tail);
+            }
         }
     }
     let over = shim.get().names.lock().is_empty();

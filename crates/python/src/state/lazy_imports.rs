@@ -20,6 +20,34 @@ pub fn are_declared() -> bool {
     DECLARED.load(Ordering::Acquire)
 }
 
+/// `shop.prices`: what lazy imports name below packages, of live and foreign code, in whatever generation.
+/// Such an attribute of a package is loaded when it is asked for. There are as many as statements.
+static BELOW_PACKAGES: Mutex<BTreeSet<ModuleName>> = Mutex::new(BTreeSet::new());
+
+/// Lazy imports name that submodule.
+pub fn declare_submodule(name: ModuleName) {
+    BELOW_PACKAGES.lock().insert(name);
+}
+
+/// Transfuse leaves the process, or comes into it.
+pub fn forget_submodules() {
+    BELOW_PACKAGES.lock().clear();
+}
+
+/// The submodules of a package that lazy imports name.
+pub fn submodules_of(package: &ModuleName) -> Vec<ModuleName> {
+    let all = BELOW_PACKAGES.lock();
+    // Its name and a dot come before all of them.
+    let after = all.range(package.clone()..);
+    let below = after.take_while(|name| name.as_str().starts_with(package.as_str()));
+    below.filter(|name| name.parent().as_ref() == Some(package)).cloned().collect()
+}
+
+/// Whether lazy imports name that submodule.
+pub fn name_submodule(name: &str) -> bool {
+    ModuleName::new(name).is_ok_and(|name| BELOW_PACKAGES.lock().contains(&name))
+}
+
 /// The lazy imports of one live module. The locks are held for field access only.
 #[derive(Default)]
 pub struct LazyImports {

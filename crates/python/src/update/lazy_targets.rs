@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use pyo3::exceptions::PySyntaxError;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyCode, PyList, PyString};
+use pyo3::types::{PyCode, PyList, PyModule, PyString};
 use transfuse_engine::{EdgeKind, FileChange, ModuleName, Policy, Reason};
 
 use crate::code::{name_usage, pyc};
@@ -167,6 +167,10 @@ fn reach(scope: &Scope<'_>, (target, taken): &Unused) -> PyResult<()> {
     let Some(taken) = taken else { return Ok(()) };
     let has_name = match &found {
         LazyTarget::Unknown => return Ok(()),
+        LazyTarget::Foreign(module) => {
+            let namespace = module.dict();
+            namespace.contains(taken)? || namespace.contains(intern!(py, "__getattr__"))?
+        }
         LazyTarget::Loaded(module) => {
             let namespace = module.get().namespace(py);
             module.get().is_replaced()
@@ -183,8 +187,13 @@ fn reach(scope: &Scope<'_>, (target, taken): &Unused) -> PyResult<()> {
                 || usage.used.values().any(|used| used.contains("*"))
         }
     };
-    if has_name || find(scope, &target.join(taken)).is_ok() {
+    if has_name {
         return Ok(());
+    }
+    match find(scope, &target.join(taken)) {
+        Ok(_) => return Ok(()),
+        Err(error) if error.is_instance_of::<PySyntaxError>(py) => return Err(error),
+        Err(_) => {}
     }
     let message = format!("cannot import name '{taken}' from '{target}'");
     Err(exceptions::import(py, &message, target.as_str()))
@@ -198,7 +207,9 @@ enum LazyTarget<'py> {
     Source { file: SourceFile, code: Bound<'py, PyCode> },
     /// A namespace package.
     Namespace(Vec<String>),
-    /// Foreign code.
+    /// Foreign code that is loaded.
+    Foreign(Bound<'py, PyModule>),
+    /// Other foreign code.
     Unknown,
 }
 
@@ -208,6 +219,7 @@ fn find<'py>(scope: &Scope<'py>, name: &ModuleName) -> PyResult<LazyTarget<'py>>
         return Ok(LazyTarget::Loaded(loaded));
     }
     let missing = || exceptions::not_found(py, name.as_str(), None);
+    let mut along = None;
     let resolution = match name.parent() {
         None => kept_origin::top_level(scope, name)?,
         Some(parent) => {
@@ -217,9 +229,17 @@ fn find<'py>(scope: &Scope<'py>, name: &ModuleName) -> PyResult<LazyTarget<'py>>
                     file.package.map(|dir| PyList::new(py, [dir])).transpose()?.map(Bound::into_any)
                 }
                 LazyTarget::Namespace(portions) => Some(PyList::new(py, portions)?.into_any()),
+                LazyTarget::Foreign(package) => {
+                    let path = package.dict().get_item(intern!(py, "__path__"))?;
+                    if path.is_none() {
+                        return foreign(py, scope.runtime, name, None)?.ok_or_else(missing);
+                    }
+                    path
+                }
                 LazyTarget::Unknown => return Ok(LazyTarget::Unknown),
             };
-            search::along(scope, name, &path.ok_or_else(missing)?)?
+            along = Some(path.ok_or_else(missing)?);
+            search::along(scope, name, along.as_ref().ok_or_else(missing)?)?
         }
     };
     match resolution {
@@ -231,29 +251,35 @@ fn find<'py>(scope: &Scope<'py>, name: &ModuleName) -> PyResult<LazyTarget<'py>>
             Ok(LazyTarget::Source { file, code })
         }
         Resolution::Namespace { portions, .. } => Ok(LazyTarget::Namespace(portions)),
-        Resolution::Foreign => foreign(py, scope.runtime, name)?.ok_or_else(missing),
+        Resolution::Foreign => foreign(py, scope.runtime, name, along)?.ok_or_else(missing),
         // Another generation has it: for this one it is not there.
         Resolution::Hidden | Resolution::Missing => Err(missing()),
     }
 }
 
-/// What a foreign name leads to; none if to nothing. Only top-level names are asked for: another one would
-/// have its packages imported.
+/// What a foreign name leads to; none if to nothing. The packages around it are loaded, and `path` is the
+/// last one's: without them it is not asked for, because that would import them.
 fn foreign<'py>(
     py: Python<'py>,
     runtime: &Runtime,
     name: &ModuleName,
+    path: Option<Bound<'py, PyAny>>,
 ) -> PyResult<Option<LazyTarget<'py>>> {
-    let loaded = runtime.has_foreign(py, &PyString::new(py, name.as_str()))?;
-    if loaded || name.parent().is_some() {
-        return Ok(Some(LazyTarget::Unknown));
+    if runtime.has_foreign(py, &PyString::new(py, name.as_str()))? {
+        let loaded = runtime.sys_modules.bind(py).get_item(name.as_str())?;
+        // One of another type may have names that are nowhere to be seen.
+        let module = loaded.and_then(|loaded| loaded.cast_into_exact::<PyModule>().ok());
+        return Ok(Some(module.map_or(LazyTarget::Unknown, LazyTarget::Foreign)));
+    }
+    if path.is_none() && name.parent().is_some() {
+        return Ok(None);
     }
     for finder in py.import(intern!(py, "sys"))?.getattr(intern!(py, "meta_path"))?.try_iter()? {
         let finder = finder?;
         if finder.is_instance_of::<Finder>() {
             continue;
         }
-        let spec = finder.call_method1(intern!(py, "find_spec"), (name.as_str(), py.None()));
+        let spec = finder.call_method1(intern!(py, "find_spec"), (name.as_str(), &path));
         // What fails here may well work where it is asked in earnest.
         let Ok(spec) = spec else { return Ok(Some(LazyTarget::Unknown)) };
         if spec.is_none() {
