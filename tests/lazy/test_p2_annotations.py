@@ -15,6 +15,8 @@ from support.threads import Worker
 from support.two_generations import two_worlds
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from conftest import LiveTree
 
 pytestmark = needs_lazy_imports
@@ -51,11 +53,17 @@ KEPT = {
 
 @pytest.mark.parametrize("kind", KEPT)
 @pytest.mark.parametrize("first", ["old", "new"])
-def test_p2_late_annotations_are_those_of_the_generation_that_asks(tree: LiveTree, kind: str, first: str) -> None:
+def test_p2_late_annotations_are_those_of_the_generation_that_asks(
+    tree: LiveTree, kind: str, first: str
+) -> None:
     # Only `prices` is edited, and no module has used it before.
     files = {"prices.py": TEA, "names.py": LAZY, "web.py": KEPT[kind] + "\n"}
     with two_worlds(tree, files):
-        old, new = tree.module("web").ask, lambda: Worker(lambda: tree.module("web").ask()).result()
+        old: Callable[[], int] = tree.module("web").ask
+
+        def new() -> int:
+            return Worker(lambda: int(tree.module("web").ask())).result()
+
         found = {"old": old()} if first == "old" else {}
         found["new"] = new()
         found["old"] = old()
