@@ -46,11 +46,11 @@ pub trait ModuleFacts {
     fn policy(&self, name: &ModuleName) -> Policy;
     /// Which of `holders` hold an object of which of `of`? Asked about what only functions imported.
     fn keepers(&self, holders: &[ModuleName], of: &[ModuleName]) -> Vec<(ModuleName, ModuleName)>;
-    /// May a function of `holder` that imported `of` have kept a plain value of it, which no walk over
-    /// objects finds?
-    fn may_keep_values(&self, holder: &ModuleName, of: &ModuleName) -> bool {
-        let _ = (holder, of);
-        false
+    /// The modules in which a function of `user` that imported `of` may have put a plain value of it,
+    /// which no walk over objects finds: `user` itself, or one that it takes a container from.
+    fn value_keepers(&self, user: &ModuleName, of: &ModuleName) -> Vec<ModuleName> {
+        let _ = (user, of);
+        Vec::new()
     }
     /// Does the code of `user`, whose edge to `package` is of this kind, take the submodule `of` as
     /// an attribute?
@@ -242,32 +242,40 @@ impl Closure<'_> {
         }
     }
 
-    /// Adds one module whose functions may keep a plain value of what they imported; false if there is
-    /// none. One at a time, because its importers need not be asked.
+    /// Adds modules that may keep a plain value of what a function imported; false if there are none.
+    /// Those of one function at a time, because their importers need not be asked.
     fn follow_kept_values(&mut self) -> bool {
         let asked = self.deferred.iter().flat_map(|(of, from)| from.iter().map(move |by| (by, of)));
-        let mut kept = asked.filter(|(by, of)| {
-            !self.reasons.contains_key(*by)
-                && self.facts.is_loaded(by)
-                && self.facts.policy(by) != Policy::Never
-                && self.facts.may_keep_values(by, of)
+        let mut kept = asked.map(|(by, of)| {
+            let mut keepers = self.facts.value_keepers(by, of);
+            keepers.retain(|keeper| self.could_run(keeper));
+            (keepers, of.clone())
         });
-        let Some((by, of)) = kept.next().map(|(by, of)| (by.clone(), of.clone())) else {
+        let Some((keepers, of)) = kept.find(|(keepers, _)| !keepers.is_empty()) else {
             return false;
         };
-        self.admit(&by, Reason::Retains(of));
+        for keeper in &keepers {
+            self.follow(keeper, || Reason::Retains(of.clone()));
+        }
         true
     }
 
+    /// Is it a module that would not run yet, and may?
+    fn could_run(&self, name: &ModuleName) -> bool {
+        !self.reasons.contains_key(name)
+            && self.facts.is_loaded(name)
+            && self.facts.policy(name) != Policy::Never
+    }
+
     /// Adds the modules that keep what a function gave them, which imported it; false if there are
-    /// none. What calls the function imports its module, so others are not asked. What it gave may
-    /// come from any module that the imported one imports.
+    /// none. What calls the function imports its module, and puts it where its imports lead. What it
+    /// gave may come from any module that the imported one imports.
     fn follow_keepers(&mut self) -> bool {
         let chances: Vec<(BTreeSet<&ModuleName>, BTreeSet<&ModuleName>)> = self
             .deferred
             .iter()
-            .map(|(of, from)| (self.callers(from), self.imported_by(of)))
-            .filter(|(callers, _)| !callers.is_empty())
+            .map(|(of, from)| (self.in_reach(from), self.imported_by(of)))
+            .filter(|(holders, _)| !holders.is_empty())
             .collect();
         let all = |one: &dyn Fn(usize) -> Vec<ModuleName>| -> BTreeSet<ModuleName> {
             (0..chances.len()).flat_map(one).collect()
@@ -279,7 +287,7 @@ impl Closure<'_> {
         holders.sort_by_key(|holder| self.facts.rank(holder));
         let mut kept = self.facts.keepers(&holders, &of);
         kept.retain(|(holder, of)| {
-            chances.iter().any(|(callers, made)| callers.contains(holder) && made.contains(of))
+            chances.iter().any(|(holders, made)| holders.contains(holder) && made.contains(of))
         });
         for (holder, of) in &kept {
             self.follow(holder, || Reason::Retains(of.clone()));
@@ -304,24 +312,27 @@ impl Closure<'_> {
         met
     }
 
-    /// The modules that import these, directly or not, with themselves: those that could run and
-    /// would not yet.
-    fn callers<'b>(&'b self, of: &'b [ModuleName]) -> BTreeSet<&'b ModuleName> {
+    /// The modules that import these, directly or not, with all that they import: those that could
+    /// run and would not yet.
+    fn in_reach<'b>(&'b self, of: &'b [ModuleName]) -> BTreeSet<&'b ModuleName> {
+        let imports = |kind| matches!(kind, EdgeKind::ModuleLevel | EdgeKind::Deferred);
         let mut met: BTreeSet<&'b ModuleName> = of.iter().collect();
         let mut todo: Vec<&'b ModuleName> = met.iter().copied().collect();
         while let Some(name) = todo.pop() {
-            for (from, kind) in self.graph.importers(name) {
-                let imports = matches!(kind, EdgeKind::ModuleLevel | EdgeKind::Deferred);
-                if imports && met.insert(from) {
-                    todo.push(from);
+            let importers = self.graph.importers(name).filter(|(_, kind)| imports(*kind));
+            todo.extend(importers.map(|(from, _)| from).filter(|from| met.insert(from)));
+        }
+        todo.extend(met.iter().copied());
+        while let Some(name) = todo.pop() {
+            for edge in self.graph.edges_of(name) {
+                if let (true, Target::Module(to)) = (imports(edge.kind), &edge.to)
+                    && met.insert(to)
+                {
+                    todo.push(to);
                 }
             }
         }
-        let may_run = |name: &&ModuleName| {
-            !self.reasons.contains_key(*name)
-                && self.facts.is_loaded(name)
-                && self.facts.policy(name) != Policy::Never
-        };
-        met.into_iter().filter(may_run).collect()
+        met.retain(|name| self.could_run(name));
+        met
     }
 }

@@ -53,8 +53,8 @@ struct CurrentFacts<'a, 'py> {
     held: &'a HashMap<ModuleName, String>,
     /// The classes that live code asks for their subclasses. Made when it is first needed.
     listed: OnceCell<ListedBases>,
-    /// A module and one that a function of it imports -> whether it may have kept a plain value.
-    kept_values: RefCell<HashMap<(ModuleName, ModuleName), bool>>,
+    /// A module and one that a function of it imports -> where that may have put a plain value.
+    kept_values: RefCell<HashMap<(ModuleName, ModuleName), Vec<ModuleName>>>,
 }
 
 impl CurrentFacts<'_, '_> {
@@ -88,13 +88,14 @@ impl ModuleFacts for CurrentFacts<'_, '_> {
         pairs.map(|(holder, module)| (name(&holders[holder]), name(&of[module]))).collect()
     }
 
-    fn may_keep_values(&self, holder: &ModuleName, of: &ModuleName) -> bool {
-        let (Some(found), Some(imported)) = (self.find(holder), self.find(of)) else {
-            return false;
+    fn value_keepers(&self, user: &ModuleName, of: &ModuleName) -> Vec<ModuleName> {
+        let (Some(found), Some(imported)) = (self.find(user), self.find(of)) else {
+            return Vec::new();
         };
-        let pair = (holder.clone(), of.clone());
+        let pair = (user.clone(), of.clone());
         let mut known = self.kept_values.borrow_mut();
-        *known.entry(pair).or_insert_with(|| kept_values::may_keep(&found, &imported))
+        let ask = || kept_values::keepers(&self.current, &found, &imported);
+        known.entry(pair).or_insert_with(ask).clone()
     }
 
     fn reaches(
