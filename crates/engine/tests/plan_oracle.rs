@@ -102,23 +102,21 @@ impl App {
         self.loaded[module as usize] && self.policies[module as usize] == Policy::Never
     }
 
-    /// The modules that import one, directly or not, with all that they import.
-    fn in_reach(&self, of: u8) -> BTreeSet<u8> {
-        let mut met = BTreeSet::from([of]);
-        for upwards in [true, false] {
-            let mut before = 0;
-            while before < met.len() {
-                before = met.len();
-                for (from, kind, to) in &self.edges {
-                    let imports = matches!(kind, EdgeKind::ModuleLevel | EdgeKind::Deferred);
-                    let (known, next) = if upwards { (to, from) } else { (from, to) };
-                    if imports && met.contains(known) {
-                        met.insert(*next);
-                    }
+    /// The modules that import one, directly or not, with itself.
+    fn callers(&self, of: u8) -> BTreeSet<u8> {
+        let mut callers = BTreeSet::from([of]);
+        loop {
+            let before = callers.len();
+            for (from, kind, to) in &self.edges {
+                let imports = matches!(kind, EdgeKind::ModuleLevel | EdgeKind::Deferred);
+                if imports && callers.contains(to) {
+                    callers.insert(*from);
                 }
             }
+            if callers.len() == before {
+                return callers;
+            }
         }
-        met
     }
 
     /// Those of `within` that a module imports, directly or not, with itself.
@@ -152,17 +150,17 @@ impl App {
                 let follows = taken.contains(to)
                     && match kind {
                         EdgeKind::ModuleLevel => !patched,
-                        // By whatever may have called the function, or been called by that.
+                        // By whatever may have called the function.
                         EdgeKind::Deferred => {
                             if taken.contains(to) && !patched {
-                                let reach = self.in_reach(*from).into_iter();
+                                let callers = self.callers(*from).into_iter();
                                 let of = self.imported_by(*to, &taken);
                                 let keeps = |holder: &u8| {
                                     of.iter().any(|of| self.kept.contains(&(*holder, *of)))
                                 };
                                 let may_run =
                                     |at: &u8| self.loaded[*at as usize] && !self.is_never(*at);
-                                taken.extend(reach.filter(keeps).filter(may_run));
+                                taken.extend(callers.filter(keeps).filter(may_run));
                             }
                             false
                         }

@@ -20,6 +20,8 @@ struct App {
     loaded: HashSet<ModuleName>,
     policies: HashMap<ModuleName, Policy>,
     kept: HashSet<(ModuleName, ModuleName)>,
+    /// A user and what a function of it imports -> where it may have put an object of that.
+    put: HashMap<(ModuleName, ModuleName), Vec<ModuleName>>,
     /// A user and what a function of it imports -> where it may have put a plain value.
     values: HashMap<(ModuleName, ModuleName), Vec<ModuleName>>,
     /// Users and the submodules that they reach through a package.
@@ -59,6 +61,11 @@ impl App {
 
     fn keeping(mut self, holder: &str, of: &str) -> App {
         self.kept.insert((name(holder), name(of)));
+        self
+    }
+
+    fn putting(mut self, user: &str, of: &str, into: &str) -> App {
+        self.put.insert((name(user), name(of)), vec![name(into)]);
         self
     }
 
@@ -116,6 +123,9 @@ impl ModuleFacts for App {
     }
     fn value_keepers(&self, user: &ModuleName, of: &ModuleName) -> Vec<ModuleName> {
         self.values.get(&(user.clone(), of.clone())).cloned().unwrap_or_default()
+    }
+    fn put_into(&self, user: &ModuleName, of: &ModuleName) -> Vec<ModuleName> {
+        self.put.get(&(user.clone(), of.clone())).cloned().unwrap_or_default()
     }
     fn reaches(
         &self,
@@ -208,16 +218,17 @@ fn an_application_made_at_the_first_request_keeps_what_a_function_far_below_impo
 }
 
 #[test]
-fn a_registry_that_neither_module_made_may_keep_what_a_function_imported() {
+fn a_registry_that_a_function_puts_its_import_into_may_keep_it() {
     let app = App::new("entry imports backends, backends defers views, entry imports registry")
-        .keeping("registry", "views");
+        .keeping("registry", "views")
+        .putting("backends", "views", "registry");
     let reasons = app.changed("views").join(", ");
     assert_eq!("registry keeps an object of views, entry imports registry, views changed", reasons);
 }
 
 #[test]
-fn only_what_the_function_can_reach_is_asked_for_what_it_keeps() {
-    let app = App::new("backends defers views, other imports base").keeping("base", "views");
+fn only_what_may_have_called_the_function_is_asked_for_what_it_keeps() {
+    let app = App::new("backends defers views, backends imports base").keeping("base", "views");
     assert_eq!(vec!["views changed"], app.changed("views"));
 }
 

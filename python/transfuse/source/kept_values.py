@@ -31,31 +31,32 @@ def keeping(
     source: tuple[bytes, int | None],
     by: tuple[str, bool, dict[str, Any]],
     imported: tuple[str, dict[str, Any]],
-) -> list[str] | None:
-    """Return where functions may have kept a plain value of a module.
+) -> tuple[list[str] | None, list[str]]:
+    """Return where functions may have kept plain values of a module, and where any objects.
 
     Args:
         source: the text of the importing module, and its digest.
         by: that module's name, whether it is a package, and its namespace.
         imported: the name and the namespace of the imported module.
 
-    Returns: the names of the module's own that lead there, if they are known; None if nothing is kept.
+    Returns: the names of the module's own that lead there, if they are known. None instead of the
+        first if no plain value is kept.
     """
     text, digest = source
     name, is_package, namespace = by
     package = name if is_package else name.rpartition(".")[0]
     found = _by_digest(digest, text) if digest is not None else keepers(text)
     target, values = imported
-    places: set[str] | None = None
+    plain: set[str] = set()
+    objects: set[str] = set()
     for keeper in found:
-        if not _imports(keeper, package, target):
-            continue
-        roots = {kept.root for kept in keeper.kept if _is_plain(kept, namespace, values)}
-        caches = (one for one in keeper.decorators if _caches(one, namespace))
-        roots |= {decorator.partition(".")[0] for decorator in caches}
-        if roots:
-            places = (places or set()) | roots
-    return None if places is None else sorted(places)
+        if _imports(keeper, package, target):
+            caching = (one for one in keeper.decorators if _caches(one, namespace))
+            caches = {decorator.partition(".")[0] for decorator in caching}
+            objects |= caches | {kept.root for kept in keeper.kept}
+            plain |= caches
+            plain |= {kept.root for kept in keeper.kept if _is_plain(kept, namespace, values)}
+    return sorted(plain) if plain else None, sorted(objects)
 
 
 @lru_cache(maxsize=512)

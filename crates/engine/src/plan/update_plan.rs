@@ -52,6 +52,12 @@ pub trait ModuleFacts {
         let _ = (user, of);
         Vec::new()
     }
+    /// The modules other than `user` that a function of it which imported `of` may have put something
+    /// of that into.
+    fn put_into(&self, user: &ModuleName, of: &ModuleName) -> Vec<ModuleName> {
+        let _ = (user, of);
+        Vec::new()
+    }
     /// Does the code of `user`, whose edge to `package` is of this kind, take the submodule `of` as
     /// an attribute?
     fn reaches(
@@ -268,22 +274,19 @@ impl Closure<'_> {
     }
 
     /// Adds the modules that keep what a function gave them, which imported it; false if there are
-    /// none. What calls the function imports its module, and puts it where its imports lead. What it
-    /// gave may come from any module that the imported one imports.
+    /// none. What calls the function imports its module; others are asked only if the function puts
+    /// it there. What it gave may come from any module that the imported one imports.
     fn follow_keepers(&mut self) -> bool {
-        let chances: Vec<(BTreeSet<&ModuleName>, BTreeSet<&ModuleName>)> = self
+        let chances: Vec<(BTreeSet<ModuleName>, BTreeSet<&ModuleName>)> = self
             .deferred
             .iter()
-            .map(|(of, from)| (self.in_reach(from), self.imported_by(of)))
+            .map(|(of, from)| (self.holders(from, of), self.imported_by(of)))
             .filter(|(holders, _)| !holders.is_empty())
             .collect();
-        let all = |one: &dyn Fn(usize) -> Vec<ModuleName>| -> BTreeSet<ModuleName> {
-            (0..chances.len()).flat_map(one).collect()
-        };
-        let names = |of: &BTreeSet<&ModuleName>| of.iter().copied().cloned().collect();
-        let holders = all(&|at| names(&chances[at].0));
-        let of: Vec<ModuleName> = all(&|at| names(&chances[at].1)).into_iter().collect();
-        let mut holders: Vec<ModuleName> = holders.into_iter().collect();
+        let holders: BTreeSet<&ModuleName> = chances.iter().flat_map(|(all, _)| all).collect();
+        let of: BTreeSet<&ModuleName> = chances.iter().flat_map(|(_, of)| of).copied().collect();
+        let of: Vec<ModuleName> = of.into_iter().cloned().collect();
+        let mut holders: Vec<ModuleName> = holders.into_iter().cloned().collect();
         holders.sort_by_key(|holder| self.facts.rank(holder));
         let mut kept = self.facts.keepers(&holders, &of);
         kept.retain(|(holder, of)| {
@@ -312,27 +315,21 @@ impl Closure<'_> {
         met
     }
 
-    /// The modules that import these, directly or not, with all that they import: those that could
-    /// run and would not yet.
-    fn in_reach<'b>(&'b self, of: &'b [ModuleName]) -> BTreeSet<&'b ModuleName> {
-        let imports = |kind| matches!(kind, EdgeKind::ModuleLevel | EdgeKind::Deferred);
-        let mut met: BTreeSet<&'b ModuleName> = of.iter().collect();
-        let mut todo: Vec<&'b ModuleName> = met.iter().copied().collect();
+    /// The modules that could run and would not yet, among those that import these, directly or not,
+    /// these themselves, and those that their functions may have put something of `of` into.
+    fn holders(&self, from: &[ModuleName], of: &ModuleName) -> BTreeSet<ModuleName> {
+        let mut met: BTreeSet<&ModuleName> = from.iter().collect();
+        let mut todo: Vec<&ModuleName> = met.iter().copied().collect();
         while let Some(name) = todo.pop() {
-            let importers = self.graph.importers(name).filter(|(_, kind)| imports(*kind));
-            todo.extend(importers.map(|(from, _)| from).filter(|from| met.insert(from)));
-        }
-        todo.extend(met.iter().copied());
-        while let Some(name) = todo.pop() {
-            for edge in self.graph.edges_of(name) {
-                if let (true, Target::Module(to)) = (imports(edge.kind), &edge.to)
-                    && met.insert(to)
-                {
-                    todo.push(to);
+            for (from, kind) in self.graph.importers(name) {
+                let imports = matches!(kind, EdgeKind::ModuleLevel | EdgeKind::Deferred);
+                if imports && met.insert(from) {
+                    todo.push(from);
                 }
             }
         }
-        met.retain(|name| self.could_run(name));
-        met
+        let put = from.iter().flat_map(|by| self.facts.put_into(by, of));
+        let all = met.into_iter().cloned().chain(put);
+        all.filter(|name| self.could_run(name)).collect()
     }
 }

@@ -14,7 +14,8 @@ use transfuse_engine::{
     Reason, Restart, RestartCode, SourceSnapshot, plan,
 };
 
-use crate::effects::{kept_values, retention, subclasses::ListedBases, submodule_use};
+use crate::effects::kept_values::{self, Keepers};
+use crate::effects::{retention, subclasses::ListedBases, submodule_use};
 use crate::state::live_module::LiveModule;
 use crate::state::policy::{self, effective_policy};
 use crate::{state::generation::Generation, state::runtime::Runtime};
@@ -53,13 +54,23 @@ struct CurrentFacts<'a, 'py> {
     held: &'a HashMap<ModuleName, String>,
     /// The classes that live code asks for their subclasses. Made when it is first needed.
     listed: OnceCell<ListedBases>,
-    /// A module and one that a function of it imports -> where that may have put a plain value.
-    kept_values: RefCell<HashMap<(ModuleName, ModuleName), Vec<ModuleName>>>,
+    /// A module and one that a function of it imports -> where that may have put something of it.
+    kept_values: RefCell<HashMap<(ModuleName, ModuleName), Keepers>>,
 }
 
 impl CurrentFacts<'_, '_> {
     fn find(&self, name: &ModuleName) -> Option<Bound<'_, LiveModule>> {
         self.current.get().find(self.py, name.as_str())
+    }
+
+    fn put_by(&self, user: &ModuleName, of: &ModuleName) -> Keepers {
+        let (Some(found), Some(imported)) = (self.find(user), self.find(of)) else {
+            return Keepers::default();
+        };
+        let pair = (user.clone(), of.clone());
+        let mut known = self.kept_values.borrow_mut();
+        let ask = || kept_values::keepers(&self.current, &found, &imported);
+        known.entry(pair).or_insert_with(ask).clone()
     }
 }
 
@@ -89,13 +100,11 @@ impl ModuleFacts for CurrentFacts<'_, '_> {
     }
 
     fn value_keepers(&self, user: &ModuleName, of: &ModuleName) -> Vec<ModuleName> {
-        let (Some(found), Some(imported)) = (self.find(user), self.find(of)) else {
-            return Vec::new();
-        };
-        let pair = (user.clone(), of.clone());
-        let mut known = self.kept_values.borrow_mut();
-        let ask = || kept_values::keepers(&self.current, &found, &imported);
-        known.entry(pair).or_insert_with(ask).clone()
+        self.put_by(user, of).of_values
+    }
+
+    fn put_into(&self, user: &ModuleName, of: &ModuleName) -> Vec<ModuleName> {
+        self.put_by(user, of).of_objects
     }
 
     fn reaches(
