@@ -220,7 +220,7 @@ impl Closure<'_> {
             for (from, kind) in graph.importers(&name) {
                 let of = || name.clone();
                 match kind {
-                    EdgeKind::ModuleLevel if !boundary => {
+                    EdgeKind::ModuleLevel | EdgeKind::Annotation if !boundary => {
                         self.follow(from, || Reason::Imports(of()));
                     }
                     EdgeKind::Deferred if !boundary => {
