@@ -15,7 +15,8 @@ use transfuse_engine::{
 };
 
 use crate::effects::kept_values::{self, Keepers};
-use crate::effects::{retention, subclasses::ListedBases, submodule_use};
+use crate::effects::subclasses::{self, ListedBases};
+use crate::effects::{retention, submodule_use};
 use crate::state::live_module::LiveModule;
 use crate::state::policy::{self, effective_policy};
 use crate::{state::generation::Generation, state::runtime::Runtime};
@@ -119,10 +120,9 @@ impl ModuleFacts for CurrentFacts<'_, '_> {
     }
 
     fn listed_bases(&self, name: &ModuleName) -> Vec<ModuleName> {
-        let Some(module) = self.find(name) else { return Vec::new() };
-        self.listed
-            .get_or_init(|| ListedBases::of(self.py, self.current.get()))
-            .modules_of_bases(&module)
+        let bases = self.find(name).map(|module| subclasses::live_bases(&module));
+        let Some(bases) = bases.filter(|bases| !bases.is_empty()) else { return Vec::new() };
+        self.listed.get_or_init(|| ListedBases::of(self.py, self.current.get())).modules_of(&bases)
     }
 
     fn rank(&self, name: &ModuleName) -> u64 {
