@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use transfuse_engine::{FileKind, FileSystem, Roots, Source, is_source};
 
-use crate::effects::data_files;
+use crate::effects::{data_files, kept_content};
 use crate::state::command::Command;
 use crate::state::{execution_stack, generation::Generation, runtime::Runtime, scope::Scope};
 
@@ -23,7 +23,7 @@ const LARGE: u64 = 1 << 20;
 
 /// The file as the generation knows it, and its path there. None if it is none of ours.
 ///
-/// The module that is being executed depends on it.
+/// The module that is being executed depends on it, and so does one whose function keeps what it read.
 pub fn find(scope: &Scope<'_>, path: &Path) -> Option<(PathBuf, Arc<Source>)> {
     let found = known(scope, path).or_else(|| {
         let path = scope.runtime.roots.data_path(&*scope.runtime.system, path)?;
@@ -33,10 +33,11 @@ pub fn find(scope: &Scope<'_>, path: &Path) -> Option<(PathBuf, Arc<Source>)> {
         };
         Some((path, source))
     });
-    if let Some((path, source)) = &found
-        && let Some(running) = execution_stack::innermost(scope.py)
-    {
-        data_files::depend(scope.runtime, &running, path, source);
+    if let Some((path, source)) = &found {
+        match execution_stack::innermost(scope.py) {
+            Some(running) => data_files::depend(scope.runtime, &running, path, source),
+            None => kept_content::read_by_function(scope.py, path),
+        }
     }
     found
 }

@@ -54,6 +54,9 @@ pub struct LiveModule {
     edges: Mutex<BTreeMap<Target, Vec<EdgeKind>>>,
     /// `/srv/shop/cache.json`: files that its module-level code wrote, which it does not depend on.
     wrote: Mutex<BTreeSet<PathBuf>>,
+    /// `[(0x7f6c_1020, /srv/shop/page.html)]`: files that its functions, by the address of their code,
+    /// read when they were called. Entries never leave.
+    pub read_by_functions: Mutex<BTreeSet<(usize, PathBuf)>>,
     /// Names of deferred imports already recorded, so that the hot path asks one dict.
     pub deferred: Py<PyDict>,
     /// The lazy imports that its code declares.
@@ -123,6 +126,7 @@ impl LiveModule {
             outline: Mutex::new(None),
             edges: Mutex::default(),
             wrote: Mutex::default(),
+            read_by_functions: Mutex::default(),
             deferred: PyDict::new(py).unbind(),
             lazy: LazyImports::default(),
             home: Mutex::new(Some(home)),
