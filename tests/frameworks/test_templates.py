@@ -1,4 +1,4 @@
-"""A request on old code renders the templates of its generation, and one on new code the new ones."""
+"""Old code renders the templates of its generation, new code the new ones."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import threading
 from typing import TYPE_CHECKING, Any
 
+import jinja2
 import pytest
 
 import transfuse
@@ -71,14 +72,15 @@ OWN = """
     RELOAD = {reload}
 
     def show(name):
-        text = transfuse.read_text(Path(__file__).parent / "pages" / name)
+        pages = Path(__file__).parent / "pages"
+        text = transfuse.read_text(pages / name)
         if "part.html" in text:
-            text = text.replace("PART", transfuse.read_text(Path(__file__).parent / "pages/part.html"))
+            text = text.replace("PART", transfuse.read_text(pages / "part.html"))
         return text.replace("WORD", "{word}")
     """
 NAMES = ("part.html", "page.html")
 JINJA_PAGES = {"part.html": "{n} {{{{ word }}}}", "page.html": "{n} [{{% include 'part.html' %}}]"}
-MAKO_PAGES = {"part.html": "{n} ${{word}}", "page.html": "{n} [<%include file='part.html' args='word=word'/>]"}
+MAKO_PAGES = {"part.html": "{n} ${{word}}", "page.html": "{n} [<%include file='part.html'/>]"}
 OWN_PAGES = {"part.html": "{n} WORD", "page.html": "{n} [PART]<!-- part.html -->"}
 ENGINES = {
     "jinja": (JINJA, JINJA_PAGES),
@@ -106,7 +108,8 @@ class Site:
         self._reload = reload
 
     def code(self, word: str) -> dict[str, str]:
-        return {"shop/__init__.py": "", "shop/web.py": self._code.format(word=word, reload=self._reload)}
+        code = self._code.format(word=word, reload=self._reload)
+        return {"shop/__init__.py": "", "shop/web.py": code}
 
     def pages(self, n: int) -> dict[str, str]:
         return {f"shop/pages/{name}": text.format(n=n) for name, text in self._pages.items()}
@@ -248,9 +251,7 @@ def test_a_filter_and_its_first_use_in_one_update(tree: LiveTree) -> None:
     assert site.show() == "1 [CUP]"
 
 
-def test_a_template_outside_of_the_roots_is_read_from_disk(
-    tree: LiveTree, tmp_path: Path
-) -> None:
+def test_a_template_outside_of_the_roots_is_read_from_disk(tree: LiveTree, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     page = tmp_path / "elsewhere" / "page.html"
     page.write_text("1 {{ word }}")
@@ -287,8 +288,6 @@ def test_uninstall_gives_the_engines_back(tree: LiveTree) -> None:
     show = tree.module("shop.web").show
     assert show("page.html") == "1 [1 tea]"
     transfuse.uninstall()
-    import jinja2
-
     assert not hasattr(jinja2.Environment._load_template, "__transfuse__")
     assert show("page.html") == "1 [1 tea]"
     page = tree.root / "shop/pages/part.html"

@@ -99,7 +99,7 @@ def _made(original: Any, self: Any, *arguments: Any, **named: Any) -> None:
     template_check.made(self, _compile)
 
 
-def _load(original: Any, self: Any, name: str, globals: Any) -> Any:  # noqa: A002 - Jinja's name
+def _load(original: Any, self: Any, name: str, globals: Any) -> Any:
     if self.loader is None or self.cache is None or not _core.installed():
         return original(self, name, globals)
     key = (weakref.ref(self.loader), name)

@@ -61,9 +61,7 @@ def _new(self: Any, uri: str) -> Any:
         file = posixpath.normpath(posixpath.join(folder, uri.replace("\\", "/").lstrip("/")))
         if (content := template_files.content(file)) is not None:
             template = sys.modules["mako.template"].Template
-            return template(
-                text=content, uri=uri, filename=file, lookup=self, **self.template_args
-            )
+            return template(text=content, uri=uri, filename=file, lookup=self, **self.template_args)
     return None
 
 
