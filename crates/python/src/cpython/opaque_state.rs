@@ -149,8 +149,10 @@ pub fn state(py: Python<'_>, object: &Bound<'_, PyAny>, hidden: Hidden) -> PyRes
 fn memory(py: Python<'_>, object: &Bound<'_, PyAny>) -> PyResult<u64> {
     let mut limit = usize::MAX;
     if name_of(object.get_type_ptr()) == b"mmap.mmap" {
-        // Beyond the end of a file that was truncated there is no memory.
-        limit = object.call_method0(intern!(py, "size"))?.extract()?;
+        // Beyond the end of a file that was truncated there is no memory. Memory without a file has
+        // no size.
+        let size = object.call_method0(intern!(py, "size"));
+        limit = size.and_then(|size| size.extract()).unwrap_or(limit);
     }
     // SAFETY: the buffer is filled by the call, and released before it goes.
     unsafe {
