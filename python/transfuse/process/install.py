@@ -138,10 +138,13 @@ def _install_core(
 
 def _say_what_is_live(settings: Settings) -> None:
     """Name the roots that nothing has named: without `pyproject.toml`, the working directory."""
-    origin = settings.origin
-    if origin is not None and "roots" not in origin.given and not origin.project.exists():
+    if settings.origin is not None and settings.origin.guessed:
         roots = ", ".join(settings.roots)
-        _log.info("there is no pyproject.toml, so all source in %s is live", roots)
+        _log.warning(
+            "there is no pyproject.toml, so all source in %s is live; name the roots, as in"
+            " TRANSFUSE_ROOTS=src, if that is not meant",
+            roots,
+        )
 
 
 @contextlib.contextmanager
