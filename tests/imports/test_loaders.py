@@ -151,6 +151,33 @@ def test_a_loader_of_other_code_executes_each_time(
         assert tree.module("shop.web").answer() == f"{marks}rows {number}"
 
 
+@pytest.mark.parametrize("first", ["more", None], ids=["another file first", "its entry gone"])
+def test_a_wrapper_stays_where_the_search_path_changes(
+    tree: LiveTree,
+    before_others: Callable[[Finder], None],
+    monkeypatch: pytest.MonkeyPatch,
+    first: str | None,
+) -> None:
+    monkeypatch.setattr(sys, "path", [str(tree.root), *sys.path])
+    tree.write(
+        {
+            "db.py": "def query(): return 'rows'",
+            "more/db.py": "def query(): return 'more'",
+            "web.py": "import db\ndef answer(): return db.query()",
+        }
+    )
+    tree.install()
+    before_others(Finder("db", wrapped))
+    assert tree.module("web").answer() == "traced rows"
+    if first is None:
+        sys.path.remove(str(tree.root))
+    else:
+        sys.path.insert(0, str(tree.root / first))
+    for number in range(2):
+        tree.published({"db.py": f"def query(): return 'rows {number}'"})
+        assert tree.module("web").answer() == f"traced rows {number}"
+
+
 def test_attributes_set_on_a_loader_are_used(
     tree: LiveTree, before_others: Callable[[Finder], None]
 ) -> None:

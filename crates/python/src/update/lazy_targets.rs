@@ -17,6 +17,7 @@ use crate::code::{name_usage, pyc};
 use crate::cpython::exceptions;
 use crate::cpython::lazy_object;
 use crate::cpython::snapshot::items;
+use crate::loading::kept_origin;
 use crate::loading::names_of_file::would_be;
 use crate::loading::namespace_path::search_path;
 use crate::loading::search::{self, Resolution};
@@ -216,7 +217,7 @@ fn find<'py>(scope: &Scope<'py>, name: &ModuleName) -> PyResult<LazyTarget<'py>>
     }
     let missing = || exceptions::not_found(py, name.as_str(), None);
     let resolution = match name.parent() {
-        None => search::top_level(scope, name)?,
+        None => kept_origin::top_level(scope, name)?,
         Some(parent) => {
             let path = match find(scope, &parent)? {
                 LazyTarget::Loaded(_) => search_path(scope, &parent)?,
