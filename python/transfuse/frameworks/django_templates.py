@@ -36,7 +36,8 @@ def keep_folders() -> None:
 
 def _made(original: Any, self: Any, *arguments: Any, **named: Any) -> None:
     original(self, *arguments, **named)
-    for folder in self.get_dirs():
+    # Before, the folders of applications are not known.
+    for folder in self.get_dirs() if sys.modules["django.apps"].apps.ready else ():
         _core.keep_folder(folder)
 
 

@@ -55,8 +55,13 @@ def _made_for_folders(original: Any, self: Any, *arguments: Any, **named: Any) -
 
 def _made_for_package(original: Any, self: Any, *arguments: Any, **named: Any) -> None:
     original(self, *arguments, **named)
-    if self._archive is None:
+    if _is_folder(self):
         _core.keep_folder(self._template_root)
+
+
+def _is_folder(loader: Any) -> bool:
+    """Whether a package's templates lie in a folder; Jinja 2 does not say."""
+    return getattr(loader, "_archive", loader) is None
 
 
 def _source_in_folders(
@@ -73,7 +78,7 @@ def _source_in_folders(
 
 
 def _source_in_package(original: Any, self: Any, environment: Any, template: str) -> Any:
-    if self._archive is not None or not _core.installed():
+    if not _is_folder(self) or not _core.installed():
         return original(self, environment, template)
     found = _source(self, environment, template, [self._template_root])
     if found is None:
