@@ -11,7 +11,8 @@ A map of the package. Folders in the order of their imports: each uses only thos
 - `updates`: request an update, take part in one, report it
 - `workers`: several workers of one server switch together
 - `process`: install and uninstall; what user code calls: `once`, `live`, `pin`
-- `frameworks`: Django and Celery, which keep live objects for longer than a generation
+- `frameworks`: Django and Celery, which keep live objects for longer than a generation, and the
+  engines of templates
 - `control`: the socket by which the command line reaches a running process
 - `servers`: `wsgi`, `asgi` and `rsgi`: the applications that a server holds
 - `publishing`: a folder of modules as a web site
@@ -28,6 +29,7 @@ from transfuse.errors import (
     TargetError,
     TransfuseError,
 )
+from transfuse.process.files import read_text
 from transfuse.process.imports import import_module, live, once, pin
 from transfuse.process.install import install, uninstall
 from transfuse.publishing.publisher import publisher
@@ -80,6 +82,7 @@ __all__ = [
     "pin",
     "plan",
     "publisher",
+    "read_text",
     "rollback",
     "rsgi",
     "status",

@@ -13,11 +13,14 @@ __all__ = [
     "WsgiApplication",
     "accept",
     "adopt",
+    "answering",
     "configure",
     "differing",
     "executing",
     "executions",
     "follow",
+    "file_content",
+    "file_digest",
     "former_modules",
     "heap",
     "held_outside",
@@ -31,6 +34,7 @@ __all__ = [
     "is_answering",
     "is_former",
     "is_shut_down",
+    "keep_folder",
     "limited",
     "mark_shut_down",
     "number_from",
@@ -167,6 +171,27 @@ def import_path(path: str) -> ModuleType:
 
 def once(scope: str, key: str, make: Callable[[], _T]) -> _T:
     """The value that `make` returned when `key` was first asked for in the module `scope`."""
+
+def file_digest(path: str) -> str | None:
+    """The digest of a file in the caller's generation, empty if it does not exist there.
+
+    None for a file that generations do not know.
+    """
+
+def file_content(path: str) -> tuple[str, bytes] | None:
+    """The same with the content. ContentGone if that was not kept."""
+
+def keep_folder(path: str) -> None:
+    """Make the files of a folder of templates part of the generations in use."""
+
+def answering() -> tuple[int, list[str]]:
+    """The number of the generation that answers the caller, and the modules that ran for it.
+
+    The list is empty unless that generation is being staged.
+
+    Raises:
+        NotInstalledError: Transfuse is not installed.
+    """
 
 def update(timeout: float | None = None) -> dict[str, Any]:
     """Compare with the files now, and update. TimeoutError after `timeout` seconds."""

@@ -28,6 +28,32 @@ KINDS = {
     "StringIO": ("import io\nX = io.StringIO()", "print('a', file=reg.X)", "X.getvalue()"),
     "BytesIO": ("import io\nX = io.BytesIO()", "reg.X.write(b'a')", "X.getvalue()"),
     "Random": ("import random\nX = random.Random(1)", "reg.X.random()", "X.random()"),
+    "hash": ("import hashlib\nX = hashlib.sha256()", "reg.X.update(b'a')", "X.hexdigest()"),
+    "hash of C": ("import hashlib\nX = hashlib.blake2b()", "reg.X.update(b'a')", "X.hexdigest()"),
+    "hash of any length": (
+        "import hashlib\nX = hashlib.shake_128()",
+        "reg.X.update(b'a')",
+        "X.hexdigest(4)",
+    ),
+    "hmac": ("import hmac\nX = hmac.new(b'k', b'', 'md5')", "reg.X.update(b'a')", "X.hexdigest()"),
+    "crc and others below an object": (
+        "import hashlib\nclass C: pass\nX = C()\nX.h = [hashlib.md5()]",
+        "reg.X.h[0].update(b'a')",
+        "X.h[0].hexdigest()",
+    ),
+    "memory": ("import mmap\nX = mmap.mmap(-1, 8)", "reg.X[3] = 7", "X[3]"),
+    "number of ctypes": ("import ctypes\nX = ctypes.c_int(1)", "reg.X.value = 2", "X.value"),
+    "structure of ctypes": (
+        "import ctypes\nclass P(ctypes.Structure):\n    _fields_ = [('x', ctypes.c_int)]\nX = P(1)",
+        "reg.X.x = 2",
+        "X.x",
+    ),
+    "array of ctypes": ("import ctypes\nX = (ctypes.c_int * 4)()", "reg.X[2] = 2", "X[2]"),
+    "text of ctypes": (
+        "import ctypes\nX = ctypes.create_string_buffer(9)",
+        "reg.X.value = b'a'",
+        "X.value",
+    ),
     "below an object": (
         "import itertools\nclass C:\n    def __init__(self): self.ids = [itertools.count()]\n"
         "    def take(self): return next(self.ids[0])\nX = C()",

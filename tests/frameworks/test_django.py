@@ -191,7 +191,7 @@ def test_a_template_is_live_and_its_tags_wait_for_a_restart(tmp_path: Path) -> N
     )
     assert told == [
         "['200', 'Rivers:', 'Emma', 'by', 'Austen', '2.50']",
-        "unchanged ['200', 'Rivers:', 'Emma', '2.50']",
+        "published ['200', 'Rivers:', 'Emma', '2.50']",
         'books.templatetags.money changed and its policy is "never": restart the server'
         " ['200', 'Rivers:', 'Emma', '2.50']",
     ]

@@ -55,6 +55,8 @@ def terminal(tmp_path: Path) -> Terminal:
     pytest.importorskip("click")
     place = tmp_path / "app"
     place.mkdir()
+    # Without one, each command says that the working directory is live.
+    (place / "pyproject.toml").write_text("[project]\nname = 'shop'\n")
     return Terminal(place)
 
 

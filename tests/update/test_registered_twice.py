@@ -124,3 +124,25 @@ def test_a_table_of_a_shared_metadata_is_held(tree: LiveTree) -> None:
         assert tree.module("web").EDITION == 2
     finally:
         del sys.modules[shared.__name__]
+
+
+@pytest.mark.usefixtures("registry")
+def test_p14_a_held_module_that_keeps_what_it_took_of_another_is_told(tree: LiveTree) -> None:
+    """As Sanic's: its application has a name, and cannot be made twice."""
+    app = """
+        import views
+        from foreign_registry import register
+        app = (register("shop"), views.index)
+        """
+    tree.write({"web.py": app, "views.py": "def index(): return 1\n", "other.py": ""})
+    tree.install()
+    tree.module("web")
+    tree.module("other")
+    for edition in (2, 3):
+        report = tree.published({"views.py": f"def index(): return {edition}\n"})
+        (restart,) = report.restart
+        assert (restart.name, "views" in restart.what) == ("web", True)
+    # It is so until the server is restarted.
+    (restart,) = tree.published({"other.py": "V = 1\n"}).restart
+    assert "views" in restart.what
+    assert [each.name for each in transfuse.status().restart] == ["web"]

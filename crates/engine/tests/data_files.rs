@@ -174,3 +174,29 @@ fn locks_of_version_control() {
     memory.symlink("/hg/.hg/wlock", "host:42");
     assert!(locked("/hg/c.py"));
 }
+
+#[test]
+fn a_served_file_stays_one_whatever_happens_to_it() {
+    let budget = Budget::new(usize::MAX);
+    let path = Path::new("/srv/app/pages/a.html");
+    let mut app = app(&["/srv/app/a.py"]);
+    app.memory.write("/srv/app/pages/a.html", "1");
+    app.snapshot = app.snapshot.with(path, Source::served(Some(b"1"), &budget));
+    let steps = [(Some("2"), Changed), (None, Deleted), (Some("3"), Created)];
+    for (content, kind) in steps {
+        match content {
+            Some(content) => app.memory.write("/srv/app/pages/a.html", content),
+            None => app.memory.remove("/srv/app/pages/a.html"),
+        }
+        for dirty in [DirtyPaths::Listed(BTreeSet::from([path.to_owned()])), DirtyPaths::Rescan] {
+            let found = refresh(&app.memory, &app.roots, &budget, &app.snapshot, &dirty);
+            assert_eq!(found.changes.len(), 1, "{content:?}");
+            assert_eq!(found.changes[0].kind, kind);
+            let source = found.snapshot.get(path).unwrap();
+            assert!(source.is_served());
+            assert_eq!(source.text(), content.map(|text| text.as_bytes().to_vec()));
+        }
+        let dirty = DirtyPaths::Listed(BTreeSet::from([path.to_owned()]));
+        app.snapshot = refresh(&app.memory, &app.roots, &budget, &app.snapshot, &dirty).snapshot;
+    }
+}

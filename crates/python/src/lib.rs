@@ -25,6 +25,8 @@ mod _core {
     #[pymodule_export]
     use super::api::executing::{executing, is_answering, is_former};
     #[pymodule_export]
+    use super::api::files::{answering, file_content, file_digest, keep_folder};
+    #[pymodule_export]
     use super::api::functions::{
         accept, adopt, configure, differing, follow, hold, limited, number_from, plan, release,
         rollback, update, view, wanted_view,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import importlib
 import os
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,12 +34,14 @@ class Origin:
         project: the `pyproject.toml`, or where one would be.
         given: the arguments of the call, by the names of `Settings`.
         default_roots: as `read_settings` takes them.
+        guessed: whether `start` is the root because nothing names one.
     """
 
     start: Path
     project: Path
     given: Mapping[str, Any]
     default_roots: tuple[str, ...]
+    guessed: bool = False
 
     @property
     def folder(self) -> Path:
@@ -139,6 +141,8 @@ def read_settings(
         values = {**values, **source, "modules": modules}
     if not values.get("roots"):
         values["roots"] = _default_roots(project, start, origin.default_roots)
+        guessed = not project.is_file() and not origin.default_roots
+        origin = replace(origin, guessed=guessed)
     for root in values["roots"]:
         if not os.path.isdir(root):
             what = "is not a directory" if os.path.exists(root) else "does not exist"

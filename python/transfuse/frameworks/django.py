@@ -20,6 +20,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from transfuse.config.logs import get_logger
+from transfuse.frameworks import django_templates
 from transfuse.process import install
 from transfuse.updates import api, participants
 
@@ -60,6 +61,7 @@ def attend() -> None:
         return
     _patch()
     _resolver_of_root()
+    django_templates.keep_folders()
     _hold()
     participants.register(_django)
     _tell_once()

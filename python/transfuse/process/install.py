@@ -39,6 +39,8 @@ _settings: Settings | None = None
 _added: list[str] = []
 # Each undoes a change to foreign code; `uninstall` calls each once, the last one first.
 _undo: list[Callable[[], None]] = []
+# Each changes foreign code. Entries never leave; `install` calls each.
+_adapters: list[Callable[[], None]] = []
 
 
 def install(
@@ -109,6 +111,8 @@ def install_settings(settings: Settings) -> None:
                 sys.path.insert(0, root)
                 _added.append(root)
         import_context.install()
+        for adapt in _adapters:
+            adapt()
         workers.begin(settings)
 
 
@@ -139,10 +143,13 @@ def _install_core(
 
 def _say_what_is_live(settings: Settings) -> None:
     """Name the roots that nothing has named: without `pyproject.toml`, the working directory."""
-    origin = settings.origin
-    if origin is not None and "roots" not in origin.given and not origin.project.exists():
+    if settings.origin is not None and settings.origin.guessed:
         roots = ", ".join(settings.roots)
-        _log.info("there is no pyproject.toml, so all source in %s is live", roots)
+        _log.warning(
+            "there is no pyproject.toml, so all source in %s is live; name the roots, as in"
+            " TRANSFUSE_ROOTS=src, if that is not meant",
+            roots,
+        )
 
 
 @contextlib.contextmanager
@@ -235,6 +242,11 @@ def require_restart(names: Sequence[str]) -> None:
     # Not under _changing: the updating thread calls this while another may uninstall and wait.
     if project_files.require_restart(names) and (now := _settings) is not None:
         _core.configure(**live_settings(now))
+
+
+def on_install(adapt: Callable[[], None]) -> None:
+    """Have each later `install` call `adapt`, which changes foreign code."""
+    _adapters.append(adapt)
 
 
 def on_uninstall(undo: Callable[[], None]) -> None:

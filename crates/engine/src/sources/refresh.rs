@@ -216,6 +216,7 @@ impl Comparison<'_> {
     fn compare(&mut self, path: &Path, content: &[u8]) {
         let source = match self.old.get(path) {
             Some(old) if old.digest() == Digest::of(content) => Arc::clone(old),
+            Some(old) if old.is_served() => Source::served(Some(content), self.budget),
             _ if is_source(path) => Source::new(content, self.budget),
             _ => Source::digest_only(content),
         };
@@ -236,7 +237,11 @@ impl Comparison<'_> {
     }
 
     fn gone(&mut self, path: &Path) {
-        let Some(known) = self.found.snapshot.get(path) else { return };
+        let Some(known) = self.found.snapshot.get(path).cloned() else { return };
+        if known.is_served() {
+            // Its readers search elsewhere, until it appears again.
+            return self.put(path, Source::served(None, self.budget));
+        }
         // A file recorded as absent is still absent, and its reader still depends on it.
         if !known.is_absent() {
             self.found.snapshot.remove(path);

@@ -22,29 +22,51 @@ pub struct Source {
     packed: Option<Box<[u8]>>,
     /// Where the packed bytes are counted, until the source is dropped.
     budget: Budget,
+    /// Whether code reads it by generation, as it does templates. A comparison passes this on to the
+    /// next content of the same file.
+    served: bool,
 }
 
 impl Source {
     /// Stores `content`, compressed, if `budget` has room for it.
     pub fn new(content: impl AsRef<[u8]>, budget: &Budget) -> Arc<Source> {
-        let content = content.as_ref();
-        let packed = lz4_flex::block::compress(content).into_boxed_slice();
-        let packed = budget.reserve(packed.len()).then_some(packed);
-        let (digest, len) = (Digest::of(content), Some(content.len()));
-        Arc::new(Source { digest, len, packed, budget: budget.clone() })
+        Arc::new(Source::packed(content.as_ref(), budget, false))
+    }
+
+    /// Stores the content of a file that code reads by generation; none: the file does not exist.
+    pub fn served(content: Option<&[u8]>, budget: &Budget) -> Arc<Source> {
+        Arc::new(match content {
+            Some(content) => Source::packed(content, budget, true),
+            None => Source::unpacked(None, true),
+        })
     }
 
     /// Stores only the digest of `content`: for data files, of which only changes matter.
     pub fn digest_only(content: impl AsRef<[u8]>) -> Arc<Source> {
-        let content = content.as_ref();
-        let (digest, len) = (Digest::of(content), Some(content.len()));
-        Arc::new(Source { digest, len, packed: None, budget: Budget::new(0) })
+        Arc::new(Source::unpacked(Some(content.as_ref()), false))
     }
 
     /// Records that a file did not exist: a data file that a module tried to read.
     pub fn absent() -> Arc<Source> {
-        let digest = Digest::of(b"transfuse: no file");
-        Arc::new(Source { digest, len: None, packed: None, budget: Budget::new(0) })
+        Arc::new(Source::unpacked(None, false))
+    }
+
+    fn packed(content: &[u8], budget: &Budget, served: bool) -> Source {
+        let packed = lz4_flex::block::compress(content).into_boxed_slice();
+        let packed = budget.reserve(packed.len()).then_some(packed);
+        let (digest, len) = (Digest::of(content), Some(content.len()));
+        Source { digest, len, packed, budget: budget.clone(), served }
+    }
+
+    fn unpacked(content: Option<&[u8]>, served: bool) -> Source {
+        let digest = Digest::of(content.unwrap_or(b"transfuse: no file"));
+        let len = content.map(<[u8]>::len);
+        Source { digest, len, packed: None, budget: Budget::new(0), served }
+    }
+
+    /// Does code read it by generation?
+    pub fn is_served(&self) -> bool {
+        self.served
     }
 
     /// Does it record that the file did not exist?

@@ -3,6 +3,7 @@
 pub mod install;
 pub mod fork;
 pub mod functions;
+pub mod files;
 pub mod once;
 pub mod executing;
 pub mod status;

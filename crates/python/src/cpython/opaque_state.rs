@@ -24,7 +24,24 @@ pub enum Hidden {
     File,
     /// The result of `_random.Random.getstate`.
     Random,
+    /// The digest of what was put in: `hashlib`, `hmac`.
+    Hash,
+    /// Memory that C code writes to as well: a writable `mmap`, objects of `ctypes`.
+    Memory,
 }
+
+/// Modules of C whose types are known by their names, since nothing imports them for this.
+const HASHES: [&[u8]; 9] = [
+    b"_hashlib.",
+    b"_hmac.",
+    b"_md5.",
+    b"_sha1.",
+    b"_sha2.",
+    b"_sha256.",
+    b"_sha512.",
+    b"_sha3.",
+    b"_blake2.",
+];
 
 /// The known types: an expression, and the kind of state of the types of its values.
 const KNOWN: [(&std::ffi::CStr, Hidden); 4] = [
@@ -48,7 +65,31 @@ static KINDS: PyOnceLock<(Py<PyTuple>, HashMap<usize, Hidden>)> = PyOnceLock::ne
 #[inline]
 pub fn kind(object: &Bound<'_, PyAny>) -> Option<Hidden> {
     let known = KINDS.get_or_try_init(object.py(), || known(object.py())).ok()?;
-    known.1.get(&(object.get_type_ptr() as usize)).copied()
+    known.1.get(&(object.get_type_ptr() as usize)).copied().or_else(|| by_name(object))
+}
+
+/// The kind of the types that are known by their names: those of C begin with the module's.
+#[inline]
+fn by_name(object: &Bound<'_, PyAny>) -> Option<Hidden> {
+    let kind = object.get_type_ptr();
+    match name_of(kind) {
+        name if name == b"mmap.mmap" => Some(Hidden::Memory),
+        name if name.starts_with(b"_") && HASHES.iter().any(|of| name.starts_with(of)) => {
+            Some(Hidden::Hash)
+        }
+        // A class of `ctypes`, or one that a program derives, has a type of that module.
+        _ => {
+            // SAFETY: each type has a type.
+            let meta = unsafe { ffi::Py_TYPE(kind.cast()) };
+            name_of(meta).starts_with(b"_ctypes.").then_some(Hidden::Memory)
+        }
+    }
+}
+
+/// The name in a type's struct, `_hashlib.HASH`.
+fn name_of<'a>(kind: *mut ffi::PyTypeObject) -> &'a [u8] {
+    // SAFETY: the type is alive as long as the object that the caller has, and so is its name.
+    unsafe { std::ffi::CStr::from_ptr((*kind).tp_name) }.to_bytes()
 }
 
 fn known(py: Python<'_>) -> PyResult<(Py<PyTuple>, HashMap<usize, Hidden>)> {
@@ -94,7 +135,40 @@ pub fn state(py: Python<'_>, object: &Bound<'_, PyAny>, hidden: Hidden) -> PyRes
             let kind = py.import(intern!(py, "_random"))?.getattr(intern!(py, "Random"))?;
             kind.call_method1(intern!(py, "getstate"), (object,))?.hash()? as u64
         }
+        Hidden::Hash => {
+            let digest = object.call_method0(intern!(py, "digest"));
+            // Some have a digest of any length.
+            let digest = digest.or_else(|_| object.call_method1(intern!(py, "digest"), (64,)))?;
+            digest.hash()? as u64
+        }
+        Hidden::Memory => memory(py, object)?,
     })
+}
+
+/// The writable memory of an object.
+fn memory(py: Python<'_>, object: &Bound<'_, PyAny>) -> PyResult<u64> {
+    let mut limit = usize::MAX;
+    if name_of(object.get_type_ptr()) == b"mmap.mmap" {
+        // Beyond the end of a file that was truncated there is no memory. Memory without a file has
+        // no size.
+        let size = object.call_method0(intern!(py, "size"));
+        limit = size.and_then(|size| size.extract()).unwrap_or(limit);
+    }
+    // SAFETY: the buffer is filled by the call, and released before it goes.
+    unsafe {
+        let mut view: ffi::Py_buffer = std::mem::zeroed();
+        if ffi::PyObject_GetBuffer(object.as_ptr(), &raw mut view, ffi::PyBUF_WRITABLE) != 0 {
+            return Err(PyErr::fetch(py));
+        }
+        let length = view.len.unsigned_abs().min(limit);
+        let bytes = std::slice::from_raw_parts(view.buf.cast::<u8>(), length);
+        let end = length.saturating_sub(BYTES.unsigned_abs());
+        let mut state = Xxh3::new();
+        state.update(&bytes[..length.min(BYTES.unsigned_abs())]);
+        state.update(&bytes[end..]);
+        ffi::PyBuffer_Release(&raw mut view);
+        Ok(state.digest())
+    }
 }
 
 /// The fields that the type's struct has after those of every object.

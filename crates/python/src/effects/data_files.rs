@@ -22,19 +22,17 @@ use crate::state::{execution_stack, live_module::LiveModule, runtime::Runtime};
 const LIMIT: u64 = 16 << 20;
 
 /// The errors of the system for a file that does not exist.
-const ABSENT: [ErrorKind; 2] = [ErrorKind::NotFound, ErrorKind::NotADirectory];
+pub const ABSENT: [ErrorKind; 2] = [ErrorKind::NotFound, ErrorKind::NotADirectory];
 
 /// `open(path, mode, flags)` is about to happen. Nothing here may raise.
 pub fn record_open(runtime: &'static Runtime, args: &Bound<'_, PyTuple>) {
-    let py = args.py();
     let Some(path) = argument(runtime, args, 0) else { return };
-    let Some(instance) = execution_stack::innermost(py) else { return };
+    let Some(instance) = execution_stack::innermost(args.py()) else { return };
     if writes(args) {
         return record_write(runtime, &instance, &path);
     }
     let Some(source) = content(runtime, &path) else { return };
-    admit(runtime, &instance, &path, &source);
-    kept_content::opened(py, &instance, &path);
+    depend(runtime, &instance, &path, &source);
 }
 
 /// Records that `instance` depends on data, and follows that from now on.
@@ -48,6 +46,17 @@ fn admit(runtime: &Runtime, instance: &Bound<'_, LiveModule>, path: &Path, sourc
     if !runtime.roots.is_walked(&*runtime.system, path) {
         runtime.command(Command::Follow(path.to_owned()));
     }
+}
+
+/// `instance` reads a file whose content the generation has handed out.
+pub fn depend(
+    runtime: &Runtime,
+    instance: &Bound<'_, LiveModule>,
+    path: &Path,
+    source: &Arc<Source>,
+) {
+    admit(runtime, instance, path, source);
+    kept_content::opened(instance.py(), instance, path);
 }
 
 /// `os.listdir(path)` or `os.scandir(path)` is about to happen.
@@ -65,8 +74,7 @@ pub fn record_listing(runtime: &'static Runtime, args: &Bound<'_, PyTuple>) {
             Err(error) if ABSENT.contains(&error.kind()) => Source::absent(),
             _ => return,
         };
-        admit(runtime, &instance, &dir, &source);
-        kept_content::opened(py, &instance, &dir);
+        depend(runtime, &instance, &dir, &source);
     }
 }
 

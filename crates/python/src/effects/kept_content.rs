@@ -43,6 +43,23 @@ pub fn opened(py: Python<'_>, running: &Bound<'_, LiveModule>, path: &Path) {
     }
 }
 
+/// A function that was called after its module was imported reads a file: with an `lru_cache` around
+/// it, its module keeps the content. Looked at once for each function and file.
+pub fn read_by_function(py: Python<'_>, path: &Path) {
+    let mut frames = frames::stack(py).filter_map(|frame| {
+        let globals = frame.getattr(intern!(py, "f_globals")).ok()?;
+        Some((caller::module_of_globals(py, &globals)?, frame))
+    });
+    let Some((module, frame)) = frames.next() else { return };
+    let Ok(code) = frame.getattr(intern!(py, "f_code")) else { return };
+    let read = (code.as_ptr() as usize, path.to_owned());
+    if module.get().read_by_functions.lock().insert(read)
+        && is_cached(py, &module, &frame).unwrap_or(false)
+    {
+        depend(py, &module, path);
+    }
+}
+
 /// The state of `owner` differs after an execution: the files that were opened through it are its
 /// dependencies.
 pub fn state_differs(py: Python<'_>, owner: &Bound<'_, LiveModule>) {

@@ -6,6 +6,7 @@ pub mod annotations;
 pub mod audit;
 pub mod data_files;
 pub mod kept_content;
+pub mod served_files;
 pub mod import_closure;
 pub mod submodule_use;
 pub mod observation;

@@ -59,6 +59,9 @@ pub struct LiveModule {
     /// `(shop.tax, Rates)`: attributes that were taken of entries in `sys.modules` while its code ran, by
     /// code that it called, too. Written by the thread that executes it; entries never leave.
     taken: Mutex<BTreeSet<(ModuleName, String)>>,
+    /// `[(0x7f6c_1020, /srv/shop/page.html)]`: files that its functions, by the address of their code,
+    /// read when they were called. Entries never leave.
+    pub read_by_functions: Mutex<BTreeSet<(usize, PathBuf)>>,
     /// Names of deferred imports already recorded, so that the hot path asks one dict.
     pub deferred: Py<PyDict>,
     /// The lazy imports that its code declares.
@@ -130,6 +133,7 @@ impl LiveModule {
             edges: Mutex::default(),
             wrote: Mutex::default(),
             taken: Mutex::default(),
+            read_by_functions: Mutex::default(),
             deferred: PyDict::new(py).unbind(),
             lazy: LazyImports::default(),
             home: Mutex::new(Some(home)),

@@ -33,11 +33,12 @@ impl ChangeListener {
         if event.is_of_transfer() {
             return path.parent().is_some_and(|dir| self.runtime.roots.root_of(dir).is_some());
         }
-        let read = |path: &Path| graph.readers(path).next().is_some();
+        let view = self.runtime.view();
+        let served = |path: &Path| view.get(path).is_some_and(|source| source.is_served());
+        let read = |path: &Path| graph.readers(path).next().is_some() || served(path);
         if matches!(event, Event::Path(EventKind::Dir, _)) {
             // It may have been made anew, with what was followed in it.
-            let inside: Vec<PathBuf> =
-                self.runtime.view().under(path).map(|(path, _)| path.to_owned()).collect();
+            let inside: Vec<PathBuf> = view.under(path).map(|(path, _)| path.to_owned()).collect();
             for path in inside.iter().filter(|path| read(path)) {
                 self.follow(path);
             }

@@ -12,8 +12,8 @@ use std::{
 
 use crossbeam_channel::{Receiver, never, select};
 use transfuse_engine::{
-    Debouncer, Digest, DirtyPaths, Event, FileChange, FileSystem, Readiness, Refreshed,
-    SymlinkChains, SyncMarker, Window, fork_gate, is_source, is_tree_locked, refresh,
+    Debouncer, Digest, DirtyPaths, Event, FileSystem, Readiness, Refreshed, SymlinkChains,
+    SyncMarker, Window, fork_gate, is_source, is_tree_locked, refresh,
 };
 
 use crate::state::{command::Command, runtime::Runtime, unreadable};
@@ -302,12 +302,15 @@ impl ChangeListener {
         needed
     }
 
-    /// Drops changes of data files that no module depends on any more.
-    pub(super) fn drop_unread_data_files(&self, changes: &mut Vec<FileChange>) {
+    /// Drops changes of data files that no module depends on any more, and that no code reads.
+    pub(super) fn drop_unread_data_files(&self, found: &mut Refreshed) {
         let _critical = fork_gate::enter_critical();
+        let Refreshed { snapshot, changes, .. } = found;
         let records = self.runtime.records.lock();
         let read = |path: &Path| {
-            records.graph.readers(path).next().is_some() || records.extensions.contains_key(path)
+            records.graph.readers(path).next().is_some()
+                || records.extensions.contains_key(path)
+                || snapshot.get(path).is_some_and(|source| source.is_served())
         };
         changes.retain(|change| is_source(&change.path) || read(&change.path));
     }

@@ -96,7 +96,7 @@ impl ChangeListener {
     pub fn collect_changes(&mut self, automatic: bool) -> Option<PendingChange<'_>> {
         for _ in 0..COMPARISONS {
             let mut found = self.compare();
-            self.drop_unread_data_files(&mut found.changes);
+            self.drop_unread_data_files(&mut found);
             self.watch_found(&found);
             if self.take_fallback() {
                 continue;
