@@ -34,8 +34,7 @@ pub struct LiveModule {
     pub path: Option<PathBuf>,
     /// Whether submodules are looked for under it.
     pub package: bool,
-    /// The module object. The cycle `module -> __dict__ -> __loader__ -> module` is seen by the
-    /// cycle collector through `__traverse__`.
+    /// The module object: the collector sees the cycle `module -> __dict__ -> __loader__ -> module`.
     pub module: Py<PyModule>,
     /// The source it was run from. Written when it is made, and when it takes other code in place.
     source: Mutex<ModuleSource>,
@@ -51,23 +50,20 @@ pub struct LiveModule {
     shut_down: AtomicBool,
     /// Names bound at module level and imports used there, read off the code object.
     outline: Mutex<Option<NameUsage>>,
-    /// Edges seen so far, `shop.conf -> {ModuleLevel}`; entries never leave. Several threads may
-    /// add deferred ones, hence the lock; it is held for map operations only.
+    /// Edges so far, `shop.conf -> {ModuleLevel}`. Never shrinks; several threads add deferred ones.
     edges: Mutex<BTreeMap<Target, Vec<EdgeKind>>>,
     /// `/srv/shop/cache.json`: files that its module-level code wrote, which it does not depend on.
     wrote: Mutex<BTreeSet<PathBuf>>,
-    /// `(shop.tax, Rates)`: attributes that were taken of entries in `sys.modules` while its code ran, by
-    /// code that it called, too. Written by the thread that executes it; entries never leave.
+    /// `(shop.tax, Rates)`: what its code, and code that it called, took of `sys.modules`. Never shrinks.
     taken: Mutex<BTreeSet<(ModuleName, String)>>,
-    /// `[(0x7f6c_1020, /srv/shop/page.html)]`: files that its functions, by the address of their code,
-    /// read when they were called. Entries never leave.
+    /// `(0x7f6c_1020, /srv/shop/page.html)`: files that functions read, by their code. Never shrinks.
     pub read_by_functions: Mutex<BTreeSet<(usize, PathBuf)>>,
-    /// Names of deferred imports already recorded, so that the hot path asks one dict.
+    /// Names of deferred imports already recorded: the hot path asks one dict.
     pub deferred: Py<PyDict>,
     /// The lazy imports that its code declares.
     pub lazy: LazyImports,
-    /// The generation this instance answers for when the caller is not pinned: none while it
-    /// belongs to the current one. Written when it is staged, published and superseded.
+    /// The generation it answers for when the caller is not pinned: none while that is the current
+    /// one. Written when it is staged, published and superseded.
     home: Mutex<Option<Py<Generation>>>,
     /// Whether `home` is set: almost never, and asked for at every import.
     has_home: AtomicBool,

@@ -15,15 +15,15 @@ impl ChangeListener {
             self.receive(&event);
         }
         let Readiness::Ready(batch) = self.debouncer.poll(self.now()) else { return false };
-        let newer = {
+        let mut found = {
             let _critical = fork_gate::enter_critical();
             let runtime = self.runtime;
             let mut found =
                 refresh(&*runtime.system, &runtime.roots, &runtime.budget, snapshot, &batch);
             runtime.set_aside.lock().clone().withhold(&mut found, snapshot);
-            self.drop_unread_data_files(&mut found.changes);
-            !found.changes.is_empty()
+            found
         };
+        self.drop_unread_data_files(&mut found);
         let now = self.now();
         match batch {
             DirtyPaths::Rescan => self.debouncer.event(now, &Event::Rescan),
@@ -33,6 +33,6 @@ impl ChangeListener {
                 }
             }
         }
-        newer
+        !found.changes.is_empty()
     }
 }
