@@ -11,7 +11,7 @@ import textwrap
 import pytest
 
 from conftest import LiveTree, ran
-from kept_imports import NOT_KEPT, OBJECTS, VALUES
+from kept_imports import ELSEWHERE, NOT_KEPT, OBJECTS, VALUES
 
 CONFIG = """
     KIND = @
@@ -59,6 +59,18 @@ def test_p5_a_plain_value_that_a_function_keeps(tree: LiveTree, use: str) -> Non
     assert tree.module("app").get() == 1
     for kind in (2, 3):
         assert "shop.use" in edited(tree, kind)
+        assert kind == tree.module("app").get()
+
+
+@pytest.mark.parametrize(("store", "use"), ELSEWHERE.values(), ids=ELSEWHERE)
+def test_p5_what_a_function_puts_into_another_module(
+    tree: LiveTree, policy: str, store: str, use: str
+) -> None:
+    tree.write({**files(use), "shop/store.py": textwrap.dedent(store)})
+    tree.install(policy=policy)
+    assert tree.module("app").get() == 1
+    for kind in (2, 3):
+        assert {"shop.store", "shop.use", "app"} <= set(edited(tree, kind))
         assert kind == tree.module("app").get()
 
 

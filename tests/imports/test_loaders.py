@@ -67,8 +67,8 @@ class Wrapper(importlib.abc.Loader):
 class Compiling(importlib.machinery.SourceFileLoader):
     """Compiles the source in its own way."""
 
-    def source_to_code(self, data: Any, path: Any, *, _optimize: int = -1) -> Any:  # type: ignore[override]
-        del _optimize
+    def source_to_code(self, data: Any, path: Any, *_: Any, **__: Any) -> Any:  # type: ignore[override]
+        """From Python 3.15 on the machinery passes the name of the module, too."""
         return compile(bytes(data).replace(b"'rows", b"'checked rows"), path, "exec")
 
 

@@ -8,6 +8,7 @@ is `kept_values.py`'s.
 from __future__ import annotations
 
 import ast
+import builtins
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -18,22 +19,14 @@ _IMPORTERS = frozenset(
     {"__import__", "import_module", "import_string", "import_object", "load_object", "locate"}
     | {"resolve_name", "import_from_string", "symbol_by_name"}
 )
-# Methods that put their arguments into their object, by the beginnings of their names.
+# Methods that put their arguments into their object, and functions that put them somewhere, by the
+# beginnings of their names.
 _PUT = (
     *("add", "append", "assign", "cache", "connect", "extend", "insert", "memo", "offer", "push"),
-    *(
-        "put",
-        "register",
-        "remember",
-        "save",
-        "send",
-        "set",
-        "store",
-        "subscribe",
-        "update",
-        "__set",
-    ),
+    *("put", "register", "remember", "save", "send", "set", "store", "subscribe", "update"),
+    "__set",
 )
+_BUILT_IN = frozenset(vars(builtins))
 # Decorators of generators that are run to their end.
 _RUN_TO_END = ("contextmanager", "fixture")
 # Functions whose result is a namespace.
@@ -308,9 +301,11 @@ class _Scan:
             if isinstance(call.func, ast.Name) or len(given) > 2:
                 self._put(given[0], given[-1])
             return
-        if isinstance(call.func, ast.Attribute) and function.startswith(_PUT):
+        method = isinstance(call.func, ast.Attribute)
+        if function.startswith(_PUT) and (method or function not in _BUILT_IN):
+            into = call.func.value if isinstance(call.func, ast.Attribute) else call.func
             for value in given:
-                self._put(call.func.value, value)
+                self._put(into, value)
 
     def _put(self, into: ast.expr, value: ast.expr) -> None:
         """`value` is put into the object `into`."""

@@ -27,31 +27,36 @@ _CACHES = ("cache", "lazy", "memo", "once", "persist", "singleton")
 _OPTIMIZED_STORES = frozenset({"append", "setdefault", "update", "add", "setattr", "__setattr__"})
 
 
-def may_keep(
+def keeping(
     source: tuple[bytes, int | None],
     by: tuple[str, bool, dict[str, Any]],
     imported: tuple[str, dict[str, Any]],
-) -> bool:
-    """Tell whether a function may have kept a plain value of a module.
+) -> tuple[list[str] | None, list[str]]:
+    """Return where functions may have kept plain values of a module, and where any objects.
 
     Args:
         source: the text of the importing module, and its digest.
         by: that module's name, whether it is a package, and its namespace.
         imported: the name and the namespace of the imported module.
+
+    Returns: the names of the module's own that lead there, if they are known. None instead of the
+        first if no plain value is kept.
     """
     text, digest = source
     name, is_package, namespace = by
     package = name if is_package else name.rpartition(".")[0]
     found = _by_digest(digest, text) if digest is not None else keepers(text)
     target, values = imported
-    return any(
-        _imports(keeper, package, target)
-        and (
-            any(_is_plain(kept, namespace, values) for kept in keeper.kept)
-            or any(_caches(decorator, namespace) for decorator in keeper.decorators)
-        )
-        for keeper in found
-    )
+    plain: set[str] = set()
+    objects: set[str] = set()
+    for keeper in found:
+        if _imports(keeper, package, target):
+            caching = (one for one in keeper.decorators if _caches(one, namespace))
+            caches = {decorator.partition(".")[0] for decorator in caching}
+            objects |= caches | {kept.root for kept in keeper.kept}
+            plain |= caches
+            plain |= {kept.root for kept in keeper.kept if _is_plain(kept, namespace, values)}
+    return sorted(plain) if plain else None, sorted(objects)
 
 
 @lru_cache(maxsize=512)

@@ -76,32 +76,46 @@ impl ListedBases {
         self.any || own.iter().chain(kind.iter()).any(|class| named(class).unwrap_or(false))
     }
 
-    /// The modules of the listed base classes of the classes that a module defines.
-    pub fn modules_of_bases(&self, module: &Bound<'_, LiveModule>) -> Vec<ModuleName> {
-        let py = module.py();
+    /// The modules of those bases that are listed.
+    pub fn modules_of(&self, bases: &[LiveBase<'_>]) -> Vec<ModuleName> {
         let mut found = Vec::new();
-        if self.is_empty() {
-            return found;
-        }
-        for (_, value) in snapshot::items(&module.get().namespace(py)) {
-            let Ok(class) = value.cast_into::<PyType>() else { continue };
-            if !is_defined_in(&class, module.get()).unwrap_or(false) {
-                continue;
-            }
-            // Not only direct bases: code asks the subclasses for theirs in turn.
-            for base in class.mro().iter().skip(1) {
-                let Ok(base) = base.cast_into::<PyType>() else { continue };
-                if let Some(owner) = code_of(py, base.as_any())
-                    && owner.get().name != module.get().name
-                    && self.lists(&base)
-                    && !found.contains(&owner.get().name)
-                {
-                    found.push(owner.get().name.clone());
-                }
+        for base in bases {
+            if !found.contains(&base.module) && self.lists(&base.class) {
+                found.push(base.module.clone());
             }
         }
         found
     }
+}
+
+/// A class from which one of another module derives.
+pub struct LiveBase<'py> {
+    class: Bound<'py, PyType>,
+    module: ModuleName,
+}
+
+/// The classes of other live modules that the classes which a module defines derive from. To be asked
+/// before `ListedBases`, because that reads all modules and most modules have no such class.
+pub fn live_bases<'py>(module: &Bound<'py, LiveModule>) -> Vec<LiveBase<'py>> {
+    let py = module.py();
+    let mut found: Vec<LiveBase<'py>> = Vec::new();
+    for (_, value) in snapshot::items(&module.get().namespace(py)) {
+        let Ok(class) = value.cast_into::<PyType>() else { continue };
+        if !is_defined_in(&class, module.get()).unwrap_or(false) {
+            continue;
+        }
+        // Not only direct bases: code asks the subclasses for theirs in turn.
+        for base in class.mro().iter().skip(1) {
+            let Ok(class) = base.cast_into::<PyType>() else { continue };
+            if !found.iter().any(|known| known.class.is(&class))
+                && let Some(owner) = code_of(py, class.as_any())
+                && owner.get().name != module.get().name
+            {
+                found.push(LiveBase { class, module: owner.get().name.clone() });
+            }
+        }
+    }
+    found
 }
 
 fn is_defined_in(class: &Bound<'_, PyType>, module: &LiveModule) -> Option<bool> {
@@ -125,5 +139,5 @@ pub fn newly_listed(
         return Vec::new();
     }
     let listed = ListedBases::by(executed);
-    staged.all(py).iter().flat_map(|module| listed.modules_of_bases(module)).collect()
+    staged.all(py).iter().flat_map(|module| listed.modules_of(&live_bases(module))).collect()
 }

@@ -14,7 +14,9 @@ use transfuse_engine::{
     Reason, Restart, RestartCode, SourceSnapshot, Target, plan,
 };
 
-use crate::effects::{kept_values, retention, subclasses::ListedBases, submodule_use};
+use crate::effects::kept_values::{self, Keepers};
+use crate::effects::subclasses::{self, ListedBases};
+use crate::effects::{retention, submodule_use};
 use crate::state::live_module::LiveModule;
 use crate::state::policy::{self, effective_policy};
 use crate::{state::generation::Generation, state::runtime::Runtime};
@@ -53,13 +55,23 @@ struct CurrentFacts<'a, 'py> {
     held: &'a HashMap<ModuleName, String>,
     /// The classes that live code asks for their subclasses. Made when it is first needed.
     listed: OnceCell<ListedBases>,
-    /// A module and one that a function of it imports -> whether it may have kept a plain value.
-    kept_values: RefCell<HashMap<(ModuleName, ModuleName), bool>>,
+    /// A module and one that a function of it imports -> where that may have put something of it.
+    kept_values: RefCell<HashMap<(ModuleName, ModuleName), Keepers>>,
 }
 
 impl CurrentFacts<'_, '_> {
     fn find(&self, name: &ModuleName) -> Option<Bound<'_, LiveModule>> {
         self.current.get().find(self.py, name.as_str())
+    }
+
+    fn put_by(&self, user: &ModuleName, of: &ModuleName) -> Keepers {
+        let (Some(found), Some(imported)) = (self.find(user), self.find(of)) else {
+            return Keepers::default();
+        };
+        let pair = (user.clone(), of.clone());
+        let mut known = self.kept_values.borrow_mut();
+        let ask = || kept_values::keepers(&self.current, &found, &imported);
+        known.entry(pair).or_insert_with(ask).clone()
     }
 }
 
@@ -88,13 +100,12 @@ impl ModuleFacts for CurrentFacts<'_, '_> {
         pairs.map(|(holder, module)| (name(&holders[holder]), name(&of[module]))).collect()
     }
 
-    fn may_keep_values(&self, holder: &ModuleName, of: &ModuleName) -> bool {
-        let (Some(found), Some(imported)) = (self.find(holder), self.find(of)) else {
-            return false;
-        };
-        let pair = (holder.clone(), of.clone());
-        let mut known = self.kept_values.borrow_mut();
-        *known.entry(pair).or_insert_with(|| kept_values::may_keep(&found, &imported))
+    fn value_keepers(&self, user: &ModuleName, of: &ModuleName) -> Vec<ModuleName> {
+        self.put_by(user, of).of_values
+    }
+
+    fn put_into(&self, user: &ModuleName, of: &ModuleName) -> Vec<ModuleName> {
+        self.put_by(user, of).of_objects
     }
 
     fn reaches(
@@ -109,10 +120,9 @@ impl ModuleFacts for CurrentFacts<'_, '_> {
     }
 
     fn listed_bases(&self, name: &ModuleName) -> Vec<ModuleName> {
-        let Some(module) = self.find(name) else { return Vec::new() };
-        self.listed
-            .get_or_init(|| ListedBases::of(self.py, self.current.get()))
-            .modules_of_bases(&module)
+        let bases = self.find(name).map(|module| subclasses::live_bases(&module));
+        let Some(bases) = bases.filter(|bases| !bases.is_empty()) else { return Vec::new() };
+        self.listed.get_or_init(|| ListedBases::of(self.py, self.current.get())).modules_of(&bases)
     }
 
     fn rank(&self, name: &ModuleName) -> u64 {
