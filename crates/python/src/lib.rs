@@ -28,6 +28,8 @@ mod _core {
         wanted_view,
     };
     #[pymodule_export]
+    use super::api::handover::{carried, units_under_way};
+    #[pymodule_export]
     use super::api::install::{install, installed, uninstall};
     #[pymodule_export]
     use super::api::once::once;

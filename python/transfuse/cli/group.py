@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from transfuse.cli.handover import handover
 from transfuse.cli.leaks import leaks
 from transfuse.cli.plan import plan
 from transfuse.cli.rollback import rollback
@@ -27,5 +28,5 @@ def transfuse() -> None:
     """
 
 
-for command in (serve, run, status, plan, update, rollback, leaks):
+for command in (serve, run, status, plan, update, rollback, handover, leaks):
     transfuse.add_command(command)

@@ -13,13 +13,15 @@ import os
 import signal
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from transfuse.cli.progress import show_steps
 from transfuse.cli.terminal import progress, say, show_log
+from transfuse.config.settings import read_settings
 from transfuse.control import unix_socket
 from transfuse.errors import TransfuseError
+from transfuse.handover.place import Place
 from transfuse.process.install import install_settings
 from transfuse.servers.asgi import asgi
 from transfuse.servers.wsgi import wsgi
@@ -28,6 +30,10 @@ from transfuse.updates.api import status
 
 if TYPE_CHECKING:
     from transfuse.config.settings import Settings
+    from transfuse.handover.member import Member
+
+# How many connections may wait to be accepted.
+_BACKLOG = 1024
 
 
 @dataclass(frozen=True)
@@ -66,11 +72,20 @@ class Loader:
 
     Attributes:
         serving: the application to serve.
-        failure: a file that does not exist; the first worker that cannot load makes it.
+        folder: of this server alone, for the time that it runs.
+        listener: the descriptor at which all workers accept; None if each has its own.
+        team: the number of the worker's team: see `transfuse.handover`.
     """
 
     serving: Serving
-    failure: str
+    folder: str
+    listener: int | None = None
+    team: int = 0
+
+    @property
+    def failure(self) -> str:
+        """A file that does not exist; the first worker that cannot load makes it."""
+        return os.path.join(self.folder, "failure")
 
     def __call__(self) -> Any:
         """Install, load, and return the application; end the process if that is impossible."""
@@ -80,16 +95,21 @@ class Loader:
         serving = self.serving
         show_log(verbose=serving.verbose)
         show_steps()
+        place = None if self.listener is None else Place(self.folder, self.listener, self.team)
+        member = None if place is None else place.enter()
         try:
             with progress(f"loading {serving.target}"):
-                install_settings(serving.settings)
+                install_settings(self._settings())
                 application = (asgi if serving.interface == "asgi" else wsgi)(serving.target)
         except TransfuseError as error:
-            self._fail(str(error))
+            self._fail(member, str(error))
         except BaseException as error:
             module = serving.target.partition(":")[0]
-            self._fail(f"{module} cannot be loaded: {headline(error)}", user_traceback(error))
+            line = f"{module} cannot be loaded: {headline(error)}"
+            self._fail(member, line, user_traceback(error))
         unix_socket.serve(f"serve {serving.target} at {serving.address}")
+        if place is not None and not place.take_up(application, serving.interface):
+            os._exit(0)
         now = status()
         watching = {"off": "not watching", "polling": "polling"}.get(now.watching, "watching")
         say(
@@ -100,7 +120,17 @@ class Loader:
         )
         return application
 
-    def _fail(self, line: str, trace: str = "") -> None:
+    def _settings(self) -> Settings:
+        """Return the settings as the files have them now, for a fresh process."""
+        origin = self.serving.settings.origin
+        if not self.team or origin is None:
+            return self.serving.settings
+        return read_settings(origin=origin)
+
+    def _fail(self, member: Member | None, line: str, trace: str = "") -> None:
+        if member is not None and self.team:
+            member.fails(line, trace)
+            os._exit(2)
         with (
             contextlib.suppress(FileExistsError),
             open(self.failure, "x", encoding="utf-8") as file,
@@ -134,29 +164,13 @@ def start(serving: Serving) -> int:
         TransfuseError: Granian is missing.
     """
     try:
-        from granian import Granian  # type: ignore[attr-defined,unused-ignore]  # noqa: PLC0415
-        from granian.constants import Interfaces  # noqa: PLC0415
-        from granian.log import LogLevels  # noqa: PLC0415
+        import granian  # noqa: F401, PLC0415
     except ModuleNotFoundError as error:
         raise TransfuseError(
             f"transfuse serve needs {error.name}; install Transfuse with its extra 'serve'"
         ) from None
     with tempfile.TemporaryDirectory(prefix="transfuse-") as folder:
-        loader = Loader(serving, os.path.join(folder, "failure"))
-        is_wsgi = serving.interface == "wsgi"
-        server = Granian(
-            serving.target,
-            address=serving.host,
-            port=serving.port,
-            interface=Interfaces.WSGI if is_wsgi else Interfaces.ASGI,
-            workers=serving.workers,
-            # A killed worker is replaced, and serves the same view as the others. Granian gives up
-            # on a worker that ends again at once.
-            respawn_failed_workers=True,
-            blocking_threads=serving.threads if is_wsgi else None,
-            log_level=LogLevels.info if serving.verbose else LogLevels.error,
-            log_dictconfig=_granian_logging(loader.failure),
-        )
+        server, loader = _server(serving, folder)
         code = 0
         try:
             server.serve(target_loader=loader, wrap_loader=False)
@@ -167,6 +181,36 @@ def start(serving: Serving) -> int:
                 sys.stderr.write(file.read())
             code = 2
     return code
+
+
+def _server(serving: Serving, folder: str) -> tuple[Any, Loader]:
+    """Return Granian's server, ready to serve, and what loads the application in its workers."""
+    from granian.constants import Interfaces  # noqa: PLC0415
+    from granian.log import LogLevels  # noqa: PLC0415
+
+    from transfuse.cli.team_server import TeamServer, listen  # noqa: PLC0415
+
+    is_wsgi = serving.interface == "wsgi"
+    loader = Loader(serving, folder)
+    options = {
+        "address": serving.host,
+        "port": serving.port,
+        "interface": Interfaces.WSGI if is_wsgi else Interfaces.ASGI,
+        "workers": serving.workers,
+        # A killed worker is replaced, and serves the same view as the others. Granian gives up on
+        # a worker that ends again at once.
+        "respawn_failed_workers": True,
+        "blocking_threads": serving.threads if is_wsgi else None,
+        "log_level": LogLevels.info if serving.verbose else LogLevels.error,
+        "log_dictconfig": _granian_logging(loader.failure),
+    }
+    listener = listen(serving.host, serving.port, _BACKLOG)
+    loader = replace(loader, listener=listener.fileno())
+    limit = serving.settings.time_limit
+    return (
+        TeamServer(serving.target, listener=listener, loader=loader, limit=limit, **options),
+        loader,
+    )
 
 
 def _granian_logging(failure: str) -> dict[str, Any]:

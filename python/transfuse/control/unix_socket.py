@@ -41,7 +41,7 @@ Request = Mapping[str, Any]
 Reply = dict[str, Any]
 
 # A sample of a request: {"ask": "rollback", "to": 12}.
-_ANSWERS: Mapping[str, Callable[[Request], Reply]] = {
+_ANSWERS: dict[str, Callable[[Request], Reply]] = {
     "status": lambda _: _status(),
     "leaks": lambda request: _leaks(request.get("seconds", 10.0)),
     "plan": lambda _: {"roots": api.status().roots, **api.plan().to_json()},
@@ -82,6 +82,11 @@ class _Listening:
 
 # None while this process cannot be asked. Written on install, uninstall and fork.
 _listening: _Listening | None = None
+
+
+def answer_to(what: str, make: Callable[[Request], Reply]) -> None:
+    """Answer one more kind of request from now on, or one of these otherwise."""
+    _ANSWERS[what] = make
 
 
 def serve(label: str) -> bool:

@@ -30,6 +30,17 @@ except ImportError:  # pragma: no cover - not on this system: then workers switc
     fcntl = None  # type: ignore[assignment]
 
 
+# What sets this process's team apart from others with the same parent, such as "-2": fresh
+# processes of a handover do not switch together with those that they take over from.
+_team = ""
+
+
+def set_apart(team: int) -> None:
+    """Meet only workers of the same team from now on; team 0 are those that say nothing."""
+    global _team  # noqa: PLW0603 - a process is in one team
+    _team = f"-{team}" if team else ""
+
+
 class Rendezvous:
     """The place where the workers of this process's server meet."""
 
@@ -123,7 +134,7 @@ def ours(settings: Settings) -> Rendezvous | None:
         return None
     place = own_directory()
     _tidy(place)
-    folder = place / f"workers-{parent}-{_digest(settings)}"
+    folder = place / f"workers-{parent}-{_digest(settings)}{_team}"
     folder.mkdir(mode=0o700, exist_ok=True)
     return Rendezvous(folder)
 

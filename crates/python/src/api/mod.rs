@@ -6,4 +6,5 @@ pub mod functions;
 pub mod once;
 pub mod status;
 pub mod referrers;
+pub mod handover;
 pub mod wsgi;
