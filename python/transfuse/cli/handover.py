@@ -6,21 +6,27 @@ import click
 
 from transfuse.cli.client import chosen, print_results
 from transfuse.cli.options import process_options
-from transfuse.cli.terminal import progress
+from transfuse.cli.terminal import progress, say
 from transfuse.control import unix_socket
 
 
 @click.command(epilog="Example:  transfuse handover --pid 4242")
 @process_options
-def handover(pid: int | None, as_json: bool) -> int:
+@click.option("--dry-run", is_flag=True, help="Only tell what fresh processes start without.")
+def handover(pid: int | None, as_json: bool, dry_run: bool) -> int:
     """Serve from fresh processes, without losing a request.
 
     They start beside those that serve, load the code that the files have now, and take over when
     all of them are ready; the former ones finish what they have and end. If they do not become
-    ready, nothing changes, and the command says why and ends with code 1.
+    ready, nothing changes, and the command says why and ends with code 1. It tells before what
+    they start without: values of `__preserve__` and of `once`.
     """
-    replies = []
-    for process in chosen(pid)[:1]:
-        with progress(f"starting fresh processes beside process {process.pid}"):
-            replies.append(unix_socket.ask(process, "handover", timeout=None))
+    process = chosen(pid)[0]
+    left = unix_socket.ask(process, "left behind")["left behind"]
+    if left:
+        say(f"fresh processes start without {left}", "yellow")
+    if dry_run:
+        return 0
+    with progress(f"starting fresh processes beside process {process.pid}"):
+        replies = [unix_socket.ask(process, "handover", timeout=None)]
     return print_results(replies, as_json, lambda reply: str(reply["text"]))

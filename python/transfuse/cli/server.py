@@ -99,7 +99,8 @@ class Loader:
         member = None if place is None else place.enter()
         try:
             with progress(f"loading {serving.target}"):
-                install_settings(self._settings())
+                contents, first = ({}, 1) if place is None else place.taken_along
+                install_settings(self._settings(), contents=contents, first=first)
                 application = (asgi if serving.interface == "asgi" else wsgi)(serving.target)
         except TransfuseError as error:
             self._fail(member, str(error))

@@ -9,6 +9,8 @@ queue that ends with the worker.)
 
 from __future__ import annotations
 
+import contextlib
+import json
 import multiprocessing
 import os
 import signal
@@ -22,7 +24,7 @@ from granian._granian import SocketHolder
 from granian.server.mp import MPServer, WorkerProcess
 
 from transfuse.cli.terminal import say
-from transfuse.handover.parent import Parent, private_path
+from transfuse.handover.parent import Parent, private_path, taken_along
 from transfuse.handover.teams import End, Settle, Start, Teams, Tell
 
 if TYPE_CHECKING:
@@ -64,6 +66,8 @@ class TeamServer(MPServer):
         self._former: list[WorkerProcess] = []
         self._doomed: list[tuple[WorkerProcess, float]] = []
         self._deadline = 0.0
+        # What the process that has asked for a handover serves.
+        self._served: Said = {}
         self._parent = Parent(private_path(loader.folder), self.main_loop_interrupt.set)
 
     # Granian's steps.
@@ -92,7 +96,8 @@ class TeamServer(MPServer):
                 return
             if self.reload_signal:
                 self.reload_signal = False
-                self._follow(self._teams.asks(0, None))
+                # The others follow the first.
+                self._parent.tell(self.wrks[0]._id(), {"do": "update"})
 
     def _stop_workers(self) -> None:
         for worker in (*self._fresh, *(doomed for doomed, _ in self._doomed)):
@@ -114,7 +119,11 @@ class TeamServer(MPServer):
         elif what == "fails":
             return self._teams.fails(pid, said["why"], said["trace"])
         elif what == "asks":
+            self._served = said
             return self._teams.asks(pid, said["number"])
+        elif what == "gone back":
+            self._served = said
+            return self._teams.goes_back(pid)
         return ()
 
     def _follow(self, orders: Iterable[Order]) -> None:
@@ -133,6 +142,9 @@ class TeamServer(MPServer):
         # may Python itself.
         multiprocessing.set_start_method("spawn", force=True)
         loader = replace(self._loader, team=team)
+        served = {key: self._served[key] for key in ("generation", "contents")}
+        with open(taken_along(loader.folder, team), "w", encoding="utf-8") as file:
+            json.dump(served, file)
         for index in range(self.workers):
             worker = self._spawn_worker(index, self._spawn_target, loader)
             # Until it serves, its end is no reason to replace it.
@@ -153,19 +165,23 @@ class TeamServer(MPServer):
     def _settle(self, settled: Settle) -> None:
         before = _pids(self.wrks)
         if settled.why is not None:
-            say(f"{settled.trace}not handed over: {settled.why}; {before} still serves", "red")
+            told = f"not handed over: {settled.why}; still serving: {before}\n{settled.trace}"
+            say(told.rstrip(), "red")
             return
         for worker in self.wrks:
             worker.interrupt_by_parent = True
         self._former += self.wrks
         self.wrks, self._fresh = self._fresh, []
         self._loader = replace(self._loader, team=settled.team)
+        with contextlib.suppress(OSError):
+            # A process that replaces one of the team later follows the others.
+            os.unlink(taken_along(self._loader.folder, settled.team))
         self.interrupt_children.clear()
         for worker in self.wrks:
             worker.interrupt_by_parent = False
             if not worker.is_alive():
                 self.interrupt_children.append(worker.idx)
-        say(f"handed over to {_pids(self.wrks)}; {before} finishes what it has, and ends", "green")
+        say(f"handed over to {_pids(self.wrks)}; finishing what they have: {before}", "green")
 
     def _look_after(self) -> None:
         """Look at the processes whose end Granian does not report."""

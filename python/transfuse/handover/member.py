@@ -34,11 +34,15 @@ class Member:
         path: the parent's socket.
         team: the number of the team.
         retire: called in a thread of its own when others have taken over.
+        update: called in a thread of its own when the parent has been asked to update.
     """
 
-    def __init__(self, path: str, team: int, retire: Callable[[], None]) -> None:
+    def __init__(
+        self, path: str, team: int, retire: Callable[[], None], update: Callable[[], object]
+    ) -> None:
         self.team = team
         self._retire = retire
+        self._update = update
         end = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         end.connect(path)
         self._stream = MessageStream(end)
@@ -77,12 +81,25 @@ class Member:
 
     # Asking for a handover.
 
-    def ask(self) -> None:
-        """Ask for a handover, and go on."""
-        self._say(say="asks", pid=os.getpid(), number=None)
+    def ask(self, served: Said) -> None:
+        """Ask for a handover, and go on.
 
-    def ask_and_wait(self) -> Said:
+        Args:
+            served: what fresh processes are to take along: ``generation``, the number of the one
+                that is served, and ``contents``, file to content that is served in place of that on
+                disk, as `workers.protocol.packed` has it.
+        """
+        self._say(say="asks", pid=os.getpid(), number=None, **served)
+
+    def gone_back(self, served: Said) -> None:
+        """Say that a rollback was made: fresh processes that are starting are to take it along."""
+        self._say(say="gone back", pid=os.getpid(), **served)
+
+    def ask_and_wait(self, served: Said) -> Said:
         """Ask for a handover; return how it ended.
+
+        Args:
+            served: as for `ask`.
 
         Returns:
             ``why``: why it was not made, or None; ``trace``: a traceback that goes with it;
@@ -92,7 +109,7 @@ class Member:
             TransfuseError: the parent is gone.
         """
         number = next(self._numbers)
-        self._say(say="asks", pid=os.getpid(), number=number)
+        self._say(say="asks", pid=os.getpid(), number=number, **served)
         with self._news:
             self._news.wait_for(lambda: number in self._answers or self._over)
             if number not in self._answers:
@@ -119,8 +136,9 @@ class Member:
 
     def _obey(self, order: Said) -> None:
         what = order["do"]
-        if what == "retire":
-            threading.Thread(target=self._retire, name="transfuse-retire", daemon=True).start()
+        if what in ("retire", "update"):
+            task = self._retire if what == "retire" else self._update
+            threading.Thread(target=task, name=f"transfuse-{what}", daemon=True).start()
             return
         with self._news:
             if what in ("serve", "stand down"):

@@ -119,3 +119,8 @@ class Parent:
 def private_path(folder: str) -> str:
     """Return the path of the parent's socket in a folder of this user alone."""
     return os.path.join(folder, "parent.sock")
+
+
+def taken_along(folder: str, team: int) -> str:
+    """Return the file that tells a team what to take along from the one that serves."""
+    return os.path.join(folder, f"taken-along-{team}.json")

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import json
 from typing import TYPE_CHECKING, Any
 
 from transfuse import workers
 from transfuse.control import unix_socket
 from transfuse.handover.member import Member
-from transfuse.handover.parent import private_path
+from transfuse.handover.occasions import Occasions, contents_to_keep, left_behind
+from transfuse.handover.parent import private_path, taken_along
 from transfuse.handover.retirement import Retirement
-from transfuse.process.install import installed_settings
+from transfuse.process.install import installed_settings, stop_updating
 from transfuse.servers import entry_gate
+from transfuse.updates import api
+from transfuse.workers.protocol import packed, unpacked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,17 +31,29 @@ class Place:
     """
 
     def __init__(self, folder: str, listener: int, team: int) -> None:
+        self._folder = folder
         self._path = private_path(folder)
         self._listener = listener
         self._team = team
         self._application: object = None
         self._member: Member | None = None
+        self._occasions = Occasions(self._ask, self._gone_back)
 
     def enter(self) -> Member:
         """Tell the parent that this process is there, before anything is loaded."""
         workers.set_apart(self._team)
-        self._member = Member(self._path, self._team, self._retire)
+        self._member = Member(self._path, self._team, self._retire, self._update)
         return self._member
+
+    @property
+    def taken_along(self) -> tuple[dict[str, bytes | None], int]:
+        """What a fresh process takes along: contents to serve, and the number of its generation."""
+        try:
+            with open(taken_along(self._folder, self._team), encoding="utf-8") as file:
+                served = json.load(file)
+        except OSError:
+            return {}, 1
+        return unpacked(served["contents"]), served["generation"] + 1
 
     def take_up(self, application: object, interface: str) -> bool:
         """The application is loaded: return whether the server may begin with it.
@@ -50,6 +66,8 @@ class Place:
         assert self._member is not None
         self._application = application
         unix_socket.answer_to("handover", self._hand_over)
+        unix_socket.answer_to("left behind", lambda _: {"left behind": left_behind()})
+        api.on_update(self._occasions.hear)
         if interface == "asgi":
             entry_gate.close(self._member)
             return True
@@ -57,17 +75,36 @@ class Place:
 
     def _hand_over(self, request: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG002
         assert self._member is not None
-        word = self._member.ask_and_wait()
+        word = self._member.ask_and_wait(self._served())
         if word["why"] is None:
             return {"outcome": "handed over", "text": "handed over to fresh processes"}
-        text = f"{word['trace']}not handed over: {word['why']}; nothing has changed"
-        return {"outcome": "refused", "text": text}
+        text = f"not handed over: {word['why']}; nothing has changed\n{word['trace']}"
+        return {"outcome": "refused", "text": text.rstrip()}
+
+    def _ask(self) -> None:
+        assert self._member is not None
+        self._member.ask(self._served())
+
+    def _gone_back(self) -> None:
+        assert self._member is not None
+        self._member.gone_back(self._served())
+
+    def _served(self) -> dict[str, Any]:
+        now = api.status()
+        kept = contents_to_keep(now.restart) if self._occasions.rolled_back else {}
+        return {"generation": now.generation, "contents": packed(kept)}
+
+    def _update(self) -> None:
+        api.update()
 
     def _retire(self) -> None:
         settings = installed_settings()
+        # What it serves from now on is what it served last.
+        stop_updating()
         workers.leave()
+        # Commands are for the processes that serve. An answer that is under way is still sent.
+        unix_socket.close()
         drain = None if settings is None else settings.drain
         Retirement(self._listener, self._application, drain).run()
-        unix_socket.close()
 
 

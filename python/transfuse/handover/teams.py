@@ -82,8 +82,8 @@ class Teams:
     _ready: set[int] = field(default_factory=set)
     # Who is to be told how the handover ended: process id and the number of its question.
     _askers: list[tuple[int, int]] = field(default_factory=list)
-    # Why there is to be another handover after this one; empty if there is not.
-    _later: list[str] = field(default_factory=list)
+    # Whether there is to be another handover after this one.
+    _again: bool = False
     _last: int = 0
 
     def joins(self, pid: int, team: int) -> None:
@@ -91,18 +91,25 @@ class Teams:
         self.teams[pid] = team
 
     def asks(self, pid: int, number: int | None) -> list[Order]:
-        """A process asks for a handover; with a number it waits to be told how that ended."""
+        """A process asks for a handover; with a number it waits to be told how that ended.
+
+        It may be one that others have taken over from: the command line asks any process.
+        """
         if number is not None:
             self._askers.append((pid, number))
-        team = self.teams.get(pid)
-        if self.starting is not None:
-            if team == self.starting:
-                # What it has just loaded is out of date already.
-                self._later.append("")
+        if self.starting is None:
+            return self._begin()
+        if self.teams.get(pid) == self.starting:
+            # What it has just loaded is out of date already.
+            self._again = True
+        return []
+
+    def goes_back(self, pid: int) -> list[Order]:
+        """A process of the team that serves has gone back to former code: others start with that."""
+        if self.starting is None or self.teams.get(pid) != self.serving:
             return []
-        if team != self.serving:
-            return self._answers("another process serves by now")
-        return self._begin()
+        given_up = self.starting
+        return [End(given_up), *self._begin()]
 
     def started(self, pids: set[int]) -> None:
         """The processes of the starting team have been started."""
@@ -142,7 +149,7 @@ class Teams:
     def _begin(self) -> list[Order]:
         self._last += 1
         self.starting = self._last
-        self._awaited, self._ready = set(), set()
+        self._awaited, self._ready, self._again = set(), set(), False
         return [Start(self.starting)]
 
     def _take_over(self) -> list[Order]:
@@ -154,15 +161,13 @@ class Teams:
         # Before they retire: those who asked are among them.
         orders += self._answers(None)
         orders += [Tell(pid, {"do": "retire"}) for pid in sorted(former)]
-        if self._later:
-            self._later.clear()
+        if self._again:
             orders += self._begin()
         return orders
 
     def _give_up(self, why: str, trace: str = "") -> list[Order]:
         assert self.starting is not None
         given_up, self.starting = self.starting, None
-        self._later.clear()
         self._awaited = set()
         return [End(given_up), *self._answers(why, trace), Settle(self.serving, why, trace)]
 

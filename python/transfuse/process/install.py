@@ -53,6 +53,8 @@ def install(
     time_limit: float | None = None,
     drain: float | None = None,
     together: bool | None = None,
+    handover: str | None = None,
+    check: str | None = None,
 ) -> None:
     """Make the Python source under `roots` live. None leaves a setting to file and environment.
 
@@ -74,6 +76,9 @@ def install(
         drain: seconds after which WebSockets of a former generation are closed (with code 1012) and
             its streams are told to end; default: never.
         together: whether several workers of one server switch at one moment; default: true.
+        handover: whether `transfuse serve` hands over to fresh processes by itself (``"auto"``), when
+            it is asked to (``"ask"``), or ``"never"``; default: by itself if it watches.
+        check: a function that must return before new code is served, ``"shop.smoke:check"``.
 
     Raises:
         SettingsError: an unknown key or a senseless value, in whichever source.
@@ -83,8 +88,17 @@ def install(
     install_settings(read_settings(**locals()))
 
 
-def install_settings(settings: Settings) -> None:
-    """Do what `install` does, with settings that were read already."""
+def install_settings(
+    settings: Settings, *, contents: Mapping[str, bytes | None] | None = None, first: int = 1
+) -> None:
+    """Do what `install` does, with settings that were read already.
+
+    Args:
+        settings: the settings.
+        contents: file to the content that is served of it in place of that on disk (None: it is
+            not there), unless other workers serve already.
+        first: the number of the first generation, unless other workers serve already.
+    """
     global _settings  # noqa: PLW0603 - there is one import system in a process
     with _changing:
         if _settings is not None and _core.installed():
@@ -92,7 +106,9 @@ def install_settings(settings: Settings) -> None:
                 return
             raise TransfuseError(_difference(_settings, settings))
         files = Project(settings, _apply)
-        contents, first = workers.contents_of_others(settings)
+        of_others, their_generation = workers.contents_of_others(settings)
+        if their_generation != 1 or of_others:
+            contents, first = of_others, their_generation
         _core.install(
             roots=settings.roots,
             include=settings.include,
@@ -105,7 +121,7 @@ def install_settings(settings: Settings) -> None:
             stages=participants.notify,
             project=files.files,
             reconsider=files.reread,
-            contents=contents,
+            contents=contents or {},
             first=first,
         )
         _settings = settings
@@ -187,6 +203,12 @@ def require_restart(names: Sequence[str]) -> None:
     # Not under _changing: the updating thread calls this while another may uninstall and wait.
     if project_files.require_restart(names) and (now := _settings) is not None:
         _core.configure(**live_settings(now))
+
+
+def stop_updating() -> None:
+    """Let changes of files make no update from now on; an explicit one still does."""
+    if (now := _settings) is not None and _core.installed():
+        _core.configure(**{**live_settings(now), "watch": False})
 
 
 def on_uninstall(undo: Callable[[], None]) -> None:
