@@ -87,6 +87,10 @@ class Loader:
         """A file that does not exist; the first worker that cannot load makes it."""
         return os.path.join(self.folder, "failure")
 
+    def of_team(self, team: int) -> Loader:
+        """Return what loads it in the workers of another team."""
+        return replace(self, team=team)
+
     def __call__(self) -> Any:
         """Install, load, and return the application; end the process if that is impossible."""
         # The parent's handlers would swallow a signal to a worker that is still loading.

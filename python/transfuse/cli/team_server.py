@@ -17,8 +17,7 @@ import signal
 import socket
 import sys
 import time
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from granian._granian import SocketHolder
 from granian.server.mp import MPServer, WorkerProcess
@@ -29,7 +28,7 @@ from transfuse.handover.teams import End, Settle, Start, Teams, Tell
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from transfuse.cli.server import Loader
+
     from transfuse.handover.teams import Order
     from transfuse.workers.protocol import Said
 
@@ -39,6 +38,21 @@ _TURN = 0.1
 _GRACE = 5.0
 # A worker that ends again so soon after it was replaced is not replaced once more, in seconds.
 _CRASH_LOOP = 5.5
+
+
+class Loader(Protocol):
+    """Loads the application in a worker; it travels to the worker by pickle."""
+
+    @property
+    def folder(self) -> str:
+        """A folder of this server alone."""
+
+    @property
+    def failure(self) -> str:
+        """A file that is there once a worker has failed to load."""
+
+    def of_team(self, team: int) -> Loader:
+        """Return the same for the workers of another team."""
 
 
 class TeamServer(MPServer):
@@ -141,7 +155,7 @@ class TeamServer(MPServer):
         # A new interpreter, and not a copy of this process: packages may be others by now, and so
         # may Python itself.
         multiprocessing.set_start_method("spawn", force=True)
-        loader = replace(self._loader, team=team)
+        loader = self._loader.of_team(team)
         served = {key: self._served[key] for key in ("generation", "contents")}
         with open(taken_along(loader.folder, team), "w", encoding="utf-8") as file:
             json.dump(served, file)
@@ -172,7 +186,7 @@ class TeamServer(MPServer):
             worker.interrupt_by_parent = True
         self._former += self.wrks
         self.wrks, self._fresh = self._fresh, []
-        self._loader = replace(self._loader, team=settled.team)
+        self._loader = self._loader.of_team(settled.team)
         with contextlib.suppress(OSError):
             # A process that replaces one of the team later follows the others.
             os.unlink(taken_along(self._loader.folder, settled.team))
