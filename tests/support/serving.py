@@ -28,7 +28,8 @@ def app(environ, start_response):
     if environ["PATH_INFO"] == "/slow":
         time.sleep(3)
     body = json.dumps({"pid": os.getpid(), **shown()}).encode()
-    start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
+    headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
+    start_response("200 OK", headers)
     return [body]
 """
 ASGI = """

@@ -14,6 +14,7 @@ from transfuse.cli.detect_interface import Interface, insist, interface_of
 from transfuse.cli.options import live_options, settings_for
 from transfuse.cli.server import Serving, start
 from transfuse.cli.terminal import say
+from transfuse.config.checks import HANDOVER_WORDS
 from transfuse.errors import TargetError, TransfuseError
 from transfuse.process.target import Target
 from transfuse.servers.target_check import INSTALLED
@@ -54,6 +55,17 @@ Examples:
     default="auto",
     help="What the application is.  [auto]",
 )
+@click.option(
+    "--handover",
+    type=click.Choice(HANDOVER_WORDS),
+    help="When fresh processes take over: by themselves, for what cannot be changed in place; when"
+    " asked by transfuse handover; or never.  [auto; ask with --no-watch]",
+)
+@click.option(
+    "--check",
+    metavar="MODULE:FUNCTION",
+    help="Called before new code is served; if it raises, nothing changes.",
+)
 @click.option("--reload", "reloads", is_flag=True, hidden=True)
 @live_options
 def serve(
@@ -64,6 +76,8 @@ def serve(
     workers: int,
     threads: int | None,
     interface: str,
+    handover: str | None,
+    check: str | None,
     reloads: bool,
     roots: tuple[str, ...],
     no_watch: bool,
@@ -81,7 +95,13 @@ def serve(
     _check_host(host)
     sought = Target(target)
     settings = settings_for(
-        roots=roots, no_watch=no_watch, policy=policy, place=os.getcwd(), module=sought.module
+        roots=roots,
+        no_watch=no_watch,
+        policy=policy,
+        place=os.getcwd(),
+        module=sought.module,
+        handover=handover,
+        check=check,
     )
     _check_module(sought, settings.roots)
     _check_port(host, port)

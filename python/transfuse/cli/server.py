@@ -17,11 +17,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from transfuse.cli.progress import show_steps
+from transfuse.cli.team_place import Place
 from transfuse.cli.terminal import progress, say, show_log
 from transfuse.config.settings import read_settings
 from transfuse.control import unix_socket
 from transfuse.errors import TransfuseError
-from transfuse.handover.place import Place
 from transfuse.process.install import install_settings
 from transfuse.servers.asgi import asgi
 from transfuse.servers.wsgi import wsgi
@@ -99,7 +99,15 @@ class Loader:
         serving = self.serving
         show_log(verbose=serving.verbose)
         show_steps()
-        place = None if self.listener is None else Place(self.folder, self.listener, self.team)
+        place = None
+        if self.listener is not None:
+            place = Place(
+                self.folder,
+                self.listener,
+                self.team,
+                refuse=self._refuse,
+                announce=self._announce,
+            )
         member = None if place is None else place.enter()
         try:
             with progress(f"loading {serving.target}"):
@@ -113,9 +121,14 @@ class Loader:
             line = f"{module} cannot be loaded: {headline(error)}"
             self._fail(member, line, user_traceback(error))
         unix_socket.serve(f"serve {serving.target} at {serving.address}")
-        if place is not None and not place.take_up(application, serving.interface):
-            os._exit(0)
-        now = status()
+        if place is None:
+            self._announce()
+        elif not place.take_up(application, serving.interface):
+            os._exit(2)
+        return application
+
+    def _announce(self) -> None:
+        now, serving = status(), self.serving
         watching = {"off": "not watching", "polling": "polling"}.get(now.watching, "watching")
         say(
             f"serving {serving.target} ({serving.interface.upper()}) at {serving.address},"
@@ -123,7 +136,6 @@ class Loader:
             f" generation {now.generation}",
             "bold",
         )
-        return application
 
     def _settings(self) -> Settings:
         """Return the settings as the files have them now, for a fresh process."""
@@ -132,19 +144,26 @@ class Loader:
             return self.serving.settings
         return read_settings(origin=origin)
 
+    def _refuse(self, member: Member | None, error: BaseException) -> None:
+        self._tell(member, f"the check failed: {headline(error)}", user_traceback(error))
+
     def _fail(self, member: Member | None, line: str, trace: str = "") -> None:
+        self._tell(member, line, trace)
+        # Granian ends all workers when one has ended.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(2)
+
+    def _tell(self, member: Member | None, line: str, trace: str) -> None:
+        """Leave the reason why this worker cannot serve."""
         if member is not None and self.team:
             member.fails(line, trace)
-            os._exit(2)
+            return
         with (
             contextlib.suppress(FileExistsError),
             open(self.failure, "x", encoding="utf-8") as file,
         ):
             file.write(f"{trace}transfuse: {line}\n")
-        # Granian ends all workers when one has ended.
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(2)
 
 
 class NotInVain(logging.Filter):

@@ -13,14 +13,13 @@ import contextlib
 import json
 import multiprocessing
 import os
-import signal
 import socket
 import sys
 import time
 from typing import TYPE_CHECKING, Any, Protocol
 
 from granian._granian import SocketHolder
-from granian.server.mp import MPServer, WorkerProcess
+from granian.server.mp import MPServer
 
 from transfuse.cli.terminal import say
 from transfuse.handover.parent import Parent, private_path, taken_along
@@ -31,6 +30,9 @@ if TYPE_CHECKING:
 
     from transfuse.handover.teams import Order
     from transfuse.workers.protocol import Said
+
+# Granian's `WorkerProcess`, whose methods have no types.
+Worker = Any
 
 # How often fresh and doomed processes are looked at, in seconds.
 _TURN = 0.1
@@ -76,9 +78,9 @@ class TeamServer(MPServer):
         self._teams = Teams()
         # Processes of the team that is starting; those of former teams; and those that were told to
         # end, with the time at which they are killed.
-        self._fresh: list[WorkerProcess] = []
-        self._former: list[WorkerProcess] = []
-        self._doomed: list[tuple[WorkerProcess, float]] = []
+        self._fresh: list[Worker] = []
+        self._former: list[Worker] = []
+        self._doomed: list[tuple[Worker, float]] = []
         self._deadline = 0.0
         # What the process that has asked for a handover serves.
         self._served: Said = {}
@@ -90,12 +92,13 @@ class TeamServer(MPServer):
         number = self._listener.fileno()
         os.set_inheritable(number, True)
         backlog = () if sys.platform == "darwin" else (self.backlog,)
-        self._ssp = None
-        self._shd = SocketHolder(number, False, *backlog)
-        self._sfd = number
+        # The types of Granian's attributes are those of their first values.
+        holder: Any = SocketHolder
+        granian: Any = self
+        granian._ssp, granian._shd, granian._sfd = None, holder(number, False, *backlog), number
         self._sso = self._listener
 
-    def _serve_loop(self, spawn_target: Any, target_loader: Any) -> None:
+    def _serve_loop(self, spawn_target: Any, target_loader: Any) -> None:  # noqa: ARG002
         self._spawn_target = spawn_target
         while True:
             self.main_loop_interrupt.wait(_TURN if self._fresh or self._doomed else None)
@@ -106,19 +109,20 @@ class TeamServer(MPServer):
             for said in self._parent.take():
                 self._follow(self._hear(said))
             self._look_after()
-            if self.interrupt_children and not self._replace(target_loader):
+            if self.interrupt_children and not self._replace():
                 return
             if self.reload_signal:
                 self.reload_signal = False
                 # The others follow the first.
-                self._parent.tell(self.wrks[0]._id(), {"do": "update"})
+                first: Worker = self.wrks[0]
+                self._parent.tell(first._id(), {"do": "update"})
 
     def _stop_workers(self) -> None:
         for worker in (*self._fresh, *(doomed for doomed, _ in self._doomed)):
             worker.kill()
         for worker in self._former:
             worker.terminate()
-        super()._stop_workers()
+        super()._stop_workers()  # type: ignore[no-untyped-call]
         for worker in (*self._fresh, *self._former):
             worker.join()
 
@@ -160,7 +164,7 @@ class TeamServer(MPServer):
         with open(taken_along(loader.folder, team), "w", encoding="utf-8") as file:
             json.dump(served, file)
         for index in range(self.workers):
-            worker = self._spawn_worker(index, self._spawn_target, loader)
+            worker: Worker = self._spawn_worker(index, self._spawn_target, loader)
             # Until it serves, its end is no reason to replace it.
             worker.interrupt_by_parent = True
             worker.start()
@@ -185,7 +189,8 @@ class TeamServer(MPServer):
         for worker in self.wrks:
             worker.interrupt_by_parent = True
         self._former += self.wrks
-        self.wrks, self._fresh = self._fresh, []
+        self.wrks: list[Worker] = self._fresh
+        self._fresh = []
         self._loader = self._loader.of_team(settled.team)
         with contextlib.suppress(OSError):
             # A process that replaces one of the team later follows the others.
@@ -213,11 +218,11 @@ class TeamServer(MPServer):
             self._teams.ended(worker._id())
             self._former.remove(worker)
 
-    def _replace(self, target_loader: Any) -> bool:
+    def _replace(self) -> bool:
         """Start others in place of workers that have ended; return whether that makes sense."""
         indices, now = list(self.interrupt_children), time.monotonic()
-        failed = os.path.exists(self._loader.failure)
-        if failed or any(now - self.respawned_wrks.get(each, now - 60) < _CRASH_LOOP for each in indices):
+        soon = [each for each in indices if now - self.respawned_wrks.get(each, -1e9) < _CRASH_LOOP]
+        if soon or os.path.exists(self._loader.failure):
             return False
         self.interrupt_children.clear()
         self.respawned_wrks.clear()
@@ -244,6 +249,6 @@ def listen(host: str, port: int, backlog: int) -> socket.socket:
     return listener
 
 
-def _pids(workers: Iterable[WorkerProcess]) -> str:
+def _pids(workers: Iterable[Worker]) -> str:
     pids = [str(worker._id()) for worker in workers]
     return f"process{'es' if len(pids) > 1 else ''} {', '.join(pids)}"

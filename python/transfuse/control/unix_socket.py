@@ -47,6 +47,9 @@ _ANSWERS: dict[str, Callable[[Request], Reply]] = {
     "plan": lambda _: {"roots": api.status().roots, **api.plan().to_json()},
     "update": lambda request: _told(api.update(request.get("timeout"))),
     "rollback": lambda request: _told(api.rollback(request.get("to"))),
+    # A process that serves answers these otherwise.
+    "left behind": lambda _: {"left behind": ""},
+    "handover": lambda _: _no_handover(),
 }
 
 
@@ -231,6 +234,10 @@ def _status() -> Reply:
 def _leaks(seconds: float) -> Reply:
     found = api.leaks(seconds)
     return {**found.to_json(), "lines": found.lines()}
+
+
+def _no_handover() -> Reply:
+    raise TransfuseError("it serves nothing that could be handed over: start it again")
 
 
 def _told(report: Report) -> Reply:

@@ -11,6 +11,7 @@ import contextlib
 import itertools
 import os
 import socket
+import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -33,14 +34,26 @@ class Member:
     Args:
         path: the parent's socket.
         team: the number of the team.
+        check: called when the application has started; raises if it is not to serve.
+        refuse: called with what that raises; tells the reason.
+        announce: called when it may serve.
         retire: called in a thread of its own when others have taken over.
         update: called in a thread of its own when the parent has been asked to update.
     """
 
     def __init__(
-        self, path: str, team: int, retire: Callable[[], None], update: Callable[[], object]
+        self,
+        path: str,
+        team: int,
+        *,
+        check: Callable[[], None],
+        refuse: Callable[[BaseException], None],
+        announce: Callable[[], None],
+        retire: Callable[[], None],
+        update: Callable[[], object],
     ) -> None:
         self.team = team
+        self._check, self._refuse, self._announce = check, refuse, announce
         self._retire = retire
         self._update = update
         end = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -64,12 +77,26 @@ class Member:
         return await asyncio.get_running_loop().run_in_executor(None, self.wait_until_it_may_serve)
 
     def wait_until_it_may_serve(self) -> bool:
-        """Say that this process is ready; return whether it may serve, once that is known."""
+        """Run the check, and say that this process is ready; return whether it may serve."""
+        try:
+            self._check()
+        except BaseException as error:
+            self._refuse(error)
+            return False
         self._say(say="ready", pid=os.getpid())
         with self._news:
             self._news.wait_for(lambda: self._may_serve is not None or self._over)
             # Without a parent that could decide, serving is better than not serving.
-            return self._may_serve is not False
+            may_serve = self._may_serve is not False
+        if may_serve:
+            self._announce()
+        return may_serve
+
+    def left(self) -> None:
+        """End this process, which others go on without."""
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(2)
 
     def failed(self, error: BaseException) -> None:
         """Say that this process cannot become ready."""

@@ -15,6 +15,7 @@ from traceback import walk_tb
 from typing import TYPE_CHECKING, Any
 
 from transfuse import _core
+from transfuse.control import unix_socket
 from transfuse.errors import (
     ContentGone,
     Outdated,
@@ -25,8 +26,10 @@ from transfuse.errors import (
     TransfuseError,
     WorkerRefused,
 )
+from transfuse.handover import elsewhere
 from transfuse.process.install import installed_settings
 from transfuse.source.tracebacks import OWN
+from transfuse.updates import api
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -46,20 +49,30 @@ _FIRST_TO_INSTALL = "requirement"
 
 
 class Occasions:
-    """Hears the updates of this process, and asks for a handover where one is needed.
+    """Hears the updates of this process, and sees to a handover where one is needed.
 
     Args:
-        ask: asks for one, and returns at once.
+        ask: asks for a handover, and returns at once; None: the server cannot be asked, and a
+            person is told what to type.
         gone_back: called after a rollback.
     """
 
-    def __init__(self, ask: Callable[[], None], gone_back: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        ask: Callable[[], None] | None = None,
+        gone_back: Callable[[], None] = lambda: None,
+    ) -> None:
         self._ask = ask
         self._gone_back = gone_back
         # What waited for a restart when a handover was last asked for, or when the need was told.
         self._waiting: frozenset[tuple[str, str]] = frozenset()
         # Whether the code on disk is not served because a rollback has left it.
         self.rolled_back = False
+
+    @property
+    def can_ask(self) -> bool:
+        """Whether the server that this process belongs to can hand over."""
+        return self._ask is not None
 
     def hear(self, report: Report) -> None:
         """Note the result of an update."""
@@ -80,21 +93,59 @@ class Occasions:
         elif report.outcome == "refused" and is_held(report.error, _roots()):
             self._want("fresh processes may load what this one refuses because of what it holds")
         elif news:
-            _log.warning("when the packages are installed: transfuse handover")
+            _log.warning("when the packages are installed: %s", self._what_to_type())
 
     def _want(self, why: str) -> None:
-        how = mode()
         left = left_behind()
         without = f"; fresh processes start without {left}" if left else ""
-        if how == "auto":
+        if self._ask is not None and mode() == "auto":
             _log.info("%s: handing over to fresh processes%s", why, without)
             self._ask()
-        elif how == "ask":
-            _log.warning(
-                "%s: transfuse handover serves from fresh processes, and loses no request%s",
-                why,
-                without,
-            )
+        else:
+            _log.warning("%s: %s%s", why, self._what_to_type(), without)
+
+    def _what_to_type(self) -> str:
+        if self._ask is None:
+            return elsewhere.advice()
+        if mode() == "never":
+            return "restart the server: the setting handover is never"
+        return "transfuse handover serves from fresh processes, and loses no request"
+
+
+# Those of this process; None before it serves.
+_here: Occasions | None = None
+
+
+def attend(
+    ask: Callable[[], None] | None = None, gone_back: Callable[[], None] = lambda: None
+) -> Occasions:
+    """See to handovers of this process from now on; asked again without `ask`, change nothing.
+
+    Args:
+        ask, gone_back: as `Occasions` takes them.
+    """
+    global _here  # noqa: PLW0603 - a process is served by one server
+    if _here is None or ask is not None:
+        if _here is None:
+            api.on_update(_hear)
+        _here = Occasions(ask, gone_back)
+    return _here
+
+
+def answer() -> None:
+    """Answer the questions of the command line about a handover."""
+    unix_socket.answer_to("left behind", lambda _: {"left behind": left_behind()})
+    if _here is None or not _here.can_ask:
+        unix_socket.answer_to("handover", lambda _: _told_what_to_type())
+
+
+def _told_what_to_type() -> dict[str, Any]:
+    raise TransfuseError(elsewhere.advice())
+
+
+def _hear(report: Report) -> None:
+    if _here is not None:
+        _here.hear(report)
 
 
 def mode() -> str:

@@ -9,7 +9,6 @@ long as the server keeps an idle connection anyway.
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import signal
 import socket
@@ -19,12 +18,9 @@ import time
 from typing import TYPE_CHECKING
 
 from transfuse import _core
-from transfuse.servers import closing_connections, connection_drain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-_log = logging.getLogger("transfuse")
 
 # How long an idle connection is kept: Granian closes one that has sent nothing for 30 seconds.
 IDLE = 35.0
@@ -42,16 +38,14 @@ _DESCRIPTORS = ("/proc/self/fd", "/dev/fd")
 class Retirement:
     """The end of this process.
 
+    Its application must let each response be the last of its connection by now.
+
     Args:
         listener: the descriptor of the shared socket at which the server accepts.
-        application: what the server holds.
-        drain: seconds after which streams and WebSockets are told to end; None: never.
     """
 
-    def __init__(self, listener: int, application: object, drain: float | None) -> None:
+    def __init__(self, listener: int) -> None:
         self._listener = listener
-        self._application = application
-        self._drain = drain
         self._port = _port(listener)
 
     def run(self, end: Callable[[], None] | None = None) -> None:
@@ -60,11 +54,8 @@ class Retirement:
         Args:
             end: called at last; default: a signal to this process, upon which the server ends.
         """
-        closing_connections.begin(self._application)
         stop_accepting(self._listener)
         began = time.monotonic()
-        if self._drain is not None:
-            connection_drain.end_all_after(self._drain)
         none = 0
         while none < _TURNS or time.monotonic() - began < _LEAST:
             time.sleep(_TURN)  # nothing signals the end of a connection

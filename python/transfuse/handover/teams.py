@@ -80,7 +80,7 @@ class Teams:
     # The processes of the starting team that are to become ready, and those that have.
     _awaited: set[int] = field(default_factory=set)
     _ready: set[int] = field(default_factory=set)
-    # Who is to be told how the handover ended: process id and the number of its question.
+    # Process id and number of the questions to which the end of the handover is the answer.
     _askers: list[tuple[int, int]] = field(default_factory=list)
     # Whether there is to be another handover after this one.
     _again: bool = False
@@ -105,7 +105,7 @@ class Teams:
         return []
 
     def goes_back(self, pid: int) -> list[Order]:
-        """A process of the team that serves has gone back to former code: others start with that."""
+        """A process that serves has gone back to former code: fresh ones are to start with that."""
         if self.starting is None or self.teams.get(pid) != self.serving:
             return []
         given_up = self.starting

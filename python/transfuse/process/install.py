@@ -76,8 +76,8 @@ def install(
         drain: seconds after which WebSockets of a former generation are closed (with code 1012) and
             its streams are told to end; default: never.
         together: whether several workers of one server switch at one moment; default: true.
-        handover: whether `transfuse serve` hands over to fresh processes by itself (``"auto"``), when
-            it is asked to (``"ask"``), or ``"never"``; default: by itself if it watches.
+        handover: whether `transfuse serve` hands over to fresh processes by itself (``"auto"``),
+            when it is asked to (``"ask"``), or ``"never"``; default: by itself if it watches.
         check: a function that must return before new code is served, ``"shop.smoke:check"``.
 
     Raises:
@@ -89,7 +89,7 @@ def install(
 
 
 def install_settings(
-    settings: Settings, *, contents: Mapping[str, bytes | None] | None = None, first: int = 1
+    settings: Settings, *, contents: dict[str, bytes | None] | None = None, first: int = 1
 ) -> None:
     """Do what `install` does, with settings that were read already.
 

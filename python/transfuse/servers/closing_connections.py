@@ -14,7 +14,7 @@ from transfuse import _core
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from _typeshed.wsgi import StartResponse, WSGIApplication
+    from _typeshed.wsgi import StartResponse
 
     from transfuse.servers.asgi_types import Message, Send
 

@@ -17,6 +17,9 @@ class Gate(Protocol):
     async def ready(self) -> bool:
         """Wait until it may; False: it never will, and the application is to shut down."""
 
+    def left(self) -> None:
+        """The application is shut down, and the server has not taken connections."""
+
     def failed(self, error: BaseException) -> None:
         """The application's startup has failed."""
 
@@ -34,6 +37,12 @@ def close(gate: Gate) -> None:
 async def ready() -> bool:
     """The application has started: return whether the server may take connections."""
     return True if _gate is None else await _gate.ready()
+
+
+def left() -> None:
+    """The application is shut down again, because the server may not take connections."""
+    if _gate is not None:
+        _gate.left()
 
 
 def failed(error: BaseException) -> None:

@@ -75,6 +75,7 @@ class LifespanManager(ApplicationLifecycle[Lifespan]):
             if await self._start_first(send):
                 if not await entry_gate.ready():
                     await self._close()
+                    entry_gate.left()
                     await send({"type": "lifespan.startup.failed", "message": ""})
                     return
                 await send({"type": "lifespan.startup.complete"})

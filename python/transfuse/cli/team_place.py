@@ -1,24 +1,23 @@
-"""What does a process of `transfuse serve` set up, so that it can take over and be taken over from?"""
+"""What does a process of `transfuse serve` set up, so that others can take over from it?"""
 
 from __future__ import annotations
 
-import os
 import json
 from typing import TYPE_CHECKING, Any
 
 from transfuse import workers
 from transfuse.control import unix_socket
+from transfuse.handover import occasions
 from transfuse.handover.member import Member
-from transfuse.handover.occasions import Occasions, contents_to_keep, left_behind
 from transfuse.handover.parent import private_path, taken_along
 from transfuse.handover.retirement import Retirement
 from transfuse.process.install import installed_settings, stop_updating
-from transfuse.servers import entry_gate
+from transfuse.servers import closing_connections, connection_drain, entry_gate, smoke_check
 from transfuse.updates import api
 from transfuse.workers.protocol import packed, unpacked
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 
 class Place:
@@ -28,21 +27,40 @@ class Place:
         folder: of the server alone.
         listener: the descriptor at which all workers accept.
         team: the number of the team.
+        refuse: called if the check raises, with this process's member and the exception.
+        announce: called when this process may serve.
     """
 
-    def __init__(self, folder: str, listener: int, team: int) -> None:
+    def __init__(
+        self,
+        folder: str,
+        listener: int,
+        team: int,
+        *,
+        refuse: Callable[[Member | None, BaseException], None],
+        announce: Callable[[], None],
+    ) -> None:
         self._folder = folder
         self._path = private_path(folder)
         self._listener = listener
         self._team = team
+        self._refuse, self._announce = refuse, announce
         self._application: object = None
         self._member: Member | None = None
-        self._occasions = Occasions(self._ask, self._gone_back)
+        self._occasions: occasions.Occasions | None = None
 
     def enter(self) -> Member:
         """Tell the parent that this process is there, before anything is loaded."""
         workers.set_apart(self._team)
-        self._member = Member(self._path, self._team, self._retire, self._update)
+        self._member = Member(
+            self._path,
+            self._team,
+            check=smoke_check.run,
+            refuse=lambda error: self._refuse(self._member, error),
+            announce=self._announce,
+            retire=self._retire,
+            update=self._update,
+        )
         return self._member
 
     @property
@@ -66,8 +84,7 @@ class Place:
         assert self._member is not None
         self._application = application
         unix_socket.answer_to("handover", self._hand_over)
-        unix_socket.answer_to("left behind", lambda _: {"left behind": left_behind()})
-        api.on_update(self._occasions.hear)
+        self._occasions = occasions.attend(self._ask, self._gone_back)
         if interface == "asgi":
             entry_gate.close(self._member)
             return True
@@ -91,7 +108,8 @@ class Place:
 
     def _served(self) -> dict[str, Any]:
         now = api.status()
-        kept = contents_to_keep(now.restart) if self._occasions.rolled_back else {}
+        gone_back = self._occasions is not None and self._occasions.rolled_back
+        kept = occasions.contents_to_keep(now.restart) if gone_back else {}
         return {"generation": now.generation, "contents": packed(kept)}
 
     def _update(self) -> None:
@@ -104,7 +122,7 @@ class Place:
         workers.leave()
         # Commands are for the processes that serve. An answer that is under way is still sent.
         unix_socket.close()
-        drain = None if settings is None else settings.drain
-        Retirement(self._listener, self._application, drain).run()
-
-
+        closing_connections.begin(self._application)
+        if settings is not None and settings.drain is not None:
+            connection_drain.end_all_after(settings.drain)
+        Retirement(self._listener).run()
