@@ -9,6 +9,8 @@ nothing has changed.
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import logging
 import sys
 from traceback import walk_tb
@@ -30,11 +32,12 @@ from transfuse.handover import elsewhere
 from transfuse.process.install import installed_settings
 from transfuse.source.tracebacks import OWN
 from transfuse.updates import api
+from transfuse.updates.reports import Report
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from transfuse.updates.reports import Report, Restart
+    from transfuse.updates.reports import Restart
 
 _log = logging.getLogger("transfuse")
 
@@ -64,8 +67,8 @@ class Occasions:
     ) -> None:
         self._ask = ask
         self._gone_back = gone_back
-        # What waited for a restart when a handover was last asked for, or when the need was told.
-        self._waiting: frozenset[tuple[str, str]] = frozenset()
+        # What waited for a restart after the last update, with the digests of the files.
+        self._waiting: frozenset[tuple[str, str, bytes]] = frozenset()
         # Whether the code on disk is not served because a rollback has left it.
         self.rolled_back = False
 
@@ -81,13 +84,10 @@ class Occasions:
             self._gone_back()
         elif report.outcome == "published":
             self.rolled_back = False
-        waiting = frozenset((each.name, each.what) for each in report.restart)
-        news, self._waiting = waiting - self._waiting, waiting
-        ready = [
-            each
-            for each in report.restart
-            if each.code != _FIRST_TO_INSTALL and (each.name, each.what) in news
-        ]
+        # A report lists what waited before, too.
+        before, self._waiting = self._waiting, frozenset(map(_as_it_is, report.restart))
+        news = [each for each in report.restart if _as_it_is(each) not in before]
+        ready = [each for each in news if each.code != _FIRST_TO_INSTALL]
         if ready:
             self._want(f"{_names(ready)} cannot change in a running process")
         elif report.outcome == "refused" and is_held(report.error, _roots()):
@@ -129,6 +129,9 @@ def attend(
         if _here is None:
             api.on_update(_hear)
         _here = Occasions(ask, gone_back)
+        now = api.status()
+        # What has changed since this process loaded it.
+        _here.hear(Report("unchanged", now.generation, restart=now.restart))
     return _here
 
 
@@ -180,7 +183,7 @@ def contents_to_keep(waiting: Sequence[Restart]) -> dict[Any, bytes | None]:
     Args:
         waiting: what waits for a restart: a handover is to serve that as it is on disk.
     """
-    files = {getattr(sys.modules.get(each.name), "__file__", None) for each in waiting}
+    files = {_file(each) for each in waiting}
     differing = _core.differing(wanted=False)
     return {path: text for path, text in differing.items() if str(path) not in files}
 
@@ -191,6 +194,21 @@ def left_behind() -> str:
     words = [f"{module}.{name} (preserved)" for module, names in preserved for name in names]
     words += [f"{key!r} of {module} (once)" for module, key in made]
     return ", ".join(words)
+
+
+def _file(waiting: Restart) -> str | None:
+    """Return the file of a module that waits for a restart."""
+    file = getattr(sys.modules.get(waiting.name), "__file__", None)
+    return file if isinstance(file, str) else None
+
+
+def _as_it_is(waiting: Restart) -> tuple[str, str, bytes]:
+    """Return what tells a change from an earlier one of the same module."""
+    digest = hashlib.sha256()
+    if (file := _file(waiting)) is not None:
+        with contextlib.suppress(OSError), open(file, "rb") as content:
+            digest.update(content.read())
+    return waiting.name, waiting.what, digest.digest()
 
 
 def _names(waiting: Sequence[Restart]) -> str:

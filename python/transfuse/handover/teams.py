@@ -93,13 +93,16 @@ class Teams:
     def asks(self, pid: int, number: int | None) -> list[Order]:
         """A process asks for a handover; with a number it waits to be told how that ended.
 
-        It may be one that others have taken over from: the command line asks any process.
+        One that waits may be one that others have taken over from: the command line asks any.
         """
+        team = self.teams.get(pid)
         if number is not None:
             self._askers.append((pid, number))
+        elif team not in (self.serving, self.starting):
+            return []
         if self.starting is None:
             return self._begin()
-        if self.teams.get(pid) == self.starting:
+        if team == self.starting:
             # What it has just loaded is out of date already.
             self._again = True
         return []

@@ -1,0 +1,133 @@
+"""Which team serves: the decisions of a handover, without processes."""
+
+from __future__ import annotations
+
+import pytest
+
+from transfuse.handover.teams import End, Order, Settle, Start, Teams, Tell
+
+OLD, OTHER, FRESH, SECOND = 101, 102, 201, 202
+
+
+@pytest.fixture
+def teams() -> Teams:
+    """Two processes serve, of team 0."""
+    teams = Teams()
+    for pid in (OLD, OTHER):
+        teams.joins(pid, 0)
+        assert teams.ready(pid) == [Tell(pid, {"do": "serve"})]
+    return teams
+
+
+def starts(teams: Teams, *pids: int, number: int | None = 1) -> None:
+    """A handover begins with fresh processes."""
+    assert teams.asks(OLD, number) == [Start(1)]
+    teams.started(set(pids))
+    for pid in pids:
+        teams.joins(pid, 1)
+
+
+def words(orders: list[Order]) -> list[tuple[int, str]]:
+    """The orders to processes, in their order."""
+    return [(each.pid, each.order["do"]) for each in orders if isinstance(each, Tell)]
+
+
+def test_fresh_processes_take_over_when_all_are_ready(teams: Teams) -> None:
+    starts(teams, FRESH, SECOND)
+    assert teams.ready(SECOND) == []
+    orders = teams.ready(FRESH)
+    assert orders[0] == Settle(1)
+    assert words(orders) == [
+        (FRESH, "serve"),
+        (SECOND, "serve"),
+        (OLD, "answer"),
+        (OLD, "retire"),
+        (OTHER, "retire"),
+    ]
+    assert teams.serving == 1
+
+
+@pytest.mark.parametrize(
+    ("event", "why"),
+    [
+        ("fails", "web cannot be loaded"),
+        ("ended", f"the fresh process {SECOND} ended before it was ready"),
+        ("late", f"the fresh process {SECOND} was not ready after 600 s"),
+    ],
+)
+def test_if_one_does_not_become_ready_nothing_changes_and_the_reason_is_told(
+    teams: Teams, event: str, why: str
+) -> None:
+    starts(teams, FRESH, SECOND)
+    teams.ready(FRESH)
+    events = {
+        "fails": lambda: teams.fails(SECOND, why, "trace"),
+        "ended": lambda: teams.ended(SECOND),
+        "late": lambda: teams.late(600),
+    }
+    orders = events[event]()
+    assert orders[0] == End(1)
+    (told,) = [each.order for each in orders if isinstance(each, Tell)]
+    assert (told["do"], told["why"], told["number"], told["team"]) == ("answer", why, 1, 0)
+    assert isinstance(orders[-1], Settle)
+    assert (orders[-1].team, orders[-1].why) == (0, why)
+    assert (teams.serving, teams.starting) == (0, None)
+    # A word of a process that was given up comes too late.
+    assert teams.ready(SECOND) == [Tell(SECOND, {"do": "stand down"})]
+    # And the next one is another team.
+    assert teams.asks(OLD, None) == [Start(2)]
+
+
+def test_all_who_ask_meanwhile_are_told_how_the_one_handover_ended(teams: Teams) -> None:
+    starts(teams, FRESH)
+    assert teams.asks(OTHER, 7) == []
+    answers = [each.order for each in teams.ready(FRESH) if isinstance(each, Tell)]
+    numbers = [order["number"] for order in answers if order["do"] == "answer"]
+    assert numbers == [1, 7]
+
+
+def test_a_fresh_process_that_is_out_of_date_already_takes_over_and_is_taken_over_from(
+    teams: Teams,
+) -> None:
+    starts(teams, FRESH)
+    assert teams.asks(FRESH, None) == []
+    orders = teams.ready(FRESH)
+    assert Settle(1) in orders
+    assert orders[-1] == Start(2)
+    teams.started({SECOND})
+    teams.joins(SECOND, 2)
+    assert words(teams.ready(SECOND)) == [(SECOND, "serve"), (FRESH, "retire")]
+
+
+def test_after_a_rollback_other_fresh_processes_start(teams: Teams) -> None:
+    starts(teams, FRESH)
+    assert teams.goes_back(OLD) == [End(1), Start(2)]
+    teams.started({SECOND})
+    teams.joins(SECOND, 2)
+    # The end of the first ones is no failure of the second.
+    assert teams.ended(FRESH) == []
+    assert (OLD, "answer") in words(teams.ready(SECOND))
+    # A rollback when none are starting, or of a process that does not serve, changes nothing.
+    assert teams.goes_back(SECOND) == []
+    assert teams.goes_back(OLD) == []
+
+
+def test_a_process_that_replaces_a_dead_one_serves_at_once(teams: Teams) -> None:
+    starts(teams, FRESH)
+    teams.ready(FRESH)
+    teams.ended(FRESH)
+    teams.joins(SECOND, 1)
+    assert teams.ready(SECOND) == [Tell(SECOND, {"do": "serve"})]
+
+
+def test_a_process_that_others_have_taken_over_from_may_ask(teams: Teams) -> None:
+    starts(teams, FRESH)
+    teams.ready(FRESH)
+    # By itself it has nothing to ask for.
+    assert teams.asks(OLD, None) == []
+    assert teams.asks(OLD, 9) == [Start(2)]
+    # It is not told if it has ended by then.
+    teams.ended(OLD)
+    teams.started({SECOND})
+    teams.joins(SECOND, 2)
+    assert (OLD, "answer") not in words(teams.ready(SECOND))
