@@ -105,12 +105,7 @@ def serve(
     )
     _check_module(sought, settings.roots)
     _check_port(host, port)
-    kind: Interface
-    if interface == "auto":
-        kind = interface_of(sought, settings.roots)
-    else:
-        kind = "asgi" if interface == "asgi" else "wsgi"
-        insist(sought, settings.roots, kind)
+    kind = _interface(sought, interface, settings.roots)
     if kind == "asgi" and threads is not None:
         raise TransfuseError(
             f"{target} is an ASGI application, which runs in one event loop a worker:"
@@ -130,6 +125,15 @@ def serve(
             verbose=verbose,
         )
     )
+
+
+def _interface(target: Target, said: str, roots: Sequence[str]) -> Interface:
+    """Return what the application is: as was said, or found out."""
+    if said == "auto":
+        return interface_of(target, roots)
+    kind: Interface = "asgi" if said == "asgi" else "wsgi"
+    insist(target, roots, kind)
+    return kind
 
 
 def _check_module(target: Target, roots: Sequence[str]) -> None:
