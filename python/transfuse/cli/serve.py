@@ -58,13 +58,12 @@ Examples:
 @click.option(
     "--handover",
     type=click.Choice(HANDOVER_WORDS),
-    help="When fresh processes take over: by themselves, for what cannot be changed in place; when"
-    " asked by transfuse handover; or never.  [auto; ask with --no-watch]",
+    help="When fresh processes take over.  [auto]",
 )
 @click.option(
     "--check",
     metavar="MODULE:FUNCTION",
-    help="Called before new code is served; if it raises, nothing changes.",
+    help="Must return before code is served.",
 )
 @click.option("--reload", "reloads", is_flag=True, hidden=True)
 @live_options
