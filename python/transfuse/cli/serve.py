@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import sys
 from typing import TYPE_CHECKING
 
 import click
 
 from transfuse.cli.detect_interface import Interface, insist, interface_of
+from transfuse.cli.listening import listen
 from transfuse.cli.options import live_options, settings_for
 from transfuse.cli.server import Serving, start
 from transfuse.cli.terminal import say
@@ -28,7 +28,6 @@ _THREADS = 16
 
 _EXAMPLES = """\b
 Examples:
-  transfuse serve shop.web:app                 ASGI or WSGI: it finds out
   transfuse serve shop.web:app --workers 4     they switch together
   transfuse serve shop.web:app --no-watch      and then: transfuse update
 """
@@ -103,7 +102,8 @@ def serve(
         check=check,
     )
     _check_module(sought, settings.roots)
-    _check_port(host, port)
+    # Before the application is looked at, which may take long.
+    listen(host, port).close()
     kind = _interface(sought, interface, settings.roots)
     if kind == "asgi" and threads is not None:
         raise TransfuseError(
@@ -167,20 +167,3 @@ def _check_host(host: str) -> None:
         name = both[1].strip("[]")
         right = f"--host {name} --port {both[2]}" if name else f"--port {both[2]}"
         raise TransfuseError(f"--host {host} has the port in it; say {right}")
-
-
-def _check_port(host: str, port: int) -> None:
-    """Raise TransfuseError if the address cannot be bound now."""
-    try:
-        places = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        family, kind, protocol, _, address = places[0]
-        with socket.socket(family, kind, protocol) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
-            # Binding alone succeeds beside a process that shares the port and has yet to listen.
-            probe.listen(1)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise TransfuseError(
-            f"cannot listen at {host}, port {port}: {reason}; say --port or --host"
-        ) from None

@@ -16,6 +16,7 @@ import tempfile
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from transfuse.cli.listening import BACKLOG, listen
 from transfuse.cli.progress import show_steps
 from transfuse.cli.team_place import Place
 from transfuse.cli.terminal import progress, say, show_log
@@ -31,9 +32,6 @@ from transfuse.updates.api import status
 if TYPE_CHECKING:
     from transfuse.config.settings import Settings
     from transfuse.handover.member import Member
-
-# How many connections may wait to be accepted.
-_BACKLOG = 1024
 
 
 @dataclass(frozen=True)
@@ -212,13 +210,14 @@ def _server(serving: Serving, folder: str) -> tuple[Any, Loader]:
     from granian.constants import Interfaces  # noqa: PLC0415
     from granian.log import LogLevels  # noqa: PLC0415
 
-    from transfuse.cli.team_server import TeamServer, listen  # noqa: PLC0415
+    from transfuse.cli.team_server import TeamServer  # noqa: PLC0415
 
     is_wsgi = serving.interface == "wsgi"
     loader = Loader(serving, folder)
     options = {
         "address": serving.host,
         "port": serving.port,
+        "backlog": BACKLOG,
         "interface": Interfaces.WSGI if is_wsgi else Interfaces.ASGI,
         "workers": serving.workers,
         # A killed worker is replaced, and serves the same view as the others. Granian gives up on
@@ -228,7 +227,7 @@ def _server(serving: Serving, folder: str) -> tuple[Any, Loader]:
         "log_level": LogLevels.info if serving.verbose else LogLevels.error,
         "log_dictconfig": _granian_logging(loader.failure),
     }
-    listener = listen(serving.host, serving.port, _BACKLOG)
+    listener = listen(serving.host, serving.port)
     loader = replace(loader, listener=listener.fileno())
     limit = serving.settings.time_limit
     return (

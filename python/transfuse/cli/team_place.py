@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 from transfuse import workers
@@ -51,6 +52,8 @@ class Place:
 
     def enter(self) -> Member:
         """Tell the parent that this process is there, before anything is loaded."""
+        # A program that this process starts must not hold the socket open.
+        os.set_inheritable(self._listener, False)
         workers.set_apart(self._team)
         self._member = Member(
             self._path,

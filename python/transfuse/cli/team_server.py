@@ -13,7 +13,6 @@ import contextlib
 import json
 import multiprocessing
 import os
-import socket
 import sys
 import time
 from typing import TYPE_CHECKING, Any, Protocol
@@ -26,6 +25,7 @@ from transfuse.handover.parent import Parent, private_path, taken_along
 from transfuse.handover.teams import End, Settle, Start, Teams, Tell
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Iterable
 
     from transfuse.handover.teams import Order
@@ -90,7 +90,6 @@ class TeamServer(MPServer):
 
     def _init_shared_socket(self) -> None:
         number = self._listener.fileno()
-        os.set_inheritable(number, True)
         backlog = () if sys.platform == "darwin" else (self.backlog,)
         # The types of Granian's attributes are those of their first values.
         holder: Any = SocketHolder
@@ -228,25 +227,6 @@ class TeamServer(MPServer):
         self.respawned_wrks.clear()
         self._respawn_workers(indices, self._spawn_target, self._loader)
         return True
-
-
-def listen(host: str, port: int, backlog: int) -> socket.socket:
-    """Return a socket that listens there.
-
-    Raises:
-        OSError: it cannot.
-    """
-    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    listener = socket.socket(family, kind, protocol)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        listener.bind(address)
-        listener.listen(backlog)
-    except BaseException:
-        listener.close()
-        raise
-    return listener
 
 
 def _pids(workers: Iterable[Worker]) -> str:

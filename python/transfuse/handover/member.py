@@ -86,8 +86,8 @@ class Member:
         self._say(say="ready", pid=os.getpid())
         with self._news:
             self._news.wait_for(lambda: self._may_serve is not None or self._over)
-            # Without a parent that could decide, serving is better than not serving.
-            may_serve = self._may_serve is not False
+            # Without a parent that could tell, others may serve already.
+            may_serve = self._may_serve is True
         if may_serve:
             self._announce()
         return may_serve
