@@ -207,3 +207,18 @@ def test_the_server_ends_with_all_its_processes(project: Project) -> None:
     assert not lives(before)
     assert not lives(after)
     client.close()
+
+
+def test_under_another_server_the_line_to_type_is_told(project: Project) -> None:
+    project.save({"web.py": WSGI + "__reload__ = 'never'\n" + SHOWN.format(1)})
+    (project.folder / "serve.py").write_text(
+        "import logging, transfuse\nlogging.basicConfig(level=logging.INFO)\n"
+        "app = transfuse.wsgi('web:app')\n"
+    )
+    words = ["gunicorn", "--worker-class", "gthread", "--threads", "8", "--bind"]
+    server = project.serve_by(*words, f"127.0.0.1:{project.port}", "serve:app")
+    line = f"kill -HUP {server.pid} starts gunicorn's workers anew, and loses no request"
+    project.save({"web.py": WSGI + "__reload__ = 'never'\n" + SHOWN.format(2)})
+    project.until_logged(f"web cannot change in a running process: {line}")
+    code, out = project.type("handover")
+    assert (code, line in out) == (2, True), out

@@ -11,6 +11,8 @@ import time
 from http.client import HTTPException
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from demo.client import Client
 from servers.process import Server, free_port
 
@@ -79,19 +81,14 @@ class Project:
             beside.replace(path)
 
     def serve(self, *options: str) -> Server:
-        """Serve ``web:app``, and wait until it answers."""
-        command = [sys.executable, "-m", "transfuse", "serve", "web:app", "--port", str(self.port)]
-        os.environ["XDG_RUNTIME_DIR"], before = (
-            str(self._runtime),
-            os.environ.get("XDG_RUNTIME_DIR"),
-        )
-        try:
-            self._server = Server([*command, *options], self.folder, self.port)
-        finally:
-            if before is None:
-                del os.environ["XDG_RUNTIME_DIR"]
-            else:
-                os.environ["XDG_RUNTIME_DIR"] = before
+        """Serve ``web:app`` by `transfuse serve`, and wait until it answers."""
+        return self.serve_by("transfuse", "serve", "web:app", "--port", str(self.port), *options)
+
+    def serve_by(self, *words: str) -> Server:
+        """Serve by a module with these words, and wait until it answers."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("XDG_RUNTIME_DIR", str(self._runtime))
+            self._server = Server([sys.executable, "-m", *words], self.folder, self.port)
         self._server.wait_until_ready()
         return self._server
 

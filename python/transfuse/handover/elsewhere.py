@@ -11,26 +11,26 @@ import multiprocessing
 import os
 import sys
 
+# Module of a server -> its name. Those whose workers are started anew by HUP to their parent, and
+# lose what is sent on a connection that was idle.
+_BY_HUP = {"granian": "Granian", "uvicorn": "uvicorn", "hypercorn": "hypercorn"}
+
 
 def advice() -> str:
     """Say what starts fresh processes of the server that runs in this process."""
     parent = os.getppid()
-    has_parent = multiprocessing.parent_process() is not None
+    loses = "and loses requests on connections that are kept alive"
     if "mod_wsgi" in sys.modules:
-        return "apachectl -k graceful starts Apache's processes anew, and loses requests"
+        return f"apachectl -k graceful starts Apache's processes anew, {loses}"
     if "gunicorn.arbiter" in sys.modules:
+        if "uvicorn" not in sys.modules:
+            loses = "and loses no request"
         return (
-            f"kill -HUP {parent} starts gunicorn's workers anew, and loses no request (with"
-            " --preload it keeps the old code: restart gunicorn)"
+            f"kill -HUP {parent} starts gunicorn's workers anew, {loses} (with --preload it keeps"
+            " the old code: restart gunicorn)"
         )
-    if "granian" in sys.modules and has_parent:
-        return (
-            f"kill -HUP {parent} starts Granian's workers anew, and loses requests on idle"
-            " connections"
-        )
-    if "uvicorn" in sys.modules and has_parent:
-        return (
-            f"kill -HUP {parent} starts uvicorn's workers anew, and loses requests on idle"
-            " connections"
-        )
+    if multiprocessing.parent_process() is not None:
+        for module, name in _BY_HUP.items():
+            if module in sys.modules:
+                return f"kill -HUP {parent} starts {name}'s workers anew, {loses}"
     return "restart the server: it loses the requests of the meantime"
