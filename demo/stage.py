@@ -121,6 +121,8 @@ class Stage:
 
     def hand_over(self) -> None:
         """Have fresh processes take over, under the load; NotReached if they do not."""
+        # An idle connection is what the former process waits for.
+        self._client.close()
         told = self._server.hand_over(CAP)
         if not told.startswith("handed over to "):
             raise NotReached(f"no fresh processes: {told}")
