@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import multiprocessing.util
 import os
+import sys
 from typing import TYPE_CHECKING, Any
 
 from transfuse import workers
@@ -19,6 +21,9 @@ from transfuse.workers.protocol import packed, unpacked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+# Of the finalizers of multiprocessing, the one that is called last.
+_LAST = -1000
 
 
 class Place:
@@ -52,6 +57,8 @@ class Place:
 
     def enter(self) -> Member:
         """Tell the parent that this process is there, before anything is loaded."""
+        if self._team:
+            multiprocessing.util.Finalize(None, _end_at_once, exitpriority=_LAST)
         # A program that this process starts must not hold the socket open.
         os.set_inheritable(self._listener, False)
         workers.set_apart(self._team)
@@ -129,3 +136,13 @@ class Place:
         if settings is not None and settings.drain is not None:
             connection_drain.end_all_after(settings.drain)
         Retirement(self._listener).run()
+
+
+def _end_at_once() -> None:
+    """End like a forked worker, which multiprocessing ends without Python's finalization.
+
+    That would end Granian's threads, which the C library takes for an error.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
