@@ -222,3 +222,8 @@ def test_under_another_server_the_line_to_type_is_told(project: Project) -> None
     project.until_logged(f"web cannot change in a running process: {line}")
     code, out = project.type("handover")
     assert (code, line in out) == (2, True), out
+    # And that is true.
+    with Load(project.port, rate=100, idle=10) as load:
+        os.kill(server.pid, signal.SIGHUP)
+        project.until_answered(value=2)
+    assert not load.count.lost, (load.count.why, project.log)

@@ -61,7 +61,7 @@ class Place:
             multiprocessing.util.Finalize(None, _end_at_once, exitpriority=_LAST)
         # A program that this process starts must not hold the socket open.
         os.set_inheritable(self._listener, False)
-        workers.set_apart(self._team)
+        workers.join_team(self._team)
         self._member = Member(
             self._path,
             self._team,

@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import logging
-import sys
 from traceback import walk_tb
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +32,7 @@ from transfuse.process.install import installed_settings
 from transfuse.source.tracebacks import OWN
 from transfuse.updates import api
 from transfuse.updates.reports import Report
+from transfuse.updates.waiting import files_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -183,7 +183,7 @@ def contents_to_keep(waiting: Sequence[Restart]) -> dict[Any, bytes | None]:
     Args:
         waiting: what waits for a restart: a handover is to serve that as it is on disk.
     """
-    files = {_file(each) for each in waiting}
+    files = files_of(each.name for each in waiting)
     differing = _core.differing(wanted=False)
     return {path: text for path, text in differing.items() if str(path) not in files}
 
@@ -196,16 +196,10 @@ def left_behind() -> str:
     return ", ".join(words)
 
 
-def _file(waiting: Restart) -> str | None:
-    """Return the file of a module that waits for a restart."""
-    file = getattr(sys.modules.get(waiting.name), "__file__", None)
-    return file if isinstance(file, str) else None
-
-
 def _as_it_is(waiting: Restart) -> tuple[str, str, bytes]:
     """Return what tells a change from an earlier one of the same module."""
     digest = hashlib.sha256()
-    if (file := _file(waiting)) is not None:
+    for file in files_of([waiting.name]):
         with contextlib.suppress(OSError), open(file, "rb") as content:
             digest.update(content.read())
     return waiting.name, waiting.what, digest.digest()

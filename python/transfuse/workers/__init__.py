@@ -11,6 +11,6 @@ takes over.
 """
 
 from transfuse.workers.membership import begin, contents_of_others, group, leave
-from transfuse.workers.rendezvous import set_apart
+from transfuse.workers.rendezvous import join_team
 
-__all__ = ["begin", "contents_of_others", "group", "leave", "set_apart"]
+__all__ = ["begin", "contents_of_others", "group", "join_team", "leave"]

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from transfuse import _core
 from transfuse.errors import TransfuseError
+from transfuse.updates.waiting import held_back
 from transfuse.workers.commit import CommitCoordinator
 from transfuse.workers.protocol import BEAT, SILENCE, MessageStream, packed
 
@@ -154,7 +155,7 @@ class Coordinator:
         if what == "contents?":
             generation, _ = _core.view()
             order = {"do": "take", "generation": generation, "contents": _contents()}
-            return [(number, order)]
+            return [(number, {**order, "waiting": held_back()})]
         if number in commit.workers and what in self._vote:
             return self._vote[what](number, said)
         return []

@@ -20,6 +20,8 @@ from transfuse.workers.worker import Worker
 
 if TYPE_CHECKING:
     from transfuse.config.settings import Settings
+    from transfuse.workers.protocol import Said
+    from transfuse.workers.rendezvous import Rendezvous
 
 _log = logging.getLogger("transfuse.workers")
 
@@ -75,15 +77,33 @@ def contents_of_others(settings: Settings) -> tuple[dict[str, bytes | None], int
 
     Returns:
         File to content (None: it is not there), and the number of their generation; nothing and 1
-        if there are no others.
+        if there are no others. What waits in them for a restart is not among it: this is one.
     """
-    end = None
+    place = None
     # An error is logged when this worker joins the others.
     with contextlib.suppress(OSError, AttributeError):
         place = rendezvous.ours(settings) if settings.together else None
-        end = place.find(_TAKING_OVER) if place else None
-    if end is None:
+    told = None if place is None else _told_by_others(place)
+    if place is None or told is None:
         return {}, 1
+    contents, waiting = unpacked(told["contents"]), told.get("waiting", [])
+    if waiting and not rendezvous.is_in_team():
+        # The server starts its workers anew, one beside the other. What waits for that must not be
+        # handed from the old ones to the new ones, which therefore do not switch together.
+        place.part()
+        contents = {path: text for path, text in contents.items() if path not in waiting}
+        _log.info("this worker starts with what waits in others for a restart: %s", waiting)
+        return contents, told["generation"] + 1
+    return contents, told["generation"]
+
+
+def _told_by_others(place: Rendezvous) -> Said | None:
+    """Return what the coordinator tells a worker that starts; None if there is none."""
+    end = None
+    with contextlib.suppress(OSError, AttributeError):
+        end = place.find(_TAKING_OVER)
+    if end is None:
+        return None
     stream = MessageStream(end)
     try:
         stream.send(say="contents?")
@@ -94,12 +114,12 @@ def contents_of_others(settings: Settings) -> tuple[dict[str, bytes | None], int
                 break
             for said in messages:
                 if said["do"] == "take":
-                    return unpacked(said["contents"]), said["generation"]
+                    return said
     except (OSError, ValueError):
         _log.debug("the other workers could not be asked", exc_info=True)
     finally:
         stream.close()
-    return {}, 1
+    return None
 
 
 @functools.cache

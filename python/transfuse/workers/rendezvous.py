@@ -30,22 +30,45 @@ except ImportError:  # pragma: no cover - not on this system: then workers switc
     fcntl = None  # type: ignore[assignment]
 
 
-# What sets this process's team apart from others with the same parent, such as "-2": fresh
-# processes of a handover do not switch together with those that they take over from.
-_team = ""
+# The team of this process in a server that hands over, None in others: fresh processes do not
+# switch together with those that they take over from.
+_team: int | None = None
 
 
-def set_apart(team: int) -> None:
-    """Meet only workers of the same team from now on; team 0 are those that say nothing."""
+def join_team(team: int) -> None:
+    """Meet only workers of the same team from now on."""
     global _team  # noqa: PLW0603 - a process is in one team
-    _team = f"-{team}" if team else ""
+    _team = team
+
+
+def is_in_team() -> bool:
+    """Whether the server of this process hands over, so that its teams are told to it."""
+    return _team is not None
 
 
 class Rendezvous:
     """The place where the workers of this process's server meet."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, base: Rendezvous | None = None) -> None:
         self.folder = folder
+        # The place of all workers of this server, if these meet apart from others.
+        self._base = base
+
+    @property
+    def apart(self) -> int:
+        """How often workers have begun to meet apart from those before them."""
+        try:
+            return int((self.folder / "apart").read_text())
+        except (OSError, ValueError):
+            return 0
+
+    def part(self) -> None:
+        """Have workers that start from now on meet apart from those that meet here."""
+        base = self._base or self
+        beside = base.folder / f"apart.{os.getpid()}"
+        number = 1 if self._base is None else int(self.folder.name.rpartition("-")[2]) + 1
+        beside.write_text(str(number))
+        beside.replace(base.folder / "apart")
 
     def number(self) -> int:
         """Return the number of the current coordinator."""
@@ -134,9 +157,14 @@ def ours(settings: Settings) -> Rendezvous | None:
         return None
     place = own_directory()
     _tidy(place)
-    folder = place / f"workers-{parent}-{_digest(settings)}{_team}"
+    folder = place / f"workers-{parent}-{_digest(settings)}{_team or ''}"
     folder.mkdir(mode=0o700, exist_ok=True)
-    return Rendezvous(folder)
+    base = Rendezvous(folder)
+    if not (number := base.apart):
+        return base
+    apart = folder.with_name(f"{folder.name}-{number}")
+    apart.mkdir(mode=0o700, exist_ok=True)
+    return Rendezvous(apart, base)
 
 
 def _digest(settings: Settings) -> str:
