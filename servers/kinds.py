@@ -77,6 +77,15 @@ KINDS = (
         f"{_GUNICORN} --worker-class gthread --threads 8 --chdir site --reload web:wsgi",
     ),
     Kind(
+        "gunicorn, gevent",
+        f"{_GUNICORN} --worker-class gevent --worker-connections 100 serve:wsgi",
+    ),
+    Kind(
+        "gunicorn, gevent, 2 workers",
+        f"{_GUNICORN} --worker-class gevent --workers 2 serve:wsgi",
+        workers=2,
+    ),
+    Kind(
         "gunicorn, --preload, 2 workers",
         f"{_GUNICORN} --worker-class gthread --threads 4 --preload --workers 2 serve:wsgi",
         workers=2,

@@ -34,6 +34,7 @@ from transfuse.servers.asgi import asgi
 from transfuse.servers.rsgi import rsgi
 from transfuse.servers.wsgi import wsgi
 from transfuse.updates.api import leaks, on_update, plan, rollback, status, update
+from transfuse.updates.hold import hold
 from transfuse.updates.reports import Change, Plan, Ran, Report, Restart, Status, UpdateRefused
 from transfuse.version import __version__
 
@@ -55,6 +56,7 @@ __all__ = [
     "UpdateRefused",
     "__version__",
     "asgi",
+    "hold",
     "import_module",
     "install",
     "leaks",

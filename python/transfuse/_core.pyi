@@ -18,6 +18,8 @@ __all__ = [
     "executions",
     "former_modules",
     "heap",
+    "held_outside",
+    "hold",
     "import_module",
     "import_name",
     "import_path",
@@ -28,6 +30,7 @@ __all__ = [
     "once",
     "plan",
     "referrers",
+    "release",
     "rollback",
     "status",
     "uninstall",
@@ -147,6 +150,12 @@ def once(scope: str, key: str, make: Callable[[], _T]) -> _T:
 def update(timeout: float | None = None) -> dict[str, Any]:
     """Compare with the files now, and update. TimeoutError after `timeout` seconds."""
 
+def hold(seconds: float) -> int:
+    """Make no update by itself until `release`, or for that many seconds. Returns its number."""
+
+def release(number: int | None = None) -> int:
+    """End that hold, or all. Returns how many there were."""
+
 def rollback(generation: int | None = None) -> dict[str, Any]:
     """Make a kept generation's content current. GenerationError if it is not kept."""
 
@@ -188,6 +197,24 @@ def former_modules() -> list[ModuleType]:
 
 def heap() -> list[Any]:
     """All objects that the collector lists, in a list that it does not list."""
+
+def held_outside(
+    seeds: list[Any], names: set[int], classes: set[int], passes_by: Callable[[type], bool]
+) -> tuple[list[Any], set[int]]:
+    """Count references, to find the objects that executions made and that are held from outside.
+
+    A namespace stands for functions that only others hold. A weak reference to such an object is
+    one of them.
+
+    Args:
+        seeds: objects whose references are known: the modules of the executions, for one.
+        names: ids of the namespaces that the executions made.
+        classes: ids of their classes.
+        passes_by: whether references from the instances of a type do not count.
+
+    Returns:
+        These objects, and the ids of all objects that only the executions hold.
+    """
 
 def referrers(
     heap: list[Any], targets: list[Any], seconds: float

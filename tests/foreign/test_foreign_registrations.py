@@ -269,9 +269,9 @@ def test_p8_a_copy_that_new_code_makes_of_a_registry_keeps_no_old_code(
         assert [each() for each in tree.module("plugin").client.them] == [edition]
 
 
-def test_p5_code_that_only_its_module_holds_costs_no_search(
-    tree: LiveTree, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def searches(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """Return the searches of the heap, as they come."""
     searches: list[object] = []
 
     def made(*args: Any) -> Search:
@@ -279,6 +279,12 @@ def test_p5_code_that_only_its_module_holds_costs_no_search(
         return Search(*args)
 
     monkeypatch.setattr(exchange, "Search", made)
+    return searches
+
+
+def test_p5_code_that_only_its_module_holds_costs_no_search(
+    tree: LiveTree, searches: list[object]
+) -> None:
     source = """\
         import logging
 
@@ -303,4 +309,26 @@ def test_p5_code_that_only_its_module_holds_costs_no_search(
     tree.module("shop")
     for edition in (2, 3, 4):
         tree.published({"plugin.py": source.format(edition)})
+    assert searches == []
+
+
+def test_p5_requests_that_hold_former_code_cost_no_search(
+    tree: LiveTree, searches: list[object]
+) -> None:
+    """A request that is always under way must not make each update dear."""
+    source = """\
+        class App:
+            def handle(self):
+                return {0}
+
+        app = App()
+    """
+    tree.write({"web.py": source.format(1)})
+    tree.install()
+    under_way = []
+    for edition in (2, 3, 4):
+        app = tree.module("web").app
+        under_way.append((app, app.handle))
+        tree.published({"web.py": source.format(edition)})
+    assert [handle() for _, handle in under_way] == [1, 2, 3]
     assert searches == []

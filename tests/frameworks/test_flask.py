@@ -220,3 +220,84 @@ def test_a_file_of_settings_is_read_again(site: Site) -> None:
     assert site.get("/goods/") == "200 EUR"
     site.tree.published({"shop/shop.cfg": "CURRENCY = 'SEK'"})
     assert site.get("/goods/") == "200 SEK"
+
+
+CURRENT = {
+    "pkg/__init__.py": """
+        from flask import Flask
+
+        def create_app():
+            app = Flask(__name__)
+            with app.app_context():
+                from pkg.views import pages
+                app.register_blueprint(pages)
+            return app
+        """,
+    "pkg/links.py": """
+        from flask import current_app
+
+        @current_app.url_defaults
+        def run(endpoint, values):
+            values["run"] = "1"
+        """,
+    "pkg/views.py": """
+        from flask import Blueprint, url_for
+        import pkg.links
+
+        pages = Blueprint("pages", __name__)
+
+        @pages.route("/")
+        def index():
+            return "{} " + url_for("pages.index")
+        """,
+}
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "app = create_app()",
+        "class Site:\n    def __init__(self, app): self.app = app\n"
+        "    def __call__(self, *a): return self.app(*a)\napp = Site(create_app())",
+    ],
+    ids=["an application", "behind middleware"],
+)
+def test_what_registers_with_the_current_application_registers_with_the_next(
+    tree: LiveTree, entry: str
+) -> None:
+    views = CURRENT["pkg/views.py"]
+    tree.write(
+        {
+            **CURRENT,
+            "pkg/views.py": views.replace("{}", "one"),
+            "serve.py": f"from pkg import create_app\n{entry}\n",
+        }
+    )
+    tree.install()
+    client = Client(transfuse.wsgi("serve:app"))
+    assert client.get("/").text == "one /?run=1"
+    for word in ("two", "three"):
+        tree.published({"pkg/views.py": views.replace("{}", word)})
+        assert client.get("/").text == f"{word} /?run=1"
+
+
+def test_a_module_that_only_holds_the_proxy_does_not_run_again(tree: LiveTree) -> None:
+    links = """
+        from flask import current_app
+
+        def name():
+            return current_app.name
+        """
+    views = CURRENT["pkg/views.py"]
+    tree.write(
+        {
+            **CURRENT,
+            "pkg/links.py": links,
+            "pkg/views.py": views.replace("{}", "one"),
+            "serve.py": "from pkg import create_app\napp = create_app()\n",
+        }
+    )
+    tree.install()
+    tree.module("serve")
+    report = tree.published({"pkg/views.py": views.replace("{}", "two")})
+    assert "pkg.links" not in [each.name for each in report.ran]

@@ -87,3 +87,35 @@ def test_a_socket_goes_with_its_process(runtime: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "1\n"
     assert list(runtime.iterdir()) == []
+
+
+def test_a_process_that_is_too_busy_to_accept_is_not_dead(runtime: Path) -> None:
+    runtime.mkdir(mode=0o700)
+    path = runtime / f"{os.getpid()}.sock"
+    waiting = [socket.socket(socket.AF_UNIX) for _ in range(3)]
+    with socket.socket(socket.AF_UNIX) as busy:
+        busy.bind(str(path))
+        busy.listen(0)
+        for each in waiting:
+            each.setblocking(False)
+            # The queue is full from the second one on.
+            each.connect_ex(str(path))
+        assert [process.path for process in unix_socket.processes()] == [path]
+    for each in waiting:
+        each.close()
+    path.unlink()
+
+
+def test_a_script_holds_updates_from_outside(tree: LiveTree) -> None:
+    tree.write({"prices.py": "PRICE = 1"})
+    tree.install(watch=True)
+    tree.module("prices")
+    unix_socket.serve("run prices.py")
+    (process,) = unix_socket.processes()
+    assert unix_socket.ask(process, "hold")["outcome"] == "held"
+    tree.write({"prices.py": "PRICE = 2"})
+    assert tree.quiet(after=0)
+    assert unix_socket.ask(process, "release")["released"] == 1
+    tree.wait(lambda report: report.ok)
+    assert tree.module("prices").PRICE == 2
+    process.path.unlink()

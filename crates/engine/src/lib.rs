@@ -45,6 +45,6 @@ pub use plan::{
 pub use roots::{Roots, is_source};
 pub use sources::{
     Budget, ChangeKind, DirtyPaths, FileChange, Located, Refreshed, Scan, Source, SourceSnapshot,
-    locate, matches_disk, refresh, scan,
+    listing, locate, matches_disk, refresh, scan,
 };
-pub use watch::{Debouncer, Event, EventKind, Readiness, Watcher, Window};
+pub use watch::{Debouncer, Event, EventKind, Readiness, Watcher, Window, is_tree_locked};

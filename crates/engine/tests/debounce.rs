@@ -218,3 +218,129 @@ proptest! {
 fn dropped(debouncer: &Debouncer, path: &std::path::Path) -> bool {
     !format!("{debouncer:?}").contains(&format!("{path:?}"))
 }
+
+/// Answers from these, and the last one for ever.
+fn locked(answers: &[bool]) -> impl FnMut(&mut dyn Iterator<Item = &std::path::Path>) -> bool + '_ {
+    let mut next = answers.iter().copied();
+    let last = *answers.last().unwrap();
+    move |_| next.next().unwrap_or(last)
+}
+
+/// Comes back exactly when it is asked to, from `at` on, and returns when the paths are ready.
+fn punctual(debouncer: &mut Debouncer, mut at: Duration) -> (Duration, Readiness) {
+    loop {
+        match debouncer.poll(at) {
+            Readiness::Wait(until) => at = until,
+            ready => return (at, ready),
+        }
+    }
+}
+
+#[test]
+fn a_locked_tree_is_waited_for_and_then_a_quiet_window() {
+    let mut debouncer =
+        debounced(&[(0, EventKind::Modified.at(a())), (1, EventKind::Closed.at(a()))]);
+    let mut is_locked = locked(&[true, false]);
+    assert_eq!(Readiness::Wait(ms(25)), debouncer.poll_unless(ms(5), &mut is_locked));
+    assert_eq!(Readiness::Wait(ms(30)), debouncer.poll_unless(ms(25), &mut is_locked));
+    debouncer.event(ms(40), &EventKind::Closed.at(b()));
+    assert_eq!(Readiness::Wait(ms(65)), debouncer.poll_unless(ms(45), &mut is_locked));
+    assert_eq!(ready(&[a(), b()]), debouncer.poll_unless(ms(65), &mut is_locked));
+    assert!(debouncer.is_idle());
+}
+
+#[test]
+fn a_lock_does_not_count_towards_the_cap() {
+    let mut debouncer = Debouncer::new(Window::default());
+    let mut at = 0;
+    while at < 5_000 {
+        debouncer.event(ms(at), &EventKind::Closed.at(if at % 40 == 0 { a() } else { b() }));
+        assert_ne!(ready(&[a(), b()]), debouncer.poll_unless(ms(at + 19), |_| true));
+        at += 20;
+    }
+    let (rested, found) = punctual(&mut debouncer, ms(at));
+    assert_eq!(ready(&[a(), b()]), found);
+    assert!(rested <= ms(at + 60), "{rested:?}");
+}
+
+#[test]
+fn a_lock_that_was_left_over_holds_nothing_up_for_long() {
+    let mut debouncer = debounced(&[(0, EventKind::Closed.at(a()))]);
+    let mut at = 4;
+    while let Readiness::Wait(until) = debouncer.poll_unless(ms(at), |_| true) {
+        at = u64::try_from(until.as_millis()).unwrap();
+        assert!(at < 11_000, "it waits for ever");
+    }
+    assert!(at >= 10_000);
+}
+
+#[test]
+fn files_that_do_not_matter_keep_a_lock_alive() {
+    let mut debouncer = debounced(&[(0, EventKind::Closed.at(a()))]);
+    for at in (0..60_000).step_by(1_000) {
+        debouncer.activity(ms(at));
+        assert!(matches!(debouncer.poll_unless(ms(at + 500), |_| true), Readiness::Wait(_)));
+    }
+}
+
+#[test]
+fn a_file_under_a_passing_name_is_a_transfer_that_is_waited_for() {
+    let draft = || PathBuf::from("/app/.b.py.Vx3k9Q");
+    let mut debouncer = debounced(&[
+        (0, EventKind::Moved.at(a())),
+        (1, EventKind::Created.at(draft())),
+        (2, EventKind::Modified.at(draft())),
+    ]);
+    assert!(matches!(debouncer.poll(ms(200)), Readiness::Wait(_)));
+    debouncer.event(ms(900), &EventKind::Gone.at(draft()));
+    debouncer.event(ms(900), &EventKind::Moved.at(b()));
+    assert_eq!((ms(925), ready(&[a(), b()])), punctual(&mut debouncer, ms(910)));
+}
+
+#[test]
+fn after_several_transfers_the_next_one_may_take_a_while() {
+    let draft = |n: u8| PathBuf::from(format!("/app/.f.py.Vx3k9{n}"));
+    let mut debouncer = Debouncer::new(Window::default());
+    for n in 0..3_u8 {
+        let at = u64::from(n) * 200;
+        debouncer.event(ms(at), &EventKind::Created.at(draft(n)));
+        debouncer.event(ms(at + 1), &EventKind::Gone.at(draft(n)));
+        debouncer.event(ms(at + 1), &EventKind::Moved.at(if n == 0 { a() } else { b() }));
+    }
+    assert_eq!((ms(401 + 250), ready(&[a(), b()])), punctual(&mut debouncer, ms(402)));
+}
+
+#[test]
+fn other_hidden_files_are_no_transfers() {
+    for name in [".env", ".app.config", ".prices.py.swp", "prices.py.Vx3k9Q", ".#prices.py"] {
+        let path = PathBuf::from("/app").join(name);
+        let mut debouncer = debounced(&[(0, EventKind::Closed.at(path.clone()))]);
+        assert_eq!(ready(&[path]), debouncer.poll(ms(4)), "{name}");
+    }
+}
+
+#[test]
+fn a_caller_that_comes_late_gets_a_longer_window() {
+    let mut debouncer = debounced(&[(0, EventKind::Closed.at(a()))]);
+    assert_eq!(Readiness::Wait(ms(4)), debouncer.poll(ms(0)));
+    // Ten milliseconds late, so the program that saves `b` may be as late.
+    assert_eq!(Readiness::Wait(ms(84)), debouncer.poll(ms(14)));
+    debouncer.event(ms(50), &EventKind::Closed.at(b()));
+    assert_eq!((ms(155), ready(&[a(), b()])), punctual(&mut debouncer, ms(84)));
+}
+
+#[test]
+fn a_punctual_caller_is_served_as_before() {
+    let mut debouncer = debounced(&[(0, EventKind::Closed.at(a()))]);
+    assert_eq!(Readiness::Wait(ms(4)), debouncer.poll(ms(0)));
+    assert_eq!(ready(&[a()]), debouncer.poll(ms(5)));
+}
+
+#[test]
+fn a_machine_that_is_known_to_be_loaded_gets_a_longer_window() {
+    let mut debouncer = Debouncer::new(Window::default());
+    debouncer.expect_lateness(ms(4));
+    debouncer.event(ms(0), &EventKind::Closed.at(a()));
+    assert_eq!(Readiness::Wait(ms(36)), debouncer.poll(ms(0)));
+    assert_eq!(ready(&[a()]), debouncer.poll(ms(36)));
+}

@@ -201,3 +201,37 @@ fn only_included_source_is_live() {
         Roots::new(&memory, &["/app".into()], &[]).unwrap().including(&["{a".into()]).unwrap_err();
     assert!(error.to_string().contains("{a"), "{error}");
 }
+
+/// The names of these that are live with this line in `.gitignore`.
+fn live_with<'a>(line: &str, names: &[&'a str]) -> Vec<&'a str> {
+    let paths: Vec<String> = names.iter().map(|name| format!("/app/{name}")).collect();
+    let mut files = vec![HEAD, ("/app/.gitignore", line)];
+    files.extend(paths.iter().map(|path| (path.as_str(), "")));
+    let tree = tree(&["/app"], &files);
+    let live = tree.live();
+    names.iter().filter(|name| live.contains(&format!("/app/{name}").as_str())).copied().collect()
+}
+
+#[test]
+fn braces_are_letters() {
+    assert_eq!(vec!["a.py", "b.py"], live_with("{a,b}.py", &["a.py", "b.py", "{a,b}.py"]));
+    assert_eq!(vec!["a.py"], live_with("\\{x\\}.py", &["a.py", "{x}.py"]));
+}
+
+#[test]
+fn classes_of_letters() {
+    for (line, ignored) in [
+        ("v[0-9].py", vec!["v1.py"]),
+        ("v[[:digit:]].py", vec!["v1.py"]),
+        ("v[![:digit:]].py", vec!["va.py", "v-.py", "v].py", "v{.py"]),
+        ("v[^0-9a].py", vec!["v-.py", "v].py", "v{.py"]),
+        ("v[[:alpha:]-].py", vec!["va.py", "v-.py"]),
+        ("v[]a].py", vec!["va.py", "v].py"]),
+        ("v[{]*.py", vec!["v{.py"]),
+        ("v\\].py", vec!["v].py"]),
+    ] {
+        let names = ["v1.py", "va.py", "v-.py", "v].py", "v{.py"];
+        let live: Vec<_> = names.into_iter().filter(|name| !ignored.contains(name)).collect();
+        assert_eq!(live, live_with(line, &names), "{line}");
+    }
+}

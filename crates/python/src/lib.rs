@@ -24,8 +24,8 @@ mod api;
 mod _core {
     #[pymodule_export]
     use super::api::functions::{
-        adopt, configure, differing, limited, number_from, plan, rollback, update, view,
-        wanted_view,
+        adopt, configure, differing, hold, limited, number_from, plan, release, rollback, update,
+        view, wanted_view,
     };
     #[pymodule_export]
     use super::api::handover::{carried, units_under_way};
@@ -33,6 +33,8 @@ mod _core {
     use super::api::install::{install, installed, uninstall};
     #[pymodule_export]
     use super::api::once::once;
+    #[pymodule_export]
+    use super::api::references_outside::held_outside;
     #[pymodule_export]
     use super::api::referrers::{former_modules, heap, referrers};
     #[pymodule_export]

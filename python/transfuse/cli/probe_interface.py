@@ -16,7 +16,7 @@ from transfuse.config.settings import Settings
 from transfuse.errors import TransfuseError
 from transfuse.process.install import install_settings, uninstall
 from transfuse.process.target import Target
-from transfuse.servers.interface_check import is_factory, looks_like_a_factory
+from transfuse.servers.interface_check import is_factory, looks_like_a_factory, of_another_kind
 from transfuse.source.tracebacks import headline, user_traceback
 
 if TYPE_CHECKING:
@@ -57,6 +57,8 @@ def answer(text: str, roots: list[str]) -> dict[str, str]:
         return {"wrong": f"{target.module} cannot be loaded: {headline(error)}"}
     finally:
         uninstall()
+    if (other := of_another_kind(target, application)) is not None:
+        return {"wrong": other}
     if found is None and is_factory(application):
         return {"wrong": looks_like_a_factory(target)}
     if found is None:

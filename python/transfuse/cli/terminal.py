@@ -10,12 +10,13 @@ import logging
 import sys
 from typing import TYPE_CHECKING
 
+from transfuse.config.logs import get_logger
 from transfuse.updates import messages
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_LOGGER = logging.getLogger("transfuse")
+_LOGGER = get_logger("transfuse")
 
 
 def say(text: str, colour: str | None = None) -> None:

@@ -9,12 +9,24 @@ from transfuse.cli.options import process_options
 
 
 @click.command(epilog="Example:  transfuse update --pid 4242")
+@click.option("--hold", is_flag=True, help="Make no update by itself until --release.")
+@click.option("--release", is_flag=True, help="End a --hold, and update.")
 @process_options
-def update(pid: int | None, as_json: bool) -> int:
+def update(pid: int | None, as_json: bool, hold: bool, release: bool) -> int:
     """Update now, whether or not files are watched.
+
+    A script that changes many files says --hold before the first and --release after the last one:
+    what changed between them is one change. A hold ends by itself after ten minutes.
 
     Without --pid all servers of this user do it, those of other projects too. Ends with code 1
     if a process refused the update.
     """
+    if hold and release:
+        raise click.UsageError("--hold and --release exclude each other")
+    if hold:
+        return print_results(answers("hold", pid), as_json, lambda reply: str(reply["text"]))
+    if release:
+        # All of them, before the first one updates.
+        answers("release", pid)
     replies = answers("update", pid, timeout=None)
     return print_results(replies, as_json, lambda reply: str(reply["text"]))

@@ -11,31 +11,29 @@ from __future__ import annotations
 import atexit
 import contextlib
 import functools
-import json
-import logging
 import multiprocessing.util
 import os
-import socket
-import socketserver
-import threading
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from transfuse import _core, workers
+from transfuse.config import native
+from transfuse.config.logs import get_logger
+from transfuse.config.native import json, time
 from transfuse.config.runtime_dir import own_directory
 from transfuse.errors import TransfuseError
 from transfuse.source.tracebacks import headline
-from transfuse.updates import api, messages
+from transfuse.updates import api, hold, messages
 
 if TYPE_CHECKING:
+    import socketserver
     from pathlib import Path
 
     from transfuse.updates.reports import Report
 
 
-_log = logging.getLogger("transfuse.control")
+_log = get_logger("transfuse.control")
 
 Request = Mapping[str, Any]
 Reply = dict[str, Any]
@@ -45,6 +43,8 @@ _ANSWERS: dict[str, Callable[[Request], Reply]] = {
     "status": lambda _: _status(),
     "leaks": lambda request: _leaks(request.get("seconds", 10.0)),
     "plan": lambda _: {"roots": api.status().roots, **api.plan().to_json()},
+    "hold": lambda _: _held(),
+    "release": lambda _: {"released": hold.release()},
     "update": lambda request: _told(api.update(request.get("timeout"))),
     "rollback": lambda request: _told(api.rollback(request.get("to"))),
     # A process that serves answers these otherwise.
@@ -116,7 +116,7 @@ def serve(label: str) -> bool:
         return False
     _listening = _Listening(os.getpid(), path, server, label)
     _register_once()
-    thread = threading.Thread(target=server.serve_forever, name="transfuse-control", daemon=True)
+    thread = native.thread(target=server.serve_forever, name="transfuse-control", daemon=True)
     thread.start()
     return True
 
@@ -132,7 +132,7 @@ def close() -> None:
         return
     # Wakes the thread that waits for a connection, which then ends.
     with contextlib.suppress(OSError):
-        mine.server.socket.shutdown(socket.SHUT_RDWR)
+        mine.server.socket.shutdown(native.socket.SHUT_RDWR)
     mine.server.shutdown()
     mine.server.server_close()
     mine.path.unlink(missing_ok=True)
@@ -192,7 +192,7 @@ def ask(process: Process, what: str, *, timeout: float | None = 60.0, **more: An
         TransfuseError: the process reports an error, or does not answer.
     """
     try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        with native.socket.socket(native.socket.AF_UNIX, native.socket.SOCK_STREAM) as connection:
             connection.settimeout(timeout)
             connection.connect(str(process.path))
             connection.sendall(_line({"ask": what, **more}))
@@ -240,6 +240,12 @@ def _no_handover() -> Reply:
     raise TransfuseError("it serves nothing that could be handed over: start it again")
 
 
+def _held() -> Reply:
+    hold.begin()
+    text = f"holds updates until --release, or for {hold.LIMIT:.0f} s"
+    return {"outcome": "held", "text": text}
+
+
 def _told(report: Report) -> Reply:
     text = messages.update_text(report, api.status().roots)
     return {**report.to_json(), "text": text}
@@ -248,7 +254,7 @@ def _told(report: Report) -> Reply:
 def _server(path: str) -> socketserver.UnixStreamServer:
     started = time.time()
 
-    class Handler(socketserver.StreamRequestHandler):
+    class Handler(native.socketserver.StreamRequestHandler):  # type: ignore[misc]
         timeout = 60
 
         def handle(self) -> None:
@@ -260,8 +266,10 @@ def _server(path: str) -> socketserver.UnixStreamServer:
             about = {"pid": os.getpid(), "process": label, "started": started}
             said.write(_line(answer(asked.readline(65536), about)))
 
-    class Server(socketserver.ThreadingUnixStreamServer):
+    class Server(native.socketserver.ThreadingUnixStreamServer):  # type: ignore[misc]
         daemon_threads = True
+        # More questions may wait while the process is busy than the default of 5.
+        request_queue_size = 64
         block_on_close = False
 
         def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002
@@ -271,7 +279,8 @@ def _server(path: str) -> socketserver.UnixStreamServer:
 
 
 def _line(values: Mapping[str, Any]) -> bytes:
-    return json.dumps(values).encode() + b"\n"
+    line: bytes = json.dumps(values).encode() + b"\n"
+    return line
 
 
 def _is_alive(pid: int) -> bool:
@@ -284,11 +293,12 @@ def _is_alive(pid: int) -> bool:
 
 def _accepts(path: Path) -> bool:
     try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        with native.socket.socket(native.socket.AF_UNIX, native.socket.SOCK_STREAM) as connection:
             connection.settimeout(5)
             connection.connect(str(path))
-    except TimeoutError:
-        return True
-    except OSError:
+    except (ConnectionRefusedError, FileNotFoundError):
         return False
+    except OSError:
+        # A server that is stopped, or busy in a call into C: its queue is full.
+        return True
     return True

@@ -14,12 +14,12 @@ Django is foreign code that keeps live things for the life of the process, in tw
 from __future__ import annotations
 
 import ast
-import logging
 import sys
 from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from transfuse.config.logs import get_logger
 from transfuse.process import install
 from transfuse.updates import api, participants
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from transfuse.updates.reports import Report
 
-_log = logging.getLogger("transfuse")
+_log = get_logger("transfuse")
 
 # Under this name a URLconf keeps its resolver, and a resolver those of its namespaces.
 _KEPT = "__transfuse_resolvers__"

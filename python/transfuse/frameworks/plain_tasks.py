@@ -6,16 +6,17 @@ says nothing. So it is said here, after each update that concerns such a task.
 
 from __future__ import annotations
 
-import logging
 import sys
 from typing import TYPE_CHECKING, Any
+
+from transfuse.config.logs import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from transfuse.updates.reports import Report
 
-_log = logging.getLogger("transfuse")
+_log = get_logger("transfuse")
 
 _OURS = "transfuse.frameworks.celery"
 

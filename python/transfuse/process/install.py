@@ -7,6 +7,7 @@ settings of project and environment if Transfuse is not installed yet.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import threading
@@ -15,17 +16,21 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from transfuse import _core, workers
-from transfuse.config import project_files
+from transfuse.config import native, project_files
+from transfuse.config.logs import get_logger
 from transfuse.config.project_files import LIVE, Project, live_settings
 from transfuse.config.settings import ModuleSettings, Settings, read_settings
 from transfuse.errors import RootError, TransfuseError
 from transfuse.source import old_source
-from transfuse.updates import participants
+from transfuse.updates import import_context, participants
 from transfuse.updates.api import deliver
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
+_log = get_logger("transfuse")
+# After so many seconds of reading the files at the start, it is said what takes so long.
+_LONG = 3.0
 # Held while Transfuse is being installed or uninstalled, so that of many threads one does it.
 _changing = threading.RLock()
 # The installed settings, or None. Written under _changing.
@@ -105,32 +110,70 @@ def install_settings(
             if settings == _settings:
                 return
             raise TransfuseError(_difference(_settings, settings))
+        native.refuse_unsupported()
         files = Project(settings, _apply)
         of_others, their_generation = workers.contents_of_others(settings)
         if their_generation != 1 or of_others:
             contents, first = of_others, their_generation
-        _core.install(
-            roots=settings.roots,
-            include=settings.include,
-            exclude=settings.exclude,
-            gitignore=settings.gitignore,
-            poll=settings.poll,
-            store=settings.store,
-            **live_settings(settings),
-            report=partial(deliver, settings.roots),
-            stages=participants.notify,
-            project=files.files,
-            reconsider=files.reread,
-            contents=contents or {},
-            first=first,
-        )
+        _say_what_is_live(settings)
+        with _saying_that_it_takes_long(settings.roots):
+            _install_core(settings, files, contents or {}, first)
         _settings = settings
         old_source.install()
         for root in reversed(settings.roots):
             if not _on_path(root):
                 sys.path.insert(0, root)
                 _added.append(root)
+        import_context.install()
         workers.begin(settings)
+
+
+def _install_core(
+    settings: Settings, files: Project, contents: dict[str, bytes | None], first: int
+) -> None:
+    _core.install(
+        roots=settings.roots,
+        include=settings.include,
+        exclude=settings.exclude,
+        gitignore=settings.gitignore,
+        poll=settings.poll,
+        store=settings.store,
+        **live_settings(settings),
+        report=partial(deliver, settings.roots),
+        stages=participants.notify,
+        project=files.files,
+        reconsider=files.reread,
+        contents=contents,
+        first=first,
+    )
+
+
+def _say_what_is_live(settings: Settings) -> None:
+    """Name the roots that nothing has named: without `pyproject.toml`, the working directory."""
+    origin = settings.origin
+    if origin is not None and "roots" not in origin.given and not origin.project.exists():
+        roots = ", ".join(settings.roots)
+        _log.info("there is no pyproject.toml, so all source in %s is live", roots)
+
+
+@contextlib.contextmanager
+def _saying_that_it_takes_long(roots: Sequence[str]) -> Iterator[None]:
+    """Say after a while that the roots are still being read."""
+
+    def say() -> None:
+        _log.warning(
+            "still reading the files in %s; name narrower roots, or exclude the large folders that"
+            " have no source of yours",
+            ", ".join(roots),
+        )
+
+    timer = threading.Timer(_LONG, say)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def uninstall() -> None:

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import logging
 from collections.abc import AsyncIterable
 from contextvars import copy_context
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from transfuse.config.logs import get_logger
 from transfuse.publishing.contain_exit import awaited, contained, outcome
 from transfuse.publishing.stream_steps import Asynchronous, Ordinary
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from transfuse.publishing.stream_steps import Steps
 
-log = logging.getLogger("transfuse.publisher")
+log = get_logger("transfuse.publisher")
 
 _T = TypeVar("_T")
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import hmac
 import inspect
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from types import FunctionType, MethodType, ModuleType
 from typing import TYPE_CHECKING, Any
 
+from transfuse.config.logs import get_logger
 from transfuse.publishing.credentials import credentials_of
 from transfuse.publishing.describe_location import kind, where
 from transfuse.publishing.http_errors import Refused
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from transfuse.publishing.executor import Running
     from transfuse.publishing.request import Request
 
-log = logging.getLogger("transfuse.publisher")
+log = get_logger("transfuse.publisher")
 
 _AUTH, _REALM, _ACCESS = "__auth__", "__auth_realm__", "__access__"
 _NAMES = (_AUTH, _REALM, _ACCESS)

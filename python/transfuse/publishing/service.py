@@ -6,11 +6,11 @@ function, ask its guards, check the method, read the body, call, make an answer 
 
 from __future__ import annotations
 
-import logging
 import os
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
+from transfuse.config.logs import get_logger
 from transfuse.publishing.arguments import arguments_for
 from transfuse.publishing.contain_exit import Contained
 from transfuse.publishing.file_origins import Origins
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from transfuse.publishing.paths import Place
     from transfuse.publishing.request import Request
 
-log = logging.getLogger("transfuse.publisher")
+log = get_logger("transfuse.publisher")
 
 _ALLOW = ("Allow", "GET, HEAD, OPTIONS, POST")
 _CALLING = ("GET", "HEAD", "POST")

@@ -1,17 +1,18 @@
 """Registrations of live code in foreign containers end with the code that made them.
 
-The core calls `published` after the swap and `abandoned` after a refusal. Objects of former
-executions that only these hold cost a count of their references; otherwise one search of the heap
-finds the foreign containers that hold them.
+The core calls `are_held` before the swap, `published` after it and `abandoned` after a refusal. A
+count of the references to what new code made tells whether it may have registered anything. Only
+then one search of the heap finds the foreign containers that hold the objects of former executions.
 
 - `made`: the objects of executions, and their names
-- `references`: which of these objects are held from outside
 - `search`: the foreign containers that hold them
 - `entries`: the entries of a container
+- `log_handlers`: the handlers that modules give to loggers
 - `exchange`: the entries that are taken out and put back
 """
 
 from __future__ import annotations
 
 from transfuse.registrations.exchange import abandoned as abandoned
+from transfuse.registrations.exchange import are_held as are_held
 from transfuse.registrations.exchange import published as published

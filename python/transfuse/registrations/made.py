@@ -23,12 +23,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 CONTAINERS = (dict, list, set, deque)
+SUSPENDED = (AsyncGeneratorType, CoroutineType, GeneratorType)
 # Frames and the like are work in progress. The dict of an `lru_cache` must not be written to.
 _RUNNING = (
-    AsyncGeneratorType,
-    CoroutineType,
+    *SUSPENDED,
     FrameType,
-    GeneratorType,
     TracebackType,
     type(lru_cache(len)),
 )
@@ -37,6 +36,7 @@ _AT_WORK = frozenset(
     {
         ("_abc", "_abc_data"),
         ("_asyncio", "Future"),
+        ("asyncio.events", "AbstractEventLoop"),
         ("asyncio.events", "Handle"),
         ("asyncio.futures", "Future"),
         ("builtins", "BaseException"),
@@ -132,7 +132,11 @@ def _classes(module: ModuleType) -> Iterator[type]:
 
 def is_passed_by(each: Any) -> bool:
     """Whether references from an object do not count: a frame, a task, a thread, a module."""
-    kind = type(each)
+    return are_passed_by(type(each))
+
+
+def are_passed_by(kind: type) -> bool:
+    """The same, of the instances of a type."""
     if issubclass(kind, (ModuleType, *_RUNNING)) or kind.__module__.startswith(_OURS):
         return True
     return any((base.__module__, base.__qualname__) in _AT_WORK for base in kind.__mro__)

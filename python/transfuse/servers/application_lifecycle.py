@@ -9,12 +9,13 @@ not replace goes on. ASGI (`lifespan_manager`) and RSGI (`rsgi`) define how to s
 from __future__ import annotations
 
 import threading
+from contextvars import copy_context
 from types import MethodType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from transfuse.errors import StartupFailed
 from transfuse.servers.loop_call import LoopCall
-from transfuse.updates import participants
+from transfuse.updates import import_context, participants
 
 if TYPE_CHECKING:
     import asyncio
@@ -31,11 +32,15 @@ class ServedApplication:
         # Whether another application is current; it ends with its last request then.
         self.superseded = False
 
+    def references(self) -> list[Any]:
+        """Return objects that lead to the application."""
+        return [self]
+
 
 T = TypeVar("T", bound=ServedApplication)
 
 
-class ApplicationLifecycle(Generic[T]):
+class ApplicationLifecycle(participants.Holder, Generic[T]):
     """All applications of one target under one server; takes part in updates once it has joined.
 
     Must be made in the event loop's thread, which calls every method and writes every attribute
@@ -52,6 +57,7 @@ class ApplicationLifecycle(Generic[T]):
         self._resolve = resolve
         self._loop = loop
         self._thread = threading.get_ident()
+        import_context.served_by(loop)
         # Started applications by `key_of`. An entry leaves when its end begins.
         self._all: dict[object, T] = {}
         # That of the current generation, as the loop knows it, which learns of an update a moment
@@ -92,8 +98,14 @@ class ApplicationLifecycle(Generic[T]):
         if served is not None and key_of(served.application) == key_of(application):
             return
         call: LoopCall[T] = LoopCall(self._loop, self._thread, "the application's startup")
-        call.send(self._take_up, application, generation, call)
+        context = copy_context()
+        context.run(import_context.enter, generation)
+        context.run(call.send, self._take_up, application, generation, call)
         call.wait(lambda: self._ended)
+
+    def references(self) -> list[Any]:
+        """Return what leads to the application that was started for the staged generation."""
+        return [] if self._next is None else self._next.references()
 
     def published(self, generation: int) -> None:  # noqa: ARG002
         """Let the former applications end with their last requests."""

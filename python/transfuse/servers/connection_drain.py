@@ -16,16 +16,16 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import logging
 from typing import TYPE_CHECKING, Any
 
+from transfuse.config.logs import get_logger
 from transfuse.process.install import installed_settings
 from transfuse.updates import participants
 
 if TYPE_CHECKING:
     from transfuse.servers.asgi_types import Application, Message, Receive, Scope, Send
 
-_log = logging.getLogger("transfuse")
+_log = get_logger("transfuse")
 
 SERVICE_RESTART = 1012
 # How long after its beginning a late response is told to end, in seconds.

@@ -17,6 +17,25 @@ if TYPE_CHECKING:
 ServerInterface = Literal["asgi", "wsgi", "rsgi"]
 
 _IN_WORDS = {"asgi": "an ASGI", "wsgi": "a WSGI", "rsgi": "an RSGI"}
+# Applications with servers of their own, by the full name of a class: framework, and way in.
+_OTHERS = {
+    "aiohttp.web_app.Application": (
+        "aiohttp",
+        'give its routes transfuse.live("shop.views:index") for a handler',
+    ),
+    "tornado.web.Application": (
+        "Tornado",
+        'have its handlers call transfuse.live("shop.views:index")',
+    ),
+    "grpc.aio._server.Server": (
+        "gRPC",
+        'have its servicers call transfuse.live("shop.service:answer")',
+    ),
+    "grpc._server._Server": (
+        "gRPC",
+        'have its servicers call transfuse.live("shop.service:answer")',
+    ),
+}
 _ASGI_ARGUMENTS = 3
 # RSGI takes as many.
 _WSGI_ARGUMENTS = 2
@@ -32,6 +51,9 @@ def interface_mismatch(target: Target, application: Any, served_as: ServerInterf
     """
     if served_as == "rsgi" and hasattr(application, "__rsgi__"):
         return None
+    other = of_another_kind(target, application)
+    if other is not None:
+        return other
     call = _Call.of(application)
     if call is None:
         return None
@@ -44,6 +66,25 @@ def interface_mismatch(target: Target, application: Any, served_as: ServerInterf
         f"{target.text} is {_IN_WORDS[is_one]} application, and each request would fail;"
         f' say transfuse.{is_one}("{target.text}")'
     )
+
+
+def of_another_kind(target: Target, application: Any) -> str | None:
+    """Return what to do with an application that is neither ASGI nor WSGI; None if it is not known.
+
+    Args:
+        target: how the application is named.
+        application: the object that the target names.
+    """
+    for each in type(application).__mro__:
+        known = _OTHERS.get(f"{each.__module__}.{each.__qualname__}")
+        if known is not None:
+            framework, way = known
+            return (
+                f"{target.text} is an application of {framework}, which is neither ASGI nor WSGI"
+                f" and has a server of its own: start that in your program, and {way}"
+                " (docs/frameworks.md)"
+            )
+    return None
 
 
 def is_factory(application: Any) -> bool:

@@ -8,9 +8,9 @@ loop itself, which would end the server. `lifespan_manager` decides when a lifes
 from __future__ import annotations
 
 import asyncio
-import logging
 from typing import TYPE_CHECKING, Any
 
+from transfuse.config.logs import get_logger
 from transfuse.errors import StartupFailed
 from transfuse.servers.application_lifecycle import ServedApplication
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from transfuse.servers.asgi_types import Application, Message, Scope
 
-_log = logging.getLogger("transfuse")
+_log = get_logger("transfuse")
 
 # How long an application may take to return after its last message, in seconds.
 _LEAVING = 0.5
@@ -65,6 +65,10 @@ class Lifespan(ServedApplication):
     def has_begun(self) -> bool:
         """Whether its startup has begun, and its end has not."""
         return self._task is not None
+
+    def references(self) -> list[Any]:
+        """Return objects that lead to the application, with the coroutine that waits in it."""
+        return [self, self._scope, *([] if self._task is None else [self._task.get_coro()])]
 
     async def start(self) -> None:
         """Run the startup. If it raises, `give_up` is to be called.

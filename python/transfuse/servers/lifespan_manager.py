@@ -12,10 +12,10 @@ The one that is current in the end is served, the other is shut down.
 from __future__ import annotations
 
 import asyncio
-import logging
 from typing import TYPE_CHECKING, Any
 
 from transfuse._core import Pin
+from transfuse.config.logs import get_logger
 from transfuse.errors import StartupFailed
 from transfuse.process.install import installed_settings
 from transfuse.servers import entry_gate
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from transfuse.servers.asgi_types import Application, Message, Receive, Scope, Send
     from transfuse.servers.loop_call import LoopCall
 
-_log = logging.getLogger("transfuse")
+_log = get_logger("transfuse")
 
 # How often a starting server checks whether the update under way is over, in seconds.
 _TURN = 0.01

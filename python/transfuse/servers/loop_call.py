@@ -8,9 +8,9 @@ for the update. A result that comes after that is discarded, and the loop's side
 from __future__ import annotations
 
 import concurrent.futures
-import time
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from transfuse.config.native import time
 from transfuse.errors import StartupFailed, TransfuseError
 from transfuse.process.install import installed_settings
 from transfuse.updates import participants

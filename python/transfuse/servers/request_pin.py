@@ -16,6 +16,8 @@ from contextvars import Context, ContextVar
 from typing import TYPE_CHECKING, Any
 
 from transfuse._core import Pin
+from transfuse.servers.old_frames import log_true_lines
+from transfuse.updates import import_context
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
@@ -65,7 +67,10 @@ class UnitOfWork:
         if self._scope is not None:
             self._scope[_MARK] = self
         self._token: Token[UnitOfWork | None] = _RUNNING.set(self)
-        return self._pin.__enter__()
+        pin = self._pin.__enter__()
+        if self._root is self:
+            import_context.enter(pin.generation)
+        return pin
 
     def __exit__(
         self,
@@ -74,6 +79,8 @@ class UnitOfWork:
         traceback: TracebackType | None,
     ) -> None:
         self._over = True
+        if error is not None:
+            log_true_lines(error, self._what)
         scope, self._scope, self._task = self._scope, None, None
         if scope is not None:
             # A mounted application may share the scope of the one it is mounted in.

@@ -8,10 +8,10 @@ request (`application_lifecycle`).
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any, Protocol
 
 from transfuse._core import Pin
+from transfuse.config.logs import get_logger
 from transfuse.process.install import installed_settings
 from transfuse.servers.application_lifecycle import ApplicationLifecycle, ServedApplication
 from transfuse.servers.request_pin import UnitOfWork
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from transfuse.process.target import Target
     from transfuse.servers.loop_call import LoopCall
 
-_log = logging.getLogger("transfuse")
+_log = get_logger("transfuse")
 
 
 class Application(Protocol):

@@ -6,13 +6,13 @@ serves a target also answers `transfuse status` and the like.
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 from typing import TYPE_CHECKING
 
 from transfuse import frameworks
 from transfuse._core import Pin
+from transfuse.config.logs import get_logger
 from transfuse.errors import TargetError
 from transfuse.process.install import ensure_installed, installed_settings, on_uninstall
 from transfuse.process.target import Target
@@ -24,7 +24,7 @@ from transfuse.updates import participants
 if TYPE_CHECKING:
     from transfuse.servers.interface_check import ServerInterface
 
-_log = logging.getLogger("transfuse")
+_log = get_logger("transfuse")
 
 # The remedy for a target that no root can make live.
 INSTALLED = "it is installed: import it in a module under a root, and name that"

@@ -10,6 +10,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from transfuse import _core
+from transfuse.config.logs import get_logger
 from transfuse.errors import NotInstalledError
 from transfuse.memory.leaks import Leaks, find_leaks
 from transfuse.updates import messages, participants
@@ -19,7 +20,7 @@ from transfuse.updates.reports import Plan, Report, Status, Step
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-_log = logging.getLogger("transfuse")
+_log = get_logger("transfuse")
 
 # Subscribers to updates, in the order of subscription. The tuple is replaced, never changed, so
 # that it can be iterated without a lock. Entries leave by their unsubscriber.

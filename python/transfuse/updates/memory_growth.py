@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import logging
-
+from transfuse.config.logs import get_logger
 from transfuse.memory.leaks import try_to_find_leaks
 
-_log = logging.getLogger("transfuse")
+_log = get_logger("transfuse")
 
 # After how many updates in a row, each with more former modules than before, a cause is looked for.
 _UPDATES = 4

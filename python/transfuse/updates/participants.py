@@ -8,15 +8,16 @@ application is a participant (`servers`), and so are the other workers (`workers
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
-import threading
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+from transfuse.config.logs import get_logger
+from transfuse.config.native import threading
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_log = logging.getLogger("transfuse")
+_log = get_logger("transfuse")
 
 # In the order in which they are called. The tuple is replaced, never changed, so that it can be
 # iterated without a lock. Entries leave by `unregister`, and all of them with `uninstall`.
@@ -25,7 +26,7 @@ _participants: tuple[Participant, ...] = ()
 # then those that registered midway. The updating thread empties it.
 _asked: list[Participant] = []
 # Of the update under way: set once all participants were notified of its end, and None after that.
-_under_way: threading.Event | None = None
+_under_way: Any = None
 # Guards registration against the start and the end of an update: a participant that registers is
 # either called in it, or learns that an update is under way.
 _lock = threading.Lock()
@@ -60,7 +61,15 @@ class Participant(Protocol):
         return
 
 
-def register(participant: Participant, *, midway: bool = False) -> threading.Event | None:
+class Holder:
+    """A participant that holds objects of the generation that it has agreed to."""
+
+    def references(self) -> list[Any]:
+        """Return objects that lead to these."""
+        raise NotImplementedError
+
+
+def register(participant: Participant, *, midway: bool = False) -> Any:
     """Call `participant` in each update from the next one on.
 
     Args:
@@ -138,6 +147,12 @@ def notify(stage: str, generation: int) -> None:
                     participant.abandoned(generation)
             except Exception:
                 _log.exception("%r failed when the update was %s", participant, stage)
+
+
+def references() -> list[Any]:
+    """Return what leads to the objects that participants of the update under way hold for it."""
+    holders = [each for each in list(_asked) if isinstance(each, Holder)]
+    return [reference for holder in holders for reference in holder.references()]
 
 
 def _begun() -> tuple[Participant, ...]:

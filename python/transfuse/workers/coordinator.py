@@ -7,28 +7,27 @@ and drops workers that have been silent for too long.
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
-import selectors
-import socket
-import threading
-import time
 from typing import TYPE_CHECKING
 
 from transfuse import _core
+from transfuse.config import native
+from transfuse.config.logs import get_logger
+from transfuse.config.native import time
 from transfuse.errors import TransfuseError
 from transfuse.updates.waiting import held_back
 from transfuse.workers.commit import CommitCoordinator
 from transfuse.workers.protocol import BEAT, SILENCE, MessageStream, packed
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable, Iterable
 
     from transfuse.workers.commit import Order
     from transfuse.workers.protocol import Said
     from transfuse.workers.rendezvous import Rendezvous
 
-_log = logging.getLogger("transfuse.workers")
+_log = get_logger("transfuse.workers")
 
 # How long a new coordinator lets the workers of the former one find it, in seconds.
 _GRACE = 0.3
@@ -63,7 +62,7 @@ class Coordinator:
         self._pids: dict[int, int] = {}
         # When each worker published the served view, by the system's one clock.
         self._switched: list[float] = []
-        self._selector = selectors.DefaultSelector()
+        self._selector = native.selectors.DefaultSelector()
         # The messages of a worker in a vote, and their handlers.
         self._vote: dict[str, Callable[[int, Said], list[Order]]] = {
             "staged": lambda it, said: self._commit.prepared(it, said["view"], said["contents"]),
@@ -71,14 +70,14 @@ class Coordinator:
             "finds nothing": lambda it, _: self._commit.finds_nothing(it),
             "serves": self._serves,
         }
-        self._thread = threading.Thread(target=self._run, name="transfuse-coordinator", daemon=True)
+        self._thread = native.thread(target=self._run, name="transfuse-coordinator", daemon=True)
         self._thread.start()
 
     def end(self) -> None:
         """Give up being the coordinator, and wait for that."""
         self._given_up = True
         with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
+            self._listener.shutdown(native.socket.SHUT_RDWR)
         self._thread.join(SILENCE)
 
     def drop(self) -> None:
@@ -91,7 +90,7 @@ class Coordinator:
             self._lock = None
 
     def _run(self) -> None:
-        self._selector.register(self._listener, selectors.EVENT_READ)
+        self._selector.register(self._listener, native.selectors.EVENT_READ)
         beat = 0.0
         try:
             # Workers that it did not answer for long have another coordinator by now.
@@ -126,7 +125,7 @@ class Coordinator:
         stream = MessageStream(end)
         self._streams[stream.fileno()] = stream
         self._heard[stream.fileno()] = time.monotonic()
-        self._selector.register(end, selectors.EVENT_READ)
+        self._selector.register(end, native.selectors.EVENT_READ)
 
     def _read(self, number: int) -> None:
         stream = self._streams.get(number)

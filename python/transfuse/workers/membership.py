@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import logging
 import os
-import time
 from typing import TYPE_CHECKING
 
 from transfuse import _core
+from transfuse.config.logs import get_logger
+from transfuse.config.native import time
 from transfuse.updates import participants
 from transfuse.workers import rendezvous
 from transfuse.workers.protocol import BEAT, SILENCE, MessageStream, unpacked
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from transfuse.workers.protocol import Said
     from transfuse.workers.rendezvous import Rendezvous
 
-_log = logging.getLogger("transfuse.workers")
+_log = get_logger("transfuse.workers")
 
 # How long a starting worker waits for another to replace a dead coordinator, in seconds.
 _TAKING_OVER = 0.5

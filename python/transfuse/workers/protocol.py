@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import json
-import socket
-import threading
 from typing import TYPE_CHECKING, Any
 
+from transfuse.config import native
+from transfuse.config.native import json, threading
+
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Mapping
 
 Said = dict[str, Any]
@@ -68,7 +69,7 @@ class MessageStream:
     def wake(self) -> None:
         """Wake the receiving thread, which finds the end of the stream."""
         with contextlib.suppress(OSError):
-            self.socket.shutdown(socket.SHUT_RDWR)
+            self.socket.shutdown(native.socket.SHUT_RDWR)
 
     def close(self) -> None:
         """Close it."""

@@ -13,13 +13,14 @@ import contextlib
 import hashlib
 import os
 import shutil
-import socket
-import time
 from typing import TYPE_CHECKING
 
+from transfuse.config import native
+from transfuse.config.native import time
 from transfuse.config.runtime_dir import own_directory
 
 if TYPE_CHECKING:
+    import socket
     from pathlib import Path
 
     from transfuse.config.settings import Settings
@@ -86,7 +87,7 @@ class Rendezvous:
 
     def connect(self, number: int) -> socket.socket | None:
         """Return a connection to that coordinator, or None."""
-        end = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        end: socket.socket = native.socket.socket(native.socket.AF_UNIX, native.socket.SOCK_STREAM)
         try:
             end.settimeout(2.0)
             end.connect(str(self.folder / f"{number}.sock"))
@@ -136,7 +137,7 @@ class Rendezvous:
 
 
 def _listener(path: str) -> socket.socket:
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener: socket.socket = native.socket.socket(native.socket.AF_UNIX, native.socket.SOCK_STREAM)
     try:
         listener.bind(path)
         listener.listen(64)

@@ -9,13 +9,13 @@ one instant.
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
-import threading
-import time
 from typing import TYPE_CHECKING, Any
 
 from transfuse import _core
+from transfuse.config import native
+from transfuse.config.logs import get_logger
+from transfuse.config.native import threading, time
 from transfuse.errors import Outdated, TransfuseError, WorkerRefused
 from transfuse.source.tracebacks import headline
 from transfuse.updates import participants
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from transfuse.workers.protocol import Said
     from transfuse.workers.rendezvous import Rendezvous
 
-_log = logging.getLogger("transfuse.workers")
+_log = get_logger("transfuse.workers")
 
 # The longest that a worker which has staged waits for a coordinator, in seconds.
 _ALONE = 3 * SILENCE
@@ -81,7 +81,7 @@ class Worker:
         self._coordinator: Coordinator | None = None
         self._unsubscribe = on_update(self._heard_of)
         participants.register(self)
-        self._thread = threading.Thread(target=self._run, name="transfuse-workers", daemon=True)
+        self._thread = native.thread(target=self._run, name="transfuse-workers", daemon=True)
         self._thread.start()
 
     @property
@@ -313,7 +313,7 @@ class Worker:
             with contextlib.suppress(TransfuseError):
                 task(*arguments)
 
-        threading.Thread(target=run, name="transfuse-catch-up", daemon=True).start()
+        native.thread(target=run, name="transfuse-catch-up", daemon=True).start()
 
     def _tell_what_is_served(self) -> None:
         with self._news:

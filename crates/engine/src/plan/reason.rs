@@ -99,6 +99,8 @@ pub enum RestartCode {
     NeverPolicy,
     /// An extension module.
     Extension,
+    /// A live file that a loader of other code keeps to itself.
+    ForeignLoader,
     /// The project's requirements changed.
     Requirement,
     /// A setting of Transfuse that is read only once.
@@ -110,6 +112,7 @@ impl fmt::Display for RestartCode {
         f.write_str(match self {
             RestartCode::NeverPolicy => "never-policy",
             RestartCode::Extension => "extension",
+            RestartCode::ForeignLoader => "foreign-loader",
             RestartCode::Requirement => "requirement",
             RestartCode::Setting => "setting",
         })

@@ -46,6 +46,29 @@ pub trait ModuleFacts {
     fn policy(&self, name: &ModuleName) -> Policy;
     /// Which of `holders` hold an object of which of `of`? Asked about what only functions imported.
     fn keepers(&self, holders: &[ModuleName], of: &[ModuleName]) -> Vec<(ModuleName, ModuleName)>;
+    /// May a function of `holder` that imported `of` have kept a plain value of it, which no walk over
+    /// objects finds?
+    fn may_keep_values(&self, holder: &ModuleName, of: &ModuleName) -> bool {
+        let _ = (holder, of);
+        false
+    }
+    /// Does the code of `user`, whose edge to `package` is of this kind, take the submodule `of` as
+    /// an attribute?
+    fn reaches(
+        &self,
+        user: &ModuleName,
+        package: &ModuleName,
+        kind: EdgeKind,
+        of: &ModuleName,
+    ) -> bool {
+        let _ = (user, package, kind, of);
+        false
+    }
+    /// The modules of base classes of `name`'s classes whose subclasses are listed somewhere.
+    fn listed_bases(&self, name: &ModuleName) -> Vec<ModuleName> {
+        let _ = name;
+        Vec::new()
+    }
     /// A number that says when it first started, so that modules start in the same order again. By
     /// default, the names decide.
     fn rank(&self, name: &ModuleName) -> u64 {
@@ -146,10 +169,33 @@ impl Closure<'_> {
         }
     }
 
+    /// Adds the modules that reach a submodule through one of its packages.
+    fn follow_attributes(&mut self, name: &ModuleName) {
+        let graph = self.graph;
+        for package in std::iter::successors(name.parent(), ModuleName::parent) {
+            for (from, kind) in graph.importers(&package) {
+                if self.reasons.contains_key(from)
+                    || !self.facts.reaches(from, &package, kind, name)
+                {
+                    continue;
+                }
+                match kind {
+                    EdgeKind::ModuleLevel => self.follow(from, || Reason::Imports(name.clone())),
+                    EdgeKind::Deferred => {
+                        self.deferred.entry(name.clone()).or_default().push(from.clone());
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    /// Follows all edges. Looking for what a module has kept costs most, so the modules that run in
+    /// any case come first.
     fn run(&mut self) {
         loop {
             self.follow_edges();
-            if !self.follow_keepers() {
+            if !self.follow_kept_values() && !self.follow_keepers() {
                 return;
             }
         }
@@ -168,7 +214,7 @@ impl Closure<'_> {
             for (from, kind) in graph.importers(&name) {
                 let of = || name.clone();
                 match kind {
-                    EdgeKind::ModuleLevel if !boundary => {
+                    EdgeKind::ModuleLevel | EdgeKind::Annotation if !boundary => {
                         self.follow(from, || Reason::Imports(of()));
                     }
                     EdgeKind::Deferred if !boundary => {
@@ -182,12 +228,35 @@ impl Closure<'_> {
                     _ => {}
                 }
             }
+            if !boundary {
+                self.follow_attributes(&name);
+            }
+            for base in self.facts.listed_bases(&name) {
+                self.follow(&base, || Reason::AffectedBy(name.clone()));
+            }
             for edge in graph.edges_of(&name) {
                 if let (EdgeKind::Affects, Target::Module(to)) = (edge.kind, &edge.to) {
                     self.follow(to, || Reason::AffectedBy(name.clone()));
                 }
             }
         }
+    }
+
+    /// Adds one module whose functions may keep a plain value of what they imported; false if there is
+    /// none. One at a time, because its importers need not be asked.
+    fn follow_kept_values(&mut self) -> bool {
+        let asked = self.deferred.iter().flat_map(|(of, from)| from.iter().map(move |by| (by, of)));
+        let mut kept = asked.filter(|(by, of)| {
+            !self.reasons.contains_key(*by)
+                && self.facts.is_loaded(by)
+                && self.facts.policy(by) != Policy::Never
+                && self.facts.may_keep_values(by, of)
+        });
+        let Some((by, of)) = kept.next().map(|(by, of)| (by.clone(), of.clone())) else {
+            return false;
+        };
+        self.admit(&by, Reason::Retains(of));
+        true
     }
 
     /// Adds the modules that keep what a function gave them, which imported it; false if there are

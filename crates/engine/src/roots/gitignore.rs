@@ -166,7 +166,74 @@ fn rules(system: &dyn FileSystem, file: &Path, dir: &Path) -> Gitignore {
     let Ok(content) = system.read(file) else { return Gitignore::empty() };
     let mut builder = GitignoreBuilder::new(dir);
     for line in String::from_utf8_lossy(&content).lines() {
-        let _ = builder.add_line(Some(file.to_owned()), line);
+        let _ = builder.add_line(Some(file.to_owned()), &translate(line));
     }
     builder.build().unwrap_or_else(|_| Gitignore::empty())
+}
+
+/// The line of an ignore file in the words of the crate `ignore`, which knows braces as alternatives
+/// (for git they are letters) and does not know `[[:digit:]]`.
+fn translate(line: &str) -> String {
+    const CLASSES: [(&str, &str); 12] = [
+        ("[:alnum:]", "a-zA-Z0-9"),
+        ("[:alpha:]", "a-zA-Z"),
+        ("[:blank:]", " \t"),
+        ("[:cntrl:]", "\u{1}-\u{1f}\u{7f}"),
+        ("[:digit:]", "0-9"),
+        ("[:graph:]", "!-~"),
+        ("[:lower:]", "a-z"),
+        ("[:print:]", " -~"),
+        ("[:punct:]", "!-/:-@[-`{-~"),
+        ("[:space:]", " \t\r\u{b}\u{c}"),
+        ("[:upper:]", "A-Z"),
+        ("[:xdigit:]", "0-9a-fA-F"),
+    ];
+    let mut translated = String::with_capacity(line.len());
+    let mut rest = line;
+    let mut in_class = false;
+    while let Some(next) = rest.chars().next() {
+        if in_class && let Some((name, letters)) = CLASSES.iter().find(|c| rest.starts_with(c.0)) {
+            translated.push_str(letters);
+            rest = &rest[name.len()..];
+            continue;
+        }
+        rest = &rest[next.len_utf8()..];
+        match next {
+            '\\' if !in_class => {
+                translated.push('\\');
+                if let Some(escaped) = rest.chars().next() {
+                    translated.push(escaped);
+                    rest = &rest[escaped.len_utf8()..];
+                }
+            }
+            // Inside a class an escaped letter is that letter.
+            '\\' => {}
+            '{' | '}' if !in_class => translated.extend(['\\', next]),
+            '[' if !in_class && is_closed(rest) => {
+                in_class = true;
+                translated.push('[');
+                if let Some(sign) = rest.chars().next().filter(|sign| matches!(sign, '!' | '^')) {
+                    translated.push('!');
+                    rest = &rest[sign.len_utf8()..];
+                }
+                if rest.starts_with(']') {
+                    translated.push(']');
+                    rest = &rest[1..];
+                }
+            }
+            // No class begins here, and git takes no such pattern for a match.
+            ']' if in_class => {
+                in_class = false;
+                translated.push(']');
+            }
+            other => translated.push(other),
+        }
+    }
+    translated
+}
+
+/// Does the class that begins here end?
+fn is_closed(rest: &str) -> bool {
+    let first = rest.trim_start_matches(['!', '^']);
+    first.get(1..).is_some_and(|more| more.contains(']'))
 }

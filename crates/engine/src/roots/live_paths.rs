@@ -14,6 +14,10 @@ use std::sync::Arc;
 /// Directories that are never live, whatever the settings say.
 const FOREIGN: [&str; 4] = ["__pycache__", "node_modules", "site-packages", "dist-packages"];
 
+/// Directories of version control, which are written with each command. Their files can be read, but
+/// a listing of them says nothing about the program.
+const VERSION_CONTROL: [&str; 3] = [".git", ".hg", ".svn"];
+
 /// The directories whose Python source is live.
 #[derive(Clone, Debug)]
 pub struct Roots {
@@ -28,6 +32,9 @@ pub struct Roots {
     include: GlobSet,
     /// The ignore rules of git; none if ignored files are live. Shared by all clones.
     ignored: Option<Arc<GitIgnore>>,
+    /// `/srv/shop`: the directory of the project, if it is known. Data files in it count, outside of
+    /// the roots too: `conf/prices.yaml` beside `src`. Set once.
+    project: Option<PathBuf>,
 }
 
 /// Is this the name of a Python source file?
@@ -54,7 +61,7 @@ impl Roots {
         let mut by_depth = dirs.clone();
         by_depth.sort_by_key(|dir| std::cmp::Reverse(dir.components().count()));
         let (exclude, include) = (globs(exclude)?, GlobSet::empty());
-        Ok(Roots { dirs, by_depth, exclude, include, ignored: None })
+        Ok(Roots { dirs, by_depth, exclude, include, ignored: None, project: None })
     }
 
     /// The same roots, but only with source that matches a glob in `include`, if there is any.
@@ -66,6 +73,17 @@ impl Roots {
     #[must_use]
     pub fn without_ignored(self) -> Roots {
         Roots { ignored: Some(Arc::default()), ..self }
+    }
+
+    /// The same roots, with the data files in the directory `project`.
+    #[must_use]
+    pub fn with_project(self, system: &dyn FileSystem, project: &Path) -> Roots {
+        Roots { project: lexical(system, project), ..self }
+    }
+
+    /// The directory of the project, if it is known.
+    pub fn project(&self) -> Option<&Path> {
+        self.project.as_deref()
     }
 
     /// The roots: absolute, in the order given.
@@ -177,6 +195,53 @@ impl Roots {
         above.filter(|dir| dir.starts_with(root)).all(|dir| self.admits_dir(system, dir))
     }
 
+    /// The absolute path of data that is under a root or in the project, spelled with the root as it
+    /// was given. The file does not have to exist.
+    pub fn data_path(&self, system: &dyn FileSystem, path: &Path) -> Option<PathBuf> {
+        let under_root = self.path_under_root(system, path).or_else(|| {
+            // A path that does not exist cannot be resolved as a whole.
+            let dir = self.path_under_root(system, path.parent()?)?;
+            Some(dir.join(path.file_name()?))
+        });
+        let beside = || {
+            lexical(system, path).or_else(|| {
+                let dir = system.canonicalize(path.parent()?).ok()?;
+                Some(dir.join(path.file_name()?))
+            })
+        };
+        under_root.or_else(beside).filter(|path| self.follows(system, path))
+    }
+
+    /// Can `path` be data that a module depends on: a file that it read, a directory that it listed?
+    /// The name of data may be any name, `.env` or `.d/x`, and git may ignore it.
+    pub fn follows(&self, system: &dyn FileSystem, path: &Path) -> bool {
+        let root = self
+            .by_depth
+            .iter()
+            .find(|root| path.starts_with(root))
+            .or(self.project.as_ref().filter(|project| path.starts_with(project)));
+        let Some(root) = root else { return false };
+        if is_source(path) {
+            return self.is_live_path(system, path) && !self.ignores(system, path, false);
+        }
+        let inside = path.strip_prefix(root).unwrap_or(path);
+        let mut above = path.ancestors().skip(1).take_while(|dir| dir.starts_with(root));
+        !is_in(inside, &FOREIGN)
+            && !matches_any(&self.exclude, inside)
+            && !above.any(|dir| dir != root && system.metadata(&dir.join("pyvenv.cfg")).is_ok())
+    }
+
+    /// Can a module depend on which entries the directory at `path` has?
+    pub fn follows_listing(&self, system: &dyn FileSystem, path: &Path) -> bool {
+        self.follows(system, path) && !is_in(path, &VERSION_CONTROL)
+    }
+
+    /// Does a walk from the root come to this file or directory, so that it is watched and compared?
+    pub fn is_walked(&self, system: &dyn FileSystem, path: &Path) -> bool {
+        let is_dir = || system.metadata(path).is_ok_and(|found| found.kind == FileKind::Dir);
+        self.is_live_path(system, path) && (!is_dir() || self.admits_dir(system, path))
+    }
+
     /// Is this path, relative to its root, included, itself or by a directory above it?
     fn includes(&self, inside: &Path) -> bool {
         self.include.is_empty() || matches_any(&self.include, inside)
@@ -193,6 +258,11 @@ impl Roots {
         });
         foreign || matches_any(&self.exclude, inside)
     }
+}
+
+/// Is one of the parts of `path` one of these names?
+fn is_in(path: &Path, names: &[&str]) -> bool {
+    path.components().any(|part| names.iter().any(|name| part.as_os_str() == *name))
 }
 
 /// Does a glob match this path, or a directory above it?

@@ -2,7 +2,7 @@
 //!
 //! `scan`, `refresh` and `poll_backend` share this walk. It reads no content. It follows symbolic
 //! links to directories, because the import system does, but not a link back to a directory that
-//! the walk is in, and at most [`LINKS`] on one chain: ten directories that link to each other have
+//! the walk is in or to one around the root, and at most [`LINKS`] on one chain: ten directories that link to each other have
 //! millions of names. Only the chain to a directory decides whether the walk enters it, so a walk
 //! from the middle finds the same files as one from the root. A root inside another root has its
 //! own walk.
@@ -11,6 +11,28 @@ use super::Roots;
 use crate::fs::{FileKind, FileMetadata, FileSystem, InodeCheck, is_absent};
 use std::io;
 use std::path::{Path, PathBuf};
+
+/// Directories of the system: a link to one of them, or to a directory below one of the last three, is
+/// none of the project's folders, and a walk through it would not end for minutes.
+const SYSTEM: [&str; 16] = [
+    "/bin",
+    "/boot",
+    "/dev",
+    "/etc",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/nix",
+    "/opt",
+    "/run",
+    "/sbin",
+    "/usr",
+    "/usr/lib",
+    "/usr/share",
+    "/var",
+    "/usr/local",
+];
+const DEVICES: [&str; 3] = ["/proc", "/sys", "/dev"];
 
 /// The number of links to directories that are followed on one chain. The walk does not find files
 /// behind more links; an import of them still works.
@@ -76,7 +98,8 @@ pub(crate) fn walk(system: &dyn FileSystem, roots: &Roots, start: &Path) -> Tree
                 }
                 Ok(stat) if stat.kind == FileKind::Dir => {
                     let links = links + usize::from(is_link);
-                    if links <= LINKS && roots.admits_dir(system, &entry) {
+                    let beyond = is_link && leads_outside(system, &entry, &chain);
+                    if links <= LINKS && !beyond && roots.admits_dir(system, &entry) {
                         below.push((entry, chain.clone(), links));
                     }
                 }
@@ -89,6 +112,16 @@ pub(crate) fn walk(system: &dyn FileSystem, roots: &Roots, start: &Path) -> Tree
         todo.extend(below.into_iter().rev());
     }
     walk
+}
+
+/// Does a link lead to a directory that the root itself is in, or to one of the system?
+fn leads_outside(system: &dyn FileSystem, link: &Path, chain: &[PathBuf]) -> bool {
+    let Ok(target) = system.canonicalize(link) else { return false };
+    // The link back to a directory on the chain is found when the walk enters it.
+    let above = chain.iter().any(|dir| dir.starts_with(&target)) && !chain.contains(&target);
+    above
+        || SYSTEM.iter().any(|dir| target == Path::new(dir))
+        || DEVICES.iter().any(|dir| target.starts_with(dir))
 }
 
 /// The canonical paths of the directories from the root down to `start`, without `start`, and the

@@ -4,7 +4,7 @@
 //! being written is *unstable* and keeps its old content until the next comparison; so does one
 //! that cannot be read. `plan` decides which modules a difference affects.
 
-use super::{Budget, DirtyPaths, FileChange, Source, SourceSnapshot};
+use super::{Budget, DirtyPaths, FileChange, Source, SourceSnapshot, listing};
 use crate::base::Digest;
 use crate::fs::{FileKind, FileSystem, InodeCheck, is_absent};
 use crate::roots::{Roots, is_source, walk};
@@ -50,6 +50,7 @@ pub fn refresh(
             for root in roots.dirs() {
                 pass.subtree(root);
             }
+            pass.beside_roots();
         }
     }
     pass.done()
@@ -79,7 +80,14 @@ struct Comparison<'a> {
 impl Comparison<'_> {
     fn paths(&mut self, paths: &BTreeSet<PathBuf>) {
         for path in paths {
+            if let Some(dir) = path.parent() {
+                self.listed(dir);
+            }
+            self.listed(path);
             if self.roots.root_of(path).is_none() || !self.roots.is_live_path(self.system, path) {
+                if self.is_data(path) {
+                    self.data(path);
+                }
                 continue;
             }
             let is_link = matches!(self.system.read_link(path), Ok(Some(_)));
@@ -97,7 +105,9 @@ impl Comparison<'_> {
             }
             match stat {
                 Ok(stat) if stat.kind == FileKind::Dir => {
-                    self.gone(path);
+                    if !self.is_data(path) {
+                        self.gone(path);
+                    }
                     if self.roots.admits_dir(self.system, path) {
                         self.subtree(path);
                     } else {
@@ -129,6 +139,7 @@ impl Comparison<'_> {
     }
 
     fn subtree(&mut self, dir: &Path) {
+        self.listed(dir);
         let walk = walk(self.system, self.roots, dir);
         let mut present = BTreeSet::new();
         for (path, _) in walk.files {
@@ -143,6 +154,44 @@ impl Comparison<'_> {
         self.found.links.extend(walk.links);
         self.found.new_dirs.extend(walk.dirs);
         self.found.unreadable.extend(walk.unreadable);
+    }
+
+    /// Is it something that is compared although no walk comes to it, or a directory that was listed?
+    fn is_data(&self, path: &Path) -> bool {
+        self.old.get(path).is_some() && self.roots.follows(self.system, path) && !is_source(path)
+    }
+
+    /// Compares the data at a path: the content of a file, the names in a directory.
+    fn data(&mut self, path: &Path) {
+        match self.system.metadata(path) {
+            Ok(stat) if stat.kind == FileKind::Dir => self.listed(path),
+            Ok(stat) if stat.kind == FileKind::File => self.file(path),
+            _ => self.gone(path),
+        }
+    }
+
+    /// Compares the names in a directory, if a module listed it.
+    fn listed(&mut self, dir: &Path) {
+        let is_dir = || self.system.metadata(dir).is_ok_and(|stat| stat.kind == FileKind::Dir);
+        if self.is_data(dir)
+            && is_dir()
+            && let Ok(Some(names)) = listing(self.system, dir, None)
+        {
+            self.put(dir, names);
+        }
+    }
+
+    /// Compares the data that lies outside of the roots.
+    fn beside_roots(&mut self) {
+        let Some(project) = self.roots.project() else { return };
+        let outside = |path: &Path| !self.roots.dirs().iter().any(|root| path.starts_with(root));
+        let known = self.old.under(project).map(|(path, _)| path.to_owned());
+        let known: Vec<_> = known.filter(|path| outside(path)).collect();
+        for path in known.iter().map(PathBuf::as_path).chain([project]) {
+            if self.is_data(path) {
+                self.data(path);
+            }
+        }
     }
 
     /// Reads one file and compares its content.
@@ -169,6 +218,14 @@ impl Comparison<'_> {
             Some(old) if old.digest() == Digest::of(content) => Arc::clone(old),
             _ if is_source(path) => Source::new(content, self.budget),
             _ => Source::digest_only(content),
+        };
+        self.put(path, source);
+    }
+
+    fn put(&mut self, path: &Path, source: Arc<Source>) {
+        let source = match self.old.get(path) {
+            Some(old) if old.digest() == source.digest() => Arc::clone(old),
+            _ => source,
         };
         // Also if it is the old one: a path may be compared twice, and the last result counts.
         let known = self.found.snapshot.get(path);
@@ -204,7 +261,9 @@ impl Comparison<'_> {
         });
         let lost: Vec<_> = lost.collect();
         for path in lost {
-            if self.is_beyond(&path) {
+            if self.is_data(&path) {
+                self.data(&path);
+            } else if self.is_beyond(&path) {
                 self.file(&path);
                 self.found.links.push(path);
             } else {

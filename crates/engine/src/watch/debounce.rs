@@ -2,9 +2,11 @@
 //!
 //! A pure state machine; the caller passes the time in. One saved file is served within
 //! milliseconds; a `git checkout` of 500 files is one update; a file that is still open for writing
-//! delays it, but no delay is without a cap. `refresh` finds out what really changed.
+//! delays it, but no delay is without a cap. Two things extend the wait: another program that has
+//! locked the tree or is moving files into it one by one, and a loaded machine, which shows in that
+//! the caller comes back late. `refresh` finds out what really changed.
 
-use super::{Event, EventKind};
+use super::{Event, EventKind, transfer::Transfers};
 use crate::sources::DirtyPaths;
 use std::path::{Path, PathBuf};
 use std::{collections::BTreeMap, time::Duration};
@@ -20,7 +22,19 @@ pub struct Window {
     pub open: Duration,
     /// After the first event, in spite of further events: 1500 ms.
     pub cap: Duration,
+    /// After the last of several transfers of files: 250 ms.
+    pub quiet_transfer: Duration,
+    /// How long a lock counts during which no file is touched: 10 s. It may have been left over.
+    pub idle_lock: Duration,
 }
+
+/// How soon a locked tree is looked at again.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+/// A caller that comes back later than this is on a loaded machine.
+const PUNCTUAL: Duration = Duration::from_millis(2);
+/// By how many times its delay the quiet window is extended, and by how much at most.
+const STRETCH: u32 = 8;
+const LONGEST_STRETCH: Duration = Duration::from_millis(250);
 
 impl Default for Window {
     fn default() -> Window {
@@ -29,6 +43,8 @@ impl Default for Window {
             quiet_many: Duration::from_millis(25),
             open: Duration::from_millis(60),
             cap: Duration::from_millis(1500),
+            quiet_transfer: Duration::from_millis(250),
+            idle_lock: Duration::from_secs(10),
         }
     }
 }
@@ -57,6 +73,17 @@ pub struct Debouncer {
     first: Option<Duration>,
     /// The time of the last event.
     last: Duration,
+    /// The time of the last sign of life: an event, also one of a file that does not matter.
+    active: Duration,
+    /// The files that are being moved into the tree under another name first.
+    transfers: Transfers,
+    /// When the tree was last seen to be locked; none if it was not, since the last poll that was
+    /// ready.
+    locked: Option<Duration>,
+    /// The time that the last poll asked the caller to come back at; none after an event.
+    asked: Option<Duration>,
+    /// How late the caller comes back, 3 ms on a loaded machine. Halved each time that it does not.
+    lateness: Duration,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -77,7 +104,9 @@ impl Debouncer {
 
     /// Adds an event that happened at the time `now`.
     pub fn event(&mut self, now: Duration, event: &Event) {
+        self.activity(now);
         match event {
+            Event::Path(kind, path) if self.transfers.event(now, *kind, path) => return,
             Event::Path(kind, path) => self.path_event(*kind, path),
             Event::Rescan | Event::Lost => self.rescan = true,
         }
@@ -87,6 +116,17 @@ impl Debouncer {
         }
         self.first.get_or_insert(now);
         self.last = now;
+    }
+
+    /// A file was touched, whether or not it matters.
+    pub fn activity(&mut self, now: Duration) {
+        self.active = now;
+        self.asked = None;
+    }
+
+    /// The machine is loaded: other programs may come late by about this much.
+    pub fn expect_lateness(&mut self, lateness: Duration) {
+        self.lateness = self.lateness.max(lateness);
     }
 
     fn path_event(&mut self, kind: EventKind, path: &Path) {
@@ -117,17 +157,67 @@ impl Debouncer {
 
     /// Returns what there is to do at the time `now`. Ready paths are returned once.
     pub fn poll(&mut self, now: Duration) -> Readiness {
+        self.poll_unless(now, |_| false)
+    }
+
+    /// The same, where `is_locked` says whether another program has locked the tree that has these
+    /// dirty paths. It is asked only when they are ready otherwise.
+    pub fn poll_unless(
+        &mut self,
+        now: Duration,
+        is_locked: impl FnOnce(&mut dyn Iterator<Item = &Path>) -> bool,
+    ) -> Readiness {
         let Some(first) = self.first else { return Readiness::Idle };
-        let due = (self.last + self.quiet()).min(first + self.window.cap);
+        self.note_lateness(now);
+        let due = self.due(first);
         if now < due {
+            self.asked = Some(due);
             return Readiness::Wait(due);
         }
-        self.first = None;
+        let may_be_locked = now < self.active + self.window.idle_lock;
+        if may_be_locked
+            && (self.transfers.is_any() || is_locked(&mut self.dirty.keys().map(PathBuf::as_path)))
+        {
+            self.locked = Some(now);
+            // The time under a lock does not count towards the cap.
+            self.first = Some(now);
+            return Readiness::Wait(now + LOOK_AGAIN);
+        }
+        self.take().map_or(Readiness::Idle, Readiness::Ready)
+    }
+
+    /// Returns all dirty paths at once, whether or not they are quiet; none if there are none.
+    pub fn take(&mut self) -> Option<DirtyPaths> {
+        self.first.take()?;
+        self.locked = None;
+        self.asked = None;
+        self.transfers.forget();
         let dirty = std::mem::take(&mut self.dirty);
         if std::mem::take(&mut self.rescan) {
-            return Readiness::Ready(DirtyPaths::Rescan);
+            return Some(DirtyPaths::Rescan);
         }
-        Readiness::Ready(DirtyPaths::Listed(dirty.into_keys().collect()))
+        Some(DirtyPaths::Listed(dirty.into_keys().collect()))
+    }
+
+    /// When the burst has come to rest, if nothing else happens.
+    fn due(&self, first: Duration) -> Duration {
+        let stretch = match self.lateness > PUNCTUAL {
+            true => (self.lateness * STRETCH).min(LONGEST_STRETCH),
+            false => Duration::ZERO,
+        };
+        let transferred = match self.transfers.ended() {
+            Some((at, 1)) => at + self.window.quiet_many,
+            Some((at, _)) => at + self.window.quiet_transfer,
+            None => Duration::ZERO,
+        };
+        let unlocked = self.locked.map_or(Duration::ZERO, |at| at + self.window.quiet_many);
+        let rested = (self.last + self.quiet() + stretch).max(transferred);
+        rested.min(first + self.window.cap.max(stretch)).max(unlocked)
+    }
+
+    fn note_lateness(&mut self, now: Duration) {
+        let Some(asked) = self.asked.take().filter(|asked| *asked <= now) else { return };
+        self.lateness = (now - asked).min(LONGEST_STRETCH).max(self.lateness / 2);
     }
 
     fn quiet(&self) -> Duration {

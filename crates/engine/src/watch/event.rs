@@ -6,6 +6,9 @@
 use crate::{plan::DependencyGraph, roots::is_source, sources::SourceSnapshot};
 use std::path::{Path, PathBuf};
 
+/// How many letters `mkstemp` puts at the end of a name.
+const RANDOM: usize = 6;
+
 /// A report of a watcher.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Event {
@@ -52,6 +55,11 @@ impl Event {
         }
     }
 
+    /// Is it about a file that another program writes under a passing name, `.conf.py.Vx3k9Q`?
+    pub fn is_of_transfer(&self) -> bool {
+        self.path().is_some_and(is_transfer)
+    }
+
     /// The same event at another path.
     pub fn with_path(&self, path: &Path) -> Event {
         match self {
@@ -66,8 +74,13 @@ impl Event {
     pub fn concerns(&self, snapshot: &SourceSnapshot, graph: &DependencyGraph) -> bool {
         match self {
             Event::Path(EventKind::Dir, _) | Event::Rescan | Event::Lost => true,
-            Event::Path(_, path) => {
+            Event::Path(kind, path) => {
+                // A listed directory has another entry, or one less.
+                let names = matches!(kind, EventKind::Created | EventKind::Moved | EventKind::Gone);
+                let listed = |dir| graph.readers(dir).next().is_some();
                 is_source(path)
+                    || is_transfer(path)
+                    || names && path.parent().is_some_and(listed)
                     || snapshot.get(path).is_some()
                     || snapshot.has_dir(path)
                     || graph.readers(path).next().is_some()
@@ -76,12 +89,22 @@ impl Event {
     }
 }
 
-/// Is this the name of a file that is never imported: hidden, cached, a backup, half-written?
+/// Is this the name of a file that no module imports or reads: cached, a backup, half-written?
 pub(crate) fn is_noise(path: &Path) -> bool {
     let Some(name) = path.file_name().map(|name| name.to_string_lossy()) else { return true };
     let ends = ["~", ".swp", ".swx", ".tmp", ".pyc"];
-    (name.starts_with('.') && name != ".gitignore")
-        || name == "__pycache__"
+    name == "__pycache__"
         || ends.iter().any(|end| name.ends_with(end))
         || path.parent().is_some_and(|dir| dir.ends_with("__pycache__"))
+}
+
+/// Is this a name that `rsync` writes a file under: `.prices.py.Vx3k9Q`?
+pub(crate) fn is_transfer(path: &Path) -> bool {
+    let Some(name) = path.file_name().and_then(|name| name.to_str()) else { return false };
+    let Some((stem, random)) = name.strip_prefix('.').and_then(|name| name.rsplit_once('.')) else {
+        return false;
+    };
+    let is_random =
+        random.len() == RANDOM && random.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    is_random && stem.contains('.') && !stem.starts_with('.')
 }

@@ -6,12 +6,13 @@
 //! metadata as the first: so each edited file is reported once more when its second has passed.
 
 use super::{Event, EventKind, bounded_sender::BoundedSender, event::is_noise};
-use crate::concurrency::fork_gate::enter_critical;
+use crate::concurrency::{fork_gate::enter_critical, sync::Mutex};
 use crate::fs::{FileMetadata, FileSystem};
 use crate::roots::{Roots, walk};
 use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
 use std::collections::{BTreeMap, BTreeSet};
-use std::{path::PathBuf, sync::Arc, thread::JoinHandle, time::Duration};
+use std::path::{Path, PathBuf};
+use std::{sync::Arc, thread::JoinHandle, time::Duration};
 
 /// The coarsest time of a file system (FAT: two seconds).
 const TIME_RESOLUTION: Duration = Duration::from_secs(2);
@@ -23,6 +24,8 @@ pub(crate) struct PollBackend {
     stop: Option<Sender<()>>,
     /// The thread; the drop waits for it.
     thread: Option<JoinHandle<()>>,
+    /// `/srv/shop/.env`: data that no walk comes to. Added to by `follow`, read by the thread.
+    followed: Arc<Mutex<BTreeSet<PathBuf>>>,
 }
 
 impl PollBackend {
@@ -33,8 +36,10 @@ impl PollBackend {
         sender: BoundedSender,
     ) -> PollBackend {
         let (stop, stopped) = bounded::<()>(0);
+        let followed = Arc::new(Mutex::new(BTreeSet::new()));
+        let shared = Arc::clone(&followed);
         let run = move || {
-            let mut last = Listing::take(&*system, &roots);
+            let mut last = Listing::take(&*system, &roots, &shared.lock().clone());
             let _ = sender.send(Event::Rescan);
             let rounds_to_wait = TIME_RESOLUTION.as_nanos().div_ceil(interval.as_nanos().max(1));
             // `/srv/shop/conf.py`, or all paths, to the number of rounds until it is reported
@@ -42,7 +47,7 @@ impl PollBackend {
             let mut repeats: BTreeMap<Event, u128> =
                 BTreeMap::from([(Event::Rescan, rounds_to_wait)]);
             while stopped.recv_timeout(interval) == Err(RecvTimeoutError::Timeout) {
-                let listing = Listing::take(&*system, &roots);
+                let listing = Listing::take(&*system, &roots, &shared.lock().clone());
                 let mut events = listing.since(&last);
                 repeats.values_mut().for_each(|rounds| *rounds -= 1);
                 events.extend(
@@ -50,7 +55,7 @@ impl PollBackend {
                 );
                 repeats.retain(|_, rounds| *rounds > 0);
                 for event in &events {
-                    if let Event::Path(EventKind::Modified, path) = event {
+                    if let Event::Path(EventKind::Modified | EventKind::Created, path) = event {
                         repeats.insert(EventKind::Touched.at(path.clone()), rounds_to_wait);
                     }
                 }
@@ -63,7 +68,12 @@ impl PollBackend {
         };
         // Without a thread there are no events, but an explicit update still compares the roots.
         let thread = std::thread::Builder::new().name("transfuse-poll".to_owned()).spawn(run).ok();
-        PollBackend { stop: Some(stop), thread }
+        PollBackend { stop: Some(stop), thread, followed }
+    }
+
+    /// Looks at this path too, in each round.
+    pub(crate) fn follow(&self, path: &Path) {
+        self.followed.lock().insert(path.to_owned());
     }
 }
 
@@ -85,7 +95,7 @@ struct Listing {
 }
 
 impl Listing {
-    fn take(system: &dyn FileSystem, roots: &Roots) -> Listing {
+    fn take(system: &dyn FileSystem, roots: &Roots, followed: &BTreeSet<PathBuf>) -> Listing {
         let _critical = enter_critical();
         roots.forget_ignore_rules();
         let mut listing = Listing { files: BTreeMap::new(), dirs: BTreeSet::new() };
@@ -94,6 +104,8 @@ impl Listing {
             listing.files.extend(found.files.into_iter().filter(|(path, _)| !is_noise(path)));
             listing.dirs.extend(found.dirs);
         }
+        let there = |path: &PathBuf| Some((path.clone(), system.metadata(path).ok()?));
+        listing.files.extend(followed.iter().filter_map(there));
         listing
     }
 
@@ -102,7 +114,10 @@ impl Listing {
         let dirs =
             self.dirs.symmetric_difference(&last.dirs).cloned().map(|path| EventKind::Dir.at(path));
         let written = self.files.iter().filter(|(path, stat)| last.files.get(*path) != Some(stat));
-        let written = written.map(|(path, _)| EventKind::Modified.at(path.clone()));
+        let written = written.map(|(path, _)| match last.files.contains_key(path) {
+            true => EventKind::Modified.at(path.clone()),
+            false => EventKind::Created.at(path.clone()),
+        });
         let gone = last.files.keys().filter(|path| !self.files.contains_key(*path));
         dirs.chain(written).chain(gone.cloned().map(|path| EventKind::Gone.at(path))).collect()
     }

@@ -26,7 +26,7 @@ enum Backend {
     /// A thread compares listings.
     Polling {
         /// Kept for its drop, which stops the thread.
-        _backend: PollBackend,
+        backend: PollBackend,
     },
     /// There are no events.
     None,
@@ -48,7 +48,7 @@ impl Watcher {
         sender: Sender<Event>,
     ) -> Watcher {
         Watcher(Backend::Polling {
-            _backend: PollBackend::start(system, roots, interval, BoundedSender::new(sender)),
+            backend: PollBackend::start(system, roots, interval, BoundedSender::new(sender)),
         })
     }
 
@@ -64,6 +64,14 @@ impl Watcher {
             Backend::Notify(backend) => backend.add(dir),
             Backend::Polling { .. } | Backend::None => Ok(()),
         }
+    }
+
+    /// Watches data that no walk comes to: `dir` is its directory, or is itself what was listed.
+    pub fn follow(&self, path: &Path, dir: &Path) -> Result<(), EngineError> {
+        if let Backend::Polling { backend } = &self.0 {
+            backend.follow(path);
+        }
+        self.add(dir)
     }
 
     /// Watches a path for changes, whatever its name is, and reports it under this name: a link, or

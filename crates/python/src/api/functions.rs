@@ -2,8 +2,11 @@
 //!
 //! Each converts its arguments and sends a command to the updating thread, or reads a field.
 
-use std::{collections::HashMap, path::PathBuf};
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
 use transfuse_engine::{Budget, fork_gate, is_source, scan};
@@ -38,6 +41,26 @@ pub fn update(py: Python<'_>, timeout: Option<f64>) -> PyResult<Py<PyDict>> {
 #[pyo3(signature = (generation=None))]
 pub fn rollback(py: Python<'_>, generation: Option<u64>) -> PyResult<Py<PyDict>> {
     request(py, "rollback", None, |reply| Command::Rollback(generation, reply))
+}
+
+/// No update is made without being asked for, until `release` or for that many seconds.
+#[pyfunction]
+pub fn hold(seconds: f64) -> PyResult<u64> {
+    let runtime = runtime::required()?;
+    let limit = Duration::try_from_secs_f64(seconds).ok();
+    let until = limit.and_then(|limit| Instant::now().checked_add(limit));
+    let until = until.ok_or_else(|| PyValueError::new_err("seconds must be a time to come"))?;
+    Ok(runtime.holds.begin(until))
+}
+
+/// Ends the hold with that number, or all of them. Returns how many there were.
+#[pyfunction]
+#[pyo3(signature = (number=None))]
+pub fn release(number: Option<u64>) -> PyResult<usize> {
+    let runtime = runtime::required()?;
+    let ended = runtime.holds.end(number);
+    runtime.command(Command::Released);
+    Ok(ended)
 }
 
 /// The plan of an update now.

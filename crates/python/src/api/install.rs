@@ -16,7 +16,7 @@ use crate::state::{
 };
 use crate::sysmodules::{facade, spec::Finder};
 use crate::updater::{off_disk, thread::at_exit, thread::start_updating, thread::stop_updating};
-use crate::{api::fork, effects::data_files};
+use crate::{api::fork, effects::audit};
 
 /// Makes the roots live.
 #[pyfunction]
@@ -54,10 +54,7 @@ pub fn install(
     let settings =
         Settings::new(policy, modules, keep, keep_deleted, watch, poll, resident, time_limit)?;
     let system = Arc::new(OsFileSystem);
-    let roots = Roots::new(&*system, &roots, &exclude)
-        .and_then(|roots| roots.including(&include))
-        .map_err(|e| exceptions::from_engine(&e))?;
-    let roots = if gitignore { roots.without_ignored() } else { roots };
+    let roots = live_roots(&system, &roots, [&include, &exclude], gitignore, &project)?;
     let budget = Budget::new(store.saturating_mul(1 << 20));
     let seen = py.detach(|| scan(&*system, &roots, &budget));
     let view = off_disk::with_contents(&seen.snapshot, &contents, &budget);
@@ -69,7 +66,7 @@ pub fn install(
     let runtime: &'static Runtime = Box::leak(Box::new(made));
     runtime.unreadable.lock().are(seen.unreadable);
     facade_type::make_type(py)?;
-    data_files::listen()?;
+    audit::listen()?;
     runtime::put_in_force(Some(runtime));
 
     let core = py.import(intern!(py, "transfuse._core"))?;
@@ -80,10 +77,28 @@ pub fn install(
         &pyo3::wrap_pyfunction!(reload::reload, &core)?.into_any(),
     )?;
     lazy_import::install(py)?;
-    meta_path(py)?.insert(0, Py::new(py, Finder)?)?;
+    insert_finder(py)?;
     fork::listen(py)?;
     at_exit(py)?;
     start_updating(py, runtime, seen.dirs)
+}
+
+/// The roots with the rules of the settings, and the folder of the project.
+fn live_roots(
+    system: &OsFileSystem,
+    paths: &[PathBuf],
+    [include, exclude]: [&[String]; 2],
+    gitignore: bool,
+    project: &[PathBuf],
+) -> PyResult<Roots> {
+    let roots = Roots::new(system, paths, exclude)
+        .and_then(|roots| roots.including(include))
+        .map_err(|e| exceptions::from_engine(&e))?;
+    let roots = if gitignore { roots.without_ignored() } else { roots };
+    Ok(match project.first().and_then(|file| file.parent()) {
+        Some(folder) => roots.with_project(system, folder),
+        None => roots,
+    })
 }
 
 /// The C interface for taking the GIL (PEP 311) knows one interpreter only: our threads would wait for
@@ -114,6 +129,19 @@ fn swap_builtins(
 
 fn meta_path(py: Python<'_>) -> PyResult<Bound<'_, PyList>> {
     Ok(py.import(intern!(py, "sys"))?.getattr(intern!(py, "meta_path"))?.cast_into::<PyList>()?)
+}
+
+/// Puts our finder before the first standard one: finders of other code that are asked before that
+/// are asked before ours, whether they came before Transfuse or after it.
+fn insert_finder(py: Python<'_>) -> PyResult<()> {
+    let finders = meta_path(py)?;
+    let machinery = py.import(intern!(py, "importlib.machinery"))?;
+    let standard = ["BuiltinImporter", "FrozenImporter", "PathFinder"];
+    let is_standard = |finder: &Bound<'_, PyAny>| {
+        standard.iter().any(|kind| machinery.getattr(*kind).is_ok_and(|kind| kind.is(finder)))
+    };
+    let place = finders.iter().position(|finder| is_standard(&finder)).unwrap_or(0);
+    finders.insert(place, Py::new(py, Finder)?)
 }
 
 /// Removes Transfuse from the process. Live modules stay as ordinary modules.

@@ -7,4 +7,5 @@ pub mod once;
 pub mod status;
 pub mod referrers;
 pub mod handover;
+pub mod references_outside;
 pub mod wsgi;

@@ -44,6 +44,7 @@ struct Instructions {
 /// The function that evaluates annotations (from 3.14), and the set of those that were passed.
 const ANNOTATE: &str = "__annotate__";
 const CONDITIONAL_ANNOTATIONS: &str = "__conditional_annotations__";
+const SUBCLASSES: &str = "__subclasses__";
 
 const INTRINSIC_IMPORT_STAR: u32 = 2;
 
@@ -108,6 +109,10 @@ pub struct Reading {
     pub star_imports: Vec<String>,
     /// Text and numbers (`plain_values::worth`), but for those found everywhere.
     pub constants: HashSet<u64>,
+    /// What its import statements name, wherever they bind it: `a.b`, and `a.b.c` for `from a.b import c`.
+    pub named: HashSet<String>,
+    /// The names of which it takes `__subclasses__`; none for a value that has no name.
+    pub subclasses_of: HashSet<Option<String>>,
 }
 
 /// Reads one code object, and none of those in it.
@@ -117,7 +122,9 @@ pub fn read(py: Python<'_>, code: &Bound<'_, PyCode>) -> PyResult<Reading> {
         names: code.getattr(intern!(py, "co_names"))?.cast_into::<PyTuple>()?,
         reading: Reading::default(),
         importing: None,
+        statement: None,
         attribute: None,
+        takes_names: false,
         chain: Vec::new(),
         annotates: false,
     };
@@ -147,8 +154,12 @@ struct InstructionReader<'a, 'py> {
     reading: Reading,
     /// The import whose names are being bound, `shop.prices`.
     importing: Option<String>,
+    /// The import statement read last.
+    statement: Option<String>,
     /// The attribute of it that is bound next.
     attribute: Option<String>,
+    /// Whether that import takes names.
+    takes_names: bool,
     /// The name that was loaded last, as long as only attributes are taken of it.
     chain: Vec<String>,
     /// Whether that was `__annotations__`.
@@ -166,6 +177,9 @@ impl InstructionReader<'_, '_> {
             let shift = if op == known.load_attr { known.attr_shift } else { 0 };
             let taken = self.name(arg >> shift)?;
             self.reading.mentions.insert(taken.clone());
+            if taken == SUBCLASSES {
+                self.reading.subclasses_of.insert(self.chain.last().cloned());
+            }
             if !self.chain.is_empty() {
                 self.chain.push(taken);
             }
@@ -175,12 +189,11 @@ impl InstructionReader<'_, '_> {
             self.reading.loaded.insert(std::mem::take(&mut self.chain));
         }
         if op == known.import_name {
-            self.importing = Some(self.name(arg >> known.import_shift)?);
-            self.attribute = None;
+            let named = self.name(arg >> known.import_shift)?;
+            self.begin_import(named);
         } else if op == known.import_from {
             let taken = self.name(arg)?;
-            self.reading.mentions.insert(taken.clone());
-            self.attribute = Some(taken);
+            self.take(taken);
         } else if op == known.store_name || op == known.store_global {
             let bound = self.name(arg)?;
             self.bind(bound);
@@ -215,9 +228,32 @@ impl InstructionReader<'_, '_> {
         Ok(())
     }
 
+    fn begin_import(&mut self, named: String) {
+        self.reading.named.insert(named.clone());
+        self.statement = Some(named.clone());
+        self.importing = Some(named);
+        self.attribute = None;
+        self.takes_names = false;
+    }
+
+    /// `from a import b` takes a name.
+    fn take(&mut self, taken: String) {
+        self.reading.mentions.insert(taken.clone());
+        if let Some(statement) = &self.statement {
+            self.reading.named.insert(format!("{statement}.{taken}"));
+        }
+        self.attribute = Some(taken);
+        self.takes_names = true;
+    }
+
     fn bind(&mut self, bound: String) {
+        let attribute = self.attribute.take();
+        if self.takes_names && attribute.is_none() {
+            // `from a import b, c` is over.
+            self.importing = None;
+        }
         if let Some(imported) = &self.importing {
-            let (imported, attribute) = (imported.clone(), self.attribute.take());
+            let imported = imported.clone();
             // `import a.b` binds `a` and is over; `from a import b, c` goes on.
             if attribute.is_none() {
                 self.importing = None;

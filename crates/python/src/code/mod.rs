@@ -3,4 +3,6 @@
 pub mod pyc;
 pub mod bytecode;
 pub mod plain_values;
+pub mod attribute_use;
 pub mod name_usage;
+pub mod annotations;

@@ -10,6 +10,7 @@ use std::collections::{HashMap, HashSet};
 
 use pyo3::{intern, prelude::*, types::PyCode, types::PyTuple};
 
+use crate::code::attribute_use::{AttributeUse, Uses};
 use crate::code::bytecode::{Binding, read};
 
 /// `co_flags` bit of functions; class bodies and modules lack it.
@@ -53,6 +54,11 @@ pub struct NameUsage {
     pub takes_any: bool,
     /// Whether it sets items (`table["name"] = ...`).
     pub sets_items: bool,
+    /// Which attributes all of its code takes of modules (`code/attribute_use.rs`).
+    pub attributes: AttributeUse,
+    /// The names of classes that its code asks for their subclasses, `Plugin`; none for a class that
+    /// its code does not name.
+    pub subclasses_of: HashSet<Option<String>>,
 }
 
 impl NameUsage {
@@ -68,6 +74,12 @@ impl NameUsage {
                 .used
                 .get(imported)
                 .is_some_and(|used| used.contains(attribute) || used.contains("*"))
+    }
+
+    /// Whether it uses an attribute of that name, from whichever import.
+    pub fn uses_taken(&self, attribute: &str) -> bool {
+        let taken = |used: &HashSet<String>| used.contains(attribute) || used.contains("*");
+        self.runs_text || self.used.values().any(taken)
     }
 
     /// The attributes taken of the import that is written so.
@@ -97,49 +109,61 @@ struct Parts {
     sets_items: bool,
 }
 
+impl Parts {
+    fn extend(&mut self, loaded: HashSet<Vec<String>>, mentions: HashSet<String>, sets: bool) {
+        self.loaded.extend(loaded);
+        self.mentions.extend(mentions);
+        self.sets_items |= sets;
+    }
+
+    fn loads(&self, names: &[&str]) -> bool {
+        self.loaded.iter().any(|chain| names.contains(&chain[0].as_str()))
+    }
+}
+
 pub fn outline(py: Python<'_>, code: &Bound<'_, PyCode>) -> PyResult<NameUsage> {
     let module = read(py, code)?;
-    let mut at_once =
-        Parts { loaded: module.loaded, mentions: module.mentions, sets_items: module.sets_items };
-    let mut later = Parts::default();
+    let (mut at_once, mut later) = (Parts::default(), Parts::default());
+    at_once.extend(module.loaded, module.mentions, module.sets_items);
     let mut own = module.stored.clone();
-    let mut imports = module.imports;
-    let mut star_imports = module.star_imports;
+    let (mut imports, mut star_imports) = (module.imports, module.star_imports);
     let mut functions = false;
+    let mut late = HashSet::new();
+    let mut subclasses_of = module.subclasses_of;
     let mut sets_anywhere = module.sets.clone();
     let mut constants = module.constants;
-    let mut waiting: Vec<_> = nested(code)?.into_iter().map(|code| (code, true)).collect();
-    while let Some((next, outer)) = waiting.pop() {
+    let mut waiting: Vec<_> = nested(code)?.into_iter().map(|code| (code, true, None)).collect();
+    while let Some((next, outer, class)) = waiting.pop() {
         let function = is_function(py, &next)?;
         let runs = outer && (!function || is_part_of_expression(py, &next)?);
         let reading = read(py, &next)?;
         let part = if runs { &mut at_once } else { &mut later };
-        part.loaded.extend(reading.loaded);
-        part.mentions.extend(reading.mentions);
-        part.sets_items |= reading.sets_items;
+        part.extend(reading.loaded, reading.mentions, reading.sets_items);
         sets_anywhere.extend(reading.sets);
-        if !function {
-            sets_anywhere.extend(reading.stored.iter().cloned());
+        match function {
+            true => late.extend(reading.named),
+            false => sets_anywhere.extend(reading.stored.iter().cloned()),
         }
         constants.extend(reading.constants);
+        // A method asks for the subclasses of its own class.
+        let asked = reading.subclasses_of.into_iter();
+        subclasses_of.extend(asked.map(|of| of.or_else(|| class.clone())));
+        let within = if function { class } else { Some(name_of(&next)?) };
         if runs && !function {
             own.extend(reading.stored);
             imports.extend(reading.imports);
             star_imports.extend(reading.star_imports);
         }
         functions |= !runs;
-        waiting.extend(nested(&next)?.into_iter().map(|code| (code, runs)));
+        let inner = nested(&next)?.into_iter();
+        waiting.extend(inner.map(|code| (code, runs, within.clone())));
     }
+    let everywhere = at_once.loaded.iter().chain(&later.loaded);
+    let attributes = AttributeUse::read(&imports, &star_imports, everywhere, &late);
     if functions {
         add_called(&mut at_once, &mut later, own, &imports);
     }
-    let loads = |names: &[&str]| at_once.loaded.iter().any(|c| names.contains(&c[0].as_str()));
-    let (runs_text, takes_any) = (loads(&RUN_TEXT), loads(&TAKE_ANY));
-    let mut uses = Uses::default();
-    uses.read(&imports, &at_once.loaded);
-    for imported in star_imports {
-        uses.used.entry(imported).or_default().insert("*".to_owned());
-    }
+    let uses = Uses::of(&imports, star_imports, &at_once.loaded);
     Ok(NameUsage {
         defined: module.stored,
         used: uses.used,
@@ -147,11 +171,13 @@ pub fn outline(py: Python<'_>, code: &Bound<'_, PyCode>) -> PyResult<NameUsage> 
         sets: module.sets,
         sets_anywhere,
         constants,
+        runs_text: at_once.loads(&RUN_TEXT),
+        takes_any: at_once.loads(&TAKE_ANY),
         mentions: at_once.mentions,
         mentions_later: later.mentions,
-        runs_text,
-        takes_any,
         sets_items: at_once.sets_items,
+        attributes,
+        subclasses_of,
     })
 }
 
@@ -172,63 +198,8 @@ fn add_called(
     }
 }
 
-/// Which attributes of what was imported are used.
-#[derive(Default)]
-struct Uses {
-    used: HashMap<String, HashSet<String>>,
-    reached: HashMap<String, HashSet<String>>,
-}
-
-impl Uses {
-    fn read(&mut self, imports: &[Binding], loaded: &HashSet<Vec<String>>) {
-        let mut by_name: HashMap<&str, Vec<&[String]>> = HashMap::new();
-        for chain in loaded {
-            by_name.entry(&chain[0]).or_default().push(&chain[1..]);
-        }
-        for Binding { imported, attribute, bound } in imports {
-            for taken in by_name.get(bound.as_str()).into_iter().flatten() {
-                match attribute {
-                    Some(attribute) => {
-                        note(&mut self.used, imported, attribute);
-                        self.reach(&format!("{imported}.{attribute}"), taken);
-                    }
-                    None => self.follow(imported, taken),
-                }
-            }
-        }
-    }
-
-    /// `import a.b.c` binds `a`: how far does the code follow these names?
-    fn follow(&mut self, imported: &str, mut taken: &[String]) {
-        let mut of = imported.split('.').next().unwrap_or(imported).to_owned();
-        for part in imported.split('.').skip(1) {
-            match taken.first() {
-                Some(next) if next == part => taken = &taken[1..],
-                Some(_) => break,
-                // Code that holds a package may take any of these of it.
-                None => note(&mut self.used, &of, ""),
-            }
-            of = format!("{of}.{part}");
-        }
-        note(&mut self.used, &of, taken.first().map_or("", String::as_str));
-        if let Some((first, rest)) = taken.split_first() {
-            self.reach(&format!("{of}.{first}"), rest);
-        }
-    }
-
-    /// Records the attributes taken of an attribute, and of those in turn.
-    fn reach(&mut self, of: &str, taken: &[String]) {
-        let mut of = of.to_owned();
-        for attribute in taken {
-            note(&mut self.reached, &of, attribute);
-            of = format!("{of}.{attribute}");
-        }
-        note(&mut self.reached, &of, "");
-    }
-}
-
-fn note(of: &mut HashMap<String, HashSet<String>>, name: &str, attribute: &str) {
-    of.entry(name.to_owned()).or_default().insert(attribute.to_owned());
+fn name_of(code: &Bound<'_, PyCode>) -> PyResult<String> {
+    code.getattr(intern!(code.py(), "co_name"))?.extract()
 }
 
 fn is_function(py: Python<'_>, code: &Bound<'_, PyCode>) -> PyResult<bool> {

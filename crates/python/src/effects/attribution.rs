@@ -13,8 +13,8 @@ use pyo3::types::{PyBytes, PyFrame};
 use pyo3::{ffi, intern};
 use transfuse_engine::{EdgeKind, Target};
 
-use crate::effects::memo;
 use crate::effects::state_snapshot::StateSnapshot;
+use crate::effects::{kept_content, memo};
 use crate::state::live_module::LiveModule;
 use crate::state::scope::Scope;
 
@@ -57,6 +57,7 @@ pub fn settle(py: Python<'_>, module: &Bound<'_, LiveModule>, used: &Used) {
     }
     with_state(|state| {
         let mut changed: Vec<(usize, Vec<usize>)> = Vec::new();
+        let mut differs = None;
         for (owner, difference) in state.differences(py, &used.0) {
             let effect = match &difference {
                 None => true,
@@ -68,6 +69,10 @@ pub fn settle(py: Python<'_>, module: &Bound<'_, LiveModule>, used: &Used) {
                     memo::is_effect(py, state, &used.0, difference, module).unwrap_or(true)
                 }
             };
+            if differs != Some(owner) {
+                differs = Some(owner);
+                kept_content::state_differs(py, &state.module(py, owner));
+            }
             if effect {
                 let affected = state.module(py, owner);
                 let to = Target::Module(affected.get().name.clone());
@@ -83,6 +88,7 @@ pub fn settle(py: Python<'_>, module: &Bound<'_, LiveModule>, used: &Used) {
 /// The outermost execution of this thread has ended.
 pub fn forget() {
     drop(STATE.take());
+    kept_content::forget();
 }
 
 /// Whether module-level code whose frame is the running one has done nothing so far but import.

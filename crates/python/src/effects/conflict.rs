@@ -34,6 +34,11 @@ pub fn take() -> Vec<(ModuleName, ModuleName)> {
     CONFLICTS.take()
 }
 
+/// Adds a module to the plan that `by` has changed, without stopping `by`.
+pub fn add(affected: &ModuleName, by: &ModuleName) {
+    CONFLICTS.with_borrow_mut(|conflicts| conflicts.push((affected.clone(), by.clone())));
+}
+
 /// Stops the staging at this import statement at module level if using the imported module, whose
 /// name is written so, may change a module in use.
 pub fn check<'py>(

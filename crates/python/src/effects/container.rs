@@ -6,8 +6,6 @@
 //! cannot hold anything are leaves. Which module a container belongs to is `state_snapshot.rs`'s;
 //! what C code keeps to itself, `hidden.rs`'s.
 
-use std::ffi::{c_int, c_void};
-
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyMappingProxy, PyModule, PyString, PyTuple, PyType};
@@ -15,7 +13,7 @@ use pyo3::{ffi, intern};
 
 use crate::cpython::address_map::Pointer;
 use crate::cpython::opaque_state::{self, Hidden};
-use crate::cpython::{lazy_object, static_lookup};
+use crate::cpython::{lazy_object, referents, static_lookup};
 use crate::state::generation::Generation;
 use crate::state::live_module::LiveModule;
 use crate::state::{caller, lazy_imports};
@@ -176,11 +174,11 @@ pub fn read(py: Python<'_>, object: Pointer, kind: Kind, into: &mut Vec<Pointer>
             }
         }
         Kind::Opaque(hidden) => {
-            visit(py, object, into);
+            referents::visit(py, object, into);
             return opaque_state::state(py, &bound, hidden).unwrap_or_default();
         }
         Kind::List => read_list(&bound, into),
-        Kind::Fixed | Kind::Other => visit(py, object, into),
+        Kind::Fixed | Kind::Other => referents::visit(py, object, into),
     }
     0
 }
@@ -230,32 +228,6 @@ fn each_item(dict: &Bound<'_, PyAny>, mut act: impl FnMut(Pointer, Pointer)) {
             act(key.as_ptr(), value.as_ptr());
         }
     }
-}
-
-/// What the cycle collector would visit: items, attributes, slots, and the type.
-fn visit(py: Python<'_>, object: Pointer, into: &mut Vec<Pointer>) {
-    #[cfg(not(Py_GIL_DISABLED))]
-    // SAFETY: attached, a live object; `push` runs no Python code, and gets what it is given here.
-    unsafe {
-        extern "C" fn push(object: Pointer, into: *mut c_void) -> c_int {
-            // SAFETY: `into` is what `visit` hands over, and nothing else refers to it meanwhile.
-            unsafe { (*into.cast::<Vec<Pointer>>()).push(object) };
-            0
-        }
-        if ffi::PyObject_IS_GC(object) != 0
-            && let Some(traverse) = (*ffi::Py_TYPE(object)).tp_traverse
-        {
-            traverse(object, push, std::ptr::from_mut(into).cast());
-        }
-    }
-    #[cfg(Py_GIL_DISABLED)]
-    // SAFETY: attached, a live object.
-    if let Ok(all) =
-        crate::cpython::snapshot::referents(&unsafe { Bound::from_borrowed_ptr(py, object) })
-    {
-        into.extend(all.iter().map(|each| each.as_ptr()));
-    }
-    let _ = py;
 }
 
 /// Whether a name holds a lazy import, used or not: the first use of one changes no state.

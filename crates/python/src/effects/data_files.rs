@@ -1,27 +1,21 @@
 //! Which files did a module read while it was being imported?
 //!
-//! An audit hook sees every `open`. A file under a root that module-level code opens for reading is
-//! a dependency like a module: its content (or that it does not exist) becomes part of the
-//! generation's view, and a change of it runs the module again. A file that the module writes is no
-//! dependency. Audit hooks cannot be removed; without a runtime in force this one does nothing.
+//! The audit hook sees every `open`. A file under a root, or in the project, that module-level code
+//! opens for reading is a dependency like a module: its content (or that it does not exist) becomes
+//! part of the generation's view, and a change of it runs the module again. So is a directory that it
+//! lists: the names in it count. A file that the module writes is no dependency.
 
-use std::ffi::{CStr, c_char, c_int, c_void};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Once};
+use std::sync::{Arc, atomic::Ordering};
 
-use pyo3::{exceptions::PyRuntimeError, ffi, prelude::*, types::PyBytes, types::PyTuple};
-use transfuse_engine::{FileKind, FileSystem, Source, is_source};
+use pyo3::{prelude::*, types::PyBytes, types::PyTuple};
+use transfuse_engine::{FileKind, FileSystem, Source, is_source, listing};
 
-use crate::state::{execution_stack, live_module::LiveModule, runtime, runtime::Runtime};
-
-/// A C audit hook, as `Py_AuditHookFunction` of the C API declares it.
-type Hook = extern "C" fn(*const c_char, *mut ffi::PyObject, *mut c_void) -> c_int;
-
-unsafe extern "C" {
-    // Part of the C API since 3.8; PyO3 does not declare it.
-    fn PySys_AddAuditHook(hook: Hook, data: *mut c_void) -> c_int;
-}
+use crate::cpython::{frames, thread::thread};
+use crate::effects::kept_content;
+use crate::state::command::Command;
+use crate::state::{execution_stack, live_module::LiveModule, runtime::Runtime};
 
 /// Larger files are not followed: hashing them would hold up the import.
 const LIMIT: u64 = 16 << 20;
@@ -29,45 +23,8 @@ const LIMIT: u64 = 16 << 20;
 /// The errors of the system for a file that does not exist.
 const ABSENT: [ErrorKind; 2] = [ErrorKind::NotFound, ErrorKind::NotADirectory];
 
-/// Begins to listen, once for the life of the process.
-pub fn listen() -> PyResult<()> {
-    static ONCE: Once = Once::new();
-    let mut failed = false;
-    ONCE.call_once(|| {
-        // SAFETY: the hook is a plain function without state.
-        failed = unsafe { PySys_AddAuditHook(audit_hook, std::ptr::null_mut()) } < 0;
-    });
-    if failed { Err(PyRuntimeError::new_err("an audit hook refuses another one")) } else { Ok(()) }
-}
-
-extern "C" fn audit_hook(event: *const c_char, args: *mut ffi::PyObject, _: *mut c_void) -> c_int {
-    if !execution_stack::is_executing() {
-        return 0;
-    }
-    // SAFETY: the interpreter passes a C string.
-    let event = unsafe { CStr::from_ptr(event) };
-    if event != c"open" && event != c"os.rename" {
-        return 0;
-    }
-    // SAFETY: events are raised by threads that are attached, with a tuple of arguments.
-    unsafe {
-        let py = Python::assume_attached();
-        if let Some(runtime) = runtime::in_force()
-            && let Some(args) = Bound::from_borrowed_ptr_or_opt(py, args)
-            && let Ok(args) = args.cast_into::<PyTuple>()
-        {
-            if event == c"open" {
-                record_open(runtime, &args);
-            } else {
-                record_rename(runtime, &args);
-            }
-        }
-    }
-    0
-}
-
 /// `open(path, mode, flags)` is about to happen. Nothing here may raise.
-fn record_open(runtime: &'static Runtime, args: &Bound<'_, PyTuple>) {
+pub fn record_open(runtime: &'static Runtime, args: &Bound<'_, PyTuple>) {
     let py = args.py();
     let Some(path) = argument(runtime, args, 0) else { return };
     let Some(instance) = execution_stack::innermost(py) else { return };
@@ -75,15 +32,86 @@ fn record_open(runtime: &'static Runtime, args: &Bound<'_, PyTuple>) {
         return record_write(runtime, &instance, &path);
     }
     let Some(source) = content(runtime, &path) else { return };
-    if instance.get().reads(&path) {
-        for generation in runtime.alive(py) {
-            generation.get().admit_new(&path, &source);
+    admit(runtime, &instance, &path, &source);
+    kept_content::opened(py, &instance, &path);
+}
+
+/// Records that `instance` depends on data, and follows that from now on.
+fn admit(runtime: &Runtime, instance: &Bound<'_, LiveModule>, path: &Path, source: &Arc<Source>) {
+    if !instance.get().reads(path) {
+        return;
+    }
+    for generation in runtime.alive(instance.py()) {
+        generation.get().admit_new(path, source);
+    }
+    if !runtime.roots.is_walked(&*runtime.system, path) {
+        runtime.command(Command::Follow(path.to_owned()));
+    }
+}
+
+/// `os.listdir(path)` or `os.scandir(path)` is about to happen.
+pub fn record_listing(runtime: &'static Runtime, args: &Bound<'_, PyTuple>) {
+    let py = args.py();
+    let system = &*runtime.system;
+    // The searches for modules and for installed packages list the folders of `sys.path`.
+    let searches = frames::top(py).is_some_and(|frame| is_search(&frame).unwrap_or(false));
+    let listed = if searches { None } else { argument(runtime, args, 0) };
+    if let Some(dir) = listed.filter(|dir| runtime.roots.follows_listing(system, dir))
+        && let Some(instance) = execution_stack::innermost(py)
+    {
+        let source = match listing(system, &dir, None) {
+            Ok(Some(names)) => names,
+            Err(error) if ABSENT.contains(&error.kind()) => Source::absent(),
+            _ => return,
+        };
+        admit(runtime, &instance, &dir, &source);
+        kept_content::opened(py, &instance, &dir);
+    }
+}
+
+/// Whether a frame is that of an import, or of a search for installed packages.
+fn is_search(frame: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let file: String = frame.getattr("f_code")?.getattr("co_filename")?.extract()?;
+    let ends = ["importlib/metadata/__init__.py", "pkg_resources/__init__.py"];
+    Ok(file.starts_with("<frozen importlib") || ends.iter().any(|end| file.ends_with(end)))
+}
+
+/// A file in a directory that the module itself has listed is about to be made by it: that is no
+/// change of the directory.
+pub fn record_own_entry(runtime: &Runtime, instance: &Bound<'_, LiveModule>, path: &Path) {
+    let Some(dir) = path.parent().filter(|dir| instance.get().has_read(dir)) else { return };
+    if let Ok(Some(names)) = listing(&*runtime.system, dir, Some(path)) {
+        for generation in runtime.alive(instance.py()) {
+            generation.get().admit(|view| view.with(dir, names.clone()));
         }
     }
 }
 
+/// `os.mkdir(path, ...)` is about to happen.
+pub fn record_mkdir(runtime: &'static Runtime, args: &Bound<'_, PyTuple>) {
+    if let Some(path) = argument(runtime, args, 0)
+        && let Some(instance) = execution_stack::innermost(args.py())
+    {
+        record_own_entry(runtime, &instance, &path);
+    }
+}
+
+/// A connection to SQLite is being made; in an update it may be bound to the updating thread.
+pub fn record_connection(runtime: &'static Runtime, args: &Bound<'_, PyTuple>) {
+    let py = args.py();
+    let Some(instance) = execution_stack::innermost(py) else { return };
+    if runtime.updating_thread.load(Ordering::Acquire) != thread() {
+        return;
+    }
+    let Ok(connection) = args.get_item(0) else { return };
+    let noted = py.import("transfuse.updates.import_context").and_then(|contexts| {
+        contexts.call_method1("connected", (instance.get().name.as_str(), connection))
+    });
+    drop(noted);
+}
+
 /// `os.rename(from, to, ...)` is about to happen: a file is written as a whole.
-fn record_rename(runtime: &'static Runtime, args: &Bound<'_, PyTuple>) {
+pub fn record_rename(runtime: &'static Runtime, args: &Bound<'_, PyTuple>) {
     if let Some(path) = argument(runtime, args, 1)
         && let Some(instance) = execution_stack::innermost(args.py())
     {
@@ -94,6 +122,7 @@ fn record_rename(runtime: &'static Runtime, args: &Bound<'_, PyTuple>) {
 /// A module does not depend on a file that it writes, though it may have read it before.
 fn record_write(runtime: &Runtime, instance: &Bound<'_, LiveModule>, path: &Path) {
     instance.get().writes(path);
+    record_own_entry(runtime, instance, path);
     let read_by_others = {
         let records = runtime.records.lock();
         records.graph.readers(path).any(|reader| *reader != instance.get().name)
@@ -105,22 +134,15 @@ fn record_write(runtime: &Runtime, instance: &Bound<'_, LiveModule>, path: &Path
     }
 }
 
-/// A path under a root, by the name that it has there; none if it is no such path.
+/// A path under a root or in the project, by the name that it has there; none if it is no such path.
 fn argument(runtime: &Runtime, args: &Bound<'_, PyTuple>, index: usize) -> Option<PathBuf> {
     let given = args.get_item(index).ok()?;
     let path = match given.cast::<PyBytes>() {
         Ok(bytes) => from_bytes(bytes.as_bytes()),
         Err(_) => given.extract::<PathBuf>().ok()?,
     };
-    let system = &*runtime.system;
-    let spelled = runtime.roots.path_under_root(system, &path).or_else(|| {
-        // A path that does not exist cannot be resolved as a whole.
-        let dir = runtime.roots.path_under_root(system, path.parent()?)?;
-        Some(dir.join(path.file_name()?))
-    })?;
-    let data = spelled.extension().is_none_or(|end| end != "pyc");
-    let live = runtime.roots.is_live_path(system, &spelled);
-    (data && live && !runtime.roots.ignores(system, &spelled, false)).then_some(spelled)
+    let spelled = runtime.roots.data_path(&*runtime.system, &path)?;
+    spelled.extension().is_none_or(|end| end != "pyc").then_some(spelled)
 }
 
 /// A path that was given as bytes: of any kind where the system takes any, else text.

@@ -6,7 +6,9 @@
 use pyo3::{prelude::*, types::PyDict};
 use transfuse_engine::{Edge, EdgeKind, ModuleName, Target};
 
-use crate::state::{execution_stack, live_module::LiveModule, runtime::Runtime, scope::Scope};
+use crate::state::{
+    caller, execution_stack, live_module::LiveModule, runtime::Runtime, scope::Scope,
+};
 
 pub fn record_import(
     py: Python<'_>,
@@ -17,13 +19,36 @@ pub fn record_import(
     if caller.is(imported) {
         return;
     }
-    let to = Target::Module(imported.get().name.clone());
     let kind = if caller.get().is_ready() { EdgeKind::Deferred } else { EdgeKind::ModuleLevel };
-    if caller.get().add_edge(to.clone(), kind)
-        && caller.get().is_ready()
-        && runtime.current(py).get().holds(py, caller)
+    add_edge(py, runtime, caller, &imported.get().name, kind);
+}
+
+/// An edge to a module, which counts from now on if the current generation has its start.
+pub fn add_edge(
+    py: Python<'_>,
+    runtime: &Runtime,
+    from: &Bound<'_, LiveModule>,
+    to: &ModuleName,
+    kind: EdgeKind,
+) {
+    let to = Target::Module(to.clone());
+    if from.get().add_edge(to.clone(), kind)
+        && from.get().is_ready()
+        && runtime.current(py).get().holds(py, from)
     {
-        runtime.records.lock().graph.add(&caller.get().name, Edge { to, kind });
+        runtime.records.lock().graph.add(&from.get().name, Edge { to, kind });
+    }
+}
+
+/// Foreign code imported a live module by its name: the nearest live function that called it may keep
+/// what it got.
+pub fn record_import_through(scope: &Scope<'_>, imported: &Bound<'_, LiveModule>) {
+    let Scope { py, runtime, .. } = *scope;
+    if !execution_stack::is_executing()
+        && let Some(caller) = caller::nearest(py)
+        && caller.get().is_ready()
+    {
+        record_import(py, runtime, &caller, imported);
     }
 }
 

@@ -2,8 +2,12 @@
 //! In reading order:
 
 pub mod dependencies;
+pub mod annotations;
+pub mod audit;
 pub mod data_files;
+pub mod kept_content;
 pub mod import_closure;
+pub mod submodule_use;
 pub mod observation;
 pub mod attribution;
 pub mod state_snapshot;
@@ -14,5 +18,11 @@ pub mod memo;
 pub mod reachable_state;
 pub mod conflict;
 pub mod ownership;
+pub mod subclasses;
+pub mod virtual_subclasses;
 pub mod retention;
+pub mod kept_values;
+pub mod log_handlers;
 pub mod foreign_patches;
+pub mod environ;
+pub mod current_objects;

@@ -6,7 +6,7 @@
 //! that it calls. Text, numbers, plain helpers and plain bases change nothing; in doubt a value can
 //! be changed.
 
-use std::collections::HashSet;
+use std::{cell::OnceCell, collections::HashSet};
 
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -19,6 +19,7 @@ use transfuse_engine::{EdgeKind, ModuleName, Target};
 
 use crate::cpython::{opaque_state, static_lookup};
 use crate::effects::container::{cache_type, cached_by};
+use crate::effects::subclasses::ListedBases;
 use crate::state::caller;
 use crate::state::generation::Generation;
 use crate::state::live_module::LiveModule;
@@ -88,11 +89,19 @@ struct Reachability<'a, 'py> {
     /// Addresses of the values in line and of those that were looked at.
     seen: HashSet<usize>,
     waiting: Vec<Held<'py>>,
+    /// The classes that live code asks for their subclasses.
+    listed: OnceCell<ListedBases>,
 }
 
 impl<'a, 'py> Reachability<'a, 'py> {
     fn new(generation: &'a Bound<'py, Generation>) -> Self {
-        Reachability { generation, found: Vec::new(), seen: HashSet::new(), waiting: Vec::new() }
+        Reachability {
+            generation,
+            found: Vec::new(),
+            seen: HashSet::new(),
+            waiting: Vec::new(),
+            listed: OnceCell::new(),
+        }
     }
 
     fn answer(mut self, py: Python<'py>) -> Vec<ModuleName> {
@@ -240,6 +249,10 @@ impl<'a, 'py> Reachability<'a, 'py> {
             return Ok(());
         };
         let name = class.name()?.to_string();
+        let listed = self.listed.get_or_init(|| ListedBases::of(py, self.generation.get()));
+        if !listed.is_empty() && listed.lists(class) {
+            self.add(&owner);
+        }
         let kind = class.get_type();
         if kind.name()?.to_str()?.starts_with("Enum") {
             return Ok(());

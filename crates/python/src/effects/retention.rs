@@ -71,11 +71,14 @@ impl<'py> Walk<'py> {
     fn begin(&mut self, at: usize, holder: &Bound<'py, LiveModule>, of: &[Bound<'py, LiveModule>]) {
         let namespace = holder.get().namespace(self.py);
         for (key, value) in snapshot::items(&namespace) {
+            let name = key.extract().unwrap_or_default();
             if let Some(module) = self.modules.get(&(value.as_ptr() as usize)) {
-                let name = key.extract().unwrap_or_default();
                 if !is_bound_submodule(holder.get(), name, of[*module].get()) {
                     self.found.push((at, *module));
                 }
+            } else if name.starts_with("__") {
+                // No state for a comparison, but as good a place to keep something as any.
+                self.meet(value, at, holder.get().name.as_str());
             }
         }
         self.met.insert(namespace.as_ptr() as usize, ());
@@ -93,6 +96,10 @@ impl<'py> Walk<'py> {
             }
             contents.clear();
             read(self.py, object.as_ptr(), kind, &mut contents);
+            if kind == Kind::Class {
+                // SAFETY: attached, a live type.
+                contents.push(unsafe { (*object.as_ptr().cast::<ffi::PyTypeObject>()).tp_bases });
+            }
             let own = holders[holder].get().name.as_str();
             for child in &contents {
                 if !child.is_null() {

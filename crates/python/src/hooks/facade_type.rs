@@ -15,7 +15,7 @@ use pyo3::{exceptions::PyAttributeError, ffi, intern, prelude::*};
 use crate::loading::{load, load::Loaded, submodules};
 use crate::state::{caller, execution_stack, live_module::LiveModule, runtime};
 use crate::sysmodules::facade::{self, DETACHED, LEFT, is_facade, name_of, own_dict};
-use crate::{effects::observation, sysmodules::spec::FacadeLoader};
+use crate::{effects::observation, hooks::meta_path, sysmodules::spec::HandedOut};
 
 /// Makes the type of facades, once for the life of the process.
 pub fn make_type(py: Python<'_>) -> PyResult<()> {
@@ -140,6 +140,12 @@ unsafe extern "C" fn get(slf: *mut ffi::PyObject, name: *mut ffi::PyObject) -> *
         if is(name.cast::<PyString>()?, "__class__") {
             return Ok(facade.get_type().into_any().into_ptr());
         }
+        if is(name.cast::<PyString>()?, "__spec__")
+            && let Ok(dotted) = name_of(&facade)
+            && HandedOut::is_asking_for(&dotted)
+        {
+            return Ok(meta_path::find_again(py, &dotted)?.into_ptr());
+        }
         match target(&facade)? {
             Some(found) => {
                 let name = name.cast::<PyString>()?;
@@ -241,8 +247,8 @@ unsafe extern "C" fn set(
             }
             // `importlib` sets a spec of its own on the module that it believes it has made.
             Some(_) if is(&name, "__spec__") => {}
-            // The loader of that spec, which must not replace the instance in `__loader__`.
-            Some(value) if value.is_exact_instance_of::<FacadeLoader>() => {}
+            // The loader of that spec, or one around it, which must not replace the instance.
+            Some(_) if is(&name, "__loader__") => {}
             Some(value) => module.setattr(name, value)?,
         }
         Ok(0)

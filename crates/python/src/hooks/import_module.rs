@@ -6,7 +6,8 @@
 use pyo3::{intern, prelude::*, types::PyString};
 use transfuse_engine::ModuleName;
 
-use crate::effects::{dependencies::record_import, observation};
+use crate::effects::dependencies::{record_import, record_import_through};
+use crate::effects::observation;
 use crate::state::{
     caller, execution_stack, live_module::LiveModule, pending_submodules, runtime, scope::Scope,
 };
@@ -46,8 +47,9 @@ pub fn gcd_import<'py>(
         return original();
     };
     submodule_imports::imported(&scope, &found)?;
-    if let Some(caller) = &caller {
-        record_import(py, runtime, caller, &found);
+    match &caller {
+        Some(caller) => record_import(py, runtime, caller, &found),
+        None => record_import_through(&scope, &found),
     }
     record_call(&scope, caller.as_ref(), &found)?;
     match caller {

@@ -13,7 +13,7 @@ use pyo3::{intern, prelude::*, sync::PyOnceLock};
 use transfuse_engine::ModuleName;
 
 use crate::code::{bytecode, name_usage::NameUsage};
-use crate::effects::dependencies::{record_import, record_not_found};
+use crate::effects::dependencies::{record_import, record_import_through, record_not_found};
 use crate::effects::{conflict, observation};
 use crate::hooks::{partial_import, submodule_imports};
 use crate::loading::load::{self, Loaded};
@@ -142,10 +142,8 @@ impl<'py> ImportStatement<'_, 'py> {
         if absolute.to_str()?.contains('.')
             && scope.get(absolute).is_some_and(|found| found.get().is_ready())
             && let Ok(name) = ModuleName::new(absolute.to_str()?)
-            && let Some(package) = name.parent()
-            && scope.find(package.as_str()).is_none()
         {
-            load::load(scope, &package)?;
+            load::load_packages(scope, &name)?;
         }
         Ok(())
     }
@@ -299,6 +297,7 @@ impl<'py> ImportStatement<'_, 'py> {
         };
         submodule_imports::imported(&scope, &found)?;
         observation::imported_through(&scope, None, &found)?;
+        record_import_through(&scope, &found);
         if self.takes_names() {
             if found.get().package {
                 self.handle_fromlist(&scope, None, &found)?;

@@ -5,10 +5,13 @@
 //! [`Finder`] stands first. The loader in its specs hands out the facade.
 
 use pyo3::types::{PyCode, PyList, PyString};
-use pyo3::{intern, prelude::*};
+use pyo3::{gc::PyTraverseError, gc::PyVisit, intern, prelude::*};
 use transfuse_engine::ModuleName;
 
-use crate::loading::{load, load::Loaded, search, search::Resolution, source_text};
+use crate::cpython::extra_attributes::ExtraAttributes;
+use crate::loading::{
+    foreign_loader, kept_origin, load, load::Loaded, search, search::Resolution, source_text,
+};
 use crate::state::{caller, execution_stack, runtime};
 use crate::sysmodules::{entry, facade, spec, spec::FacadeLoader, spec::Finder, spec::is_loading};
 use crate::{cpython::frames, effects::dependencies, hooks::reload};
@@ -56,7 +59,7 @@ impl Finder {
         let scope = caller::scope_of_foreign(py, runtime);
         let found = match path {
             Some(path) => search::along(&scope, &dotted, path)?,
-            None => search::top_level(&scope, &dotted)?,
+            None => kept_origin::top_level(&scope, &dotted)?,
         };
         if asks_only(py) {
             dependencies::record_probe(py, &dotted);
@@ -76,10 +79,22 @@ impl Finder {
         let loaded = scope.find(name).filter(|loaded| loaded.get().is_ready());
         let removed = loaded.map(|loaded| loaded.get().started());
         let (file, is_package) = (origin.clone(), package.is_some());
-        let loader = FacadeLoader { name: dotted, file, path: place, package: is_package, removed };
+        let attributes = ExtraAttributes::default();
+        spec::handed_out(&dotted);
+        let loader = FacadeLoader {
+            name: dotted,
+            file,
+            path: place,
+            package: is_package,
+            removed,
+            attributes,
+        };
         let loader = Bound::new(py, loader)?;
         let package = package.map(|p| PyList::new(py, p)).transpose()?.map(Bound::into_any);
-        spec::spec(py, name, loader.as_any(), origin.as_deref(), package).map(Some)
+        let made = spec::spec(py, name, loader.as_any(), origin.as_deref(), package)?;
+        // Stays when another finder wraps the loader.
+        made.setattr(intern!(py, "loader_state"), loader)?;
+        Ok(Some(made))
     }
 
     fn invalidate_caches(&self) {}
@@ -95,6 +110,12 @@ impl FacadeLoader {
             Some(source) => source_text::text(&scope, source, path).map(Some),
             None => Err(crate::cpython::exceptions::not_found(py, self.name.as_str(), None)),
         }
+    }
+
+    /// The code that other code has `get_code` return instead of ours, if it has replaced that.
+    fn replaced_code<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let replaced = self.attributes.own(py, "get_code")?;
+        replaced.map(|get_code| get_code.call1((self.name.as_str(),))).transpose()
     }
 
     fn code<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyCode>>> {
@@ -115,6 +136,13 @@ impl FacadeLoader {
     /// For the machinery: loads the live module and puts its facade into `sys.modules`. For code
     /// that has made a module of its own from the spec: executes the source in it, once more.
     fn exec_module(&self, py: Python<'_>, module: &Bound<'_, PyAny>) -> PyResult<()> {
+        if let Some((instance, code)) = foreign_loader::being_executed(module) {
+            // A loader that wraps this one executes a live module.
+            let code = self.replaced_code(py)?.unwrap_or(code.into_any());
+            let namespace = instance.get().namespace(py);
+            namespace.set_item(intern!(py, "__loader__"), &instance)?;
+            return run(py, code, namespace.as_any());
+        }
         let runtime = runtime::required()?;
         if facade::is_facade(module) {
             // `importlib.reload`, taken before Transfuse was installed.
@@ -124,11 +152,12 @@ impl FacadeLoader {
         let name = PyString::new(py, self.name.as_str());
         let there = runtime.sys_modules.bind(py).get_item(&name)?;
         if !there.is_some_and(|there| there.is(module)) || !is_loading(module)? {
-            let Some(code) = self.code(py)? else { return Ok(()) };
-            let namespace = module.getattr(intern!(py, "__dict__"))?;
-            py.import(intern!(py, "builtins"))?
-                .call_method1(intern!(py, "exec"), (code, namespace))?;
-            return Ok(());
+            let code = match self.replaced_code(py)? {
+                Some(code) => Some(code),
+                None => self.code(py)?.map(Bound::into_any),
+            };
+            let Some(code) = code else { return Ok(()) };
+            return run(py, code, &module.getattr(intern!(py, "__dict__"))?);
         }
         let there = scope.get(&name);
         if let Some(removed) = there.filter(|there| Some(there.get().started()) == self.removed) {
@@ -175,10 +204,48 @@ impl FacadeLoader {
             .call_method1(intern!(py, "decode_source"), (text,))
     }
 
+    fn __getattribute__<'py>(
+        slf: &Bound<'py, Self>,
+        name: &Bound<'py, PyString>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        slf.get().attributes.get(slf.as_any(), name)
+    }
+
+    fn __setattr__(&self, name: &Bound<'_, PyString>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.attributes.set(name, value)
+    }
+
+    fn __delattr__(&self, name: &Bound<'_, PyString>) -> PyResult<()> {
+        self.attributes.delete(name)
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        self.attributes.traverse(&visit)
+    }
+
     fn get_resource_reader<'py>(slf: &Bound<'py, Self>, name: &str) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
         py.import(intern!(py, "importlib.readers"))?
             .getattr(intern!(py, "FileReader"))?
             .call1((slf,))
     }
+}
+
+fn run(py: Python<'_>, code: Bound<'_, PyAny>, namespace: &Bound<'_, PyAny>) -> PyResult<()> {
+    py.import(intern!(py, "builtins"))?.call_method1(intern!(py, "exec"), (code, namespace))?;
+    Ok(())
+}
+
+/// A new spec for a module that may be loaded: a finder of other code, which is asked for each
+/// execution, means to wrap the loader of the next one.
+pub fn find_again<'py>(py: Python<'py>, name: &ModuleName) -> PyResult<Bound<'py, PyAny>> {
+    let path = match name.parent() {
+        None => py.None().into_bound(py),
+        Some(parent) => {
+            let modules = py.import(intern!(py, "sys"))?.getattr(intern!(py, "modules"))?;
+            modules.get_item(parent.as_str())?.getattr(intern!(py, "__path__"))?
+        }
+    };
+    py.import(intern!(py, "importlib._bootstrap"))?
+        .call_method1(intern!(py, "_find_spec"), (name.as_str(), path))
 }

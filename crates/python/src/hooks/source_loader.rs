@@ -88,10 +88,28 @@ impl LiveModule {
     /// Executes this instance's code in a module that other code made.
     fn exec_module<'py>(&self, py: Python<'py>, module: &Bound<'py, PyAny>) -> PyResult<()> {
         let Some(file) = &self.file else { return Ok(()) };
-        let code = crate::code::pyc::code(py, file, &self.text()?)?;
+        let code = match self.attributes.own(py, "get_code")? {
+            Some(get_code) => get_code.call1((self.name.as_str(),))?,
+            None => crate::code::pyc::code(py, file, &self.text()?)?.into_any(),
+        };
         let namespace = module.getattr(intern!(py, "__dict__"))?;
         py.import(intern!(py, "builtins"))?.call_method1(intern!(py, "exec"), (code, namespace))?;
         Ok(())
+    }
+
+    fn __getattribute__<'py>(
+        slf: &Bound<'py, Self>,
+        name: &Bound<'py, PyString>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        slf.get().attributes.get(slf.as_any(), name)
+    }
+
+    fn __setattr__(&self, name: &Bound<'_, PyString>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.attributes.set(name, value)
+    }
+
+    fn __delattr__(&self, name: &Bound<'_, PyString>) -> PyResult<()> {
+        self.attributes.delete(name)
     }
 
     fn __repr__(&self) -> String {

@@ -4,7 +4,6 @@
 //! `loading/bind_submodules.rs`.
 
 use pyo3::prelude::*;
-use transfuse_engine::ModuleName;
 
 use crate::effects::import_closure::reached_from;
 use crate::loading::{load, submodules};
@@ -19,11 +18,7 @@ pub fn imported(scope: &Scope<'_>, found: &Bound<'_, LiveModule>) -> PyResult<()
     let Scope { py, runtime, .. } = *scope;
     if scope.is_staged() {
         // A package that is to run again and has not yet begun comes first.
-        for package in std::iter::successors(found.get().name.parent(), ModuleName::parent) {
-            if scope.find(package.as_str()).is_none() {
-                load::load(scope, &package)?;
-            }
-        }
+        load::load_packages(scope, &found.get().name)?;
     }
     if !any() || !found.get().is_ready() {
         return Ok(());

@@ -8,9 +8,10 @@
 //! *pending*. It stays pending after the package's code has ended only if the package has bound the
 //! name itself.
 
-use pyo3::prelude::*;
+use pyo3::{prelude::*, types::PyModule};
 use transfuse_engine::{EdgeKind, ModuleName, Target};
 
+use crate::effects::conflict;
 use crate::loading::submodules;
 use crate::state::{execution_stack, live_module::LiveModule, scope::Scope};
 
@@ -59,7 +60,16 @@ pub fn loaded(
         of.pending_submodules.add(tail);
         return Ok(());
     }
+    if own && scope.base().is_some_and(|base| base.holds(package)) && !is_module(py, of, tail)? {
+        // It hides a value that a package in use has: the package runs again, and then has both.
+        conflict::add(&of.name, &child.get().name);
+    }
     submodules::bind(py, package, child)
+}
+
+fn is_module(py: Python<'_>, package: &LiveModule, tail: &str) -> PyResult<bool> {
+    let own = package.namespace(py).get_item(tail)?;
+    Ok(own.is_some_and(|own| own.is_instance_of::<PyModule>()))
 }
 
 /// Whether other modules that do not run again have imported a submodule at module level.

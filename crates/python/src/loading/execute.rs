@@ -12,7 +12,8 @@ use pyo3::{intern, prelude::*};
 use transfuse_engine::{Digest, ModuleName, Source};
 
 use crate::cpython::{log, panics};
-use crate::effects::{dependencies, foreign_patches, observation::Observation};
+use crate::effects::observation::Observation;
+use crate::effects::{dependencies, environ, foreign_patches, submodule_use, virtual_subclasses};
 use crate::loading::in_place::{self, Nesting};
 use crate::loading::namespace_path::NamespacePath;
 use crate::loading::{bind_submodules, circular, namespace, sharing, source_text};
@@ -74,6 +75,8 @@ struct PreparedModule<'py> {
     source: Option<(Vec<u8>, String)>,
     /// The instance that it would supersede, if an update is being staged.
     previous: Option<Bound<'py, LiveModule>>,
+    /// The spec of another code's finder, whose loader is to execute it.
+    claimed: Option<Py<PyAny>>,
     nesting: Nesting,
 }
 
@@ -90,9 +93,11 @@ impl<'py> PreparedModule<'py> {
     /// Makes the module and its instance from the source that the generation names.
     fn prepare(scope: &Scope<'py>, name: &ModuleName, content: Content) -> PyResult<Self> {
         let Scope { py, runtime, .. } = *scope;
+        let mut claimed = None;
         let (file, path, source, package) = match content {
             Content::File(origin, source) => {
                 let package = origin.package.map(|dir| PyList::new(py, [dir])).transpose()?;
+                claimed = origin.spec;
                 (Some(origin.file), Some(origin.path), Some(source), package.map(Bound::into_any))
             }
             Content::Namespace(portions) => {
@@ -124,7 +129,7 @@ impl<'py> PreparedModule<'py> {
         let instance = Bound::new(py, instance)?;
         // Before it is visible and without the lock, because this runs code of `importlib`.
         let spec = init_module_attrs(py, &instance, &module, package)?;
-        Ok(PreparedModule { instance, spec, source: text.zip(file), previous, nesting })
+        Ok(PreparedModule { instance, spec, source: text.zip(file), previous, claimed, nesting })
     }
 
     /// Puts the instance into its generation and its facade into `sys.modules`.
@@ -152,22 +157,54 @@ impl<'py> PreparedModule<'py> {
         let Some((text, file)) = &self.source else {
             return namespace::submodules_of(scope, self.instance.get(), previous);
         };
+        if let Some(previous) = previous.filter(|_| scope.is_staged()) {
+            environ::undo(py, previous.get());
+        }
+        // In a thread of its own it may bind to that thread what belongs to the server's.
+        let contexts = match scope.is_staged() {
+            true => Some(py.import(intern!(py, "transfuse.updates.import_context"))?),
+            false => None,
+        };
+        let context = contexts.as_ref().map(|contexts| contexts.call_method0("running"));
+        let context = context.transpose()?;
+        let registered = virtual_subclasses::registrations(py)?;
         let observed = Observation::begin(&self.instance);
-        let ran =
-            panics::caught(|| namespace::exec_module(scope, &self.instance, previous, text, file));
+        let ran = panics::caught(|| {
+            let claimed = self.claimed.as_ref().map(|spec| spec.bind(py));
+            namespace::exec_module(scope, &self.instance, previous, text, file, claimed)
+        });
         let before = observed.end(py, &self.instance);
         ran.and_then(|()| {
+            if let (Some(contexts), Some(context)) = (&contexts, &context) {
+                let module = self.instance.get().module.bind(py);
+                contexts.call_method1("ran", (&self.instance, module, context))?;
+            }
             let namespace = self.instance.get().namespace(py);
             let set = foreign_patches::collect(py, &before, &namespace, previous)?;
             self.instance.get().set_patches(set);
-            Ok(())
+            submodule_use::record_packages(&self.instance);
+            virtual_subclasses::record(scope, &self.instance, &registered)
         })
         .inspect(|()| {
             if scope.is_staged() {
                 foreign_patches::undo(py, &before);
             }
         })
-        .inspect_err(|_| foreign_patches::undo(py, &before))
+        .inspect_err(|_| {
+            foreign_patches::undo(py, &before);
+            if scope.is_staged() {
+                self.take_back_environ(py);
+            }
+        })
+    }
+
+    /// The environment is as it was before the code ran, and its former run stands again.
+    fn take_back_environ(&self, py: Python<'_>) {
+        environ::undo(py, self.instance.get());
+        self.instance.get().with_environ(Vec::clear);
+        if let Some(previous) = &self.previous {
+            environ::redo(py, previous.get());
+        }
     }
 
     /// The code has run: returns the instance that importers get.

@@ -11,6 +11,7 @@ use transfuse_engine::{Entered, ModuleName, Waited};
 use crate::cpython::{exceptions, interruptible_wait, thread::thread};
 use crate::loading::circular::{self, LoadGuard};
 use crate::loading::execute::{Content, execute};
+use crate::loading::kept_origin;
 use crate::loading::search::{self, Resolution};
 use crate::state::{live_module::LiveModule, load_key::LoadKey, scope::Scope};
 use crate::sysmodules::entry::{self, SysModulesEntry};
@@ -48,13 +49,14 @@ pub fn load<'py>(scope: &Scope<'py>, name: &ModuleName) -> PyResult<Loaded<'py>>
 /// The same without regard to the entry in `sys.modules`.
 pub fn load_own<'py>(scope: &Scope<'py>, name: &ModuleName) -> PyResult<Loaded<'py>> {
     let Scope { py, runtime, .. } = *scope;
+    load_packages(scope, name)?;
     if let Some(found) = scope.find(name.as_str()) {
         return wait_until_ready(scope, found);
     }
     let found = match name.parent() {
         None => match runtime.synthetic_names.origin(name) {
             Some(origin) => Resolution::Source(origin),
-            None => search::top_level(scope, name)?,
+            None => kept_origin::top_level(scope, name)?,
         },
         Some(parent) => match load(scope, &parent)? {
             Loaded::Live(_) => {
@@ -93,6 +95,19 @@ pub fn load_own<'py>(scope: &Scope<'py>, name: &ModuleName) -> PyResult<Loaded<'
         Resolution::Missing => Ok(Loaded::Missing(None)),
         Resolution::Hidden => Err(exceptions::not_found(py, name.as_str(), None)),
     }
+}
+
+/// In a staged generation: loads the packages around a module that are to run again, the outermost
+/// first, also where one between them does not run again. A fresh process begins with these.
+pub fn load_packages(scope: &Scope<'_>, name: &ModuleName) -> PyResult<()> {
+    let Some(base) = scope.base() else { return Ok(()) };
+    let mut packages: Vec<_> = std::iter::successors(name.parent(), ModuleName::parent).collect();
+    while let Some(package) = packages.pop() {
+        if scope.find(package.as_str()).is_none() && base.find(package.as_str()).is_some() {
+            load(scope, &package)?;
+        }
+    }
+    Ok(())
 }
 
 /// The instance of a name, loaded if need be; none where the original import has to answer.

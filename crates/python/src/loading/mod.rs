@@ -3,6 +3,9 @@
 pub mod load;
 pub mod execute;
 pub mod search;
+pub mod kept_origin;
+pub mod foreign_loader;
+pub mod post_import_hooks;
 pub mod new_files;
 pub mod names_of_file;
 pub mod namespace_path;

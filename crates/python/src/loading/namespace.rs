@@ -11,17 +11,19 @@ use transfuse_engine::Policy;
 
 use crate::code::{name_usage, pyc};
 use crate::cpython::{lazy_object, snapshot::items, static_lookup};
-use crate::effects::ownership::code_of;
-use crate::loading::{bind_submodules, submodules};
+use crate::effects::{annotations, ownership::code_of};
+use crate::loading::{bind_submodules, foreign_loader, submodules};
 use crate::state::{live_module::LiveModule, scope::Scope};
 
-/// Executes a module's source in its new namespace, over the previous instance if there is one.
+/// Executes a module's source in its new namespace, over the previous instance if there is one, by
+/// the loader of the spec `claimed`, if a finder of other code made one.
 pub fn exec_module(
     scope: &Scope<'_>,
     instance: &Bound<'_, LiveModule>,
     previous: Option<&Bound<'_, LiveModule>>,
     text: &[u8],
     file: &str,
+    claimed: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<()> {
     let py = scope.py;
     let namespace = instance.get().namespace(py);
@@ -53,7 +55,11 @@ pub fn exec_module(
         overlay(scope, instance.get(), previous.get(), &outline.defined)?;
     }
     instance.get().set_name_usage(outline);
-    evaluate(py, &code, &namespace)?;
+    match claimed {
+        Some(spec) => foreign_loader::execute(instance, spec, &code, text)?,
+        None => evaluate(py, &code, &namespace)?,
+    }
+    annotations::record(scope, instance, &code)?;
     bind_submodules::ended(scope, instance)?;
     for (name, value) in carried {
         namespace.set_item(name, value)?;

@@ -10,8 +10,10 @@ use std::path::{Path, PathBuf};
 use pyo3::{intern, prelude::*, sync::PyOnceLock, types::PyList, types::PyString};
 use transfuse_engine::{FileSystem, Located, ModuleName, Source, locate};
 
-use crate::state::{module_source::SourceFile, runtime::Runtime, scope::Scope};
-use crate::{loading::new_files, sysmodules::spec::Finder};
+use crate::loading::{foreign_loader, new_files};
+use crate::state::{
+    generation::Generation, module_source::SourceFile, runtime::Runtime, scope::Scope,
+};
 
 pub enum Resolution {
     /// A regular package or a module under a root.
@@ -47,6 +49,7 @@ fn suffixes(py: Python<'_>) -> PyResult<&Vec<String>> {
     })
 }
 
+/// A name without a dot, along `sys.path`. Other code's finders are not asked (`kept_origin.rs` asks them).
 pub fn top_level(scope: &Scope<'_>, name: &ModuleName) -> PyResult<Resolution> {
     let py = scope.py;
     let path = py.import(intern!(py, "sys"))?.getattr(intern!(py, "path"))?;
@@ -75,7 +78,7 @@ pub fn top_level(scope: &Scope<'_>, name: &ModuleName) -> PyResult<Resolution> {
     if !ours || is_built_in(py, name)? {
         return Ok(Resolution::Foreign);
     }
-    along(scope, name, path.as_any())
+    without_claims(scope, name, path.as_any())
 }
 
 /// Looks for a name along a search path (`sys.path`, or a package's `__path__`).
@@ -84,10 +87,36 @@ pub fn along(
     name: &ModuleName,
     path: &Bound<'_, PyAny>,
 ) -> PyResult<Resolution> {
+    let found = without_claims(scope, name, path)?;
+    with_claims(scope, name, path, found)
+}
+
+/// What was found, unless another code's finder claims it.
+pub fn with_claims(
+    scope: &Scope<'_>,
+    name: &ModuleName,
+    path: &Bound<'_, PyAny>,
+    found: Resolution,
+) -> PyResult<Resolution> {
+    let Some(claim) = foreign_loader::claim(scope, name, path)? else { return Ok(found) };
+    Ok(match found {
+        Resolution::Source(mut origin) => {
+            match claim.leaves_live(scope.runtime, name, &mut origin)? {
+                true => Resolution::Source(origin),
+                false => Resolution::Foreign,
+            }
+        }
+        Resolution::Hidden => Resolution::Hidden,
+        _ => Resolution::Foreign,
+    })
+}
+
+fn without_claims(
+    scope: &Scope<'_>,
+    name: &ModuleName,
+    path: &Bound<'_, PyAny>,
+) -> PyResult<Resolution> {
     let Scope { py, runtime, .. } = *scope;
-    if claimed_by_others(py, name, path)? {
-        return Ok(Resolution::Foreign);
-    }
     let mut portions = Vec::new();
     let mut foreign = false;
     let mut hidden = false;
@@ -105,7 +134,9 @@ pub fn along(
                 _ => return Ok(Resolution::Foreign),
             }
         };
-        let spelled = if spelled.is_empty() { dir.to_string_lossy().into_owned() } else { spelled };
+        // As the standard finder makes it: a module's file does not depend on the working directory.
+        let relative = !Path::new(&spelled).is_absolute();
+        let spelled = if relative { dir.to_string_lossy().into_owned() } else { spelled };
         match look(scope, &dir, name)? {
             EntryLookup::At(Located::Absent) => {}
             EntryLookup::At(Located::Namespace(portion)) => {
@@ -129,11 +160,11 @@ fn found_at(scope: &Scope<'_>, name: &ModuleName, spelled: &str, located: Locate
         Located::Package { init, dir } => {
             let folder = joined(here, dir.file_name());
             let file = joined(Path::new(&folder), init.file_name());
-            Resolution::Source(SourceFile { file, path: init, package: Some(folder) })
+            Resolution::Source(SourceFile { file, path: init, package: Some(folder), spec: None })
         }
         Located::Module(path) => {
             let file = joined(here, path.file_name());
-            Resolution::Source(SourceFile { file, path, package: None })
+            Resolution::Source(SourceFile { file, path, package: None, spec: None })
         }
         Located::Extension(path) => {
             record_extension(scope.py, scope.runtime, name, path);
@@ -189,9 +220,9 @@ fn look(scope: &Scope<'_>, dir: &Path, name: &ModuleName) -> PyResult<EntryLooku
         let located = py.detach(|| locate(&view, system, dir, name.tail(), suffixes));
         if let Located::Namespace(portion) = &located
             && !view.has_dir(portion)
-            && runtime.alive(py).iter().any(|other| other.get().view().has_dir(portion))
+            && runtime.alive(py).iter().any(|other| has_source(runtime, other.get(), portion))
         {
-            // A folder that has source in another generation only.
+            // A folder that has source on disk, but in another generation only.
             return Ok(EntryLookup::Hidden);
         }
         let Located::NotInSnapshot(path) = located else {
@@ -227,6 +258,13 @@ fn look(scope: &Scope<'_>, dir: &Path, name: &ModuleName) -> PyResult<EntryLooku
     Ok(EntryLookup::At(Located::Absent))
 }
 
+/// Whether a generation knows source in a folder that is still there.
+fn has_source(runtime: &Runtime, generation: &Generation, folder: &Path) -> bool {
+    let view = generation.view();
+    let mut known = view.under(folder).filter(|(_, source)| !source.is_absent());
+    known.any(|(path, _)| runtime.system.metadata(path).is_ok())
+}
+
 /// A compiled module under a root is foreign, and cannot be loaded a second time. Its digest
 /// becomes part of the views, so that a change of it is reported.
 fn record_extension(py: Python<'_>, runtime: &Runtime, name: &ModuleName, path: PathBuf) {
@@ -259,32 +297,6 @@ fn standard(py: Python<'_>, name: &ModuleName, entry: &Bound<'_, PyAny>) -> PyRe
         return Ok(Resolution::Namespace { portions, foreign: true });
     }
     Ok(Resolution::Foreign)
-}
-
-/// Whether a finder that stands before ours has the module (pytest's for its test files).
-fn claimed_by_others(py: Python<'_>, name: &ModuleName, path: &Bound<'_, PyAny>) -> PyResult<bool> {
-    let finders = py.import(intern!(py, "sys"))?.getattr(intern!(py, "meta_path"))?;
-    let machinery = py.import(intern!(py, "importlib.machinery"))?;
-    for finder in finders.try_iter()? {
-        let finder = finder?;
-        if finder.is_instance_of::<Finder>() {
-            return Ok(false);
-        }
-        let standard = [
-            intern!(py, "PathFinder"),
-            intern!(py, "BuiltinImporter"),
-            intern!(py, "FrozenImporter"),
-        ];
-        if standard.iter().any(|kind| machinery.getattr(*kind).is_ok_and(|kind| kind.is(&finder))) {
-            continue;
-        }
-        let Ok(find) = finder.getattr(intern!(py, "find_spec")) else { continue };
-        let path = if name.parent().is_none() { py.None().into_bound(py) } else { path.clone() };
-        if !find.call1((name.as_str(), path, py.None()))?.is_none() {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }
 
 fn is_built_in(py: Python<'_>, name: &ModuleName) -> PyResult<bool> {

@@ -19,6 +19,10 @@ pub enum Command {
     Rollback(Option<u64>, Sender<PyResult<Py<PyDict>>>),
     /// Serve these contents, whatever is on disk.
     Adopt(SourceOverrides, Sender<PyResult<Py<PyDict>>>),
+    /// A module depends on data that no walk comes to.
+    Follow(PathBuf),
+    /// A hold has ended: look at the files again.
+    Released,
     /// Something has drained.
     Dispose,
     Stop,

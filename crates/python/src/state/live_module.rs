@@ -16,10 +16,11 @@ use transfuse_engine::sync::Mutex;
 use transfuse_engine::{Edge, EdgeKind, ModuleName, OsFileSystem, Policy, Source, Target};
 
 use crate::code::name_usage::NameUsage;
+use crate::cpython::extra_attributes::ExtraAttributes;
 use crate::state::{
-    foreign_patch::ForeignPatch, generation::Generation, lazy_imports::LazyImports,
-    load_key::LoadKey, module_source::ModuleSource, pending_submodules::PendingSubmodules,
-    shown::LastShown,
+    environ_change::EnvironChange, foreign_patch::ForeignPatch, generation::Generation,
+    lazy_imports::LazyImports, load_key::LoadKey, module_source::ModuleSource,
+    pending_submodules::PendingSubmodules, shown::LastShown,
 };
 
 /// One execution of a live module's source, and the `__loader__` of the module it made.
@@ -72,12 +73,17 @@ pub struct LiveModule {
     /// The entries that were taken out of foreign containers when it was superseded, put back when a
     /// rollback revives it (`transfuse/registrations`). Written by the updating thread.
     pub registrations: Py<PyList>,
+    /// `[DATABASE_URL: none to "sqlite://"]`: what its module-level code did to `os.environ`. Written
+    /// by the thread that executes it.
+    environ: Mutex<Vec<EnvironChange>>,
     /// For a package: loaded submodules that it lacks (`loading/bind_submodules.rs`).
     pub pending_submodules: PendingSubmodules,
     /// The loads of other threads that it was executed in a circle with; it is ready once they are.
     partners: Mutex<Vec<LoadKey>>,
     /// Its entry in `sys.modules` when that was last as expected.
     pub seen: LastShown,
+    /// The attributes that other code set on it, for it is a loader.
+    pub attributes: ExtraAttributes,
     /// The name as the keys of generations have it, so that asking for it allocates nothing.
     pub key: Py<PyString>,
 }
@@ -125,9 +131,11 @@ impl LiveModule {
             replacement: Mutex::new(None),
             patches: Mutex::default(),
             registrations: PyList::empty(py).unbind(),
+            environ: Mutex::default(),
             pending_submodules: PendingSubmodules::default(),
             partners: Mutex::default(),
             seen: LastShown::default(),
+            attributes: ExtraAttributes::default(),
         }
     }
 
@@ -186,6 +194,8 @@ impl LiveModule {
             edges.entry(to).or_default().extend(kinds);
         }
         drop(edges);
+        let environ = std::mem::take(&mut *other.environ.lock());
+        *self.environ.lock() = environ;
         let set = std::mem::take(&mut *other.patches.lock());
         std::mem::replace(&mut *self.patches.lock(), set)
     }
@@ -267,14 +277,32 @@ impl LiveModule {
 
     /// Whether its module-level code imported that.
     pub fn imports(&self, to: &Target) -> bool {
-        let edges = self.edges.lock();
-        edges.get(to).is_some_and(|kinds| kinds.contains(&EdgeKind::ModuleLevel))
+        self.has_edge(to, EdgeKind::ModuleLevel)
+    }
+
+    pub fn has_edge(&self, to: &Target, kind: EdgeKind) -> bool {
+        self.edges.lock().get(to).is_some_and(|kinds| kinds.contains(&kind))
     }
 
     /// Its module-level code reads a data file, there or not; true if that is a new dependency.
     pub fn reads(&self, path: &Path) -> bool {
         let own = self.path.as_deref() == Some(path) || self.wrote.lock().contains(path);
         !own && self.add_edge(Target::File(path.to_owned()), EdgeKind::Data)
+    }
+
+    /// Does its module-level code depend on this file or directory?
+    pub fn has_read(&self, path: &Path) -> bool {
+        self.edges.lock().contains_key(&Target::File(path.to_owned()))
+    }
+
+    /// What its module-level code did to `os.environ`.
+    pub fn environ(&self) -> Vec<EnvironChange> {
+        self.environ.lock().clone()
+    }
+
+    /// Changes that. `act` runs no Python code.
+    pub fn with_environ(&self, act: impl FnOnce(&mut Vec<EnvironChange>)) {
+        act(&mut self.environ.lock());
     }
 
     /// Its module-level code writes a file, so a change of that file is no reason to run it again.
@@ -334,6 +362,7 @@ impl LiveModule {
             visit.call(home.as_ref())?;
         }
         self.seen.traverse(visit)?;
+        self.attributes.traverse(visit)?;
         if let Some(replacement) = self.replacement.try_lock() {
             visit.call(replacement.as_ref())?;
         }

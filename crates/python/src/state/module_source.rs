@@ -4,6 +4,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
+use pyo3::{Py, PyAny};
 use transfuse_engine::{Policy, Source};
 
 /// The source that an instance was run from, and what that declares.
@@ -24,4 +25,6 @@ pub struct SourceFile {
     pub path: PathBuf,
     /// Where submodules are looked for, if it is a package.
     pub package: Option<String>,
+    /// The spec of another code's finder, whose loader executes it; made for one execution.
+    pub spec: Option<Py<PyAny>>,
 }

@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeSet, collections::HashMap, collections::HashSet, path::PathBuf};
 
-use pyo3::{prelude::*, types::PyDict, types::PyWeakrefReference};
+use pyo3::{prelude::*, types::PyDict, types::PyList, types::PyWeakrefReference};
 use transfuse_engine::{DependencyGraph, History, ModuleName, Restart};
 
 use crate::state::live_module::LiveModule;
@@ -23,6 +23,13 @@ pub struct Records {
     /// Compiled module under a root -> its name, `/srv/shop/_speed.so -> shop._speed`, for those
     /// that were imported. Entries never leave.
     pub extensions: HashMap<PathBuf, ModuleName>,
+    /// Live source that a loader of other code keeps to itself -> the module's name and the
+    /// loader's type, `/srv/shop/db.py -> (shop.db, apm.Loader)`. Entries never leave.
+    pub foreign_loaders: HashMap<PathBuf, (ModuleName, String)>,
+    /// Module -> the hooks that its import has used up (`loading/post_import_hooks.rs`).
+    pub post_import_hooks: HashMap<ModuleName, Py<PyList>>,
+    /// Modules that foreign registries refuse a second time -> why, until a restart.
+    pub held: HashMap<ModuleName, String>,
     /// Changes that wait for a restart, as of the last update.
     pub waiting: Vec<Restart>,
     pub history: History,

@@ -22,7 +22,7 @@ use transfuse_engine::{
 
 use crate::cpython::{exceptions, nogil_lock::NoGilLock};
 use crate::state::{
-    command::Command, generation::Generation, records::Records, settings::Settings,
+    command::Command, generation::Generation, hold::Holds, records::Records, settings::Settings,
     synthetic_names::SyntheticNames, unit_of_work::UnitsOfWork, unreadable::UnreadablePaths,
     watch_status::WatchStatus,
 };
@@ -135,6 +135,8 @@ pub struct Runtime {
     pub watching: Mutex<WatchStatus>,
     /// Paths that cannot be read and that no module needs. Written at each scan, read by `status`.
     pub unreadable: Mutex<UnreadablePaths>,
+    /// What programs said about changes of many files that are under way.
+    pub holds: Holds,
     /// The thread that updates (0: not begun). Code it runs cannot wait for an update.
     pub updating_thread: AtomicU64,
     /// Whether that thread has ended without being stopped.
@@ -197,6 +199,7 @@ impl Runtime {
             lost_events: AtomicU64::new(0),
             watching: Mutex::default(),
             unreadable: Mutex::default(),
+            holds: Holds::default(),
             updating_thread: AtomicU64::new(0),
             updating_ended: AtomicBool::new(false),
         })

@@ -29,6 +29,6 @@ impl SyntheticNames {
             .is_some_and(|name| name == "__init__.py")
             .then(|| path.parent().map(|dir| dir.to_string_lossy().into_owned()))
             .flatten();
-        Some(SourceFile { file, path, package })
+        Some(SourceFile { file, path, package, spec: None })
     }
 }

@@ -5,6 +5,7 @@ pub mod planning;
 pub mod lazy_targets;
 pub mod pipeline;
 pub mod staged_update;
+pub mod environment;
 pub mod widening;
 pub mod concurrent_loads;
 pub mod rerun;

@@ -6,10 +6,12 @@
 
 use std::collections::HashSet;
 
-use pyo3::{exceptions::PySyntaxError, prelude::*};
+use pyo3::exceptions::{PyAttributeError, PyImportError, PySyntaxError};
+use pyo3::{prelude::*, types::PyBytes};
 use transfuse_engine::Plan;
 
-use crate::cpython::exceptions;
+use crate::code::pyc;
+use crate::cpython::{exceptions, traceback::module_of_error};
 use crate::state::{runtime::Runtime, staging_area::InPlaceNote};
 use crate::update::startup_conflicts::{self, Met};
 use crate::update::{planning::UpdateRequest, planning::draw_plan, staged_update::StagedUpdate};
@@ -30,16 +32,24 @@ pub enum StagingOutcome {
     Interrupted,
 }
 
-/// Plans, stages and publishes. `is_quiet` says, when the modules have run, that no file was saved
+/// Are files still being saved?
+pub trait Quiet {
+    /// Was no file saved since the comparison?
+    fn holds(&mut self) -> bool;
+    /// Is none saved for a while either? Asked when the code misses something that may be to come.
+    fn lasts(&mut self) -> bool;
+}
+
+/// Plans, stages and publishes. `quiet` says, when the modules have run, that no file was saved
 /// meanwhile.
 pub fn run_update(
     py: Python<'_>,
     runtime: &'static Runtime,
     mut request: UpdateRequest,
-    is_quiet: &mut dyn FnMut() -> bool,
+    quiet: &mut dyn Quiet,
 ) -> Staged {
     let mut plan = Plan::default();
-    let end = stage(py, runtime, &mut request, &mut plan, is_quiet);
+    let end = stage(py, runtime, &mut request, &mut plan, quiet);
     Staged { plan, end: end.unwrap_or_else(StagingOutcome::Refused) }
 }
 
@@ -49,11 +59,11 @@ fn stage(
     runtime: &'static Runtime,
     request: &mut UpdateRequest,
     plan: &mut Plan,
-    is_quiet: &mut dyn FnMut() -> bool,
+    quiet: &mut dyn Quiet,
 ) -> PyResult<StagingOutcome> {
-    *plan = draw_plan(py, runtime, request)?;
-    while request.widen(startup_conflicts::known(runtime, plan)) {
-        *plan = draw_plan(py, runtime, request)?;
+    *plan = first_plan(py, runtime, request)?;
+    if let Err(error) = compile_changed(py, runtime, request, plan) {
+        return if quiet.holds() { Err(error) } else { Ok(StagingOutcome::Interrupted) };
     }
     let mut update = StagedUpdate::begin(py, runtime, request, plan)?;
     // The first error of a startup, and what was added to the plan because of such errors.
@@ -66,13 +76,20 @@ fn stage(
             update = update.widen(py, request, plan, stopped)?;
             continue;
         }
-        if !is_quiet() {
+        if !quiet.holds() {
             return Ok(StagingOutcome::Interrupted);
         }
         if let Err(error) = ran {
             if let Some((first, narrow)) = refusal {
                 *plan = narrow;
                 return Err(first);
+            }
+            if is_missing(py, &error) && !quiet.lasts() {
+                return Ok(StagingOutcome::Interrupted);
+            }
+            if hold_module(py, request, plan, &update, &error)? {
+                drop(update);
+                return stage(py, runtime, request, plan, quiet);
             }
             return retry(py, request, plan, update, error);
         }
@@ -95,6 +112,75 @@ fn stage(
         *plan = draw_plan(py, runtime, request)?;
         update = StagedUpdate::begin(py, runtime, request, plan)?;
     }
+}
+
+/// The plan of a request, with what startups of these modules have met before.
+fn first_plan(
+    py: Python<'_>,
+    runtime: &'static Runtime,
+    request: &mut UpdateRequest,
+) -> PyResult<Plan> {
+    let mut plan = draw_plan(py, runtime, request)?;
+    while request.widen(startup_conflicts::known(runtime, &plan)) {
+        plan = draw_plan(py, runtime, request)?;
+    }
+    Ok(plan)
+}
+
+/// Compiles the changed sources of the plan before any code runs: a syntax error costs nothing else.
+fn compile_changed(
+    py: Python<'_>,
+    runtime: &Runtime,
+    request: &UpdateRequest,
+    plan: &Plan,
+) -> PyResult<()> {
+    let current = runtime.current(py);
+    for step in &plan.steps {
+        let Some(instance) = current.get().find(py, step.name.as_str()) else { continue };
+        let (Some(path), Some(file)) = (&instance.get().path, &instance.get().file) else {
+            continue;
+        };
+        let changed = request.changes.iter().any(|change| change.path == *path);
+        let text = request.view.get(path).filter(|_| changed).and_then(|source| source.text());
+        // The precompiled file saves compiling it once more when it runs.
+        text.map(|text| pyc::code(py, file, &text)).transpose()?;
+    }
+    Ok(())
+}
+
+/// Does the code miss something that may be to come?
+fn is_missing(py: Python<'_>, error: &PyErr) -> bool {
+    error.is_instance_of::<PyImportError>(py) || error.is_instance_of::<PyAttributeError>(py)
+}
+
+/// Holds the module that failed, if a foreign registry has refused it because it ran before.
+fn hold_module(
+    py: Python<'_>,
+    request: &UpdateRequest,
+    plan: &Plan,
+    update: &StagedUpdate<'_>,
+    error: &PyErr,
+) -> PyResult<bool> {
+    let Some(name) = module_of_error(py, error) else { return Ok(false) };
+    let Some(old) = update.base.get().find(py, name.as_str()) else { return Ok(false) };
+    let instance = old.get();
+    let (Some(path), Some(file)) = (&instance.path, &instance.file) else { return Ok(false) };
+    let in_plan = plan.steps.iter().any(|step| step.name == name);
+    let held = update.runtime.records.lock().held.contains_key(&name);
+    if !in_plan || held || !instance.is_ready() {
+        return Ok(false);
+    }
+    let Some(new) = request.view.get(path).and_then(|source| source.text()) else {
+        return Ok(false);
+    };
+    let (old, new) = (PyBytes::new(py, &instance.text()?), PyBytes::new(py, &new));
+    let reason: Option<String> = py
+        .import("transfuse.updates.registered_twice")?
+        .call_method1("reason", (error.value(py), error.traceback(py), file, old, new))?
+        .extract()?;
+    let Some(reason) = reason else { return Ok(false) };
+    update.runtime.records.lock().held.insert(name, reason);
+    Ok(true)
 }
 
 /// A module failed, perhaps only because a module that it imports was not run with it: stages once

@@ -4,17 +4,20 @@
 //! knows from here: which modules are loaded, which policy their new source declares, which values
 //! an importer retains.
 
-use std::{collections::HashMap, path::PathBuf};
+use std::cell::{OnceCell, RefCell};
+use std::collections::HashMap;
+use std::path::PathBuf;
 
 use pyo3::{exceptions::PySyntaxError, prelude::*};
 use transfuse_engine::{
-    ChangeKind, DependencyGraph, FileChange, ModuleFacts, ModuleName, Plan, Policy, Reason,
-    Restart, RestartCode, SourceSnapshot, plan,
+    ChangeKind, DependencyGraph, EdgeKind, FileChange, ModuleFacts, ModuleName, Plan, Policy,
+    Reason, Restart, RestartCode, SourceSnapshot, plan,
 };
 
+use crate::effects::{kept_values, retention, subclasses::ListedBases, submodule_use};
 use crate::state::live_module::LiveModule;
 use crate::state::policy::{self, effective_policy};
-use crate::{effects::retention, state::generation::Generation, state::runtime::Runtime};
+use crate::{state::generation::Generation, state::runtime::Runtime};
 
 pub struct UpdateRequest {
     /// The sources of the next generation.
@@ -46,6 +49,12 @@ struct CurrentFacts<'a, 'py> {
     current: Bound<'py, Generation>,
     /// Changed modules -> the policy that their new source declares, `shop.tax -> fresh`.
     declared: &'a HashMap<ModuleName, Policy>,
+    /// Modules that cannot run twice, and why.
+    held: &'a HashMap<ModuleName, String>,
+    /// The classes that live code asks for their subclasses. Made when it is first needed.
+    listed: OnceCell<ListedBases>,
+    /// A module and one that a function of it imports -> whether it may have kept a plain value.
+    kept_values: RefCell<HashMap<(ModuleName, ModuleName), bool>>,
 }
 
 impl CurrentFacts<'_, '_> {
@@ -61,6 +70,7 @@ impl ModuleFacts for CurrentFacts<'_, '_> {
 
     fn policy(&self, name: &ModuleName) -> Policy {
         match self.declared.get(name) {
+            _ if self.held.contains_key(name) => Policy::Never,
             Some(&policy) => policy,
             None => self.find(name).map_or(Policy::Overlay, |found| {
                 effective_policy(self.py, self.runtime, found.get())
@@ -76,6 +86,33 @@ impl ModuleFacts for CurrentFacts<'_, '_> {
         let pairs = retention::keepers(&holders, &of).into_iter();
         let name = |of: &Bound<'_, LiveModule>| of.get().name.clone();
         pairs.map(|(holder, module)| (name(&holders[holder]), name(&of[module]))).collect()
+    }
+
+    fn may_keep_values(&self, holder: &ModuleName, of: &ModuleName) -> bool {
+        let (Some(found), Some(imported)) = (self.find(holder), self.find(of)) else {
+            return false;
+        };
+        let pair = (holder.clone(), of.clone());
+        let mut known = self.kept_values.borrow_mut();
+        *known.entry(pair).or_insert_with(|| kept_values::may_keep(&found, &imported))
+    }
+
+    fn reaches(
+        &self,
+        user: &ModuleName,
+        package: &ModuleName,
+        kind: EdgeKind,
+        of: &ModuleName,
+    ) -> bool {
+        let user = self.find(user);
+        user.is_some_and(|user| submodule_use::reaches(self.py, user.get(), package, kind, of))
+    }
+
+    fn listed_bases(&self, name: &ModuleName) -> Vec<ModuleName> {
+        let Some(module) = self.find(name) else { return Vec::new() };
+        self.listed
+            .get_or_init(|| ListedBases::of(self.py, self.current.get()))
+            .modules_of_bases(&module)
     }
 
     fn rank(&self, name: &ModuleName) -> u64 {
@@ -106,10 +143,27 @@ pub fn draw_plan(py: Python<'_>, runtime: &Runtime, request: &UpdateRequest) -> 
         let never = instance.get().policy() == Policy::Never;
         declared.insert(name.clone(), if never { Policy::Never } else { policy });
     }
-    let graph: DependencyGraph = runtime.records.lock().graph.clone();
-    let mut plan =
-        plan(&graph, &request.seeds, &CurrentFacts { py, runtime, current, declared: &declared });
+    let (graph, held): (DependencyGraph, _) = {
+        let records = runtime.records.lock();
+        (records.graph.clone(), records.held.clone())
+    };
+    let facts = CurrentFacts {
+        py,
+        runtime,
+        current,
+        declared: &declared,
+        held: &held,
+        listed: OnceCell::new(),
+        kept_values: RefCell::default(),
+    };
+    let mut plan = plan(&graph, &request.seeds, &facts);
+    for entry in &mut plan.restart {
+        if let Some((name, why)) = held.iter().find(|(name, _)| name.as_str() == entry.name) {
+            entry.what = format!("{name} changed and cannot run twice ({why}): restart the server");
+        }
+    }
     plan.restart.extend(compiled(py, runtime, &request.changes));
+    plan.restart.extend(foreign_loaded(py, runtime, &request.changes));
     Ok(plan)
 }
 
@@ -124,6 +178,24 @@ fn compiled(py: Python<'_>, runtime: &Runtime, changes: &[FileChange]) -> Vec<Re
             name: name.to_string(),
             code: RestartCode::Extension,
             what: format!("{name} {what} and is compiled: restart the server"),
+            path: Some(change.path.clone()),
+        })
+    };
+    changes.iter().filter_map(restart).collect()
+}
+
+/// The changed source of modules that a loader of other code keeps to itself.
+fn foreign_loaded(py: Python<'_>, runtime: &Runtime, changes: &[FileChange]) -> Vec<Restart> {
+    let loaded = runtime.records.lock().foreign_loaders.clone();
+    let current = runtime.current(py);
+    let restart = |change: &FileChange| {
+        let (name, loader) = loaded.get(&change.path)?;
+        let foreign = runtime.sys_modules.bind(py).contains(name.as_str()).unwrap_or(false)
+            && current.get().find(py, name.as_str()).is_none();
+        foreign.then(|| Restart {
+            name: name.to_string(),
+            code: RestartCode::ForeignLoader,
+            what: format!("{name} changed and was loaded by {loader}: restart the server"),
             path: Some(change.path.clone()),
         })
     };

@@ -17,6 +17,18 @@ pub struct EndedExecutions<'py> {
     abandoned: Vec<Bound<'py, LiveModule>>,
 }
 
+/// Whether something beside a staged generation holds what it executed. Asked before other code can
+/// see the generation: then only registrations can.
+pub fn may_be_registered(
+    py: Python<'_>,
+    staged: &Bound<'_, Generation>,
+    superseded: &[Bound<'_, LiveModule>],
+) -> bool {
+    let executed = staged.get().executed(py);
+    call(py, "are_held", (executions(py, &executed), executions(py, superseded)))
+        .is_none_or(|held| held.is_truthy(py).unwrap_or(true))
+}
+
 impl<'py> EndedExecutions<'py> {
     /// To be asked for before its staging area is cleared.
     pub fn of(py: Python<'py>, staged: &Bound<'py, Generation>) -> Self {
@@ -31,17 +43,21 @@ impl<'py> EndedExecutions<'py> {
         EndedExecutions { executed, abandoned }
     }
 
-    /// The generation has become current.
+    /// The generation has become current. `registered` is what `may_be_registered` said of it.
     pub fn published(
         self,
         py: Python<'_>,
         runtime: &Runtime,
         superseded: &[Bound<'_, LiveModule>],
         revived: &[Bound<'_, LiveModule>],
+        registered: bool,
     ) {
-        let earlier = lingering::superseded(py, runtime);
-        let earlier = earlier.iter().map(|instance| instance.get().module.clone_ref(py));
-        let earlier: Vec<_> = earlier.collect();
+        // Entries of superseded code leave where new code made their counterparts.
+        let searches = registered || !revived.is_empty() || !self.abandoned.is_empty();
+        let earlier = searches.then(|| {
+            let earlier = lingering::superseded(py, runtime);
+            earlier.iter().map(|one| one.get().module.clone_ref(py)).collect::<Vec<_>>()
+        });
         let lists = [&self.executed, superseded, revived, &self.abandoned];
         let [executed, superseded, revived, abandoned] = lists.map(|list| executions(py, list));
         call(py, "published", (executed, superseded, revived, abandoned, earlier));
@@ -57,15 +73,19 @@ impl<'py> EndedExecutions<'py> {
     }
 }
 
-fn call<'py>(py: Python<'py>, function: &str, arguments: impl PyCallArgs<'py>) {
+fn call<'py>(
+    py: Python<'py>,
+    function: &str,
+    arguments: impl PyCallArgs<'py>,
+) -> Option<Py<PyAny>> {
     let called = panics::caught(|| {
         let package = py.import(intern!(py, "transfuse.registrations"))?;
-        package.getattr(function)?.call1(arguments)
+        Ok(package.getattr(function)?.call1(arguments)?.unbind())
     });
-    if let Err(error) = called {
-        let _ =
-            log::complain(py, "registrations of former code may still be in foreign places", error);
-    }
+    let complain = |error| {
+        log::complain(py, "registrations of former code may still be in foreign places", error)
+    };
+    called.map_err(complain).ok()
 }
 
 /// Each as the module, its record, and the names that it preserves.

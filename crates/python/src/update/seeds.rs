@@ -10,7 +10,9 @@ use std::path::Path;
 use pyo3::prelude::*;
 use transfuse_engine::{ChangeKind, FileChange, ModuleName, Reason, SourceSnapshot};
 
-use crate::loading::{names_of_file::was_missed, names_of_file::would_be, namespace_path};
+use crate::code::name_usage::NameUsage;
+use crate::loading::names_of_file::{is_annotation, was_missed, would_be};
+use crate::loading::namespace_path;
 use crate::state::{generation::Generation, runtime::Runtime};
 
 /// The modules that changed files concern, each once with its first reason.
@@ -65,6 +67,9 @@ impl Seeds<'_, '_> {
         for name in loaded {
             if self.is_loaded_from(&name, &change.path) == Some(true) {
                 let gone = deleted && !is_found_elsewhere(self.newer, &change.path);
+                if gone {
+                    self.add_hidden_value(&name);
+                }
                 self.add(name, if gone { Reason::Deleted } else { Reason::Changed });
             }
         }
@@ -73,6 +78,16 @@ impl Seeds<'_, '_> {
         }
         for name in possible {
             self.add_possible(name, change);
+        }
+    }
+
+    /// A deleted submodule has hidden a value of its package: the package runs again, to have it.
+    fn add_hidden_value(&mut self, name: &ModuleName) {
+        let Some(package) = name.parent() else { return };
+        let Some(loaded) = self.current.get().find(self.py, package.as_str()) else { return };
+        let defines = |usage: &NameUsage| usage.defined.contains(name.tail());
+        if loaded.get().with_name_usage(defines).unwrap_or(false) {
+            self.add(package, Reason::AffectedBy(name.clone()));
         }
     }
 
@@ -88,7 +103,7 @@ impl Seeds<'_, '_> {
         // A new folder is a new namespace package as well.
         for name in std::iter::successors(Some(name), ModuleName::parent) {
             let loaded = self.current.get().find(self.py, name.as_str()).is_some();
-            if !loaded && was_missed(self.runtime, &name) {
+            if !loaded && (was_missed(self.runtime, &name) || is_annotation(self.runtime, &name)) {
                 self.add(name, if created { Reason::Created } else { Reason::Changed });
             }
         }

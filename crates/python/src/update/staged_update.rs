@@ -14,13 +14,14 @@ use transfuse_engine::{
 };
 
 use crate::cpython::{
-    log, nogil_lock::NoGilGuard, panics, time_limit::Watchdog, traceback::module_of_error,
+    context::EnteredContext, log, nogil_lock::NoGilGuard, panics, time_limit::Watchdog,
+    traceback::module_of_error,
 };
 use crate::effects::{conflict, foreign_patches};
 use crate::loading::{in_place, load, load::Loaded, sharing, submodules};
 use crate::state::{
-    generation::Generation, live_module::LiveModule, pin::StagedScope, policy::effective_policy,
-    runtime::Runtime, scope::Scope, staging_area::InPlaceNote,
+    generation::Generation, live_module::LiveModule, pin::GenerationScope,
+    policy::effective_policy, runtime::Runtime, scope::Scope, staging_area::InPlaceNote,
 };
 use crate::sysmodules::{entry, entry::SysModulesEntry, facade};
 use crate::update::concurrent_loads::superseded_by_swap;
@@ -36,7 +37,7 @@ pub struct StagedUpdate<'py> {
     /// The instances of `base` that the staged generation does not share: to be run, or deleted.
     pub(super) removed: Vec<Bound<'py, LiveModule>>,
     /// Instances of an earlier generation that it brings back.
-    revived: Vec<Bound<'py, LiveModule>>,
+    pub(super) revived: Vec<Bound<'py, LiveModule>>,
     /// The module whose code raised.
     failed: Option<ModuleName>,
     /// What it raised.
@@ -143,8 +144,10 @@ impl<'py> StagedUpdate<'py> {
     }
 
     fn execute(&mut self, py: Python<'py>, plan: &Plan) -> PyResult<()> {
-        // Both end with this function, however that ends.
-        let _pinned = StagedScope::begin(&Scope::new(py, self.runtime, &self.staged))?;
+        let context = py.import("transfuse.updates.import_context")?.call_method0("begin")?;
+        // All end with this function, however that ends.
+        let _context = EnteredContext::enter(context)?;
+        let _pinned = GenerationScope::begin(&Scope::new(py, self.runtime, &self.staged))?;
         conflict::take();
         self.staged.get().staging.expect(plan.steps.len());
         let _limit = Watchdog::begin(self.runtime.settings().time_limit);
@@ -200,6 +203,7 @@ impl<'py> StagedUpdate<'py> {
                 }
             }
         }
+        newly_affected.extend(self.bases_of_executed(py));
         newly_affected.extend(in_place::concerned(&Scope::new(py, self.runtime, &self.staged)));
         newly_affected.extend(self.bound_meanwhile(py));
         (newly_affected, stopped)
@@ -227,6 +231,7 @@ impl<'py> StagedUpdate<'py> {
         let runtime = self.runtime;
         in_place::apply(py, &self.staged).inspect_err(|_| self.abort(py))?;
         in_place::remember(py, &self.staged);
+        let registered = registrations::may_be_registered(py, &self.staged, &self.removed);
         // A module that took its code in place has the same instance before and after.
         self.removed.retain(|instance| !self.staged.get().holds(py, instance));
         // No code of the program may run while this thread holds the lock, so values are dropped
@@ -257,6 +262,7 @@ impl<'py> StagedUpdate<'py> {
             for patches in pending.into_iter().chain([foreign]) {
                 patches.carry_out(py);
             }
+            self.conclude_environ(py);
             let notes = in_place::notes(py, &self.staged);
             runtime.retire(freed);
             record_superseded(py, runtime, &self.removed);
@@ -264,7 +270,7 @@ impl<'py> StagedUpdate<'py> {
             let registrations = registrations::EndedExecutions::of(py, &self.staged);
             self.staged.get().staging.clear();
             self.notify(py, "published");
-            registrations.published(py, runtime, &self.removed, &self.revived);
+            registrations.published(py, runtime, &self.removed, &self.revived, registered);
             Ok(notes)
         });
         Ok(concluded.unwrap_or_else(|error| {
@@ -328,6 +334,7 @@ impl<'py> StagedUpdate<'py> {
         }
         drop(runtime.generations.abandon(self.staged.get().id));
         self.tidy(py);
+        self.take_back_environ(py);
         let executed = self.staged.get().executed(py);
         let abandoned = executed.iter().chain(&self.removed).map(|instance| &instance.get().name);
         disposal::empty_caches(abandoned.chain(&self.failed), py);

@@ -8,10 +8,12 @@
 use std::collections::HashSet;
 
 use pyo3::prelude::*;
-use transfuse_engine::{EdgeKind, ModuleName, Plan, Reason, Target};
+use transfuse_engine::{EdgeKind, ModuleName, Plan, Policy, Reason, Target};
 
+use crate::effects::subclasses::{self, ListedBases};
+use crate::effects::{environ, submodule_use};
 use crate::loading::submodules;
-use crate::state::live_module::LiveModule;
+use crate::state::{live_module::LiveModule, policy::effective_policy};
 use crate::update::concurrent_loads::outdated;
 use crate::update::planning::{UpdateRequest, without_restarts};
 use crate::update::staged_update::StagedUpdate;
@@ -77,10 +79,48 @@ impl<'py> StagedUpdate<'py> {
         Ok(taken)
     }
 
+    /// The modules in use that have base classes of what has run, where code lists the subclasses,
+    /// and those that reach a submodule which is new through its package.
+    pub(super) fn bases_of_executed(&self, py: Python<'py>) -> Vec<(ModuleName, Reason)> {
+        let (staged, base) = (self.staged.get(), self.base.get());
+        let listed = ListedBases::of(py, staged);
+        let mut found = Vec::new();
+        for instance in staged.executed(py) {
+            let name = &instance.get().name;
+            let mut concerned = listed.modules_of_bases(&instance);
+            concerned.extend(subclasses::newly_listed(staged, base, &instance));
+            found.extend(concerned.into_iter().map(|to| (to, Reason::AffectedBy(name.clone()))));
+            if name.parent().is_some() && base.find(py, name.as_str()).is_none() {
+                let users = staged.all(py).into_iter().filter(|user| {
+                    submodule_use::kind(py, user.get(), name) == Some(EdgeKind::ModuleLevel)
+                });
+                let reason = |user: Bound<'_, LiveModule>| {
+                    (user.get().name.clone(), Reason::Imports(name.clone()))
+                };
+                found.extend(users.map(reason));
+            }
+        }
+        let is_in_use = |name: &ModuleName| {
+            base.find(py, name.as_str()).is_some_and(|module| {
+                staged.holds(py, &module)
+                    && !staged.staging.takes_in_place(py, &module)
+                    && effective_policy(py, self.runtime, module.get()) != Policy::Never
+            })
+        };
+        found.retain(|(name, _)| is_in_use(name));
+        found
+    }
+
     /// Takes the execution of a module out of the staged generation, and out of its package.
     fn give_up(&self, py: Python<'py>, instance: &Bound<'py, LiveModule>) -> PyResult<()> {
         let name = &instance.get().name;
         self.staged.get().take(py, instance);
+        // Its former run stands until the module runs once more.
+        environ::undo(py, instance.get());
+        instance.get().with_environ(Vec::clear);
+        if let Some(former) = self.base.get().find(py, name.as_str()) {
+            environ::redo(py, former.get());
+        }
         let package = name.parent().and_then(|name| self.staged.get().find(py, name.as_str()));
         if let Some(package) = package.filter(|package| !self.base.get().holds(py, package)) {
             let namespace = package.get().namespace(py);
@@ -102,6 +142,9 @@ fn newly_stale(
     let uses_stale = || {
         let edges = instance.get().edges();
         edges.iter().any(|edge| matches!(&edge.to, Target::Module(to) if stale.contains(to)))
+            || stale
+                .iter()
+                .any(|to| submodule_use::kind(instance.py(), instance.get(), to).is_some())
     };
     let affected_by_stale = || {
         let mut others = executed.iter().filter(|other| stale.contains(&other.get().name));

@@ -16,8 +16,9 @@ use crate::state::{command::Command, runtime::Runtime};
 use crate::update::concurrent_loads::loads_since;
 use crate::update::planning::{self, UpdateRequest};
 use crate::update::{disposal, project_files, report, seeds};
-use crate::updater::listener::{ChangeListener, PendingChange, Wakeup};
+use crate::updater::listener::{ChangeListener, Wakeup};
 use crate::updater::outcome::{Concluded, Updater};
+use crate::updater::pending_change::PendingChange;
 
 /// How often an explicit update starts again because other workers have seen later files.
 const TRIES: usize = 50;
@@ -70,6 +71,8 @@ impl Driver {
             Command::Plan(reply) => (reply, panics::caught(|| self.plan(py))),
             Command::Rollback(to, reply) => (reply, panics::caught(|| self.rollback(py, to))),
             Command::Adopt(contents, reply) => (reply, panics::caught(|| self.adopt(py, contents))),
+            Command::Follow(path) => return self.listener.follow(&path),
+            Command::Released => return self.listener.look_again(),
             Command::Dispose => {
                 disposal::dispose_drained(py, self.runtime);
                 self.retry_if_room(py);

@@ -13,7 +13,7 @@ use std::{
 use crossbeam_channel::{Receiver, never, select};
 use transfuse_engine::{
     Debouncer, Digest, DirtyPaths, Event, FileChange, FileSystem, Readiness, Refreshed,
-    SourceSnapshot, SymlinkChains, SyncMarker, Window, fork_gate, is_source, refresh,
+    SymlinkChains, SyncMarker, Window, fork_gate, is_source, is_tree_locked, refresh,
 };
 
 use crate::state::{command::Command, runtime::Runtime, unreadable};
@@ -21,11 +21,10 @@ use crate::updater::watcher::FileWatcher;
 
 /// How long an explicit update waits until the system has reported all events.
 const SYNC_LIMIT: Duration = Duration::from_secs(2);
-/// How long an automatic update waits for a save that goes on and on.
-const SAVE_LIMIT: Duration = Duration::from_secs(3);
-/// How often an explicit update compares again while a file is being written, and how long it pauses.
-const COMPARISONS: usize = 50;
-const PAUSE: Duration = Duration::from_millis(10);
+/// How often it is asked whether a hold has ended.
+const HOLD_PAUSE: Duration = Duration::from_millis(50);
+/// By how much other programs come late on a loaded machine.
+const LOADED: Duration = Duration::from_millis(4);
 
 /// Why the updating thread wakes up.
 pub enum Wakeup {
@@ -35,87 +34,38 @@ pub enum Wakeup {
     Changed,
 }
 
-/// The difference between the files and what is served. Dropped without [`PendingChange::conclude`],
-/// it will be found again.
-pub struct PendingChange<'l> {
-    listener: &'l mut ChangeListener,
-    /// All sources as they are now.
-    pub snapshot: SourceSnapshot,
-    pub changes: Vec<FileChange>,
-    /// Files that exist and cannot be read, though modules came from there.
-    pub unreadable: Vec<(PathBuf, io::Error)>,
-}
-
-/// How an update of a [`PendingChange`] ended.
-pub enum Conclusion {
-    /// Nothing of it is served.
-    Unchanged,
-    /// It is served, apart from these files, which wait for a restart.
-    PublishedBut(Vec<PathBuf>),
-}
-
-impl PendingChange<'_> {
-    /// Was no file saved since the comparison? A save that goes on for too long is not waited for.
-    pub fn is_still_quiet(&mut self) -> bool {
-        let listener = &mut *self.listener;
-        if listener.watcher.is_native() {
-            listener.rescan |= !listener.receive_all();
-        }
-        // Paths that are ready by now are left for the next comparison.
-        if listener.debouncer.is_idle() {
-            return true;
-        }
-        let since = *listener.waiting_since.get_or_insert_with(Instant::now);
-        since.elapsed() > SAVE_LIMIT
-    }
-
-    /// Has one of the project's own files changed since this was last asked?
-    pub fn take_project_files_changed(&mut self) -> bool {
-        std::mem::take(&mut self.listener.project_files_changed)
-    }
-
-    /// An update of it has ended, so the next one may wait as long as this one.
-    pub fn conclude(self, conclusion: Conclusion) {
-        self.listener.waiting_since = None;
-        if let Conclusion::PublishedBut(held_back) = conclusion {
-            // An unreadable file may become readable.
-            let unreadable = self.listener.runtime.unreadable.lock().all();
-            let paths = held_back.into_iter().chain(unreadable.into_iter().map(|(path, _)| path));
-            self.listener.pending = paths.collect();
-        }
-    }
-}
-
 /// Waits for events and commands, and compares files. Belongs to the updating thread alone.
 pub struct ChangeListener {
-    runtime: &'static Runtime,
-    commands: Receiver<Command>,
-    events: Receiver<Event>,
-    watcher: FileWatcher,
+    pub(super) runtime: &'static Runtime,
+    pub(super) commands: Receiver<Command>,
+    pub(super) events: Receiver<Event>,
+    pub(super) watcher: FileWatcher,
     /// The symbolic links on the paths to roots, to project files and to files that are links.
-    chains: SymlinkChains,
+    pub(super) chains: SymlinkChains,
     /// `/srv/current`, `/srv/releases/42`: the places on the paths to the roots.
-    root_places: BTreeSet<PathBuf>,
+    pub(super) root_places: BTreeSet<PathBuf>,
     /// `/srv/.git/info/exclude`: files outside of the roots that say what git ignores in them.
-    ignore_files: BTreeSet<PathBuf>,
+    pub(super) ignore_files: BTreeSet<PathBuf>,
     /// Whether a place on the path to a root changed (a deploy flips a link, or renames a folder), so
     /// that all folders have to be watched anew. The next comparison does that.
-    roots_moved: bool,
-    debouncer: Debouncer,
-    started: Instant,
+    pub(super) roots_moved: bool,
+    pub(super) debouncer: Debouncer,
+    pub(super) started: Instant,
     /// Paths that may differ from what is served: added by events, kept while they differ (updates
     /// are off, or refused), removed once they are served.
-    pending: BTreeSet<PathBuf>,
+    pub(super) pending: BTreeSet<PathBuf>,
     /// The content of each of the runtime's `project` files at the last comparison; empty before.
-    project_digests: Vec<Option<Digest>>,
+    pub(super) project_digests: Vec<Option<Digest>>,
     /// Whether one of them has changed since Python last read it. Kept over all comparisons, because
     /// not each of them leads to an update.
-    project_files_changed: bool,
+    pub(super) project_files_changed: bool,
     /// Whether events were lost since the last comparison.
-    rescan: bool,
+    pub(super) rescan: bool,
+    /// Whether changes wait for the end of a hold.
+    pub(super) held_back: bool,
     /// Since when an update waits for the end of a save. Kept over all its attempts, because a module
     /// that writes a file of its own while it is staged would interrupt each of them.
-    waiting_since: Option<Instant>,
+    pub(super) waiting_since: Option<Instant>,
 }
 
 impl ChangeListener {
@@ -137,9 +87,11 @@ impl ChangeListener {
             project_digests: Vec::new(),
             project_files_changed: false,
             rescan: false,
+            held_back: false,
             waiting_since: None,
         };
         listener.watch_places();
+        listener.follow_known();
         listener.debouncer = Debouncer::new(listener.window());
         listener.watcher.take_fallback();
         listener
@@ -178,7 +130,13 @@ impl ChangeListener {
     /// Waits for a command, or until changed files are quiet.
     pub fn next(&mut self) -> Wakeup {
         loop {
-            let wait = match self.debouncer.poll(self.now()) {
+            let now = self.now();
+            let (system, roots) = (&*self.runtime.system, &self.runtime.roots);
+            let is_locked = |dirty: &mut dyn Iterator<Item = &Path>| {
+                is_tree_locked(system, dirty.chain(roots.dirs().iter().map(PathBuf::as_path)))
+            };
+            let wait = match self.debouncer.poll_unless(now, is_locked) {
+                Readiness::Idle if self.held_back => crossbeam_channel::after(HOLD_PAUSE),
                 Readiness::Idle => never(),
                 Readiness::Wait(until) => {
                     crossbeam_channel::after(until.saturating_sub(self.now()))
@@ -186,10 +144,14 @@ impl ChangeListener {
                 Readiness::Ready(batch) => {
                     let _critical = fork_gate::enter_critical();
                     self.add_pending(batch);
-                    if self.runtime.settings().watch {
-                        return Wakeup::Changed;
+                    if !self.runtime.settings().watch {
+                        continue;
                     }
-                    continue;
+                    self.held_back = self.is_held();
+                    if self.held_back {
+                        continue;
+                    }
+                    return Wakeup::Changed;
                 }
             };
             select! {
@@ -201,19 +163,26 @@ impl ChangeListener {
                 },
                 recv(wait) -> _ => {}
             }
+            if self.held_back && !self.is_held() {
+                self.look_again();
+            }
         }
     }
 
-    fn now(&self) -> Duration {
+    pub(super) fn now(&self) -> Duration {
         self.started.elapsed()
     }
 
-    fn receive(&mut self, event: &Event) {
+    pub(super) fn receive(&mut self, event: &Event) {
         let _critical = fork_gate::enter_critical();
         if event.path().is_some_and(|path| self.watcher.is_own(path)) {
             return;
         }
         let now = self.now();
+        if self.debouncer.is_idle() && self.is_machine_loaded() {
+            self.debouncer.expect_lateness(LOADED);
+        }
+        self.debouncer.activity(now);
         if *event == Event::Lost {
             self.runtime.lost_events.fetch_add(1, Ordering::Relaxed);
         }
@@ -231,7 +200,8 @@ impl ChangeListener {
         let (view, graph) = (self.runtime.view(), self.runtime.records.lock().graph.clone());
         for event in all {
             let Some(path) = event.path() else { continue };
-            let live = self.runtime.roots.root_of(path).is_some();
+            let live =
+                self.runtime.roots.root_of(path).is_some() || self.is_followed(&event, &graph);
             if self.runtime.project.iter().any(|file| file == path)
                 || live && event.concerns(&view, &graph)
             {
@@ -254,13 +224,13 @@ impl ChangeListener {
         // renamed. Polling compares everything anyway.
         self.roots_moved |=
             self.watcher.is_native() && self.chains.changed(&*self.runtime.system).next().is_some();
-        while let Readiness::Ready(batch) = self.debouncer.poll(Duration::MAX / 2) {
+        if let Some(batch) = self.debouncer.take() {
             self.add_pending(batch);
         }
     }
 
     /// Receives the events of everything that was written before now; false if some may be missing.
-    fn receive_all(&mut self) -> bool {
+    pub(super) fn receive_all(&mut self) -> bool {
         let Some(mark) = self.watcher.mark() else {
             while let Ok(event) = self.events.try_recv() {
                 self.receive(&event);
@@ -284,51 +254,13 @@ impl ChangeListener {
         complete
     }
 
-    /// Compares the files with what is served. None while a file is being written: an automatic
-    /// comparison is repeated after the next quiet window, an explicit one at once.
-    pub fn collect_changes(&mut self, automatic: bool) -> Option<PendingChange<'_>> {
-        for _ in 0..COMPARISONS {
-            let mut found = self.compare();
-            self.drop_unread_data_files(&mut found.changes);
-            self.watch_found(&found);
-            if self.take_fallback() {
-                continue;
-            }
-            if found.unstable.is_empty() {
-                // Files that are the same again leave.
-                self.pending = found.changes.iter().map(|change| change.path.clone()).collect();
-                self.pending.extend(found.unreadable.iter().map(|(path, _)| path.clone()));
-                let Refreshed { snapshot, changes, unreadable, .. } = found;
-                let unreadable = self.needed(unreadable);
-                self.compare_project_files();
-                return Some(PendingChange { listener: self, snapshot, changes, unreadable });
-            }
-            if automatic {
-                let now = self.now();
-                self.debouncer.retry(now, found.unstable);
-                return None;
-            }
-            std::thread::park_timeout(PAUSE);
-        }
-        None
-    }
-
-    /// A change that is not on disk.
-    pub fn assume(
-        &mut self,
-        snapshot: SourceSnapshot,
-        changes: Vec<FileChange>,
-    ) -> PendingChange<'_> {
-        PendingChange { listener: self, snapshot, changes, unreadable: Vec::new() }
-    }
-
     /// Compares these files, too, whenever that is done next.
     pub fn add_paths(&mut self, paths: impl IntoIterator<Item = PathBuf>) {
         self.pending.extend(paths);
     }
 
     /// Watches the new folders and links of a comparison.
-    fn watch_found(&mut self, found: &Refreshed) {
+    pub(super) fn watch_found(&mut self, found: &Refreshed) {
         for dir in &found.new_dirs {
             self.watcher.add(dir);
         }
@@ -341,17 +273,21 @@ impl ChangeListener {
 
     /// Has the watcher fallen back to polling? Then everything has to be compared, because some events
     /// were not reported.
-    fn take_fallback(&mut self) -> bool {
+    pub(super) fn take_fallback(&mut self) -> bool {
         let fell_back = self.watcher.take_fallback();
         if fell_back {
             self.debouncer = Debouncer::new(self.window());
+            self.follow_known();
             self.rescan = true;
         }
         fell_back
     }
 
     /// Those of the unreadable files that modules came from. `status` shows the others.
-    fn needed(&self, unreadable: Vec<(PathBuf, io::Error)>) -> Vec<(PathBuf, io::Error)> {
+    pub(super) fn needed(
+        &self,
+        unreadable: Vec<(PathBuf, io::Error)>,
+    ) -> Vec<(PathBuf, io::Error)> {
         let (view, graph) = (self.runtime.view(), self.runtime.records.lock().graph.clone());
         let needs = |path: &Path| unreadable::is_needed(&view, &graph, path);
         let (needed, others) = unreadable.into_iter().partition(|(path, _)| needs(path));
@@ -360,7 +296,7 @@ impl ChangeListener {
     }
 
     /// Drops changes of data files that no module depends on any more.
-    fn drop_unread_data_files(&self, changes: &mut Vec<FileChange>) {
+    pub(super) fn drop_unread_data_files(&self, changes: &mut Vec<FileChange>) {
         let _critical = fork_gate::enter_critical();
         let records = self.runtime.records.lock();
         let read = |path: &Path| {
@@ -369,20 +305,21 @@ impl ChangeListener {
         changes.retain(|change| is_source(&change.path) || read(&change.path));
     }
 
-    fn compare_project_files(&mut self) {
+    pub(super) fn compare_project_files(&mut self) {
         let digest = |path| Some(Digest::of(&self.runtime.system.read(path).ok()?));
         let digests = self.runtime.project.iter().map(PathBuf::as_path).map(digest).collect();
         let before = std::mem::replace(&mut self.project_digests, digests);
         self.project_files_changed |= before != self.project_digests;
     }
 
-    fn compare(&mut self) -> Refreshed {
+    pub(super) fn compare(&mut self) -> Refreshed {
         let _critical = fork_gate::enter_critical();
         if std::mem::take(&mut self.roots_moved) && self.watcher.is_native() {
             // The watched folders are no longer the ones that the paths lead to. The comparison adds
             // those below the roots.
             self.watcher.restart(self.runtime.roots.dirs());
             self.watch_places();
+            self.follow_known();
             self.rescan = true;
         }
         let runtime = self.runtime;

@@ -3,6 +3,9 @@
 pub mod thread;
 pub mod driver;
 pub mod listener;
+pub mod pending_change;
+pub mod followed;
+pub mod held;
 pub mod watcher;
 pub mod off_disk;
 pub mod outcome;

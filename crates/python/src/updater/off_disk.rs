@@ -10,7 +10,7 @@ use pyo3::{prelude::*, types::PyDict};
 use transfuse_engine::{Budget, GenerationId, Outcome, Plan, Source, SourceSnapshot};
 
 use crate::state::{command::SourceOverrides, generation::Generation, notify};
-use crate::updater::{driver::Driver, listener::PendingChange, outcome::Concluded};
+use crate::updater::{driver::Driver, outcome::Concluded, pending_change::PendingChange};
 use crate::{cpython::exceptions, update::staged_update::StagedUpdate};
 
 /// A snapshot in which these files have these contents.
@@ -40,6 +40,8 @@ impl Driver {
         let report = match published {
             Ok(notes) => {
                 let paths = changes.iter().map(|change| change.path.clone()).collect();
+                // What was saved before it, though no update has looked at it yet, is not due either.
+                py.detach(|| self.listener.catch_up());
                 self.ignore_until_changed(py, paths);
                 self.updater.record(py, Outcome::RolledBack, started, &changes, &plan, Ok(notes))
             }

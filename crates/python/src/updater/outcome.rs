@@ -14,10 +14,10 @@ use transfuse_engine::{
 use crate::cpython::{exceptions, log, panics};
 use crate::state::{notify, runtime::Runtime, staging_area::InPlaceNote};
 use crate::update::concurrent_loads::loads_since;
-use crate::update::pipeline::{self, Staged, StagingOutcome};
+use crate::update::pipeline::{self, Quiet, Staged, StagingOutcome};
 use crate::update::planning::{self, UpdateRequest};
 use crate::update::{disposal, project_files, report, seeds};
-use crate::updater::listener::{Conclusion, PendingChange};
+use crate::updater::pending_change::{Conclusion, PendingChange};
 
 /// Updates to pending changes, and remembers what the next update needs to know.
 pub struct Updater {
@@ -169,9 +169,8 @@ impl Updater {
         let mut seeds = seeds::of_changes(py, runtime, &view, &changes);
         seeds.extend(reload.map(|name| (name.clone(), Reason::Asked)));
         let request = UpdateRequest { view, changes, seeds, since };
-        Ok(Some(pipeline::run_update(py, runtime, request, &mut || {
-            !automatic || py.detach(|| change.is_still_quiet())
-        })))
+        let mut quiet = QuietFiles { py, change, automatic };
+        Ok(Some(pipeline::run_update(py, runtime, request, &mut quiet)))
     }
 
     /// The error of an update for which too many generations are in use.
@@ -274,6 +273,25 @@ impl Updater {
 
     pub fn unchanged(&self, py: Python<'_>) -> Py<PyDict> {
         report::unchanged(py, self.runtime.current(py).get().id)
+    }
+}
+
+/// Asks whether files are still being saved; an explicit update does not.
+struct QuietFiles<'a, 'l, 'py> {
+    py: Python<'py>,
+    change: &'a mut PendingChange<'l>,
+    automatic: bool,
+}
+
+impl Quiet for QuietFiles<'_, '_, '_> {
+    fn holds(&mut self) -> bool {
+        let change = &mut *self.change;
+        !self.automatic || self.py.detach(|| change.is_still_quiet())
+    }
+
+    fn lasts(&mut self) -> bool {
+        let change = &mut *self.change;
+        !self.automatic || self.py.detach(|| change.stays_quiet())
     }
 }
 

@@ -32,7 +32,7 @@ pub fn start_updating(
     options.set_item("target", target)?;
     options.set_item("name", "transfuse-update")?;
     options.set_item("daemon", true)?;
-    let thread = py.import("threading")?.getattr("Thread")?.call((), Some(&options))?;
+    let thread = py.import("transfuse.config.native")?.call_method("thread", (), Some(&options))?;
     thread.call_method0("start")?;
     let old = THREAD.lock().replace(thread.unbind());
     drop(old);

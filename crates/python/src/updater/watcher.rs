@@ -9,7 +9,7 @@ use std::{io::ErrorKind, path::Path, path::PathBuf, sync::Arc, time::Duration};
 
 use crossbeam_channel::{Receiver, Sender};
 use pyo3::Python;
-use transfuse_engine::{Event, FileSystem, SyncMarker, Watcher};
+use transfuse_engine::{Event, FileKind, FileSystem, SyncMarker, Watcher};
 
 use crate::cpython::log;
 use crate::state::{runtime::Runtime, watch_status::WatchStatus};
@@ -68,6 +68,17 @@ impl FileWatcher {
 
     pub fn add(&mut self, dir: &Path) {
         if let Err(error) = self.watcher.add(dir) {
+            self.fall_back(&error.to_string());
+        }
+    }
+
+    /// Watches data that no walk comes to.
+    pub fn follow(&mut self, path: &Path) {
+        let is_dir = self.runtime.system.metadata(path).is_ok_and(|s| s.kind == FileKind::Dir);
+        let dir = if is_dir { Some(path) } else { path.parent() };
+        if let Some(dir) = dir
+            && let Err(error) = self.watcher.follow(path, dir)
+        {
             self.fall_back(&error.to_string());
         }
     }

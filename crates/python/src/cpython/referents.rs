@@ -1,0 +1,36 @@
+//! What does an object refer to? As the cycle collector sees it, without running any code.
+
+#[cfg(not(Py_GIL_DISABLED))]
+use std::ffi::{c_int, c_void};
+
+#[cfg(not(Py_GIL_DISABLED))]
+use pyo3::ffi;
+use pyo3::prelude::*;
+
+use crate::cpython::address_map::Pointer;
+
+/// What the cycle collector would visit: items, attributes, slots, and the type.
+pub fn visit(py: Python<'_>, object: Pointer, into: &mut Vec<Pointer>) {
+    #[cfg(not(Py_GIL_DISABLED))]
+    // SAFETY: attached, a live object; `push` runs no Python code, and gets what it is given here.
+    unsafe {
+        extern "C" fn push(object: Pointer, into: *mut c_void) -> c_int {
+            // SAFETY: `into` is what `visit` hands over, and nothing else refers to it meanwhile.
+            unsafe { (*into.cast::<Vec<Pointer>>()).push(object) };
+            0
+        }
+        if ffi::PyObject_IS_GC(object) != 0
+            && let Some(traverse) = (*ffi::Py_TYPE(object)).tp_traverse
+        {
+            traverse(object, push, std::ptr::from_mut(into).cast());
+        }
+    }
+    #[cfg(Py_GIL_DISABLED)]
+    // SAFETY: attached, a live object.
+    if let Ok(all) =
+        crate::cpython::snapshot::referents(&unsafe { Bound::from_borrowed_ptr(py, object) })
+    {
+        into.extend(all.iter().map(|each| each.as_ptr()));
+    }
+    let _ = py;
+}

@@ -1,0 +1,62 @@
+//! What does the interpreter tell of what a module's code does?
+//!
+//! One audit hook for all events that count. Audit hooks cannot be removed; while no module is being
+//! executed in the thread, or no runtime is in force, this one does nothing.
+
+use std::ffi::{CStr, c_char, c_int, c_void};
+use std::sync::Once;
+
+use pyo3::{exceptions::PyRuntimeError, ffi, prelude::*, types::PyTuple};
+
+use crate::effects::{data_files, environ};
+use crate::state::{execution_stack, runtime, runtime::Runtime};
+
+/// A C audit hook, as `Py_AuditHookFunction` of the C API declares it.
+type Hook = extern "C" fn(*const c_char, *mut ffi::PyObject, *mut c_void) -> c_int;
+
+unsafe extern "C" {
+    // Part of the C API since 3.8; PyO3 does not declare it.
+    fn PySys_AddAuditHook(hook: Hook, data: *mut c_void) -> c_int;
+}
+
+/// What to do about an event. Nothing of it may raise.
+type Record = fn(&'static Runtime, &Bound<'_, PyTuple>);
+
+/// Begins to listen, once for the life of the process.
+pub fn listen() -> PyResult<()> {
+    static ONCE: Once = Once::new();
+    let mut failed = false;
+    ONCE.call_once(|| {
+        // SAFETY: the hook is a plain function without state.
+        failed = unsafe { PySys_AddAuditHook(audit_hook, std::ptr::null_mut()) } < 0;
+    });
+    if failed { Err(PyRuntimeError::new_err("an audit hook refuses another one")) } else { Ok(()) }
+}
+
+extern "C" fn audit_hook(event: *const c_char, args: *mut ffi::PyObject, _: *mut c_void) -> c_int {
+    if !execution_stack::is_executing() {
+        return 0;
+    }
+    // SAFETY: the interpreter passes a C string.
+    let event = unsafe { CStr::from_ptr(event) };
+    let record: Record = match event.to_bytes() {
+        b"open" => data_files::record_open,
+        b"os.rename" => data_files::record_rename,
+        b"os.mkdir" => data_files::record_mkdir,
+        b"os.listdir" | b"os.scandir" => data_files::record_listing,
+        b"sqlite3.connect/handle" => data_files::record_connection,
+        b"os.putenv" | b"os.unsetenv" => environ::record,
+        _ => return 0,
+    };
+    // SAFETY: events are raised by threads that are attached, with a tuple of arguments.
+    unsafe {
+        let py = Python::assume_attached();
+        if let Some(runtime) = runtime::in_force()
+            && let Some(args) = Bound::from_borrowed_ptr_or_opt(py, args)
+            && let Ok(args) = args.cast_into::<PyTuple>()
+        {
+            record(runtime, &args);
+        }
+    }
+    0
+}

@@ -1,0 +1,94 @@
+//! What does a module's code put into `os.environ`, and how is that taken back?
+//!
+//! Environment variables outlive the module that set them. Run again, `load_dotenv()` or
+//! `os.environ.setdefault(...)` would find the value of the former run and leave it. So each variable
+//! that a module's code sets or removes is recorded with its former value. That is put back right
+//! before the next instance runs, and the new value if that fails or is not published, always only
+//! where the variable still has the value that the module gave it. `os.environ` belongs to the whole
+//! process: while the module runs, other threads see what its code sees.
+
+use std::ffi::OsString;
+
+use pyo3::types::{PyBytes, PyTuple};
+use pyo3::{intern, prelude::*};
+
+use crate::cpython::frames;
+use crate::state::environ_change::EnvironChange;
+use crate::state::{execution_stack, live_module::LiveModule, runtime::Runtime};
+
+/// `os.putenv(key, value)` or `os.unsetenv(key)` is about to happen. Nothing here may raise.
+pub fn record(_: &'static Runtime, args: &Bound<'_, PyTuple>) {
+    let py = args.py();
+    let Some(instance) = execution_stack::innermost(py) else { return };
+    let Some(name) = argument(args, 0) else { return };
+    // A foreign module stays as it is, and would not set the variable again.
+    if is_foreign_import(py, &instance).unwrap_or(true) {
+        return;
+    }
+    let value = if args.len() > 1 { argument(args, 1) } else { None };
+    let Ok(before) = now(py, &name) else { return };
+    instance.get().with_environ(|changes| {
+        match changes.iter_mut().find(|change| change.name == name) {
+            Some(change) => change.value = value,
+            None => changes.push(EnvironChange { name, original: before, value }),
+        }
+    });
+}
+
+/// Whether what is running is a foreign module's import, inside the module's execution.
+fn is_foreign_import(py: Python<'_>, instance: &Bound<'_, LiveModule>) -> PyResult<bool> {
+    let namespace = instance.get().namespace(py);
+    for frame in frames::stack(py) {
+        let code = frame.getattr(intern!(py, "f_code"))?;
+        if code.getattr(intern!(py, "co_name"))?.eq("<module>")? {
+            return Ok(!frame.getattr(intern!(py, "f_globals"))?.is(&namespace));
+        }
+    }
+    Ok(false)
+}
+
+fn argument(args: &Bound<'_, PyTuple>, index: usize) -> Option<OsString> {
+    let given = args.get_item(index).ok()?;
+    match given.cast::<PyBytes>() {
+        Ok(bytes) => Some(from_bytes(bytes.as_bytes())),
+        Err(_) => given.extract().ok(),
+    }
+}
+
+fn from_bytes(bytes: &[u8]) -> OsString {
+    #[cfg(unix)]
+    return std::os::unix::ffi::OsStringExt::from_vec(bytes.to_vec());
+    #[cfg(not(unix))]
+    String::from_utf8_lossy(bytes).into_owned().into()
+}
+
+fn now(py: Python<'_>, name: &OsString) -> PyResult<Option<OsString>> {
+    let environ = py.import(intern!(py, "os"))?.getattr(intern!(py, "environ"))?;
+    environ.call_method1(intern!(py, "get"), (name,))?.extract()
+}
+
+fn put(py: Python<'_>, name: &OsString, value: Option<&OsString>) -> PyResult<()> {
+    let environ = py.import(intern!(py, "os"))?.getattr(intern!(py, "environ"))?;
+    match value {
+        Some(value) => environ.set_item(name, value),
+        None => environ.call_method1(intern!(py, "pop"), (name, py.None())).map(drop),
+    }
+}
+
+/// Puts back what was there before the instance ran. Variables that have another value by now stay.
+pub fn undo(py: Python<'_>, instance: &LiveModule) {
+    for change in instance.environ().iter().rev() {
+        if now(py, &change.name).is_ok_and(|now| now == change.value) {
+            let _ = put(py, &change.name, change.original.as_ref());
+        }
+    }
+}
+
+/// Puts there again what the instance had put there, where it has been undone.
+pub fn redo(py: Python<'_>, instance: &LiveModule) {
+    for change in &instance.environ() {
+        if now(py, &change.name).is_ok_and(|now| now == change.original) {
+            let _ = put(py, &change.name, change.value.as_ref());
+        }
+    }
+}

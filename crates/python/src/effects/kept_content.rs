@@ -1,0 +1,103 @@
+//! Which module keeps the content of a file that another module's execution had it read?
+//!
+//! `conf.read()` with an `lru_cache` is called by the code of `shop.web` while that runs: `shop.web`
+//! depends on the file, but run again it would get the former content from the cache of `conf`. So a
+//! live module whose function is on the stack when a file is opened, and whose state differs when the
+//! execution's effects are looked at, depends on the file as well, and so does one whose function has
+//! an `lru_cache` around it.
+
+use std::cell::RefCell;
+use std::path::{Path, PathBuf};
+
+use pyo3::{intern, prelude::*, types::PyType};
+use transfuse_engine::{Edge, EdgeKind, ModuleName, Target};
+
+use crate::cpython::{frames, snapshot::items, static_lookup};
+use crate::effects::container::cache_type;
+use crate::state::{caller, live_module::LiveModule, runtime};
+
+thread_local! {
+    /// `[(conf, /srv/shop/rates.csv)]`: the live modules through whose functions this thread's
+    /// executions opened a file. Emptied at the end of the outermost execution.
+    static OPENED: RefCell<Vec<(ModuleName, PathBuf)>> = const { RefCell::new(Vec::new()) };
+}
+
+/// The execution of `running` opens a file, or lists a directory.
+pub fn opened(py: Python<'_>, running: &Bound<'_, LiveModule>, path: &Path) {
+    for frame in frames::stack(py) {
+        let Ok(globals) = frame.getattr(intern!(py, "f_globals")) else { return };
+        let Some(through) = caller::module_of_globals(py, &globals) else { continue };
+        if through.is(running) {
+            continue;
+        }
+        if is_cached(py, &through, &frame).unwrap_or(false) {
+            depend(py, &through, path);
+            continue;
+        }
+        let entry = (through.get().name.clone(), path.to_owned());
+        OPENED.with_borrow_mut(|opened| {
+            if !opened.contains(&entry) {
+                opened.push(entry);
+            }
+        });
+    }
+}
+
+/// The state of `owner` differs after an execution: the files that were opened through it are its
+/// dependencies.
+pub fn state_differs(py: Python<'_>, owner: &Bound<'_, LiveModule>) {
+    let name = &owner.get().name;
+    let files: Vec<PathBuf> = OPENED.with_borrow(|opened| {
+        let through = opened.iter().filter(|(through, _)| through == name);
+        through.map(|(_, path)| path.clone()).collect()
+    });
+    for path in files {
+        depend(py, owner, &path);
+    }
+}
+
+/// `owner` keeps the content of a file.
+fn depend(py: Python<'_>, owner: &Bound<'_, LiveModule>, path: &Path) {
+    let Some(runtime) = runtime::in_force() else { return };
+    if owner.get().reads(path) && runtime.current(py).get().holds(py, owner) {
+        let edge = Edge { to: Target::File(path.to_owned()), kind: EdgeKind::Data };
+        runtime.records.lock().graph.add(&owner.get().name, edge);
+    }
+}
+
+/// Does a module, or one of its classes, have an `lru_cache` of the function that a frame runs?
+fn is_cached(
+    py: Python<'_>,
+    module: &Bound<'_, LiveModule>,
+    frame: &Bound<'_, PyAny>,
+) -> PyResult<bool> {
+    let code = frame.getattr(intern!(py, "f_code"))?;
+    let kind = cache_type(py)?;
+    let is_of_code = |value: &Bound<'_, PyAny>| {
+        value.get_type().is(kind)
+            && value
+                .getattr(intern!(py, "__wrapped__"))
+                .and_then(|function| function.getattr(intern!(py, "__code__")))
+                .is_ok_and(|other| other.is(&code))
+    };
+    for (_, value) in items(&module.get().namespace(py)) {
+        if is_of_code(&value) {
+            return Ok(true);
+        }
+        if let Ok(class) = value.cast::<PyType>()
+            && let Some(attributes) = static_lookup::of_class(class)
+            && attributes.values().iter().any(|attribute| {
+                let inside = attribute.getattr(intern!(py, "__func__")).ok();
+                is_of_code(&attribute) || inside.is_some_and(|inside| is_of_code(&inside))
+            })
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// The outermost execution of this thread has ended.
+pub fn forget() {
+    OPENED.with_borrow_mut(Vec::clear);
+}

@@ -1,0 +1,104 @@
+//! Does a module use a submodule that it reaches as an attribute of a package?
+//!
+//! `import shop` and then `shop.prices.V`, while another module imported `shop.prices`: no import
+//! names the submodule. The code of the module shows it: which attributes it takes of the packages
+//! that it imports (`code/attribute_use.rs`). It is asked when an update is planned, so it costs
+//! nothing before, and it does not matter when the submodule was loaded.
+
+use pyo3::{prelude::*, types::PyModule};
+use transfuse_engine::{EdgeKind, ModuleName, Target};
+
+use crate::code::name_usage::NameUsage;
+use crate::cpython::snapshot;
+use crate::effects::retention::is_bound_submodule;
+use crate::state::{caller, live_module::LiveModule};
+
+/// How a module depends on a package of which it takes the submodule; none if it does not.
+pub fn kind(py: Python<'_>, user: &LiveModule, submodule: &ModuleName) -> Option<EdgeKind> {
+    let packages = std::iter::successors(submodule.parent(), ModuleName::parent);
+    let kinds = [EdgeKind::ModuleLevel, EdgeKind::Deferred];
+    let mut found = packages.flat_map(|package| {
+        let to = Target::Module(package.clone());
+        let is_one = move |kind: &EdgeKind| {
+            user.has_edge(&to, *kind) && reaches(py, user, &package, *kind, submodule)
+        };
+        kinds.into_iter().filter(is_one).collect::<Vec<_>>()
+    });
+    found.next()
+}
+
+/// Whether the code of `user`, which has an edge of this kind to `package`, takes the submodule of it.
+pub fn reaches(
+    py: Python<'_>,
+    user: &LiveModule,
+    package: &ModuleName,
+    kind: EdgeKind,
+    submodule: &ModuleName,
+) -> bool {
+    let Some(rest) = submodule.as_str().strip_prefix(package.as_str()) else { return false };
+    let mut late = false;
+    let mut of = package.tail().to_owned();
+    for part in rest.split('.').skip(1) {
+        let star = user.with_name_usage(|usage| usage.attributes.takes_names(&of));
+        let bound = || user.namespace(py).contains(part).unwrap_or(true);
+        let taken = user.with_name_usage(|usage| takes(usage, &of, part)).flatten();
+        if taken == Some(false) && !(star == Some(true) && bound()) {
+            return false;
+        }
+        if taken.is_none() {
+            late = true;
+            let mentioned = user.with_name_usage(|usage| mentions(usage, part));
+            if mentioned == Some(false) {
+                return false;
+            }
+        }
+        part.clone_into(&mut of);
+    }
+    !late || takes_late(user, package, kind, submodule)
+}
+
+/// The same where only functions import the package. Those that ran later have an edge of their own
+/// kind, and one that names the submodule has an edge to that.
+fn takes_late(
+    user: &LiveModule,
+    package: &ModuleName,
+    kind: EdgeKind,
+    submodule: &ModuleName,
+) -> bool {
+    let has = |name: &ModuleName, kind| user.has_edge(&Target::Module(name.clone()), kind);
+    let direct = has(submodule, EdgeKind::ModuleLevel) || has(submodule, EdgeKind::Deferred);
+    !direct && (kind == EdgeKind::Deferred || !has(package, EdgeKind::Deferred))
+}
+
+/// The code of `module` has run: a package that it took of another module counts as imported, because
+/// it may take submodules of it.
+pub fn record_packages(module: &Bound<'_, LiveModule>) {
+    let py = module.py();
+    for (key, value) in snapshot::items(&module.get().namespace(py)) {
+        if let Ok(value) = value.cast_exact::<PyModule>()
+            && let Some(package) = caller::module_of_globals(py, &value.dict())
+            && package.get().package
+            && !package.is(module)
+            && !key
+                .extract::<&str>()
+                .is_ok_and(|key| is_bound_submodule(module.get(), key, package.get()))
+        {
+            let to = Target::Module(package.get().name.clone());
+            if !module.get().has_edge(&to, EdgeKind::Deferred) {
+                module.get().add_edge(to, EdgeKind::ModuleLevel);
+            }
+        }
+    }
+}
+
+/// Whether code takes the attribute of such a module; none if functions import that, so that it is
+/// unknown.
+fn takes(usage: &NameUsage, module: &str, attribute: &str) -> Option<bool> {
+    if usage.runs_text { Some(true) } else { usage.attributes.takes(module, attribute) }
+}
+
+fn mentions(usage: &NameUsage, attribute: &str) -> bool {
+    usage.takes_any
+        || usage.mentions.contains(attribute)
+        || usage.mentions_later.contains(attribute)
+}

@@ -1,0 +1,42 @@
+//! What is in `os.environ` when an update has ended?
+//!
+//! While modules run, `loading/execute.rs` takes back what their former runs had put there. Here is
+//! what is left to do when the staged generation is published or abandoned.
+
+use pyo3::prelude::*;
+
+use crate::effects::environ;
+use crate::state::live_module::LiveModule;
+use crate::update::staged_update::StagedUpdate;
+
+impl<'py> StagedUpdate<'py> {
+    /// The environment is as the modules in use have left it.
+    pub(super) fn take_back_environ(&self, py: Python<'py>) {
+        let executed = self.staged.get().executed(py);
+        let shadows = self.staged.get().staging.in_place(py);
+        let shadows = shadows.iter().map(|change| change.get().shadow.bind(py).clone());
+        let all: Vec<_> = executed.into_iter().chain(shadows).collect();
+        for instance in all.iter().rev() {
+            environ::undo(py, instance.get());
+        }
+        for instance in &all {
+            if let Some(former) = self.base.get().find(py, instance.get().name.as_str()) {
+                environ::redo(py, former.get());
+            }
+        }
+    }
+
+    /// Modules that went without running again leave nothing in the environment.
+    pub(super) fn conclude_environ(&self, py: Python<'py>) {
+        let executed = self.staged.get().executed(py);
+        let ran = |one: &&Bound<'py, LiveModule>| {
+            executed.iter().any(|other| other.get().name == one.get().name)
+        };
+        for instance in self.removed.iter().rev().filter(|one| !ran(one)) {
+            environ::undo(py, instance.get());
+        }
+        for instance in &self.revived {
+            environ::redo(py, instance.get());
+        }
+    }
+}

@@ -1,0 +1,224 @@
+"""What belongs to a thread or its context, of modules that run in the updating thread.
+
+In a fresh process modules are imported in the main thread, and an ASGI server runs there. So a
+context variable that module-level code sets has its value in each request, and a `threading.local`
+that it fills is full. In an update the modules run in a thread of their own: what they set there is
+noted with the instance, and handed over when their generation is published. A connection to SQLite
+that only the updating thread may use refuses the update.
+"""
+
+from __future__ import annotations
+
+import sys
+from contextvars import Context, ContextVar, copy_context
+from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
+
+from transfuse.config import native
+from transfuse.errors import TransfuseError
+from transfuse.updates import participants
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Mapping
+    from types import ModuleType
+
+# The attribute of a live module's loader that has an `_Effects`.
+_EFFECTS = "_transfuse_effects"
+_PATIENCE = 5.0
+
+# The context of the thread that installed Transfuse; a server's loop runs in one like it.
+_base: Context | None = None
+# The server's event loop and its thread, as `threading.get_ident` has it. The loop's thread writes.
+_loop: tuple[asyncio.AbstractEventLoop, int] | None = None
+# The instances that set something. Their number in the order of execution is in `_Effects`.
+_noted: WeakSet[Any] = WeakSet()
+_count = 0
+# Generation -> the context variables of its modules, `{12: {tenant: "shop 2"}}`, for those that are
+# staged or current. The updating thread replaces it.
+_values: Mapping[int, Mapping[ContextVar[Any], Any]] = {}
+# The connections that were made while the modules of one update ran, with the modules' names.
+_connections: list[tuple[str, Any]] = []
+
+
+class _Effects:
+    """What one execution set: context variables, and attributes of `threading.local` objects."""
+
+    def __init__(self, values: dict[ContextVar[Any], Any], filled: list[tuple[Any, Any]]) -> None:
+        global _count  # noqa: PLW0603
+        _count += 1
+        self.number = _count
+        self.values = values
+        self.filled = filled
+
+
+def install() -> None:
+    """Have modules of updates run in a context like this thread's."""
+    global _base  # noqa: PLW0603
+    _base = copy_context()
+    participants.register(_Participant())
+
+
+def served_by(loop: asyncio.AbstractEventLoop) -> None:
+    """Note the event loop that serves; called in its thread."""
+    global _loop  # noqa: PLW0603
+    _loop = (loop, native.threading.get_ident())
+
+
+def begin() -> Context:
+    """Return the context for the modules of an update; the core enters it in this thread."""
+    _connections.clear()
+    if _loop is not None and not _loop[0].is_closed():
+        # For `asyncio.get_event_loop()`. This thread runs no loop of its own.
+        sys.modules["asyncio"].set_event_loop(_loop[0])
+    return copy_context() if _base is None else _base.copy()
+
+
+def running() -> tuple[Context, str]:
+    """Return the state before a module runs, for `ran`; the core calls it."""
+    return copy_context(), _isolated_decimal()
+
+
+def _isolated_decimal() -> str:
+    decimal = sys.modules.get("decimal")
+    if decimal is None:
+        return ""
+    # It is changed in place, and other threads may use the same.
+    decimal.setcontext(decimal.getcontext().copy())
+    return repr(decimal.getcontext())
+
+
+def ran(instance: Any, module: ModuleType, before: tuple[Context, str]) -> None:
+    """Note what a module has set; the core calls it when the module's code has run."""
+    context, decimal_context = before
+    after = copy_context()
+    values = {}
+    for var, value in after.items():
+        if var.name.startswith("transfuse"):
+            continue
+        if var.name == "decimal_context":
+            if repr(value) != decimal_context:
+                values[var] = value
+        elif var not in context or context[var] is not value:
+            values[var] = value
+    filled = [
+        (each, dict(vars(each)))
+        for each in list(vars(module).values())
+        if type(each) is _LOCAL and vars(each)
+    ]
+    if values or filled:
+        setattr(instance, _EFFECTS, _Effects(values, filled))
+        _noted.add(instance)
+
+
+def connected(name: str, connection: Any) -> None:
+    """Note a connection to SQLite that a module makes; the core calls it."""
+    _connections.append((name, connection))
+
+
+def enter(generation: int) -> None:
+    """Give this context the values that the modules of the generation have set."""
+    if _values:
+        for var, value in _values.get(generation, {}).items():
+            var.set(value)
+
+
+class _Participant(participants.Participant):
+    """Hands over what the modules have set; refuses what cannot be."""
+
+    order = 5
+
+    def staged(self, generation: int, *, on_disk: bool) -> None:  # noqa: ARG002
+        global _values  # noqa: PLW0603
+        _refuse_bound_connections()
+        noted = sorted(
+            (effects for instance in list(_noted) if (effects := _in_this_generation(instance))),
+            key=lambda effects: effects.number,
+        )
+        values = {var: value for effects in noted for var, value in effects.values.items()}
+        if values or _values:
+            _values = {**_values, generation: values}
+        _fill([each for effects in noted for each in effects.filled])
+
+    def published(self, generation: int) -> None:
+        self._only(generation)
+
+    def abandoned(self, generation: int) -> None:
+        self._only(generation - 1, but_not=generation)
+
+    def _only(self, generation: int, but_not: int | None = None) -> None:
+        global _values  # noqa: PLW0603
+        if but_not is None:
+            kept = {generation: _values.get(generation, {})}
+        else:
+            kept = {number: values for number, values in _values.items() if number != but_not}
+        _values = kept if any(kept.values()) else {}
+
+
+def _in_this_generation(instance: Any) -> _Effects | None:
+    there = sys.modules.get(instance.name)
+    if getattr(there, "__loader__", None) is not instance:
+        return None
+    found: _Effects | None = getattr(instance, _EFFECTS, None)
+    return found
+
+
+def _fill(filled: list[tuple[Any, Any]]) -> None:
+    """Fill `threading.local` objects in the server's thread."""
+    if not filled or _loop is None or _loop[0].is_closed():
+        return
+    loop, thread = _loop
+    done = native.threading.Event()
+
+    def fill() -> None:
+        for each, values in filled:
+            for name, value in values.items():
+                if name not in vars(each):
+                    setattr(each, name, value)
+        done.set()
+
+    loop.call_soon_threadsafe(fill)
+    if not participants.waits_for_update(thread):
+        done.wait(_PATIENCE)
+
+
+def _refuse_bound_connections() -> None:
+    noted = list(_connections)
+    _connections.clear()
+    for name in {name for name, connection in noted if _is_bound(connection)}:
+        raise TransfuseError(
+            f"{name} keeps a connection to SQLite that only the updating thread may use: connect"
+            " with check_same_thread=False, or when the application starts, not while it is"
+            " imported"
+        )
+
+
+def _is_bound(connection: Any) -> bool:
+    # Only the tuple and our variables refer to one that nothing keeps.
+    if sys.getrefcount(connection) <= _OURS:
+        return False
+    said: list[str] = []
+
+    def use() -> None:
+        try:
+            connection.cursor().close()
+        except Exception as error:
+            said.append(str(error))
+
+    thread = native.thread(target=use, name="transfuse-sqlite", daemon=True)
+    thread.start()
+    thread.join(_PATIENCE)
+    return any("thread" in each for each in said)
+
+
+def _baseline() -> int:
+    noted = [("", object())]
+    return max(_count_of(each) for _, each in list(noted))
+
+
+def _count_of(each: object) -> int:
+    return sys.getrefcount(each)
+
+
+_OURS = _baseline()
+_LOCAL = native.public_local()

@@ -1,0 +1,82 @@
+"""What a function imported and kept is stale after an edit, so its module runs too, wherever it is.
+
+An import that keeps nothing is no reason to run: functions import where module-level imports would
+form a circle, and the edit of a leaf must not run the application.
+"""
+
+from __future__ import annotations
+
+import textwrap
+
+import pytest
+
+from conftest import LiveTree, ran
+from kept_imports import NOT_KEPT, OBJECTS, VALUES
+
+CONFIG = """
+    KIND = @
+    class Settings:
+        kind = KIND
+        def me(self):
+            return self
+    """
+
+
+def files(use: str) -> dict[str, str]:
+    return {
+        "shop/__init__.py": "",
+        "shop/config.py": CONFIG.replace("@", "1"),
+        "shop/api.py": "from shop.config import KIND, Settings\n",
+        "shop/use.py": textwrap.dedent(use),
+        "app.py": "from shop.use import get\n",
+    }
+
+
+def edited(tree: LiveTree, kind: int) -> list[str]:
+    return ran(tree.published({"shop/config.py": CONFIG.replace("@", str(kind))}))
+
+
+@pytest.mark.parametrize("use", OBJECTS.values(), ids=OBJECTS)
+def test_p5_an_object_that_a_function_keeps(tree: LiveTree, policy: str, use: str) -> None:
+    tree.write(files(use))
+    tree.install(policy=policy)
+    assert tree.module("app").get().kind == 1
+    for kind in (2, 3):
+        assert {"shop.use", "app"} <= set(edited(tree, kind))
+        assert kind == tree.module("app").get().kind
+
+
+@pytest.mark.parametrize("use", VALUES.values(), ids=VALUES)
+def test_p5_a_plain_value_that_a_function_keeps(tree: LiveTree, use: str) -> None:
+    got = "get() if callable(get) else get"
+    tree.write(
+        {
+            **files(use),
+            "app.py": f"import shop.use\ndef get():\n    get = shop.use.get\n    return {got}\n",
+        }
+    )
+    tree.install(policy="fresh")
+    assert tree.module("app").get() == 1
+    for kind in (2, 3):
+        assert "shop.use" in edited(tree, kind)
+        assert kind == tree.module("app").get()
+
+
+@pytest.mark.parametrize("use", NOT_KEPT.values(), ids=NOT_KEPT)
+def test_p12_nothing_is_kept(tree: LiveTree, policy: str, use: str) -> None:
+    tree.write(files(use))
+    tree.install(policy=policy)
+    tree.module("shop.api")
+    assert tree.module("app").get() == 1
+    assert edited(tree, 2) == ["shop.config", "shop.api"]
+    assert tree.module("app").get() == 2
+
+
+def test_p6_a_deleted_module_is_not_kept(tree: LiveTree, policy: str) -> None:
+    tree.write(files(OBJECTS["class attribute"]))
+    tree.install(policy=policy)
+    tree.module("app").get()
+    tree.delete("shop/config.py")
+    assert "shop.use" in ran(tree.update())
+    with pytest.raises(ModuleNotFoundError, match=r"shop\.config"):
+        tree.module("app").get()

@@ -1,0 +1,194 @@
+"""Code that finds classes by their base class gets those of its own generation."""
+
+from __future__ import annotations
+
+import gc
+import threading
+
+import pytest
+
+import transfuse
+from conftest import LiveTree, ran
+
+BASES = {
+    "by name": """
+        class Plugin: ...
+        def find():
+            return sorted(each.name for each in Plugin.__subclasses__())
+        """,
+    "by a class method": """
+        import abc
+        class Plugin(abc.ABC):
+            @classmethod
+            def all(cls):
+                for each in cls.__subclasses__():
+                    yield each.name
+                    yield from each.all()
+        def find():
+            return sorted(Plugin.all())
+        """,
+    "by a function for any class": """
+        from listing import below
+        class Plugin: ...
+        def find():
+            return sorted(each.name for each in below(Plugin))
+        """,
+    "by a metaclass": """
+        class Meta(type):
+            def all(cls):
+                return [each.name for each in cls.__subclasses__()]
+        class Plugin(metaclass=Meta): ...
+        def find():
+            return sorted(Plugin.all())
+        """,
+}
+LISTING = """
+    def below(kind):
+        for each in kind.__subclasses__():
+            yield each
+            yield from below(each)
+    """
+
+
+def files(base: str) -> dict[str, str]:
+    return {
+        "listing.py": LISTING,
+        "base.py": base,
+        "pdf.py": "from base import Plugin\nclass Pdf(Plugin):\n    name = 'pdf 1'\n",
+        "csv_.py": "from base import Plugin\nclass Csv(Plugin):\n    name = 'csv'\n",
+        "app.py": "import base, csv_, pdf\nTABLE = base.find()\n",
+    }
+
+
+def pdf(number: int, more: str = "") -> dict[str, str]:
+    text = f"from base import Plugin\nclass Pdf(Plugin):\n    name = 'pdf {number}'\n"
+    return {"pdf.py": text + more}
+
+
+@pytest.mark.parametrize("base", BASES.values(), ids=BASES)
+def test_p5_subclasses_after_edits(tree: LiveTree, policy: str, base: str) -> None:
+    tree.write(files(base))
+    tree.install(policy=policy)
+    app = tree.module("app")
+    assert app.TABLE == app.base.find() == ["csv", "pdf 1"]
+    for number in (2, 3, 4):
+        tree.published(pdf(number))
+        app = tree.module("app")
+        assert app.TABLE == app.base.find() == ["csv", f"pdf {number}"]
+    tree.delete("csv_.py")
+    tree.published({"app.py": "import base, pdf\nTABLE = base.find()\n"})
+    app = tree.module("app")
+    assert app.TABLE == app.base.find() == ["pdf 4"]
+
+
+@pytest.mark.parametrize("base", BASES.values(), ids=BASES)
+def test_p4_subclasses_of_a_refused_update(tree: LiveTree, policy: str, base: str) -> None:
+    tree.write(files(base))
+    tree.install(policy=policy)
+    tree.module("app")
+    gc.disable()
+    try:
+        assert tree.update(pdf(2, "1 / 0\n")).outcome == "refused"
+        assert tree.module("app").base.find() == ["csv", "pdf 1"]
+    finally:
+        gc.enable()
+
+
+def test_p2_subclasses_while_they_are_staged(tree: LiveTree, policy: str) -> None:
+    tree.write(files(BASES["by name"]))
+    tree.install(policy=policy)
+    tree.module("app")
+    wait = "import threading\nthreading.staged.set()\nthreading.go_on.wait(20)\n"
+    threading.staged, threading.go_on = threading.Event(), threading.Event()  # type: ignore[attr-defined]
+    update = threading.Thread(target=lambda: tree.update(pdf(2, wait)))
+    update.start()
+    try:
+        assert threading.staged.wait(20)  # type: ignore[attr-defined]
+        with transfuse.pin():
+            assert tree.module("app").base.find() == ["csv", "pdf 1"]
+    finally:
+        threading.go_on.set()  # type: ignore[attr-defined]
+        update.join()
+    assert tree.module("app").base.find() == ["csv", "pdf 2"]
+
+
+def test_p5_a_first_subclass(tree: LiveTree, policy: str) -> None:
+    tree.write({**files(BASES["by name"]), "pdf.py": ""})
+    tree.install(policy=policy)
+    assert tree.module("app").TABLE == ["csv"]
+    tree.published(pdf(1))
+    app = tree.module("app")
+    assert app.TABLE == app.base.find() == ["csv", "pdf 1"]
+
+
+def test_p5_code_that_asks_for_the_first_time(tree: LiveTree, policy: str) -> None:
+    tree.write({**files("class Plugin: ...\n"), "app.py": "import csv_, pdf\n"})
+    tree.install(policy=policy)
+    tree.module("app")
+    for number in (2, 3):
+        assert "base" not in ran(tree.published(pdf(number)))
+    ask = "import base, csv_, pdf\nTABLE = [each.name for each in base.Plugin.__subclasses__()]\n"
+    tree.published({"app.py": ask})
+    assert tree.module("app").TABLE == ["csv", "pdf 3"]
+
+
+def test_p12_subclasses_that_no_code_lists(tree: LiveTree, policy: str) -> None:
+    tree.write({**files("class Plugin: ...\n"), "app.py": "import csv_, pdf\n"})
+    tree.write({"other.py": "class Other: ...\ndef find():\n    return Other.__subclasses__()\n"})
+    tree.install(policy=policy)
+    tree.module("app")
+    tree.module("other")
+    assert ran(tree.published(pdf(2))) == ["pdf", "app"]
+
+
+REGISTER = {
+    "abstract base": (
+        "import abc\nclass Plugin(abc.ABC): ...\n",
+        "from base import Plugin\nclass Pdf: ...\nPlugin.register(Pdf)\n",
+        "isinstance(pdf.Pdf(), base.Plugin) and len(base.Plugin.__subclasses__()) == 0",
+    ),
+    "single dispatch": (
+        "import functools\n@functools.singledispatch\ndef show(value):\n    return 'no'\n",
+        "from base import show\nclass Pdf: ...\n"
+        "@show.register\ndef _(value: Pdf):\n    return 'pdf'\n",
+        "base.show(pdf.Pdf()) == 'pdf' and len(base.show.registry) == 2",
+    ),
+    "weak set": (
+        "import weakref\nkinds = weakref.WeakSet()\n",
+        "from base import kinds\nclass Pdf: ...\nkinds.add(Pdf)\n",
+        "list(base.kinds) == [pdf.Pdf]",
+    ),
+    "weak values": (
+        "import weakref\nkinds = weakref.WeakValueDictionary()\n",
+        "from base import kinds\nclass Pdf: ...\nkinds[Pdf.__module__ + str(id(Pdf))] = Pdf\n",
+        "list(base.kinds.values()) == [pdf.Pdf]",
+    ),
+    "weak keys": (
+        "import weakref\nkinds = weakref.WeakKeyDictionary()\n",
+        "from base import kinds\nclass Pdf: ...\nkinds[Pdf] = 1\n",
+        "list(base.kinds) == [pdf.Pdf]",
+    ),
+    "single dispatch on a base": (
+        "import functools\nclass Doc: ...\n"
+        "@functools.singledispatch\ndef show(value):\n    return 'no'\n"
+        "@show.register\ndef _(value: Doc):\n    return 'doc'\n",
+        "import base\nclass Pdf(base.Doc): ...\nbase.show.register(Pdf, lambda value: 'pdf')\n",
+        "base.show(pdf.Pdf()) == 'pdf' and len(base.show.registry) == 3",
+    ),
+}
+
+
+@pytest.mark.parametrize(("base", "plugin", "right"), REGISTER.values(), ids=REGISTER)
+def test_p5_registered_classes(
+    tree: LiveTree, policy: str, base: str, plugin: str, right: str
+) -> None:
+    check = f"import base, pdf\ndef check():\n    return {right}\n"
+    tree.write({"base.py": base, "pdf.py": plugin, "app.py": check})
+    tree.install(policy=policy)
+    assert tree.module("app").check()
+    old = tree.module("pdf").Pdf
+    for number in (1, 2):
+        tree.published({"pdf.py": f"{plugin}# {number}\n"})
+        assert tree.module("app").check()
+    if base.startswith("import abc"):
+        assert not issubclass(old, tree.module("base").Plugin)

@@ -1,0 +1,148 @@
+"""A submodule that code reaches through its package, while another module has imported it."""
+
+from __future__ import annotations
+
+import pytest
+
+from conftest import LiveTree, ran
+
+TAKEN = {
+    "module": "import shop\nprices = shop.prices\ndef show():\n    return prices.V\n",
+    "value": "import shop\nV = shop.prices.V\ndef show():\n    return V\n",
+    "base class": "import shop\nclass Own(shop.prices.Base): ...\ndef show():\n    return Own.V\n",
+    "alias": "import shop as s\nclass Own(s.prices.Base): ...\ndef show():\n    return Own.V\n",
+    "getattr": "import shop\nprices = getattr(shop, 'prices')\ndef show():\n    return prices.V\n",
+    "star": "from shop import *\ndef show():\n    return prices.V\n",
+    "members": """
+        import inspect, shop
+        found = dict(inspect.getmembers(shop, inspect.ismodule))
+        def show():
+            return found["prices"].V
+        """,
+    "namespace": "import shop\nV = vars(shop)['prices'].V\ndef show():\n    return V\n",
+    "sys.modules": """
+        import sys, shop
+        V = sys.modules["shop"].prices.V
+        def show():
+            return V
+        """,
+    "import_module": """
+        import importlib
+        package = importlib.import_module("shop")
+        V = package.prices.V
+        def show():
+            return V
+        """,
+    "by a function": """
+        import shop
+        def take():
+            return shop.prices.V
+        V = take()
+        def show():
+            return V
+        """,
+    "by a function that imports": """
+        def take():
+            import shop
+            return shop.prices.V
+        V = take()
+        def show():
+            return V
+        """,
+    "kept later": """
+        import shop
+        found = {}
+        def show():
+            if not found:
+                found["V"] = shop.prices.V
+            return found["V"]
+        """,
+    "imported and kept later": """
+        found = {}
+        def show():
+            import shop
+            if not found:
+                found["V"] = shop.prices.V
+            return found["V"]
+        """,
+    "relative": "from .. import shop\nV = shop.prices.V\ndef show():\n    return V\n",
+    "passed on": "from hub import shop\nV = shop.prices.V\ndef show():\n    return V\n",
+    "called": "import helper\nV = helper.take()\ndef show():\n    return V\n",
+}
+PRICES = "V = @\nclass Base:\n    V = @\n"
+
+
+@pytest.mark.parametrize("way", TAKEN)
+def test_p5_a_submodule_taken_of_its_package(tree: LiveTree, policy: str, way: str) -> None:
+    inside = "top." if way == "relative" else ""
+    tree.write(
+        {
+            "top/__init__.py": "",
+            f"{inside.replace('.', '/')}shop/__init__.py": "",
+            f"{inside.replace('.', '/')}shop/prices.py": PRICES.replace("@", "1"),
+            f"{inside.replace('.', '/')}sub/__init__.py": "",
+            f"{inside.replace('.', '/')}sub/views.py": TAKEN[way],
+            "hub.py": "import shop\n" if not inside else "",
+            "helper.py": "import shop\ndef take():\n    return shop.prices.V\n",
+            "app.py": f"import {inside}shop.prices, {inside}sub.views as views\n",
+        }
+    )
+    tree.install(policy=policy)
+    assert tree.module("app").views.show() == 1
+    for value in (2, 3):
+        path = f"{inside.replace('.', '/')}shop/prices.py"
+        tree.published({path: PRICES.replace("@", str(value))})
+        assert value == tree.module("app").views.show()
+        assert tree.module(f"{inside}shop.prices").V == value
+
+
+def test_p5_a_submodule_of_a_package_in_a_package(tree: LiveTree, policy: str) -> None:
+    tree.write(
+        {
+            "shop/__init__.py": "",
+            "shop/core/__init__.py": "",
+            "shop/core/prices.py": "V = 1\n",
+            "views.py": "import shop\nV = shop.core.prices.V\n",
+            "app.py": "import shop.core.prices, views\n",
+        }
+    )
+    tree.install(policy=policy)
+    tree.module("app")
+    report = tree.published({"shop/core/prices.py": "V = 2\n"})
+    assert ran(report) == ["shop.core.prices", "views", "app"]
+    assert tree.module("app").views.V == 2
+
+
+def test_p5_a_submodule_that_is_new(tree: LiveTree, policy: str) -> None:
+    views = "import shop\nV = getattr(shop, 'prices', None)\n"
+    tree.write({"shop/__init__.py": "", "first.py": "", "views.py": views})
+    tree.write({"app.py": "import first, views\n"})
+    tree.install(policy=policy)
+    assert tree.module("app").views.V is None
+    tree.published({"shop/prices.py": "V = 1\n", "first.py": "import shop.prices\n"})
+    assert tree.module("app").views.V is tree.module("shop.prices")
+
+
+def test_p12_other_attributes_of_the_package_count_for_nothing(tree: LiveTree, policy: str) -> None:
+    tree.write(
+        {
+            "shop/__init__.py": "NAME = 'shop'\n",
+            "shop/prices.py": "V = 1\n",
+            "views.py": "import shop\nNAME = shop.NAME\n",
+            "other.py": "from shop import NAME\nclass Page:\n    prices = 1\nprint(Page.prices)\n",
+            "app.py": "import views, other\ndef late():\n    import shop.prices\n",
+        }
+    )
+    tree.install(policy=policy)
+    tree.module("app").late()
+    assert ran(tree.published({"shop/prices.py": "V = 2\n"})) == ["shop.prices"]
+
+
+def test_p12_a_function_that_imports_a_submodule_keeps_nothing(tree: LiveTree, policy: str) -> None:
+    late = "def late():\n    import shop.prices as prices\n    return prices.V\n"
+    tree.write({"shop/__init__.py": "NAME = 'shop'\n", "shop/prices.py": "V = 1\n"})
+    tree.write({"views.py": f"import shop\nNAME = shop.NAME\n{late}", "app.py": "import views\n"})
+    tree.install(policy=policy)
+    assert tree.module("app").views.late() == 1
+    assert ran(tree.published({"shop/prices.py": "V = 2\n"})) == ["shop.prices"]
+    assert tree.module("app").views.late() == 2

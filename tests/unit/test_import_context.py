@@ -1,0 +1,139 @@
+"""What modules of an update set in their thread is there in the server's."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from asgi_server import Server
+
+import transfuse
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from conftest import LiveTree
+
+APP = """
+    import asyncio
+    import tenant
+
+    async def app(scope, receive, send):
+        if scope["type"] == "lifespan":
+            await receive()
+            scope["state"]["startup"] = tenant.go()
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+            await send({"type": "lifespan.shutdown.complete"})
+            return
+        await receive()
+        await asyncio.sleep(0)
+        await send((tenant.go(), scope["state"]["startup"]))
+    """
+KINDS = {
+    "a context variable": """
+        from contextvars import ContextVar
+        name = ContextVar("name")
+        name.set("shop {}")
+        def go(): return name.get()
+        """,
+    "a value of a thread": """
+        import threading
+        here = threading.local()
+        here.name = "shop {}"
+        def go(): return here.name
+        """,
+    "the precision": """
+        import decimal
+        decimal.getcontext().prec = {} + 3
+        def go(): return decimal.getcontext().prec
+        """,
+    "the event loop": """
+        import asyncio
+        loop = asyncio.get_event_loop()
+        def go(): return {}, loop is asyncio.get_running_loop()
+        """,
+}
+WANTED: dict[str, Callable[[int], Any]] = {
+    "a context variable": lambda number: f"shop {number}",
+    "a value of a thread": lambda number: f"shop {number}",
+    "the precision": lambda number: number + 3,
+    "the event loop": lambda number: (number, True),
+}
+
+
+def served(tree: LiveTree, tenant: str, story: Callable[[Server], Awaitable[None]]) -> None:
+    tree.write({"web.py": APP, "tenant.py": tenant})
+
+    async def whole() -> None:
+        # As a server that imports the application where its loop runs.
+        tree.install()
+        server = Server(transfuse.asgi("web:app"))
+        assert await server.start() == "lifespan.startup.complete"
+        await story(server)
+        await server.stop()
+
+    asyncio.run(whole())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_requests_find_what_module_level_code_has_set(tree: LiveTree, kind: str) -> None:
+    source, wanted = KINDS[kind], WANTED[kind]
+
+    async def story(server: Server) -> None:
+        assert await server.answer() == (wanted(1), wanted(1))
+        for number in (2, 3):
+            report = await asyncio.to_thread(tree.update, {"tenant.py": source.format(number)})
+            assert report.outcome == "published", report.traceback
+            assert (await server.answer())[0] == wanted(number)
+
+    served(tree, source.format(1), story)
+
+
+def test_a_value_stays_while_other_modules_are_updated(tree: LiveTree) -> None:
+    source = KINDS["a context variable"]
+
+    async def story(server: Server) -> None:
+        await asyncio.to_thread(tree.published, {"tenant.py": source.format(2)})
+        await asyncio.to_thread(tree.published, {"web.py": APP + "\n    EDITION = 2\n"})
+        assert (await server.answer())[0] == "shop 2"
+
+    served(tree, source.format(1), story)
+
+
+def test_a_refused_update_sets_nothing(tree: LiveTree) -> None:
+    outside = """
+        import decimal
+        decimal.getcontext().prec = {}
+        def go(): return decimal.getcontext().prec
+        {}
+        """
+
+    async def story(server: Server) -> None:
+        report = await asyncio.to_thread(tree.update, {"tenant.py": outside.format(20, "1 / 0")})
+        assert report.outcome == "refused"
+        assert (await server.answer())[0] == 9
+
+    served(tree, outside.format(9, ""), story)
+
+
+@pytest.mark.parametrize(
+    ("connect", "outcome"),
+    [
+        ("db = sqlite3.connect(':memory:')", "refused"),
+        ("db = sqlite3.connect(':memory:', check_same_thread=False)", "published"),
+        ("sqlite3.connect(':memory:').close()", "published"),
+    ],
+)
+def test_a_connection_that_is_bound_to_the_updating_thread_refuses(
+    tree: LiveTree, connect: str, outcome: str
+) -> None:
+    tree.write({"store.py": "VALUE = 1"})
+    tree.install()
+    tree.module("store")
+    report = tree.update({"store.py": f"import sqlite3\n{connect}\n"})
+    assert report.outcome == outcome
+    if outcome == "refused":
+        assert "store keeps a connection to SQLite" in str(report.error)
+        assert "check_same_thread=False" in str(report.error)

@@ -1,0 +1,136 @@
+"""What a module puts into `os.environ` goes with it: run again, it finds what was there before."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+from typing import TYPE_CHECKING
+
+import pytest
+
+import transfuse
+
+if TYPE_CHECKING:
+    from conftest import LiveTree
+
+NAME = "TRANSFUSE_TESTS_SHOP"
+
+
+@pytest.fixture(autouse=True)
+def clean(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Restores what the test leaves, too.
+    monkeypatch.setenv(NAME, "")
+    monkeypatch.delenv(NAME)
+
+
+SETS = {
+    "setdefault": f"os.environ.setdefault({NAME!r}, 'VALUE')",
+    "item": f"os.environ[{NAME!r}] = 'VALUE'",
+    "update": f"os.environ.update({{{NAME!r}: 'VALUE'}})",
+    "bytes": f"os.environb.setdefault(os.fsencode({NAME!r}), b'VALUE')",
+    "function": f"def load():\n    os.environ.setdefault({NAME!r}, 'VALUE')\nload()",
+}
+
+
+@pytest.mark.parametrize("how", SETS)
+def test_the_new_value_is_there(tree: LiveTree, how: str, policy: str) -> None:
+    text = f"import os\n{SETS[how]}\nSEEN = os.environ[{NAME!r}]\n"
+    tree.write({"conf.py": text.replace("VALUE", "one"), "web.py": "import conf\n"})
+    tree.install(policy=policy)
+    assert tree.module("web").conf.SEEN == "one"
+    tree.published({"conf.py": text.replace("VALUE", "two")})
+    assert (tree.module("web").conf.SEEN, os.environ[NAME]) == ("two", "two")
+    tree.published({"conf.py": "import os\n"})
+    assert NAME not in os.environ
+
+
+def test_a_line_that_leaves_a_dotenv_file(tree: LiveTree) -> None:
+    text = f"""
+        import os
+        from pathlib import Path
+        for line in Path(__file__).with_name(".env").read_text().splitlines():
+            name, _, value = line.partition("=")
+            os.environ.setdefault(name, value)
+        SEEN = os.environ.get({NAME!r})
+        """
+    tree.write({"conf.py": text, ".env": f"{NAME}=1\nOTHER_OF_SHOP=1\n"})
+    tree.install()
+    assert tree.module("conf").SEEN == "1"
+    tree.published({".env": f"{NAME}=2\n"})
+    assert tree.module("conf").SEEN == "2"
+    assert "OTHER_OF_SHOP" not in os.environ
+    tree.published({".env": "OTHER_OF_SHOP=1\n"})
+    assert os.environ.pop("OTHER_OF_SHOP") == "1"
+    assert tree.module("conf").SEEN is None
+
+
+def test_a_variable_that_was_there_before_the_program(tree: LiveTree) -> None:
+    os.environ[NAME] = "given"
+    tree.write({"conf.py": f"import os\nos.environ[{NAME!r}] = 'mine'\n"})
+    tree.install()
+    tree.module("conf")
+    tree.published({"conf.py": f"import os\nSEEN = os.environ.setdefault({NAME!r}, 'other')\n"})
+    assert tree.module("conf").SEEN == os.environ[NAME] == "given"
+
+
+def test_a_refused_update_changes_nothing(tree: LiveTree) -> None:
+    text = f"import os\nos.environ[{NAME!r}] = 'one'\n"
+    tree.write({"conf.py": text, "web.py": "import conf\n"})
+    tree.install()
+    tree.module("web")
+    for broken in (text.replace("one", "two") + "1 / 0\n", "import os\n1 / 0\n"):
+        assert tree.update({"conf.py": broken}).outcome == "refused"
+        assert os.environ[NAME] == "one"
+    files = {"conf.py": text.replace("one", "two"), "web.py": "import conf\n1 / 0\n"}
+    assert tree.update(files).outcome == "refused"
+    assert os.environ[NAME] == "one"
+    tree.published({"web.py": "import conf\n"})
+    assert os.environ[NAME] == "two"
+
+
+def test_what_the_program_has_changed_since_stays(tree: LiveTree) -> None:
+    tree.write({"conf.py": f"import os\nos.environ.setdefault({NAME!r}, 'one')\n"})
+    tree.install()
+    tree.module("conf")
+    os.environ[NAME] = "the program's"
+    tree.published({"conf.py": f"import os\nos.environ.setdefault({NAME!r}, 'two')\n"})
+    assert os.environ[NAME] == "the program's"
+
+
+def test_a_deleted_module_and_a_rollback(tree: LiveTree) -> None:
+    tree.write({"conf.py": f"import os\nos.environ[{NAME!r}] = 'one'\n", "web.py": "import conf\n"})
+    tree.install(keep=2)
+    tree.module("web")
+    tree.published({"conf.py": f"import os\nos.environ[{NAME!r}] = 'two'\n"})
+    transfuse.rollback()
+    assert os.environ[NAME] == "one"
+    tree.delete("conf.py")
+    tree.published({"web.py": ""})
+    assert NAME not in os.environ
+
+
+def test_what_a_foreign_module_sets_when_it_is_imported_stays(
+    tree: LiveTree, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outside = tmp_path_factory.mktemp("outside")
+    (outside / "sets_variable.py").write_text(f"import os\nos.environ[{NAME!r}] = 'foreign'\n")
+    monkeypatch.syspath_prepend(str(outside))
+    tree.write({"conf.py": "import sets_variable\n"})
+    tree.install()
+    tree.module("conf")
+    tree.published({"conf.py": "import sets_variable\nV = 2\n"})
+    assert os.environ[NAME] == "foreign"
+    sys.modules.pop("sets_variable")
+
+
+def test_a_child_process_gets_the_new_value(tree: LiveTree) -> None:
+    text = f"import os\nos.environ.setdefault({NAME!r}, 'VALUE')\n"
+    tree.write({"conf.py": text.replace("VALUE", "one")})
+    tree.install()
+    tree.module("conf")
+    tree.published({"conf.py": text.replace("VALUE", "two")})
+    asks = textwrap.dedent(f"import os; print(os.environ[{NAME!r}])")
+    told = subprocess.run([sys.executable, "-c", asks], capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "two"

@@ -1,0 +1,126 @@
+"""A module that a foreign registry refuses a second time is held; all else is updated."""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+import pytest
+
+import transfuse
+
+if TYPE_CHECKING:
+    from conftest import LiveTree
+
+REGISTRY = """
+names = set()
+def register(name, *rest):
+    if name in names: raise ValueError(f"{name!r} is already registered")
+    if rest == ("wrong",): raise ValueError("this is no option, use another one")
+    names.add(name)
+    return name
+class Base:
+    def __init_subclass__(cls): register(cls.__name__)
+"""
+
+
+@pytest.fixture
+def registry(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    module = ModuleType("foreign_registry")
+    exec(compile(REGISTRY, "/usr/lib/foreign_registry.py", "exec"), vars(module))
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    return module
+
+
+MODEL = """
+    from foreign_registry import Base
+    class Hero(Base):
+        def shout(self): return "{}"
+    """
+WEB = """
+    from shop.models import Hero
+    EDITION = {}
+    def answer(): return Hero().shout(), EDITION
+    """
+
+
+@pytest.mark.usefixtures("registry")
+def test_what_cannot_run_twice_is_held_and_the_rest_is_updated(tree: LiveTree) -> None:
+    tree.write(
+        {"shop/__init__.py": "", "shop/models.py": MODEL.format("!"), "shop/web.py": WEB.format(1)}
+    )
+    tree.install()
+    assert tree.module("shop.web").answer() == ("!", 1)
+    report = tree.published({"shop/models.py": MODEL.format("?"), "shop/web.py": WEB.format(2)})
+    assert tree.module("shop.web").answer() == ("!", 2)
+    (restart,) = report.restart
+    assert restart.name == "shop.models"
+    assert "already registered" in restart.what
+    # Later saves go through, and it is still said.
+    report = tree.published({"shop/web.py": WEB.format(3)})
+    assert tree.module("shop.web").answer() == ("!", 3)
+    assert [each.name for each in transfuse.status().restart] == ["shop.models"]
+
+
+@pytest.mark.usefixtures("registry")
+def test_a_call_that_registers_is_held(tree: LiveTree) -> None:
+    source = "from foreign_registry import register\nCOUNTER = register('hits')\nVALUE = {}\n"
+    tree.write({"metrics.py": source.format(1), "web.py": "import metrics\nEDITION = 1"})
+    tree.install()
+    tree.module("web")
+    report = tree.published(
+        {"metrics.py": source.format(2), "web.py": "import metrics\nEDITION = 2"}
+    )
+    assert [each.name for each in report.restart] == ["metrics"]
+    assert (tree.module("web").EDITION, tree.module("web").metrics.VALUE) == (2, 1)
+
+
+@pytest.mark.usefixtures("registry")
+def test_a_mistake_that_foreign_code_reports_refuses(tree: LiveTree) -> None:
+    source = "from foreign_registry import register\nNAME = register('{}'{})\n"
+    tree.write({"metrics.py": source.format("a", "")})
+    tree.install()
+    tree.module("metrics")
+    assert tree.update({"metrics.py": source.format("b", ", 'wrong'")}).outcome == "refused"
+
+
+@pytest.mark.usefixtures("registry")
+def test_a_second_registration_that_only_the_new_source_makes_refuses(tree: LiveTree) -> None:
+    """The name is another module's: a fresh process refuses it too."""
+    tree.write(
+        {
+            "first.py": "from foreign_registry import register\nregister('hits')\n",
+            "second.py": "import first\nVALUE = 1\n",
+        }
+    )
+    tree.install()
+    tree.module("second")
+    source = "import first\nfrom foreign_registry import register\nregister('hits')\n"
+    assert tree.update({"second.py": source}).outcome == "refused"
+
+
+def test_a_table_of_a_shared_metadata_is_held(tree: LiveTree) -> None:
+    """SQLModel: all tables are in one `MetaData`, which is foreign."""
+    sqlalchemy = pytest.importorskip("sqlalchemy")
+    shared = ModuleType("foreign_metadata")
+    shared.metadata = sqlalchemy.MetaData()  # type: ignore[attr-defined]
+    sys.modules[shared.__name__] = shared
+    table = """
+        from foreign_metadata import metadata
+        from sqlalchemy import Column, Integer, Table
+        HEROES = Table("heroes", metadata, Column("id", Integer, primary_key=True))
+        NOTE = {}
+        """
+    try:
+        tree.write({"models.py": table.format(1), "web.py": "import models\nEDITION = 1"})
+        tree.install()
+        tree.module("web")
+        # Without options SQLAlchemy returns the table that is there; with a column it refuses.
+        report = tree.published(
+            {"models.py": table.format(2), "web.py": "import models\nEDITION = 2"}
+        )
+        assert [each.name for each in report.restart] == ["models"]
+        assert tree.module("web").EDITION == 2
+    finally:
+        del sys.modules[shared.__name__]
