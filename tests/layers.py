@@ -33,6 +33,7 @@ PACKAGE_LAYERS: tuple[str, ...] = (
     "source",
     "memory",
     "config",
+    "runtime",
     "patching",
     "updates",
     "registrations",

@@ -6,6 +6,7 @@ A map of the package. Folders in the order of their imports: each uses only thos
 - `source`: from source to code, and from code back to its source, for tracebacks and hints
 - `memory`: what keeps superseded code in memory
 - `config`: the settings, and the files that they come from
+- `runtime`: how processes of one user tell each other apart
 - `patching`: the policy `patch`
 - `updates`: request an update, take part in one, report it
 - `workers`: several workers of one server switch together

@@ -1,7 +1,6 @@
 """`python -m transfuse`, and the command `transfuse`: into the command line, and out with a code.
 
-Code 0: done. 1: an update was refused, or the program failed. 2: the request makes no sense; one
-line says why.
+`transfuse.cli.exit_codes` has the codes.
 """
 
 from __future__ import annotations
@@ -19,6 +18,15 @@ def main(arguments: list[str] | None = None) -> None:
         arguments: those after the command's name; default: those of the process.
     """
     try:
+        _run(sys.argv[1:] if arguments is None else arguments)
+    except KeyboardInterrupt:
+        # Also while its own modules are imported.
+        print("\ntransfuse: ended by Ctrl-C", file=sys.stderr)
+        sys.exit(130)
+
+
+def _run(words: list[str]) -> None:
+    try:
         import click  # noqa: PLC0415 - the package itself must do without
     except ModuleNotFoundError as error:
         if error.name != "click":
@@ -28,19 +36,20 @@ def main(arguments: list[str] | None = None) -> None:
                 "the command line needs click and Granian; install Transfuse with its extra 'serve'"
             )
         )
+    from transfuse.cli import exit_codes  # noqa: PLC0415
     from transfuse.cli.group import transfuse  # noqa: PLC0415
     from transfuse.cli.run_program import Program  # noqa: PLC0415
     from transfuse.errors import TransfuseError  # noqa: PLC0415
 
     try:
-        result = transfuse.main(arguments, prog_name="transfuse", standalone_mode=False)
+        result = transfuse.main(words, prog_name="transfuse", standalone_mode=False)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
     except click.Abort:
-        sys.exit(130)
+        raise KeyboardInterrupt from None
     except TransfuseError as error:
-        sys.exit(_refuse(str(error)))
+        sys.exit(exit_codes.code_of_error(error, words))
     if isinstance(result, Program):
         # Here, so that the user's program does not run inside of ours.
         result.run(restore_process.no_trace)

@@ -58,6 +58,30 @@ class WorkerRefused(TransfuseError):
     """Another worker could not load the new code, so no worker serves it."""
 
 
+class NoChoice(TransfuseError):
+    """A command means no running process, or several where it is for one.
+
+    Attributes:
+        lines: each names a process that it could mean.
+    """
+
+    def __init__(self, message: str, lines: Sequence[str] = ()) -> None:
+        self.lines = tuple(lines)
+        super().__init__("\n".join([message, *(f"  {line}" for line in lines)]))
+
+
+class NoAnswer(TransfuseError):
+    """A running process does not answer the command line.
+
+    Attributes:
+        state: why: ``"stopped"``, ``"busy"``, ``"ended"`` or ``"foreign"`` (another user's).
+    """
+
+    def __init__(self, message: str, state: str = "busy") -> None:
+        super().__init__(message)
+        self.state = state
+
+
 class TimeLimitExceeded(BaseException):
     """The code of an update ran longer than the setting `time_limit` allows.
 

@@ -13,7 +13,7 @@ import pytest
 
 import transfuse
 from transfuse import _core
-from transfuse.control import unix_socket
+from transfuse.control import processes, unix_socket
 from transfuse.memory import leaks as leaks_module
 from transfuse.updates import api
 from transfuse.updates.memory_growth import MemoryGrowth
@@ -278,8 +278,8 @@ def test_p8_the_command_line_is_told_the_same(
     gc.collect()
     assert unix_socket.serve("run shop.py")
     try:
-        (process,) = unix_socket.processes()
-        said = unix_socket.ask(process, "leaks", seconds=10.0)
+        (process,) = processes.processes()
+        said = processes.ask(process, "leaks", seconds=10.0)
     finally:
         unix_socket.close()
     assert (said["former"], said["complete"], said["unexplained"]) == (2, True, [])

@@ -70,7 +70,7 @@ class Place:
         """How the processes stand that serve this folder; others of this user may, too."""
         _, out = self.type("status", "--json")
         all_of_them = [json.loads(line) for line in out.splitlines() if line.startswith("{")]
-        return [each for each in all_of_them if each["roots"] == [str(self.place / "site")]]
+        return [each for each in all_of_them if each.get("roots") == [str(self.place / "site")]]
 
     def served(self) -> set[int]:
         """What is answered, asked so often that each worker has answered."""

@@ -231,7 +231,19 @@ def test_without_click_a_line_says_what_to_install(terminal: Terminal) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [[], ["serve"], ["run"], ["status"], ["plan"], ["update"], ["rollback"], ["leaks"]]
+    "words",
+    [
+        [],
+        ["serve"],
+        ["run"],
+        ["ps"],
+        ["status"],
+        ["plan"],
+        ["update"],
+        ["rollback"],
+        ["leaks"],
+        ["completion"],
+    ],
 )
 def test_help_fits_on_a_screen_and_has_an_example(terminal: Terminal, words: list[str]) -> None:
     code, out, err = terminal.type(*words, "--help")

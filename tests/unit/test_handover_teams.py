@@ -27,6 +27,12 @@ def starts(teams: Teams, *pids: int, number: int | None = 1) -> None:
         teams.joins(pid, 1)
 
 
+def takes_over(teams: Teams, pid: int) -> list[Order]:
+    """The one fresh process is ready, and begins."""
+    assert words(teams.ready(pid)) == [(pid, "serve")]
+    return teams.begins(pid)
+
+
 def words(orders: list[Order]) -> list[tuple[int, str]]:
     """The orders to processes, in their order."""
     return [(each.pid, each.order["do"]) for each in orders if isinstance(each, Tell)]
@@ -35,16 +41,30 @@ def words(orders: list[Order]) -> list[tuple[int, str]]:
 def test_fresh_processes_take_over_when_all_are_ready(teams: Teams) -> None:
     starts(teams, FRESH, SECOND)
     assert teams.ready(SECOND) == []
-    orders = teams.ready(FRESH)
+    assert words(teams.ready(FRESH)) == [(FRESH, "serve"), (SECOND, "serve")]
+    # The former ones go on until these have begun.
+    assert teams.begins(FRESH) == []
+    assert teams.serving == 0
+    orders = teams.begins(SECOND)
     assert orders[0] == Settle(1)
-    assert words(orders) == [
-        (FRESH, "serve"),
-        (SECOND, "serve"),
-        (OLD, "answer"),
-        (OLD, "retire"),
-        (OTHER, "retire"),
-    ]
+    assert words(orders) == [(OLD, "answer"), (OLD, "retire"), (OTHER, "retire")]
     assert teams.serving == 1
+
+
+def test_one_that_ends_when_it_was_to_begin_is_left_to_be_replaced(teams: Teams) -> None:
+    starts(teams, FRESH, SECOND)
+    teams.ready(FRESH)
+    teams.ready(SECOND)
+    teams.begins(FRESH)
+    # The other one has begun, and could not stop without losing requests.
+    assert teams.ended(SECOND)[0] == Settle(1)
+
+
+def test_if_none_of_them_begins_nothing_changes(teams: Teams) -> None:
+    starts(teams, FRESH)
+    teams.ready(FRESH)
+    assert teams.ended(FRESH)[0] == End(1)
+    assert teams.serving == 0
 
 
 @pytest.mark.parametrize(
@@ -81,7 +101,7 @@ def test_if_one_does_not_become_ready_nothing_changes_and_the_reason_is_told(
 def test_all_who_ask_meanwhile_are_told_how_the_one_handover_ended(teams: Teams) -> None:
     starts(teams, FRESH)
     assert teams.asks(OTHER, 7) == []
-    answers = [each.order for each in teams.ready(FRESH) if isinstance(each, Tell)]
+    answers = [each.order for each in takes_over(teams, FRESH) if isinstance(each, Tell)]
     numbers = [order["number"] for order in answers if order["do"] == "answer"]
     assert numbers == [1, 7]
 
@@ -91,12 +111,12 @@ def test_a_fresh_process_that_is_out_of_date_already_takes_over_and_is_taken_ove
 ) -> None:
     starts(teams, FRESH)
     assert teams.asks(FRESH, None) == []
-    orders = teams.ready(FRESH)
+    orders = takes_over(teams, FRESH)
     assert Settle(1) in orders
     assert orders[-1] == Start(2)
     teams.started({SECOND})
     teams.joins(SECOND, 2)
-    assert words(teams.ready(SECOND)) == [(SECOND, "serve"), (FRESH, "retire")]
+    assert words(takes_over(teams, SECOND)) == [(FRESH, "retire")]
 
 
 def test_after_a_rollback_other_fresh_processes_start(teams: Teams) -> None:
@@ -106,7 +126,7 @@ def test_after_a_rollback_other_fresh_processes_start(teams: Teams) -> None:
     teams.joins(SECOND, 2)
     # The end of the first ones is no failure of the second.
     assert teams.ended(FRESH) == []
-    assert (OLD, "answer") in words(teams.ready(SECOND))
+    assert (OLD, "answer") in words(takes_over(teams, SECOND))
     # A rollback when none are starting, or of a process that does not serve, changes nothing.
     assert teams.goes_back(SECOND) == []
     assert teams.goes_back(OLD) == []
@@ -114,7 +134,7 @@ def test_after_a_rollback_other_fresh_processes_start(teams: Teams) -> None:
 
 def test_a_process_that_replaces_a_dead_one_serves_at_once(teams: Teams) -> None:
     starts(teams, FRESH)
-    teams.ready(FRESH)
+    takes_over(teams, FRESH)
     teams.ended(FRESH)
     teams.joins(SECOND, 1)
     assert teams.ready(SECOND) == [Tell(SECOND, {"do": "serve"})]
@@ -122,7 +142,7 @@ def test_a_process_that_replaces_a_dead_one_serves_at_once(teams: Teams) -> None
 
 def test_a_process_that_others_have_taken_over_from_may_ask(teams: Teams) -> None:
     starts(teams, FRESH)
-    teams.ready(FRESH)
+    takes_over(teams, FRESH)
     # By itself it has nothing to ask for.
     assert teams.asks(OLD, None) == []
     assert teams.asks(OLD, 9) == [Start(2)]
@@ -130,4 +150,4 @@ def test_a_process_that_others_have_taken_over_from_may_ask(teams: Teams) -> Non
     teams.ended(OLD)
     teams.started({SECOND})
     teams.joins(SECOND, 2)
-    assert (OLD, "answer") not in words(teams.ready(SECOND))
+    assert (OLD, "answer") not in words(takes_over(teams, SECOND))

@@ -12,7 +12,7 @@ from conftest import CAP
 from support.threads import Worker
 from transfuse import _core
 from transfuse.cli.status import status_lines
-from transfuse.control import unix_socket
+from transfuse.control import processes, unix_socket
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,13 +40,13 @@ def no_walk(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 @pytest.fixture
 def process(
     tree: LiveTree, runtime: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[unix_socket.Process]:
+) -> Iterator[processes.Process]:
     """This process, as the command line reaches it."""
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
     tree.write({"shop.py": "def f(): pass\n"})
     tree.install(policy="fresh", keep=0)
     assert unix_socket.serve("run shop.py")
-    (found,) = unix_socket.processes()
+    (found,) = processes.processes()
     yield found
     unix_socket.close()
 
@@ -62,18 +62,18 @@ def linger(tree: LiveTree, count: int) -> list[Any]:
 
 
 def test_status_walks_no_heap_however_many_modules_linger(
-    tree: LiveTree, process: unix_socket.Process, request: pytest.FixtureRequest
+    tree: LiveTree, process: processes.Process, request: pytest.FixtureRequest
 ) -> None:
     kept = linger(tree, 30)
     request.getfixturevalue("no_walk")
-    said = unix_socket.ask(process, "status")
+    said = processes.ask(process, "status")
     assert (said["generation"], said["lingering"]) == (31, len(kept))
     assert transfuse.status().lingering == len(kept)
 
 
 def test_status_answers_while_an_update_runs(
     tree: LiveTree,
-    process: unix_socket.Process,
+    process: processes.Process,
     outside: Any,
     request: pytest.FixtureRequest,
 ) -> None:
@@ -85,16 +85,16 @@ def test_status_answers_while_an_update_runs(
     worker = Worker(transfuse.update)
     assert outside.begun.wait(CAP)
     request.getfixturevalue("no_walk")
-    said = unix_socket.ask(process, "status")
+    said = processes.ask(process, "status")
     assert (said["generation"], said["lingering"], worker.running) == (4, len(kept), True)
     request.getfixturevalue("monkeypatch").undo()
     outside.go.set()
     assert worker.result().outcome == "published"
 
 
-def test_the_lines_of_a_status_are_limited(tree: LiveTree, process: unix_socket.Process) -> None:
+def test_the_lines_of_a_status_are_limited(tree: LiveTree, process: processes.Process) -> None:
     linger(tree, 1)
-    said = unix_socket.ask(process, "status")
+    said = processes.ask(process, "status")
     many = {
         "lingering": 1309,
         "units": [

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
-import socket
 import stat
 import subprocess
 import sys
@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from transfuse.control import unix_socket
+from transfuse.control import processes, unix_socket
 from transfuse.errors import TransfuseError
+from transfuse.runtime import file_lock
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,22 +34,22 @@ def test_a_process_answers(tree: LiveTree, runtime: Path) -> None:
     tree.install()
     tree.module("prices")
     assert unix_socket.serve("run prices.py")
-    (process,) = unix_socket.processes()
+    (process,) = processes.processes()
     assert (process.pid, stat.S_IMODE(runtime.stat().st_mode)) == (os.getpid(), 0o700)
 
-    said = unix_socket.ask(process, "status")
+    said = processes.ask(process, "status")
     assert (said["pid"], said["process"]) == (os.getpid(), "run prices.py")
     assert (said["generation"], said["modules"]) == (1, 1)
 
     tree.write({"prices.py": "PRICE = 2"})
-    assert unix_socket.ask(process, "plan")["ran"] == [["prices", "changed"]]
-    assert unix_socket.ask(process, "update")["generation"] == 2
-    said = unix_socket.ask(process, "rollback", to=1)
+    assert processes.ask(process, "plan")["ran"] == [["prices", "changed"]]
+    assert processes.ask(process, "update")["generation"] == 2
+    said = processes.ask(process, "rollback", to=1)
     assert said["outcome"] == "rolled back"
     assert said["text"].startswith("rolled back in ")
     with pytest.raises(TransfuseError, match="generation"):
-        unix_socket.ask(process, "rollback", to=99)
-    process.path.unlink()
+        processes.ask(process, "rollback", to=99)
+    unix_socket.close()
 
 
 @pytest.mark.parametrize("line", [b"", b"nonsense", b"[]", b'{"ask": "exit"}', b'{"ask": []}'])
@@ -60,15 +61,45 @@ def test_a_question_before_install_is_answered_too() -> None:
     assert "transfuse.install()" in unix_socket.answer(b'{"ask": "status"}', {})["wrong"]
 
 
-def test_sockets_of_dead_processes_are_removed(runtime: Path) -> None:
-    dead = subprocess.Popen([sys.executable, "-c", ""])
-    dead.wait()
+def test_files_of_dead_processes_are_removed(runtime: Path) -> None:
+    code = (
+        "import os; from transfuse.control import unix_socket; assert unix_socket.serve('x');"
+        "os.kill(os.getpid(), 9)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=False)
+    assert sorted(path.suffix for path in runtime.iterdir()) == [".json", ".lock", ".sock"]
+    assert processes.processes() == []
+    assert list(runtime.iterdir()) == []
+
+
+def test_two_processes_that_look_at_once_do_not_take_each_other_for_alive(runtime: Path) -> None:
     runtime.mkdir(mode=0o700)
-    with socket.socket(socket.AF_UNIX) as left:
-        left.bind(str(runtime / f"{dead.pid}.sock"))
-    with socket.socket(socket.AF_UNIX) as left:
-        left.bind(str(runtime / f"{os.getpid()}.sock"))  # bound, but no process listens
-    assert unix_socket.processes() == []
+    (runtime / "dead.lock").touch()
+    with (runtime / "dead.lock").open() as looking:
+        fcntl.flock(looking, fcntl.LOCK_SH)
+        assert not file_lock.is_held(runtime / "dead.lock")
+
+
+def test_a_forked_child_is_another_process(runtime: Path) -> None:
+    code = """
+import os
+from transfuse.control import processes, unix_socket
+assert unix_socket.serve("x")
+end, other = os.pipe()
+child = os.fork()
+if not child:
+    found = processes.processes()
+    servers = {process.card.server for process in found}
+    mine = os.getpid() in [each.pid for each in found]
+    os.write(other, f"{len(found)} {mine} {len(servers)}".encode())
+    os._exit(0)
+print(os.read(end, 100).decode())
+os.waitpid(child, 0)
+print(*[process.pid == os.getpid() for process in processes.processes()])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    # A child is of its parent's server.
+    assert done.stdout == "2 True 1\nTrue\n"
     assert list(runtime.iterdir()) == []
 
 
@@ -76,34 +107,17 @@ def test_a_directory_that_others_may_enter_is_not_used(runtime: Path) -> None:
     runtime.mkdir(mode=0o700)
     runtime.chmod(0o755)
     assert not unix_socket.serve("x")
-    assert unix_socket.processes() == []
+    assert processes.processes() == []
 
 
 def test_a_socket_goes_with_its_process(runtime: Path) -> None:
     code = (
-        "from transfuse.control import unix_socket; assert unix_socket.serve('x');"
-        "print(len(unix_socket.processes()))"
+        "from transfuse.control import processes, unix_socket; assert unix_socket.serve('x');"
+        "print(len(processes.processes()))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "1\n"
     assert list(runtime.iterdir()) == []
-
-
-def test_a_process_that_is_too_busy_to_accept_is_not_dead(runtime: Path) -> None:
-    runtime.mkdir(mode=0o700)
-    path = runtime / f"{os.getpid()}.sock"
-    waiting = [socket.socket(socket.AF_UNIX) for _ in range(3)]
-    with socket.socket(socket.AF_UNIX) as busy:
-        busy.bind(str(path))
-        busy.listen(0)
-        for each in waiting:
-            each.setblocking(False)
-            # The queue is full from the second one on.
-            each.connect_ex(str(path))
-        assert [process.path for process in unix_socket.processes()] == [path]
-    for each in waiting:
-        each.close()
-    path.unlink()
 
 
 def test_a_script_holds_updates_from_outside(tree: LiveTree) -> None:
@@ -111,11 +125,11 @@ def test_a_script_holds_updates_from_outside(tree: LiveTree) -> None:
     tree.install(watch=True)
     tree.module("prices")
     unix_socket.serve("run prices.py")
-    (process,) = unix_socket.processes()
-    assert unix_socket.ask(process, "hold")["outcome"] == "held"
+    (process,) = processes.processes()
+    assert processes.ask(process, "hold")["outcome"] == "held"
     tree.write({"prices.py": "PRICE = 2"})
     assert tree.quiet(after=0)
-    assert unix_socket.ask(process, "release")["released"] == 1
+    assert processes.ask(process, "release")["released"] == 1
     tree.wait(lambda report: report.ok)
     assert tree.module("prices").PRICE == 2
-    process.path.unlink()
+    unix_socket.close()

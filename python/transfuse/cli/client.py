@@ -1,52 +1,46 @@
-"""Selects running processes, asks them, and prints their answers."""
+"""Asks running processes, and prints their answers."""
 
 from __future__ import annotations
 
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from transfuse.cli.terminal import progress
-from transfuse.control import unix_socket
-from transfuse.errors import TransfuseError
+from transfuse.cli.selection import meant, selection
+from transfuse.cli.terminal import progress, say
+from transfuse.control import processes
+from transfuse.errors import NoAnswer, TransfuseError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+
+    from transfuse.control.processes import Process
 
 # The longest that a worker may take to follow another one, in seconds.
 _PATIENCE = 30.0
-
-
-def chosen(pid: int | None) -> list[unix_socket.Process]:
-    """Return the processes to ask: the one with this id, or all.
-
-    Raises:
-        TransfuseError: there is none.
-    """
-    found = unix_socket.processes()
-    if pid is not None:
-        found = [process for process in found if process.pid == pid]
-    if not found:
-        what = "no process of yours" if pid is None else f"no process {pid} of yours"
-        raise TransfuseError(
-            f"{what} is served by Transfuse; start one by 'transfuse serve' or 'transfuse run'"
-        )
-    return found
+# How many processes are asked at once.
+_AT_ONCE = 16
 
 
 def answers(what: str, pid: int | None, **more: Any) -> list[dict[str, Any]]:
-    """Ask each chosen process and return the replies, in the order of process ids."""
-    replies = []
-    for process in chosen(pid):
-        with progress(f"asking process {process.pid}"):
-            replies.append(unix_socket.ask(process, what, **more))
-    return replies
+    """Ask each process that is meant, all at once, and return the replies by process id.
+
+    A process that does not answer is reported, and left out: the exit code is 3 then.
+
+    Raises:
+        NoAnswer: none of them answers.
+        TransfuseError: none is meant, or one reports an error.
+    """
+    found = meant(pid)
+    with progress(f"asking {_named(found)}"):
+        return [reply for _, reply in _asked(found, what, **more)]
 
 
 def answers_of_groups(what: str, pid: int | None, **more: Any) -> list[dict[str, Any]]:
-    """Ask one process of each server: its other workers do what it does.
+    """Ask one process of the server that is meant: its other workers do what it does.
 
     Returns:
         The replies of the processes that were asked, and the status of each other one once it has
@@ -58,36 +52,82 @@ def answers_of_groups(what: str, pid: int | None, **more: Any) -> list[dict[str,
     replies: list[dict[str, Any]] = []
     # Group -> the reply of the process in it that was asked.
     asked: dict[str, dict[str, Any]] = {}
-    stood = [(process, unix_socket.ask(process, "status")) for process in chosen(pid)]
-    for process, before in stood:
+    for process, before in _asked(meant(pid, one=True), "status"):
         first = asked.get(before["group"])
         if first is None:
-            with progress(f"asking process {process.pid}"):
-                replies.append(unix_socket.ask(process, what, **more))
+            with progress(f"asking {process.name}"):
+                replies.append(ask(process, what, **more))
             if before["group"] is not None:
                 asked[before["group"]] = replies[-1]
         else:
-            with progress(f"waiting for process {process.pid}"):
+            with progress(f"waiting for {process.name}"):
                 replies.append(_followed(process, before, first))
     return replies
 
 
-def _followed(
-    process: unix_socket.Process, before: dict[str, Any], first: dict[str, Any]
-) -> dict[str, Any]:
+def ask(process: Process, what: str, **more: Any) -> dict[str, Any]:
+    """Ask one process; see `processes.ask`."""
+    return processes.ask(process, what, within=selection().timeout, **more)
+
+
+def _asked(found: Sequence[Process], what: str, **more: Any) -> list[tuple[Process, Any]]:
+    """Ask all at once; report those that do not answer, unless none does."""
+
+    def reply_of(process: Process) -> dict[str, Any] | NoAnswer:
+        try:
+            return processes.ask(process, what, within=limit, **more)
+        except NoAnswer as error:
+            return error
+
+    limit = selection().timeout
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        replies = list(zip(found, pool.map(reply_of, found), strict=True))
+    silent = [(process, error) for process, error in replies if isinstance(error, NoAnswer)]
+    for process, error in silent:
+        report_silence(process, error)
+    if len(silent) == len(replies):
+        raise NoAnswer("")
+    return [(process, reply) for process, reply in replies if not isinstance(reply, NoAnswer)]
+
+
+def report_silence(process: Process, error: NoAnswer) -> None:
+    """Say that a process does not answer, and have the command end with code 3."""
+    said = selection()
+    # A process that ended while it was asked has left nothing to do.
+    said.silent = True
+    if said.as_json:
+        print_json(
+            [
+                {
+                    "pid": process.pid or None,
+                    "process": process.card.process,
+                    "project": process.card.project,
+                    "state": error.state,
+                    "error": str(error),
+                }
+            ]
+        )
+    say(f"{error} ({process.card.process})")
+
+
+def _followed(process: Process, before: dict[str, Any], first: dict[str, Any]) -> dict[str, Any]:
     """Wait until a process serves something else than before, if the one that was asked does."""
     outcome = first["outcome"]
     deadline = time.monotonic() + _PATIENCE
     while True:
-        now = unix_socket.ask(process, "status")
+        now = ask(process, "status", timeout=selection().timeout)
         if outcome == "refused" or now["generation"] != before["generation"]:
             return {**now, "outcome": outcome, "with": first["pid"]}
         if time.monotonic() > deadline:
             raise TransfuseError(
-                f"process {process.pid} still serves generation {now['generation']}, while another"
+                f"{process.name} still serves generation {now['generation']}, while another"
                 f" worker of its server does not; see its log"
             )
         time.sleep(0.02)  # another process does not call: asked again, until the deadline
+
+
+def _named(found: Sequence[Process]) -> str:
+    return found[0].name if len(found) == 1 else f"{len(found)} processes"
 
 
 def print_json(replies: list[dict[str, Any]]) -> None:
@@ -110,4 +150,5 @@ def print_results(
 
 def title(reply: dict[str, Any]) -> str:
     """Say which process a reply is from."""
-    return f"process {reply['pid']}: {reply['process']}"
+    who = "process of another container" if reply["pid"] is None else f"process {reply['pid']}"
+    return f"{who}: {reply['process']}"

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import click
 
+from transfuse.cli.completion import completion
+from transfuse.cli.exit_codes import code_of
 from transfuse.cli.handover import handover
 from transfuse.cli.leaks import leaks
 from transfuse.cli.plan import plan
+from transfuse.cli.ps import ps
 from transfuse.cli.rollback import rollback
 from transfuse.cli.run import run
+from transfuse.cli.run_program import Program
 from transfuse.cli.serve import serve
 from transfuse.cli.status import status
 from transfuse.cli.update import update
@@ -21,12 +25,14 @@ from transfuse.version import __version__
 )
 @click.version_option(__version__, prog_name="transfuse")
 def transfuse() -> None:
-    """New code into a running Python server, without a restart.
-
-    Requests that are running finish on the code they began with, those that arrive next run the
-    new code, and if the new code does not load, nothing changes.
-    """
+    """New code into a running Python server, without a restart."""
 
 
-for command in (serve, run, status, plan, update, rollback, handover, leaks):
+@transfuse.result_callback()
+@click.pass_context
+def _end(context: click.Context, result: object) -> int | Program:
+    return result if isinstance(result, Program) else code_of(result, context)
+
+
+for command in (serve, run, handover, ps, status, plan, update, rollback, leaks, completion):
     transfuse.add_command(command)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
-from transfuse.cli.client import chosen, print_results
+from transfuse.cli.client import ask, print_results
 from transfuse.cli.options import process_options
+from transfuse.cli.selection import meant
 from transfuse.cli.terminal import progress, say
-from transfuse.control import unix_socket
 
 
 @click.command(epilog="Example:  transfuse handover --pid 4242")
@@ -21,12 +21,12 @@ def handover(pid: int | None, as_json: bool, dry_run: bool) -> int:
     ready, nothing changes, and the command says why and ends with code 1. It tells before what
     they start without: values of `__preserve__` and of `once`.
     """
-    process = chosen(pid)[0]
-    left = unix_socket.ask(process, "left behind")["left behind"]
+    process = meant(pid, one=True)[0]
+    left = ask(process, "left behind")["left behind"]
     if left:
         say(f"fresh processes start without {left}", "yellow")
     if dry_run:
         return 0
-    with progress(f"starting fresh processes beside process {process.pid}"):
-        replies = [unix_socket.ask(process, "handover", timeout=None)]
+    with progress(f"starting fresh processes beside {process.name}"):
+        replies = [ask(process, "handover", timeout=None)]
     return print_results(replies, as_json, lambda reply: str(reply["text"]))

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from transfuse.cli.selection import TIMEOUT, selection_of
 from transfuse.config.settings import Settings, read_settings
 from transfuse.source.compiler import RELOAD_WORDS
 from transfuse.source.suggestions import find_spec
@@ -31,7 +32,7 @@ def live_options(command: _Command) -> _Command:
                 "--policy",
                 type=click.Choice(RELOAD_WORDS),
                 metavar="WORD",
-                help=f"Of modules that say nothing: {', '.join(RELOAD_WORDS)}.",
+                help=f"One of {', '.join(RELOAD_WORDS)}.",
             ),
             click.option("-v", "--verbose", is_flag=True, help="Show the plan of each update."),
         ]
@@ -40,11 +41,61 @@ def live_options(command: _Command) -> _Command:
     return command
 
 
+def _note(name: str) -> Callable[[click.Context, click.Parameter, Any], Any]:
+    def note(context: click.Context, parameter: click.Parameter, value: Any) -> Any:  # noqa: ARG001
+        setattr(selection_of(context), name, value)
+        return value
+
+    return note
+
+
+timeout_option = click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=TIMEOUT,
+    metavar="S",
+    expose_value=False,
+    callback=_note("timeout"),
+    help=f"How long it may be silent, seconds.  [{TIMEOUT:g}]",
+)
+json_option = click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    callback=_note("as_json"),
+    help="Print JSON, a line a process.",
+)
+
+
 def process_options(command: _Command) -> _Command:
-    """Add the options of commands that ask a running process: `pid`, `as_json`."""
-    json = click.option("--json", "as_json", is_flag=True, help="Print JSON, a line a process.")
-    pid = click.option("--pid", type=int, metavar="N", help="Only the process with this id.")
-    return pid(json(command))
+    """Add the options of commands that ask running processes: `pid`, `as_json`.
+
+    The others (`--project`, `--all`, `--timeout`) write to the `Selection` of the command line.
+    """
+    for option in reversed(
+        [
+            click.option("--pid", type=int, metavar="N", help="Only this process, of any project."),
+            click.option(
+                "--project",
+                metavar="DIR",
+                expose_value=False,
+                callback=_note("project"),
+                help="The project in DIR; default: here.",
+            ),
+            click.option(
+                "--all",
+                "everything",
+                is_flag=True,
+                expose_value=False,
+                callback=_note("everything"),
+                help="The processes of all your projects.",
+            ),
+            timeout_option,
+            json_option,
+        ]
+    ):
+        command = option(command)
+    return command
 
 
 def settings_for(

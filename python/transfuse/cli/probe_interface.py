@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import json
 import os
+import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -68,6 +69,8 @@ def answer(text: str, roots: list[str]) -> dict[str, str]:
 
 def main() -> None:
     """Answer, and end at once: threads that the application has started do not count."""
+    # Ctrl-C reaches this process too, and the other one says that it ended.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     _, text, path, *roots = sys.argv
     said = answer(text, roots)
     with open(path, "w", encoding="utf-8") as file:

@@ -17,9 +17,8 @@ def rollback(pid: int | None, as_json: bool, to: int | None) -> int:
     """Serve a former generation again.
 
     Its modules are used again; those already disposed of run again. The workers of one server do
-    it together. Without --pid all servers of this user do it, those of other projects too. The
-    files stay as they are: the next save takes all that differs, so repair them first. Ends with
-    code 1 if a process refused.
+    it together. The files stay as they are: the next save takes all that differs, so repair them
+    first. Ends with code 1 if a process refused.
     """
     return print_results(answers_of_groups("rollback", pid, to=to), as_json, _text)
 

@@ -12,7 +12,7 @@ import click
 from transfuse.cli.detect_interface import Interface, insist, interface_of
 from transfuse.cli.listening import listen
 from transfuse.cli.options import live_options, settings_for
-from transfuse.cli.server import Serving, start
+from transfuse.cli.server import STOP_WITHIN, Serving, start
 from transfuse.cli.terminal import say
 from transfuse.config.checks import HANDOVER_WORDS
 from transfuse.errors import TargetError, TransfuseError
@@ -28,9 +28,14 @@ _THREADS = 16
 
 _EXAMPLES = """\b
 Examples:
-  transfuse serve shop.web:app --workers 4     they switch together
   transfuse serve shop.web:app --no-watch      and then: transfuse update
 """
+
+
+def _seconds(context: click.Context, parameter: click.Parameter, value: float) -> float:
+    if not 0 <= value < float("inf"):
+        raise click.BadParameter("not a number of seconds", context, parameter)
+    return value
 
 
 @click.command(epilog=_EXAMPLES)
@@ -64,6 +69,15 @@ Examples:
     metavar="MODULE:FUNCTION",
     help="Must return before code is served.",
 )
+@click.option(
+    "--stop-within",
+    type=float,
+    default=STOP_WITHIN,
+    callback=_seconds,
+    metavar="S",
+    help=f"Seconds of grace after SIGTERM.  [{STOP_WITHIN:g}]",
+)
+@click.option("--json", "as_json", is_flag=True, help="Tell each event on stdout, as JSON.")
 @click.option("--reload", "reloads", is_flag=True, hidden=True)
 @live_options
 def serve(
@@ -76,6 +90,8 @@ def serve(
     interface: str,
     handover: str | None,
     check: str | None,
+    stop_within: float,
+    as_json: bool,
     reloads: bool,
     roots: tuple[str, ...],
     no_watch: bool,
@@ -92,14 +108,9 @@ def serve(
         )
     _check_host(host)
     sought = Target(target)
+    flags = {"policy": policy, "handover": handover, "check": check}
     settings = settings_for(
-        roots=roots,
-        no_watch=no_watch,
-        policy=policy,
-        place=os.getcwd(),
-        module=sought.module,
-        handover=handover,
-        check=check,
+        roots=roots, no_watch=no_watch, place=os.getcwd(), module=sought.module, **flags
     )
     _check_module(sought, settings.roots)
     # Before the application is looked at, which may take long.
@@ -122,6 +133,8 @@ def serve(
             threads=threads or _THREADS,
             settings=settings,
             verbose=verbose,
+            stop_within=stop_within,
+            as_json=as_json,
         )
     )
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import signal
 import sys
 import tempfile
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from transfuse.cli.ending import Ending, WorkerSignals, is_ending
+from transfuse.cli.events import tell_serving, tell_update
 from transfuse.cli.listening import BACKLOG, listen
 from transfuse.cli.progress import show_steps
 from transfuse.cli.team_place import Place
@@ -27,11 +28,18 @@ from transfuse.process.install import install_settings
 from transfuse.servers.asgi import asgi
 from transfuse.servers.wsgi import wsgi
 from transfuse.source.tracebacks import headline, user_traceback
+from transfuse.updates import api
 from transfuse.updates.api import status
 
 if TYPE_CHECKING:
+    import socket
+
     from transfuse.config.settings import Settings
     from transfuse.handover.member import Member
+
+
+# Seconds that running requests have upon SIGTERM: less than the ten after which Docker kills.
+STOP_WITHIN = 8.0
 
 
 @dataclass(frozen=True)
@@ -46,6 +54,8 @@ class Serving:
         threads: how many threads run a WSGI application, in each process.
         settings: to install.
         verbose: whether the plan of each update, and Granian's log, is shown.
+        stop_within: seconds that running requests have upon SIGTERM.
+        as_json: whether events are written to stdout, a line of JSON each.
     """
 
     target: str
@@ -56,6 +66,8 @@ class Serving:
     threads: int
     settings: Settings
     verbose: bool
+    stop_within: float = STOP_WITHIN
+    as_json: bool = False
 
     @property
     def address(self) -> str:
@@ -92,8 +104,8 @@ class Loader:
     def __call__(self) -> Any:
         """Install, load, and return the application; end the process if that is impossible."""
         # The parent's handlers would swallow a signal to a worker that is still loading.
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.SIG_DFL)
+        signals = WorkerSignals()
+        signals.listen()
         serving = self.serving
         show_log(verbose=serving.verbose)
         show_steps()
@@ -105,6 +117,7 @@ class Loader:
                 self.team,
                 refuse=self._refuse,
                 announce=self._announce,
+                retired=signals.retired,
             )
         member = None if place is None else place.enter()
         try:
@@ -118,6 +131,7 @@ class Loader:
             module = serving.target.partition(":")[0]
             line = f"{module} cannot be loaded: {headline(error)}"
             self._fail(member, line, user_traceback(error))
+        signals.ready()
         unix_socket.serve(f"serve {serving.target} at {serving.address}")
         if place is None:
             self._announce()
@@ -127,6 +141,9 @@ class Loader:
 
     def _announce(self) -> None:
         now, serving = status(), self.serving
+        if serving.as_json:
+            api.on_update(tell_update)
+            tell_serving(serving.target, serving.interface, serving.address, now)
         watching = {"off": "not watching", "polling": "polling"}.get(now.watching, "watching")
         say(
             f"serving {serving.target} ({serving.interface.upper()}) at {serving.address},"
@@ -165,7 +182,7 @@ class Loader:
 
 
 class NotInVain(logging.Filter):
-    """Drops Granian's messages about workers that have reported their reason."""
+    """Drops Granian's messages about workers whose end was reported, or asked for."""
 
     def __init__(self, failure: str) -> None:
         super().__init__()
@@ -173,7 +190,7 @@ class NotInVain(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:  # noqa: ARG002 - the base's signature
         """Whether to keep a record."""
-        return not os.path.exists(self.failure)
+        return not is_ending() and not os.path.exists(self.failure)
 
 
 def start(serving: Serving) -> int:
@@ -191,8 +208,17 @@ def start(serving: Serving) -> int:
         raise TransfuseError(
             f"transfuse serve needs {error.name}; install Transfuse with its extra 'serve'"
         ) from None
-    with tempfile.TemporaryDirectory(prefix="transfuse-") as folder:
-        server, loader = _server(serving, folder)
+    place = tempfile.TemporaryDirectory(prefix="transfuse-")
+    ending = Ending(serving.stop_within, place.cleanup, as_json=serving.as_json)
+    ending.listen()
+    with place as folder:
+        listener = listen(serving.host, serving.port)
+        ending.stop_listening = listener.close
+        server, loader = _server(serving, folder, listener)
+        # Granian sets its handlers as it starts.
+        handlers = {"interrupt": ending.end, "reload": ending.update}
+        for name, handler in handlers.items():
+            setattr(server, f"signal_handler_{name}", handler)
         code = 0
         try:
             server.serve(target_loader=loader, wrap_loader=False)
@@ -205,16 +231,18 @@ def start(serving: Serving) -> int:
     return code
 
 
-def _server(serving: Serving, folder: str) -> tuple[Any, Loader]:
+def _server(serving: Serving, folder: str, listener: socket.socket) -> tuple[Any, Loader]:
     """Return Granian's server, ready to serve, and what loads the application in its workers."""
+    import granian  # noqa: PLC0415
+    from granian._granian import BUILD_GIL  # noqa: PLC0415
     from granian.constants import Interfaces  # noqa: PLC0415
     from granian.log import LogLevels  # noqa: PLC0415
 
     from transfuse.cli.team_server import TeamServer  # noqa: PLC0415
 
     is_wsgi = serving.interface == "wsgi"
-    loader = Loader(serving, folder)
-    options = {
+    loader = Loader(serving, folder, listener.fileno())
+    options: dict[str, Any] = {
         "address": serving.host,
         "port": serving.port,
         "backlog": BACKLOG,
@@ -227,13 +255,13 @@ def _server(serving: Serving, folder: str) -> tuple[Any, Loader]:
         "log_level": LogLevels.info if serving.verbose else LogLevels.error,
         "log_dictconfig": _granian_logging(loader.failure),
     }
-    listener = listen(serving.host, serving.port)
-    loader = replace(loader, listener=listener.fileno())
+    if not BUILD_GIL:
+        # Workers are threads, of which no second team can be fresh, and each listens by itself.
+        listener.close()
+        return granian.Granian(serving.target, **options), Loader(serving, folder)
     limit = serving.settings.time_limit
-    return (
-        TeamServer(serving.target, listener=listener, loader=loader, limit=limit, **options),
-        loader,
-    )
+    server = TeamServer(serving.target, listener=listener, loader=loader, limit=limit, **options)
+    return server, loader
 
 
 def _granian_logging(failure: str) -> dict[str, Any]:

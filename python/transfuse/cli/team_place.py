@@ -35,6 +35,7 @@ class Place:
         team: the number of the team.
         refuse: called if the check raises, with this process's member and the exception.
         announce: called when this process may serve.
+        retired: called when others have taken over.
     """
 
     def __init__(
@@ -45,12 +46,13 @@ class Place:
         *,
         refuse: Callable[[Member | None, BaseException], None],
         announce: Callable[[], None],
+        retired: Callable[[], None],
     ) -> None:
         self._folder = folder
         self._path = private_path(folder)
         self._listener = listener
         self._team = team
-        self._refuse, self._announce = refuse, announce
+        self._refuse, self._announce, self._retired = refuse, announce, retired
         self._application: object = None
         self._member: Member | None = None
         self._occasions: occasions.Occasions | None = None
@@ -58,6 +60,7 @@ class Place:
     def enter(self) -> Member:
         """Tell the parent that this process is there, before anything is loaded."""
         if self._team:
+            unix_socket.hold_back()
             multiprocessing.util.Finalize(None, _end_at_once, exitpriority=_LAST)
         # A program that this process starts must not hold the socket open.
         os.set_inheritable(self._listener, False)
@@ -67,9 +70,8 @@ class Place:
             self._team,
             check=smoke_check.run,
             refuse=lambda error: self._refuse(self._member, error),
-            announce=self._announce,
+            announce=self._show,
             retire=self._retire,
-            update=self._update,
         )
         return self._member
 
@@ -108,6 +110,10 @@ class Place:
         text = f"not handed over: {word['why']}; nothing has changed\n{word['trace']}"
         return {"outcome": "refused", "text": text.rstrip()}
 
+    def _show(self) -> None:
+        unix_socket.show()
+        self._announce()
+
     def _ask(self) -> None:
         assert self._member is not None
         self._member.ask(self._served())
@@ -122,13 +128,11 @@ class Place:
         kept = occasions.contents_to_keep(now.restart) if gone_back else {}
         return {"generation": now.generation, "contents": packed(kept)}
 
-    def _update(self) -> None:
-        api.update()
-
     def _retire(self) -> None:
         settings = installed_settings()
         # What it serves from now on is what it served last.
         stop_updating()
+        self._retired()
         workers.leave()
         # Commands are for the processes that serve. An answer that is under way is still sent.
         unix_socket.close()

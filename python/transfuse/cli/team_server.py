@@ -110,11 +110,6 @@ class TeamServer(MPServer):
             self._look_after()
             if self.interrupt_children and not self._replace():
                 return
-            if self.reload_signal:
-                self.reload_signal = False
-                # The others follow the first.
-                first: Worker = self.wrks[0]
-                self._parent.tell(first._id(), {"do": "update"})
 
     def _stop_workers(self) -> None:
         for worker in (*self._fresh, *(doomed for doomed, _ in self._doomed)):
@@ -129,11 +124,13 @@ class TeamServer(MPServer):
 
     def _hear(self, said: Said) -> Iterable[Order]:
         pid, what = said["pid"], said["say"]
-        if what == "joins":
+        if what == "enters":
             self._teams.joins(pid, said["team"])
         elif what == "ready":
             return self._teams.ready(pid)
-        elif what == "fails":
+        elif what == "begins":
+            return self._teams.begins(pid)
+        elif what == "cannot serve":
             return self._teams.fails(pid, said["why"], said["trace"])
         elif what == "asks":
             self._served = said

@@ -18,8 +18,8 @@ def update(pid: int | None, as_json: bool, hold: bool, release: bool) -> int:
     A script that changes many files says --hold before the first and --release after the last one:
     what changed between them is one change. A hold ends by itself after ten minutes.
 
-    Without --pid all servers of this user do it, those of other projects too. Ends with code 1
-    if a process refused the update.
+    All processes of this project do it, unless an option says otherwise. Ends with code 1 if a
+    process refused the update.
     """
     if hold and release:
         raise click.UsageError("--hold and --release exclude each other")

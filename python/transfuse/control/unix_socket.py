@@ -1,35 +1,35 @@
-"""The Unix socket by which the command line reaches a running process.
+"""How the command line reaches a running process, and what that answers.
 
-A process that serves an application, in any server, listens at
-``<runtime dir>/transfuse-<uid>/<pid>.sock``, in a directory that only its user may enter. A request
-is a line of JSON, and so is its answer. On systems without such sockets a process serves all the
-same, and cannot be asked.
+A process that serves an application, in any server, listens at a socket that only its user may
+reach (`presence`, `listener`). A request is a line of JSON, and so is its answer. On systems
+without such sockets a process serves all the same, and cannot be asked.
 """
 
 from __future__ import annotations
 
 import atexit
-import contextlib
 import functools
 import multiprocessing.util
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from transfuse import _core, workers
-from transfuse.config import native
 from transfuse.config.logs import get_logger
-from transfuse.config.native import json, time
+from transfuse.config.native import json, threading, time
 from transfuse.config.runtime_dir import own_directory
+from transfuse.control import presence
+from transfuse.control.listener import Listener
 from transfuse.errors import TransfuseError
+from transfuse.process.install import installed_settings
 from transfuse.source.tracebacks import headline
 from transfuse.updates import api, hold, messages
 
 if TYPE_CHECKING:
-    import socketserver
     from pathlib import Path
 
+    from transfuse.control.presence import Presence
     from transfuse.updates.reports import Report
 
 
@@ -38,8 +38,12 @@ _log = get_logger("transfuse.control")
 Request = Mapping[str, Any]
 Reply = dict[str, Any]
 
-# A sample of a request: {"ask": "rollback", "to": 12}.
+# The longest that a search for what keeps old code may be asked to take, in seconds.
+_LONGEST_SEARCH = 3600.0
+
+# A sample of a request: {"ask": "rollback", "to": 12}. A process that answers "hello" can answer.
 _ANSWERS: dict[str, Callable[[Request], Reply]] = {
+    "hello": lambda _: {},
     "status": lambda _: _status(),
     "leaks": lambda request: _leaks(request.get("seconds", 10.0)),
     "plan": lambda _: {"roots": api.status().roots, **api.plan().to_json()},
@@ -53,38 +57,32 @@ _ANSWERS: dict[str, Callable[[Request], Reply]] = {
 }
 
 
-@dataclass(frozen=True)
-class Process:
-    """A running process that can be asked.
-
-    Attributes:
-        pid: its process id.
-        path: its socket.
-    """
-
-    pid: int
-    path: Path
-
-
 @dataclass
 class _Listening:
     """The socket of this process.
 
     Attributes:
         pid: of this process; a forked child has another.
-        path: the socket's.
-        server: listens in a thread of its own.
-        label: a description of this process.
+        presence: its files.
+        listener: answers there.
     """
 
     pid: int
-    path: Path
-    server: socketserver.UnixStreamServer
-    label: str
+    presence: Presence
+    listener: Listener
+
+    @property
+    def path(self) -> Path:
+        """The socket."""
+        return self.presence.socket
 
 
 # None while this process cannot be asked. Written on install, uninstall and fork.
 _listening: _Listening | None = None
+# The description of this process while it is held back; empty until it has one, None if it is not.
+_held_back: str | None = None
+# Held while `_listening` is written: several threads may serve for the first time at once.
+_changing = threading.RLock()
 
 
 def answer_to(what: str, make: Callable[[Request], Reply]) -> None:
@@ -102,54 +100,85 @@ def serve(label: str) -> bool:
     Returns:
         Whether it could be set up; if not, the reason is logged.
     """
+    global _held_back  # noqa: PLW0603 - as above
+    if _held_back is not None:
+        _held_back = label
+        return True
+    settings = installed_settings()
+    server = None if settings is None else workers.server(settings)
+    return _serve(label, server)
+
+
+def hold_back() -> None:
+    """Listen only after `show`: a fresh process of a handover is found once it serves."""
+    global _held_back  # noqa: PLW0603
+    _held_back = ""
+
+
+def show() -> None:
+    """Listen from now on, if this process was held back and has served meanwhile."""
+    global _held_back
+    label, _held_back = _held_back, None
+    if label:
+        serve(label)
+
+
+def _serve(label: str, server: str | None) -> bool:
     global _listening  # noqa: PLW0603 - there is one socket of a process
-    try:
-        path = own_directory() / f"{os.getpid()}.sock"
-        if _listening is not None and _listening.path == path and path.exists():
-            _listening.label = label
-            return True
-        close()
-        path.unlink(missing_ok=True)
-        server = _server(str(path))
-    except (OSError, AttributeError) as error:
-        _log.debug("this process cannot be asked by the command line: %s", error)
-        return False
-    _listening = _Listening(os.getpid(), path, server, label)
+    with _changing:
+        mine = _listening
+        try:
+            if mine is not None and mine.pid == os.getpid() and _can_be_found(mine):
+                mine.presence.write(replace(mine.presence.card, process=label))
+                return True
+            close()
+            found = presence.enter(label, time.time(), installed_settings(), server)
+            try:
+                listener = Listener(found.socket, _line_for)
+            except BaseException:
+                found.leave()
+                raise
+        except (OSError, AttributeError) as error:
+            _log.debug("this process cannot be asked by the command line: %s", error)
+            return False
+        _listening = _Listening(os.getpid(), found, listener)
     _register_once()
-    thread = native.thread(target=server.serve_forever, name="transfuse-control", daemon=True)
-    thread.start()
     return True
+
+
+def _can_be_found(mine: _Listening) -> bool:
+    return mine.path.parent == own_directory() and mine.path.exists()
 
 
 def close() -> None:
     """Answer no more, and remove the socket; without `serve`: do nothing."""
     global _listening
-    mine, _listening = _listening, None
-    if mine is None:
-        return
-    if mine.pid != os.getpid():  # the parent's: its thread is not here
-        mine.server.server_close()
-        return
-    # Wakes the thread that waits for a connection, which then ends.
-    with contextlib.suppress(OSError):
-        mine.server.socket.shutdown(native.socket.SHUT_RDWR)
-    mine.server.shutdown()
-    mine.server.server_close()
-    mine.path.unlink(missing_ok=True)
+    with _changing:
+        mine, _listening = _listening, None
+        if mine is None:
+            return
+        if mine.pid == os.getpid():
+            mine.listener.close()
+        else:  # the parent's: its thread is not here
+            mine.listener.drop()
+        mine.presence.leave()
 
 
 def _at_exit() -> None:
     mine = _listening
     if mine is not None and mine.pid == os.getpid():
-        mine.path.unlink(missing_ok=True)
+        # The lock is held to the end: until then it lives.
+        presence.remove(mine.presence.folder, mine.presence.card.name)
 
 
 def _after_fork() -> None:
-    """Listen in the child too: a child of a serving process serves."""
+    """Listen in the child too: a child of a serving process serves, and is of the same server."""
+    global _changing  # noqa: PLW0603
+    _changing = threading.RLock()  # another thread may have held it while the process forked
     mine = _listening
     if mine is not None:
         close()
-        serve(mine.label)
+        _serve(mine.presence.card.process, mine.presence.card.server)
 
 
 @functools.cache
@@ -159,52 +188,6 @@ def _register_once() -> None:
     multiprocessing.util.Finalize(None, _at_exit, exitpriority=0)
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=_after_fork)
-
-
-def processes() -> list[Process]:
-    """Return this user's processes that can be asked, and remove the sockets of dead ones."""
-    found: list[Process] = []
-    try:
-        paths = sorted(own_directory().glob("*.sock"))
-    except (OSError, AttributeError):
-        return []
-    for path in paths:
-        if not path.stem.isdigit():
-            continue
-        pid = int(path.stem)
-        if _is_alive(pid) and _accepts(path):
-            found.append(Process(pid, path))
-        else:
-            path.unlink(missing_ok=True)
-    return sorted(found, key=lambda process: process.pid)
-
-
-def ask(process: Process, what: str, *, timeout: float | None = 60.0, **more: Any) -> Reply:
-    """Ask a process and return its answer.
-
-    Args:
-        process: one of `processes()`.
-        what: ``"status"``, ``"leaks"``, ``"plan"``, ``"update"`` or ``"rollback"``.
-        timeout: seconds to wait for the answer.
-        **more: arguments of the question, such as ``to=12``.
-
-    Raises:
-        TransfuseError: the process reports an error, or does not answer.
-    """
-    try:
-        with native.socket.socket(native.socket.AF_UNIX, native.socket.SOCK_STREAM) as connection:
-            connection.settimeout(timeout)
-            connection.connect(str(process.path))
-            connection.sendall(_line({"ask": what, **more}))
-            with connection.makefile("rb") as stream:
-                text = stream.readline()
-        reply: Reply = json.loads(text)
-    except (OSError, ValueError) as error:
-        reason = str(error) if isinstance(error, OSError) else "it closed the connection"
-        raise TransfuseError(f"process {process.pid} does not answer: {reason}") from None
-    if "wrong" in reply:
-        raise TransfuseError(f"process {process.pid}: {reply['wrong']}")
-    return reply
 
 
 def answer(text: bytes, about: Mapping[str, Any]) -> Reply:
@@ -217,7 +200,7 @@ def answer(text: bytes, about: Mapping[str, Any]) -> Reply:
     try:
         request = json.loads(text)
         make = _ANSWERS[request["ask"]]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return {"wrong": f"it does not know the request {text[:80]!r}"}
     try:
         return {**about, **make(request)}
@@ -226,13 +209,28 @@ def answer(text: bytes, about: Mapping[str, Any]) -> Reply:
         return {"wrong": said}
 
 
+def _line_for(text: bytes) -> bytes:
+    mine = _listening
+    about: Reply = {}
+    if mine is not None:
+        card = mine.presence.card
+        about = {
+            "pid": card.pid,
+            "process": card.process,
+            "project": card.project,
+            "started": card.started,
+        }
+    line: bytes = json.dumps(answer(text, about)).encode() + b"\n"
+    return line
+
+
 def _status() -> Reply:
     _, view = _core.view()
     return {**api.status().to_json(), "view": view, "group": workers.group()}
 
 
 def _leaks(seconds: float) -> Reply:
-    found = api.leaks(seconds)
+    found = api.leaks(min(float(seconds), _LONGEST_SEARCH))
     return {**found.to_json(), "lines": found.lines()}
 
 
@@ -249,56 +247,3 @@ def _held() -> Reply:
 def _told(report: Report) -> Reply:
     text = messages.update_text(report, api.status().roots)
     return {**report.to_json(), "text": text}
-
-
-def _server(path: str) -> socketserver.UnixStreamServer:
-    started = time.time()
-
-    class Handler(native.socketserver.StreamRequestHandler):  # type: ignore[misc]
-        timeout = 60
-
-        def handle(self) -> None:
-            with contextlib.suppress(OSError):
-                self._exchange(self.rfile, self.wfile)
-
-        def _exchange(self, asked: Any, said: Any) -> None:
-            label = "" if _listening is None else _listening.label
-            about = {"pid": os.getpid(), "process": label, "started": started}
-            said.write(_line(answer(asked.readline(65536), about)))
-
-    class Server(native.socketserver.ThreadingUnixStreamServer):  # type: ignore[misc]
-        daemon_threads = True
-        # More questions may wait while the process is busy than the default of 5.
-        request_queue_size = 64
-        block_on_close = False
-
-        def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002
-            _log.debug("a question of the command line failed", exc_info=True)
-
-    return Server(path, Handler)
-
-
-def _line(values: Mapping[str, Any]) -> bytes:
-    line: bytes = json.dumps(values).encode() + b"\n"
-    return line
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except OSError as error:
-        return isinstance(error, PermissionError)
-    return True
-
-
-def _accepts(path: Path) -> bool:
-    try:
-        with native.socket.socket(native.socket.AF_UNIX, native.socket.SOCK_STREAM) as connection:
-            connection.settimeout(5)
-            connection.connect(str(path))
-    except (ConnectionRefusedError, FileNotFoundError):
-        return False
-    except OSError:
-        # A server that is stopped, or busy in a call into C: its queue is full.
-        return True
-    return True

@@ -10,11 +10,11 @@ import asyncio
 import contextlib
 import itertools
 import os
-import socket
 import sys
-import threading
 from typing import TYPE_CHECKING, Any
 
+from transfuse.config import native
+from transfuse.config.native import threading
 from transfuse.errors import TransfuseError
 from transfuse.source.tracebacks import headline, user_traceback
 from transfuse.workers.protocol import MessageStream
@@ -38,7 +38,6 @@ class Member:
         refuse: called with what that raises; tells the reason.
         announce: called when it may serve.
         retire: called in a thread of its own when others have taken over.
-        update: called in a thread of its own when the parent has been asked to update.
     """
 
     def __init__(
@@ -50,13 +49,11 @@ class Member:
         refuse: Callable[[BaseException], None],
         announce: Callable[[], None],
         retire: Callable[[], None],
-        update: Callable[[], object],
     ) -> None:
         self.team = team
         self._check, self._refuse, self._announce = check, refuse, announce
         self._retire = retire
-        self._update = update
-        end = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        end = native.socket.socket(native.socket.AF_UNIX, native.socket.SOCK_STREAM)
         end.connect(path)
         self._stream = MessageStream(end)
         # Guards the fields below, which the receiving thread writes.
@@ -67,8 +64,8 @@ class Member:
         self._answers: dict[int, Said] = {}
         self._numbers = itertools.count(1)
         self._over = False
-        self._say(say="joins", pid=os.getpid(), team=team)
-        threading.Thread(target=self._run, name="transfuse-member", daemon=True).start()
+        self._say(say="enters", pid=os.getpid(), team=team)
+        native.thread(target=self._run, name="transfuse-member", daemon=True).start()
 
     # The gate.
 
@@ -90,6 +87,7 @@ class Member:
             may_serve = self._may_serve is True
         if may_serve:
             self._announce()
+            self._say(say="begins", pid=os.getpid())
         return may_serve
 
     def left(self) -> None:
@@ -104,7 +102,7 @@ class Member:
 
     def fails(self, why: str, trace: str = "") -> None:
         """The same, in words."""
-        self._say(say="fails", pid=os.getpid(), why=why, trace=trace)
+        self._say(say="cannot serve", pid=os.getpid(), why=why, trace=trace)
 
     # Asking for a handover.
 
@@ -163,9 +161,8 @@ class Member:
 
     def _obey(self, order: Said) -> None:
         what = order["do"]
-        if what in ("retire", "update"):
-            task = self._retire if what == "retire" else self._update
-            threading.Thread(target=task, name=f"transfuse-{what}", daemon=True).start()
+        if what == "retire":
+            native.thread(target=self._retire, name="transfuse-retire", daemon=True).start()
             return
         with self._news:
             if what in ("serve", "stand down"):

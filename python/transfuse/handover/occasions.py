@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import logging
 from traceback import walk_tb
 from typing import TYPE_CHECKING, Any
 
 from transfuse import _core
+from transfuse.config.logs import get_logger
 from transfuse.control import unix_socket
 from transfuse.errors import (
     ContentGone,
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from transfuse.updates.reports import Restart
 
-_log = logging.getLogger("transfuse")
+_log = get_logger("transfuse")
 
 # Our errors that say what is wrong with the code or the settings.
 _MISTAKES = (PolicyError, SettingsError, StartupFailed, TargetError)

@@ -102,7 +102,7 @@ class Parent:
             self._lose(stream)
             return
         for said in messages:
-            if said.get("say") == "joins":
+            if said.get("say") == "enters":
                 self._streams[said["pid"]] = stream
             self._inbox.append(said)
         self._wake()

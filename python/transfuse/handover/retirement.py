@@ -11,13 +11,13 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
 import stat
 import tempfile
-import time
 from typing import TYPE_CHECKING
 
 from transfuse import _core
+from transfuse.config import native
+from transfuse.config.native import time
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,7 +75,7 @@ class Retirement:
             if not stat.S_ISSOCK(os.fstat(number).st_mode):
                 return False
             # A copy, because the server may close its own at this moment.
-            with socket.socket(fileno=os.dup(number)) as copy:
+            with native.socket.socket(fileno=os.dup(number)) as copy:
                 # A listening socket has no other end.
                 copy.getpeername()
                 return _port(copy.fileno()) == self._port
@@ -89,7 +89,7 @@ def stop_accepting(listener: int) -> None:
     path is gone, so that no process can connect to it.
     """
     with tempfile.TemporaryDirectory(prefix="transfuse-") as folder:
-        nothing = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        nothing = native.socket.socket(native.socket.AF_UNIX, native.socket.SOCK_STREAM)
         nothing.bind(os.path.join(folder, "nothing.sock"))
     with nothing:
         nothing.listen(1)
@@ -99,9 +99,9 @@ def stop_accepting(listener: int) -> None:
 
 def _port(number: int) -> object:
     """Return the local port of a socket, or what stands for it in its family."""
-    with socket.socket(fileno=os.dup(number)) as copy:
+    with native.socket.socket(fileno=os.dup(number)) as copy:
         name = copy.getsockname()
-    return name[1] if copy.family in (socket.AF_INET, socket.AF_INET6) else name
+    return name[1] if copy.family in (native.socket.AF_INET, native.socket.AF_INET6) else name
 
 
 def _descriptors() -> list[int]:

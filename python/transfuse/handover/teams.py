@@ -80,6 +80,8 @@ class Teams:
     # The processes of the starting team that are to become ready, and those that have.
     _awaited: set[int] = field(default_factory=set)
     _ready: set[int] = field(default_factory=set)
+    # Those of them that serve, once all have been ready and were told to; None before.
+    _begun: set[int] | None = None
     # Process id and number of the questions to which the end of the handover is the answer.
     _askers: list[tuple[int, int]] = field(default_factory=list)
     # Whether there is to be another handover after this one.
@@ -109,7 +111,9 @@ class Teams:
 
     def goes_back(self, pid: int) -> list[Order]:
         """A process that serves has gone back to former code: fresh ones are to start with that."""
-        if self.starting is None or self.teams.get(pid) != self.serving:
+        if self.starting is None or self._begun is not None:
+            return []
+        if self.teams.get(pid) != self.serving:
             return []
         given_up = self.starting
         return [End(given_up), *self._begin()]
@@ -123,28 +127,43 @@ class Teams:
         team = self.teams.get(pid)
         if team is not None and team == self.starting:
             self._ready.add(pid)
-            return self._take_over() if self._ready >= self._awaited else []
+            if self._ready < self._awaited:
+                return []
+            self._begun = set()
+            return [Tell(each, {"do": "serve"}) for each in sorted(self._ready)]
         if team == self.serving:
             return [Tell(pid, {"do": "serve"})]
         return [Tell(pid, {"do": "stand down"})]
+
+    def begins(self, pid: int) -> list[Order]:
+        """A process serves, as it was told to."""
+        if self._begun is None or self.teams.get(pid) != self.starting:
+            return []
+        self._begun.add(pid)
+        return self._take_over() if self._begun >= self._awaited else []
 
     def fails(self, pid: int, why: str, trace: str = "") -> list[Order]:
         """A process cannot become ready."""
         if self.starting is None or self.teams.get(pid) != self.starting:
             return []
-        return self._give_up(why, trace)
+        # Some serve already once all have been ready.
+        return self._give_up(why, trace) if self._begun is None else []
 
     def ended(self, pid: int) -> list[Order]:
         """A process has ended."""
         self.teams.pop(pid, None)
         self._askers = [asker for asker in self._askers if asker[0] != pid]
-        if self.starting is not None and pid in self._awaited:
+        if self.starting is None or pid not in self._awaited:
+            return []
+        self._awaited.discard(pid)
+        if self._begun is None or not self._awaited:
             return self._give_up(f"the fresh process {pid} ended before it was ready")
-        return []
+        # The others serve; it will be replaced.
+        return self._take_over() if self._begun >= self._awaited else []
 
     def late(self, seconds: float) -> list[Order]:
         """The starting team has had all the time that it may have."""
-        if self.starting is None:
+        if self.starting is None or self._begun is not None:
             return []
         missing = ", ".join(str(pid) for pid in sorted(self._awaited - self._ready))
         return self._give_up(f"the fresh process {missing} was not ready after {seconds:g} s")
@@ -152,15 +171,14 @@ class Teams:
     def _begin(self) -> list[Order]:
         self._last += 1
         self.starting = self._last
-        self._awaited, self._ready, self._again = set(), set(), False
+        self._awaited, self._ready, self._begun, self._again = set(), set(), None, False
         return [Start(self.starting)]
 
     def _take_over(self) -> list[Order]:
         assert self.starting is not None
         former = [pid for pid, team in self.teams.items() if team == self.serving]
-        self.serving, self.starting = self.starting, None
+        self.serving, self.starting, self._begun = self.starting, None, None
         orders: list[Order] = [Settle(self.serving)]
-        orders += [Tell(pid, {"do": "serve"}) for pid in sorted(self._ready)]
         # Before they retire: those who asked are among them.
         orders += self._answers(None)
         orders += [Tell(pid, {"do": "retire"}) for pid in sorted(former)]
@@ -170,7 +188,7 @@ class Teams:
 
     def _give_up(self, why: str, trace: str = "") -> list[Order]:
         assert self.starting is not None
-        given_up, self.starting = self.starting, None
+        given_up, self.starting, self._begun = self.starting, None, None
         self._awaited = set()
         return [End(given_up), *self._answers(why, trace), Settle(self.serving, why, trace)]
 

@@ -1,7 +1,7 @@
 """How do several workers of one server switch to new code together?
 
-By two-phase commit. The parts, in reading order: `commit` (the decisions), `protocol` (the
-messages), `rendezvous` (how workers find each other), `coordinator` (in the one worker that
+By two-phase commit. The parts, in reading order: `commit` (the decisions), `forms` and `protocol`
+(the messages), `rendezvous` (how workers find each other), `coordinator` (in the one worker that
 decides), `worker` (in every worker), `membership` (when a process becomes a worker).
 
 Each worker watches and stages by itself. When its next generation is staged, it tells the
@@ -10,7 +10,7 @@ and each does with one swap. The worker that holds a lock has the coordinator; w
 takes over.
 """
 
-from transfuse.workers.membership import begin, contents_of_others, group, leave
+from transfuse.workers.membership import begin, contents_of_others, group, leave, server
 from transfuse.workers.rendezvous import join_team
 
-__all__ = ["begin", "contents_of_others", "group", "join_team", "leave"]
+__all__ = ["begin", "contents_of_others", "group", "join_team", "leave", "server"]

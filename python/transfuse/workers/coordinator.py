@@ -16,6 +16,7 @@ from transfuse.config.logs import get_logger
 from transfuse.config.native import time
 from transfuse.errors import TransfuseError
 from transfuse.updates.waiting import held_back
+from transfuse.workers import rendezvous
 from transfuse.workers.commit import CommitCoordinator
 from transfuse.workers.protocol import BEAT, SILENCE, MessageStream, packed
 
@@ -60,6 +61,8 @@ class Coordinator:
         self._streams: dict[int, MessageStream] = {}
         self._heard: dict[int, float] = {}
         self._pids: dict[int, int] = {}
+        # When each connection was made, until its worker joins.
+        self._strangers: dict[int, float] = {}
         # When each worker published the served view, by the system's one clock.
         self._switched: list[float] = []
         self._selector = native.selectors.DefaultSelector()
@@ -107,7 +110,7 @@ class Coordinator:
                     beat = now
                     # With the processes that are waited for, for the log of those that wait.
                     order = {"do": "nothing", "for": self._waited_for()}
-                    self._tell((number, order) for number in list(self._streams))
+                    self._tell((number, order) for number in list(self._commit.workers))
                     self._drop_silent(now)
         except OSError as error:
             # The workers look for another, and make one where this process cannot have it.
@@ -122,9 +125,17 @@ class Coordinator:
 
     def _accept(self) -> None:
         end, _ = self._listener.accept()
+        try:
+            is_worker = rendezvous.is_worker(end)
+        except OSError:
+            is_worker = False
+        if not is_worker:
+            end.close()
+            return
         stream = MessageStream(end)
-        self._streams[stream.fileno()] = stream
-        self._heard[stream.fileno()] = time.monotonic()
+        number = stream.fileno()
+        self._streams[number] = stream
+        self._heard[number] = self._strangers[number] = time.monotonic()
         self._selector.register(end, native.selectors.EVENT_READ)
 
     def _read(self, number: int) -> None:
@@ -135,18 +146,32 @@ class Coordinator:
             messages = stream.receive(0.0)
         except BlockingIOError:
             return
-        except (OSError, ValueError):
+        except (OSError, ValueError) as error:
+            if isinstance(error, ValueError):
+                _log.warning("a connection of %s was closed: %s", self._named(number), error)
             messages = None
         if messages is None:
             self._lose(number)
             return
         self._heard[number] = time.monotonic()
         for said in messages:
-            self._tell(self._take(number, said))
+            try:
+                orders = self._take(number, said)
+            except Exception:
+                # A program of this user that is no worker must not end the coordinator.
+                _log.warning("%s sent nonsense", self._named(number), exc_info=True)
+                self._lose(number)
+                return
+            self._tell(orders)
+
+    def _named(self, number: int) -> str:
+        pid = self._pids.get(number)
+        return "a program that is no worker" if pid is None else f"process {pid}"
 
     def _take(self, number: int, said: Said) -> list[Order]:
-        commit, what = self._commit, said["say"]
+        commit, what = self._commit, said.get("say")
         if what == "joins":
+            self._strangers.pop(number, None)
             self._pids[number] = said["pid"]
             return commit.joins(
                 number, said["view"], said["generation"], said["staged"], said["contents"]
@@ -193,7 +218,11 @@ class Coordinator:
         for number, heard in list(self._heard.items()):
             if now - heard > SILENCE:
                 pid = self._pids.get(number)
-                _log.warning("process %s does not answer; the other workers go on without it", pid)
+                if pid is not None:
+                    _log.warning("process %s does not answer; the others go on without it", pid)
+                self._lose(number)
+        for number, since in list(self._strangers.items()):
+            if now - since > SILENCE:
                 self._lose(number)
 
     def _lose(self, number: int) -> None:
@@ -204,6 +233,7 @@ class Coordinator:
         stream.close()
         self._heard.pop(number, None)
         self._pids.pop(number, None)
+        self._strangers.pop(number, None)
         self._tell(self._commit.leaves(number))
 
 

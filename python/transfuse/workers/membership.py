@@ -62,6 +62,13 @@ def group() -> str | None:
     return None if worker is None else worker.place
 
 
+def server(settings: Settings) -> str | None:
+    """Return a name that the processes of one server have in common, together or not."""
+    with contextlib.suppress(OSError, AttributeError):
+        return rendezvous.name_of_server(settings)
+    return None
+
+
 def leave() -> None:
     """Switch alone again."""
     global _worker, _settings
@@ -83,6 +90,14 @@ def contents_of_others(settings: Settings) -> tuple[dict[str, bytes | None], int
     # An error is logged when this worker joins the others.
     with contextlib.suppress(OSError, AttributeError):
         place = rendezvous.ours(settings) if settings.together else None
+    try:
+        return _taken_from_others(place)
+    finally:
+        if place is not None:
+            place.close()
+
+
+def _taken_from_others(place: Rendezvous | None) -> tuple[dict[str, bytes | None], int]:
     told = None if place is None else _told_by_others(place)
     if place is None or told is None:
         return {}, 1
@@ -113,7 +128,7 @@ def _told_by_others(place: Rendezvous) -> Said | None:
             if messages is None:
                 break
             for said in messages:
-                if said["do"] == "take":
+                if said.get("do") == "take":
                     return said
     except (OSError, ValueError):
         _log.debug("the other workers could not be asked", exc_info=True)

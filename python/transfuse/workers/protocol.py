@@ -13,18 +13,22 @@ from typing import TYPE_CHECKING, Any
 
 from transfuse.config import native
 from transfuse.config.native import json, threading
+from transfuse.workers import forms
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Mapping
 
-Said = dict[str, Any]
+Said = forms.Said
 
 # A process that is silent for so many seconds is taken to hang. It sends something at each beat.
 SILENCE = 4.0
 BEAT = 1.0
 # The longest that one message may take to be sent, in seconds.
 _SENDING = 2.0
+# The longest message, in bytes: the contents of many files fit. Without a limit, a connection that
+# never ends its line would fill the memory.
+LONGEST = 1 << 28
 
 
 class MessageStream:
@@ -32,7 +36,9 @@ class MessageStream:
 
     def __init__(self, end: socket.socket) -> None:
         self.socket = end
-        self._rest = b""
+        # The parts of a line whose end has not come yet, and their length.
+        self._parts: list[bytes] = []
+        self._length = 0
         # Several threads send: one message at a time.
         self._sending = threading.Lock()
         end.settimeout(_SENDING)
@@ -52,7 +58,7 @@ class MessageStream:
 
         Raises:
             OSError: the connection is broken.
-            ValueError: a message is malformed.
+            ValueError: a message is malformed, or too long.
         """
         self.socket.settimeout(timeout)
         try:
@@ -63,8 +69,16 @@ class MessageStream:
             self.socket.settimeout(_SENDING)
         if not got:
             return None
-        *lines, self._rest = (self._rest + got).split(b"\n")
-        return [json.loads(line) for line in lines]
+        first, newline, others = got.partition(b"\n")
+        self._parts.append(first)
+        self._length += len(first)
+        if self._length > LONGEST:
+            raise ValueError("a message is too long")
+        if not newline:
+            return []
+        *lines, rest = [b"".join(self._parts), *others.split(b"\n")]
+        self._parts, self._length = [rest], len(rest)
+        return [forms.parsed(line) for line in lines]
 
     def wake(self) -> None:
         """Wake the receiving thread, which finds the end of the stream."""

@@ -2,9 +2,11 @@
 
 Those with the same parent, which is a process of the same program (gunicorn, Granian, uvicorn,
 Apache), that see the same files in the same way. They meet in a folder that only this user may
-enter. The process with the lock ``<n>.lock`` is the coordinator and listens at ``<n>.sock``; the
-file ``now`` has the number ``n``. A lock ends with its process, so a dead coordinator is replaced.
-One that hangs keeps its lock, and the workers that it does not answer go on with the next number.
+enter, and whose name no other server ever has (`runtime.parent`). The process with the lock
+``<n>.lock`` is the coordinator and listens at ``<n>.sock``; the file ``now`` has the number ``n``.
+A lock ends with its process, so a dead coordinator is replaced. One that hangs keeps its lock, and
+the workers that it does not answer go on with the next number. Each worker holds the lock ``alive``
+with the others: a folder whose lock is free is removed.
 """
 
 from __future__ import annotations
@@ -18,6 +20,8 @@ from typing import TYPE_CHECKING
 from transfuse.config import native
 from transfuse.config.native import time
 from transfuse.config.runtime_dir import own_directory
+from transfuse.runtime import file_lock, peer
+from transfuse.runtime.parent import name_of_parent
 
 if TYPE_CHECKING:
     import socket
@@ -25,10 +29,8 @@ if TYPE_CHECKING:
 
     from transfuse.config.settings import Settings
 
-try:
-    import fcntl
-except ImportError:  # pragma: no cover - not on this system: then workers switch by themselves
-    fcntl = None  # type: ignore[assignment]
+# How often a folder is made that another process removes at that moment.
+_ATTEMPTS = 20
 
 
 # The team of this process in a server that hands over, None in others: fresh processes do not
@@ -50,10 +52,22 @@ def is_in_team() -> bool:
 class Rendezvous:
     """The place where the workers of this process's server meet."""
 
-    def __init__(self, folder: Path, base: Rendezvous | None = None) -> None:
+    def __init__(
+        self, folder: Path, alive: int | None = None, base: Rendezvous | None = None
+    ) -> None:
         self.folder = folder
+        # The descriptor that keeps the folder; None once it is closed.
+        self._alive = alive
         # The place of all workers of this server, if these meet apart from others.
         self._base = base
+
+    def close(self) -> None:
+        """Let the folder be removed, as far as this process is concerned."""
+        alive, self._alive = self._alive, None
+        if alive is not None:
+            os.close(alive)
+        if self._base is not None:
+            self._base.close()
 
     @property
     def apart(self) -> int:
@@ -66,7 +80,7 @@ class Rendezvous:
     def part(self) -> None:
         """Have workers that start from now on meet apart from those that meet here."""
         base = self._base or self
-        beside = base.folder / f"apart.{os.getpid()}"
+        beside = base.folder / f"apart.{os.urandom(8).hex()}"
         number = 1 if self._base is None else int(self.folder.name.rpartition("-")[2]) + 1
         beside.write_text(str(number))
         beside.replace(base.folder / "apart")
@@ -81,7 +95,7 @@ class Rendezvous:
     def distrust(self, number: int) -> None:
         """Go on with the next number, because that coordinator does not answer."""
         if self.number() == number:
-            beside = self.folder / f"now.{os.getpid()}"
+            beside = self.folder / f"now.{os.urandom(8).hex()}"
             beside.write_text(str(number + 1))
             beside.replace(self.folder / "now")
 
@@ -91,10 +105,12 @@ class Rendezvous:
         try:
             end.settimeout(2.0)
             end.connect(str(self.folder / f"{number}.sock"))
+            if is_worker(end):
+                return end
         except OSError:
-            end.close()
-            return None
-        return end
+            pass
+        end.close()
+        return None
 
     def find(self, patience: float) -> socket.socket | None:
         """Return a connection to the coordinator; wait so many seconds if there has been one."""
@@ -118,11 +134,8 @@ class Rendezvous:
             OSError: the folder is gone or full, or its path is too long for a socket. Then there
                 is no coordinator.
         """
-        lock = os.open(self.folder / f"{number}.lock", os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(lock)
+        lock = file_lock.take(self.folder / f"{number}.lock")
+        if lock is None:
             return None
         path = self.folder / f"{number}.sock"
         try:
@@ -153,49 +166,67 @@ def ours(settings: Settings) -> Rendezvous | None:
     Raises:
         OSError: it is one, but the folder cannot be made.
     """
-    parent = os.getppid()
-    if fcntl is None or not _same_program(parent):
+    name = name_of_server(settings)
+    if name is None:
         return None
     place = own_directory()
     _tidy(place)
-    folder = place / f"workers-{parent}-{_digest(settings)}{_team or ''}"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    base = Rendezvous(folder)
+    folder = place / (f"workers-{name}" if not _team else f"workers-{name}-{_team}")
+    base = kept(folder)
     if not (number := base.apart):
         return base
-    apart = folder.with_name(f"{folder.name}-{number}")
-    apart.mkdir(mode=0o700, exist_ok=True)
-    return Rendezvous(apart, base)
+    return kept(folder.with_name(f"{folder.name}-{number}"), base)
 
 
-def _digest(settings: Settings) -> str:
-    """Digest the settings that workers must share to agree: the live files, and watching."""
+def name_of_server(settings: Settings) -> str | None:
+    """Return what the workers of this process's server have in common; None if it is no worker."""
+    parent = name_of_parent()
+    if parent is None or not file_lock.AVAILABLE:
+        return None
+    # The settings that workers must share to agree: the live files, and watching.
     said = [settings.roots, settings.include, settings.exclude, settings.gitignore, settings.watch]
-    return hashlib.sha256(repr(said).encode()).hexdigest()[:12]
+    return hashlib.sha256(repr((parent, said)).encode()).hexdigest()[:24]
 
 
-def _same_program(parent: int) -> bool:
-    try:
-        return os.readlink(f"/proc/{parent}/exe") == os.readlink("/proc/self/exe")
-    except PermissionError:
-        # A parent of another user, such as root's Apache, does not say which file it runs.
-        return _said(parent, "comm") == _said(os.getpid(), "comm") != ""
-    except OSError:
-        return False
+def is_worker(end: socket.socket) -> bool:
+    """Return whether the other end can be another worker: one of this user, and not out of sight.
+
+    Raises:
+        OSError: it is not connected.
+    """
+    found = peer.peer_of(end)
+    return found is None or (found.uid == peer.own() and found.pid != 0)
 
 
-def _said(pid: int, what: str) -> str:
-    try:
-        with open(f"/proc/{pid}/{what}", encoding="utf-8", errors="replace") as file:
-            return file.read()
-    except OSError:
-        return ""
+def kept(folder: Path, base: Rendezvous | None = None) -> Rendezvous:
+    """Make the folder, and have it kept as long as this process lives.
+
+    Args:
+        folder: where workers meet.
+        base: where all workers of the server meet, if these meet apart from others.
+    """
+    for _ in range(_ATTEMPTS):
+        folder.mkdir(mode=0o700, exist_ok=True)
+        path = folder / "alive"
+        try:
+            alive = file_lock.take(path, shared=True)
+        except FileNotFoundError:
+            continue  # removed just now
+        if alive is not None and file_lock.is_of(alive, path):
+            return Rendezvous(folder, alive, base)
+        if alive is not None:
+            os.close(alive)
+        time.sleep(0.01)  # the process that removes it does not say when it has: tried again
+    raise OSError(f"{folder} is removed again and again")
 
 
 def _tidy(place: Path) -> None:
     """Remove the folders of servers that are gone."""
-    for folder in place.glob("workers-*-*"):
-        parent = folder.name.split("-")[1]
-        if parent.isdigit() and not os.path.exists(f"/proc/{parent}"):
-            with contextlib.suppress(OSError):
-                shutil.rmtree(folder)
+    for folder in place.glob("workers-*"):
+        with contextlib.suppress(OSError):
+            alive = file_lock.take(folder / "alive")
+            if alive is not None:
+                try:
+                    shutil.rmtree(folder)
+                finally:
+                    os.close(alive)

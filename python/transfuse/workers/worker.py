@@ -102,6 +102,7 @@ class Worker:
         self._thread.join(SILENCE)
         if self._coordinator is not None:
             self._coordinator.end()
+        self._rendezvous.close()
 
     def drop(self) -> None:
         """Close the connections that a forked child has inherited."""
@@ -109,6 +110,7 @@ class Worker:
             self._stream.close()
         if self._coordinator is not None:
             self._coordinator.drop()
+        self._rendezvous.close()
 
     # Taking part in updates: the updating thread.
 
@@ -184,7 +186,8 @@ class Worker:
                 # for a socket. Made anew it may do; a process that is another user's by now has
                 # another.
                 with contextlib.suppress(OSError, AttributeError):
-                    self._rendezvous = rendezvous.ours(self._settings) or self._rendezvous
+                    former, self._rendezvous = self._rendezvous, self._anew()
+                    former.close()
                 failures += 1
                 if failures == _CUT_OFF:
                     self._cut_off = True
@@ -195,6 +198,10 @@ class Worker:
                         error,
                     )
                 self._rest(min(_PAUSE * 2**failures, _LONGEST_PAUSE))
+
+    def _anew(self) -> Rendezvous:
+        # Without the parent that started it, a worker still knows where the others are.
+        return rendezvous.ours(self._settings) or rendezvous.kept(self._rendezvous.folder)
 
     def _meet(self, has_met: bool) -> bool:
         """Find the coordinator, or become it, once; talk to it. Return whether it was there."""
@@ -264,7 +271,7 @@ class Worker:
         }
 
     def _obey(self, order: Said) -> None:
-        what = order["do"]
+        what = order.get("do")
         if what == "nothing":
             self._missing = order["for"]
         elif what in ("publish", "refuse", "look again"):
@@ -309,8 +316,9 @@ class Worker:
 
     def _start(self, task: Callable[..., object], *arguments: Any) -> None:
         def run() -> None:
-            # Transfuse may be uninstalled, or the process be ending, at this moment.
-            with contextlib.suppress(TransfuseError):
+            # Transfuse may be uninstalled, or the process be ending, at this moment; and contents
+            # that cannot be decoded are nothing to serve.
+            with contextlib.suppress(TransfuseError, ValueError):
                 task(*arguments)
 
         native.thread(target=run, name="transfuse-catch-up", daemon=True).start()

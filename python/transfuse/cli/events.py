@@ -1,0 +1,44 @@
+"""`transfuse serve --json`: what happens, for a program, a line of JSON each on standard output.
+
+Lines of the application's own may come between them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+from transfuse.updates import api
+
+if TYPE_CHECKING:
+    from transfuse.updates.reports import Report, Status
+
+
+def line_of(event: str, **facts: Any) -> str:
+    """Return the line of an event."""
+    return json.dumps({"event": event, "pid": os.getpid(), **facts}) + "\n"
+
+
+def tell_serving(target: str, interface: str, address: str, now: Status) -> None:
+    """Tell that a worker has loaded the application."""
+    _write(
+        line_of(
+            "serving",
+            target=target,
+            interface=interface,
+            address=address,
+            roots=list(now.roots),
+            generation=now.generation,
+        )
+    )
+
+
+def tell_update(report: Report) -> None:
+    """Tell how an update or a rollback went."""
+    _write(line_of("update", **report.to_json(api.status().roots)))
+
+
+def _write(line: str) -> None:
+    # In one piece: workers write to the same place.
+    print(line, end="", flush=True)

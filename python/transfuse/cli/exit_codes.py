@@ -1,0 +1,65 @@
+"""How does a command end: the exit codes, and what is printed for an error.
+
+`docs/command-line.md` has the table; a test compares it with this one.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+from transfuse.cli.selection import selection_of
+from transfuse.cli.terminal import say
+from transfuse.errors import NoAnswer, NoChoice, TransfuseError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import click
+
+DONE, REFUSED, SENSELESS, SILENT, INTERRUPTED = 0, 1, 2, 3, 130
+
+# Code -> its meaning, as the documentation has it.
+MEANINGS = {
+    DONE: "done",
+    REFUSED: "a process refused: it serves what it served before",
+    SENSELESS: "nothing was done, because the request makes no sense; a line says why",
+    SILENT: "a process does not answer in time; others may have",
+    INTERRUPTED: "Ctrl-C before there was anything to end",
+}
+
+
+def code_of(result: object, context: click.Context | None) -> int:
+    """Return the code of a command that has returned.
+
+    Args:
+        result: what it returned: a code, or anything else for `DONE`.
+        context: its context.
+    """
+    code = result if isinstance(result, int) else DONE
+    if code == DONE and context is not None and selection_of(context).silent:
+        return SILENT
+    return code
+
+
+def code_of_error(error: TransfuseError, arguments: Sequence[str]) -> int:
+    """Say what is wrong, and return the code.
+
+    Args:
+        error: what ended the command.
+        arguments: the words of the command line.
+    """
+    code = SILENT if isinstance(error, NoAnswer) else SENSELESS
+    text = str(error)
+    if not text:
+        return code  # it was said already
+    if "--json" in arguments:
+        said: dict[str, Any] = {"error": text.partition("\n")[0], "code": code}
+        if isinstance(error, NoChoice):
+            said["processes"] = list(error.lines)
+        # Standard output has a line a process, and nothing else.
+        print(json.dumps(said), file=sys.stderr, flush=True)
+    else:
+        say(text)
+    return code

@@ -1,0 +1,100 @@
+"""Which messages between workers and coordinator are well formed?
+
+Any program of the same user can connect and send bytes. A message of a known kind whose fields are
+not what they must be is no message, and its connection is closed; a kind that is not known, which a
+later release may have, is left alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from transfuse.config.native import json
+
+Said = dict[str, Any]
+
+# Generations are counted in 64 bits.
+_MOST = 1 << 63
+
+
+def _text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _text_or_none(value: object) -> bool:
+    return value is None or isinstance(value, str)
+
+
+def _count(value: object) -> bool:
+    return isinstance(value, int) and 0 <= value < _MOST
+
+
+def _seconds_or_none(value: object) -> bool:
+    return value is None or isinstance(value, (int, float))
+
+
+def _counts(value: object) -> bool:
+    return isinstance(value, list) and all(_count(each) for each in value)
+
+
+def _contents(value: object) -> bool:
+    """Path to base64, or to None where there is no file."""
+    return isinstance(value, dict) and all(_text_or_none(each) for each in value.values())
+
+
+def _contents_or_none(value: object) -> bool:
+    return value is None or _contents(value)
+
+
+_Form = Mapping[str, Callable[[object], bool]]
+# What a worker says, and what the coordinator tells it to do: word -> field -> what it must be.
+_SAY: Mapping[str, _Form] = {
+    "joins": {
+        "view": _text,
+        "generation": _count,
+        "staged": _text_or_none,
+        "contents": _contents_or_none,
+        "pid": _count,
+    },
+    "staged": {"view": _text, "contents": _contents_or_none},
+    "fails": {"why": _text},
+    "serves": {"view": _text, "generation": _count, "since": _seconds_or_none},
+}
+_DO: Mapping[str, _Form] = {
+    "nothing": {"for": _counts},
+    "refuse": {"why": _text},
+    "stage": {"view": _text, "generation": _count},
+    "catch up": {"view": _text, "generation": _count, "contents": _contents},
+    "take": {"generation": _count, "contents": _contents},
+}
+_FORMS = {"say": _SAY, "do": _DO}
+
+
+def parsed(line: bytes) -> Said:
+    """Return the message that a line is.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        message = json.loads(line)
+    except RecursionError:
+        raise ValueError("a message is nested too deeply") from None
+    if not isinstance(message, dict):
+        raise ValueError("a message is no object")
+    for key, forms in _FORMS.items():
+        if key in message:
+            _check(message, message[key], forms)
+            return message
+    raise ValueError("a message neither says nor tells anything")
+
+
+def _check(message: Said, word: object, forms: Mapping[str, _Form]) -> None:
+    if not isinstance(word, str):
+        raise ValueError("a message has no word")
+    for field, is_right in forms.get(word, {}).items():
+        if field not in message or not is_right(message[field]):
+            raise ValueError(f"the message {word!r} has no proper {field!r}")
+    if not _contents_or_none(message.get("contents")):
+        raise ValueError(f"the message {word!r} has no proper 'contents'")
