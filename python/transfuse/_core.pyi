@@ -15,6 +15,7 @@ __all__ = [
     "carried",
     "configure",
     "differing",
+    "executing",
     "executions",
     "former_modules",
     "heap",
@@ -25,6 +26,8 @@ __all__ = [
     "import_path",
     "install",
     "installed",
+    "is_answering",
+    "is_former",
     "limited",
     "number_from",
     "once",
@@ -118,6 +121,18 @@ def configure(
     time_limit: float,
 ) -> None:
     """Apply these settings from now on. Modules that were run already stay as they are."""
+
+def executing() -> dict[str, Any] | None:
+    """The namespace of the live module whose source this thread is executing, if there is one."""
+
+def is_answering(namespace: dict[str, Any]) -> bool:
+    """Whether the generation that answers the calling code has the execution with this namespace.
+
+    Always true of a namespace that is not a live module's.
+    """
+
+def is_former(namespace: dict[str, Any]) -> bool:
+    """Whether no generation has the execution with this namespace any more."""
 
 def uninstall() -> None:
     """Take Transfuse out of the process. Live modules stay as the ordinary modules they are."""

@@ -155,6 +155,38 @@ def test_p12_what_is_new_and_changes_nothing_is_not_in_doubt(tree: LiveTree, sha
     assert ran(tree.published({"plug.py": plug})) == ["plug"]
 
 
+def test_p12_what_foreign_code_took_before_is_in_no_doubt(
+    tree: LiveTree, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    """As a framework does that takes classes by their paths when an application is made."""
+    (tmp_path / "framework.py").write_text(
+        "from importlib import import_module\n"
+        "def make(path):\n"
+        "    module, _, name = path.rpartition('.')\n"
+        "    return getattr(import_module(module), name)()\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    tree.write(
+        {
+            "ware.py": (
+                "SEEN = []\nclass Ware:\n    def __call__(self):\n        SEEN.append(1)\n"
+                "class Other(Ware):\n    def __init__(self):\n        self()\n"
+            ),
+            "app.py": "import framework\napp = framework.make('ware.Ware')\n",
+        }
+    )
+    tree.install(policy="fresh")
+    served = tree.module("app").app
+    for number in (1, 2):
+        report = tree.published({"app.py": (tree.root / "app.py").read_text() + f"# {number}\n"})
+        assert ran(report) == ["app"]
+    served()
+    tree.published({"app.py": "import framework\napp = framework.make('ware.Other')\n"})
+    assert tree.module("ware").SEEN == [1]
+    tree.published({"app.py": "import framework\napp = framework.make('ware.Other')\n# 2\n"})
+    assert tree.module("ware").SEEN == [1]
+
+
 def test_p4_what_others_do_with_a_whole_module_says_nothing(tree: LiveTree) -> None:
     tree.write(
         {

@@ -44,6 +44,7 @@ FOREIGN = """
             field.alias = name
         model.__schema__ = {"fields": [*model.fields], "by": by}
     def visit(app): app.router.visited = True
+    shared = App()
     """
 
 OWNER = "from foreign import App, Model, Param\n"
@@ -184,6 +185,21 @@ RULES = {
         "from dataclasses import dataclass\n@dataclass\nclass X:\n    a: int = 1\n",
         "import dataclasses\ndataclasses.fields(owner.X), owner.X() == owner.X(2)",
         "owner.X.a = 2",
+    ),
+    "members that are made of others": (
+        "import enum\nclass X(enum.Flag):\n    A = 1\n    B = 2\n    C = 4\n",
+        "owner.X.A | owner.X.B, ~owner.X.A, owner.X(7) & owner.X.C",
+        "owner.X.A.handler = lambda: 1",
+    ),
+    "members that are numbers, too": (
+        "import enum\nclass X(enum.IntFlag):\n    A = 1\n    B = 2\n    C = 4\n",
+        "owner.X.A | owner.X.B, ~owner.X.A",
+        "owner.X.notes = [lambda: 1]",
+    ),
+    "object of a foreign module": (
+        "from foreign import shared\nALL = []\n",
+        "foreign.visit(owner.shared)\nowner.shared.parts[1] = lambda: 1",
+        "owner.ALL.append(owner.shared)",
     ),
     "protocol": (
         "import typing\n@typing.runtime_checkable\nclass X(typing.Protocol):\n    a: int\n"

@@ -14,6 +14,7 @@ import pytest
 import transfuse
 from transfuse.registrations import exchange
 from transfuse.registrations.search import Search
+from transfuse.updates import participants
 
 if TYPE_CHECKING:
     from conftest import LiveTree
@@ -309,6 +310,44 @@ def test_p5_code_that_only_its_module_holds_costs_no_search(
     tree.module("shop")
     for edition in (2, 3, 4):
         tree.published({"plugin.py": source.format(edition)})
+    assert searches == []
+
+
+# How new code ends: in the module, in functions that hold its objects, behind another exception.
+ENDINGS = {
+    "module": "1 / 0\n",
+    "function": "def fail(tea):\n    return 1 / 0\nfail(TEA)\n",
+    "foreign": "import json\njson.loads('{', object_hook=lambda _: TEA)\n",
+    "behind": "try:\n    1 / 0\nexcept ZeroDivisionError as e:\n    raise ValueError(TEA) from e\n",
+    "syntax": "tea = 1 +\n",
+}
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_p4_a_refusal_whose_code_only_its_frames_hold_costs_no_search(
+    tree: LiveTree, searches: list[object], ending: str
+) -> None:
+    source = "class Tea:\n    def price(self):\n        return 1\nTEA = Tea()\n"
+    tree.write({"plugin.py": source})
+    tree.install()
+    tree.module("plugin")
+    assert tree.update({"plugin.py": source + ENDINGS[ending]}).outcome == "refused"
+    assert searches == []
+
+
+def test_p4_a_refused_startup_costs_no_search(tree: LiveTree, searches: list[object]) -> None:
+    class Fails(participants.Participant):
+        order = 5
+
+        def staged(self, generation: int, *, on_disk: bool) -> None:  # noqa: ARG002
+            tree.module("plugin").start()
+
+    source = "class Tea:\n    pass\ndef start():\n    tea = Tea()\n    1 / 0\n"
+    tree.write({"plugin.py": source})
+    tree.install()
+    tree.module("plugin")
+    participants.register(Fails())
+    assert tree.update({"plugin.py": source + "TEA = Tea()\n"}).outcome == "refused"
     assert searches == []
 
 

@@ -23,6 +23,8 @@ mod api;
 #[pyo3::pymodule(gil_used = false)]
 mod _core {
     #[pymodule_export]
+    use super::api::executing::{executing, is_answering, is_former};
+    #[pymodule_export]
     use super::api::functions::{
         adopt, configure, differing, hold, limited, number_from, plan, release, rollback, update,
         view, wanted_view,

@@ -27,20 +27,20 @@ def release(former: dict[str, Any]) -> None:
         former: the namespace of the former module.
     """
     base = sys.modules.get("sqlalchemy.engine.base")
-    engines = {id(each): each for each in _engines(former)} if base is not None else {}
-    if not engines:
+    found = {id(each): each for each in engines(former)} if base is not None else {}
+    if not found:
         return
     # Carried, or taken by a module that goes on.
     for module in list(sys.modules.values()):
         if type(module).__module__ == "transfuse._core":
-            for used in _engines(vars(module)):
-                engines.pop(id(used), None)
-    for engine in engines.values():
-        if not _is_in_memory(engine):
+            for used in engines(vars(module)):
+                found.pop(id(used), None)
+    for engine in found.values():
+        if not is_in_memory(engine):
             engine.dispose()
 
 
-def _engines(namespace: dict[str, Any]) -> Iterator[Any]:
+def engines(namespace: dict[str, Any]) -> Iterator[Any]:
     """Yield the synchronous engines that a namespace names, or that its sessions are bound to."""
     kind = sys.modules["sqlalchemy.engine.base"].Engine
     for value in list(namespace.values()):
@@ -53,8 +53,8 @@ def _engines(namespace: dict[str, Any]) -> Iterator[Any]:
             continue
         bound = [held["kw"].get("bind")] if "kw" in held else []
         # Flask-SQLAlchemy's engines, by application and bind.
-        for engines in list(held.get("_app_engines", {}).values()):
-            bound += engines.values()
+        for of_application in list(held.get("_app_engines", {}).values()):
+            bound += of_application.values()
         yield from (each for each in bound if type(each) is kind)
 
 
@@ -63,5 +63,6 @@ def _own(value: Any) -> dict[str, Any]:
     return getattr(value, "__dict__", {}) if type(value) is not type else {}
 
 
-def _is_in_memory(engine: Any) -> bool:
+def is_in_memory(engine: Any) -> bool:
+    """Whether an engine's database is in memory, and so one of each connection."""
     return engine.dialect.name == "sqlite" and engine.url.database in (None, "", ":memory:")

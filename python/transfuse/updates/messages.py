@@ -51,6 +51,7 @@ def plan_lines(plan: Plan | Report, roots: Sequence[str] = ()) -> list[str]:
     lines = [f"{each.kind:<9}{short_path(each.path, roots)}" for each in plan.changed]
     lines += [f"{'run':<9}{each.name}  ({each.reason})" for each in plan.ran]
     lines += [f"{'restart':<9}{each.name}  ({each.code}: {each.what})" for each in plan.restart]
+    lines += [f"{'note':<9}{each.name}  ({each.what})" for each in plan.notes]
     return lines
 
 

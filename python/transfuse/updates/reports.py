@@ -81,7 +81,7 @@ class Restart:
 
 @dataclass(frozen=True)
 class Note:
-    """Something to know: a change not made in place (policy ``"patch"``), or a new setting.
+    """Something to know: a change not made in place, state that is lost, or a new setting.
 
     Attributes:
         name: the module, or ``"settings"``.
@@ -102,7 +102,8 @@ class Report:
         changed: the files that differ.
         ran: the modules that were run, in order, and why.
         restart: the changes that need a restart.
-        notes: changes that could not be made in place, and settings that were applied.
+        notes: changes that could not be made in place, state that was lost, and settings that were
+            applied.
         seconds: how long it took.
         error: the exception, if the update was refused.
         traceback: the traceback of `error` with the user's frames only; else empty.
@@ -185,12 +186,14 @@ class Plan:
     Attributes:
         generation: the generation that is served.
         changed, ran, restart: as in `Report`, had the update been made.
+        notes: state that would be lost.
     """
 
     generation: int
     changed: tuple[Change, ...] = ()
     ran: tuple[Ran, ...] = ()
     restart: tuple[Restart, ...] = ()
+    notes: tuple[Note, ...] = ()
 
     @classmethod
     def from_core(cls, told: Mapping[str, Any]) -> Plan:
@@ -200,11 +203,16 @@ class Plan:
             changed=tuple(Change(*each) for each in told["changed"]),
             ran=tuple(Ran(*each) for each in told["ran"]),
             restart=tuple(Restart(*each) for each in told["restart"]),
+            notes=tuple(Note(*each) for each in told.get("notes", ())),
         )
 
     def to_json(self) -> dict[str, Any]:
         """Return the same as values that JSON has."""
-        return {"generation": self.generation, **_lists(self.changed, self.ran, self.restart)}
+        return {
+            "generation": self.generation,
+            **_lists(self.changed, self.ran, self.restart),
+            "notes": [[each.name, each.what] for each in self.notes],
+        }
 
 
 @dataclass(frozen=True)

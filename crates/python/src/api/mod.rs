@@ -4,6 +4,7 @@ pub mod install;
 pub mod fork;
 pub mod functions;
 pub mod once;
+pub mod executing;
 pub mod status;
 pub mod referrers;
 pub mod handover;

@@ -97,6 +97,8 @@ pub struct Binding {
 #[derive(Default)]
 pub struct Reading {
     pub stored: HashSet<String>,
+    /// Those of them that it binds other than by an import.
+    pub assigned: HashSet<String>,
     /// Names that it loads, each with the attributes that are taken at once: `["pk", "sub", "go"]`.
     pub loaded: HashSet<Vec<String>>,
     pub sets: HashSet<String>,
@@ -259,6 +261,8 @@ impl InstructionReader<'_, '_> {
                 self.importing = None;
             }
             self.reading.imports.push(Binding { imported, attribute, bound: bound.clone() });
+        } else {
+            self.reading.assigned.insert(bound.clone());
         }
         self.reading.stored.insert(bound);
     }

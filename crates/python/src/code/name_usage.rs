@@ -32,6 +32,10 @@ const CHANGES: &str = "\
 pub struct NameUsage {
     /// Names bound at module level by the source; star imports add theirs while it runs.
     pub defined: HashSet<String>,
+    /// Those of them that a statement other than an import binds.
+    pub assigned: HashSet<String>,
+    /// Those of them that import statements bind.
+    pub imported: HashSet<String>,
     /// The imported name (`"registry"`, relative ones without their dots) -> the attributes taken
     /// and used (`{"register"}`; `"*"` for a star, `""` for the module itself).
     pub used: HashMap<String, HashSet<String>>,
@@ -62,6 +66,11 @@ pub struct NameUsage {
 }
 
 impl NameUsage {
+    /// Whether nothing but import statements binds a name at module level.
+    pub fn is_only_imported(&self, name: &str) -> bool {
+        self.imported.contains(name) && !self.assigned.contains(name)
+    }
+
     /// Whether module-level code uses what an import of that name gave.
     pub fn uses(&self, imported: &str) -> bool {
         self.runs_text || self.used.contains_key(imported)
@@ -126,12 +135,11 @@ pub fn outline(py: Python<'_>, code: &Bound<'_, PyCode>) -> PyResult<NameUsage> 
     let (mut at_once, mut later) = (Parts::default(), Parts::default());
     at_once.extend(module.loaded, module.mentions, module.sets_items);
     let mut own = module.stored.clone();
+    let imported = module.imports.iter().map(|binding| binding.bound.clone()).collect();
     let (mut imports, mut star_imports) = (module.imports, module.star_imports);
-    let mut functions = false;
-    let mut late = HashSet::new();
+    let (mut functions, mut late) = (false, HashSet::new());
     let mut subclasses_of = module.subclasses_of;
-    let mut sets_anywhere = module.sets.clone();
-    let mut constants = module.constants;
+    let (mut sets_anywhere, mut constants) = (module.sets.clone(), module.constants);
     let mut waiting: Vec<_> = nested(code)?.into_iter().map(|code| (code, true, None)).collect();
     while let Some((next, outer, class)) = waiting.pop() {
         let function = is_function(py, &next)?;
@@ -166,6 +174,8 @@ pub fn outline(py: Python<'_>, code: &Bound<'_, PyCode>) -> PyResult<NameUsage> 
     let uses = Uses::of(&imports, star_imports, &at_once.loaded);
     Ok(NameUsage {
         defined: module.stored,
+        assigned: module.assigned,
+        imported,
         used: uses.used,
         reached: uses.reached,
         sets: module.sets,

@@ -105,3 +105,11 @@ pub fn is_outdated(py: Python<'_>, error: &PyErr) -> bool {
     let kind = py.import(intern!(py, "transfuse.errors")).and_then(|e| e.getattr("Outdated"));
     kind.is_ok_and(|kind| error.matches(py, kind).unwrap_or(false))
 }
+
+/// The same error, whose exception has its traceback: before 3.12 it gets that when Python code catches
+/// it.
+pub fn with_traceback(py: Python<'_>, error: &PyErr) -> PyErr {
+    let traceback = error.traceback(py);
+    let _ = error.value(py).setattr(intern!(py, "__traceback__"), traceback);
+    error.clone_ref(py)
+}

@@ -44,6 +44,7 @@ extern "C" fn audit_hook(event: *const c_char, args: *mut ffi::PyObject, _: *mut
         b"os.rename" => data_files::record_rename,
         b"os.mkdir" => data_files::record_mkdir,
         b"os.listdir" | b"os.scandir" => data_files::record_listing,
+        b"sqlite3.connect" => data_files::record_database,
         b"sqlite3.connect/handle" => data_files::record_connection,
         b"os.putenv" | b"os.unsetenv" => environ::record,
         _ => return 0,

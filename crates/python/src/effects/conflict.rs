@@ -109,6 +109,13 @@ pub fn check_attribute<'py>(
     attribute: &str,
 ) -> PyResult<()> {
     let Some(base) = base_with(scope, module) else { return Ok(()) };
+    // What that changed was observed then.
+    if base
+        .find(running.get().name.as_str())
+        .is_some_and(|old| old.get().has_taken(&module.get().name, attribute))
+    {
+        return Ok(());
+    }
     let mentions = |usage: &NameUsage| usage.mentions.contains(attribute) || usage.takes_any;
     if used_before(&base, running, module)
         .is_some_and(|old| old.get().with_name_usage(mentions) == Some(true))

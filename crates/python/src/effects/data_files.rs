@@ -5,6 +5,7 @@
 //! part of the generation's view, and a change of it runs the module again. So is a directory that it
 //! lists: the names in it count. A file that the module writes is no dependency.
 
+use std::cell::RefCell;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, atomic::Ordering};
@@ -96,9 +97,26 @@ pub fn record_mkdir(runtime: &'static Runtime, args: &Bound<'_, PyTuple>) {
     }
 }
 
+thread_local! {
+    /// What the connection to SQLite that this thread makes is for, `":memory:"`.
+    static DATABASE: RefCell<Option<Py<PyAny>>> = const { RefCell::new(None) };
+}
+
+/// A connection to SQLite is about to be made.
+pub fn record_database(_runtime: &'static Runtime, args: &Bound<'_, PyTuple>) {
+    let database = args.get_item(0).ok().map(Bound::unbind);
+    drop(DATABASE.replace(database));
+}
+
 /// A connection to SQLite is being made; in an update it may be bound to the updating thread.
 pub fn record_connection(runtime: &'static Runtime, args: &Bound<'_, PyTuple>) {
     let py = args.py();
+    if let (Some(database), Ok(connection)) = (DATABASE.take(), args.get_item(0)) {
+        let noted = py
+            .import("transfuse.frameworks.databases")
+            .and_then(|databases| databases.call_method1("connected", (connection, database)));
+        drop(noted);
+    }
     let Some(instance) = execution_stack::innermost(py) else { return };
     if runtime.updating_thread.load(Ordering::Acquire) != thread() {
         return;

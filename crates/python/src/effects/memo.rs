@@ -17,6 +17,7 @@ use crate::code::plain_values::{is_plain, worth};
 use crate::cpython::address_map::{ByAddress, Pointer};
 use crate::cpython::{opaque_state, static_lookup};
 use crate::effects::container::{Kind, is_leaf, is_special, kind_of, read};
+use crate::effects::enumerations;
 use crate::effects::place::{Place, is_foreign};
 use crate::effects::state_snapshot::{Difference, StateSnapshot};
 use crate::state::caller;
@@ -93,6 +94,9 @@ impl Judge<'_, '_> {
     /// Whether an entry is where memos are kept, and says nothing that the module's code does.
     fn at_memo(&self, entry: Entry) -> PyResult<bool> {
         let (py, (key, value), place) = (self.py, entry, self.difference.place);
+        if enumerations::keeps(py, self.difference, self.holder.as_ref(), key)? {
+            return Ok(true);
+        }
         if place == Place::Definition {
             return Ok(!self.told(entry));
         }

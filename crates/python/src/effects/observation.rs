@@ -185,6 +185,7 @@ pub fn through_facade<'py>(
         return Ok(());
     }
     conflict::check_attribute(&scope, &running, found, attribute)?;
+    running.get().add_taken(&found.get().name, attribute);
     if live {
         record_import(py, runtime, &running, found);
     }

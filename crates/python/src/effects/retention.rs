@@ -18,6 +18,7 @@ use pyo3::types::PyType;
 use crate::cpython::address_map::{ByAddress, Pointer};
 use crate::cpython::{snapshot, static_lookup};
 use crate::effects::container::{Kind, is_leaf, kind_of, read};
+use crate::effects::made_objects::MadeObjects;
 use crate::effects::ownership::code_of;
 use crate::state::live_module::LiveModule;
 
@@ -27,8 +28,8 @@ const PAUSE: Duration = Duration::from_micros(200);
 /// The clock is read once for so many objects.
 const OBJECTS: usize = 256;
 
-/// Which of `holders` hold a module of `of`, or a function, class or instance of it, as pairs of
-/// indexes.
+/// Which of `holders` hold a module of `of`, or a function, class or other object that it made, as
+/// pairs of indexes.
 pub fn keepers(
     holders: &[Bound<'_, LiveModule>],
     of: &[Bound<'_, LiveModule>],
@@ -51,6 +52,8 @@ struct Walk<'py> {
     modules: ByAddress<usize>,
     /// Address of a class -> the index of the module that made it, if it is one of them.
     classes: ByAddress<Option<usize>>,
+    /// What belongs to a module without being its code.
+    made: MadeObjects,
     met: ByAddress<()>,
     waiting: VecDeque<ToVisit<'py>>,
     found: Vec<(usize, usize)>,
@@ -64,7 +67,8 @@ impl<'py> Walk<'py> {
             modules.insert(module.get().namespace(py).as_ptr() as usize, at);
         }
         let (classes, met) = (ByAddress::default(), ByAddress::default());
-        Walk { py, modules, classes, met, waiting: VecDeque::new(), found: Vec::new() }
+        let made = MadeObjects::of(py, of);
+        Walk { py, modules, classes, made, met, waiting: VecDeque::new(), found: Vec::new() }
     }
 
     /// What a holder's namespace holds directly: modules are bound there by importing them, too.
@@ -153,10 +157,13 @@ impl<'py> Walk<'py> {
         let address = class.as_ptr() as usize;
         let of_class = *self.classes.entry(address).or_insert_with(|| owner(class.as_any()));
         // What `lru_cache` makes keeps the function that it wraps to itself.
-        of_class.or_else(|| {
-            let wraps = crate::effects::container::cache_type(py).is_ok_and(|kind| class.is(kind));
-            wraps.then(|| owner(object)).flatten()
-        })
+        of_class
+            .or_else(|| {
+                let wraps =
+                    crate::effects::container::cache_type(py).is_ok_and(|kind| class.is(kind));
+                wraps.then(|| owner(object)).flatten()
+            })
+            .or_else(|| self.made.maker(object.as_ptr()))
     }
 }
 

@@ -172,7 +172,11 @@ impl StateSnapshot {
                 });
                 let Some(container) = self.owners[at].containers.get(number) else { break };
                 let (from, len) = (container.from as usize, container.len as usize);
-                children.extend_from_slice(&self.owners[at].contents[from..from + len]);
+                let contents = &self.owners[at].contents[from..from + len];
+                match container.kind {
+                    Kind::Namespace => children.extend(made_here(py, instance.bind(py), contents)),
+                    _ => children.extend_from_slice(contents),
+                }
                 number as u32
             };
             for child in &children {
@@ -320,6 +324,21 @@ impl StateSnapshot {
     pub fn has_met(&self, object: Pointer) -> bool {
         self.met.contains_key(&(object as usize))
     }
+}
+
+/// The values of a namespace without those that only import statements bind: they are another module's
+/// state, or that of foreign code.
+fn made_here(py: Python<'_>, module: &Bound<'_, LiveModule>, contents: &[Pointer]) -> Vec<Pointer> {
+    let is_imported = |key: Pointer| {
+        if key.is_null() {
+            return false;
+        }
+        // SAFETY: attached, a live object, which the snapshot holds.
+        let name = unsafe { Bound::from_borrowed_ptr(py, key) };
+        let Ok(name) = name.extract::<&str>() else { return false };
+        module.get().with_name_usage(|usage| usage.is_only_imported(name)) == Some(true)
+    };
+    contents.chunks_exact(2).filter(|pair| !is_imported(pair[0])).map(|pair| pair[1]).collect()
 }
 
 /// A number that differs when a dict does, where there is such a thing.

@@ -14,7 +14,7 @@ use transfuse_engine::ModuleName;
 
 use crate::code::{bytecode, name_usage::NameUsage};
 use crate::effects::dependencies::{record_import, record_import_through, record_not_found};
-use crate::effects::{conflict, observation};
+use crate::effects::{conflict, listener_adapters, observation};
 use crate::hooks::{partial_import, submodule_imports};
 use crate::loading::load::{self, Loaded};
 use crate::state::{caller, live_module::LiveModule, runtime, runtime::Runtime, scope::Scope};
@@ -186,6 +186,7 @@ impl<'py> ImportStatement<'_, 'py> {
             && !facade::is_facade(module)
         {
             observation::imported_foreign(caller, module);
+            listener_adapters::attend(py, self.runtime);
         }
         match found {
             Ok(top) if facade::is_facade(&top) && !self.takes_names() => {

@@ -54,6 +54,9 @@ pub struct LiveModule {
     edges: Mutex<BTreeMap<Target, Vec<EdgeKind>>>,
     /// `/srv/shop/cache.json`: files that its module-level code wrote, which it does not depend on.
     wrote: Mutex<BTreeSet<PathBuf>>,
+    /// `(shop.tax, Rates)`: attributes that were taken of entries in `sys.modules` while its code ran, by
+    /// code that it called, too. Written by the thread that executes it; entries never leave.
+    taken: Mutex<BTreeSet<(ModuleName, String)>>,
     /// Names of deferred imports already recorded, so that the hot path asks one dict.
     pub deferred: Py<PyDict>,
     /// The lazy imports that its code declares.
@@ -123,6 +126,7 @@ impl LiveModule {
             outline: Mutex::new(None),
             edges: Mutex::default(),
             wrote: Mutex::default(),
+            taken: Mutex::default(),
             deferred: PyDict::new(py).unbind(),
             lazy: LazyImports::default(),
             home: Mutex::new(Some(home)),
@@ -184,6 +188,8 @@ impl LiveModule {
         *self.source.lock() = source;
         let outline = other.outline.lock().take();
         *self.outline.lock() = outline;
+        let taken = std::mem::take(&mut *other.taken.lock());
+        *self.taken.lock() = taken;
         let module_level = std::mem::take(&mut *other.edges.lock());
         let mut edges = self.edges.lock();
         edges.retain(|_, kinds| {
@@ -311,6 +317,15 @@ impl LiveModule {
         self.wrote.lock().insert(path.to_owned());
     }
 
+    /// While its code ran, an attribute of that module was taken through `sys.modules`.
+    pub fn add_taken(&self, of: &ModuleName, attribute: &str) {
+        self.taken.lock().insert((of.clone(), attribute.to_owned()));
+    }
+
+    pub fn has_taken(&self, of: &ModuleName, attribute: &str) -> bool {
+        self.taken.lock().contains(&(of.clone(), attribute.to_owned()))
+    }
+
     pub fn edges(&self) -> Vec<Edge> {
         let edges = self.edges.lock();
         edges
@@ -326,6 +341,7 @@ impl LiveModule {
     /// Names that a star import bound count as defined by the source.
     pub fn define(&self, names: Vec<String>) {
         if let Some(outline) = self.outline.lock().as_mut() {
+            outline.imported.extend(names.iter().cloned());
             outline.defined.extend(names);
         }
     }

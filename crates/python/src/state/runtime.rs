@@ -123,6 +123,9 @@ pub struct Runtime {
     pub diverged: AtomicBool,
     /// Whether a foreign package has a live portion. Set once.
     pub mixed: AtomicBool,
+    /// The frameworks whose listeners are told apart by generation, a bit each: set once
+    /// (`effects/listener_adapters.rs`).
+    pub adapted: AtomicU64,
     /// Path entry -> the directory it means, if that touches a root. For those that are there, or
     /// would touch one if they were; all leave when there are many, as those of temporary folders
     /// are.
@@ -194,6 +197,7 @@ impl Runtime {
             records: Mutex::default(),
             diverged: AtomicBool::new(false),
             mixed: AtomicBool::new(false),
+            adapted: AtomicU64::new(0),
             entries: Mutex::new(HashMap::new()),
             commands: Mutex::new(None),
             lost_events: AtomicU64::new(0),

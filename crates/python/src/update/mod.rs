@@ -15,4 +15,5 @@ pub mod startup_conflicts;
 pub mod disposal;
 pub mod lingering;
 pub mod project_files;
+pub mod lost_state;
 pub mod report;

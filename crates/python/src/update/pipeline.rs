@@ -224,8 +224,13 @@ fn publish<'py>(
     mut update: StagedUpdate<'py>,
 ) -> PyResult<StagingOutcome> {
     update.check_lazy_targets(py, &request.changes)?;
-    match update.prepare(py, &request.view).and_then(|()| update.commit(py)) {
-        Ok(notes) => Ok(StagingOutcome::Published(notes)),
+    let mut lost = Vec::new();
+    let published = update.prepare(py, &request.view).and_then(|()| {
+        lost = update.lost_state(py);
+        update.commit(py)
+    });
+    match published {
+        Ok(notes) => Ok(StagingOutcome::Published(notes.into_iter().chain(lost).collect())),
         Err(error) if exceptions::is_outdated(py, &error) => Ok(StagingOutcome::Interrupted),
         Err(error) => Err(error),
     }

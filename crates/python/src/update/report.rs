@@ -36,8 +36,11 @@ pub fn of_plan(
     generation: GenerationId,
     changes: &[FileChange],
     plan: &Plan,
+    notes: &[InPlaceNote],
 ) -> PyResult<Py<PyDict>> {
-    Ok(base(py, "planned", generation, changes, &plan.steps, &plan.restart)?.unbind())
+    let made = base(py, "planned", generation, changes, &plan.steps, &plan.restart)?;
+    made.set_item("notes", PyList::new(py, notes.iter().map(|n| (&n.0, &n.1)))?)?;
+    Ok(made.unbind())
 }
 
 /// The report of an update that had nothing to do.

@@ -14,7 +14,7 @@ use transfuse_engine::{
 };
 
 use crate::cpython::{
-    context::EnteredContext, log, nogil_lock::NoGilGuard, panics, time_limit::Watchdog,
+    context::EnteredContext, exceptions, log, nogil_lock::NoGilGuard, panics, time_limit::Watchdog,
     traceback::module_of_error,
 };
 use crate::effects::{conflict, foreign_patches};
@@ -40,7 +40,7 @@ pub struct StagedUpdate<'py> {
     pub(super) revived: Vec<Bound<'py, LiveModule>>,
     /// The module whose code raised.
     failed: Option<ModuleName>,
-    /// What it raised.
+    /// What ended staging.
     error: Option<PyErr>,
     /// Whether it serves the content of the files, or that of a kept generation.
     on_disk: bool,
@@ -155,7 +155,7 @@ impl<'py> StagedUpdate<'py> {
             match load::load_own(&Scope::new(py, self.runtime, &self.staged), &step.name) {
                 Ok(Loaded::Live(_) | Loaded::Foreign | Loaded::Missing(_)) => {}
                 Err(error) => {
-                    self.error = Some(error.clone_ref(py));
+                    self.error = Some(exceptions::with_traceback(py, &error));
                     self.failed = module_of_error(py, &error).or_else(|| Some(step.name.clone()));
                     return Err(error);
                 }
@@ -169,6 +169,7 @@ impl<'py> StagedUpdate<'py> {
     pub fn prepare(&mut self, py: Python<'py>, wanted: &SourceSnapshot) -> PyResult<()> {
         self.prepared = true;
         participants::prepare(py, self.runtime, &self.staged, wanted, self.on_disk)
+            .inspect_err(|error| self.error = Some(exceptions::with_traceback(py, error)))
     }
 
     /// The shared modules that the modules which ran have changed, or may have changed. With the
@@ -179,10 +180,8 @@ impl<'py> StagedUpdate<'py> {
     ) -> (Vec<(ModuleName, Reason)>, HashSet<ModuleName>) {
         let conflicts = conflict::take();
         let stopped = conflicts.iter().map(|(_, by)| by.clone()).collect();
-        let mut newly_affected: Vec<_> = conflicts
-            .into_iter()
-            .map(|(affected, by)| (affected, Reason::AffectedBy(by)))
-            .collect();
+        let affected = |(affected, by)| (affected, Reason::AffectedBy(by));
+        let mut newly_affected: Vec<_> = conflicts.into_iter().map(affected).collect();
         let in_place = self
             .staged
             .get()

@@ -15,7 +15,7 @@ use crate::cpython::{log, panics, thread::thread};
 use crate::state::{command::Command, runtime::Runtime};
 use crate::update::concurrent_loads::loads_since;
 use crate::update::planning::{self, UpdateRequest};
-use crate::update::{disposal, project_files, report, seeds};
+use crate::update::{disposal, lost_state, project_files, report, seeds};
 use crate::updater::listener::{ChangeListener, Wakeup};
 use crate::updater::outcome::{Concluded, Updater};
 use crate::updater::pending_change::PendingChange;
@@ -138,7 +138,8 @@ impl Driver {
         let request = UpdateRequest { view, changes, seeds, since };
         let mut plan = planning::draw_plan(py, self.runtime, &request)?;
         plan.restart.extend(project_files::reread(py, self.runtime, false)?.restart);
-        report::of_plan(py, self.runtime.current(py).get().id, &request.changes, &plan)
+        let lost = lost_state::of_plan(py, self.runtime, &request, &plan);
+        report::of_plan(py, self.runtime.current(py).get().id, &request.changes, &plan, &lost)
     }
 }
 
