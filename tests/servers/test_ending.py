@@ -132,7 +132,11 @@ class Serving:
             code = self.process.wait(CAP)
         except subprocess.TimeoutExpired:
             raise AssertionError(f"it goes on:\n{self.log}") from None
-        assert not living(self.process.pid), f"workers go on: {living(self.process.pid)}"
+        # A helper of multiprocessing ends when it sees that its parent has.
+        deadline = time.monotonic() + CAP
+        while going_on := living(self.process.pid):
+            assert time.monotonic() < deadline, f"workers go on: {going_on}\n{self.log}"
+            time.sleep(0.01)
         return code
 
     def get(self, path: str = "/") -> object:
@@ -199,6 +203,29 @@ def test_ctrl_c_ends_a_server_at_whatever_moment(folder: Path, mode: str) -> Non
             if code != -signal.SIGINT and "Traceback" not in serving.log:
                 assert code in (0, 130)
                 assert serving.log.endswith("transfuse: ended by Ctrl-C\n"), serving.log
+        finally:
+            serving.close()
+
+
+def test_ctrl_c_while_new_interpreters_start(folder: Path) -> None:
+    """As workers are started by default from Python 3.14 on: they show no traceback."""
+    (folder / "sitecustomize.py").write_text(
+        "import contextlib, multiprocessing\n"
+        "with contextlib.suppress(RuntimeError): multiprocessing.set_start_method('spawn')\n"
+    )
+    rng = random.Random(17)
+    for _ in range(4):
+        serving = Serving(folder, "wsgi", "--workers", "2", PYTHONPATH=str(folder))
+        try:
+            deadline = time.monotonic() + CAP
+            # Its workers, and the helper of multiprocessing.
+            while len(living(serving.process.pid)) < 4:
+                assert time.monotonic() < deadline, serving.log
+            time.sleep(rng.uniform(0, 0.3))
+            serving.interrupt()
+            assert serving.ended() == 0
+            assert serving.log.endswith("transfuse: ended by Ctrl-C\n"), serving.log
+            assert "Traceback" not in serving.log, serving.log
         finally:
             serving.close()
 

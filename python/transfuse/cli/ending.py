@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 import time
+from multiprocessing import resource_tracker
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from transfuse.cli.events import line_of
@@ -137,6 +138,33 @@ class Ending:
         return sorted(killed)
 
 
+def start_undisturbed(server: Any) -> None:
+    """Have a server start its workers without Ctrl-C, until they have handlers of their own.
+
+    A worker that is a new interpreter would show a traceback of what it imports at that moment.
+    """
+    spawn = server._spawn_worker
+    if multiprocessing.get_start_method() != "fork":
+        # It would let the signals through again as it is started, by the first worker.
+        resource_tracker.ensure_running()
+
+    def spawn_undisturbed(*arguments: Any, **options: Any) -> Any:
+        worker = spawn(*arguments, **options)
+        start = worker.start
+
+        def start_worker() -> None:
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+            try:
+                start()
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+        worker.start = start_worker
+        return worker
+
+    server._spawn_worker = spawn_undisturbed
+
+
 class WorkerSignals:
     """The signals of a worker, from its first moment on."""
 
@@ -150,6 +178,7 @@ class WorkerSignals:
         # Not SIG_IGN, which programs that the application starts would inherit.
         signal.signal(signal.SIGINT, self._interrupt)
         signal.signal(signal.SIGHUP, self._update)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         _leave_interrupts_alone()
 
     def ready(self) -> None:
@@ -219,10 +248,7 @@ def _children() -> set[int] | None:
 
 def _trackers() -> set[int]:
     """Return the helper of multiprocessing, which ends by itself, and last."""
-    tracker: Any = getattr(
-        sys.modules.get("multiprocessing.resource_tracker"), "_resource_tracker", 0
-    )
-    pid = getattr(tracker, "_pid", None)
+    pid = getattr(resource_tracker._resource_tracker, "_pid", None)
     return {pid} if isinstance(pid, int) else set()
 
 

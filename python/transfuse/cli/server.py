@@ -15,7 +15,7 @@ import tempfile
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from transfuse.cli.ending import Ending, WorkerSignals, is_ending
+from transfuse.cli.ending import Ending, WorkerSignals, is_ending, start_undisturbed
 from transfuse.cli.events import tell_serving, tell_update
 from transfuse.cli.listening import BACKLOG, listen
 from transfuse.cli.progress import show_steps
@@ -215,6 +215,7 @@ def start(serving: Serving) -> int:
         listener = listen(serving.host, serving.port)
         ending.stop_listening = listener.close
         server, loader = _server(serving, folder, listener)
+        start_undisturbed(server)
         # Granian sets its handlers as it starts.
         handlers = {"interrupt": ending.end, "reload": ending.update}
         for name, handler in handlers.items():

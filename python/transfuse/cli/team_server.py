@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-import multiprocessing
+import multiprocessing.resource_tracker
 import os
 import sys
 import time
@@ -155,6 +155,8 @@ class TeamServer(MPServer):
         # A new interpreter, and not a copy of this process: packages may be others by now, and so
         # may Python itself.
         multiprocessing.set_start_method("spawn", force=True)
+        # Here, because it lets signals through that are kept from a worker while that starts.
+        multiprocessing.resource_tracker.ensure_running()
         loader = self._loader.of_team(team)
         served = {key: self._served[key] for key in ("generation", "contents")}
         with open(taken_along(loader.folder, team), "w", encoding="utf-8") as file:
