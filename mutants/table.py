@@ -148,4 +148,12 @@ MUTANTS = (
         "while False:",
         (PROMISES + "test_p15_every_edit_is_served.py",),
     ),
+    Mutant(
+        "P16",
+        "what a rollback has left is compared like any other file",
+        CORE + "updater/listener.rs",
+        "runtime.set_aside.lock().withhold(&mut found, &view);",
+        "let _ = &mut found;",
+        (PROMISES + "test_p16_rolled_back_stays_back.py",),
+    ),
 )

@@ -34,7 +34,17 @@ from transfuse.publishing.publisher import publisher
 from transfuse.servers.asgi import asgi
 from transfuse.servers.rsgi import rsgi
 from transfuse.servers.wsgi import wsgi
-from transfuse.updates.api import leaks, on_update, plan, rollback, status, update
+from transfuse.updates.api import (
+    accept,
+    history,
+    leaks,
+    on_update,
+    plan,
+    rollback,
+    status,
+    update,
+)
+from transfuse.updates.history import HistoryEntry
 from transfuse.updates.hold import hold
 from transfuse.updates.reports import Change, Plan, Ran, Report, Restart, Status, UpdateRefused
 from transfuse.version import __version__
@@ -43,6 +53,7 @@ __all__ = [
     "Change",
     "ContentGone",
     "GenerationError",
+    "HistoryEntry",
     "NotInstalledError",
     "Plan",
     "PolicyError",
@@ -56,7 +67,9 @@ __all__ = [
     "TransfuseError",
     "UpdateRefused",
     "__version__",
+    "accept",
     "asgi",
+    "history",
     "hold",
     "import_module",
     "install",

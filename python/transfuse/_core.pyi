@@ -11,15 +11,18 @@ from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 __all__ = [
     "Pin",
     "WsgiApplication",
+    "accept",
     "adopt",
     "carried",
     "configure",
     "differing",
     "executing",
     "executions",
+    "follow",
     "former_modules",
     "heap",
     "held_outside",
+    "history",
     "hold",
     "import_module",
     "import_name",
@@ -28,18 +31,22 @@ __all__ = [
     "installed",
     "is_answering",
     "is_former",
+    "is_shut_down",
     "limited",
+    "mark_shut_down",
     "number_from",
     "once",
     "plan",
     "referrers",
     "release",
     "rollback",
+    "set_aside",
     "status",
     "uninstall",
     "units_under_way",
     "update",
     "view",
+    "wanted_changes",
     "wanted_view",
 ]
 
@@ -96,6 +103,7 @@ def install(
     project: Sequence[str],
     reconsider: Callable[[bool], Mapping[str, Any]],
     contents: dict[str, bytes | None],
+    aside: Sequence[str],
     first: int,
 ) -> None:
     """Make the roots live. `report` is called in the updating thread, with a dict.
@@ -104,8 +112,8 @@ def install(
     ``"published"`` or ``"abandoned"``) and the number of the staged generation. An exception for a
     staged one refuses the update.
 
-    `contents` replaces the content of files on disk (None: the file is not there), and
-    `first` is the number of the first generation.
+    `contents` replaces the content of files on disk (None: the file is not there); that of the
+    files `aside` is set aside. `first` is the number of the first generation.
 
     `reconsider` is called there when one of the files `project` has changed.
     """
@@ -171,14 +179,38 @@ def hold(seconds: float) -> int:
 def release(number: int | None = None) -> int:
     """End that hold, or all. Returns how many there were."""
 
-def rollback(generation: int | None = None) -> dict[str, Any]:
-    """Make a kept generation's content current. GenerationError if it is not kept."""
+def accept(paths: Sequence[str] | None = None) -> dict[str, Any]:
+    """Update, also to what is set aside of these files; None: of all."""
+
+def follow(paths: Sequence[str]) -> dict[str, Any]:
+    """The same because another worker has found that these files have changed."""
+
+def rollback(generation: int | None = None, *, dry_run: bool = False) -> dict[str, Any]:
+    """Make a kept generation's content current. GenerationError if it is not kept, or is served."""
+
+def history() -> tuple[list[dict[str, Any]], list[int], int]:
+    """The last updates, the generations that can be gone back to, and the current one."""
+
+def set_aside() -> list[Path]:
+    """The files whose content on disk is set aside."""
+
+def mark_shut_down(module: str, is_it: Callable[[ModuleType], bool]) -> None:
+    """Note that the application of those executions of a module was shut down for which `is_it`."""
+
+def is_shut_down(module: str) -> bool:
+    """Whether that is so of the execution in the pinned generation."""
 
 def view() -> tuple[int, str]:
     """The number of the current generation, and the fingerprint of its source."""
 
 def wanted_view() -> str | None:
     """The fingerprint of what the update under way would serve, while others are asked."""
+
+def wanted_changes() -> tuple[list[Path], tuple[int, float | None] | None]:
+    """The files that the update under way changes, and the rollback that it is, or None.
+
+    A rollback is the number of the generation that it goes back to, and when that was first served.
+    """
 
 def differing(*, wanted: bool) -> dict[Path, bytes | None]:
     """The served contents of files that differ on disk.
@@ -187,8 +219,18 @@ def differing(*, wanted: bool) -> dict[Path, bytes | None]:
         wanted: rather those that the update under way would serve.
     """
 
-def adopt(contents: dict[str, bytes | None]) -> dict[str, Any]:
-    """Serve these contents instead of the files on disk. The result is that of an update."""
+def adopt(
+    contents: dict[str, bytes | None],
+    aside: Sequence[str],
+    back: tuple[int, float | None] | None,
+) -> dict[str, Any]:
+    """Serve these contents instead of the files on disk. The result is that of an update.
+
+    Args:
+        contents: file to content; None: it is not there.
+        aside: the files whose content on disk is set aside.
+        back: the rollback of another worker that it is, as in `wanted_changes`.
+    """
 
 def number_from(least: int) -> None:
     """Give the next generation this number, or a higher one."""

@@ -92,6 +92,16 @@ class TimeLimitExceeded(BaseException):
         super().__init__(message)
 
 
+class GivenUp(BaseException):
+    """Something newer was saved, or a rollback was asked for, while the code of an update ran.
+
+    Raised inside that code, as `TimeLimitExceeded` is; the newer files are tried next.
+    """
+
+    def __init__(self, message: str = "the update was given up for a newer one") -> None:
+        super().__init__(message)
+
+
 class ContentGone(ImportError):
     """A generation names a content that cannot be had any more; the import fails, not mixes."""
 

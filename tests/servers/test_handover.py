@@ -29,6 +29,11 @@ TELLS_ITS_PROCESS = """
 with open(os.path.join(os.path.dirname(__file__), "loading"), "w") as file:
     file.write(str(os.getpid()))
 """
+# And that it waits there until it may go on.
+GATED = """
+while not os.path.exists(os.path.join(os.path.dirname(__file__), "gate")):
+    time.sleep(0.01)
+"""
 SHOWN = "def shown(): return {{'value': {0}}}\n"
 
 
@@ -157,8 +162,11 @@ def test_a_rollback_while_fresh_processes_start_is_theirs_too(project: Project) 
     project.save({"web.py": WSGI + SHOWN.format(1)})
     project.serve()
     (before,) = project.pids()
-    project.save({"web.py": WSGI + f"{TELLS_ITS_PROCESS}time.sleep(1)\n" + SHOWN.format(2)})
+    gate = project.folder / "site" / "gate"
+    gate.touch()
+    project.save({"web.py": WSGI + TELLS_ITS_PROCESS + GATED + SHOWN.format(2)})
     project.until_answered(value=2)
+    gate.unlink()
     asked = project.begin("handover")
     project.until("a fresh process that loads", lambda: loading(project) not in (None, before))
     code, out = project.type("rollback", "--pid", str(before))
@@ -168,6 +176,21 @@ def test_a_rollback_while_fresh_processes_start_is_theirs_too(project: Project) 
     answer = project.ask()
     assert answer["value"] == 1
     assert answer["pid"] != before
+
+
+def test_p16_what_was_rolled_back_stays_back_over_a_handover(project: Project) -> None:
+    project.save({"web.py": WSGI + SHOWN.format(1), "other.py": ""})
+    project.serve()
+    project.save({"web.py": WSGI + SHOWN.format(2)})
+    project.until_answered(value=2)
+    for command in ("rollback", "handover"):
+        code, out = project.type(command)
+        assert code == 0, out
+        assert project.ask()["value"] == 1
+    code, out = project.type("update")
+    assert (code, project.ask()["value"]) == (0, 1), out
+    code, out = project.type("accept")
+    assert (code, project.ask()["value"]) == (0, 2), out
 
 
 def loading(project: Project) -> int | None:

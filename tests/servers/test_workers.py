@@ -101,7 +101,18 @@ def test_who_goes_back_with_another_is_told_of_it(crowd: Crowd) -> None:
     crowd.all_serve(3, 1)
     wait_for("a report", lambda: workers[1].ask("transfuse.told[1:]"))
     told = [worker.ask("transfuse.told") for worker in workers]
-    assert told == [["published", "rolled back"], ["published", "published"]]
+    assert told == [["published", "rolled back"], ["published", "rolled back"]]
+    for worker in workers:
+        assert "rolled back in" in worker.log
+        assert "back to generation 1" in worker.log
+        assert worker.ask("len(transfuse.status().set_aside)") == 1
+    # Another save does not take it along, in whichever worker; an accepted one is one in all.
+    crowd.write(other="VALUE = 1\n")
+    crowd.all_serve(4, 1)
+    assert workers[1].ask("transfuse.accept().outcome") == "published"
+    crowd.all_serve(5, 2)
+    for worker in workers:
+        assert worker.ask("transfuse.status().set_aside") == []
 
 
 def test_p4_one_that_cannot_go_back_says_why_and_none_goes(crowd: Crowd, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 import transfuse
 from transfuse.errors import ContentGone, Outdated, PolicyError, StartupFailed, StillInUseError
-from transfuse.handover.occasions import Occasions, contents_to_keep, is_held, left_behind
+from transfuse.handover.occasions import Occasions, is_held, left_behind
 from transfuse.updates.reports import Report, Restart
 
 if TYPE_CHECKING:
@@ -112,22 +112,17 @@ def test_it_is_told_before_what_fresh_processes_start_without(
     assert "fresh processes start without cache.CACHE (preserved)" in told(caplog)
 
 
-def test_a_rollback_is_told_and_what_it_left_is_not_taken_along(tree: LiveTree) -> None:
-    tree.write({"a.py": "VALUE = 1\n", "b.py": "__reload__ = 'never'\nVALUE = 1\n"})
+def test_a_rollback_is_told_and_so_is_what_is_accepted(tree: LiveTree) -> None:
+    tree.write({"a.py": "VALUE = 1\n"})
     tree.install()
-    for name in ("a", "b"):
-        tree.module(name)
-    tree.published({"a.py": "VALUE = 2\n"})
-    report = transfuse.rollback()
+    tree.module("a")
     asked = Asked()
-    asked.occasions.hear(report)
+    asked.occasions.hear(tree.published({"a.py": "VALUE = 2\n"}))
+    assert asked.gone_back == 0
+    asked.occasions.hear(transfuse.rollback())
     assert asked.gone_back == 1
-    assert asked.occasions.rolled_back
-    tree.write({"b.py": "__reload__ = 'never'\nVALUE = 2\n"})
-    kept = contents_to_keep([Restart("b", "never-policy", "")])
-    assert {str(path): text for path, text in kept.items()} == {
-        str(tree.root / "a.py"): b"VALUE = 1\n"
-    }
+    asked.occasions.hear(transfuse.accept())
+    assert asked.gone_back == 2
 
 
 def raised_by(tree: LiveTree, text: str) -> BaseException:

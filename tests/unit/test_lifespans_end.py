@@ -12,12 +12,14 @@ import pytest
 from asgi_server import APP, Server, served, shop, starting, stopping, until, updated
 
 import transfuse
-from conftest import CAP
+from conftest import CAP, ran
 from transfuse.servers import lifespan
-from transfuse.servers.loop_call import LoopCall
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from conftest import LiveTree
+    from transfuse.updates.reports import Report
 
 WAITING = stopping("await outside.go.wait()", "outside.ran.append(('stopped', prices.PRICE))")
 
@@ -163,41 +165,100 @@ def test_a_startup_that_completes_after_the_time_limit_is_shut_down(
     ]
 
 
-def test_an_application_is_not_started_again_before_its_shutdown_has_ended(
-    tree: LiveTree, outside: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sent: list[LoopCall[Any]] = []
-    send = LoopCall.send
-
-    def sending(errand: LoopCall[Any], *arguments: Any) -> None:
-        send(errand, *arguments)
-        sent.append(errand)
-
-    monkeypatch.setattr(LoopCall, "send", sending)
-
-    async def story(_: Server) -> None:
+def test_an_application_whose_shutdown_goes_on_is_made_anew(tree: LiveTree, outside: Any) -> None:
+    async def story(server: Server) -> None:
         outside.go = asyncio.Event()
         await updated(tree, {"shop/prices.py": "PRICE = 2"})
         await until(lambda: ("shutdown", 1) in outside.ran)
-        back = asyncio.ensure_future(asyncio.to_thread(transfuse.rollback))
-        await until(lambda: len(sent) == 2)
-        for _turn in range(20):
-            await asyncio.sleep(0)
-        assert outside.ran[-1] == ("shutdown", 1)
+        report = await updated_by(transfuse.rollback)
+        assert (report.outcome, ran(report)) == ("rolled back", ["shop.prices", "shop.web"])
+        assert await server.answer() == ("answer", 1, 1)
+        assert ("stopped", 1) not in outside.ran
         outside.go.set()
-        assert (await asyncio.wait_for(back, CAP)).outcome == "rolled back"
         await until(lambda: ("stopped", 2) in outside.ran)
 
     served(tree, story, WAITING)
-    assert outside.ran[2:] == [
+    assert outside.ran[2:5] == [("shutdown", 1), ("startup", 1), ("shutdown", 2)]
+    assert sorted(outside.ran[5:]) == [
         ("shutdown", 1),
         ("stopped", 1),
-        ("startup", 1),
-        ("shutdown", 2),
+        ("stopped", 1),
         ("stopped", 2),
-        ("shutdown", 1),
-        ("stopped", 1),
     ]
+
+
+async def updated_by(call: Callable[[], Report]) -> Report:
+    return await asyncio.wait_for(asyncio.to_thread(call), CAP)
+
+
+# What the shutdown of an application closes: something of its own module, and of another.
+CLOSING = {
+    "shop/db.py": "import outside\noutside.ran.append('open')\nis_open = True\n",
+    "shop/web.py": stopping("db.is_open = False")
+    .replace(
+        "from shop import prices",
+        "from shop import db, prices",
+    )
+    .replace("prices.PRICE))", "(prices.PRICE, db.is_open)))"),
+}
+
+
+def test_what_a_shutdown_has_closed_is_made_anew_by_a_rollback(
+    tree: LiveTree, outside: Any
+) -> None:
+    tree.write(CLOSING)
+    first = ("answer", 1, (1, True))
+
+    async def story(server: Server) -> None:
+        assert await server.answer() == first
+        edited = {"shop/db.py": CLOSING["shop/db.py"] + "# 2\n", "shop/prices.py": "PRICE = 2"}
+        assert (await updated(tree, edited)).outcome == "published"
+        await until(lambda: ("shutdown", (1, True)) in outside.ran)
+        report = await updated_by(transfuse.rollback)
+        assert report.outcome == "rolled back"
+        assert sorted(ran(report)) == ["shop.db", "shop.prices", "shop.web"]
+        assert await server.answer() == first
+        # The files as they were: nothing differs, and what is served is open.
+        assert (await updated(tree, {"shop/prices.py": "PRICE = 1"})).outcome == "unchanged"
+        assert await server.answer() == first
+
+    served(tree, story, CLOSING["shop/web.py"])
+
+
+def test_p4_a_rollback_whose_startup_fails_is_refused(tree: LiveTree, outside: Any) -> None:
+    outside.is_taken = False
+    app = starting("if outside.is_taken: raise OSError('the port is taken')")
+
+    async def story(server: Server) -> None:
+        await updated(tree, {"shop/prices.py": "PRICE = 2"})
+        await until(lambda: ("shutdown", 1) in outside.ran)
+        outside.is_taken = True
+        report = await updated_by(transfuse.rollback)
+        assert (report.outcome, str(report.error)) == ("refused", "the port is taken")
+        assert await server.answer() == ("answer", 2, 2)
+        assert transfuse.status().set_aside == ()
+        outside.is_taken = False
+        assert (await updated_by(transfuse.rollback)).outcome == "rolled back"
+        assert await server.answer() == ("answer", 1, 1)
+
+    served(tree, story, app)
+
+
+def test_an_application_that_still_has_requests_is_served_again_as_it_is(
+    tree: LiveTree, outside: Any
+) -> None:
+    async def story(server: Server) -> None:
+        task, inbox, _ = server.request()
+        await asyncio.sleep(0)
+        await updated(tree, {"shop/prices.py": "PRICE = 2"})
+        report = await updated_by(transfuse.rollback)
+        assert (report.outcome, ran(report)) == ("rolled back", [])
+        await inbox.put(None)
+        await asyncio.wait_for(task, CAP)
+        assert await server.answer() == ("answer", 1, 1)
+
+    served(tree, story)
+    assert outside.ran == [("startup", 1), ("startup", 2), ("shutdown", 2), ("shutdown", 1)]
 
 
 def test_a_shutdown_that_hangs_is_told_of_by_name(

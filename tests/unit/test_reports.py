@@ -81,6 +81,10 @@ def test_a_report_as_json() -> None:
         "error": "ValueError: bad",
         "place": None,
         "traceback": "ValueError: bad\n",
+        "by": "",
+        "back_to": None,
+        "set_aside": [],
+        "fixed": False,
     }
 
 
@@ -112,10 +116,12 @@ def test_a_status_holds_the_report_that_failed() -> None:
         "updates": 1,
         "refused": 1,
         "restart": [],
+        "set_aside": [Path("/srv/shop/val.py")],
     }
     status = Status.from_core(told)
     assert (status.roots, status.draining) == (("/srv",), ((1, 4),))
     assert status.unreadable == (("/srv/pgdata", "Permission denied"),)
+    assert status.set_aside == ("/srv/shop/val.py",)
     assert status.failing is not None
     assert status.failing.traceback == "ValueError: bad\n"
     assert json.loads(json.dumps(status.to_json()))["failing"]["outcome"] == "refused"

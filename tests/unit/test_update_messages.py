@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
+import time
+from dataclasses import replace
 
 import pytest
 
 from transfuse.cli.terminal import say
 from transfuse.source.tracebacks import user_traceback
 from transfuse.updates.messages import (
+    clock,
     colourful,
     duration,
     paint,
@@ -78,6 +81,45 @@ def test_nothing_to_update() -> None:
 def test_a_rollback() -> None:
     expected = "rolled back in 0.2 ms; serving generation 5"
     assert update_text(Report("rolled back", 5, seconds=0.0002)) == expected
+
+
+def test_a_rollback_says_where_it_goes_and_what_it_leaves() -> None:
+    then = time.mktime((2020, 2, 3, 14, 3, 0, 0, 0, -1))
+    report = Report(
+        "rolled back",
+        7,
+        changed=(
+            Change("/srv/site/shop/val.py", "changed"),
+            Change("/srv/site/shop/new.py", "deleted"),
+        ),
+        seconds=0.005,
+        back_to=(4, then),
+        set_aside=("/srv/site/shop/val.py", "/srv/site/shop/new.py"),
+    )
+    where = (
+        "back to generation 4 of 2020-02-03 14:03: shop/val.py as it was then, without shop/new.py"
+    )
+    left = "serving generation 7; set aside: shop/val.py, shop/new.py"
+    assert update_text(report, ROOTS) == f"rolled back in 5 ms: {where}; {left}"
+    planned = replace(report, outcome="planned", ran=(Ran("shop.val", "changed"),))
+    assert update_text(planned, ROOTS) == (
+        f"would go {where}; would run shop.val; nothing has changed; {left}"
+    )
+
+
+def test_what_is_set_aside_is_told_with_each_update() -> None:
+    aside = ("/srv/site/shop/val.py",)
+    published = Report("published", 8, set_aside=aside)
+    assert update_text(published, ROOTS).endswith("; set aside: shop/val.py")
+    refused = Report("refused", 8, set_aside=aside)
+    assert update_text(refused, ROOTS).endswith("; set aside: shop/val.py")
+    fixed = Report("unchanged", 4, fixed=True)
+    assert update_text(fixed, ROOTS) == "fixed: serving generation 4, as saved"
+
+
+def test_a_time_of_today_has_no_date() -> None:
+    now = time.time()
+    assert clock(now) == time.strftime("%H:%M", time.localtime(now))
 
 
 def test_p4_a_refused_update_names_the_place_and_what_is_still_served() -> None:

@@ -35,12 +35,12 @@ pub use fs::{
     FileKind, FileMetadata, FileSystem, OsFileSystem, SymlinkChains, SyncMarker, resolve_chain,
 };
 pub use generations::{
-    Freed, GenerationId, GenerationRegistry, GenerationState, History, Lifecycles, Outcome, Record,
-    Retirement,
+    Cause, Freed, GenerationId, GenerationRegistry, GenerationState, History, Lifecycles, Outcome,
+    Record, Retirement, Succession,
 };
 pub use plan::{
     DependencyGraph, Edge, EdgeKind, ModuleFacts, Plan, Policy, Reason, Restart, RestartCode, Step,
-    Target, plan,
+    Target, plan, plan_of,
 };
 pub use roots::{Roots, is_source};
 pub use sources::{

@@ -1,10 +1,13 @@
 //! The results of the last updates.
 
-use std::time::Duration;
-use transfuse_engine::{GenerationId, History, Outcome, Record};
+use std::time::{Duration, SystemTime};
+use transfuse_engine::{Cause, GenerationId, History, Outcome, Record};
 
 fn record(number: u64, outcome: Outcome) -> Record {
     Record {
+        at: SystemTime::UNIX_EPOCH,
+        cause: Cause::Saved,
+        back_to: None,
         generation: GenerationId(number),
         outcome,
         changed: Vec::new(),

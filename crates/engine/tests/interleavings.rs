@@ -59,7 +59,7 @@ impl World {
             self.all.lock().push(held.clone());
             let old = self.registry.swap(held);
             assert!(!old.dropped.load(Ordering::SeqCst), "{} was dropped while current", old.id);
-            self.clear(self.registry.commit(id));
+            self.clear(self.registry.commit(id, Succession::Another));
         } else {
             assert_eq!(Some(id), self.registry.abandon(id).map(|held| held.id));
         }

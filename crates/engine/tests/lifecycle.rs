@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use transfuse_engine::{
     GenerationId, GenerationState, Lifecycles, Retirement,
     Retirement::{Drained, Dropped},
+    Succession,
 };
 
 fn id(number: u64) -> GenerationId {
@@ -140,6 +141,76 @@ fn p8_bookkeeping_is_flat_after_ten_thousand_updates() {
     let dropped = retirements.iter().filter(|retirement| !drained(retirement)).count();
     assert_eq!(10_000 - 4, dropped);
     assert!(format!("{generations:?}").len() < 2_000);
+}
+
+/// Publishes the next generation, and returns its number.
+fn next(generations: &mut Lifecycles, how: Succession) -> GenerationId {
+    let id = generations.stage();
+    generations.publish_as(id, how);
+    id
+}
+
+#[test]
+fn p16_a_generation_for_which_nothing_ran_takes_no_place() {
+    let mut generations = Lifecycles::new(1);
+    let good = next(&mut generations, Succession::Another);
+    let bad = next(&mut generations, Succession::Another);
+    let mut last = bad;
+    for _ in 0..4 {
+        if let Some(older) = generations.perhaps_same() {
+            generations.fold(older, last);
+        }
+        last = next(&mut generations, Succession::Quiet);
+        assert!(generations.kept().contains(&good));
+    }
+    let older = generations.perhaps_same().unwrap();
+    assert!(generations.fold(older, last).contains(&Dropped(older)));
+    assert_eq!((vec![good], Some(good)), (generations.kept(), generations.before(last)));
+    assert_eq!((last, Some(good)), (generations.alias(bad), generations.before(bad)));
+}
+
+#[test]
+fn p16_one_that_was_not_folded_counts_with_the_next() {
+    let mut generations = Lifecycles::new(1);
+    next(&mut generations, Succession::Another);
+    let second = next(&mut generations, Succession::Another);
+    let quiet = next(&mut generations, Succession::Quiet);
+    assert_eq!((2, Some(second)), (generations.kept().len(), generations.before(quiet)));
+    next(&mut generations, Succession::Another);
+    assert_eq!(vec![quiet], generations.kept());
+}
+
+#[test]
+fn p16_before_a_rollback_is_what_was_before_its_target() {
+    let mut generations = Lifecycles::new(3);
+    let first = next(&mut generations, Succession::Another);
+    let second = next(&mut generations, Succession::Another);
+    let bad = next(&mut generations, Succession::Another);
+    let back = next(&mut generations, Succession::Back(second));
+    assert_eq!((Some(first), back), (generations.before(back), generations.alias(second)));
+    assert_eq!(vec![first, bad], generations.kept());
+    let edited = next(&mut generations, Succession::Another);
+    assert_eq!(Some(back), generations.before(edited));
+    assert_eq!(Some(back), generations.before(bad), "what it was before, under its new number");
+    let elsewhere = next(&mut generations, Succession::BackToUnknown);
+    assert_eq!(None, generations.before(elsewhere));
+}
+
+#[test]
+fn p8_numbers_that_lead_to_others_are_bounded() {
+    let mut generations = Lifecycles::new(3);
+    let mut last = next(&mut generations, Succession::Another);
+    for _ in 0..10_000 {
+        if let Some(older) = generations.perhaps_same() {
+            generations.fold(older, last);
+        }
+        last = next(&mut generations, Succession::Quiet);
+    }
+    assert!(format!("{generations:?}").len() < 20_000);
+    for _ in 0..5 {
+        last = next(&mut generations, Succession::Another);
+    }
+    assert!(format!("{generations:?}").len() < 2_000, "{last}");
 }
 
 proptest! {

@@ -1,7 +1,7 @@
 //! The contents of a generation are released when they should be, and not before.
 
 use std::sync::Arc;
-use transfuse_engine::{GenerationId, GenerationRegistry};
+use transfuse_engine::{GenerationId, GenerationRegistry, Succession};
 
 #[test]
 fn p8_after_clear_nothing_is_held_that_was() {
@@ -21,7 +21,7 @@ fn p4_only_a_staged_generation_can_be_abandoned() {
     let next = registry.stage();
     registry.set_contents(next, 2);
     assert_eq!(1, registry.swap(2));
-    assert!(registry.commit(next).dropped.is_empty());
+    assert!(registry.commit(next, Succession::Another).dropped.is_empty());
     assert_eq!(None, registry.abandon(next), "it is current");
     assert_eq!(None, registry.abandon(GenerationId(9)));
     let held: Vec<i32> = registry.alive(|held, _, _| *held);

@@ -26,11 +26,13 @@ mod _core {
     use super::api::executing::{executing, is_answering, is_former};
     #[pymodule_export]
     use super::api::functions::{
-        adopt, configure, differing, hold, limited, number_from, plan, release, rollback, update,
-        view, wanted_view,
+        accept, adopt, configure, differing, follow, hold, limited, number_from, plan, release,
+        rollback, update, view, wanted_view,
     };
     #[pymodule_export]
     use super::api::handover::{carried, units_under_way};
+    #[pymodule_export]
+    use super::api::history::{history, is_shut_down, mark_shut_down, set_aside, wanted_changes};
     #[pymodule_export]
     use super::api::install::{install, installed, uninstall};
     #[pymodule_export]

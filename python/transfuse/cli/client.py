@@ -116,7 +116,8 @@ def _followed(process: Process, before: dict[str, Any], first: dict[str, Any]) -
     deadline = time.monotonic() + _PATIENCE
     while True:
         now = ask(process, "status", timeout=selection().timeout)
-        if outcome == "refused" or now["generation"] != before["generation"]:
+        stays = outcome not in ("published", "rolled back")
+        if stays or now["generation"] != before["generation"]:
             return {**now, "outcome": outcome, "with": first["pid"]}
         if time.monotonic() > deadline:
             raise TransfuseError(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import click
 
+from transfuse.cli.accept import accept
 from transfuse.cli.completion import completion
 from transfuse.cli.exit_codes import code_of
 from transfuse.cli.handover import handover
+from transfuse.cli.history import history
 from transfuse.cli.leaks import leaks
 from transfuse.cli.plan import plan
 from transfuse.cli.ps import ps
@@ -34,5 +36,18 @@ def _end(context: click.Context, result: object) -> int | Program:
     return result if isinstance(result, Program) else code_of(result, context)
 
 
-for command in (serve, run, handover, ps, status, plan, update, rollback, leaks, completion):
+for command in (
+    serve,
+    run,
+    ps,
+    status,
+    plan,
+    update,
+    rollback,
+    accept,
+    history,
+    handover,
+    leaks,
+    completion,
+):
     transfuse.add_command(command)

@@ -6,10 +6,13 @@ After a second, and then every few seconds, a line names the module that is bein
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING
 
 from transfuse.cli.terminal import say
 from transfuse.updates.api import on_step
+from transfuse.updates.participants import step_under_way
+from transfuse.updates.places import place_of
 
 if TYPE_CHECKING:
     from transfuse.updates.reports import Step
@@ -26,6 +29,8 @@ class Steps:
         self._lock = threading.Lock()
         self._step: Step | None = None
         self._timer: threading.Timer | None = None
+        # When the first step of the update began, by `time.monotonic`.
+        self._began = 0.0
 
     def hear(self, step: Step | None) -> None:
         """Take note of a step that begins, or (None) of the end of the update."""
@@ -35,6 +40,7 @@ class Steps:
                 self._timer.cancel()
                 self._timer = None
             elif step is not None and self._timer is None:
+                self._began = time.monotonic()
                 self._wind(FIRST)
 
     def _wind(self, seconds: float) -> None:
@@ -48,8 +54,16 @@ class Steps:
             if step is None:
                 return
             self._wind(NEXT)
+            seconds = time.monotonic() - self._began
+        waits_for = step_under_way()
+        if waits_for is not None:
+            what = f"waiting for {waits_for}"
+        else:
+            place = place_of(step.thread, step.roots)
+            at = f", at {place}" if place else ""
+            what = f"running {step.name} ({step.index} of {step.count}){at}"
         say(
-            f"still updating: running {step.name} ({step.index} of {step.count});"
+            f"still updating, for {seconds:.0f} s: {what};"
             f" serving generation {step.serving} meanwhile"
         )
 

@@ -30,6 +30,7 @@ from transfuse.servers.wsgi import wsgi
 from transfuse.source.tracebacks import headline, user_traceback
 from transfuse.updates import api
 from transfuse.updates.api import status
+from transfuse.workers import NOTHING
 
 if TYPE_CHECKING:
     import socket
@@ -122,8 +123,8 @@ class Loader:
         member = None if place is None else place.enter()
         try:
             with progress(f"loading {serving.target}"):
-                contents, first = ({}, 1) if place is None else place.taken_along
-                install_settings(self._settings(), contents=contents, first=first)
+                taken_along = NOTHING if place is None else place.taken_along
+                install_settings(self._settings(), taken_along)
                 application = (asgi if serving.interface == "asgi" else wsgi)(serving.target)
         except TransfuseError as error:
             self._fail(member, str(error))

@@ -60,6 +60,14 @@ def status_lines(reply: dict[str, Any]) -> list[str]:
     for name, code, what in reply["restart"][:_SHOWN]:
         rows.append(("restart", f"{name} ({code}: {what})"))
     rows += _more("restart", reply["restart"])
+    # The command may be of a later release than the process.
+    aside = reply.get("set_aside", ())
+    for path in aside[:_SHOWN]:
+        name = short_path(path, reply["roots"])
+        rows.append(
+            ("set aside", f"{name}, by a rollback; served again when it changes, or accepted")
+        )
+    rows += _more("set aside", list(aside))
     for path, why in reply["unreadable"][:_SHOWN]:
         rows.append(("unreadable", f"{path} ({why}); no module comes from there"))
     rows += _more("unreadable", reply["unreadable"])

@@ -8,7 +8,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from transfuse import workers
+from transfuse import _core, workers
 from transfuse.control import unix_socket
 from transfuse.handover import occasions
 from transfuse.handover.member import Member
@@ -55,7 +55,6 @@ class Place:
         self._refuse, self._announce, self._retired = refuse, announce, retired
         self._application: object = None
         self._member: Member | None = None
-        self._occasions: occasions.Occasions | None = None
 
     def enter(self) -> Member:
         """Tell the parent that this process is there, before anything is loaded."""
@@ -76,14 +75,15 @@ class Place:
         return self._member
 
     @property
-    def taken_along(self) -> tuple[dict[str, bytes | None], int]:
-        """What a fresh process takes along: contents to serve, and the number of its generation."""
+    def taken_along(self) -> workers.Served:
+        """What a fresh process takes along from those that serve."""
         try:
             with open(taken_along(self._folder, self._team), encoding="utf-8") as file:
                 served = json.load(file)
         except OSError:
-            return {}, 1
-        return unpacked(served["contents"]), served["generation"] + 1
+            return workers.NOTHING
+        contents = unpacked(served["contents"])
+        return workers.Served(contents, served["aside"], served["generation"] + 1)
 
     def take_up(self, application: object, interface: str) -> bool:
         """The application is loaded: return whether the server may begin with it.
@@ -96,7 +96,7 @@ class Place:
         assert self._member is not None
         self._application = application
         unix_socket.answer_to("handover", self._hand_over)
-        self._occasions = occasions.attend(self._ask, self._gone_back)
+        occasions.attend(self._ask, self._gone_back)
         if interface == "asgi":
             entry_gate.close(self._member)
             return True
@@ -123,10 +123,14 @@ class Place:
         self._member.gone_back(self._served())
 
     def _served(self) -> dict[str, Any]:
-        now = api.status()
-        gone_back = self._occasions is not None and self._occasions.rolled_back
-        kept = occasions.contents_to_keep(now.restart) if gone_back else {}
-        return {"generation": now.generation, "contents": packed(kept)}
+        """Return what fresh processes are to take along: what a rollback has left stays left."""
+        aside = {str(path) for path in _core.set_aside()}
+        served = _core.differing(wanted=False) if aside else {}
+        return {
+            "generation": api.status().generation,
+            "aside": sorted(aside),
+            "contents": packed({path: text for path, text in served.items() if str(path) in aside}),
+        }
 
     def _retire(self) -> None:
         settings = installed_settings()

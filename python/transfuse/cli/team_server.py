@@ -158,7 +158,7 @@ class TeamServer(MPServer):
         # Here, because it lets signals through that are kept from a worker while that starts.
         multiprocessing.resource_tracker.ensure_running()
         loader = self._loader.of_team(team)
-        served = {key: self._served[key] for key in ("generation", "contents")}
+        served = {key: self._served[key] for key in ("generation", "aside", "contents")}
         with open(taken_along(loader.folder, team), "w", encoding="utf-8") as file:
             json.dump(served, file)
         for index in range(self.workers):

@@ -13,6 +13,7 @@ import multiprocessing.util
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from transfuse import _core, workers
@@ -50,7 +51,9 @@ _ANSWERS: dict[str, Callable[[Request], Reply]] = {
     "hold": lambda _: _held(),
     "release": lambda _: {"released": hold.release()},
     "update": lambda request: _told(api.update(request.get("timeout"))),
-    "rollback": lambda request: _told(api.rollback(request.get("to"))),
+    "rollback": lambda request: _told(_rollback(request)),
+    "accept": lambda request: _told(api.accept(*request.get("paths", ()))),
+    "history": lambda _: _history(),
     # A process that serves answers these otherwise.
     "left behind": lambda _: {"left behind": ""},
     "handover": lambda _: _no_handover(),
@@ -227,6 +230,19 @@ def _line_for(text: bytes) -> bytes:
 def _status() -> Reply:
     _, view = _core.view()
     return {**api.status().to_json(), "view": view, "group": workers.group()}
+
+
+def _rollback(request: Request) -> Report:
+    to: int | datetime | None = request.get("to")
+    if request.get("at") is not None:
+        to = datetime.fromtimestamp(request["at"])
+    return api.rollback(to, dry_run=request.get("dry_run", False))
+
+
+def _history() -> Reply:
+    now = api.status()
+    entries = [each.to_json() for each in api.history()]
+    return {"roots": now.roots, "set_aside": now.set_aside, "entries": entries}
 
 
 def _leaks(seconds: float) -> Reply:

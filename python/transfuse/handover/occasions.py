@@ -57,7 +57,7 @@ class Occasions:
     Args:
         ask: asks for a handover, and returns at once; None: the server cannot be asked, and a
             person is told what to type.
-        gone_back: called after a rollback.
+        gone_back: called after a rollback, and when what one has left is accepted.
     """
 
     def __init__(
@@ -69,8 +69,8 @@ class Occasions:
         self._gone_back = gone_back
         # What waited for a restart after the last update, with the digests of the files.
         self._waiting: frozenset[tuple[str, str, bytes]] = frozenset()
-        # Whether the code on disk is not served because a rollback has left it.
-        self.rolled_back = False
+        # What rollbacks have left, after the last update.
+        self._aside = frozenset(_core.set_aside())
 
     @property
     def can_ask(self) -> bool:
@@ -79,11 +79,9 @@ class Occasions:
 
     def hear(self, report: Report) -> None:
         """Note the result of an update."""
-        if report.outcome == "rolled back":
-            self.rolled_back = True
+        aside, self._aside = self._aside, frozenset(_core.set_aside())
+        if report.outcome == "rolled back" or aside != self._aside:
             self._gone_back()
-        elif report.outcome == "published":
-            self.rolled_back = False
         # A report lists what waited before, too.
         before, self._waiting = self._waiting, frozenset(map(_as_it_is, report.restart))
         news = [each for each in report.restart if _as_it_is(each) not in before]
@@ -175,17 +173,6 @@ def is_held(error: BaseException | None, roots: Sequence[str]) -> bool:
     outside = [place for place in places if not place.startswith((OWN, "<frozen"))]
     starts = tuple(f"{root.rstrip('/')}/" for root in roots)
     return bool(outside) and not outside[-1].startswith(starts)
-
-
-def contents_to_keep(waiting: Sequence[Restart]) -> dict[Any, bytes | None]:
-    """Return the served contents of files that differ on disk because a rollback has left them.
-
-    Args:
-        waiting: what waits for a restart: a handover is to serve that as it is on disk.
-    """
-    files = files_of(each.name for each in waiting)
-    differing = _core.differing(wanted=False)
-    return {path: text for path, text in differing.items() if str(path) not in files}
 
 
 def left_behind() -> str:

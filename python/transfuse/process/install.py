@@ -93,16 +93,13 @@ def install(
     install_settings(read_settings(**locals()))
 
 
-def install_settings(
-    settings: Settings, *, contents: dict[str, bytes | None] | None = None, first: int = 1
-) -> None:
+def install_settings(settings: Settings, taken_along: workers.Served = workers.NOTHING) -> None:
     """Do what `install` does, with settings that were read already.
 
     Args:
         settings: the settings.
-        contents: file to the content that is served of it in place of that on disk (None: it is
-            not there), unless other workers serve already.
-        first: the number of the first generation, unless other workers serve already.
+        taken_along: what is served by the processes that this one takes over from, unless other
+            workers serve already.
     """
     global _settings  # noqa: PLW0603 - there is one import system in a process
     with _changing:
@@ -112,12 +109,10 @@ def install_settings(
             raise TransfuseError(_difference(_settings, settings))
         native.refuse_unsupported()
         files = Project(settings, _apply)
-        of_others, their_generation = workers.contents_of_others(settings)
-        if their_generation != 1 or of_others:
-            contents, first = of_others, their_generation
+        contents, aside, first = workers.contents_of_others(settings) or taken_along
         _say_what_is_live(settings)
         with _saying_that_it_takes_long(settings.roots):
-            _install_core(settings, files, contents or {}, first)
+            _install_core(settings, files, contents, aside, first)
         _settings = settings
         old_source.install()
         for root in reversed(settings.roots):
@@ -129,7 +124,11 @@ def install_settings(
 
 
 def _install_core(
-    settings: Settings, files: Project, contents: dict[str, bytes | None], first: int
+    settings: Settings,
+    files: Project,
+    contents: dict[str, bytes | None],
+    aside: list[str],
+    first: int,
 ) -> None:
     _core.install(
         roots=settings.roots,
@@ -144,6 +143,7 @@ def _install_core(
         project=files.files,
         reconsider=files.reread,
         contents=contents,
+        aside=aside,
         first=first,
     )
 

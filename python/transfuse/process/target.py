@@ -92,6 +92,15 @@ class Target:
             if error.name and f"{self.module}.".startswith(f"{error.name}."):
                 raise TargetError(self._no_module(error.name)) from None
             raise
+        return self.of(value)
+
+    def of(self, module: ModuleType) -> Any:
+        """Return the object that the target names in one execution of its module.
+
+        Raises:
+            TargetError: it has no such attribute.
+        """
+        value: Any = module
         if not self.names:
             for name in _DEFAULT_NAMES:
                 found = getattr(value, name, _MISSING)

@@ -10,16 +10,19 @@ from __future__ import annotations
 
 import threading
 from contextvars import copy_context
-from types import MethodType
+from types import MethodType, ModuleType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from transfuse.errors import StartupFailed
+from transfuse import _core
+from transfuse.errors import Outdated, StartupFailed, TargetError
 from transfuse.servers.loop_call import LoopCall
 from transfuse.updates import import_context, participants
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
+
+    from transfuse.process.target import Target
 
 
 class ServedApplication:
@@ -47,13 +50,18 @@ class ApplicationLifecycle(participants.Holder, Generic[T]):
     that is not said to be the updating thread's.
 
     Args:
+        target: of the application.
         resolve: returns the application of the generation that the caller is pinned to.
         loop: the server's event loop.
     """
 
     order = 10
+    what = "the application's startup"
 
-    def __init__(self, resolve: Callable[[], Any], loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, target: Target, resolve: Callable[[], Any], loop: asyncio.AbstractEventLoop
+    ) -> None:
+        self._target = target
         self._resolve = resolve
         self._loop = loop
         self._thread = threading.get_ident()
@@ -81,6 +89,10 @@ class ApplicationLifecycle(participants.Holder, Generic[T]):
 
     def end(self, served: T) -> None:
         """End one that is no longer used. Must not raise."""
+        raise NotImplementedError
+
+    def has_end(self, served: T) -> bool:
+        """Whether its end runs code of the application, after which it cannot be served again."""
         raise NotImplementedError
 
     # Called by `updates.participants`, in the updating thread.
@@ -173,6 +185,9 @@ class ApplicationLifecycle(participants.Holder, Generic[T]):
             # Back to an application that still has requests: it has never ended.
             old.superseded = False
             self.offer(old, call)
+        elif _core.is_shut_down(self._target.module):
+            # Since the rollback was begun, which begins again and makes it anew.
+            call.set_exception(Outdated("the application was shut down meanwhile"))
         else:
             self.begin(application, generation, call)
 
@@ -192,7 +207,20 @@ class ApplicationLifecycle(participants.Holder, Generic[T]):
         key = key_of(served.application)
         if not self._ended and self._all.get(key) is served:
             del self._all[key]
+            if self.has_end(served):
+                self._mark_shut_down(key)
             self.end(served)
+
+    def _mark_shut_down(self, key: object) -> None:
+        """Note that a rollback has to make it anew."""
+
+        def is_it(module: ModuleType) -> bool:
+            try:
+                return key_of(self._target.of(module)) == key
+            except TargetError:
+                return False
+
+        _core.mark_shut_down(self._target.module, is_it)
 
 
 def key_of(application: Any) -> object:

@@ -47,8 +47,7 @@ class LifespanManager(ApplicationLifecycle[Lifespan]):
     """
 
     def __init__(self, target: Target, scope: Scope) -> None:
-        super().__init__(target.resolve_callable, asyncio.get_running_loop())
-        self._target = target
+        super().__init__(target, target.resolve_callable, asyncio.get_running_loop())
         self._scope = scope
         # The state that the server copies to its requests, if it does. It lives as long as the
         # server, so the entries of the first application are removed when that ends.
@@ -113,6 +112,10 @@ class LifespanManager(ApplicationLifecycle[Lifespan]):
             self._shared.clear()
             self._shared[_MARK] = self
         self._ends(served, served.stop())
+
+    def has_end(self, served: Lifespan) -> bool:
+        """Whether it has a lifespan."""
+        return served.supported
 
     async def _start_first(self, send: Send) -> bool:
         """Start the application that is current now; if that fails, tell the server.

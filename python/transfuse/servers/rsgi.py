@@ -66,7 +66,7 @@ class _Application:
                 "the setting drain is for ASGI: under RSGI, connections that are left on old code"
                 " last"
             )
-        applications = self._applications = _Applications(self._target.resolve, loop)
+        applications = self._applications = _Applications(self._target, self._target.resolve, loop)
         under_way = participants.register(applications)
         try:
             if under_way is not None:
@@ -124,6 +124,9 @@ class _Applications(ApplicationLifecycle[ServedApplication]):
             self.end(served)
         else:
             self.offer(served, call)
+
+    def has_end(self, served: ServedApplication) -> bool:
+        return hasattr(served.application, "__rsgi_del__")
 
     def end(self, served: ServedApplication) -> None:
         try:

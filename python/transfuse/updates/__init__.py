@@ -1,5 +1,7 @@
 """Updates, as Python code sees them.
 
 - `api`: request one, subscribe to all; `participants`: refuse one, and learn how it ended
+- `history`: what was served when
+- `places`: where a thread is, in the program's own code
 - `reports`: the results, as values; `messages`: the results, in words
 """

@@ -7,18 +7,24 @@ passed to the callbacks.
 from __future__ import annotations
 
 import logging
+import os
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from transfuse import _core
 from transfuse.config.logs import get_logger
-from transfuse.errors import NotInstalledError
+from transfuse.errors import NotInstalledError, TransfuseError
 from transfuse.memory.leaks import Leaks, find_leaks
+from transfuse.updates import history as history_of
 from transfuse.updates import messages, participants
 from transfuse.updates.memory_growth import MemoryGrowth
+from transfuse.updates.places import place_of
 from transfuse.updates.reports import Plan, Report, Status, Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
+    from transfuse.updates.history import HistoryEntry
 
 _log = get_logger("transfuse")
 
@@ -48,19 +54,61 @@ def update(timeout: float | None = None) -> Report:
         return Report.from_core(_core.update(timeout))
 
 
-def rollback(to: int | None = None) -> Report:
+def rollback(to: int | datetime | None = None, *, dry_run: bool = False) -> Report:
     """Serve a former generation again; it was kept, so nothing is loaded.
 
+    Modules that were disposed of since, and an application that was shut down, run again from the
+    source of that generation, before it is published; if that fails, the rollback is refused, and
+    the report says so. What is on disk is set aside: it is served again when the file changes, or
+    by `accept`.
+
     Args:
-        to: the generation's number; None: the one before the current.
+        to: the generation's number, or a moment: the generation that was served then. None: what
+            was served before the generation that is current at the moment of the call.
+        dry_run: whether only to report what would be done.
 
     Raises:
         NotInstalledError: Transfuse is not installed.
-        GenerationError: that generation is not kept.
+        GenerationError: that generation is not kept, or it is what is served.
     """
     _require_installed()
+    number = history_of.generation_at(to.timestamp()) if isinstance(to, datetime) else to
     with participants.waiting():
-        return Report.from_core(_core.rollback(to))
+        return Report.from_core(_core.rollback(number, dry_run=dry_run))
+
+
+def accept(*paths: str | os.PathLike[str]) -> Report:
+    """Update now, also to content that a rollback has set aside.
+
+    Args:
+        *paths: the files to take it of; none: all.
+
+    Returns:
+        The result, as that of `update`. If it was refused, the content stays set aside.
+
+    Raises:
+        NotInstalledError: Transfuse is not installed.
+        TransfuseError: nothing of one of these files is set aside.
+    """
+    _require_installed()
+    known = [os.fspath(path) for path in _core.set_aside()]
+    asked = [os.path.abspath(path) for path in paths]
+    named = [path if path in known else os.path.realpath(path) for path in asked]
+    if unknown := [path for path in named if path not in known]:
+        there = f"; set aside is {', '.join(known)}" if known else "; nothing is"
+        raise TransfuseError(f"{', '.join(unknown)} is not set aside{there}")
+    with participants.waiting():
+        return Report.from_core(_core.accept(named if paths else None))
+
+
+def history() -> tuple[HistoryEntry, ...]:
+    """Return the last 100 updates of this process, the oldest first; refused ones are included.
+
+    Raises:
+        NotInstalledError: Transfuse is not installed.
+    """
+    _require_installed()
+    return history_of.entries()
 
 
 def plan() -> Plan:
@@ -136,9 +184,24 @@ def deliver(roots: Sequence[str], told: Mapping[str, Any]) -> None:
         told: the core's report, as `Report.from_core` takes it.
     """
     if told["outcome"] == "running":
-        step = Step(told["name"], told["index"], told["count"], told["generation"])
+        step = Step(
+            told["name"],
+            told["index"],
+            told["count"],
+            told["generation"],
+            told["thread"],
+            tuple(roots),
+        )
         for listener in _step_listeners:
             listener(step)
+        return
+    if told["outcome"] == "left behind":
+        where = place_of(told["thread"], roots) or "a call that does not return"
+        _log.warning(
+            "the code of an update does not end at %s; its thread is left behind there, and the"
+            " newer files are tried",
+            where,
+        )
         return
     for listener in _step_listeners:
         listener(None)
@@ -155,7 +218,7 @@ def deliver(roots: Sequence[str], told: Mapping[str, Any]) -> None:
 
 def _write_log(report: Report, roots: Sequence[str]) -> None:
     level = {"refused": logging.ERROR, "unchanged": logging.DEBUG}.get(report.outcome, logging.INFO)
-    if report.notes:
+    if report.notes or report.fixed:
         level = max(level, logging.INFO)
     if report.restart:
         level = max(level, logging.WARNING)

@@ -7,6 +7,7 @@ where a stream shows it and NO_COLOR is not set.
 from __future__ import annotations
 
 import os
+import time
 from typing import TYPE_CHECKING, TextIO
 
 from transfuse.source.tracebacks import headline, place
@@ -30,9 +31,17 @@ def update_text(report: Report, roots: Sequence[str] = ()) -> str:
     """
     if report.outcome == "refused":
         return _refused(report, roots)
+    parts = [f"serving generation {report.generation}", *_set_aside(report, roots)]
     if report.outcome == "rolled back":
-        return f"rolled back in {duration(report.seconds)}; serving generation {report.generation}"
-    parts = [f"serving generation {report.generation}"]
+        done = f"rolled back in {duration(report.seconds)}"
+        where = f": {_back(report.back_to, report, roots)}" if report.back_to else ""
+        return "; ".join([done + where, *parts])
+    if report.outcome == "planned" and report.back_to:
+        again = [f"would run {', '.join(each.name for each in report.ran)}"] if report.ran else []
+        would = f"would go {_back(report.back_to, report, roots)}"
+        return "; ".join([would, *again, "nothing has changed", *parts])
+    if report.fixed:
+        return "; ".join([f"fixed: {parts[0]}, as saved", *parts[1:]])
     if report.restart:
         parts.insert(0, restart_text(report.restart))
     if report.outcome == "unchanged":
@@ -112,8 +121,36 @@ def paint(text: str, colour: str) -> str:
     return f"\x1b[{_COLOURS[colour]}m{line}\x1b[0m{newline}{rest}"
 
 
+def _back(to: tuple[int, float | None], report: Report, roots: Sequence[str]) -> str:
+    number, moment = to
+    when = "" if moment is None else f" of {clock(moment)}"
+    words = [
+        f"without {short_path(each.path, roots)}"
+        if each.kind == "deleted"
+        else f"{short_path(each.path, roots)} as it was then"
+        for each in report.changed[:_SHOWN]
+    ]
+    files = ", ".join(words) + _more(len(report.changed)) if words else "no file differs"
+    return f"back to generation {number}{when}: {files}"
+
+
+def _set_aside(report: Report, roots: Sequence[str]) -> list[str]:
+    """Tell what is not served although it is on disk, if something is."""
+    paths = [short_path(path, roots) for path in report.set_aside[:_SHOWN]]
+    more = _more(len(report.set_aside))
+    return [f"set aside: {', '.join(paths)}{more}"] if paths else []
+
+
+def clock(moment: float) -> str:
+    """Tell a time: ``"14:03"``, or ``"2026-11-28 14:03"`` if that is not today."""
+    then, now = time.localtime(moment), time.localtime()
+    is_today = (then.tm_year, then.tm_yday) == (now.tm_year, now.tm_yday)
+    return time.strftime("%H:%M" if is_today else "%Y-%m-%d %H:%M", then)
+
+
 def _refused(report: Report, roots: Sequence[str]) -> str:
     still = f"still serving generation {report.generation}; save a repair and it is tried again"
+    still = "; ".join([still, *_set_aside(report, roots)])
     if report.error is None:
         return f"refused; {still}"
     where = place(report.error, roots)

@@ -27,6 +27,9 @@ _participants: tuple[Participant, ...] = ()
 _asked: list[Participant] = []
 # Of the update under way: set once all participants were notified of its end, and None after that.
 _under_way: Any = None
+# The `what` of the participant that is being called, such as "the application's startup", or None.
+# The thread that stages writes it.
+_step_of: str | None = None
 # Guards registration against the start and the end of an update: a participant that registers is
 # either called in it, or learns that an update is under way.
 _lock = threading.Lock()
@@ -122,6 +125,11 @@ def waits_for_update(thread: int) -> bool:
     return thread in _waiting
 
 
+def step_under_way() -> str | None:
+    """Return what the update under way waits for, after its modules have run; else None."""
+    return _step_of
+
+
 def notify(stage: str, generation: int) -> None:
     """Pass on the progress of an update; the core calls it.
 
@@ -132,11 +140,16 @@ def notify(stage: str, generation: int) -> None:
     Raises:
         BaseException: the exception with which a participant refuses the staged generation.
     """
+    global _step_of  # noqa: PLW0603 - there is one update at a time
     if stage in ("staged", "going back"):
         for participant in _begun():
             # Also if it raises: then all are notified that the update was abandoned.
             _asked.append(participant)
-            participant.staged(generation, on_disk=stage == "staged")
+            _step_of = getattr(participant, "what", "a check")
+            try:
+                participant.staged(generation, on_disk=stage == "staged")
+            finally:
+                _step_of = None
         return
     while participants := _to_be_notified():
         for participant in participants:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from transfuse.memory.units import Unit
 
-Outcome = Literal["published", "refused", "unchanged", "rolled back"]
+Outcome = Literal["published", "refused", "unchanged", "rolled back", "planned"]
 
 
 @dataclass(frozen=True)
@@ -43,12 +43,16 @@ class Step:
         index: which step it is, from 1.
         count: how many there are.
         serving: the generation that is served meanwhile.
+        thread: the thread that runs it, by its `threading.get_ident`.
+        roots: the live directories.
     """
 
     name: str
     index: int
     count: int
     serving: int
+    thread: int = 0
+    roots: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,8 @@ class Report:
     """The result of an update or a rollback.
 
     Attributes:
-        outcome: ``"published"``, ``"refused"``, ``"unchanged"`` or ``"rolled back"``.
+        outcome: ``"published"``, ``"refused"``, ``"unchanged"`` or ``"rolled back"``; ``"planned"``
+            for a rollback that was only to be told.
         generation: the generation that is served afterwards.
         changed: the files that differ.
         ran: the modules that were run, in order, and why.
@@ -107,6 +112,11 @@ class Report:
         seconds: how long it took.
         error: the exception, if the update was refused.
         traceback: the traceback of `error` with the user's frames only; else empty.
+        by: what led to it, as in `HistoryEntry`.
+        back_to: of a rollback, the generation whose content is served again, and when it was first
+            served in seconds since 1970, if that is known; else None.
+        set_aside: the files whose content on disk is not served, because a rollback has left it.
+        fixed: whether files that were refused have the content again that is served.
     """
 
     outcome: Outcome
@@ -118,6 +128,10 @@ class Report:
     seconds: float = 0.0
     error: BaseException | None = None
     traceback: str = ""
+    by: str = ""
+    back_to: tuple[int, float | None] | None = None
+    set_aside: tuple[str, ...] = ()
+    fixed: bool = False
 
     @classmethod
     def from_core(cls, told: Mapping[str, Any]) -> Report:
@@ -134,6 +148,10 @@ class Report:
             error=error,
             # Now, while the source that the frames name can still be had.
             traceback="" if error is None else user_traceback(error),
+            by=told.get("by", ""),
+            back_to=told.get("back_to"),
+            set_aside=tuple(os.fspath(path) for path in told.get("set_aside", ())),
+            fixed=told.get("fixed", False),
         )
 
     @property
@@ -164,6 +182,10 @@ class Report:
             "error": None if self.error is None else headline(self.error),
             "place": None if self.error is None else place(self.error, roots),
             "traceback": self.traceback,
+            "by": self.by,
+            "back_to": self.back_to,
+            "set_aside": list(self.set_aside),
+            "fixed": self.fixed,
         }
 
 
@@ -240,6 +262,8 @@ class Status:
             collector removes those that nothing keeps; `leaks` tells what keeps the others.
         updates: how many updates were published.
         refused: how many were refused.
+        set_aside: the files whose content on disk is not served, because a rollback has left it. It
+            is served again when the file changes, or by `accept`.
     """
 
     generation: int
@@ -258,6 +282,7 @@ class Status:
     lost_events: int = 0
     watching_because: str = ""
     unreadable: tuple[tuple[str, str], ...] = ()
+    set_aside: tuple[str, ...] = ()
 
     @classmethod
     def from_core(cls, told: Mapping[str, Any]) -> Status:
@@ -280,6 +305,7 @@ class Status:
             lost_events=told["lost_events"],
             watching_because=told["watching_because"],
             unreadable=tuple((os.fspath(path), why) for path, why in told["unreadable"]),
+            set_aside=tuple(os.fspath(path) for path in told["set_aside"]),
         )
 
     def to_json(self) -> dict[str, Any]:

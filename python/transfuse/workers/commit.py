@@ -54,6 +54,8 @@ class CommitCoordinator:
     _open: str | None = None
     # Contents to serve of files that differ on disk, for the view in question.
     _contents: dict[str, Any] | None = None
+    # Of the update that is voted on: the files that it changes, and the rollback that it is.
+    _change: dict[str, Any] = field(default_factory=dict)
     # How often in a row a worker found nothing, and found something else than another.
     _misses: int = 0
     _turns: int = 0
@@ -74,13 +76,14 @@ class CommitCoordinator:
         generation: int,
         staged: str | None,
         contents: dict[str, Any] | None = None,
+        **change: Any,
     ) -> list[Order]:
         """A worker reports the view that it serves, and the one that it has staged, if it waits."""
         self.workers[number] = WorkerState(at, generation)
         if self.served is None:
             self.served, self.generation = at, generation
         if staged is not None:
-            return self.prepared(number, staged, contents)
+            return self.prepared(number, staged, contents, **change)
         return self._orders()
 
     def missing(self) -> list[int]:
@@ -98,12 +101,19 @@ class CommitCoordinator:
         return self._orders()
 
     def prepared(
-        self, number: int, view: str, contents: dict[str, Any] | None = None
+        self, number: int, view: str, contents: dict[str, Any] | None = None, **change: Any
     ) -> list[Order]:
-        """A worker has staged a view, and waits; `contents` of it are not on disk (a rollback)."""
+        """A worker has staged a view, and waits.
+
+        Args:
+            number: of the worker's connection.
+            view: what it has staged.
+            contents: those of it that are not on disk, for a rollback.
+            **change: what the others need to know of the update, to stage the same.
+        """
         self.workers[number].staged = view
         if view != self._open:
-            self._contents = contents
+            self._contents, self._change = contents, change
         # The worker that staged last has looked at the files last.
         self._open = view
         return self._orders()
@@ -184,11 +194,18 @@ class CommitCoordinator:
         for number, worker in workers.items():
             if worker.staged is not None and worker.staged != view:
                 worker.staged, worker.told = None, view
-                orders.append((number, {"do": "look again"}))
+                order = {"do": "look again"}
+                if self._contents is not None:
+                    # A rollback is not found by looking at the files.
+                    order.update(self._stage_order(view), do="look again")
+                orders.append((number, order))
             elif worker.staged is None and view not in (worker.at, worker.told):
                 worker.told = view
-                order = {"do": "stage", "view": view, "generation": 1 + self.generation}
-                if self._contents:
-                    order["contents"] = self._contents
-                orders.append((number, order))
+                orders.append((number, self._stage_order(view)))
         return orders
+
+    def _stage_order(self, view: str) -> dict[str, Any]:
+        order = {"do": "stage", "view": view, "generation": 1 + self.generation, **self._change}
+        if self._contents is not None:
+            order["contents"] = self._contents
+        return order

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from transfuse import _core
 from transfuse.config import native
@@ -68,7 +68,9 @@ class Coordinator:
         self._selector = native.selectors.DefaultSelector()
         # The messages of a worker in a vote, and their handlers.
         self._vote: dict[str, Callable[[int, Said], list[Order]]] = {
-            "staged": lambda it, said: self._commit.prepared(it, said["view"], said["contents"]),
+            "staged": lambda it, said: self._commit.prepared(
+                it, said["view"], said["contents"], **said["change"]
+            ),
             "fails": self._fails,
             "finds nothing": lambda it, _: self._commit.finds_nothing(it),
             "serves": self._serves,
@@ -174,11 +176,16 @@ class Coordinator:
             self._strangers.pop(number, None)
             self._pids[number] = said["pid"]
             return commit.joins(
-                number, said["view"], said["generation"], said["staged"], said["contents"]
+                number,
+                said["view"],
+                said["generation"],
+                said["staged"],
+                said["contents"],
+                **said["change"],
             )
         if what == "contents?":
             generation, _ = _core.view()
-            order = {"do": "take", "generation": generation, "contents": _contents()}
+            order = {"do": "take", "generation": generation, **_contents()}
             return [(number, {**order, "waiting": held_back()})]
         if number in commit.workers and what in self._vote:
             return self._vote[what](number, said)
@@ -209,7 +216,7 @@ class Coordinator:
             if order["do"] == "publish":
                 self._switched.clear()
             try:
-                more = {"contents": _contents()} if order["do"] == "catch up" else {}
+                more = _contents() if order["do"] == "catch up" else {}
                 stream.send(**order, **more)
             except OSError:
                 self._lose(number)
@@ -237,9 +244,10 @@ class Coordinator:
         self._tell(self._commit.leaves(number))
 
 
-def _contents() -> dict[str, str | None]:
-    """Return the served contents of files that differ on disk."""
+def _contents() -> dict[str, Any]:
+    """Return the served contents of files that differ on disk, and which of these are set aside."""
     try:
-        return packed(_core.differing(wanted=False))
+        contents = packed(_core.differing(wanted=False))
+        return {"contents": contents, "aside": [os.fspath(path) for path in _core.set_aside()]}
     except TransfuseError:
-        return {}
+        return {"contents": {}, "aside": []}

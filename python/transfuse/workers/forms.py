@@ -47,6 +47,22 @@ def _contents_or_none(value: object) -> bool:
     return value is None or _contents(value)
 
 
+def _texts(value: object) -> bool:
+    return isinstance(value, list) and all(_text(each) for each in value)
+
+
+def _change(value: object) -> bool:
+    """What an update changes: its files, and the rollback that it is, or None."""
+    if not isinstance(value, dict) or not _texts(value.get("paths")):
+        return False
+    back = value.get("back")
+    if back is None:
+        return True
+    return (
+        isinstance(back, list) and len(back) == 2 and _count(back[0]) and _seconds_or_none(back[1])
+    )
+
+
 _Form = Mapping[str, Callable[[object], bool]]
 # What a worker says, and what the coordinator tells it to do: word -> field -> what it must be.
 _SAY: Mapping[str, _Form] = {
@@ -55,9 +71,10 @@ _SAY: Mapping[str, _Form] = {
         "generation": _count,
         "staged": _text_or_none,
         "contents": _contents_or_none,
+        "change": _change,
         "pid": _count,
     },
-    "staged": {"view": _text, "contents": _contents_or_none},
+    "staged": {"view": _text, "contents": _contents_or_none, "change": _change},
     "fails": {"why": _text},
     "serves": {"view": _text, "generation": _count, "since": _seconds_or_none},
 }
@@ -65,8 +82,8 @@ _DO: Mapping[str, _Form] = {
     "nothing": {"for": _counts},
     "refuse": {"why": _text},
     "stage": {"view": _text, "generation": _count},
-    "catch up": {"view": _text, "generation": _count, "contents": _contents},
-    "take": {"generation": _count, "contents": _contents},
+    "catch up": {"view": _text, "generation": _count, "contents": _contents, "aside": _texts},
+    "take": {"generation": _count, "contents": _contents, "aside": _texts},
 }
 _FORMS = {"say": _SAY, "do": _DO}
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from transfuse import _core
 from transfuse.config.logs import get_logger
@@ -27,6 +27,25 @@ _log = get_logger("transfuse.workers")
 
 # How long a starting worker waits for another to replace a dead coordinator, in seconds.
 _TAKING_OVER = 0.5
+
+
+class Served(NamedTuple):
+    """What a process that starts is to serve.
+
+    Attributes:
+        contents: file to the content that is served in place of that on disk; None: it is not
+            there.
+        aside: those of them of which the content on disk is set aside.
+        generation: the number of its first generation.
+    """
+
+    contents: dict[str, bytes | None]
+    aside: list[str]
+    generation: int
+
+
+# What is on disk.
+NOTHING = Served({}, [], 1)
 
 # The worker of this process, or None. Written on install, uninstall and fork.
 _worker: Worker | None = None
@@ -77,14 +96,14 @@ def leave() -> None:
         worker.end()
 
 
-def contents_of_others(settings: Settings) -> tuple[dict[str, bytes | None], int]:
+def contents_of_others(settings: Settings) -> Served | None:
     """Return the contents that the other workers serve of files that differ on disk.
 
     They may have refused the files on disk; a worker that starts now must serve the same as they.
 
     Returns:
-        File to content (None: it is not there), and the number of their generation; nothing and 1
-        if there are no others. What waits in them for a restart is not among it: this is one.
+        What they serve; None if there are no others. What waits in them for a restart is not among
+        it: this is one.
     """
     place = None
     # An error is logged when this worker joins the others.
@@ -97,19 +116,21 @@ def contents_of_others(settings: Settings) -> tuple[dict[str, bytes | None], int
             place.close()
 
 
-def _taken_from_others(place: Rendezvous | None) -> tuple[dict[str, bytes | None], int]:
+def _taken_from_others(place: Rendezvous | None) -> Served | None:
     told = None if place is None else _told_by_others(place)
     if place is None or told is None:
-        return {}, 1
-    contents, waiting = unpacked(told["contents"]), told.get("waiting", [])
+        return None
+    contents, aside = unpacked(told["contents"]), told.get("aside", [])
+    waiting, generation = told.get("waiting", []), told["generation"]
     if waiting and not rendezvous.is_in_team():
         # The server starts its workers anew, one beside the other. What waits for that must not be
         # handed from the old ones to the new ones, which therefore do not switch together.
         place.part()
         contents = {path: text for path, text in contents.items() if path not in waiting}
+        aside = [path for path in aside if path not in waiting]
         _log.info("this worker starts with what waits in others for a restart: %s", waiting)
-        return contents, told["generation"] + 1
-    return contents, told["generation"]
+        generation += 1
+    return Served(contents, aside, generation)
 
 
 def _told_by_others(place: Rendezvous) -> Said | None:

@@ -54,6 +54,7 @@ class Worker:
     """
 
     order = 50
+    what = "the other workers"
 
     def __init__(self, place: Rendezvous, settings: Settings) -> None:
         self._settings = settings
@@ -70,6 +71,8 @@ class Worker:
         # The staged view that waits for the decision; None if none does.
         self._waiting: str | None = None
         self._contents: dict[str, Any] | None = None
+        # What the others need to know to stage the same.
+        self._change: dict[str, Any] = {}
         self._word: Said | None = None
         # The processes that the others wait for, by the coordinator's last message.
         self._missing: list[int] = []
@@ -123,14 +126,20 @@ class Worker:
         """
         view = _core.wanted_view()
         contents = None if on_disk else packed(_core.differing(wanted=True))
+        paths, back = _core.wanted_changes()
+        change = {"paths": [os.fspath(path) for path in paths], "back": back}
         with self._news:
             self._waiting, self._contents, self._word = view, contents, None
-        self._say(say="staged", view=view, contents=contents)
+            self._change = change
+        self._say(say="staged", view=view, contents=contents, change=change)
         word = self._await_word()
         if word["do"] == "refuse":
             raise WorkerRefused(f"another worker could not load it: {word['why']}")
         if word["do"] == "look again":
-            self._start(_core.update)
+            if "view" in word:
+                self._start(self._stage, word)
+            else:
+                self._start(_core.update)
             raise Outdated("another worker has found later files")
 
     def published(self, generation: int) -> None:
@@ -146,7 +155,10 @@ class Worker:
     def abandoned(self, generation: int) -> None:  # noqa: ARG002
         """Nothing waits any more."""
         with self._news:
+            given_up = self._waiting is not None and self._word is None
             self._waiting = None
+        if given_up:
+            self._say(say="fails", why="something newer was saved meanwhile")
 
     def _await_word(self) -> Said:
         began = unheard = time.monotonic()
@@ -268,6 +280,7 @@ class Worker:
             "generation": self._generation,
             "staged": self._waiting,
             "contents": self._contents,
+            "change": self._change,
         }
 
     def _obey(self, order: Said) -> None:
@@ -287,10 +300,11 @@ class Worker:
 
     def _stage(self, order: Said) -> None:
         _core.number_from(order["generation"])
-        if order.get("contents"):
-            _core.adopt(unpacked(order["contents"]))
+        paths, back = order.get("paths", []), order.get("back")
+        if order.get("contents") is not None:
+            _core.adopt(unpacked(order["contents"]), paths, tuple(back) if back else None)
         else:
-            _core.update()
+            _core.follow(paths)
         if self._at != order["view"] and self._waiting is None:
             self._say(say="finds nothing")
 
@@ -300,9 +314,12 @@ class Worker:
         pause = _PAUSE
         while not self._over and self._behind is order and self._at != order["view"]:
             _core.number_from(order["generation"])
-            outcomes = [_core.update()["outcome"]]
+            # What the others do not set aside is served.
+            known = {os.fspath(path) for path in _core.set_aside()}
+            outcomes = [_core.follow(sorted(known - set(order["aside"])))["outcome"]]
             if self._at != order["view"] and self._behind is order:
-                outcomes.append(_core.adopt(unpacked(order["contents"]))["outcome"])
+                contents = unpacked(order["contents"])
+                outcomes.append(_core.adopt(contents, order["aside"], None)["outcome"])
             if self._at == order["view"] or "refused" not in outcomes:
                 # If it still differs, the rest waits for a restart.
                 break

@@ -167,6 +167,18 @@ impl<K: Eq + Hash + Clone> SingleFlight<K> {
         }
     }
 
+    /// `thread` is not waited for any more: forgets its loads, and wakes the threads that wait for
+    /// them. It may go on, and end them later.
+    pub fn forget(&self, thread: u64) {
+        let table = self.table.lock();
+        let keys = table.loads.iter().filter(|(_, load)| load.thread == thread);
+        let keys: Vec<K> = keys.map(|(key, _)| key.clone()).collect();
+        drop(table);
+        for key in keys {
+            self.finish(&key, thread);
+        }
+    }
+
     /// In a forked child only `thread` exists: forgets the loads and waits of all others, and
     /// replaces the completions of its own loads, whose locks another thread may have held.
     pub fn keep_only(&self, thread: u64) {

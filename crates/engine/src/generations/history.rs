@@ -4,7 +4,7 @@
 
 use super::GenerationId;
 use crate::{plan::Step, sources::FileChange};
-use std::{collections::VecDeque, time::Duration};
+use std::{collections::VecDeque, time::Duration, time::SystemTime};
 
 /// How many records are kept.
 const LIMIT: usize = 100;
@@ -12,6 +12,8 @@ const LIMIT: usize = 100;
 /// How an update ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
+    /// The first generation of the process.
+    Started,
     /// A new generation is current.
     Published,
     /// Nothing changed; `error` says why.
@@ -20,9 +22,34 @@ pub enum Outcome {
     RolledBack,
 }
 
+/// What led to an update.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// The process began.
+    Start,
+    /// A file was saved.
+    Saved,
+    /// A link or folder on the path to a root was switched.
+    Release,
+    /// It was asked for.
+    Update,
+    /// A rollback was asked for.
+    Rollback,
+    /// Content that was set aside was asked for.
+    Accept,
+    /// Another worker of the same server serves it.
+    Worker,
+}
+
 /// One update.
 #[derive(Clone, Debug)]
 pub struct Record {
+    /// When it ended.
+    pub at: SystemTime,
+    /// What led to it.
+    pub cause: Cause,
+    /// The generation whose content a rollback serves.
+    pub back_to: Option<GenerationId>,
     /// The generation that was current at the end of the update.
     pub generation: GenerationId,
     /// How it ended.

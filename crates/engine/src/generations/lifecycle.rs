@@ -8,6 +8,9 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 
+/// How many numbers of generations are remembered that lead to another one.
+const ALIASES: usize = 100;
+
 /// The number of a generation. The first one is 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct GenerationId(
@@ -37,6 +40,20 @@ pub enum GenerationState {
     Retired,
 }
 
+/// How does a generation relate to the one that it supersedes?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Succession {
+    /// It answers otherwise.
+    Another,
+    /// No module ran for it. It answers as the one before, until it loads a module from a file that
+    /// differs.
+    Quiet,
+    /// It answers as this kept one, which it takes the place of.
+    Back(GenerationId),
+    /// It answers as one that this process does not have: another worker has gone back to it.
+    BackToUnknown,
+}
+
 /// What the caller has to do with a superseded generation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retirement {
@@ -63,12 +80,20 @@ pub struct Lifecycles {
     /// The lowest number that the next generation may get: other processes that serve the same
     /// application have reached it.
     least: u64,
+    /// `7` to `12`, which answers the same and is what to go back to instead. Written by `fold`. An
+    /// entry leaves with the generation that it leads to; the oldest when there are more than 100.
+    same: BTreeMap<GenerationId, GenerationId>,
 }
 
 #[derive(Debug, Default)]
 struct GenerationEntry {
     phase: Phase,
     pins: usize,
+    /// What was served before it, and is what a rollback goes back to. After a rollback that is
+    /// what was served before the generation that was gone back to.
+    before: Option<GenerationId>,
+    /// Whether no module ran for it.
+    quiet: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -85,7 +110,8 @@ impl Lifecycles {
     /// No generation yet; `keep` superseded ones will stay warm.
     pub fn new(keep: usize) -> Lifecycles {
         let (entries, kept) = (BTreeMap::new(), VecDeque::new());
-        Lifecycles { entries, kept, keep, current: None, published: 0, least: 1 }
+        let same = BTreeMap::new();
+        Lifecycles { entries, kept, keep, current: None, published: 0, least: 1, same }
     }
 
     /// From the next update on, `keep` superseded ones stay warm.
@@ -110,9 +136,25 @@ impl Lifecycles {
     /// Makes a staged generation current, or a superseded one that still exists (a rollback). Does
     /// nothing for any other.
     pub fn publish(&mut self, id: GenerationId) -> Vec<Retirement> {
+        self.publish_as(id, Succession::Another)
+    }
+
+    /// The same for a staged generation of which the caller knows how it relates to the others.
+    pub fn publish_as(&mut self, id: GenerationId, how: Succession) -> Vec<Retirement> {
+        let before = match how {
+            Succession::Another | Succession::Quiet => {
+                self.current.filter(|current| *current != id)
+            }
+            Succession::Back(to) => self.before(to),
+            Succession::BackToUnknown => None,
+        };
         let Some(entry) = self.entries.get_mut(&id) else { return Vec::new() };
         if !matches!(entry.phase, Phase::Staged | Phase::Superseded) {
             return Vec::new();
+        }
+        if entry.phase == Phase::Staged {
+            entry.before = before;
+            entry.quiet = how == Succession::Quiet;
         }
         entry.phase = Phase::Current;
         self.kept.retain(|kept| *kept != id);
@@ -121,6 +163,50 @@ impl Lifecycles {
         if let Some(previous) = self.current.replace(id) {
             self.supersede(previous, &mut retirements);
         }
+        if let Succession::Back(to) = how {
+            retirements.extend(self.fold(to, id));
+        }
+        retirements
+    }
+
+    /// What a rollback from a generation goes back to; none if it is not known any more.
+    pub fn before(&self, id: GenerationId) -> Option<GenerationId> {
+        self.entries.get(&self.alias(id))?.before
+    }
+
+    /// The generation that answers as this one did, which may be this one.
+    pub fn alias(&self, id: GenerationId) -> GenerationId {
+        self.same.get(&id).copied().unwrap_or(id)
+    }
+
+    /// The kept generation that the current one answers as, unless it has loaded a module from a
+    /// file that differs.
+    pub fn perhaps_same(&self) -> Option<GenerationId> {
+        let entry = self.entries.get(&self.current?)?;
+        entry.before.filter(|before| entry.quiet && self.kept.contains(before))
+    }
+
+    /// `newer` answers as the kept `older` and takes its place: one of them is enough to go back to.
+    pub fn fold(&mut self, older: GenerationId, newer: GenerationId) -> Vec<Retirement> {
+        if older == newer || !self.kept.contains(&older) {
+            return Vec::new();
+        }
+        let before = self.before(older);
+        for entry in self.entries.values_mut().filter(|entry| entry.before == Some(older)) {
+            entry.before = Some(newer);
+        }
+        if let Some(entry) = self.entries.get_mut(&newer) {
+            entry.before = before;
+            entry.quiet = false;
+        }
+        self.same.values_mut().filter(|to| **to == older).for_each(|to| *to = newer);
+        self.same.insert(older, newer);
+        if self.same.len() > ALIASES {
+            self.same.pop_first();
+        }
+        self.kept.retain(|kept| *kept != older);
+        let mut retirements = Vec::new();
+        self.drop_unless_pinned(older, &mut retirements);
         retirements
     }
 
@@ -196,12 +282,18 @@ impl Lifecycles {
             retirements.push(Retirement::Drained(id));
         }
         self.kept.push_back(id);
-        while self.kept.len() > self.keep {
+        // One that answers as the current one does not count, and is not what to go back to.
+        let extra = usize::from(self.keep > 0 && self.perhaps_same() == Some(id));
+        while self.kept.len() > self.keep + extra {
             let Some(oldest) = self.kept.pop_front() else { break };
-            if self.pins(oldest) == 0 {
-                self.entries.remove(&oldest);
-                retirements.push(Retirement::Dropped(oldest));
-            }
+            self.same.retain(|_, to| *to != oldest);
+            self.drop_unless_pinned(oldest, retirements);
+        }
+    }
+
+    fn drop_unless_pinned(&mut self, id: GenerationId, retirements: &mut Vec<Retirement>) {
+        if self.pins(id) == 0 && self.entries.remove(&id).is_some() {
+            retirements.push(Retirement::Dropped(id));
         }
     }
 

@@ -4,6 +4,6 @@ mod history;
 mod lifecycle;
 mod registry;
 
-pub use history::{History, Outcome, Record};
-pub use lifecycle::{GenerationId, GenerationState, Lifecycles, Retirement};
+pub use history::{Cause, History, Outcome, Record};
+pub use lifecycle::{GenerationId, GenerationState, Lifecycles, Retirement, Succession};
 pub use registry::{Freed, GenerationRegistry};

@@ -6,7 +6,7 @@
 //! still counts as staged, or as current: both are alive, so the pin is valid. Methods return
 //! released contents, so that the caller drops them without a lock held.
 
-use super::{GenerationId, GenerationState, Lifecycles, Retirement};
+use super::{GenerationId, GenerationState, Lifecycles, Retirement, Succession};
 use crate::concurrency::sync::Mutex;
 use std::collections::BTreeMap;
 
@@ -91,9 +91,32 @@ impl<T> GenerationRegistry<T> {
     /// Counts the generation that [`GenerationRegistry::swap`] published as current. Call it right
     /// after the swap: a child forked in between would search the counted generations for the new
     /// one for ever.
-    pub fn commit(&self, id: GenerationId) -> Freed<T> {
+    pub fn commit(&self, id: GenerationId, how: Succession) -> Freed<T> {
         let mut state = self.state.lock();
-        let retirements = state.lifecycles.publish(id);
+        let retirements = state.lifecycles.publish_as(id, how);
+        state.freed(retirements)
+    }
+
+    /// What a rollback from a generation goes back to; none if it is not known any more.
+    pub fn before(&self, id: GenerationId) -> Option<GenerationId> {
+        self.state.lock().lifecycles.before(id)
+    }
+
+    /// The generation that answers as this one did, which may be this one.
+    pub fn alias(&self, id: GenerationId) -> GenerationId {
+        self.state.lock().lifecycles.alias(id)
+    }
+
+    /// The kept generation that the current one answers as, unless it has loaded a module from a
+    /// file that differs.
+    pub fn perhaps_same(&self) -> Option<GenerationId> {
+        self.state.lock().lifecycles.perhaps_same()
+    }
+
+    /// `newer` answers as the kept `older` and takes its place.
+    pub fn fold(&self, older: GenerationId, newer: GenerationId) -> Freed<T> {
+        let mut state = self.state.lock();
+        let retirements = state.lifecycles.fold(older, newer);
         state.freed(retirements)
     }
 

@@ -9,9 +9,11 @@ use std::time::{Duration, Instant};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
-use transfuse_engine::{Budget, fork_gate, is_source, scan};
+use transfuse_engine::{Budget, Cause, GenerationId, fork_gate, is_source, scan};
 
-use crate::state::command::{Command, SourceOverrides};
+use crate::state::command::{
+    Accept, AdoptCommand, BackTo, Command, RollbackCommand, SourceOverrides, UpdateCommand,
+};
 use crate::state::settings::{Pattern, Settings};
 use crate::{cpython::time_limit::Watchdog, state::request::request, state::runtime};
 
@@ -33,14 +35,33 @@ pub fn limited<'py>(
 #[pyfunction]
 #[pyo3(signature = (timeout=None))]
 pub fn update(py: Python<'_>, timeout: Option<f64>) -> PyResult<Py<PyDict>> {
-    request(py, "update", timeout, Command::Update)
+    let command = UpdateCommand { cause: Cause::Update, accept: Accept::None };
+    request(py, "update", timeout, |reply| Command::Update(command, reply))
+}
+
+/// The same, with content that was set aside: of these files; none: of all.
+#[pyfunction]
+#[pyo3(signature = (paths=None))]
+pub fn accept(py: Python<'_>, paths: Option<Vec<PathBuf>>) -> PyResult<Py<PyDict>> {
+    let accept = paths.map_or(Accept::All, Accept::Of);
+    let command = UpdateCommand { cause: Cause::Accept, accept };
+    request(py, "accept", None, |reply| Command::Update(command, reply))
+}
+
+/// Compares with the files because another worker has found that these have changed.
+#[pyfunction]
+pub fn follow(py: Python<'_>, paths: Vec<PathBuf>) -> PyResult<Py<PyDict>> {
+    let command = UpdateCommand { cause: Cause::Worker, accept: Accept::Of(paths) };
+    request(py, "follow", None, |reply| Command::Update(command, reply))
 }
 
 /// Makes the content of an earlier generation current.
 #[pyfunction]
-#[pyo3(signature = (generation=None))]
-pub fn rollback(py: Python<'_>, generation: Option<u64>) -> PyResult<Py<PyDict>> {
-    request(py, "rollback", None, |reply| Command::Rollback(generation, reply))
+#[pyo3(signature = (generation=None, *, dry_run=false))]
+pub fn rollback(py: Python<'_>, generation: Option<u64>, dry_run: bool) -> PyResult<Py<PyDict>> {
+    let from = runtime::required()?.current(py).get().id;
+    let command = RollbackCommand { to: generation.map(GenerationId), from, dry_run };
+    request(py, "rollback", None, |reply| Command::Rollback(command, reply))
 }
 
 /// No update is made without being asked for, until `release` or for that many seconds.
@@ -112,8 +133,15 @@ pub fn differing(py: Python<'_>, wanted: bool) -> PyResult<HashMap<PathBuf, Opti
 
 /// Serves these contents instead of those on disk.
 #[pyfunction]
-pub fn adopt(py: Python<'_>, contents: SourceOverrides) -> PyResult<Py<PyDict>> {
-    request(py, "adopt", None, |reply| Command::Adopt(contents, reply))
+#[pyo3(signature = (contents, aside, back))]
+pub fn adopt(
+    py: Python<'_>,
+    contents: SourceOverrides,
+    aside: Vec<PathBuf>,
+    back: Option<BackTo>,
+) -> PyResult<Py<PyDict>> {
+    let command = AdoptCommand { contents, aside, back };
+    request(py, "adopt", None, |reply| Command::Adopt(command, reply))
 }
 
 /// Gives the next generation this number, or a higher one.

@@ -12,7 +12,7 @@ use crate::cpython::{exceptions, snapshot::items};
 use crate::hooks::{facade_type, fast_path, import_module, lazy_import, reload};
 use crate::state::{
     command::SourceOverrides, live_module::LiveModule, request::refuse_inside, runtime,
-    runtime::Runtime, settings::Pattern, settings::Settings,
+    runtime::GivenFiles, runtime::Runtime, settings::Pattern, settings::Settings,
 };
 use crate::sysmodules::{facade, spec::Finder};
 use crate::updater::{off_disk, thread::at_exit, thread::start_updating, thread::stop_updating};
@@ -22,7 +22,7 @@ use crate::{api::fork, effects::audit};
 #[pyfunction]
 #[pyo3(signature = (
     *, roots, include, exclude, gitignore, watch, poll, policy, modules, keep, keep_deleted, store, resident, time_limit,
-    report, stages, project, reconsider, contents, first
+    report, stages, project, reconsider, contents, aside, first
 ))]
 #[allow(clippy::too_many_arguments)]
 pub fn install(
@@ -45,6 +45,7 @@ pub fn install(
     project: Vec<PathBuf>,
     reconsider: Py<PyAny>,
     contents: SourceOverrides,
+    aside: Vec<PathBuf>,
     first: u64,
 ) -> PyResult<()> {
     refuse_sub_interpreter()?;
@@ -58,7 +59,7 @@ pub fn install(
     let budget = Budget::new(store.saturating_mul(1 << 20));
     let seen = py.detach(|| scan(&*system, &roots, &budget));
     let view = off_disk::with_contents(&seen.snapshot, &contents, &budget);
-    let given = contents.into_keys().collect();
+    let given = GivenFiles { paths: contents.into_keys().collect(), aside };
     let made = Runtime::new(
         py, system, roots, budget, settings, view, report, stages, project, reconsider, first,
         given,
@@ -68,7 +69,6 @@ pub fn install(
     facade_type::make_type(py)?;
     audit::listen()?;
     runtime::put_in_force(Some(runtime));
-
     let core = py.import(intern!(py, "transfuse._core"))?;
     swap_builtins(
         py,

@@ -6,6 +6,7 @@ pub mod functions;
 pub mod once;
 pub mod executing;
 pub mod status;
+pub mod history;
 pub mod referrers;
 pub mod handover;
 pub mod references_outside;

@@ -9,7 +9,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString};
 use transfuse_engine::GenerationState;
 
-use crate::state::{live_module::LiveModule, runtime};
+use crate::state::{live_module::LiveModule, runtime, runtime::Runtime};
+use crate::update::succession::answers_as_before;
 use crate::update::{lingering::lingering, lingering::superseded, report as reports};
 
 /// Which generations are served, kept and draining, and how the last updates ended.
@@ -34,7 +35,6 @@ pub fn status(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
         _ => None,
     });
     let draining: Vec<(u64, usize)> = draining.into_iter().flatten().collect();
-    let kept: Vec<u64> = runtime.generations.all_kept().iter().map(|id| id.0).collect();
     let (published, refused, failing, waiting) = {
         let records = runtime.records.lock();
         let failing = records.failing.as_ref().map(|report| report.clone_ref(py));
@@ -54,12 +54,22 @@ pub fn status(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     made.set_item("units", units)?;
     made.set_item("lingering", lingering(py, runtime).len())?;
     made.set_item("restart", waiting)?;
-    made.set_item("kept", kept)?;
+    made.set_item("kept", kept(py, runtime))?;
+    reports::add_set_aside(&made, runtime)?;
     made.set_item("draining", draining)?;
     made.set_item("updates", published)?;
     made.set_item("refused", refused)?;
     made.set_item("failing", failing)?;
     Ok(made)
+}
+
+/// The generations that can be gone back to, the first superseded one first.
+pub fn kept(py: Python<'_>, runtime: &Runtime) -> Vec<u64> {
+    let same = runtime.generations.perhaps_same();
+    let current = runtime.current(py);
+    let same = same.filter(|_| answers_as_before(py, runtime, &current));
+    let kept = runtime.generations.all_kept().into_iter();
+    kept.filter(|id| Some(*id) != same).map(|id| id.0).collect()
 }
 
 /// The module objects of all executions of a module that a generation has, in no order; with

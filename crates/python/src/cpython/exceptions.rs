@@ -45,6 +45,19 @@ pub fn still_in_use(message: &str) -> PyErr {
     make("StillInUseError", message)
 }
 
+/// Code of an update ran for too long, in a call that no exception ends.
+pub fn time_limit() -> PyErr {
+    make(
+        "TimeLimitExceeded",
+        "the update took longer than the setting time_limit, and is in a call that does not return",
+    )
+}
+
+/// The update that this code is part of was given up.
+pub fn given_up() -> PyErr {
+    make("GivenUp", "the update was given up for a newer one")
+}
+
 /// A source that a generation names cannot be had any more.
 pub fn content_gone(message: &str) -> PyErr {
     make("ContentGone", message)

@@ -80,7 +80,7 @@ fn raise(py: Python<'_>, thread: u64, state: &Mutex<WatchdogState>) {
 ///
 /// Taking it back is not enough: up to Python 3.12 the interpreter goes on looking for it, at each
 /// call in each thread, until one arrives (`_PyEval_SignalAsyncExc` in CPython's `ceval_gil.c`).
-fn arrive(py: Python<'_>) {
+pub fn arrive(py: Python<'_>) {
     let nothing = PyDict::new(py);
     let _ = py.run(c"pass", Some(&nothing), None);
 }

@@ -10,7 +10,10 @@
 use pyo3::{prelude::*, types::PyDict, types::PyModule};
 
 use crate::cpython::snapshot::items;
-use crate::state::{foreign_patch::Before, foreign_patch::ForeignPatch, live_module::LiveModule};
+use crate::state::{
+    attempt, foreign_patch::Before, foreign_patch::ForeignPatch, live_module::LiveModule,
+    scope::Scope,
+};
 
 fn now<'py>(module: &Bound<'py, PyModule>, attribute: &str) -> Option<Bound<'py, PyAny>> {
     module.dict().get_item(attribute).ok().flatten()
@@ -58,6 +61,26 @@ pub fn undo(py: Python<'_>, before: &[Before]) {
             put(module, &entry.attribute, entry.value.as_ref());
         }
     }
+}
+
+/// The same, except for what newer code has set since this attempt was left behind.
+pub fn undo_unless_replaced(scope: &Scope<'_>, before: &[Before]) {
+    let Scope { py, runtime, .. } = *scope;
+    if !attempt::is_left_behind() {
+        return undo(py, before);
+    }
+    let current = runtime.current(py).get().all(py);
+    let is_replaced = |entry: &Before| {
+        let set = now(entry.module.bind(py), &entry.attribute);
+        let is_it = |patch: &ForeignPatch| {
+            patch.module.is(&entry.module)
+                && patch.attribute == entry.attribute
+                && same(patch.value.as_ref(), set.as_ref())
+        };
+        current.iter().any(|one| one.get().with_patches(|patches| patches.iter().any(is_it)))
+    };
+    let left: Vec<&Before> = before.iter().filter(|entry| !is_replaced(entry)).collect();
+    left.into_iter().for_each(|entry| undo(py, std::slice::from_ref(entry)));
 }
 
 /// The module's code has ended: returns the attributes that it set.

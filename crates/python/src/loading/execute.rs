@@ -11,15 +11,15 @@ use pyo3::types::{PyList, PyModule, PyString};
 use pyo3::{intern, prelude::*};
 use transfuse_engine::{Digest, ModuleName, Source};
 
-use crate::cpython::{log, panics};
+use crate::cpython::{exceptions, log, panics};
 use crate::effects::observation::Observation;
 use crate::effects::{dependencies, environ, foreign_patches, submodule_use, virtual_subclasses};
 use crate::loading::in_place::{self, Nesting};
 use crate::loading::namespace_path::NamespacePath;
 use crate::loading::{bind_submodules, circular, namespace, sharing, source_text};
 use crate::state::{
-    live_module::LiveModule, module_source::ModuleSource, module_source::SourceFile, notify,
-    policy, policy::DeclaredPolicy, scope::Scope,
+    attempt, live_module::LiveModule, module_source::ModuleSource, module_source::SourceFile,
+    notify, policy, policy::DeclaredPolicy, scope::Scope,
 };
 use crate::sysmodules::{entry, facade, module_attrs::init_module_attrs, spec};
 
@@ -68,6 +68,12 @@ pub fn execute<'py>(
     }
 }
 
+/// Nothing of an attempt that was left behind comes to be seen, also if its code has caught the
+/// exception.
+fn refuse_if_left_behind() -> PyResult<()> {
+    if attempt::is_left_behind() { Err(exceptions::given_up()) } else { Ok(()) }
+}
+
 struct PreparedModule<'py> {
     instance: Bound<'py, LiveModule>,
     spec: Bound<'py, PyAny>,
@@ -93,6 +99,7 @@ impl<'py> PreparedModule<'py> {
     /// Makes the module and its instance from the source that the generation names.
     fn prepare(scope: &Scope<'py>, name: &ModuleName, content: Content) -> PyResult<Self> {
         let Scope { py, runtime, .. } = *scope;
+        refuse_if_left_behind()?;
         let mut claimed = None;
         let (file, path, source, package) = match content {
             Content::File(origin, source) => {
@@ -174,28 +181,29 @@ impl<'py> PreparedModule<'py> {
             namespace::exec_module(scope, &self.instance, previous, text, file, claimed)
         });
         let before = observed.end(py, &self.instance);
-        ran.and_then(|()| {
-            if let (Some(contexts), Some(context)) = (&contexts, &context) {
-                let module = self.instance.get().module.bind(py);
-                contexts.call_method1("ran", (&self.instance, module, context))?;
-            }
-            let namespace = self.instance.get().namespace(py);
-            let set = foreign_patches::collect(py, &before, &namespace, previous)?;
-            self.instance.get().set_patches(set);
-            submodule_use::record_packages(&self.instance);
-            virtual_subclasses::record(scope, &self.instance, &registered)
-        })
-        .inspect(|()| {
-            if scope.is_staged() {
-                foreign_patches::undo(py, &before);
-            }
-        })
-        .inspect_err(|_| {
-            foreign_patches::undo(py, &before);
-            if scope.is_staged() {
-                self.take_back_environ(py);
-            }
-        })
+        ran.and_then(|()| refuse_if_left_behind())
+            .and_then(|()| {
+                if let (Some(contexts), Some(context)) = (&contexts, &context) {
+                    let module = self.instance.get().module.bind(py);
+                    contexts.call_method1("ran", (&self.instance, module, context))?;
+                }
+                let namespace = self.instance.get().namespace(py);
+                let set = foreign_patches::collect(py, &before, &namespace, previous)?;
+                self.instance.get().set_patches(set);
+                submodule_use::record_packages(&self.instance);
+                virtual_subclasses::record(scope, &self.instance, &registered)
+            })
+            .inspect(|()| {
+                if scope.is_staged() {
+                    foreign_patches::undo(py, &before);
+                }
+            })
+            .inspect_err(|_| {
+                foreign_patches::undo_unless_replaced(scope, &before);
+                if scope.is_staged() {
+                    self.take_back_environ(py);
+                }
+            })
     }
 
     /// The environment is as it was before the code ran, and its former run stands again.
@@ -268,6 +276,10 @@ impl<'py> PreparedModule<'py> {
         let instance = self.instance.get();
         let _guard = runtime.nogil_lock.lock(py);
         scope.generation.get().take(py, &self.instance);
+        if attempt::is_left_behind() {
+            // Others have gone on, so the rest is theirs by now.
+            return Ok(());
+        }
         if instance.package {
             // Its loaded submodules become its attributes when it is loaded after all.
             runtime.records.lock().failed.insert(instance.name.clone());

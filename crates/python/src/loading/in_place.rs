@@ -63,7 +63,7 @@ pub fn may_stay<'a, 'py>(
     previous.filter(|previous| {
         shadow.get().policy() == Policy::Patch
             && previous.get().is_ready()
-            && !previous.get().is_disposed()
+            && !previous.get().is_over()
             && previous.get().replacement(py).is_none()
     })
 }

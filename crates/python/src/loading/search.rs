@@ -220,7 +220,8 @@ fn look(scope: &Scope<'_>, dir: &Path, name: &ModuleName) -> PyResult<EntryLooku
         let located = py.detach(|| locate(&view, system, dir, name.tail(), suffixes));
         if let Located::Namespace(portion) = &located
             && !view.has_dir(portion)
-            && runtime.alive(py).iter().any(|other| has_source(runtime, other.get(), portion))
+            && (runtime.set_aside.lock().has_dir(portion)
+                || runtime.alive(py).iter().any(|other| has_source(runtime, other.get(), portion)))
         {
             // A folder that has source on disk, but in another generation only.
             return Ok(EntryLookup::Hidden);
@@ -237,7 +238,9 @@ fn look(scope: &Scope<'_>, dir: &Path, name: &ModuleName) -> PyResult<EntryLooku
         }
         // Before it is asked whether all else is as known: a link may be turned in between.
         let read = py.detach(|| runtime.system.read(&path));
+        let aside = |bytes: &Vec<u8>| runtime.set_aside.lock().has(&path, bytes);
         if runtime.alive(py).iter().any(|other| other.get().view().get(&path).is_some())
+            || read.as_ref().is_ok_and(aside)
             || !new_files::may_admit(scope, dir, name)
         {
             // Created after this generation was made.

@@ -10,7 +10,7 @@ use std::{path::Path, sync::Arc};
 use pyo3::types::{PyDict, PyString, PyWeakrefMethods, PyWeakrefReference};
 use pyo3::{gc::PyTraverseError, gc::PyVisit, prelude::*};
 use transfuse_engine::sync::Mutex;
-use transfuse_engine::{GenerationId, ModuleName, Source, SourceSnapshot};
+use transfuse_engine::{FileChange, GenerationId, ModuleName, Source, SourceSnapshot};
 
 use crate::state::reported_absent::ReportedAbsent;
 use crate::{state::live_module::LiveModule, state::staging_area::StagingArea};
@@ -27,6 +27,9 @@ pub struct Generation {
     /// Its instances: `"shop.prices" -> LiveModule`, those being loaded included. Grows on demand;
     /// entries leave when a load fails, and turn into weak references in `let_go`.
     pub instances: Py<PyDict>,
+    /// The changed files, where no module ran for it: until it loads a module from one of these, it
+    /// answers as the generation before. Written when it is published.
+    pub changed_without_effect: Mutex<Vec<FileChange>>,
     /// The state that it has only while it is staged.
     pub staging: StagingArea,
 }
@@ -38,6 +41,7 @@ impl Generation {
             id,
             view: Mutex::new(view),
             reported_absent: Mutex::default(),
+            changed_without_effect: Mutex::default(),
             instances,
             staging: StagingArea::default(),
         }

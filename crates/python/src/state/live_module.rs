@@ -47,6 +47,8 @@ pub struct LiveModule {
     rank: AtomicU64,
     /// True once `__dispose__` was called: such an instance cannot be made current again.
     disposed: AtomicBool,
+    /// The same once the application of the module was shut down. Written by the server's thread.
+    shut_down: AtomicBool,
     /// Names bound at module level and imports used there, read off the code object.
     outline: Mutex<Option<NameUsage>>,
     /// Edges seen so far, `shop.conf -> {ModuleLevel}`; entries never leave. Several threads may
@@ -123,6 +125,7 @@ impl LiveModule {
             module,
             ready: AtomicBool::new(false),
             disposed: AtomicBool::new(false),
+            shut_down: AtomicBool::new(false),
             outline: Mutex::new(None),
             edges: Mutex::default(),
             wrote: Mutex::default(),
@@ -215,8 +218,14 @@ impl LiveModule {
         *self.partners.lock() = partners;
     }
 
-    pub fn is_disposed(&self) -> bool {
-        self.disposed.load(Ordering::Acquire)
+    /// Was it disposed of, or its application shut down?
+    pub fn is_over(&self) -> bool {
+        self.disposed.load(Ordering::Acquire) || self.shut_down.load(Ordering::Acquire)
+    }
+
+    /// Its application was shut down.
+    pub fn set_shut_down(&self) {
+        self.shut_down.store(true, Ordering::Release);
     }
 
     /// Marks it as disposed of; true for the first caller.

@@ -2,10 +2,13 @@
 //!
 //! `effects/dependencies.rs` adds edges, and `update` reads them to plan.
 
+use std::time::{Duration, SystemTime};
 use std::{collections::BTreeSet, collections::HashMap, collections::HashSet, path::PathBuf};
 
 use pyo3::{prelude::*, types::PyDict, types::PyList, types::PyWeakrefReference};
-use transfuse_engine::{DependencyGraph, History, ModuleName, Restart};
+use transfuse_engine::{
+    Cause, DependencyGraph, GenerationId, History, ModuleName, Outcome, Record, Restart,
+};
 
 use crate::state::live_module::LiveModule;
 
@@ -48,6 +51,23 @@ pub struct Records {
 }
 
 impl Records {
+    /// Those of a process whose first generation is this one.
+    pub fn starting(first: GenerationId) -> Records {
+        let mut records = Records::default();
+        records.history.push(Record {
+            at: SystemTime::now(),
+            cause: Cause::Start,
+            back_to: None,
+            generation: first,
+            outcome: Outcome::Started,
+            changed: Vec::new(),
+            ran: Vec::new(),
+            took: Duration::ZERO,
+            error: None,
+        });
+        records
+    }
+
     /// An instance belongs to the current generation from now on.
     pub fn adopt(&mut self, instance: &LiveModule) {
         self.graph.set_edges(&instance.name, instance.edges());

@@ -20,10 +20,11 @@ use transfuse_engine::{
     ModuleName, OsFileSystem, Roots, SingleFlight, SourceSnapshot,
 };
 
-use crate::cpython::{exceptions, nogil_lock::NoGilLock};
+use crate::cpython::{exceptions, nogil_lock::NoGilLock, thread::thread};
 use crate::state::{
-    command::Command, generation::Generation, hold::Holds, records::Records, settings::Settings,
-    synthetic_names::SyntheticNames, unit_of_work::UnitsOfWork, unreadable::UnreadablePaths,
+    command::BackTo, command::Command, generation::Generation, hold::Holds, records::Records,
+    set_aside::SetAside, settings::Settings, synthetic_names::SyntheticNames,
+    unit_of_work::UnitsOfWork, unreadable::UnreadablePaths, urgent::UrgentRequests,
     watch_status::WatchStatus,
 };
 
@@ -74,6 +75,13 @@ impl PythonCallback {
     }
 }
 
+/// The files of a process that was given what others serve.
+pub struct GivenFiles {
+    pub paths: Vec<PathBuf>,
+    /// Those of them whose content on disk is set aside.
+    pub aside: Vec<PathBuf>,
+}
+
 pub struct Runtime {
     pub system: Arc<OsFileSystem>,
     pub roots: Roots,
@@ -105,8 +113,10 @@ pub struct Runtime {
     pub report: PythonCallback,
     /// The view that the update under way would serve, for the participants that have to agree.
     pub wanted: Mutex<Option<SourceSnapshot>>,
+    /// The rollback under way, for the other workers. Written by the thread that updates.
+    pub going_back: Mutex<Option<BackTo>>,
     /// Files whose content this process was given at its start, whatever they say on disk.
-    pub given: Vec<PathBuf>,
+    pub given: GivenFiles,
     /// Called with the stage of an update and the generation's number (`update/participants.rs`).
     pub stages: PythonCallback,
     /// Names of modules that were asked for by path and cannot be imported by name.
@@ -138,10 +148,14 @@ pub struct Runtime {
     pub watching: Mutex<WatchStatus>,
     /// Paths that cannot be read and that no module needs. Written at each scan, read by `status`.
     pub unreadable: Mutex<UnreadablePaths>,
+    /// Content on disk that a rollback has left. Written by the thread that updates.
+    pub set_aside: Mutex<SetAside>,
     /// What programs said about changes of many files that are under way.
     pub holds: Holds,
     /// The thread that updates (0: not begun). Code it runs cannot wait for an update.
     pub updating_thread: AtomicU64,
+    /// The requests before which no update is to be published.
+    pub urgent: UrgentRequests,
     /// Whether that thread has ended without being stopped.
     pub updating_ended: AtomicBool,
 }
@@ -161,7 +175,7 @@ impl Runtime {
         project: Vec<PathBuf>,
         reconsider: Py<PyAny>,
         first: u64,
-        given: Vec<PathBuf>,
+        given: GivenFiles,
     ) -> PyResult<Self> {
         let id = GenerationId(first);
         let held = Py::new(py, Generation::new(id, view, PyDict::new(py).unbind()))?;
@@ -169,7 +183,6 @@ impl Runtime {
         let importlib = py.import(intern!(py, "importlib"))?;
         let bootstrap = py.import(intern!(py, "importlib._bootstrap"))?;
         let builtins = py.import(intern!(py, "builtins"))?;
-        let modules = py.import(intern!(py, "sys"))?.getattr(intern!(py, "modules"))?;
         Ok(Runtime {
             system,
             roots,
@@ -180,7 +193,7 @@ impl Runtime {
             facades: PyDict::new(py).unbind(),
             replacements: PyDict::new(py).unbind(),
             withdrawn: PyDict::new(py).unbind(),
-            sys_modules: modules.cast_into::<PyDict>()?.unbind(),
+            sys_modules: sys_modules(py)?,
             plain_import: is_plain(&builtins)?,
             original_import: builtins.getattr(intern!(py, "__import__"))?.unbind(),
             original_reload: importlib.getattr(intern!(py, "reload"))?.unbind(),
@@ -188,13 +201,14 @@ impl Runtime {
             report: PythonCallback::new(report),
             stages: PythonCallback::new(stages),
             wanted: Mutex::new(None),
+            going_back: Mutex::new(None),
             given,
             synthetic_names: SyntheticNames::default(),
             flights: SingleFlight::default(),
             nogil_lock: NoGilLock::default(),
             generations,
             units: UnitsOfWork::default(),
-            records: Mutex::default(),
+            records: Mutex::new(Records::starting(id)),
             diverged: AtomicBool::new(false),
             mixed: AtomicBool::new(false),
             adapted: AtomicU64::new(0),
@@ -203,8 +217,10 @@ impl Runtime {
             lost_events: AtomicU64::new(0),
             watching: Mutex::default(),
             unreadable: Mutex::default(),
+            set_aside: Mutex::default(),
             holds: Holds::default(),
             updating_thread: AtomicU64::new(0),
+            urgent: UrgentRequests::default(),
             updating_ended: AtomicBool::new(false),
         })
     }
@@ -216,6 +232,7 @@ impl Runtime {
     }
 
     pub fn listen_to(&self, commands: Sender<Command>) {
+        self.urgent.reset();
         *self.commands.lock() = Some(commands);
     }
 
@@ -239,7 +256,20 @@ impl Runtime {
     /// Asks the updating thread for something; false if it has ended.
     pub fn command(&self, command: Command) -> bool {
         let commands = self.commands.lock();
-        commands.as_ref().is_some_and(|commands| commands.send(command).is_ok())
+        let Some(commands) = commands.as_ref() else { return false };
+        self.urgent.is_sent(&command);
+        commands.send(command).is_ok()
+    }
+
+    /// Calls `work` as the thread that updates: code that it runs cannot wait for an update.
+    pub fn updating_in_this_thread<R>(&self, work: impl FnOnce() -> R) -> R {
+        let mine = thread();
+        let before = self.updating_thread.swap(mine, Ordering::AcqRel);
+        let ended = work();
+        // Unless another thread has gone on since.
+        let order = (Ordering::AcqRel, Ordering::Acquire);
+        let _ = self.updating_thread.compare_exchange(mine, before, order.0, order.1);
+        ended
     }
 
     pub fn settings(&self) -> Arc<Settings> {
@@ -324,6 +354,11 @@ impl Runtime {
         }
         found
     }
+}
+
+fn sys_modules(py: Python<'_>) -> PyResult<Py<PyDict>> {
+    let modules = py.import(intern!(py, "sys"))?.getattr(intern!(py, "modules"))?;
+    Ok(modules.cast_into::<PyDict>()?.unbind())
 }
 
 fn is_plain(builtins: &Bound<'_, PyModule>) -> PyResult<bool> {

@@ -214,3 +214,15 @@ fn withdraw_shown(py: Python<'_>, runtime: &Runtime, name: &ModuleName, shown: &
         let _ = withdraw(py, runtime, &PyString::new(py, name.as_str()));
     }
 }
+
+/// Puts the object that foreign code is to see of an instance into `sys.modules`, unless the program
+/// has removed or replaced the entry.
+pub fn show_instance(py: Python<'_>, runtime: &'static Runtime, instance: &Bound<'_, LiveModule>) {
+    let name = instance.get().key.bind(py);
+    if let Ok(SysModulesEntry::Ours) =
+        entry_of(&Scope::new(py, runtime, &runtime.current(py)), name)
+        && let Ok(shown) = facade::of_instance(py, runtime, instance)
+    {
+        let _ = show(py, runtime, name, &shown);
+    }
+}

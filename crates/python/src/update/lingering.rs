@@ -2,7 +2,7 @@
 //!
 //! For `status`, and for the caches to be emptied. `transfuse/memory` finds out what holds them.
 
-use pyo3::{prelude::*, types::PyWeakrefMethods};
+use pyo3::{prelude::*, types::PyWeakrefMethods, types::PyWeakrefReference};
 
 use crate::state::{live_module::LiveModule, runtime::Runtime};
 
@@ -22,4 +22,14 @@ pub fn superseded<'py>(py: Python<'py>, runtime: &Runtime) -> Vec<Bound<'py, Liv
     };
     let alive = weak.iter().filter_map(|weak| weak.bind(py).upgrade());
     alive.filter_map(|instance| instance.cast_into_exact::<LiveModule>().ok()).collect()
+}
+
+/// Records superseded instances, so that `status` can report those that stay in memory.
+pub fn record(py: Python<'_>, runtime: &Runtime, removed: &[Bound<'_, LiveModule>]) {
+    let added = removed.iter().filter_map(|instance| PyWeakrefReference::new(instance).ok());
+    let added: Vec<_> = added.map(Bound::unbind).collect();
+    let before = std::mem::take(&mut runtime.records.lock().superseded);
+    let alive = before.into_iter().filter(|weak| weak.bind(py).upgrade().is_some());
+    let all: Vec<_> = alive.chain(added).collect();
+    runtime.records.lock().superseded.extend(all);
 }

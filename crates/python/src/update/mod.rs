@@ -9,6 +9,7 @@ pub mod environment;
 pub mod widening;
 pub mod concurrent_loads;
 pub mod rerun;
+pub mod succession;
 pub mod participants;
 pub mod registrations;
 pub mod startup_conflicts;

@@ -9,7 +9,10 @@ use pyo3::{intern, prelude::*};
 use transfuse_engine::SourceSnapshot;
 
 use crate::cpython::log;
-use crate::state::{generation::Generation, pin::GenerationScope, runtime::Runtime, scope::Scope};
+use crate::state::{
+    attempt, attempt::Interruptible, generation::Generation, pin::GenerationScope,
+    runtime::Runtime, scope::Scope,
+};
 
 /// Asks all participants to prepare. After an error the generation must be aborted.
 pub fn prepare(
@@ -17,18 +20,28 @@ pub fn prepare(
     runtime: &'static Runtime,
     staged: &Bound<'_, Generation>,
     wanted: &SourceSnapshot,
-    on_disk: bool,
+    back: bool,
 ) -> PyResult<()> {
     *runtime.wanted.lock() = Some(wanted.clone());
-    let stage = if on_disk { intern!(py, "staged") } else { intern!(py, "going back") };
+    let stage = if back { intern!(py, "going back") } else { intern!(py, "staged") };
+    attempt::set_prepared(Some(staged.get().id.0));
+    let interruptible = Interruptible::begin();
     let prepared = GenerationScope::begin(&Scope::new(py, runtime, staged))
         .and_then(|_pinned| runtime.stages.call(py, (stage, staged.get().id.0)));
-    *runtime.wanted.lock() = None;
+    drop(interruptible);
+    if !attempt::is_left_behind() {
+        *runtime.wanted.lock() = None;
+    }
     prepared.map(drop)
 }
 
 /// Notifies them how it ended: `"published"` or `"abandoned"`.
 pub fn notify(py: Python<'_>, runtime: &Runtime, staged: &Bound<'_, Generation>, end: &str) {
+    if attempt::is_left_behind() {
+        // They have heard of the end, and may be in another update by now.
+        return;
+    }
+    attempt::set_prepared(None);
     if let Err(error) = runtime.stages.call(py, (end, staged.get().id.0)) {
         let _ =
             log::complain(py, "participants could not be notified of the end of an update", error);

@@ -12,7 +12,7 @@ use transfuse_engine::Plan;
 
 use crate::code::pyc;
 use crate::cpython::{exceptions, traceback::module_of_error};
-use crate::state::{runtime::Runtime, staging_area::InPlaceNote};
+use crate::state::{attempt, runtime::Runtime, staging_area::InPlaceNote};
 use crate::update::startup_conflicts::{self, Met};
 use crate::update::{planning::UpdateRequest, planning::draw_plan, staged_update::StagedUpdate};
 
@@ -49,8 +49,13 @@ pub fn run_update(
     quiet: &mut dyn Quiet,
 ) -> Staged {
     let mut plan = Plan::default();
-    let end = stage(py, runtime, &mut request, &mut plan, quiet);
-    Staged { plan, end: end.unwrap_or_else(StagingOutcome::Refused) }
+    let end = match stage(py, runtime, &mut request, &mut plan, quiet) {
+        Ok(published @ StagingOutcome::Published(_)) => published,
+        // Whatever came of it.
+        _ if attempt::is_given_up() => StagingOutcome::Interrupted,
+        end => end.unwrap_or_else(StagingOutcome::Refused),
+    };
+    Staged { plan, end }
 }
 
 /// Plans and stages, with a wider plan for as long as that finds modules to add, and publishes.
@@ -224,14 +229,21 @@ fn publish<'py>(
     mut update: StagedUpdate<'py>,
 ) -> PyResult<StagingOutcome> {
     update.check_lazy_targets(py, &request.changes)?;
-    let mut lost = Vec::new();
-    let published = update.prepare(py, &request.view).and_then(|()| {
-        lost = update.lost_state(py);
-        update.commit(py)
-    });
-    match published {
+    if let Err(error) = update.prepare(py, &request.view) {
+        return match exceptions::is_outdated(py, &error) {
+            true => Ok(StagingOutcome::Interrupted),
+            false => Err(error),
+        };
+    }
+    if !attempt::may_commit() {
+        return Ok(StagingOutcome::Interrupted);
+    }
+    let lost = update.lost_state(py);
+    match update.commit(py) {
         Ok(notes) => Ok(StagingOutcome::Published(notes.into_iter().chain(lost).collect())),
-        Err(error) if exceptions::is_outdated(py, &error) => Ok(StagingOutcome::Interrupted),
-        Err(error) => Err(error),
+        Err(error) => {
+            attempt::commit_failed();
+            Err(error)
+        }
     }
 }

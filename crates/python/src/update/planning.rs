@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use pyo3::{exceptions::PySyntaxError, prelude::*};
 use transfuse_engine::{
     ChangeKind, DependencyGraph, EdgeKind, FileChange, ModuleFacts, ModuleName, Plan, Policy,
-    Reason, Restart, RestartCode, SourceSnapshot, plan,
+    Reason, Restart, RestartCode, SourceSnapshot, Succession, plan,
 };
 
 use crate::effects::{kept_values, retention, subclasses::ListedBases, submodule_use};
@@ -27,6 +27,8 @@ pub struct UpdateRequest {
     pub seeds: Vec<(ModuleName, Reason)>,
     /// The first execution whose instance the seeds may miss, see `update/concurrent_loads.rs`.
     pub since: u64,
+    /// Whether it is the rollback of another worker, and to which generation.
+    pub back: Option<Succession>,
 }
 
 impl UpdateRequest {

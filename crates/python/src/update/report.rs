@@ -3,14 +3,16 @@
 //! As plain dicts: `transfuse/updates/reports.py` makes its dataclasses of them. `state::notify` sends
 //! them.
 
+use std::time::UNIX_EPOCH;
+
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 use transfuse_engine::{
-    ChangeKind, FileChange, GenerationId, Outcome, Plan, Record, Restart, Step,
+    Cause, ChangeKind, FileChange, GenerationId, History, Outcome, Plan, Record, Restart, Step,
 };
 
 use crate::cpython::log::warning;
-use crate::state::{runtime::Runtime, staging_area::InPlaceNote};
+use crate::state::{command::BackTo, runtime::Runtime, staging_area::InPlaceNote};
 
 pub fn of_record(
     py: Python<'_>,
@@ -20,6 +22,7 @@ pub fn of_record(
     error: Option<PyErr>,
 ) -> PyResult<Py<PyDict>> {
     let outcome = match record.outcome {
+        Outcome::Started => "started",
         Outcome::Published => "published",
         Outcome::Refused => "refused",
         Outcome::RolledBack => "rolled back",
@@ -28,7 +31,59 @@ pub fn of_record(
     made.set_item("notes", PyList::new(py, notes.iter().map(|n| (&n.0, &n.1)))?)?;
     made.set_item("seconds", record.took.as_secs_f64())?;
     made.set_item("error", error.map(|error| error.into_value(py)))?;
+    made.set_item("by", cause(record.cause))?;
     Ok(made.unbind())
+}
+
+/// What led to an update, as Python knows it.
+fn cause(cause: Cause) -> &'static str {
+    match cause {
+        Cause::Start => "start",
+        Cause::Saved => "saved",
+        Cause::Release => "release",
+        Cause::Update => "update",
+        Cause::Rollback => "rollback",
+        Cause::Accept => "accept",
+        Cause::Worker => "worker",
+    }
+}
+
+/// Adds the files whose content on disk is set aside.
+pub fn add_set_aside(made: &Bound<'_, PyDict>, runtime: &Runtime) -> PyResult<()> {
+    made.set_item("set_aside", runtime.set_aside.lock().paths())
+}
+
+/// What a rollback would do.
+pub fn of_rollback_plan(
+    py: Python<'_>,
+    runtime: &Runtime,
+    changes: &[FileChange],
+    plan: &Plan,
+    back: BackTo,
+) -> PyResult<Py<PyDict>> {
+    let generation = runtime.current(py).get().id;
+    let made = base(py, "planned", generation, changes, &plan.steps, &[])?;
+    made.set_item("notes", PyList::empty(py))?;
+    made.set_item("seconds", 0.0)?;
+    made.set_item("error", py.None())?;
+    made.set_item("by", cause(Cause::Rollback))?;
+    made.set_item("back_to", back)?;
+    add_set_aside(&made, runtime)?;
+    Ok(made.unbind())
+}
+
+/// The last updates, the oldest first: what `transfuse.history()` is made of.
+pub fn of_history<'py>(py: Python<'py>, history: &History) -> PyResult<Bound<'py, PyList>> {
+    let all = PyList::empty(py);
+    for record in history.iter() {
+        let report = of_record(py, record, &[], &[], None)?.into_bound(py);
+        let at = record.at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+        report.set_item("time", at)?;
+        report.set_item("error", record.error.as_deref())?;
+        report.set_item("back_to", record.back_to.map(|id| id.0))?;
+        all.append(report)?;
+    }
+    Ok(all)
 }
 
 pub fn of_plan(

@@ -1,32 +1,59 @@
 //! Which modules of a kept generation have to run again before it can be served again?
 //!
-//! Those that were disposed of, with the modules that import them; and those that took other code in
-//! place since. All others are used as they are.
+//! A former application is made again, not woken: if one of the modules that come back was disposed
+//! of, or its application was shut down, then all of them run, for nothing tells what its end has
+//! closed in the others. So do those that took other code in place since, and those with a lazy
+//! import that is bound to a module of another generation, with the modules that import them. All
+//! others are used as they are.
 
 use std::collections::{HashMap, HashSet};
 
 use pyo3::prelude::*;
-use transfuse_engine::{EdgeKind, ModuleName, Target};
+use transfuse_engine::{DependencyGraph, EdgeKind, ModuleName, Plan, Target, plan_of};
 
-use crate::state::{generation::Generation, live_module::LiveModule};
+use crate::state::{generation::Generation, live_module::LiveModule, runtime::Runtime};
 
-/// The names of these modules, each once.
-pub fn modules_to_rerun(py: Python<'_>, generation: &Bound<'_, Generation>) -> Vec<ModuleName> {
+/// The plan that runs these modules.
+pub fn plan(py: Python<'_>, runtime: &Runtime, generation: &Bound<'_, Generation>) -> Plan {
     let all = generation.get().all(py);
-    // A lazy import used while another generation was current is bound to a module of that one.
-    let bound_elsewhere = |instance: &LiveModule| {
-        instance.lazy.bound().iter().any(|(name, execution)| {
-            let there = generation.get().find(py, name.as_str());
-            there.is_none_or(|there| there.get().started() != *execution)
-        })
+    let current = runtime.current(py);
+    let come_back: Vec<_> = all.iter().filter(|one| !current.get().holds(py, one)).collect();
+    let first = if come_back.iter().any(|one| one.get().is_over()) {
+        come_back
+    } else {
+        all.iter().filter(|one| is_bound_elsewhere(py, generation, one.get())).collect()
     };
-    let mut rerun: Vec<ModuleName> = all
-        .iter()
-        .filter(|instance| instance.get().is_disposed() || bound_elsewhere(instance.get()))
-        .map(|instance| instance.get().name.clone())
-        .collect();
+    let first = first.iter().map(|one| one.get().name.clone()).collect();
+    let names = with_others(generation, &all, first);
+    let mut graph = DependencyGraph::default();
+    for instance in &all {
+        graph.set_edges(&instance.get().name, instance.get().edges());
+    }
+    let find = |name: &ModuleName| generation.get().find(py, name.as_str());
+    plan_of(&graph, names, |name| find(name).map_or(u64::MAX, |found| found.get().rank()))
+}
+
+/// Is a lazy import, which was used while another generation was current, bound to a module of that
+/// one?
+fn is_bound_elsewhere(
+    py: Python<'_>,
+    generation: &Bound<'_, Generation>,
+    instance: &LiveModule,
+) -> bool {
+    instance.lazy.bound().iter().any(|(name, execution)| {
+        let there = generation.get().find(py, name.as_str());
+        there.is_none_or(|there| there.get().started() != *execution)
+    })
+}
+
+/// With the modules that import them, and those that took other code in place.
+fn with_others(
+    generation: &Bound<'_, Generation>,
+    all: &[Bound<'_, LiveModule>],
+    mut rerun: Vec<ModuleName>,
+) -> Vec<ModuleName> {
     let mut known: HashSet<ModuleName> = rerun.iter().cloned().collect();
-    let importers = if rerun.is_empty() { HashMap::new() } else { importers(&all) };
+    let importers = if rerun.is_empty() { HashMap::new() } else { importers(all) };
     let mut next = 0;
     while let Some(of) = rerun.get(next) {
         next += 1;

@@ -8,9 +8,10 @@
 use std::{cell::Cell, collections::HashSet, sync::atomic::Ordering};
 
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyWeakrefMethods, PyWeakrefReference};
+use pyo3::types::PyDict;
 use transfuse_engine::{
-    EdgeKind, Freed, ModuleName, Plan, Policy, Reason, SourceSnapshot, Step, Target,
+    EdgeKind, FileChange, Freed, ModuleName, Plan, Policy, Reason, SourceSnapshot, Step,
+    Succession, Target,
 };
 
 use crate::cpython::{
@@ -20,14 +21,13 @@ use crate::cpython::{
 use crate::effects::{conflict, foreign_patches};
 use crate::loading::{in_place, load, load::Loaded, sharing, submodules};
 use crate::state::{
-    generation::Generation, live_module::LiveModule, pin::GenerationScope,
+    attempt::Interruptible, generation::Generation, live_module::LiveModule, pin::GenerationScope,
     policy::effective_policy, runtime::Runtime, scope::Scope, staging_area::InPlaceNote,
 };
-use crate::sysmodules::{entry, entry::SysModulesEntry, facade};
+use crate::sysmodules::{entry, facade};
 use crate::update::concurrent_loads::superseded_by_swap;
 use crate::update::planning::{UpdateRequest, without_restarts};
-use crate::update::rerun::modules_to_rerun;
-use crate::update::{disposal, participants, registrations};
+use crate::update::{disposal, lingering, participants, registrations, rerun, succession};
 
 /// A staged generation, until it is published or abandoned.
 pub struct StagedUpdate<'py> {
@@ -42,8 +42,10 @@ pub struct StagedUpdate<'py> {
     failed: Option<ModuleName>,
     /// What ended staging.
     error: Option<PyErr>,
-    /// Whether it serves the content of the files, or that of a kept generation.
-    on_disk: bool,
+    /// The changed files.
+    changed: Vec<FileChange>,
+    /// Which generation a rollback goes back to; none for content of the files.
+    back: Option<Succession>,
     /// Whether the participants have been asked to prepare, so that they have to hear how it ends.
     prepared: bool,
     /// Whether it was committed or aborted.
@@ -74,6 +76,8 @@ impl<'py> StagedUpdate<'py> {
         let instances = base.get().instances.bind(py).copy()?;
         let mut update = Self::stage(py, runtime, base, view, instances, Vec::new())?;
         update.take_out(py, request, plan)?;
+        update.changed.clone_from(&request.changes);
+        update.back = request.back;
         Ok(update)
     }
 
@@ -83,13 +87,13 @@ impl<'py> StagedUpdate<'py> {
         py: Python<'py>,
         runtime: &'static Runtime,
         target: &Bound<'py, Generation>,
-    ) -> PyResult<(Self, Vec<Step>)> {
+    ) -> PyResult<(Self, Plan)> {
         let _guard = runtime.nogil_lock.lock(py);
         let base = runtime.current(py);
         let instances = target.get().instances.bind(py).copy()?;
-        let rerun = modules_to_rerun(py, target);
-        for name in &rerun {
-            instances.del_item(name.as_str())?;
+        let plan = rerun::plan(py, runtime, target);
+        for step in &plan.steps {
+            instances.del_item(step.name.as_str())?;
         }
         let mut removed = base.get().all(py);
         removed.retain(|instance| {
@@ -104,10 +108,9 @@ impl<'py> StagedUpdate<'py> {
             }
         }
         let mut update = Self::stage(py, runtime, base, target.get().view(), instances, removed)?;
-        let steps = rerun.into_iter().map(|name| Step { name, reason: Reason::Changed }).collect();
         update.revived = revived;
-        update.on_disk = false;
-        Ok((update, steps))
+        update.back = Some(Succession::Back(target.get().id));
+        Ok((update, plan))
     }
 
     fn stage(
@@ -131,7 +134,8 @@ impl<'py> StagedUpdate<'py> {
             revived: Vec::new(),
             failed: None,
             error: None,
-            on_disk: true,
+            changed: Vec::new(),
+            back: None,
             prepared: false,
             ended: Cell::new(false),
         })
@@ -151,6 +155,7 @@ impl<'py> StagedUpdate<'py> {
         conflict::take();
         self.staged.get().staging.expect(plan.steps.len());
         let _limit = Watchdog::begin(self.runtime.settings().time_limit);
+        let _interruptible = Interruptible::begin_modules();
         for step in plan.start_order.iter().map(|place| &plan.steps[*place]) {
             match load::load_own(&Scope::new(py, self.runtime, &self.staged), &step.name) {
                 Ok(Loaded::Live(_) | Loaded::Foreign | Loaded::Missing(_)) => {}
@@ -168,7 +173,7 @@ impl<'py> StagedUpdate<'py> {
     /// would serve, including changes that wait for a restart.
     pub fn prepare(&mut self, py: Python<'py>, wanted: &SourceSnapshot) -> PyResult<()> {
         self.prepared = true;
-        participants::prepare(py, self.runtime, &self.staged, wanted, self.on_disk)
+        participants::prepare(py, self.runtime, &self.staged, wanted, self.back.is_some())
             .inspect_err(|error| self.error = Some(exceptions::with_traceback(py, error)))
     }
 
@@ -233,6 +238,7 @@ impl<'py> StagedUpdate<'py> {
         let registered = registrations::may_be_registered(py, &self.staged, &self.removed);
         // A module that took its code in place has the same instance before and after.
         self.removed.retain(|instance| !self.staged.get().holds(py, instance));
+        succession::fold(py, runtime);
         // No code of the program may run while this thread holds the lock, so values are dropped
         // after it.
         let guard = runtime.nogil_lock.lock(py);
@@ -241,7 +247,8 @@ impl<'py> StagedUpdate<'py> {
         let shown: Vec<_> = fresh.iter().chain(&self.revived).cloned().collect();
         // Work may go on in any of these, the generation that the swap supersedes included.
         let alive = runtime.alive(py);
-        let (old, freed) = self.swap(&fresh, &guard);
+        let how = self.succession(py, &fresh);
+        let (old, freed) = self.swap(&fresh, how, &guard);
         // Earlier generations may share the modules that this update was the first to load.
         for instance in &fresh {
             if self.base.get().find(py, instance.get().name.as_str()).is_none() {
@@ -251,7 +258,7 @@ impl<'py> StagedUpdate<'py> {
         let pending = in_place::published(py, &self.staged);
         self.record(py, &shown);
         for instance in &shown {
-            show(py, runtime, instance);
+            entry::show_instance(py, runtime, instance);
         }
         drop(guard);
         drop(old);
@@ -264,7 +271,7 @@ impl<'py> StagedUpdate<'py> {
             self.conclude_environ(py);
             let notes = in_place::notes(py, &self.staged);
             runtime.retire(freed);
-            record_superseded(py, runtime, &self.removed);
+            lingering::record(py, runtime, &self.removed);
             self.tidy(py);
             let registrations = registrations::EndedExecutions::of(py, &self.staged);
             self.staged.get().staging.clear();
@@ -299,9 +306,23 @@ impl<'py> StagedUpdate<'py> {
         records.published += 1;
     }
 
+    /// How it relates to the generation that it supersedes.
+    fn succession(&self, py: Python<'py>, fresh: &[Bound<'py, LiveModule>]) -> Succession {
+        if let Some(back) = self.back {
+            return back;
+        }
+        let staging = &self.staged.get().staging;
+        if !fresh.is_empty() || !self.removed.is_empty() || !staging.in_place(py).is_empty() {
+            return Succession::Another;
+        }
+        self.staged.get().changed_without_effect.lock().clone_from(&self.changed);
+        Succession::Quiet
+    }
+
     fn swap(
         &self,
         fresh: &[Bound<'py, LiveModule>],
+        how: Succession,
         _guard: &NoGilGuard<'_>,
     ) -> (Vec<Py<Generation>>, Freed<Py<Generation>>) {
         let generations = &self.runtime.generations;
@@ -315,7 +336,7 @@ impl<'py> StagedUpdate<'py> {
         //    between, so the process cannot fork there.
         dropped.extend(self.staged.get().staging.set_base(None));
         dropped.push(generations.swap(self.staged.clone().unbind()));
-        let freed = generations.commit(self.staged.get().id);
+        let freed = generations.commit(self.staged.get().id, how);
         self.ended.set(true);
         // 3. New instances answer for the current generation, which they are part of.
         for instance in fresh.iter().chain(&self.revived) {
@@ -374,26 +395,4 @@ impl<'py> StagedUpdate<'py> {
             entry::withdraw_if_deleted(py, self.runtime, &name);
         }
     }
-}
-
-/// Puts the object that foreign code is to see of an instance into `sys.modules`, unless the program
-/// has removed or replaced the entry.
-fn show(py: Python<'_>, runtime: &'static Runtime, instance: &Bound<'_, LiveModule>) {
-    let name = instance.get().key.bind(py);
-    if let Ok(SysModulesEntry::Ours) =
-        entry::entry_of(&Scope::new(py, runtime, &runtime.current(py)), name)
-        && let Ok(shown) = facade::of_instance(py, runtime, instance)
-    {
-        let _ = entry::show(py, runtime, name, &shown);
-    }
-}
-
-/// Records superseded instances, so that `status` can report those that stay in memory.
-fn record_superseded(py: Python<'_>, runtime: &Runtime, removed: &[Bound<'_, LiveModule>]) {
-    let added = removed.iter().filter_map(|instance| PyWeakrefReference::new(instance).ok());
-    let added: Vec<_> = added.map(Bound::unbind).collect();
-    let before = std::mem::take(&mut runtime.records.lock().superseded);
-    let alive = before.into_iter().filter(|weak| weak.bind(py).upgrade().is_some());
-    let all: Vec<_> = alive.chain(added).collect();
-    runtime.records.lock().superseded.extend(all);
 }

@@ -9,15 +9,15 @@ use std::{path::PathBuf, sync::atomic::Ordering};
 
 use crossbeam_channel::Receiver;
 use pyo3::{prelude::*, types::PyDict};
-use transfuse_engine::ModuleName;
+use transfuse_engine::Cause;
 
-use crate::cpython::{log, panics, thread::thread};
-use crate::state::{command::Command, runtime::Runtime};
+use crate::cpython::{exceptions, log, panics, thread::thread};
+use crate::state::{command::Command, command::UpdateCommand, runtime::Runtime, set_aside::Aside};
 use crate::update::concurrent_loads::loads_since;
 use crate::update::planning::{self, UpdateRequest};
-use crate::update::{disposal, lost_state, project_files, report, seeds};
+use crate::update::{lost_state, project_files, report, seeds};
 use crate::updater::listener::{ChangeListener, Wakeup};
-use crate::updater::outcome::{Concluded, Updater};
+use crate::updater::outcome::{Concluded, Updater, Wanted};
 use crate::updater::pending_change::PendingChange;
 
 /// How often an explicit update starts again because other workers have seen later files.
@@ -39,7 +39,8 @@ impl Driver {
     pub fn run(&mut self, py: Python<'_>) {
         let _ended = EndOfUpdating(self.runtime);
         self.runtime.updating_thread.store(thread(), Ordering::Release);
-        self.ignore_until_changed(py, self.runtime.given.clone());
+        let aside = Aside::Of(&self.runtime.given.aside);
+        self.ignore_until_changed(py, self.runtime.given.paths.clone(), aside);
         loop {
             let wakeup = py.detach(|| self.listener.next());
             if matches!(wakeup, Wakeup::Command(Command::Stop)) {
@@ -63,18 +64,24 @@ impl Driver {
     }
 
     fn handle(&mut self, py: Python<'_>, command: Command) {
+        self.runtime.urgent.begins(&command);
         let (reply, answer) = match command {
-            Command::Update(reply) => (reply, panics::caught(|| self.update_on_request(py, None))),
+            Command::Update(command, reply) => {
+                (reply, panics::caught(|| self.update_and_accept(py, &command)))
+            }
             Command::Reload(name, reply) => {
-                (reply, panics::caught(|| self.update_on_request(py, Some(&name))))
+                let wanted = Wanted { reload: Some(&name), ..Wanted::of(Cause::Update) };
+                (reply, panics::caught(|| self.update_on_request(py, &wanted)))
             }
             Command::Plan(reply) => (reply, panics::caught(|| self.plan(py))),
-            Command::Rollback(to, reply) => (reply, panics::caught(|| self.rollback(py, to))),
-            Command::Adopt(contents, reply) => (reply, panics::caught(|| self.adopt(py, contents))),
+            Command::Rollback(command, reply) => {
+                (reply, panics::caught(|| self.rollback(py, command)))
+            }
+            Command::Adopt(command, reply) => (reply, panics::caught(|| self.adopt(py, command))),
             Command::Follow(path) => return self.listener.follow(&path),
             Command::Released => return self.listener.look_again(),
             Command::Dispose => {
-                disposal::dispose_drained(py, self.runtime);
+                self.updater.dispose(py);
                 self.retry_if_room(py);
                 return;
             }
@@ -88,27 +95,48 @@ impl Driver {
         let change = py.detach(|| {
             let change = self.listener.collect_changes(true);
             // A comparison that a save overlapped has only a part of it.
-            change.and_then(|mut change| change.is_still_quiet().then_some(change))
+            change.and_then(|mut change| change.parts().0.is_still_quiet().then_some(change))
         });
         let Some(mut change) = change else { return };
         self.updater.reread_project_files(py, &mut change);
         self.updater.update_automatically(py, change);
     }
 
-    /// Updates now; `reload` runs in any case.
-    fn update_on_request(
+    /// Updates now, also to content that was set aside. It stays so if the update is refused.
+    fn update_and_accept(
         &mut self,
         py: Python<'_>,
-        reload: Option<&ModuleName>,
+        command: &UpdateCommand,
     ) -> PyResult<Py<PyDict>> {
+        let set_aside = &self.runtime.set_aside;
+        let accepted = set_aside.lock().accept(command.accept.paths());
+        self.listener.add_paths(accepted.keys().cloned());
+        let refused = |runtime: &Runtime| runtime.records.lock().refused;
+        let before = refused(self.runtime);
+        let ended = self.update_on_request(py, &Wanted::of(command.cause));
+        if ended.is_err() || refused(self.runtime) > before {
+            set_aside.lock().restore(accepted);
+        }
+        ended
+    }
+
+    /// Updates now.
+    fn update_on_request(&mut self, py: Python<'_>, wanted: &Wanted<'_>) -> PyResult<Py<PyDict>> {
         for _ in 0..TRIES {
             let mut change = match compare_now(py, &mut self.listener) {
                 Some(change) => change,
-                None if reload.is_some() => self.listener.assume(self.runtime.view(), Vec::new()),
+                None if wanted.reload.is_some() => {
+                    self.listener.assume(self.runtime.view(), Vec::new())
+                }
                 None => break,
             };
             let project_report = self.updater.reread_project_files(py, &mut change);
-            match self.updater.update(py, change, false, reload)? {
+            match self.updater.update(py, change, wanted)? {
+                Concluded::Interrupted if self.runtime.urgent.has_rollback() => {
+                    return Err(exceptions::misuse(
+                        "the update was given up, because a rollback was asked for meanwhile",
+                    ));
+                }
                 Concluded::Interrupted => {}
                 Concluded::Reported(report) => return Ok(report),
                 Concluded::Unchanged => {
@@ -135,7 +163,7 @@ impl Driver {
         let PendingChange { snapshot: view, changes, .. } = change;
         let since = loads_since(py, self.runtime);
         let seeds = seeds::of_changes(py, self.runtime, &view, &changes);
-        let request = UpdateRequest { view, changes, seeds, since };
+        let request = UpdateRequest { view, changes, seeds, since, back: None };
         let mut plan = planning::draw_plan(py, self.runtime, &request)?;
         plan.restart.extend(project_files::reread(py, self.runtime, false)?.restart);
         let lost = lost_state::of_plan(py, self.runtime, &request, &plan);

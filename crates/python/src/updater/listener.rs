@@ -59,6 +59,8 @@ pub struct ChangeListener {
     /// Whether one of them has changed since Python last read it. Kept over all comparisons, because
     /// not each of them leads to an update.
     pub(super) project_files_changed: bool,
+    /// Whether a place on the path to a root was switched since an update last ended.
+    pub(super) is_release: bool,
     /// Whether events were lost since the last comparison.
     pub(super) rescan: bool,
     /// Whether changes wait for the end of a hold.
@@ -86,6 +88,7 @@ impl ChangeListener {
             pending: BTreeSet::new(),
             project_digests: Vec::new(),
             project_files_changed: false,
+            is_release: false,
             rescan: false,
             held_back: false,
             waiting_since: None,
@@ -130,6 +133,10 @@ impl ChangeListener {
     /// Waits for a command, or until changed files are quiet.
     pub fn next(&mut self) -> Wakeup {
         loop {
+            // Before a change: a rollback that is asked for refers to what is served now.
+            if let Ok(command) = self.commands.try_recv() {
+                return Wakeup::Command(command);
+            }
             let now = self.now();
             let (system, roots) = (&*self.runtime.system, &self.runtime.roots);
             let is_locked = |dirty: &mut dyn Iterator<Item = &Path>| {
@@ -321,12 +328,15 @@ impl ChangeListener {
             self.watch_places();
             self.follow_known();
             self.rescan = true;
+            self.is_release = true;
         }
         let runtime = self.runtime;
+        self.pending.extend(runtime.set_aside.lock().paths());
         let batch =
             if self.rescan { DirtyPaths::Rescan } else { DirtyPaths::Listed(self.pending.clone()) };
-        let found =
-            refresh(&*runtime.system, &runtime.roots, &runtime.budget, &runtime.view(), &batch);
+        let view = runtime.view();
+        let mut found = refresh(&*runtime.system, &runtime.roots, &runtime.budget, &view, &batch);
+        runtime.set_aside.lock().withhold(&mut found, &view);
         self.rescan &= !found.unstable.is_empty();
         found
     }

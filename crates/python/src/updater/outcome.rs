@@ -3,36 +3,66 @@
 //! `update::pipeline` plans, stages and publishes. Here are the reasons not to begin, and the records
 //! that `status`, the log and later updates need.
 
-use std::{path::PathBuf, time::Instant};
+use std::{path::PathBuf, time::Instant, time::SystemTime};
 
 use pyo3::{prelude::*, types::PyDict};
 use transfuse_engine::{
-    Digest, FileChange, GenerationState, ModuleName, Outcome, Plan, Reason, Record, Restart,
-    SourceSnapshot,
+    Cause, Digest, FileChange, GenerationId, GenerationState, ModuleName, Outcome, Plan, Reason,
+    Record, Restart, SourceSnapshot, Succession,
 };
 
 use crate::cpython::{exceptions, log, panics};
-use crate::state::{notify, runtime::Runtime, staging_area::InPlaceNote};
+use crate::state::{attempt, command::BackTo, notify, runtime::Runtime, staging_area::InPlaceNote};
 use crate::update::concurrent_loads::loads_since;
 use crate::update::pipeline::{self, Quiet, Staged, StagingOutcome};
 use crate::update::planning::{self, UpdateRequest};
 use crate::update::{disposal, project_files, report, seeds};
 use crate::updater::pending_change::{Conclusion, PendingChange};
+use crate::updater::stager::{Question, Stager, Watched};
 
 /// Updates to pending changes, and remembers what the next update needs to know.
 pub struct Updater {
     runtime: &'static Runtime,
     /// `[(/srv/shop/tax.py, its digest)]`: the content that the last refused update would have
-    /// served, or that a rollback replaced. No automatic update tries it again.
-    set_aside: Option<Vec<(PathBuf, Option<Digest>)>>,
+    /// served, or that other workers have refused. No automatic update tries it again.
+    tried: Option<Vec<(PathBuf, Option<Digest>)>>,
     /// The modules that wait for a restart, as of the last update.
     waiting_modules: Vec<Restart>,
     /// The settings and requirements that wait for a restart.
     waiting_project: Vec<Restart>,
+    /// The thread that runs code of the program.
+    pub(super) stager: Stager,
     /// Whether the last update was refused because too many generations are in use.
     retry_when_drained: bool,
     /// Whether the project's files could not be read at the last attempt.
     project_files_failed: bool,
+}
+
+/// What an update is for.
+#[derive(Clone, Copy)]
+pub struct Wanted<'a> {
+    pub cause: Cause,
+    /// Whether it was not asked for, so that it waits until it is quiet, and tries nothing again.
+    pub automatic: bool,
+    /// A module that runs in any case.
+    pub reload: Option<&'a ModuleName>,
+    /// The rollback of another worker that it is.
+    pub back: Option<BackTo>,
+}
+
+impl Wanted<'_> {
+    pub fn of(cause: Cause) -> Self {
+        Wanted { cause, automatic: false, reload: None, back: None }
+    }
+}
+
+/// How an update ended, for its record.
+#[derive(Clone, Copy)]
+pub struct Ending {
+    pub outcome: Outcome,
+    pub cause: Cause,
+    pub back: Option<BackTo>,
+    pub started: Instant,
 }
 
 /// What an update of a change came to.
@@ -48,9 +78,10 @@ impl Updater {
     pub fn new(runtime: &'static Runtime) -> Updater {
         Updater {
             runtime,
-            set_aside: None,
+            tried: None,
             waiting_modules: Vec::new(),
             waiting_project: Vec::new(),
+            stager: Stager::new(runtime),
             retry_when_drained: false,
             project_files_failed: false,
         }
@@ -76,7 +107,11 @@ impl Updater {
                 let generation = self.runtime.current(py).get().id;
                 differs.then(|| report::of_project(py, generation, &reread)).transpose()
             }
-            Err(error) => self.refuse(py, Instant::now(), &[], &Plan::default(), error).map(Some),
+            Err(error) => {
+                let (outcome, cause, started) = (Outcome::Refused, Cause::Saved, Instant::now());
+                let ending = Ending { outcome, cause, back: None, started };
+                self.record(py, &ending, &[], &Plan::default(), Err(error)).map(Some)
+            }
         };
         match report {
             Ok(report) => report.inspect(|report| notify::send(py, self.runtime, report.bind(py))),
@@ -89,7 +124,9 @@ impl Updater {
 
     /// Updates without having been asked to, so an error is for the log.
     pub fn update_automatically(&mut self, py: Python<'_>, change: PendingChange<'_>) {
-        if let Err(error) = self.update(py, change, true, None) {
+        let cause = if change.is_release { Cause::Release } else { Cause::Saved };
+        let wanted = Wanted { automatic: true, ..Wanted::of(cause) };
+        if let Err(error) = self.update(py, change, &wanted) {
             let _ = log::complain(py, "an update failed", error);
         }
     }
@@ -99,24 +136,30 @@ impl Updater {
         &mut self,
         py: Python<'_>,
         mut change: PendingChange<'_>,
-        automatic: bool,
-        reload: Option<&ModuleName>,
+        wanted: &Wanted<'_>,
     ) -> PyResult<Concluded> {
         let started = Instant::now();
-        let wanted = contents(&change.snapshot, &change.changes);
-        let attempt = panics::caught(|| self.attempt(py, &mut change, &wanted, automatic, reload));
+        let content = contents(&change.snapshot, &change.changes);
+        let attempt = panics::caught(|| self.attempt(py, &mut change, &content, wanted));
         let Staged { plan, end } = match attempt {
             Ok(Some(staged)) => staged,
             Ok(None) => {
                 if change.changes.is_empty() {
                     change.conclude(Conclusion::Unchanged);
-                    self.nothing_differs();
+                    if self.nothing_differs() {
+                        return Ok(Concluded::Reported(self.fixed(py)?));
+                    }
                 }
                 return Ok(Concluded::Unchanged);
             }
             Err(error) => Staged { plan: Plan::default(), end: StagingOutcome::Refused(error) },
         };
         let changes = std::mem::take(&mut change.changes);
+        let Wanted { cause, back, .. } = *wanted;
+        let ending = |outcome| Ending { outcome, cause, back, started };
+        if !matches!(end, StagingOutcome::Interrupted) {
+            self.stager.concluded();
+        }
         let report = match end {
             StagingOutcome::Interrupted => return Ok(Concluded::Interrupted),
             StagingOutcome::Published(notes) => {
@@ -125,16 +168,17 @@ impl Updater {
                 change.conclude(Conclusion::PublishedBut(held_back));
                 self.waiting_modules.clone_from(&plan.restart);
                 self.store_waiting();
-                self.set_aside = (!plan.restart.is_empty()).then_some(wanted);
-                self.record(py, Outcome::Published, started, &changes, &plan, Ok(notes))?
+                self.tried = (!plan.restart.is_empty()).then_some(content);
+                let outcome = back.map_or(Outcome::Published, |_| Outcome::RolledBack);
+                self.record(py, &ending(outcome), &changes, &plan, Ok(notes))?
             }
             StagingOutcome::Refused(error) => {
                 // The other refusals are not about this content.
                 if change.unreadable.is_empty() && !self.retry_when_drained {
-                    self.set_aside = Some(wanted);
+                    self.tried = Some(content);
                 }
                 change.conclude(Conclusion::Unchanged);
-                self.refuse(py, started, &changes, &plan, error)?
+                self.record(py, &ending(Outcome::Refused), &changes, &plan, Err(error))?
             }
         };
         notify::send(py, self.runtime, report.bind(py));
@@ -146,10 +190,10 @@ impl Updater {
         &mut self,
         py: Python<'_>,
         change: &mut PendingChange<'_>,
-        wanted: &[(PathBuf, Option<Digest>)],
-        automatic: bool,
-        reload: Option<&ModuleName>,
+        content: &[(PathBuf, Option<Digest>)],
+        wanted: &Wanted<'_>,
     ) -> PyResult<Option<Staged>> {
+        let Wanted { automatic, reload, .. } = *wanted;
         let runtime = self.runtime;
         report::unreadable(py, runtime);
         if let Some((path, error)) = change.unreadable.first() {
@@ -161,16 +205,23 @@ impl Updater {
         let error = self.too_many_draining();
         self.retry_when_drained = error.is_some();
         error.map_or(Ok(()), Err)?;
-        if automatic && self.set_aside.as_deref() == Some(wanted) {
+        if automatic && self.tried.as_deref() == Some(content) {
             return Ok(None);
         }
         let since = loads_since(py, runtime);
         let (view, changes) = (change.snapshot.clone(), change.changes.clone());
         let mut seeds = seeds::of_changes(py, runtime, &view, &changes);
         seeds.extend(reload.map(|name| (name.clone(), Reason::Asked)));
-        let request = UpdateRequest { view, changes, seeds, since };
-        let mut quiet = QuietFiles { py, change, automatic };
-        Ok(Some(pipeline::run_update(py, runtime, request, &mut quiet)))
+        let back = wanted.back.map(|_| Succession::BackToUnknown);
+        let request = UpdateRequest { view, changes, seeds, since, back };
+        let (listener, files) = change.parts();
+        let watched = Watched { snapshot: Some(files), yields: back.is_none() };
+        let staged = self.stager.run(py, listener, &watched, move |py, ask| {
+            let mut quiet = QuietFiles { ask, automatic };
+            Ok(pipeline::run_update(py, runtime, request, &mut quiet))
+        })?;
+        let interrupted = || Staged { plan: Plan::default(), end: StagingOutcome::Interrupted };
+        Ok(Some(staged.unwrap_or_else(interrupted)))
     }
 
     /// The error of an update for which too many generations are in use.
@@ -198,21 +249,30 @@ impl Updater {
         self.runtime.settings().watch
     }
 
-    /// No automatic update is to serve this content of these files.
-    pub fn set_aside(&mut self, snapshot: &SourceSnapshot, changes: &[FileChange]) {
-        self.set_aside = Some(contents(snapshot, changes));
+    /// No automatic update is to try this content of these files again.
+    pub fn was_tried(&mut self, snapshot: &SourceSnapshot, changes: &[FileChange]) {
+        self.tried = Some(contents(snapshot, changes));
     }
 
-    /// The files have the content that is served, so no refused update is left to report.
-    fn nothing_differs(&mut self) {
-        self.set_aside = None;
+    /// Reports that files which were refused have the content again that is served.
+    fn fixed(&self, py: Python<'_>) -> PyResult<Py<PyDict>> {
+        let report = self.unchanged(py);
+        report.bind(py).set_item("fixed", true)?;
+        notify::send(py, self.runtime, report.bind(py));
+        Ok(report)
+    }
+
+    /// The files have the content that is served, so no refused update is left to report. Was one?
+    fn nothing_differs(&mut self) -> bool {
+        self.tried = None;
         self.waiting_modules.clear();
         self.store_waiting();
-        if !self.project_files_failed {
-            let before = self.runtime.records.lock().failing.take();
-            // Dropped here, outside the lock: what it refers to may run Python code.
-            drop(before);
+        if self.project_files_failed {
+            return false;
         }
+        let before = self.runtime.records.lock().failing.take();
+        // Dropped with this function, outside the lock: what it refers to may run Python code.
+        before.is_some()
     }
 
     /// Stores for `status` what waits for a restart.
@@ -221,25 +281,11 @@ impl Updater {
         self.runtime.records.lock().waiting = all;
     }
 
-    /// Records an update that changed nothing, and returns its report.
-    pub fn refuse(
-        &self,
-        py: Python<'_>,
-        started: Instant,
-        changes: &[FileChange],
-        plan: &Plan,
-        error: PyErr,
-    ) -> PyResult<Py<PyDict>> {
-        self.runtime.records.lock().refused += 1;
-        self.record(py, Outcome::Refused, started, changes, plan, Err(error))
-    }
-
     /// Records how an update ended, and returns its report. Disposes of what it superseded.
     pub fn record(
-        &self,
+        &mut self,
         py: Python<'_>,
-        outcome: Outcome,
-        started: Instant,
+        ending: &Ending,
         changes: &[FileChange],
         plan: &Plan,
         result: Result<Vec<InPlaceNote>, PyErr>,
@@ -248,7 +294,11 @@ impl Updater {
             Ok(notes) => (notes, None),
             Err(error) => (Vec::new(), Some(error)),
         };
+        let Ending { outcome, cause, back, started } = *ending;
         let record = Record {
+            at: SystemTime::now(),
+            cause,
+            back_to: back.map(|(number, _)| GenerationId(number)),
             generation: self.runtime.current(py).get().id,
             outcome,
             changed: changes.to_vec(),
@@ -257,41 +307,53 @@ impl Updater {
             error: error.as_ref().map(ToString::to_string),
         };
         let report = report::of_record(py, &record, &plan.restart, &notes, error)?;
+        report.bind(py).set_item("back_to", back)?;
+        report::add_set_aside(report.bind(py), self.runtime)?;
         let failing = (outcome == Outcome::Refused).then(|| report.clone_ref(py));
         let before = {
             let mut records = self.runtime.records.lock();
+            records.refused += u64::from(outcome == Outcome::Refused);
             records.history.push(record);
             std::mem::replace(&mut records.failing, failing)
         };
         // Dropped here, outside the lock: what it refers to may run Python code.
         drop(before);
         if outcome != Outcome::Refused {
-            disposal::dispose_drained(py, self.runtime);
+            self.dispose(py);
         }
         Ok(report)
     }
 
+    /// Disposes of what has drained, in the thread that has made it.
+    pub fn dispose(&mut self, py: Python<'_>) {
+        let runtime = self.runtime;
+        let disposed = self.stager.call(py, move |py| disposal::dispose_drained(py, runtime));
+        if let Err(error) = disposed {
+            let _ = log::complain(py, "former code could not be disposed of", error);
+        }
+    }
+
     pub fn unchanged(&self, py: Python<'_>) -> Py<PyDict> {
-        report::unchanged(py, self.runtime.current(py).get().id)
+        let report = report::unchanged(py, self.runtime.current(py).get().id);
+        let _ = report::add_set_aside(report.bind(py), self.runtime);
+        report
     }
 }
 
 /// Asks whether files are still being saved; an explicit update does not.
-struct QuietFiles<'a, 'l, 'py> {
-    py: Python<'py>,
-    change: &'a mut PendingChange<'l>,
+struct QuietFiles<'a> {
+    /// Asks the updating thread.
+    ask: &'a mut dyn FnMut(Question) -> bool,
     automatic: bool,
 }
 
-impl Quiet for QuietFiles<'_, '_, '_> {
+impl Quiet for QuietFiles<'_> {
     fn holds(&mut self) -> bool {
-        let change = &mut *self.change;
-        !self.automatic || self.py.detach(|| change.is_still_quiet())
+        !attempt::is_given_up() && (!self.automatic || (self.ask)(Question::IsQuiet))
     }
 
     fn lasts(&mut self) -> bool {
-        let change = &mut *self.change;
-        !self.automatic || self.py.detach(|| change.stays_quiet())
+        !attempt::is_given_up() && (!self.automatic || (self.ask)(Question::StaysQuiet))
     }
 }
 

@@ -27,6 +27,8 @@ pub struct PendingChange<'l> {
     pub changes: Vec<FileChange>,
     /// Files that exist and cannot be read, though modules came from there.
     pub unreadable: Vec<(PathBuf, io::Error)>,
+    /// Whether a place on the path to a root was switched.
+    pub is_release: bool,
 }
 
 /// How an update of a [`PendingChange`] ended.
@@ -38,33 +40,9 @@ pub enum Conclusion {
 }
 
 impl PendingChange<'_> {
-    /// Was no file saved since the comparison? A save that goes on for too long is not waited for.
-    pub fn is_still_quiet(&mut self) -> bool {
-        let listener = &mut *self.listener;
-        if listener.watcher.is_native() {
-            listener.rescan |= !listener.receive_all();
-        }
-        // Paths that are ready by now are left for the next comparison.
-        if listener.debouncer.is_idle() {
-            return true;
-        }
-        let since = *listener.waiting_since.get_or_insert_with(Instant::now);
-        since.elapsed() > SAVE_LIMIT
-    }
-
-    /// Did no file change for a while either? An update that failed on what is not there may have been
-    /// a part of the change.
-    pub fn stays_quiet(&mut self) -> bool {
-        let deadline = Instant::now() + GRACE;
-        while self.listener.debouncer.is_idle() {
-            match self.listener.events.recv_deadline(deadline) {
-                Ok(event) => self.listener.receive(&event),
-                Err(_) => return true,
-            }
-        }
-        let listener = &mut *self.listener;
-        let since = *listener.waiting_since.get_or_insert_with(Instant::now);
-        since.elapsed() > SAVE_LIMIT
+    /// The listener, which goes on while it is staged, and the files that it has.
+    pub fn parts(&mut self) -> (&mut ChangeListener, &SourceSnapshot) {
+        (self.listener, &self.snapshot)
     }
 
     /// Has one of the project's own files changed since this was last asked?
@@ -75,6 +53,7 @@ impl PendingChange<'_> {
     /// An update of it has ended, so the next one may wait as long as this one.
     pub fn conclude(self, conclusion: Conclusion) {
         self.listener.waiting_since = None;
+        self.listener.is_release = false;
         if let Conclusion::PublishedBut(held_back) = conclusion {
             // An unreadable file may become readable.
             let unreadable = self.listener.runtime.unreadable.lock().all();
@@ -85,6 +64,33 @@ impl PendingChange<'_> {
 }
 
 impl ChangeListener {
+    /// Was no file saved since the comparison? A save that goes on for too long is not waited for.
+    pub(super) fn is_still_quiet(&mut self) -> bool {
+        if self.watcher.is_native() {
+            self.rescan |= !self.receive_all();
+        }
+        // Paths that are ready by now are left for the next comparison.
+        self.debouncer.is_idle() || self.waits_too_long()
+    }
+
+    /// Did no file change for a while either? An update that failed on what is not there may have been
+    /// a part of the change.
+    pub(super) fn stays_quiet(&mut self) -> bool {
+        let deadline = Instant::now() + GRACE;
+        while self.debouncer.is_idle() {
+            match self.events.recv_deadline(deadline) {
+                Ok(event) => self.receive(&event),
+                Err(_) => return true,
+            }
+        }
+        self.waits_too_long()
+    }
+
+    fn waits_too_long(&mut self) -> bool {
+        let since = *self.waiting_since.get_or_insert_with(Instant::now);
+        since.elapsed() > SAVE_LIMIT
+    }
+
     /// Compares the files with what is served. None while a file is being written: an automatic
     /// comparison is repeated after the next quiet window, an explicit one at once.
     pub fn collect_changes(&mut self, automatic: bool) -> Option<PendingChange<'_>> {
@@ -102,7 +108,9 @@ impl ChangeListener {
                 let Refreshed { snapshot, changes, unreadable, .. } = found;
                 let unreadable = self.needed(unreadable);
                 self.compare_project_files();
-                return Some(PendingChange { listener: self, snapshot, changes, unreadable });
+                let is_release = self.is_release;
+                let listener = self;
+                return Some(PendingChange { listener, snapshot, changes, unreadable, is_release });
             }
             if automatic {
                 let now = self.now();
@@ -120,6 +128,7 @@ impl ChangeListener {
         snapshot: SourceSnapshot,
         changes: Vec<FileChange>,
     ) -> PendingChange<'_> {
-        PendingChange { listener: self, snapshot, changes, unreadable: Vec::new() }
+        let unreadable = Vec::new();
+        PendingChange { listener: self, snapshot, changes, unreadable, is_release: false }
     }
 }

@@ -1,0 +1,67 @@
+"""`transfuse history`: what was served when, and what can be gone back to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from transfuse.cli.client import answers, print_json, title
+from transfuse.cli.options import process_options
+from transfuse.updates.messages import changes_text, clock, ran_text
+from transfuse.updates.reports import Change, Ran
+
+_SHOWN = 20
+
+_BY = {
+    "saved": "saved",
+    "release": "a release",
+    "update": "update",
+    "accept": "accept",
+    "worker": "another worker",
+}
+
+
+@click.command(epilog="Example:  transfuse history --json | jq '.entries[] | .generation'")
+@process_options
+@click.option("--all", "shows_all", is_flag=True, help="All that is known, not the last 20.")
+def history(pid: int | None, as_json: bool, shows_all: bool) -> None:
+    """Show the last updates: when, by what, what changed, and how they ended.
+
+    A star marks what is served, and 'back' what 'transfuse rollback --to' can go back to.
+    """
+    replies = answers("history", pid)
+    if as_json:
+        print_json(replies)
+        return
+    for reply in replies:
+        click.echo(title(reply))
+        entries = reply["entries"] if shows_all else reply["entries"][-_SHOWN:]
+        for entry in entries:
+            click.echo(f"  {history_line(entry, reply['roots'])}")
+        if hidden := len(reply["entries"]) - len(entries):
+            click.echo(f"  {hidden} earlier ones; --all shows them")
+        if reply["set_aside"]:
+            click.echo(f"  set aside: {', '.join(reply['set_aside'])}")
+
+
+def history_line(entry: dict[str, Any], roots: list[str]) -> str:
+    """Tell one update, as `HistoryEntry.to_json` has it."""
+    mark = "*" if entry["is_served"] else "back" if entry["can_go_back"] else ""
+    return f"{mark:<5}{entry['generation']:>4}  {clock(entry['time'])}  {_story(entry, roots)}"
+
+
+def _story(entry: dict[str, Any], roots: list[str]) -> str:
+    outcome = entry["outcome"]
+    if outcome == "started":
+        return "started"
+    changed = changes_text([Change(*each) for each in entry["changed"]], roots)
+    ran = ran_text([Ran(*each) for each in entry["ran"]])
+    if entry["back_to"] is not None:
+        done = outcome if outcome == "rolled back" else f"rollback {outcome}"
+        return f"{done} to generation {entry['back_to']}: {changed}{_reason(entry)}"
+    return f"{outcome} ({_BY.get(entry['by'], entry['by'])}): {changed}; {ran}{_reason(entry)}"
+
+
+def _reason(entry: dict[str, Any]) -> str:
+    return f"; {entry['error']}" if entry["error"] else ""
