@@ -11,8 +11,6 @@ from transfuse.cli.options import process_options
 from transfuse.updates.messages import changes_text, clock, ran_text
 from transfuse.updates.reports import Change, Ran
 
-_SHOWN = 20
-
 _BY = {
     "saved": "saved",
     "release": "a release",
@@ -24,8 +22,8 @@ _BY = {
 
 @click.command(epilog="Example:  transfuse history --json | jq '.entries[] | .generation'")
 @process_options
-@click.option("--all", "shows_all", is_flag=True, help="All that is known, not the last 20.")
-def history(pid: int | None, as_json: bool, shows_all: bool) -> None:
+@click.option("--last", type=int, default=20, metavar="N", help="How many; default: 20.")
+def history(pid: int | None, as_json: bool, last: int) -> None:
     """Show the last updates: when, by what, what changed, and how they ended.
 
     A star marks what is served, and 'back' what 'transfuse rollback --to' can go back to.
@@ -36,11 +34,11 @@ def history(pid: int | None, as_json: bool, shows_all: bool) -> None:
         return
     for reply in replies:
         click.echo(title(reply))
-        entries = reply["entries"] if shows_all else reply["entries"][-_SHOWN:]
+        entries = reply["entries"][-max(last, 1) :]
         for entry in entries:
             click.echo(f"  {history_line(entry, reply['roots'])}")
         if hidden := len(reply["entries"]) - len(entries):
-            click.echo(f"  {hidden} earlier ones; --all shows them")
+            click.echo(f"  {hidden} earlier ones; --last {len(reply['entries'])} shows them")
         if reply["set_aside"]:
             click.echo(f"  set aside: {', '.join(reply['set_aside'])}")
 

@@ -72,7 +72,7 @@ class Worker:
         self._waiting: str | None = None
         self._contents: dict[str, Any] | None = None
         # What the others need to know to stage the same.
-        self._change: dict[str, Any] = {}
+        self._change: dict[str, Any] = {"paths": [], "back": None}
         self._word: Said | None = None
         # The processes that the others wait for, by the coordinator's last message.
         self._missing: list[int] = []

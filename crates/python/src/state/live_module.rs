@@ -47,7 +47,7 @@ pub struct LiveModule {
     rank: AtomicU64,
     /// True once `__dispose__` was called: such an instance cannot be made current again.
     disposed: AtomicBool,
-    /// The same once the application of the module was shut down. Written by the server's thread.
+    /// The same once its application was shut down. Written by the server's thread.
     shut_down: AtomicBool,
     /// Names bound at module level and imports used there, read off the code object.
     outline: Mutex<Option<NameUsage>>,
@@ -223,7 +223,6 @@ impl LiveModule {
         self.disposed.load(Ordering::Acquire) || self.shut_down.load(Ordering::Acquire)
     }
 
-    /// Its application was shut down.
     pub fn set_shut_down(&self) {
         self.shut_down.store(true, Ordering::Release);
     }

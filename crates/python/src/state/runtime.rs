@@ -177,11 +177,9 @@ impl Runtime {
         first: u64,
         given: GivenFiles,
     ) -> PyResult<Self> {
-        let id = GenerationId(first);
-        let held = Py::new(py, Generation::new(id, view, PyDict::new(py).unbind()))?;
-        let generations = GenerationRegistry::new(id.0, settings.keep, |_| held.clone_ref(py));
-        let importlib = py.import(intern!(py, "importlib"))?;
-        let bootstrap = py.import(intern!(py, "importlib._bootstrap"))?;
+        let held =
+            Py::new(py, Generation::new(GenerationId(first), view, PyDict::new(py).unbind()))?;
+        let generations = GenerationRegistry::new(first, settings.keep, |_| held.clone_ref(py));
         let builtins = py.import(intern!(py, "builtins"))?;
         Ok(Runtime {
             system,
@@ -196,8 +194,8 @@ impl Runtime {
             sys_modules: sys_modules(py)?,
             plain_import: is_plain(&builtins)?,
             original_import: builtins.getattr(intern!(py, "__import__"))?.unbind(),
-            original_reload: importlib.getattr(intern!(py, "reload"))?.unbind(),
-            original_gcd_import: bootstrap.getattr(intern!(py, "_gcd_import"))?.unbind(),
+            original_reload: original(py, "importlib", "reload")?,
+            original_gcd_import: original(py, "importlib._bootstrap", "_gcd_import")?,
             report: PythonCallback::new(report),
             stages: PythonCallback::new(stages),
             wanted: Mutex::new(None),
@@ -208,7 +206,7 @@ impl Runtime {
             nogil_lock: NoGilLock::default(),
             generations,
             units: UnitsOfWork::default(),
-            records: Mutex::new(Records::starting(id)),
+            records: Mutex::new(Records::starting(GenerationId(first))),
             diverged: AtomicBool::new(false),
             mixed: AtomicBool::new(false),
             adapted: AtomicU64::new(0),
@@ -354,6 +352,11 @@ impl Runtime {
         }
         found
     }
+}
+
+/// A function as it was before Transfuse replaced it.
+fn original(py: Python<'_>, module: &str, name: &str) -> PyResult<Py<PyAny>> {
+    Ok(py.import(module)?.getattr(name)?.unbind())
 }
 
 fn sys_modules(py: Python<'_>) -> PyResult<Py<PyDict>> {
