@@ -112,6 +112,15 @@ def preserved_cache_and_lock(stage: Stage) -> None:
     stage.wait_until("a free lock", "/memory", lambda answer: not answer.content["locked"])
 
 
+def fresh_processes(stage: Stage) -> None:
+    """A clean start, from the files as they are now; the memory of the process stays behind."""
+    before = stage.ask("/edition").content
+    stage.expect("the cache", {"colour": "green"}, stage.ask("/memory").content["cache"])
+    stage.hand_over()
+    stage.wait_until("a fresh process", "/memory", lambda answer: not answer.content["cache"])
+    stage.expect("the code", before, stage.ask("/edition").content)
+
+
 def one_leaf(stage: Stage) -> None:
     """Save the leaf again, at no particular moment of the load."""
     edition = stage.source.edition("conf") + 1
@@ -136,4 +145,5 @@ SCENES: tuple[Callable[[Stage], None], ...] = (
     deleted_function,
     views_on_an_app,
     preserved_cache_and_lock,
+    fresh_processes,
 )

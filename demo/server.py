@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -46,6 +47,7 @@ class Server:
     Attributes:
         port: where it listens.
         updates: what its log told so far. Written by the thread that reads the log.
+        handovers: what it told of handovers to fresh processes, likewise.
         ready: what it said when it began to serve; empty until then.
         log: all of its log.
     """
@@ -53,10 +55,12 @@ class Server:
     def __init__(self, root: Path) -> None:
         self.port = _free_port()
         self.updates: list[Update] = []
+        self.handovers: list[str] = []
         self.ready = ""
         self.log: list[str] = []
         self._news = threading.Condition()
         flags = (f"--root={root}", f"--port={self.port}", f"--threads={THREADS}")
+        self._root = root
         self._process = subprocess.Popen(
             [sys.executable, "-m", "transfuse", "serve", "shop.web:app", "--verbose", *flags],
             cwd=root,
@@ -82,6 +86,38 @@ class Server:
         with self._news:
             self._news.wait_for(lambda: len(self.updates) > after, cap)
             return self.updates[after] if len(self.updates) > after else None
+
+    def hand_over(self, cap: float) -> str:
+        """Have fresh processes take over, and wait until the former one has ended.
+
+        Args:
+            cap: how many seconds that may take.
+
+        Returns:
+            What the log told of it, or else what went wrong.
+        """
+        serving = re.search(r"process (\d+)", self.ready)
+        assert serving is not None, self.ready
+        done = subprocess.run(
+            [sys.executable, "-m", "transfuse", "handover", "--pid", serving[1]],
+            cwd=self._root,
+            env=_environment(),
+            capture_output=True,
+            text=True,
+            timeout=cap,
+            check=False,
+        )
+        with self._news:
+            self._news.wait_for(lambda: bool(self.handovers) or done.returncode != 0, cap)
+        if not self.handovers:
+            return done.stdout + done.stderr
+        # Until then it answers once more on each connection.
+        deadline = time.monotonic() + cap
+        while _lives(int(serving[1])):
+            if time.monotonic() > deadline:
+                return f"process {serving[1]} has not ended after {cap} s"
+            time.sleep(0.02)  # between two looks, until the deadline
+        return self.handovers[-1]
 
     def stop(self) -> None:
         """End the server and its workers."""
@@ -112,10 +148,20 @@ class Server:
     def _understand(self, line: str) -> None:
         if line.startswith("serving "):
             self.ready = line
+        elif line.startswith("handed over to "):
+            self.handovers.append(line)
         elif line.startswith(("updated in ", "refused: ")):
             self.updates.append(Update(line, refused=line.startswith("refused")))
         elif re.match(r"plan: run\s", line):
             self.updates[-1].ran += 1
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def _free_port() -> int:

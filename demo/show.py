@@ -33,6 +33,7 @@ class Outcome:
         asked: how many answers the editing process looked at.
         saved: the edits that are served.
         updates: what the server told of.
+        handovers: how often fresh processes took over.
         faults: what went wrong, in words; empty if nothing did.
         log: the server's.
     """
@@ -41,6 +42,7 @@ class Outcome:
     asked: int = 0
     saved: list[Saved] = field(default_factory=list)
     updates: list[Update] = field(default_factory=list)
+    handovers: int = 0
     faults: list[str] = field(default_factory=list)
     log: list[str] = field(default_factory=list)
 
@@ -102,6 +104,7 @@ def perform(
         finally:
             server.stop()
             outcome.updates, outcome.log = server.updates, server.log
+            outcome.handovers = len(server.handovers)
     return outcome
 
 
@@ -125,6 +128,8 @@ def _play(
             scene(stage)
             for update in server.updates[before:]:
                 told(update.line)
+        for line in server.handovers:
+            told(line)
         told("and one leaf, again and again")
         while len(stage.saved) < updates or time.monotonic() < ending:
             one_leaf(stage)

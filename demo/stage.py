@@ -119,6 +119,14 @@ class Stage:
             raise NotReached(f"{what}: {update.line}")
         return update
 
+    def hand_over(self) -> None:
+        """Have fresh processes take over, under the load; NotReached if they do not."""
+        # An idle connection is what the former process waits for.
+        self._client.close()
+        told = self._server.hand_over(CAP)
+        if not told.startswith("handed over to "):
+            raise NotReached(f"no fresh processes: {told}")
+
     def may_be_gone(self, path: str) -> None:
         """Say, before a route is deleted, that it may be gone from now on."""
         self._load.may_be_gone(path)

@@ -133,6 +133,22 @@ MUTANTS = (
         (PROMISES + "test_p13_tracebacks.py",),
     ),
     Mutant(
+        "P15",
+        "what cannot be changed in place waits until the server is restarted",
+        "python/transfuse/handover/occasions.py",
+        'if self._ask is not None and mode() == "auto":',
+        'if self._ask is None and mode() == "auto":',
+        (PROMISES + "test_p15_every_edit_is_served.py",),
+    ),
+    Mutant(
+        "P15",
+        "a process ends as soon as others have taken over from it",
+        "python/transfuse/handover/retirement.py",
+        "while none < _TURNS or time.monotonic() - began < _LEAST:",
+        "while False:",
+        (PROMISES + "test_p15_every_edit_is_served.py",),
+    ),
+    Mutant(
         "P16",
         "what a rollback has left is compared like any other file",
         CORE + "updater/listener.rs",

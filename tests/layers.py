@@ -41,6 +41,7 @@ PACKAGE_LAYERS: tuple[str, ...] = (
     "process",
     "frameworks",
     "control",
+    "handover",
     "servers",
     "publishing",
     "cli",

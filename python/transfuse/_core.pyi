@@ -14,6 +14,7 @@ __all__ = [
     "accept",
     "adopt",
     "answering",
+    "carried",
     "configure",
     "differing",
     "executing",
@@ -46,6 +47,7 @@ __all__ = [
     "set_aside",
     "status",
     "uninstall",
+    "units_under_way",
     "update",
     "view",
     "wanted_changes",
@@ -309,6 +311,16 @@ def referrers(
 def limited(call: Callable[..., _T], *args: Any) -> _T:
     """Call something under the setting `time_limit`. TimeLimitExceeded is raised in it."""
 
+def carried() -> tuple[list[tuple[str, str]], list[tuple[str, list[str]]]]:
+    """Return what a fresh process would start without.
+
+    Returns:
+        The module and key of each value of `once`, and loaded modules with their preserved names.
+    """
+
+def units_under_way() -> int:
+    """Return how many units of work are under way in this process, of whichever generation."""
+
 @final
 class WsgiApplication:
     """What `transfuse.wsgi` returns.
@@ -321,6 +333,9 @@ class WsgiApplication:
     def __new__(
         cls, module: str, names: Sequence[str], resolve: Callable[[], WSGIApplication]
     ) -> WsgiApplication: ...
+    def wrap_start_response(self, wrap: Callable[[StartResponse], StartResponse]) -> None:
+        """Have requests from now on call `wrap(start_response)`; the first `wrap` stays."""
+
     def __call__(
         self, environ: WSGIEnvironment, start_response: StartResponse, /
     ) -> Iterable[bytes]: ...

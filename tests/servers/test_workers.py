@@ -229,3 +229,26 @@ def test_p9_workers_are_killed_at_any_moment_of_an_update(crowd: Crowd) -> None:
             worker.until("served()[1]", value)
         generations = {worker.ask("served()[0]") for worker in workers}
         assert len(generations) == 1, [worker.log for worker in workers]
+
+
+def test_workers_that_are_started_anew_start_with_what_waits_for_that(crowd: Crowd) -> None:
+    """A server may start its workers one beside the other: that is the restart they wait for."""
+    never = "__reload__ = 'never'\nVALUE = {}\n"
+    crowd.write(shop=never.format(1))
+    old = crowd.start()
+    crowd.write(shop=never.format(2))
+    old.until("bool(transfuse.status().restart)", True)
+    fresh = crowd.start()
+    assert fresh.served[1] == 2
+    another = crowd.start()
+    assert another.served[1] == 2
+    # They switch together, and the old one still serves what it had loaded.
+    crowd.write(leaf="VALUE = 1\n")
+    assert fresh.ask("transfuse.import_module('leaf').VALUE") == 1
+    crowd.write(leaf="VALUE = 2\n")
+    for worker in (fresh, another):
+        worker.until("transfuse.import_module('leaf').VALUE", 2)
+    assert old.ask("served()")[1] == 1
+    # What is started anew later begins with them.
+    old.kill()
+    assert crowd.start().served[1] == 2

@@ -57,6 +57,8 @@ class Ending:
         self._within = within
         self._as_json = as_json
         self._leave = leave
+        # Closes the socket at which all workers accept: each has a descriptor of its own.
+        self.stop_listening: Callable[[], None] = lambda: None
         self._pid = os.getpid()
         # When workers are killed, by `time.monotonic`; None as long as this process serves.
         self._deadline: float | None = None
@@ -92,6 +94,8 @@ class Ending:
             return  # the first call, which this one interrupts, goes on with another deadline
         if not interrupt:
             _tell(f"SIGTERM: running requests have {limit:g} s to finish (--stop-within)")
+        with contextlib.suppress(Exception):
+            self.stop_listening()
         killed = self._end_workers()
         with contextlib.suppress(Exception):
             self._leave()
@@ -180,6 +184,10 @@ class WorkerSignals:
     def ready(self) -> None:
         """The application is loaded, so that it can be updated."""
         self._ready = True
+
+    def retired(self) -> None:
+        """Other processes serve by now, which update."""
+        self._ready = False
 
     def _interrupt(self, number: int, frame: object) -> None:  # noqa: ARG002
         """A terminal sends Ctrl-C to all processes, and the parent ends its workers."""

@@ -7,6 +7,7 @@ import click
 from transfuse.cli.accept import accept
 from transfuse.cli.completion import completion
 from transfuse.cli.exit_codes import code_of
+from transfuse.cli.handover import handover
 from transfuse.cli.history import history
 from transfuse.cli.leaks import leaks
 from transfuse.cli.plan import plan
@@ -26,11 +27,7 @@ from transfuse.version import __version__
 )
 @click.version_option(__version__, prog_name="transfuse")
 def transfuse() -> None:
-    """New code into a running Python server, without a restart.
-
-    Requests that are running finish on the code they began with, those that arrive next run the
-    new code, and if the new code does not load, nothing changes.
-    """
+    """New code into a running Python server, without a restart."""
 
 
 @transfuse.result_callback()
@@ -49,6 +46,7 @@ for command in (
     rollback,
     accept,
     history,
+    handover,
     leaks,
     completion,
 ):

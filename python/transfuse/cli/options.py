@@ -105,6 +105,8 @@ def settings_for(
     policy: str | None,
     place: str,
     module: str | None = None,
+    handover: str | None = None,
+    check: str | None = None,
 ) -> Settings:
     """Read the settings of file, environment and flags.
 
@@ -115,6 +117,7 @@ def settings_for(
         place: where Python itself would look for the program's modules first. It becomes a root
             if no option names roots and those of the project do not have the target.
         module: the dotted name that is sought; None: a file in `place`.
+        handover, check: the flags of these names.
 
     Raises:
         SettingsError, RootError: as `read_settings`.
@@ -125,6 +128,8 @@ def settings_for(
             roots=list(roots) or None,
             watch=False if no_watch else None,
             policy=policy,
+            handover=handover,
+            check=check,
             default_roots=default_roots,
         )
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import sys
 from typing import TYPE_CHECKING
 
 import click
 
 from transfuse.cli.detect_interface import Interface, insist, interface_of
+from transfuse.cli.listening import listen
 from transfuse.cli.options import live_options, settings_for
 from transfuse.cli.server import STOP_WITHIN, Serving, start
 from transfuse.cli.terminal import say
+from transfuse.config.checks import HANDOVER_WORDS
 from transfuse.errors import TargetError, TransfuseError
 from transfuse.process.target import Target
 from transfuse.servers.target_check import INSTALLED
@@ -27,8 +28,6 @@ _THREADS = 16
 
 _EXAMPLES = """\b
 Examples:
-  transfuse serve shop.web:app                 ASGI or WSGI: it finds out
-  transfuse serve shop.web:app --workers 4     they switch together
   transfuse serve shop.web:app --no-watch      and then: transfuse update
 """
 
@@ -61,6 +60,16 @@ def _seconds(context: click.Context, parameter: click.Parameter, value: float) -
     help="What the application is.  [auto]",
 )
 @click.option(
+    "--handover",
+    type=click.Choice(HANDOVER_WORDS),
+    help="When fresh processes take over.  [auto]",
+)
+@click.option(
+    "--check",
+    metavar="MODULE:FUNCTION",
+    help="Must return before code is served.",
+)
+@click.option(
     "--stop-within",
     type=float,
     default=STOP_WITHIN,
@@ -79,6 +88,8 @@ def serve(
     workers: int,
     threads: int | None,
     interface: str,
+    handover: str | None,
+    check: str | None,
     stop_within: float,
     as_json: bool,
     reloads: bool,
@@ -97,17 +108,14 @@ def serve(
         )
     _check_host(host)
     sought = Target(target)
+    flags = {"policy": policy, "handover": handover, "check": check}
     settings = settings_for(
-        roots=roots, no_watch=no_watch, policy=policy, place=os.getcwd(), module=sought.module
+        roots=roots, no_watch=no_watch, place=os.getcwd(), module=sought.module, **flags
     )
     _check_module(sought, settings.roots)
-    _check_port(host, port)
-    kind: Interface
-    if interface == "auto":
-        kind = interface_of(sought, settings.roots)
-    else:
-        kind = "asgi" if interface == "asgi" else "wsgi"
-        insist(sought, settings.roots, kind)
+    # Before the application is looked at, which may take long.
+    listen(host, port).close()
+    kind = _interface(sought, interface, settings.roots)
     if kind == "asgi" and threads is not None:
         raise TransfuseError(
             f"{target} is an ASGI application, which runs in one event loop a worker:"
@@ -129,6 +137,15 @@ def serve(
             as_json=as_json,
         )
     )
+
+
+def _interface(target: Target, said: str, roots: Sequence[str]) -> Interface:
+    """Return what the application is: as was said, or found out."""
+    if said == "auto":
+        return interface_of(target, roots)
+    kind: Interface = "asgi" if said == "asgi" else "wsgi"
+    insist(target, roots, kind)
+    return kind
 
 
 def _check_module(target: Target, roots: Sequence[str]) -> None:
@@ -163,20 +180,3 @@ def _check_host(host: str) -> None:
         name = both[1].strip("[]")
         right = f"--host {name} --port {both[2]}" if name else f"--port {both[2]}"
         raise TransfuseError(f"--host {host} has the port in it; say {right}")
-
-
-def _check_port(host: str, port: int) -> None:
-    """Raise TransfuseError if the address cannot be bound now."""
-    try:
-        places = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        family, kind, protocol, _, address = places[0]
-        with socket.socket(family, kind, protocol) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
-            # Binding alone succeeds beside a process that shares the port and has yet to listen.
-            probe.listen(1)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise TransfuseError(
-            f"cannot listen at {host}, port {port}: {reason}; say --port or --host"
-        ) from None

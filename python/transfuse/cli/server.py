@@ -12,13 +12,16 @@ import logging
 import os
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from transfuse.cli.ending import Ending, WorkerSignals, is_ending, start_undisturbed
 from transfuse.cli.events import tell_serving, tell_update
+from transfuse.cli.listening import BACKLOG, listen
 from transfuse.cli.progress import show_steps
+from transfuse.cli.team_place import Place
 from transfuse.cli.terminal import progress, say, show_log
+from transfuse.config.settings import read_settings
 from transfuse.control import unix_socket
 from transfuse.errors import TransfuseError
 from transfuse.process.install import install_settings
@@ -27,9 +30,13 @@ from transfuse.servers.wsgi import wsgi
 from transfuse.source.tracebacks import headline, user_traceback
 from transfuse.updates import api
 from transfuse.updates.api import status
+from transfuse.workers import NOTHING
 
 if TYPE_CHECKING:
+    import socket
+
     from transfuse.config.settings import Settings
+    from transfuse.handover.member import Member
 
 
 # Seconds that running requests have upon SIGTERM: less than the ten after which Docker kills.
@@ -76,11 +83,24 @@ class Loader:
 
     Attributes:
         serving: the application to serve.
-        failure: a file that does not exist; the first worker that cannot load makes it.
+        folder: of this server alone, for the time that it runs.
+        listener: the descriptor at which all workers accept; None if each has its own.
+        team: the number of the worker's team: see `transfuse.handover`.
     """
 
     serving: Serving
-    failure: str
+    folder: str
+    listener: int | None = None
+    team: int = 0
+
+    @property
+    def failure(self) -> str:
+        """A file that does not exist; the first worker that cannot load makes it."""
+        return os.path.join(self.folder, "failure")
+
+    def of_team(self, team: int) -> Loader:
+        """Return what loads it in the workers of another team."""
+        return replace(self, team=team)
 
     def __call__(self) -> Any:
         """Install, load, and return the application; end the process if that is impossible."""
@@ -90,18 +110,38 @@ class Loader:
         serving = self.serving
         show_log(verbose=serving.verbose)
         show_steps()
+        place = None
+        if self.listener is not None:
+            place = Place(
+                self.folder,
+                self.listener,
+                self.team,
+                refuse=self._refuse,
+                announce=self._announce,
+                retired=signals.retired,
+            )
+        member = None if place is None else place.enter()
         try:
             with progress(f"loading {serving.target}"):
-                install_settings(serving.settings)
+                taken_along = NOTHING if place is None else place.taken_along
+                install_settings(self._settings(), taken_along)
                 application = (asgi if serving.interface == "asgi" else wsgi)(serving.target)
         except TransfuseError as error:
-            self._fail(str(error))
+            self._fail(member, str(error))
         except BaseException as error:
             module = serving.target.partition(":")[0]
-            self._fail(f"{module} cannot be loaded: {headline(error)}", user_traceback(error))
+            line = f"{module} cannot be loaded: {headline(error)}"
+            self._fail(member, line, user_traceback(error))
         signals.ready()
         unix_socket.serve(f"serve {serving.target} at {serving.address}")
-        now = status()
+        if place is None:
+            self._announce()
+        elif not place.take_up(application, serving.interface):
+            os._exit(2)
+        return application
+
+    def _announce(self) -> None:
+        now, serving = status(), self.serving
         if serving.as_json:
             api.on_update(tell_update)
             tell_serving(serving.target, serving.interface, serving.address, now)
@@ -112,18 +152,34 @@ class Loader:
             f" generation {now.generation}",
             "bold",
         )
-        return application
 
-    def _fail(self, line: str, trace: str = "") -> None:
+    def _settings(self) -> Settings:
+        """Return the settings as the files have them now, for a fresh process."""
+        origin = self.serving.settings.origin
+        if not self.team or origin is None:
+            return self.serving.settings
+        return read_settings(origin=origin)
+
+    def _refuse(self, member: Member | None, error: BaseException) -> None:
+        self._tell(member, f"the check failed: {headline(error)}", user_traceback(error))
+
+    def _fail(self, member: Member | None, line: str, trace: str = "") -> None:
+        self._tell(member, line, trace)
+        # Granian ends all workers when one has ended.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(2)
+
+    def _tell(self, member: Member | None, line: str, trace: str) -> None:
+        """Leave the reason why this worker cannot serve."""
+        if member is not None and self.team:
+            member.fails(line, trace)
+            return
         with (
             contextlib.suppress(FileExistsError),
             open(self.failure, "x", encoding="utf-8") as file,
         ):
             file.write(f"{trace}transfuse: {line}\n")
-        # Granian ends all workers when one has ended.
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(2)
 
 
 class NotInVain(logging.Filter):
@@ -148,9 +204,7 @@ def start(serving: Serving) -> int:
         TransfuseError: Granian is missing.
     """
     try:
-        from granian import Granian  # type: ignore[attr-defined,unused-ignore]  # noqa: PLC0415
-        from granian.constants import Interfaces  # noqa: PLC0415
-        from granian.log import LogLevels  # noqa: PLC0415
+        import granian  # noqa: F401, PLC0415
     except ModuleNotFoundError as error:
         raise TransfuseError(
             f"transfuse serve needs {error.name}; install Transfuse with its extra 'serve'"
@@ -159,21 +213,9 @@ def start(serving: Serving) -> int:
     ending = Ending(serving.stop_within, place.cleanup, as_json=serving.as_json)
     ending.listen()
     with place as folder:
-        loader = Loader(serving, os.path.join(folder, "failure"))
-        is_wsgi = serving.interface == "wsgi"
-        server = Granian(
-            serving.target,
-            address=serving.host,
-            port=serving.port,
-            interface=Interfaces.WSGI if is_wsgi else Interfaces.ASGI,
-            workers=serving.workers,
-            # A killed worker is replaced, and serves the same view as the others. Granian gives up
-            # on a worker that ends again at once.
-            respawn_failed_workers=True,
-            blocking_threads=serving.threads if is_wsgi else None,
-            log_level=LogLevels.info if serving.verbose else LogLevels.error,
-            log_dictconfig=_granian_logging(loader.failure),
-        )
+        listener = listen(serving.host, serving.port)
+        ending.stop_listening = listener.close
+        server, loader = _server(serving, folder, listener)
         start_undisturbed(server)
         # Granian sets its handlers as it starts.
         handlers = {"interrupt": ending.end, "reload": ending.update}
@@ -189,6 +231,39 @@ def start(serving: Serving) -> int:
                 sys.stderr.write(file.read())
             code = 2
     return code
+
+
+def _server(serving: Serving, folder: str, listener: socket.socket) -> tuple[Any, Loader]:
+    """Return Granian's server, ready to serve, and what loads the application in its workers."""
+    import granian  # noqa: PLC0415
+    from granian._granian import BUILD_GIL  # noqa: PLC0415
+    from granian.constants import Interfaces  # noqa: PLC0415
+    from granian.log import LogLevels  # noqa: PLC0415
+
+    from transfuse.cli.team_server import TeamServer  # noqa: PLC0415
+
+    is_wsgi = serving.interface == "wsgi"
+    loader = Loader(serving, folder, listener.fileno())
+    options: dict[str, Any] = {
+        "address": serving.host,
+        "port": serving.port,
+        "backlog": BACKLOG,
+        "interface": Interfaces.WSGI if is_wsgi else Interfaces.ASGI,
+        "workers": serving.workers,
+        # A killed worker is replaced, and serves the same view as the others. Granian gives up on
+        # a worker that ends again at once.
+        "respawn_failed_workers": True,
+        "blocking_threads": serving.threads if is_wsgi else None,
+        "log_level": LogLevels.info if serving.verbose else LogLevels.error,
+        "log_dictconfig": _granian_logging(loader.failure),
+    }
+    if not BUILD_GIL:
+        # Workers are threads, of which no second team can be fresh, and each listens by itself.
+        listener.close()
+        return granian.Granian(serving.target, **options), Loader(serving, folder)
+    limit = serving.settings.time_limit
+    server = TeamServer(serving.target, listener=listener, loader=loader, limit=limit, **options)
+    return server, loader
 
 
 def _granian_logging(failure: str) -> dict[str, Any]:

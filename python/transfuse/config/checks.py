@@ -8,6 +8,7 @@ the value in `Settings`. A bad value is a SettingsError that names its place and
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
@@ -30,6 +31,8 @@ class ModuleSettings:
     preserve: tuple[str, ...] = ()
 
 
+# When `transfuse serve` hands over to fresh processes: by itself, when it is asked to, or never.
+HANDOVER_WORDS = ("auto", "ask", "never")
 # Thirty years: clocks of systems overflow beyond.
 _LONGEST = 1e9
 
@@ -70,6 +73,18 @@ def _policy(value: object, where: str) -> str:
     near = nearest(value, RELOAD_WORDS) if isinstance(value, str) else None
     hint = f"; did you mean {near!r}?" if near else ""
     raise _refuse(where, value, f"one of {', '.join(RELOAD_WORDS)}{hint}")
+
+
+def _handover(value: object, where: str) -> str:
+    if isinstance(value, str) and value in HANDOVER_WORDS:
+        return value
+    raise _refuse(where, value, f"one of {', '.join(HANDOVER_WORDS)}")
+
+
+def _target(value: object, where: str) -> str:
+    if isinstance(value, str) and re.fullmatch(r"[\w.]+:[\w.]+", value):
+        return value
+    raise _refuse(where, value, 'a function, such as "shop.smoke:check"')
 
 
 def _names(value: object, where: str) -> tuple[str, ...]:
@@ -130,6 +145,8 @@ CHECKS: Mapping[str, Callable[[Any, str], Any]] = {
     "time_limit": _seconds,
     "drain": _seconds,
     "together": _boolean,
+    "handover": _handover,
+    "check": _target,
 }
 
 
@@ -168,4 +185,6 @@ ENVIRONMENT: Mapping[str, Callable[[str], object]] = {
     "time_limit": _text_number,
     "drain": _text_number,
     "together": _text_boolean,
+    "handover": str,
+    "check": str,
 }

@@ -18,7 +18,20 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 # Settings that hold from the next run of a module on; all others are read once.
-LIVE = ("policy", "modules", "keep", "keep_deleted", "watch", "resident", "time_limit", "drain")
+LIVE = (
+    "policy",
+    "modules",
+    "keep",
+    "keep_deleted",
+    "watch",
+    "resident",
+    "time_limit",
+    "drain",
+    "handover",
+    "check",
+)
+# Those of them that only the package reads.
+_NOT_THE_CORES = ("drain", "handover", "check")
 # Files that list packages, besides `requirements*.txt` and `pyproject.toml`.
 _LOCKS = ("uv.lock", "poetry.lock", "pdm.lock", "pylock.toml", "Pipfile", "Pipfile.lock")
 # Where `pyproject.toml` names packages.
@@ -151,7 +164,7 @@ def _named_packages(pyproject: Path) -> object:
 
 def live_settings(settings: Settings) -> dict[str, Any]:
     """Return the settings that can change in a running process, as the core takes them."""
-    values = {key: getattr(settings, key) for key in LIVE if key != "drain"}
+    values = {key: getattr(settings, key) for key in LIVE if key not in _NOT_THE_CORES}
     return {**values, "modules": _patterns(settings)}
 
 

@@ -75,6 +75,10 @@ class Settings:
         time_limit: seconds that the code of one update may run.
         together: whether several workers of one server switch at one moment, or each by itself.
         drain: seconds after which connections of a former generation are told to end; None: never.
+        handover: whether `transfuse serve` hands over to fresh processes by itself (``"auto"``),
+            when it is asked to (``"ask"``), or ``"never"``; None: by itself if it watches.
+        check: a function that must return before new code is served, such as
+            ``"shop.smoke:check"``; None: there is none.
         origin: where these settings were read; None if a test made them.
     """
 
@@ -93,6 +97,8 @@ class Settings:
     time_limit: float = 600.0
     drain: float | None = None
     together: bool = True
+    handover: str | None = None
+    check: str | None = None
     origin: Origin | None = field(default=None, compare=False, repr=False)
 
 

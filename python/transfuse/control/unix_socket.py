@@ -43,7 +43,7 @@ Reply = dict[str, Any]
 _LONGEST_SEARCH = 3600.0
 
 # A sample of a request: {"ask": "rollback", "to": 12}. A process that answers "hello" can answer.
-_ANSWERS: Mapping[str, Callable[[Request], Reply]] = {
+_ANSWERS: dict[str, Callable[[Request], Reply]] = {
     "hello": lambda _: {},
     "status": lambda _: _status(),
     "leaks": lambda request: _leaks(request.get("seconds", 10.0)),
@@ -54,6 +54,9 @@ _ANSWERS: Mapping[str, Callable[[Request], Reply]] = {
     "rollback": lambda request: _told(_rollback(request)),
     "accept": lambda request: _told(api.accept(*request.get("paths", ()))),
     "history": lambda _: _history(),
+    # A process that serves answers these otherwise.
+    "left behind": lambda _: {"left behind": ""},
+    "handover": lambda _: _no_handover(),
 }
 
 
@@ -79,8 +82,15 @@ class _Listening:
 
 # None while this process cannot be asked. Written on install, uninstall and fork.
 _listening: _Listening | None = None
-# Held while it is written: several threads may serve for the first time at once.
+# The description of this process while it is held back; empty until it has one, None if it is not.
+_held_back: str | None = None
+# Held while `_listening` is written: several threads may serve for the first time at once.
 _changing = threading.RLock()
+
+
+def answer_to(what: str, make: Callable[[Request], Reply]) -> None:
+    """Answer one more kind of request from now on, or one of these otherwise."""
+    _ANSWERS[what] = make
 
 
 def serve(label: str) -> bool:
@@ -93,9 +103,27 @@ def serve(label: str) -> bool:
     Returns:
         Whether it could be set up; if not, the reason is logged.
     """
+    global _held_back  # noqa: PLW0603 - as above
+    if _held_back is not None:
+        _held_back = label
+        return True
     settings = installed_settings()
     server = None if settings is None else workers.server(settings)
     return _serve(label, server)
+
+
+def hold_back() -> None:
+    """Listen only after `show`: a fresh process of a handover is found once it serves."""
+    global _held_back  # noqa: PLW0603
+    _held_back = ""
+
+
+def show() -> None:
+    """Listen from now on, if this process was held back and has served meanwhile."""
+    global _held_back
+    label, _held_back = _held_back, None
+    if label:
+        serve(label)
 
 
 def _serve(label: str, server: str | None) -> bool:
@@ -220,6 +248,10 @@ def _history() -> Reply:
 def _leaks(seconds: float) -> Reply:
     found = api.leaks(min(float(seconds), _LONGEST_SEARCH))
     return {**found.to_json(), "lines": found.lines()}
+
+
+def _no_handover() -> Reply:
+    raise TransfuseError("it serves nothing that could be handed over: start it again")
 
 
 def _held() -> Reply:

@@ -60,6 +60,8 @@ def install(
     time_limit: float | None = None,
     drain: float | None = None,
     together: bool | None = None,
+    handover: str | None = None,
+    check: str | None = None,
 ) -> None:
     """Make the Python source under `roots` live. None leaves a setting to file and environment.
 
@@ -81,6 +83,9 @@ def install(
         drain: seconds after which WebSockets of a former generation are closed (with code 1012) and
             its streams are told to end; default: never.
         together: whether several workers of one server switch at one moment; default: true.
+        handover: whether `transfuse serve` hands over to fresh processes by itself (``"auto"``),
+            when it is asked to (``"ask"``), or ``"never"``; default: by itself if it watches.
+        check: a function that must return before new code is served, ``"shop.smoke:check"``.
 
     Raises:
         SettingsError: an unknown key or a senseless value, in whichever source.
@@ -90,8 +95,14 @@ def install(
     install_settings(read_settings(**locals()))
 
 
-def install_settings(settings: Settings) -> None:
-    """Do what `install` does, with settings that were read already."""
+def install_settings(settings: Settings, taken_along: workers.Served = workers.NOTHING) -> None:
+    """Do what `install` does, with settings that were read already.
+
+    Args:
+        settings: the settings.
+        taken_along: what is served by the processes that this one takes over from, unless other
+            workers serve already.
+    """
     global _settings  # noqa: PLW0603 - there is one import system in a process
     with _changing:
         if _settings is not None and _core.installed():
@@ -100,7 +111,7 @@ def install_settings(settings: Settings) -> None:
             raise TransfuseError(_difference(_settings, settings))
         native.refuse_unsupported()
         files = Project(settings, _apply)
-        contents, aside, first = workers.contents_of_others(settings)
+        contents, aside, first = workers.contents_of_others(settings) or taken_along
         _say_what_is_live(settings)
         with _saying_that_it_takes_long(settings.roots):
             _install_core(settings, files, contents, aside, first)
@@ -247,6 +258,12 @@ def require_restart(names: Sequence[str]) -> None:
 def on_install(adapt: Callable[[], None]) -> None:
     """Have each later `install` call `adapt`, which changes foreign code."""
     _adapters.append(adapt)
+
+
+def stop_updating() -> None:
+    """Let changes of files make no update from now on; an explicit one still does."""
+    if (now := _settings) is not None and _core.installed():
+        _core.configure(**{**live_settings(now), "watch": False})
 
 
 def on_uninstall(undo: Callable[[], None]) -> None:

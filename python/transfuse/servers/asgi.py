@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from transfuse.servers import closing_connections
 from transfuse.servers.connection_drain import Connection, ends_connections, register
 from transfuse.servers.lifespan_manager import LifespanManager
 from transfuse.servers.request_pin import UnitOfWork
@@ -58,6 +59,8 @@ def asgi(target: str) -> Application:
                 if not running[loop]:
                     del running[loop]
             return
+        if closing_connections.under_way and scope.get("http_version", "1.1") < "2":
+            send = closing_connections.last(send)
         with unit_of_work(scope) as pin:
             found = resolve()
             lifespans_here = _of_its_server(scope, running) if running else None

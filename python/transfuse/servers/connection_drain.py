@@ -197,13 +197,24 @@ class _Ending(participants.Participant):
                 _open.pop(loop, None)  # The loop is closed.
 
 
+def end_all_after(seconds: float) -> None:
+    """Have all connections told to end after so many seconds: other processes serve by now."""
+    for loop in list(_open):
+        try:
+            loop.call_soon_threadsafe(loop.call_later, seconds, _end, loop, None)
+        except RuntimeError:
+            _open.pop(loop, None)  # The loop is closed.
+
+
 _ENDING = _Ending()
 # Running tasks that end connections: a loop keeps only weak references to its tasks.
 _telling: set[asyncio.Task[None]] = set()
 
 
-def _end(loop: asyncio.AbstractEventLoop, generation: int) -> None:
-    old = [each for each in _open.get(loop, ()) if each.generation < generation]
+def _end(loop: asyncio.AbstractEventLoop, generation: int | None) -> None:
+    """Tell connections of generations before this one to end; None: all of them."""
+    there = _open.get(loop, ())
+    old = [each for each in there if generation is None or each.generation < generation]
     if old:
         _log.info("%d connections of former generations are told to end", len(old))
     for each in old:

@@ -18,6 +18,7 @@ from transfuse._core import Pin
 from transfuse.config.logs import get_logger
 from transfuse.errors import StartupFailed
 from transfuse.process.install import installed_settings
+from transfuse.servers import entry_gate
 from transfuse.servers.application_lifecycle import ApplicationLifecycle, key_of
 from transfuse.servers.lifespan import Lifespan, begun
 from transfuse.updates import participants
@@ -71,6 +72,11 @@ class LifespanManager(ApplicationLifecycle[Lifespan]):
             while (under_way is not None and not under_way.is_set()) or self._starting:
                 await asyncio.sleep(_TURN)
             if await self._start_first(send):
+                if not await entry_gate.ready():
+                    await self._close()
+                    entry_gate.left()
+                    await send({"type": "lifespan.startup.failed", "message": ""})
+                    return
                 await send({"type": "lifespan.startup.complete"})
                 await receive()
                 await send(await self._close())
@@ -154,6 +160,7 @@ class LifespanManager(ApplicationLifecycle[Lifespan]):
                     exc_info=error,
                 )
                 return True
+            entry_gate.failed(error)
             await self._close()
             if first.said is not None:
                 await send(first.said)

@@ -16,6 +16,7 @@ from transfuse.config.logs import get_logger
 from transfuse.errors import TargetError
 from transfuse.process.install import ensure_installed, installed_settings, on_uninstall
 from transfuse.process.target import Target
+from transfuse.servers import smoke_check
 from transfuse.servers.interface_check import interface_mismatch
 from transfuse.source.suggestions import under_no_root
 from transfuse.updates import participants
@@ -70,6 +71,7 @@ def serve(text: str, served_as: ServerInterface) -> Target:
     """
     # Its imports are of no use where nothing is served.
     from transfuse.control import unix_socket  # noqa: PLC0415
+    from transfuse.handover import occasions  # noqa: PLC0415
 
     target = Target(text)
     ensure_installed()
@@ -81,6 +83,9 @@ def serve(text: str, served_as: ServerInterface) -> Target:
         frameworks.attend()
     _warn_if_unseen(target.module)
     participants.register(served)
+    smoke_check.register()
+    occasions.attend()
+    occasions.answer()
     if unix_socket.serve(f"serve {target.text}"):
         on_uninstall(unix_socket.close)
     return target

@@ -10,6 +10,24 @@ and each does with one swap. The worker that holds a lock has the coordinator; w
 takes over.
 """
 
-from transfuse.workers.membership import begin, contents_of_others, group, leave, server
+from transfuse.workers.membership import (
+    NOTHING,
+    Served,
+    begin,
+    contents_of_others,
+    group,
+    leave,
+    server,
+)
+from transfuse.workers.rendezvous import join_team
 
-__all__ = ["begin", "contents_of_others", "group", "leave", "server"]
+__all__ = [
+    "NOTHING",
+    "Served",
+    "begin",
+    "contents_of_others",
+    "group",
+    "join_team",
+    "leave",
+    "server",
+]

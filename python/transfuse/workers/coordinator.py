@@ -15,6 +15,7 @@ from transfuse.config import native
 from transfuse.config.logs import get_logger
 from transfuse.config.native import time
 from transfuse.errors import TransfuseError
+from transfuse.updates.waiting import held_back
 from transfuse.workers import rendezvous
 from transfuse.workers.commit import CommitCoordinator
 from transfuse.workers.protocol import BEAT, SILENCE, MessageStream, packed
@@ -185,7 +186,7 @@ class Coordinator:
         if what == "contents?":
             generation, _ = _core.view()
             order = {"do": "take", "generation": generation, **_contents()}
-            return [(number, order)]
+            return [(number, {**order, "waiting": held_back()})]
         if number in commit.workers and what in self._vote:
             return self._vote[what](number, said)
         return []

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from transfuse import _core
 from transfuse.config.logs import get_logger
@@ -20,11 +20,32 @@ from transfuse.workers.worker import Worker
 
 if TYPE_CHECKING:
     from transfuse.config.settings import Settings
+    from transfuse.workers.protocol import Said
+    from transfuse.workers.rendezvous import Rendezvous
 
 _log = get_logger("transfuse.workers")
 
 # How long a starting worker waits for another to replace a dead coordinator, in seconds.
 _TAKING_OVER = 0.5
+
+
+class Served(NamedTuple):
+    """What a process that starts is to serve.
+
+    Attributes:
+        contents: file to the content that is served in place of that on disk; None: it is not
+            there.
+        aside: those of them of which the content on disk is set aside.
+        generation: the number of its first generation.
+    """
+
+    contents: dict[str, bytes | None]
+    aside: list[str]
+    generation: int
+
+
+# What is on disk.
+NOTHING = Served({}, [], 1)
 
 # The worker of this process, or None. Written on install, uninstall and fork.
 _worker: Worker | None = None
@@ -75,24 +96,50 @@ def leave() -> None:
         worker.end()
 
 
-def contents_of_others(settings: Settings) -> tuple[dict[str, bytes | None], list[str], int]:
+def contents_of_others(settings: Settings) -> Served | None:
     """Return the contents that the other workers serve of files that differ on disk.
 
     They may have refused the files on disk; a worker that starts now must serve the same as they.
 
     Returns:
-        File to content (None: it is not there), the files of which the content on disk is set
-        aside, and the number of their generation; nothing and 1 if there are no others.
+        What they serve; None if there are no others. What waits in them for a restart is not among
+        it: this is one.
     """
-    place = end = None
+    place = None
     # An error is logged when this worker joins the others.
     with contextlib.suppress(OSError, AttributeError):
         place = rendezvous.ours(settings) if settings.together else None
-        end = place.find(_TAKING_OVER) if place else None
-    if place is not None:
-        place.close()
+    try:
+        return _taken_from_others(place)
+    finally:
+        if place is not None:
+            place.close()
+
+
+def _taken_from_others(place: Rendezvous | None) -> Served | None:
+    told = None if place is None else _told_by_others(place)
+    if place is None or told is None:
+        return None
+    contents, aside = unpacked(told["contents"]), told.get("aside", [])
+    waiting, generation = told.get("waiting", []), told["generation"]
+    if waiting and not rendezvous.is_in_team():
+        # The server starts its workers anew, one beside the other. What waits for that must not be
+        # handed from the old ones to the new ones, which therefore do not switch together.
+        place.part()
+        contents = {path: text for path, text in contents.items() if path not in waiting}
+        aside = [path for path in aside if path not in waiting]
+        _log.info("this worker starts with what waits in others for a restart: %s", waiting)
+        generation += 1
+    return Served(contents, aside, generation)
+
+
+def _told_by_others(place: Rendezvous) -> Said | None:
+    """Return what the coordinator tells a worker that starts; None if there is none."""
+    end = None
+    with contextlib.suppress(OSError, AttributeError):
+        end = place.find(_TAKING_OVER)
     if end is None:
-        return {}, [], 1
+        return None
     stream = MessageStream(end)
     try:
         stream.send(say="contents?")
@@ -103,12 +150,12 @@ def contents_of_others(settings: Settings) -> tuple[dict[str, bytes | None], lis
                 break
             for said in messages:
                 if said.get("do") == "take":
-                    return unpacked(said["contents"]), said["aside"], said["generation"]
+                    return said
     except (OSError, ValueError):
         _log.debug("the other workers could not be asked", exc_info=True)
     finally:
         stream.close()
-    return {}, [], 1
+    return None
 
 
 @functools.cache

@@ -33,19 +33,57 @@ if TYPE_CHECKING:
 _ATTEMPTS = 20
 
 
+# The team of this process in a server that hands over, None in others: fresh processes do not
+# switch together with those that they take over from.
+_team: int | None = None
+
+
+def join_team(team: int) -> None:
+    """Meet only workers of the same team from now on."""
+    global _team  # noqa: PLW0603 - a process is in one team
+    _team = team
+
+
+def is_in_team() -> bool:
+    """Whether the server of this process hands over, so that its teams are told to it."""
+    return _team is not None
+
+
 class Rendezvous:
     """The place where the workers of this process's server meet."""
 
-    def __init__(self, folder: Path, alive: int | None = None) -> None:
+    def __init__(
+        self, folder: Path, alive: int | None = None, base: Rendezvous | None = None
+    ) -> None:
         self.folder = folder
         # The descriptor that keeps the folder; None once it is closed.
         self._alive = alive
+        # The place of all workers of this server, if these meet apart from others.
+        self._base = base
 
     def close(self) -> None:
         """Let the folder be removed, as far as this process is concerned."""
         alive, self._alive = self._alive, None
         if alive is not None:
             os.close(alive)
+        if self._base is not None:
+            self._base.close()
+
+    @property
+    def apart(self) -> int:
+        """How often workers have begun to meet apart from those before them."""
+        try:
+            return int((self.folder / "apart").read_text())
+        except (OSError, ValueError):
+            return 0
+
+    def part(self) -> None:
+        """Have workers that start from now on meet apart from those that meet here."""
+        base = self._base or self
+        beside = base.folder / f"apart.{os.urandom(8).hex()}"
+        number = 1 if self._base is None else int(self.folder.name.rpartition("-")[2]) + 1
+        beside.write_text(str(number))
+        beside.replace(base.folder / "apart")
 
     def number(self) -> int:
         """Return the number of the current coordinator."""
@@ -133,7 +171,11 @@ def ours(settings: Settings) -> Rendezvous | None:
         return None
     place = own_directory()
     _tidy(place)
-    return kept(place / f"workers-{name}")
+    folder = place / (f"workers-{name}" if not _team else f"workers-{name}-{_team}")
+    base = kept(folder)
+    if not (number := base.apart):
+        return base
+    return kept(folder.with_name(f"{folder.name}-{number}"), base)
 
 
 def name_of_server(settings: Settings) -> str | None:
@@ -156,8 +198,13 @@ def is_worker(end: socket.socket) -> bool:
     return found is None or (found.uid == peer.own() and found.pid != 0)
 
 
-def kept(folder: Path) -> Rendezvous:
-    """Make the folder, and have it kept as long as this process lives."""
+def kept(folder: Path, base: Rendezvous | None = None) -> Rendezvous:
+    """Make the folder, and have it kept as long as this process lives.
+
+    Args:
+        folder: where workers meet.
+        base: where all workers of the server meet, if these meet apart from others.
+    """
     for _ in range(_ATTEMPTS):
         folder.mkdir(mode=0o700, exist_ok=True)
         path = folder / "alive"
@@ -166,7 +213,7 @@ def kept(folder: Path) -> Rendezvous:
         except FileNotFoundError:
             continue  # removed just now
         if alive is not None and file_lock.is_of(alive, path):
-            return Rendezvous(folder, alive)
+            return Rendezvous(folder, alive, base)
         if alive is not None:
             os.close(alive)
         time.sleep(0.01)  # the process that removes it does not say when it has: tried again

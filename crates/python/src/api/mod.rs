@@ -9,5 +9,6 @@ pub mod executing;
 pub mod status;
 pub mod history;
 pub mod referrers;
+pub mod handover;
 pub mod references_outside;
 pub mod wsgi;

@@ -64,6 +64,14 @@ pub fn once<'py>(
     Ok(made)
 }
 
+/// The module and the key of each value that was made, `("shop.web", "model")`.
+pub fn keys(py: Python<'_>) -> PyResult<Vec<(String, String)>> {
+    match VALUES.get(py) {
+        Some(values) => values.bind(py).keys().extract(),
+        None => Ok(Vec::new()),
+    }
+}
+
 /// Says that this thread is making a value, until it is dropped.
 struct Making(&'static SingleFlight<OnceKey>, OnceKey);
 

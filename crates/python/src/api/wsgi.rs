@@ -4,6 +4,7 @@
 //! application of the pinned generation, and returns a body that keeps the pin until it is closed.
 //! Each request passes through here, so it is Rust (P10); `transfuse/servers/wsgi.py` has the rest.
 
+use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyIterator, PyList, PyString, PyTuple, PyType};
 use pyo3::{exceptions::PyException, gc::PyTraverseError, gc::PyVisit, intern, prelude::*};
 use transfuse_engine::sync::Mutex;
@@ -19,6 +20,8 @@ pub struct WsgiApplication {
     names: Vec<Py<PyString>>,
     /// `Target.resolve`: loads, tries default names, and says what is wrong.
     resolve: Py<PyAny>,
+    /// Makes another `start_response` of a server's; set when the process hands its connections over.
+    wrap_start_response: PyOnceLock<Py<PyAny>>,
 }
 
 impl WsgiApplication {
@@ -53,7 +56,13 @@ impl WsgiApplication {
 impl WsgiApplication {
     #[new]
     fn new(module: Py<PyString>, names: Vec<Py<PyString>>, resolve: Py<PyAny>) -> Self {
-        WsgiApplication { module, names, resolve }
+        WsgiApplication { module, names, resolve, wrap_start_response: PyOnceLock::new() }
+    }
+
+    /// Has requests from now on call `wrap(start_response)` in place of the server's `start_response`.
+    fn wrap_start_response(&self, py: Python<'_>, wrap: Py<PyAny>) {
+        // The first one stays.
+        let _ = self.wrap_start_response.set(py, wrap);
     }
 
     #[pyo3(signature = (environ, start_response, /))]
@@ -63,6 +72,11 @@ impl WsgiApplication {
         environ: &Bound<'py, PyDict>,
         start_response: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
+        let wrapped = match self.wrap_start_response.get(py) {
+            Some(wrap) => Some(wrap.bind(py).call1((start_response,))?),
+            None => None,
+        };
+        let start_response = wrapped.as_ref().unwrap_or(start_response);
         let pin = Bound::new(py, Pin::begin(py, Some(label(environ)?))?)?;
         Pin::resume(&pin)?;
         let held = pin.get().held(py);

@@ -71,6 +71,11 @@ impl UnitsOfWork {
         over
     }
 
+    /// How many are under way.
+    pub fn count(&self) -> usize {
+        self.all.lock().1.len()
+    }
+
     /// In words: how many generations are in use beside the current one, and by which unit of work.
     pub fn describe(&self, current: u64, generations: usize) -> String {
         let units = self.behind(current);

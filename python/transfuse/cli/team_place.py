@@ -1,0 +1,156 @@
+"""What does a process of `transfuse serve` set up, so that others can take over from it?"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing.util
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+from transfuse import _core, workers
+from transfuse.control import unix_socket
+from transfuse.handover import occasions
+from transfuse.handover.member import Member
+from transfuse.handover.parent import private_path, taken_along
+from transfuse.handover.retirement import Retirement
+from transfuse.process.install import installed_settings, stop_updating
+from transfuse.servers import closing_connections, connection_drain, entry_gate, smoke_check
+from transfuse.updates import api
+from transfuse.workers.protocol import packed, unpacked
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+# Of the finalizers of multiprocessing, the one that is called last.
+_LAST = -1000
+
+
+class Place:
+    """The place of this process in a team.
+
+    Args:
+        folder: of the server alone.
+        listener: the descriptor at which all workers accept.
+        team: the number of the team.
+        refuse: called if the check raises, with this process's member and the exception.
+        announce: called when this process may serve.
+        retired: called when others have taken over.
+    """
+
+    def __init__(
+        self,
+        folder: str,
+        listener: int,
+        team: int,
+        *,
+        refuse: Callable[[Member | None, BaseException], None],
+        announce: Callable[[], None],
+        retired: Callable[[], None],
+    ) -> None:
+        self._folder = folder
+        self._path = private_path(folder)
+        self._listener = listener
+        self._team = team
+        self._refuse, self._announce, self._retired = refuse, announce, retired
+        self._application: object = None
+        self._member: Member | None = None
+
+    def enter(self) -> Member:
+        """Tell the parent that this process is there, before anything is loaded."""
+        if self._team:
+            unix_socket.hold_back()
+            multiprocessing.util.Finalize(None, _end_at_once, exitpriority=_LAST)
+        # A program that this process starts must not hold the socket open.
+        os.set_inheritable(self._listener, False)
+        workers.join_team(self._team)
+        self._member = Member(
+            self._path,
+            self._team,
+            check=smoke_check.run,
+            refuse=lambda error: self._refuse(self._member, error),
+            announce=self._show,
+            retire=self._retire,
+        )
+        return self._member
+
+    @property
+    def taken_along(self) -> workers.Served:
+        """What a fresh process takes along from those that serve."""
+        try:
+            with open(taken_along(self._folder, self._team), encoding="utf-8") as file:
+                served = json.load(file)
+        except OSError:
+            return workers.NOTHING
+        contents = unpacked(served["contents"])
+        return workers.Served(contents, served["aside"], served["generation"] + 1)
+
+    def take_up(self, application: object, interface: str) -> bool:
+        """The application is loaded: return whether the server may begin with it.
+
+        Args:
+            application: what the server will hold.
+            interface: ``"asgi"`` or ``"wsgi"``. An ASGI server begins with the application's
+                startup, and passes the gate after that.
+        """
+        assert self._member is not None
+        self._application = application
+        unix_socket.answer_to("handover", self._hand_over)
+        occasions.attend(self._ask, self._gone_back)
+        if interface == "asgi":
+            entry_gate.close(self._member)
+            return True
+        return self._member.wait_until_it_may_serve()
+
+    def _hand_over(self, request: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG002
+        assert self._member is not None
+        word = self._member.ask_and_wait(self._served())
+        if word["why"] is None:
+            return {"outcome": "handed over", "text": "handed over to fresh processes"}
+        text = f"not handed over: {word['why']}; nothing has changed\n{word['trace']}"
+        return {"outcome": "refused", "text": text.rstrip()}
+
+    def _show(self) -> None:
+        unix_socket.show()
+        self._announce()
+
+    def _ask(self) -> None:
+        assert self._member is not None
+        self._member.ask(self._served())
+
+    def _gone_back(self) -> None:
+        assert self._member is not None
+        self._member.gone_back(self._served())
+
+    def _served(self) -> dict[str, Any]:
+        """Return what fresh processes are to take along: what a rollback has left stays left."""
+        aside = {str(path) for path in _core.set_aside()}
+        served = _core.differing(wanted=False) if aside else {}
+        return {
+            "generation": api.status().generation,
+            "aside": sorted(aside),
+            "contents": packed({path: text for path, text in served.items() if str(path) in aside}),
+        }
+
+    def _retire(self) -> None:
+        settings = installed_settings()
+        # What it serves from now on is what it served last.
+        stop_updating()
+        self._retired()
+        workers.leave()
+        # Commands are for the processes that serve. An answer that is under way is still sent.
+        unix_socket.close()
+        closing_connections.begin(self._application)
+        if settings is not None and settings.drain is not None:
+            connection_drain.end_all_after(settings.drain)
+        Retirement(self._listener).run()
+
+
+def _end_at_once() -> None:
+    """End like a forked worker, which multiprocessing ends without Python's finalization.
+
+    That would end Granian's threads, which the C library takes for an error.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)

@@ -1,0 +1,233 @@
+"""How does Granian's parent process start, end and replace the workers of `transfuse serve`?
+
+`TeamServer` is Granian's own server, which can also start a second team of workers beside the one
+that serves, and end the first one when the second is ready (`transfuse.handover`). All workers
+accept at one socket, which the parent has bound: what waits there to be accepted belongs to no
+worker, so that none can lose it. (Granian gives each worker a socket of its own, and with it a
+queue that ends with the worker.)
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import multiprocessing.resource_tracker
+import os
+import sys
+import time
+from typing import TYPE_CHECKING, Any, Protocol
+
+from granian._granian import SocketHolder
+from granian.server.mp import MPServer
+
+from transfuse.cli.terminal import say
+from transfuse.handover.parent import Parent, private_path, taken_along
+from transfuse.handover.teams import End, Settle, Start, Teams, Tell
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Iterable
+
+    from transfuse.handover.teams import Order
+    from transfuse.workers.protocol import Said
+
+# Granian's `WorkerProcess`, whose methods have no types.
+Worker = Any
+
+# How often fresh and doomed processes are looked at, in seconds.
+_TURN = 0.1
+# How long a process that has been told to end may take, in seconds.
+_GRACE = 5.0
+# A worker that ends again so soon after it was replaced is not replaced once more, in seconds.
+_CRASH_LOOP = 5.5
+
+
+class Loader(Protocol):
+    """Loads the application in a worker; it travels to the worker by pickle."""
+
+    @property
+    def folder(self) -> str:
+        """A folder of this server alone."""
+
+    @property
+    def failure(self) -> str:
+        """A file that is there once a worker has failed to load."""
+
+    def of_team(self, team: int) -> Loader:
+        """Return the same for the workers of another team."""
+
+
+class TeamServer(MPServer):
+    """Granian's server with teams.
+
+    Args:
+        listener: where all workers accept.
+        loader: loads the application in a worker.
+        limit: seconds that a team may take to become ready.
+        **options: Granian's.
+    """
+
+    def __init__(
+        self, target: str, *, listener: socket.socket, loader: Loader, limit: float, **options: Any
+    ) -> None:
+        super().__init__(target, **options)
+        self._listener = listener
+        self._loader = loader
+        self._limit = limit
+        self._spawn_target: Any = None
+        self._teams = Teams()
+        # Processes of the team that is starting; those of former teams; and those that were told to
+        # end, with the time at which they are killed.
+        self._fresh: list[Worker] = []
+        self._former: list[Worker] = []
+        self._doomed: list[tuple[Worker, float]] = []
+        self._deadline = 0.0
+        # What the process that has asked for a handover serves.
+        self._served: Said = {}
+        self._parent = Parent(private_path(loader.folder), self.main_loop_interrupt.set)
+
+    # Granian's steps.
+
+    def _init_shared_socket(self) -> None:
+        number = self._listener.fileno()
+        backlog = () if sys.platform == "darwin" else (self.backlog,)
+        # The types of Granian's attributes are those of their first values.
+        holder: Any = SocketHolder
+        granian: Any = self
+        granian._ssp, granian._shd, granian._sfd = None, holder(number, False, *backlog), number
+        self._sso = self._listener
+
+    def _serve_loop(self, spawn_target: Any, target_loader: Any) -> None:  # noqa: ARG002
+        self._spawn_target = spawn_target
+        while True:
+            self.main_loop_interrupt.wait(_TURN if self._fresh or self._doomed else None)
+            # Before anything is looked at, so that what comes meanwhile wakes it again.
+            self.main_loop_interrupt.clear()
+            if self.interrupt_signal:
+                return
+            for said in self._parent.take():
+                self._follow(self._hear(said))
+            self._look_after()
+            if self.interrupt_children and not self._replace():
+                return
+
+    def _stop_workers(self) -> None:
+        for worker in (*self._fresh, *(doomed for doomed, _ in self._doomed)):
+            worker.kill()
+        for worker in self._former:
+            worker.terminate()
+        super()._stop_workers()  # type: ignore[no-untyped-call]
+        for worker in (*self._fresh, *self._former):
+            worker.join()
+
+    # What processes say, and what is done about it.
+
+    def _hear(self, said: Said) -> Iterable[Order]:
+        pid, what = said["pid"], said["say"]
+        if what == "enters":
+            self._teams.joins(pid, said["team"])
+        elif what == "ready":
+            return self._teams.ready(pid)
+        elif what == "begins":
+            return self._teams.begins(pid)
+        elif what == "cannot serve":
+            return self._teams.fails(pid, said["why"], said["trace"])
+        elif what == "asks":
+            self._served = said
+            return self._teams.asks(pid, said["number"])
+        elif what == "gone back":
+            self._served = said
+            return self._teams.goes_back(pid)
+        return ()
+
+    def _follow(self, orders: Iterable[Order]) -> None:
+        for order in orders:
+            if isinstance(order, Tell):
+                self._parent.tell(order.pid, order.order)
+            elif isinstance(order, Start):
+                self._start(order.team)
+            elif isinstance(order, End):
+                self._end_fresh()
+            else:
+                self._settle(order)
+
+    def _start(self, team: int) -> None:
+        # A new interpreter, and not a copy of this process: packages may be others by now, and so
+        # may Python itself.
+        multiprocessing.set_start_method("spawn", force=True)
+        # Here, because it lets signals through that are kept from a worker while that starts.
+        multiprocessing.resource_tracker.ensure_running()
+        loader = self._loader.of_team(team)
+        served = {key: self._served[key] for key in ("generation", "aside", "contents")}
+        with open(taken_along(loader.folder, team), "w", encoding="utf-8") as file:
+            json.dump(served, file)
+        for index in range(self.workers):
+            worker: Worker = self._spawn_worker(index, self._spawn_target, loader)
+            # Until it serves, its end is no reason to replace it.
+            worker.interrupt_by_parent = True
+            worker.start()
+            self._fresh.append(worker)
+        self._deadline = time.monotonic() + self._limit
+        self._teams.started({worker._id() for worker in self._fresh})
+
+    def _end_fresh(self) -> None:
+        until = time.monotonic() + _GRACE
+        for worker in self._fresh:
+            self._parent.tell(worker._id(), {"do": "stand down"})
+            worker.terminate()
+            self._doomed.append((worker, until))
+        self._fresh = []
+
+    def _settle(self, settled: Settle) -> None:
+        before = _pids(self.wrks)
+        if settled.why is not None:
+            told = f"not handed over: {settled.why}; still serving: {before}\n{settled.trace}"
+            say(told.rstrip(), "red")
+            return
+        for worker in self.wrks:
+            worker.interrupt_by_parent = True
+        self._former += self.wrks
+        self.wrks: list[Worker] = self._fresh
+        self._fresh = []
+        self._loader = self._loader.of_team(settled.team)
+        with contextlib.suppress(OSError):
+            # A process that replaces one of the team later follows the others.
+            os.unlink(taken_along(self._loader.folder, settled.team))
+        self.interrupt_children.clear()
+        for worker in self.wrks:
+            worker.interrupt_by_parent = False
+            if not worker.is_alive():
+                self.interrupt_children.append(worker.idx)
+        say(f"handed over to {_pids(self.wrks)}; finishing what they have: {before}", "green")
+
+    def _look_after(self) -> None:
+        """Look at the processes whose end Granian does not report."""
+        now = time.monotonic()
+        for worker in self._fresh[:]:
+            if not worker.is_alive():
+                self._follow(self._teams.ended(worker._id()))
+        if self._fresh and now > self._deadline:
+            self._follow(self._teams.late(self._limit))
+        for doomed, until in self._doomed:
+            if now > until and doomed.is_alive():
+                doomed.kill()
+        self._doomed = [each for each in self._doomed if each[0].is_alive()]
+        for worker in [each for each in self._former if not each.is_alive()]:
+            self._teams.ended(worker._id())
+            self._former.remove(worker)
+
+    def _replace(self) -> bool:
+        """Start others in place of workers that have ended; return whether that makes sense."""
+        indices, now = list(self.interrupt_children), time.monotonic()
+        soon = [each for each in indices if now - self.respawned_wrks.get(each, -1e9) < _CRASH_LOOP]
+        if soon or os.path.exists(self._loader.failure):
+            return False
+        self.interrupt_children.clear()
+        self.respawned_wrks.clear()
+        self._respawn_workers(indices, self._spawn_target, self._loader)
+        return True
+
+
+def _pids(workers: Iterable[Worker]) -> str:
+    pids = [str(worker._id()) for worker in workers]
+    return f"process{'es' if len(pids) > 1 else ''} {', '.join(pids)}"

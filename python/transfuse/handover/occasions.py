@@ -1,0 +1,201 @@
+"""Which updates ask for a handover, and what would fresh processes start without?
+
+A handover serves what cannot be made in place: what an update reports as waiting for a restart, and
+code that this process refuses because of what it holds. A library that has kept an object of the
+former code, such as a metric in a registry, refuses the new one; a fresh process has kept nothing.
+That cannot be told from a mistake for sure, and need not be: if fresh processes refuse it as well,
+nothing has changed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from traceback import walk_tb
+from typing import TYPE_CHECKING, Any
+
+from transfuse import _core
+from transfuse.config.logs import get_logger
+from transfuse.control import unix_socket
+from transfuse.errors import (
+    ContentGone,
+    Outdated,
+    PolicyError,
+    SettingsError,
+    StartupFailed,
+    TargetError,
+    TransfuseError,
+    WorkerRefused,
+)
+from transfuse.handover import elsewhere
+from transfuse.process.install import installed_settings
+from transfuse.source.tracebacks import OWN
+from transfuse.updates import api
+from transfuse.updates.reports import Report
+from transfuse.updates.waiting import files_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from transfuse.updates.reports import Restart
+
+_log = get_logger("transfuse")
+
+# Our errors that say what is wrong with the code or the settings.
+_MISTAKES = (PolicyError, SettingsError, StartupFailed, TargetError)
+# Our errors after which the same update is tried again, or another worker's is decisive.
+_PASSING = (Outdated, WorkerRefused)
+# Errors that no state of the process explains.
+_PLAIN = (SyntaxError, ImportError, NameError)
+# Another list of packages: they are not installed yet.
+_FIRST_TO_INSTALL = "requirement"
+
+
+class Occasions:
+    """Hears the updates of this process, and sees to a handover where one is needed.
+
+    Args:
+        ask: asks for a handover, and returns at once; None: the server cannot be asked, and a
+            person is told what to type.
+        gone_back: called after a rollback, and when what one has left is accepted.
+    """
+
+    def __init__(
+        self,
+        ask: Callable[[], None] | None = None,
+        gone_back: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._ask = ask
+        self._gone_back = gone_back
+        # What waited for a restart after the last update, with the digests of the files.
+        self._waiting: frozenset[tuple[str, str, bytes]] = frozenset()
+        # What rollbacks have left, after the last update.
+        self._aside = frozenset(_core.set_aside())
+
+    @property
+    def can_ask(self) -> bool:
+        """Whether the server that this process belongs to can hand over."""
+        return self._ask is not None
+
+    def hear(self, report: Report) -> None:
+        """Note the result of an update."""
+        aside, self._aside = self._aside, frozenset(_core.set_aside())
+        if report.outcome == "rolled back" or aside != self._aside:
+            self._gone_back()
+        # A report lists what waited before, too.
+        before, self._waiting = self._waiting, frozenset(map(_as_it_is, report.restart))
+        news = [each for each in report.restart if _as_it_is(each) not in before]
+        ready = [each for each in news if each.code != _FIRST_TO_INSTALL]
+        if ready:
+            self._want(f"{_names(ready)} cannot change in a running process")
+        elif report.outcome == "refused" and is_held(report.error, _roots()):
+            self._want("fresh processes may load what this one refuses because of what it holds")
+        elif news:
+            _log.warning("when the packages are installed: %s", self._what_to_type())
+
+    def _want(self, why: str) -> None:
+        left = left_behind()
+        without = f"; fresh processes start without {left}" if left else ""
+        if self._ask is not None and mode() == "auto":
+            _log.info("%s: handing over to fresh processes%s", why, without)
+            self._ask()
+        else:
+            _log.warning("%s: %s%s", why, self._what_to_type(), without)
+
+    def _what_to_type(self) -> str:
+        if self._ask is None:
+            return elsewhere.advice()
+        if mode() == "never":
+            return "restart the server: the setting handover is never"
+        return "transfuse handover serves from fresh processes, and loses no request"
+
+
+# Those of this process; None before it serves.
+_here: Occasions | None = None
+
+
+def attend(
+    ask: Callable[[], None] | None = None, gone_back: Callable[[], None] = lambda: None
+) -> Occasions:
+    """See to handovers of this process from now on; asked again without `ask`, change nothing.
+
+    Args:
+        ask, gone_back: as `Occasions` takes them.
+    """
+    global _here  # noqa: PLW0603 - a process is served by one server
+    if _here is None or ask is not None:
+        if _here is None:
+            api.on_update(_hear)
+        _here = Occasions(ask, gone_back)
+        now = api.status()
+        # What has changed since this process loaded it.
+        _here.hear(Report("unchanged", now.generation, restart=now.restart))
+    return _here
+
+
+def answer() -> None:
+    """Answer the questions of the command line about a handover."""
+    unix_socket.answer_to("left behind", lambda _: {"left behind": left_behind()})
+    if _here is None or not _here.can_ask:
+        unix_socket.answer_to("handover", lambda _: _told_what_to_type())
+
+
+def _told_what_to_type() -> dict[str, Any]:
+    raise TransfuseError(elsewhere.advice())
+
+
+def _hear(report: Report) -> None:
+    if _here is not None:
+        _here.hear(report)
+
+
+def mode() -> str:
+    """Return when to hand over: ``"auto"``, ``"ask"`` or ``"never"``."""
+    settings = installed_settings()
+    if settings is None:
+        return "never"
+    return settings.handover or ("auto" if settings.watch else "ask")
+
+
+def is_held(error: BaseException | None, roots: Sequence[str]) -> bool:
+    """Whether an update may have been refused because of what the process holds.
+
+    Args:
+        error: why it was refused.
+        roots: where live code is.
+    """
+    if error is None or isinstance(error, (*_MISTAKES, *_PASSING, *_PLAIN)):
+        return isinstance(error, ContentGone)
+    if isinstance(error, TransfuseError):
+        return True
+    # The user's own code has raised it, or a library has.
+    places = [frame.f_code.co_filename for frame, _ in walk_tb(error.__traceback__)]
+    outside = [place for place in places if not place.startswith((OWN, "<frozen"))]
+    starts = tuple(f"{root.rstrip('/')}/" for root in roots)
+    return bool(outside) and not outside[-1].startswith(starts)
+
+
+def left_behind() -> str:
+    """Tell what fresh processes would start without; empty if there is nothing."""
+    made, preserved = _core.carried()
+    words = [f"{module}.{name} (preserved)" for module, names in preserved for name in names]
+    words += [f"{key!r} of {module} (once)" for module, key in made]
+    return ", ".join(words)
+
+
+def _as_it_is(waiting: Restart) -> tuple[str, str, bytes]:
+    """Return what tells a change from an earlier one of the same module."""
+    digest = hashlib.sha256()
+    for file in files_of([waiting.name]):
+        with contextlib.suppress(OSError), open(file, "rb") as content:
+            digest.update(content.read())
+    return waiting.name, waiting.what, digest.digest()
+
+
+def _names(waiting: Sequence[Restart]) -> str:
+    return ", ".join(dict.fromkeys(each.name for each in waiting))
+
+
+def _roots() -> tuple[str, ...]:
+    settings = installed_settings()
+    return () if settings is None else settings.roots

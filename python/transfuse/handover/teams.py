@@ -1,0 +1,198 @@
+"""Which team serves, which one is starting, and when does one take over from the other?
+
+A pure state machine: what processes say goes in, orders come out. It knows neither sockets nor
+processes nor clocks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Tell:
+    """Send an order to a process.
+
+    Attributes:
+        pid: its process id.
+        order: such as ``{"do": "serve"}``.
+    """
+
+    pid: int
+    order: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Start:
+    """Start the processes of a team.
+
+    Attributes:
+        team: its number.
+    """
+
+    team: int
+
+
+@dataclass(frozen=True)
+class End:
+    """End the processes of a team that will never serve.
+
+    Attributes:
+        team: its number.
+    """
+
+    team: int
+
+
+@dataclass(frozen=True)
+class Settle:
+    """A handover is over.
+
+    Attributes:
+        team: the team that serves now.
+        why: why the other one does not; None if the handover was made.
+        trace: the traceback that goes with it, of the user's frames; else empty.
+    """
+
+    team: int
+    why: str | None = None
+    trace: str = ""
+
+
+Order = Tell | Start | End | Settle
+
+
+@dataclass
+class Teams:
+    """Decides for all teams.
+
+    Attributes:
+        serving: the team that serves.
+        starting: the team that is starting to take over from it, or None.
+    """
+
+    serving: int = 0
+    starting: int | None = None
+    # Process id -> its team, for processes that have said that they are there. Entries leave when
+    # the process ends.
+    teams: dict[int, int] = field(default_factory=dict)
+    # The processes of the starting team that are to become ready, and those that have.
+    _awaited: set[int] = field(default_factory=set)
+    _ready: set[int] = field(default_factory=set)
+    # Those of them that serve, once all have been ready and were told to; None before.
+    _begun: set[int] | None = None
+    # Process id and number of the questions to which the end of the handover is the answer.
+    _askers: list[tuple[int, int]] = field(default_factory=list)
+    # Whether there is to be another handover after this one.
+    _again: bool = False
+    _last: int = 0
+
+    def joins(self, pid: int, team: int) -> None:
+        """A process says that it is there."""
+        self.teams[pid] = team
+
+    def asks(self, pid: int, number: int | None) -> list[Order]:
+        """A process asks for a handover; with a number it waits to be told how that ended.
+
+        One that waits may be one that others have taken over from: the command line asks any.
+        """
+        team = self.teams.get(pid)
+        if number is not None:
+            self._askers.append((pid, number))
+        elif team not in (self.serving, self.starting):
+            return []
+        if self.starting is None:
+            return self._begin()
+        if team == self.starting:
+            # What it has just loaded is out of date already.
+            self._again = True
+        return []
+
+    def goes_back(self, pid: int) -> list[Order]:
+        """A process that serves has gone back to former code: fresh ones are to start with that."""
+        if self.starting is None or self._begun is not None:
+            return []
+        if self.teams.get(pid) != self.serving:
+            return []
+        given_up = self.starting
+        return [End(given_up), *self._begin()]
+
+    def started(self, pids: set[int]) -> None:
+        """The processes of the starting team have been started."""
+        self._awaited = pids
+
+    def ready(self, pid: int) -> list[Order]:
+        """A process has imported its code, and its application has started."""
+        team = self.teams.get(pid)
+        if team is not None and team == self.starting:
+            self._ready.add(pid)
+            if self._ready < self._awaited:
+                return []
+            self._begun = set()
+            return [Tell(each, {"do": "serve"}) for each in sorted(self._ready)]
+        if team == self.serving:
+            return [Tell(pid, {"do": "serve"})]
+        return [Tell(pid, {"do": "stand down"})]
+
+    def begins(self, pid: int) -> list[Order]:
+        """A process serves, as it was told to."""
+        if self._begun is None or self.teams.get(pid) != self.starting:
+            return []
+        self._begun.add(pid)
+        return self._take_over() if self._begun >= self._awaited else []
+
+    def fails(self, pid: int, why: str, trace: str = "") -> list[Order]:
+        """A process cannot become ready."""
+        if self.starting is None or self.teams.get(pid) != self.starting:
+            return []
+        # Some serve already once all have been ready.
+        return self._give_up(why, trace) if self._begun is None else []
+
+    def ended(self, pid: int) -> list[Order]:
+        """A process has ended."""
+        self.teams.pop(pid, None)
+        self._askers = [asker for asker in self._askers if asker[0] != pid]
+        if self.starting is None or pid not in self._awaited:
+            return []
+        self._awaited.discard(pid)
+        if self._begun is None or not self._awaited:
+            return self._give_up(f"the fresh process {pid} ended before it was ready")
+        # The others serve; it will be replaced.
+        return self._take_over() if self._begun >= self._awaited else []
+
+    def late(self, seconds: float) -> list[Order]:
+        """The starting team has had all the time that it may have."""
+        if self.starting is None or self._begun is not None:
+            return []
+        missing = ", ".join(str(pid) for pid in sorted(self._awaited - self._ready))
+        return self._give_up(f"the fresh process {missing} was not ready after {seconds:g} s")
+
+    def _begin(self) -> list[Order]:
+        self._last += 1
+        self.starting = self._last
+        self._awaited, self._ready, self._begun, self._again = set(), set(), None, False
+        return [Start(self.starting)]
+
+    def _take_over(self) -> list[Order]:
+        assert self.starting is not None
+        former = [pid for pid, team in self.teams.items() if team == self.serving]
+        self.serving, self.starting, self._begun = self.starting, None, None
+        orders: list[Order] = [Settle(self.serving)]
+        # Before they retire: those who asked are among them.
+        orders += self._answers(None)
+        orders += [Tell(pid, {"do": "retire"}) for pid in sorted(former)]
+        if self._again:
+            orders += self._begin()
+        return orders
+
+    def _give_up(self, why: str, trace: str = "") -> list[Order]:
+        assert self.starting is not None
+        given_up, self.starting, self._begun = self.starting, None, None
+        self._awaited = set()
+        return [End(given_up), *self._answers(why, trace), Settle(self.serving, why, trace)]
+
+    def _answers(self, why: str | None, trace: str = "") -> list[Order]:
+        askers, self._askers = self._askers, []
+        word = {"do": "answer", "why": why, "trace": trace, "team": self.serving}
+        return [Tell(pid, {**word, "number": number}) for pid, number in askers]

@@ -1,0 +1,27 @@
+"""Which files wait for a restart, because their modules cannot change in a running process?"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from transfuse import _core
+from transfuse.errors import NotInstalledError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+def held_back() -> list[str]:
+    """Return the files whose former content is served until this process ends."""
+    try:
+        waiting = _core.status()["restart"]
+    except NotInstalledError:
+        return []
+    return files_of(name for name, _, _ in waiting)
+
+
+def files_of(names: Iterable[str]) -> list[str]:
+    """Return the files of those of these modules that have one."""
+    files = [getattr(sys.modules.get(name), "__file__", None) for name in names]
+    return [file for file in files if isinstance(file, str)]

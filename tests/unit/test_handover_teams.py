@@ -1,0 +1,153 @@
+"""Which team serves: the decisions of a handover, without processes."""
+
+from __future__ import annotations
+
+import pytest
+
+from transfuse.handover.teams import End, Order, Settle, Start, Teams, Tell
+
+OLD, OTHER, FRESH, SECOND = 101, 102, 201, 202
+
+
+@pytest.fixture
+def teams() -> Teams:
+    """Two processes serve, of team 0."""
+    teams = Teams()
+    for pid in (OLD, OTHER):
+        teams.joins(pid, 0)
+        assert teams.ready(pid) == [Tell(pid, {"do": "serve"})]
+    return teams
+
+
+def starts(teams: Teams, *pids: int, number: int | None = 1) -> None:
+    """A handover begins with fresh processes."""
+    assert teams.asks(OLD, number) == [Start(1)]
+    teams.started(set(pids))
+    for pid in pids:
+        teams.joins(pid, 1)
+
+
+def takes_over(teams: Teams, pid: int) -> list[Order]:
+    """The one fresh process is ready, and begins."""
+    assert words(teams.ready(pid)) == [(pid, "serve")]
+    return teams.begins(pid)
+
+
+def words(orders: list[Order]) -> list[tuple[int, str]]:
+    """The orders to processes, in their order."""
+    return [(each.pid, each.order["do"]) for each in orders if isinstance(each, Tell)]
+
+
+def test_fresh_processes_take_over_when_all_are_ready(teams: Teams) -> None:
+    starts(teams, FRESH, SECOND)
+    assert teams.ready(SECOND) == []
+    assert words(teams.ready(FRESH)) == [(FRESH, "serve"), (SECOND, "serve")]
+    # The former ones go on until these have begun.
+    assert teams.begins(FRESH) == []
+    assert teams.serving == 0
+    orders = teams.begins(SECOND)
+    assert orders[0] == Settle(1)
+    assert words(orders) == [(OLD, "answer"), (OLD, "retire"), (OTHER, "retire")]
+    assert teams.serving == 1
+
+
+def test_one_that_ends_when_it_was_to_begin_is_left_to_be_replaced(teams: Teams) -> None:
+    starts(teams, FRESH, SECOND)
+    teams.ready(FRESH)
+    teams.ready(SECOND)
+    teams.begins(FRESH)
+    # The other one has begun, and could not stop without losing requests.
+    assert teams.ended(SECOND)[0] == Settle(1)
+
+
+def test_if_none_of_them_begins_nothing_changes(teams: Teams) -> None:
+    starts(teams, FRESH)
+    teams.ready(FRESH)
+    assert teams.ended(FRESH)[0] == End(1)
+    assert teams.serving == 0
+
+
+@pytest.mark.parametrize(
+    ("event", "why"),
+    [
+        ("fails", "web cannot be loaded"),
+        ("ended", f"the fresh process {SECOND} ended before it was ready"),
+        ("late", f"the fresh process {SECOND} was not ready after 600 s"),
+    ],
+)
+def test_if_one_does_not_become_ready_nothing_changes_and_the_reason_is_told(
+    teams: Teams, event: str, why: str
+) -> None:
+    starts(teams, FRESH, SECOND)
+    teams.ready(FRESH)
+    events = {
+        "fails": lambda: teams.fails(SECOND, why, "trace"),
+        "ended": lambda: teams.ended(SECOND),
+        "late": lambda: teams.late(600),
+    }
+    orders = events[event]()
+    assert orders[0] == End(1)
+    (told,) = [each.order for each in orders if isinstance(each, Tell)]
+    assert (told["do"], told["why"], told["number"], told["team"]) == ("answer", why, 1, 0)
+    assert isinstance(orders[-1], Settle)
+    assert (orders[-1].team, orders[-1].why) == (0, why)
+    assert (teams.serving, teams.starting) == (0, None)
+    # A word of a process that was given up comes too late.
+    assert teams.ready(SECOND) == [Tell(SECOND, {"do": "stand down"})]
+    # And the next one is another team.
+    assert teams.asks(OLD, None) == [Start(2)]
+
+
+def test_all_who_ask_meanwhile_are_told_how_the_one_handover_ended(teams: Teams) -> None:
+    starts(teams, FRESH)
+    assert teams.asks(OTHER, 7) == []
+    answers = [each.order for each in takes_over(teams, FRESH) if isinstance(each, Tell)]
+    numbers = [order["number"] for order in answers if order["do"] == "answer"]
+    assert numbers == [1, 7]
+
+
+def test_a_fresh_process_that_is_out_of_date_already_takes_over_and_is_taken_over_from(
+    teams: Teams,
+) -> None:
+    starts(teams, FRESH)
+    assert teams.asks(FRESH, None) == []
+    orders = takes_over(teams, FRESH)
+    assert Settle(1) in orders
+    assert orders[-1] == Start(2)
+    teams.started({SECOND})
+    teams.joins(SECOND, 2)
+    assert words(takes_over(teams, SECOND)) == [(FRESH, "retire")]
+
+
+def test_after_a_rollback_other_fresh_processes_start(teams: Teams) -> None:
+    starts(teams, FRESH)
+    assert teams.goes_back(OLD) == [End(1), Start(2)]
+    teams.started({SECOND})
+    teams.joins(SECOND, 2)
+    # The end of the first ones is no failure of the second.
+    assert teams.ended(FRESH) == []
+    assert (OLD, "answer") in words(takes_over(teams, SECOND))
+    # A rollback when none are starting, or of a process that does not serve, changes nothing.
+    assert teams.goes_back(SECOND) == []
+    assert teams.goes_back(OLD) == []
+
+
+def test_a_process_that_replaces_a_dead_one_serves_at_once(teams: Teams) -> None:
+    starts(teams, FRESH)
+    takes_over(teams, FRESH)
+    teams.ended(FRESH)
+    teams.joins(SECOND, 1)
+    assert teams.ready(SECOND) == [Tell(SECOND, {"do": "serve"})]
+
+
+def test_a_process_that_others_have_taken_over_from_may_ask(teams: Teams) -> None:
+    starts(teams, FRESH)
+    takes_over(teams, FRESH)
+    # By itself it has nothing to ask for.
+    assert teams.asks(OLD, None) == []
+    assert teams.asks(OLD, 9) == [Start(2)]
+    # It is not told if it has ended by then.
+    teams.ended(OLD)
+    teams.started({SECOND})
+    teams.joins(SECOND, 2)
+    assert (OLD, "answer") not in words(takes_over(teams, SECOND))
