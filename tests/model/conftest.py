@@ -17,5 +17,11 @@ _PHASES = [phase for phase in Phase if phase is not Phase.explain]
 settings.register_profile("slow", max_examples=5000, phases=_PHASES, **_PATIENT)  # type: ignore[arg-type]
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))
 if "MODEL_EXAMPLES" in os.environ:
-    settings.register_profile("some", max_examples=int(os.environ["MODEL_EXAMPLES"]), phases=_PHASES, database=None, **_PATIENT)
+    settings.register_profile(
+        "some",
+        max_examples=int(os.environ["MODEL_EXAMPLES"]),
+        phases=_PHASES,
+        database=None,
+        **_PATIENT,
+    )
     settings.load_profile("some")

@@ -35,7 +35,7 @@ _VALUES = (
     *("{k}", "{k}()", "{k}().me", "{v}", "{v}", "{v} + 1", "{m}", "[{k}, {v}]", "{{'v': {v}}}"),
     *("(lambda: {k})", "(lambda: {v})", "(lambda v={v}: v)", "functools.partial({k})"),
 )
-# Places where a function keeps something: `#` stands for a number, `IMPORT` and `VALUE` for the above.
+# Places where a function keeps something: `#` stands for a number, `IMPORT` and `VALUE` for these.
 _PLACES = {
     "dict": """
 kept_# = {}
@@ -222,7 +222,7 @@ def get_#():
     return found[0]
 """,
 }
-# Module-level code that uses a module `o`, which is a later one; `p` is its package and `t` the rest.
+# Module-level code that uses a later module `o`; `p` is its package and `t` the rest of its name.
 _USES = (
     "import {o}\nSUM_# = {o}.V + 1",
     "from {o} import V as v_#, K as K_#",

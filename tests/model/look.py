@@ -8,7 +8,6 @@ from functools import partial
 from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
-
 # Names that begin so hold what earlier calls have left there, which a fresh process has not made.
 _KEPT = "kept"
 
@@ -73,10 +72,9 @@ def _result(value: Any) -> Any:
     """Tell what a function has returned, and what that leads to."""
     if isinstance(value, (type, ModuleType)):
         return _told(value)
-    if isinstance(value, MethodType):
-        return ["method", _result(value.__self__)]
-    if isinstance(value, partial):
-        return ["partial", _result(value.func)]
+    if isinstance(value, (MethodType, partial)):
+        kept = value.__self__ if isinstance(value, MethodType) else value.func
+        return [type(value).__name__, _result(kept)]
     if isinstance(value, FunctionType):
         return ["function", _call(value)]
     if isinstance(value, (list, tuple)):

@@ -39,7 +39,7 @@ pub use generations::{
     Retirement,
 };
 pub use plan::{
-    DependencyGraph, Edge, EdgeKind, ModuleFacts, Plan, Policy, Reason, Restart, RestartCode, Step,
+    DependencyGraph, Edge, EdgeKind, Kept, ModuleFacts, Plan, Policy, Reason, Restart, RestartCode, Step,
     Target, plan,
 };
 pub use roots::{Roots, is_source};

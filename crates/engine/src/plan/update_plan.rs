@@ -38,6 +38,16 @@ impl FromStr for Policy {
     }
 }
 
+/// What functions of a module may have kept of one that they imported, or whose functions they called.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Kept {
+    /// The modules whose state may hold it: often, but not always, the importing one.
+    pub modules: Vec<ModuleName>,
+    /// How many functions of the importing module are known to return plain values of what they
+    /// import. It only grows.
+    pub returning: usize,
+}
+
 /// What the planner needs to know of the current generation.
 pub trait ModuleFacts {
     /// Does the current generation have an instance of it?
@@ -46,14 +56,14 @@ pub trait ModuleFacts {
     fn policy(&self, name: &ModuleName) -> Policy;
     /// Which of `holders` hold an object of which of `of`? Asked about what only functions imported.
     fn keepers(&self, holders: &[ModuleName], of: &[ModuleName]) -> Vec<(ModuleName, ModuleName)>;
-    /// May a function of `holder` that imported `of` have kept a plain value of it, which no walk over
-    /// objects finds?
-    fn may_keep_values(&self, holder: &ModuleName, of: &ModuleName) -> bool {
-        let _ = (holder, of);
-        false
+    /// Where may a function of `by` that imported `of` have kept a plain value of it, which no walk
+    /// over objects finds? Or, `through` the functions of `of`, a value that these returned?
+    fn kept_values(&self, by: &ModuleName, of: &ModuleName, through: bool) -> Kept {
+        let _ = (by, of, through);
+        Kept::default()
     }
     /// Does the code of `user`, whose edge to `package` is of this kind, take the submodule `of` as
-    /// an attribute?
+    /// an attribute? If it is the package itself: as a global name?
     fn reaches(
         &self,
         user: &ModuleName,
@@ -173,6 +183,10 @@ impl Closure<'_> {
     fn follow_attributes(&mut self, name: &ModuleName) {
         let graph = self.graph;
         for package in std::iter::successors(name.parent(), ModuleName::parent) {
+            // Functions of the package use it as a global name.
+            if self.facts.reaches(&package, &package, EdgeKind::ModuleLevel, name) {
+                self.follow(&package, || Reason::Imports(name.clone()));
+            }
             for (from, kind) in graph.importers(&package) {
                 if self.reasons.contains_key(from)
                     || !self.facts.reaches(from, &package, kind, name)
@@ -242,21 +256,38 @@ impl Closure<'_> {
         }
     }
 
-    /// Adds one module whose functions may keep a plain value of what they imported; false if there is
-    /// none. One at a time, because its importers need not be asked.
+    /// Adds the modules whose state may hold a plain value of what a function imported; false if there
+    /// are none. A function may return the value to one of another module, which keeps it.
+    /// After each addition the loop begins again, because its importers need not be asked.
     fn follow_kept_values(&mut self) -> bool {
-        let asked = self.deferred.iter().flat_map(|(of, from)| from.iter().map(move |by| (by, of)));
-        let mut kept = asked.filter(|(by, of)| {
-            !self.reasons.contains_key(*by)
-                && self.facts.is_loaded(by)
-                && self.facts.policy(by) != Policy::Never
-                && self.facts.may_keep_values(by, of)
-        });
-        let Some((by, of)) = kept.next().map(|(by, of)| (by.clone(), of.clone())) else {
-            return false;
-        };
-        self.admit(&by, Reason::Retains(of));
-        true
+        let pair = |of: &ModuleName, by: &ModuleName| (by.clone(), of.clone(), false);
+        let of_each = self.deferred.iter();
+        let mut todo: VecDeque<_> =
+            of_each.flat_map(|(of, from)| from.iter().map(|by| pair(of, by))).collect();
+        let mut returning: HashMap<ModuleName, usize> = HashMap::new();
+        while let Some((by, of, through)) = todo.pop_front() {
+            if !self.facts.is_loaded(&by) || (through && self.reasons.contains_key(&by)) {
+                continue;
+            }
+            let kept = self.facts.kept_values(&by, &of, through);
+            let before = self.reasons.len();
+            for module in kept.modules {
+                self.follow(&module, || Reason::Retains(of.clone()));
+            }
+            if self.reasons.len() > before {
+                return true;
+            }
+            let known = returning.entry(by.clone()).or_default();
+            if kept.returning > *known && !self.reasons.contains_key(&by) {
+                *known = kept.returning;
+                for (from, kind) in self.graph.importers(&by) {
+                    if matches!(kind, EdgeKind::ModuleLevel | EdgeKind::Deferred) {
+                        todo.push_back((from.clone(), by.clone(), true));
+                    }
+                }
+            }
+        }
+        false
     }
 
     /// Adds the modules that keep what a function gave them, which imported it; false if there are

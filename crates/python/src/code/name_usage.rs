@@ -56,6 +56,9 @@ pub struct NameUsage {
     pub sets_items: bool,
     /// Which attributes all of its code takes of modules (`code/attribute_use.rs`).
     pub attributes: AttributeUse,
+    /// Names that its code loads and does not bind, but for those of `builtins`: a submodule is one to
+    /// its package.
+    pub unbound: HashSet<String>,
     /// The names of classes that its code asks for their subclasses, `Plugin`; none for a class that
     /// its code does not name.
     pub subclasses_of: HashSet<Option<String>>,
@@ -159,6 +162,12 @@ pub fn outline(py: Python<'_>, code: &Bound<'_, PyCode>) -> PyResult<NameUsage> 
         waiting.extend(inner.map(|code| (code, runs, within.clone())));
     }
     let everywhere = at_once.loaded.iter().chain(&later.loaded);
+    let names: HashSet<&String> = everywhere.clone().map(|chain| &chain[0]).collect();
+    let builtins = py.import(intern!(py, "builtins"))?.dict();
+    let is_unbound = |name: &&&String| {
+        !module.stored.contains(**name) && !builtins.contains(name.as_str()).unwrap_or(true)
+    };
+    let unbound = names.iter().filter(is_unbound).map(|name| (*name).clone()).collect();
     let attributes = AttributeUse::read(&imports, &star_imports, everywhere, &late);
     if functions {
         add_called(&mut at_once, &mut later, own, &imports);
@@ -177,6 +186,7 @@ pub fn outline(py: Python<'_>, code: &Bound<'_, PyCode>) -> PyResult<NameUsage> 
         mentions_later: later.mentions,
         sets_items: at_once.sets_items,
         attributes,
+        unbound,
         subclasses_of,
     })
 }

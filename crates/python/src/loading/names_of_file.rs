@@ -13,7 +13,7 @@ use crate::state::runtime::Runtime;
 pub fn was_missed(runtime: &Runtime, name: &ModuleName) -> bool {
     let records = runtime.records.lock();
     let mut asked = records.graph.importers(name);
-    asked.any(|(_, kind)| kind == EdgeKind::NotFound)
+    asked.any(|(_, kind)| matches!(kind, EdgeKind::NotFound | EdgeKind::Deferred))
 }
 
 /// The names under which a new file would be found from `sys.path`.

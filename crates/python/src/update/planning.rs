@@ -5,16 +5,16 @@
 //! an importer retains.
 
 use std::cell::{OnceCell, RefCell};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 
-use pyo3::{exceptions::PySyntaxError, prelude::*};
+use pyo3::{exceptions::PySyntaxError, prelude::*, types::PyDict};
 use transfuse_engine::{
-    ChangeKind, DependencyGraph, EdgeKind, FileChange, ModuleFacts, ModuleName, Plan, Policy,
+    ChangeKind, DependencyGraph, EdgeKind, FileChange, Kept, ModuleFacts, ModuleName, Plan, Policy,
     Reason, Restart, RestartCode, SourceSnapshot, plan,
 };
 
-use crate::effects::{kept_values, retention, subclasses::ListedBases, submodule_use};
+use crate::effects::{kept_values, kept_values::KeptValues, retention, subclasses::ListedBases, submodule_use};
 use crate::state::live_module::LiveModule;
 use crate::state::policy::{self, effective_policy};
 use crate::{state::generation::Generation, state::runtime::Runtime};
@@ -53,8 +53,13 @@ struct CurrentFacts<'a, 'py> {
     held: &'a HashMap<ModuleName, String>,
     /// The classes that live code asks for their subclasses. Made when it is first needed.
     listed: OnceCell<ListedBases>,
-    /// A module and one that a function of it imports -> whether it may have kept a plain value.
-    kept_values: RefCell<HashMap<(ModuleName, ModuleName), bool>>,
+    /// A module and one that a function of it imports, or whose functions it calls, with the names of
+    /// these -> what it may have kept.
+    kept_values: RefCell<HashMap<(ModuleName, ModuleName, Vec<String>), KeptValues>>,
+    /// A module -> its functions that return plain values of what they import, `rate`.
+    returned: RefCell<HashMap<ModuleName, BTreeSet<String>>>,
+    /// The namespaces of all modules. Made when they are first needed.
+    namespaces: OnceCell<Bound<'py, PyDict>>,
 }
 
 impl CurrentFacts<'_, '_> {
@@ -88,13 +93,28 @@ impl ModuleFacts for CurrentFacts<'_, '_> {
         pairs.map(|(holder, module)| (name(&holders[holder]), name(&of[module]))).collect()
     }
 
-    fn may_keep_values(&self, holder: &ModuleName, of: &ModuleName) -> bool {
-        let (Some(found), Some(imported)) = (self.find(holder), self.find(of)) else {
-            return false;
+    fn kept_values(&self, by: &ModuleName, of: &ModuleName, through: bool) -> Kept {
+        let Some(holder) = self.find(by) else { return Kept::default() };
+        let returning: Vec<String> = match through {
+            true => self.returned.borrow().get(of).into_iter().flatten().cloned().collect(),
+            false => Vec::new(),
         };
-        let pair = (holder.clone(), of.clone());
-        let mut known = self.kept_values.borrow_mut();
-        *known.entry(pair).or_insert_with(|| kept_values::may_keep(&found, &imported))
+        let question = (by.clone(), of.clone(), returning);
+        let known = self.kept_values.borrow().get(&question).cloned();
+        let found = known.unwrap_or_else(|| {
+            let all = self.namespaces.get_or_init(|| {
+                let all = kept_values::namespaces(self.py, self.current.get());
+                all.unwrap_or_else(|_| PyDict::new(self.py))
+            });
+            kept_values::kept(&holder, (of, self.find(of).as_ref()), &question.2, all)
+        });
+        let mut all = self.returned.borrow_mut();
+        let returned = all.entry(by.clone()).or_default();
+        returned.extend(found.returned.iter().cloned());
+        let modules = found.modules.iter().filter_map(|name| ModuleName::new(name).ok()).collect();
+        let kept = Kept { modules, returning: returned.len() };
+        self.kept_values.borrow_mut().insert(question, found);
+        kept
     }
 
     fn reaches(
@@ -155,6 +175,8 @@ pub fn draw_plan(py: Python<'_>, runtime: &Runtime, request: &UpdateRequest) -> 
         held: &held,
         listed: OnceCell::new(),
         kept_values: RefCell::default(),
+        returned: RefCell::default(),
+        namespaces: OnceCell::new(),
     };
     let mut plan = plan(&graph, &request.seeds, &facts);
     for entry in &mut plan.restart {
