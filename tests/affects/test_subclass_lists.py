@@ -220,6 +220,19 @@ REGISTER = {
 }
 
 
+def test_p5_a_registration_that_comes_and_goes(tree: LiveTree, policy: str) -> None:
+    plugin = "from base import Plugin\n@class Pdf: ...\n"
+    tree.write({"base.py": "import abc\nclass Plugin(abc.ABC): ...\n"})
+    tree.write({"pdf.py": plugin.replace("@", ""), "app.py": "import base, pdf\n"})
+    tree.install(policy=policy)
+    tree.module("app")
+    for kind in (int, None, str, None):
+        line = f"Plugin.register({kind.__name__})\n" if kind else ""
+        tree.published({"pdf.py": plugin.replace("@", line)})
+        base = tree.module("app").base.Plugin
+        assert [each for each in (int, str) if issubclass(each, base)] == [kind] * bool(kind)
+
+
 @pytest.mark.parametrize(("base", "plugin", "right"), REGISTER.values(), ids=REGISTER)
 def test_p5_registered_classes(
     tree: LiveTree, policy: str, base: str, plugin: str, right: str

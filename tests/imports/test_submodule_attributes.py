@@ -27,8 +27,8 @@ TAKEN = {
             return V
         """,
     "through another module": """
-        import other
-        V = other.shop.prices.V
+        import hub
+        V = hub.shop.prices.V
         def show():
             return V
         """,

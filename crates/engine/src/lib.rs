@@ -39,8 +39,8 @@ pub use generations::{
     Retirement,
 };
 pub use plan::{
-    DependencyGraph, Edge, EdgeKind, Kept, ModuleFacts, Plan, Policy, Reason, Restart, RestartCode, Step,
-    Target, plan,
+    DependencyGraph, Edge, EdgeKind, Kept, ModuleFacts, Plan, Policy, Reason, Restart, RestartCode,
+    Step, Target, plan,
 };
 pub use roots::{Roots, is_source};
 pub use sources::{

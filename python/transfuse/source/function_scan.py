@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from transfuse.source.import_flow import IMPORTERS, Function, Keeper, Scan, dotted
+from transfuse.source.import_flow import IMPORTERS, RUN_TEXT, Function, Keeper, Scan, dotted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,16 +62,18 @@ def _parsed(text: bytes) -> ast.AST:
 
 
 def _sources(function: Function, others: frozenset[str]) -> tuple[bool, set[str]]:
-    """Tell whether a function imports, and name what it calls."""
+    """Tell whether a function imports, and name what it calls or hands on."""
     imports, called = False, set()
     for node in ast.walk(function):
         if isinstance(node, (ast.Import, ast.ImportFrom)):
             imports = True
         elif isinstance(node, (ast.Name, ast.Attribute)):
             imports = imports or (bool(others) and dotted(node) in others)
+            called.add(node.id if isinstance(node, ast.Name) else node.attr)
+            imports = imports or dotted(node) == "sys.modules"
         elif isinstance(node, ast.Call):
             called.add(dotted(node.func).rpartition(".")[2])
-    return imports or not called.isdisjoint(IMPORTERS), called
+    return imports or not called.isdisjoint(IMPORTERS | RUN_TEXT), called
 
 
 def _functions(tree: ast.AST) -> Iterator[Function]:
@@ -93,8 +95,10 @@ def _wrappers(tree: ast.AST) -> dict[str, list[str]]:
             continue
         waiting += ast.iter_child_nodes(node)
         if isinstance(node, ast.Call):
-            for given in (*node.args, *(keyword.value for keyword in node.keywords)):
-                name = dotted(given) if isinstance(given, (ast.Name, ast.Attribute)) else ""
-                if name:
-                    found.setdefault(name, []).append(dotted(node))
+            given = [(one, dotted(node)) for one in node.args]
+            given += [(one.value, one.arg or "") for one in node.keywords]
+            given += [(one.value, dotted(node)) for one in node.keywords]
+            for value, name in given:
+                if isinstance(value, (ast.Name, ast.Attribute)):
+                    found.setdefault(dotted(value), []).append(name)
     return found

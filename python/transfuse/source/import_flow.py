@@ -17,9 +17,9 @@ IMPORTERS = frozenset(
     {"__import__", "import_module", "import_string", "import_object", "load_object", "locate"}
     | {"resolve_name", "import_from_string", "symbol_by_name"}
 )
-_MODULE_IMPORTERS = frozenset({"import_module", "import_object"})
+_MODULE_IMPORTERS = frozenset({"__import__", "import_module", "import_object"})
 # Functions that run text, which may import.
-_RUN_TEXT = frozenset({"exec", "eval"})
+RUN_TEXT = frozenset({"exec", "eval"})
 # Methods that put their arguments into their object, by the beginnings of their names.
 _PUT = (
     *("add", "append", "assign", "cache", "connect", "extend", "insert", "memo", "offer", "push"),
@@ -221,6 +221,8 @@ class Scan:
         for node in self._expressions(statement):
             if isinstance(node, ast.Call):
                 self._call(node)
+            elif isinstance(node, ast.Attribute) and dotted(node) == "sys.modules":
+                self.calls.append(None)
             elif isinstance(node, ast.NamedExpr) and self._comes(node.value) is not None:
                 self._store(node.target, node.value, outside)
             elif isinstance(node, (ast.Yield, ast.YieldFrom)) and self._tainted and not run_to_end:
@@ -287,7 +289,7 @@ class Scan:
             known = isinstance(first, ast.Constant) and isinstance(first.value, str)
             self.calls.append(first.value if known else None)  # type: ignore[union-attr]
         given = [*call.args, *(keyword.value for keyword in call.keywords)]
-        if function in _RUN_TEXT:
+        if function in RUN_TEXT:
             self.calls.append(None)
             self.kept.append(Kept("", False, ""))
         if function in ("setattr", "__setattr__") and len(given) >= 2:
@@ -401,13 +403,18 @@ class Scan:
         if isinstance(node, (ast.Name, ast.Attribute)) and dotted(node) in self._others:
             self.uses_others = True
             return True
-        if not isinstance(node, ast.Call):
+        if isinstance(node, ast.Subscript):
+            return dotted(node.value) == "sys.modules"
+        if not isinstance(node, (ast.Call, ast.Name)):
             return False
-        function = dotted(node.func).rpartition(".")[2]
+        # What gets the function itself may call it.
+        function = dotted(node).rpartition(".")[2]
         other = self._returning.get(function)
         if other is not None and other is not self:
             self.imports += [one for one in other.imports if one not in self.imports]
             self.calls += [one for one in other.calls if one not in self.calls]
             self.uses_others |= other.uses_others
             return True
-        return function in IMPORTERS
+        return isinstance(node, ast.Call) and (
+            function in IMPORTERS or dotted(node) == "sys.modules.get"
+        )

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from transfuse.source.import_flow import Keeper, Kept
 
-# Decorators that keep what their functions return, by parts of their names.
-_CACHES = ("cache", "lazy", "memo", "once", "persist", "singleton")
+# Decorators, and arguments, that keep what functions return, by parts of their names.
+_CACHES = ("cache", "factory", "lazy", "memo", "once", "persist", "singleton")
 # Names in code that puts something into what it did not make.
 _OPTIMIZED_STORES = frozenset({"append", "setdefault", "update", "add", "setattr", "__setattr__"})
 # Types whose objects are no place to keep something in.
@@ -165,7 +165,8 @@ class _Search:
         value = self._by.namespace.get(kept.root)
         self._modules.update(self._others_with(value))
         if not self._is_live(value):
-            self._globals.add(kept.root)
+            # `sys.modules[__name__]` leads to the importing module.
+            self._globals.add("" if _is_a(value, ModuleType) else kept.root)
             if self._is_plain(kept):
                 self._modules.add(self._by.name)
 
@@ -242,24 +243,21 @@ class _Search:
 
     def _caches(self, decorator: str) -> bool:
         """Tell whether a decorator may keep what its function returns."""
-        if any(word in decorator.lower() for word in _CACHES):
-            return True
         value: Any = self._value(decorator)
-        if _is_a(value, type):
-            own = (
-                one
-                for kind in value.__mro__
-                for name, one in vars(kind).items()
-                if name not in _MADE_BY
-            )
-            return any(_is_a(one, FunctionType) and _stores(one.__code__) for one in own)
+        found = any(word in decorator.lower() for word in _CACHES)
         if _is_a(value, FunctionType):
             inner = [one for one in value.__code__.co_consts if _is_a(one, CodeType)]
             shared = any(_stores_in_globals(code, value.__globals__) for code in inner)
             if shared and value.__module__ in self._live:
                 self._modules.add(value.__module__)
-            return any(_stores(code) for code in inner)
-        return False
+            found = found or any(_stores(code) for code in inner)
+        elif _is_a(value, type):
+            own = (one for kind in value.__mro__ for one in vars(kind).items())
+            methods = [
+                one for name, one in own if name not in _MADE_BY and _is_a(one, FunctionType)
+            ]
+            found = found or any(_stores(one.__code__) for one in methods)
+        return found
 
 
 # Methods that run before there is anything to keep.

@@ -52,7 +52,8 @@ pub fn record_not_found(runtime: &Runtime, caller: &Bound<'_, LiveModule>, name:
                 break;
             }
             let edge = Edge { to: Target::Module(name), kind: EdgeKind::Deferred };
-            if caller.get().add_edge(edge.to.clone(), edge.kind) && current.get().holds(py, caller) {
+            if caller.get().add_edge(edge.to.clone(), edge.kind) && current.get().holds(py, caller)
+            {
                 runtime.records.lock().graph.add(&caller.get().name, edge);
             }
         }

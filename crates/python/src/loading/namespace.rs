@@ -107,9 +107,7 @@ fn overlay(
             // The old source may have called a function so; the new one may mean the submodule.
             continue;
         }
-        let dropped = !keep_deleted
-            && !defined.contains(name)
-            && defines(previous, name);
+        let dropped = !keep_deleted && !defined.contains(name) && defines(previous, name);
         // What a function took of a module that runs again, and bound: code in the form of data.
         let stale = imported.contains(name) || imported.contains("");
         if dropped || (stale && !defines(previous, name)) {

@@ -14,7 +14,9 @@ use transfuse_engine::{
     Reason, Restart, RestartCode, SourceSnapshot, plan,
 };
 
-use crate::effects::{kept_values, kept_values::KeptValues, retention, subclasses::ListedBases, submodule_use};
+use crate::effects::{
+    kept_values, kept_values::KeptValues, retention, subclasses::ListedBases, submodule_use,
+};
 use crate::state::live_module::LiveModule;
 use crate::state::policy::{self, effective_policy};
 use crate::{state::generation::Generation, state::runtime::Runtime};
