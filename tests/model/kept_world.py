@@ -13,6 +13,8 @@ imports its package, which may import from it. Functions import anything. Names 
 
 from __future__ import annotations
 
+import re
+
 from hypothesis import strategies as st
 
 MODULES = ("main", "one", "two", "pack", "pack.alpha", "pack.sub", "pack.sub.deep", "three")
@@ -325,7 +327,11 @@ def _use(draw: st.DrawFn, module: str) -> str:
         first = rest.partition(".")[0]
         uses += [each.format(p=package, t=rest, first=first) for each in _ATTRIBUTES]
     text = draw(st.sampled_from(uses)).replace("#", number)
-    return f"try:\n    {_indented(text, '    ')}\nexcept (ImportError, AttributeError):\n    pass"
+    # Under `overlay` a name that a statement binds, which did not get so far, keeps its value.
+    bound = re.findall(rf"\b(?:[A-Z]+|[a-z]+)_{number}\b", text)
+    unbound = "".join(f"    {name} = None\n" for name in sorted({*bound}))
+    text = _indented(text, "    ")
+    return f"try:\n    {text}\nexcept (ImportError, AttributeError):\n{unbound}    pass"
 
 
 @st.composite

@@ -36,9 +36,7 @@ pub fn record(
         }
         for (_, value) in snapshot::items(&other.get().namespace(py)) {
             let Ok(class) = value.cast_into::<PyType>() else { continue };
-            if !class.get_type().is(&abstract_type)
-                || !is_defined_in(&class, other.get())
-            {
+            if !class.get_type().is(&abstract_type) || !is_defined_in(&class, other.get()) {
                 continue;
             }
             if has_registered(&class, module)? {

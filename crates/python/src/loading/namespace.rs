@@ -11,7 +11,7 @@ use transfuse_engine::{EdgeKind, Policy, Target};
 
 use crate::code::{name_usage, pyc};
 use crate::cpython::{lazy_object, snapshot::items, static_lookup};
-use crate::effects::{kept_values, ownership::code_of};
+use crate::effects::{kept_values, ownership::code_of, retention::is_bound_submodule};
 use crate::loading::{bind_submodules, foreign_loader, submodules};
 use crate::state::{live_module::LiveModule, scope::Scope};
 
@@ -115,6 +115,8 @@ fn overlay(
         }
         match code_of(py, &value) {
             None => namespace.set_item(key, value)?,
+            // A submodule is bound when it is imported, and may be none any more.
+            Some(owner) if is_bound_submodule(previous, name, owner.get()) => {}
             Some(owner) => {
                 if keep_deleted && !defined.contains(name) {
                     namespace.set_item(key, value)?;
