@@ -79,6 +79,6 @@ def _result(value: Any) -> Any:
         return ["function", _call(value)]
     if isinstance(value, (list, tuple)):
         return [_result(one) for one in value]
-    if type(value).__repr__ is object.__repr__:
+    if "__repr__" not in vars(type(value)) and type(value).__module__ != "builtins":
         return ["object", _told(type(value))]
     return repr(value)

@@ -9,7 +9,8 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from transfuse.source.import_flow import IMPORTERS, RUN_TEXT, Function, Keeper, Scan, dotted
+from transfuse.source.import_flow import IMPORTERS, RUN_TEXT, Function, Scan, dotted
+from transfuse.source.kept_places import Keeper
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,7 +7,9 @@ value, is a part of its expression, or if an import decides that it is used.
 from __future__ import annotations
 
 import ast
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+from transfuse.source.kept_places import Import, Keeper, Kept, Passed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,55 +43,6 @@ _RUN_TO_END = ("contextmanager", "fixture")
 # Functions whose result is a namespace.
 _NAMESPACES = frozenset({"globals", "vars", "locals", "getattr"})
 Function = ast.FunctionDef | ast.AsyncFunctionDef
-
-
-class Kept(NamedTuple):
-    """A place where a function keeps something.
-
-    Attributes:
-        name: the imported name that was kept itself, or called, as a whole; empty if the value was
-            computed from one.
-        called: whether it is the result of calling that name.
-        root: the name of the module's own that leads to the place, if it is known.
-    """
-
-    name: str
-    called: bool
-    root: str
-
-
-class Import(NamedTuple):
-    """An import in a function: `from .shop import tax` is ``(1, "shop", ("tax",))``."""
-
-    level: int
-    module: str
-    # Empty: the module itself.
-    names: tuple[str, ...]
-
-
-class Passed(NamedTuple):
-    """A call that gets something of an import: `hold(KIND)` is ``("hold", ())``."""
-
-    function: str
-    # The names that lead to the other arguments, and to the object of a method.
-    roots: tuple[str, ...]
-
-
-class Keeper(NamedTuple):
-    """A function that imports, and what it keeps of it."""
-
-    name: str
-    imports: tuple[Import, ...]
-    # What it gives to calls such as `import_string`, none where that is computed.
-    calls: tuple[str | None, ...]
-    kept: tuple[Kept, ...]
-    passed: tuple[Passed, ...]
-    # What it returns that comes from the import: places without a root.
-    returned: tuple[Kept, ...]
-    # Its decorators, if it returns something computed from the import: `functools.cache`.
-    decorators: tuple[str, ...]
-    # Whether it uses what the functions of another module return.
-    uses_others: bool
 
 
 def dotted(node: ast.expr) -> str:
@@ -222,7 +175,7 @@ class Scan:
             if isinstance(node, ast.Call):
                 self._call(node)
             elif isinstance(node, ast.Attribute) and dotted(node) == "sys.modules":
-                self.calls.append(None)
+                self.calls.append("")
             elif isinstance(node, ast.NamedExpr) and self._comes(node.value) is not None:
                 self._store(node.target, node.value, outside)
             elif isinstance(node, (ast.Yield, ast.YieldFrom)) and self._tainted and not run_to_end:
@@ -290,7 +243,7 @@ class Scan:
             self.calls.append(first.value if known else None)  # type: ignore[union-attr]
         given = [*call.args, *(keyword.value for keyword in call.keywords)]
         if function in RUN_TEXT:
-            self.calls.append(None)
+            self.calls.append("")
             self.kept.append(Kept("", False, ""))
         if function in ("setattr", "__setattr__") and len(given) >= 2:
             if isinstance(call.func, ast.Name) or len(given) > 2:

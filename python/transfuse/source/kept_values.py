@@ -4,9 +4,9 @@ A class or an object of it is found by a walk over what the importing module hol
 `effects/retention.rs`). A number or a text is not: it belongs to no module. So the source of the
 importing functions has to show that nothing plain outlives their calls. A value comes from the
 import if it is computed from an imported name, or if the import decides that it is used. It
-outlives the call if it is put into a global, an attribute, a container that the function did not make, or a
-cache, or is given to a live function that stores something, or returned to one that does. In doubt
-it does.
+outlives the call if it is put into a global, an attribute, a container that the function did not
+make, or a cache, or is given to a live function that stores something, or returned to one that
+does. In doubt it does.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from transfuse.source.function_scan import keepers, names_used
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from transfuse.source.import_flow import Keeper, Kept
+    from transfuse.source.kept_places import Keeper, Kept
 
 # Decorators, and arguments, that keep what functions return, by parts of their names.
 _CACHES = ("cache", "factory", "lazy", "memo", "once", "persist", "singleton")
@@ -106,9 +106,9 @@ class _Search:
         else:
             found = keepers(by.text, others)
         returned = set()
-        for keeper in found:
-            if not keeper.uses_others and not _imports(keeper, package, self._target):
-                continue
+        importing = [one for one in found if _imports(one, package, self._target)]
+        importing = importing or [one for one in found if "" in one.calls]
+        for keeper in [*importing, *(one for one in found if one.uses_others)]:
             for kept in keeper.kept:
                 self._keep(kept)
             for passed in keeper.passed:
