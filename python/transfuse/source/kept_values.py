@@ -99,6 +99,8 @@ class _Search:
 
     def run(self) -> Found:
         by = self._by
+        if self._returning and not any(name.encode() in by.text for name in self._returning):
+            return Found([], [], [])
         package = by.name if by.is_package else by.name.rpartition(".")[0]
         others = self._others()
         if by.digest is not None:
@@ -121,7 +123,7 @@ class _Search:
 
     def _others(self) -> frozenset[str]:
         """Return the names in the source that lead to the functions whose results matter."""
-        if not self._returning or not any(one.encode() in self._by.text for one in self._returning):
+        if not self._returning:
             return frozenset()
         return frozenset(name for name in self._names() if self._leads_to_returning(name))
 

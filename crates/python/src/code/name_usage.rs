@@ -162,12 +162,7 @@ pub fn outline(py: Python<'_>, code: &Bound<'_, PyCode>) -> PyResult<NameUsage> 
         waiting.extend(inner.map(|code| (code, runs, within.clone())));
     }
     let everywhere = at_once.loaded.iter().chain(&later.loaded);
-    let names: HashSet<&String> = everywhere.clone().map(|chain| &chain[0]).collect();
-    let builtins = py.import(intern!(py, "builtins"))?.dict();
-    let is_unbound = |name: &&&String| {
-        !module.stored.contains(**name) && !builtins.contains(name.as_str()).unwrap_or(true)
-    };
-    let unbound = names.iter().filter(is_unbound).map(|name| (*name).clone()).collect();
+    let unbound = unbound(py, &module.stored, everywhere.clone())?;
     let attributes = AttributeUse::read(&imports, &star_imports, everywhere, &late);
     if functions {
         add_called(&mut at_once, &mut later, own, &imports);
@@ -189,6 +184,22 @@ pub fn outline(py: Python<'_>, code: &Bound<'_, PyCode>) -> PyResult<NameUsage> 
         unbound,
         subclasses_of,
     })
+}
+
+/// Names that are loaded, and neither bound by the module nor of `builtins`.
+fn unbound<'a>(
+    py: Python<'_>,
+    stored: &HashSet<String>,
+    loaded: impl Iterator<Item = &'a Vec<String>>,
+) -> PyResult<HashSet<String>> {
+    let builtins = py.import(intern!(py, "builtins"))?.dict();
+    let mut names = HashSet::new();
+    for chain in loaded {
+        if !stored.contains(&chain[0]) && !builtins.contains(&chain[0])? {
+            names.insert(chain[0].clone());
+        }
+    }
+    Ok(names)
 }
 
 /// Functions run at once only if module-level code uses a value that the module itself made.

@@ -158,22 +158,14 @@ pub fn imported_within<'py>(
 }
 
 /// An attribute was taken of an entry in `sys.modules`, or one was set (`attribute` is empty):
-/// while a module is being executed that counts as a use by it, and later as an import by the function.
+/// while a module is being executed that counts as a use by it.
 pub fn through_facade<'py>(
     py: Python<'py>,
     runtime: &'static Runtime,
     found: &Bound<'py, LiveModule>,
     attribute: &str,
 ) -> PyResult<()> {
-    let Some(running) = execution_stack::innermost(py) else {
-        if !attribute.starts_with("__")
-            && let Some(caller) = caller::immediate(py)
-            && caller.get().is_ready()
-        {
-            record_import(py, runtime, &caller, found);
-        }
-        return Ok(());
-    };
+    let Some(running) = execution_stack::innermost(py) else { return Ok(()) };
     let all = attribute == "__dict__";
     let is_one = || found.get().namespace(py).contains(attribute).unwrap_or(false);
     let counts = all || attribute.is_empty() || (!attribute.starts_with("__") && is_one());

@@ -126,7 +126,7 @@ fn subclasses_of<'py>(class: &Bound<'py, PyType>) -> PyResult<Vec<Bound<'py, PyT
     let py = class.py();
     // A metaclass may have a method of that name.
     let method = py.get_type::<PyType>().getattr(intern!(py, "__subclasses__"))?;
-    Ok(method.call1((class,))?.extract()?)
+    method.call1((class,))?.extract()
 }
 
 fn module_of(class: &Bound<'_, PyType>) -> Option<String> {

@@ -44,6 +44,9 @@ impl UpdateRequest {
     }
 }
 
+/// A module, and one that a function of it imports, or whose functions it calls, with the names of these.
+type Question = (ModuleName, ModuleName, Vec<String>);
+
 /// Facts about the modules of the current generation, for the planner.
 struct CurrentFacts<'a, 'py> {
     py: Python<'py>,
@@ -55,9 +58,8 @@ struct CurrentFacts<'a, 'py> {
     held: &'a HashMap<ModuleName, String>,
     /// The classes that live code asks for their subclasses. Made when it is first needed.
     listed: OnceCell<ListedBases>,
-    /// A module and one that a function of it imports, or whose functions it calls, with the names of
-    /// these -> what it may have kept.
-    kept_values: RefCell<HashMap<(ModuleName, ModuleName, Vec<String>), KeptValues>>,
+    /// What may have been kept, for each question that was asked.
+    kept_values: RefCell<HashMap<Question, KeptValues>>,
     /// A module -> its functions that return plain values of what they import, `rate`.
     returned: RefCell<HashMap<ModuleName, BTreeSet<String>>>,
     /// The namespaces of all modules. Made when they are first needed.
