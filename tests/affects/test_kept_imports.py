@@ -11,6 +11,7 @@ import textwrap
 import pytest
 
 from conftest import LiveTree, ran
+from kept_elsewhere import ELSEWHERE as STORED
 from kept_imports import OBJECTS
 from kept_numbers import ELSEWHERE, NOT_KEPT, RETURNED, VALUES
 
@@ -70,6 +71,18 @@ def test_p5_another_module_keeps_it(tree: LiveTree, policy: str, use: str, cache
     assert tree.module("app").get() == 1
     for kind in (2, 3):
         assert {"shop.cache", "shop.use", "app"} <= set(edited(tree, kind))
+        assert kind == tree.module("app").get()
+
+
+@pytest.mark.parametrize(("store", "use"), STORED.values(), ids=STORED)
+def test_p5_what_a_function_puts_into_another_module(
+    tree: LiveTree, policy: str, store: str, use: str
+) -> None:
+    tree.write({**files(use), "shop/store.py": textwrap.dedent(store)})
+    tree.install(policy=policy)
+    assert tree.module("app").get() == 1
+    for kind in (2, 3):
+        assert {"shop.store", "shop.use", "app"} <= set(edited(tree, kind))
         assert kind == tree.module("app").get()
 
 

@@ -67,8 +67,8 @@ class Wrapper(importlib.abc.Loader):
 class Compiling(importlib.machinery.SourceFileLoader):
     """Compiles the source in its own way."""
 
-    def source_to_code(self, data: Any, path: Any, *, _optimize: int = -1) -> Any:  # type: ignore[override]
-        del _optimize
+    def source_to_code(self, data: Any, path: Any, *_: Any, **__: Any) -> Any:  # type: ignore[override]
+        """From Python 3.15 on the machinery passes the name of the module, too."""
         return compile(bytes(data).replace(b"'rows", b"'checked rows"), path, "exec")
 
 
@@ -149,6 +149,33 @@ def test_a_loader_of_other_code_executes_each_time(
         report = tree.published({"shop/db.py": f"def query(): return 'rows {number}'"})
         assert [each.name for each in report.ran] == ["shop.db", "shop.web"]
         assert tree.module("shop.web").answer() == f"{marks}rows {number}"
+
+
+@pytest.mark.parametrize("first", ["more", None], ids=["another file first", "its entry gone"])
+def test_a_wrapper_stays_where_the_search_path_changes(
+    tree: LiveTree,
+    before_others: Callable[[Finder], None],
+    monkeypatch: pytest.MonkeyPatch,
+    first: str | None,
+) -> None:
+    monkeypatch.setattr(sys, "path", [str(tree.root), *sys.path])
+    tree.write(
+        {
+            "db.py": "def query(): return 'rows'",
+            "more/db.py": "def query(): return 'more'",
+            "web.py": "import db\ndef answer(): return db.query()",
+        }
+    )
+    tree.install()
+    before_others(Finder("db", wrapped))
+    assert tree.module("web").answer() == "traced rows"
+    if first is None:
+        sys.path.remove(str(tree.root))
+    else:
+        sys.path.insert(0, str(tree.root / first))
+    for number in range(2):
+        tree.published({"db.py": f"def query(): return 'rows {number}'"})
+        assert tree.module("web").answer() == f"traced rows {number}"
 
 
 def test_attributes_set_on_a_loader_are_used(

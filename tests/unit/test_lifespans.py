@@ -11,6 +11,8 @@ from asgi_server import APP, FAILING, Server, served, shop, starting, until, upd
 import transfuse
 from conftest import CAP
 from transfuse.errors import StartupFailed
+from transfuse.registrations import exchange
+from transfuse.registrations.search import Search
 
 if TYPE_CHECKING:
     from conftest import LiveTree
@@ -34,6 +36,44 @@ def test_the_next_startup_runs_before_it_is_published_and_the_old_shutdown_after
 
     served(tree, story)
     assert outside.ran[3:] == [("shutdown", 2)]
+
+
+def test_p5_a_lifespan_that_waits_costs_no_search_for_registrations(
+    tree: LiveTree,
+    outside: Any,  # noqa: ARG001
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    searches: list[object] = []
+
+    def made(*args: Any) -> Search:
+        searches.append(args)
+        return Search(*args)
+
+    monkeypatch.setattr(exchange, "Search", made)
+
+    async def story(server: Server) -> None:
+        for price in (2, 3):
+            await updated(tree, {"shop/prices.py": f"PRICE = {price}"})
+            assert await server.answer() == ("answer", price, price)
+        assert searches == []
+
+    served(tree, story)
+
+
+def test_p5_what_a_startup_registers_is_replaced(tree: LiveTree, outside: Any) -> None:
+    outside.handlers = []
+    shop(tree, starting("outside.handlers.append(lambda: prices.PRICE)"))
+
+    async def story() -> None:
+        server = Server()
+        await server.start()
+        for price in (2, 3):
+            await updated(tree, {"shop/prices.py": f"PRICE = {price}"})
+            assert await server.answer() == ("answer", price, price)
+            assert [handler() for handler in outside.handlers] == [price]
+        await server.stop()
+
+    asyncio.run(story())
 
 
 def test_p4_a_startup_that_raises_refuses_the_update(tree: LiveTree, outside: Any) -> None:

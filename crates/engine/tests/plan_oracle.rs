@@ -149,7 +149,7 @@ impl App {
                     && seed != Some(&Reason::Deleted);
                 let follows = taken.contains(to)
                     && match kind {
-                        EdgeKind::ModuleLevel => !patched,
+                        EdgeKind::ModuleLevel | EdgeKind::Annotation => !patched,
                         // By whatever may have called the function.
                         EdgeKind::Deferred => {
                             if taken.contains(to) && !patched {

@@ -5,8 +5,8 @@ use std::{
     collections::{HashMap, HashSet},
 };
 use transfuse_engine::{
-    DependencyGraph, Edge, EdgeKind, EngineError, ModuleFacts, ModuleName, Plan, Policy, Reason,
-    RestartCode, Target, plan,
+    DependencyGraph, Edge, EdgeKind, EngineError, Kept, ModuleFacts, ModuleName, Plan, Policy,
+    Reason, RestartCode, Target, plan,
 };
 
 fn name(text: &str) -> ModuleName {
@@ -20,6 +20,14 @@ struct App {
     loaded: HashSet<ModuleName>,
     policies: HashMap<ModuleName, Policy>,
     kept: HashSet<(ModuleName, ModuleName)>,
+    /// A user and what a function of it imports -> where it may have put an object of that.
+    put: HashMap<(ModuleName, ModuleName), Vec<ModuleName>>,
+    /// A user and what a function of it imports -> where it may have put a plain value.
+    values: HashMap<(ModuleName, ModuleName), Vec<ModuleName>>,
+    /// Users and the submodules that they reach through a package.
+    reached: HashSet<(ModuleName, ModuleName)>,
+    /// Modules and those of their listed base classes.
+    listed: HashSet<(ModuleName, ModuleName)>,
     ranks: HashMap<ModuleName, u64>,
     asked: Cell<usize>,
 }
@@ -53,6 +61,28 @@ impl App {
 
     fn keeping(mut self, holder: &str, of: &str) -> App {
         self.kept.insert((name(holder), name(of)));
+        self
+    }
+
+    fn putting(mut self, user: &str, of: &str, into: &str) -> App {
+        self.put.insert((name(user), name(of)), vec![name(into)]);
+        self
+    }
+
+    fn putting_values(mut self, user: &str, of: &str, into: &[&str]) -> App {
+        let into = into.iter().map(|module| name(module)).collect();
+        self.values.insert((name(user), name(of)), into);
+        self
+    }
+
+    fn reaching(mut self, user: &str, submodule: &str) -> App {
+        self.reached.insert((name(user), name(submodule)));
+        self.loaded.insert(name(submodule));
+        self
+    }
+
+    fn listing(mut self, module: &str, base: &str) -> App {
+        self.listed.insert((name(module), name(base)));
         self
     }
 
@@ -90,6 +120,26 @@ impl ModuleFacts for App {
         let pairs =
             holders.iter().flat_map(|holder| of.iter().map(move |of| (holder.clone(), of.clone())));
         pairs.filter(|(holder, of)| self.kept.contains(&(holder.clone(), of.clone()))).collect()
+    }
+    fn kept_values(&self, user: &ModuleName, of: &ModuleName, _: bool) -> Kept {
+        let modules = self.values.get(&(user.clone(), of.clone())).cloned().unwrap_or_default();
+        Kept { modules, returning: 0 }
+    }
+    fn put_into(&self, user: &ModuleName, of: &ModuleName) -> Vec<ModuleName> {
+        self.put.get(&(user.clone(), of.clone())).cloned().unwrap_or_default()
+    }
+    fn reaches(
+        &self,
+        user: &ModuleName,
+        _: &ModuleName,
+        _: EdgeKind,
+        submodule: &ModuleName,
+    ) -> bool {
+        self.reached.contains(&(user.clone(), submodule.clone()))
+    }
+    fn listed_bases(&self, name: &ModuleName) -> Vec<ModuleName> {
+        let bases = self.listed.iter().filter(|(module, _)| module == name);
+        bases.map(|(_, base)| base.clone()).collect()
     }
     fn rank(&self, name: &ModuleName) -> u64 {
         self.ranks.get(name).copied().unwrap_or(0)
@@ -169,9 +219,45 @@ fn an_application_made_at_the_first_request_keeps_what_a_function_far_below_impo
 }
 
 #[test]
+fn a_registry_that_a_function_puts_its_import_into_may_keep_it() {
+    let app = App::new("entry imports backends, backends defers views, entry imports registry")
+        .keeping("registry", "views")
+        .putting("backends", "views", "registry");
+    let reasons = app.changed("views").join(", ");
+    assert_eq!("registry keeps an object of views, entry imports registry, views changed", reasons);
+}
+
+#[test]
 fn only_what_may_have_called_the_function_is_asked_for_what_it_keeps() {
     let app = App::new("backends defers views, backends imports base").keeping("base", "views");
     assert_eq!(vec!["views changed"], app.changed("views"));
+}
+
+#[test]
+fn a_plain_value_may_be_kept_by_the_function_s_module_and_where_that_puts_it() {
+    let app = App::new("entry imports backends, backends defers conf, backends imports registry")
+        .putting_values("backends", "conf", &["backends", "registry"]);
+    let reasons = app.changed("conf").join(", ");
+    assert_eq!(
+        "registry keeps an object of conf, backends imports registry, conf changed, entry imports backends",
+        reasons
+    );
+}
+
+#[test]
+fn a_submodule_that_is_reached_through_its_package_counts_as_imported() {
+    let app = App::new("views imports shop, other imports shop").reaching("views", "shop.prices");
+    assert_eq!(
+        vec!["shop.prices changed", "views imports shop.prices"],
+        app.changed("shop.prices")
+    );
+}
+
+#[test]
+fn a_base_class_whose_subclasses_are_listed_runs_with_a_subclass() {
+    let app = App::new("csv imports base, app imports base").listing("csv", "base");
+    let reasons = app.changed("csv").join(", ");
+    assert_eq!("base is changed by csv when that runs, app imports base, csv changed", reasons);
 }
 
 #[test]

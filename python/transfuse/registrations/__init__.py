@@ -7,6 +7,7 @@ then one search of the heap finds the foreign containers that hold the objects o
 - `made`: the objects of executions, and their names
 - `search`: the foreign containers that hold them
 - `entries`: the entries of a container
+- `log_handlers`: the handlers that modules give to loggers
 - `exchange`: the entries that are taken out and put back
 """
 

@@ -12,9 +12,18 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from transfuse import _core
+from transfuse.registrations import log_handlers
 from transfuse.registrations.entries import entries_of, keys_in
-from transfuse.registrations.made import Execution, Key, Made, are_passed_by, values_of
+from transfuse.registrations.made import (
+    SUSPENDED,
+    Execution,
+    Key,
+    Made,
+    are_passed_by,
+    values_of,
+)
 from transfuse.registrations.search import Search
+from transfuse.updates import participants
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -49,12 +58,18 @@ def are_held(executed: Told, superseded: Told) -> bool:
         superseded: those that they replace, from which they may have carried objects.
     """
     made = Made(_executions(executed), _executions(superseded))
-    held, _ = _held_outside([one[0] for one in executed], made)
+    # A started application waits in coroutines of its own.
+    known = [*(one[0] for one in executed), *participants.references()]
+    held, _ = _held_outside(known, made)
     return bool(held)
 
 
 def published(
-    executed: Told, superseded: Told, revived: Told, abandoned: Told, earlier: list[ModuleType]
+    executed: Told,
+    superseded: Told,
+    revived: Told,
+    abandoned: Told,
+    earlier: list[ModuleType] | None,
 ) -> None:
     """Exchange registrations: a new generation has become current.
 
@@ -63,7 +78,7 @@ def published(
         superseded: those that are no longer part of it.
         revived: those that are part of it again, after a rollback.
         abandoned: those that were staged and did not become part of it.
-        earlier: superseded modules that are still in memory.
+        earlier: superseded modules that are still in memory; None: new code registered nothing.
     """
     back = _executions(revived)
     for execution in back:
@@ -72,6 +87,19 @@ def published(
             entry.put_back()
         execution.record.clear()
     old, new, gone = _executions(superseded), _executions(executed), _executions(abandoned)
+    log_handlers.exchange([*gone, *old], [*new, *back])
+    if earlier is not None:
+        _search(old, new, back, gone, earlier)
+
+
+def _search(
+    old: list[Execution],
+    new: list[Execution],
+    back: list[Execution],
+    gone: list[Execution],
+    earlier: list[ModuleType],
+) -> None:
+    """Find the entries that leave, and take them out."""
     objects, own = _held([*old, *gone], [*new, *back], earlier)
     if not objects:
         return
@@ -96,6 +124,7 @@ def abandoned(executed: Told, kept: Told, error: BaseException | None) -> None:
         error: what ended staging; its traceback refers to the code.
     """
     gone, old = _executions(executed), _executions(kept)
+    log_handlers.exchange(gone, old, refused=True)
     objects, own = _held(gone, old, [], error)
     if not objects:
         return
@@ -130,7 +159,13 @@ def _held(
 
 
 def _held_outside(seeds: list[Any], made: Made) -> tuple[list[Any], set[int]]:
-    return _core.held_outside(seeds, set(made.names), made.classes, are_passed_by)
+    # What suspended code refers to is no registration, and known to the collector.
+    return _core.held_outside(
+        seeds,
+        set(made.names),
+        made.classes,
+        lambda kind: kind not in SUSPENDED and are_passed_by(kind),
+    )
 
 
 def _of_error(error: BaseException | None) -> list[Any]:

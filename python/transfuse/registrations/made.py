@@ -23,12 +23,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 CONTAINERS = (dict, list, set, deque)
+SUSPENDED = (AsyncGeneratorType, CoroutineType, GeneratorType)
 # Frames and the like are work in progress. The dict of an `lru_cache` must not be written to.
 _RUNNING = (
-    AsyncGeneratorType,
-    CoroutineType,
+    *SUSPENDED,
     FrameType,
-    GeneratorType,
     TracebackType,
     type(lru_cache(len)),
 )
@@ -37,6 +36,7 @@ _AT_WORK = frozenset(
     {
         ("_abc", "_abc_data"),
         ("_asyncio", "Future"),
+        ("asyncio.events", "AbstractEventLoop"),
         ("asyncio.events", "Handle"),
         ("asyncio.futures", "Future"),
         ("builtins", "BaseException"),

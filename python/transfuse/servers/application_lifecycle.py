@@ -32,11 +32,15 @@ class ServedApplication:
         # Whether another application is current; it ends with its last request then.
         self.superseded = False
 
+    def references(self) -> list[Any]:
+        """Return objects that lead to the application."""
+        return [self]
+
 
 T = TypeVar("T", bound=ServedApplication)
 
 
-class ApplicationLifecycle(Generic[T]):
+class ApplicationLifecycle(participants.Holder, Generic[T]):
     """All applications of one target under one server; takes part in updates once it has joined.
 
     Must be made in the event loop's thread, which calls every method and writes every attribute
@@ -98,6 +102,10 @@ class ApplicationLifecycle(Generic[T]):
         context.run(import_context.enter, generation)
         context.run(call.send, self._take_up, application, generation, call)
         call.wait(lambda: self._ended)
+
+    def references(self) -> list[Any]:
+        """Return what leads to the application that was started for the staged generation."""
+        return [] if self._next is None else self._next.references()
 
     def published(self, generation: int) -> None:  # noqa: ARG002
         """Let the former applications end with their last requests."""

@@ -66,6 +66,10 @@ class Lifespan(ServedApplication):
         """Whether its startup has begun, and its end has not."""
         return self._task is not None
 
+    def references(self) -> list[Any]:
+        """Return objects that lead to the application, with the coroutine that waits in it."""
+        return [self, self._scope, *([] if self._task is None else [self._task.get_coro()])]
+
     async def start(self) -> None:
         """Run the startup. If it raises, `give_up` is to be called.
 

@@ -61,6 +61,14 @@ class Participant(Protocol):
         return
 
 
+class Holder:
+    """A participant that holds objects of the generation that it has agreed to."""
+
+    def references(self) -> list[Any]:
+        """Return objects that lead to these."""
+        raise NotImplementedError
+
+
 def register(participant: Participant, *, midway: bool = False) -> Any:
     """Call `participant` in each update from the next one on.
 
@@ -139,6 +147,12 @@ def notify(stage: str, generation: int) -> None:
                     participant.abandoned(generation)
             except Exception:
                 _log.exception("%r failed when the update was %s", participant, stage)
+
+
+def references() -> list[Any]:
+    """Return what leads to the objects that participants of the update under way hold for it."""
+    holders = [each for each in list(_asked) if isinstance(each, Holder)]
+    return [reference for holder in holders for reference in holder.references()]
 
 
 def _begun() -> tuple[Participant, ...]:

@@ -19,6 +19,9 @@ pub enum EdgeKind {
     /// The source declares a lazy import of the target (PEP 810). Once that is used and what it gave is
     /// bound, there is a `ModuleLevel` edge, too.
     Lazy,
+    /// Annotations of the source mention a lazy import of the target. Python evaluates them when they are
+    /// first asked for, and keeps the result (PEP 649).
+    Annotation,
     /// The source tried to import the target, which did not exist.
     NotFound,
     /// Running the source changes the target's state: a handler in its registry, a route on its

@@ -62,6 +62,12 @@ pub trait ModuleFacts {
         let _ = (by, of, through);
         Kept::default()
     }
+    /// The modules other than `user` that a function of it which imported `of` may have put something
+    /// of that into.
+    fn put_into(&self, user: &ModuleName, of: &ModuleName) -> Vec<ModuleName> {
+        let _ = (user, of);
+        Vec::new()
+    }
     /// Does the code of `user`, whose edge to `package` is of this kind, take the submodule `of` as
     /// an attribute? If it is the package itself: as a global name?
     fn reaches(
@@ -228,7 +234,7 @@ impl Closure<'_> {
             for (from, kind) in graph.importers(&name) {
                 let of = || name.clone();
                 match kind {
-                    EdgeKind::ModuleLevel if !boundary => {
+                    EdgeKind::ModuleLevel | EdgeKind::Annotation if !boundary => {
                         self.follow(from, || Reason::Imports(of()));
                     }
                     EdgeKind::Deferred if !boundary => {
@@ -290,27 +296,31 @@ impl Closure<'_> {
         false
     }
 
+    /// Is it a module that would not run yet, and may?
+    fn could_run(&self, name: &ModuleName) -> bool {
+        !self.reasons.contains_key(name)
+            && self.facts.is_loaded(name)
+            && self.facts.policy(name) != Policy::Never
+    }
+
     /// Adds the modules that keep what a function gave them, which imported it; false if there are
-    /// none. What calls the function imports its module, so others are not asked. What it gave may
-    /// come from any module that the imported one imports.
+    /// none. What calls the function imports its module; others are asked only if the function puts
+    /// it there. What it gave may come from any module that the imported one imports.
     fn follow_keepers(&mut self) -> bool {
-        let chances: Vec<(BTreeSet<&ModuleName>, BTreeSet<&ModuleName>)> = self
+        let chances: Vec<(BTreeSet<ModuleName>, BTreeSet<&ModuleName>)> = self
             .deferred
             .iter()
-            .map(|(of, from)| (self.callers(from), self.imported_by(of)))
-            .filter(|(callers, _)| !callers.is_empty())
+            .map(|(of, from)| (self.holders(from, of), self.imported_by(of)))
+            .filter(|(holders, _)| !holders.is_empty())
             .collect();
-        let all = |one: &dyn Fn(usize) -> Vec<ModuleName>| -> BTreeSet<ModuleName> {
-            (0..chances.len()).flat_map(one).collect()
-        };
-        let names = |of: &BTreeSet<&ModuleName>| of.iter().copied().cloned().collect();
-        let holders = all(&|at| names(&chances[at].0));
-        let of: Vec<ModuleName> = all(&|at| names(&chances[at].1)).into_iter().collect();
-        let mut holders: Vec<ModuleName> = holders.into_iter().collect();
+        let holders: BTreeSet<&ModuleName> = chances.iter().flat_map(|(all, _)| all).collect();
+        let of: BTreeSet<&ModuleName> = chances.iter().flat_map(|(_, of)| of).copied().collect();
+        let of: Vec<ModuleName> = of.into_iter().cloned().collect();
+        let mut holders: Vec<ModuleName> = holders.into_iter().cloned().collect();
         holders.sort_by_key(|holder| self.facts.rank(holder));
         let mut kept = self.facts.keepers(&holders, &of);
         kept.retain(|(holder, of)| {
-            chances.iter().any(|(callers, made)| callers.contains(holder) && made.contains(of))
+            chances.iter().any(|(holders, made)| holders.contains(holder) && made.contains(of))
         });
         for (holder, of) in &kept {
             self.follow(holder, || Reason::Retains(of.clone()));
@@ -335,11 +345,11 @@ impl Closure<'_> {
         met
     }
 
-    /// The modules that import these, directly or not, with themselves: those that could run and
-    /// would not yet.
-    fn callers<'b>(&'b self, of: &'b [ModuleName]) -> BTreeSet<&'b ModuleName> {
-        let mut met: BTreeSet<&'b ModuleName> = of.iter().collect();
-        let mut todo: Vec<&'b ModuleName> = met.iter().copied().collect();
+    /// The modules that could run and would not yet, among those that import these, directly or not,
+    /// these themselves, and those that their functions may have put something of `of` into.
+    fn holders(&self, from: &[ModuleName], of: &ModuleName) -> BTreeSet<ModuleName> {
+        let mut met: BTreeSet<&ModuleName> = from.iter().collect();
+        let mut todo: Vec<&ModuleName> = met.iter().copied().collect();
         while let Some(name) = todo.pop() {
             for (from, kind) in self.graph.importers(name) {
                 let imports = matches!(kind, EdgeKind::ModuleLevel | EdgeKind::Deferred);
@@ -348,11 +358,8 @@ impl Closure<'_> {
                 }
             }
         }
-        let may_run = |name: &&ModuleName| {
-            !self.reasons.contains_key(*name)
-                && self.facts.is_loaded(name)
-                && self.facts.policy(name) != Policy::Never
-        };
-        met.into_iter().filter(may_run).collect()
+        let put = from.iter().flat_map(|by| self.facts.put_into(by, of));
+        let all = met.into_iter().cloned().chain(put);
+        all.filter(|name| self.could_run(name)).collect()
     }
 }

@@ -5,3 +5,4 @@ pub mod bytecode;
 pub mod plain_values;
 pub mod attribute_use;
 pub mod name_usage;
+pub mod annotations;

@@ -4,6 +4,7 @@
 //! looked at: no function here resolves one.
 
 use pyo3::exceptions::PyAttributeError;
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyString, PyTuple, PyType};
@@ -20,6 +21,13 @@ pub struct LazyParts<'py> {
     pub taken: Option<String>,
     /// An attribute of another lazy object: that name, and `import shop.prices as p`.
     pub of: Option<(String, Bound<'py, PyAny>)>,
+}
+
+impl LazyParts<'_> {
+    /// Whether it is for `from MODULE import NAME`.
+    pub fn takes(&self, module: &str, name: &str) -> bool {
+        self.from == module && self.taken.as_deref() == Some(name)
+    }
 }
 
 /// The type of lazy objects; none before Python 3.15.
@@ -61,4 +69,20 @@ pub fn parts<'py>(value: &Bound<'py, PyAny>) -> Option<LazyParts<'py>> {
     let takes = parent.of.is_none()
         && referents(&first).ok()?.iter().any(|one| one.is_instance_of::<PyTuple>());
     Some(LazyParts { taken: takes.then(|| name.clone()), of: Some((name, first)), ..parent })
+}
+
+/// What the interpreter reads of a namespace when it makes a lazy object, with other `builtins`.
+pub fn with_builtins<'py>(
+    py: Python<'py>,
+    globals: &Bound<'py, PyAny>,
+    builtins: &Bound<'py, PyDict>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let made = PyDict::new(py);
+    for name in ["__name__", "__package__", "__spec__", "__path__", "__file__"] {
+        if let Ok(value) = globals.get_item(name) {
+            made.set_item(name, value)?;
+        }
+    }
+    made.set_item(intern!(py, "__builtins__"), builtins)?;
+    Ok(made.into_any())
 }

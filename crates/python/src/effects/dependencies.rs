@@ -19,13 +19,24 @@ pub fn record_import(
     if caller.is(imported) {
         return;
     }
-    let to = Target::Module(imported.get().name.clone());
     let kind = if caller.get().is_ready() { EdgeKind::Deferred } else { EdgeKind::ModuleLevel };
-    if caller.get().add_edge(to.clone(), kind)
-        && caller.get().is_ready()
-        && runtime.current(py).get().holds(py, caller)
+    add_edge(py, runtime, caller, &imported.get().name, kind);
+}
+
+/// An edge to a module, which counts from now on if the current generation has its start.
+pub fn add_edge(
+    py: Python<'_>,
+    runtime: &Runtime,
+    from: &Bound<'_, LiveModule>,
+    to: &ModuleName,
+    kind: EdgeKind,
+) {
+    let to = Target::Module(to.clone());
+    if from.get().add_edge(to.clone(), kind)
+        && from.get().is_ready()
+        && runtime.current(py).get().holds(py, from)
     {
-        runtime.records.lock().graph.add(&caller.get().name, Edge { to, kind });
+        runtime.records.lock().graph.add(&from.get().name, Edge { to, kind });
     }
 }
 

@@ -2,6 +2,7 @@
 //! In reading order:
 
 pub mod dependencies;
+pub mod annotations;
 pub mod audit;
 pub mod data_files;
 pub mod kept_content;
@@ -21,6 +22,7 @@ pub mod subclasses;
 pub mod virtual_subclasses;
 pub mod retention;
 pub mod kept_values;
+pub mod log_handlers;
 pub mod foreign_patches;
 pub mod environ;
 pub mod current_objects;

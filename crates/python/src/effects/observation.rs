@@ -14,7 +14,7 @@ use pyo3::types::PyModule;
 
 use crate::effects::attribution::{self, Used};
 use crate::effects::dependencies::record_import;
-use crate::effects::{conflict, current_objects, foreign_patches};
+use crate::effects::{conflict, current_objects, foreign_patches, log_handlers};
 use crate::state::caller;
 use crate::state::execution_stack::{self, Execution};
 use crate::state::foreign_patch::Before;
@@ -45,6 +45,7 @@ impl Observation {
     /// The module's code is about to run.
     pub fn begin(instance: &Bound<'_, LiveModule>) -> Self {
         let py = instance.py();
+        log_handlers::settle(py, execution_stack::innermost(py).as_ref());
         if let Some(outer) = execution_stack::innermost(py)
             && !attribution::has_only_imported(py, &outer)
         {
@@ -63,6 +64,7 @@ impl Observation {
     pub fn end(self, py: Python<'_>, instance: &Bound<'_, LiveModule>) -> Vec<Before> {
         let Some(ended) = OBSERVED.with_borrow_mut(Vec::pop) else { return Vec::new() };
         attribution::settle(py, instance, &ended.used);
+        log_handlers::settle(py, Some(instance));
         current_objects::ended(py, instance, self.execution.depth() == 0);
         ended.foreign
     }

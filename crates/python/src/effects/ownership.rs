@@ -1,12 +1,15 @@
 //! Which live module does a piece of code belong to?
 //!
 //! Code is a module object, a function, a class, or a wrapper of a function. Data belongs to no
-//! module.
+//! module; what is known of it is which modules have it under a name.
 
-use pyo3::{intern, prelude::*, types::PyModule, types::PyType};
+use std::collections::HashSet;
 
-use crate::cpython::static_lookup;
-use crate::state::{caller, live_module::LiveModule};
+use pyo3::{ffi, intern, prelude::*, types::PyModule, types::PyType};
+use transfuse_engine::{EdgeKind, ModuleName, Target};
+
+use crate::cpython::{snapshot, static_lookup};
+use crate::state::{caller, generation::Generation, live_module::LiveModule};
 
 /// The instance that a live module, class or function belongs to; none for data and foreign code.
 pub fn code_of<'py>(py: Python<'py>, value: &Bound<'py, PyAny>) -> Option<Bound<'py, LiveModule>> {
@@ -48,4 +51,38 @@ pub fn class_owner<'py>(
         }
     }
     runtime.current(py).get().find(py, module)
+}
+
+/// The modules that a module took a value from, under whatever name.
+pub fn origins(
+    current: &Bound<'_, Generation>,
+    module: &Bound<'_, LiveModule>,
+    value: &Bound<'_, PyAny>,
+) -> HashSet<ModuleName> {
+    let py = current.py();
+    let mut found = HashSet::new();
+    if let Ok(value) = value.cast::<PyModule>() {
+        let of = caller::module_of_globals(py, &value.dict());
+        found.extend(of.map(|of| of.get().name.clone()));
+        return found;
+    }
+    // SAFETY: attached, a live object. Numbers and text have no origin.
+    if unsafe { ffi::PyObject_IS_GC(value.as_ptr()) } == 0 {
+        return found;
+    }
+    let mut waiting = vec![module.clone()];
+    while let Some(module) = waiting.pop() {
+        for edge in module.get().edges() {
+            if let (Target::Module(from), EdgeKind::ModuleLevel) = (edge.to, edge.kind)
+                && let Some(origin) = current.get().find(py, from.as_str())
+                && snapshot::items(&origin.get().namespace(py))
+                    .iter()
+                    .any(|(_, there)| there.is(value))
+                && found.insert(from)
+            {
+                waiting.push(origin);
+            }
+        }
+    }
+    found
 }

@@ -10,7 +10,7 @@ use pyo3::prelude::*;
 use transfuse_engine::{Digest, FileSystem, ModuleName};
 
 use crate::cpython::exceptions;
-use crate::loading::{load, load::Loaded, names_of_file, search, search::Resolution};
+use crate::loading::{kept_origin, load, load::Loaded, names_of_file, search::Resolution};
 use crate::state::{caller, runtime, runtime::Runtime, scope::Scope};
 
 /// `transfuse.import_module` of a file.
@@ -52,7 +52,7 @@ fn name_of(scope: &Scope<'_>, path: &Path) -> PyResult<Option<ModuleName>> {
     let under_root = runtime.roots.name_of(path).into_iter();
     for name in under_root.chain(names_of_file::would_be(scope.py, runtime, path)) {
         let found = match name.parent() {
-            None => search::top_level(scope, &name)?,
+            None => kept_origin::top_level(scope, &name)?,
             Some(_) => match load::load(scope, &name) {
                 Ok(Loaded::Live(found)) if found.get().path.as_deref() == Some(path) => {
                     return Ok(Some(name));

@@ -1,27 +1,26 @@
-//! What does a lazy import do, when it is declared and when it is first used? (PEP 810)
+//! What does a statement do that declares a lazy import? (PEP 810)
 //!
 //! [`lazy_import`] stands as `builtins.__lazy_import__`. A lazy object does not know the module that
 //! declares it, but it has a `builtins` dict of its own, and its first use calls the `__import__` in there.
-//! A live module's lazy objects get one that knows the module ([`FirstUse`]), so that the first use is an
-//! import by that module, whichever code touches the name.
-//!
-//! The interpreter binds what came of it, unless the name was rebound meanwhile. Where the generations that
-//! have the module would get different things, it is: by a new lazy object, so each use asks anew.
+//! A live module's lazy objects get one that knows the module (`hooks/first_use.rs`), so that the first use
+//! is an import by that module, whichever code touches the name.
 
 use pyo3::exceptions::PyModuleNotFoundError;
-use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyModule, PyString, PyTuple};
+use pyo3::types::{PyDict, PyModule, PyString};
 use pyo3::{ffi, intern};
 use transfuse_engine::sync::Mutex;
-use transfuse_engine::{Edge, EdgeKind, GenerationState, ModuleName, Target};
+use transfuse_engine::{EdgeKind, ModuleName};
 
 use crate::cpython::snapshot::items;
-use crate::cpython::{exceptions, lazy_object};
-use crate::effects::dependencies::record_not_found;
+use crate::cpython::{exceptions, lazy_object, lazy_object::with_builtins};
+use crate::effects::dependencies::{add_edge, record_import, record_not_found};
+use crate::effects::observation;
+use crate::hooks::first_use::{FirstUse, named, names_in};
 use crate::hooks::import_statement::{self, relative};
+use crate::hooks::submodule_imports;
+use crate::loading::load::{self, Loaded};
 use crate::state::caller;
-use crate::state::generation::Generation;
 use crate::state::lazy_imports::DECLARING;
 use crate::state::live_module::LiveModule;
 use crate::state::runtime::{self, Runtime};
@@ -34,10 +33,21 @@ fn original(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
     original.ok_or_else(exceptions::not_installed)
 }
 
+/// `importlib._bootstrap._find_and_load_lazy_submodule` as it was, likewise.
+static ORIGINAL_SUBMODULE: Mutex<Option<Py<PyAny>>> = Mutex::new(None);
+
+/// What finds a submodule that a lazy import names, when a package lacks an attribute of that name.
+const SUBMODULE: &str = "_find_and_load_lazy_submodule";
+
 /// Puts [`lazy_import`] in, where this Python has lazy imports.
 pub fn install(py: Python<'_>) -> PyResult<()> {
     if !lazy_object::are_known(py) {
         return Ok(());
+    }
+    let bootstrap = py.import(intern!(py, "importlib._bootstrap"))?;
+    if let Some(before) = bootstrap.getattr_opt(SUBMODULE)? {
+        drop(ORIGINAL_SUBMODULE.lock().replace(before.unbind()));
+        bootstrap.setattr(SUBMODULE, pyo3::wrap_pyfunction!(lazy_submodule, py)?)?;
     }
     let builtins = py.import(intern!(py, "builtins"))?;
     let name = intern!(py, "__lazy_import__");
@@ -78,6 +88,10 @@ fn is_own(name: &str) -> bool {
 
 /// Takes it out again. Lazy objects that were made meanwhile stay what they are.
 pub fn uninstall(py: Python<'_>) -> PyResult<()> {
+    let before = ORIGINAL_SUBMODULE.lock().take();
+    if let Some(before) = before {
+        py.import(intern!(py, "importlib._bootstrap"))?.setattr(SUBMODULE, before)?;
+    }
     let Some(original) = ORIGINAL.lock().take() else { return Ok(()) };
     py.import(intern!(py, "builtins"))?.setattr(intern!(py, "__lazy_import__"), original)
 }
@@ -132,27 +146,46 @@ fn lazy_import<'py>(
     Ok(found)
 }
 
+/// `importlib._bootstrap._find_and_load_lazy_submodule` while Transfuse is installed. The interpreter makes
+/// the result an attribute of the package, and asks the package's `__getattr__` if that is `None`.
+#[pyfunction]
+#[pyo3(name = "_find_and_load_lazy_submodule")]
+fn lazy_submodule<'py>(
+    py: Python<'py>,
+    name: &Bound<'py, PyString>,
+    import: &Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let original = || {
+        let original = ORIGINAL_SUBMODULE.lock().as_ref().map(|original| original.bind(py).clone());
+        original.ok_or_else(exceptions::not_installed)?.call1((name, import))
+    };
+    let Some(runtime) = runtime::in_force() else { return original() };
+    let Ok(child) = ModuleName::new(name.to_str()?) else { return original() };
+    let caller = caller::immediate(py);
+    let scope = caller::scope_of(py, runtime, caller.as_ref());
+    let Some(package) = child.parent().and_then(|parent| scope.find(parent.as_str())) else {
+        return original();
+    };
+    let found = match load::load(&scope, &child)? {
+        Loaded::Live(found) => found,
+        Loaded::Foreign => return original(),
+        Loaded::Missing(_) => return Ok(py.None().into_bound(py)),
+    };
+    submodule_imports::imported(&scope, &found)?;
+    observation::imported_through(&scope, caller.as_ref(), &found)?;
+    if let Some(caller) = &caller {
+        record_import(py, runtime, caller, &found);
+    }
+    // Where generations differ in it, the package answers for each.
+    let bound = package.get().namespace(py).get_item(child.tail())?;
+    Ok(bound.unwrap_or_else(|| py.None().into_bound(py)))
+}
+
 /// Whether a namespace has the interpreter's `builtins`, and not some of its own.
 fn has_usual_builtins(py: Python<'_>, globals: &Bound<'_, PyAny>) -> PyResult<bool> {
     let builtins = py.import(intern!(py, "builtins"))?;
     let own = globals.get_item(intern!(py, "__builtins__"));
     Ok(own.is_ok_and(|own| own.is(&builtins) || own.is(builtins.dict())))
-}
-
-/// What the interpreter reads of a namespace when it makes a lazy object, with other `builtins`.
-fn with_builtins<'py>(
-    py: Python<'py>,
-    globals: &Bound<'py, PyAny>,
-    builtins: &Bound<'py, PyDict>,
-) -> PyResult<Bound<'py, PyAny>> {
-    let made = PyDict::new(py);
-    for name in ["__name__", "__package__", "__spec__", "__path__", "__file__"] {
-        if let Ok(value) = globals.get_item(name) {
-            made.set_item(name, value)?;
-        }
-    }
-    made.set_item(intern!(py, "__builtins__"), builtins)?;
-    Ok(made.into_any())
 }
 
 /// The `builtins` of foreign modules' lazy objects: with the import of the interpreter, which does not
@@ -172,22 +205,12 @@ fn builtins_of<'py>(
     module.get().lazy.builtins(py, || {
         let made = PyDict::new(py);
         made.set_item(DECLARING, module)?;
-        let first_use = Bound::new(py, FirstUse { builtins: made.clone().unbind() })?;
+        let builtins = made.clone().unbind();
+        let first_use = Bound::new(py, FirstUse { builtins })?;
         made.set_item(intern!(py, "__import__"), first_use)?;
         made.set_item(intern!(py, "__lazy_import__"), original(py)?)?;
         Ok(made)
     })
-}
-
-/// A module, the packages around it, and what may be submodules of it: what a statement names.
-fn named(absolute: &str, fromlist: Option<&Bound<'_, PyAny>>) -> Vec<ModuleName> {
-    let Ok(name) = ModuleName::new(absolute) else { return Vec::new() };
-    let mut names: Vec<_> = std::iter::successors(Some(name.clone()), ModuleName::parent).collect();
-    if let Some(Ok(taken)) = fromlist.map(|list| list.cast::<PyTuple>()) {
-        let taken = taken.iter().filter_map(|one| one.extract::<String>().ok());
-        names.extend(taken.map(|one| name.join(&one)));
-    }
-    names
 }
 
 /// The statement is an edge of the graph from now on.
@@ -204,188 +227,7 @@ fn record(
         if frame.is_null() { 1 } else { ffi::PyFrame_GetLineNumber(frame) }
     };
     declaring.get().lazy.declare(absolute, u32::try_from(line).unwrap_or(1));
-    for name in named(absolute, fromlist) {
-        add_edge(py, runtime, declaring, name, EdgeKind::Lazy);
-    }
-}
-
-fn add_edge(
-    py: Python<'_>,
-    runtime: &Runtime,
-    from: &Bound<'_, LiveModule>,
-    to: ModuleName,
-    kind: EdgeKind,
-) {
-    let to = Target::Module(to);
-    if from.get().add_edge(to.clone(), kind)
-        && from.get().is_ready()
-        && runtime.current(py).get().holds(py, from)
-    {
-        runtime.records.lock().graph.add(&from.get().name, Edge { to, kind });
-    }
-}
-
-/// The `__import__` that a live module's lazy objects call when they are first used.
-#[pyclass(frozen, module = "transfuse._core")]
-struct FirstUse {
-    /// What it is the `__import__` of. The declaring module is in there.
-    builtins: Py<PyDict>,
-}
-
-#[pymethods]
-impl FirstUse {
-    #[pyo3(signature = (name, globals=None, locals=None, fromlist=None, level=0))]
-    fn __call__<'py>(
-        &self,
-        py: Python<'py>,
-        name: &Bound<'py, PyString>,
-        globals: Option<&Bound<'py, PyAny>>,
-        locals: Option<&Bound<'py, PyAny>>,
-        fromlist: Option<&Bound<'py, PyAny>>,
-        level: i32,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        // Those of the code that touches the name.
-        let _ = (globals, locals);
-        let declaring = self.builtins.bind(py).as_any().get_item(intern!(py, DECLARING))?;
-        let declaring = declaring.cast::<LiveModule>()?;
-        let namespace = declaring.get().namespace(py);
-        // No locals: what is imported is used at once, as in a function.
-        let none = py.None().into_bound(py);
-        let taken = fromlist.filter(|list| !list.is_none());
-        let import = py.import(intern!(py, "builtins"))?.getattr(intern!(py, "__import__"))?;
-        let locals = if declaring.get().is_ready() { namespace.as_any() } else { &none };
-        let value = import.call1((name, &namespace, locals, taken.unwrap_or(&none), level))?;
-        if let Some(runtime) = runtime::in_force() {
-            settle(py, runtime, declaring, name, taken)?;
-        }
-        Ok(value)
-    }
-
-    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        visit.call(&self.builtins)
-    }
-}
-
-/// What was imported is about to be bound: for all generations that have the declaring module, if it is the
-/// same in all of them.
-fn settle(
-    py: Python<'_>,
-    runtime: &'static Runtime,
-    declaring: &Bound<'_, LiveModule>,
-    name: &Bound<'_, PyString>,
-    fromlist: Option<&Bound<'_, PyAny>>,
-) -> PyResult<()> {
-    let names = named(name.to_str()?, fromlist);
-    let waiting = placeholders(declaring, name.to_str()?);
-    for (slot, _) in &waiting {
-        declaring.get().lazy.set_used(slot);
-    }
-    let guard = runtime.nogil_lock.lock(py);
-    let generation = caller::scope_of_live(py, runtime, declaring).generation;
-    let others = in_use(py, runtime);
-    let mut others = others.iter().filter(|other| other.get().holds(py, declaring));
-    let same = |other: &Bound<'_, Generation>, name: &ModuleName| {
-        let mine = generation.get().find(py, name.as_str());
-        let theirs = other.get().find(py, name.as_str());
-        match (mine, theirs) {
-            (Some(mine), Some(theirs)) => mine.is(&theirs),
-            (None, None) => true,
-            _ => false,
-        }
-    };
-    if others.all(|other| names.iter().all(|name| same(other, name))) {
-        for name in names {
-            if let Some(found) = generation.get().find(py, name.as_str()) {
-                declaring.get().lazy.set_bound(&name, found.get().started());
-                add_edge(py, runtime, declaring, name, EdgeKind::ModuleLevel);
-            }
-        }
-        return Ok(());
-    }
-    drop(guard);
-    let namespace = declaring.get().namespace(py);
-    for (slot, parts) in waiting {
-        if let Some(again) = renewed(py, declaring, &parts)? {
-            namespace.set_item(slot, again)?;
-        }
-    }
-    Ok(())
-}
-
-/// Generations in which a unit of work may be, begin, or come to be once an update is published.
-fn in_use<'py>(py: Python<'py>, runtime: &Runtime) -> Vec<Bound<'py, Generation>> {
-    let all = runtime.generations.alive(|generation, _, state| {
-        (!matches!(state, GenerationState::Retired)).then(|| generation.bind(py).clone())
-    });
-    all.into_iter().flatten().collect()
-}
-
-/// The names of a module that hold a lazy object of its own for what is imported from there.
-fn placeholders<'py>(
-    module: &Bound<'py, LiveModule>,
-    from: &str,
-) -> Vec<(String, lazy_object::LazyParts<'py>)> {
-    let all = items(&module.get().namespace(module.py())).into_iter();
-    all.filter_map(|(slot, value)| {
-        let parts = lazy_object::parts(&value)?;
-        let own = parts.from == from && module.get().lazy.has_made(&parts.builtins);
-        own.then(|| Some((slot.extract().ok()?, parts)))?
-    })
-    .collect()
-}
-
-/// Another lazy object for the same; none if the interpreter does not make one (by a filter).
-fn renewed<'py>(
-    py: Python<'py>,
-    module: &Bound<'py, LiveModule>,
-    parts: &lazy_object::LazyParts<'py>,
-) -> PyResult<Option<Bound<'py, PyAny>>> {
-    let scratch = PyDict::new(py);
-    let statement = match &parts.of {
-        Some((attribute, of)) => {
-            let builtins = PyDict::new(py);
-            let answer = Bound::new(py, Answer(of.clone().unbind()))?;
-            builtins.set_item(intern!(py, "__import__"), &answer)?;
-            builtins.set_item(intern!(py, "__lazy_import__"), &answer)?;
-            scratch.set_item(intern!(py, "__builtins__"), builtins)?;
-            format!("from _ import {attribute} as found")
-        }
-        None => {
-            let globals = with_builtins(py, module.get().namespace(py).as_any(), &parts.builtins)?;
-            let none = py.None();
-            scratch.set_item("make", original(py)?)?;
-            scratch.set_item("given", (parts.from.as_str(), &globals, &globals, none, 0))?;
-            scratch.set_item(intern!(py, "__builtins__"), &parts.builtins)?;
-            "found = make(*given)".to_owned()
-        }
-    };
-    // An error at its use names the statement by its code: let that be the line of the real one.
-    let line = module.get().lazy.line(&parts.from);
-    let source = "\n".repeat(line.saturating_sub(1) as usize) + &statement;
-    let file = module.get().file.as_deref().unwrap_or("<lazy import>");
-    let builtins = py.import(intern!(py, "builtins"))?;
-    let code = builtins.call_method1(intern!(py, "compile"), (source, file, "exec"))?;
-    // SAFETY: attached; live objects; null means an exception is set.
-    unsafe {
-        let ran = ffi::PyEval_EvalCode(code.as_ptr(), scratch.as_ptr(), scratch.as_ptr());
-        Bound::from_owned_ptr_or_err(py, ran)?;
-    }
-    let found = scratch.get_item(intern!(py, "found"))?;
-    Ok(found.filter(lazy_object::is_lazy))
-}
-
-/// An `__import__` that has one answer.
-#[pyclass(frozen, module = "transfuse._core")]
-struct Answer(Py<PyAny>);
-
-#[pymethods]
-impl Answer {
-    #[pyo3(signature = (*_args))]
-    fn __call__(&self, py: Python<'_>, _args: &Bound<'_, PyTuple>) -> Py<PyAny> {
-        self.0.clone_ref(py)
-    }
-
-    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        visit.call(&self.0)
+    for name in named(absolute, &names_in(fromlist)) {
+        add_edge(py, runtime, declaring, &name, EdgeKind::Lazy);
     }
 }

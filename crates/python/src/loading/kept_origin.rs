@@ -10,43 +10,42 @@ use std::path::Path;
 use pyo3::{intern, prelude::*, types::PyList};
 use transfuse_engine::ModuleName;
 
-use crate::loading::foreign_loader;
 use crate::loading::search::{self, Resolution};
 use crate::state::{live_module::LiveModule, module_source::SourceFile, scope::Scope};
 
 /// Where the source of a top-level module lies.
 pub fn top_level(scope: &Scope<'_>, name: &ModuleName) -> PyResult<Resolution> {
+    let py = scope.py;
     let found = search::top_level(scope, name)?;
-    let Some(base) = scope.base() else { return Ok(found) };
-    let Some(previous) = base.find(name.as_str()) else { return Ok(found) };
-    let Some(origin) = origin(scope, previous.get()) else { return Ok(found) };
-    let keeps = match &found {
+    let (found, path) = match kept(scope, name, &found)? {
+        Some(origin) => {
+            let place = Path::new(origin.package.as_ref().unwrap_or(&origin.file));
+            let path = PyList::new(py, place.parent().map(Path::to_string_lossy))?;
+            (Resolution::Source(origin), path.into_any())
+        }
+        None => (found, py.import(intern!(py, "sys"))?.getattr(intern!(py, "path"))?),
+    };
+    match found {
+        Resolution::Source(_) | Resolution::Namespace { .. } => {
+            search::with_claims(scope, name, &path, found)
+        }
+        other => Ok(other),
+    }
+}
+
+/// The file that the module stays with; none if the one that was found is to be taken.
+fn kept(scope: &Scope<'_>, name: &ModuleName, found: &Resolution) -> PyResult<Option<SourceFile>> {
+    let Some(base) = scope.base() else { return Ok(None) };
+    let Some(previous) = base.find(name.as_str()) else { return Ok(None) };
+    let Some(origin) = origin(scope, previous.get()) else { return Ok(None) };
+    let keeps = match found {
         Resolution::Source(other) if other.path == origin.path => true,
         Resolution::Source(other) => {
             base.generation.get().view().get(&other.path).is_some_and(|known| !known.is_absent())
         }
         _ => !is_searched(scope, &origin)?,
     };
-    if !keeps {
-        return Ok(found);
-    }
-    Ok(Resolution::Source(match found {
-        Resolution::Source(same) if same.path == origin.path => {
-            SourceFile { spec: same.spec, ..origin }
-        }
-        _ => claimed(scope, name, origin)?,
-    }))
-}
-
-/// The same file, with the spec of a finder that claims it there.
-fn claimed(scope: &Scope<'_>, name: &ModuleName, mut origin: SourceFile) -> PyResult<SourceFile> {
-    let dir = origin.package.as_ref().unwrap_or(&origin.file);
-    let dir = Path::new(dir).parent().map(Path::to_string_lossy);
-    let path = PyList::new(scope.py, dir)?;
-    if let Some(claim) = foreign_loader::claim(scope, name, path.as_any())? {
-        claim.leaves_live(scope.runtime, name, &mut origin)?;
-    }
-    Ok(origin)
+    Ok(keeps.then_some(origin))
 }
 
 /// The file that an instance came from, if the generation still has it.

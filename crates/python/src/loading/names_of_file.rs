@@ -11,9 +11,19 @@ use crate::state::runtime::Runtime;
 
 /// Whether some module asked for that name in vain.
 pub fn was_missed(runtime: &Runtime, name: &ModuleName) -> bool {
+    // A function that asked in vain may remember that.
+    [EdgeKind::NotFound, EdgeKind::Deferred].iter().any(|kind| has_importer(runtime, name, *kind))
+}
+
+/// Whether annotations of some module mention a lazy import of that name.
+pub fn is_annotation(runtime: &Runtime, name: &ModuleName) -> bool {
+    has_importer(runtime, name, EdgeKind::Annotation)
+}
+
+fn has_importer(runtime: &Runtime, name: &ModuleName, kind: EdgeKind) -> bool {
     let records = runtime.records.lock();
-    let mut asked = records.graph.importers(name);
-    asked.any(|(_, kind)| matches!(kind, EdgeKind::NotFound | EdgeKind::Deferred))
+    let mut importers = records.graph.importers(name);
+    importers.any(|(_, each)| each == kind)
 }
 
 /// The names under which a new file would be found from `sys.path`.

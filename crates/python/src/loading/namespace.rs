@@ -11,7 +11,7 @@ use transfuse_engine::{EdgeKind, Policy, Target};
 
 use crate::code::{name_usage, pyc};
 use crate::cpython::{lazy_object, snapshot::items, static_lookup};
-use crate::effects::{kept_values, ownership::code_of, retention::is_bound_submodule};
+use crate::effects::{annotations, kept_values, ownership::code_of, retention::is_bound_submodule};
 use crate::loading::{bind_submodules, foreign_loader, submodules};
 use crate::state::{live_module::LiveModule, scope::Scope};
 
@@ -59,6 +59,7 @@ pub fn exec_module(
         Some(spec) => foreign_loader::execute(instance, spec, &code, text)?,
         None => evaluate(py, &code, &namespace)?,
     }
+    annotations::record(scope, instance, &code)?;
     bind_submodules::ended(scope, instance)?;
     for (name, value) in carried {
         namespace.set_item(name, value)?;

@@ -10,6 +10,7 @@ use pyo3::{
 };
 use transfuse_engine::{ModuleName, SourceSnapshot};
 
+use crate::loading::kept_origin;
 use crate::loading::search::{self, Resolution};
 use crate::state::{caller, live_module::LiveModule, runtime, runtime::Runtime, scope::Scope};
 
@@ -35,7 +36,7 @@ impl NamespacePath {
     pub fn portions<'py>(&self, scope: &Scope<'py>) -> PyResult<Bound<'py, PyList>> {
         let py = scope.py;
         let found = match self.name.parent() {
-            None => search::top_level(scope, &self.name)?,
+            None => kept_origin::top_level(scope, &self.name)?,
             Some(parent) => match search_path(scope, &parent)? {
                 Some(path) => search::along(scope, &self.name, &path)?,
                 None => Resolution::Missing,

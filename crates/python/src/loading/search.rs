@@ -49,6 +49,7 @@ fn suffixes(py: Python<'_>) -> PyResult<&Vec<String>> {
     })
 }
 
+/// A name without a dot, along `sys.path`. Other code's finders are not asked (`kept_origin.rs` asks them).
 pub fn top_level(scope: &Scope<'_>, name: &ModuleName) -> PyResult<Resolution> {
     let py = scope.py;
     let path = py.import(intern!(py, "sys"))?.getattr(intern!(py, "path"))?;
@@ -77,7 +78,7 @@ pub fn top_level(scope: &Scope<'_>, name: &ModuleName) -> PyResult<Resolution> {
     if !ours || is_built_in(py, name)? {
         return Ok(Resolution::Foreign);
     }
-    along(scope, name, path.as_any())
+    without_claims(scope, name, path.as_any())
 }
 
 /// Looks for a name along a search path (`sys.path`, or a package's `__path__`).
@@ -86,9 +87,18 @@ pub fn along(
     name: &ModuleName,
     path: &Bound<'_, PyAny>,
 ) -> PyResult<Resolution> {
-    let claim = foreign_loader::claim(scope, name, path)?;
     let found = without_claims(scope, name, path)?;
-    let Some(claim) = claim else { return Ok(found) };
+    with_claims(scope, name, path, found)
+}
+
+/// What was found, unless another code's finder claims it.
+pub fn with_claims(
+    scope: &Scope<'_>,
+    name: &ModuleName,
+    path: &Bound<'_, PyAny>,
+    found: Resolution,
+) -> PyResult<Resolution> {
+    let Some(claim) = foreign_loader::claim(scope, name, path)? else { return Ok(found) };
     Ok(match found {
         Resolution::Source(mut origin) => {
             match claim.leaves_live(scope.runtime, name, &mut origin)? {

@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use pyo3::{intern, prelude::*};
-use transfuse_engine::{EdgeKind, ModuleName, Target};
+use transfuse_engine::{Edge, EdgeKind, ModuleName, Target};
 
 use crate::loading::{namespace_path, namespace_path::search_path, search};
 use crate::state::{generation::Generation, live_module::LiveModule, scope::Scope};
@@ -22,11 +22,11 @@ pub fn share<'py>(
     let needed: Vec<&ModuleName> = edges
         .iter()
         .filter(|edge| edge.kind == EdgeKind::ModuleLevel)
-        .filter_map(|edge| match &edge.to {
-            Target::Module(name) => Some(name),
-            Target::File(_) => None,
-        })
+        .filter_map(module_of)
         .collect();
+    // What is not loaded in both may be different in each.
+    let annotations = edges.iter().filter(|edge| edge.kind == EdgeKind::Annotation);
+    let annotations: Vec<&ModuleName> = annotations.filter_map(module_of).collect();
     let parent = of.name.parent();
     for other in alive {
         let there = other.get().find(py, of.name.as_str());
@@ -50,7 +50,11 @@ pub fn share<'py>(
                 _ => false,
             }
         };
-        let same = same_content && parent.iter().all(same) && needed.iter().all(|name| same(name));
+        let in_both = |name: &&ModuleName| same(name) && scope.find(name.as_str()).is_some();
+        let same = same_content
+            && parent.iter().all(same)
+            && needed.iter().all(|name| same(name))
+            && annotations.iter().all(in_both);
         match (there, same) {
             (None, true) => drop(other.get().put(py, instance)),
             // It was partially initialized when that generation was staged, and has imported a
@@ -65,6 +69,13 @@ pub fn share<'py>(
     } else {
         // Only superseded generations have it: it is disposed of with them.
         runtime.records.lock().awaiting.push(instance.clone().unbind());
+    }
+}
+
+fn module_of(edge: &Edge) -> Option<&ModuleName> {
+    match &edge.to {
+        Target::Module(name) => Some(name),
+        Target::File(_) => None,
     }
 }
 

@@ -50,6 +50,11 @@ impl LazyImports {
         Ok(made)
     }
 
+    /// Whether it has declared any.
+    pub fn has_any(&self) -> bool {
+        !self.builtins.lock().is_empty()
+    }
+
     /// Whether a lazy object with these `builtins` is one of this module's.
     pub fn has_made(&self, builtins: &Bound<'_, PyDict>) -> bool {
         self.builtins.lock().iter().any(|own| own.is(builtins))

@@ -66,13 +66,14 @@ pub fn follow(py: Python<'_>) {
     drop(before);
 }
 
-/// This thread belongs to a staged generation, until this is dropped: whatever happens meanwhile.
-pub struct StagedScope<'py>(Bound<'py, Pin>);
+/// This thread belongs to one generation, until this is dropped: whatever happens meanwhile. For code that
+/// stages, and that uses a lazy import for code of another generation.
+pub struct GenerationScope<'py>(Bound<'py, Pin>);
 
-impl<'py> StagedScope<'py> {
+impl<'py> GenerationScope<'py> {
     pub fn begin(scope: &Scope<'py>) -> PyResult<Self> {
         let generation = scope.generation.clone().unbind();
-        // Not counted: this is the thread that stages.
+        // Not counted: the caller holds the generation.
         let pin = Pin {
             runtime: scope.runtime,
             unit: Arc::new(UnitOfWork::new(scope.generation.get().id.0, None)),
@@ -82,11 +83,11 @@ impl<'py> StagedScope<'py> {
         };
         let pin = Bound::new(scope.py, pin)?;
         Pin::resume(&pin)?;
-        Ok(StagedScope(pin))
+        Ok(GenerationScope(pin))
     }
 }
 
-impl Drop for StagedScope<'_> {
+impl Drop for GenerationScope<'_> {
     fn drop(&mut self) {
         let _ = self.0.get().suspend(self.0.py());
         self.0.get().close();

@@ -15,8 +15,8 @@ use transfuse_engine::{EdgeKind, FileChange, ModuleName, Policy, Reason};
 
 use crate::code::{name_usage, pyc};
 use crate::cpython::exceptions;
-use crate::cpython::lazy_object;
-use crate::cpython::snapshot::items;
+use crate::effects::annotations;
+use crate::loading::kept_origin;
 use crate::loading::names_of_file::would_be;
 use crate::loading::namespace_path::search_path;
 use crate::loading::search::{self, Resolution};
@@ -120,14 +120,7 @@ fn declared_by(
 
 /// The lazy imports of a module that have not been used.
 fn unused(module: &Bound<'_, LiveModule>) -> BTreeSet<Unused> {
-    let all = items(&module.get().namespace(module.py())).into_iter();
-    all.filter_map(|(_, value)| {
-        let parts = lazy_object::parts(&value)?;
-        let own = module.get().lazy.has_made(&parts.builtins);
-        let target = ModuleName::new(&parts.from).ok().filter(|_| own)?;
-        Some((target, parts.taken))
-    })
-    .collect()
+    annotations::unused(module).into_iter().map(|(_, target, taken)| (target, taken)).collect()
 }
 
 fn check_one(
@@ -216,7 +209,7 @@ fn find<'py>(scope: &Scope<'py>, name: &ModuleName) -> PyResult<LazyTarget<'py>>
     }
     let missing = || exceptions::not_found(py, name.as_str(), None);
     let resolution = match name.parent() {
-        None => search::top_level(scope, name)?,
+        None => kept_origin::top_level(scope, name)?,
         Some(parent) => {
             let path = match find(scope, &parent)? {
                 LazyTarget::Loaded(_) => search_path(scope, &parent)?,

@@ -9,7 +9,7 @@ use pyo3::{intern, prelude::*};
 use transfuse_engine::SourceSnapshot;
 
 use crate::cpython::log;
-use crate::state::{generation::Generation, pin::StagedScope, runtime::Runtime, scope::Scope};
+use crate::state::{generation::Generation, pin::GenerationScope, runtime::Runtime, scope::Scope};
 
 /// Asks all participants to prepare. After an error the generation must be aborted.
 pub fn prepare(
@@ -21,7 +21,7 @@ pub fn prepare(
 ) -> PyResult<()> {
     *runtime.wanted.lock() = Some(wanted.clone());
     let stage = if on_disk { intern!(py, "staged") } else { intern!(py, "going back") };
-    let prepared = StagedScope::begin(&Scope::new(py, runtime, staged))
+    let prepared = GenerationScope::begin(&Scope::new(py, runtime, staged))
         .and_then(|_pinned| runtime.stages.call(py, (stage, staged.get().id.0)));
     *runtime.wanted.lock() = None;
     prepared.map(drop)

@@ -52,13 +52,12 @@ impl<'py> EndedExecutions<'py> {
         revived: &[Bound<'_, LiveModule>],
         registered: bool,
     ) {
-        if !registered && revived.is_empty() && self.abandoned.is_empty() {
-            // Entries of superseded code leave where new code made their counterparts.
-            return;
-        }
-        let earlier = lingering::superseded(py, runtime);
-        let earlier = earlier.iter().map(|instance| instance.get().module.clone_ref(py));
-        let earlier: Vec<_> = earlier.collect();
+        // Entries of superseded code leave where new code made their counterparts.
+        let searches = registered || !revived.is_empty() || !self.abandoned.is_empty();
+        let earlier = searches.then(|| {
+            let earlier = lingering::superseded(py, runtime);
+            earlier.iter().map(|one| one.get().module.clone_ref(py)).collect::<Vec<_>>()
+        });
         let lists = [&self.executed, superseded, revived, &self.abandoned];
         let [executed, superseded, revived, abandoned] = lists.map(|list| executions(py, list));
         call(py, "published", (executed, superseded, revived, abandoned, earlier));

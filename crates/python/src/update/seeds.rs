@@ -11,7 +11,8 @@ use pyo3::prelude::*;
 use transfuse_engine::{ChangeKind, FileChange, ModuleName, Reason, SourceSnapshot};
 
 use crate::code::name_usage::NameUsage;
-use crate::loading::{names_of_file::was_missed, names_of_file::would_be, namespace_path};
+use crate::loading::names_of_file::{is_annotation, was_missed, would_be};
+use crate::loading::namespace_path;
 use crate::state::{generation::Generation, runtime::Runtime};
 
 /// The modules that changed files concern, each once with its first reason.
@@ -102,7 +103,7 @@ impl Seeds<'_, '_> {
         // A new folder is a new namespace package as well.
         for name in std::iter::successors(Some(name), ModuleName::parent) {
             let loaded = self.current.get().find(self.py, name.as_str()).is_some();
-            if !loaded && was_missed(self.runtime, &name) {
+            if !loaded && (was_missed(self.runtime, &name) || is_annotation(self.runtime, &name)) {
                 self.add(name, if created { Reason::Created } else { Reason::Changed });
             }
         }

@@ -20,8 +20,8 @@ use crate::cpython::{
 use crate::effects::{conflict, foreign_patches};
 use crate::loading::{in_place, load, load::Loaded, sharing, submodules};
 use crate::state::{
-    generation::Generation, live_module::LiveModule, pin::StagedScope, policy::effective_policy,
-    runtime::Runtime, scope::Scope, staging_area::InPlaceNote,
+    generation::Generation, live_module::LiveModule, pin::GenerationScope,
+    policy::effective_policy, runtime::Runtime, scope::Scope, staging_area::InPlaceNote,
 };
 use crate::sysmodules::{entry, entry::SysModulesEntry, facade};
 use crate::update::concurrent_loads::superseded_by_swap;
@@ -147,7 +147,7 @@ impl<'py> StagedUpdate<'py> {
         let context = py.import("transfuse.updates.import_context")?.call_method0("begin")?;
         // All end with this function, however that ends.
         let _context = EnteredContext::enter(context)?;
-        let _pinned = StagedScope::begin(&Scope::new(py, self.runtime, &self.staged))?;
+        let _pinned = GenerationScope::begin(&Scope::new(py, self.runtime, &self.staged))?;
         conflict::take();
         self.staged.get().staging.expect(plan.steps.len());
         let _limit = Watchdog::begin(self.runtime.settings().time_limit);

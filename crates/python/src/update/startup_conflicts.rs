@@ -6,16 +6,12 @@
 //! global names on these lines were imported from. The next update that runs the same code runs
 //! them at once.
 
-use std::collections::HashSet;
-
-use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyModule};
-use transfuse_engine::{EdgeKind, ModuleName, Plan, Reason, Target};
+use pyo3::types::PyDict;
+use transfuse_engine::{ModuleName, Plan, Reason};
 
-use crate::cpython::snapshot::items;
+use crate::effects::ownership::origins;
 use crate::state::generation::Generation;
-use crate::state::live_module::LiveModule;
 use crate::state::{caller, runtime::Runtime};
 
 /// A module whose code the startup ran, and one whose state it met.
@@ -58,36 +54,4 @@ fn find(py: Python<'_>, current: &Bound<'_, Generation>, error: &PyErr) -> PyRes
         }
     }
     Ok(found)
-}
-
-/// The modules that a module took a value from, under whatever name.
-fn origins(
-    current: &Bound<'_, Generation>,
-    module: &Bound<'_, LiveModule>,
-    value: &Bound<'_, PyAny>,
-) -> HashSet<ModuleName> {
-    let py = current.py();
-    let mut found = HashSet::new();
-    if let Ok(value) = value.cast::<PyModule>() {
-        let of = caller::module_of_globals(py, &value.dict());
-        found.extend(of.map(|of| of.get().name.clone()));
-        return found;
-    }
-    // SAFETY: attached, a live object. Numbers and text have no origin.
-    if unsafe { ffi::PyObject_IS_GC(value.as_ptr()) } == 0 {
-        return found;
-    }
-    let mut waiting = vec![module.clone()];
-    while let Some(module) = waiting.pop() {
-        for edge in module.get().edges() {
-            if let (Target::Module(from), EdgeKind::ModuleLevel) = (edge.to, edge.kind)
-                && let Some(origin) = current.get().find(py, from.as_str())
-                && items(&origin.get().namespace(py)).iter().any(|(_, there)| there.is(value))
-                && found.insert(from)
-            {
-                waiting.push(origin);
-            }
-        }
-    }
-    found
 }

@@ -5,7 +5,7 @@
 //! affects one that is to run, or that a stale one affects: it has taken values from the former
 //! execution, or registered with it, or has a registration of an execution that is given up.
 
-use std::collections::HashSet;
+use std::{cell::OnceCell, collections::HashSet};
 
 use pyo3::prelude::*;
 use transfuse_engine::{EdgeKind, ModuleName, Plan, Policy, Reason, Target};
@@ -83,11 +83,12 @@ impl<'py> StagedUpdate<'py> {
     /// and those that reach a submodule which is new through its package.
     pub(super) fn bases_of_executed(&self, py: Python<'py>) -> Vec<(ModuleName, Reason)> {
         let (staged, base) = (self.staged.get(), self.base.get());
-        let listed = ListedBases::of(py, staged);
+        let listed = OnceCell::new();
         let mut found = Vec::new();
         for instance in staged.executed(py) {
             let name = &instance.get().name;
-            let mut concerned = listed.modules_of_bases(&instance);
+            let mut concerned =
+                listed.get_or_init(|| ListedBases::of(py, staged)).modules_of_bases(&instance);
             concerned.extend(subclasses::newly_listed(staged, base, &instance));
             found.extend(concerned.into_iter().map(|to| (to, Reason::AffectedBy(name.clone()))));
             if name.parent().is_some() && base.find(py, name.as_str()).is_none() {

@@ -1,0 +1,94 @@
+"""The handlers that modules give to loggers, of whatever class they are.
+
+A module that runs again gives its logger a second handler, and each line would be written twice. So
+the handlers of a superseded execution leave a logger to which its successor has given handlers. If
+it has given it none they stay and pass to it: `basicConfig()` adds none where there are any.
+"""
+
+from __future__ import annotations
+
+import logging
+import weakref
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from transfuse.registrations.entries import Entry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from types import ModuleType
+
+    from transfuse.registrations.made import Execution
+
+
+class _Given(NamedTuple):
+    """A handler that an execution gave to a logger."""
+
+    logger: logging.Logger
+    handler: weakref.ReferenceType[logging.Handler]
+
+    def entry(self) -> Entry | None:
+        """Return its entry in the logger's list, if it is still there."""
+        handler = self.handler()
+        is_there = handler is not None and any(each is handler for each in self.logger.handlers)
+        return Entry(self.logger.handlers, handler) if is_there else None
+
+
+# By execution. An entry leaves with the module. Written by the thread that executes the module, and
+# by the updating thread once it has ended.
+_given: weakref.WeakKeyDictionary[ModuleType, list[_Given]] = weakref.WeakKeyDictionary()
+
+
+def made(module: ModuleType, handlers: list[weakref.ReferenceType[logging.Handler]]) -> None:
+    """Record handlers that the code of a module has made; the core calls it.
+
+    Args:
+        module: the module.
+        handlers: weak references to the handlers.
+    """
+    alive = {id(handler): reference for reference in handlers if (handler := reference())}
+    given = [
+        _Given(logger, alive[id(handler)])
+        for logger in _loggers()
+        for handler in logger.handlers
+        if id(handler) in alive
+    ]
+    if given:
+        _given.setdefault(module, []).extend(given)
+
+
+def exchange(
+    former: Iterable[Execution], current: Iterable[Execution], *, refused: bool = False
+) -> None:
+    """Take out the handlers of former executions, or let their successors have them.
+
+    Those that were taken out are added to the record of the former execution.
+
+    Args:
+        former: the executions that are no longer part of the generation, or never were.
+        current: those that are.
+        refused: whether the former ones were to replace the current ones.
+    """
+    by_name = {one.module.__name__: one.module for one in current}
+    for one in former:
+        given = _given.get(one.module, [])
+        successor = by_name.get(one.module.__name__)
+        theirs = [] if successor is None else _given.setdefault(successor, [])
+        # Whether a handler that the successor gave to a logger is still there.
+        there: dict[int, bool] = {}
+        for each in theirs:
+            there[id(each.logger)] = there.get(id(each.logger), False) or each.entry() is not None
+        for each in list(given):
+            found = there.get(id(each.logger))
+            # A refused `dictConfig()` has closed the handlers that were there, and its own serve.
+            stays = found is False if refused else not found
+            if stays and successor is not None:
+                given.remove(each)
+                theirs.append(each)
+            elif (entry := each.entry()) is not None and entry.take_out():
+                one.record.append(entry)
+
+
+def _loggers() -> list[logging.Logger]:
+    # Not by `isinstance`: placeholders stand for loggers that are not made yet.
+    found: list[Any] = list(logging.Logger.manager.loggerDict.values())
+    return [logging.Logger.root, *(each for each in found if hasattr(each, "handlers"))]
