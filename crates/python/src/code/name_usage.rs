@@ -130,8 +130,7 @@ pub fn outline(py: Python<'_>, code: &Bound<'_, PyCode>) -> PyResult<NameUsage> 
     at_once.extend(module.loaded, module.mentions, module.sets_items);
     let mut own = module.stored.clone();
     let (mut imports, mut star_imports) = (module.imports, module.star_imports);
-    let mut functions = false;
-    let mut late = HashSet::new();
+    let (mut functions, mut late) = (false, HashSet::new());
     let mut subclasses_of = module.subclasses_of;
     let mut sets_anywhere = module.sets.clone();
     let mut constants = module.constants;
