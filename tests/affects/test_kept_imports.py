@@ -11,7 +11,9 @@ import textwrap
 import pytest
 
 from conftest import LiveTree, ran
-from kept_imports import ELSEWHERE, NOT_KEPT, OBJECTS, VALUES
+from kept_elsewhere import ELSEWHERE as STORED
+from kept_imports import OBJECTS
+from kept_numbers import ELSEWHERE, NOT_KEPT, RETURNED, VALUES
 
 CONFIG = """
     KIND = @
@@ -47,7 +49,7 @@ def test_p5_an_object_that_a_function_keeps(tree: LiveTree, policy: str, use: st
 
 
 @pytest.mark.parametrize("use", VALUES.values(), ids=VALUES)
-def test_p5_a_plain_value_that_a_function_keeps(tree: LiveTree, use: str) -> None:
+def test_p5_a_plain_value_that_a_function_keeps(tree: LiveTree, policy: str, use: str) -> None:
     got = "get() if callable(get) else get"
     tree.write(
         {
@@ -55,14 +57,24 @@ def test_p5_a_plain_value_that_a_function_keeps(tree: LiveTree, use: str) -> Non
             "app.py": f"import shop.use\ndef get():\n    get = shop.use.get\n    return {got}\n",
         }
     )
-    tree.install(policy="fresh")
+    tree.install(policy=policy)
     assert tree.module("app").get() == 1
     for kind in (2, 3):
         assert "shop.use" in edited(tree, kind)
         assert kind == tree.module("app").get()
 
 
-@pytest.mark.parametrize(("store", "use"), ELSEWHERE.values(), ids=ELSEWHERE)
+@pytest.mark.parametrize(("use", "cache"), ELSEWHERE.values(), ids=ELSEWHERE)
+def test_p5_another_module_keeps_it(tree: LiveTree, policy: str, use: str, cache: str) -> None:
+    tree.write({**files(use), "shop/cache.py": cache})
+    tree.install(policy=policy)
+    assert tree.module("app").get() == 1
+    for kind in (2, 3):
+        assert {"shop.cache", "shop.use", "app"} <= set(edited(tree, kind))
+        assert kind == tree.module("app").get()
+
+
+@pytest.mark.parametrize(("store", "use"), STORED.values(), ids=STORED)
 def test_p5_what_a_function_puts_into_another_module(
     tree: LiveTree, policy: str, store: str, use: str
 ) -> None:
@@ -72,6 +84,41 @@ def test_p5_what_a_function_puts_into_another_module(
     for kind in (2, 3):
         assert {"shop.store", "shop.use", "app"} <= set(edited(tree, kind))
         assert kind == tree.module("app").get()
+
+
+@pytest.mark.parametrize("use", RETURNED.values(), ids=RETURNED)
+def test_p5_a_caller_keeps_it(tree: LiveTree, policy: str, use: str) -> None:
+    load = "def load():\n    from shop.config import KIND\n    return KIND\n"
+    tree.write({**files(use), "shop/load.py": load})
+    tree.install(policy=policy)
+    assert tree.module("app").get() == 1
+    for kind in (2, 3):
+        assert set(edited(tree, kind)) == {"shop.config", "shop.use", "app"}
+        assert kind == tree.module("app").get()
+
+
+def test_p5_a_function_remembers_that_nothing_was_found(tree: LiveTree, policy: str) -> None:
+    use = """
+        found = None
+        def get():
+            global found
+            if found is None:
+                try:
+                    from shop.extra import KIND
+                    found = KIND
+                except ImportError:
+                    found = "none"
+            return found
+        """
+    tree.write(files(use))
+    tree.install(policy=policy)
+    assert tree.module("app").get() == "none"
+    for kind in (1, 2):
+        assert "shop.use" in ran(tree.published({"shop/extra.py": f"KIND = {kind}\n"}))
+        assert tree.module("app").get() == kind
+    tree.delete("shop/extra.py")
+    assert "shop.use" in ran(tree.published())
+    assert tree.module("app").get() == "none"
 
 
 @pytest.mark.parametrize("use", NOT_KEPT.values(), ids=NOT_KEPT)

@@ -81,6 +81,48 @@ def test_p5_subclasses_after_edits(tree: LiveTree, policy: str, base: str) -> No
     assert app.TABLE == app.base.find() == ["pdf 4"]
 
 
+# Ways to define a subclass without a name for it in the module.
+UNNAMED = {
+    "function": "def make(name):\n    class Pdf(Plugin): ...\n    Pdf.name = name\n    return Pdf\n"
+    "kinds = [make('pdf @')]\n",
+    "call": "kinds = {'pdf': type('Pdf', (Plugin,), {'name': 'pdf @'})}\n",
+    "class": "class Outer:\n    class Pdf(Plugin):\n        name = 'pdf @'\n",
+    "deleted": "class Pdf(Plugin):\n    name = 'pdf @'\nkinds = [Pdf]\ndel Pdf\n",
+}
+
+
+@pytest.mark.parametrize("pdf", UNNAMED.values(), ids=UNNAMED)
+def test_p5_subclasses_that_have_no_name(tree: LiveTree, policy: str, pdf: str) -> None:
+    text = "from base import Plugin\n" + pdf
+    tree.write({**files(BASES["by name"]), "pdf.py": text.replace("@", "1")})
+    tree.install(policy=policy)
+    for number in (1, 2, 3):
+        if number > 1:
+            tree.published({"pdf.py": text.replace("@", str(number))})
+        app = tree.module("app")
+        assert app.TABLE == app.base.find() == ["csv", f"pdf {number}"]
+
+
+# Ways to ask without naming the method.
+ASKING = {
+    "getattr": "getattr(Plugin, '__subclasses__')()",
+    "computed": "getattr(Plugin, '__sub' + 'classes__')()",
+    "caller": "operator.methodcaller('__subclasses__')(Plugin)",
+    "text": "eval('Plugin.__subclasses__()')",
+}
+
+
+@pytest.mark.parametrize("asking", ASKING.values(), ids=ASKING)
+def test_p5_subclasses_by_the_name_of_the_method(tree: LiveTree, policy: str, asking: str) -> None:
+    find = f"def find():\n    return sorted(each.name for each in {asking})\n"
+    tree.write(files("import operator\nclass Plugin: ...\n" + find))
+    tree.install(policy=policy)
+    assert tree.module("app").TABLE == ["csv", "pdf 1"]
+    for number in (2, 3):
+        tree.published(pdf(number))
+        assert tree.module("app").TABLE == ["csv", f"pdf {number}"]
+
+
 @pytest.mark.parametrize("base", BASES.values(), ids=BASES)
 def test_p4_subclasses_of_a_refused_update(tree: LiveTree, policy: str, base: str) -> None:
     tree.write(files(base))
@@ -176,6 +218,19 @@ REGISTER = {
         "base.show(pdf.Pdf()) == 'pdf' and len(base.show.registry) == 3",
     ),
 }
+
+
+def test_p5_a_registration_that_comes_and_goes(tree: LiveTree, policy: str) -> None:
+    plugin = "from base import Plugin\n@class Pdf: ...\n"
+    tree.write({"base.py": "import abc\nclass Plugin(abc.ABC): ...\n"})
+    tree.write({"pdf.py": plugin.replace("@", ""), "app.py": "import base, pdf\n"})
+    tree.install(policy=policy)
+    tree.module("app")
+    for kind in (int, None, str, None):
+        line = f"Plugin.register({kind.__name__})\n" if kind else ""
+        tree.published({"pdf.py": plugin.replace("@", line)})
+        base = tree.module("app").base.Plugin
+        assert [each for each in (int, str) if issubclass(each, base)] == [kind] * bool(kind)
 
 
 @pytest.mark.parametrize(("base", "plugin", "right"), REGISTER.values(), ids=REGISTER)

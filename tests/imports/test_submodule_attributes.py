@@ -20,6 +20,18 @@ TAKEN = {
             return found["prices"].V
         """,
     "namespace": "import shop\nV = vars(shop)['prices'].V\ndef show():\n    return V\n",
+    "dict of the package": """
+        import shop
+        V = shop.__dict__["prices"].V
+        def show():
+            return V
+        """,
+    "through another module": """
+        import hub
+        V = hub.shop.prices.V
+        def show():
+            return V
+        """,
     "sys.modules": """
         import sys, shop
         V = sys.modules["shop"].prices.V

@@ -12,21 +12,23 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from model.world import MODULES
+
 _ASKED = """
 import json, os, sys
 sys.path[:0] = [sys.argv[1]]
 sys.dont_write_bytecode = True
 from model.look import look
-from model.world import MODULES
 for line in sys.stdin:
     reading, writing = os.pipe()
     child = os.fork()
     if not child:
         os.close(reading)
-        sys.path[:0] = [json.loads(line)]
+        root, modules = json.loads(line)
+        sys.path[:0] = [root]
         sys.path_importer_cache.clear()
         with os.fdopen(writing, "w") as out:
-            json.dump(look(MODULES), out)
+            json.dump(look(modules), out)
         os._exit(0)
     os.close(writing)
     with os.fdopen(reading) as answer:
@@ -47,12 +49,12 @@ class Fresh:
             text=True,
         )
 
-    def look(self, root: Path) -> dict[str, Any]:
-        """Return what a fresh process sees with `root` first on its path."""
+    def look(self, root: Path, modules: tuple[str, ...] = MODULES) -> dict[str, Any]:
+        """Return what a fresh process sees of `modules` with `root` first on its path."""
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin is not None
         assert stdout is not None
-        stdin.write(json.dumps(str(root)) + "\n")
+        stdin.write(json.dumps([str(root), modules]) + "\n")
         stdin.flush()
         answer = stdout.readline()
         assert answer, "the fresh process has ended"

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import importlib
 import sys
-from types import FunctionType, ModuleType
+from functools import partial
+from types import FunctionType, MethodType, ModuleType
 from typing import Any
+
+# Names that begin so hold what earlier calls have left there, which a fresh process has not made.
+_KEPT = "kept"
 
 
 def look(modules: tuple[str, ...]) -> dict[str, Any]:
@@ -21,14 +25,17 @@ def look(modules: tuple[str, ...]) -> dict[str, Any]:
     seen: dict[str, Any] = {name: _namespace(sys.modules[name]) for name in loaded}
     for name in loaded:
         for key, value in sorted(vars(sys.modules[name]).items()):
-            if isinstance(value, FunctionType) and value.__module__ == name:
+            own = isinstance(value, FunctionType) and value.__module__ == name
+            if own and not key.startswith(("__", _KEPT)):
                 seen[f"{name}.{key}()"] = _call(value)
     return seen
 
 
 def _namespace(module: ModuleType) -> dict[str, Any]:
     told = {
-        key: _told(getattr(module, key)) for key in sorted(dir(module)) if not key.startswith("__")
+        key: _told(getattr(module, key))
+        for key in sorted(dir(module))
+        if not key.startswith(("__", _KEPT))
     }
     told["__file__"] = ["is none", getattr(module, "__file__", "absent") is None]
     told["__path__"] = ["is there", hasattr(module, "__path__")]
@@ -56,6 +63,22 @@ def _told(value: Any) -> Any:
 
 def _call(function: FunctionType) -> Any:
     try:
-        return repr(function())
+        return _result(function())
     except Exception as error:
         return type(error).__name__
+
+
+def _result(value: Any) -> Any:
+    """Tell what a function has returned, and what that leads to."""
+    if isinstance(value, (type, ModuleType)):
+        return _told(value)
+    if isinstance(value, (MethodType, partial)):
+        kept = value.__self__ if isinstance(value, MethodType) else value.func
+        return [type(value).__name__, _result(kept)]
+    if isinstance(value, FunctionType):
+        return ["function", _call(value)]
+    if isinstance(value, (list, tuple)):
+        return [_result(one) for one in value]
+    if "__repr__" not in vars(type(value)) and type(value).__module__ != "builtins":
+        return ["object", _told(type(value))]
+    return repr(value)

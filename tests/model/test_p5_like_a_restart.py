@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import sys
@@ -16,7 +17,7 @@ from hypothesis import given, note
 from hypothesis import strategies as st
 
 import transfuse
-from model import world
+from model import kept_world, world
 from model.fresh import Fresh
 from model.look import look
 
@@ -34,7 +35,8 @@ def fresh() -> Iterator[Fresh]:
 class Process:
     """A live application in a folder of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, modules: tuple[str, ...]) -> None:
+        self.modules = modules
         self.root = Path(tempfile.mkdtemp(prefix="transfuse-model-"))
         self._before = set(sys.modules)
 
@@ -53,7 +55,7 @@ class Process:
             path.write_text(text)
 
     def see(self) -> dict[str, Any]:
-        return plain(look(world.MODULES))
+        return plain(look(self.modules))
 
     def is_comparable(self, told: dict[str, Any]) -> bool:
         """Whether a fresh process could be like this one, which has told what it sees.
@@ -65,24 +67,28 @@ class Process:
         """
         return not isinstance(told["main"], str) and not any(
             name.rpartition(".")[0] not in sys.modules
-            for name in world.MODULES
+            for name in self.modules
             if "." in name and name in sys.modules
         )
 
     def close(self) -> None:
         transfuse.uninstall()
         for name in set(sys.modules) - self._before:
-            if name.partition(".")[0] in {each.partition(".")[0] for each in world.MODULES}:
+            if name.partition(".")[0] in {each.partition(".")[0] for each in self.modules}:
                 del sys.modules[name]
+        for name in [name for name in os.environ if name.startswith("MODEL_")]:
+            del os.environ[name]
         sys.path_importer_cache.clear()
         shutil.rmtree(self.root)
 
 
-def started(files: dict[str, str]) -> Process:
+def started(
+    files: dict[str, str], policy: str = "fresh", modules: tuple[str, ...] = world.MODULES
+) -> Process:
     """Return a live application with these files that has imported nothing yet."""
-    process = Process()
+    process = Process(modules)
     process.save(files)
-    transfuse.install(roots=[process.root], watch=False, policy="fresh")
+    transfuse.install(roots=[process.root], watch=False, policy=policy)
     return process
 
 
@@ -150,25 +156,59 @@ def past_pythons_fault(told: dict[str, Any], expected: dict[str, Any]) -> dict[s
     return {name: "KeyError" if expected.get(name) == "KeyError" else told[name] for name in told}
 
 
+Edit = tuple[str, str, str, str]
+
+
+@pytest.fixture(scope="module", params=["fresh", "overlay"])
+def policy(request: pytest.FixtureRequest) -> str:
+    """No value is carried under either: each assignment is executed again."""
+    chosen: str = request.param
+    return chosen
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(0)  # As long as the profile asks for, and each example is small.
 @given(
     tree=world.tree(), edits=st.lists(st.lists(world.edit(), min_size=1, max_size=3), max_size=4)
 )
-def test_p5_any_sequence_of_edits(fresh: Fresh, tree: Any, edits: Any) -> None:
-    goes_like_a_restart(fresh, tree, edits)
+def test_p5_any_sequence_of_edits(fresh: Fresh, policy: str, tree: Any, edits: Any) -> None:
+    goes_like_a_restart(fresh, policy, tree, edits)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(0)
 @given(world.registries())
-def test_p5_any_sequence_of_edits_of_registries(fresh: Fresh, story: Any) -> None:
-    goes_like_a_restart(fresh, *story)
+def test_p5_any_sequence_of_edits_of_registries(fresh: Fresh, policy: str, story: Any) -> None:
+    goes_like_a_restart(fresh, policy, *story)
 
 
-def goes_like_a_restart(fresh: Fresh, tree: Any, edits: Any) -> None:
+@pytest.mark.slow
+@pytest.mark.timeout(0)
+@given(kept_world.stories())
+def test_p5_any_sequence_of_edits_of_what_is_kept(fresh: Fresh, policy: str, story: Any) -> None:
+    tree, edits = story
+    process = started(kept_world.complete(tree), policy, kept_world.MODULES)
+    try:
+        assert process.see() == fresh.look(process.root, kept_world.MODULES)
+        for batch in edits:
+            for each in batch:
+                tree = kept_world.apply(tree, each)
+            process.save(kept_world.complete(tree))
+            note(f"edits: {batch}")
+            report = transfuse.update()
+            note(f"{report}")
+            expected = fresh.look(process.root, kept_world.MODULES)
+            assert report.outcome != "refused", report.traceback
+            assert as_far_as(process.see(), expected) == expected
+    finally:
+        process.close()
+
+
+def goes_like_a_restart(
+    fresh: Fresh, policy: str, tree: dict[str, str], edits: list[list[Edit]]
+) -> None:
     """Assert that each update results in what a fresh process imports."""
-    process = started(tree)
+    process = started(tree, policy)
     try:
         told = process.see()
         expected = fresh.look(process.root)
@@ -176,7 +216,7 @@ def goes_like_a_restart(fresh: Fresh, tree: Any, edits: Any) -> None:
         for batch in edits:
             if not process.is_comparable(told):
                 process.close()
-                process = started(tree)
+                process = started(tree, policy)
             for each in batch:
                 tree = world.apply(tree, each)
             process.save(tree)

@@ -39,8 +39,8 @@ pub use generations::{
     Record, Retirement, Succession,
 };
 pub use plan::{
-    DependencyGraph, Edge, EdgeKind, ModuleFacts, Plan, Policy, Reason, Restart, RestartCode, Step,
-    Target, plan, plan_of,
+    DependencyGraph, Edge, EdgeKind, Kept, ModuleFacts, Plan, Policy, Reason, Restart, RestartCode,
+    Step, Target, plan, plan_of,
 };
 pub use roots::{Roots, is_source};
 pub use sources::{

@@ -5,8 +5,8 @@ use std::{
     collections::{HashMap, HashSet},
 };
 use transfuse_engine::{
-    DependencyGraph, Edge, EdgeKind, EngineError, ModuleFacts, ModuleName, Plan, Policy, Reason,
-    RestartCode, Target, plan,
+    DependencyGraph, Edge, EdgeKind, EngineError, Kept, ModuleFacts, ModuleName, Plan, Policy,
+    Reason, RestartCode, Target, plan,
 };
 
 fn name(text: &str) -> ModuleName {
@@ -122,8 +122,9 @@ impl ModuleFacts for App {
             holders.iter().flat_map(|holder| of.iter().map(move |of| (holder.clone(), of.clone())));
         pairs.filter(|(holder, of)| self.kept.contains(&(holder.clone(), of.clone()))).collect()
     }
-    fn value_keepers(&self, user: &ModuleName, of: &ModuleName) -> Vec<ModuleName> {
-        self.values.get(&(user.clone(), of.clone())).cloned().unwrap_or_default()
+    fn kept_values(&self, user: &ModuleName, of: &ModuleName, _: bool) -> Kept {
+        let modules = self.values.get(&(user.clone(), of.clone())).cloned().unwrap_or_default();
+        Kept { modules, returning: 0 }
     }
     fn put_into(&self, user: &ModuleName, of: &ModuleName) -> Vec<ModuleName> {
         self.put.get(&(user.clone(), of.clone())).cloned().unwrap_or_default()

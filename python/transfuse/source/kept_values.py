@@ -1,10 +1,12 @@
-"""May a function have kept a plain value of a module that it imported?
+"""May a function have kept a plain value of a module that it imported, and where?
 
 A class or an object of it is found by a walk over what the importing module holds (the core's
 `effects/retention.rs`). A number or a text is not: it belongs to no module. So the source of the
 importing functions has to show that nothing plain outlives their calls. A value comes from the
-import if it is computed from an imported name; it outlives the call if it is put into a global, an
-attribute, a container that the function did not make, or a cache. In doubt it does.
+import if it is computed from an imported name, or if the import decides that it is used. It
+outlives the call if it is put into a global, an attribute, a container that the function did not
+make, or a cache, or is given to a live function that stores something, or returned to one that
+does. In doubt it does.
 """
 
 from __future__ import annotations
@@ -13,55 +15,265 @@ import dis
 import threading
 from contextvars import ContextVar
 from functools import lru_cache
-from types import CodeType, FunctionType, ModuleType
-from typing import TYPE_CHECKING, Any
+from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from transfuse.source.function_scan import Keeper, keepers
+from transfuse.source.function_scan import keepers, names_used
 
 if TYPE_CHECKING:
-    from transfuse.source.function_scan import Kept
+    from collections.abc import Iterator
 
-# Decorators that keep what their functions return, by parts of their names.
-_CACHES = ("cache", "lazy", "memo", "once", "persist", "singleton")
+    from transfuse.source.kept_places import Keeper, Kept
+
+# Decorators, and arguments, that keep what functions return, by parts of their names.
+_CACHES = ("cache", "factory", "lazy", "memo", "once", "persist", "singleton")
 # Names in code that puts something into what it did not make.
 _OPTIMIZED_STORES = frozenset({"append", "setdefault", "update", "add", "setattr", "__setattr__"})
+# Types whose objects are no place to keep something in.
+_NO_PLACES = (type, ModuleType, FunctionType, MethodType, BuiltinFunctionType, str, bytes, int)
 
 
-def keeping(
-    source: tuple[bytes, int | None],
-    by: tuple[str, bool, dict[str, Any]],
+class Source(NamedTuple):
+    """A module and its source.
+
+    Attributes:
+        text: its source.
+        digest: of the source, if it is known.
+        name: the module's dotted name.
+        is_package: whether it is a package.
+        namespace: its globals.
+    """
+
+    text: bytes
+    digest: int | None
+    name: str
+    is_package: bool
+    namespace: dict[str, Any]
+
+
+class Found(NamedTuple):
+    """What may have been kept.
+
+    Attributes:
+        modules: the names of the modules whose state may hold it.
+        globals: the names of globals that may; empty text if any may.
+        returned: the functions and properties of the module that return it.
+    """
+
+    modules: list[str]
+    globals: list[str]
+    returned: list[str]
+
+
+def kept(
+    by: tuple[bytes, int | None, str, bool, dict[str, Any]],
     imported: tuple[str, dict[str, Any]],
-) -> tuple[list[str] | None, list[str]]:
-    """Return where functions may have kept plain values of a module, and where any objects.
+    returning: list[str],
+    live: dict[str, dict[str, Any]],
+) -> Found:
+    """Tell where functions of a module may have kept a plain value of another.
 
     Args:
-        source: the text of the importing module, and its digest.
-        by: that module's name, whether it is a package, and its namespace.
+        by: the fields of the importing `Source`.
         imported: the name and the namespace of the imported module.
-
-    Returns: the names of the module's own that lead there, if they are known. None instead of the
-        first if no plain value is kept.
+        returning: the functions of that module that return what they import, if it is they
+            whose results matter, and not the whole module.
+        live: the namespaces of all live modules, by their names.
     """
-    text, digest = source
-    name, is_package, namespace = by
-    package = name if is_package else name.rpartition(".")[0]
-    found = _by_digest(digest, text) if digest is not None else keepers(text)
-    target, values = imported
-    plain: set[str] = set()
-    objects: set[str] = set()
-    for keeper in found:
-        if _imports(keeper, package, target):
-            caching = (one for one in keeper.decorators if _caches(one, namespace))
-            caches = {decorator.partition(".")[0] for decorator in caching}
-            objects |= caches | {kept.root for kept in keeper.kept}
-            plain |= caches
-            plain |= {kept.root for kept in keeper.kept if _is_plain(kept, namespace, values)}
-    return sorted(plain) if plain else None, sorted(objects)
+    return _Search(Source(*by), *imported, frozenset(returning), live).run()
+
+
+class _Search:
+    def __init__(
+        self,
+        by: Source,
+        target: str,
+        values: dict[str, Any],
+        returning: frozenset[str],
+        live: dict[str, dict[str, Any]],
+    ) -> None:
+        self._by, self._target, self._values = by, target, values
+        self._returning, self._live = returning, live
+        self._modules: set[str] = set()
+        self._globals: set[str] = set()
+
+    def run(self) -> Found:
+        by = self._by
+        if self._returning and not any(name.encode() in by.text for name in self._returning):
+            return Found([], [], [])
+        package = by.name if by.is_package else by.name.rpartition(".")[0]
+        others = self._others()
+        if by.digest is not None:
+            found = _by_digest(by.digest, others, by.text)
+        else:
+            found = keepers(by.text, others)
+        returned = set()
+        importing = [one for one in found if _imports(one, package, self._target)]
+        importing = importing or [one for one in found if "" in one.calls]
+        for keeper in [*importing, *(one for one in found if one.uses_others)]:
+            for kept in keeper.kept:
+                self._keep(kept)
+            for passed in keeper.passed:
+                self._pass(passed.function, passed.roots)
+            if any(self._caches(decorator) for decorator in keeper.decorators):
+                self._modules.add(by.name)
+            if any(self._is_plain(one) for one in keeper.returned):
+                returned.add(keeper.name)
+        return Found(sorted(self._modules), sorted(self._globals), sorted(returned))
+
+    def _others(self) -> frozenset[str]:
+        """Return the names in the source that lead to the functions whose results matter."""
+        if not self._returning:
+            return frozenset()
+        return frozenset(name for name in self._names() if self._leads_to_returning(name))
+
+    def _names(self) -> frozenset[str]:
+        if self._by.digest is None:
+            return names_used(self._by.text)
+        return _names_by_digest(self._by.digest, self._by.text)
+
+    def _leads_to_returning(self, name: str) -> bool:
+        holder, _, last = name.rpartition(".")
+        if not holder:
+            value: Any = self._by.namespace.get(name)
+            return bool(
+                _is_a(value, FunctionType)
+                and value.__name__ in self._returning
+                and value.__module__ == self._target
+            )
+        if last not in self._returning:
+            return False
+        value = self._value(holder)
+        if _is_a(value, ModuleType):
+            return bool(vars(value).get("__name__") == self._target)
+        kind = type(value) if value is None or not _is_a(value, type) else value
+        return any(base.__module__ == self._target for base in kind.__mro__)
+
+    def _value(self, name: str) -> Any:
+        """Return what a dotted name leads to, without asking any object for anything."""
+        first, *rest = name.split(".")
+        value: Any = self._by.namespace.get(first)
+        for part in rest:
+            if _is_a(value, type):
+                value = next((vars(k)[part] for k in value.__mro__ if part in vars(k)), None)
+            elif _is_a(value, ModuleType):
+                value = vars(value).get(part)
+            else:
+                value = _attributes(value).get(part)
+        return value
+
+    def _keep(self, kept: Kept) -> None:
+        """Something is kept in the object that the name `kept.root` leads to."""
+        value = self._by.namespace.get(kept.root)
+        self._modules.update(self._others_with(value))
+        if not self._is_live(value):
+            # `sys.modules[__name__]` leads to the importing module.
+            self._globals.add("" if _is_a(value, ModuleType) else kept.root)
+            if self._is_plain(kept):
+                self._modules.add(self._by.name)
+
+    def _is_live(self, value: object) -> bool:
+        return issubclass(type(value), ModuleType) and vars(value).get("__name__") in self._live
+
+    def _others_with(self, value: Any) -> Iterator[str]:
+        """Yield the other live modules that have the same object: one of them made it."""
+        if self._is_live(value):
+            yield value.__name__
+        elif value is not None and not _is_a(value, *_NO_PLACES):
+            for name, namespace in self._live.items():
+                if name != self._by.name and any(one is value for one in namespace.copy().values()):
+                    yield name
+
+    def _pass(self, function: str, roots: tuple[str, ...]) -> None:
+        """A function gets a value: does it, or may it, keep that?"""
+        value = self._value(function)
+        holder, _, last = function.rpartition(".")
+        if holder.partition(".")[0] in ("self", "cls"):
+            for kind in self._by.namespace.values():
+                if _is_a(kind, type) and kind.__module__ == self._by.name:
+                    method = _method(kind, last)
+                    if method is not None and _stores(method.__code__):
+                        self._modules.add(self._by.name)
+        elif _is_a(value, FunctionType):
+            if value.__module__ not in self._live:
+                self._store_in(roots)
+            elif _stores_in_globals(value.__code__, value.__globals__):
+                self._modules.add(value.__module__)
+            elif _stores(value.__code__):
+                self._modules.add(self._by.name)
+        elif holder and not _is_a(value, type):
+            owner = self._value(holder)
+            method = _method(type(owner), last)
+            if method is not None and method.__module__ in self._live and _stores(method.__code__):
+                self._modules.update((self._by.name, *self._others_with(owner)))
+        if _is_a(value, BuiltinFunctionType):
+            self._store_in(roots)
+
+    def _store_in(self, roots: tuple[str, ...]) -> None:
+        """Foreign code may put something into a container that it gets: `heapq.heappush`."""
+        for root in roots:
+            value = self._by.namespace.get(root)
+            if _is_a(value, list, dict, set) or type(value).__module__ in self._live:
+                self._modules.update((self._by.name, *self._others_with(value)))
+
+    def _is_plain(self, kept: Kept) -> bool:
+        """Tell whether what is kept can be a plain value, or be where no walk finds it."""
+        if _is_a(self._by.namespace.get(kept.root), ModuleType, threading.local, ContextVar):
+            return True
+        if not kept.name:
+            return True
+        if kept.name not in self._values:
+            # The module itself, of its package; anything else is unknown.
+            return kept.name != self._target.rpartition(".")[2]
+        value = self._values[kept.name]
+        if kept.called:
+            return not _is_a(value, type)
+        return not _is_a(value, type, FunctionType, ModuleType) and not self._holds_objects(value)
+
+    def _holds_objects(self, value: Any) -> bool:
+        """Tell whether a value is an object of a live class, or a container of such and of code."""
+        if _is_a(value, dict):
+            value = list(dict.values(value))
+        elif _is_a(value, set, frozenset):
+            value = list(value)
+        if type(value) in (list, tuple):
+            return bool(value) and all(self._holds_objects(one) for one in value)
+        if _is_a(value, MethodType):
+            value = value.__self__
+        code = _is_a(value, type, FunctionType, ModuleType)
+        return code or type(value).__module__ in self._live
+
+    def _caches(self, decorator: str) -> bool:
+        """Tell whether a decorator may keep what its function returns."""
+        value: Any = self._value(decorator)
+        found = any(word in decorator.lower() for word in _CACHES)
+        if _is_a(value, FunctionType):
+            inner = [one for one in value.__code__.co_consts if _is_a(one, CodeType)]
+            shared = any(_stores_in_globals(code, value.__globals__) for code in inner)
+            if shared and value.__module__ in self._live:
+                self._modules.add(value.__module__)
+            found = found or any(_stores(code) for code in inner)
+        elif _is_a(value, type):
+            own = (one for kind in value.__mro__ for one in vars(kind).items())
+            methods = [
+                one for name, one in own if name not in _MADE_BY and _is_a(one, FunctionType)
+            ]
+            found = found or any(_stores(one.__code__) for one in methods)
+        return found
+
+
+# Methods that run before there is anything to keep.
+_MADE_BY = frozenset({"__init__", "__new__", "__set_name__", "__init_subclass__"})
 
 
 @lru_cache(maxsize=512)
-def _by_digest(_digest: int, text: bytes) -> tuple[Keeper, ...]:
-    return keepers(text)
+def _by_digest(_digest: int, others: frozenset[str], text: bytes) -> tuple[Keeper, ...]:
+    return keepers(text, others)
+
+
+@lru_cache(maxsize=512)
+def _names_by_digest(_digest: int, text: bytes) -> frozenset[str]:
+    return names_used(text)
 
 
 def _imports(keeper: Keeper, package: str, target: str) -> bool:
@@ -80,40 +292,23 @@ def _imports(keeper: Keeper, package: str, target: str) -> bool:
     )
 
 
-def _is_plain(kept: Kept, namespace: dict[str, Any], values: dict[str, Any]) -> bool:
-    """Tell whether what is kept can be a plain value, or be where no walk finds it."""
-    if _is_a(namespace.get(kept.root), ModuleType, threading.local, ContextVar):
-        return True
-    if not kept.name:
-        return True
-    value = values.get(kept.name, kept)
-    if kept.called:
-        return not _is_a(value, type)
-    return not _is_a(value, type, FunctionType, ModuleType) and value is not kept
-
-
 def _is_a(value: object, *kinds: type) -> bool:
     # A proxy is not asked for its class: it would look up the object that it stands for.
     return issubclass(type(value), kinds)
 
 
-def _caches(decorator: str, namespace: dict[str, Any]) -> bool:
-    """Tell whether a decorator may keep what its function returns."""
-    if any(word in decorator.lower() for word in _CACHES):
-        return True
-    first, *rest = decorator.split(".")
-    value: Any = namespace.get(first)
-    for part in rest:
-        value = vars(value).get(part) if _is_a(value, type, ModuleType) else None
-    if _is_a(value, type):
-        methods = (
-            vars(kind).get(name) for kind in value.__mro__ for name in ("__call__", "__get__")
-        )
-        return any(_is_a(one, FunctionType) and _stores(one.__code__) for one in methods)
-    if _is_a(value, FunctionType):
-        inner = (one for one in value.__code__.co_consts if _is_a(one, CodeType))
-        return any(_stores(code) for code in inner)
-    return False
+def _attributes(value: object) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = object.__getattribute__(value, "__dict__")
+    except AttributeError:
+        return {}
+    return found
+
+
+def _method(kind: type, name: str) -> FunctionType | None:
+    found = next((vars(base)[name] for base in kind.__mro__ if name in vars(base)), None)
+    found = getattr(found, "__func__", found) if _is_a(found, staticmethod, classmethod) else found
+    return found if issubclass(type(found), FunctionType) else None
 
 
 def _stores(code: CodeType) -> bool:
@@ -121,8 +316,23 @@ def _stores(code: CodeType) -> bool:
     for step in dis.get_instructions(code):
         if step.opname in {"STORE_SUBSCR", "STORE_ATTR", "STORE_GLOBAL"}:
             return True
+        if step.opname == "STORE_SLICE":
+            return True
         if step.opname == "STORE_DEREF" and step.argval in code.co_freevars:
             return True
         if step.argval in _OPTIMIZED_STORES and step.opname.startswith("LOAD_"):
             return True
     return any(_stores(one) for one in code.co_consts if isinstance(one, CodeType))
+
+
+def _stores_in_globals(code: CodeType, namespace: dict[str, Any]) -> bool:
+    """Tell whether code binds a global, or stores something and uses a global that can hold it."""
+    steps = list(dis.get_instructions(code))
+    if any(step.opname == "STORE_GLOBAL" for step in steps):
+        return True
+    used = [namespace.get(step.argval) for step in steps if step.opname == "LOAD_GLOBAL"]
+    places = [one for one in used if one is not None and not _is_a(one, *_NO_PLACES)]
+    inner = [one for one in code.co_consts if isinstance(one, CodeType)]
+    return bool(places and _stores(code)) or any(
+        _stores_in_globals(one, namespace) for one in inner
+    )

@@ -9,4 +9,4 @@ mod update_plan;
 pub use dependency_graph::{DependencyGraph, Edge, EdgeKind, Target};
 pub use given_plan::plan_of;
 pub use reason::{Reason, Restart, RestartCode, Step};
-pub use update_plan::{ModuleFacts, Plan, Policy, plan};
+pub use update_plan::{Kept, ModuleFacts, Plan, Policy, plan};

@@ -38,6 +38,16 @@ impl FromStr for Policy {
     }
 }
 
+/// What functions of a module may have kept of one that they imported, or whose functions they called.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Kept {
+    /// The modules whose state may hold it: often, but not always, the importing one.
+    pub modules: Vec<ModuleName>,
+    /// How many functions of the importing module are known to return plain values of what they
+    /// import. It only grows.
+    pub returning: usize,
+}
+
 /// What the planner needs to know of the current generation.
 pub trait ModuleFacts {
     /// Does the current generation have an instance of it?
@@ -46,11 +56,11 @@ pub trait ModuleFacts {
     fn policy(&self, name: &ModuleName) -> Policy;
     /// Which of `holders` hold an object of which of `of`? Asked about what only functions imported.
     fn keepers(&self, holders: &[ModuleName], of: &[ModuleName]) -> Vec<(ModuleName, ModuleName)>;
-    /// The modules in which a function of `user` that imported `of` may have put a plain value of it,
-    /// which no walk over objects finds: `user` itself, or one that it takes a container from.
-    fn value_keepers(&self, user: &ModuleName, of: &ModuleName) -> Vec<ModuleName> {
-        let _ = (user, of);
-        Vec::new()
+    /// Where may a function of `by` that imported `of` have kept a plain value of it, which no walk
+    /// over objects finds? Or, `through` the functions of `of`, a value that these returned?
+    fn kept_values(&self, by: &ModuleName, of: &ModuleName, through: bool) -> Kept {
+        let _ = (by, of, through);
+        Kept::default()
     }
     /// The modules other than `user` that a function of it which imported `of` may have put something
     /// of that into.
@@ -59,7 +69,7 @@ pub trait ModuleFacts {
         Vec::new()
     }
     /// Does the code of `user`, whose edge to `package` is of this kind, take the submodule `of` as
-    /// an attribute?
+    /// an attribute? If it is the package itself: as a global name?
     fn reaches(
         &self,
         user: &ModuleName,
@@ -179,6 +189,10 @@ impl Closure<'_> {
     fn follow_attributes(&mut self, name: &ModuleName) {
         let graph = self.graph;
         for package in std::iter::successors(name.parent(), ModuleName::parent) {
+            // Functions of the package use it as a global name.
+            if self.facts.reaches(&package, &package, EdgeKind::ModuleLevel, name) {
+                self.follow(&package, || Reason::Imports(name.clone()));
+            }
             for (from, kind) in graph.importers(&package) {
                 if self.reasons.contains_key(from)
                     || !self.facts.reaches(from, &package, kind, name)
@@ -248,22 +262,38 @@ impl Closure<'_> {
         }
     }
 
-    /// Adds modules that may keep a plain value of what a function imported; false if there are none.
-    /// Those of one function at a time, because their importers need not be asked.
+    /// Adds the modules whose state may hold a plain value of what a function imported; false if there
+    /// are none. A function may return the value to one of another module, which keeps it.
+    /// After each addition the loop begins again, because its importers need not be asked.
     fn follow_kept_values(&mut self) -> bool {
-        let asked = self.deferred.iter().flat_map(|(of, from)| from.iter().map(move |by| (by, of)));
-        let mut kept = asked.map(|(by, of)| {
-            let mut keepers = self.facts.value_keepers(by, of);
-            keepers.retain(|keeper| self.could_run(keeper));
-            (keepers, of.clone())
-        });
-        let Some((keepers, of)) = kept.find(|(keepers, _)| !keepers.is_empty()) else {
-            return false;
-        };
-        for keeper in &keepers {
-            self.follow(keeper, || Reason::Retains(of.clone()));
+        let pair = |of: &ModuleName, by: &ModuleName| (by.clone(), of.clone(), false);
+        let of_each = self.deferred.iter();
+        let mut todo: VecDeque<_> =
+            of_each.flat_map(|(of, from)| from.iter().map(|by| pair(of, by))).collect();
+        let mut returning: HashMap<ModuleName, usize> = HashMap::new();
+        while let Some((by, of, through)) = todo.pop_front() {
+            if !self.facts.is_loaded(&by) || (through && self.reasons.contains_key(&by)) {
+                continue;
+            }
+            let kept = self.facts.kept_values(&by, &of, through);
+            let before = self.reasons.len();
+            for module in kept.modules {
+                self.follow(&module, || Reason::Retains(of.clone()));
+            }
+            if self.reasons.len() > before {
+                return true;
+            }
+            let known = returning.entry(by.clone()).or_default();
+            if kept.returning > *known && !self.reasons.contains_key(&by) {
+                *known = kept.returning;
+                for (from, kind) in self.graph.importers(&by) {
+                    if matches!(kind, EdgeKind::ModuleLevel | EdgeKind::Deferred) {
+                        todo.push_back((from.clone(), by.clone(), true));
+                    }
+                }
+            }
         }
-        true
+        false
     }
 
     /// Is it a module that would not run yet, and may?

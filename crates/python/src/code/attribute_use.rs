@@ -48,10 +48,16 @@ impl AttributeUse {
     /// not import one of that name by a statement that can be followed.
     pub fn takes(&self, module: &str, attribute: &str) -> Option<bool> {
         let taken = self.taken.get(module);
-        if taken.is_some_and(|taken| taken.contains(attribute) || taken.contains("")) {
+        let any = |taken: &HashSet<String>| taken.contains("") || taken.contains("__dict__");
+        if taken.is_some_and(|taken| taken.contains(attribute) || any(taken)) {
             return Some(true);
         }
         if self.late.contains(module) { None } else { taken.map(|_| false) }
+    }
+
+    /// The attributes that the code takes of such a module, as far as it shows.
+    pub fn of(&self, module: &str) -> impl Iterator<Item = &String> {
+        self.taken.get(module).into_iter().flatten()
     }
 
     /// Whether a star takes the names of such a module.

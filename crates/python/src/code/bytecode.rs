@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use pyo3::types::{PyBytes, PyCode, PyInt, PyTuple};
+use pyo3::types::{PyBytes, PyCode, PyInt, PyString, PyTuple};
 use pyo3::{intern, prelude::*, sync::PyOnceLock};
 
 use crate::code::plain_values;
@@ -132,6 +132,13 @@ pub fn read(py: Python<'_>, code: &Bound<'_, PyCode>) -> PyResult<Reading> {
     };
     for each in code.getattr(intern!(py, "co_consts"))?.cast_into::<PyTuple>()?.iter() {
         plain_values::add_constant(&each, &mut reader.reading.constants);
+        // `getattr(kind, "__subclasses__")`, and what `eval` runs.
+        if let Ok(text) = each.cast_exact::<PyString>()
+            && let Ok(text) = text.to_str()
+            && (text == SUBCLASSES || (text.contains(SUBCLASSES) && reader.runs_text()?))
+        {
+            reader.reading.subclasses_of.insert(None);
+        }
     }
     let bytes = code.getattr(intern!(py, "co_code"))?.cast_into::<PyBytes>()?;
     let mut extended = 0u32;
@@ -171,6 +178,10 @@ struct InstructionReader<'a, 'py> {
 impl InstructionReader<'_, '_> {
     fn name(&self, index: u32) -> PyResult<String> {
         self.names.get_item(index as usize)?.extract()
+    }
+
+    fn runs_text(&self) -> PyResult<bool> {
+        Ok(self.names.contains("eval")? || self.names.contains("exec")?)
     }
 
     fn step(&mut self, op: u8, arg: u32) -> PyResult<()> {

@@ -60,6 +60,9 @@ pub struct NameUsage {
     pub sets_items: bool,
     /// Which attributes all of its code takes of modules (`code/attribute_use.rs`).
     pub attributes: AttributeUse,
+    /// Names that its code loads and does not bind, but for those of `builtins`: a submodule is one to
+    /// its package.
+    pub unbound: HashSet<String>,
     /// The names of classes that its code asks for their subclasses, `Plugin`; none for a class that
     /// its code does not name.
     pub subclasses_of: HashSet<Option<String>>,
@@ -167,6 +170,7 @@ pub fn outline(py: Python<'_>, code: &Bound<'_, PyCode>) -> PyResult<NameUsage> 
         waiting.extend(inner.map(|code| (code, runs, within.clone())));
     }
     let everywhere = at_once.loaded.iter().chain(&later.loaded);
+    let unbound = unbound(py, &module.stored, everywhere.clone())?;
     let attributes = AttributeUse::read(&imports, &star_imports, everywhere, &late);
     if functions {
         add_called(&mut at_once, &mut later, own, &imports);
@@ -187,8 +191,25 @@ pub fn outline(py: Python<'_>, code: &Bound<'_, PyCode>) -> PyResult<NameUsage> 
         mentions_later: later.mentions,
         sets_items: at_once.sets_items,
         attributes,
+        unbound,
         subclasses_of,
     })
+}
+
+/// Names that are loaded, and neither bound by the module nor of `builtins`.
+fn unbound<'a>(
+    py: Python<'_>,
+    stored: &HashSet<String>,
+    loaded: impl Iterator<Item = &'a Vec<String>>,
+) -> PyResult<HashSet<String>> {
+    let builtins = py.import(intern!(py, "builtins"))?.dict();
+    let mut names = HashSet::new();
+    for chain in loaded {
+        if !stored.contains(&chain[0]) && !builtins.contains(&chain[0])? {
+            names.insert(chain[0].clone());
+        }
+    }
+    Ok(names)
 }
 
 /// Functions run at once only if module-level code uses a value that the module itself made.

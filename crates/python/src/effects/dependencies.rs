@@ -52,9 +52,23 @@ pub fn record_import_through(scope: &Scope<'_>, imported: &Bound<'_, LiveModule>
     }
 }
 
-/// Module-level code, or a function that it called, imported a name that does not exist. Creating
-/// that module, or a package around it, will be a change.
-pub fn record_not_found(caller: &Bound<'_, LiveModule>, name: &ModuleName) {
+/// Live code imported a name that does not exist. Creating that module, or a package around it, will
+/// be a change: of what a function remembers, if no module-level code called it.
+pub fn record_not_found(runtime: &Runtime, caller: &Bound<'_, LiveModule>, name: &ModuleName) {
+    let py = caller.py();
+    if caller.get().is_ready() {
+        let current = runtime.current(py);
+        for name in std::iter::successors(Some(name.clone()), ModuleName::parent) {
+            if current.get().find(py, name.as_str()).is_some() {
+                break;
+            }
+            let edge = Edge { to: Target::Module(name), kind: EdgeKind::Deferred };
+            if caller.get().add_edge(edge.to.clone(), edge.kind) && current.get().holds(py, caller)
+            {
+                runtime.records.lock().graph.add(&caller.get().name, edge);
+            }
+        }
+    }
     let running = execution_stack::innermost(caller.py());
     for importer in running.iter().chain([caller]).filter(|importer| !importer.get().is_ready()) {
         for name in std::iter::successors(Some(name.clone()), ModuleName::parent) {

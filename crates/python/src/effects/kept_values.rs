@@ -1,58 +1,68 @@
-//! Where may a function have put what it imported?
+//! Where may a function have kept a plain value of what it imported?
 //!
 //! A number or a text belongs to no module, so no walk finds it (`effects/retention.rs`). What is
 //! left is the code of the function that imported: an import that was executed counts, unless the
-//! code shows that nothing plain of it outlives the call (`transfuse/source/kept_values.py`). It may
-//! have put the value, or an object, into what its module took from another.
+//! code shows that nothing plain of it outlives the call (`transfuse/source/kept_values.py`).
 
-use pyo3::{intern, prelude::*, types::PyBytes};
+use pyo3::types::{PyBytes, PyDict};
+use pyo3::{intern, prelude::*};
 use transfuse_engine::ModuleName;
 
 use crate::cpython::log::complain;
-use crate::effects::ownership::origins;
 use crate::state::{generation::Generation, live_module::LiveModule};
 
-/// Modules that functions have put something into.
-#[derive(Clone, Default)]
-pub struct Keepers {
-    /// A plain value: the functions' own module among them.
-    pub of_values: Vec<ModuleName>,
-    /// Anything, other modules than the functions' own.
-    pub of_objects: Vec<ModuleName>,
+/// What functions of a module may have kept of another one.
+#[derive(Clone, Debug, Default)]
+pub struct KeptValues {
+    /// The modules whose state may hold it, `shop.cache`.
+    pub modules: Vec<String>,
+    /// The globals of the importing module that may hold it; empty text if any may.
+    pub globals: Vec<String>,
+    /// The functions and properties of the importing module that return it, `rate`.
+    pub returned: Vec<String>,
 }
 
-/// The modules that functions of `user` which import `of` may have put something of that into.
-pub fn keepers(
-    current: &Bound<'_, Generation>,
-    user: &Bound<'_, LiveModule>,
-    of: &Bound<'_, LiveModule>,
-) -> Keepers {
-    let py = user.py();
-    let Ok(text) = user.get().text() else { return Keepers::default() };
-    let digest = user.get().source().map(|source| source.digest().as_u128());
-    let asked = || -> PyResult<(Option<Vec<String>>, Vec<String>)> {
+/// What functions of `holder` may have kept of the module of a name, which need not exist: of what
+/// its functions `returning` return, if there are any, else of all of it.
+pub fn kept(
+    holder: &Bound<'_, LiveModule>,
+    (name, of): (&ModuleName, Option<&Bound<'_, LiveModule>>),
+    returning: &[String],
+    live: &Bound<'_, PyDict>,
+) -> KeptValues {
+    let py = holder.py();
+    let Ok(text) = holder.get().text() else { return KeptValues::default() };
+    let digest = holder.get().source().map(|source| source.digest().as_u128());
+    let asked = || -> PyResult<KeptValues> {
         let analysis = py.import(intern!(py, "transfuse.source.kept_values"))?;
-        let (by, imported) = (user.get(), of.get());
+        let by = holder.get();
+        let values = of.map_or_else(|| PyDict::new(py), |of| of.get().namespace(py));
+        let text = PyBytes::new(py, &text);
         let arguments = (
-            (PyBytes::new(py, &text), digest),
-            (by.name.as_str(), by.package, by.namespace(py)),
-            (imported.name.as_str(), imported.namespace(py)),
+            (text, digest, by.name.as_str(), by.package, by.namespace(py)),
+            (name.as_str(), values),
+            returning.to_vec(),
+            live,
         );
-        analysis.call_method1(intern!(py, "keeping"), arguments)?.extract()
+        let found = analysis.call_method1(intern!(py, "kept"), arguments)?;
+        let (modules, globals, returned) = found.extract()?;
+        Ok(KeptValues { modules, globals, returned })
     };
-    let (values, objects) = asked().unwrap_or_else(|error| {
+    asked().unwrap_or_else(|error| {
         let _ = complain(py, "it is unknown what a function has kept of an import", error);
-        (Some(Vec::new()), Vec::new())
-    });
-    let origins_of = |places: Vec<String>| -> Vec<ModuleName> {
-        let namespace = user.get().namespace(py);
-        let found = places.iter().filter_map(|place| namespace.get_item(place).ok().flatten());
-        found.flat_map(|value| origins(current, user, &value)).collect()
-    };
-    let own = |places| {
-        let mut all = origins_of(places);
-        all.push(user.get().name.clone());
-        all
-    };
-    Keepers { of_values: values.map(own).unwrap_or_default(), of_objects: origins_of(objects) }
+        KeptValues {
+            modules: vec![holder.get().name.as_str().to_owned()],
+            globals: vec![String::new()],
+            returned: Vec::new(),
+        }
+    })
+}
+
+/// The namespaces of all modules of a generation, by their names.
+pub fn namespaces<'py>(py: Python<'py>, generation: &Generation) -> PyResult<Bound<'py, PyDict>> {
+    let all = PyDict::new(py);
+    for module in generation.all(py) {
+        all.set_item(module.get().name.as_str(), module.get().namespace(py))?;
+    }
+    Ok(all)
 }

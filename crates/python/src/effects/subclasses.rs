@@ -6,13 +6,12 @@
 //! whose method asks (`cls.__subclasses__()`), or by no name at all, which counts for every class.
 //! It is asked when an update is planned.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use pyo3::{intern, prelude::*, types::PyType};
 use transfuse_engine::ModuleName;
 
 use crate::cpython::{snapshot, static_lookup};
-use crate::effects::ownership::code_of;
 use crate::state::{generation::Generation, live_module::LiveModule};
 
 /// The classes that live code asks for their subclasses.
@@ -22,6 +21,9 @@ pub struct ListedBases {
     names: HashSet<String>,
     /// Whether some code asks a class that it does not name.
     any: bool,
+    /// A module that defines subclasses -> the modules of their listed base classes, `shop.pdf` ->
+    /// `{shop.base}`.
+    bases: HashMap<String, HashSet<ModuleName>>,
 }
 
 impl ListedBases {
@@ -31,13 +33,15 @@ impl ListedBases {
         for instance in generation.all(py) {
             found.add(&instance);
         }
+        found.find_subclasses(py, generation);
         found
     }
 
-    /// The classes that the code of one module asks.
-    pub fn by(instance: &Bound<'_, LiveModule>) -> Self {
+    /// The classes that the code of one module of a generation asks.
+    fn by(instance: &Bound<'_, LiveModule>, generation: &Generation) -> Self {
         let mut found = ListedBases::default();
         found.add(instance);
+        found.find_subclasses(instance.py(), generation);
         found
     }
 
@@ -76,52 +80,63 @@ impl ListedBases {
         self.any || own.iter().chain(kind.iter()).any(|class| named(class).unwrap_or(false))
     }
 
-    /// The modules of those bases that are listed.
-    pub fn modules_of(&self, bases: &[LiveBase<'_>]) -> Vec<ModuleName> {
-        let mut found = Vec::new();
-        for base in bases {
-            if !found.contains(&base.module) && self.lists(&base.class) {
-                found.push(base.module.clone());
-            }
-        }
-        found
+    /// The modules of the listed base classes of the classes that a module defines.
+    pub fn modules_of_bases(&self, module: &Bound<'_, LiveModule>) -> Vec<ModuleName> {
+        self.bases.get(module.get().name.as_str()).into_iter().flatten().cloned().collect()
     }
-}
 
-/// A class from which one of another module derives.
-pub struct LiveBase<'py> {
-    class: Bound<'py, PyType>,
-    module: ModuleName,
-}
-
-/// The classes of other live modules that the classes which a module defines derive from. To be asked
-/// before `ListedBases`, because that reads all modules and most modules have no such class.
-pub fn live_bases<'py>(module: &Bound<'py, LiveModule>) -> Vec<LiveBase<'py>> {
-    let py = module.py();
-    let mut found: Vec<LiveBase<'py>> = Vec::new();
-    for (_, value) in snapshot::items(&module.get().namespace(py)) {
-        let Ok(class) = value.cast_into::<PyType>() else { continue };
-        if !is_defined_in(&class, module.get()).unwrap_or(false) {
-            continue;
+    /// Asks the listed classes, because a subclass need not have a name in its module.
+    fn find_subclasses(&mut self, py: Python<'_>, generation: &Generation) {
+        if self.is_empty() {
+            return;
         }
-        // Not only direct bases: code asks the subclasses for theirs in turn.
-        for base in class.mro().iter().skip(1) {
-            let Ok(class) = base.cast_into::<PyType>() else { continue };
-            if !found.iter().any(|known| known.class.is(&class))
-                && let Some(owner) = code_of(py, class.as_any())
-                && owner.get().name != module.get().name
-            {
-                found.push(LiveBase { class, module: owner.get().name.clone() });
+        for module in generation.all(py) {
+            for (_, value) in snapshot::items(&module.get().namespace(py)) {
+                let Ok(class) = value.cast_into::<PyType>() else { continue };
+                if is_defined_in(&class, module.get()) != Some(true) || !self.lists(&class) {
+                    continue;
+                }
+                // Not only the direct ones: code asks the subclasses for theirs in turn.
+                for name in modules_of_subclasses(&class) {
+                    if name != module.get().name.as_str() {
+                        self.bases.entry(name).or_default().insert(module.get().name.clone());
+                    }
+                }
             }
         }
     }
-    found
+}
+
+/// The names of the modules that define subclasses of a class.
+fn modules_of_subclasses(class: &Bound<'_, PyType>) -> HashSet<String> {
+    let (mut names, mut waiting) = (HashSet::new(), vec![class.clone()]);
+    let mut met = HashSet::new();
+    while let Some(next) = waiting.pop() {
+        for below in subclasses_of(&next).unwrap_or_default() {
+            if met.insert(below.as_ptr() as usize) {
+                names.extend(module_of(&below));
+                waiting.push(below);
+            }
+        }
+    }
+    names
+}
+
+fn subclasses_of<'py>(class: &Bound<'py, PyType>) -> PyResult<Vec<Bound<'py, PyType>>> {
+    let py = class.py();
+    // A metaclass may have a method of that name.
+    let method = py.get_type::<PyType>().getattr(intern!(py, "__subclasses__"))?;
+    method.call1((class,))?.extract()
+}
+
+fn module_of(class: &Bound<'_, PyType>) -> Option<String> {
+    let name =
+        static_lookup::of_class(class)?.get_item(intern!(class.py(), "__module__")).ok()??;
+    name.extract().ok()
 }
 
 fn is_defined_in(class: &Bound<'_, PyType>, module: &LiveModule) -> Option<bool> {
-    let name =
-        static_lookup::of_class(class)?.get_item(intern!(class.py(), "__module__")).ok()??;
-    Some(name.extract::<&str>().ok()? == module.name.as_str())
+    Some(module_of(class)? == module.name.as_str())
 }
 
 /// The modules of base classes for whose subclasses the code that was staged asks, and the code
@@ -138,6 +153,6 @@ pub fn newly_listed(
     if now.is_subset(&before.unwrap_or_default()) {
         return Vec::new();
     }
-    let listed = ListedBases::by(executed);
-    staged.all(py).iter().flat_map(|module| listed.modules_of(&live_bases(module))).collect()
+    let listed = ListedBases::by(executed, staged);
+    listed.bases.into_values().flatten().collect()
 }

@@ -36,6 +36,10 @@ pub fn reaches(
     submodule: &ModuleName,
 ) -> bool {
     let Some(rest) = submodule.as_str().strip_prefix(package.as_str()) else { return false };
+    if user.name == *package {
+        let first = rest.split('.').nth(1).unwrap_or_default();
+        return user.with_name_usage(|usage| usage.unbound.contains(first)) == Some(true);
+    }
     let mut late = false;
     let mut of = package.tail().to_owned();
     for part in rest.split('.').skip(1) {
@@ -75,19 +79,36 @@ fn takes_late(
 pub fn record_packages(module: &Bound<'_, LiveModule>) {
     let py = module.py();
     for (key, value) in snapshot::items(&module.get().namespace(py)) {
-        if let Ok(value) = value.cast_exact::<PyModule>()
-            && let Some(package) = caller::module_of_globals(py, &value.dict())
-            && package.get().package
-            && !package.is(module)
-            && !key
-                .extract::<&str>()
-                .is_ok_and(|key| is_bound_submodule(module.get(), key, package.get()))
-        {
-            let to = Target::Module(package.get().name.clone());
-            if !module.get().has_edge(&to, EdgeKind::Deferred) {
-                module.get().add_edge(to, EdgeKind::ModuleLevel);
+        let Some(taken) = live_module(&value) else { continue };
+        let key = key.extract::<&str>().unwrap_or_default();
+        if taken.is(module) || is_bound_submodule(module.get(), key, taken.get()) {
+            continue;
+        }
+        record_package(module, taken.get());
+        // `mid.shop.prices`, where `mid` has imported the package `shop`.
+        let through = module.get().with_name_usage(|usage| {
+            usage.attributes.of(taken.get().name.tail()).cloned().collect::<Vec<_>>()
+        });
+        for attribute in through.into_iter().flatten() {
+            let value = taken.get().namespace(py).get_item(&attribute).ok().flatten();
+            if let Some(package) = value.and_then(|value| live_module(&value))
+                && !package.is(module)
+                && !is_bound_submodule(taken.get(), &attribute, package.get())
+            {
+                record_package(module, package.get());
             }
         }
+    }
+}
+
+fn live_module<'py>(value: &Bound<'py, PyAny>) -> Option<Bound<'py, LiveModule>> {
+    caller::module_of_globals(value.py(), &value.cast_exact::<PyModule>().ok()?.dict())
+}
+
+fn record_package(module: &Bound<'_, LiveModule>, package: &LiveModule) {
+    let to = Target::Module(package.name.clone());
+    if package.package && !module.get().has_edge(&to, EdgeKind::Deferred) {
+        module.get().add_edge(to, EdgeKind::ModuleLevel);
     }
 }
 

@@ -36,9 +36,7 @@ pub fn record(
         }
         for (_, value) in snapshot::items(&other.get().namespace(py)) {
             let Ok(class) = value.cast_into::<PyType>() else { continue };
-            if !class.get_type().is(&abstract_type)
-                || !code_of(py, class.as_any()).is_some_and(|owner| owner.is(&other))
-            {
+            if !class.get_type().is(&abstract_type) || !is_defined_in(&class, other.get()) {
                 continue;
             }
             if has_registered(&class, module)? {
@@ -49,6 +47,11 @@ pub fn record(
         }
     }
     Ok(())
+}
+
+/// By name: a class without functions does not lead to the instance that made it.
+fn is_defined_in(class: &Bound<'_, PyType>, module: &LiveModule) -> bool {
+    code_of(class.py(), class.as_any()).is_some_and(|owner| owner.get().name == module.name)
 }
 
 /// Whether the code of the module, or what it imports, calls anything `register`.

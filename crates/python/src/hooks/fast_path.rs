@@ -6,7 +6,8 @@
 
 use std::ffi::CStr;
 
-use pyo3::{Borrowed, ffi, prelude::*, sync::PyOnceLock, types::PyBool, types::PyString};
+use pyo3::types::{PyBool, PyDict, PyString};
+use pyo3::{Borrowed, ffi, intern, prelude::*, sync::PyOnceLock};
 
 use crate::state::runtime::{self, Runtime};
 use crate::state::{caller, execution_stack, pending_submodules};
@@ -130,6 +131,7 @@ unsafe fn cached_import(
         let foreign = match &caller {
             Some(caller) => level == 0 && caller.get().is_ready(),
             None if level == 0
+                && !is_text(&globals)
                 && let Some(shown) = shown(py, runtime, &name) =>
             {
                 if execution_stack::is_executing() || pending_submodules::any() {
@@ -149,6 +151,13 @@ unsafe fn cached_import(
         let (name, globals) = (name.as_ptr(), globals.as_ptr());
         Some(ffi::PyImport_ImportModuleLevelObject(name, globals, *locals, *taken, level))
     }
+}
+
+/// Whether the globals are those of text that `exec` runs: a function that runs text may keep what it
+/// imports.
+fn is_text(globals: &Bound<'_, PyAny>) -> bool {
+    let globals = globals.cast_exact::<PyDict>();
+    globals.is_ok_and(|all| !all.contains(intern!(all.py(), "__spec__")).unwrap_or(true))
 }
 
 /// Whether no name is taken: `None` in a statement, an empty tuple in many a call.

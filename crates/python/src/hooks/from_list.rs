@@ -125,7 +125,7 @@ impl<'py> ImportStatement<'_, 'py> {
                 Loaded::Foreign => self.import_foreign(py, &child).map(|()| found),
                 Loaded::Missing(_) => {
                     if let Some(caller) = caller {
-                        record_not_found(caller, &child);
+                        record_not_found(self.runtime, caller, &child);
                     }
                     self.refuse_facade(py, package.get(), &child, name).map(|()| found)
                 }

@@ -175,7 +175,7 @@ impl<'py> ImportStatement<'_, 'py> {
             && error.is_instance_of::<PyModuleNotFoundError>(py)
             && let Ok(name) = ModuleName::new(absolute.to_str()?)
         {
-            record_not_found(caller, &name);
+            record_not_found(self.runtime, caller, &name);
         }
         if self.takes_names() && self.runtime.mixed.load(Ordering::Acquire) {
             self.connect_live_portions(py, caller, absolute)?;

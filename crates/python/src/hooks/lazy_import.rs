@@ -141,7 +141,7 @@ fn lazy_import<'py>(
         && error.is_instance_of::<PyModuleNotFoundError>(py)
         && let Ok(name) = ModuleName::new(name.to_str()?)
     {
-        record_not_found(&declaring, &name);
+        record_not_found(runtime, &declaring, &name);
     }
     let found = found?;
     if !lazy_object::is_lazy(&found) {

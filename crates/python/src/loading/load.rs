@@ -121,7 +121,7 @@ pub fn load_live<'py>(
         Loaded::Foreign => Ok(None),
         Loaded::Missing(parent) => {
             if let Some(caller) = caller {
-                dependencies::record_not_found(caller, name);
+                dependencies::record_not_found(scope.runtime, caller, name);
             }
             if scope.runtime.has_foreign(scope.py, &PyString::new(scope.py, name.as_str()))? {
                 return Ok(None);

@@ -11,7 +11,8 @@ use crate::state::runtime::Runtime;
 
 /// Whether some module asked for that name in vain.
 pub fn was_missed(runtime: &Runtime, name: &ModuleName) -> bool {
-    has_importer(runtime, name, EdgeKind::NotFound)
+    // A function that asked in vain may remember that.
+    [EdgeKind::NotFound, EdgeKind::Deferred].iter().any(|kind| has_importer(runtime, name, *kind))
 }
 
 /// Whether annotations of some module mention a lazy import of that name.

@@ -7,11 +7,11 @@ use std::collections::HashSet;
 
 use pyo3::types::{PyBytes, PyCode, PyDict, PyFrozenSet, PyMappingProxy, PyType};
 use pyo3::{exceptions::PyException, ffi, intern, prelude::*};
-use transfuse_engine::Policy;
+use transfuse_engine::{EdgeKind, Policy, Target};
 
 use crate::code::{name_usage, pyc};
 use crate::cpython::{lazy_object, snapshot::items, static_lookup};
-use crate::effects::{annotations, ownership::code_of};
+use crate::effects::{annotations, kept_values, ownership::code_of, retention::is_bound_submodule};
 use crate::loading::{bind_submodules, foreign_loader, submodules};
 use crate::state::{live_module::LiveModule, scope::Scope};
 
@@ -96,6 +96,7 @@ fn overlay(
     let py = scope.py;
     let namespace = instance.namespace(py);
     let keep_deleted = scope.runtime.settings().keep_deleted;
+    let imported = late_globals(scope, previous)?;
     // A snapshot: the old namespace is in use, and threads bind names in it.
     for (key, value) in items(&previous.namespace(py)) {
         let Ok(name) = key.extract::<&str>() else { continue };
@@ -107,14 +108,16 @@ fn overlay(
             // The old source may have called a function so; the new one may mean the submodule.
             continue;
         }
-        let dropped = !keep_deleted
-            && !defined.contains(name)
-            && previous.with_name_usage(|o| o.defined.contains(name)).unwrap_or(false);
-        if dropped {
+        let dropped = !keep_deleted && !defined.contains(name) && defines(previous, name);
+        // What a function took of a module that runs again, and bound: code in the form of data.
+        let stale = imported.contains(name) || imported.contains("");
+        if dropped || (stale && !defines(previous, name)) {
             continue;
         }
         match code_of(py, &value) {
             None => namespace.set_item(key, value)?,
+            // A submodule is bound when it is imported, and may be none any more.
+            Some(owner) if is_bound_submodule(previous, name, owner.get()) => {}
             Some(owner) => {
                 if keep_deleted && !defined.contains(name) {
                     namespace.set_item(key, value)?;
@@ -125,6 +128,34 @@ fn overlay(
         }
     }
     Ok(())
+}
+
+fn defines(module: &LiveModule, name: &str) -> bool {
+    module.with_name_usage(|usage| usage.defined.contains(name)).unwrap_or(false)
+}
+
+/// The globals of an instance that may hold what its functions took of modules that this generation
+/// does not share; empty text stands for all.
+fn late_globals(scope: &Scope<'_>, previous: &LiveModule) -> PyResult<HashSet<String>> {
+    let (py, current) = (scope.py, scope.runtime.current(scope.py));
+    let mut found = HashSet::new();
+    let Some(holder) = current.get().find(py, previous.name.as_str()) else { return Ok(found) };
+    let mut all = None;
+    for edge in previous.edges() {
+        let (EdgeKind::Deferred, Target::Module(name)) = (edge.kind, &edge.to) else { continue };
+        let before = current.get().find(py, name.as_str());
+        let now = scope.find(name.as_str());
+        if before.as_ref().zip(now.as_ref()).is_some_and(|(before, now)| before.is(now)) {
+            continue;
+        }
+        if all.is_none() {
+            all = Some(kept_values::namespaces(py, current.get())?);
+        }
+        if let Some(all) = &all {
+            found.extend(kept_values::kept(&holder, (name, before.as_ref()), &[], all).globals);
+        }
+    }
+    Ok(found)
 }
 
 /// A new execution of a package has the submodules that are loaded and do not run again: at once

@@ -5,18 +5,18 @@
 //! an importer retains.
 
 use std::cell::{OnceCell, RefCell};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 
-use pyo3::{exceptions::PySyntaxError, prelude::*};
+use pyo3::{exceptions::PySyntaxError, prelude::*, types::PyDict};
 use transfuse_engine::{
-    ChangeKind, DependencyGraph, EdgeKind, FileChange, ModuleFacts, ModuleName, Plan, Policy,
+    ChangeKind, DependencyGraph, EdgeKind, FileChange, Kept, ModuleFacts, ModuleName, Plan, Policy,
     Reason, Restart, RestartCode, SourceSnapshot, Succession, Target, plan,
 };
 
-use crate::effects::kept_values::{self, Keepers};
-use crate::effects::subclasses::{self, ListedBases};
-use crate::effects::{retention, submodule_use};
+use crate::effects::{
+    kept_values, kept_values::KeptValues, retention, subclasses::ListedBases, submodule_use,
+};
 use crate::state::live_module::LiveModule;
 use crate::state::policy::{self, effective_policy};
 use crate::{state::generation::Generation, state::runtime::Runtime};
@@ -46,6 +46,9 @@ impl UpdateRequest {
     }
 }
 
+/// A module, and one that a function of it imports, or whose functions it calls, with the names of these.
+type Question = (ModuleName, ModuleName, Vec<String>);
+
 /// Facts about the modules of the current generation, for the planner.
 struct CurrentFacts<'a, 'py> {
     py: Python<'py>,
@@ -57,23 +60,17 @@ struct CurrentFacts<'a, 'py> {
     held: &'a HashMap<ModuleName, String>,
     /// The classes that live code asks for their subclasses. Made when it is first needed.
     listed: OnceCell<ListedBases>,
-    /// A module and one that a function of it imports -> where that may have put something of it.
-    kept_values: RefCell<HashMap<(ModuleName, ModuleName), Keepers>>,
+    /// What may have been kept, for each question that was asked.
+    kept_values: RefCell<HashMap<Question, KeptValues>>,
+    /// A module -> its functions that return plain values of what they import, `rate`.
+    returned: RefCell<HashMap<ModuleName, BTreeSet<String>>>,
+    /// The namespaces of all modules. Made when they are first needed.
+    namespaces: OnceCell<Bound<'py, PyDict>>,
 }
 
 impl CurrentFacts<'_, '_> {
     fn find(&self, name: &ModuleName) -> Option<Bound<'_, LiveModule>> {
         self.current.get().find(self.py, name.as_str())
-    }
-
-    fn put_by(&self, user: &ModuleName, of: &ModuleName) -> Keepers {
-        let (Some(found), Some(imported)) = (self.find(user), self.find(of)) else {
-            return Keepers::default();
-        };
-        let pair = (user.clone(), of.clone());
-        let mut known = self.kept_values.borrow_mut();
-        let ask = || kept_values::keepers(&self.current, &found, &imported);
-        known.entry(pair).or_insert_with(ask).clone()
     }
 }
 
@@ -102,12 +99,28 @@ impl ModuleFacts for CurrentFacts<'_, '_> {
         pairs.map(|(holder, module)| (name(&holders[holder]), name(&of[module]))).collect()
     }
 
-    fn value_keepers(&self, user: &ModuleName, of: &ModuleName) -> Vec<ModuleName> {
-        self.put_by(user, of).of_values
-    }
-
-    fn put_into(&self, user: &ModuleName, of: &ModuleName) -> Vec<ModuleName> {
-        self.put_by(user, of).of_objects
+    fn kept_values(&self, by: &ModuleName, of: &ModuleName, through: bool) -> Kept {
+        let Some(holder) = self.find(by) else { return Kept::default() };
+        let returning: Vec<String> = match through {
+            true => self.returned.borrow().get(of).into_iter().flatten().cloned().collect(),
+            false => Vec::new(),
+        };
+        let question = (by.clone(), of.clone(), returning);
+        let known = self.kept_values.borrow().get(&question).cloned();
+        let found = known.unwrap_or_else(|| {
+            let all = self.namespaces.get_or_init(|| {
+                let all = kept_values::namespaces(self.py, self.current.get());
+                all.unwrap_or_else(|_| PyDict::new(self.py))
+            });
+            kept_values::kept(&holder, (of, self.find(of).as_ref()), &question.2, all)
+        });
+        let mut all = self.returned.borrow_mut();
+        let returned = all.entry(by.clone()).or_default();
+        returned.extend(found.returned.iter().cloned());
+        let modules = found.modules.iter().filter_map(|name| ModuleName::new(name).ok()).collect();
+        let kept = Kept { modules, returning: returned.len() };
+        self.kept_values.borrow_mut().insert(question, found);
+        kept
     }
 
     fn reaches(
@@ -122,9 +135,10 @@ impl ModuleFacts for CurrentFacts<'_, '_> {
     }
 
     fn listed_bases(&self, name: &ModuleName) -> Vec<ModuleName> {
-        let bases = self.find(name).map(|module| subclasses::live_bases(&module));
-        let Some(bases) = bases.filter(|bases| !bases.is_empty()) else { return Vec::new() };
-        self.listed.get_or_init(|| ListedBases::of(self.py, self.current.get())).modules_of(&bases)
+        let Some(module) = self.find(name) else { return Vec::new() };
+        self.listed
+            .get_or_init(|| ListedBases::of(self.py, self.current.get()))
+            .modules_of_bases(&module)
     }
 
     fn rank(&self, name: &ModuleName) -> u64 {
@@ -167,6 +181,8 @@ pub fn draw_plan(py: Python<'_>, runtime: &Runtime, request: &UpdateRequest) -> 
         held: &held,
         listed: OnceCell::new(),
         kept_values: RefCell::default(),
+        returned: RefCell::default(),
+        namespaces: OnceCell::new(),
     };
     let mut plan = plan(&graph, &request.seeds, &facts);
     for entry in &mut plan.restart {

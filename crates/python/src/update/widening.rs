@@ -87,11 +87,8 @@ impl<'py> StagedUpdate<'py> {
         let mut found = Vec::new();
         for instance in staged.executed(py) {
             let name = &instance.get().name;
-            let bases = subclasses::live_bases(&instance);
-            let mut concerned = match bases.is_empty() {
-                true => Vec::new(),
-                false => listed.get_or_init(|| ListedBases::of(py, staged)).modules_of(&bases),
-            };
+            let mut concerned =
+                listed.get_or_init(|| ListedBases::of(py, staged)).modules_of_bases(&instance);
             concerned.extend(subclasses::newly_listed(staged, base, &instance));
             found.extend(concerned.into_iter().map(|to| (to, Reason::AffectedBy(name.clone()))));
             if name.parent().is_some() && base.find(py, name.as_str()).is_none() {

@@ -1,0 +1,373 @@
+"""Where does one function put what it imports?
+
+A value comes from an import if an imported name, or the result of a function that returns such a
+value, is a part of its expression, or if an import decides that it is used.
+"""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from transfuse.source.kept_places import Import, Keeper, Kept, Passed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# Functions that import the module whose name they are given.
+IMPORTERS = frozenset(
+    {"__import__", "import_module", "import_string", "import_object", "load_object", "locate"}
+    | {"resolve_name", "import_from_string", "symbol_by_name"}
+)
+_MODULE_IMPORTERS = frozenset({"__import__", "import_module", "import_object"})
+# Functions that run text, which may import.
+RUN_TEXT = frozenset({"exec", "eval"})
+# Methods that put their arguments into their object, by the beginnings of their names.
+_PUT = (
+    *("add", "append", "assign", "cache", "connect", "extend", "insert", "memo", "offer", "push"),
+    *(
+        "put",
+        "register",
+        "remember",
+        "save",
+        "send",
+        "set",
+        "store",
+        "subscribe",
+        "update",
+        "__set",
+    ),
+)
+# Decorators of generators that are run to their end.
+_RUN_TO_END = ("contextmanager", "fixture")
+# Functions whose result is a namespace.
+_NAMESPACES = frozenset({"globals", "vars", "locals", "getattr"})
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def dotted(node: ast.expr) -> str:
+    """Return ``functools.lru_cache`` for what is written so, called or not; empty for others."""
+    if isinstance(node, ast.Call):
+        return dotted(node.func)
+    if isinstance(node, ast.Attribute):
+        before = dotted(node.value)
+        return f"{before}.{node.attr}" if before else node.attr
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+class Scan:
+    """One function that is in no other, with those in it.
+
+    Attributes:
+        name: the function's.
+        imports: its import statements.
+        calls: the arguments of its calls of functions that import.
+        kept: what it keeps.
+        passed: the calls that get something of an import.
+        returned: what it returns of an import.
+        uses_others: whether it uses what functions of other modules return.
+    """
+
+    def __init__(
+        self,
+        function: Function,
+        returning: dict[str, Scan],
+        wrappers: dict[str, list[str]],
+        others: frozenset[str],
+    ) -> None:
+        self.name = function.name
+        self.imports: list[Import] = []
+        self.calls: list[str | None] = []
+        self.kept: list[Kept] = []
+        self.passed: list[Passed] = []
+        self.returned: list[Kept] = []
+        self.uses_others = False
+        self._others = others
+        # Whether the statement that is read runs only under a condition on what was imported.
+        self._conditional = False
+        self._decorators = list(wrappers.get(function.name, ()))
+        self._returning = returning
+        # Local name -> the imported name that it stands for, empty if it is computed from one.
+        self._tainted: dict[str, str] = {}
+        # What leads to modules, as it is written: `shop.config` after `import shop.config`.
+        self._modules: set[str] = set()
+        # Local name -> the name that leads to what it is another name for.
+        self._alias: dict[str, str] = {}
+        # Local names of what the function has made itself.
+        self._made: set[str] = set()
+        # A loop may use in its first lines what its last lines made.
+        for _ in range(2):
+            self.kept.clear()
+            self.passed.clear()
+            self._function(function, frozenset())
+
+    @property
+    def returns(self) -> bool:
+        return bool(self.returned)
+
+    def keeper(self) -> Keeper:
+        return Keeper(
+            self.name,
+            tuple(set(self.imports)),
+            tuple(set(self.calls)),
+            tuple(self.kept),
+            tuple(self.passed),
+            tuple(set(self.returned)),
+            tuple(self._decorators) if self.returns else (),
+            self.uses_others,
+        )
+
+    def _function(self, function: Function, around: frozenset[str]) -> None:
+        decorators = [dotted(one) for one in function.decorator_list]
+        self._decorators += [one for one in decorators if one not in self._decorators]
+        outside = {
+            name
+            for node in ast.walk(function)
+            if isinstance(node, (ast.Global, ast.Nonlocal))
+            for name in node.names
+        }
+        made, alias = self._made, self._alias
+        # What a function around it has made outlives a call of this one.
+        self._made, self._alias = set(), dict(alias)
+        run_to_end = any(word in one.lower() for one in decorators for word in _RUN_TO_END)
+        self._body(function.body, outside | around, run_to_end=run_to_end)
+        inner = {node.id for node in ast.walk(function) if isinstance(node, ast.Name)}
+        self._made, self._alias = made, alias
+        if inner & self._tainted.keys() and function.name != self.name:
+            self._tainted.setdefault(function.name, "")
+
+    def _body(self, body: list[ast.stmt], outside: set[str], *, run_to_end: bool) -> None:
+        for statement in body:
+            if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                self._function(statement, frozenset(outside))
+                continue
+            if isinstance(statement, ast.ClassDef):
+                self._body(statement.body, outside, run_to_end=run_to_end)
+                used = {node.id for node in ast.walk(statement) if isinstance(node, ast.Name)}
+                if used & self._tainted.keys():
+                    self._bind(statement.name, "", outside)
+                continue
+            self._statement(statement, outside, run_to_end=run_to_end)
+            before = self._conditional
+            self._conditional |= self._decides(statement)
+            for inner in ("body", "orelse", "finalbody"):
+                self._body(getattr(statement, inner, []), outside, run_to_end=run_to_end)
+            for inner in ("handlers", "cases"):
+                for one in getattr(statement, inner, []):
+                    self._body(one.body, outside, run_to_end=run_to_end)
+            self._conditional = before
+
+    def _decides(self, statement: ast.stmt) -> bool:
+        """Tell whether an import decides which of the inner statements run."""
+        if isinstance(statement, (ast.If, ast.While)):
+            return self._comes(statement.test) is not None
+        if isinstance(statement, ast.Match):
+            return self._comes(statement.subject) is not None
+        return isinstance(statement, ast.Try) and any(
+            isinstance(one, (ast.Import, ast.ImportFrom)) for one in statement.body
+        )
+
+    def _statement(self, statement: ast.stmt, outside: set[str], *, run_to_end: bool) -> None:
+        if isinstance(statement, (ast.Import, ast.ImportFrom)):
+            self._import(statement, outside)
+            return
+        for node in self._expressions(statement):
+            if isinstance(node, ast.Call):
+                self._call(node)
+            elif isinstance(node, ast.Attribute) and dotted(node) == "sys.modules":
+                self.calls.append("")
+            elif isinstance(node, ast.NamedExpr) and self._comes(node.value) is not None:
+                self._store(node.target, node.value, outside)
+            elif isinstance(node, (ast.Yield, ast.YieldFrom)) and self._tainted and not run_to_end:
+                self.kept.append(Kept("", False, ""))
+        if isinstance(statement, ast.Return):
+            source = self._comes(statement.value) if statement.value is not None else None
+            if source is not None:
+                self.returned.append(Kept(*source, ""))
+        else:
+            self._bindings(statement, outside)
+
+    def _import(self, statement: ast.Import | ast.ImportFrom, outside: set[str]) -> None:
+        names = [one.name for one in statement.names]
+        if isinstance(statement, ast.Import):
+            self.imports += [Import(0, name, ()) for name in names]
+        else:
+            self.imports.append(Import(statement.level, statement.module or "", tuple(names)))
+        for one in statement.names:
+            whole = isinstance(statement, ast.Import)
+            bound = one.asname or (one.name.partition(".")[0] if whole else one.name)
+            self._bind(bound, "" if whole else one.name, outside)
+            if whole:
+                self._modules.add(one.asname or one.name)
+
+    def _bindings(self, statement: ast.stmt, outside: set[str]) -> None:
+        if isinstance(statement, ast.Assign):
+            for target in statement.targets:
+                self._store(target, statement.value, outside)
+        elif isinstance(statement, (ast.AnnAssign, ast.AugAssign)):
+            if statement.value is not None:
+                self._store(statement.target, statement.value, outside)
+        elif isinstance(statement, (ast.For, ast.AsyncFor)):
+            self._store(statement.target, statement.iter, outside, item=True)
+        elif isinstance(statement, (ast.With, ast.AsyncWith)):
+            for entered in statement.items:
+                if entered.optional_vars is not None:
+                    self._store(entered.optional_vars, entered.context_expr, outside, item=True)
+        elif isinstance(statement, ast.Match) and self._comes(statement.subject) is not None:
+            for node in ast.walk(statement):
+                if isinstance(node, (ast.MatchAs, ast.MatchStar)) and node.name:
+                    self._bind(node.name, "", outside)
+
+    def _expressions(self, statement: ast.stmt) -> Iterator[ast.AST]:
+        """Yield the nodes of a statement without those of the statements in it."""
+        waiting: list[ast.AST] = [statement]
+        while waiting:
+            node = waiting.pop()
+            yield node
+            waiting += [
+                child
+                for child in ast.iter_child_nodes(node)
+                if not isinstance(child, (ast.stmt, ast.ExceptHandler, ast.match_case))
+            ]
+
+    def _bind(self, name: str, imported: str, outside: set[str]) -> None:
+        self._tainted[name] = imported
+        if name in outside:
+            self.kept.append(Kept(imported, False, name))
+
+    def _call(self, call: ast.Call) -> None:
+        function = dotted(call.func).rpartition(".")[2]
+        if function in IMPORTERS:
+            first = call.args[0] if call.args else None
+            known = isinstance(first, ast.Constant) and isinstance(first.value, str)
+            self.calls.append(first.value if known else None)  # type: ignore[union-attr]
+        given = [*call.args, *(keyword.value for keyword in call.keywords)]
+        if function in RUN_TEXT:
+            self.calls.append("")
+            self.kept.append(Kept("", False, ""))
+        if function in ("setattr", "__setattr__") and len(given) >= 2:
+            if isinstance(call.func, ast.Name) or len(given) > 2:
+                self._put(given[0], given[-1])
+            return
+        if isinstance(call.func, ast.Attribute) and function.startswith(_PUT):
+            for value in given:
+                self._put(call.func.value, value)
+        elif any(self._comes(value) is not None for value in given):
+            self._pass(call, given)
+
+    def _pass(self, call: ast.Call, given: list[ast.expr]) -> None:
+        """A call gets something of an import."""
+        names = [value for value in given if isinstance(value, (ast.Name, ast.Attribute))]
+        roots = {self._root(value) or "" for value in names if self._comes(value) is None}
+        self.passed.append(Passed(dotted(call.func), tuple(sorted(roots - {""}))))
+
+    def _put(self, into: ast.expr, value: ast.expr) -> None:
+        """`value` is put into the object `into`."""
+        source = self._comes(value)
+        root = self._root(into)
+        if source is not None and root is not None:
+            self.kept.append(Kept(*source, root))
+
+    def _store(
+        self, target: ast.expr, value: ast.expr, outside: set[str], *, item: bool = False
+    ) -> None:
+        source = self._comes(value)
+        if isinstance(target, (ast.Tuple, ast.List)):
+            for one in target.elts:
+                self._store(one, value, outside, item=True)
+        elif isinstance(target, ast.Starred):
+            self._store(target.value, value, outside, item=True)
+        elif isinstance(target, ast.Name):
+            if source is not None:
+                name = source[0] if not source[1] and not item else ""
+                self._tainted[target.id] = name
+                if target.id in outside:
+                    self.kept.append(Kept("" if item else source[0], source[1], target.id))
+            self._name(target.id, value)
+        elif isinstance(target, (ast.Attribute, ast.Subscript)):
+            root = self._root(target.value)
+            if source is not None and root is not None:
+                self.kept.append(Kept("" if item else source[0], source[1], root))
+
+    def _name(self, name: str, value: ast.expr) -> None:
+        """A local name stands for a value from now on."""
+        if isinstance(value, (ast.Name, ast.Attribute, ast.Subscript)):
+            root = self._root(value)
+            if root is not None:
+                self._alias[name] = root
+                return
+        called = dotted(value) if isinstance(value, ast.Call) else None
+        last = called.rpartition(".")[2] if called is not None else ""
+        if called is None or last[:1].isupper() or last in ("dict", "list", "set", "copy"):
+            self._made.add(name)
+        elif last in _NAMESPACES:
+            self._alias[name] = ""
+
+    def _root(self, node: ast.expr) -> str | None:
+        """Return the name that leads to an object; none if the function, or the import, made it."""
+        while isinstance(node, (ast.Attribute, ast.Subscript)):
+            node = node.value
+        if isinstance(node, ast.Call):
+            function = dotted(node.func).rpartition(".")[2]
+            made = self._comes(node) is not None or function[:1].isupper()
+            return "" if function in _NAMESPACES or not made else None
+        if not isinstance(node, ast.Name):
+            return None
+        if node.id in self._alias:
+            return self._alias[node.id]
+        if node.id in self._tainted or node.id in self._made:
+            return None
+        return node.id
+
+    def _comes(self, value: ast.expr) -> tuple[str, bool] | None:
+        """Return the imported name that a value is, and whether it is called.
+
+        Returns: none if the value does not come from an import.
+        """
+        if isinstance(value, ast.Name) and value.id in self._tainted:
+            return self._tainted[value.id], False
+        if self._conditional:
+            return "", False
+        name = self._of_module(value)
+        if name:
+            return name, False
+        if isinstance(value, ast.Call):
+            function = value.func
+            name = self._of_module(function) or self._tainted.get(dotted(function), "")
+            if name:
+                return name, True
+        return ("", False) if any(self._is_source(node) for node in ast.walk(value)) else None
+
+    def _of_module(self, value: ast.expr) -> str:
+        """Return the name that is taken of an imported module: ``rate`` for `config.rate`."""
+        if not isinstance(value, ast.Attribute):
+            return ""
+        holder = value.value
+        if isinstance(holder, ast.Call):
+            known = dotted(holder.func).rpartition(".")[2] in _MODULE_IMPORTERS
+        else:
+            known = dotted(holder) in self._modules
+        return value.attr if known else ""
+
+    def _is_source(self, node: ast.AST) -> bool:
+        """Tell whether an expression is what an import gave, or a function that returns that."""
+        if isinstance(node, ast.Name) and node.id in self._tainted:
+            return True
+        if isinstance(node, (ast.Name, ast.Attribute)) and dotted(node) in self._others:
+            self.uses_others = True
+            return True
+        if isinstance(node, ast.Subscript):
+            return dotted(node.value) == "sys.modules"
+        if not isinstance(node, (ast.Call, ast.Name)):
+            return False
+        # What gets the function itself may call it.
+        function = dotted(node).rpartition(".")[2]
+        other = self._returning.get(function)
+        if other is not None and other is not self:
+            self.imports += [one for one in other.imports if one not in self.imports]
+            self.calls += [one for one in other.calls if one not in self.calls]
+            self.uses_others |= other.uses_others
+            return True
+        return isinstance(node, ast.Call) and (
+            function in IMPORTERS or dotted(node) == "sys.modules.get"
+        )

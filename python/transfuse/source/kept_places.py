@@ -1,0 +1,55 @@
+"""What a function imports, and the places where it puts what comes from it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Kept(NamedTuple):
+    """A place where a function keeps something.
+
+    Attributes:
+        name: the imported name that was kept itself, or called, as a whole; empty if the value was
+            computed from one.
+        called: whether it is the result of calling that name.
+        root: the name of the module's own that leads to the place, if it is known.
+    """
+
+    name: str
+    called: bool
+    root: str
+
+
+class Import(NamedTuple):
+    """An import in a function: `from .shop import tax` is ``(1, "shop", ("tax",))``."""
+
+    level: int
+    module: str
+    # Empty: the module itself.
+    names: tuple[str, ...]
+
+
+class Passed(NamedTuple):
+    """A call that gets something of an import: `hold(KIND)` is ``("hold", ())``."""
+
+    function: str
+    # The names that lead to the other arguments, and to the object of a method.
+    roots: tuple[str, ...]
+
+
+class Keeper(NamedTuple):
+    """A function that imports, and what it keeps of it."""
+
+    name: str
+    imports: tuple[Import, ...]
+    # What it gives to calls such as `import_string`, none where that is computed; empty if it
+    # runs text or uses `sys.modules`, and so may import what no other function names.
+    calls: tuple[str | None, ...]
+    kept: tuple[Kept, ...]
+    passed: tuple[Passed, ...]
+    # What it returns that comes from the import: places without a root.
+    returned: tuple[Kept, ...]
+    # Its decorators, if it returns something computed from the import: `functools.cache`.
+    decorators: tuple[str, ...]
+    # Whether it uses what the functions of another module return.
+    uses_others: bool
