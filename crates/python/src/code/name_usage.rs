@@ -140,9 +140,8 @@ pub fn outline(py: Python<'_>, code: &Bound<'_, PyCode>) -> PyResult<NameUsage> 
     let mut own = module.stored.clone();
     let imported = module.imports.iter().map(|binding| binding.bound.clone()).collect();
     let (mut imports, mut star_imports) = (module.imports, module.star_imports);
-    let (mut functions, mut late) = (false, HashSet::new());
-    let mut subclasses_of = module.subclasses_of;
-    let (mut sets_anywhere, mut constants) = (module.sets.clone(), module.constants);
+    let (mut functions, mut late, mut sets_anywhere) = (false, HashSet::new(), module.sets.clone());
+    let (mut subclasses_of, mut constants) = (module.subclasses_of, module.constants);
     let mut waiting: Vec<_> = nested(code)?.into_iter().map(|code| (code, true, None)).collect();
     while let Some((next, outer, class)) = waiting.pop() {
         let function = is_function(py, &next)?;
@@ -166,8 +165,7 @@ pub fn outline(py: Python<'_>, code: &Bound<'_, PyCode>) -> PyResult<NameUsage> 
             star_imports.extend(reading.star_imports);
         }
         functions |= !runs;
-        let inner = nested(&next)?.into_iter();
-        waiting.extend(inner.map(|code| (code, runs, within.clone())));
+        waiting.extend(nested(&next)?.into_iter().map(|code| (code, runs, within.clone())));
     }
     let everywhere = at_once.loaded.iter().chain(&later.loaded);
     let unbound = unbound(py, &module.stored, everywhere.clone())?;
