@@ -148,7 +148,12 @@ BAD = ["raise", "raise-later", "raise-middle", "mend-late"]
 
 @pytest.fixture
 def shop(tree: LiveTree) -> LiveTree:
-    files = {"prices": "PRICE = 1", "journal": "closed = []", "web": WEB, "__init__": ""}
+    files = {
+        "prices": "PRICE = 1",
+        "journal": '__preserve__ = ["closed"]\nclosed = []',
+        "web": WEB,
+        "__init__": "",
+    }
     tree.write({f"shop/{name}.py": text for name, text in files.items()})
     tree.install()
     return tree

@@ -10,7 +10,7 @@ use shuttle::sync::{
 };
 use shuttle::thread;
 use transfuse_engine::{
-    Entered, Freed, GenerationId, GenerationRegistry, SingleFlight, Waited, sync::Mutex,
+    Entered, Freed, GenerationId, GenerationRegistry, SingleFlight, Succession, Waited, sync::Mutex,
 };
 
 /// Runs a story under both schedulers.

@@ -5,8 +5,8 @@ use std::{
     collections::{HashMap, HashSet},
 };
 use transfuse_engine::{
-    DependencyGraph, Edge, EdgeKind, EngineError, Kept, ModuleFacts, ModuleName, Plan, Policy,
-    Reason, RestartCode, Target, plan,
+    DependencyGraph, Edge, EdgeKind, Kept, ModuleFacts, ModuleName, Plan, Policy, Reason,
+    RestartCode, Target, plan,
 };
 
 fn name(text: &str) -> ModuleName {
@@ -396,30 +396,5 @@ fn p5_a_circle_is_entered_where_it_was_entered_before() {
         let plan = app.plan(&[("conf", Reason::Changed)]);
         let names: Vec<_> = plan.steps.iter().map(|step| step.name.as_str()).collect();
         assert_eq!(expected, names.join(" "));
-    }
-}
-
-#[test]
-fn a_policy_is_one_of_four_words() {
-    for word in ["overlay", "fresh", "patch", "never"] {
-        assert_eq!(word, format!("{:?}", word.parse::<Policy>().unwrap()).to_lowercase());
-    }
-    let error = "freshly".parse::<Policy>().unwrap_err();
-    assert!(matches!(error, EngineError::UnknownPolicy { .. }));
-    assert_eq!(
-        r#""freshly" is not a reload policy: use "overlay", "fresh", "patch" or "never""#,
-        error.to_string()
-    );
-}
-
-#[test]
-fn reasons_are_printed_in_plain_words() {
-    for (reason, expected) in [
-        (Reason::Imports(name("shop.conf")), "imports shop.conf"),
-        (Reason::Reads("/app/rates.csv".into()), "reads /app/rates.csv"),
-        (Reason::Created, "is new"),
-        (Reason::Widened, "added because the update failed without it"),
-    ] {
-        assert_eq!(expected, reason.to_string());
     }
 }
