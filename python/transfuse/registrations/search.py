@@ -8,7 +8,7 @@ the container to the foreign module that it belongs to.
 from __future__ import annotations
 
 import gc
-import sysconfig
+import sys
 import time
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
@@ -32,7 +32,8 @@ _LEVELS = 10
 # The most objects of one level; with more the search ends, and all entries stay.
 _MOST = 20_000
 _SECONDS = 5.0
-_FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
+# As `sysconfig` has it, which an update must not be the first to import.
+_FREE_THREADED = "t" in getattr(sys, "abiflags", "")
 
 
 class Search:

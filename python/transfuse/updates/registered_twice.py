@@ -36,7 +36,11 @@ def reason(
         old: the source that it ran from before.
         new: the source that failed.
     """
-    if not _WORDS.search(str(error)):
+    try:
+        text = str(error)
+    except Exception:  # noqa: BLE001 - its code is the program's
+        return None
+    if not _WORDS.search(text):
         return None
     line, raised_in = _place(traceback, file)
     if line is None or raised_in is None or raised_in.co_filename == file:
