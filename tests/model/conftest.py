@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, Phase, settings
 
 _PATIENT = {"deadline": None, "suppress_health_check": list(HealthCheck), "print_blob": True}
 
-settings.register_profile("fast", max_examples=150, derandomize=True, database=None, **_PATIENT)  # type: ignore[arg-type]
+settings.register_profile("fast", max_examples=60, derandomize=True, database=None, **_PATIENT)  # type: ignore[arg-type]
 # To explain a failure takes hypothesis longer than to find and shrink it.
 _PHASES = [phase for phase in Phase if phase is not Phase.explain]
 settings.register_profile("slow", max_examples=5000, phases=_PHASES, **_PATIENT)  # type: ignore[arg-type]

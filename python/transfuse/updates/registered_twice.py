@@ -38,7 +38,7 @@ def reason(
     """
     try:
         text = str(error)
-    except Exception:  # noqa: BLE001 - its code is the program's
+    except Exception:
         return None
     if not _WORDS.search(text):
         return None
