@@ -9,10 +9,14 @@ use transfuse_engine::{EdgeKind, ModuleName};
 
 use crate::state::runtime::Runtime;
 
-/// Whether some module asked for that name in vain.
+/// Whether some module asked for that name in vain when it ran, or a function, which may remember that.
 pub fn was_missed(runtime: &Runtime, name: &ModuleName) -> bool {
-    // A function that asked in vain may remember that.
-    [EdgeKind::NotFound, EdgeKind::Deferred].iter().any(|kind| has_importer(runtime, name, *kind))
+    ran_without(runtime, name) || has_importer(runtime, name, EdgeKind::Deferred)
+}
+
+/// Whether some module asked for that name in vain when it ran.
+pub fn ran_without(runtime: &Runtime, name: &ModuleName) -> bool {
+    has_importer(runtime, name, EdgeKind::NotFound)
 }
 
 /// Whether annotations of some module mention a lazy import of that name.

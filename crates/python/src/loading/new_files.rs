@@ -58,7 +58,7 @@ pub fn may_admit(scope: &Scope<'_>, dir: &Path, name: &ModuleName) -> bool {
     let place = dir.join(name.tail());
     if runtime.current(py).get().id != scope.generation.get().id
         || is_pinned(scope)
-        || names_of_file::was_missed(runtime, name)
+        || names_of_file::ran_without(runtime, name)
         || scope.generation.get().reported_absent.lock().has(&place)
     {
         return false;
