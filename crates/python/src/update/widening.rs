@@ -37,9 +37,12 @@ impl<'py> StagedUpdate<'py> {
         }
         // With the executions that were stopped, which may have changed what ran before them.
         let executed = self.staged.get().staging.executed(py);
+        let listed = ListedBases::of(py, self.staged.get());
         let mut stale = incomplete;
         stale.extend(self.take_out(py, request, plan)?);
-        while let Some(name) = executed.iter().find_map(|one| newly_stale(one, &executed, &stale)) {
+        while let Some(name) =
+            executed.iter().find_map(|one| newly_stale(one, &executed, &stale, &listed))
+        {
             stale.insert(name);
         }
         for instance in executed.iter().filter(|one| stale.contains(&one.get().name)) {
@@ -138,6 +141,7 @@ fn newly_stale(
     instance: &Bound<'_, LiveModule>,
     executed: &[Bound<'_, LiveModule>],
     stale: &HashSet<ModuleName>,
+    listed: &ListedBases,
 ) -> Option<ModuleName> {
     let name = &instance.get().name;
     let uses_stale = || {
@@ -150,6 +154,10 @@ fn newly_stale(
     let affected_by_stale = || {
         let mut others = executed.iter().filter(|other| stale.contains(&other.get().name));
         others.any(|other| {
+            // A listed base class keeps the subclasses of an execution that is given up.
+            if listed.modules_of_bases(other).contains(name) {
+                return true;
+            }
             let edges = other.get().edges().into_iter();
             edges
                 .filter(|edge| edge.kind == EdgeKind::Affects)
