@@ -11,7 +11,10 @@ if TYPE_CHECKING:
 
 def test_p5_a_subclass_is_listed_once_after_its_module_ran_twice(tree: LiveTree) -> None:
     """`plugin` runs, turns out to register in `registry`, and runs again with that."""
-    base = "class Base: V = {0}\ndef names():\n    return [c.__name__ for c in Base.__subclasses__()]\n"
+    base = (
+        "class Base: V = {0}\n"
+        "def names():\n    return [each.__name__ for each in Base.__subclasses__()]\n"
+    )
     plain = "import base\nclass Plugin(base.Base): V = {0}\n"
     registers = f"{plain}import registry\nregistry.ALL.append(Plugin)\n"
     tree.write(
