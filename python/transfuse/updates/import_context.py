@@ -197,6 +197,8 @@ def _is_bound(connection: Any) -> bool:
     # Only the tuple and our variables refer to one that nothing keeps.
     if sys.getrefcount(connection) <= _OURS:
         return False
+    if _is_closed(connection):
+        return False
     said: list[str] = []
 
     def use() -> None:
@@ -209,6 +211,13 @@ def _is_bound(connection: Any) -> bool:
     thread.start()
     thread.join(_PATIENCE)
     return any("thread" in each for each in said)
+
+
+def _is_closed(connection: Any) -> bool:
+    try:
+        return bool(connection.total_changes < 0)
+    except Exception as error:
+        return "closed" in str(error)
 
 
 def _baseline() -> int:
