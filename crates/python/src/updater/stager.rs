@@ -228,7 +228,7 @@ fn start(py: Python<'_>) -> PyResult<Sender<Job>> {
     options.set_item("target", target)?;
     options.set_item("name", "transfuse-stage")?;
     options.set_item("daemon", true)?;
-    let thread = py.import("threading")?.getattr("Thread")?.call((), Some(&options))?;
+    let thread = py.import("transfuse.config.native")?.call_method("thread", (), Some(&options))?;
     thread.call_method0("start")?;
     Ok(jobs)
 }
