@@ -187,8 +187,8 @@ def test_p5_any_sequence_of_edits_of_registries(fresh: Fresh, story: Any) -> Non
 @pytest.mark.timeout(0)
 @given(kept_world.stories())
 def test_p5_any_sequence_of_edits_of_what_is_kept(fresh: Fresh, story: Any) -> None:
-    # `overlay` is not compared yet: after two edits a class that a function of a package has put into
-    # its own namespace may still be the former one.
+    # `overlay` is not compared yet: after two edits a class that a function of a package has put
+    # into its own namespace may still be the former one.
     policy = "fresh"
     tree, edits = story
     process = started(kept_world.complete(tree), policy, kept_world.MODULES)

@@ -129,7 +129,12 @@ class _Plain(_threading.Thread):
 
 def thread(**options: Any) -> Any:
     """Return a thread of the system, not started, with the options of `threading.Thread`."""
-    return threading.Thread(**options) if is_patched() else _Plain(**options)
+    if not is_patched():
+        try:
+            return _Plain(**options)
+        except Exception:
+            pass
+    return threading.Thread(**options)
 
 
 def public_local() -> type:
