@@ -298,6 +298,7 @@ def test_run_without_anything_to_run(terminal: Terminal) -> None:
 def test_run_is_interrupted_as_python_is(terminal: Terminal) -> None:
     # In the background of a shell SIGINT is ignored, and children inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     terminal.write({"worker.py": "import time\nprint('go', flush=True)\ntime.sleep(60)\n"})
     with subprocess.Popen(
         terminal.command("run", "worker.py"),

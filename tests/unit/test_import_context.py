@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -118,6 +119,7 @@ def test_a_refused_update_sets_nothing(tree: LiveTree) -> None:
     served(tree, outside.format(9, ""), story)
 
 
+@pytest.mark.filterwarnings("ignore:unclosed database:ResourceWarning")
 @pytest.mark.parametrize(
     ("connect", "outcome"),
     [
@@ -134,6 +136,12 @@ def test_a_connection_that_is_bound_to_the_updating_thread_refuses(
     tree.module("store")
     report = tree.update({"store.py": f"import sqlite3\n{connect}\n"})
     assert report.outcome == outcome
+    if (kept := getattr(tree.module("store"), "db", None)) is not None:
+        kept.close()
+    # That of refused code is closed as it is freed.
+    del report
+    tree.reports.clear()
+    gc.collect()
     if outcome == "refused":
         assert "store keeps a connection to SQLite" in str(report.error)
         assert "check_same_thread=False" in str(report.error)
