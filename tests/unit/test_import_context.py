@@ -138,10 +138,10 @@ def test_a_connection_that_is_bound_to_the_updating_thread_refuses(
     assert report.outcome == outcome
     if (kept := getattr(tree.module("store"), "db", None)) is not None:
         kept.close()
+    if outcome == "refused":
+        assert "store keeps a connection to SQLite" in str(report.error)
+        assert "check_same_thread=False" in str(report.error)
     # That of refused code is closed as it is freed.
     del report
     tree.reports.clear()
     gc.collect()
-    if outcome == "refused":
-        assert "store keeps a connection to SQLite" in str(report.error)
-        assert "check_same_thread=False" in str(report.error)
