@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -38,6 +39,9 @@ def test_the_next_startup_runs_before_it_is_published_and_the_old_shutdown_after
     assert outside.ran[3:] == [("shutdown", 2)]
 
 
+@pytest.mark.skipif(
+    sys.version_info < (3, 11), reason="frames of coroutines are objects of their own: it searches"
+)
 def test_p5_a_lifespan_that_waits_costs_no_search_for_registrations(
     tree: LiveTree,
     outside: Any,  # noqa: ARG001
