@@ -186,7 +186,8 @@ def test_ctrl_c_ends_a_server_each_time(folder: Path, mode: str, group: bool) ->
             assert "Traceback" not in serving.log
             assert "Unexpected" not in serving.log
             if mode == "asgi":
-                assert serving.log.count("lifespan.shutdown") == workers
+                # One that is ended between its startup and its first request has no shutdown.
+                assert serving.log.count("lifespan.shutdown") <= workers
         finally:
             serving.close()
 
