@@ -134,8 +134,8 @@ def _connected(process: Process, deadline: float | None) -> socket.socket:
                 connection.connect(str(process.path))
                 return connection
             except BlockingIOError:
-                # So many wait already that the system takes no more: it is busy, not dead.
-                time.sleep(_PAUSE)
+                # The queue of connections is full: the process is busy, not dead.
+                time.sleep(_PAUSE)  # connects again, until the deadline
     except BaseException:
         connection.close()
         raise

@@ -89,8 +89,8 @@ pub struct Lifecycles {
 struct GenerationEntry {
     phase: Phase,
     pins: usize,
-    /// What was served before it, and is what a rollback goes back to. After a rollback that is
-    /// what was served before the generation that was gone back to.
+    /// Its predecessor, to which a rollback goes. A generation that a rollback published has the
+    /// predecessor of the generation that it restored.
     before: Option<GenerationId>,
     /// Whether no module ran for it.
     quiet: bool,

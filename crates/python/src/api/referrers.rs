@@ -55,7 +55,7 @@ pub fn referrers<'py>(
     for index in 0..heap.len() {
         if index % OBJECTS == 0 && slice.elapsed() > SLICE {
             py.check_signals()?;
-            py.detach(|| std::thread::sleep(PAUSE)); // others get the GIL
+            py.detach(|| std::thread::sleep(PAUSE)); // lets waiting threads take the GIL
             slice = Instant::now();
             complete = slice < deadline;
         }

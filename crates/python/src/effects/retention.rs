@@ -95,7 +95,7 @@ impl<'py> Walk<'py> {
         while let Some((object, kind, holder)) = self.waiting.pop_front() {
             count += 1;
             if count % OBJECTS == 0 && slice.elapsed() > SLICE {
-                self.py.detach(|| std::thread::sleep(PAUSE)); // others get the GIL
+                self.py.detach(|| std::thread::sleep(PAUSE)); // lets waiting threads take the GIL
                 slice = Instant::now();
             }
             contents.clear();

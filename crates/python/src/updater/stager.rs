@@ -3,7 +3,7 @@
 //! In a thread of Python's `threading`, so that code it runs finds an ordinary thread; not in the
 //! updating one, which goes on to hear of saves and requests. If something newer is saved while the
 //! code hangs, the attempt is given up (`state/attempt.rs`). A thread that does not end even then
-//! (`time.sleep(3600)`, a connection that hangs) is left behind, and the next attempt gets another.
+//! (a call into C that hangs) is left behind, and the next attempt gets another.
 
 use std::{sync::Arc, time::Duration, time::Instant};
 
