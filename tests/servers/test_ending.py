@@ -179,15 +179,11 @@ def test_ctrl_c_ends_a_server_each_time(folder: Path, mode: str, group: bool) ->
             serving.until("lifespan.startup" if mode == "asgi" else "serving web:app", workers)
             serving.interrupt(group=group)
             assert serving.ended() == 0
-            # A worker has a second to end; on a loaded machine it may need longer, and is killed.
-            assert serving.log.splitlines()[-1].startswith("transfuse: ended by Ctrl-C"), (
-                serving.log
-            )
+            assert serving.log.endswith("transfuse: ended by Ctrl-C\n"), serving.log
             assert "Traceback" not in serving.log
             assert "Unexpected" not in serving.log
             if mode == "asgi":
-                # One that is ended between its startup and its first request has no shutdown.
-                assert serving.log.count("lifespan.shutdown") <= workers
+                assert serving.log.count("lifespan.shutdown") == workers
         finally:
             serving.close()
 

@@ -59,6 +59,8 @@ class Ending:
         self._leave = leave
         # Closes the socket at which all workers accept: each has a descriptor of its own.
         self.stop_listening: Callable[[], None] = lambda: None
+        # Lets a worker, by its process id, finish its startup, so that it can shut down.
+        self.let_finish: Callable[[int], None] = lambda _: None
         self._pid = os.getpid()
         # When workers are killed, by `time.monotonic`; None as long as this process serves.
         self._deadline: float | None = None
@@ -128,6 +130,7 @@ class Ending:
             for pid in pids:
                 if now >= asked.get(pid, now):
                     _send(pid, signal.SIGTERM)
+                    self.let_finish(pid)
                     asked[pid] = now + _AGAIN
             assert self._deadline is not None
             if now > self._deadline:

@@ -216,6 +216,8 @@ def start(serving: Serving) -> int:
         listener = listen(serving.host, serving.port)
         ending.stop_listening = listener.close
         server, loader = _server(serving, folder, listener)
+        # A server without handovers has no turn to wait for.
+        ending.let_finish = getattr(server, "let_finish", ending.let_finish)
         start_undisturbed(server)
         # Granian sets its handlers as it starts.
         handlers = {"interrupt": ending.end, "reload": ending.update}

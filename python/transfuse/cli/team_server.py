@@ -170,6 +170,10 @@ class TeamServer(MPServer):
         self._deadline = time.monotonic() + self._limit
         self._teams.started({worker._id() for worker in self._fresh})
 
+    def let_finish(self, pid: int) -> None:
+        """Tell a worker that this server ends: its startup no longer waits for its turn."""
+        self._parent.tell(pid, {"do": "end"})
+
     def _end_fresh(self) -> None:
         until = time.monotonic() + _GRACE
         for worker in self._fresh:

@@ -60,6 +60,8 @@ class Member:
         self._news = threading.Condition()
         # Whether it may take connections; None until it is told.
         self._may_serve: bool | None = None
+        # Whether the server ends, which its own signal has told it.
+        self._ends = False
         # The answers to questions by their number, until they are taken.
         self._answers: dict[int, Said] = {}
         self._numbers = itertools.count(1)
@@ -85,7 +87,7 @@ class Member:
             self._news.wait_for(lambda: self._may_serve is not None or self._over)
             # Without a parent that could tell, others may serve already.
             may_serve = self._may_serve is True
-        if may_serve:
+        if may_serve and not self._ends:
             self._announce()
             self._say(say="begins", pid=os.getpid())
         return may_serve
@@ -167,6 +169,9 @@ class Member:
         with self._news:
             if what in ("serve", "stand down"):
                 self._may_serve = what == "serve"
+            elif what == "end":
+                # The server begins, finds its signal, and shuts the application down.
+                self._may_serve = self._ends = True
             elif what == "answer":
                 self._answers[order["number"]] = order
             self._news.notify_all()
