@@ -21,6 +21,7 @@ from granian._granian import SocketHolder
 from granian.server.mp import MPServer
 
 from transfuse.cli.terminal import say
+from transfuse.config import native
 from transfuse.handover.parent import Parent, private_path, taken_along
 from transfuse.handover.teams import End, Settle, Start, Teams, Tell
 
@@ -172,7 +173,10 @@ class TeamServer(MPServer):
 
     def let_finish(self, pid: int) -> None:
         """Tell a worker that this server ends: its startup no longer waits for its turn."""
-        self._parent.tell(pid, {"do": "end"})
+        # In a thread: the signal whose handler calls this may have come while the main thread was
+        # sending, with the lock of that connection.
+        order = {"do": "end"}
+        native.thread(target=self._parent.tell, args=(pid, order), daemon=True).start()
 
     def _end_fresh(self) -> None:
         until = time.monotonic() + _GRACE
