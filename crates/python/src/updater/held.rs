@@ -37,14 +37,15 @@ impl ChangeListener {
         }
     }
 
-    /// Do more threads want to run than there are processors? Then the program that saves files comes
-    /// late too.
+    /// Do more than twice as many threads want to run as there are processors? Then the program that
+    /// saves files comes late, too.
     pub(super) fn is_machine_loaded(&self) -> bool {
         let Ok(text) = self.runtime.system.read(Path::new("/proc/loadavg")) else { return false };
         let text = String::from_utf8_lossy(&text);
         let running = text.split(' ').nth(3).and_then(|part| part.split('/').next()?.parse().ok());
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
-        running.is_some_and(|running: usize| running > processors + processors / 2)
+        // Requests of an ordinary load make bursts of up to two for each processor.
+        running.is_some_and(|running: usize| running > 2 * processors)
     }
 }
 
