@@ -43,7 +43,8 @@ from transfuse.control import unix_socket
 transfuse.install()
 import prices
 assert unix_socket.serve("serve shop")
-print("ready", os.getpid(), flush=True)
+# In one write: both workers write into one pipe, and `print` may write each word by itself.
+os.write(1, f"ready {os.getpid()}\\n".encode())
 for line in sys.stdin:
     pass
 """
