@@ -127,6 +127,7 @@ impl Debouncer {
     /// The machine is loaded: other programs may come late by about this much.
     pub fn expect_lateness(&mut self, lateness: Duration) {
         self.lateness = self.lateness.max(lateness);
+        self.asked = None;
     }
 
     fn path_event(&mut self, kind: EventKind, path: &Path) {

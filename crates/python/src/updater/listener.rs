@@ -65,6 +65,8 @@ pub struct ChangeListener {
     pub(super) rescan: bool,
     /// Whether changes wait for the end of a hold.
     pub(super) held_back: bool,
+    /// Whether the machine was loaded at the first of the events that are collected.
+    was_loaded: bool,
     /// Since when an update waits for the end of a save. Kept over all its attempts, because a module
     /// that writes a file of its own while it is staged would interrupt each of them.
     pub(super) waiting_since: Option<Instant>,
@@ -91,6 +93,7 @@ impl ChangeListener {
             is_release: false,
             rescan: false,
             held_back: false,
+            was_loaded: false,
             waiting_since: None,
         };
         listener.watch_places();
@@ -168,11 +171,19 @@ impl ChangeListener {
                 recv(self.events) -> event => if let Ok(event) = event {
                     self.receive(&event);
                 },
-                recv(wait) -> _ => {}
+                recv(wait) -> _ => self.look_at_the_load(),
             }
             if self.held_back && !self.is_held() {
                 self.look_again();
             }
+        }
+    }
+
+    /// Extends the quiet window if the machine has been loaded from the first event on. One look
+    /// alone would take a burst of requests for it.
+    fn look_at_the_load(&mut self) {
+        if std::mem::take(&mut self.was_loaded) && self.is_machine_loaded() {
+            self.debouncer.expect_lateness(LOADED);
         }
     }
 
@@ -186,8 +197,8 @@ impl ChangeListener {
             return;
         }
         let now = self.now();
-        if self.debouncer.is_idle() && self.is_machine_loaded() {
-            self.debouncer.expect_lateness(LOADED);
+        if self.debouncer.is_idle() {
+            self.was_loaded = self.is_machine_loaded();
         }
         self.debouncer.activity(now);
         if *event == Event::Lost {
