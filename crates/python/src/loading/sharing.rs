@@ -4,11 +4,13 @@
 
 use std::path::Path;
 
-use pyo3::{intern, prelude::*};
+use pyo3::{intern, prelude::*, types::PyWeakrefReference};
 use transfuse_engine::{Edge, EdgeKind, ModuleName, Target};
 
 use crate::loading::{namespace_path, namespace_path::search_path, search};
-use crate::state::{generation::Generation, live_module::LiveModule, scope::Scope};
+use crate::state::{
+    generation::Generation, live_module::LiveModule, runtime::Runtime, scope::Scope,
+};
 
 /// Gives the instance to those of these generations where its content and imports are the same.
 pub fn share<'py>(
@@ -63,12 +65,21 @@ pub fn share<'py>(
             _ => {}
         }
     }
+    record(py, runtime, instance);
+}
+
+/// Records an instance that has just become ready.
+fn record(py: Python<'_>, runtime: &Runtime, instance: &Bound<'_, LiveModule>) {
+    let of = instance.get();
     if runtime.current(py).get().holds(py, instance) {
         drop(of.set_home(None));
         runtime.records.lock().adopt(of);
-    } else {
+    } else if runtime.alive(py).iter().any(|generation| generation.get().holds(py, instance)) {
         // Only superseded generations have it: it is disposed of with them.
         runtime.records.lock().awaiting.push(instance.clone().unbind());
+    } else if let Ok(weak) = PyWeakrefReference::new(instance) {
+        // Old code that outlived its generation asked for it, and alone decides when it goes.
+        runtime.records.lock().superseded.push(weak.unbind());
     }
 }
 

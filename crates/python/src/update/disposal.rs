@@ -12,7 +12,7 @@ use transfuse_engine::ModuleName;
 
 use crate::cpython::{log::complain, panics, time_limit::Watchdog};
 use crate::state::{generation::Generation, live_module::LiveModule, runtime::Runtime};
-use crate::{sysmodules::entry, update::lingering};
+use crate::{sysmodules::entry, update::former_cycles, update::lingering};
 
 /// Calls `__dispose__` of every superseded instance whose generations have no pin left.
 pub fn dispose_drained(py: Python<'_>, runtime: &Runtime) {
@@ -33,6 +33,7 @@ pub fn dispose_drained(py: Python<'_>, runtime: &Runtime) {
     }
     runtime.records.lock().awaiting.extend(still_waiting);
     empty_caches(lingering::lingering(py, runtime).iter().map(|gone| &gone.get().name), py);
+    former_cycles::collect(py, runtime);
 }
 
 /// Empties the caches that could keep unused executions of these modules in memory.

@@ -4,7 +4,8 @@
 
 use pyo3::{prelude::*, types::PyWeakrefMethods, types::PyWeakrefReference};
 
-use crate::state::{live_module::LiveModule, runtime::Runtime};
+use crate::state::command::Command;
+use crate::state::{generation::Generation, live_module::LiveModule, runtime::Runtime};
 
 /// The superseded instances that are still in memory although no generation has them.
 pub fn lingering<'py>(py: Python<'py>, runtime: &Runtime) -> Vec<Bound<'py, LiveModule>> {
@@ -32,4 +33,18 @@ pub fn record(py: Python<'_>, runtime: &Runtime, removed: &[Bound<'_, LiveModule
     let alive = before.into_iter().filter(|weak| weak.bind(py).upgrade().is_some());
     let all: Vec<_> = alive.chain(added).collect();
     runtime.records.lock().superseded.extend(all);
+}
+
+/// Records the instances that were executed for a generation, which was published or abandoned, and
+/// that are part of none. Has the updating thread collect them.
+pub fn give_up(py: Python<'_>, runtime: &Runtime, staged: &Generation) {
+    if staged.is_staged() {
+        let _ = staged.let_go(py);
+    }
+    let (mut executed, alive) = (staged.staging.executed(py), runtime.alive(py));
+    executed.retain(|one| !alive.iter().any(|generation| generation.get().holds(py, one)));
+    if !executed.is_empty() {
+        record(py, runtime, &executed);
+        runtime.command(Command::Dispose);
+    }
 }

@@ -14,6 +14,7 @@ pub mod participants;
 pub mod registrations;
 pub mod startup_conflicts;
 pub mod disposal;
+pub mod former_cycles;
 pub mod lingering;
 pub mod project_files;
 pub mod lost_state;

@@ -272,6 +272,7 @@ impl<'py> StagedUpdate<'py> {
             let notes = in_place::notes(py, &self.staged);
             runtime.retire(freed);
             lingering::record(py, runtime, &self.removed);
+            lingering::give_up(py, runtime, self.staged.get());
             self.tidy(py);
             let registrations = registrations::EndedExecutions::of(py, &self.staged);
             self.staged.get().staging.clear();
@@ -358,6 +359,7 @@ impl<'py> StagedUpdate<'py> {
         let executed = self.staged.get().executed(py);
         let abandoned = executed.iter().chain(&self.removed).map(|instance| &instance.get().name);
         disposal::empty_caches(abandoned.chain(&self.failed), py);
+        lingering::give_up(py, runtime, self.staged.get());
         // Some of these names only the abandoned generation had.
         for instance in executed {
             let name = &instance.get().name;

@@ -1,0 +1,140 @@
+"""P8: former code leaves memory soon, without a collection of the whole heap."""
+
+from __future__ import annotations
+
+import gc
+import time
+import types
+from typing import TYPE_CHECKING
+
+import pytest
+from conftest import CAP
+from test_p8_contents import CONTENTS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from conftest import LiveTree
+
+
+@pytest.fixture(autouse=True)
+def rare() -> Iterator[None]:
+    """Collections so rare that none happens here by itself."""
+    before = gc.get_threshold()
+    gc.collect()
+    gc.set_threshold(10**9)
+    yield
+    gc.set_threshold(*before)
+
+
+def executions(tree: LiveTree) -> int:
+    """How many executions of `shop` are in memory. Nothing is collected for it."""
+    path = str(tree.root / "shop.py")
+    modules = [each for each in gc.get_objects() if type(each) is types.ModuleType]
+    return sum(getattr(each, "__file__", None) == path for each in modules)
+
+
+def until_there_are(tree: LiveTree, number: int) -> None:
+    """Wait for the updating thread, which collects after it has told of the update."""
+    deadline = time.monotonic() + CAP
+    while (found := executions(tree)) > number:
+        assert time.monotonic() < deadline, f"{found} executions are in memory, not {number}"
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("kind", CONTENTS)
+def test_p8_former_code_goes_without_a_full_collection(tree: LiveTree, kind: str) -> None:
+    tree.write({"shop.py": CONTENTS[kind]})
+    tree.install(policy="fresh", keep=0)
+    tree.module("shop")
+    for number in range(1, 6):
+        tree.published({"shop.py": "\n" * number + CONTENTS[kind]})
+    until_there_are(tree, 1)
+
+
+@pytest.mark.parametrize("kind", CONTENTS)
+def test_p8_refused_code_goes_without_a_full_collection(
+    tree: LiveTree, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("logging.Logger.isEnabledFor", lambda *_: False)
+    tree.write({"shop.py": CONTENTS[kind], "page.py": "import shop\n"})
+    tree.install(policy="fresh", keep=0)
+    tree.module("page")
+    for number in range(1, 6):
+        tree.update({"shop.py": "\n" * number + CONTENTS[kind] + "1 / 0\n"})
+        report = tree.update({"shop.py": CONTENTS[kind], "page.py": f"import shop\n{number} / 0\n"})
+        assert report.outcome == "refused"
+        # They have the errors, and these have the frames.
+        del report
+        tree.reports.clear()
+    tree.published({"page.py": "import shop  # good\n"})
+    tree.reports.clear()
+    until_there_are(tree, 1)
+
+
+def test_p8_what_is_used_elsewhere_stays_and_works(tree: LiveTree) -> None:
+    """Foreign code keeps a function, an instance and a generator of three former executions."""
+    text = """\
+        RATE = {}
+        class Tea:
+            def price(self): return RATE
+        def price(): return Tea().price()
+        def prices():
+            while True: yield price()
+        """
+    tree.write({"shop.py": text.format(0)})
+    tree.install(policy="fresh", keep=0)
+    kept = []
+    for number, take in enumerate(("price", "Tea", "prices"), 1):
+        tree.published({"shop.py": text.format(number)})
+        kept.append(getattr(tree.module("shop"), take))
+    function, instance, generator = kept[0], kept[1](), kept[2]()
+    assert next(generator) == 3
+    del kept
+    for number in range(4, 8):
+        tree.published({"shop.py": text.format(number)})
+    until_there_are(tree, 4)
+    assert (function(), instance.price(), next(generator)) == (1, 2, 3)
+    assert tree.module("shop").price() == 7
+
+
+def test_p8_a_finalizer_finds_the_globals_of_its_module(tree: LiveTree) -> None:
+    tree.write({"shop.py": "TOLD = []\n__preserve__ = ['TOLD']\n"})
+    text = """\
+        import shop
+        told = shop.TOLD
+        class Tea:
+            def __init__(self): self.me = self
+            def __del__(self): told.append((NUMBER, Tea is type(self)))
+        NUMBER = {}
+        TEA = Tea()
+        """
+    tree.write({"tea.py": text.format(0)})
+    tree.install(policy="fresh", keep=0)
+    tree.module("tea")
+    for number in range(1, 4):
+        tree.published({"tea.py": text.format(number)})
+    told = tree.module("shop").TOLD
+    deadline = time.monotonic() + CAP
+    while len(told) < 3:
+        assert time.monotonic() < deadline, told
+        time.sleep(0.01)
+    assert told == [(0, True), (1, True), (2, True)]
+
+
+def test_p8_a_program_that_has_no_collections_has_none(tree: LiveTree) -> None:
+    begun: list[dict[str, int]] = []
+    note = lambda _, information: begun.append(information)  # noqa: E731 - to be removed by identity
+    tree.write({"shop.py": "def f(): return f\n"})
+    tree.install(policy="fresh", keep=0)
+    tree.module("shop")
+    gc.disable()
+    gc.callbacks.append(note)
+    try:
+        for number in range(1, 4):
+            tree.published({"shop.py": f"def f(): return {number}\n"})
+        tree.update()
+        assert begun == []
+    finally:
+        gc.callbacks.remove(note)
+        gc.enable()
