@@ -8,8 +8,9 @@ import types
 from typing import TYPE_CHECKING
 
 import pytest
-from conftest import CAP
 from test_p8_contents import CONTENTS
+
+from conftest import CAP
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
