@@ -38,6 +38,7 @@ from transfuse.servers.rsgi import rsgi
 from transfuse.servers.wsgi import wsgi
 from transfuse.updates.api import (
     accept,
+    confirm,
     history,
     leaks,
     on_update,
@@ -48,7 +49,16 @@ from transfuse.updates.api import (
 )
 from transfuse.updates.history import HistoryEntry
 from transfuse.updates.hold import hold
-from transfuse.updates.reports import Change, Plan, Ran, Report, Restart, Status, UpdateRefused
+from transfuse.updates.reports import (
+    Change,
+    Plan,
+    Ran,
+    Report,
+    Restart,
+    Status,
+    Trial,
+    UpdateRefused,
+)
 from transfuse.version import __version__
 
 __all__ = [
@@ -67,10 +77,12 @@ __all__ = [
     "Status",
     "TargetError",
     "TransfuseError",
+    "Trial",
     "UpdateRefused",
     "__version__",
     "accept",
     "asgi",
+    "confirm",
     "history",
     "hold",
     "import_module",

@@ -1,7 +1,7 @@
 """The compiled core, for the package; users call the package."""
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any, TypeVar, final
@@ -16,6 +16,8 @@ __all__ = [
     "answering",
     "carried",
     "configure",
+    "counted_protocol",
+    "counted_send",
     "differing",
     "executing",
     "executions",
@@ -41,8 +43,10 @@ __all__ = [
     "number_from",
     "once",
     "plan",
+    "protect",
     "referrers",
     "release",
+    "request_counts",
     "rollback",
     "set_aside",
     "status",
@@ -55,6 +59,7 @@ __all__ = [
 ]
 
 _T = TypeVar("_T")
+Send = Callable[[Any], Awaitable[None]]
 
 @final
 class Pin:
@@ -83,6 +88,12 @@ class Pin:
 
     def suspend(self) -> None:
         """Undo the last `resume`, in the same context. RuntimeError if there was none."""
+
+    def begin_request(self) -> None:
+        """Count it as a request of its generation."""
+
+    def failed(self) -> None:
+        """Count the request as failed, if it is counted."""
 
     def end(self) -> None:
         """End the unit of work. Calling it again does nothing."""
@@ -210,8 +221,25 @@ def accept(paths: Sequence[str] | None = None) -> dict[str, Any]:
 def follow(paths: Sequence[str]) -> dict[str, Any]:
     """The same because another worker has found that these files have changed."""
 
-def rollback(generation: int | None = None, *, dry_run: bool = False) -> dict[str, Any]:
-    """Make a kept generation's content current. GenerationError if it is not kept, or is served."""
+def rollback(
+    generation: int | None = None, *, dry_run: bool = False, only_from: int | None = None
+) -> dict[str, Any]:
+    """Make a kept generation's content current.
+
+    GenerationError if it is not kept, or is served, or `only_from` is not what is served.
+    """
+
+def protect(generation: int | None) -> None:
+    """Keep that generation whatever `keep` says, and no other one in this way."""
+
+def counted_send(pin: Pin, send: Send) -> Send:
+    """The `send` that notes the status; the same one if `pin` counts no request."""
+
+def counted_protocol(pin: Pin, protocol: Any) -> Any:
+    """The same for the protocol object of RSGI."""
+
+def request_counts() -> list[tuple[int, int, int, int]]:
+    """Number, requests begun, answered and failed of each generation that code can run in."""
 
 def history() -> tuple[list[dict[str, Any]], list[int], int]:
     """The last updates, the generations that can be gone back to, and the current one."""

@@ -23,13 +23,15 @@ mod api;
 #[pyo3::pymodule(gil_used = false)]
 mod _core {
     #[pymodule_export]
+    use super::api::counted::{counted_protocol, counted_send, request_counts};
+    #[pymodule_export]
     use super::api::executing::{executing, is_answering, is_former};
     #[pymodule_export]
     use super::api::files::{answering, file_content, file_digest, keep_folder};
     #[pymodule_export]
     use super::api::functions::{
-        accept, adopt, configure, differing, follow, hold, limited, number_from, plan, release,
-        rollback, update, view, wanted_view,
+        accept, adopt, configure, differing, follow, hold, limited, number_from, plan, protect,
+        release, rollback, update, view, wanted_view,
     };
     #[pymodule_export]
     use super::api::handover::{carried, units_under_way};

@@ -25,8 +25,14 @@ _PATIENCE = 30.0
 _AT_ONCE = 16
 
 
-def answers(what: str, pid: int | None, **more: Any) -> list[dict[str, Any]]:
+def answers(what: str, pid: int | None, *, one: bool = False, **more: Any) -> list[dict[str, Any]]:
     """Ask each process that is meant, all at once, and return the replies by process id.
+
+    Args:
+        what: the question.
+        pid: `--pid`.
+        one: whether it is for one server, unless the options say for which.
+        **more: arguments of the question.
 
     A process that does not answer is reported, and left out: the exit code is 3 then.
 
@@ -34,7 +40,7 @@ def answers(what: str, pid: int | None, **more: Any) -> list[dict[str, Any]]:
         NoAnswer: none of them answers.
         TransfuseError: none is meant, or one reports an error.
     """
-    found = meant(pid)
+    found = meant(pid, one=one)
     with progress(f"asking {_named(found)}"):
         return [reply for _, reply in _asked(found, what, **more)]
 

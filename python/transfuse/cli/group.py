@@ -6,6 +6,7 @@ import click
 
 from transfuse.cli.accept import accept
 from transfuse.cli.completion import completion
+from transfuse.cli.confirm import confirm
 from transfuse.cli.exit_codes import code_of
 from transfuse.cli.handover import handover
 from transfuse.cli.history import history
@@ -43,6 +44,7 @@ for command in (
     status,
     plan,
     update,
+    confirm,
     rollback,
     accept,
     history,

@@ -55,10 +55,13 @@ def _story(entry: dict[str, Any], roots: list[str]) -> str:
         return "started"
     changed = changes_text([Change(*each) for each in entry["changed"]], roots)
     ran = ran_text([Ran(*each) for each in entry["ran"]])
+    note = f"; {entry['note']}" if entry.get("note") else ""
     if entry["back_to"] is not None:
         done = outcome if outcome == "rolled back" else f"rollback {outcome}"
-        return f"{done} to generation {entry['back_to']}: {changed}{_reason(entry)}"
-    return f"{outcome} ({_BY.get(entry['by'], entry['by'])}): {changed}; {ran}{_reason(entry)}"
+        return f"{done} to generation {entry['back_to']}: {changed}{_reason(entry)}{note}"
+    return (
+        f"{outcome} ({_BY.get(entry['by'], entry['by'])}): {changed}; {ran}{_reason(entry)}{note}"
+    )
 
 
 def _reason(entry: dict[str, Any]) -> str:

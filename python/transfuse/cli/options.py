@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -13,7 +14,26 @@ from transfuse.config.settings import Settings, read_settings
 from transfuse.source.compiler import RELOAD_WORDS
 from transfuse.source.suggestions import find_spec
 
+_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600}
 _Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+class Duration(click.ParamType):  # type: ignore[type-arg]
+    """A time, such as 90, 90s, 2m or 1h; it becomes seconds."""
+
+    name = "DURATION"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Parse what was typed."""
+        if not isinstance(value, str):
+            return float(value)
+        found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([smh]?)", value.strip())
+        seconds = float(found[1]) * _SECONDS[found[2]] if found else 0.0
+        if not 0 < seconds < float("inf"):
+            self.fail(f"{value!r} is no time, such as 90, 90s, 2m or 1h", param, ctx)
+        return seconds
 
 
 def live_options(command: _Command) -> _Command:

@@ -8,7 +8,8 @@ import click
 
 from transfuse.cli.client import answers, print_json, title
 from transfuse.cli.options import process_options
-from transfuse.updates.messages import short_path
+from transfuse.updates.messages import short_path, trial_text
+from transfuse.updates.reports import Trial
 
 # How many entries of a list are shown.
 _SHOWN = 8
@@ -35,6 +36,7 @@ def status_lines(reply: dict[str, Any]) -> list[str]:
     rows = [
         ("generation", str(reply["generation"])),
         ("kept", kept),
+        *_trial(reply),
         ("draining", ", ".join(draining) or "none"),
         ("roots", ", ".join(reply["roots"])),
         ("modules", f"{reply['modules']} live"),
@@ -77,6 +79,25 @@ def status_lines(reply: dict[str, Any]) -> list[str]:
         at = f"{short_path(place[0], reply['roots'])}, line {place[1]}: " if place else ""
         rows.append(("failing", f"{at}{reply['failing']['error']}"))
     return [title(reply), *(f"  {name:<13}{text}" for name, text in rows)]
+
+
+def _trial(reply: dict[str, Any]) -> list[tuple[str, str]]:
+    # The command may be of a later release than the process.
+    trial = reply.get("trial")
+    rows = [("requests", _requests(reply))] if _requests(reply) else []
+    if trial:
+        rows.append(("trial", trial_text(Trial(**trial))))
+    return rows
+
+
+def _requests(reply: dict[str, Any]) -> str:
+    """Tell how many requests have failed, of the last generations that had any."""
+    of_each = [
+        f"{failed:,} of {begun:,} failed in generation {number}"
+        for number, begun, failed in reply.get("requests", ())
+        if begun
+    ]
+    return ", ".join(reversed(of_each[-2:]))
 
 
 def _more(name: str, entries: list[Any]) -> list[tuple[str, str]]:

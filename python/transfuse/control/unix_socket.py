@@ -50,7 +50,10 @@ _ANSWERS: dict[str, Callable[[Request], Reply]] = {
     "plan": lambda _: {"roots": api.status().roots, **api.plan().to_json()},
     "hold": lambda _: _held(),
     "release": lambda _: {"released": hold.release()},
-    "update": lambda request: _told(api.update(request.get("timeout"))),
+    "update": lambda request: _told(
+        api.update(request.get("timeout"), confirm_within=request.get("confirm_within"))
+    ),
+    "confirm": lambda _: _confirm(),
     "rollback": lambda request: _told(_rollback(request)),
     "accept": lambda request: _told(api.accept(*request.get("paths", ()))),
     "history": lambda _: _history(),
@@ -230,6 +233,14 @@ def _line_for(text: bytes) -> bytes:
 def _status() -> Reply:
     _, view = _core.view()
     return {**api.status().to_json(), "view": view, "group": workers.group()}
+
+
+def _confirm() -> Reply:
+    trial = api.confirm()
+    now = api.status().generation
+    if trial is None:
+        return {"outcome": "unchanged", "text": f"nothing is on trial; serving generation {now}"}
+    return {"outcome": "confirmed", "text": f"confirmed: generation {now} stays"}
 
 
 def _rollback(request: Request) -> Report:

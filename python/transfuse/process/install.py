@@ -22,7 +22,7 @@ from transfuse.config.project_files import LIVE, Project, live_settings
 from transfuse.config.settings import ModuleSettings, Settings, read_settings
 from transfuse.errors import RootError, TransfuseError
 from transfuse.source import old_source
-from transfuse.updates import import_context, participants
+from transfuse.updates import import_context, participants, trial
 from transfuse.updates.api import deliver
 
 if TYPE_CHECKING:
@@ -125,6 +125,7 @@ def install_settings(settings: Settings, taken_along: workers.Served = workers.N
         for adapt in _adapters:
             adapt()
         workers.begin(settings)
+        trial.take_part()
 
 
 def _install_core(
@@ -191,6 +192,7 @@ def uninstall() -> None:
             _core.uninstall()
         workers.leave()
         participants.unregister_all()
+        trial.forget()
         project_files.require_restart(())
         old_source.uninstall()
         _settings = None

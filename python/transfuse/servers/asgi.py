@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from transfuse._core import counted_send
 from transfuse.servers import closing_connections
 from transfuse.servers.connection_drain import Connection, ends_connections, register
 from transfuse.servers.lifespan_manager import LifespanManager
@@ -99,6 +100,7 @@ async def run(
     application: Application, scope: Scope, receive: Receive, send: Send, pin: Pin
 ) -> None:
     """Have an application answer within its unit of work; it may be told that it is to end."""
+    send = counted_send(pin, send)
     if ends_connections():
         await Connection(scope, receive, send, pin.generation).run(application)
     else:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from contextvars import Token
     from types import TracebackType
 
+# A task that is cancelled, as at the end of the server, is no failure of the application.
+_NO_FAILURE = (asyncio.CancelledError, GeneratorExit)
 # The key under which a scope, and so each copy of it, refers to its request.
 _MARK = "transfuse.request_pin"
 
@@ -69,6 +71,7 @@ class UnitOfWork:
         self._token: Token[UnitOfWork | None] = _RUNNING.set(self)
         pin = self._pin.__enter__()
         if self._root is self:
+            pin.begin_request()
             import_context.enter(pin.generation)
         return pin
 
@@ -80,6 +83,8 @@ class UnitOfWork:
     ) -> None:
         self._over = True
         if error is not None:
+            if not isinstance(error, _NO_FAILURE):
+                self._pin.failed()
             log_true_lines(error, self._what)
         scope, self._scope, self._task = self._scope, None, None
         if scope is not None:

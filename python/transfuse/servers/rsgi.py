@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from transfuse._core import Pin
+from transfuse._core import Pin, counted_protocol
 from transfuse.config.logs import get_logger
 from transfuse.process.install import installed_settings
 from transfuse.servers.application_lifecycle import ApplicationLifecycle, ServedApplication
@@ -86,12 +86,12 @@ class _Application:
             applications.end_all()
 
     async def __rsgi__(self, scope: Any, protocol: Any) -> None:
-        with UnitOfWork(f"{getattr(scope, 'method', scope.proto)} {scope.path}"):
+        with UnitOfWork(f"{getattr(scope, 'method', scope.proto)} {scope.path}") as pin:
             found = self._target.resolve()
             applications = self._applications
             served = applications.enter(found) if applications is not None else None
             try:
-                await getattr(found, "__rsgi__", found)(scope, protocol)
+                await getattr(found, "__rsgi__", found)(scope, counted_protocol(pin, protocol))
             finally:
                 if served is not None and applications is not None:
                     applications.leave(served)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -16,15 +17,16 @@ from transfuse.config.logs import get_logger
 from transfuse.errors import NotInstalledError, TransfuseError
 from transfuse.memory.leaks import Leaks, find_leaks
 from transfuse.updates import history as history_of
-from transfuse.updates import messages, participants
+from transfuse.updates import messages, participants, trial
 from transfuse.updates.memory_growth import MemoryGrowth
 from transfuse.updates.places import place_of
-from transfuse.updates.reports import Plan, Report, Status, Step
+from transfuse.updates.reports import Note, Plan, Report, Status, Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from transfuse.updates.history import HistoryEntry
+    from transfuse.updates.reports import Trial
 
 _log = get_logger("transfuse")
 
@@ -36,11 +38,13 @@ _memory_growth = MemoryGrowth()
 _step_listeners: tuple[Callable[[Step | None], object], ...] = ()
 
 
-def update(timeout: float | None = None) -> Report:
+def update(timeout: float | None = None, *, confirm_within: float | None = None) -> Report:
     """Update now, whether or not the files are being watched.
 
     Args:
         timeout: seconds to wait for an update that is under way; None: as long as it takes.
+        confirm_within: seconds in which `confirm` must be called; else the process goes back to
+            what it serves now. It also does so if requests fail more often. None: no trial.
 
     Returns:
         The result. A refused update is a report too: see `Report.check`.
@@ -48,10 +52,14 @@ def update(timeout: float | None = None) -> Report:
     Raises:
         NotInstalledError: Transfuse is not installed.
         TimeoutError: another update took longer than `timeout`.
+        ValueError: `confirm_within` is no number above 0.
     """
     _require_installed()
-    with participants.waiting():
-        return Report.from_core(_core.update(timeout))
+    with participants.waiting(), trial.wanting(confirm_within):
+        report = _report(_core.update(timeout))
+    if confirm_within is not None and report.outcome == "unchanged" and report.trial is None:
+        return replace(report, notes=(*report.notes, Note("trial", "none has begun")))
+    return report
 
 
 def rollback(to: int | datetime | None = None, *, dry_run: bool = False) -> Report:
@@ -74,7 +82,7 @@ def rollback(to: int | datetime | None = None, *, dry_run: bool = False) -> Repo
     _require_installed()
     number = history_of.generation_at(to.timestamp()) if isinstance(to, datetime) else to
     with participants.waiting():
-        return Report.from_core(_core.rollback(number, dry_run=dry_run))
+        return _report(_core.rollback(number, dry_run=dry_run))
 
 
 def accept(*paths: str | os.PathLike[str]) -> Report:
@@ -98,7 +106,21 @@ def accept(*paths: str | os.PathLike[str]) -> Report:
         there = f"; set aside is {', '.join(known)}" if known else "; nothing is"
         raise TransfuseError(f"{', '.join(unknown)} is not set aside{there}")
     with participants.waiting():
-        return Report.from_core(_core.accept(named if paths else None))
+        return _report(_core.accept(named if paths else None))
+
+
+def confirm() -> Trial | None:
+    """Keep what is on trial, here and in the other workers.
+
+    Returns:
+        The trial that this ends, or that was confirmed before; None if nothing is on trial.
+
+    Raises:
+        NotInstalledError: Transfuse is not installed.
+        TransfuseError: it is too late: a rollback is under way.
+    """
+    _require_installed()
+    return trial.confirm()
 
 
 def history() -> tuple[HistoryEntry, ...]:
@@ -128,7 +150,9 @@ def status() -> Status:
         NotInstalledError: Transfuse is not installed.
     """
     _require_installed()
-    return Status.from_core(_core.status())
+    counts = tuple((number, begun, failed) for number, begun, _, failed in _core.request_counts())
+    found = Status.from_core(_core.status())
+    return replace(found, trial=trial.running(), requests=counts)
 
 
 def leaks(seconds: float = 10.0) -> Leaks:
@@ -205,7 +229,7 @@ def deliver(roots: Sequence[str], told: Mapping[str, Any]) -> None:
         return
     for listener in _step_listeners:
         listener(None)
-    report = Report.from_core(told)
+    report = _report(told)
     _write_log(report, roots)
     for callback in _callbacks:
         try:
@@ -214,6 +238,12 @@ def deliver(roots: Sequence[str], told: Mapping[str, Any]) -> None:
             _log.exception("a callback of transfuse.on_update() failed; the update stands")
     if report.outcome == "published":
         _memory_growth.check(len(_core.former_modules()))
+
+
+def _report(told: Mapping[str, Any]) -> Report:
+    report = Report.from_core(told)
+    why = trial.note_of(report.generation) if report.outcome == "rolled back" else ""
+    return replace(report, trial=trial.running(), why=why)
 
 
 def _write_log(report: Report, roots: Sequence[str]) -> None:

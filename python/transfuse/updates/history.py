@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from transfuse import _core
 from transfuse.errors import GenerationError
+from transfuse.updates import trial
 from transfuse.updates.messages import clock
 from transfuse.updates.reports import Change, Ran
 
@@ -36,6 +37,7 @@ class HistoryEntry:
         seconds: how long it took.
         is_served: whether its generation is the current one.
         can_go_back: whether a rollback to its generation is possible.
+        note: how its trial stands or has ended, or why it was gone back to; else empty.
     """
 
     generation: int
@@ -49,6 +51,7 @@ class HistoryEntry:
     seconds: float = 0.0
     is_served: bool = False
     can_go_back: bool = False
+    note: str = ""
 
     @classmethod
     def from_core(cls, told: Mapping[str, Any], kept: list[int], served: int) -> HistoryEntry:
@@ -66,6 +69,7 @@ class HistoryEntry:
             seconds=told["seconds"],
             is_served=is_new and told["generation"] == served,
             can_go_back=is_new and told["generation"] in kept,
+            note=trial.note_of(told["generation"]) if is_new else "",
         )
 
     def to_json(self) -> dict[str, Any]:

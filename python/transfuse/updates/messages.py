@@ -15,7 +15,7 @@ from transfuse.source.tracebacks import headline, place
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from transfuse.updates.reports import Change, Plan, Ran, Report, Restart
+    from transfuse.updates.reports import Change, Plan, Ran, Report, Restart, Trial
 
 _SHOWN = 3
 
@@ -32,10 +32,13 @@ def update_text(report: Report, roots: Sequence[str] = ()) -> str:
     if report.outcome == "refused":
         return _refused(report, roots)
     parts = [f"serving generation {report.generation}", *_set_aside(report, roots)]
+    if report.trial is not None:
+        parts.append(trial_text(report.trial))
     if report.outcome == "rolled back":
         done = f"rolled back in {duration(report.seconds)}"
         where = f": {_back(report.back_to, report, roots)}" if report.back_to else ""
-        return "; ".join([done + where, *parts])
+        why = f": {report.why}" if report.why else ""
+        return "; ".join([done + why + where, *parts])
     if report.outcome == "planned" and report.back_to:
         again = [f"would run {', '.join(each.name for each in report.ran)}"] if report.ran else []
         would = f"would go {_back(report.back_to, report, roots)}"
@@ -98,6 +101,22 @@ def duration(seconds: float) -> str:
     return f"{seconds:.1f} s"
 
 
+def span(seconds: float) -> str:
+    """Tell a time as a person would give it: ``"90 s"``, ``"2 min"``, ``"1 h"``."""
+    for unit, name in ((3600, "h"), (60, "min")):
+        if seconds >= unit and seconds % unit == 0:
+            return f"{seconds / unit:g} {name}"
+    return f"{seconds:g} s"
+
+
+def trial_text(trial: Trial) -> str:
+    """Tell until when something is on trial, and what follows."""
+    return (
+        f"on trial until {clock(trial.until, seconds=True)}, then back to generation"
+        f" {trial.back_to} unless 'transfuse confirm' comes"
+    )
+
+
 def short_path(path: str, roots: Sequence[str] = ()) -> str:
     """Return `path` relative to the innermost of `roots` it is below, or else as it is."""
     for root in sorted(roots, key=len, reverse=True):
@@ -141,11 +160,12 @@ def _set_aside(report: Report, roots: Sequence[str]) -> list[str]:
     return [f"set aside: {', '.join(paths)}{more}"] if paths else []
 
 
-def clock(moment: float) -> str:
+def clock(moment: float, *, seconds: bool = False) -> str:
     """Tell a time: ``"14:03"``, or ``"2026-11-28 14:03"`` if that is not today."""
     then, now = time.localtime(moment), time.localtime()
     is_today = (then.tm_year, then.tm_yday) == (now.tm_year, now.tm_yday)
-    return time.strftime("%H:%M" if is_today else "%Y-%m-%d %H:%M", then)
+    at = "%H:%M:%S" if seconds else "%H:%M"
+    return time.strftime(at if is_today else f"%Y-%m-%d {at}", then)
 
 
 def _refused(report: Report, roots: Sequence[str]) -> str:

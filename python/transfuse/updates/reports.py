@@ -97,6 +97,23 @@ class Note:
 
 
 @dataclass(frozen=True)
+class Trial:
+    """What is served until it is confirmed, or taken back.
+
+    Attributes:
+        generation: the first generation that is on trial.
+        back_to: the generation from before, to which it goes back.
+        until: when that happens unless it is confirmed, in seconds since 1970.
+        seconds: how long the trial was to last.
+    """
+
+    generation: int
+    back_to: int
+    until: float
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Report:
     """The result of an update or a rollback.
 
@@ -117,6 +134,8 @@ class Report:
             served in seconds since 1970, if that is known; else None.
         set_aside: the files whose content on disk is not served, because a rollback has left it.
         fixed: whether files that were refused have the content again that is served.
+        trial: what is on trial afterwards; else None.
+        why: why a rollback was made that ended a trial; else empty.
     """
 
     outcome: Outcome
@@ -132,6 +151,8 @@ class Report:
     back_to: tuple[int, float | None] | None = None
     set_aside: tuple[str, ...] = ()
     fixed: bool = False
+    trial: Trial | None = None
+    why: str = ""
 
     @classmethod
     def from_core(cls, told: Mapping[str, Any]) -> Report:
@@ -186,6 +207,8 @@ class Report:
             "back_to": self.back_to,
             "set_aside": list(self.set_aside),
             "fixed": self.fixed,
+            "trial": None if self.trial is None else asdict(self.trial),
+            "why": self.why,
         }
 
 
@@ -264,6 +287,9 @@ class Status:
         refused: how many were refused.
         set_aside: the files whose content on disk is not served, because a rollback has left it. It
             is served again when the file changes, or by `accept`.
+        trial: what is on trial; else None.
+        requests: of each generation that code can run in: its number, how many requests of a
+            server began in it, and how many of these have failed.
     """
 
     generation: int
@@ -283,6 +309,8 @@ class Status:
     watching_because: str = ""
     unreadable: tuple[tuple[str, str], ...] = ()
     set_aside: tuple[str, ...] = ()
+    trial: Trial | None = None
+    requests: tuple[tuple[int, int, int], ...] = ()
 
     @classmethod
     def from_core(cls, told: Mapping[str, Any]) -> Status:
@@ -317,6 +345,7 @@ class Status:
             "failing": None if failing is None else failing.to_json(self.roots),
             "restart": [[each.name, each.code, each.what] for each in self.restart],
             "units": [asdict(each) for each in self.units],
+            "trial": None if self.trial is None else asdict(self.trial),
         }
 
 

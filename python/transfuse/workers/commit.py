@@ -56,6 +56,8 @@ class CommitCoordinator:
     _contents: dict[str, Any] | None = None
     # Of the update that is voted on: the files that it changes, and the rollback that it is.
     _change: dict[str, Any] = field(default_factory=dict)
+    # The trial that it begins, if one of the workers was asked for one.
+    _trial: dict[str, Any] | None = None
     # How often in a row a worker found nothing, and found something else than another.
     _misses: int = 0
     _turns: int = 0
@@ -112,8 +114,10 @@ class CommitCoordinator:
             **change: what the others need to know of the update, to stage the same.
         """
         self.workers[number].staged = view
+        trial = change.pop("trial", None)
         if view != self._open:
-            self._contents, self._change = contents, change
+            self._contents, self._change, self._trial = contents, change, None
+        self._trial = self._trial or trial
         # The worker that staged last has looked at the files last.
         self._open = view
         return self._orders()
@@ -185,7 +189,12 @@ class CommitCoordinator:
             for number in waiting:
                 # The worker reports when it serves it.
                 workers[number].staged, workers[number].told = None, view
-            return [(number, {"do": "publish"}) for number in waiting]
+            order = (
+                {"do": "publish"}
+                if self._trial is None
+                else {"do": "publish", "trial": self._trial}
+            )
+            return [(number, order) for number in waiting]
         if any(worker.staged not in (None, view) for worker in workers.values()):
             self._turns += 1
             if self._turns > TURNS:

@@ -15,10 +15,12 @@ from transfuse.config import native
 from transfuse.config.logs import get_logger
 from transfuse.config.native import time
 from transfuse.errors import TransfuseError
+from transfuse.updates import trial
 from transfuse.updates.waiting import held_back
 from transfuse.workers import rendezvous
 from transfuse.workers.commit import CommitCoordinator
 from transfuse.workers.protocol import BEAT, SILENCE, MessageStream, packed
+from transfuse.workers.trial_counts import TrialCounts
 
 if TYPE_CHECKING:
     import socket
@@ -65,6 +67,7 @@ class Coordinator:
         self._strangers: dict[int, float] = {}
         # When each worker published the served view, by the system's one clock.
         self._switched: list[float] = []
+        self._requests = TrialCounts()
         self._selector = native.selectors.DefaultSelector()
         # The messages of a worker in a vote, and their handlers.
         self._vote: dict[str, Callable[[int, Said], list[Order]]] = {
@@ -74,6 +77,8 @@ class Coordinator:
             "fails": self._fails,
             "finds nothing": lambda it, _: self._commit.finds_nothing(it),
             "serves": self._serves,
+            "counts": self._count,
+            "confirms": self._confirms,
         }
         self._thread = native.thread(target=self._run, name="transfuse-coordinator", daemon=True)
         self._thread.start()
@@ -175,7 +180,7 @@ class Coordinator:
         if what == "joins":
             self._strangers.pop(number, None)
             self._pids[number] = said["pid"]
-            return commit.joins(
+            orders = commit.joins(
                 number,
                 said["view"],
                 said["generation"],
@@ -183,6 +188,8 @@ class Coordinator:
                 said["contents"],
                 **said["change"],
             )
+            told = trial.told()
+            return orders if told is None else [*orders, (number, {"do": "trial", **told})]
         if what == "contents?":
             generation, _ = _core.view()
             order = {"do": "take", "generation": generation, **_contents()}
@@ -193,6 +200,16 @@ class Coordinator:
 
     def _fails(self, number: int, said: Said) -> list[Order]:
         return self._commit.fails(number, f"process {self._pids[number]}: {said['why']}")
+
+    def _count(self, number: int, said: Said) -> list[Order]:
+        why = self._requests.add(number, said, self._commit.served)
+        return [] if why is None else self._all({"do": "go back", "key": said["key"], "why": why})
+
+    def _confirms(self, number: int, said: Said) -> list[Order]:  # noqa: ARG002
+        return self._all({"do": "confirmed", "key": said["key"]})
+
+    def _all(self, order: dict[str, Any]) -> list[Order]:
+        return [(number, order) for number in self._commit.workers]
 
     def _serves(self, number: int, said: Said) -> list[Order]:
         orders = self._commit.serves(number, said["view"], said["generation"])
@@ -241,6 +258,7 @@ class Coordinator:
         self._heard.pop(number, None)
         self._pids.pop(number, None)
         self._strangers.pop(number, None)
+        self._requests.forget(number)
         self._tell(self._commit.leaves(number))
 
 

@@ -34,6 +34,10 @@ def _seconds_or_none(value: object) -> bool:
     return value is None or isinstance(value, (int, float))
 
 
+def _seconds(value: object) -> bool:
+    return isinstance(value, (int, float)) and 0 <= value < float("inf")
+
+
 def _counts(value: object) -> bool:
     return isinstance(value, list) and all(_count(each) for each in value)
 
@@ -56,11 +60,29 @@ def _change(value: object) -> bool:
     if not isinstance(value, dict) or not _texts(value.get("paths")):
         return False
     back = value.get("back")
-    if back is None:
-        return True
-    return (
+    is_back = back is None or (
         isinstance(back, list) and len(back) == 2 and _count(back[0]) and _seconds_or_none(back[1])
     )
+    return is_back and _wanted_or_none(value.get("trial")) and _ends_or_none(value.get("ends"))
+
+
+def _wanted_or_none(value: object) -> bool:
+    """The trial that an update begins."""
+    if value is None:
+        return True
+    return isinstance(value, dict) and _text(value.get("key")) and _seconds(value.get("seconds"))
+
+
+def _ends_or_none(value: object) -> bool:
+    """The trial that a rollback ends, and why."""
+    if value is None:
+        return True
+    return isinstance(value, dict) and _text(value.get("key")) and _text(value.get("why"))
+
+
+def _requests(value: object) -> bool:
+    """How many requests have begun, were answered, and failed."""
+    return _counts(value) and isinstance(value, list) and len(value) == 3
 
 
 _Form = Mapping[str, Callable[[object], bool]]
@@ -76,16 +98,30 @@ _SAY: Mapping[str, _Form] = {
     },
     "staged": {"view": _text, "contents": _contents_or_none, "change": _change},
     "fails": {"why": _text},
+    "counts": {"key": _text, "round": _count, "view": _text, "old": _requests, "new": _requests},
+    "confirms": {"key": _text},
     "serves": {"view": _text, "generation": _count, "since": _seconds_or_none},
 }
 _DO: Mapping[str, _Form] = {
     "nothing": {"for": _counts},
     "refuse": {"why": _text},
+    "go back": {"key": _text, "why": _text},
+    "confirmed": {"key": _text},
+    "trial": {
+        "key": _text,
+        "seconds": _seconds,
+        "left": _seconds,
+        "round": _count,
+        "generation": _count,
+        "back_to": _count,
+    },
     "stage": {"view": _text, "generation": _count},
     "catch up": {"view": _text, "generation": _count, "contents": _contents, "aside": _texts},
     "take": {"generation": _count, "contents": _contents, "aside": _texts},
 }
 _FORMS = {"say": _SAY, "do": _DO}
+# Fields that orders to stage and to publish may have.
+_OF_TRIALS = {"trial": _wanted_or_none, "ends": _ends_or_none}
 
 
 def parsed(line: bytes) -> Said:
@@ -113,5 +149,6 @@ def _check(message: Said, word: object, forms: Mapping[str, _Form]) -> None:
     for field, is_right in forms.get(word, {}).items():
         if field not in message or not is_right(message[field]):
             raise ValueError(f"the message {word!r} has no proper {field!r}")
-    if not _contents_or_none(message.get("contents")):
-        raise ValueError(f"the message {word!r} has no proper 'contents'")
+    for field, is_right in {"contents": _contents_or_none, **_OF_TRIALS}.items():
+        if not is_right(message.get(field)):
+            raise ValueError(f"the message {word!r} has no proper {field!r}")

@@ -1,8 +1,9 @@
 """The messages between workers and coordinator: lines of JSON, over a Unix socket.
 
 A worker says: ``joins``, ``staged``, ``fails``, ``finds nothing``, ``serves``, ``here``,
-``contents?``. The coordinator tells it to ``do``: ``stage``, ``look again``, ``publish``,
-``refuse``, ``catch up``, ``nothing``, ``take``.
+``contents?``, ``counts``, ``confirms``. The coordinator tells it to ``do``: ``stage``, ``look
+again``, ``publish``, ``refuse``, ``catch up``, ``nothing``, ``take``, ``trial``, ``go back``,
+``confirmed``.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from transfuse.config.logs import get_logger
 from transfuse.config.native import threading, time
 from transfuse.errors import Outdated, TransfuseError, WorkerRefused
 from transfuse.source.tracebacks import headline
-from transfuse.updates import participants
+from transfuse.updates import participants, trial
 from transfuse.updates.api import on_update
 from transfuse.workers import rendezvous
 from transfuse.workers.coordinator import Coordinator
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from transfuse.config.settings import Settings
+    from transfuse.updates.error_rates import Counts
     from transfuse.updates.reports import Report
     from transfuse.workers.protocol import Said
     from transfuse.workers.rendezvous import Rendezvous
@@ -84,6 +85,7 @@ class Worker:
         self._coordinator: Coordinator | None = None
         self._unsubscribe = on_update(self._heard_of)
         participants.register(self)
+        trial.share_with(self)
         self._thread = native.thread(target=self._run, name="transfuse-workers", daemon=True)
         self._thread.start()
 
@@ -96,6 +98,7 @@ class Worker:
         """Leave the others."""
         self._unsubscribe()
         participants.unregister(self)
+        trial.share_with(None)
         with self._news:
             self._over = True
             self._news.notify_all()
@@ -127,7 +130,12 @@ class Worker:
         view = _core.wanted_view()
         contents = None if on_disk else packed(_core.differing(wanted=True))
         paths, back = _core.wanted_changes()
-        change = {"paths": [os.fspath(path) for path in paths], "back": back}
+        change = {
+            "paths": [os.fspath(path) for path in paths],
+            "back": back,
+            "trial": trial.wanted(),
+            "ends": trial.reason(),
+        }
         with self._news:
             self._waiting, self._contents, self._word = view, contents, None
             self._change = change
@@ -141,6 +149,8 @@ class Worker:
             else:
                 self._start(_core.update)
             raise Outdated("another worker has found later files")
+        # Alone, it is agreed by that.
+        trial.agree(word.get("trial") or trial.wanted())
 
     def published(self, generation: int) -> None:
         """Tell the others."""
@@ -184,6 +194,18 @@ class Worker:
         error = report.error
         if report.outcome == "refused" and not isinstance(error, WorkerRefused):
             self._say(say="fails", why="" if error is None else headline(error))
+
+    # Trials: any thread.
+
+    def say_counts(self, key: str, generation: int, old: Counts, new: Counts) -> None:
+        """Tell how many requests have begun, were answered, and failed in this process."""
+        with self._news:
+            view = self._at
+        self._say(say="counts", key=key, round=generation, view=view, old=old, new=new)
+
+    def say_confirmed(self, key: str) -> None:
+        """Tell that a trial was confirmed here."""
+        self._say(say="confirms", key=key)
 
     # The coordinator's orders: a thread of its own.
 
@@ -291,6 +313,12 @@ class Worker:
             with self._news:
                 self._word = order
                 self._news.notify_all()
+        elif what == "go back":
+            trial.alarm(order["key"], order["why"])
+        elif what == "confirmed":
+            trial.confirmed_elsewhere(order["key"])
+        elif what == "trial":
+            self._start(trial.join, order)
         elif what == "stage":
             self._start(self._stage, order)
         elif what == "catch up":
@@ -301,10 +329,16 @@ class Worker:
     def _stage(self, order: Said) -> None:
         _core.number_from(order["generation"])
         paths, back = order.get("paths", []), order.get("back")
+        if (ends := order.get("ends")) is not None:
+            if trial.is_confirmed(ends["key"]):
+                self._say(say="fails", why="what was on trial was confirmed meanwhile")
+                return
+            trial.expect(ends["why"])
         if order.get("contents") is not None:
             _core.adopt(unpacked(order["contents"]), paths, tuple(back) if back else None)
         else:
             _core.follow(paths)
+        trial.expect("")
         if self._at != order["view"] and self._waiting is None:
             self._say(say="finds nothing")
 

@@ -73,6 +73,8 @@ pub struct Lifecycles {
     kept: VecDeque<GenerationId>,
     /// The maximum number of kept generations.
     keep: usize,
+    /// A generation that stays warm beside these. Written by `protect` and `fold`.
+    protected: Option<GenerationId>,
     /// The generation that new work gets; none before the first is published.
     current: Option<GenerationId>,
     /// The highest number that was ever published; 0 before the first.
@@ -111,12 +113,26 @@ impl Lifecycles {
     pub fn new(keep: usize) -> Lifecycles {
         let (entries, kept) = (BTreeMap::new(), VecDeque::new());
         let same = BTreeMap::new();
-        Lifecycles { entries, kept, keep, current: None, published: 0, least: 1, same }
+        Lifecycles {
+            entries,
+            kept,
+            keep,
+            protected: None,
+            current: None,
+            published: 0,
+            least: 1,
+            same,
+        }
     }
 
     /// From the next update on, `keep` superseded ones stay warm.
     pub fn set_keep(&mut self, keep: usize) {
         self.keep = keep;
+    }
+
+    /// Keeps a generation beside the last `keep`, until another one or none is named.
+    pub fn protect(&mut self, id: Option<GenerationId>) {
+        self.protected = id.map(|id| self.alias(id));
     }
 
     /// The next generation gets this number, or a higher one.
@@ -204,6 +220,9 @@ impl Lifecycles {
         if self.same.len() > ALIASES {
             self.same.pop_first();
         }
+        if self.protected == Some(older) {
+            self.protected = Some(newer);
+        }
         self.kept.retain(|kept| *kept != older);
         let mut retirements = Vec::new();
         self.drop_unless_pinned(older, &mut retirements);
@@ -284,8 +303,11 @@ impl Lifecycles {
         self.kept.push_back(id);
         // One that answers as the current one does not count, and is not what to go back to.
         let extra = usize::from(self.keep > 0 && self.perhaps_same() == Some(id));
-        while self.kept.len() > self.keep + extra {
-            let Some(oldest) = self.kept.pop_front() else { break };
+        let protected = self.protected;
+        let counts = |kept: &GenerationId| Some(*kept) != protected;
+        while self.kept.iter().filter(|kept| counts(kept)).count() > self.keep + extra {
+            let Some(oldest) = self.kept.iter().position(counts) else { break };
+            let Some(oldest) = self.kept.remove(oldest) else { break };
             self.same.retain(|_, to| *to != oldest);
             self.drop_unless_pinned(oldest, retirements);
         }

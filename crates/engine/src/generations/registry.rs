@@ -169,6 +169,11 @@ impl<T> GenerationRegistry<T> {
         self.state.lock().lifecycles.kept()
     }
 
+    /// Keeps a generation beside the last `keep`, until another one or none is named.
+    pub fn protect(&self, id: Option<GenerationId>) {
+        self.state.lock().lifecycles.protect(id);
+    }
+
     /// From the next update on, `keep` superseded ones stay warm.
     pub fn set_keep(&self, keep: usize) {
         self.state.lock().lifecycles.set_keep(keep);

@@ -57,11 +57,27 @@ pub fn follow(py: Python<'_>, paths: Vec<PathBuf>) -> PyResult<Py<PyDict>> {
 
 /// Makes the content of an earlier generation current.
 #[pyfunction]
-#[pyo3(signature = (generation=None, *, dry_run=false))]
-pub fn rollback(py: Python<'_>, generation: Option<u64>, dry_run: bool) -> PyResult<Py<PyDict>> {
-    let from = runtime::required()?.current(py).get().id;
-    let command = RollbackCommand { to: generation.map(GenerationId), from, dry_run };
+#[pyo3(signature = (generation=None, *, dry_run=false, only_from=None))]
+pub fn rollback(
+    py: Python<'_>,
+    generation: Option<u64>,
+    dry_run: bool,
+    only_from: Option<u64>,
+) -> PyResult<Py<PyDict>> {
+    let current = runtime::required()?.current(py).get().id;
+    let from = only_from.map_or(current, GenerationId);
+    let to = generation.map(GenerationId);
+    let command = RollbackCommand { to, from, only_from: only_from.is_some(), dry_run };
     request(py, "rollback", None, |reply| Command::Rollback(command, reply))
+}
+
+/// Keeps a superseded generation, or the current one once it is superseded, whatever `keep` says; none:
+/// none any more.
+#[pyfunction]
+#[pyo3(signature = (generation))]
+pub fn protect(generation: Option<u64>) -> PyResult<()> {
+    runtime::required()?.generations.protect(generation.map(GenerationId));
+    Ok(())
 }
 
 /// No update is made without being asked for, until `release` or for that many seconds.

@@ -11,4 +11,5 @@ pub mod history;
 pub mod referrers;
 pub mod handover;
 pub mod references_outside;
+pub mod counted;
 pub mod wsgi;

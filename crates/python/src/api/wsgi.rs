@@ -9,7 +9,8 @@ use pyo3::types::{PyDict, PyIterator, PyList, PyString, PyTuple, PyType};
 use pyo3::{exceptions::PyException, gc::PyTraverseError, gc::PyVisit, intern, prelude::*};
 use transfuse_engine::sync::Mutex;
 
-use crate::state::{generation::Generation, pin::Pin, runtime};
+use crate::api::counted::{CountedCall, Tells};
+use crate::state::{generation::Generation, pin, pin::Pin, runtime};
 use crate::sysmodules::entry;
 
 /// A WSGI application that answers from the current generation.
@@ -77,7 +78,19 @@ impl WsgiApplication {
             None => None,
         };
         let start_response = wrapped.as_ref().unwrap_or(start_response);
+        // What is mounted in another application is a part of the request of that.
+        let is_part = pin::pinned(py).is_some();
         let pin = Bound::new(py, Pin::begin(py, Some(label(environ)?))?)?;
+        let counted = match is_part {
+            true => None,
+            false => {
+                pin.get().begin_request(py);
+                let call = start_response.clone().unbind();
+                let counted = CountedCall::new(call, pin.clone().unbind(), Tells::StatusLine);
+                Some(Bound::new(py, counted)?.into_any())
+            }
+        };
+        let start_response = counted.as_ref().unwrap_or(start_response);
         Pin::resume(&pin)?;
         let held = pin.get().held(py);
         let answered = match &held {
@@ -101,6 +114,7 @@ impl WsgiApplication {
                 Ok(Bound::new(py, body)?.into_any())
             }
             over => {
+                note_failure(pin.get(), &over);
                 pin.get().close();
                 over.map(|(_, body)| body)
             }
@@ -109,6 +123,13 @@ impl WsgiApplication {
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.resolve)
+    }
+}
+
+/// Counts the request as failed if the application has raised.
+fn note_failure<T>(pin: &Pin, result: &PyResult<T>) {
+    if let (Err(_), Some(request)) = (result, pin.request()) {
+        request.failed();
     }
 }
 
@@ -216,6 +237,7 @@ impl PinnedBody {
         let pin = pin.bind(py);
         Pin::resume(pin)?;
         let step = self.step(py);
+        note_failure(pin.get(), &step);
         pin.get().suspend(py)?;
         step
     }
@@ -231,6 +253,7 @@ impl PinnedBody {
         let closed = body.as_ref().map_or(Ok(None), close);
         let closed = closed.and_then(|close| close.map_or(Ok(()), |close| close.call0().map(drop)));
         drop((steps, body));
+        note_failure(pin.get(), &closed);
         pin.get().suspend(py)?;
         pin.get().close();
         closed

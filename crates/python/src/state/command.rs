@@ -71,6 +71,8 @@ pub struct RollbackCommand {
     pub to: Option<GenerationId>,
     /// The generation that was served when the rollback was asked for.
     pub from: GenerationId,
+    /// Whether it is refused if another generation is served by then.
+    pub only_from: bool,
     /// Whether to report what it would do, and do nothing.
     pub dry_run: bool,
 }

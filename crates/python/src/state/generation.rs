@@ -12,7 +12,7 @@ use pyo3::{gc::PyTraverseError, gc::PyVisit, prelude::*};
 use transfuse_engine::sync::Mutex;
 use transfuse_engine::{FileChange, GenerationId, ModuleName, Source, SourceSnapshot};
 
-use crate::state::reported_absent::ReportedAbsent;
+use crate::state::{reported_absent::ReportedAbsent, request_counts::RequestCounts};
 use crate::{state::live_module::LiveModule, state::staging_area::StagingArea};
 
 #[pyclass(frozen, module = "transfuse._core")]
@@ -30,6 +30,8 @@ pub struct Generation {
     /// The changed files, where no module ran for it: until it loads a module from one of these, it
     /// answers as the generation before. Written when it is published.
     pub changed_without_effect: Mutex<Vec<FileChange>>,
+    /// The requests that began in it.
+    pub requests: Arc<RequestCounts>,
     /// The state that it has only while it is staged.
     pub staging: StagingArea,
 }
@@ -43,6 +45,7 @@ impl Generation {
             reported_absent: Mutex::default(),
             changed_without_effect: Mutex::default(),
             instances,
+            requests: Arc::default(),
             staging: StagingArea::default(),
         }
     }

@@ -7,6 +7,7 @@
 pub mod runtime;
 pub mod settings;
 pub mod policy;
+pub mod request_counts;
 pub mod generation;
 pub mod live_module;
 pub mod scope;

@@ -5,14 +5,15 @@
 //! but it has let go of its generation by then, so they go on by the rule for
 //! unpinned code (`state/caller.rs`). Pins are counted per unit, never per context.
 
-use std::{ffi::CStr, sync::Arc, sync::atomic::Ordering};
+use std::{ffi::CStr, sync::Arc, sync::OnceLock, sync::atomic::Ordering};
 
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::{exceptions::PyRuntimeError, ffi, prelude::*, sync::PyOnceLock, types::PyTuple};
 use transfuse_engine::sync::Mutex;
 
 use crate::state::{
-    generation::Generation, runtime, runtime::Runtime, scope::Scope, unit_of_work::UnitOfWork,
+    generation::Generation, request_counts::CountedRequest, runtime, runtime::Runtime,
+    scope::Scope, unit_of_work::UnitOfWork,
 };
 
 const NAME: &CStr = c"transfuse_pin";
@@ -80,6 +81,7 @@ impl<'py> GenerationScope<'py> {
             generation: Mutex::new(Some(generation)),
             tokens: Mutex::new(Vec::new()),
             counted: None,
+            request: OnceLock::new(),
         };
         let pin = Bound::new(scope.py, pin)?;
         Pin::resume(&pin)?;
@@ -107,6 +109,8 @@ pub struct Pin {
     tokens: Mutex<Vec<Py<PyAny>>>,
     /// Its number among the units of work (the staging thread's pin has none).
     counted: Option<u64>,
+    /// The request that it is counted as, if it is one. It stays that of the generation in which it began.
+    request: OnceLock<CountedRequest>,
 }
 
 impl Pin {
@@ -125,7 +129,21 @@ impl Pin {
             unit,
             generation: Mutex::new(Some(generation.unbind())),
             tokens: Mutex::new(Vec::new()),
+            request: OnceLock::new(),
         })
+    }
+
+    /// Counts it as a request of its generation; only the first call does anything.
+    pub fn begin_request(&self, py: Python<'_>) {
+        if let Some(generation) = self.held(py) {
+            let counts = generation.get().requests.clone();
+            self.request.get_or_init(|| CountedRequest::begin(counts));
+        }
+    }
+
+    /// The request that it is counted as.
+    pub fn request(&self) -> Option<&CountedRequest> {
+        self.request.get()
     }
 
     /// The generation, until the unit of work has ended.
@@ -135,6 +153,9 @@ impl Pin {
 
     /// Ends the unit of work, once.
     pub fn close(&self) {
+        if let Some(request) = self.request.get() {
+            request.answered();
+        }
         let held = self.generation.lock().take();
         if held.is_some()
             && let Some(counted) = self.counted
@@ -192,6 +213,19 @@ impl Pin {
             drop(PyErr::fetch(py));
         }
         Ok(())
+    }
+
+    /// Counts it as a request of its generation; only the first call does anything.
+    #[pyo3(name = "begin_request")]
+    fn counts_as_request(&self, py: Python<'_>) {
+        self.begin_request(py);
+    }
+
+    /// The request that it is counted as has failed.
+    fn failed(&self) {
+        if let Some(request) = self.request.get() {
+            request.failed();
+        }
     }
 
     /// Ends the unit of work. Calling it again does nothing.

@@ -30,6 +30,7 @@ impl Driver {
         let started = Instant::now();
         py.detach(|| self.listener.catch_up());
         succession::fold(py, self.runtime);
+        self.refuse_late(py, command)?;
         let target = self.target(py, command)?;
         let back = self.served_at(target.get().id);
         let changes = self.runtime.view().changes(&target.get().view());
@@ -92,6 +93,18 @@ impl Driver {
             Ok((plan, ended))
         })?;
         staged.ok_or_else(|| exceptions::misuse("Transfuse is being uninstalled"))
+    }
+
+    /// A rollback that was meant for one generation does nothing to another.
+    fn refuse_late(&self, py: Python<'_>, command: RollbackCommand) -> PyResult<()> {
+        let current = self.runtime.current(py).get().id;
+        if command.only_from && current != command.from {
+            return Err(exceptions::generation(&format!(
+                "generation {current} is served by now, and not {}",
+                command.from
+            )));
+        }
+        Ok(())
     }
 
     /// The kept generation that a rollback goes back to.

@@ -1,0 +1,52 @@
+"""Do the workers' requests fail more often since the trial began? The coordinator's sums.
+
+Each worker tells its counts whenever they change. Those of a worker that is gone are not summed: it
+may have counted them with another generation.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from transfuse.updates import error_rates
+from transfuse.updates.error_rates import NO_REQUEST, Counts
+
+if TYPE_CHECKING:
+    from transfuse.workers.protocol import Said
+
+
+class TrialCounts:
+    """What the workers have counted."""
+
+    def __init__(self) -> None:
+        # What each connection has told last, by its number. Entries leave with the worker.
+        self._told: dict[int, Said] = {}
+        # The trials that were found to fail; each is told once.
+        self._failing: set[str] = set()
+
+    def add(self, number: int, said: Said, served: str | None) -> str | None:
+        """A worker tells its counts.
+
+        Args:
+            number: of its connection.
+            said: its message.
+            served: the view that all are to serve.
+
+        Returns:
+            Why the trial is to end at once; None if it is not.
+        """
+        self._told[number] = said
+        key = said["key"]
+        told = [each for each in self._told.values() if each["key"] == key]
+        old = sum((Counts(*each["old"]) for each in told), NO_REQUEST)
+        of_served = [each for each in told if each["view"] == served]
+        new = sum((Counts(*each["new"]) for each in of_served), NO_REQUEST)
+        generation = max((each["round"] for each in of_served), default=1)
+        if key in self._failing or not error_rates.fails_more(old, new, generation):
+            return None
+        self._failing.add(key)
+        return error_rates.words(old, new)
+
+    def forget(self, number: int) -> None:
+        """A worker is gone."""
+        self._told.pop(number, None)
