@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import re
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -10,9 +13,10 @@ import pytest
 
 import transfuse
 from conftest import CAP, LiveTree
-from support.threads import Worker
+from support.threads import wait
+from transfuse import _core
 from transfuse.errors import TransfuseError
-from transfuse.updates import trial
+from transfuse.updates import error_rates, participants, trial
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,3 +80,270 @@ def test_p16_it_goes_back_by_itself(
     assert report.set_aside == (str(tree.root / "val.py"),)
     tree.published({"other.py": "VALUE = 2\n"})
     assert served(tree) == "good"
+
+
+def test_p16_confirmed_it_stays(tree: LiveTree, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "transfuse")
+    shop(tree)
+    report = on_trial(tree, {"val.py": BAD}, 0.5)
+    assert transfuse.confirm() == report.trial
+    assert "confirmed: generation 2 stays" in caplog.text
+    assert transfuse.status().trial is None
+    # Asked again, it says the same; there is nothing to go back from.
+    assert transfuse.confirm() == report.trial
+    wait_until("the thread of the trial ends", lambda: not threads())
+    assert (served(tree), transfuse.status().generation) == ("bad", 2)
+    tree.published({"val.py": "VALUE = 3\n"})
+    assert transfuse.confirm() is None
+
+
+def threads() -> list[str]:
+    return [each.name for each in threading.enumerate() if each.name == "transfuse-trial"]
+
+
+def test_without_a_trial_there_is_nothing_to_confirm(tree: LiveTree) -> None:
+    shop(tree)
+    assert transfuse.confirm() is None
+    tree.published({"val.py": BAD})
+    assert transfuse.confirm() is None
+
+
+def test_an_update_that_changes_nothing_begins_none(tree: LiveTree) -> None:
+    shop(tree)
+    report = transfuse.update(confirm_within=LONG)
+    assert (report.outcome, report.trial) == ("unchanged", None)
+    assert [(each.name, each.what) for each in report.notes] == [("trial", "none has begun")]
+    # Nor one that is refused; the update after that was not asked for so.
+    tree.write({"val.py": "VALUE =\n"})
+    assert transfuse.update(confirm_within=LONG).trial is None
+    assert tree.published({"val.py": BAD}).trial is None
+
+
+@pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf")])
+def test_a_senseless_time_is_refused(tree: LiveTree, seconds: float) -> None:
+    shop(tree)
+    with pytest.raises(ValueError, match="confirm_within must be a number of seconds above 0"):
+        transfuse.update(confirm_within=seconds)
+
+
+@pytest.mark.parametrize("keep", [0, 1, 3])
+def test_p16_newer_saves_are_served_and_all_of_them_go_back(tree: LiveTree, keep: int) -> None:
+    """Also to a generation that `keep` alone would have let go."""
+    shop(tree, keep=keep)
+    first = on_trial(tree, {"val.py": BAD})
+    for number in range(2, 7):
+        report = tree.published({"other.py": f"VALUE = {number}\n"})
+        assert report.trial == first.trial
+    assert tree.module("other").VALUE == 6
+    # The time is up.
+    trial.alarm(key(), "enough")
+    report = gone_back(tree)
+    assert (served(tree), tree.module("other").VALUE) == ("good", 1)
+    assert (report.why, report.back_to[0]) == ("enough", 1)
+    assert report.set_aside == (str(tree.root / "other.py"), str(tree.root / "val.py"))
+
+
+def key() -> str:
+    told = trial.told()
+    assert told is not None
+    found: str = told["key"]
+    return found
+
+
+def test_after_a_trial_keep_counts_again(tree: LiveTree) -> None:
+    shop(tree, keep=1)
+    on_trial(tree, {"val.py": BAD})
+    tree.published({"val.py": "VALUE = 3\n"})
+    assert transfuse.status().kept == (1, 2)
+    transfuse.confirm()
+    tree.published({"val.py": "VALUE = 4\n"})
+    assert transfuse.status().kept == (3,)
+
+
+def test_asked_for_again_there_is_more_time_and_the_same_way_back(tree: LiveTree) -> None:
+    shop(tree)
+    first = on_trial(tree, {"val.py": BAD}, 60)
+    again = on_trial(tree, {"other.py": "VALUE = 2\n"}, LONG)
+    assert again.trial.until > first.trial.until + 300
+    assert (again.trial.generation, again.trial.back_to) == (2, 1)
+
+
+def test_a_rollback_by_hand_ends_it(tree: LiveTree) -> None:
+    shop(tree)
+    on_trial(tree, {"val.py": BAD})
+    report = transfuse.rollback()
+    assert (report.outcome, report.why, report.trial) == ("rolled back", "", None)
+    assert transfuse.confirm() is None
+    wait_until("the thread of the trial ends", lambda: not threads())
+
+
+def test_a_rollback_that_only_tells_does_not(tree: LiveTree) -> None:
+    shop(tree)
+    on_trial(tree, {"val.py": BAD})
+    assert transfuse.rollback(dry_run=True).trial is not None
+
+
+def test_an_update_that_is_refused_does_not_end_it(tree: LiveTree) -> None:
+    shop(tree)
+    on_trial(tree, {"val.py": BAD})
+    report = tree.update({"other.py": "VALUE =\n"})
+    assert (report.outcome, report.trial) == ("refused", transfuse.status().trial)
+    assert report.trial is not None
+    trial.alarm(key(), "enough")
+    gone_back(tree)
+    assert served(tree) == "good"
+
+
+def test_the_history_says_how_each_has_ended(tree: LiveTree) -> None:
+    shop(tree)
+    on_trial(tree, {"val.py": BAD})
+    assert "on trial until" in transfuse.history()[-1].note
+    transfuse.confirm()
+    on_trial(tree, {"val.py": "VALUE = 3\n"})
+    trial.alarm(key(), "enough")
+    gone_back(tree)
+    notes = [(each.generation, each.note) for each in transfuse.history()]
+    assert [number for number, _ in notes] == [1, 2, 3, 4]
+    assert notes[1][1].startswith("confirmed at ")
+    assert [note for _, note in notes[2:]] == ["taken back: enough", "enough"]
+
+
+def test_while_it_is_rolled_back_it_is_too_late_to_confirm(tree: LiveTree, outside: Any) -> None:
+    """A confirmation is not told as done, and then undone."""
+    outside.entered, outside.go = threading.Event(), threading.Event()
+    shop(tree)
+    on_trial(tree, {"val.py": BAD})
+
+    class Slow:
+        order, what = 40, "a slow check"
+
+        def staged(self, generation: int, *, on_disk: bool) -> None:  # noqa: ARG002
+            outside.entered.set()
+            wait(outside.go)
+
+        def published(self, generation: int) -> None: ...
+        def abandoned(self, generation: int) -> None: ...
+
+    slow_check = Slow()
+    participants.register(slow_check)
+    try:
+        trial.alarm(key(), "enough")
+        wait(outside.entered)
+        with pytest.raises(TransfuseError, match=r"too late: it is being rolled back \(enough\)"):
+            transfuse.confirm()
+    finally:
+        outside.go.set()
+        gone_back(tree)
+        participants.unregister(slow_check)
+
+
+def test_a_rollback_that_is_refused_is_tried_again(
+    tree: LiveTree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trial, "_PAUSE", 0.01)
+    shop(tree)
+    on_trial(tree, {"val.py": BAD})
+
+    class Refuses:
+        order, what, times = 40, "a check", 2
+
+        def staged(self, generation: int, *, on_disk: bool) -> None:  # noqa: ARG002
+            self.times -= 1
+            if self.times >= 0:
+                raise LookupError("not now")
+
+        def published(self, generation: int) -> None: ...
+        def abandoned(self, generation: int) -> None: ...
+
+    check = Refuses()
+    participants.register(check)
+    try:
+        trial.alarm(key(), "enough")
+        assert gone_back(tree).why == "enough"
+    finally:
+        participants.unregister(check)
+    assert [each.outcome for each in tree.reports].count("refused") == 2
+
+
+def test_a_save_that_comes_at_the_last_moment_goes_back_as_well(
+    tree: LiveTree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rollback was meant for the generation before, and comes again."""
+    shop(tree)
+    on_trial(tree, {"val.py": BAD})
+    asked = _core.rollback
+
+    def late(*arguments: Any, **more: Any) -> Any:
+        monkeypatch.undo()
+        tree.published({"other.py": "VALUE = 2\n"})
+        trial.alarm(key(), "enough")
+        return asked(*arguments, **more)
+
+    monkeypatch.setattr(_core, "rollback", late)
+    trial.alarm(key(), "enough")
+    report = gone_back(tree)
+    assert (report.generation, report.back_to[0]) == (4, 1)
+    assert (served(tree), tree.module("other").VALUE) == ("good", 1)
+
+
+def test_uninstall_ends_it(tree: LiveTree) -> None:
+    shop(tree)
+    on_trial(tree, {"val.py": BAD}, 0.2)
+    transfuse.uninstall()
+    wait_until("the thread of the trial ends", lambda: not threads())
+
+
+# Requests.
+
+
+def ask(application: Any, path: str = "/") -> None:
+    def start_response(status: str, headers: Any, exc_info: Any = None) -> Any: ...
+
+    environ = {"REQUEST_METHOD": "GET", "PATH_INFO": path}
+    with contextlib.suppress(LookupError):
+        list(application(environ, start_response))
+
+
+def web(tree: LiveTree) -> Any:
+    tree.write({"page.py": APP.format(["/f"])})
+    tree.install()
+    application = transfuse.wsgi("page:app")
+    for _ in range(998):
+        ask(application)
+    ask(application, "/f")
+    ask(application, "/f")
+    assert transfuse.status().requests == ((1, 1000, 2),)
+    return application
+
+
+def test_p16_it_goes_back_at_once_when_requests_fail(tree: LiveTree) -> None:
+    application = web(tree)
+    on_trial(tree, {"page.py": APP.format(["/f", "/g"])})
+    for path in ["/", "/g"] * 30:
+        ask(application, path)
+        if transfuse.status().trial is None:
+            break
+    report = gone_back(tree)
+    assert re.fullmatch(r"\d+ of \d+ requests failed, before 2 of 1,000", report.why), report.why
+    for _ in range(5):
+        ask(application, "/g")
+    assert transfuse.status().requests[-1] == (3, 5, 0)
+
+
+def test_as_many_failures_as_before_are_none(
+    tree: LiveTree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Any] = []
+
+    def noted(old: Any, new: Any, *more: Any) -> bool:
+        seen.append(new)
+        return fails_more(old, new, *more)
+
+    fails_more = error_rates.fails_more
+    monkeypatch.setattr(error_rates, "fails_more", noted)
+    application = web(tree)
+    on_trial(tree, {"page.py": APP.format(["/f"]) + "# new\n"})
+    for number in range(500):
+        ask(application, "/f" if number == 250 else "/")
+    wait_until("a look at the counts", lambda: (500, 500, 1) in seen)
+    assert transfuse.confirm() is not None

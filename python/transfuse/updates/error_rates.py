@@ -20,6 +20,7 @@ failed in the old one. Otherwise failures, which are fast, would be seen before 
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import inf, lgamma, log, log1p
 from typing import NamedTuple
 
@@ -46,22 +47,27 @@ class Counts(NamedTuple):
 NO_REQUEST = Counts(0, 0, 0)
 
 
-def fails_more(old: Counts, new: Counts, generation: int = 1) -> bool:
+def fails_more(
+    old: Counts, new: Counts, generation: int = 1, alpha: float = FALSE_ALARM
+) -> bool:
     """Whether the rate of `new` is above that of `old` by more than the margin, as is now certain.
 
     Args:
         old: of the generation before the trial.
         new: of the one that is on trial.
-        generation: which one on trial this is, from 1. Together they may alarm by mistake with
-            probability `FALSE_ALARM`: the shares 1/2, 1/6, 1/12, ... sum up to 1.
+        generation: which one on trial this is, from 1.
+        alpha: the probability that any of them alarms by mistake, at most. Half of it is for the
+            interval of `old`; of the other half these have 1/2, 1/6, 1/12, ..., which sum up to 1.
     """
     worst = old.failed + old.begun - old.answered
-    rate = highest_rate(worst, old.begun, FALSE_ALARM / 2) + MARGIN
+    rate = highest_rate(worst, old.begun, alpha / 2) + MARGIN
+    if new.failed <= rate * new.begun:
+        return False
     share = 1 / (generation * (generation + 1))
-    is_above = new.failed > rate * new.begun
-    return is_above and _log_martingale(rate, new.failed, new.begun) >= log(2 / FALSE_ALARM / share)
+    return _log_martingale(rate, new.failed, new.begun) >= log(2 / alpha / share)
 
 
+@lru_cache(maxsize=16)
 def highest_rate(failed: int, begun: int, alpha: float) -> float:
     """Return the upper end of the interval of rates; wrong at any time with probability `alpha`."""
     if begun == 0:
