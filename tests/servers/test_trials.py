@@ -15,7 +15,7 @@ from demo.client import Client
 from servers.process import Server, free_port
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 pytestmark = pytest.mark.servers
@@ -144,3 +144,192 @@ def test_a_rollback_by_hand_ends_the_trial_of_all(crowd: Crowd) -> None:
     assert second.ask("transfuse.rollback().outcome") == "rolled back"
     crowd.all_serve(3, 1)
     assert trials(first, second) == [None, None]
+
+
+# Real servers, and the command line.
+
+APPS = {
+    "wsgi": """
+def app(environ, start_response):
+    if environ["PATH_INFO"] in {0!r}:
+        start_response("503 Service Unavailable", [])
+        return [b"no"]
+    start_response("200 OK", [])
+    return [b'{{"value": {1}}}']
+""",
+    "asgi": """
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        while True:
+            kind = (await receive())["type"]
+            await send({{"type": kind + ".complete"}})
+            if kind == "lifespan.shutdown":
+                return
+    if scope["path"] in {0!r}:
+        raise LookupError("broken")
+    await send({{"type": "http.response.start", "status": 200, "headers": []}})
+    await send({{"type": "http.response.body", "body": b'{{"value": {1}}}'}})
+""",
+    "rsgi": """
+async def app(scope, protocol):
+    if scope.path in {0!r}:
+        protocol.response_empty(status=500, headers=[])
+        return
+    protocol.response_str(200, [], '{{"value": {1}}}')
+""",
+}
+SERVE = "transfuse serve web:app --no-watch --workers {workers} --port {port}"
+COMMANDS = {
+    "wsgi": SERVE,
+    "asgi": SERVE,
+    "rsgi": "granian --interface rsgi --workers {workers} --port {port} serve:app",
+}
+
+
+class Place:
+    """A folder with an application, served; and the command line beside it."""
+
+    def __init__(self, place: Path, interface: str, workers: int) -> None:
+        self.place, self._interface = place, interface
+        (place / "site").mkdir()
+        settings = '[tool.transfuse]\nroots = ["site"]\nwatch = false\n'
+        (place / "pyproject.toml").write_text(settings)
+        (place / "serve.py").write_text(
+            "import logging, transfuse\n"
+            "logging.basicConfig(level=logging.INFO)\n"
+            f"app = transfuse.{interface}('web:app')\n"
+        )
+        self.save(1, "/f")
+        self.port = free_port()
+        words = COMMANDS[interface].format(workers=workers, port=self.port).split()
+        self.server = Server([sys.executable, "-m", *words], place, self.port)
+        self.server.wait_until_ready()
+        wait_for("all workers", lambda: len(self.stand()) == workers)
+
+    def save(self, value: int, *failing: str) -> None:
+        beside = self.place / "site" / "web.new"
+        beside.write_text(APPS[self._interface].format(list(failing), value))
+        beside.replace(self.place / "site" / "web.py")
+
+    def type(self, *words: str) -> tuple[int, str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "transfuse", *words],
+            cwd=self.place,
+            capture_output=True,
+            text=True,
+            timeout=CAP,
+            check=False,
+        )
+        return done.returncode, done.stdout + done.stderr
+
+    def stand(self) -> list[dict[str, Any]]:
+        _, out = self.type("status", "--json")
+        return [json.loads(line) for line in out.splitlines() if line.startswith("{")]
+
+    def get(self, path: str = "/") -> int:
+        """Ask on a connection of its own, so that each worker has its part."""
+        client = Client(self.port)
+        try:
+            answer = client.get(path)
+            return int(answer.content["value"]) if answer.status == 200 else 0
+        finally:
+            client.close()
+
+    def counted(self) -> list[int]:
+        """The requests of all workers in the generation that is served, and the failed ones."""
+        of_each = [
+            counts
+            for each in self.stand()
+            for number, *counts in each["requests"]
+            if number == each["generation"]
+        ]
+        return [sum(column) for column in zip(*of_each, strict=True)]
+
+
+@pytest.fixture
+def serve(
+    tmp_path: Path, runtime: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[str, int], Place]]:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
+    served: list[Place] = []
+
+    def make(interface: str, workers: int) -> Place:
+        served.append(Place(tmp_path, interface, workers))
+        return served[0]
+
+    yield make
+    for place in served:
+        place.server.stop()
+
+
+@pytest.mark.parametrize("interface", ["wsgi", "asgi", "rsgi"])
+@pytest.mark.parametrize("workers", [1, 2])
+def test_p16_a_server_goes_back_at_once_when_requests_fail(
+    serve: Callable[[str, int], Place], interface: str, workers: int
+) -> None:
+    place = serve(interface, workers)
+    before, _ = place.counted()
+    for number in range(300):
+        assert place.get("/f" if number == 150 else "/") == (0 if number == 150 else 1)
+    assert place.counted() == [before + 300, 1]
+
+    place.save(2, "/f", "/g")
+    code, out = place.type("update", "--confirm-within", "1h")
+    assert (code, "on trial until" in out) == (0, True), out
+    answers = []
+    while len(answers) < 400 and 1 not in answers:
+        answers.append(place.get("/g" if len(answers) % 2 else "/"))
+    assert {0, 2} < set(answers), place.server.log
+    told = r"rolled back in .*?: (.*?): back to generation 1"
+    wait_for("the lines", lambda: len(re.findall(told, place.server.log)) == workers)
+    (why,) = set(re.findall(told, place.server.log))
+    found = re.fullmatch(r"(\d+) of (\d+) requests failed, before 1 of (\d+)", why)
+    assert found is not None, why
+    assert int(found[1]) <= answers.count(0)
+    assert int(found[3]) == before + 300
+    stand = place.stand()
+    assert [each["trial"] for each in stand] == [None] * workers
+    assert {place.get("/g") for _ in range(20)} == {1}
+    _, out = place.type("history")
+    assert "taken back: " + why in out
+    # It is set aside: no later update takes it along.
+    assert "set aside" in place.type("update")[1]
+    assert place.get("/g") == 1
+
+
+def test_p16_the_command_line_of_a_trial(serve: Callable[[str, int], Place]) -> None:
+    place = serve("wsgi", 2)
+    code, out = place.type("confirm")
+    assert (code, out.count("nothing is on trial; serving generation 1")) == (2, 2), out
+    code, out = place.type("update", "--confirm-within", "soon")
+    assert (code, "'soon' is no time, such as 90, 90s, 2m or 1h" in out) == (2, True), out
+    code, out = place.type("update", "--confirm-within", "2m")
+    assert (code, "trial: none has begun" in out) == (0, True), out
+
+    place.save(2)
+    code, out = place.type("update", "--confirm-within", "1h", "--json")
+    trial = json.loads(out.splitlines()[0])["trial"]
+    assert (code, trial["generation"], trial["back_to"], trial["seconds"]) == (0, 2, 1, 3600.0)
+    assert "then back to generation 1" in place.type("status")[1]
+    code, out = place.type("handover")
+    assert (code, "is on trial" in out) == (1, True), out
+    code, out = place.type("confirm", "--json")
+    told = [json.loads(line) for line in out.splitlines()]
+    assert (code, [each["outcome"] for each in told]) == (0, ["confirmed"] * 2)
+    assert "confirmed at" in place.type("history")[1]
+    assert [each["trial"] for each in place.stand()] == [None] * 2
+
+    place.save(3)
+    place.type("update", "--confirm-within", "1")
+    wait_for("a rollback", lambda: {place.get() for _ in range(10)} == {2})
+    assert ": not confirmed within 1 s: back to generation 2" in place.server.log
+    assert place.type("confirm")[0] == 2
+
+
+def test_a_held_change_is_on_trial_when_it_is_released(serve: Callable[[str, int], Place]) -> None:
+    place = serve("wsgi", 1)
+    place.type("update", "--hold")
+    place.save(2)
+    code, out = place.type("update", "--release", "--confirm-within", "1h")
+    assert (code, "on trial until" in out) == (0, True), out
+    assert place.stand()[0]["trial"]["back_to"] == 1

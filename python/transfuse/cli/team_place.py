@@ -16,12 +16,16 @@ from transfuse.handover.parent import private_path, taken_along
 from transfuse.handover.retirement import Retirement
 from transfuse.process.install import installed_settings, stop_updating
 from transfuse.servers import closing_connections, connection_drain, entry_gate, smoke_check
-from transfuse.updates import api
+from transfuse.updates import api, trial
 from transfuse.workers.protocol import packed, unpacked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+_CONFIRM_FIRST = (
+    "generation {} is on trial, and fresh processes could not go back: 'transfuse confirm' or"
+    " 'transfuse rollback' ends the trial"
+)
 # Of the finalizers of multiprocessing, the one that is called last.
 _LAST = -1000
 
@@ -104,6 +108,9 @@ class Place:
 
     def _hand_over(self, request: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG002
         assert self._member is not None
+        if (on_trial := trial.running()) is not None:
+            text = f"not handed over: {_CONFIRM_FIRST.format(on_trial.generation)}"
+            return {"outcome": "refused", "text": f"{text}; nothing has changed"}
         word = self._member.ask_and_wait(self._served())
         if word["why"] is None:
             return {"outcome": "handed over", "text": "handed over to fresh processes"}
@@ -137,6 +144,7 @@ class Place:
         # What it serves from now on is what it served last.
         stop_updating()
         self._retired()
+        trial.abandon("because fresh processes serve")
         workers.leave()
         # Commands are for the processes that serve. An answer that is under way is still sent.
         unix_socket.close()

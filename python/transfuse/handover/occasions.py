@@ -30,7 +30,7 @@ from transfuse.errors import (
 from transfuse.handover import elsewhere
 from transfuse.process.install import installed_settings
 from transfuse.source.tracebacks import OWN
-from transfuse.updates import api
+from transfuse.updates import api, trial
 from transfuse.updates.reports import Report
 from transfuse.updates.waiting import files_of
 
@@ -96,7 +96,11 @@ class Occasions:
     def _want(self, why: str) -> None:
         left = left_behind()
         without = f"; fresh processes start without {left}" if left else ""
-        if self._ask is not None and mode() == "auto":
+        if self._ask is not None and mode() == "auto" and trial.running() is not None:
+            # Fresh processes could not go back.
+            _log.warning("%s: handed over when what is on trial is confirmed%s", why, without)
+            trial.after(lambda: self._want(why))
+        elif self._ask is not None and mode() == "auto":
             _log.info("%s: handing over to fresh processes%s", why, without)
             self._ask()
         else:

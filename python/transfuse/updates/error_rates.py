@@ -47,9 +47,7 @@ class Counts(NamedTuple):
 NO_REQUEST = Counts(0, 0, 0)
 
 
-def fails_more(
-    old: Counts, new: Counts, generation: int = 1, alpha: float = FALSE_ALARM
-) -> bool:
+def fails_more(old: Counts, new: Counts, generation: int = 1, alpha: float = FALSE_ALARM) -> bool:
     """Whether the rate of `new` is above that of `old` by more than the margin, as is now certain.
 
     Args:
