@@ -59,7 +59,7 @@ __all__ = [
 ]
 
 _T = TypeVar("_T")
-Send = Callable[[Any], Awaitable[None]]
+_Send = Callable[[Any], Awaitable[None]]
 
 @final
 class Pin:
@@ -232,7 +232,7 @@ def rollback(
 def protect(generation: int | None) -> None:
     """Keep that generation whatever `keep` says, and no other one in this way."""
 
-def counted_send(pin: Pin, send: Send) -> Send:
+def counted_send(pin: Pin, send: _Send) -> _Send:
     """The `send` that notes the status; the same one if `pin` counts no request."""
 
 def counted_protocol(pin: Pin, protocol: Any) -> Any:

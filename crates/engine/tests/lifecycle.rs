@@ -259,3 +259,42 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_protected_generation_stays_beside_those_that_are_kept() {
+    let (mut generations, _) = published(1, 2);
+    generations.protect(Some(id(2)));
+    for _ in 0..3 {
+        let next = generations.stage();
+        generations.publish(next);
+    }
+    assert_eq!(vec![id(2), id(4)], generations.kept());
+    generations.protect(None);
+    let next = generations.stage();
+    let retirements = generations.publish(next);
+    assert_eq!(vec![Drained(id(5)), Dropped(id(2)), Dropped(id(4))], retirements);
+    assert_eq!(vec![id(5)], generations.kept());
+}
+
+#[test]
+fn one_is_protected_although_none_is_kept() {
+    let (mut generations, _) = published(0, 1);
+    generations.protect(Some(id(1)));
+    let next = generations.stage();
+    assert_eq!(vec![Drained(id(1))], generations.publish(next));
+    assert_eq!((vec![id(1)], Some(id(1))), (generations.kept(), generations.before(next)));
+}
+
+#[test]
+fn what_answers_as_a_protected_one_is_protected_in_its_place() {
+    let (mut generations, _) = published(1, 2);
+    generations.protect(Some(id(1)));
+    let quiet = generations.stage();
+    generations.publish_as(quiet, Succession::Quiet);
+    generations.fold(id(1), id(2));
+    for _ in 0..3 {
+        let next = generations.stage();
+        generations.publish(next);
+    }
+    assert!(generations.kept().contains(&id(2)), "{:?}", generations.kept());
+}
