@@ -16,7 +16,7 @@ from conftest import CAP, LiveTree
 from support.threads import wait
 from transfuse import _core
 from transfuse.errors import TransfuseError
-from transfuse.updates import error_rates, participants, trial
+from transfuse.updates import error_rates, participants, trial, trial_watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -240,7 +240,7 @@ def test_while_it_is_rolled_back_it_is_too_late_to_confirm(tree: LiveTree, outsi
 def test_a_rollback_that_is_refused_is_tried_again(
     tree: LiveTree, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trial, "_PAUSE", 0.01)
+    monkeypatch.setattr(trial_watch, "_PAUSE", 0.01)
     shop(tree)
     on_trial(tree, {"val.py": BAD})
 

@@ -129,7 +129,7 @@ def test_p16_a_confirmation_refuses_a_rollback_that_others_are_about_to_make(cro
     on_trial(first)
     crowd.all_serve(2, 2)
     # The others are not told.
-    second.ask("setattr(__import__('transfuse.updates.trial').updates.trial, '_others', None)")
+    second.ask("__import__('transfuse.updates.trial').updates.trial.share_with(None)")
     assert second.ask("transfuse.confirm().generation") == 2
     alarm(first)
     wait_for("a refusal", lambda: "confirmed meanwhile" in first.log)
@@ -276,7 +276,7 @@ def test_p16_a_server_goes_back_at_once_when_requests_fail(
     place.save(2, "/f", "/g")
     code, out = place.type("update", "--confirm-within", "1h")
     assert (code, "on trial until" in out) == (0, True), out
-    answers = []
+    answers: list[int] = []
     while len(answers) < 400 and 1 not in answers:
         answers.append(place.get("/g" if len(answers) % 2 else "/"))
     assert {0, 2} < set(answers), place.server.log

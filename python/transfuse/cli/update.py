@@ -42,6 +42,6 @@ def update(
         answers("release", pid)
     replies = answers("update", pid, timeout=None, confirm_within=confirm_within)
     if release and confirm_within is not None:
-        # After it: an update that nobody asked for would be on no trial.
+        # After it: an update that is made by itself would be on no trial.
         answers("release", pid)
     return print_results(replies, as_json, lambda reply: str(reply["text"]))

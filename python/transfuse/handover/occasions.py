@@ -96,10 +96,12 @@ class Occasions:
     def _want(self, why: str) -> None:
         left = left_behind()
         without = f"; fresh processes start without {left}" if left else ""
-        if self._ask is not None and mode() == "auto" and trial.running() is not None:
+        if trial.running() is not None and self._ask is not None and mode() == "auto":
             # Fresh processes could not go back.
             _log.warning("%s: handed over when what is on trial is confirmed%s", why, without)
             trial.after(lambda: self._want(why))
+        elif trial.wanted() is not None:
+            _log.warning("%s, and cannot be on trial: %s%s", why, self._what_to_type(), without)
         elif self._ask is not None and mode() == "auto":
             _log.info("%s: handing over to fresh processes%s", why, without)
             self._ask()

@@ -1,0 +1,166 @@
+"""What is on trial in this process: the state, and each step from one to the next.
+
+`trial` begins and ends trials with updates, `trial_watch` ends them when time is up.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+from transfuse import _core
+from transfuse.config import native
+from transfuse.config.logs import get_logger
+from transfuse.config.native import threading, time
+from transfuse.updates.messages import clock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from transfuse.updates.error_rates import Counts
+    from transfuse.updates.reports import Trial
+
+_log = get_logger("transfuse")
+
+CONFIRMED = "confirmed"
+# How many generations the history has something to say about.
+_NOTES = 100
+
+# What begins a trial; a sample: {"key": "9f3c0a1b", "seconds": 120.0}.
+Wanted = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Running:
+    """A trial in this process.
+
+    Attributes:
+        key: the same in all workers, and only there: ``"9f3c0a1b"``.
+        shown: the trial, as a status has it.
+        deadline: when it is over, by `time.monotonic`.
+        base: the kept generation to go back to; None if this process does not have it.
+        now: the generation that is served.
+        round: which generation on trial that is, from 1.
+        why: the reason to go back before the deadline; empty while there is none.
+    """
+
+    key: str
+    shown: Trial
+    deadline: float
+    base: int | None
+    now: int
+    round: int = 1
+    why: str = ""
+
+
+class Others(Protocol):
+    """The other workers of this process's server."""
+
+    def say_counts(self, key: str, generation: int, old: Counts, new: Counts) -> None:
+        """Pass on how many requests were counted here."""
+
+    def say_confirmed(self, key: str) -> None:
+        """Tell that a trial was confirmed here."""
+
+
+class TrialState:
+    """All about trials in this process. Whoever writes holds `lock`."""
+
+    def __init__(self) -> None:
+        self.after_fork()
+        # None in a process that switches alone.
+        self.others: Others | None = None
+        self.forget()
+
+    def after_fork(self) -> None:
+        """Take a lock that no thread of the parent holds."""
+        self.lock = threading.RLock()
+        # Set when there is something to do before the next turn of the thread that watches.
+        self.news = threading.Event()
+
+    def forget(self) -> None:
+        """There is no trial, and there was none."""
+        # The trial; None while there is none.
+        self.running: Running | None = None
+        # The last one, and how it ended; None once something was published without one.
+        self.over: tuple[Running, str] | None = None
+        # What `update` was asked for, while it lasts.
+        self.wanted: Wanted | None = None
+        # What all workers have agreed to begin with the update under way.
+        self.agreed: Wanted | None = None
+        # The generation that is served while an update is staged, and whether that is a rollback.
+        self.before = 0
+        self.goes_back = False
+        # Why the rollback under way is made; empty if it was asked for.
+        self.because = ""
+        # What the history says about a generation, such as {5: "confirmed at 14:04:10"}. The oldest
+        # leaves.
+        self.notes: dict[int, str] = {}
+        # Each is called once the trial is confirmed, and then forgotten.
+        self.afterwards: list[Callable[[], object]] = []
+        self.news.set()
+
+    def note(self, generation: int, text: str) -> None:
+        """Have the history say something about a generation."""
+        self.notes[generation] = text
+        while len(self.notes) > _NOTES:
+            del self.notes[next(iter(self.notes))]
+
+    def begin(self, trial: Running) -> None:
+        """A trial begins."""
+        self.running, self.over = trial, None
+        self.note(trial.now, on_trial(trial.shown))
+        self.news = threading.Event()
+
+    def end(self, how: str, note: str) -> None:
+        """The trial is over.
+
+        Args:
+            how: `CONFIRMED`, or why it ended otherwise.
+            note: what the history says about its generations.
+        """
+        now, self.running = self.running, None
+        assert now is not None
+        self.over, self.because = (now, how), ""
+        for generation in [each for each in self.notes if now.shown.generation <= each <= now.now]:
+            self.note(generation, note)
+        _core.protect(None)
+        self.news.set()
+        calls, self.afterwards = self.afterwards, []
+        if how == CONFIRMED:
+            _log.info("confirmed: generation %d stays", now.now)
+            for call in calls:
+                native.thread(target=call, name="transfuse-confirmed", daemon=True).start()
+
+    def confirmed(self) -> None:
+        """What is on trial stays."""
+        self.end(CONFIRMED, f"confirmed at {clock(time.time(), seconds=True)}")
+
+    def abandon(self, why: str) -> None:
+        """End the trial, and go on with what is served; without one: do nothing."""
+        with self.lock:
+            if self.running is not None:
+                _log.warning("the trial has ended, %s; what is served stays", why)
+                self.end(why, f"trial ended, {why}")
+
+    def alarm(self, key: str, why: str) -> None:
+        """That trial is to end at once."""
+        with self.lock:
+            now = self.running
+            if now is not None and now.key == key and not now.why:
+                self.running = replace(now, why=why)
+                self.news.set()
+
+    def expect(self, why: str) -> None:
+        """Note why the rollback is made that is staged next; empty: none is."""
+        with self.lock:
+            self.because = why if self.running is not None else ""
+
+
+def on_trial(shown: Trial) -> str:
+    """Tell in the history until when a generation is on trial."""
+    return f"on trial until {clock(shown.until, seconds=True)}, then back to {shown.back_to}"
+
+
+# That of this process.
+HERE = TrialState()
