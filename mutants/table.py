@@ -156,4 +156,20 @@ MUTANTS = (
         "let _ = &mut found;",
         (PROMISES + "test_p16_rolled_back_stays_back.py",),
     ),
+    Mutant(
+        "P16",
+        "error rates are compared by the likelihood of the best rate, which holds for one look",
+        "python/transfuse/updates/error_rates.py",
+        "mixture = lgamma(failed + 1) + lgamma(succeeded + 1) - lgamma(begun + 2)",
+        "mixture = sum(each * log(each / begun) for each in (failed, succeeded) if each)",
+        ("tests/unit/test_error_rates.py",),
+    ),
+    Mutant(
+        "P16",
+        "what was on trial stays when its time is up",
+        "python/transfuse/updates/trial_watch.py",
+        "if not why and time.monotonic() >= now.deadline:",
+        "if not why and time.monotonic() >= now.deadline + 3600:",
+        (PROMISES + "test_p16_trials.py",),
+    ),
 )

@@ -85,6 +85,8 @@ def test_a_report_as_json() -> None:
         "back_to": None,
         "set_aside": [],
         "fixed": False,
+        "trial": None,
+        "why": "",
     }
 
 

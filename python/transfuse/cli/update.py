@@ -14,7 +14,8 @@ from transfuse.cli.options import Duration, process_options
 @click.option(
     "--confirm-within",
     type=Duration(),
-    help="Go back after this time, such as 90s or 2m, unless 'transfuse confirm' comes.",
+    metavar="TIME",
+    help="Go back after 90s, 2m, ... unless confirmed.",
 )
 @process_options
 def update(
@@ -22,14 +23,11 @@ def update(
 ) -> int:
     """Update now, whether or not files are watched.
 
-    A script that changes many files says --hold before the first and --release after the last one:
-    what changed between them is one change. A hold ends by itself after ten minutes.
+    What changes between --hold and --release is one change; a hold lasts ten minutes at most. With
+    --confirm-within the server goes back by itself unless 'transfuse confirm' comes in time, and
+    at once if requests fail more often.
 
-    With --confirm-within, what is published is on trial: the server goes back by itself when the
-    time is up, and at once if requests fail more often than before.
-
-    All processes of this project do it, unless an option says otherwise. Ends with code 1 if a
-    process refused the update.
+    All processes of this project do it. Ends with code 1 if one refused the update.
     """
     if hold and release:
         raise click.UsageError("--hold and --release exclude each other")

@@ -64,7 +64,7 @@ class Others(Protocol):
 
 
 class TrialState:
-    """All about trials in this process. Whoever writes holds `lock`."""
+    """All about trials in this process. `lock` is held to write."""
 
     def __init__(self) -> None:
         self.after_fork()
