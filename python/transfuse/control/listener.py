@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from transfuse.config import native
 from transfuse.config.logs import get_logger
 from transfuse.config.native import threading, time
-from transfuse.runtime import peer
+from transfuse.runtime import long_path, peer
 
 if TYPE_CHECKING:
     import socket
@@ -43,7 +43,7 @@ class Listener:
         answer: makes the line of an answer from the line of a request.
 
     Raises:
-        OSError: the path is taken, or too long.
+        OSError: the path is taken, or too long for this system.
     """
 
     def __init__(self, path: Path, answer: Callable[[bytes], bytes]) -> None:
@@ -52,7 +52,7 @@ class Listener:
         self._uid = peer.own()
         self._socket = native.socket.socket(native.socket.AF_UNIX, native.socket.SOCK_STREAM)
         try:
-            self._socket.bind(str(path))
+            long_path.bind(self._socket, path)
             self._socket.listen(_BACKLOG)
             self._socket.setblocking(False)
         except BaseException:

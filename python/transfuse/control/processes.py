@@ -13,7 +13,7 @@ from transfuse.config import native
 from transfuse.config.native import json, time
 from transfuse.control import presence
 from transfuse.errors import NoAnswer, TransfuseError
-from transfuse.runtime import parent, peer
+from transfuse.runtime import long_path, parent, peer
 
 if TYPE_CHECKING:
     import socket
@@ -131,7 +131,7 @@ def _connected(process: Process, deadline: float | None) -> socket.socket:
         while True:
             try:
                 connection.settimeout(_left(deadline))
-                connection.connect(str(process.path))
+                long_path.connect(connection, process.path)
                 return connection
             except BlockingIOError:
                 # The queue of connections is full: the process is busy, not dead.
@@ -185,7 +185,7 @@ def _pid_here(card: Card, path: Path) -> int:
     try:
         with _socket() as connection:
             connection.settimeout(_TELLING)
-            connection.connect(str(path))
+            long_path.connect(connection, path)
             found = peer.peer_of(connection)
     except OSError:
         return 0

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from transfuse.config import native
 from transfuse.config.native import threading
 from transfuse.errors import TransfuseError
+from transfuse.runtime import long_path
 from transfuse.source.tracebacks import headline, user_traceback
 from transfuse.workers.protocol import MessageStream
 
@@ -54,7 +55,7 @@ class Member:
         self._check, self._refuse, self._announce = check, refuse, announce
         self._retire = retire
         end = native.socket.socket(native.socket.AF_UNIX, native.socket.SOCK_STREAM)
-        end.connect(path)
+        long_path.connect(end, path)
         self._stream = MessageStream(end)
         # Guards the fields below, which the receiving thread writes.
         self._news = threading.Condition()

@@ -14,6 +14,7 @@ import socket
 import threading
 from typing import TYPE_CHECKING
 
+from transfuse.runtime import long_path
 from transfuse.workers.protocol import MessageStream
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class Parent:
         self.path = path
         self._wake = wake
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._listener.bind(path)
+        long_path.bind(self._listener, path)
         self._listener.listen(64)
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._listener, selectors.EVENT_READ)

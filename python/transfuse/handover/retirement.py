@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from transfuse import _core
 from transfuse.config import native
 from transfuse.config.native import time
+from transfuse.runtime import long_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,7 +91,7 @@ def stop_accepting(listener: int) -> None:
     """
     with tempfile.TemporaryDirectory(prefix="transfuse-") as folder:
         nothing = native.socket.socket(native.socket.AF_UNIX, native.socket.SOCK_STREAM)
-        nothing.bind(os.path.join(folder, "nothing.sock"))
+        long_path.bind(nothing, os.path.join(folder, "nothing.sock"))
     with nothing:
         nothing.listen(1)
         nothing.setblocking(False)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from transfuse.config import native
 from transfuse.config.native import time
 from transfuse.config.runtime_dir import own_directory
-from transfuse.runtime import file_lock, peer
+from transfuse.runtime import file_lock, long_path, peer
 from transfuse.runtime.parent import name_of_parent
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ class Rendezvous:
         end: socket.socket = native.socket.socket(native.socket.AF_UNIX, native.socket.SOCK_STREAM)
         try:
             end.settimeout(2.0)
-            end.connect(str(self.folder / f"{number}.sock"))
+            long_path.connect(end, self.folder / f"{number}.sock")
             if is_worker(end):
                 return end
         except OSError:
@@ -131,8 +131,7 @@ class Rendezvous:
             coordinator before; None if another process is the coordinator now.
 
         Raises:
-            OSError: the folder is gone or full, or its path is too long for a socket. Then there
-                is no coordinator.
+            OSError: the folder is gone or full. Then there is no coordinator.
         """
         lock = file_lock.take(self.folder / f"{number}.lock")
         if lock is None:
@@ -141,7 +140,7 @@ class Rendezvous:
         try:
             before = path.exists() or number > 0
             path.unlink(missing_ok=True)
-            listener = _listener(str(path))
+            listener = _listener(path)
         except BaseException:
             # A lock without a socket would keep all others from becoming the coordinator.
             os.close(lock)
@@ -149,10 +148,10 @@ class Rendezvous:
         return lock, listener, before
 
 
-def _listener(path: str) -> socket.socket:
+def _listener(path: Path) -> socket.socket:
     listener: socket.socket = native.socket.socket(native.socket.AF_UNIX, native.socket.SOCK_STREAM)
     try:
-        listener.bind(path)
+        long_path.bind(listener, path)
         listener.listen(64)
     except BaseException:
         listener.close()
