@@ -38,6 +38,7 @@ def _run(words: list[str]) -> None:
         )
     from transfuse.cli import exit_codes  # noqa: PLC0415
     from transfuse.cli.group import transfuse  # noqa: PLC0415
+    from transfuse.cli.run import own_words  # noqa: PLC0415
     from transfuse.cli.run_program import Program  # noqa: PLC0415
     from transfuse.errors import TransfuseError  # noqa: PLC0415
 
@@ -49,7 +50,7 @@ def _run(words: list[str]) -> None:
     except click.Abort:
         raise KeyboardInterrupt from None
     except TransfuseError as error:
-        sys.exit(exit_codes.code_of_error(error, words))
+        sys.exit(exit_codes.code_of_error(error, own_words(words)))
     if isinstance(result, Program):
         # Here, so that the user's program does not run inside of ours.
         result.run(restore_process.no_trace)

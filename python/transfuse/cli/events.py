@@ -1,4 +1,4 @@
-"""`transfuse serve --json`: what happens, for a program, a line of JSON each on standard output.
+"""`serve --json` and `run --json`: what happens, for a program, a line of JSON each on stdout.
 
 Lines of the application's own may come between them.
 """
@@ -32,6 +32,16 @@ def tell_serving(target: str, interface: str, address: str, now: Status) -> None
             generation=now.generation,
         )
     )
+
+
+def tell_running(program: str, now: Status) -> None:
+    """Tell that a program begins."""
+    _write(line_of("running", program=program, roots=list(now.roots), generation=now.generation))
+
+
+def tell_end(code: int) -> None:
+    """Tell how a program has ended."""
+    _write(line_of("ended", code=code))
 
 
 def tell_update(report: Report) -> None:

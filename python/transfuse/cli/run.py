@@ -16,6 +16,13 @@ class _Verbatim(click.Command):
         return super().parse_args(ctx, [*args[:at], "--", *args[at:]])
 
 
+def own_words(words: list[str]) -> list[str]:
+    """Return the words of a command line without those of the program that it runs."""
+    if words[:1] != ["run"]:
+        return words
+    return words[: 1 + _end_of_ours(words[1:])]
+
+
 def _end_of_ours(args: list[str]) -> int:
     index = 0
     while index < len(args):
@@ -39,6 +46,7 @@ def _end_of_ours(args: list[str]) -> int:
     options_metavar="[OPTIONS] (-m MODULE | SCRIPT)",
 )
 @live_options
+@click.option("--json", "as_json", is_flag=True, help="Tell each event on stdout, as JSON.")
 @click.option("-m", "module", metavar="MODULE", help="Run a module, as python -m does.")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[ARGS]...")
 def run(
@@ -47,6 +55,7 @@ def run(
     no_watch: bool,
     policy: str | None,
     verbose: bool,
+    as_json: bool,
     module: str | None,
     arguments: tuple[str, ...],
 ) -> Program:
@@ -67,6 +76,6 @@ def run(
         place=place_of(script),
         module=module,
     )
-    program = Program(module, script, arguments, settings, verbose)
+    program = Program(module, script, arguments, settings, verbose, as_json)
     program.check()
     return program

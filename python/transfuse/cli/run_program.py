@@ -13,6 +13,8 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
+from transfuse.cli.events import tell_end, tell_running, tell_update
+from transfuse.cli.exit_codes import INTERRUPTED
 from transfuse.cli.progress import show_steps
 from transfuse.cli.terminal import progress, show_log
 from transfuse.control import unix_socket
@@ -39,6 +41,7 @@ class Program:
         arguments: those after it on the command line.
         settings: to install.
         verbose: whether the plan of each update is shown.
+        as_json: whether events are written to stdout, a line of JSON each.
     """
 
     module: str | None
@@ -46,6 +49,7 @@ class Program:
     arguments: tuple[str, ...]
     settings: Settings
     verbose: bool
+    as_json: bool = False
 
     def check(self) -> None:
         """Raise TargetError if there is no such module or script."""
@@ -77,9 +81,21 @@ class Program:
         # In front of the roots, as Python has it.
         sys.path.remove(place)
         sys.path.insert(0, place)
-        unix_socket.serve(f"run {self.script or '-m ' + str(self.module)}")
+        name = self.script or f"-m {self.module}"
+        unix_socket.serve(f"run {name}")
+        if self.as_json:
+            api.on_update(tell_update)
+            tell_running(name, api.status())
         leave()
         sys.argv[:] = [self.script or str(self.module), *self.arguments]
+        try:
+            self._execute()
+        except SystemExit as error:
+            self._tell_end(_code_of(error))
+            raise
+        self._tell_end(0)
+
+    def _execute(self) -> None:
         try:
             if self.script is not None:
                 runpy.run_path(self.script, run_name="__main__")
@@ -87,10 +103,22 @@ class Program:
                 runpy.run_module(str(self.module), run_name="__main__", alter_sys=True)
         except KeyboardInterrupt as error:
             print(user_traceback(error), end="", file=sys.stderr, flush=True)
+            self._tell_end(INTERRUPTED)
             _die_of_interrupt()
         except Exception as error:
             print(user_traceback(error), end="", file=sys.stderr, flush=True)
             sys.exit(1)
+
+    def _tell_end(self, code: int) -> None:
+        if self.as_json:
+            tell_end(code)
+
+
+def _code_of(error: SystemExit) -> int:
+    """Return the code that Python ends with."""
+    if error.code is None:
+        return 0
+    return error.code if isinstance(error.code, int) else 1
 
 
 def place_of(script: str | None) -> str:
@@ -102,4 +130,4 @@ def _die_of_interrupt() -> NoReturn:
     # A shell tells a program that was interrupted from one that failed by how it ended.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     os.kill(os.getpid(), signal.SIGINT)
-    sys.exit(130)
+    sys.exit(INTERRUPTED)
