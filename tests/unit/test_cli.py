@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
@@ -10,12 +9,14 @@ import socket
 import subprocess
 import sys
 import textwrap
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 CAP = 60.0
-DOCS = (Path(__file__).parents[2] / "docs" / "command-line.md").read_text(encoding="utf-8")
 
 
 class Terminal:
@@ -267,54 +268,6 @@ def test_run_a_module(terminal: Terminal) -> None:
     found = terminal.type("run", "-m", "shop.worker", "-v", "--root", "x", "--help")
     expected = f"__main__ ['-v', '--root', 'x', '--help'] {terminal.place}\n"
     assert found == (0, expected, "")
-
-
-EVENTS = """
-    import sys
-    import transfuse, shop.prices
-    with open(shop.prices.__file__, "w") as file:
-        file.write("PRICE = 22\\n")
-    transfuse.update()
-    print("a line of its own")
-    sys.exit(shop.prices.PRICE - 19)
-    """
-
-
-def test_run_with_json_tells_events_with_the_keys_that_are_documented(terminal: Terminal) -> None:
-    terminal.write({"shop/__init__.py": "", "shop/prices.py": "PRICE = 1\n", "work.py": EVENTS})
-    code, out, _ = terminal.type("run", "--json", "--no-watch", "work.py", "--json")
-    told = [json.loads(line) for line in out.splitlines() if line.startswith("{")]
-    assert (code, [each["event"] for each in told]) == (3, ["running", "update", "ended"])
-    assert "a line of its own" in out
-    for each in told:
-        assert set(each) == documented(each["event"])
-    assert (told[0]["program"], told[0]["roots"]) == ("work.py", [str(terminal.place)])
-    assert (told[1]["outcome"], told[1]["generation"], told[2]["code"]) == ("published", 2, 3)
-
-
-@pytest.mark.parametrize(("statement", "code"), [("pass", 0), ("1 / 0", 1), ("exit('no')", 1)])
-def test_run_with_json_tells_how_it_ends(terminal: Terminal, statement: str, code: int) -> None:
-    terminal.write({"work.py": f"{statement}\n"})
-    found, out, _ = terminal.type("run", "--json", "--no-watch", "work.py")
-    assert (found, json.loads(out.splitlines()[-1])["code"]) == (code, code)
-
-
-def test_an_error_before_a_program_is_json_only_if_ours_is(terminal: Terminal) -> None:
-    code, _, err = terminal.type("run", "--json", "nothing.py")
-    assert (code, json.loads(err)["code"]) == (2, 2)
-    code, _, err = terminal.type("run", "nothing.py", "--json")
-    assert (code, err.startswith("transfuse: there is no file nothing.py")) == (2, True), err
-
-
-def documented(event: str) -> set[str]:
-    """The keys that the documentation has for an event of `run`, of those of `update` all."""
-    section = DOCS.partition("### `transfuse run --json`")[2].partition("\n#")[0]
-    if event == "update":
-        section = DOCS.partition("### `transfuse update --json`")[2].partition("\n#")[0]
-        rows = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
-        return {"event", "pid", *re.findall(r"`(\w+)`", "".join(rows))} - {"text"}
-    (keys,) = re.findall(rf"^\| `{event}` \| ([^:]*?)(?::.*)? \|$", section, re.MULTILINE)
-    return {"event", "pid", *re.findall(r"`(\w+)`", keys)}
 
 
 def test_run_a_script(terminal: Terminal) -> None:
