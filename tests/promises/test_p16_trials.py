@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import re
 import threading
 import time
@@ -284,6 +285,55 @@ def test_a_save_that_comes_at_the_last_moment_goes_back_as_well(
     report = gone_back(tree)
     assert (report.generation, report.back_to[0]) == (4, 1)
     assert (served(tree), tree.module("other").VALUE) == ("good", 1)
+
+
+def test_an_update_that_changes_no_answer_has_nothing_to_go_back_to(
+    tree: LiveTree, caplog: pytest.LogCaptureFixture
+) -> None:
+    shop(tree)
+    report = on_trial(tree, {"unused.py": "VALUE = 1\n"}, 0.2)
+    assert report.ran == ()
+    wait_until("the end of the trial", lambda: transfuse.status().trial is None)
+    assert "the trial has ended, and cannot go back: nothing would change" in caplog.text
+    assert transfuse.history()[-1].note.startswith("trial ended, and cannot go back")
+    assert served(tree) == "good"
+
+
+def test_a_worker_without_the_former_generation_goes_on_if_no_other_takes_it_along(
+    tree: LiveTree, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trial_watch, "_PAUSE", 0.01)
+    monkeypatch.setattr(trial_watch, "_OVERDUE", 0.1)
+    shop(tree)
+    told = {"key": "k", "seconds": 9.0, "left": 0.1, "round": 2, "generation": 2, "back_to": 1}
+    trial.join(told)
+    assert transfuse.status().trial is not None
+    wait_until("the end of the trial", lambda: transfuse.status().trial is None)
+    assert "no process has the generation any more that it goes back to" in caplog.text
+    # Told again, it knows that it is over.
+    trial.join(told)
+    assert transfuse.status().trial is None
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_child_is_on_trial_too(tree: LiveTree) -> None:
+    shop(tree)
+    on_trial(tree, {"val.py": BAD}, 2)
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        code = 1
+        try:
+            wait_until("a rollback in the child", lambda: served(tree) == "good")
+            os.write(writing, b"went back")
+            code = 0
+        finally:
+            os._exit(code)
+    os.close(writing)
+    with open(reading, "rb") as told:
+        assert told.read() == b"went back"
+    assert os.waitpid(child, 0)[1] == 0
+    gone_back(tree)
 
 
 def test_uninstall_ends_it(tree: LiveTree) -> None:

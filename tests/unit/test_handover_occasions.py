@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import logging
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 import transfuse
+from conftest import CAP
 from transfuse.errors import ContentGone, Outdated, PolicyError, StartupFailed, StillInUseError
 from transfuse.handover.occasions import Occasions, is_held, left_behind
+from transfuse.updates import trial
 from transfuse.updates.reports import Report, Restart
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from conftest import LiveTree
 
 NEVER = Restart("shop.conf", "never-policy", 'its policy is "never"')
@@ -50,6 +55,42 @@ def test_what_cannot_be_made_in_place_is_handed_over_once(tree: LiveTree) -> Non
     asked.occasions.hear(Report("unchanged", 3))
     asked.occasions.hear(Report("published", 4, restart=(NEVER,)))
     assert asked.times == 2
+
+
+def test_during_a_trial_it_waits_until_that_is_confirmed(
+    tree: LiveTree, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Fresh processes could not go back."""
+    tree.write({"shop.py": "VALUE = 1\n"})
+    tree.install(handover="auto")
+    tree.module("shop")
+    asked = Asked()
+    tree.write({"shop.py": "VALUE = 2\n"})
+    assert transfuse.update(confirm_within=600).outcome == "published"
+    asked.occasions.hear(Report("published", 2, restart=(NEVER,)))
+    assert asked.times == 0
+    assert "handed over when what is on trial is confirmed" in told(caplog)
+    transfuse.confirm()
+    wait_until(lambda: asked.times == 1)
+
+
+def test_what_only_fresh_processes_can_serve_is_not_served_when_a_trial_was_asked_for(
+    tree: LiveTree, caplog: pytest.LogCaptureFixture
+) -> None:
+    tree.install(handover="auto")
+    asked = Asked()
+    with trial.wanting(600):
+        asked.occasions.hear(Report("unchanged", 1, restart=(NEVER,)))
+    assert asked.times == 0
+    assert "cannot change in a running process, and cannot be on trial: " in told(caplog)
+    assert "transfuse handover serves from fresh processes" in told(caplog)
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + CAP
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)  # polled: the cap says when it failed
 
 
 @pytest.mark.parametrize(
