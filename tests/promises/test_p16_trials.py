@@ -86,7 +86,7 @@ def test_p16_it_goes_back_by_itself(
 def test_p16_confirmed_it_stays(tree: LiveTree, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "transfuse")
     shop(tree)
-    report = on_trial(tree, {"val.py": BAD}, 0.5)
+    report = on_trial(tree, {"val.py": BAD})
     assert transfuse.confirm() == report.trial
     assert "confirmed: generation 2 stays" in caplog.text
     assert transfuse.status().trial is None
