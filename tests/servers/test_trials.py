@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -39,13 +40,15 @@ def on_trial(worker: Any, seconds: float = LONG) -> None:
     assert outcome == "published", worker.log
 
 
-def trials(*workers: Any) -> list[Any]:
-    return [
-        worker.ask("(lambda t: t and [t.generation, t.back_to])(" + TRIAL + ")")
-        for worker in workers
-    ]
+def until_trials_are(expected: Any, *workers: Any) -> None:
+    """Wait for what is on trial in each: that is noted a moment after the switch."""
+    for worker in workers:
+        worker.until(f"(lambda t: t and [t.generation, t.back_to])({TRIAL})", expected)
+        if expected is not None:
+            worker.until(f"{RUNNING}.now == transfuse.status().generation", True)
 
 
+RUNNING = "__import__('transfuse.updates.trial_state').updates.trial_state.HERE.running"
 TRIAL = "transfuse.status().trial"
 KEY = "__import__('transfuse.updates.trial').updates.trial.told()['key']"
 ALARM = "__import__('transfuse.updates.trial').updates.trial.alarm({key!r}, 'enough')"
@@ -60,7 +63,7 @@ def test_p16_what_one_was_asked_for_is_on_trial_in_all(crowd: Crowd) -> None:
     crowd.write(shop="VALUE = 2\n")
     on_trial(second)
     crowd.all_serve(2, 2)
-    assert trials(first, second) == [[2, 1], [2, 1]]
+    until_trials_are([2, 1], first, second)
     assert first.ask(KEY) == second.ask(KEY)
     # Asked for anew in the other, it ends soon. All have a clock, and it is one rollback.
     crowd.write(shop="VALUE = 3\n")
@@ -71,7 +74,7 @@ def test_p16_what_one_was_asked_for_is_on_trial_in_all(crowd: Crowd) -> None:
         assert "not confirmed within 1 s: back to generation 1" in worker.log
         assert worker.log.count("rolled back in") == 1
         assert len(worker.ask("[str(p) for p in transfuse.status().set_aside]")) == 1
-    assert trials(first, second) == [None, None]
+    until_trials_are(None, first, second)
 
 
 def test_p16_confirmed_in_one_it_stays_in_all(crowd: Crowd) -> None:
@@ -79,6 +82,7 @@ def test_p16_confirmed_in_one_it_stays_in_all(crowd: Crowd) -> None:
     crowd.write(shop="VALUE = 2\n")
     on_trial(workers[0])
     crowd.all_serve(2, 2)
+    until_trials_are([2, 1], *workers)
     assert workers[1].ask("transfuse.confirm().generation") == 2
     for worker in workers:
         worker.until(f"{TRIAL} is None", True)
@@ -86,7 +90,7 @@ def test_p16_confirmed_in_one_it_stays_in_all(crowd: Crowd) -> None:
     crowd.write(shop="VALUE = 3\n")
     workers[2].ask("transfuse.update().outcome")
     crowd.all_serve(3, 3)
-    assert trials(*workers) == [None] * 3
+    until_trials_are(None, *workers)
 
 
 def test_p16_one_that_goes_back_takes_all_along_and_a_save_in_between(crowd: Crowd) -> None:
@@ -96,13 +100,13 @@ def test_p16_one_that_goes_back_takes_all_along_and_a_save_in_between(crowd: Cro
     crowd.write(shop="VALUE = 3\n")
     assert second.ask("transfuse.update().outcome") == "published"
     crowd.all_serve(3, 3)
-    assert trials(first, second) == [[2, 1], [2, 1]]
+    until_trials_are([2, 1], first, second)
     alarm(second)
     crowd.all_serve(4, 1)
     for worker in (first, second):
         wait_for("the line", lambda w=worker: "rolled back in" in w.log)  # type: ignore[misc]
         assert "enough: back to generation 1" in worker.log
-    assert trials(first, second) == [None, None]
+    until_trials_are(None, first, second)
 
 
 @pytest.mark.parametrize("victim", [0, 1])
@@ -111,16 +115,17 @@ def test_p16_a_worker_that_starts_during_a_trial_is_part_of_it(crowd: Crowd, vic
     crowd.write(shop="VALUE = 2\n")
     on_trial(workers[0])
     crowd.all_serve(2, 2)
+    until_trials_are([2, 1], *workers)
     workers.pop(victim).kill()
     late = crowd.start()
     assert late.served == [2, 2]
     late.until(f"{TRIAL} is not None", True)
-    assert trials(late, *workers) == [[2, 1], [2, 1]]
+    until_trials_are([2, 1], late, *workers)
     assert late.ask(KEY) == workers[0].ask(KEY)
     # It has never had the former generation, and goes back with the other.
     alarm(workers[0])
     crowd.all_serve(3, 1)
-    assert trials(late, *workers) == [None, None]
+    until_trials_are(None, late, *workers)
     wait_for("the line", lambda: "enough: back to generation 1" in late.log)
 
 
@@ -130,12 +135,33 @@ def test_p16_a_confirmation_refuses_a_rollback_that_others_are_about_to_make(cro
     crowd.write(shop="VALUE = 2\n")
     on_trial(first)
     crowd.all_serve(2, 2)
+    until_trials_are([2, 1], first, second)
     # The others are not told.
     second.ask("__import__('transfuse.updates.trial').updates.trial.share_with(None)")
     assert second.ask("transfuse.confirm().generation") == 2
     alarm(first)
-    wait_for("a refusal", lambda: "confirmed meanwhile" in first.log)
+    wait_for("a refusal", lambda: "the trial is over: confirmed" in first.log)
     crowd.all_serve(2, 2)
+
+
+def test_p16_a_worker_that_slept_through_the_end_of_a_trial_does_not_go_back(crowd: Crowd) -> None:
+    """Its clock has run out, and something newer is served by then."""
+    first, second = crowd.start(), crowd.start()
+    crowd.write(shop="VALUE = 2\n")
+    on_trial(first)
+    crowd.all_serve(2, 2)
+    until_trials_are([2, 1], first, second)
+    # Its time is up as soon as it goes on.
+    stop = "__import__('os').kill(__import__('os').getpid(), 19)"
+    second.tell(f"{stop} or {ALARM.format(key=second.ask(KEY))}")
+    assert first.ask("transfuse.confirm().generation") == 2
+    crowd.write(shop="VALUE = 3\n")
+    assert first.ask("transfuse.update().outcome") == "published"
+    second.signal(signal.SIGCONT)
+    second.answer()
+    crowd.all_serve(3, 3)
+    second.until(f"{TRIAL} is None", True)
+    assert "rolled back" not in first.log + second.log
 
 
 def test_a_rollback_by_hand_ends_the_trial_of_all(crowd: Crowd) -> None:
@@ -143,9 +169,10 @@ def test_a_rollback_by_hand_ends_the_trial_of_all(crowd: Crowd) -> None:
     crowd.write(shop="VALUE = 2\n")
     on_trial(first)
     crowd.all_serve(2, 2)
+    until_trials_are([2, 1], first, second)
     assert second.ask("transfuse.rollback().outcome") == "rolled back"
     crowd.all_serve(3, 1)
-    assert trials(first, second) == [None, None]
+    until_trials_are(None, first, second)
 
 
 # Real servers, and the command line.

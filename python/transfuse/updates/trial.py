@@ -24,6 +24,7 @@ from transfuse.updates.trial_state import CONFIRMED, HERE, Running, on_trial
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from transfuse.updates.trial_state import Others, Wanted
 
@@ -75,8 +76,8 @@ def confirm() -> Trial | None:
         if now is None:
             over = HERE.over
             return over[0].shown if over is not None and over[1] == CONFIRMED else None
-        if HERE.because:
-            raise TransfuseError(f"too late: it is being rolled back ({HERE.because})")
+        if HERE.going_back is not None:
+            raise TransfuseError(f"too late: it is being rolled back ({HERE.going_back[1]})")
         HERE.confirmed()
     if (others := HERE.others) is not None:
         others.say_confirmed(now.key)
@@ -115,35 +116,40 @@ def agree(wanted: Wanted | None) -> None:
 
 def reason() -> dict[str, str] | None:
     """Return the key of the trial that the rollback under way ends, and why; None if none does."""
-    with HERE.lock:
-        now = HERE.running
-        if now is None or not HERE.because:
-            return None
-        return {"key": now.key, "why": HERE.because}
+    ends = HERE.going_back
+    return None if ends is None else {"key": ends[0], "why": ends[1]}
 
 
-def expect(why: str) -> None:
-    """Note why another worker makes the rollback that is staged next; empty: none does."""
-    HERE.expect(why)
+def ending(ends: dict[str, str] | None) -> AbstractContextManager[None]:
+    """Note what `reason` has told of the rollback of another worker, while it is made here."""
+    return contextlib.nullcontext() if ends is None else HERE.ending((ends["key"], ends["why"]))
 
 
-def is_confirmed(key: str) -> bool:
-    """Whether that trial was confirmed."""
-    over = HERE.over
-    return over is not None and over[0].key == key and over[1] == CONFIRMED
+def key() -> str | None:
+    """Return the key of the trial that is running; None if none is."""
+    now = HERE.running
+    return None if now is None else now.key
 
 
-def confirmed_elsewhere(key: str) -> None:
-    """Another worker was told that it is confirmed."""
+def how_it_ended(key: str) -> str | None:
+    """Return how that trial ended here; None if it has not, or is not known."""
+    return HERE.ended.get(key)
+
+
+def ended_elsewhere(key: str, how: str) -> None:
+    """That trial is over in the other workers, such as ``"confirmed"``."""
     with HERE.lock:
         now = HERE.running
         if now is not None and now.key == key:
-            HERE.confirmed()
+            if how == CONFIRMED:
+                HERE.confirmed()
+            else:
+                HERE.end(how, f"trial ended, {how}")
 
 
-def alarm(key: str, why: str) -> None:
+def alarm(key: str, why: str, generation: int | None = None) -> None:
     """The coordinator has found that requests fail more often."""
-    HERE.alarm(key, why)
+    HERE.alarm(key, why, generation)
 
 
 def told() -> dict[str, Any] | None:
@@ -164,8 +170,7 @@ def told() -> dict[str, Any] | None:
 def join(told: dict[str, Any]) -> None:
     """Take up a trial that the other workers have; one that is known already stays as it is."""
     with HERE.lock:
-        known = [HERE.running, HERE.over[0] if HERE.over else None]
-        if any(each is not None and each.key == told["key"] for each in known):
+        if told["key"] == key() or told["key"] in HERE.ended:
             return
         left: float = told["left"]
         shown = Trial(told["generation"], told["back_to"], time.time() + left, told["seconds"])
@@ -196,15 +201,16 @@ class _Participant:
         """A trial begins, goes on, or ends."""
         with HERE.lock:
             begins, HERE.agreed = HERE.agreed, None
-            because, HERE.because = HERE.because, ""
             now = HERE.running
             if now is not None and HERE.goes_back:
-                why = because or "by a rollback"
-                HERE.end(why, f"taken back: {why}")
-                HERE.note(generation, because)
+                ends = HERE.going_back
+                why = "" if ends is None else ends[1]
+                how = why or "by a rollback"
+                HERE.end(how, f"taken back: {how}")
+                HERE.note(generation, why)
             elif now is not None:
                 _goes_on(now, generation, begins)
-            elif begins and not HERE.goes_back and not is_confirmed(begins["key"]):
+            elif begins and not HERE.goes_back and begins["key"] not in HERE.ended:
                 seconds: float = begins["seconds"]
                 shown = Trial(generation, HERE.before, time.time() + seconds, seconds)
                 deadline = time.monotonic() + seconds
@@ -215,7 +221,7 @@ class _Participant:
     def abandoned(self, generation: int) -> None:  # noqa: ARG002
         """Nothing begins."""
         with HERE.lock:
-            HERE.agreed, HERE.because = None, ""
+            HERE.agreed = None
             if HERE.running is None:
                 _core.protect(None)
 
@@ -261,6 +267,6 @@ def _register_once() -> None:
 def _after_fork() -> None:
     """The child is on trial as well; the thread that watches is not in it."""
     HERE.after_fork()
-    HERE.agreed, HERE.because = None, ""
+    HERE.agreed = HERE.going_back = None
     if (now := HERE.running) is not None:
         trial_watch.start(now)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -15,7 +16,7 @@ from transfuse.config.native import threading, time
 from transfuse.updates.messages import clock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from transfuse.updates.error_rates import Counts
     from transfuse.updates.reports import Trial
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
 _log = get_logger("transfuse")
 
 CONFIRMED = "confirmed"
-# How many generations the history has something to say about.
-_NOTES = 100
+# How many generations the history has something to say about, and how many former trials are known.
+_REMEMBERED = 100
 
 # What begins a trial; a sample: {"key": "9f3c0a1b", "seconds": 120.0}.
 Wanted = dict[str, Any]
@@ -84,6 +85,8 @@ class TrialState:
         self.running: Running | None = None
         # The last one, and how it ended; None once something was published without one.
         self.over: tuple[Running, str] | None = None
+        # The key of each that is over, and how it ended. The oldest leaves.
+        self.ended: dict[str, str] = {}
         # What `update` was asked for, while it lasts.
         self.wanted: Wanted | None = None
         # What all workers have agreed to begin with the update under way.
@@ -91,8 +94,9 @@ class TrialState:
         # The generation that is served while an update is staged, and whether that is a rollback.
         self.before = 0
         self.goes_back = False
-        # Why the rollback under way is made; empty if it was asked for.
-        self.because = ""
+        # The key of the trial that the rollback under way ends, and why; None if it was asked for.
+        # It stays until the rollback is over, however the trial ends meanwhile.
+        self.going_back: tuple[str, str] | None = None
         # What the history says about a generation, such as {5: "confirmed at 14:04:10"}. The oldest
         # leaves.
         self.notes: dict[int, str] = {}
@@ -103,8 +107,7 @@ class TrialState:
     def note(self, generation: int, text: str) -> None:
         """Have the history say something about a generation."""
         self.notes[generation] = text
-        while len(self.notes) > _NOTES:
-            del self.notes[next(iter(self.notes))]
+        _limit(self.notes)
 
     def begin(self, trial: Running) -> None:
         """A trial begins."""
@@ -121,7 +124,9 @@ class TrialState:
         """
         now, self.running = self.running, None
         assert now is not None
-        self.over, self.because = (now, how), ""
+        self.over = (now, how)
+        self.ended[now.key] = how
+        _limit(self.ended)
         for generation in [each for each in self.notes if now.shown.generation <= each <= now.now]:
             self.note(generation, note)
         _core.protect(None)
@@ -143,18 +148,39 @@ class TrialState:
                 _log.warning("the trial has ended, %s; what is served stays", why)
                 self.end(why, f"trial ended, {why}")
 
-    def alarm(self, key: str, why: str) -> None:
-        """That trial is to end at once."""
+    def alarm(self, key: str, why: str, generation: int | None = None) -> None:
+        """That trial is to end at once.
+
+        Args:
+            key: of the trial.
+            why: the reason.
+            generation: of which generation on trial the reason is, from 1; None: whichever.
+        """
         with self.lock:
             now = self.running
-            if now is not None and now.key == key and not now.why:
+            if now is None or now.key != key or now.why:
+                return
+            if generation in (None, now.round):
                 self.running = replace(now, why=why)
                 self.news.set()
 
-    def expect(self, why: str) -> None:
-        """Note why the rollback is made that is staged next; empty: none is."""
+    @contextlib.contextmanager
+    def ending(self, ends: tuple[str, str]) -> Iterator[None]:
+        """Note which trial a rollback ends, and why, for as long as it takes."""
         with self.lock:
-            self.because = why if self.running is not None else ""
+            self.going_back = ends
+        try:
+            yield
+        finally:
+            with self.lock:
+                # The same rollback may be asked for here, and by another worker.
+                if self.going_back is ends:
+                    self.going_back = None
+
+
+def _limit(remembered: dict[Any, str]) -> None:
+    while len(remembered) > _REMEMBERED:
+        del remembered[next(iter(remembered))]
 
 
 def on_trial(shown: Trial) -> str:

@@ -50,7 +50,7 @@ def _watch(key: str, news: Any) -> None:
         counts = (*_counts(now), now.now)
         if counts != seen:
             seen = counts
-            _compare(now, *counts)
+            _compare(now, *counts[:2])
         news.clear()
         if HERE.running is now:
             news.wait(max(0.0, min(_TURN, now.deadline - time.monotonic())))
@@ -62,14 +62,11 @@ def _counts(now: Running) -> tuple[Counts, Counts]:
     return old, found.get(now.now, NO_REQUEST)
 
 
-def _compare(now: Running, old: Counts, new: Counts, generation: int) -> None:
+def _compare(now: Running, old: Counts, new: Counts) -> None:
     if (others := HERE.others) is not None:
         others.say_counts(now.key, now.round, old, new)
     elif error_rates.fails_more(old, new, now.round):
-        with HERE.lock:
-            running = HERE.running
-            if running is not None and running.now == generation:
-                HERE.alarm(now.key, error_rates.words(old, new))
+        HERE.alarm(now.key, error_rates.words(old, new), now.round)
 
 
 def _go_back(now: Running, why: str) -> bool:
@@ -79,12 +76,12 @@ def _go_back(now: Running, why: str) -> bool:
             HERE.abandon("and no process has the generation any more that it goes back to")
             return True
         return False
-    with HERE.lock:
-        if HERE.running is not now:
-            return True
-        HERE.expect(why)
     try:
-        outcome = _core.rollback(now.base, only_from=now.now)["outcome"]
+        with HERE.ending((now.key, why)):
+            # From here on it cannot be confirmed in this process.
+            if HERE.running is not now:
+                return True
+            outcome = _core.rollback(now.base, only_from=now.now)["outcome"]
     except GenerationError as error:
         with HERE.lock:
             if HERE.running is now:
@@ -92,6 +89,4 @@ def _go_back(now: Running, why: str) -> bool:
         return True
     except TransfuseError:
         return False  # Transfuse is being uninstalled, or the process ends
-    finally:
-        HERE.expect("")
     return outcome != "refused" or HERE.running is not now

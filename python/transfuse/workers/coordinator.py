@@ -188,8 +188,7 @@ class Coordinator:
                 said["contents"],
                 **said["change"],
             )
-            told = trial.told()
-            return orders if told is None else [*orders, (number, {"do": "trial", **told})]
+            return [*orders, *self._of_trials(number, said["on_trial"])]
         if what == "contents?":
             generation, _ = _core.view()
             order = {"do": "take", "generation": generation, **_contents()}
@@ -202,11 +201,22 @@ class Coordinator:
         return self._commit.fails(number, f"process {self._pids[number]}: {said['why']}")
 
     def _count(self, number: int, said: Said) -> list[Order]:
-        why = self._requests.add(number, said, self._commit.served)
-        return [] if why is None else self._all({"do": "go back", "key": said["key"], "why": why})
+        found = self._requests.add(number, said, self._commit.served)
+        if found is None:
+            return []
+        generation, why = found
+        return self._all({"do": "go back", "key": said["key"], "round": generation, "why": why})
 
     def _confirms(self, number: int, said: Said) -> list[Order]:  # noqa: ARG002
-        return self._all({"do": "confirmed", "key": said["key"]})
+        return self._all({"do": "trial over", "key": said["key"], "how": "confirmed"})
+
+    def _of_trials(self, number: int, key: str | None) -> list[Order]:
+        """Tell a worker that joins what is on trial, or that its trial is over."""
+        how = None if key is None else trial.how_it_ended(key)
+        if key is not None and how is not None:
+            return [(number, {"do": "trial over", "key": key, "how": how})]
+        told = trial.told()
+        return [] if told is None else [(number, {"do": "trial", **told})]
 
     def _all(self, order: dict[str, Any]) -> list[Order]:
         return [(number, order) for number in self._commit.workers]

@@ -94,6 +94,7 @@ _SAY: Mapping[str, _Form] = {
         "staged": _text_or_none,
         "contents": _contents_or_none,
         "change": _change,
+        "on_trial": _text_or_none,
         "pid": _count,
     },
     "staged": {"view": _text, "contents": _contents_or_none, "change": _change},
@@ -105,8 +106,8 @@ _SAY: Mapping[str, _Form] = {
 _DO: Mapping[str, _Form] = {
     "nothing": {"for": _counts},
     "refuse": {"why": _text},
-    "go back": {"key": _text, "why": _text},
-    "confirmed": {"key": _text},
+    "go back": {"key": _text, "round": _count, "why": _text},
+    "trial over": {"key": _text, "how": _text},
     "trial": {
         "key": _text,
         "seconds": _seconds,

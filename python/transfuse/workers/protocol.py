@@ -3,7 +3,7 @@
 A worker says: ``joins``, ``staged``, ``fails``, ``finds nothing``, ``serves``, ``here``,
 ``contents?``, ``counts``, ``confirms``. The coordinator tells it to ``do``: ``stage``, ``look
 again``, ``publish``, ``refuse``, ``catch up``, ``nothing``, ``take``, ``trial``, ``go back``,
-``confirmed``.
+``trial over``.
 """
 
 from __future__ import annotations

@@ -21,10 +21,10 @@ class TrialCounts:
     def __init__(self) -> None:
         # What each connection has told last, by its number. Entries leave with the worker.
         self._told: dict[int, Said] = {}
-        # The trials that were found to fail; each is told once.
-        self._failing: set[str] = set()
+        # The generations that were found to fail, by trial and round; each is told once.
+        self._failing: set[tuple[str, int]] = set()
 
-    def add(self, number: int, said: Said, served: str | None) -> str | None:
+    def add(self, number: int, said: Said, served: str | None) -> tuple[int, str] | None:
         """A worker tells its counts.
 
         Args:
@@ -33,7 +33,7 @@ class TrialCounts:
             served: the view that all are to serve.
 
         Returns:
-            Why the trial is to end at once; None if it is not.
+            Which generation on trial fails, from 1, and the counts in words; None: none does.
         """
         self._told[number] = said
         key = said["key"]
@@ -42,10 +42,10 @@ class TrialCounts:
         of_served = [each for each in told if each["view"] == served]
         new = sum((Counts(*each["new"]) for each in of_served), NO_REQUEST)
         generation = max((each["round"] for each in of_served), default=1)
-        if key in self._failing or not error_rates.fails_more(old, new, generation):
+        if (key, generation) in self._failing or not error_rates.fails_more(old, new, generation):
             return None
-        self._failing.add(key)
-        return error_rates.words(old, new)
+        self._failing.add((key, generation))
+        return generation, error_rates.words(old, new)
 
     def forget(self, number: int) -> None:
         """A worker is gone."""

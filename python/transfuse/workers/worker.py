@@ -124,18 +124,20 @@ class Worker:
         """Wait until all have staged.
 
         Raises:
-            WorkerRefused: one of the others could not, or did not in time.
+            WorkerRefused: one of the others could not, or did not in time; or the trial that a
+                rollback ends is over.
             Outdated: the others have found later files.
         """
         view = _core.wanted_view()
         contents = None if on_disk else packed(_core.differing(wanted=True))
         paths, back = _core.wanted_changes()
-        change = {
+        change: dict[str, Any] = {
             "paths": [os.fspath(path) for path in paths],
             "back": back,
             "trial": trial.wanted(),
             "ends": trial.reason(),
         }
+        self._refuse_late(change["ends"])
         with self._news:
             self._waiting, self._contents, self._word = view, contents, None
             self._change = change
@@ -149,8 +151,13 @@ class Worker:
             else:
                 self._start(_core.update)
             raise Outdated("another worker has found later files")
-        # Alone, it is agreed by that.
         trial.agree(word.get("trial") or trial.wanted())
+
+    def _refuse_late(self, ends: dict[str, str] | None) -> None:
+        """Refuse a rollback that ends a trial which is over in the others."""
+        how = None if ends is None else trial.how_it_ended(ends["key"])
+        if how is not None:
+            raise WorkerRefused(f"the trial is over: {how}")
 
     def published(self, generation: int) -> None:
         """Tell the others."""
@@ -303,6 +310,7 @@ class Worker:
             "staged": self._waiting,
             "contents": self._contents,
             "change": self._change,
+            "on_trial": trial.key(),
         }
 
     def _obey(self, order: Said) -> None:
@@ -314,9 +322,9 @@ class Worker:
                 self._word = order
                 self._news.notify_all()
         elif what == "go back":
-            trial.alarm(order["key"], order["why"])
-        elif what == "confirmed":
-            trial.confirmed_elsewhere(order["key"])
+            trial.alarm(order["key"], order["why"], order["round"])
+        elif what == "trial over":
+            trial.ended_elsewhere(order["key"], order["how"])
         elif what == "trial":
             self._start(trial.join, order)
         elif what == "stage":
@@ -329,16 +337,17 @@ class Worker:
     def _stage(self, order: Said) -> None:
         _core.number_from(order["generation"])
         paths, back = order.get("paths", []), order.get("back")
-        if (ends := order.get("ends")) is not None:
-            if trial.is_confirmed(ends["key"]):
-                self._say(say="fails", why="what was on trial was confirmed meanwhile")
-                return
-            trial.expect(ends["why"])
-        if order.get("contents") is not None:
-            _core.adopt(unpacked(order["contents"]), paths, tuple(back) if back else None)
-        else:
-            _core.follow(paths)
-        trial.expect("")
+        ends = order.get("ends")
+        try:
+            self._refuse_late(ends)
+        except WorkerRefused as error:
+            self._say(say="fails", why=str(error))
+            return
+        with trial.ending(ends):
+            if order.get("contents") is not None:
+                _core.adopt(unpacked(order["contents"]), paths, tuple(back) if back else None)
+            else:
+                _core.follow(paths)
         if self._at != order["view"] and self._waiting is None:
             self._say(say="finds nothing")
 
