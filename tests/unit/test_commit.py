@@ -45,6 +45,30 @@ def test_one_failure_and_all_refuse() -> None:
     assert told(commit.prepared(3, "repaired")) == [(1, "stage"), (2, "stage")]
 
 
+def test_one_that_is_refused_and_behind_is_told_to_catch_up() -> None:
+    """It joins with something staged, after others have published without it."""
+    commit = of(1)
+    assert told(commit.prepared(1, "new")) == [(1, "publish")]
+    commit.serves(1, "new", 2)
+    assert told(commit.joins(2, "old", 1, "other", None)) == [(1, "stage")]
+    orders = commit.fails(1, "process 1: it is over")
+    assert [(who, order["do"]) for who, order in orders] == [(2, "refuse"), (2, "catch up")]
+    assert orders[1][1]["view"] == "new"
+
+
+def test_the_trial_that_one_was_asked_for_begins_in_all() -> None:
+    wanted = {"key": "k", "seconds": 9.0}
+    commit = of(1, 2)
+    commit.prepared(1, "new")
+    orders = commit.prepared(2, "new", trial=wanted)
+    assert [order.get("trial") for _, order in orders] == [wanted, wanted]
+    for who in (1, 2):
+        commit.serves(who, "new", 2)
+    # The next update is on none.
+    commit.prepared(1, "newer", trial=None)
+    assert [order for _, order in commit.prepared(2, "newer")] == [{"do": "publish"}] * 2
+
+
 def test_a_failure_that_nobody_waits_for_is_nobodys_business() -> None:
     assert of(1, 2).fails(1, "ImportError") == []
 

@@ -145,7 +145,8 @@ class CommitCoordinator:
                 orders.append((number, order))
             worker.staged = worker.told = None
         self._open, self._turns = None, 0
-        return orders
+        # One that staged something else was not told yet that it is behind.
+        return orders + self._orders()
 
     def serves(self, number: int, at: str, generation: int) -> list[Order]:
         """A worker reports the view that it serves now, whether or not that is new."""
