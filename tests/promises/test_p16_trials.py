@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
-import re
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -18,7 +16,7 @@ from support.interpreter import LIVE, python
 from support.threads import wait
 from transfuse import _core
 from transfuse.errors import TransfuseError
-from transfuse.updates import error_rates, participants, trial, trial_watch
+from transfuse.updates import participants, trial, trial_watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,13 +25,6 @@ if TYPE_CHECKING:
 GOOD, BAD = "VALUE = 'good'\n", "VALUE = 'bad'\n"
 # Longer than any test.
 LONG = 600.0
-APP = """
-def app(environ, start_response):
-    if environ["PATH_INFO"] in {0!r}:
-        raise LookupError("broken")
-    start_response("200 OK", [])
-    return [b"ok"]
-"""
 
 
 def shop(tree: LiveTree, **settings: Any) -> None:
@@ -355,59 +346,3 @@ def test_uninstall_ends_it(tree: LiveTree) -> None:
     on_trial(tree, {"val.py": BAD}, 0.2)
     transfuse.uninstall()
     wait_until("the thread of the trial ends", lambda: not threads())
-
-
-# Requests.
-
-
-def ask(application: Any, path: str = "/") -> None:
-    def start_response(status: str, headers: Any, exc_info: Any = None) -> Any: ...
-
-    environ = {"REQUEST_METHOD": "GET", "PATH_INFO": path}
-    with contextlib.suppress(LookupError):
-        list(application(environ, start_response))
-
-
-def web(tree: LiveTree) -> Any:
-    tree.write({"page.py": APP.format(["/f"])})
-    tree.install()
-    application = transfuse.wsgi("page:app")
-    for _ in range(998):
-        ask(application)
-    ask(application, "/f")
-    ask(application, "/f")
-    assert transfuse.status().requests == ((1, 1000, 2),)
-    return application
-
-
-def test_p16_it_goes_back_at_once_when_requests_fail(tree: LiveTree) -> None:
-    application = web(tree)
-    on_trial(tree, {"page.py": APP.format(["/f", "/g"])})
-    for path in ["/", "/g"] * 30:
-        ask(application, path)
-        if transfuse.status().trial is None:
-            break
-    report = gone_back(tree)
-    assert re.fullmatch(r"\d+ of \d+ requests failed, before 2 of 1,000", report.why), report.why
-    for _ in range(5):
-        ask(application, "/g")
-    assert transfuse.status().requests[-1] == (3, 5, 0)
-
-
-def test_as_many_failures_as_before_are_none(
-    tree: LiveTree, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    seen: list[Any] = []
-
-    def noted(old: Any, new: Any, *more: Any) -> bool:
-        seen.append(new)
-        return fails_more(old, new, *more)
-
-    fails_more = error_rates.fails_more
-    monkeypatch.setattr(error_rates, "fails_more", noted)
-    application = web(tree)
-    on_trial(tree, {"page.py": APP.format(["/f"]) + "# new\n"})
-    for number in range(500):
-        ask(application, "/f" if number == 250 else "/")
-    wait_until("a look at the counts", lambda: (500, 500, 1) in seen)
-    assert transfuse.confirm() is not None
