@@ -18,7 +18,9 @@ from transfuse.cli.terminal import progress, show_log
 from transfuse.control import unix_socket
 from transfuse.errors import TargetError
 from transfuse.frameworks import plain_tasks
-from transfuse.process.install import install_settings
+from transfuse.last_served import keeper
+from transfuse.last_served.resumed import Place
+from transfuse.process.install import FIRST_KEPT, install_settings
 from transfuse.source.suggestions import find_spec, nearest_module
 from transfuse.source.tracebacks import user_traceback
 from transfuse.updates import api
@@ -39,6 +41,7 @@ class Program:
         arguments: those after it on the command line.
         settings: to install.
         verbose: whether the plan of each update is shown.
+        take: what it begins with, as `last_served.Place` has it.
     """
 
     module: str | None
@@ -46,6 +49,7 @@ class Program:
     arguments: tuple[str, ...]
     settings: Settings
     verbose: bool
+    take: str = "default"
 
     def check(self) -> None:
         """Raise TargetError if there is no such module or script."""
@@ -60,6 +64,14 @@ class Program:
             hint = f"; did you mean {near!r}?" if near else ""
             raise TargetError(f"there is no module {self.module!r}{hint}")
 
+    @property
+    def _last_served(self) -> Place | None:
+        """Where is kept what this program served last; None if that is not wanted."""
+        if self.settings.remember is False:
+            return None
+        program = os.path.abspath(self.script) if self.script else f"-m {self.module}"
+        return Place(" ".join(["run", program, *self.arguments]), self.take)
+
     def run(self, leave: Callable[[], None] = lambda: None) -> None:
         """Run it. SystemExit passes through; on another exception, exit as Python would.
 
@@ -72,12 +84,14 @@ class Program:
         if place not in sys.path:
             sys.path.insert(0, place)
         with progress("looking at the source"):
-            install_settings(self.settings)
+            install_settings(self.settings, place=self._last_served)
         api.on_update(plain_tasks.tell)
         # In front of the roots, as Python has it.
         sys.path.remove(place)
         sys.path.insert(0, place)
         unix_socket.serve(f"run {self.script or '-m ' + str(self.module)}")
+        if self._last_served is not None:
+            keeper.begin(self.settings, self._last_served.label, FIRST_KEPT)
         leave()
         sys.argv[:] = [self.script or str(self.module), *self.arguments]
         try:

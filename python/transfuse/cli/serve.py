@@ -94,6 +94,7 @@ def serve(
     as_json: bool,
     reloads: bool,
     roots: tuple[str, ...],
+    take: str | None,
     no_watch: bool,
     policy: str | None,
     verbose: bool,
@@ -135,6 +136,7 @@ def serve(
             verbose=verbose,
             stop_within=stop_within,
             as_json=as_json,
+            take=take or "default",
         )
     )
 

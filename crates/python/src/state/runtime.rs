@@ -23,9 +23,9 @@ use transfuse_engine::{
 use crate::cpython::{exceptions, nogil_lock::NoGilLock, thread::thread};
 use crate::state::{
     command::BackTo, command::Command, generation::Generation, hold::Holds, records::Records,
-    set_aside::SetAside, settings::Settings, synthetic_names::SyntheticNames,
-    unit_of_work::UnitsOfWork, unreadable::UnreadablePaths, urgent::UrgentRequests,
-    watch_status::WatchStatus,
+    set_aside::SetAside, set_aside::SetAsideFiles, settings::Settings,
+    synthetic_names::SyntheticNames, unit_of_work::UnitsOfWork, unreadable::UnreadablePaths,
+    urgent::UrgentRequests, watch_status::WatchStatus,
 };
 
 /// How many path entries are remembered with their directories.
@@ -150,6 +150,8 @@ pub struct Runtime {
     pub unreadable: Mutex<UnreadablePaths>,
     /// Content on disk that a rollback has left. Written by the thread that updates.
     pub set_aside: Mutex<SetAside>,
+    /// Content on disk that the last update was refused for. Written by the thread that updates.
+    pub refused: Mutex<SetAsideFiles>,
     /// What programs said about changes of many files that are under way.
     pub holds: Holds,
     /// The thread that updates (0: not begun). Code it runs cannot wait for an update.
@@ -216,6 +218,7 @@ impl Runtime {
             watching: Mutex::default(),
             unreadable: Mutex::default(),
             set_aside: Mutex::default(),
+            refused: Mutex::default(),
             holds: Holds::default(),
             updating_thread: AtomicU64::new(0),
             urgent: UrgentRequests::default(),

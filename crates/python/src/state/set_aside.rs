@@ -55,6 +55,10 @@ impl SetAside {
         self.files.keys().any(|path| path.starts_with(dir))
     }
 
+    pub fn files(&self) -> &SetAsideFiles {
+        &self.files
+    }
+
     pub fn paths(&self) -> Vec<PathBuf> {
         self.files.keys().cloned().collect()
     }

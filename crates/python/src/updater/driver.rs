@@ -79,6 +79,10 @@ impl Driver {
             }
             Command::Adopt(command, reply) => (reply, panics::caught(|| self.adopt(py, command))),
             Command::Follow(path) => return self.listener.follow(&path),
+            Command::Retry => {
+                self.updater.forget_tried();
+                return self.listener.expect_pending();
+            }
             Command::Released => return self.listener.look_again(),
             Command::Dispose => {
                 self.updater.dispose(py);
