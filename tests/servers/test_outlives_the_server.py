@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from servers.process import free_port
 from support.serving import ASGI, WSGI, Project
 
 if TYPE_CHECKING:
@@ -204,12 +205,12 @@ def test_p4_a_lone_worker_is_replaced_though_the_disk_has_broken_files(project: 
     assert "still serving" in out
 
 
-def test_two_servers_of_one_project_keep_apart(project: Project, tmp_path: Path) -> None:
+def test_two_servers_of_one_project_keep_apart(project: Project) -> None:
     begin(project)
     roll_back_a_bad_edit(project)
     first = project.port
     project.crash()
-    project.port = first + 1
+    project.port = free_port()
     project.serve()
     assert shown(project) == ("bad", 1)
     project.crash()
@@ -262,3 +263,75 @@ def test_remember_false_keeps_nothing(project: Project) -> None:
     project.crash()
     project.serve()
     assert shown(project) == ("bad", 1)
+
+
+def test_p16_status_and_history_say_what_was_taken_at_the_start(project: Project) -> None:
+    begin(project)
+    roll_back_a_bad_edit(project)
+    project.crash()
+    project.save({"other.py": "VALUE = 2\n"})
+    project.serve()
+    for command in ("status", "history"):
+        _, out = project.type(command)
+        assert "serving as in generation" in out, out
+        assert "val.py (rolled back at " in out, out
+        assert "set aside" in out, out
+    kinds = {(each["difference"], each["is_last"]) for each in status(project)["resumed"]["files"]}
+    assert kinds == {("rolled back", True), ("changed", False)}
+
+
+def test_p16_a_program_that_is_run_goes_on_with_what_it_served(project: Project) -> None:
+    project.save({"val.py": GOOD, "other.py": "VALUE = 1\n"})
+    (project.folder / "program.py").write_text(
+        "import http.server, json, sys, transfuse\n"
+        "class Answer(http.server.BaseHTTPRequestHandler):\n"
+        "    def do_GET(self):\n"
+        "        import val, other\n"
+        "        body = json.dumps({'val': val.VALUE, 'other': other.VALUE}).encode()\n"
+        "        self.send_response(200)\n"
+        "        self.send_header('Content-Length', str(len(body)))\n"
+        "        self.end_headers()\n"
+        "        self.wfile.write(body)\n"
+        "http.server.ThreadingHTTPServer(('127.0.0.1', int(sys.argv[1])), Answer).serve_forever()\n"
+    )
+    words = ["program.py", str(project.port)]
+    project.serve_by("transfuse", "run", *words)
+    assert shown(project) == ("good", 1)
+    roll_back_a_bad_edit(project)
+    project.crash()
+    project.serve_by("transfuse", "run", *words)
+    assert shown(project) == ("good", 1)
+    assert "val.py (rolled back at " in project.log
+    project.crash()
+    project.serve_by("transfuse", "run", "--from", "disk", *words)
+    assert shown(project) == ("bad", 1)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_p16_another_server_remembers_by_a_setting(project: Project, workers: int) -> None:
+    toml = project.folder / "pyproject.toml"
+    toml.write_text(toml.read_text() + "remember = true\n")
+    project.save({"val.py": GOOD, "other.py": "VALUE = 1\n", "web.py": WSGI + SHOWN})
+    (project.folder / "serve.py").write_text(
+        "import logging, transfuse\nlogging.basicConfig(level=logging.INFO)\n"
+        "app = transfuse.wsgi('web:app')\n"
+    )
+    words = ["gunicorn", "--workers", str(workers), "--bind", f"127.0.0.1:{project.port}"]
+    project.serve_by(*words, "serve:app")
+    assert shown(project) == ("good", 1)
+    roll_back_a_bad_edit(project)
+    project.crash()
+    project.serve_by(*words, "serve:app")
+    assert shown(project) == ("good", 1)
+    assert "val.py (rolled back at " in project.log
+    assert "--from" not in project.log
+
+
+def test_p16_after_a_handover_the_fresh_processes_keep_what_is_served(project: Project) -> None:
+    begin(project)
+    code, out = project.type("handover")
+    assert code == 0, out
+    roll_back_a_bad_edit(project)
+    project.crash()
+    project.serve()
+    assert shown(project) == ("good", 1)

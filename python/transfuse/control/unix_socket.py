@@ -265,13 +265,14 @@ def _held() -> Reply:
 
 def _kept(reply: Reply) -> Reply:
     """Answer once what is served now would outlive this process."""
-    keeper.wait_until_kept()
+    if not keeper.wait_until_kept():
+        reply["text"] += "; it is not kept on disk, and would not outlive this server"
     return reply
 
 
 def _resumed() -> Reply | None:
     began = resumed.here()
-    return None if began is None else began.to_json()
+    return None if began is None else began.to_json(api.status().roots)
 
 
 def _told(report: Report) -> Reply:

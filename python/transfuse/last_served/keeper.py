@@ -89,6 +89,8 @@ class Keeper:
             while not self._over and time.monotonic() < until:
                 if self._written >= mine or (not self._has_lock and self._is_signed(sign)):
                     return True
+                if self._fails and self._tried >= mine:
+                    return False
                 # Nothing signals that another process has written: looked at until then.
                 self._news.wait(0.02 if not self._has_lock else until - time.monotonic())
         return False
@@ -132,11 +134,12 @@ class Keeper:
                     self._folder,
                     error,
                 )
-            self._fails = True
+            with self._news:
+                self._fails = True
+                self._news.notify_all()
             return
-        self._fails = False
         with self._news:
-            self._written = upto
+            self._fails, self._written = False, upto
             self._news.notify_all()
 
     def _take(self) -> bool:
@@ -157,6 +160,7 @@ class Keeper:
             with self._news:
                 self._has_lock = True
             places.write(self._folder / "about", f"{self._label}\n{' '.join(self._roots)}\n")
+            places.sweep(self._folder)
             places.tidy(self._folder)
         return True
 
@@ -209,11 +213,14 @@ def end() -> None:
         mine.end()
 
 
-def wait_until_kept() -> None:
-    """Wait until what is served now would outlive this process, for a while."""
+def wait_until_kept() -> bool:
+    """Wait until what is served now would outlive this process, for a while.
+
+    Returns:
+        False if it would not, although it should.
+    """
     mine = _keeper
-    if mine is not None and not mine.wait():
-        _log.debug("what is served is not kept yet")
+    return mine is None or mine.wait()
 
 
 @functools.cache

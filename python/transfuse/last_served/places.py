@@ -25,6 +25,8 @@ from transfuse.runtime import file_lock
 if TYPE_CHECKING:
     from transfuse.config.settings import Settings
 
+# The files in a folder: the core's, the lock, what was written last, and for whom it is.
+_FILES = ("base", "delta", "lock", "written", "about")
 # How many folders stay, of servers that run or do not.
 _MOST = 32
 
@@ -99,6 +101,18 @@ def write(path: Path, text: str) -> None:
 
 def _private(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o600)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what a process left that was killed while it wrote.
+
+    Args:
+        folder: whose lock this process has.
+    """
+    with contextlib.suppress(OSError):
+        for each in folder.iterdir():
+            if each.name not in _FILES:
+                each.unlink()
 
 
 def tidy(kept: Path) -> None:

@@ -33,11 +33,13 @@ class Place:
         label: what is run, and where, such as ``"serve shop.web:app at http://127.0.0.1:8000"``.
         take: ``"default"``, ``"disk"``, ``"last"`` or `IN_PLACE`.
         tells: whether this process tells it; asked once. Of several workers, one does.
+        has_flag: whether what is run has the flag `--from`.
     """
 
     label: str
     take: str = "default"
     tells: Callable[[], bool] = field(default=lambda: True, compare=False)
+    has_flag: bool = True
 
     def for_core(self, settings: Settings) -> tuple[str, str] | None:
         """Return what the core is to look at; None if there is no such folder of this user."""
@@ -75,19 +77,20 @@ class Resumed:
         generation: the number of the generation that was served.
         at: when that was published, in seconds since 1970.
         files: those that differed when this process started.
-        take: as `Place` has it.
+        take, has_flag: as `Place` has them.
     """
 
     generation: int
     at: float
     files: tuple[File, ...]
-    take: str
+    take: str = "default"
+    has_flag: bool = True
 
     @classmethod
-    def from_core(cls, told: Mapping[str, Any], take: str) -> Resumed:
+    def from_core(cls, told: Mapping[str, Any], place: Place) -> Resumed:
         """Make it of what `_core.install` returns."""
         files = tuple(File(*each) for each in told["files"])
-        return cls(told["generation"], told["at"], files, take)
+        return cls(told["generation"], told["at"], files, place.take, place.has_flag)
 
     @property
     def has_refused(self) -> bool:
@@ -107,7 +110,7 @@ class Resumed:
             lines.append(f"{what}; {self._other(last)}")
         if disk:
             what = f"other than in {served}, and taken from disk: {_named(disk, roots)}"
-            lines.append(f"{what}; --from last serves what was served")
+            lines.append(what + "; --from last serves what was served" * self.has_flag)
         if lost:
             lines.append(
                 f"not served as in {served}, because that content was not kept:"
@@ -120,19 +123,23 @@ class Resumed:
             return "what was saved since is an update"
         if self.take == "last" or all(each.difference == "rolled back" for each in last):
             return "transfuse accept takes what is on disk"
-        return "it is tried again; --from disk takes what is on disk"
+        more = ", and --from disk takes it" * self.has_flag
+        return f"transfuse update tries what is on disk{more}"
 
     @property
     def advice(self) -> str:
         """What may help if that cannot be loaded; empty if there is no other."""
         kept = [each for each in self.files if each.is_last]
+        if not self.has_flag:
+            return ""
         words = ["--from last serves what was served"] * (len(kept) < len(self.files))
         return " or ".join(words + ["--from disk takes all from disk"] * bool(kept))
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the same as values that JSON has."""
+    def to_json(self, roots: Sequence[str] = ()) -> dict[str, Any]:
+        """Return the same as values that JSON has, and in words."""
         files = [each._asdict() for each in self.files]
-        return {"generation": self.generation, "at": self.at, "take": self.take, "files": files}
+        told = {"generation": self.generation, "at": self.at, "take": self.take}
+        return {**told, "files": files, "lines": self.lines(roots)}
 
     def tell(self, roots: Sequence[str]) -> None:
         """Log it."""
@@ -158,7 +165,7 @@ _here: Resumed | None = None
 def note(told: Mapping[str, Any] | None, place: Place | None, settings: Settings) -> None:
     """Note, and tell, what this process has taken; without `told`: nothing."""
     global _here  # noqa: PLW0603 - a process starts once
-    _here = None if told is None or place is None else Resumed.from_core(told, place.take)
+    _here = None if told is None or place is None else Resumed.from_core(told, place)
     if _here is not None and place is not None and _here.files and place.tells():
         _here.tell(settings.roots)
 

@@ -125,7 +125,7 @@ def install_settings(
         files = Project(settings, _apply)
         is_told = place is not None
         if place is None and settings.remember:
-            place = resumed.Place(" ".join(sys.orig_argv))
+            place = resumed.Place(" ".join(sys.orig_argv), has_flag=False)
         served = workers.contents_of_others(settings) or taken_along
         last = place.for_core(settings) if place is not None and served is None else None
         _say_what_is_live(settings)
