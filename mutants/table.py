@@ -156,4 +156,12 @@ MUTANTS = (
         "let _ = &mut found;",
         (PROMISES + "test_p16_rolled_back_stays_back.py",),
     ),
+    Mutant(
+        "P16",
+        "a process that starts takes all files from disk",
+        "crates/engine/src/last_served/resume.rs",
+        "Take::Default => withheld.is_some(),",
+        "Take::Default => false,",
+        ("tests/unit/test_last_served.py",),
+    ),
 )

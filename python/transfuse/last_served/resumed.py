@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -143,8 +144,9 @@ class Resumed:
 
     def tell(self, roots: Sequence[str]) -> None:
         """Log it."""
+        is_plain = not any(each.is_last or each.is_lost for each in self.files)
         for line in self.lines(roots):
-            _log.warning("%s", line)
+            _log.log(logging.INFO if is_plain else logging.WARNING, "%s", line)
 
 
 def _named(files: Sequence[File], roots: Sequence[str]) -> str:
