@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -41,7 +42,7 @@ def settings_of(tree: LiveTree) -> Settings:
 
 def keep(tree: LiveTree) -> Path:
     """Keep what is served, and wait until it is; return the folder."""
-    keeper.begin(settings_of(tree), LABEL)
+    keeper.begin(settings_of(tree), Place(LABEL))
     assert keeper.wait_until_kept()
     return places.folder_of(settings_of(tree), LABEL)
 
@@ -154,7 +155,7 @@ def test_one_process_writes_and_another_goes_on_when_it_ends(tree: LiveTree, sta
     other = file_lock.take(folder / "lock")
     assert other is not None
     before = (folder / "written").read_text()
-    keeper.begin(settings_of(tree), LABEL)
+    keeper.begin(settings_of(tree), Place(LABEL))
     tree.published({"val.py": "VALUE = 2\n"})
     assert not keeper.wait_until_kept()
     assert (folder / "written").read_text() == before
@@ -173,7 +174,7 @@ def test_the_one_that_does_not_write_waits_for_the_one_that_does(
     assert other is not None
     sign = (folder / "written").read_text()
     (folder / "written").unlink()
-    keeper.begin(settings_of(tree), LABEL)
+    keeper.begin(settings_of(tree), Place(LABEL))
     waiting = Worker(keeper.wait_until_kept)
     (folder / "written").write_text(sign)
     assert waiting.result()
@@ -231,23 +232,44 @@ def test_a_folder_that_others_may_enter_is_not_trusted(
     folder = places.folder_of(settings_of(tree), LABEL)
     folder.mkdir(parents=True)
     folder.chmod(mode)
-    keeper.begin(settings_of(tree), LABEL)
+    keeper.begin(settings_of(tree), Place(LABEL))
     assert not keeper.wait_until_kept()
     assert f"{folder} is not a folder of this user alone" in caplog.text
     assert Place(LABEL).for_core(settings_of(tree)) is None
     assert state.exists()
 
 
-def test_a_forked_child_writes_nothing(tree: LiveTree, state: Path) -> None:
-    begin(tree)
-    folder = keep(tree)
-    child = os.fork()
-    if child == 0:
-        os._exit(0 if keeper._keeper is None else 1)
-    _, how = os.waitpid(child, 0)
-    assert how == 0
-    assert file_lock.is_held(folder / "lock")
-    assert state.exists()
+def test_a_forked_child_writes_nothing(tmp_path: Path, state: Path) -> None:
+    code = """
+import os, sys, transfuse
+from transfuse.config.settings import read_settings
+from transfuse.last_served import keeper, places
+from transfuse.last_served.resumed import Place
+from transfuse.runtime import file_lock
+transfuse.install(roots=[os.getcwd()], watch=False)
+settings = read_settings(roots=[os.getcwd()])
+keeper.begin(settings, Place("serve"))
+assert keeper.wait_until_kept()
+lock = places.folder_of(settings, "serve") / "lock"
+child = os.fork()
+if not child:
+    # The parent's lock is neither given up nor kept by the child.
+    os._exit(0 if keeper._keeper is None and file_lock.is_held(lock) else 1)
+_, how = os.waitpid(child, 0)
+assert how == 0, how
+assert file_lock.is_held(lock)
+keeper.end()
+assert not file_lock.is_held(lock)
+"""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code],
+        cwd=tmp_path,
+        env={**os.environ, "XDG_STATE_HOME": str(state.parent)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_two_servers_of_one_project_have_folders_of_their_own(tree: LiveTree, state: Path) -> None:

@@ -32,8 +32,7 @@ def live_options(command: _Command) -> _Command:
                 "--from",
                 "take",
                 type=click.Choice(TAKE_WORDS),
-                metavar="WORD",
-                help="Where disk and what was served last differ.",
+                help="What to serve where disk and last time differ.",
             ),
             click.option("--no-watch", is_flag=True, help="Update only when asked to."),
             click.option(

@@ -91,7 +91,7 @@ class Program:
         sys.path.insert(0, place)
         unix_socket.serve(f"run {self.script or '-m ' + str(self.module)}")
         if self._last_served is not None:
-            keeper.begin(self.settings, self._last_served.label, FIRST_KEPT)
+            keeper.begin(self.settings, self._last_served, FIRST_KEPT)
         leave()
         sys.argv[:] = [self.script or str(self.module), *self.arguments]
         try:

@@ -100,7 +100,6 @@ def serve(
     verbose: bool,
 ) -> int:
     """Serve TARGET by Granian; edits are served from the next request on.
-
     TARGET is module:attribute; the attribute is app or application if left out.
     """
     if reloads:

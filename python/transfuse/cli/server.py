@@ -121,11 +121,12 @@ class Loader:
             return None
         return resumed.Place(self.serving.label, self.serving.take, self._is_first)
 
-    def _is_first(self) -> bool:
-        """Whether no other worker has told what this server begins with."""
-        if self.serving.take == resumed.IN_PLACE:
+    def _is_first(self, what: str) -> bool:
+        """Whether no other worker of this server has told that; one in place of another does."""
+        if what == "start" and self.serving.take == resumed.IN_PLACE:
             return True
-        with contextlib.suppress(FileExistsError), open(os.path.join(self.folder, "told"), "x"):
+        path = os.path.join(self.folder, f"told.{what}")
+        with contextlib.suppress(FileExistsError), open(path, "x"):
             return True
         return False
 
@@ -185,7 +186,7 @@ class Loader:
         """Keep what is served from now on, and try what was refused before this process started."""
         settings, place = installed_settings(), self.last_served
         if place is not None and settings is not None:
-            keeper.begin(settings, place.label)
+            keeper.begin(settings, place)
         began = resumed.here()
         if began is not None and began.has_refused:
             _core.retry()

@@ -23,6 +23,7 @@ from transfuse.updates.api import on_update
 
 if TYPE_CHECKING:
     from transfuse.config.settings import Settings
+    from transfuse.last_served.resumed import Place
     from transfuse.updates.reports import Report
 
 _log = get_logger("transfuse")
@@ -42,13 +43,13 @@ class Keeper:
 
     Args:
         settings: the installed ones.
-        label: as `places.folder_of` takes it.
+        place: where, and whether this process tells a failure.
         after: seconds until the first write, unless there is an update before.
     """
 
-    def __init__(self, settings: Settings, label: str, after: float) -> None:
+    def __init__(self, settings: Settings, place: Place, after: float) -> None:
         self._roots = settings.roots
-        self._label, self._folder = label, places.folder_of(settings, label)
+        self._place, self._folder = place, places.folder_of(settings, place.label)
         self._limit = settings.store << 20
         self._after = after
         # Guards the fields that follow.
@@ -128,7 +129,7 @@ class Keeper:
             self._store.write()
             places.write(self._folder / "written", sign)
         except (OSError, AttributeError) as error:
-            if not self._fails:
+            if not self._fails and self._place.tells("failure"):
                 _log.warning(
                     "what is served cannot be kept in %s, and would not outlive this server: %s",
                     self._folder,
@@ -159,7 +160,7 @@ class Keeper:
             self._store = _core.ServedStore(str(self._folder), self._limit)
             with self._news:
                 self._has_lock = True
-            places.write(self._folder / "about", f"{self._label}\n{' '.join(self._roots)}\n")
+            places.write(self._folder / "about", f"{self._place.label}\n{' '.join(self._roots)}\n")
             places.sweep(self._folder)
             places.tidy(self._folder)
         return True
@@ -186,12 +187,12 @@ def _sign() -> str:
 _keeper: Keeper | None = None
 
 
-def begin(settings: Settings, label: str, after: float = 0.0) -> None:
+def begin(settings: Settings, place: Place, after: float = 0.0) -> None:
     """Keep what this process serves from now on.
 
     Args:
         settings: the installed ones.
-        label: as `places.folder_of` takes it.
+        place: where, and whether this process tells a failure.
         after: seconds until the first write, unless there is an update before.
     """
     global _keeper  # noqa: PLW0603 - there is one import system in a process
@@ -200,9 +201,12 @@ def begin(settings: Settings, label: str, after: float = 0.0) -> None:
         return
     _register_once()
     try:
-        _keeper = Keeper(settings, label, after)
+        _keeper = Keeper(settings, place, after)
     except OSError as error:
-        _log.warning("what is served cannot be kept, and would not outlive this server: %s", error)
+        if place.tells("failure"):
+            _log.warning(
+                "what is served cannot be kept, and would not outlive this server: %s", error
+            )
 
 
 def end() -> None:

@@ -33,13 +33,14 @@ class Place:
     Attributes:
         label: what is run, and where, such as ``"serve shop.web:app at http://127.0.0.1:8000"``.
         take: ``"default"``, ``"disk"``, ``"last"`` or `IN_PLACE`.
-        tells: whether this process tells it; asked once. Of several workers, one does.
+        tells: whether this process tells something, ``"start"`` or ``"failure"``: of several
+            workers, one does.
         has_flag: whether what is run has the flag `--from`.
     """
 
     label: str
     take: str = "default"
-    tells: Callable[[], bool] = field(default=lambda: True, compare=False)
+    tells: Callable[[str], bool] = field(default=lambda _: True, compare=False)
     has_flag: bool = True
 
     def for_core(self, settings: Settings) -> tuple[str, str] | None:
@@ -168,7 +169,7 @@ def note(told: Mapping[str, Any] | None, place: Place | None, settings: Settings
     """Note, and tell, what this process has taken; without `told`: nothing."""
     global _here  # noqa: PLW0603 - a process starts once
     _here = None if told is None or place is None else Resumed.from_core(told, place)
-    if _here is not None and place is not None and _here.files and place.tells():
+    if _here is not None and place is not None and _here.files and place.tells("start"):
         _here.tell(settings.roots)
 
 

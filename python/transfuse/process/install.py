@@ -143,7 +143,7 @@ def install_settings(
             adapt()
         workers.begin(settings)
         if place is not None and not is_told:
-            keeper.begin(settings, place.label, FIRST_KEPT)
+            keeper.begin(settings, place, FIRST_KEPT)
 
 
 def _install_core(

@@ -41,6 +41,8 @@ pub struct ResumedFile {
     pub path: PathBuf,
     /// How it differs.
     pub difference: Difference,
+    /// The digest of its content on disk; none: it is not there.
+    pub on_disk: Option<Digest>,
     /// Is it served as it was?
     pub is_last: bool,
     /// Should it have been served as it was, and could not, because its content was not kept?
@@ -89,7 +91,13 @@ pub fn resume(
         let then = if is_wanted { as_it_was(&found.snapshot, path, was, budget) } else { None };
         let (is_last, is_lost) = (then.is_some(), is_wanted && then.is_none());
         found.snapshot = then.unwrap_or(found.snapshot);
-        found.files.push(ResumedFile { path: path.to_owned(), difference, is_last, is_lost });
+        found.files.push(ResumedFile {
+            path: path.to_owned(),
+            difference,
+            on_disk: now,
+            is_last,
+            is_lost,
+        });
     }
     found
 }

@@ -78,6 +78,12 @@ pub fn install(
     )?;
     let runtime: &'static Runtime = Box::leak(Box::new(made));
     runtime.unreadable.lock().are(seen.unreadable);
+    begin(py, runtime, seen.dirs)?;
+    Ok(began.told)
+}
+
+/// Puts a runtime in force.
+fn begin(py: Python<'_>, runtime: &'static Runtime, dirs: Vec<PathBuf>) -> PyResult<()> {
     facade_type::make_type(py)?;
     audit::listen()?;
     runtime::put_in_force(Some(runtime));
@@ -92,8 +98,7 @@ pub fn install(
     insert_finder(py)?;
     fork::listen(py)?;
     at_exit(py)?;
-    start_updating(py, runtime, seen.dirs)?;
-    Ok(began.told)
+    start_updating(py, runtime, dirs)
 }
 
 /// The roots with the rules of the settings, and the folder of the project.

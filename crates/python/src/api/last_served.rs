@@ -95,7 +95,8 @@ pub fn beginning(
     last: Last,
 ) -> PyResult<Beginning> {
     let view = off_disk::with_contents(disk, &contents, budget);
-    let given = GivenFiles { paths: contents.into_keys().collect(), aside };
+    let paths = contents.into_keys().collect();
+    let given = GivenFiles { paths, aside, ..GivenFiles::default() };
     let others = Beginning { view, given, first, told: None };
     let Some((folder, word)) = last else { return Ok(others) };
     let take = take(&word)?;
@@ -107,16 +108,15 @@ pub fn beginning(
     let Some((last, resumed)) = compared else { return Ok(others) };
     let told = told(py, &last, &resumed)?;
     let Resumed { snapshot, files } = resumed;
-    let paths: Vec<PathBuf> =
-        files.iter().filter(|file| file.is_last).map(|file| file.path.clone()).collect();
-    let is_left = |difference| matches!(difference, Difference::Withheld(Why::RolledBack, _));
-    let aside = files.iter().filter(|file| file.is_last);
-    let aside = aside.filter(|file| take == Take::Last || is_left(file.difference));
-    let aside = aside.map(|file| file.path.clone()).collect();
     // Numbers only grow, as long as something is served as it was.
-    let goes_on = !paths.is_empty() || take == Take::LastThenUpdate;
+    let goes_on = files.iter().any(|file| file.is_last) || take == Take::LastThenUpdate;
     let first = if goes_on { first.max(last.generation.saturating_add(1)) } else { first };
-    let given = GivenFiles { paths, aside };
+    let mut given = GivenFiles::default();
+    for file in files.into_iter().filter(|file| file.is_last) {
+        let is_left = matches!(file.difference, Difference::Withheld(Why::RolledBack, _));
+        let into = if is_left || take == Take::Last { &mut given.left } else { &mut given.refused };
+        into.insert(file.path, file.on_disk);
+    }
     Ok(Beginning { view: snapshot, given, first, told: Some(told.unbind()) })
 }
 

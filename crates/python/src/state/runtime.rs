@@ -75,11 +75,16 @@ impl PythonCallback {
     }
 }
 
-/// The files of a process that was given what others serve.
+/// The files of a process that was given what others serve, or what was served last.
+#[derive(Default)]
 pub struct GivenFiles {
     pub paths: Vec<PathBuf>,
     /// Those of them whose content on disk is set aside.
     pub aside: Vec<PathBuf>,
+    /// Content on disk that is set aside from the start.
+    pub left: SetAsideFiles,
+    /// Content on disk that is not served from the start, until it is tried.
+    pub refused: SetAsideFiles,
 }
 
 pub struct Runtime {
@@ -202,6 +207,8 @@ impl Runtime {
             stages: PythonCallback::new(stages),
             wanted: Mutex::new(None),
             going_back: Mutex::new(None),
+            set_aside: Mutex::new(SetAside::of(given.left.clone())),
+            refused: Mutex::new(given.refused.clone()),
             given,
             synthetic_names: SyntheticNames::default(),
             flights: SingleFlight::default(),
@@ -217,8 +224,6 @@ impl Runtime {
             lost_events: AtomicU64::new(0),
             watching: Mutex::default(),
             unreadable: Mutex::default(),
-            set_aside: Mutex::default(),
-            refused: Mutex::default(),
             holds: Holds::default(),
             updating_thread: AtomicU64::new(0),
             urgent: UrgentRequests::default(),

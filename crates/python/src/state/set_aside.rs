@@ -27,6 +27,10 @@ pub struct SetAside {
 }
 
 impl SetAside {
+    pub fn of(files: SetAsideFiles) -> SetAside {
+        SetAside { files }
+    }
+
     /// Sets aside the content that these files have in `snapshot`.
     pub fn add(&mut self, snapshot: &SourceSnapshot, changes: &[FileChange]) {
         let digest = |path: &Path| snapshot.get(path).map(|source| source.digest());

@@ -41,6 +41,11 @@ impl Driver {
         self.runtime.updating_thread.store(thread(), Ordering::Release);
         let aside = Aside::Of(&self.runtime.given.aside);
         self.ignore_until_changed(py, self.runtime.given.paths.clone(), aside);
+        let refused = &self.runtime.given.refused;
+        if !refused.is_empty() {
+            self.listener.add_paths(refused.keys().cloned());
+            self.updater.were_refused(refused.clone());
+        }
         loop {
             let wakeup = py.detach(|| self.listener.next());
             if matches!(wakeup, Wakeup::Command(Command::Stop)) {

@@ -12,7 +12,10 @@ use transfuse_engine::{
 };
 
 use crate::cpython::{exceptions, log, panics};
-use crate::state::{attempt, command::BackTo, notify, runtime::Runtime, staging_area::InPlaceNote};
+use crate::state::{
+    attempt, command::BackTo, notify, runtime::Runtime, set_aside::SetAsideFiles,
+    staging_area::InPlaceNote,
+};
 use crate::update::concurrent_loads::loads_since;
 use crate::update::pipeline::{self, Quiet, Staged, StagingOutcome};
 use crate::update::planning::{self, UpdateRequest};
@@ -252,6 +255,11 @@ impl Updater {
     /// No automatic update is to try this content of these files again.
     pub fn was_tried(&mut self, snapshot: &SourceSnapshot, changes: &[FileChange]) {
         self.set_tried(Some(contents(snapshot, changes)), true);
+    }
+
+    /// The same for content that was refused before this process started.
+    pub fn were_refused(&mut self, content: SetAsideFiles) {
+        self.set_tried(Some(content.into_iter().collect()), true);
     }
 
     /// An automatic update may try everything again.
