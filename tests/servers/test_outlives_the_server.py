@@ -51,8 +51,7 @@ def until_kept(project: Project) -> None:
 
     def so() -> bool:
         (folder,) = (project.state / "transfuse").iterdir()
-        signed = (folder / "written").read_text().split()[:2]
-        return signed == [str(now["generation"]), now["view"]]
+        return (folder / "written").read_text().split()[:1] == [now["view"]]
 
     now = status(project)
     project.until("kept", so)

@@ -336,7 +336,7 @@ LOST = File("/srv/rates.json", "rolled back", 1.0, False, True)
             resumed(CHANGED._replace(is_last=True), take=IN_PLACE),
             [
                 "serving as in generation 7 of 2026-11-28 14:03: shop/web.py; what was saved since"
-                " is an update"
+                " follows as an update"
             ],
         ),
         (

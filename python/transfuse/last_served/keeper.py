@@ -83,10 +83,10 @@ class Keeper:
 
     def wait(self) -> bool:
         """Wait until what is served now is kept, for a while; return whether it is."""
-        until = time.monotonic() + _PATIENCE
+        until, sign = time.monotonic() + _PATIENCE, _sign()
         with self._news:
             self._ask()
-            mine, sign = self._asked, _sign()
+            mine = self._asked
             while not self._over and time.monotonic() < until:
                 if self._written >= mine or (not self._has_lock and self._is_signed(sign)):
                     return True
@@ -177,10 +177,9 @@ class Keeper:
 
 
 def _sign() -> str:
-    """Return words for what is served, the same in all workers."""
-    generation, view = _core.view()
+    """Return words for what is served: the same in all workers, whose numbers may differ."""
     aside = sorted(os.fspath(path) for path in _core.set_aside())
-    return f"{generation} {view} {aside!r}"
+    return f"{_core.view()[1]} {aside!r}"
 
 
 # The keeper of this process, or None. Written on install, uninstall and fork.

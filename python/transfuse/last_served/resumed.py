@@ -122,7 +122,7 @@ class Resumed:
 
     def _other(self, last: Sequence[File]) -> str:
         if self.take == IN_PLACE:
-            return "what was saved since is an update"
+            return "what was saved since follows as an update"
         if self.take == "last" or all(each.difference == "rolled back" for each in last):
             return "transfuse accept takes what is on disk"
         more = ", and --from disk takes it" * self.has_flag
