@@ -182,6 +182,37 @@ def test_the_one_that_does_not_write_waits_for_the_one_that_does(
     assert state.exists()
 
 
+def test_what_was_published_at_the_end_of_a_process_is_kept(tmp_path: Path, state: Path) -> None:
+    code = """
+import os, pathlib, transfuse
+from transfuse import _core
+from transfuse.config.settings import read_settings
+from transfuse.last_served import keeper
+from transfuse.last_served.resumed import Place
+shop = pathlib.Path("shop.py")
+shop.write_text("N = 1")
+transfuse.install(roots=[os.getcwd()], watch=False)
+import shop as live
+keeper.begin(read_settings(roots=[os.getcwd()]), Place("run"))
+assert keeper.wait_until_kept()
+for number in range(20):
+    shop.write_text(f"N = {number}")
+    assert transfuse.update().outcome == "published"
+print(_core.view()[1])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={**os.environ, "XDG_STATE_HOME": str(state.parent)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    (folder,) = state.iterdir()
+    assert (folder / "written").read_text().split()[0] == done.stdout.strip()
+
+
 def test_what_a_killed_process_left_is_removed(tree: LiveTree, state: Path) -> None:
     begin(tree)
     folder = keep(tree)
@@ -189,8 +220,8 @@ def test_what_a_killed_process_left_is_removed(tree: LiveTree, state: Path) -> N
     half = folder / "base.4242.0123456789abcdef"
     half.write_bytes(b"half of it")
     keep(tree)
-    until("it is removed", lambda: not half.exists())
-    assert {each.name for each in folder.iterdir()} <= {"base", "delta", "lock", "written", "about"}
+    known = {"base", "delta", "lock", "written", "about"}
+    until("it is removed", lambda: {each.name for each in folder.iterdir()} <= known)
     assert state.exists()
 
 

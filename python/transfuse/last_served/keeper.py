@@ -7,6 +7,7 @@ others tries to get it every second, so that another goes on when that one ends,
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import functools
 import os
@@ -67,7 +68,7 @@ class Keeper:
         self._thread.start()
 
     def end(self) -> None:
-        """Write no more, and let another process write."""
+        """Write what is still to be written, and let another process write."""
         self._unsubscribe()
         with self._news:
             self._over = True
@@ -107,12 +108,15 @@ class Keeper:
     def _run(self) -> None:
         with self._news:
             self._news.wait_for(lambda: self._over or self._asked > 1, self._after)
-        while not self._over:
+        while not self._over or self._is_behind():
             with contextlib.suppress(TransfuseError):  # uninstalled at this moment
                 self._turn()
             with self._news:
                 pause = _AGAIN if self._fails else None if self._has_lock else _TRY
                 self._news.wait_for(self._is_due, pause)
+
+    def _is_behind(self) -> bool:
+        return self._has_lock and self._asked > self._tried
 
     def _is_due(self) -> bool:
         is_mine = self._has_lock or self._fails
@@ -228,6 +232,8 @@ def wait_until_kept() -> bool:
 
 @functools.cache
 def _register_once() -> None:
+    # Python ends threads that are inside of the core in a way that ends the process.
+    atexit.register(end)
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=_after_fork)
 
