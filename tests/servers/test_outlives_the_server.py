@@ -331,3 +331,18 @@ def test_p16_after_a_handover_the_fresh_processes_keep_what_is_served(project: P
     project.crash()
     project.serve()
     assert shown(project) == ("good", 1)
+
+
+@pytest.mark.parametrize("remember", [True, False])
+def test_from_last_is_refused_where_nothing_is_kept(project: Project, remember: bool) -> None:
+    if not remember:
+        toml = project.folder / "pyproject.toml"
+        toml.write_text(toml.read_text() + "remember = false\n")
+    project.save({"val.py": GOOD, "other.py": "VALUE = 1\n", "web.py": WSGI + SHOWN})
+    words = ["serve", "web:app", "--port", str(project.port), "--from", "last"]
+    code, out = project.type(*words)
+    assert code == 2
+    assert ("nothing is kept of" if remember else "the setting remember is false") in out
+    (project.folder / "program.py").write_text("print('begun')\n")
+    code, out = project.type("run", "--from", "last", "program.py")
+    assert (code, "--from last: " in out, "begun" in out) == (2, True, False), out

@@ -67,10 +67,9 @@ class Program:
     @property
     def _last_served(self) -> Place | None:
         """Where is kept what this program served last; None if that is not wanted."""
-        if self.settings.remember is False:
-            return None
         program = os.path.abspath(self.script) if self.script else f"-m {self.module}"
-        return Place(" ".join(["run", program, *self.arguments]), self.take)
+        label = " ".join(["run", program, *self.arguments])
+        return Place.wanted(self.settings, label, self.take)
 
     def run(self, leave: Callable[[], None] = lambda: None) -> None:
         """Run it. SystemExit passes through; on another exception, exit as Python would.

@@ -117,9 +117,10 @@ class Loader:
     @property
     def last_served(self) -> resumed.Place | None:
         """Where is kept what was served last; None if that is not wanted."""
-        if self.serving.settings.remember is False:
-            return None
-        return resumed.Place(self.serving.label, self.serving.take, self._is_first)
+        serving = self.serving
+        return resumed.Place.wanted(
+            serving.settings, serving.label, serving.take, tells=self._is_first
+        )
 
     def _is_first(self, what: str) -> bool:
         """Whether no other worker of this server has told that; one in place of another does."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from transfuse.config.logs import get_logger
+from transfuse.errors import TransfuseError
 from transfuse.last_served import places
 from transfuse.updates.messages import clock, short_path
 
@@ -42,6 +43,19 @@ class Place:
     take: str = "default"
     tells: Callable[[str], bool] = field(default=lambda _: True, compare=False)
     has_flag: bool = True
+
+    @classmethod
+    def wanted(cls, settings: Settings, label: str, take: str, **more: Any) -> Place | None:
+        """Return the place of a program that has the flag; None if nothing is to be kept.
+
+        Raises:
+            TransfuseError: nothing is to be kept, and what was served last is asked for.
+        """
+        if settings.remember is not False:
+            return cls(label, take, **more)
+        if take == "last":
+            raise TransfuseError("--from last: the setting remember is false, so nothing is kept")
+        return None
 
     def for_core(self, settings: Settings) -> tuple[str, str] | None:
         """Return what the core is to look at; None if there is no such folder of this user."""

@@ -131,6 +131,9 @@ def install_settings(
         _say_what_is_live(settings)
         with _saying_that_it_takes_long(settings.roots):
             told = _install_core(settings, files, served or workers.NOTHING, last)
+        if place is not None and place.take == "last" and served is None and told is None:
+            _core.uninstall()
+            raise TransfuseError(f"--from last: nothing is kept of {place.label!r}")
         _settings = settings
         resumed.note(told, place, settings)
         old_source.install()
