@@ -71,11 +71,11 @@ class Program:
         label = " ".join(["run", program, *self.arguments])
         return Place.wanted(self.settings, label, self.take)
 
-    def run(self, leave: Callable[[], None] = lambda: None) -> None:
-        """Run it. SystemExit passes through; on another exception, exit as Python would.
+    def begin(self) -> None:
+        """Make its modules live.
 
-        Args:
-            leave: called when the command line has done its own work, before the program begins.
+        Raises:
+            TransfuseError: that is impossible.
         """
         show_log(verbose=self.verbose)
         show_steps()
@@ -91,6 +91,13 @@ class Program:
         unix_socket.serve(f"run {self.script or '-m ' + str(self.module)}")
         if self._last_served is not None:
             keeper.begin(self.settings, self._last_served, FIRST_KEPT)
+
+    def run(self, leave: Callable[[], None] = lambda: None) -> None:
+        """Run it, after `begin`. On an exception other than SystemExit, exit as Python would.
+
+        Args:
+            leave: called when the command line has done its own work, before the program begins.
+        """
         leave()
         sys.argv[:] = [self.script or str(self.module), *self.arguments]
         try:
