@@ -172,4 +172,12 @@ MUTANTS = (
         "if not why and time.monotonic() >= now.deadline + 3600:",
         (PROMISES + "test_p16_trials.py",),
     ),
+    Mutant(
+        "P16",
+        "a process that starts takes all files from disk",
+        "crates/engine/src/last_served/resume.rs",
+        "Take::Default => withheld.is_some(),",
+        "Take::Default => false,",
+        ("tests/unit/test_last_served.py",),
+    ),
 )

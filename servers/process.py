@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 # The longest that a server may take to start, in seconds, and to end.
 START = 30.0
 END = 10.0
+# Its log is plain text, and complete.
+_PLAIN = {"NO_COLOR": "1", "PYTHONUNBUFFERED": "1"}
 # How much of a log is kept, in characters: all of a good one.
 _LOG = 100_000
 
@@ -48,7 +50,7 @@ class Server:
             self._process = subprocess.Popen(
                 command,
                 cwd=folder,
-                env=kept | {"NO_COLOR": "1", "PYTHONUNBUFFERED": "1"},
+                env={"XDG_STATE_HOME": str(folder / ".state"), **kept, **_PLAIN},
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,

@@ -131,6 +131,14 @@ def policy(request: pytest.FixtureRequest) -> str:
     return chosen
 
 
+@pytest.fixture(autouse=True, scope="session")
+def state_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Nothing of a test is kept in the home of its user."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield
+
+
 @pytest.fixture
 def runtime() -> Iterator[Path]:
     """The folder of the sockets. Its path must be short, because a socket's path is limited."""

@@ -44,6 +44,8 @@ def _run(words: list[str]) -> None:
 
     try:
         result = transfuse.main(words, prog_name="transfuse", standalone_mode=False)
+        if isinstance(result, Program):
+            result.begin()
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)

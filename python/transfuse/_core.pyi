@@ -10,6 +10,7 @@ from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 __all__ = [
     "Pin",
+    "ServedStore",
     "WsgiApplication",
     "accept",
     "adopt",
@@ -47,6 +48,7 @@ __all__ = [
     "referrers",
     "release",
     "request_counts",
+    "retry",
     "rollback",
     "set_aside",
     "status",
@@ -120,7 +122,8 @@ def install(
     contents: dict[str, bytes | None],
     aside: Sequence[str],
     first: int,
-) -> None:
+    last: tuple[str, str] | None,
+) -> Mapping[str, Any] | None:
     """Make the roots live. `report` is called in the updating thread, with a dict.
 
     `stages` is called there with how far an update is (``"staged"`` or ``"going back"``, then
@@ -130,8 +133,24 @@ def install(
     `contents` replaces the content of files on disk (None: the file is not there); that of the
     files `aside` is set aside. `first` is the number of the first generation.
 
+    `last` is the folder where is kept what was served last, and which of the two is taken. Returned
+    is what was found there, and what was taken.
+
     `reconsider` is called there when one of the files `project` has changed.
     """
+
+@final
+class ServedStore:
+    """The folder in which what is served is kept."""
+
+    def __new__(cls, folder: str, limit: int) -> ServedStore:
+        """Open it; `limit` is in bytes."""
+
+    def write(self) -> None:
+        """Write what is served now. OSError if that is impossible."""
+
+def retry() -> None:
+    """Try what was refused before this process started, now that the program is loaded."""
 
 def configure(
     *,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -67,7 +68,9 @@ class Project:
     def __init__(self, folder: Path, runtime: Path) -> None:
         self.folder = folder
         self.port = free_port()
-        self._runtime = runtime
+        self.runtime = runtime
+        # Where what is served is kept.
+        self.state = runtime / "state"
         self._server: Server | None = None
         (folder / "site").mkdir()
         (folder / "pyproject.toml").write_text('[tool.transfuse]\nroots = ["site"]\n')
@@ -87,10 +90,21 @@ class Project:
     def serve_by(self, *words: str) -> Server:
         """Serve by a module with these words, and wait until it answers."""
         with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("XDG_RUNTIME_DIR", str(self._runtime))
+            for name, value in self._places.items():
+                patch.setenv(name, value)
             self._server = Server([sys.executable, "-m", *words], self.folder, self.port)
         self._server.wait_until_ready()
         return self._server
+
+    @property
+    def _places(self) -> dict[str, str]:
+        return {"XDG_RUNTIME_DIR": str(self.runtime), "XDG_STATE_HOME": str(self.state)}
+
+    def crash(self) -> None:
+        """Kill all processes of the server at one moment."""
+        assert self._server is not None
+        os.killpg(self._server.pid, signal.SIGKILL)
+        self._server.stop()
 
     @property
     def log(self) -> str:
@@ -111,13 +125,14 @@ class Project:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            env={**os.environ, "XDG_RUNTIME_DIR": str(self._runtime)},
+            env={**os.environ, **self._places},
         )
 
     def pids(self) -> set[int]:
         """The processes that the command line finds."""
         _, out = self.type("status", "--json")
-        return {json.loads(line)["pid"] for line in out.splitlines() if line.startswith("{")}
+        said = [json.loads(line) for line in out.splitlines() if line.startswith("{")]
+        return {each["pid"] for each in said if "pid" in each}
 
     def ask(self) -> dict[str, Any]:
         """One answer, on a new connection."""

@@ -10,11 +10,13 @@
 //! 4. `roots`: which files are live, and their module names ([`Roots`], `.gitignore` included);
 //! 5. `sources`: the content that a generation knows ([`Source`], [`SourceSnapshot`]): [`scan`] once,
 //!    [`refresh`] afterwards, [`locate`] for one import;
-//! 6. `plan`: the edges between modules ([`DependencyGraph`]), and which modules an update runs
+//! 6. `last_served`: what was served, on disk for the next process ([`ServedStore`]), and what that
+//!    serves of it ([`resume`]);
+//! 7. `plan`: the edges between modules ([`DependencyGraph`]), and which modules an update runs
 //!    ([`plan()`], a pure function);
-//! 7. `generations`: which generations are alive ([`GenerationRegistry`]), and what the last updates
+//! 8. `generations`: which generations are alive ([`GenerationRegistry`]), and what the last updates
 //!    did ([`History`]);
-//! 8. `watch`: from a file event ([`Watcher`], [`Event`]) to the paths of one update ([`Debouncer`]).
+//! 9. `watch`: from a file event ([`Watcher`], [`Event`]) to the paths of one update ([`Debouncer`]).
 //!
 //! Nothing in here reads the clock except the wait in `fork_gate` and the age of a `SyncMarker`, and only `watch` starts threads.
 
@@ -22,6 +24,7 @@ mod base;
 mod concurrency;
 mod fs;
 mod generations;
+mod last_served;
 mod plan;
 mod roots;
 mod sources;
@@ -37,6 +40,10 @@ pub use fs::{
 pub use generations::{
     Cause, Freed, GenerationId, GenerationRegistry, GenerationState, History, Lifecycles, Outcome,
     Record, Retirement, Succession,
+};
+pub use last_served::{
+    Difference, LastServed, Resumed, ResumedFile, ServedStore, Take, Why, Withheld,
+    read_last_served, resume,
 };
 pub use plan::{
     DependencyGraph, Edge, EdgeKind, Kept, ModuleFacts, Plan, Policy, Reason, Restart, RestartCode,

@@ -91,6 +91,10 @@ impl FileSystem for Releases {
     fn write_atomically(&self, _: &Path, _: &[u8]) -> io::Result<()> {
         unreachable!("nothing writes here")
     }
+
+    fn write_private(&self, _: &Path, _: &[u8]) -> io::Result<()> {
+        unreachable!("nothing writes here")
+    }
 }
 
 /// The usual ways to switch a deploy: a package, a volume of Kubernetes, a root.

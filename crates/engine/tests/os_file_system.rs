@@ -25,6 +25,21 @@ fn metadata_and_content_of_real_files() {
 
 #[cfg(unix)]
 #[test]
+fn a_private_file_is_replaced_as_a_whole_and_is_for_its_user_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("base");
+    for content in [b"old", b"new"] {
+        OsFileSystem.write_private(&path, content).unwrap();
+        assert_eq!(content.to_vec(), OsFileSystem.read(&path).unwrap());
+        assert_eq!(0o600, fs::metadata(&path).unwrap().permissions().mode() & 0o777);
+    }
+    assert!(OsFileSystem.write_private(&dir.path().join("no/base"), b"a").is_err());
+    assert_eq!(vec![path], OsFileSystem.read_dir(dir.path()).unwrap());
+}
+
+#[cfg(unix)]
+#[test]
 fn a_pipe_is_refused_without_a_wait() {
     let dir = tempfile::tempdir().unwrap();
     let pipe = dir.path().join("pipe.py");

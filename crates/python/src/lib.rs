@@ -40,6 +40,8 @@ mod _core {
     #[pymodule_export]
     use super::api::install::{install, installed, uninstall};
     #[pymodule_export]
+    use super::api::last_served::{ServedStore, retry};
+    #[pymodule_export]
     use super::api::once::once;
     #[pymodule_export]
     use super::api::references_outside::held_outside;

@@ -9,6 +9,7 @@ import json
 import os
 from typing import TYPE_CHECKING, Any
 
+from transfuse.last_served import resumed
 from transfuse.updates import api
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ def line_of(event: str, **facts: Any) -> str:
 
 def tell_serving(target: str, interface: str, address: str, now: Status) -> None:
     """Tell that a worker has loaded the application."""
+    began = resumed.here()
     _write(
         line_of(
             "serving",
@@ -30,6 +32,7 @@ def tell_serving(target: str, interface: str, address: str, now: Status) -> None
             address=address,
             roots=list(now.roots),
             generation=now.generation,
+            resumed=None if began is None else began.to_json(now.roots),
         )
     )
 

@@ -36,23 +36,32 @@ def history(pid: int | None, as_json: bool, last: int) -> None:
         click.echo(title(reply))
         entries = reply["entries"][-max(last, 1) :]
         for entry in entries:
-            click.echo(f"  {history_line(entry, reply['roots'])}")
+            click.echo(f"  {history_line(entry, reply['roots'], reply.get('resumed'))}")
         if hidden := len(reply["entries"]) - len(entries):
             click.echo(f"  {hidden} earlier ones; --last {len(reply['entries'])} shows them")
         if reply["set_aside"]:
             click.echo(f"  set aside: {', '.join(reply['set_aside'])}")
 
 
-def history_line(entry: dict[str, Any], roots: list[str]) -> str:
-    """Tell one update, as `HistoryEntry.to_json` has it."""
+def history_line(
+    entry: dict[str, Any], roots: list[str], resumed: dict[str, Any] | None = None
+) -> str:
+    """Tell one update, as `HistoryEntry.to_json` has it.
+
+    Args:
+        entry: the update.
+        roots: files below these are shown relative to them.
+        resumed: what the process has taken at its start, as `Resumed.to_json` has it.
+    """
     mark = "*" if entry["is_served"] else "back" if entry["can_go_back"] else ""
-    return f"{mark:<5}{entry['generation']:>4}  {clock(entry['time'])}  {_story(entry, roots)}"
+    story = _story(entry, roots, resumed)
+    return f"{mark:<5}{entry['generation']:>4}  {clock(entry['time'])}  {story}"
 
 
-def _story(entry: dict[str, Any], roots: list[str]) -> str:
+def _story(entry: dict[str, Any], roots: list[str], resumed: dict[str, Any] | None) -> str:
     outcome = entry["outcome"]
     if outcome == "started":
-        return "started"
+        return ": ".join(["started", *(resumed or {}).get("lines", ())])
     changed = changes_text([Change(*each) for each in entry["changed"]], roots)
     ran = ran_text([Ran(*each) for each in entry["ran"]])
     note = f"; {entry['note']}" if entry.get("note") else ""

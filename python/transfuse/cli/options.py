@@ -11,6 +11,7 @@ import click
 
 from transfuse.cli.selection import TIMEOUT, selection_of
 from transfuse.config.settings import Settings, read_settings
+from transfuse.last_served.resumed import TAKE_WORDS
 from transfuse.source.compiler import RELOAD_WORDS
 from transfuse.source.suggestions import find_spec
 
@@ -37,7 +38,7 @@ class Duration(click.ParamType):  # type: ignore[type-arg]
 
 
 def live_options(command: _Command) -> _Command:
-    """Add the options about live code: `roots`, `no_watch`, `policy`, `verbose`."""
+    """Add the options about live code: `roots`, `take`, `no_watch`, `policy`, `verbose`."""
     for option in reversed(
         [
             click.option(
@@ -46,6 +47,12 @@ def live_options(command: _Command) -> _Command:
                 multiple=True,
                 metavar="DIR",
                 help="Its source is live; as often as needed.",
+            ),
+            click.option(
+                "--from",
+                "take",
+                type=click.Choice(TAKE_WORDS),
+                help="What to serve where disk and last time differ.",
             ),
             click.option("--no-watch", is_flag=True, help="Update only when asked to."),
             click.option(

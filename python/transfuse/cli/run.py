@@ -36,7 +36,7 @@ def _end_of_ours(args: list[str]) -> int:
             return index + 1
         if not word.startswith("-"):
             return index
-        index += 2 if word in ("--root", "--policy") else 1
+        index += 2 if word in ("--root", "--policy", "--from") else 1
     return index
 
 
@@ -52,6 +52,7 @@ def _end_of_ours(args: list[str]) -> int:
 def run(
     *,
     roots: tuple[str, ...],
+    take: str | None,
     no_watch: bool,
     policy: str | None,
     verbose: bool,
@@ -76,6 +77,6 @@ def run(
         place=place_of(script),
         module=module,
     )
-    program = Program(module, script, arguments, settings, verbose, as_json)
+    program = Program(module, script, arguments, settings, verbose, as_json, take or "default")
     program.check()
     return program

@@ -20,7 +20,9 @@ from transfuse.cli.terminal import progress, show_log
 from transfuse.control import unix_socket
 from transfuse.errors import TargetError
 from transfuse.frameworks import plain_tasks
-from transfuse.process.install import install_settings
+from transfuse.last_served import keeper
+from transfuse.last_served.resumed import Place
+from transfuse.process.install import FIRST_KEPT, install_settings
 from transfuse.source.suggestions import find_spec, nearest_module
 from transfuse.source.tracebacks import user_traceback
 from transfuse.updates import api
@@ -42,6 +44,7 @@ class Program:
         settings: to install.
         verbose: whether the plan of each update is shown.
         as_json: whether events are written to stdout, a line of JSON each.
+        take: what it begins with, as `last_served.Place` has it.
     """
 
     module: str | None
@@ -50,6 +53,7 @@ class Program:
     settings: Settings
     verbose: bool
     as_json: bool = False
+    take: str = "default"
 
     def check(self) -> None:
         """Raise TargetError if there is no such module or script."""
@@ -64,11 +68,18 @@ class Program:
             hint = f"; did you mean {near!r}?" if near else ""
             raise TargetError(f"there is no module {self.module!r}{hint}")
 
-    def run(self, leave: Callable[[], None] = lambda: None) -> None:
-        """Run it. SystemExit passes through; on another exception, exit as Python would.
+    @property
+    def _last_served(self) -> Place | None:
+        """Where is kept what this program served last; None if that is not wanted."""
+        program = os.path.abspath(self.script) if self.script else f"-m {self.module}"
+        label = " ".join(["run", program, *self.arguments])
+        return Place.wanted(self.settings, label, self.take)
 
-        Args:
-            leave: called when the command line has done its own work, before the program begins.
+    def begin(self) -> None:
+        """Make its modules live.
+
+        Raises:
+            TransfuseError: that is impossible.
         """
         show_log(verbose=self.verbose)
         show_steps()
@@ -76,16 +87,25 @@ class Program:
         if place not in sys.path:
             sys.path.insert(0, place)
         with progress("looking at the source"):
-            install_settings(self.settings)
+            install_settings(self.settings, place=self._last_served)
         api.on_update(plain_tasks.tell)
         # In front of the roots, as Python has it.
         sys.path.remove(place)
         sys.path.insert(0, place)
         name = self.script or f"-m {self.module}"
         unix_socket.serve(f"run {name}")
+        if self._last_served is not None:
+            keeper.begin(self.settings, self._last_served, FIRST_KEPT)
         if self.as_json:
             api.on_update(tell_update)
             tell_running(name, api.status())
+
+    def run(self, leave: Callable[[], None] = lambda: None) -> None:
+        """Run it, after `begin`. On an exception other than SystemExit, exit as Python would.
+
+        Args:
+            leave: called when the command line has done its own work, before the program begins.
+        """
         leave()
         sys.argv[:] = [self.script or str(self.module), *self.arguments]
         try:

@@ -94,12 +94,12 @@ def serve(
     as_json: bool,
     reloads: bool,
     roots: tuple[str, ...],
+    take: str | None,
     no_watch: bool,
     policy: str | None,
     verbose: bool,
 ) -> int:
     """Serve TARGET by Granian; edits are served from the next request on.
-
     TARGET is module:attribute; the attribute is app or application if left out.
     """
     if reloads:
@@ -135,6 +135,7 @@ def serve(
             verbose=verbose,
             stop_within=stop_within,
             as_json=as_json,
+            take=take or "default",
         )
     )
 

@@ -15,6 +15,7 @@ import tempfile
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from transfuse import _core
 from transfuse.cli.ending import Ending, WorkerSignals, is_ending, start_undisturbed
 from transfuse.cli.events import tell_serving, tell_update
 from transfuse.cli.listening import BACKLOG, listen
@@ -24,13 +25,13 @@ from transfuse.cli.terminal import progress, say, show_log
 from transfuse.config.settings import read_settings
 from transfuse.control import unix_socket
 from transfuse.errors import TransfuseError
-from transfuse.process.install import install_settings
+from transfuse.last_served import keeper, resumed
+from transfuse.process.install import install_settings, installed_settings
 from transfuse.servers.asgi import asgi
 from transfuse.servers.wsgi import wsgi
 from transfuse.source.tracebacks import headline, user_traceback
 from transfuse.updates import api
 from transfuse.updates.api import status
-from transfuse.workers import NOTHING
 
 if TYPE_CHECKING:
     import socket
@@ -57,6 +58,7 @@ class Serving:
         verbose: whether the plan of each update, and Granian's log, is shown.
         stop_within: seconds that running requests have upon SIGTERM.
         as_json: whether events are written to stdout, a line of JSON each.
+        take: what it begins with, as `last_served.Place` has it.
     """
 
     target: str
@@ -69,12 +71,18 @@ class Serving:
     verbose: bool
     stop_within: float = STOP_WITHIN
     as_json: bool = False
+    take: str = "default"
 
     @property
     def address(self) -> str:
         """The URL, such as ``"http://127.0.0.1:8000"``."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"http://{host}:{self.port}"
+
+    @property
+    def label(self) -> str:
+        """What is served where."""
+        return f"serve {self.target} at {self.address}"
 
 
 @dataclass(frozen=True)
@@ -102,6 +110,27 @@ class Loader:
         """Return what loads it in the workers of another team."""
         return replace(self, team=team)
 
+    def in_place(self) -> Loader:
+        """Return what loads it in a worker in place of one that has ended."""
+        return replace(self, serving=replace(self.serving, take=resumed.IN_PLACE))
+
+    @property
+    def last_served(self) -> resumed.Place | None:
+        """Where is kept what was served last; None if that is not wanted."""
+        serving = self.serving
+        return resumed.Place.wanted(
+            serving.settings, serving.label, serving.take, tells=self._is_first
+        )
+
+    def _is_first(self, what: str) -> bool:
+        """Whether no other worker of this server has told that; one in place of another does."""
+        if what == "start" and self.serving.take == resumed.IN_PLACE:
+            return True
+        path = os.path.join(self.folder, f"told.{what}")
+        with contextlib.suppress(FileExistsError), open(path, "x"):
+            return True
+        return False
+
     def __call__(self) -> Any:
         """Install, load, and return the application; end the process if that is impossible."""
         # The parent's handlers would swallow a signal to a worker that is still loading.
@@ -123,8 +152,8 @@ class Loader:
         member = None if place is None else place.enter()
         try:
             with progress(f"loading {serving.target}"):
-                taken_along = NOTHING if place is None else place.taken_along
-                install_settings(self._settings(), taken_along)
+                taken_along = None if place is None else place.taken_along
+                install_settings(self._settings(), taken_along, self.last_served)
                 application = (asgi if serving.interface == "asgi" else wsgi)(serving.target)
         except TransfuseError as error:
             self._fail(member, str(error))
@@ -133,7 +162,7 @@ class Loader:
             line = f"{module} cannot be loaded: {headline(error)}"
             self._fail(member, line, user_traceback(error))
         signals.ready()
-        unix_socket.serve(f"serve {serving.target} at {serving.address}")
+        unix_socket.serve(serving.label)
         if place is None:
             self._announce()
         elif not place.take_up(application, serving.interface):
@@ -152,6 +181,16 @@ class Loader:
             f" generation {now.generation}",
             "bold",
         )
+        self._keep()
+
+    def _keep(self) -> None:
+        """Keep what is served from now on, and try what was refused before this process started."""
+        settings, place = installed_settings(), self.last_served
+        if place is not None and settings is not None:
+            keeper.begin(settings, place)
+        began = resumed.here()
+        if began is not None and began.has_refused:
+            _core.retry()
 
     def _settings(self) -> Settings:
         """Return the settings as the files have them now, for a fresh process."""
@@ -175,6 +214,9 @@ class Loader:
         if member is not None and self.team:
             member.fails(line, trace)
             return
+        began = resumed.here()
+        if began is not None and began.advice:
+            line = f"{line}; {began.advice}"
         with (
             contextlib.suppress(FileExistsError),
             open(self.failure, "x", encoding="utf-8") as file,

@@ -70,6 +70,7 @@ def status_lines(reply: dict[str, Any]) -> list[str]:
             ("set aside", f"{name}, by a rollback; served again when it changes, or accepted")
         )
     rows += _more("set aside", list(aside))
+    rows += [("at its start", line) for line in (reply.get("resumed") or {}).get("lines", ())]
     for path, why in reply["unreadable"][:_SHOWN]:
         rows.append(("unreadable", f"{path} ({why}); no module comes from there"))
     rows += _more("unreadable", reply["unreadable"])

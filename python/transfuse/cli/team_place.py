@@ -14,6 +14,7 @@ from transfuse.handover import occasions
 from transfuse.handover.member import Member
 from transfuse.handover.parent import private_path, taken_along
 from transfuse.handover.retirement import Retirement
+from transfuse.last_served import keeper
 from transfuse.process.install import installed_settings, stop_updating
 from transfuse.servers import closing_connections, connection_drain, entry_gate, smoke_check
 from transfuse.updates import api, trial
@@ -79,13 +80,13 @@ class Place:
         return self._member
 
     @property
-    def taken_along(self) -> workers.Served:
-        """What a fresh process takes along from those that serve."""
+    def taken_along(self) -> workers.Served | None:
+        """What a fresh process takes along from those that serve; None if it does not."""
         try:
             with open(taken_along(self._folder, self._team), encoding="utf-8") as file:
                 served = json.load(file)
         except OSError:
-            return workers.NOTHING
+            return None
         contents = unpacked(served["contents"])
         return workers.Served(contents, served["aside"], served["generation"] + 1)
 
@@ -143,6 +144,7 @@ class Place:
         settings = installed_settings()
         # What it serves from now on is what it served last.
         stop_updating()
+        keeper.end()
         self._retired()
         trial.abandon("because fresh processes serve")
         workers.leave()

@@ -57,6 +57,9 @@ class Loader(Protocol):
     def of_team(self, team: int) -> Loader:
         """Return the same for the workers of another team."""
 
+    def in_place(self) -> Loader:
+        """Return the same for a worker in place of one that has ended."""
+
 
 class TeamServer(MPServer):
     """Granian's server with teams.
@@ -232,7 +235,7 @@ class TeamServer(MPServer):
             return False
         self.interrupt_children.clear()
         self.respawned_wrks.clear()
-        self._respawn_workers(indices, self._spawn_target, self._loader)
+        self._respawn_workers(indices, self._spawn_target, self._loader.in_place())
         return True
 
 

@@ -147,6 +147,7 @@ CHECKS: Mapping[str, Callable[[Any, str], Any]] = {
     "together": _boolean,
     "handover": _handover,
     "check": _target,
+    "remember": _boolean,
 }
 
 
@@ -185,6 +186,7 @@ ENVIRONMENT: Mapping[str, Callable[[str], object]] = {
     "time_limit": _text_number,
     "drain": _text_number,
     "together": _text_boolean,
+    "remember": _text_boolean,
     "handover": str,
     "check": str,
 }

@@ -79,6 +79,8 @@ class Settings:
             when it is asked to (``"ask"``), or ``"never"``; None: by itself if it watches.
         check: a function that must return before new code is served, such as
             ``"shop.smoke:check"``; None: there is none.
+        remember: whether what is served is kept on disk, so that it outlives the process; None:
+            with `transfuse serve` and `transfuse run`.
         origin: where these settings were read; None if a test made them.
     """
 
@@ -99,6 +101,7 @@ class Settings:
     together: bool = True
     handover: str | None = None
     check: str | None = None
+    remember: bool | None = None
     origin: Origin | None = field(default=None, compare=False, repr=False)
 
 

@@ -23,6 +23,7 @@ from transfuse.config.runtime_dir import own_directory
 from transfuse.control import presence
 from transfuse.control.listener import Listener
 from transfuse.errors import TransfuseError
+from transfuse.last_served import keeper, resumed
 from transfuse.process.install import installed_settings
 from transfuse.source.tracebacks import headline
 from transfuse.updates import api, hold, messages
@@ -54,8 +55,8 @@ _ANSWERS: dict[str, Callable[[Request], Reply]] = {
         api.update(request.get("timeout"), confirm_within=request.get("confirm_within"))
     ),
     "confirm": lambda _: _confirm(),
-    "rollback": lambda request: _told(_rollback(request)),
-    "accept": lambda request: _told(api.accept(*request.get("paths", ()))),
+    "rollback": lambda request: _kept(_told(_rollback(request))),
+    "accept": lambda request: _kept(_told(api.accept(*request.get("paths", ())))),
     "history": lambda _: _history(),
     # A process that serves answers these otherwise.
     "left behind": lambda _: {"left behind": ""},
@@ -232,7 +233,8 @@ def _line_for(text: bytes) -> bytes:
 
 def _status() -> Reply:
     _, view = _core.view()
-    return {**api.status().to_json(), "view": view, "group": workers.group()}
+    more = {"view": view, "group": workers.group(), "resumed": _resumed()}
+    return {**api.status().to_json(), **more}
 
 
 def _confirm() -> Reply:
@@ -253,7 +255,8 @@ def _rollback(request: Request) -> Report:
 def _history() -> Reply:
     now = api.status()
     entries = [each.to_json() for each in api.history()]
-    return {"roots": now.roots, "set_aside": now.set_aside, "entries": entries}
+    more = {"set_aside": now.set_aside, "resumed": _resumed()}
+    return {"roots": now.roots, **more, "entries": entries}
 
 
 def _leaks(seconds: float) -> Reply:
@@ -269,6 +272,18 @@ def _held() -> Reply:
     hold.begin()
     text = f"holds updates until --release, or for {hold.LIMIT:.0f} s"
     return {"outcome": "held", "text": text}
+
+
+def _kept(reply: Reply) -> Reply:
+    """Answer once what is served now would outlive this process."""
+    if not keeper.wait_until_kept():
+        reply["text"] += "; it is not kept on disk, and would not outlive this server"
+    return reply
+
+
+def _resumed() -> Reply | None:
+    began = resumed.here()
+    return None if began is None else began.to_json(api.status().roots)
 
 
 def _told(report: Report) -> Reply:

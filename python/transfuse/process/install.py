@@ -21,6 +21,7 @@ from transfuse.config.logs import get_logger
 from transfuse.config.project_files import LIVE, Project, live_settings
 from transfuse.config.settings import ModuleSettings, Settings, read_settings
 from transfuse.errors import RootError, TransfuseError
+from transfuse.last_served import keeper, resumed
 from transfuse.source import old_source
 from transfuse.updates import import_context, participants, trial
 from transfuse.updates.api import deliver
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 _log = get_logger("transfuse")
 # After so many seconds of reading the files at the start, it is said what takes so long.
 _LONG = 3.0
+# After so many seconds what is served is first kept, unless there is an update before: a short
+# script has nothing to keep.
+FIRST_KEPT = 5.0
 # Held while Transfuse is being installed or uninstalled, so that of many threads one does it.
 _changing = threading.RLock()
 # The installed settings, or None. Written under _changing.
@@ -62,6 +66,7 @@ def install(
     together: bool | None = None,
     handover: str | None = None,
     check: str | None = None,
+    remember: bool | None = None,
 ) -> None:
     """Make the Python source under `roots` live. None leaves a setting to file and environment.
 
@@ -86,6 +91,8 @@ def install(
         handover: whether `transfuse serve` hands over to fresh processes by itself (``"auto"``),
             when it is asked to (``"ask"``), or ``"never"``; default: by itself if it watches.
         check: a function that must return before new code is served, ``"shop.smoke:check"``.
+        remember: whether what is served is kept on disk, so that a rollback outlives the server;
+            default: with `transfuse serve` and `transfuse run`.
 
     Raises:
         SettingsError: an unknown key or a senseless value, in whichever source.
@@ -95,13 +102,18 @@ def install(
     install_settings(read_settings(**locals()))
 
 
-def install_settings(settings: Settings, taken_along: workers.Served = workers.NOTHING) -> None:
+def install_settings(
+    settings: Settings,
+    taken_along: workers.Served | None = None,
+    place: resumed.Place | None = None,
+) -> None:
     """Do what `install` does, with settings that were read already.
 
     Args:
         settings: the settings.
         taken_along: what is served by the processes that this one takes over from, unless other
-            workers serve already.
+            workers serve already; None: it takes over from none.
+        place: where is kept what was served last; None: as the setting `remember` says.
     """
     global _settings  # noqa: PLW0603 - there is one import system in a process
     with _changing:
@@ -111,11 +123,19 @@ def install_settings(settings: Settings, taken_along: workers.Served = workers.N
             raise TransfuseError(_difference(_settings, settings))
         native.refuse_unsupported()
         files = Project(settings, _apply)
-        contents, aside, first = workers.contents_of_others(settings) or taken_along
+        is_told = place is not None
+        if place is None and settings.remember:
+            place = resumed.Place(" ".join(sys.orig_argv), has_flag=False)
+        served = workers.contents_of_others(settings) or taken_along
+        last = place.for_core(settings) if place is not None and served is None else None
         _say_what_is_live(settings)
         with _saying_that_it_takes_long(settings.roots):
-            _install_core(settings, files, contents, aside, first)
+            told = _install_core(settings, files, served or workers.NOTHING, last)
+        if place is not None and place.take == "last" and served is None and told is None:
+            _core.uninstall()
+            raise TransfuseError(f"--from last: nothing is kept of {place.label!r}")
         _settings = settings
+        resumed.note(told, place, settings)
         old_source.install()
         for root in reversed(settings.roots):
             if not _on_path(root):
@@ -126,16 +146,17 @@ def install_settings(settings: Settings, taken_along: workers.Served = workers.N
             adapt()
         workers.begin(settings)
         trial.take_part()
+        if place is not None and not is_told:
+            keeper.begin(settings, place, FIRST_KEPT)
 
 
 def _install_core(
     settings: Settings,
     files: Project,
-    contents: dict[str, bytes | None],
-    aside: list[str],
-    first: int,
-) -> None:
-    _core.install(
+    served: workers.Served,
+    last: tuple[str, str] | None,
+) -> Mapping[str, Any] | None:
+    return _core.install(
         roots=settings.roots,
         include=settings.include,
         exclude=settings.exclude,
@@ -147,9 +168,10 @@ def _install_core(
         stages=participants.notify,
         project=files.files,
         reconsider=files.reread,
-        contents=contents,
-        aside=aside,
-        first=first,
+        contents=served.contents,
+        aside=served.aside,
+        first=served.generation,
+        last=last,
     )
 
 
@@ -190,6 +212,7 @@ def uninstall() -> None:
     with _changing:
         if _core.installed():
             _core.uninstall()
+        keeper.end()
         workers.leave()
         participants.unregister_all()
         trial.forget()

@@ -16,6 +16,11 @@ impl Digest {
         Digest(xxhash_rust::xxh3::xxh3_128(content))
     }
 
+    /// The digest whose number this is.
+    pub(crate) fn from_u128(number: u128) -> Digest {
+        Digest(number)
+    }
+
     /// The number itself, for a key in a cache.
     pub fn as_u128(self) -> u128 {
         self.0

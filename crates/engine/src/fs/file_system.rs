@@ -51,6 +51,9 @@ pub trait FileSystem: Send + Sync {
     fn read_link(&self, path: &Path) -> io::Result<Option<PathBuf>>;
     /// Writes a file as a whole or not at all, and makes the directories above it.
     fn write_atomically(&self, path: &Path, content: &[u8]) -> io::Result<()>;
+    /// The same for a file that only its user may read, and that outlasts a power cut. Its directory
+    /// has to be there.
+    fn write_private(&self, path: &Path, content: &[u8]) -> io::Result<()>;
 }
 
 /// The real files.
@@ -104,11 +107,7 @@ impl FileSystem for OsFileSystem {
     }
 
     fn write_atomically(&self, path: &Path, content: &[u8]) -> io::Result<()> {
-        // A random name, because processes in two containers may have the same number.
-        let random = RandomState::new().build_hasher().finish();
-        let mut name = path.as_os_str().to_owned();
-        name.push(format!(".{}.{random:016x}", std::process::id()));
-        let temporary = PathBuf::from(name);
+        let temporary = beside(path);
         let write = || {
             fs::create_dir_all(path.parent().unwrap_or(path))?;
             fs::File::create_new(&temporary)?.write_all(content)?;
@@ -116,6 +115,37 @@ impl FileSystem for OsFileSystem {
         };
         write().inspect_err(|_| drop(fs::remove_file(&temporary)))
     }
+
+    fn write_private(&self, path: &Path, content: &[u8]) -> io::Result<()> {
+        let temporary = beside(path);
+        let write = || {
+            let mut file = create_private(&temporary)?;
+            file.write_all(content)?;
+            file.sync_all()?;
+            fs::rename(&temporary, path)
+        };
+        write().inspect_err(|_| drop(fs::remove_file(&temporary)))
+    }
+}
+
+/// A file that does not exist, in the same directory.
+fn beside(path: &Path) -> PathBuf {
+    // A random name, because processes in two containers may have the same number.
+    let random = RandomState::new().build_hasher().finish();
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{}.{random:016x}", std::process::id()));
+    PathBuf::from(name)
+}
+
+#[cfg(unix)]
+fn create_private(path: &Path) -> io::Result<fs::File> {
+    use std::os::unix::fs::OpenOptionsExt;
+    fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
+}
+
+#[cfg(not(unix))]
+fn create_private(path: &Path) -> io::Result<fs::File> {
+    fs::File::create_new(path)
 }
 
 pub(crate) fn not_a_file(path: &Path) -> io::Error {

@@ -222,4 +222,8 @@ impl FileSystem for InMemoryFs {
         tree.write(path, content);
         Ok(())
     }
+
+    fn write_private(&self, path: &Path, content: &[u8]) -> io::Result<()> {
+        self.write_atomically(path, content)
+    }
 }

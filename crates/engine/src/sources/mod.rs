@@ -14,4 +14,5 @@ pub use locate::{Located, locate};
 pub use refresh::{Refreshed, matches_disk, refresh};
 pub use scan::{Scan, scan};
 pub use snapshot::{ChangeKind, FileChange, SourceSnapshot};
+pub(crate) use source::PackedSource;
 pub use source::{Budget, Source};

@@ -6,6 +6,7 @@
 //! over the limit, a source keeps only its digest, and reading its text fails.
 
 use crate::{base::Digest, fs::FileSystem};
+use std::borrow::Cow;
 use std::path::Path;
 use std::sync::{
     Arc,
@@ -25,6 +26,20 @@ pub struct Source {
     /// Whether code reads it by generation, as it does templates. A comparison passes this on to the
     /// next content of the same file.
     served: bool,
+    /// Whether its content is wanted, and not only whether it has changed.
+    has_text: bool,
+}
+
+/// A source as it is written to disk.
+pub(crate) struct PackedSource<'a> {
+    /// Of its content.
+    pub digest: Digest,
+    /// Its length before compression, in bytes; none if there is no file.
+    pub len: Option<usize>,
+    /// The content, lz4; none if only the digest is known.
+    pub packed: Option<Cow<'a, [u8]>>,
+    /// Whether code reads it by generation.
+    pub served: bool,
 }
 
 impl Source {
@@ -55,13 +70,34 @@ impl Source {
         let packed = lz4_flex::block::compress(content).into_boxed_slice();
         let packed = budget.reserve(packed.len()).then_some(packed);
         let (digest, len) = (Digest::of(content), Some(content.len()));
-        Source { digest, len, packed, budget: budget.clone(), served }
+        Source { digest, len, packed, budget: budget.clone(), served, has_text: true }
     }
 
     fn unpacked(content: Option<&[u8]>, served: bool) -> Source {
         let digest = Digest::of(content.unwrap_or(b"transfuse: no file"));
         let len = content.map(<[u8]>::len);
-        Source { digest, len, packed: None, budget: Budget::new(0), served }
+        Source { digest, len, packed: None, budget: Budget::new(0), served, has_text: false }
+    }
+
+    /// The source with its content, which `read` reads if it could not be kept and should be.
+    pub(crate) fn pack(&self, read: impl FnOnce() -> Option<Vec<u8>>) -> PackedSource<'_> {
+        let is_kept = self.packed.is_some() || self.len.is_none() || !self.has_text;
+        let same = |content: &Vec<u8>| Digest::of(content) == self.digest;
+        let packed = match &self.packed {
+            Some(packed) => Some(Cow::Borrowed(&**packed)),
+            None if is_kept => None,
+            None => read().filter(same).map(|content| lz4_flex::block::compress(&content).into()),
+        };
+        PackedSource { digest: self.digest, len: self.len, packed, served: self.served }
+    }
+
+    /// The source that was written to disk.
+    pub(crate) fn unpack(source: PackedSource<'_>, budget: &Budget) -> Arc<Source> {
+        let PackedSource { digest, len, packed, served } = source;
+        let packed = packed.map(|packed| packed.into_owned().into_boxed_slice());
+        let packed = packed.filter(|packed| budget.reserve(packed.len()));
+        let has_text = packed.is_some();
+        Arc::new(Source { digest, len, packed, budget: budget.clone(), served, has_text })
     }
 
     /// Does code read it by generation?

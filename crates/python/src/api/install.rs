@@ -5,24 +5,25 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use pyo3::{ffi, intern, prelude::*, types::PyList};
-use transfuse_engine::{Budget, OsFileSystem, Roots, scan};
+use pyo3::{ffi, intern, prelude::*, types::PyDict, types::PyList};
+use transfuse_engine::{Budget, FileSystem, OsFileSystem, Roots, scan};
 
+use crate::api::{fork, last_served, last_served::Last};
 use crate::cpython::{exceptions, snapshot::items};
+use crate::effects::audit;
 use crate::hooks::{facade_type, fast_path, import_module, lazy_import, reload};
 use crate::state::{
     command::SourceOverrides, live_module::LiveModule, request::refuse_inside, runtime,
-    runtime::GivenFiles, runtime::Runtime, settings::Pattern, settings::Settings,
+    runtime::Runtime, settings::Pattern, settings::Settings,
 };
 use crate::sysmodules::{facade, spec::Finder};
-use crate::updater::{off_disk, thread::at_exit, thread::start_updating, thread::stop_updating};
-use crate::{api::fork, effects::audit};
+use crate::updater::{thread::at_exit, thread::start_updating, thread::stop_updating};
 
-/// Makes the roots live.
+/// Makes the roots live. Returns what was served last, where it was looked at.
 #[pyfunction]
 #[pyo3(signature = (
     *, roots, include, exclude, gitignore, watch, poll, policy, modules, keep, keep_deleted, store, resident, time_limit,
-    report, stages, project, reconsider, contents, aside, first
+    report, stages, project, reconsider, contents, aside, first, last
 ))]
 #[allow(clippy::too_many_arguments)]
 pub fn install(
@@ -47,7 +48,8 @@ pub fn install(
     contents: SourceOverrides,
     aside: Vec<PathBuf>,
     first: u64,
-) -> PyResult<()> {
+    last: Last,
+) -> PyResult<Option<Py<PyDict>>> {
     refuse_sub_interpreter()?;
     if runtime::in_force().is_some() {
         return Err(exceptions::misuse("transfuse is installed already; call uninstall() first"));
@@ -58,14 +60,30 @@ pub fn install(
     let roots = live_roots(&system, &roots, [&include, &exclude], gitignore, &project)?;
     let budget = Budget::new(store.saturating_mul(1 << 20));
     let seen = py.detach(|| scan(&*system, &roots, &budget));
-    let view = off_disk::with_contents(&seen.snapshot, &contents, &budget);
-    let given = GivenFiles { paths: contents.into_keys().collect(), aside };
+    let began = (&*system as &dyn FileSystem, &roots, &budget);
+    let began = last_served::beginning(py, began, &seen.snapshot, contents, aside, first, last)?;
     let made = Runtime::new(
-        py, system, roots, budget, settings, view, report, stages, project, reconsider, first,
-        given,
+        py,
+        system,
+        roots,
+        budget,
+        settings,
+        began.view,
+        report,
+        stages,
+        project,
+        reconsider,
+        began.first,
+        began.given,
     )?;
     let runtime: &'static Runtime = Box::leak(Box::new(made));
     runtime.unreadable.lock().are(seen.unreadable);
+    begin(py, runtime, seen.dirs)?;
+    Ok(began.told)
+}
+
+/// Puts a runtime in force.
+fn begin(py: Python<'_>, runtime: &'static Runtime, dirs: Vec<PathBuf>) -> PyResult<()> {
     facade_type::make_type(py)?;
     audit::listen()?;
     runtime::put_in_force(Some(runtime));
@@ -80,7 +98,7 @@ pub fn install(
     insert_finder(py)?;
     fork::listen(py)?;
     at_exit(py)?;
-    start_updating(py, runtime, seen.dirs)
+    start_updating(py, runtime, dirs)
 }
 
 /// The roots with the rules of the settings, and the folder of the project.

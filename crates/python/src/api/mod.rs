@@ -1,5 +1,6 @@
 //! What the Python package imports from `transfuse._core`. In reading order:
 
+pub mod last_served;
 pub mod install;
 pub mod fork;
 pub mod functions;

@@ -24,6 +24,8 @@ pub enum Command {
     Adopt(AdoptCommand, Reply),
     /// A module depends on data that no walk comes to.
     Follow(PathBuf),
+    /// The program has started: try what was refused before it did.
+    Retry,
     /// A hold has ended: look at the files again.
     Released,
     /// Something has drained.

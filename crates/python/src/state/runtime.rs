@@ -23,9 +23,9 @@ use transfuse_engine::{
 use crate::cpython::{exceptions, nogil_lock::NoGilLock, thread::thread};
 use crate::state::{
     command::BackTo, command::Command, generation::Generation, hold::Holds, records::Records,
-    set_aside::SetAside, settings::Settings, synthetic_names::SyntheticNames,
-    unit_of_work::UnitsOfWork, unreadable::UnreadablePaths, urgent::UrgentRequests,
-    watch_status::WatchStatus,
+    set_aside::SetAside, set_aside::SetAsideFiles, settings::Settings,
+    synthetic_names::SyntheticNames, unit_of_work::UnitsOfWork, unreadable::UnreadablePaths,
+    urgent::UrgentRequests, watch_status::WatchStatus,
 };
 
 /// How many path entries are remembered with their directories.
@@ -75,11 +75,16 @@ impl PythonCallback {
     }
 }
 
-/// The files of a process that was given what others serve.
+/// The files of a process that was given what others serve, or what was served last.
+#[derive(Default)]
 pub struct GivenFiles {
     pub paths: Vec<PathBuf>,
     /// Those of them whose content on disk is set aside.
     pub aside: Vec<PathBuf>,
+    /// Content on disk that is set aside from the start.
+    pub left: SetAsideFiles,
+    /// Content on disk that is not served from the start, until it is tried.
+    pub refused: SetAsideFiles,
 }
 
 pub struct Runtime {
@@ -150,6 +155,8 @@ pub struct Runtime {
     pub unreadable: Mutex<UnreadablePaths>,
     /// Content on disk that a rollback has left. Written by the thread that updates.
     pub set_aside: Mutex<SetAside>,
+    /// Content on disk that the last update was refused for. Written by the thread that updates.
+    pub refused: Mutex<SetAsideFiles>,
     /// What programs said about changes of many files that are under way.
     pub holds: Holds,
     /// The thread that updates (0: not begun). Code it runs cannot wait for an update.
@@ -200,6 +207,8 @@ impl Runtime {
             stages: PythonCallback::new(stages),
             wanted: Mutex::new(None),
             going_back: Mutex::new(None),
+            set_aside: Mutex::new(SetAside::of(given.left.clone())),
+            refused: Mutex::new(given.refused.clone()),
             given,
             synthetic_names: SyntheticNames::default(),
             flights: SingleFlight::default(),
@@ -215,7 +224,6 @@ impl Runtime {
             lost_events: AtomicU64::new(0),
             watching: Mutex::default(),
             unreadable: Mutex::default(),
-            set_aside: Mutex::default(),
             holds: Holds::default(),
             updating_thread: AtomicU64::new(0),
             urgent: UrgentRequests::default(),

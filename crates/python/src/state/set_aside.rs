@@ -27,6 +27,10 @@ pub struct SetAside {
 }
 
 impl SetAside {
+    pub fn of(files: SetAsideFiles) -> SetAside {
+        SetAside { files }
+    }
+
     /// Sets aside the content that these files have in `snapshot`.
     pub fn add(&mut self, snapshot: &SourceSnapshot, changes: &[FileChange]) {
         let digest = |path: &Path| snapshot.get(path).map(|source| source.digest());
@@ -53,6 +57,10 @@ impl SetAside {
     /// Is something set aside in the directory `dir` or below?
     pub fn has_dir(&self, dir: &Path) -> bool {
         self.files.keys().any(|path| path.starts_with(dir))
+    }
+
+    pub fn files(&self) -> &SetAsideFiles {
+        &self.files
     }
 
     pub fn paths(&self) -> Vec<PathBuf> {

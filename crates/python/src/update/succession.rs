@@ -6,7 +6,7 @@
 //! published, and before a rollback.
 
 use pyo3::prelude::*;
-use transfuse_engine::{ChangeKind, FileChange};
+use transfuse_engine::{ChangeKind, FileChange, SourceSnapshot};
 
 use crate::loading::names_of_file::{was_missed, would_be};
 use crate::state::{generation::Generation, runtime::Runtime};
@@ -31,7 +31,8 @@ pub fn answers_as_before(
     !changes.iter().any(|change| has_effect(py, runtime, current, change))
 }
 
-/// Was a module loaded from the changed file, or looked for in vain since it is gone?
+/// Was a module loaded from the changed file, or looked for in vain since it is gone? Or does code
+/// read it while it serves, as it does templates?
 fn has_effect(
     py: Python<'_>,
     runtime: &Runtime,
@@ -43,7 +44,10 @@ fn has_effect(
         let instance = current.get().find(py, name.as_str());
         instance.is_some_and(|instance| instance.get().path.as_ref() == Some(&change.path))
     };
+    let is_read =
+        |view: &SourceSnapshot| view.get(&change.path).is_some_and(|source| source.is_served());
     names.iter().any(is_from)
+        || is_read(&current.get().view())
         || change.kind == ChangeKind::Deleted
             && would_be(py, runtime, &change.path).iter().any(|name| was_missed(runtime, name))
 }

@@ -41,6 +41,11 @@ impl Driver {
         self.runtime.updating_thread.store(thread(), Ordering::Release);
         let aside = Aside::Of(&self.runtime.given.aside);
         self.ignore_until_changed(py, self.runtime.given.paths.clone(), aside);
+        let refused = &self.runtime.given.refused;
+        if !refused.is_empty() {
+            self.listener.add_paths(refused.keys().cloned());
+            self.updater.were_refused(refused.clone());
+        }
         loop {
             let wakeup = py.detach(|| self.listener.next());
             if matches!(wakeup, Wakeup::Command(Command::Stop)) {
@@ -79,6 +84,10 @@ impl Driver {
             }
             Command::Adopt(command, reply) => (reply, panics::caught(|| self.adopt(py, command))),
             Command::Follow(path) => return self.listener.follow(&path),
+            Command::Retry => {
+                self.updater.forget_tried();
+                return self.listener.expect_pending();
+            }
             Command::Released => return self.listener.look_again(),
             Command::Dispose => {
                 self.updater.dispose(py);

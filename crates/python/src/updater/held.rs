@@ -27,13 +27,18 @@ impl ChangeListener {
     /// Compares what was held back after the next quiet window.
     pub fn look_again(&mut self) {
         if std::mem::take(&mut self.held_back) {
-            let now = self.now();
-            for path in self.pending.clone() {
-                self.debouncer.event(now, &EventKind::Touched.at(path));
-            }
-            if self.rescan {
-                self.debouncer.event(now, &Event::Rescan);
-            }
+            self.expect_pending();
+        }
+    }
+
+    /// Compares what is pending after the next quiet window.
+    pub fn expect_pending(&mut self) {
+        let now = self.now();
+        for path in self.pending.clone() {
+            self.debouncer.event(now, &EventKind::Touched.at(path));
+        }
+        if self.rescan {
+            self.debouncer.event(now, &Event::Rescan);
         }
     }
 

@@ -12,7 +12,10 @@ use transfuse_engine::{
 };
 
 use crate::cpython::{exceptions, log, panics};
-use crate::state::{attempt, command::BackTo, notify, runtime::Runtime, staging_area::InPlaceNote};
+use crate::state::{
+    attempt, command::BackTo, notify, runtime::Runtime, set_aside::SetAsideFiles,
+    staging_area::InPlaceNote,
+};
 use crate::update::concurrent_loads::loads_since;
 use crate::update::pipeline::{self, Quiet, Staged, StagingOutcome};
 use crate::update::planning::{self, UpdateRequest};
@@ -168,14 +171,14 @@ impl Updater {
                 change.conclude(Conclusion::PublishedBut(held_back));
                 self.waiting_modules.clone_from(&plan.restart);
                 self.store_waiting();
-                self.tried = (!plan.restart.is_empty()).then_some(content);
+                self.set_tried((!plan.restart.is_empty()).then_some(content), false);
                 let outcome = back.map_or(Outcome::Published, |_| Outcome::RolledBack);
                 self.record(py, &ending(outcome), &changes, &plan, Ok(notes))?
             }
             StagingOutcome::Refused(error) => {
                 // The other refusals are not about this content.
                 if change.unreadable.is_empty() && !self.retry_when_drained {
-                    self.tried = Some(content);
+                    self.set_tried(Some(content), true);
                 }
                 change.conclude(Conclusion::Unchanged);
                 self.record(py, &ending(Outcome::Refused), &changes, &plan, Err(error))?
@@ -251,7 +254,25 @@ impl Updater {
 
     /// No automatic update is to try this content of these files again.
     pub fn was_tried(&mut self, snapshot: &SourceSnapshot, changes: &[FileChange]) {
-        self.tried = Some(contents(snapshot, changes));
+        self.set_tried(Some(contents(snapshot, changes)), true);
+    }
+
+    /// The same for content that was refused before this process started.
+    pub fn were_refused(&mut self, content: SetAsideFiles) {
+        self.set_tried(Some(content.into_iter().collect()), true);
+    }
+
+    /// An automatic update may try everything again.
+    pub fn forget_tried(&mut self) {
+        self.tried = None;
+    }
+
+    /// Remembers what no automatic update tries again. Was it refused? What waits for a restart was
+    /// not: a process that starts takes it.
+    fn set_tried(&mut self, content: Option<Vec<(PathBuf, Option<Digest>)>>, is_refused: bool) {
+        let refused = content.iter().flatten().filter(|_| is_refused).cloned().collect();
+        *self.runtime.refused.lock() = refused;
+        self.tried = content;
     }
 
     /// Reports that files which were refused have the content again that is served.
@@ -264,7 +285,7 @@ impl Updater {
 
     /// The files have the content that is served, so no refused update is left to report. Was one?
     fn nothing_differs(&mut self) -> bool {
-        self.tried = None;
+        self.set_tried(None, false);
         self.waiting_modules.clear();
         self.store_waiting();
         if self.project_files_failed {

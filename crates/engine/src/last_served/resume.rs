@@ -1,0 +1,133 @@
+//! What does a new process serve of each file that differs from what was served last?
+//!
+//! The content on disk, unless it is the very content that a rollback has left or that was refused:
+//! then what was served. So a deploy that was made while no process ran is served, and what was taken
+//! back stays back. A pure function of what was kept and what is on disk.
+
+use super::{LastServed, Why};
+use crate::base::Digest;
+use crate::fs::FileSystem;
+use crate::roots::{Roots, is_source};
+use crate::sources::{Budget, Source, SourceSnapshot};
+use std::{collections::BTreeSet, path::Path, path::PathBuf, sync::Arc};
+
+/// Which of the two is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Take {
+    /// For each file as this module says.
+    Default,
+    /// What is on disk.
+    Disk,
+    /// What was served last. It is served until someone asks for what is on disk.
+    Last,
+    /// What was served last, by a worker in place of one that ended: what was saved meanwhile is
+    /// an update like any other.
+    LastThenUpdate,
+}
+
+/// How a file on disk differs from what was served.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Difference {
+    /// It has the content that is withheld, for this reason, since then (seconds since 1970).
+    Withheld(Why, f64),
+    /// It has other content.
+    Changed,
+}
+
+/// A file that differs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ResumedFile {
+    /// The file.
+    pub path: PathBuf,
+    /// How it differs.
+    pub difference: Difference,
+    /// The digest of its content on disk; none: it is not there.
+    pub on_disk: Option<Digest>,
+    /// Is it served as it was?
+    pub is_last: bool,
+    /// Should it have been served as it was, and could not, because its content was not kept?
+    pub is_lost: bool,
+}
+
+/// What a new process serves.
+#[derive(Clone, Debug)]
+pub struct Resumed {
+    /// The source of its first generation.
+    pub snapshot: SourceSnapshot,
+    /// The files that differ, by path.
+    pub files: Vec<ResumedFile>,
+}
+
+/// Compares what was served `last` with the source on `disk`, and takes one of the two.
+pub fn resume(
+    system: &dyn FileSystem,
+    roots: &Roots,
+    budget: &Budget,
+    disk: &SourceSnapshot,
+    last: &LastServed,
+    take: Take,
+) -> Resumed {
+    let read = |path: &Path| system.read(path).ok().map(|content| Digest::of(&content));
+    let now = |path: &Path| match is_source(path) {
+        true => disk.get(path).map(|source| source.digest()),
+        false => read(path),
+    };
+    let mut found = Resumed { snapshot: disk.clone(), files: Vec::new() };
+    for path in candidates(disk, last) {
+        let was = last.files.get(path).filter(|source| !source.is_absent());
+        let now = now(path);
+        if was.map(|source| source.digest()) == now || !roots.follows(system, path) {
+            continue;
+        }
+        let withheld = last.withheld.get(path).filter(|withheld| withheld.left == now);
+        let difference = withheld.map_or(Difference::Changed, |withheld| {
+            Difference::Withheld(withheld.why, withheld.since)
+        });
+        let is_wanted = match take {
+            Take::Default => withheld.is_some(),
+            Take::Disk => false,
+            Take::Last | Take::LastThenUpdate => true,
+        };
+        let then = if is_wanted { as_it_was(&found.snapshot, path, was, budget) } else { None };
+        let (is_last, is_lost) = (then.is_some(), is_wanted && then.is_none());
+        found.snapshot = then.unwrap_or(found.snapshot);
+        found.files.push(ResumedFile {
+            path: path.to_owned(),
+            difference,
+            on_disk: now,
+            is_last,
+            is_lost,
+        });
+    }
+    found
+}
+
+/// The files that may differ and that a process can serve otherwise than they are on disk, or that
+/// are withheld.
+fn candidates<'a>(disk: &'a SourceSnapshot, last: &'a LastServed) -> BTreeSet<&'a Path> {
+    let served = last.files.iter().filter(|(path, source)| is_source(path) || source.is_served());
+    let known = served.chain(disk.iter()).map(|(path, _)| path);
+    known.chain(last.withheld.keys().map(PathBuf::as_path)).collect()
+}
+
+/// The snapshot with the file as it was served; none if its content was not kept.
+fn as_it_was(
+    snapshot: &SourceSnapshot,
+    path: &Path,
+    was: Option<&Arc<Source>>,
+    budget: &Budget,
+) -> Option<SourceSnapshot> {
+    let Some(source) = was else {
+        return Some(match is_source(path) {
+            true => snapshot.without(path),
+            // Or it would be read from disk.
+            false => snapshot.with(path, Source::served(None, budget)),
+        });
+    };
+    let content = source.text().filter(|content| Digest::of(content) == source.digest())?;
+    let source = match source.is_served() {
+        true => Source::served(Some(&content), budget),
+        false => Source::new(content, budget),
+    };
+    Some(snapshot.with(path, source))
+}

@@ -1,0 +1,182 @@
+//! How does what is served get to disk, at the cost of what has changed?
+//!
+//! Two files. `base` has everything, and is written seldom; `delta` has what differs from it, names
+//! it by its digest, and is written after each update. Each is replaced as a whole, so that a reader
+//! finds the one before or the one after. A `delta` of another `base` counts for nothing.
+
+use super::encoding::{self, Bytes, Entry};
+use super::{LastServed, Withheld};
+use crate::{
+    base::Digest, fs::FileMetadata, fs::FileSystem, sources::Budget, sources::PackedSource,
+};
+use std::{collections::BTreeMap, io, path::Path, path::PathBuf};
+
+const BASE: &str = "base";
+const DELTA: &str = "delta";
+/// A `delta` that is larger than this, in bytes, and than half of its `base`, becomes a new one.
+const SMALL: usize = 1 << 16;
+
+/// Writes what is served into a folder that is its own.
+#[derive(Debug)]
+pub struct ServedStore {
+    folder: PathBuf,
+    /// The most that the contents in `base` may take, in bytes.
+    limit: usize,
+    /// What `base` has; none: there is no such file that could be relied on.
+    base: Option<Base>,
+    /// What was withheld at the last write, so that it keeps its time.
+    withheld: BTreeMap<PathBuf, Withheld>,
+    /// The digest of the `delta` that was written last, for this `base`.
+    written: Option<Digest>,
+}
+
+#[derive(Debug)]
+struct Base {
+    digest: Digest,
+    /// Of the file, to see whether it is still there.
+    stat: FileMetadata,
+    /// `/srv/shop/tax.py` to the digest of its content.
+    files: BTreeMap<PathBuf, Digest>,
+}
+
+/// The file `base`, as it was read.
+struct ReadBase {
+    served: LastServed,
+    digest: Digest,
+}
+
+/// What was served last, as the folder has it; none if it has nothing that makes sense.
+pub fn read_last_served(system: &dyn FileSystem, folder: &Path) -> Option<LastServed> {
+    let base = read_base(system, folder)?;
+    Some(with_delta(system, folder, &base).unwrap_or(base.served))
+}
+
+fn read_base(system: &dyn FileSystem, folder: &Path) -> Option<ReadBase> {
+    let framed = system.read(&folder.join(BASE)).ok()?;
+    let (rest, digest) = encoding::unframe(&framed)?;
+    let mut bytes = Bytes(rest);
+    let mut served = encoding::head(&mut bytes)?;
+    for (path, source) in encoding::files(&mut bytes, &Budget::new(usize::MAX))? {
+        served.files = served.files.with(path, source?);
+    }
+    Some(ReadBase { served, digest })
+}
+
+fn with_delta(system: &dyn FileSystem, folder: &Path, base: &ReadBase) -> Option<LastServed> {
+    let framed = system.read(&folder.join(DELTA)).ok()?;
+    let mut bytes = Bytes(encoding::unframe(&framed)?.0);
+    if bytes.digest()? != base.digest {
+        return None;
+    }
+    let mut served = encoding::head(&mut bytes)?;
+    served.files = base.served.files.clone();
+    for (path, source) in encoding::files(&mut bytes, &Budget::new(usize::MAX))? {
+        served.files = match source {
+            Some(source) => served.files.with(path, source),
+            None => served.files.without(&path),
+        };
+    }
+    Some(served)
+}
+
+impl ServedStore {
+    /// The store in `folder`, with what is there.
+    pub fn open(system: &dyn FileSystem, folder: PathBuf, limit: usize) -> ServedStore {
+        let mut store =
+            ServedStore { folder, limit, base: None, withheld: BTreeMap::new(), written: None };
+        let stat = system.metadata(&store.folder.join(BASE));
+        if let (Ok(stat), Some(read)) = (stat, read_base(system, &store.folder)) {
+            let last = with_delta(system, &store.folder, &read);
+            store.withheld = last.map_or(read.served.withheld, |last| last.withheld);
+            let files = read.served.files.iter();
+            let files = files.map(|(path, source)| (path.to_owned(), source.digest())).collect();
+            store.base = Some(Base { digest: read.digest, stat, files });
+        }
+        store
+    }
+
+    /// Writes what is served. What was withheld before keeps the time that it had.
+    ///
+    /// After an error, what is on disk is what was written before.
+    pub fn write(&mut self, system: &dyn FileSystem, mut served: LastServed) -> io::Result<()> {
+        for (path, withheld) in &mut served.withheld {
+            if let Some(before) = self.withheld.get(path)
+                && (before.left, before.why) == (withheld.left, withheld.why)
+            {
+                withheld.since = before.since;
+            }
+        }
+        if !self.write_delta(system, &served)? {
+            self.write_base(system, &served)?;
+        }
+        self.withheld = served.withheld;
+        Ok(())
+    }
+
+    /// Writes the differences to `base`; false if a new one is due.
+    fn write_delta(&mut self, system: &dyn FileSystem, served: &LastServed) -> io::Result<bool> {
+        let Some(base) = &self.base else { return Ok(false) };
+        if system.metadata(&self.folder.join(BASE)).ok().as_ref() != Some(&base.stat) {
+            return Ok(false);
+        }
+        let same = |path: &Path, digest| base.files.get(path) == Some(&digest);
+        let news = served.files.iter().filter(|(path, source)| !same(path, source.digest()));
+        let news = news.map(|(path, source)| (path, Some(encoding::packed(system, path, source))));
+        let gone = base.files.keys().filter(|path| served.files.get(path).is_none());
+        let entries: Vec<Entry<'_>> = news.chain(gone.map(|path| (path.as_path(), None))).collect();
+        let mut rest = Vec::new();
+        encoding::put_digest(&mut rest, base.digest);
+        encoding::put_head(&mut rest, served);
+        encoding::put_files(&mut rest, &entries);
+        let size = usize::try_from(base.stat.len).unwrap_or(usize::MAX);
+        if rest.len() > SMALL.max(size / 2) {
+            return Ok(false);
+        }
+        let (framed, digest) = encoding::frame(&rest);
+        let path = self.folder.join(DELTA);
+        if self.written != Some(digest) || system.metadata(&path).is_err() {
+            system.write_private(&path, &framed)?;
+            self.written = Some(digest);
+        }
+        Ok(true)
+    }
+
+    fn write_base(&mut self, system: &dyn FileSystem, served: &LastServed) -> io::Result<()> {
+        let entries = self.within_limit(system, served);
+        let mut rest = Vec::new();
+        encoding::put_head(&mut rest, served);
+        encoding::put_files(&mut rest, &entries);
+        let (framed, digest) = encoding::frame(&rest);
+        let path = self.folder.join(BASE);
+        // From here on it is not known which one is there.
+        self.base = None;
+        self.written = None;
+        system.write_private(&path, &framed)?;
+        let files = served.files.iter();
+        let files = files.map(|(path, source)| (path.to_owned(), source.digest())).collect();
+        self.base = Some(Base { digest, stat: system.metadata(&path)?, files });
+        Ok(())
+    }
+
+    /// All files, as many of them with their content as the limit allows: first those that a new
+    /// process cannot do without, because their content on disk is withheld.
+    fn within_limit<'a>(&self, system: &dyn FileSystem, served: &'a LastServed) -> Vec<Entry<'a>> {
+        let mut room = self.limit;
+        let mut kept: BTreeMap<&Path, PackedSource<'a>> = BTreeMap::new();
+        let withheld = served.withheld.keys();
+        let first = withheld.filter_map(|path| Some((path.as_path(), served.files.get(path)?)));
+        for (path, source) in first.chain(served.files.iter()) {
+            if kept.contains_key(path) {
+                continue;
+            }
+            let mut packed = encoding::packed(system, path, source);
+            let size = packed.packed.as_ref().map_or(0, |packed| packed.len());
+            match room.checked_sub(size) {
+                Some(rest) => room = rest,
+                None => packed.packed = None,
+            }
+            kept.insert(path, packed);
+        }
+        kept.into_iter().map(|(path, packed)| (path, Some(packed))).collect()
+    }
+}

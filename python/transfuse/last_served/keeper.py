@@ -1,0 +1,246 @@
+"""Which process writes what is served, and when?
+
+A `Keeper` is a thread that writes after each update, and never before one: no request and no update
+waits for it. Of the processes of one server the one with the lock of the folder writes. Each of the
+others tries to get it every second, so that another goes on when that one ends, however it ends.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import functools
+import os
+from typing import TYPE_CHECKING
+
+from transfuse import _core
+from transfuse.config import native
+from transfuse.config.logs import get_logger
+from transfuse.config.native import threading, time
+from transfuse.errors import TransfuseError
+from transfuse.last_served import places
+from transfuse.runtime import file_lock
+from transfuse.updates.api import on_update
+
+if TYPE_CHECKING:
+    from transfuse.config.settings import Settings
+    from transfuse.last_served.resumed import Place
+    from transfuse.updates.reports import Report
+
+_log = get_logger("transfuse")
+
+# How often a process without the lock tries to get it, in seconds.
+_TRY = 1.0
+# How long after a failure it is tried again, in seconds; at the next update in any case.
+_AGAIN = 30.0
+# The longest that the answer to a rollback waits until it is kept, in seconds.
+_PATIENCE = 2.0
+# How long it takes a thread to end, in seconds.
+_END = 5.0
+
+
+class Keeper:
+    """Keeps what this process serves, from a time on.
+
+    Args:
+        settings: the installed ones.
+        place: where, and whether this process tells a failure.
+        after: seconds until the first write, unless there is an update before.
+    """
+
+    def __init__(self, settings: Settings, place: Place, after: float) -> None:
+        self._roots = settings.roots
+        self._place, self._folder = place, places.folder_of(settings, place.label)
+        self._limit = settings.store << 20
+        self._after = after
+        # Guards the fields that follow.
+        self._news = threading.Condition()
+        # How often a write was asked for, up to which of these it was tried, and has succeeded.
+        self._asked, self._tried, self._written = 1, 0, 0
+        self._has_lock = False
+        self._over = False
+        # The thread's own: the descriptor of the lock, and the store that it guards.
+        self._lock: int | None = None
+        self._store: _core.ServedStore | None = None
+        self._fails = False
+        self._unsubscribe = on_update(self._hear)
+        self._thread = native.thread(target=self._run, name="transfuse-keeper", daemon=True)
+        self._thread.start()
+
+    def end(self) -> None:
+        """Write what is still to be written, and let another process write."""
+        self._unsubscribe()
+        with self._news:
+            self._over = True
+            self._news.notify_all()
+        self._thread.join(_END)
+        if not self._thread.is_alive():
+            self._release()
+
+    def drop(self) -> None:
+        """Close the descriptor that a forked child has inherited."""
+        self._unsubscribe()
+        self._release()
+
+    def wait(self) -> bool:
+        """Wait until what is served now is kept, for a while; return whether it is."""
+        until, sign = time.monotonic() + _PATIENCE, _sign()
+        with self._news:
+            self._ask()
+            mine = self._asked
+            while not self._over and time.monotonic() < until:
+                if self._written >= mine or (not self._has_lock and self._is_signed(sign)):
+                    return True
+                if self._fails and self._tried >= mine:
+                    return False
+                # Nothing signals that another process has written: looked at until then.
+                self._news.wait(0.02 if not self._has_lock else until - time.monotonic())
+        return False
+
+    def _hear(self, report: Report) -> None:  # noqa: ARG002 - each report may be of something new
+        with self._news:
+            self._ask()
+
+    def _ask(self) -> None:
+        self._asked += 1
+        self._news.notify_all()
+
+    def _run(self) -> None:
+        with self._news:
+            self._news.wait_for(lambda: self._over or self._asked > 1, self._after)
+        while not self._over or self._is_behind():
+            with contextlib.suppress(TransfuseError):  # uninstalled at this moment
+                self._turn()
+            with self._news:
+                pause = _AGAIN if self._fails else None if self._has_lock else _TRY
+                self._news.wait_for(self._is_due, pause)
+
+    def _is_behind(self) -> bool:
+        return self._has_lock and self._asked > self._tried
+
+    def _is_due(self) -> bool:
+        is_mine = self._has_lock or self._fails
+        return self._over or (is_mine and self._asked > self._tried)
+
+    def _turn(self) -> None:
+        with self._news:
+            upto = self._tried = self._asked
+        try:
+            if not self._take():
+                return
+            sign = _sign()
+            assert self._store is not None
+            self._store.write()
+            places.write(self._folder / "written", sign)
+        except (OSError, AttributeError) as error:
+            if not self._fails and self._place.tells("failure"):
+                _log.warning(
+                    "what is served cannot be kept in %s, and would not outlive this server: %s",
+                    self._folder,
+                    error,
+                )
+            with self._news:
+                self._fails = True
+                self._news.notify_all()
+            return
+        with self._news:
+            self._fails, self._written = False, upto
+            self._news.notify_all()
+
+    def _take(self) -> bool:
+        """Get the lock of the folder, which is made if need be; return whether it is held."""
+        path = self._folder / "lock"
+        if self._lock is not None and not file_lock.is_of(self._lock, path):
+            self._release()  # the folder was removed
+        if self._lock is None:
+            places.make_private(self._folder)
+            lock = file_lock.take(path)
+            if lock is None:
+                return False
+            if not file_lock.is_of(lock, path):
+                os.close(lock)
+                return False
+            self._lock = lock
+            self._store = _core.ServedStore(str(self._folder), self._limit)
+            with self._news:
+                self._has_lock = True
+            places.write(self._folder / "about", f"{self._place.label}\n{' '.join(self._roots)}\n")
+            places.sweep(self._folder)
+            places.tidy(self._folder)
+        return True
+
+    def _release(self) -> None:
+        lock, self._lock, self._store, self._has_lock = self._lock, None, None, False
+        if lock is not None:
+            os.close(lock)
+
+    def _is_signed(self, sign: str) -> bool:
+        with contextlib.suppress(OSError, ValueError):
+            return (self._folder / "written").read_text() == sign
+        return False
+
+
+def _sign() -> str:
+    """Return words for what is served: the same in all workers, whose numbers may differ."""
+    aside = sorted(os.fspath(path) for path in _core.set_aside())
+    return f"{_core.view()[1]} {aside!r}"
+
+
+# The keeper of this process, or None. Written on install, uninstall and fork.
+_keeper: Keeper | None = None
+
+
+def begin(settings: Settings, place: Place, after: float = 0.0) -> None:
+    """Keep what this process serves from now on.
+
+    Args:
+        settings: the installed ones.
+        place: where, and whether this process tells a failure.
+        after: seconds until the first write, unless there is an update before.
+    """
+    global _keeper  # noqa: PLW0603 - there is one import system in a process
+    end()
+    if not file_lock.AVAILABLE:
+        return
+    _register_once()
+    try:
+        _keeper = Keeper(settings, place, after)
+    except OSError as error:
+        if place.tells("failure"):
+            _log.warning(
+                "what is served cannot be kept, and would not outlive this server: %s", error
+            )
+
+
+def end() -> None:
+    """Keep no more."""
+    global _keeper
+    mine, _keeper = _keeper, None
+    if mine is not None:
+        mine.end()
+
+
+def wait_until_kept() -> bool:
+    """Wait until what is served now would outlive this process, for a while.
+
+    Returns:
+        False if it would not, although it should.
+    """
+    mine = _keeper
+    return mine is None or mine.wait()
+
+
+@functools.cache
+def _register_once() -> None:
+    # Python ends threads that are inside of the core in a way that ends the process.
+    atexit.register(end)
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=_after_fork)
+
+
+def _after_fork() -> None:
+    """A child writes nothing: it may be no server, and outlive the one that it is a child of."""
+    global _keeper
+    mine, _keeper = _keeper, None
+    if mine is not None:
+        mine.drop()

@@ -1,0 +1,192 @@
+"""What does a process that starts take from the one before it, and how is that told?"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from transfuse.config.logs import get_logger
+from transfuse.errors import TransfuseError
+from transfuse.last_served import places
+from transfuse.updates.messages import clock, short_path
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from transfuse.config.settings import Settings
+
+_log = get_logger("transfuse")
+
+# What `--from` can say.
+TAKE_WORDS = ("disk", "last")
+# The core's word for a worker in place of one that ended alone.
+IN_PLACE = "last, then update"
+# How many files a line names.
+_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where what is served is kept, and what a process that starts there takes.
+
+    Attributes:
+        label: what is run, and where, such as ``"serve shop.web:app at http://127.0.0.1:8000"``.
+        take: ``"default"``, ``"disk"``, ``"last"`` or `IN_PLACE`.
+        tells: whether this process tells something, ``"start"`` or ``"failure"``: of several
+            workers, one does.
+        has_flag: whether what is run has the flag `--from`.
+    """
+
+    label: str
+    take: str = "default"
+    tells: Callable[[str], bool] = field(default=lambda _: True, compare=False)
+    has_flag: bool = True
+
+    @classmethod
+    def wanted(cls, settings: Settings, label: str, take: str, **more: Any) -> Place | None:
+        """Return the place of a program that has the flag; None if nothing is to be kept.
+
+        Raises:
+            TransfuseError: nothing is to be kept, and what was served last is asked for.
+        """
+        if settings.remember is not False:
+            return cls(label, take, **more)
+        if take == "last":
+            raise TransfuseError("--from last: the setting remember is false, so nothing is kept")
+        return None
+
+    def for_core(self, settings: Settings) -> tuple[str, str] | None:
+        """Return what the core is to look at; None if there is no such folder of this user."""
+        with contextlib.suppress(OSError, AttributeError):
+            folder = places.folder_of(settings, self.label)
+            places.refuse_others(folder)
+            return str(folder), self.take
+        return None
+
+
+class File(NamedTuple):
+    """A file that differs from what was served last.
+
+    Attributes:
+        path: the file.
+        difference: ``"rolled back"`` or ``"refused"``, if it has the content that was, or
+            ``"changed"``.
+        since: when that was, in seconds since 1970; None for ``"changed"``.
+        is_last: whether it is served as it was.
+        is_lost: whether it should be, and its content was not kept.
+    """
+
+    path: str
+    difference: str
+    since: float | None
+    is_last: bool
+    is_lost: bool
+
+
+@dataclass(frozen=True)
+class Resumed:
+    """What was served last, and what this process has made of it.
+
+    Attributes:
+        generation: the number of the generation that was served.
+        at: when that was published, in seconds since 1970.
+        files: those that differed when this process started.
+        take, has_flag: as `Place` has them.
+    """
+
+    generation: int
+    at: float
+    files: tuple[File, ...]
+    take: str = "default"
+    has_flag: bool = True
+
+    @classmethod
+    def from_core(cls, told: Mapping[str, Any], place: Place) -> Resumed:
+        """Make it of what `_core.install` returns."""
+        files = tuple(File(*each) for each in told["files"])
+        return cls(told["generation"], told["at"], files, place.take, place.has_flag)
+
+    @property
+    def has_refused(self) -> bool:
+        """Whether a file is served as it was without being set aside."""
+        withheld = [each for each in self.files if each.is_last]
+        return any(each.difference != "rolled back" for each in withheld) and self.take != "last"
+
+    def lines(self, roots: Sequence[str] = ()) -> list[str]:
+        """Tell what was taken of each kind of file, and how to get the other."""
+        last = [each for each in self.files if each.is_last]
+        disk = [each for each in self.files if not each.is_last and not each.is_lost]
+        lost = [each for each in self.files if each.is_lost]
+        served = f"generation {self.generation} of {clock(self.at)}"
+        lines = []
+        if last:
+            what = f"serving as in {served}: {_named(last, roots)}"
+            lines.append(f"{what}; {self._other(last)}")
+        if disk:
+            what = f"other than in {served}, and taken from disk: {_named(disk, roots)}"
+            lines.append(what + "; --from last serves what was served" * self.has_flag)
+        if lost:
+            lines.append(
+                f"not served as in {served}, because that content was not kept:"
+                f" {_named(lost, roots)}"
+            )
+        return lines
+
+    def _other(self, last: Sequence[File]) -> str:
+        if self.take == IN_PLACE:
+            return "what was saved since follows as an update"
+        if self.take == "last" or all(each.difference == "rolled back" for each in last):
+            return "transfuse accept takes what is on disk"
+        more = ", and --from disk takes it" * self.has_flag
+        return f"transfuse update tries what is on disk{more}"
+
+    @property
+    def advice(self) -> str:
+        """What may help if that cannot be loaded; empty if there is no other."""
+        kept = [each for each in self.files if each.is_last]
+        if not self.has_flag:
+            return ""
+        words = ["--from last serves what was served"] * (len(kept) < len(self.files))
+        return " or ".join(words + ["--from disk takes all from disk"] * bool(kept))
+
+    def to_json(self, roots: Sequence[str] = ()) -> dict[str, Any]:
+        """Return the same as values that JSON has, and in words."""
+        files = [each._asdict() for each in self.files]
+        told = {"generation": self.generation, "at": self.at, "take": self.take}
+        return {**told, "files": files, "lines": self.lines(roots)}
+
+    def tell(self, roots: Sequence[str]) -> None:
+        """Log it."""
+        is_plain = not any(each.is_last or each.is_lost for each in self.files)
+        for line in self.lines(roots):
+            _log.log(logging.INFO if is_plain else logging.WARNING, "%s", line)
+
+
+def _named(files: Sequence[File], roots: Sequence[str]) -> str:
+    words = [_word(each, roots) for each in files[:_SHOWN]]
+    more = f" and {len(files) - _SHOWN} more" if len(files) > _SHOWN else ""
+    return ", ".join(words) + more
+
+
+def _word(each: File, roots: Sequence[str]) -> str:
+    name = short_path(each.path, roots)
+    return name if each.since is None else f"{name} ({each.difference} at {clock(each.since)})"
+
+
+# What this process has taken at its start; None if there was nothing to look at.
+_here: Resumed | None = None
+
+
+def note(told: Mapping[str, Any] | None, place: Place | None, settings: Settings) -> None:
+    """Note, and tell, what this process has taken; without `told`: nothing."""
+    global _here  # noqa: PLW0603 - a process starts once
+    _here = None if told is None or place is None else Resumed.from_core(told, place)
+    if _here is not None and place is not None and _here.files and place.tells("start"):
+        _here.tell(settings.roots)
+
+
+def here() -> Resumed | None:
+    """Return what this process has taken at its start."""
+    return _here
