@@ -85,13 +85,28 @@ class Occasions:
         # A report lists what waited before, too.
         before, self._waiting = self._waiting, frozenset(map(_as_it_is, report.restart))
         news = [each for each in report.restart if _as_it_is(each) not in before]
-        ready = [each for each in news if each.code != _FIRST_TO_INSTALL]
+        ready = [each for each in self._ready(report) if each in news]
         if ready:
             self._want(f"{_names(ready)} cannot change in a running process")
         elif report.outcome == "refused" and is_held(report.error, _roots()):
             self._want("fresh processes may load what this one refuses because of what it holds")
         elif news:
             _log.warning("when the packages are installed: %s", self._what_to_type())
+        elif self._tries_again(report):
+            self._want(f"{_names(self._ready(report))} cannot change in a running process")
+
+    @staticmethod
+    def _ready(report: Report) -> list[Restart]:
+        return [each for each in report.restart if each.code != _FIRST_TO_INSTALL]
+
+    def _tries_again(self, report: Report) -> bool:
+        """Whether fresh processes may load by now what they did not load before."""
+        is_news = report.outcome == "published" or report.fixed
+        return is_news and bool(self._ready(report)) and self._hands_over
+
+    @property
+    def _hands_over(self) -> bool:
+        return self._ask is not None and mode() == "auto"
 
     def _want(self, why: str) -> None:
         left = left_behind()

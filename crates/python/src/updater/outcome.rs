@@ -26,6 +26,9 @@ pub struct Updater {
     /// `[(/srv/shop/tax.py, its digest)]`: the content that the last refused update would have
     /// served, or that other workers have refused. No automatic update tries it again.
     tried: Option<Vec<(PathBuf, Option<Digest>)>>,
+    /// Likewise the content that the last update has left for a restart, and nothing else: tried again
+    /// it would make a generation that answers as this one.
+    waits: Option<Vec<(PathBuf, Option<Digest>)>>,
     /// The modules that wait for a restart, as of the last update.
     waiting_modules: Vec<Restart>,
     /// The settings and requirements that wait for a restart.
@@ -79,6 +82,7 @@ impl Updater {
         Updater {
             runtime,
             tried: None,
+            waits: None,
             waiting_modules: Vec::new(),
             waiting_project: Vec::new(),
             stager: Stager::new(runtime),
@@ -103,6 +107,8 @@ impl Updater {
             Ok(reread) => {
                 let differs = reread.restart != self.waiting_project || !reread.notes.is_empty();
                 self.waiting_project.clone_from(&reread.restart);
+                // What could not change in place may do so by these settings.
+                self.waits = None;
                 self.store_waiting();
                 let generation = self.runtime.current(py).get().id;
                 differs.then(|| report::of_project(py, generation, &reread)).transpose()
@@ -143,15 +149,7 @@ impl Updater {
         let attempt = panics::caught(|| self.attempt(py, &mut change, &content, wanted));
         let Staged { plan, end } = match attempt {
             Ok(Some(staged)) => staged,
-            Ok(None) => {
-                if change.changes.is_empty() {
-                    change.conclude(Conclusion::Unchanged);
-                    if self.nothing_differs() {
-                        return Ok(Concluded::Reported(self.fixed(py)?));
-                    }
-                }
-                return Ok(Concluded::Unchanged);
-            }
+            Ok(None) => return self.nothing_to_do(py, change, &content),
             Err(error) => Staged { plan: Plan::default(), end: StagingOutcome::Refused(error) },
         };
         let changes = std::mem::take(&mut change.changes);
@@ -165,6 +163,9 @@ impl Updater {
             StagingOutcome::Published(notes) => {
                 let current = self.runtime.current(py);
                 let held_back = planning::held_back(py, &current, &plan.restart);
+                let mut waits = content.clone();
+                waits.retain(|(path, _)| held_back.contains(path));
+                self.waits = (!waits.is_empty()).then_some(waits);
                 change.conclude(Conclusion::PublishedBut(held_back));
                 self.waiting_modules.clone_from(&plan.restart);
                 self.store_waiting();
@@ -183,6 +184,28 @@ impl Updater {
         };
         notify::send(py, self.runtime, report.bind(py));
         Ok(Concluded::Reported(report))
+    }
+
+    /// No update is made of a change. Reports if that ends a refusal: files have the content again that
+    /// is served, or that waits for a restart.
+    fn nothing_to_do(
+        &mut self,
+        py: Python<'_>,
+        change: PendingChange<'_>,
+        content: &[(PathBuf, Option<Digest>)],
+    ) -> PyResult<Concluded> {
+        let is_fixed = if change.changes.is_empty() {
+            change.conclude(Conclusion::Unchanged);
+            self.nothing_differs()
+        } else if self.waits.as_deref() == Some(content) {
+            self.tried = self.waits.clone();
+            let waiting = content.iter().map(|(path, _)| path.clone()).collect();
+            change.conclude(Conclusion::PublishedBut(waiting));
+            self.nothing_fails()
+        } else {
+            false
+        };
+        if is_fixed { Ok(Concluded::Reported(self.fixed(py)?)) } else { Ok(Concluded::Unchanged) }
     }
 
     /// Stages an update; none if nothing differs, or only content that was set aside.
@@ -205,7 +228,8 @@ impl Updater {
         let error = self.too_many_draining();
         self.retry_when_drained = error.is_some();
         error.map_or(Ok(()), Err)?;
-        if automatic && self.tried.as_deref() == Some(content) {
+        let waits = reload.is_none() && self.waits.as_deref() == Some(content);
+        if waits || automatic && self.tried.as_deref() == Some(content) {
             return Ok(None);
         }
         let since = loads_since(py, runtime);
@@ -254,6 +278,13 @@ impl Updater {
         self.tried = Some(contents(snapshot, changes));
     }
 
+    /// Nothing waits for a restart any more: a rollback has set it aside.
+    pub fn nothing_waits(&mut self) {
+        self.waits = None;
+        self.waiting_modules.clear();
+        self.store_waiting();
+    }
+
     /// Reports that files which were refused have the content again that is served.
     fn fixed(&self, py: Python<'_>) -> PyResult<Py<PyDict>> {
         let report = self.unchanged(py);
@@ -265,8 +296,12 @@ impl Updater {
     /// The files have the content that is served, so no refused update is left to report. Was one?
     fn nothing_differs(&mut self) -> bool {
         self.tried = None;
-        self.waiting_modules.clear();
-        self.store_waiting();
+        self.nothing_waits();
+        self.nothing_fails()
+    }
+
+    /// No refused update is left to report. Was one?
+    fn nothing_fails(&mut self) -> bool {
         if self.project_files_failed {
             return false;
         }
@@ -335,6 +370,13 @@ impl Updater {
 
     pub fn unchanged(&self, py: Python<'_>) -> Py<PyDict> {
         let report = report::unchanged(py, self.runtime.current(py).get().id);
+        let waiting: Vec<_> = self
+            .waiting_modules
+            .iter()
+            .chain(&self.waiting_project)
+            .map(report::of_restart)
+            .collect();
+        let _ = report.bind(py).set_item("restart", waiting);
         let _ = report::add_set_aside(report.bind(py), self.runtime);
         report
     }

@@ -1,0 +1,224 @@
+"""What must be served after each step? Pure: it knows neither files nor processes.
+
+A state says which text of each file answers. The model keeps three: what is on disk, what is
+served, and what a rollback has left. Each worker has a history of its own, because one that was
+started later does not know what was served before.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+# The modules of the application: see `site`. One of them waits for fresh processes.
+LEAF, MIDDLE, LATE, LEFT, RIGHT, CONF = FILES = ("leaf", "middle", "late", "left", "right", "conf")
+# How many former states can be gone back to.
+KEEP = 3
+
+
+@dataclass(frozen=True)
+class Text:
+    """The content of a file.
+
+    Attributes:
+        number: which it is; the module shows it.
+        broken: how it fails to load: ``"syntax"`` or ``"raises"``; empty if it loads.
+    """
+
+    number: int
+    broken: str = ""
+
+
+State = dict[str, Text]
+
+
+@dataclass
+class Served:
+    """A generation that was served.
+
+    Attributes:
+        number: of the generation.
+        state: what answered.
+        before: the number of the one that a rollback from it goes back to; None: none.
+    """
+
+    number: int
+    state: State
+    before: int | None
+
+
+@dataclass
+class History:
+    """What one worker can go back to.
+
+    Attributes:
+        current: what it serves.
+        kept: what it has served, the oldest first.
+    """
+
+    current: Served
+    kept: list[Served] = field(default_factory=list)
+    # Number -> that of the generation which has taken its place.
+    _same: dict[int, int] = field(default_factory=dict)
+
+    def publish(self, number: int, state: State) -> None:
+        """Another state is served."""
+        self._become(Served(number, dict(state), self.current.number))
+
+    def go_back(self, number: int, state: State) -> None:
+        """A former state is served again; it is not known here if the worker is younger."""
+        target = next((each for each in reversed(self.kept) if each.state == state), None)
+        before = None if target is None else target.before
+        self._become(Served(number, dict(state), before))
+        if target is None or target not in self.kept:
+            return
+        self.kept.remove(target)
+        for each in (*self.kept, self.current):
+            if each.before == target.number:
+                each.before = number
+        for old, new in self._same.items():
+            if new == target.number:
+                self._same[old] = number
+        self._same[target.number] = number
+
+    def target(self, to: int | None) -> Served | None:
+        """What a rollback goes back to; None: it is refused."""
+        number = self.current.before if to is None else to
+        if number is not None:
+            number = self._same.get(number, number)
+        return next((each for each in self.kept if each.number == number), None)
+
+    def _become(self, served: Served) -> None:
+        self.kept.append(self.current)
+        while len(self.kept) > KEEP:
+            oldest = self.kept.pop(0)
+            self._same = {old: to for old, to in self._same.items() if to != oldest.number}
+        self.current = served
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What a step must come to.
+
+    Attributes:
+        outcome: what each worker reports: ``"published"``, ``"refused"``, ``"rolled back"``,
+            ``"fixed"``; empty: nothing.
+        code: the exit code of the command.
+        takes_over: whether fresh processes must serve in the end.
+        passed: what may be served in between; nothing, unless fresh processes take over.
+    """
+
+    outcome: str = ""
+    code: int = 0
+    takes_over: bool = False
+    passed: tuple[State, ...] = ()
+
+
+@dataclass
+class Model:
+    """All that must be so.
+
+    Attributes:
+        disk: the content of the files.
+        served: what answers.
+        aside: what a rollback has left, and is still on disk.
+        generation: the number of what is served.
+        histories: process id -> what that worker can go back to.
+        failing: whether the last update was refused.
+    """
+
+    disk: State
+    served: State
+    aside: State = field(default_factory=dict)
+    generation: int = 1
+    histories: dict[int, History] = field(default_factory=dict)
+    failing: bool = False
+
+    def begins(self, pid: int) -> None:
+        """A worker has begun to serve."""
+        self.histories[pid] = History(Served(self.generation, dict(self.served), None))
+
+    def ended(self, pid: int) -> None:
+        """A worker was killed."""
+        del self.histories[pid]
+
+    def wanted(self) -> State:
+        """What would be served if all of it loaded."""
+        aside = self.aside
+        return {
+            name: self.served[name] if aside.get(name) == text else text
+            for name, text in self.disk.items()
+        }
+
+    # The steps.
+
+    def save(self, texts: State) -> Expected:
+        """Files are saved."""
+        self.disk.update(texts)
+        self.aside = {name: text for name, text in self.aside.items() if self.disk[name] == text}
+        return self._update()
+
+    def update(self) -> Expected:
+        """`transfuse update`."""
+        expected = self._update()
+        return replace(expected, code=int(expected.outcome == "refused"))
+
+    def accept(self, names: tuple[str, ...]) -> Expected:
+        """`transfuse accept`; of all files, if none is named."""
+        accepted = {name: self.aside.pop(name) for name in names or FILES if name in self.aside}
+        expected = self._update()
+        if expected.outcome == "refused":
+            self.aside.update(accepted)
+            return replace(expected, code=1)
+        return expected
+
+    def rollback(self, to: int | None = None) -> Expected:
+        """`transfuse rollback`; the worker with the lowest process id is asked."""
+        asked = self.histories[min(self.histories)]
+        target = asked.target(to)
+        if target is None:
+            return Expected(code=2)
+        self.served = dict(target.state)
+        self.generation += 1
+        for history in self.histories.values():
+            history.go_back(self.generation, self.served)
+        self.failing = False
+        self.aside = {
+            name: text for name, text in self.disk.items() if text != self.served[name]
+        }
+        return Expected("rolled back")
+
+    def handover(self) -> Expected:
+        """`transfuse handover`."""
+        wanted = self.wanted()
+        if any(text.broken for text in wanted.values()):
+            return Expected(code=1)
+        self._take_over(wanted)
+        return Expected(takes_over=True)
+
+    def _update(self) -> Expected:
+        wanted = self.wanted()
+        differs = {name for name, text in wanted.items() if text != self.served[name]}
+        in_place = differs - {CONF}
+        outcome = ""
+        if any(wanted[name].broken for name in in_place):
+            outcome, self.failing = "refused", True
+        elif in_place:
+            outcome, self.failing = "published", False
+            self.served = {**wanted, CONF: self.served[CONF]}
+            self.generation += 1
+            for history in self.histories.values():
+                history.publish(self.generation, self.served)
+        elif not differs and self.failing:
+            outcome, self.failing = "fixed", False
+        if CONF in differs and not any(text.broken for text in wanted.values()):
+            passed = (self.served,)
+            self._take_over(wanted)
+            return Expected(outcome, takes_over=True, passed=passed)
+        return Expected(outcome)
+
+    def _take_over(self, state: State) -> None:
+        """Fresh processes serve this. They begin a history of their own."""
+        self.served = dict(state)
+        self.generation += 1
+        self.histories.clear()
+        self.failing = False
