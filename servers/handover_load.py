@@ -86,7 +86,7 @@ class Load:
         rate: float = 200.0,
         idle: int = 50,
         slow: str = "/slow",
-        heard: Callable[[Exchange], object] = lambda exchange: None,
+        heard: Callable[[Exchange], object] = lambda _: None,
     ) -> None:
         self.count = Count()
         self._heard = heard

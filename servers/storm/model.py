@@ -72,13 +72,13 @@ class History:
         if target is None or target not in self.kept:
             return
         self.kept.remove(target)
-        for each in (*self.kept, self.current):
-            if each.before == target.number:
-                each.before = number
-        for old, new in self._same.items():
-            if new == target.number:
-                self._same[old] = number
-        self._same[target.number] = number
+        self._lead(target.number, number)
+
+    def renumber(self, number: int) -> None:
+        """What is served has another number by now: a generation that answers the same."""
+        old, self.current.number = self.current.number, number
+        if old != number:
+            self._lead(old, number)
 
     def target(self, to: int | None) -> Served | None:
         """What a rollback goes back to; None: it is refused."""
@@ -86,6 +86,14 @@ class History:
         if number is not None:
             number = self._same.get(number, number)
         return next((each for each in self.kept if each.number == number), None)
+
+    def _lead(self, old: int, new: int) -> None:
+        """One generation has taken the place of another."""
+        for each in (*self.kept, self.current):
+            if each.before == old:
+                each.before = new
+        self._same = {one: new if to == old else to for one, to in self._same.items()}
+        self._same[old] = new
 
     def _become(self, served: Served) -> None:
         self.kept.append(self.current)
@@ -105,12 +113,14 @@ class Expected:
         code: the exit code of the command.
         takes_over: whether fresh processes must serve in the end.
         passed: what may be served in between; nothing, unless fresh processes take over.
+        replaces: whether another worker must take the place of one that was killed.
     """
 
     outcome: str = ""
     code: int = 0
     takes_over: bool = False
     passed: tuple[State, ...] = ()
+    replaces: bool = False
 
 
 @dataclass
@@ -124,6 +134,7 @@ class Model:
         generation: the number of what is served.
         histories: process id -> what that worker can go back to.
         failing: whether the last update was refused.
+        waiting: what waits for fresh processes since the last update that was published.
     """
 
     disk: State
@@ -132,14 +143,16 @@ class Model:
     generation: int = 1
     histories: dict[int, History] = field(default_factory=dict)
     failing: bool = False
+    waiting: Text | None = None
 
     def begins(self, pid: int) -> None:
         """A worker has begun to serve."""
         self.histories[pid] = History(Served(self.generation, dict(self.served), None))
 
-    def ended(self, pid: int) -> None:
-        """A worker was killed."""
+    def kill(self, pid: int) -> Expected:
+        """A worker is killed."""
         del self.histories[pid]
+        return Expected(replaces=True)
 
     def wanted(self) -> State:
         """What would be served if all of it loaded."""
@@ -157,9 +170,9 @@ class Model:
         self.aside = {name: text for name, text in self.aside.items() if self.disk[name] == text}
         return self._update()
 
-    def update(self) -> Expected:
-        """`transfuse update`."""
-        expected = self._update()
+    def release(self, texts: State) -> Expected:
+        """`transfuse update --release`, after a hold under which files were saved."""
+        expected = self.save(texts)
         return replace(expected, code=int(expected.outcome == "refused"))
 
     def accept(self, names: tuple[str, ...]) -> Expected:
@@ -168,7 +181,8 @@ class Model:
         expected = self._update()
         if expected.outcome == "refused":
             self.aside.update(accepted)
-            return replace(expected, code=1)
+            # Only the worker that was asked has tried.
+            return Expected(code=1)
         return expected
 
     def rollback(self, to: int | None = None) -> Expected:
@@ -181,10 +195,9 @@ class Model:
         self.generation += 1
         for history in self.histories.values():
             history.go_back(self.generation, self.served)
-        self.failing = False
-        self.aside = {
-            name: text for name, text in self.disk.items() if text != self.served[name]
-        }
+        self.failing, self.waiting = False, None
+        served = self.served
+        self.aside = {name: text for name, text in self.disk.items() if text != served[name]}
         return Expected("rolled back")
 
     def handover(self) -> Expected:
@@ -199,18 +212,21 @@ class Model:
         wanted = self.wanted()
         differs = {name for name, text in wanted.items() if text != self.served[name]}
         in_place = differs - {CONF}
+        waiting = wanted[CONF] if CONF in differs else None
         outcome = ""
         if any(wanted[name].broken for name in in_place):
             outcome, self.failing = "refused", True
-        elif in_place:
-            outcome, self.failing = "published", False
-            self.served = {**wanted, CONF: self.served[CONF]}
+        elif in_place or waiting not in (None, self.waiting):
+            outcome, self.failing, self.waiting = "published", False, waiting
             self.generation += 1
-            for history in self.histories.values():
-                history.publish(self.generation, self.served)
-        elif not differs and self.failing:
-            outcome, self.failing = "fixed", False
-        if CONF in differs and not any(text.broken for text in wanted.values()):
+            if in_place:
+                self.served = {**wanted, CONF: self.served[CONF]}
+                for history in self.histories.values():
+                    history.publish(self.generation, self.served)
+        else:
+            outcome, self.failing = "fixed" if self.failing else "", False
+            self.waiting = waiting
+        if waiting is not None and not any(text.broken for text in wanted.values()):
             passed = (self.served,)
             self._take_over(wanted)
             return Expected(outcome, takes_over=True, passed=passed)
@@ -221,4 +237,4 @@ class Model:
         self.served = dict(state)
         self.generation += 1
         self.histories.clear()
-        self.failing = False
+        self.failing, self.waiting = False, None

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 # The longest that anything may take, in seconds.
 CAP = 60.0
+# As the system writes it in its list.
 _LISTEN_STATE = "0A"
 
 
@@ -50,8 +51,6 @@ class People:
         self._log = folder / "server.log"
         # How much of the log was read, in bytes.
         self._read = 0
-        # The events that were read and not taken yet.
-        self._events: list[dict[str, Any]] = []
 
     def save(self, texts: State) -> None:
         """Save files, as one edit."""
@@ -110,8 +109,8 @@ def _clients_of(pid: int, port: int) -> set[int]:
     with open("/proc/net/tcp", encoding="utf-8") as file:
         for line in file.readlines()[1:]:
             columns = line.split()
-            here, there, state, inode = columns[1], columns[2], columns[3], columns[9]
-            if inode in inodes and state != _LISTEN_STATE:
-                if int(here.rpartition(":")[2], 16) == port:
-                    clients.add(int(there.rpartition(":")[2], 16))
+            here, there, state, inode = (columns[number] for number in (1, 2, 3, 9))
+            is_here = int(here.rpartition(":")[2], 16) == port
+            if inode in inodes and state != _LISTEN_STATE and is_here:
+                clients.add(int(there.rpartition(":")[2], 16))
     return clients

@@ -5,12 +5,13 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from servers.handover_load import Load
 from servers.process import free_port
 from servers.storm import site
-from servers.storm.model import CONF, FILES, LATE, LEAF, LEFT, MIDDLE, RIGHT, Model, Text
+from servers.storm.model import CONF, LATE, LEAF, LEFT, MIDDLE, RIGHT, Expected, Model, Text
 from servers.storm.people import CAP, People
 from servers.storm.watch import Watch
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from servers.storm.model import Expected, State
+    from servers.storm.model import State
     from servers.storm.watch import Numbers
 
 WORKERS = 2
@@ -72,8 +73,9 @@ class Storm:
         self.counts: Counter[str] = Counter()
         self._number = 1
         self._killed = 0.0
-        # The numbers of generations that were told, for `rollback --to`.
+        # The numbers of generations that were told, for `rollback --to`; and by process the last.
         self._told = [1]
+        self._numbers: dict[int, int] = {}
 
     def run(self, steps: int) -> None:
         """Do so many steps.
@@ -92,10 +94,21 @@ class Storm:
         self.watch.judge()
         self._check()
 
+    def summary(self) -> str:
+        """What was done, and what the load was told, in words."""
+        tally = self.watch.tally
+        steps = ", ".join(f"{count} {kind}" for kind, count in sorted(self.counts.items()))
+        answered = ", ".join(f"{count} {kind}" for kind, count in sorted(tally.answered.items()))
+        return (
+            f"seed {self._seed}, {len(self.steps)} steps: {steps}\n"
+            f"answered: {answered}; {tally.retired} by processes that others had taken over from\n"
+            f"lost with killed workers: {tally.in_flight} under way, {tally.on_dead} sent later on"
+            f" their connections\nwrong: {len(tally.wrong)}"
+        )
+
     def _begin(self) -> None:
         self._until(lambda seen: len(seen) == WORKERS, 0.0, "two workers")
-        self.watch.until(lambda seen: any(map(self.model.begins, seen)), 0.0, 0.0)
-        self.people.events()
+        self._begins(self._serving(0.0))
 
     def _step(self) -> None:
         kinds = [kind for kind in _WEIGHTS if self._can(kind)]
@@ -104,7 +117,7 @@ class Storm:
         before, pids = dict(self.model.served), set(self.model.histories)
         done: Callable[[], Expected] = getattr(self, f"_{kind}")
         self.steps.append(kind)
-        self.people.events()
+        self._hear()
         expected = done()
         self._await(expected, before, pids)
         self.watch.judge()
@@ -161,26 +174,152 @@ class Storm:
 
     def _hold(self) -> Expected:
         """Several saves that are one change."""
-        self._typed("update", "--hold")
-        texts: State = {}
-        for name in self._random.sample((LEAF, MIDDLE, LATE), 2):
-            broken = "raises" if self._random.random() < 0.2 else ""
-            texts[name] = self._text(broken)
-            self.people.save({name: texts[name]})
+        self._type("update", "--hold")
+        how = self._random.choice(["", "", "raises"])
+        first, second = self._random.sample((LEAF, MIDDLE, LATE), 2)
+        texts = {first: self._text(), second: self._text(how)}
+        for name, text in texts.items():
+            self.people.save({name: text})
         self.steps[-1] += f" {texts}"
-
-        def saved() -> Expected:
-            self.model.save(texts) if False else None
-            self.model.disk.update(texts)
-            return self.model.save(texts)
-
-        return self._types(saved, "update", "--release")
+        return self._types(lambda: self.model.release(texts), "update", "--release")
 
     def _kill(self) -> Expected:
         self._kills()
-        return self.model.killed()
+        return Expected(replaces=True)
 
     def _kill_and_save(self) -> Expected:
         self._kills()
-        expected = self._saves({self._random.choice((LEAF, MIDDLE, LATE)): self._text()})
+        saved = self._saves({self._random.choice((LEAF, MIDDLE, LATE)): self._text()})
+        return replace(saved, replaces=not saved.takes_over)
+
+    # How they are done.
+
+    def _saves(self, texts: State) -> Expected:
+        self.steps[-1] += f" {texts}"
+        expected = self._expects(lambda: self.model.save(texts))
+        self.people.save(texts)
         return expected
+
+    def _types(self, model: Callable[[], Expected], *words: str) -> Expected:
+        expected = self._expects(model)
+        code, out = self._type(*words)
+        if code != expected.code:
+            self._fail(f"transfuse {' '.join(words)} ended with {code}: {out}\n{expected}")
+        return expected
+
+    def _type(self, *words: str) -> tuple[int, str]:
+        self.steps[-1] += f" transfuse {' '.join(words)}"
+        return self.people.type(*words)
+
+    def _kills(self) -> None:
+        pid = self._random.choice(sorted(self.model.histories))
+        self.steps[-1] += f" {pid}"
+        self.watch.kill(self.people.kill(pid), pid)
+        self._killed = time.monotonic()
+        self.model.kill(pid)
+
+    def _expects(self, model: Callable[[], Expected]) -> Expected:
+        before = self.model.served
+        expected = model()
+        self.watch.may_serve(before, self.model.served, *expected.passed)
+        return expected
+
+    # Whether they came to what they must.
+
+    def _await(self, expected: Expected, before: State, pids: set[int]) -> None:
+        """Wait until a step is over.
+
+        Args:
+            expected: what it must come to.
+            before: what was served before it.
+            pids: the workers before it.
+        """
+        since = time.monotonic()
+        stay = pids & (set(self.model.histories) or pids)
+        if expected.outcome:
+            self._until_told(expected.outcome, stay)
+        shown = site.numbers(self.model.served)
+
+        def is_served(seen: dict[int, Numbers]) -> bool:
+            fresh = {pid for pid, numbers in seen.items() if numbers == shown} - pids
+            if expected.takes_over:
+                return len(fresh) == WORKERS
+            stays = all(seen.get(pid) == shown for pid in stay)
+            return stays and len(fresh) == int(expected.replaces)
+
+        self._until(is_served, since, f"{expected}: {shown}")
+        self.watch.may_serve(self.model.served)
+        serving = self._serving(since)
+        if expected.takes_over:
+            self.watch.retire(pids, before, *expected.passed)
+        self._begins(serving - pids)
+
+    def _serving(self, since: float) -> set[int]:
+        return set(self.watch.latest(since))
+
+    def _until(self, so: Callable[[dict[int, Numbers]], bool], since: float, what: str) -> None:
+        if not self.watch.until(so, since, CAP):
+            self._fail(f"not in {CAP} s: {what}; instead:\n{self.watch.seen()}")
+
+    def _until_told(self, outcome: str, pids: set[int]) -> None:
+        """Wait until each of these workers has told that an update came to this."""
+        told: dict[int, str] = {}
+        deadline = time.monotonic() + CAP
+        while any(told.get(pid) != outcome for pid in pids):
+            if time.monotonic() > deadline:
+                self._fail(f"not {outcome} in {CAP} s: {told}")
+            time.sleep(0.005)  # between two looks at the log, until the deadline
+            told.update(self._hear())
+
+    def _hear(self) -> dict[int, str]:
+        """Hear what the workers tell; return what the last update of each came to."""
+        told: dict[int, str] = {}
+        for event in self.people.events():
+            pid = event["pid"]
+            if event["event"] == "update":
+                told[pid] = "fixed" if event["fixed"] else event["outcome"]
+            if "generation" in event:
+                self._numbers[pid] = event["generation"]
+                self._renumber(pid)
+        return told
+
+    def _begins(self, pids: set[int]) -> None:
+        self._hear()
+        for pid in pids:
+            self.model.begins(pid)
+            self._renumber(pid)
+
+    def _renumber(self, pid: int) -> None:
+        """Take over the number that a worker has told of what it serves."""
+        number, history = self._numbers.get(pid), self.model.histories.get(pid)
+        if number is not None and history is not None:
+            history.renumber(number)
+            if number not in self._told:
+                self._told.append(number)
+
+    def _check(self) -> None:
+        if self.watch.tally.wrong:
+            self._fail("\n".join(self.watch.tally.wrong[:10]))
+
+    def _fail(self, why: str) -> None:
+        steps = "\n".join(f"{number} {step}" for number, step in enumerate(self.steps, 1))
+        log = self.people.server.log[-20_000:]
+        raise StormFailed(
+            f"{why}\n\nseed {self._seed}, steps:\n{steps}\n\nmodel: {self.model}\n\nlog:\n{log}"
+        )
+
+    # Of what steps are made.
+
+    def _text(self, broken: str = "") -> Text:
+        self._number += 1
+        return Text(self._number, broken)
+
+    def _unserved(self) -> list[str]:
+        """The files that have other content than what is served."""
+        served = self.model.served
+        return sorted(name for name, text in self.model.disk.items() if text != served[name])
+
+
+def _with_its_twin(name: str) -> tuple[str, ...]:
+    """The files that are saved with this one."""
+    return (LEFT, RIGHT) if name in (LEFT, RIGHT) else (name,)

@@ -105,12 +105,17 @@ class Watch:
     def until(self, so: Callable[[dict[int, Numbers]], bool], since: float, cap: float) -> bool:
         """Wait until something is so of what each process has shown last since then."""
 
-        def latest() -> dict[int, Numbers]:
-            live = {pid: last for pid, last in self._last.items() if pid not in self._retired}
-            return {pid: shown for pid, (sent, shown) in live.items() if sent >= since}
-
         with self._news:
-            return self._news.wait_for(lambda: so(latest()), cap)
+            return self._news.wait_for(lambda: so(self._since(since)), cap)
+
+    def latest(self, since: float) -> dict[int, Numbers]:
+        """Return what each process has shown last since then."""
+        with self._news:
+            return self._since(since)
+
+    def _since(self, since: float) -> dict[int, Numbers]:
+        live = {pid: last for pid, last in self._last.items() if pid not in self._retired}
+        return {pid: shown for pid, (sent, shown) in live.items() if sent >= since}
 
     def seen(self) -> str:
         """What each process has shown last, in words."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -25,13 +26,16 @@ class Asked:
     def __init__(self, *, can_ask: bool = True) -> None:
         self.times = 0
         self.gone_back = 0
+        # What was said with the last of them.
+        self.waits = False
         self.occasions = Occasions(self._ask if can_ask else None, self._go_back)
 
     def _ask(self) -> None:
         self.times += 1
 
-    def _go_back(self) -> None:
+    def _go_back(self, waits: bool) -> None:
         self.gone_back += 1
+        self.waits = waits
 
 
 def told(log: pytest.LogCaptureFixture) -> str:
@@ -43,12 +47,25 @@ def test_what_cannot_be_made_in_place_is_handed_over_once(tree: LiveTree) -> Non
     asked = Asked()
     asked.occasions.hear(Report("published", 2, restart=(NEVER,)))
     assert asked.times == 1
-    # The same still waits after the next update: it was tried.
-    asked.occasions.hear(Report("published", 3, restart=(NEVER,)))
+    # The same still waits after an update that serves nothing else: it was tried.
+    asked.occasions.hear(Report("unchanged", 2, restart=(NEVER,)))
+    asked.occasions.hear(Report("refused", 2, restart=(NEVER,)))
     assert asked.times == 1
     # It changes again.
     asked.occasions.hear(Report("unchanged", 3))
     asked.occasions.hear(Report("published", 4, restart=(NEVER,)))
+    assert asked.times == 2
+
+
+@pytest.mark.parametrize("repair", [Report("published", 3), Report("unchanged", 2, fixed=True)])
+def test_what_still_waits_is_tried_again_when_something_else_was_repaired(
+    tree: LiveTree, repair: Report
+) -> None:
+    """Fresh processes may have failed because of that."""
+    tree.install(handover="auto")
+    asked = Asked()
+    asked.occasions.hear(Report("published", 2, restart=(NEVER,)))
+    asked.occasions.hear(replace(repair, restart=(NEVER,)))
     assert asked.times == 2
 
 

@@ -118,9 +118,9 @@ class Place:
         assert self._member is not None
         self._member.ask(self._served())
 
-    def _gone_back(self) -> None:
+    def _gone_back(self, waits: bool) -> None:
         assert self._member is not None
-        self._member.gone_back(self._served())
+        self._member.gone_back(self._served(), waits)
 
     def _served(self) -> dict[str, Any]:
         """Return what fresh processes are to take along: what a rollback has left stays left."""

@@ -138,7 +138,7 @@ class TeamServer(MPServer):
             return self._teams.asks(pid, said["number"])
         elif what == "gone back":
             self._served = said
-            return self._teams.goes_back(pid)
+            return self._teams.goes_back(pid, waits=said["waits"])
         return ()
 
     def _follow(self, orders: Iterable[Order]) -> None:

@@ -57,13 +57,14 @@ class Occasions:
     Args:
         ask: asks for a handover, and returns at once; None: the server cannot be asked, and a
             person is told what to type.
-        gone_back: called after a rollback, and when what one has left is accepted.
+        gone_back: called after a rollback, and when what one has left is accepted; with whether
+            something still waits for fresh processes.
     """
 
     def __init__(
         self,
         ask: Callable[[], None] | None = None,
-        gone_back: Callable[[], None] = lambda: None,
+        gone_back: Callable[[bool], None] = lambda _: None,
     ) -> None:
         self._ask = ask
         self._gone_back = gone_back
@@ -81,7 +82,7 @@ class Occasions:
         """Note the result of an update."""
         aside, self._aside = self._aside, frozenset(_core.set_aside())
         if report.outcome == "rolled back" or aside != self._aside:
-            self._gone_back()
+            self._gone_back(bool(self._ready(report)))
         # A report lists what waited before, too.
         before, self._waiting = self._waiting, frozenset(map(_as_it_is, report.restart))
         news = [each for each in report.restart if _as_it_is(each) not in before]
@@ -102,11 +103,8 @@ class Occasions:
     def _tries_again(self, report: Report) -> bool:
         """Whether fresh processes may load by now what they did not load before."""
         is_news = report.outcome == "published" or report.fixed
-        return is_news and bool(self._ready(report)) and self._hands_over
-
-    @property
-    def _hands_over(self) -> bool:
-        return self._ask is not None and mode() == "auto"
+        by_itself = self.can_ask and mode() == "auto"
+        return is_news and bool(self._ready(report)) and by_itself
 
     def _want(self, why: str) -> None:
         left = left_behind()
@@ -130,7 +128,8 @@ _here: Occasions | None = None
 
 
 def attend(
-    ask: Callable[[], None] | None = None, gone_back: Callable[[], None] = lambda: None
+    ask: Callable[[], None] | None = None,
+    gone_back: Callable[[bool], None] = lambda _: None,
 ) -> Occasions:
     """See to handovers of this process from now on; asked again without `ask`, change nothing.
 

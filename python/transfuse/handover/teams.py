@@ -121,12 +121,21 @@ class Teams:
         self._wanted_by.add(pid)
         return []
 
-    def goes_back(self, pid: int) -> list[Order]:
-        """A process that serves has gone back to former code: fresh ones are to start with that."""
+    def goes_back(self, pid: int, *, waits: bool = True) -> list[Order]:
+        """A process that serves has gone back to former code: fresh ones are to start with that.
+
+        Args:
+            pid: its process id.
+            waits: whether something still waits for fresh processes. If not, none are needed,
+                unless a person has asked for them.
+        """
         if self.starting is None or self._begun is not None:
             return []
         if self.teams.get(pid) != self.serving:
             return []
+        if not waits and not self._askers and not self._late:
+            self._retry = False
+            return self._give_up("a rollback has left what they were for")
         given_up = self.starting
         return [End(given_up), *self._begin()]
 
