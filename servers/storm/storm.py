@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 import time
 from collections import Counter
 from dataclasses import replace
@@ -26,6 +27,8 @@ WORKERS = 2
 RATE, IDLE = 60.0, 20
 # A worker that ends so soon after it was replaced is not replaced once more: `cli.team_server`.
 BETWEEN_KILLS = 7.0
+# After how many steps it is told how far it is.
+_TOLD_EACH = 100
 # Those that are edited alone.
 _SINGLE = (LEAF, MIDDLE, LATE, CONF)
 # Step -> how often it comes.
@@ -122,6 +125,8 @@ class Storm:
         self._await(expected, before, pids)
         self.watch.judge()
         self._check()
+        if len(self.steps) % _TOLD_EACH == 0:
+            print(self.summary(), file=sys.stderr, flush=True)
 
     def _can(self, kind: str) -> bool:
         if kind in ("kill", "kill_and_save"):
@@ -294,6 +299,7 @@ class Storm:
         number, history = self._numbers.get(pid), self.model.histories.get(pid)
         if number is not None and history is not None:
             history.renumber(number)
+            self.model.generation = max(self.model.generation, number)
             if number not in self._told:
                 self._told.append(number)
 

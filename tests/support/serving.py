@@ -62,9 +62,14 @@ def started(what):
 
 
 class Project:
-    """A folder with an application, and the server that serves it."""
+    """A folder with an application, and the server that serves it.
+
+    Attributes:
+        python: the interpreter that serves it.
+    """
 
     def __init__(self, folder: Path, runtime: Path) -> None:
+        self.python = sys.executable
         self.folder = folder
         self.port = free_port()
         self._runtime = runtime
@@ -88,7 +93,7 @@ class Project:
         """Serve by a module with these words, and wait until it answers."""
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("XDG_RUNTIME_DIR", str(self._runtime))
-            self._server = Server([sys.executable, "-m", *words], self.folder, self.port)
+            self._server = Server([self.python, "-m", *words], self.folder, self.port)
         self._server.wait_until_ready()
         return self._server
 

@@ -27,17 +27,17 @@ from transfuse.errors import (
     TransfuseError,
     WorkerRefused,
 )
-from transfuse.handover import elsewhere
+from transfuse.handover import elsewhere, packages
 from transfuse.process.install import installed_settings
 from transfuse.source.tracebacks import OWN
 from transfuse.updates import api
-from transfuse.updates.reports import Report
-from transfuse.updates.waiting import files_of
+from transfuse.updates.reports import Report, Restart
+from transfuse.updates.waiting import files_of, packages_wait
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from transfuse.updates.reports import Restart
+    from transfuse.handover.packages import Installed
 
 _log = get_logger("transfuse")
 
@@ -49,6 +49,8 @@ _PASSING = (Outdated, WorkerRefused)
 _PLAIN = (SyntaxError, ImportError, NameError)
 # Another list of packages: they are not installed yet.
 _FIRST_TO_INSTALL = "requirement"
+_BY_ITSELF = "fresh processes take over"
+_LOADED = "{}, and this process has imported another: restart the server"
 
 
 class Occasions:
@@ -92,7 +94,8 @@ class Occasions:
         elif report.outcome == "refused" and is_held(report.error, _roots()):
             self._want("fresh processes may load what this one refuses because of what it holds")
         elif news:
-            _log.warning("when the packages are installed: %s", self._what_to_type())
+            told = _BY_ITSELF if self._goes_by_itself else self._what_to_type()
+            _log.warning("when the packages are installed: %s", told)
         elif self._tries_again(report):
             self._want(f"{_names(self._ready(report))} cannot change in a running process")
 
@@ -103,8 +106,30 @@ class Occasions:
     def _tries_again(self, report: Report) -> bool:
         """Whether fresh processes may load by now what they did not load before."""
         is_news = report.outcome == "published" or report.fixed
-        by_itself = self.can_ask and mode() == "auto"
-        return is_news and bool(self._ready(report)) and by_itself
+        return is_news and bool(self._ready(report)) and self._goes_by_itself
+
+    @property
+    def _goes_by_itself(self) -> bool:
+        return self.can_ask and mode() == "auto"
+
+    def installed(self, found: Sequence[Installed]) -> None:
+        """Hear that packages were installed, or removed.
+
+        Args:
+            found: what differs from what this process began with.
+        """
+        if not _core.installed():
+            return
+        loaded = [each for each in found if each.is_loaded]
+        packages_wait(Restart(each.name, "package", _LOADED.format(each.what)) for each in loaded)
+        now = api.status()
+        if now.failing is not None and isinstance(now.failing.error, ImportError):
+            # It may have failed because they were missing.
+            api.update()
+        if loaded:
+            self._want(f"{', '.join(each.what for each in loaded)}, and is in use here")
+        elif found and any(each.code == _FIRST_TO_INSTALL for each in now.restart):
+            self._want(f"{', '.join(each.what for each in found)}, as is asked for")
 
     def _want(self, why: str) -> None:
         left = left_behind()
@@ -140,6 +165,7 @@ def attend(
     if _here is None or ask is not None:
         if _here is None:
             api.on_update(_hear)
+            packages.watch(_installed)
         _here = Occasions(ask, gone_back)
         now = api.status()
         # What has changed since this process loaded it.
@@ -161,6 +187,11 @@ def _told_what_to_type() -> dict[str, Any]:
 def _hear(report: Report) -> None:
     if _here is not None:
         _here.hear(report)
+
+
+def _installed(found: list[Installed]) -> None:
+    if _here is not None:
+        _here.installed(found)
 
 
 def mode() -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from transfuse.config.logs import get_logger
 from transfuse.errors import NotInstalledError, TransfuseError
 from transfuse.memory.leaks import Leaks, find_leaks
 from transfuse.updates import history as history_of
-from transfuse.updates import messages, participants
+from transfuse.updates import messages, participants, waiting
 from transfuse.updates.memory_growth import MemoryGrowth
 from transfuse.updates.places import place_of
 from transfuse.updates.reports import Plan, Report, Status, Step
@@ -128,7 +129,8 @@ def status() -> Status:
         NotInstalledError: Transfuse is not installed.
     """
     _require_installed()
-    return Status.from_core(_core.status())
+    found = Status.from_core(_core.status())
+    return replace(found, restart=(*found.restart, *waiting.packages()))
 
 
 def leaks(seconds: float = 10.0) -> Leaks:
