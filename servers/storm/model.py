@@ -131,7 +131,8 @@ class Model:
         disk: the content of the files.
         served: what answers.
         aside: what a rollback has left, and is still on disk.
-        generation: the number of what is served.
+        number: that of what was served last, until its worker tells another: below 0, because
+            the workers count from 1 on.
         histories: process id -> what that worker can go back to.
         failing: whether the last update was refused.
         waiting: what waits for fresh processes since the last update that was published.
@@ -140,14 +141,14 @@ class Model:
     disk: State
     served: State
     aside: State = field(default_factory=dict)
-    generation: int = 1
+    number: int = 0
     histories: dict[int, History] = field(default_factory=dict)
     failing: bool = False
     waiting: Text | None = None
 
     def begins(self, pid: int) -> None:
         """A worker has begun to serve."""
-        self.histories[pid] = History(Served(self.generation, dict(self.served), None))
+        self.histories[pid] = History(Served(self.number, dict(self.served), None))
 
     def kill(self, pid: int) -> Expected:
         """A worker is killed."""
@@ -192,9 +193,9 @@ class Model:
         if target is None:
             return Expected(code=2)
         self.served = dict(target.state)
-        self.generation += 1
+        self.number -= 1
         for history in self.histories.values():
-            history.go_back(self.generation, self.served)
+            history.go_back(self.number, self.served)
         self.failing, self.waiting = False, None
         served = self.served
         self.aside = {name: text for name, text in self.disk.items() if text != served[name]}
@@ -218,11 +219,11 @@ class Model:
             outcome, self.failing = "refused", True
         elif in_place or waiting not in (None, self.waiting):
             outcome, self.failing, self.waiting = "published", False, waiting
-            self.generation += 1
+            self.number -= 1
             if in_place:
                 self.served = {**wanted, CONF: self.served[CONF]}
                 for history in self.histories.values():
-                    history.publish(self.generation, self.served)
+                    history.publish(self.number, self.served)
         else:
             outcome, self.failing = "fixed" if self.failing else "", False
             self.waiting = waiting
@@ -235,6 +236,6 @@ class Model:
     def _take_over(self, state: State) -> None:
         """Fresh processes serve this. They begin a history of their own."""
         self.served = dict(state)
-        self.generation += 1
+        self.number -= 1
         self.histories.clear()
         self.failing, self.waiting = False, None

@@ -299,7 +299,6 @@ class Storm:
         number, history = self._numbers.get(pid), self.model.histories.get(pid)
         if number is not None and history is not None:
             history.renumber(number)
-            self.model.generation = max(self.model.generation, number)
             if number not in self._told:
                 self._told.append(number)
 

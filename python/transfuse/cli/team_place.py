@@ -15,13 +15,16 @@ from transfuse.handover.member import Member
 from transfuse.handover.parent import private_path, taken_along
 from transfuse.handover.retirement import Retirement
 from transfuse.process.install import installed_settings, stop_updating
+from transfuse.runtime.parent import age
 from transfuse.servers import closing_connections, connection_drain, entry_gate, smoke_check
-from transfuse.updates import api
+from transfuse.updates import api, cost
 from transfuse.workers.protocol import packed, unpacked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+# How long a new interpreter takes until it begins with the application, in seconds.
+_LOADING = 0.5
 # Of the finalizers of multiprocessing, the one that is called last.
 _LAST = -1000
 
@@ -67,7 +70,7 @@ class Place:
         self._member = Member(
             self._path,
             self._team,
-            check=smoke_check.run,
+            check=self._check,
             refuse=lambda error: self._refuse(self._member, error),
             announce=self._show,
             retire=self._retire,
@@ -109,6 +112,14 @@ class Place:
             return {"outcome": "handed over", "text": "handed over to fresh processes"}
         text = f"not handed over: {word['why']}; nothing has changed\n{word['trace']}"
         return {"outcome": "refused", "text": text.rstrip()}
+
+    def _check(self) -> None:
+        smoke_check.run()
+        # This one was forked if its team is the first; a fresh process imports that by itself.
+        more = 0.0 if self._team else _LOADING
+        lasted = age(os.getpid())
+        if lasted is not None:
+            cost.fresh_processes_take(lasted + more, occasions.costs_more)
 
     def _show(self) -> None:
         unix_socket.show()

@@ -49,6 +49,7 @@ _PASSING = (Outdated, WorkerRefused)
 _PLAIN = (SyntaxError, ImportError, NameError)
 # Another list of packages: they are not installed yet.
 _FIRST_TO_INSTALL = "requirement"
+_HELD = "fresh processes may load what this one refuses because of what it holds"
 _BY_ITSELF = "fresh processes take over"
 _LOADED = "{}, and this process has imported another: restart the server"
 
@@ -92,7 +93,7 @@ class Occasions:
         if ready:
             self._want(f"{_names(ready)} cannot change in a running process")
         elif report.outcome == "refused" and is_held(report.error, _roots()):
-            self._want("fresh processes may load what this one refuses because of what it holds")
+            self._want(_reason(report.error))
         elif news:
             told = _BY_ITSELF if self._goes_by_itself else self._what_to_type()
             _log.warning("when the packages are installed: %s", told)
@@ -111,6 +112,19 @@ class Occasions:
     @property
     def _goes_by_itself(self) -> bool:
         return self.can_ask and mode() == "auto"
+
+    def costs_more(self, why: str) -> bool:
+        """Decide whether fresh processes serve a change that would take longer in place.
+
+        Args:
+            why: what would take how long.
+        """
+        left = left_behind()
+        if self._goes_by_itself and not left:
+            return True
+        without = f", and start without {left}" if left else ""
+        _log.warning("%s%s: %s", why, without, self._what_to_type())
+        return False
 
     def installed(self, found: Sequence[Installed]) -> None:
         """Hear that packages were installed, or removed.
@@ -189,6 +203,15 @@ def _hear(report: Report) -> None:
         _here.hear(report)
 
 
+def costs_more(why: str) -> bool:
+    """Decide whether fresh processes serve a change that would take longer in place.
+
+    Args:
+        why: what would take how long.
+    """
+    return _here is not None and _here.costs_more(why)
+
+
 def _installed(found: list[Installed]) -> None:
     if _here is not None:
         _here.installed(found)
@@ -218,6 +241,10 @@ def is_held(error: BaseException | None, roots: Sequence[str]) -> bool:
     outside = [place for place in places if not place.startswith((OWN, "<frozen"))]
     starts = tuple(f"{root.rstrip('/')}/" for root in roots)
     return bool(outside) and not outside[-1].startswith(starts)
+
+
+def _reason(error: BaseException | None) -> str:
+    return str(error) if isinstance(error, TransfuseError) else _HELD
 
 
 def left_behind() -> str:

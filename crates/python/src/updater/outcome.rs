@@ -3,12 +3,12 @@
 //! `update::pipeline` plans, stages and publishes. Here are the reasons not to begin, and the records
 //! that `status`, the log and later updates need.
 
-use std::{path::PathBuf, time::Instant, time::SystemTime};
+use std::{time::Instant, time::SystemTime};
 
 use pyo3::{prelude::*, types::PyDict};
 use transfuse_engine::{
-    Cause, Digest, FileChange, GenerationId, GenerationState, ModuleName, Outcome, Plan, Reason,
-    Record, Restart, SourceSnapshot, Succession,
+    Cause, FileChange, GenerationId, GenerationState, ModuleName, Outcome, Plan, Reason, Record,
+    Restart, SourceSnapshot, Succession,
 };
 
 use crate::cpython::{exceptions, log, panics};
@@ -19,16 +19,13 @@ use crate::update::planning::{self, UpdateRequest};
 use crate::update::{disposal, project_files, report, seeds};
 use crate::updater::pending_change::{Conclusion, PendingChange};
 use crate::updater::stager::{Question, Stager, Watched};
+use crate::updater::tried::{Content, Tried, content_of};
 
 /// Updates to pending changes, and remembers what the next update needs to know.
 pub struct Updater {
     runtime: &'static Runtime,
-    /// `[(/srv/shop/tax.py, its digest)]`: the content that the last refused update would have
-    /// served, or that other workers have refused. No automatic update tries it again.
-    tried: Option<Vec<(PathBuf, Option<Digest>)>>,
-    /// Likewise the content that the last update has left for a restart, and nothing else: tried again
-    /// it would make a generation that answers as this one.
-    waits: Option<Vec<(PathBuf, Option<Digest>)>>,
+    /// What no update is made of again.
+    tried: Tried,
     /// The modules that wait for a restart, as of the last update.
     waiting_modules: Vec<Restart>,
     /// The settings and requirements that wait for a restart.
@@ -81,8 +78,7 @@ impl Updater {
     pub fn new(runtime: &'static Runtime) -> Updater {
         Updater {
             runtime,
-            tried: None,
-            waits: None,
+            tried: Tried::default(),
             waiting_modules: Vec::new(),
             waiting_project: Vec::new(),
             stager: Stager::new(runtime),
@@ -107,8 +103,7 @@ impl Updater {
             Ok(reread) => {
                 let differs = reread.restart != self.waiting_project || !reread.notes.is_empty();
                 self.waiting_project.clone_from(&reread.restart);
-                // What could not change in place may do so by these settings.
-                self.waits = None;
+                self.tried.retry_waiting();
                 self.store_waiting();
                 let generation = self.runtime.current(py).get().id;
                 differs.then(|| report::of_project(py, generation, &reread)).transpose()
@@ -145,7 +140,7 @@ impl Updater {
         wanted: &Wanted<'_>,
     ) -> PyResult<Concluded> {
         let started = Instant::now();
-        let content = contents(&change.snapshot, &change.changes);
+        let content = content_of(&change.snapshot, &change.changes);
         let attempt = panics::caught(|| self.attempt(py, &mut change, &content, wanted));
         let Staged { plan, end } = match attempt {
             Ok(Some(staged)) => staged,
@@ -163,20 +158,17 @@ impl Updater {
             StagingOutcome::Published(notes) => {
                 let current = self.runtime.current(py);
                 let held_back = planning::held_back(py, &current, &plan.restart);
-                let mut waits = content.clone();
-                waits.retain(|(path, _)| held_back.contains(path));
-                self.waits = (!waits.is_empty()).then_some(waits);
+                self.tried.publish(content, &held_back);
                 change.conclude(Conclusion::PublishedBut(held_back));
                 self.waiting_modules.clone_from(&plan.restart);
                 self.store_waiting();
-                self.tried = (!plan.restart.is_empty()).then_some(content);
                 let outcome = back.map_or(Outcome::Published, |_| Outcome::RolledBack);
                 self.record(py, &ending(outcome), &changes, &plan, Ok(notes))?
             }
             StagingOutcome::Refused(error) => {
                 // The other refusals are not about this content.
                 if change.unreadable.is_empty() && !self.retry_when_drained {
-                    self.tried = Some(content);
+                    self.tried.refuse(content);
                 }
                 change.conclude(Conclusion::Unchanged);
                 self.record(py, &ending(Outcome::Refused), &changes, &plan, Err(error))?
@@ -192,13 +184,13 @@ impl Updater {
         &mut self,
         py: Python<'_>,
         change: PendingChange<'_>,
-        content: &[(PathBuf, Option<Digest>)],
+        content: &Content,
     ) -> PyResult<Concluded> {
         let is_fixed = if change.changes.is_empty() {
             change.conclude(Conclusion::Unchanged);
             self.nothing_differs()
-        } else if self.waits.as_deref() == Some(content) {
-            self.tried = self.waits.clone();
+        } else if self.tried.waits(content) {
+            self.tried.keep_waiting();
             let waiting = content.iter().map(|(path, _)| path.clone()).collect();
             change.conclude(Conclusion::PublishedBut(waiting));
             self.nothing_fails()
@@ -213,7 +205,7 @@ impl Updater {
         &mut self,
         py: Python<'_>,
         change: &mut PendingChange<'_>,
-        content: &[(PathBuf, Option<Digest>)],
+        content: &Content,
         wanted: &Wanted<'_>,
     ) -> PyResult<Option<Staged>> {
         let Wanted { automatic, reload, .. } = *wanted;
@@ -228,8 +220,8 @@ impl Updater {
         let error = self.too_many_draining();
         self.retry_when_drained = error.is_some();
         error.map_or(Ok(()), Err)?;
-        let waits = reload.is_none() && self.waits.as_deref() == Some(content);
-        if waits || automatic && self.tried.as_deref() == Some(content) {
+        let waits = reload.is_none() && self.tried.waits(content);
+        if waits || automatic && self.tried.is_refused(content) {
             return Ok(None);
         }
         let since = loads_since(py, runtime);
@@ -237,7 +229,7 @@ impl Updater {
         let mut seeds = seeds::of_changes(py, runtime, &view, &changes);
         seeds.extend(reload.map(|name| (name.clone(), Reason::Asked)));
         let back = wanted.back.map(|_| Succession::BackToUnknown);
-        let request = UpdateRequest { view, changes, seeds, since, back };
+        let request = UpdateRequest { view, changes, seeds, since, back, automatic };
         let (listener, files) = change.parts();
         let watched = Watched { snapshot: Some(files), yields: back.is_none() };
         let staged = self.stager.run(py, listener, &watched, move |py, ask| {
@@ -275,12 +267,12 @@ impl Updater {
 
     /// No automatic update is to try this content of these files again.
     pub fn was_tried(&mut self, snapshot: &SourceSnapshot, changes: &[FileChange]) {
-        self.tried = Some(contents(snapshot, changes));
+        self.tried.refuse(content_of(snapshot, changes));
     }
 
     /// Nothing waits for a restart any more: a rollback has set it aside.
     pub fn nothing_waits(&mut self) {
-        self.waits = None;
+        self.tried.retry_waiting();
         self.waiting_modules.clear();
         self.store_waiting();
     }
@@ -295,7 +287,7 @@ impl Updater {
 
     /// The files have the content that is served, so no refused update is left to report. Was one?
     fn nothing_differs(&mut self) -> bool {
-        self.tried = None;
+        self.tried.clear();
         self.nothing_waits();
         self.nothing_fails()
     }
@@ -397,10 +389,4 @@ impl Quiet for QuietFiles<'_> {
     fn lasts(&mut self) -> bool {
         !attempt::is_given_up() && (!self.automatic || (self.ask)(Question::StaysQuiet))
     }
-}
-
-/// The changed files with their content in `snapshot`.
-fn contents(snapshot: &SourceSnapshot, changes: &[FileChange]) -> Vec<(PathBuf, Option<Digest>)> {
-    let digest = |path: &PathBuf| snapshot.get(path).map(|source| source.digest());
-    changes.iter().map(|change| (change.path.clone(), digest(&change.path))).collect()
 }

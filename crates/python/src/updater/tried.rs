@@ -1,0 +1,64 @@
+//! Which content was tried already, so that no update is made of it again?
+
+use std::path::PathBuf;
+
+use transfuse_engine::{Digest, FileChange, SourceSnapshot};
+
+/// `[(/srv/shop/tax.py, its digest)]`: changed files; none: it was deleted.
+pub type Content = Vec<(PathBuf, Option<Digest>)>;
+
+/// The changed files with their content in `snapshot`.
+pub fn content_of(snapshot: &SourceSnapshot, changes: &[FileChange]) -> Content {
+    let digest = |path: &PathBuf| snapshot.get(path).map(|source| source.digest());
+    changes.iter().map(|change| (change.path.clone(), digest(&change.path))).collect()
+}
+
+#[derive(Default)]
+pub struct Tried {
+    /// What the last refused update would have served, or what other workers have refused. No automatic
+    /// update tries it again.
+    refused: Option<Content>,
+    /// What the last update has left for a restart, and nothing else: tried again it would make a
+    /// generation that answers as this one.
+    waits: Option<Content>,
+}
+
+impl Tried {
+    /// This was refused.
+    pub fn refuse(&mut self, content: Content) {
+        self.refused = Some(content);
+    }
+
+    /// An update of this was published, apart from these files, which wait for a restart.
+    pub fn publish(&mut self, content: Content, held_back: &[PathBuf]) {
+        let mut waits = content.clone();
+        waits.retain(|(path, _)| held_back.contains(path));
+        self.refused = (!held_back.is_empty()).then_some(content);
+        self.waits = (!waits.is_empty()).then_some(waits);
+    }
+
+    /// What waits could change in place after all: other settings hold.
+    pub fn retry_waiting(&mut self) {
+        self.waits = None;
+    }
+
+    /// Nothing is left of it.
+    pub fn clear(&mut self) {
+        *self = Tried::default();
+    }
+
+    /// Is this what waits for a restart, and nothing else?
+    pub fn waits(&self, content: &Content) -> bool {
+        self.waits.as_ref() == Some(content)
+    }
+
+    /// Was this refused?
+    pub fn is_refused(&self, content: &Content) -> bool {
+        self.refused.as_ref() == Some(content)
+    }
+
+    /// Only what waits is left, of a change that was refused.
+    pub fn keep_waiting(&mut self) {
+        self.refused.clone_from(&self.waits);
+    }
+}
