@@ -250,3 +250,18 @@ def test_under_another_server_the_line_to_type_is_told(project: Project) -> None
         os.kill(server.pid, signal.SIGHUP)
         project.until_answered(value=2)
     assert not load.count.lost, (load.count.why, project.log)
+
+
+def test_what_was_refused_in_place_is_not_served_by_fresh_processes(project: Project) -> None:
+    """Nor where it is imported by requests only, so that they would begin without it."""
+    shown = "def shown():\n    import late\n    return {{'value': late.VALUE, 'edition': {0}}}\n"
+    project.save({"web.py": WSGI + shown.format(1), "late.py": "VALUE = 1\n"})
+    project.serve()
+    before = project.ask()
+    project.save({"late.py": "VALUE = 1 / 0\n"})
+    project.until_logged("ZeroDivisionError")
+    code, out = project.type("handover")
+    assert (code, "late cannot be loaded: ZeroDivisionError" in out) == (1, True), out
+    assert project.ask() == before
+    project.save({"late.py": "VALUE = 2\n"})
+    project.until_answered(value=2)

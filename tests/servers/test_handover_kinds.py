@@ -208,3 +208,38 @@ def test_p15_another_list_of_packages_waits_until_they_are_installed(project: Pr
     packages.install("stork", 1)
     project.until_logged("stork 1.0 was installed, as is asked for: handing over")
     project.until("another process", lambda: project.ask()["pid"] != before["pid"])
+
+
+# Runs for so long in a process in which it has run before.
+SLOW = """
+import sys, time
+if getattr(sys, "_ran_before", False):
+    time.sleep({seconds})
+sys._ran_before = True
+NUMBER = {number}
+"""
+SLOWLY = f"{WSGI}\nimport slow\ndef shown(): return {{'value': slow.NUMBER}}\n"
+
+
+def test_p15_what_takes_longer_in_place_than_fresh_processes_do_is_left_to_them(
+    project: Project,
+) -> None:
+    project.save({"web.py": SLOWLY, "slow.py": SLOW.format(number=1, seconds=5)})
+    project.serve()
+    before = project.ask()["pid"]
+    # How long it takes is not known before it was done.
+    project.save({"slow.py": SLOW.format(number=2, seconds=5)})
+    assert project.until_answered(value=2)["pid"] == before
+    project.save({"slow.py": SLOW.format(number=3, seconds=5)})
+    assert project.until_answered(value=3)["pid"] != before
+    assert "that would run took 5.0 s the last time, and a fresh process takes" in project.log
+
+
+def test_p15_not_where_it_is_asked_for_or_something_would_be_lost(project: Project) -> None:
+    project.save({"web.py": SLOWLY, "slow.py": SLOW.format(number=1, seconds=3)})
+    project.serve("--handover", "ask")
+    before = project.ask()["pid"]
+    for number in (2, 3):
+        project.save({"slow.py": SLOW.format(number=number, seconds=3)})
+        assert project.until_answered(value=number)["pid"] == before
+    assert "transfuse handover serves from fresh processes" in project.log

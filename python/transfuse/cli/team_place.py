@@ -80,13 +80,32 @@ class Place:
     @property
     def taken_along(self) -> workers.Served:
         """What a fresh process takes along from those that serve."""
-        try:
-            with open(taken_along(self._folder, self._team), encoding="utf-8") as file:
-                served = json.load(file)
-        except OSError:
+        served = self._taken_along()
+        if served is None:
             return workers.NOTHING
         contents = unpacked(served["contents"])
         return workers.Served(contents, served["aside"], served["generation"] + 1)
+
+    def unvetted(self) -> list[str]:
+        """Return the modules that those that serve have loaded of other content, and this one not.
+
+        They may have refused it: what a request would be the first to import could fail there.
+        """
+        served = self._taken_along() or {"loaded": []}
+        here = {name for name, _, _ in _core.loaded()}
+        return [
+            name
+            for name, path, digest in served["loaded"]
+            if name not in here and _core.file_digest(path) not in (None, "", digest)
+        ]
+
+    def _taken_along(self) -> dict[str, Any] | None:
+        try:
+            with open(taken_along(self._folder, self._team), encoding="utf-8") as file:
+                served: dict[str, Any] = json.load(file)
+        except OSError:
+            return None
+        return served
 
     def take_up(self, application: object, interface: str) -> bool:
         """The application is loaded: return whether the server may begin with it.
@@ -140,6 +159,7 @@ class Place:
         return {
             "generation": api.status().generation,
             "aside": sorted(aside),
+            "loaded": [(name, str(path), digest) for name, path, digest in _core.loaded()],
             "contents": packed({path: text for path, text in served.items() if str(path) in aside}),
         }
 
