@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 from transfuse import _core, workers
 from transfuse.control import unix_socket
 from transfuse.handover import occasions
+from transfuse.handover.finishing import Notes, noted
 from transfuse.handover.member import Member
 from transfuse.handover.parent import private_path, taken_along
-from transfuse.handover.retirement import Retirement
+from transfuse.handover.retirement import IDLE, Retirement
 from transfuse.process.install import installed_settings, stop_updating
 from transfuse.runtime.parent import age
 from transfuse.servers import closing_connections, connection_drain, entry_gate, smoke_check
@@ -118,6 +119,7 @@ class Place:
         assert self._member is not None
         self._application = application
         unix_socket.answer_to("handover", self._hand_over)
+        unix_socket.answer_to("status", self._status)
         occasions.attend(self._ask, self._gone_back)
         if interface == "asgi":
             entry_gate.close(self._member)
@@ -139,6 +141,9 @@ class Place:
         lasted = age(os.getpid())
         if lasted is not None:
             cost.fresh_processes_take(lasted + more, occasions.costs_more)
+
+    def _status(self, _: Mapping[str, Any]) -> dict[str, Any]:
+        return {**unix_socket.status(), "finishing": noted(self._folder)}
 
     def _show(self) -> None:
         unix_socket.show()
@@ -172,9 +177,12 @@ class Place:
         # Commands are for the processes that serve. An answer that is under way is still sent.
         unix_socket.close()
         closing_connections.begin(self._application)
-        if settings is not None and settings.drain is not None:
-            connection_drain.end_all_after(settings.drain)
-        Retirement(self._listener).run()
+        drain = None if settings is None else settings.drain
+        if drain is not None:
+            connection_drain.end_all_after(drain)
+        notes = Notes(self._folder, IDLE, drain)
+        Retirement(self._listener, notes.note).run()
+        notes.end()
 
 
 def _end_at_once() -> None:

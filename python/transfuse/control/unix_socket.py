@@ -45,7 +45,7 @@ _LONGEST_SEARCH = 3600.0
 # A sample of a request: {"ask": "rollback", "to": 12}. A process that answers "hello" can answer.
 _ANSWERS: dict[str, Callable[[Request], Reply]] = {
     "hello": lambda _: {},
-    "status": lambda _: _status(),
+    "status": lambda _: status(),
     "leaks": lambda request: _leaks(request.get("seconds", 10.0)),
     "plan": lambda _: {"roots": api.status().roots, **api.plan().to_json()},
     "hold": lambda _: _held(),
@@ -227,9 +227,10 @@ def _line_for(text: bytes) -> bytes:
     return line
 
 
-def _status() -> Reply:
+def status() -> Reply:
+    """Return the status of this process, as the command line gets it."""
     _, view = _core.view()
-    return {**api.status().to_json(), "view": view, "group": workers.group()}
+    return {**api.status().to_json(), "view": view, "group": workers.group(), "finishing": []}
 
 
 def _rollback(request: Request) -> Report:
