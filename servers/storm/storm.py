@@ -76,6 +76,7 @@ class Storm:
         self.counts: Counter[str] = Counter()
         self._number = 1
         self._killed = 0.0
+        self._dead: set[int] = set()
         # The numbers of generations that were told, for `rollback --to`; and by process the last.
         self._told = [1]
         self._numbers: dict[int, int] = {}
@@ -111,7 +112,7 @@ class Storm:
 
     def _begin(self) -> None:
         self._until(lambda seen: len(seen) == WORKERS, 0.0, "two workers")
-        self._begins(self._serving(0.0))
+        self._begins(set(self.watch.latest(0.0)))
 
     def _step(self) -> None:
         kinds = [kind for kind in _WEIGHTS if self._can(kind)]
@@ -221,6 +222,7 @@ class Storm:
         self.steps[-1] += f" {pid}"
         self.watch.kill(self.people.kill(pid), pid)
         self._killed = time.monotonic()
+        self._dead.add(pid)
         self.model.kill(pid)
 
     def _expects(self, model: Callable[[], Expected]) -> Expected:
@@ -240,7 +242,7 @@ class Storm:
             pids: the workers before it.
         """
         since = time.monotonic()
-        stay = pids & (set(self.model.histories) or pids)
+        stay = pids - self._dead
         if expected.outcome:
             self._until_told(expected.outcome, stay)
         shown = site.numbers(self.model.served)
@@ -254,13 +256,10 @@ class Storm:
 
         self._until(is_served, since, f"{expected}: {shown}")
         self.watch.may_serve(self.model.served)
-        serving = self._serving(since)
+        serving = {pid for pid, seen in self.watch.latest(since).items() if seen == shown}
         if expected.takes_over:
             self.watch.retire(pids, before, *expected.passed)
         self._begins(serving - pids)
-
-    def _serving(self, since: float) -> set[int]:
-        return set(self.watch.latest(since))
 
     def _until(self, so: Callable[[dict[int, Numbers]], bool], since: float, what: str) -> None:
         if not self.watch.until(so, since, CAP):
@@ -292,6 +291,7 @@ class Storm:
         self._hear()
         for pid in pids:
             self.model.begins(pid)
+            self.watch.begins(pid)
             self._renumber(pid)
 
     def _renumber(self, pid: int) -> None:

@@ -65,6 +65,10 @@ class Watch:
         # (since when, what may answer from then on), the oldest first.
         self._epochs: list[tuple[float, frozenset[Numbers]]] = [(0.0, frozenset([numbers(state)]))]
         self._retired: dict[int, Retired] = {}
+        # The processes that have begun to serve, and what those have retired with that nothing is
+        # known of: they began just before others took over.
+        self._known: set[int] = set()
+        self._short_lived: Retired | None = None
         # The client's end of a connection that a killed worker had -> when it was killed.
         self._dead: dict[int, float] = {}
         # Guards what follows, which the thread of the load writes.
@@ -89,9 +93,14 @@ class Watch:
         epoch = (time.monotonic(), frozenset(map(numbers, states)))
         self._epochs.append(epoch)
 
+    def begins(self, pid: int) -> None:
+        """A process serves."""
+        self._known.add(pid)
+
     def retire(self, pids: Iterable[int], *states: State) -> None:
         """Others have taken over from these processes, which served one of these last."""
         retired = Retired(time.monotonic(), frozenset(map(numbers, states)))
+        self._short_lived = retired
         for pid in pids:
             self._retired[pid] = retired
             self._last.pop(pid, None)
@@ -148,6 +157,8 @@ class Watch:
             self.tally.wrong.append(f"mixed: {shown.mixed} in {exchange}")
         allowed = self._served_between(exchange.sent, exchange.received)
         retired = self._retired.get(shown.pid)
+        if retired is None and shown.pid not in self._known:
+            retired = self._short_lived
         if retired is not None and exchange.received > retired.since:
             self.tally.retired += 1
             allowed |= retired.served
