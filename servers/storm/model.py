@@ -225,7 +225,8 @@ class Model:
                 for history in self.histories.values():
                     history.publish(self.number, self.served)
         else:
-            outcome, self.failing = "fixed" if self.failing else "", False
+            is_fixed = self.failing or (self.waiting is not None and waiting is None)
+            outcome, self.failing = "fixed" if is_fixed else "", False
             self.waiting = waiting
         if waiting is not None and not any(text.broken for text in wanted.values()):
             passed = (self.served,)

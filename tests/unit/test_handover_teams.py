@@ -183,7 +183,7 @@ def test_a_process_that_asks_again_meanwhile_has_later_files(teams: Teams) -> No
 def test_a_rollback_leaves_what_the_fresh_processes_were_for(teams: Teams) -> None:
     starts(teams, FRESH, number=None)
     orders = teams.goes_back(OLD, waits=False)
-    assert orders == [End(1), Settle(0, "a rollback has left what they were for")]
+    assert orders == [End(1), Settle(0, "nothing waits for them any more")]
     # Not where a person has asked for them.
     assert teams.asks(OLD, 1) == [Start(2)]
     teams.started({SECOND})

@@ -60,8 +60,8 @@ class Occasions:
     Args:
         ask: asks for a handover, and returns at once; None: the server cannot be asked, and a
             person is told what to type.
-        gone_back: called after a rollback, and when what one has left is accepted; with whether
-            something still waits for fresh processes.
+        gone_back: called after a rollback, when what one has left is accepted, and when nothing
+            waits any more; with whether something still waits for fresh processes.
     """
 
     def __init__(
@@ -84,10 +84,11 @@ class Occasions:
     def hear(self, report: Report) -> None:
         """Note the result of an update."""
         aside, self._aside = self._aside, frozenset(_core.set_aside())
-        if report.outcome == "rolled back" or aside != self._aside:
-            self._gone_back(bool(self._ready(report)))
         # A report lists what waited before, too.
         before, self._waiting = self._waiting, frozenset(map(_as_it_is, report.restart))
+        taken_back = bool(before) and not self._waiting
+        if report.outcome == "rolled back" or aside != self._aside or taken_back:
+            self._gone_back(bool(self._ready(report)))
         news = [each for each in report.restart if _as_it_is(each) not in before]
         ready = [each for each in self._ready(report) if each in news]
         if ready:

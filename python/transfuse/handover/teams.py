@@ -135,7 +135,7 @@ class Teams:
             return []
         if not waits and not self._askers and not self._late:
             self._retry = False
-            return self._give_up("a rollback has left what they were for")
+            return self._give_up("nothing waits for them any more")
         given_up = self.starting
         return [End(given_up), *self._begin()]
 

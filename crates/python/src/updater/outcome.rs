@@ -285,11 +285,13 @@ impl Updater {
         Ok(report)
     }
 
-    /// The files have the content that is served, so no refused update is left to report. Was one?
+    /// The files have the content that is served, so no refused update is left to report, and nothing
+    /// waits for a restart. Was there one, or did something wait?
     fn nothing_differs(&mut self) -> bool {
         self.tried.clear();
+        let waited = !self.waiting_modules.is_empty();
         self.nothing_waits();
-        self.nothing_fails()
+        self.nothing_fails() || waited
     }
 
     /// No refused update is left to report. Was one?
