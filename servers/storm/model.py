@@ -114,6 +114,7 @@ class Expected:
         takes_over: whether fresh processes must serve in the end.
         passed: what may be served in between; nothing, unless fresh processes take over.
         replaces: whether another worker must take the place of one that was killed.
+        told_by: the workers that tell the outcome; None: all.
     """
 
     outcome: str = ""
@@ -121,6 +122,7 @@ class Expected:
     takes_over: bool = False
     passed: tuple[State, ...] = ()
     replaces: bool = False
+    told_by: frozenset[int] | None = None
 
 
 @dataclass
@@ -134,7 +136,7 @@ class Model:
         number: that of what was served last, until its worker tells another: below 0, because
             the workers count from 1 on.
         histories: process id -> what that worker can go back to.
-        failing: whether the last update was refused.
+        failing: the workers by which the last update was refused.
         waiting: what waits for fresh processes since the last update that was published.
     """
 
@@ -143,7 +145,7 @@ class Model:
     aside: State = field(default_factory=dict)
     number: int = 0
     histories: dict[int, History] = field(default_factory=dict)
-    failing: bool = False
+    failing: set[int] = field(default_factory=set)
     waiting: Text | None = None
 
     def begins(self, pid: int) -> None:
@@ -153,6 +155,7 @@ class Model:
     def kill(self, pid: int) -> Expected:
         """A worker is killed."""
         del self.histories[pid]
+        self.failing.discard(pid)
         return Expected(replaces=True)
 
     def wanted(self) -> State:
@@ -179,10 +182,12 @@ class Model:
     def accept(self, names: tuple[str, ...]) -> Expected:
         """`transfuse accept`; of all files, if none is named."""
         accepted = {name: self.aside.pop(name) for name in names or FILES if name in self.aside}
+        failing = set(self.failing)
         expected = self._update()
         if expected.outcome == "refused":
             self.aside.update(accepted)
             # Only the worker that was asked has tried.
+            self.failing = failing | {min(self.histories)}
             return Expected(code=1)
         return expected
 
@@ -196,7 +201,7 @@ class Model:
         self.number -= 1
         for history in self.histories.values():
             history.go_back(self.number, self.served)
-        self.failing, self.waiting = False, None
+        self.failing, self.waiting = set(), None
         served = self.served
         self.aside = {name: text for name, text in self.disk.items() if text != served[name]}
         return Expected("rolled back")
@@ -214,29 +219,29 @@ class Model:
         differs = {name for name, text in wanted.items() if text != self.served[name]}
         in_place = differs - {CONF}
         waiting = wanted[CONF] if CONF in differs else None
-        outcome = ""
+        outcome, told_by = "", None
         if any(wanted[name].broken for name in in_place):
-            outcome, self.failing = "refused", True
+            outcome, self.failing = "refused", set(self.histories)
         elif in_place or waiting not in (None, self.waiting):
-            outcome, self.failing, self.waiting = "published", False, waiting
+            outcome, self.failing, self.waiting = "published", set(), waiting
             self.number -= 1
             if in_place:
                 self.served = {**wanted, CONF: self.served[CONF]}
                 for history in self.histories.values():
                     history.publish(self.number, self.served)
         else:
-            is_fixed = self.failing or (self.waiting is not None and waiting is None)
-            outcome, self.failing = "fixed" if is_fixed else "", False
-            self.waiting = waiting
+            taken_back = self.waiting is not None and waiting is None
+            told_by = frozenset(self.histories if taken_back else self.failing)
+            outcome, self.failing, self.waiting = "fixed" if told_by else "", set(), waiting
         if waiting is not None and not any(text.broken for text in wanted.values()):
             passed = (self.served,)
             self._take_over(wanted)
-            return Expected(outcome, takes_over=True, passed=passed)
-        return Expected(outcome)
+            return Expected(outcome, takes_over=True, passed=passed, told_by=told_by)
+        return Expected(outcome, told_by=told_by)
 
     def _take_over(self, state: State) -> None:
         """Fresh processes serve this. They begin a history of their own."""
         self.served = dict(state)
         self.number -= 1
         self.histories.clear()
-        self.failing, self.waiting = False, None
+        self.failing, self.waiting = set(), None

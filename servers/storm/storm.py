@@ -244,7 +244,7 @@ class Storm:
         since = time.monotonic()
         stay = pids - self._dead
         if expected.outcome:
-            self._until_told(expected.outcome, stay)
+            self._until_told(expected.outcome, stay & (expected.told_by or stay))
         shown = site.numbers(self.model.served)
 
         def is_served(seen: dict[int, Numbers]) -> bool:

@@ -11,6 +11,7 @@ import pytest
 import transfuse
 from transfuse.errors import ContentGone, Outdated, PolicyError, StartupFailed, StillInUseError
 from transfuse.handover.occasions import Occasions, is_held, left_behind
+from transfuse.handover.packages import Installed
 from transfuse.updates.reports import Report, Restart
 
 if TYPE_CHECKING:
@@ -89,14 +90,54 @@ def test_otherwise_it_is_told_what_to_do(
     assert words in told(caplog)
 
 
+@pytest.mark.parametrize(
+    ("word", "words"),
+    [("auto", "fresh processes take over"), ("ask", "transfuse handover serves")],
+)
 def test_other_packages_are_installed_first(
+    tree: LiveTree, caplog: pytest.LogCaptureFixture, word: str, words: str
+) -> None:
+    tree.install(handover=word)
+    asked = Asked()
+    asked.occasions.hear(Report("unchanged", 1, restart=(PACKAGES,)))
+    assert asked.times == 0
+    assert f"when the packages are installed: {words}" in told(caplog)
+
+
+def test_packages_that_are_in_use_are_handed_over(tree: LiveTree) -> None:
+    tree.install(handover="auto")
+    asked = Asked()
+    asked.occasions.installed([Installed("heron", "1.0", "2.0", is_loaded=False)])
+    assert asked.times == 0
+    asked.occasions.installed([Installed("stork", "1.0", "2.0", is_loaded=True)])
+    assert asked.times == 1
+    assert [each.name for each in transfuse.status().restart] == ["stork"]
+    # As they were before: nothing waits any more.
+    asked.occasions.installed([])
+    assert transfuse.status().restart == ()
+    assert asked.times == 1
+
+
+def test_what_would_take_longer_in_place_is_left_to_fresh_processes(
     tree: LiveTree, caplog: pytest.LogCaptureFixture
 ) -> None:
     tree.install(handover="auto")
     asked = Asked()
-    asked.occasions.hear(Report("unchanged", 1, restart=(PACKAGES,)))
-    assert asked.times == 0
-    assert "when the packages are installed: transfuse handover" in told(caplog)
+    if not left_behind():
+        assert asked.occasions.costs_more("it takes 5 s")
+    # Not where that would lose what only this process has.
+    tree.write({"cache.py": '__preserve__ = ["CACHE"]\nCACHE = {}\n'})
+    tree.module("cache")
+    assert not asked.occasions.costs_more("it takes 5 s")
+    assert "fresh processes start without cache.CACHE (preserved)" in told(caplog)
+
+
+def test_what_was_taken_back_needs_no_fresh_processes(tree: LiveTree) -> None:
+    tree.install(handover="auto")
+    asked = Asked()
+    asked.occasions.hear(Report("published", 2, restart=(NEVER,)))
+    asked.occasions.hear(Report("unchanged", 2, fixed=True))
+    assert (asked.gone_back, asked.waits) == (1, False)
 
 
 def test_under_another_server_it_is_told_what_to_type(

@@ -123,8 +123,8 @@ class Occasions:
         left = left_behind()
         if self._goes_by_itself and not left:
             return True
-        without = f", and start without {left}" if left else ""
-        _log.warning("%s%s: %s", why, without, self._what_to_type())
+        without = f"; fresh processes start without {left}" if left else ""
+        _log.warning("%s: %s%s", why, self._what_to_type(), without)
         return False
 
     def installed(self, found: Sequence[Installed]) -> None:

@@ -103,7 +103,6 @@ impl Updater {
             Ok(reread) => {
                 let differs = reread.restart != self.waiting_project || !reread.notes.is_empty();
                 self.waiting_project.clone_from(&reread.restart);
-                self.tried.retry_waiting();
                 self.store_waiting();
                 let generation = self.runtime.current(py).get().id;
                 differs.then(|| report::of_project(py, generation, &reread)).transpose()
@@ -158,7 +157,7 @@ impl Updater {
             StagingOutcome::Published(notes) => {
                 let current = self.runtime.current(py);
                 let held_back = planning::held_back(py, &current, &plan.restart);
-                self.tried.publish(content, &held_back);
+                self.tried.publish(content, &held_back, self.runtime.settings());
                 change.conclude(Conclusion::PublishedBut(held_back));
                 self.waiting_modules.clone_from(&plan.restart);
                 self.store_waiting();
@@ -189,7 +188,7 @@ impl Updater {
         let is_fixed = if change.changes.is_empty() {
             change.conclude(Conclusion::Unchanged);
             self.nothing_differs()
-        } else if self.tried.waits(content) {
+        } else if self.tried.waits(content, &self.runtime.settings()) {
             self.tried.keep_waiting();
             let waiting = content.iter().map(|(path, _)| path.clone()).collect();
             change.conclude(Conclusion::PublishedBut(waiting));
@@ -220,7 +219,7 @@ impl Updater {
         let error = self.too_many_draining();
         self.retry_when_drained = error.is_some();
         error.map_or(Ok(()), Err)?;
-        let waits = reload.is_none() && self.tried.waits(content);
+        let waits = reload.is_none() && self.tried.waits(content, &self.runtime.settings());
         if waits || automatic && self.tried.is_refused(content) {
             return Ok(None);
         }
@@ -272,7 +271,7 @@ impl Updater {
 
     /// Nothing waits for a restart any more: a rollback has set it aside.
     pub fn nothing_waits(&mut self) {
-        self.tried.retry_waiting();
+        self.tried.nothing_waits();
         self.waiting_modules.clear();
         self.store_waiting();
     }

@@ -1,8 +1,10 @@
 //! Which content was tried already, so that no update is made of it again?
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use transfuse_engine::{Digest, FileChange, SourceSnapshot};
+
+use crate::state::settings::Settings;
 
 /// `[(/srv/shop/tax.py, its digest)]`: changed files; none: it was deleted.
 pub type Content = Vec<(PathBuf, Option<Digest>)>;
@@ -19,8 +21,9 @@ pub struct Tried {
     /// update tries it again.
     refused: Option<Content>,
     /// What the last update has left for a restart, and nothing else: tried again it would make a
-    /// generation that answers as this one.
-    waits: Option<Content>,
+    /// generation that answers as this one. With the settings in force, because by others it may change
+    /// in place after all.
+    waits: Option<(Content, Arc<Settings>)>,
 }
 
 impl Tried {
@@ -30,15 +33,15 @@ impl Tried {
     }
 
     /// An update of this was published, apart from these files, which wait for a restart.
-    pub fn publish(&mut self, content: Content, held_back: &[PathBuf]) {
+    pub fn publish(&mut self, content: Content, held_back: &[PathBuf], settings: Arc<Settings>) {
         let mut waits = content.clone();
         waits.retain(|(path, _)| held_back.contains(path));
         self.refused = (!held_back.is_empty()).then_some(content);
-        self.waits = (!waits.is_empty()).then_some(waits);
+        self.waits = (!waits.is_empty()).then_some((waits, settings));
     }
 
-    /// What waits could change in place after all: other settings hold.
-    pub fn retry_waiting(&mut self) {
+    /// Nothing waits any more.
+    pub fn nothing_waits(&mut self) {
         self.waits = None;
     }
 
@@ -47,9 +50,10 @@ impl Tried {
         *self = Tried::default();
     }
 
-    /// Is this what waits for a restart, and nothing else?
-    pub fn waits(&self, content: &Content) -> bool {
-        self.waits.as_ref() == Some(content)
+    /// Is this what waits for a restart, by these settings, and nothing else?
+    pub fn waits(&self, content: &Content, settings: &Arc<Settings>) -> bool {
+        let waits = self.waits.as_ref();
+        waits.is_some_and(|(waits, by)| waits == content && Arc::ptr_eq(by, settings))
     }
 
     /// Was this refused?
@@ -59,6 +63,6 @@ impl Tried {
 
     /// Only what waits is left, of a change that was refused.
     pub fn keep_waiting(&mut self) {
-        self.refused.clone_from(&self.waits);
+        self.refused = self.waits.as_ref().map(|(waits, _)| waits.clone());
     }
 }
