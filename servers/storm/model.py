@@ -187,14 +187,13 @@ class Model:
         if expected.outcome == "refused":
             self.aside.update(accepted)
             # Only the worker that was asked has tried.
-            self.failing = failing | {min(self.histories)}
+            self.failing = failing | {self._asked()}
             return Expected(code=1)
         return expected
 
     def rollback(self, to: int | None = None) -> Expected:
-        """`transfuse rollback`; the worker with the lowest process id is asked."""
-        asked = self.histories[min(self.histories)]
-        target = asked.target(to)
+        """`transfuse rollback`."""
+        target = self.histories[self._asked()].target(to)
         if target is None:
             return Expected(code=2)
         self.served = dict(target.state)
@@ -213,6 +212,10 @@ class Model:
             return Expected(code=1)
         self._take_over(wanted)
         return Expected(takes_over=True)
+
+    def _asked(self) -> int:
+        """The worker that a command asks first: the one that can go back furthest."""
+        return min(self.histories, key=lambda pid: (-len(self.histories[pid].kept), pid))
 
     def _update(self) -> Expected:
         wanted = self.wanted()
