@@ -99,6 +99,9 @@ class Load:
         self._period = threads / rate
         # Paths that may answer 404. The thread that deletes routes adds them before it does so.
         self.may_be_gone: frozenset[str] = frozenset()
+        # Version -> the one that answers again instead of it. The thread that rolls back adds them
+        # before it does so.
+        self.taken_back: dict[int, int] = {}
         self._begun = threading.Barrier(threads + 1)
         self._ending = threading.Event()
         # Guards all below, which every client thread writes.
@@ -151,7 +154,7 @@ class Load:
 
     def _ask(self, client: Client, path: str) -> None:
         with self._lock:
-            newest = max(self._versions, default=0)
+            newest = max(map(self._counts_as, self._versions), default=0)
             was_gone = path in self._gone
         began = time.perf_counter()
         try:
@@ -165,16 +168,19 @@ class Load:
             self._note(path, answer, failed=f"status {answer.status}")
         elif was_gone:
             self._note(path, answer, failed="answered after it had been gone")
-        elif answer.version < newest and self._several:
+        elif self._counts_as(answer.version) < newest and self._several:
             self._note(path, answer, mixed="; ".join(answer.mixed()))
             with self._lock:
                 self._tally.behind += 1
                 since = began - self._versions[newest]
                 self._tally.window = max(self._tally.window, since)
-        elif answer.version < newest:
+        elif self._counts_as(answer.version) < newest:
             self._note(path, answer, failed=f"version {answer.version} after {newest}")
         else:
             self._note(path, answer, mixed="; ".join(answer.mixed()))
+
+    def _counts_as(self, version: int) -> int:
+        return self.taken_back.get(version, version)
 
     def _note(
         self, path: str, answer: Answer | None = None, *, failed: str = "", mixed: str = ""
@@ -212,8 +218,15 @@ class LoadProcess:
 
     def may_be_gone(self, path: str) -> None:
         """Allow a path to answer 404 from now on."""
+        self._say(f"gone {path}")
+
+    def may_go_back(self, version: int, to: int) -> None:
+        """Let a version count as an earlier one from now on."""
+        self._say(f"back {version} {to}")
+
+    def _say(self, line: str) -> None:
         assert self._process.stdin is not None
-        self._process.stdin.write(f"gone {path}\n")
+        self._process.stdin.write(f"{line}\n")
         self._process.stdin.flush()
 
     def wait_until_begun(self) -> None:
@@ -254,7 +267,11 @@ def main() -> None:
 
     def listen() -> None:
         for line in sys.stdin:
-            load.may_be_gone |= {line.split()[1]}
+            what, *words = line.split()
+            if what == "gone":
+                load.may_be_gone |= set(words)
+            else:
+                load.taken_back[int(words[0])] = int(words[1])
 
     listener = threading.Thread(target=listen, daemon=True)
     listener.start()

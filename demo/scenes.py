@@ -112,6 +112,32 @@ def preserved_cache_and_lock(stage: Stage) -> None:
     stage.wait_until("a free lock", "/memory", lambda answer: not answer.content["locked"])
 
 
+def rolled_back(stage: Stage) -> None:
+    """What loads, and is wrong all the same, is taken back; another save does not bring it back."""
+
+    def charges(vat: int) -> Callable[[Answer], bool]:
+        return lambda answer: answer.content["vat"] == vat
+
+    stage.edit(
+        "wrong constant", {"conf": [("VAT = 25", "VAT = 250")]}, "/orders/quick", charges(250)
+    )
+    stage.roll_back("the former constant", "/orders/quick", charges(25))
+    stage.edit(
+        "another file after the rollback",
+        {"tax": []},
+        "/orders/quick",
+        lambda answer: answer.content["editions"]["tax"] == 4,
+    )
+    stage.expect("what was rolled back", 25, stage.ask("/orders/quick").content["vat"])
+    edition = stage.source.edition("conf") + 1
+    stage.edit(
+        "its repair",
+        {"conf": [("VAT = 250", "VAT = 25")]},
+        "/orders/quick",
+        lambda answer: answer.content["editions"]["conf"] == edition,
+    )
+
+
 def fresh_processes(stage: Stage) -> None:
     """A clean start, from the files as they are now; the memory of the process stays behind."""
     before = stage.ask("/edition").content
@@ -145,5 +171,6 @@ SCENES: tuple[Callable[[Stage], None], ...] = (
     deleted_function,
     views_on_an_app,
     preserved_cache_and_lock,
+    rolled_back,
     fresh_processes,
 )

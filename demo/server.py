@@ -48,6 +48,7 @@ class Server:
         port: where it listens.
         updates: what its log told so far. Written by the thread that reads the log.
         handovers: what it told of handovers to fresh processes, likewise.
+        rollbacks: what it told of rollbacks, likewise.
         ready: what it said when it began to serve; empty until then.
         log: all of its log.
     """
@@ -56,6 +57,7 @@ class Server:
         self.port = _free_port()
         self.updates: list[Update] = []
         self.handovers: list[str] = []
+        self.rollbacks: list[str] = []
         self.ready = ""
         self.log: list[str] = []
         self._news = threading.Condition()
@@ -96,10 +98,36 @@ class Server:
         Returns:
             What the log told of it, or else what went wrong.
         """
+        serving = self._serving()
+        done = self._type("handover", cap)
+        with self._news:
+            self._news.wait_for(lambda: bool(self.handovers) or done.returncode != 0, cap)
+        if not self.handovers:
+            return done.stdout + done.stderr
+        # Until then it answers once more on each connection.
+        deadline = time.monotonic() + cap
+        while _lives(serving):
+            if time.monotonic() > deadline:
+                return f"process {serving} has not ended after {cap} s"
+            time.sleep(0.02)  # between two looks, until the deadline
+        return self.handovers[-1]
+
+    def roll_back(self, cap: float) -> str:
+        """Go back to what was served before; return what the command has told."""
+        done = self._type("rollback", cap)
+        if done.returncode == 0:
+            with self._news:
+                self._news.wait_for(lambda: bool(self.rollbacks), cap)
+        return done.stdout + done.stderr
+
+    def _serving(self) -> int:
         serving = re.search(r"process (\d+)", self.ready)
         assert serving is not None, self.ready
-        done = subprocess.run(
-            [sys.executable, "-m", "transfuse", "handover", "--pid", serving[1]],
+        return int(serving[1])
+
+    def _type(self, command: str, cap: float) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "transfuse", command, "--pid", str(self._serving())],
             cwd=self._root,
             env=_environment(),
             capture_output=True,
@@ -107,17 +135,6 @@ class Server:
             timeout=cap,
             check=False,
         )
-        with self._news:
-            self._news.wait_for(lambda: bool(self.handovers) or done.returncode != 0, cap)
-        if not self.handovers:
-            return done.stdout + done.stderr
-        # Until then it answers once more on each connection.
-        deadline = time.monotonic() + cap
-        while _lives(int(serving[1])):
-            if time.monotonic() > deadline:
-                return f"process {serving[1]} has not ended after {cap} s"
-            time.sleep(0.02)  # between two looks, until the deadline
-        return self.handovers[-1]
 
     def stop(self) -> None:
         """End the server and its workers."""
@@ -150,6 +167,8 @@ class Server:
             self.ready = line
         elif line.startswith("handed over to "):
             self.handovers.append(line)
+        elif line.startswith("rolled back in "):
+            self.rollbacks.append(line)
         elif line.startswith(("updated in ", "refused: ")):
             self.updates.append(Update(line, refused=line.startswith("refused")))
         elif re.match(r"plan: run\s", line):

@@ -34,6 +34,7 @@ class Outcome:
         saved: the edits that are served.
         updates: what the server told of.
         handovers: how often fresh processes took over.
+        rollbacks: how often an edit was taken back.
         faults: what went wrong, in words; empty if nothing did.
         log: the server's.
     """
@@ -43,6 +44,7 @@ class Outcome:
     saved: list[Saved] = field(default_factory=list)
     updates: list[Update] = field(default_factory=list)
     handovers: int = 0
+    rollbacks: int = 0
     faults: list[str] = field(default_factory=list)
     log: list[str] = field(default_factory=list)
 
@@ -105,6 +107,7 @@ def perform(
             server.stop()
             outcome.updates, outcome.log = server.updates, server.log
             outcome.handovers = len(server.handovers)
+            outcome.rollbacks = len(server.rollbacks)
     return outcome
 
 
@@ -128,7 +131,7 @@ def _play(
             scene(stage)
             for update in server.updates[before:]:
                 told(update.line)
-        for line in server.handovers:
+        for line in (*server.rollbacks, *server.handovers):
             told(line)
         told("and one leaf, again and again")
         while len(stage.saved) < updates or time.monotonic() < ending:

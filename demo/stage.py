@@ -127,6 +127,23 @@ class Stage:
         if not told.startswith("handed over to "):
             raise NotReached(f"no fresh processes: {told}")
 
+    def roll_back(self, what: str, path: str, seen: Callable[[Answer], bool]) -> None:
+        """Take the last edit back, under the load; NotReached if an answer does not show that.
+
+        Args:
+            what: what is to be seen, in words.
+            path: what to ask.
+            seen: whether an answer shows it.
+        """
+        version = self.ask(path).version
+        # An edit of one module raises one edition by one.
+        self._load.may_go_back(version, version - 1)
+        told = self._server.roll_back(CAP)
+        if not self._server.rollbacks:
+            raise NotReached(f"{what}: {told}")
+        self.wait_until(what, path, seen)
+        self.expect("the version", version - 1, self.ask(path).version)
+
     def may_be_gone(self, path: str) -> None:
         """Say, before a route is deleted, that it may be gone from now on."""
         self._load.may_be_gone(path)

@@ -39,6 +39,7 @@ def _sums(outcome: Outcome) -> dict[str, str]:
         "answer of the load, median and worst": f"{_ms(tally.median)}, {_ms(tally.worst)} ms",
         "updates": f"{len(outcome.published):,}",
         "refused updates": f"{len(outcome.updates) - len(outcome.published):,}",
+        "rollbacks": f"{outcome.rollbacks:,}",
         "handovers to fresh processes": f"{outcome.handovers:,}",
         "load of the machine, its processors": f"{os.getloadavg()[0]:.1f}, {os.cpu_count()}",
     }

@@ -13,12 +13,42 @@ import collections
 import contextlib
 import random
 import threading
+import time
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 # The longest that one answer may take, in seconds.
 PATIENCE = 30.0
 # How many losses are kept as text.
 _TOLD = 10
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """A request, and what came of it. Times are of `time.monotonic`.
+
+    Attributes:
+        kind: ``"new"``, ``"idle"`` or ``"slow"``.
+        port: the client's end of the connection; 0 if it could not be opened.
+        opened: when the connection was.
+        sent: when the request was sent.
+        received: when the answer was there, or was given up.
+        is_last: whether the answer ended the connection.
+        body: the answer; empty if it was lost.
+        lost: why it was; empty if it was answered.
+    """
+
+    kind: str
+    port: int
+    opened: float
+    sent: float
+    received: float
+    is_last: bool = False
+    body: str = ""
+    lost: str = ""
 
 
 @dataclass
@@ -46,12 +76,20 @@ class Load:
         rate: requests a second, one half on new connections and one half on idle ones.
         idle: the number of connections that are kept alive.
         slow: the path of the request that lasts.
+        heard: called with each exchange, in the thread of the load.
     """
 
     def __init__(
-        self, port: int, *, rate: float = 200.0, idle: int = 50, slow: str = "/slow"
+        self,
+        port: int,
+        *,
+        rate: float = 200.0,
+        idle: int = 50,
+        slow: str = "/slow",
+        heard: Callable[[Exchange], object] = lambda _: None,
     ) -> None:
         self.count = Count()
+        self._heard = heard
         self._port, self._rate, self._idle, self._slow = port, rate, idle, slow
         self._ending = False
         self._begun = threading.Event()
@@ -87,13 +125,10 @@ class Load:
             await asyncio.sleep(0.01)  # where nothing listens
 
     async def _on_a_new_one(self, kind: str, path: str) -> None:
-        try:
-            reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
-        except OSError as error:
-            self._lose(kind, error)
-            return
-        await self._ask(kind, path, reader, writer)
-        await _close(writer)
+        connection = await self._open(kind)
+        if connection is not None:
+            await self._ask(kind, path, connection)
+            await _close(connection.writer)
 
     async def _keep_alive(self) -> None:
         """Ask on one connection again and again, with pauses of all lengths."""
@@ -101,39 +136,59 @@ class Load:
         connection = None
         while not self._ending:
             await asyncio.sleep(random.uniform(0, 2 * pause))
-            try:
-                connection = connection or await asyncio.open_connection("127.0.0.1", self._port)
-            except OSError as error:
-                self._lose("idle", error)
-                continue
-            if not await self._ask("idle", "/", *connection):
-                await _close(connection[1])
+            connection = connection or await self._open("idle")
+            if connection is not None and not await self._ask("idle", "/", connection):
+                await _close(connection.writer)
                 connection = None
         if connection is not None:
-            await _close(connection[1])
+            await _close(connection.writer)
 
-    async def _ask(
-        self, kind: str, path: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> bool:
-        """Send a request; return whether the connection is still good."""
+    async def _open(self, kind: str) -> _Connection | None:
+        began = time.monotonic()
         try:
-            writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
-            head, body = await asyncio.wait_for(_answer(reader), PATIENCE)
+            reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
+        except OSError as error:
+            self._lose(Exchange(kind, 0, began, began, time.monotonic(), lost=_words(error)))
+            return None
+        port: int = writer.get_extra_info("sockname")[1]
+        return _Connection(reader, writer, port, began)
+
+    async def _ask(self, kind: str, path: str, connection: _Connection) -> bool:
+        """Send a request; return whether the connection is still good."""
+        sent = time.monotonic()
+        of = (kind, connection.port, connection.opened, sent)
+        try:
+            connection.writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+            head, body = await asyncio.wait_for(_answer(connection.reader), PATIENCE)
+            if not head.startswith("http/1.1 200"):
+                raise ValueError(head)
         except (OSError, EOFError, ValueError, asyncio.TimeoutError) as error:
-            self._lose(kind, error)
+            self._lose(Exchange(*of, time.monotonic(), lost=_words(error)))
             return False
-        if not head.startswith("http/1.1 200"):
-            self._lose(kind, ValueError(head))
-            return False
+        is_last = "connection: close" in head
         self.count.answered[kind] += 1
         self.count.bodies.append(body)
+        self._heard(Exchange(*of, time.monotonic(), is_last, body))
         self._begun.set()
-        return "connection: close" not in head
+        return not is_last
 
-    def _lose(self, kind: str, error: BaseException) -> None:
-        self.count.lost[kind] += 1
+    def _lose(self, exchange: Exchange) -> None:
+        self.count.lost[exchange.kind] += 1
         if len(self.count.why) < _TOLD:
-            self.count.why.append(f"{kind}: {type(error).__name__}: {error}")
+            self.count.why.append(f"{exchange.kind}: {exchange.lost}")
+        self._heard(exchange)
+
+
+@dataclass(frozen=True)
+class _Connection:
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    port: int
+    opened: float
+
+
+def _words(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"
 
 
 async def _answer(reader: asyncio.StreamReader) -> tuple[str, str]:

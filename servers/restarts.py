@@ -105,6 +105,7 @@ KINDS = (
         f"{_GUNICORN} --worker-class gthread --threads 8 serve:wsgi",
         _hup,
     ),
+    Kind("gunicorn, gevent: HUP", f"{_GUNICORN} --worker-class gevent serve:wsgi", _hup),
     Kind(
         "gunicorn, uvicorn worker: HUP",
         f"{_GUNICORN} --worker-class uvicorn_worker.UvicornWorker serve:asgi",
@@ -112,6 +113,11 @@ KINDS = (
     ),
     Kind("uvicorn, 2 workers: HUP", f"uvicorn {_PORT} --workers 2 serve:asgi", _hup),
     Kind("Granian, ASGI: HUP", f"granian {_PORT} --interface asgi --workers 2 serve:asgi", _hup),
+    Kind(
+        "Granian, WSGI: HUP",
+        f"granian {_PORT} --interface wsgi --workers 2 --blocking-threads 8 serve:wsgi",
+        _hup,
+    ),
     Kind(
         "hypercorn, 2 workers: HUP",
         f"hypercorn {_BIND} --workers 2 serve:asgi",

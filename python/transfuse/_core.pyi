@@ -365,6 +365,9 @@ def carried() -> tuple[list[tuple[str, str]], list[tuple[str, list[str]]]]:
         The module and key of each value of `once`, and loaded modules with their preserved names.
     """
 
+def loaded() -> list[tuple[str, Path, str]]:
+    """The modules that the current generation has loaded, each with its file and its digest."""
+
 def units_under_way() -> int:
     """Return how many units of work are under way in this process, of whichever generation."""
 

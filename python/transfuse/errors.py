@@ -46,6 +46,10 @@ class StillInUseError(TransfuseError):
     """As many former generations are in use as the setting `resident` allows."""
 
 
+class CostsMore(TransfuseError):
+    """An update would take longer than fresh processes, which are to serve the change instead."""
+
+
 class StartupFailed(TransfuseError):
     """The startup of the next generation's application failed; the update is refused."""
 

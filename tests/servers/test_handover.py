@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from websockets.exceptions import ConnectionClosedError
@@ -250,3 +250,44 @@ def test_under_another_server_the_line_to_type_is_told(project: Project) -> None
         os.kill(server.pid, signal.SIGHUP)
         project.until_answered(value=2)
     assert not load.count.lost, (load.count.why, project.log)
+
+
+def test_what_was_refused_in_place_is_not_served_by_fresh_processes(project: Project) -> None:
+    """Nor where it is imported by requests only, so that they would begin without it."""
+    shown = "def shown():\n    import late\n    return {{'value': late.VALUE, 'edition': {0}}}\n"
+    project.save({"web.py": WSGI + shown.format(1), "late.py": "VALUE = 1\n"})
+    project.serve()
+    before = project.ask()
+    project.save({"late.py": "VALUE = 1 / 0\n"})
+    project.until_logged("ZeroDivisionError")
+    code, out = project.type("handover")
+    assert (code, "late cannot be loaded: ZeroDivisionError" in out) == (1, True), out
+    assert project.ask() == before
+    project.save({"late.py": "VALUE = 2\n"})
+    project.until_answered(value=2)
+
+
+def test_status_tells_which_processes_finish_what_they_have(project: Project) -> None:
+    project.save({"web.py": ASGI + SHOWN.format(1)})
+    project.serve()
+    (before,) = project.pids()
+    with connect(f"ws://127.0.0.1:{project.port}/") as stream:
+        stream.send("?")
+        assert json.loads(stream.recv(CAP)) == {"value": 1}
+        code, out = project.type("handover")
+        assert code == 0, out
+
+        def told() -> dict[str, Any] | None:
+            _, out = project.type("status", "--json")
+            found: list[dict[str, Any]] = json.loads(out)["finishing"]
+            return found[0] if found else None
+
+        project.until("a word of it", lambda: told() is not None)
+        finishing = told()
+        assert finishing is not None
+        assert (finishing["pid"], finishing["requests"]) == (before, 1)
+        # Nothing ends a WebSocket without the setting `drain`.
+        assert finishing["ends_by"] is None
+        assert f"finishing    process {before}: 1 request, since " in project.type("status")[1]
+    project.until("its end", lambda: not lives(before))
+    assert told() is None

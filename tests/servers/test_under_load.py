@@ -29,6 +29,7 @@ def test_point_8_p9_no_request_is_lost_or_mixed_by_twenty_updates(rate: float) -
     assert tally.gone > 0
     # Once, fresh processes took over.
     assert outcome.handovers == 1
+    assert outcome.rollbacks == 1
     # Every edit was one update, and the syntax error none.
     assert len(outcome.saved) == len(outcome.published) >= UPDATES
     assert len(outcome.updates) - len(outcome.published) == 1

@@ -252,3 +252,51 @@ def test_workers_that_are_started_anew_start_with_what_waits_for_that(crowd: Cro
     # What is started anew later begins with them.
     old.kill()
     assert crowd.start().served[1] == 2
+
+
+def test_a_rollback_may_go_to_what_another_one_has_left(crowd: Crowd) -> None:
+    """That is what is on disk, and still it is no update that any worker finds by itself."""
+    workers = [crowd.start(), crowd.start()]
+    crowd.write(shop="VALUE = 2\n")
+    crowd.all_serve(2, 2)
+    assert workers[0].ask("transfuse.rollback().outcome") == "rolled back"
+    crowd.all_serve(3, 1)
+    assert workers[0].ask("transfuse.rollback(to=2).outcome") == "rolled back"
+    crowd.all_serve(4, 2)
+
+
+def test_workers_stay_together_while_a_change_waits_for_a_restart(crowd: Crowd) -> None:
+    never = "__reload__ = 'never'\nVALUE = {}\n"
+    crowd.write(shop="import conf\nVALUE = 1\n", conf=never.format(1))
+    workers = [crowd.start(), crowd.start()]
+    crowd.write(conf=never.format(2))
+    crowd.all_serve(2, 1)
+    # An explicit update has nothing to do: what waits goes on to wait.
+    assert workers[0].ask("transfuse.update().outcome") == "unchanged"
+    crowd.all_serve(2, 1)
+    crowd.write(shop="import conf\nVALUE = 2\n")
+    crowd.all_serve(3, 2)
+    assert workers[1].ask("[each.name for each in transfuse.status().restart]") == ["conf"]
+    # A repair of what was refused is told, although something waits.
+    crowd.write(shop="import conf\nVALUE =\n")
+    wait_for("a refusal", lambda: all("SyntaxError" in worker.log for worker in workers))
+    crowd.write(shop="import conf\nVALUE = 2\n")
+    wait_for("a word of it", lambda: all("fixed: serving" in worker.log for worker in workers))
+    assert workers[1].ask("transfuse.status().failing") is None
+    # A rollback leaves it: then nothing waits any more.
+    assert workers[1].ask("transfuse.rollback().outcome") == "rolled back"
+    crowd.all_serve(4, 1)
+    assert workers[0].ask("transfuse.status().restart") == []
+
+
+def test_what_waits_for_a_restart_takes_no_place_among_the_kept(crowd: Crowd) -> None:
+    never = "__reload__ = 'never'\nVALUE = {}\n"
+    crowd.write(shop="import conf\nVALUE = 1\n", conf=never.format(0))
+    worker = crowd.start()
+    crowd.write(shop="import conf\nVALUE = 2\n")
+    crowd.all_serve(2, 2)
+    for number in range(1, 6):
+        crowd.write(conf=never.format(number))
+        crowd.all_serve(2 + number, 2)
+    assert worker.ask("transfuse.rollback().outcome") == "rolled back"
+    assert worker.ask("served()[1]") == 1

@@ -63,9 +63,14 @@ def started(what):
 
 
 class Project:
-    """A folder with an application, and the server that serves it."""
+    """A folder with an application, and the server that serves it.
+
+    Attributes:
+        python: the interpreter that serves it.
+    """
 
     def __init__(self, folder: Path, runtime: Path) -> None:
+        self.python = sys.executable
         self.folder = folder
         self.port = free_port()
         self.runtime = runtime
@@ -92,7 +97,7 @@ class Project:
         with pytest.MonkeyPatch.context() as patch:
             for name, value in self._places.items():
                 patch.setenv(name, value)
-            self._server = Server([sys.executable, "-m", *words], self.folder, self.port)
+            self._server = Server([self.python, "-m", *words], self.folder, self.port)
         self._server.wait_until_ready()
         return self._server
 

@@ -21,7 +21,11 @@ PARENT = os.getppid()
         (["uvicorn"], False, "restart the server"),
         (["uvicorn"], True, f"kill -HUP {PARENT} starts uvicorn's workers anew, and loses"),
         (["granian"], True, f"kill -HUP {PARENT} starts Granian's workers anew, and loses"),
-        (["hypercorn"], True, f"kill -HUP {PARENT} starts hypercorn's workers anew, and loses"),
+        (
+            ["hypercorn"],
+            True,
+            f"kill -HUP {PARENT} starts hypercorn's workers anew, and loses requests, on new",
+        ),
         (["gunicorn.arbiter"], False, f"kill -HUP {PARENT} starts gunicorn's workers anew, and"),
         (["gunicorn.arbiter"], False, "and loses no request (with --preload"),
         (["gunicorn.arbiter", "uvicorn"], False, "and loses requests on connections"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +13,7 @@ import transfuse
 from conftest import CAP
 from transfuse.errors import ContentGone, Outdated, PolicyError, StartupFailed, StillInUseError
 from transfuse.handover.occasions import Occasions, is_held, left_behind
+from transfuse.handover.packages import Installed
 from transfuse.updates import trial
 from transfuse.updates.reports import Report, Restart
 
@@ -30,13 +32,16 @@ class Asked:
     def __init__(self, *, can_ask: bool = True) -> None:
         self.times = 0
         self.gone_back = 0
+        # What was said with the last of them.
+        self.waits = False
         self.occasions = Occasions(self._ask if can_ask else None, self._go_back)
 
     def _ask(self) -> None:
         self.times += 1
 
-    def _go_back(self) -> None:
+    def _go_back(self, waits: bool) -> None:
         self.gone_back += 1
+        self.waits = waits
 
 
 def told(log: pytest.LogCaptureFixture) -> str:
@@ -48,8 +53,9 @@ def test_what_cannot_be_made_in_place_is_handed_over_once(tree: LiveTree) -> Non
     asked = Asked()
     asked.occasions.hear(Report("published", 2, restart=(NEVER,)))
     assert asked.times == 1
-    # The same still waits after the next update: it was tried.
-    asked.occasions.hear(Report("published", 3, restart=(NEVER,)))
+    # The same still waits after an update that serves nothing else: it was tried.
+    asked.occasions.hear(Report("unchanged", 2, restart=(NEVER,)))
+    asked.occasions.hear(Report("refused", 2, restart=(NEVER,)))
     assert asked.times == 1
     # It changes again.
     asked.occasions.hear(Report("unchanged", 3))
@@ -93,6 +99,18 @@ def wait_until(condition: Callable[[], bool]) -> None:
         time.sleep(0.005)  # polled: the cap says when it failed
 
 
+@pytest.mark.parametrize("repair", [Report("published", 3), Report("unchanged", 2, fixed=True)])
+def test_what_still_waits_is_tried_again_when_something_else_was_repaired(
+    tree: LiveTree, repair: Report
+) -> None:
+    """Fresh processes may have failed because of that."""
+    tree.install(handover="auto")
+    asked = Asked()
+    asked.occasions.hear(Report("published", 2, restart=(NEVER,)))
+    asked.occasions.hear(replace(repair, restart=(NEVER,)))
+    assert asked.times == 2
+
+
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
@@ -113,14 +131,54 @@ def test_otherwise_it_is_told_what_to_do(
     assert words in told(caplog)
 
 
+@pytest.mark.parametrize(
+    ("word", "words"),
+    [("auto", "fresh processes take over"), ("ask", "transfuse handover serves")],
+)
 def test_other_packages_are_installed_first(
+    tree: LiveTree, caplog: pytest.LogCaptureFixture, word: str, words: str
+) -> None:
+    tree.install(handover=word)
+    asked = Asked()
+    asked.occasions.hear(Report("unchanged", 1, restart=(PACKAGES,)))
+    assert asked.times == 0
+    assert f"when the packages are installed: {words}" in told(caplog)
+
+
+def test_packages_that_are_in_use_are_handed_over(tree: LiveTree) -> None:
+    tree.install(handover="auto")
+    asked = Asked()
+    asked.occasions.installed([Installed("heron", "1.0", "2.0", is_loaded=False)])
+    assert asked.times == 0
+    asked.occasions.installed([Installed("stork", "1.0", "2.0", is_loaded=True)])
+    assert asked.times == 1
+    assert [each.name for each in transfuse.status().restart] == ["stork"]
+    # As they were before: nothing waits any more.
+    asked.occasions.installed([])
+    assert transfuse.status().restart == ()
+    assert asked.times == 1
+
+
+def test_what_would_take_longer_in_place_is_left_to_fresh_processes(
     tree: LiveTree, caplog: pytest.LogCaptureFixture
 ) -> None:
     tree.install(handover="auto")
     asked = Asked()
-    asked.occasions.hear(Report("unchanged", 1, restart=(PACKAGES,)))
-    assert asked.times == 0
-    assert "when the packages are installed: transfuse handover" in told(caplog)
+    if not left_behind():
+        assert asked.occasions.costs_more("it takes 5 s")
+    # Not where that would lose what only this process has.
+    tree.write({"cache.py": '__preserve__ = ["CACHE"]\nCACHE = {}\n'})
+    tree.module("cache")
+    assert not asked.occasions.costs_more("it takes 5 s")
+    assert "fresh processes start without cache.CACHE (preserved)" in told(caplog)
+
+
+def test_what_was_taken_back_needs_no_fresh_processes(tree: LiveTree) -> None:
+    tree.install(handover="auto")
+    asked = Asked()
+    asked.occasions.hear(Report("published", 2, restart=(NEVER,)))
+    asked.occasions.hear(Report("unchanged", 2, fixed=True))
+    assert (asked.gone_back, asked.waits) == (1, False)
 
 
 def test_under_another_server_it_is_told_what_to_type(

@@ -151,3 +151,41 @@ def test_a_process_that_others_have_taken_over_from_may_ask(teams: Teams) -> Non
     teams.started({SECOND})
     teams.joins(SECOND, 2)
     assert (OLD, "answer") not in words(takes_over(teams, SECOND))
+
+
+def test_a_person_who_asks_meanwhile_gets_a_handover_of_its_own_if_that_one_fails(
+    teams: Teams,
+) -> None:
+    """What it failed on may have been repaired since it began to load."""
+    starts(teams, FRESH)
+    assert teams.asks(OTHER, 7) == []
+    orders = teams.fails(FRESH, "it cannot be loaded")
+    assert words(orders) == [(OLD, "answer")]
+    assert orders[-1] == Start(2)
+    teams.started({SECOND})
+    teams.joins(SECOND, 2)
+    assert words(takes_over(teams, SECOND))[0] == (OTHER, "answer")
+
+
+def test_a_process_that_asks_again_meanwhile_has_later_files(teams: Teams) -> None:
+    starts(teams, FRESH, number=None)
+    # Each process asks once for the same.
+    assert teams.asks(OTHER, None) == []
+    assert Start(2) not in teams.fails(FRESH, "it cannot be loaded")
+
+    assert teams.asks(OLD, None) == [Start(2)]
+    teams.started({SECOND})
+    teams.joins(SECOND, 2)
+    assert teams.asks(OLD, None) == []
+    assert teams.fails(SECOND, "it cannot be loaded")[-1] == Start(3)
+
+
+def test_a_rollback_leaves_what_the_fresh_processes_were_for(teams: Teams) -> None:
+    starts(teams, FRESH, number=None)
+    orders = teams.goes_back(OLD, waits=False)
+    assert orders == [End(1), Settle(0, "nothing waits for them any more")]
+    # Not where a person has asked for them.
+    assert teams.asks(OLD, 1) == [Start(2)]
+    teams.started({SECOND})
+    teams.joins(SECOND, 2)
+    assert teams.goes_back(OLD, waits=False) == [End(2), Start(3)]

@@ -34,7 +34,7 @@ mod _core {
         release, rollback, update, view, wanted_view,
     };
     #[pymodule_export]
-    use super::api::handover::{carried, units_under_way};
+    use super::api::handover::{carried, loaded, units_under_way};
     #[pymodule_export]
     use super::api::history::{history, is_shut_down, mark_shut_down, set_aside, wanted_changes};
     #[pymodule_export]

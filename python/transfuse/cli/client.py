@@ -58,7 +58,9 @@ def answers_of_groups(what: str, pid: int | None, **more: Any) -> list[dict[str,
     replies: list[dict[str, Any]] = []
     # Group -> the reply of the process in it that was asked.
     asked: dict[str, dict[str, Any]] = {}
-    for process, before in _asked(meant(pid, one=True), "status"):
+    # First the worker that can go back furthest: one that was started anew knows less.
+    found = sorted(_asked(meant(pid, one=True), "status"), key=lambda pair: -len(pair[1]["kept"]))
+    for process, before in found:
         first = asked.get(before["group"])
         if first is None:
             with progress(f"asking {process.name}"):

@@ -26,6 +26,7 @@ from transfuse.config.settings import read_settings
 from transfuse.control import unix_socket
 from transfuse.errors import TransfuseError
 from transfuse.last_served import keeper, resumed
+from transfuse.process.imports import import_module
 from transfuse.process.install import install_settings, installed_settings
 from transfuse.servers.asgi import asgi
 from transfuse.servers.wsgi import wsgi
@@ -150,15 +151,17 @@ class Loader:
                 retired=signals.retired,
             )
         member = None if place is None else place.enter()
+        module = serving.target.partition(":")[0]
         try:
             with progress(f"loading {serving.target}"):
                 taken_along = None if place is None else place.taken_along
                 install_settings(self._settings(), taken_along, self.last_served)
                 application = (asgi if serving.interface == "asgi" else wsgi)(serving.target)
+                for module in () if place is None else place.unvetted():
+                    import_module(module)
         except TransfuseError as error:
             self._fail(member, str(error))
         except BaseException as error:
-            module = serving.target.partition(":")[0]
             line = f"{module} cannot be loaded: {headline(error)}"
             self._fail(member, line, user_traceback(error))
         signals.ready()

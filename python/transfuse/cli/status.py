@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import click
@@ -54,6 +55,7 @@ def status_lines(reply: dict[str, Any]) -> list[str]:
             )
         )
     rows += _more("in use by", reply["units"])
+    rows += [("finishing", _finishing(each)) for each in reply.get("finishing", ())]
     if reply["lingering"]:
         count = reply["lingering"]
         rows.append(
@@ -99,6 +101,20 @@ def _requests(reply: dict[str, Any]) -> str:
         if begun
     ]
     return ", ".join(reversed(of_each[-2:]))
+
+
+def _finishing(process: dict[str, Any]) -> str:
+    """Say what a process has left that others have taken over from."""
+    count, ends_by = process["requests"], process["ends_by"]
+    what = "1 request" if count == 1 else f"{count} requests"
+    end = (
+        f"by {_clock(ends_by)}" if ends_by is not None else f"with {'it' if count == 1 else 'them'}"
+    )
+    return f"process {process['pid']}: {what}, since {_clock(process['since'])}, ends {end}"
+
+
+def _clock(moment: float) -> str:
+    return datetime.fromtimestamp(moment).strftime("%H:%M:%S")
 
 
 def _more(name: str, entries: list[Any]) -> list[tuple[str, str]]:

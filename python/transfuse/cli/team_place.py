@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any
 from transfuse import _core, workers
 from transfuse.control import unix_socket
 from transfuse.handover import occasions
+from transfuse.handover.finishing import Notes, noted
 from transfuse.handover.member import Member
 from transfuse.handover.parent import private_path, taken_along
-from transfuse.handover.retirement import Retirement
+from transfuse.handover.retirement import IDLE, Retirement
 from transfuse.last_served import keeper
 from transfuse.process.install import installed_settings, stop_updating
+from transfuse.runtime.parent import age
 from transfuse.servers import closing_connections, connection_drain, entry_gate, smoke_check
-from transfuse.updates import api, trial
+from transfuse.updates import api, cost, trial
 from transfuse.workers.protocol import packed, unpacked
 
 if TYPE_CHECKING:
@@ -27,6 +29,8 @@ _CONFIRM_FIRST = (
     "generation {} is on trial, and fresh processes could not go back: 'transfuse confirm' or"
     " 'transfuse rollback' ends the trial"
 )
+# How long a new interpreter takes until it begins with the application, in seconds.
+_LOADING = 0.5
 # Of the finalizers of multiprocessing, the one that is called last.
 _LAST = -1000
 
@@ -72,7 +76,7 @@ class Place:
         self._member = Member(
             self._path,
             self._team,
-            check=smoke_check.run,
+            check=self._check,
             refuse=lambda error: self._refuse(self._member, error),
             announce=self._show,
             retire=self._retire,
@@ -82,13 +86,32 @@ class Place:
     @property
     def taken_along(self) -> workers.Served | None:
         """What a fresh process takes along from those that serve; None if it does not."""
-        try:
-            with open(taken_along(self._folder, self._team), encoding="utf-8") as file:
-                served = json.load(file)
-        except OSError:
+        served = self._taken_along()
+        if served is None:
             return None
         contents = unpacked(served["contents"])
         return workers.Served(contents, served["aside"], served["generation"] + 1)
+
+    def unvetted(self) -> list[str]:
+        """Return the modules that those that serve have loaded of other content, and this one not.
+
+        They may have refused it: what a request would be the first to import could fail there.
+        """
+        served = self._taken_along() or {"loaded": []}
+        here = {name for name, _, _ in _core.loaded()}
+        return [
+            name
+            for name, path, digest in served["loaded"]
+            if name not in here and _core.file_digest(path) not in (None, "", digest)
+        ]
+
+    def _taken_along(self) -> dict[str, Any] | None:
+        try:
+            with open(taken_along(self._folder, self._team), encoding="utf-8") as file:
+                served: dict[str, Any] = json.load(file)
+        except OSError:
+            return None
+        return served
 
     def take_up(self, application: object, interface: str) -> bool:
         """The application is loaded: return whether the server may begin with it.
@@ -101,6 +124,7 @@ class Place:
         assert self._member is not None
         self._application = application
         unix_socket.answer_to("handover", self._hand_over)
+        unix_socket.answer_to("status", self._status)
         occasions.attend(self._ask, self._gone_back)
         if interface == "asgi":
             entry_gate.close(self._member)
@@ -118,6 +142,17 @@ class Place:
         text = f"not handed over: {word['why']}; nothing has changed\n{word['trace']}"
         return {"outcome": "refused", "text": text.rstrip()}
 
+    def _check(self) -> None:
+        smoke_check.run()
+        # This one was forked if its team is the first; a fresh process imports that by itself.
+        more = 0.0 if self._team else _LOADING
+        lasted = age(os.getpid())
+        if lasted is not None:
+            cost.fresh_processes_take(lasted + more, occasions.costs_more)
+
+    def _status(self, _: Mapping[str, Any]) -> dict[str, Any]:
+        return {**unix_socket.status(), "finishing": noted(self._folder)}
+
     def _show(self) -> None:
         unix_socket.show()
         self._announce()
@@ -126,9 +161,9 @@ class Place:
         assert self._member is not None
         self._member.ask(self._served())
 
-    def _gone_back(self) -> None:
+    def _gone_back(self, waits: bool) -> None:
         assert self._member is not None
-        self._member.gone_back(self._served())
+        self._member.gone_back(self._served(), waits)
 
     def _served(self) -> dict[str, Any]:
         """Return what fresh processes are to take along: what a rollback has left stays left."""
@@ -137,6 +172,7 @@ class Place:
         return {
             "generation": api.status().generation,
             "aside": sorted(aside),
+            "loaded": [(name, str(path), digest) for name, path, digest in _core.loaded()],
             "contents": packed({path: text for path, text in served.items() if str(path) in aside}),
         }
 
@@ -151,9 +187,12 @@ class Place:
         # Commands are for the processes that serve. An answer that is under way is still sent.
         unix_socket.close()
         closing_connections.begin(self._application)
-        if settings is not None and settings.drain is not None:
-            connection_drain.end_all_after(settings.drain)
-        Retirement(self._listener).run()
+        drain = None if settings is None else settings.drain
+        if drain is not None:
+            connection_drain.end_all_after(drain)
+        notes = Notes(self._folder, IDLE, drain)
+        Retirement(self._listener, notes.note).run()
+        notes.end()
 
 
 def _end_at_once() -> None:

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 # Granian's `WorkerProcess`, whose methods have no types.
 Worker = Any
 
+# What a process that asks for a handover says of what it serves, for the fresh ones.
+_TAKEN_ALONG = ("generation", "aside", "contents", "loaded")
 # How often fresh and doomed processes are looked at, in seconds.
 _TURN = 0.1
 # How long a process that has been told to end may take, in seconds.
@@ -141,7 +143,7 @@ class TeamServer(MPServer):
             return self._teams.asks(pid, said["number"])
         elif what == "gone back":
             self._served = said
-            return self._teams.goes_back(pid)
+            return self._teams.goes_back(pid, waits=said["waits"])
         return ()
 
     def _follow(self, orders: Iterable[Order]) -> None:
@@ -162,7 +164,7 @@ class TeamServer(MPServer):
         # Here, because it lets signals through that are kept from a worker while that starts.
         multiprocessing.resource_tracker.ensure_running()
         loader = self._loader.of_team(team)
-        served = {key: self._served[key] for key in ("generation", "aside", "contents")}
+        served = {key: self._served[key] for key in _TAKEN_ALONG}
         with open(taken_along(loader.folder, team), "w", encoding="utf-8") as file:
             json.dump(served, file)
         for index in range(self.workers):

@@ -46,7 +46,7 @@ _LONGEST_SEARCH = 3600.0
 # A sample of a request: {"ask": "rollback", "to": 12}. A process that answers "hello" can answer.
 _ANSWERS: dict[str, Callable[[Request], Reply]] = {
     "hello": lambda _: {},
-    "status": lambda _: _status(),
+    "status": lambda _: status(),
     "leaks": lambda request: _leaks(request.get("seconds", 10.0)),
     "plan": lambda _: {"roots": api.status().roots, **api.plan().to_json()},
     "hold": lambda _: _held(),
@@ -231,9 +231,10 @@ def _line_for(text: bytes) -> bytes:
     return line
 
 
-def _status() -> Reply:
+def status() -> Reply:
+    """Return the status of this process, as the command line gets it."""
     _, view = _core.view()
-    more = {"view": view, "group": workers.group(), "resumed": _resumed()}
+    more: Reply = {"view": view, "group": workers.group(), "resumed": _resumed(), "finishing": []}
     return {**api.status().to_json(), **more}
 
 

@@ -11,20 +11,21 @@ import multiprocessing
 import os
 import sys
 
-# Module of a server -> its name. Those whose workers are started anew by HUP to their parent, and
-# lose what is sent on a connection that was idle.
+# Module of a server -> its name. Those whose workers are started anew by HUP to their parent.
 _BY_HUP = {"granian": "Granian", "uvicorn": "uvicorn", "hypercorn": "hypercorn"}
+# What is lost by that.
+_NOTHING = "and loses no request"
+_ON_IDLE = "and loses requests on connections that are kept alive"
+_ON_NEW_TOO = "and loses requests, on new connections too"
 
 
 def advice() -> str:
     """Say what starts fresh processes of the server that runs in this process."""
     parent = os.getppid()
-    loses = "and loses requests on connections that are kept alive"
     if "mod_wsgi" in sys.modules:
-        return f"apachectl -k graceful starts Apache's processes anew, {loses}"
+        return f"apachectl -k graceful starts Apache's processes anew, {_ON_IDLE}"
     if "gunicorn.arbiter" in sys.modules:
-        if "uvicorn" not in sys.modules:
-            loses = "and loses no request"
+        loses = _ON_IDLE if "uvicorn" in sys.modules else _NOTHING
         return (
             f"kill -HUP {parent} starts gunicorn's workers anew, {loses} (with --preload it keeps"
             " the old code: restart gunicorn)"
@@ -32,5 +33,9 @@ def advice() -> str:
     if multiprocessing.parent_process() is not None:
         for module, name in _BY_HUP.items():
             if module in sys.modules:
+                loses = _ON_NEW_TOO if module == "hypercorn" else _ON_IDLE
                 return f"kill -HUP {parent} starts {name}'s workers anew, {loses}"
-    return "restart the server: it loses the requests of the meantime"
+    return (
+        f"restart the server, process {os.getpid()}: it has no others to start beside this one, and"
+        " loses the requests of the meantime"
+    )

@@ -119,9 +119,14 @@ class Member:
         """
         self._say(say="asks", pid=os.getpid(), number=None, **served)
 
-    def gone_back(self, served: Said) -> None:
-        """Say that a rollback was made: fresh processes that are starting are to take it along."""
-        self._say(say="gone back", pid=os.getpid(), **served)
+    def gone_back(self, served: Said, waits: bool) -> None:
+        """Say that a rollback was made: fresh processes that are starting are to take it along.
+
+        Args:
+            served: as for `ask`.
+            waits: whether something still waits for them.
+        """
+        self._say(say="gone back", pid=os.getpid(), waits=waits, **served)
 
     def ask_and_wait(self, served: Said) -> Said:
         """Ask for a handover; return how it ended.

@@ -27,17 +27,17 @@ from transfuse.errors import (
     TransfuseError,
     WorkerRefused,
 )
-from transfuse.handover import elsewhere
+from transfuse.handover import elsewhere, packages
 from transfuse.process.install import installed_settings
 from transfuse.source.tracebacks import OWN
 from transfuse.updates import api, trial
-from transfuse.updates.reports import Report
-from transfuse.updates.waiting import files_of
+from transfuse.updates.reports import Report, Restart
+from transfuse.updates.waiting import files_of, packages_wait
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from transfuse.updates.reports import Restart
+    from transfuse.handover.packages import Installed
 
 _log = get_logger("transfuse")
 
@@ -49,6 +49,9 @@ _PASSING = (Outdated, WorkerRefused)
 _PLAIN = (SyntaxError, ImportError, NameError)
 # Another list of packages: they are not installed yet.
 _FIRST_TO_INSTALL = "requirement"
+_HELD = "fresh processes may load what this one refuses because of what it holds"
+_BY_ITSELF = "fresh processes take over"
+_LOADED = "{}, and this process has imported another: restart the server"
 
 
 class Occasions:
@@ -57,13 +60,14 @@ class Occasions:
     Args:
         ask: asks for a handover, and returns at once; None: the server cannot be asked, and a
             person is told what to type.
-        gone_back: called after a rollback, and when what one has left is accepted.
+        gone_back: called after a rollback, when what one has left is accepted, and when nothing
+            waits any more; with whether something still waits for fresh processes.
     """
 
     def __init__(
         self,
         ask: Callable[[], None] | None = None,
-        gone_back: Callable[[], None] = lambda: None,
+        gone_back: Callable[[bool], None] = lambda _: None,
     ) -> None:
         self._ask = ask
         self._gone_back = gone_back
@@ -80,18 +84,67 @@ class Occasions:
     def hear(self, report: Report) -> None:
         """Note the result of an update."""
         aside, self._aside = self._aside, frozenset(_core.set_aside())
-        if report.outcome == "rolled back" or aside != self._aside:
-            self._gone_back()
         # A report lists what waited before, too.
         before, self._waiting = self._waiting, frozenset(map(_as_it_is, report.restart))
+        taken_back = bool(before) and not self._waiting
+        if report.outcome == "rolled back" or aside != self._aside or taken_back:
+            self._gone_back(bool(self._ready(report)))
         news = [each for each in report.restart if _as_it_is(each) not in before]
-        ready = [each for each in news if each.code != _FIRST_TO_INSTALL]
+        ready = [each for each in self._ready(report) if each in news]
         if ready:
             self._want(f"{_names(ready)} cannot change in a running process")
         elif report.outcome == "refused" and is_held(report.error, _roots()):
-            self._want("fresh processes may load what this one refuses because of what it holds")
+            self._want(_reason(report.error))
         elif news:
-            _log.warning("when the packages are installed: %s", self._what_to_type())
+            told = _BY_ITSELF if self._goes_by_itself else self._what_to_type()
+            _log.warning("when the packages are installed: %s", told)
+        elif self._tries_again(report):
+            self._want(f"{_names(self._ready(report))} cannot change in a running process")
+
+    @staticmethod
+    def _ready(report: Report) -> list[Restart]:
+        return [each for each in report.restart if each.code != _FIRST_TO_INSTALL]
+
+    def _tries_again(self, report: Report) -> bool:
+        """Whether fresh processes may load by now what they did not load before."""
+        is_news = report.outcome == "published" or report.fixed
+        return is_news and bool(self._ready(report)) and self._goes_by_itself
+
+    @property
+    def _goes_by_itself(self) -> bool:
+        return self.can_ask and mode() == "auto"
+
+    def costs_more(self, why: str) -> bool:
+        """Decide whether fresh processes serve a change that would take longer in place.
+
+        Args:
+            why: what would take how long.
+        """
+        left = left_behind()
+        if self._goes_by_itself and not left:
+            return True
+        without = f"; fresh processes start without {left}" if left else ""
+        _log.warning("%s: %s%s", why, self._what_to_type(), without)
+        return False
+
+    def installed(self, found: Sequence[Installed]) -> None:
+        """Hear that packages were installed, or removed.
+
+        Args:
+            found: what differs from what this process began with.
+        """
+        if not _core.installed():
+            return
+        loaded = [each for each in found if each.is_loaded]
+        packages_wait(Restart(each.name, "package", _LOADED.format(each.what)) for each in loaded)
+        now = api.status()
+        if now.failing is not None and isinstance(now.failing.error, ImportError):
+            # It may have failed because they were missing.
+            api.update()
+        if loaded:
+            self._want(f"{', '.join(each.what for each in loaded)}, and is in use here")
+        elif found and any(each.code == _FIRST_TO_INSTALL for each in now.restart):
+            self._want(f"{', '.join(each.what for each in found)}, as is asked for")
 
     def _want(self, why: str) -> None:
         left = left_behind()
@@ -121,7 +174,8 @@ _here: Occasions | None = None
 
 
 def attend(
-    ask: Callable[[], None] | None = None, gone_back: Callable[[], None] = lambda: None
+    ask: Callable[[], None] | None = None,
+    gone_back: Callable[[bool], None] = lambda _: None,
 ) -> Occasions:
     """See to handovers of this process from now on; asked again without `ask`, change nothing.
 
@@ -132,6 +186,7 @@ def attend(
     if _here is None or ask is not None:
         if _here is None:
             api.on_update(_hear)
+            packages.watch(_installed)
         _here = Occasions(ask, gone_back)
         now = api.status()
         # What has changed since this process loaded it.
@@ -153,6 +208,20 @@ def _told_what_to_type() -> dict[str, Any]:
 def _hear(report: Report) -> None:
     if _here is not None:
         _here.hear(report)
+
+
+def costs_more(why: str) -> bool:
+    """Decide whether fresh processes serve a change that would take longer in place.
+
+    Args:
+        why: what would take how long.
+    """
+    return _here is not None and _here.costs_more(why)
+
+
+def _installed(found: list[Installed]) -> None:
+    if _here is not None:
+        _here.installed(found)
 
 
 def mode() -> str:
@@ -179,6 +248,10 @@ def is_held(error: BaseException | None, roots: Sequence[str]) -> bool:
     outside = [place for place in places if not place.startswith((OWN, "<frozen"))]
     starts = tuple(f"{root.rstrip('/')}/" for root in roots)
     return bool(outside) and not outside[-1].startswith(starts)
+
+
+def _reason(error: BaseException | None) -> str:
+    return str(error) if isinstance(error, TransfuseError) else _HELD
 
 
 def left_behind() -> str:

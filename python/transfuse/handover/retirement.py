@@ -43,10 +43,12 @@ class Retirement:
 
     Args:
         listener: the descriptor of the shared socket at which the server accepts.
+        note: called with the number of requests that are left, again and again.
     """
 
-    def __init__(self, listener: int) -> None:
+    def __init__(self, listener: int, note: Callable[[int], object] = lambda _: None) -> None:
         self._listener = listener
+        self._note = note
         self._port = _port(listener)
 
     def run(self, end: Callable[[], None] | None = None) -> None:
@@ -60,6 +62,7 @@ class Retirement:
         none = 0
         while none < _TURNS or time.monotonic() - began < _LEAST:
             time.sleep(_TURN)  # nothing signals the end of a connection
+            self._note(_core.units_under_way())
             if time.monotonic() - began > IDLE:
                 left = _core.units_under_way()
             else:

@@ -84,8 +84,14 @@ class Teams:
     _begun: set[int] | None = None
     # Process id and number of the questions to which the end of the handover is the answer.
     _askers: list[tuple[int, int]] = field(default_factory=list)
-    # Whether there is to be another handover after this one.
+    # Those that have come while it was under way. If it fails, they get one of their own: it may
+    # have loaded what was changed since.
+    _late: list[tuple[int, int]] = field(default_factory=list)
+    # Whether there is to be another handover after this one, and after this one if it fails.
     _again: bool = False
+    _retry: bool = False
+    # The processes that have asked for the handover under way without waiting for it.
+    _wanted_by: set[int] = field(default_factory=set)
     _last: int = 0
 
     def joins(self, pid: int, team: int) -> None:
@@ -99,22 +105,37 @@ class Teams:
         """
         team = self.teams.get(pid)
         if number is not None:
-            self._askers.append((pid, number))
+            (self._askers if self.starting is None else self._late).append((pid, number))
         elif team not in (self.serving, self.starting):
             return []
         if self.starting is None:
-            return self._begin()
+            orders = self._begin()
+            self._wanted_by = {pid}
+            return orders
         if team == self.starting:
             # What it has just loaded is out of date already.
             self._again = True
+        elif pid in self._wanted_by:
+            # Something has changed since the fresh processes began to load.
+            self._retry = True
+        self._wanted_by.add(pid)
         return []
 
-    def goes_back(self, pid: int) -> list[Order]:
-        """A process that serves has gone back to former code: fresh ones are to start with that."""
+    def goes_back(self, pid: int, *, waits: bool = True) -> list[Order]:
+        """A process that serves has gone back to former code: fresh ones are to start with that.
+
+        Args:
+            pid: its process id.
+            waits: whether something still waits for fresh processes. If not, none are needed,
+                unless a person has asked for them.
+        """
         if self.starting is None or self._begun is not None:
             return []
         if self.teams.get(pid) != self.serving:
             return []
+        if not waits and not self._askers and not self._late:
+            self._retry = False
+            return self._give_up("nothing waits for them any more")
         given_up = self.starting
         return [End(given_up), *self._begin()]
 
@@ -153,6 +174,7 @@ class Teams:
         """A process has ended."""
         self.teams.pop(pid, None)
         self._askers = [asker for asker in self._askers if asker[0] != pid]
+        self._late = [asker for asker in self._late if asker[0] != pid]
         if self.starting is None or pid not in self._awaited:
             return []
         self._awaited.discard(pid)
@@ -171,7 +193,10 @@ class Teams:
     def _begin(self) -> list[Order]:
         self._last += 1
         self.starting = self._last
-        self._awaited, self._ready, self._begun, self._again = set(), set(), None, False
+        self._awaited, self._ready, self._begun = set(), set(), None
+        self._again = self._retry = False
+        self._askers += self._late
+        self._late = []
         return [Start(self.starting)]
 
     def _take_over(self) -> list[Order]:
@@ -179,6 +204,8 @@ class Teams:
         former = [pid for pid, team in self.teams.items() if team == self.serving]
         self.serving, self.starting, self._begun = self.starting, None, None
         orders: list[Order] = [Settle(self.serving)]
+        self._askers += self._late
+        self._late = []
         # Before they retire: those who asked are among them.
         orders += self._answers(None)
         orders += [Tell(pid, {"do": "retire"}) for pid in sorted(former)]
@@ -190,7 +217,10 @@ class Teams:
         assert self.starting is not None
         given_up, self.starting, self._begun = self.starting, None, None
         self._awaited = set()
-        return [End(given_up), *self._answers(why, trace), Settle(self.serving, why, trace)]
+        orders = [End(given_up), *self._answers(why, trace), Settle(self.serving, why, trace)]
+        if self._retry or self._late:
+            orders += self._begin()
+        return orders
 
     def _answers(self, why: str | None, trace: str = "") -> list[Order]:
         askers, self._askers = self._askers, []

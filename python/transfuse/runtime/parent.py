@@ -36,6 +36,15 @@ def parent_of(pid: int) -> str:
     return _stat(pid, _PARENT)
 
 
+def age(pid: int) -> float | None:
+    """Return for how many seconds a process has been running; None if the system does not tell."""
+    try:
+        up = float(_read("/proc/uptime").split()[0])
+        return up - int(_stat(pid, _STARTED)) / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, IndexError):
+        return None
+
+
 def _same_program(parent: int) -> bool:
     try:
         return os.readlink(f"/proc/{parent}/exe") == os.readlink("/proc/self/exe")
@@ -52,8 +61,12 @@ def _stat(pid: int, field: int) -> str:
 
 
 def _said(pid: int, what: str) -> str:
+    return _read(f"/proc/{pid}/{what}")
+
+
+def _read(path: str) -> str:
     try:
-        with open(f"/proc/{pid}/{what}", encoding="utf-8", errors="replace") as file:
+        with open(path, encoding="utf-8", errors="replace") as file:
             return file.read()
     except OSError:
         return ""

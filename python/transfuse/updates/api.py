@@ -17,7 +17,7 @@ from transfuse.config.logs import get_logger
 from transfuse.errors import NotInstalledError, TransfuseError
 from transfuse.memory.leaks import Leaks, find_leaks
 from transfuse.updates import history as history_of
-from transfuse.updates import messages, participants, trial
+from transfuse.updates import messages, participants, trial, waiting
 from transfuse.updates.memory_growth import MemoryGrowth
 from transfuse.updates.places import place_of
 from transfuse.updates.reports import Note, Plan, Report, Status, Step
@@ -152,7 +152,8 @@ def status() -> Status:
     _require_installed()
     counts = tuple((number, begun, failed) for number, begun, _, failed in _core.request_counts())
     found = Status.from_core(_core.status())
-    return replace(found, trial=trial.running(), requests=counts)
+    restart = (*found.restart, *waiting.packages())
+    return replace(found, restart=restart, trial=trial.running(), requests=counts)
 
 
 def leaks(seconds: float = 10.0) -> Leaks:

@@ -2,6 +2,8 @@
 //!
 //! `transfuse/handover` asks before fresh processes take over from this one.
 
+use std::path::PathBuf;
+
 use pyo3::{prelude::*, types::PyDict};
 
 use crate::api::once;
@@ -34,4 +36,20 @@ pub fn carried(py: Python<'_>) -> PyResult<(Vec<(String, String)>, Vec<(String, 
     }
     preserved.sort();
     Ok((once::keys(py)?, preserved))
+}
+
+/// The modules that the current generation has loaded, `("shop.tax", "/srv/shop/tax.py", its digest)`,
+/// in the order in which they first ran.
+#[pyfunction]
+pub fn loaded(py: Python<'_>) -> PyResult<Vec<(String, PathBuf, String)>> {
+    let Some(runtime) = runtime::in_force() else { return Ok(Vec::new()) };
+    let mut found = Vec::new();
+    for instance in runtime.current(py).get().all(py) {
+        let instance = instance.get();
+        let (Some(source), Some(path)) = (instance.source(), &instance.path) else { continue };
+        let digest = source.digest().to_string();
+        found.push((instance.rank(), instance.name.as_str().to_owned(), path.clone(), digest));
+    }
+    found.sort();
+    Ok(found.into_iter().map(|(_, name, path, digest)| (name, path, digest)).collect())
 }

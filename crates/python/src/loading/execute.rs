@@ -19,7 +19,8 @@ use crate::loading::namespace_path::NamespacePath;
 use crate::loading::{bind_submodules, circular, namespace, sharing, source_text, submodules};
 use crate::state::{
     attempt, lazy_imports, live_module::LiveModule, module_source::ModuleSource,
-    module_source::SourceFile, notify, policy, policy::DeclaredPolicy, scope::Scope,
+    module_source::SourceFile, notify, policy, policy::DeclaredPolicy, run_times::RunTime,
+    scope::Scope,
 };
 use crate::sysmodules::{entry, facade, module_attrs::init_module_attrs, spec};
 
@@ -49,7 +50,9 @@ pub fn execute<'py>(
     }
     // The interpreter uses it to tell a circular import from a name that does not exist.
     prepared.spec.setattr(intern!(py, "_initializing"), true)?;
+    let time = RunTime::begin();
     let ran = prepared.run(scope);
+    time.end(runtime, name);
     prepared.spec.setattr(intern!(py, "_initializing"), false)?;
     match ran.and_then(|()| prepared.conclude(scope, &change)) {
         Ok(loaded) => {

@@ -20,6 +20,7 @@ pub mod caller;
 pub mod pin;
 pub mod unit_of_work;
 pub mod records;
+pub mod run_times;
 pub mod shown;
 pub mod pending_submodules;
 pub mod reported_absent;

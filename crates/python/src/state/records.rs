@@ -33,6 +33,8 @@ pub struct Records {
     pub post_import_hooks: HashMap<ModuleName, Py<PyList>>,
     /// Modules that foreign registries refuse a second time -> why, until a restart.
     pub held: HashMap<ModuleName, String>,
+    /// Module -> how long its code ran the last time (`state/run_times.rs`). Entries never leave.
+    pub took: HashMap<ModuleName, Duration>,
     /// Changes that wait for a restart, as of the last update.
     pub waiting: Vec<Restart>,
     pub history: History,

@@ -3,6 +3,7 @@
 pub mod seeds;
 pub mod planning;
 pub mod lazy_targets;
+pub mod cost;
 pub mod pipeline;
 pub mod staged_update;
 pub mod environment;

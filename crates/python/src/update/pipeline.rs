@@ -13,6 +13,7 @@ use transfuse_engine::Plan;
 use crate::code::pyc;
 use crate::cpython::{exceptions, traceback::module_of_error};
 use crate::state::{attempt, runtime::Runtime, staging_area::InPlaceNote};
+use crate::update::cost;
 use crate::update::startup_conflicts::{self, Met};
 use crate::update::{planning::UpdateRequest, planning::draw_plan, staged_update::StagedUpdate};
 
@@ -70,6 +71,7 @@ fn stage(
     if let Err(error) = compile_changed(py, runtime, request, plan) {
         return if quiet.holds() { Err(error) } else { Ok(StagingOutcome::Interrupted) };
     }
+    cost::check(py, runtime, request, plan)?;
     let mut update = StagedUpdate::begin(py, runtime, request, plan)?;
     // The first error of a startup, and what was added to the plan because of such errors.
     let (mut refusal, mut met): (Option<(PyErr, Plan)>, Vec<Met>) = (None, Vec::new());

@@ -31,6 +31,8 @@ pub struct UpdateRequest {
     pub since: u64,
     /// Whether it is the rollback of another worker, and to which generation.
     pub back: Option<Succession>,
+    /// Whether it was not asked for.
+    pub automatic: bool,
 }
 
 impl UpdateRequest {

@@ -10,8 +10,7 @@ use std::{cell::Cell, collections::HashSet, sync::atomic::Ordering};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use transfuse_engine::{
-    EdgeKind, FileChange, Freed, ModuleName, Plan, Policy, Reason, SourceSnapshot, Step,
-    Succession, Target,
+    EdgeKind, Freed, ModuleName, Plan, Policy, Reason, SourceSnapshot, Step, Succession, Target,
 };
 
 use crate::cpython::{
@@ -42,8 +41,6 @@ pub struct StagedUpdate<'py> {
     failed: Option<ModuleName>,
     /// What ended staging.
     error: Option<PyErr>,
-    /// The changed files.
-    changed: Vec<FileChange>,
     /// Which generation a rollback goes back to; none for content of the files.
     back: Option<Succession>,
     /// Whether the participants have been asked to prepare, so that they have to hear how it ends.
@@ -76,7 +73,6 @@ impl<'py> StagedUpdate<'py> {
         let instances = base.get().instances.bind(py).copy()?;
         let mut update = Self::stage(py, runtime, base, view, instances, Vec::new())?;
         update.take_out(py, request, plan)?;
-        update.changed.clone_from(&request.changes);
         update.back = request.back;
         Ok(update)
     }
@@ -134,7 +130,6 @@ impl<'py> StagedUpdate<'py> {
             revived: Vec::new(),
             failed: None,
             error: None,
-            changed: Vec::new(),
             back: None,
             prepared: false,
             ended: Cell::new(false),
@@ -316,7 +311,9 @@ impl<'py> StagedUpdate<'py> {
         if !fresh.is_empty() || !self.removed.is_empty() || !staging.in_place(py).is_empty() {
             return Succession::Another;
         }
-        self.staged.get().changed_without_effect.lock().clone_from(&self.changed);
+        // What waits for a restart is in no generation.
+        let changed = self.base.get().view().changes(&self.staged.get().view());
+        *self.staged.get().changed_without_effect.lock() = changed;
         Succession::Quiet
     }
 

@@ -11,4 +11,5 @@ pub mod watcher;
 pub mod stager;
 pub mod rollback;
 pub mod off_disk;
+pub mod tried;
 pub mod outcome;

@@ -7,7 +7,7 @@
 use std::{path::PathBuf, time::Instant};
 
 use pyo3::{prelude::*, types::PyDict};
-use transfuse_engine::{Budget, Cause, FileChange, Source, SourceSnapshot};
+use transfuse_engine::{Budget, Cause, FileChange, FileSystem, Source, SourceSnapshot};
 
 use crate::state::command::{AdoptCommand, SourceOverrides};
 use crate::state::{generation::Generation, set_aside::Aside};
@@ -30,8 +30,15 @@ pub fn with_contents(
 impl Driver {
     /// Serves what another worker serves, where that differs from what is served here.
     pub(super) fn adopt(&mut self, py: Python<'_>, command: AdoptCommand) -> PyResult<Py<PyDict>> {
-        let AdoptCommand { contents, aside, back } = command;
+        let AdoptCommand { mut contents, aside, back } = command;
         let started = Instant::now();
+        if back.is_some() {
+            // Of the files of a rollback, those are not among the contents that it serves as they are.
+            for path in &aside {
+                let on_disk = || self.runtime.system.read(path).ok();
+                contents.entry(path.clone()).or_insert_with(on_disk);
+            }
+        }
         let current = self.runtime.view();
         let snapshot = with_contents(&current, &contents, &self.runtime.budget);
         let changes: Vec<FileChange> =

@@ -3,32 +3,31 @@
 //! `update::pipeline` plans, stages and publishes. Here are the reasons not to begin, and the records
 //! that `status`, the log and later updates need.
 
-use std::{path::PathBuf, time::Instant, time::SystemTime};
+use std::{time::Instant, time::SystemTime};
 
 use pyo3::{prelude::*, types::PyDict};
 use transfuse_engine::{
-    Cause, Digest, FileChange, GenerationId, GenerationState, ModuleName, Outcome, Plan, Reason,
-    Record, Restart, SourceSnapshot, Succession,
+    Cause, FileChange, GenerationId, GenerationState, ModuleName, Outcome, Plan, Reason, Record,
+    Restart, SourceSnapshot, Succession,
 };
 
 use crate::cpython::{exceptions, log, panics};
 use crate::state::{
-    attempt, command::BackTo, notify, runtime::Runtime, set_aside::SetAsideFiles,
-    staging_area::InPlaceNote,
+    command::BackTo, notify, runtime::Runtime, set_aside::SetAsideFiles, staging_area::InPlaceNote,
 };
 use crate::update::concurrent_loads::loads_since;
-use crate::update::pipeline::{self, Quiet, Staged, StagingOutcome};
+use crate::update::pipeline::{self, Staged, StagingOutcome};
 use crate::update::planning::{self, UpdateRequest};
 use crate::update::{disposal, project_files, report, seeds};
 use crate::updater::pending_change::{Conclusion, PendingChange};
-use crate::updater::stager::{Question, Stager, Watched};
+use crate::updater::stager::{QuietFiles, Stager, Watched};
+use crate::updater::tried::{Content, Tried, content_of};
 
 /// Updates to pending changes, and remembers what the next update needs to know.
 pub struct Updater {
     runtime: &'static Runtime,
-    /// `[(/srv/shop/tax.py, its digest)]`: the content that the last refused update would have
-    /// served, or that other workers have refused. No automatic update tries it again.
-    tried: Option<Vec<(PathBuf, Option<Digest>)>>,
+    /// What no update is made of again.
+    tried: Tried,
     /// The modules that wait for a restart, as of the last update.
     waiting_modules: Vec<Restart>,
     /// The settings and requirements that wait for a restart.
@@ -81,7 +80,7 @@ impl Updater {
     pub fn new(runtime: &'static Runtime) -> Updater {
         Updater {
             runtime,
-            tried: None,
+            tried: Tried::default(),
             waiting_modules: Vec::new(),
             waiting_project: Vec::new(),
             stager: Stager::new(runtime),
@@ -142,19 +141,11 @@ impl Updater {
         wanted: &Wanted<'_>,
     ) -> PyResult<Concluded> {
         let started = Instant::now();
-        let content = contents(&change.snapshot, &change.changes);
+        let content = content_of(&change.snapshot, &change.changes);
         let attempt = panics::caught(|| self.attempt(py, &mut change, &content, wanted));
         let Staged { plan, end } = match attempt {
             Ok(Some(staged)) => staged,
-            Ok(None) => {
-                if change.changes.is_empty() {
-                    change.conclude(Conclusion::Unchanged);
-                    if self.nothing_differs() {
-                        return Ok(Concluded::Reported(self.fixed(py)?));
-                    }
-                }
-                return Ok(Concluded::Unchanged);
-            }
+            Ok(None) => return self.nothing_to_do(py, change, &content),
             Err(error) => Staged { plan: Plan::default(), end: StagingOutcome::Refused(error) },
         };
         let changes = std::mem::take(&mut change.changes);
@@ -168,17 +159,19 @@ impl Updater {
             StagingOutcome::Published(notes) => {
                 let current = self.runtime.current(py);
                 let held_back = planning::held_back(py, &current, &plan.restart);
+                self.tried.publish(content, &held_back, self.runtime.settings());
                 change.conclude(Conclusion::PublishedBut(held_back));
                 self.waiting_modules.clone_from(&plan.restart);
                 self.store_waiting();
-                self.set_tried((!plan.restart.is_empty()).then_some(content), false);
+                self.store_refused();
                 let outcome = back.map_or(Outcome::Published, |_| Outcome::RolledBack);
                 self.record(py, &ending(outcome), &changes, &plan, Ok(notes))?
             }
             StagingOutcome::Refused(error) => {
                 // The other refusals are not about this content.
                 if change.unreadable.is_empty() && !self.retry_when_drained {
-                    self.set_tried(Some(content), true);
+                    self.tried.refuse(content);
+                    self.store_refused();
                 }
                 change.conclude(Conclusion::Unchanged);
                 self.record(py, &ending(Outcome::Refused), &changes, &plan, Err(error))?
@@ -188,12 +181,35 @@ impl Updater {
         Ok(Concluded::Reported(report))
     }
 
+    /// No update is made of a change. Reports if that ends a refusal: files have the content again that
+    /// is served, or that waits for a restart.
+    fn nothing_to_do(
+        &mut self,
+        py: Python<'_>,
+        change: PendingChange<'_>,
+        content: &Content,
+    ) -> PyResult<Concluded> {
+        let is_fixed = if change.changes.is_empty() {
+            change.conclude(Conclusion::Unchanged);
+            self.nothing_differs()
+        } else if self.tried.waits(content, &self.runtime.settings()) {
+            self.tried.keep_waiting();
+            self.store_refused();
+            let waiting = content.iter().map(|(path, _)| path.clone()).collect();
+            change.conclude(Conclusion::PublishedBut(waiting));
+            self.nothing_fails()
+        } else {
+            false
+        };
+        if is_fixed { Ok(Concluded::Reported(self.fixed(py)?)) } else { Ok(Concluded::Unchanged) }
+    }
+
     /// Stages an update; none if nothing differs, or only content that was set aside.
     fn attempt(
         &mut self,
         py: Python<'_>,
         change: &mut PendingChange<'_>,
-        content: &[(PathBuf, Option<Digest>)],
+        content: &Content,
         wanted: &Wanted<'_>,
     ) -> PyResult<Option<Staged>> {
         let Wanted { automatic, reload, .. } = *wanted;
@@ -208,7 +224,8 @@ impl Updater {
         let error = self.too_many_draining();
         self.retry_when_drained = error.is_some();
         error.map_or(Ok(()), Err)?;
-        if automatic && self.tried.as_deref() == Some(content) {
+        let waits = reload.is_none() && self.tried.waits(content, &self.runtime.settings());
+        if waits || automatic && self.tried.is_refused(content) {
             return Ok(None);
         }
         let since = loads_since(py, runtime);
@@ -216,7 +233,7 @@ impl Updater {
         let mut seeds = seeds::of_changes(py, runtime, &view, &changes);
         seeds.extend(reload.map(|name| (name.clone(), Reason::Asked)));
         let back = wanted.back.map(|_| Succession::BackToUnknown);
-        let request = UpdateRequest { view, changes, seeds, since, back };
+        let request = UpdateRequest { view, changes, seeds, since, back, automatic };
         let (listener, files) = change.parts();
         let watched = Watched { snapshot: Some(files), yields: back.is_none() };
         let staged = self.stager.run(py, listener, &watched, move |py, ask| {
@@ -254,25 +271,31 @@ impl Updater {
 
     /// No automatic update is to try this content of these files again.
     pub fn was_tried(&mut self, snapshot: &SourceSnapshot, changes: &[FileChange]) {
-        self.set_tried(Some(contents(snapshot, changes)), true);
+        self.tried.refuse(content_of(snapshot, changes));
+        self.store_refused();
     }
 
     /// The same for content that was refused before this process started.
     pub fn were_refused(&mut self, content: SetAsideFiles) {
-        self.set_tried(Some(content.into_iter().collect()), true);
+        self.tried.refuse(content.into_iter().collect());
+        self.store_refused();
     }
 
     /// An automatic update may try everything again.
     pub fn forget_tried(&mut self) {
-        self.tried = None;
+        self.tried.clear();
     }
 
-    /// Remembers what no automatic update tries again. Was it refused? What waits for a restart was
-    /// not: a process that starts takes it.
-    fn set_tried(&mut self, content: Option<Vec<(PathBuf, Option<Digest>)>>, is_refused: bool) {
-        let refused = content.iter().flatten().filter(|_| is_refused).cloned().collect();
-        *self.runtime.refused.lock() = refused;
-        self.tried = content;
+    /// Stores what was refused: a process that starts does not take it from disk.
+    fn store_refused(&self) {
+        *self.runtime.refused.lock() = self.tried.refusal().iter().cloned().collect();
+    }
+
+    /// Nothing waits for a restart any more: a rollback has set it aside.
+    pub fn nothing_waits(&mut self) {
+        self.tried.nothing_waits();
+        self.waiting_modules.clear();
+        self.store_waiting();
     }
 
     /// Reports that files which were refused have the content again that is served.
@@ -283,11 +306,18 @@ impl Updater {
         Ok(report)
     }
 
-    /// The files have the content that is served, so no refused update is left to report. Was one?
+    /// The files have the content that is served, so no refused update is left to report, and nothing
+    /// waits for a restart. Was there one, or did something wait?
     fn nothing_differs(&mut self) -> bool {
-        self.set_tried(None, false);
-        self.waiting_modules.clear();
-        self.store_waiting();
+        self.tried.clear();
+        self.store_refused();
+        let waited = !self.waiting_modules.is_empty();
+        self.nothing_waits();
+        self.nothing_fails() || waited
+    }
+
+    /// No refused update is left to report. Was one?
+    fn nothing_fails(&mut self) -> bool {
         if self.project_files_failed {
             return false;
         }
@@ -356,30 +386,14 @@ impl Updater {
 
     pub fn unchanged(&self, py: Python<'_>) -> Py<PyDict> {
         let report = report::unchanged(py, self.runtime.current(py).get().id);
+        let waiting: Vec<_> = self
+            .waiting_modules
+            .iter()
+            .chain(&self.waiting_project)
+            .map(report::of_restart)
+            .collect();
+        let _ = report.bind(py).set_item("restart", waiting);
         let _ = report::add_set_aside(report.bind(py), self.runtime);
         report
     }
-}
-
-/// Asks whether files are still being saved; an explicit update does not.
-struct QuietFiles<'a> {
-    /// Asks the updating thread.
-    ask: &'a mut dyn FnMut(Question) -> bool,
-    automatic: bool,
-}
-
-impl Quiet for QuietFiles<'_> {
-    fn holds(&mut self) -> bool {
-        !attempt::is_given_up() && (!self.automatic || (self.ask)(Question::IsQuiet))
-    }
-
-    fn lasts(&mut self) -> bool {
-        !attempt::is_given_up() && (!self.automatic || (self.ask)(Question::StaysQuiet))
-    }
-}
-
-/// The changed files with their content in `snapshot`.
-fn contents(snapshot: &SourceSnapshot, changes: &[FileChange]) -> Vec<(PathBuf, Option<Digest>)> {
-    let digest = |path: &PathBuf| snapshot.get(path).map(|source| source.digest());
-    changes.iter().map(|change| (change.path.clone(), digest(&change.path))).collect()
 }

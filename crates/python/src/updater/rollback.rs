@@ -66,6 +66,7 @@ impl Driver {
         if ended.is_ok() {
             let paths = changes.iter().map(|change| change.path.clone()).collect();
             self.ignore_until_changed(py, paths, Aside::All);
+            self.updater.nothing_waits();
         }
         let ending = Ending { outcome, cause, back: Some(back), started };
         let report = self.updater.record(py, &ending, changes, &plan, ended)?;

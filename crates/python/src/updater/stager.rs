@@ -13,6 +13,7 @@ use transfuse_engine::{SourceSnapshot, sync::Mutex};
 
 use crate::cpython::{exceptions, log, panics};
 use crate::state::{attempt, attempt::Attempt, notify, runtime::Runtime};
+use crate::update::pipeline::Quiet;
 use crate::updater::listener::ChangeListener;
 
 /// How often an update that takes long is looked at.
@@ -244,5 +245,22 @@ impl StagingThread {
         while let Ok(job) = py.detach(|| jobs.recv()) {
             job(py);
         }
+    }
+}
+
+/// Asks whether files are still being saved; an explicit update does not.
+pub struct QuietFiles<'a> {
+    /// Asks the updating thread.
+    pub ask: &'a mut dyn FnMut(Question) -> bool,
+    pub automatic: bool,
+}
+
+impl Quiet for QuietFiles<'_> {
+    fn holds(&mut self) -> bool {
+        !attempt::is_given_up() && (!self.automatic || (self.ask)(Question::IsQuiet))
+    }
+
+    fn lasts(&mut self) -> bool {
+        !attempt::is_given_up() && (!self.automatic || (self.ask)(Question::StaysQuiet))
     }
 }

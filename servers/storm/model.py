@@ -1,0 +1,250 @@
+"""What must be served after each step? Pure: it knows neither files nor processes.
+
+A state says which text of each file answers. The model keeps three: what is on disk, what is
+served, and what a rollback has left. Each worker has a history of its own, because one that was
+started later does not know what was served before.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+# The modules of the application: see `site`. One of them waits for fresh processes.
+LEAF, MIDDLE, LATE, LEFT, RIGHT, CONF = FILES = ("leaf", "middle", "late", "left", "right", "conf")
+# How many former states can be gone back to.
+KEEP = 3
+
+
+@dataclass(frozen=True)
+class Text:
+    """The content of a file.
+
+    Attributes:
+        number: which it is; the module shows it.
+        broken: how it fails to load: ``"syntax"`` or ``"raises"``; empty if it loads.
+    """
+
+    number: int
+    broken: str = ""
+
+
+State = dict[str, Text]
+
+
+@dataclass
+class Served:
+    """A generation that was served.
+
+    Attributes:
+        number: of the generation.
+        state: what answered.
+        before: the number of the one that a rollback from it goes back to; None: none.
+    """
+
+    number: int
+    state: State
+    before: int | None
+
+
+@dataclass
+class History:
+    """What one worker can go back to.
+
+    Attributes:
+        current: what it serves.
+        kept: what it has served, the oldest first.
+    """
+
+    current: Served
+    kept: list[Served] = field(default_factory=list)
+    # Number -> that of the generation which has taken its place.
+    _same: dict[int, int] = field(default_factory=dict)
+
+    def publish(self, number: int, state: State) -> None:
+        """Another state is served."""
+        self._become(Served(number, dict(state), self.current.number))
+
+    def go_back(self, number: int, state: State) -> None:
+        """A former state is served again; it is not known here if the worker is younger."""
+        target = next((each for each in reversed(self.kept) if each.state == state), None)
+        before = None if target is None else target.before
+        self._become(Served(number, dict(state), before))
+        if target is None or target not in self.kept:
+            return
+        self.kept.remove(target)
+        self._lead(target.number, number)
+
+    def renumber(self, number: int) -> None:
+        """What is served has another number by now: a generation that answers the same."""
+        old, self.current.number = self.current.number, number
+        if old != number:
+            self._lead(old, number)
+
+    def target(self, to: int | None) -> Served | None:
+        """What a rollback goes back to; None: it is refused."""
+        number = self.current.before if to is None else to
+        if number is not None:
+            number = self._same.get(number, number)
+        return next((each for each in self.kept if each.number == number), None)
+
+    def _lead(self, old: int, new: int) -> None:
+        """One generation has taken the place of another."""
+        for each in (*self.kept, self.current):
+            if each.before == old:
+                each.before = new
+        self._same = {one: new if to == old else to for one, to in self._same.items()}
+        self._same[old] = new
+
+    def _become(self, served: Served) -> None:
+        self.kept.append(self.current)
+        while len(self.kept) > KEEP:
+            oldest = self.kept.pop(0)
+            self._same = {old: to for old, to in self._same.items() if to != oldest.number}
+        self.current = served
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What a step must come to.
+
+    Attributes:
+        outcome: what each worker reports: ``"published"``, ``"refused"``, ``"rolled back"``,
+            ``"fixed"``; empty: nothing.
+        code: the exit code of the command.
+        takes_over: whether fresh processes must serve in the end.
+        passed: what may be served in between; nothing, unless fresh processes take over.
+        replaces: whether another worker must take the place of one that was killed.
+        told_by: the workers that tell the outcome; None: all.
+    """
+
+    outcome: str = ""
+    code: int = 0
+    takes_over: bool = False
+    passed: tuple[State, ...] = ()
+    replaces: bool = False
+    told_by: frozenset[int] | None = None
+
+
+@dataclass
+class Model:
+    """All that must be so.
+
+    Attributes:
+        disk: the content of the files.
+        served: what answers.
+        aside: what a rollback has left, and is still on disk.
+        number: that of what was served last, until its worker tells another: below 0, because
+            the workers count from 1 on.
+        histories: process id -> what that worker can go back to.
+        failing: the workers by which the last update was refused.
+        waiting: what waits for fresh processes since the last update that was published.
+    """
+
+    disk: State
+    served: State
+    aside: State = field(default_factory=dict)
+    number: int = 0
+    histories: dict[int, History] = field(default_factory=dict)
+    failing: set[int] = field(default_factory=set)
+    waiting: Text | None = None
+
+    def begins(self, pid: int) -> None:
+        """A worker has begun to serve."""
+        self.histories[pid] = History(Served(self.number, dict(self.served), None))
+
+    def kill(self, pid: int) -> Expected:
+        """A worker is killed."""
+        del self.histories[pid]
+        self.failing.discard(pid)
+        return Expected(replaces=True)
+
+    def wanted(self) -> State:
+        """What would be served if all of it loaded."""
+        aside = self.aside
+        return {
+            name: self.served[name] if aside.get(name) == text else text
+            for name, text in self.disk.items()
+        }
+
+    # The steps.
+
+    def save(self, texts: State) -> Expected:
+        """Files are saved."""
+        self.disk.update(texts)
+        self.aside = {name: text for name, text in self.aside.items() if self.disk[name] == text}
+        return self._update()
+
+    def release(self, texts: State) -> Expected:
+        """`transfuse update --release`, after a hold under which files were saved."""
+        expected = self.save(texts)
+        return replace(expected, code=int(expected.outcome == "refused"))
+
+    def accept(self, names: tuple[str, ...]) -> Expected:
+        """`transfuse accept`; of all files, if none is named."""
+        accepted = {name: self.aside.pop(name) for name in names or FILES if name in self.aside}
+        failing = set(self.failing)
+        expected = self._update()
+        if expected.outcome == "refused":
+            self.aside.update(accepted)
+            # Only the worker that was asked has tried.
+            self.failing = failing | {self._asked()}
+            return Expected(code=1)
+        return expected
+
+    def rollback(self, to: int | None = None) -> Expected:
+        """`transfuse rollback`."""
+        target = self.histories[self._asked()].target(to)
+        if target is None:
+            return Expected(code=2)
+        self.served = dict(target.state)
+        self.number -= 1
+        for history in self.histories.values():
+            history.go_back(self.number, self.served)
+        self.failing, self.waiting = set(), None
+        served = self.served
+        self.aside = {name: text for name, text in self.disk.items() if text != served[name]}
+        return Expected("rolled back")
+
+    def handover(self) -> Expected:
+        """`transfuse handover`."""
+        wanted = self.wanted()
+        if any(text.broken for text in wanted.values()):
+            return Expected(code=1)
+        self._take_over(wanted)
+        return Expected(takes_over=True)
+
+    def _asked(self) -> int:
+        """The worker that a command asks first: the one that can go back furthest."""
+        return min(self.histories, key=lambda pid: (-len(self.histories[pid].kept), pid))
+
+    def _update(self) -> Expected:
+        wanted = self.wanted()
+        differs = {name for name, text in wanted.items() if text != self.served[name]}
+        in_place = differs - {CONF}
+        waiting = wanted[CONF] if CONF in differs else None
+        outcome, told_by = "", None
+        if any(wanted[name].broken for name in in_place):
+            outcome, self.failing = "refused", set(self.histories)
+        elif in_place or waiting not in (None, self.waiting):
+            outcome, self.failing, self.waiting = "published", set(), waiting
+            self.number -= 1
+            if in_place:
+                self.served = {**wanted, CONF: self.served[CONF]}
+                for history in self.histories.values():
+                    history.publish(self.number, self.served)
+        else:
+            taken_back = self.waiting is not None and waiting is None
+            told_by = frozenset(self.histories if taken_back else self.failing)
+            outcome, self.failing, self.waiting = "fixed" if told_by else "", set(), waiting
+        if waiting is not None and not any(text.broken for text in wanted.values()):
+            passed = (self.served,)
+            self._take_over(wanted)
+            return Expected(outcome, takes_over=True, passed=passed, told_by=told_by)
+        return Expected(outcome, told_by=told_by)
+
+    def _take_over(self, state: State) -> None:
+        """Fresh processes serve this. They begin a history of their own."""
+        self.served = dict(state)
+        self.number -= 1
+        self.histories.clear()
+        self.failing, self.waiting = set(), None
