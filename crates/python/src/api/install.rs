@@ -5,10 +5,10 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use pyo3::{ffi, intern, prelude::*, types::PyList};
+use pyo3::{intern, prelude::*, types::PyList};
 use transfuse_engine::{Budget, OsFileSystem, Roots, scan};
 
-use crate::cpython::{exceptions, snapshot::items};
+use crate::cpython::{exceptions, snapshot::items, thread::is_in_main_interpreter};
 use crate::hooks::{facade_type, fast_path, import_module, lazy_import, reload};
 use crate::state::{
     command::SourceOverrides, live_module::LiveModule, request::refuse_inside, runtime,
@@ -104,9 +104,7 @@ fn live_roots(
 /// The C interface for taking the GIL (PEP 311) knows one interpreter only: our threads would wait for
 /// the main one for ever.
 fn refuse_sub_interpreter() -> PyResult<()> {
-    // SAFETY: attached, so there is a current interpreter.
-    let id = unsafe { ffi::PyInterpreterState_GetID(ffi::PyInterpreterState_Get()) };
-    if id == 0 {
+    if is_in_main_interpreter() {
         return Ok(());
     }
     Err(exceptions::misuse(
