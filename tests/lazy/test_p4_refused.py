@@ -5,6 +5,7 @@ The target is located and compiled, and not executed.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import weakref
 from typing import TYPE_CHECKING, Any
@@ -96,6 +97,9 @@ def test_p4_a_deleted_target(tree: LiveTree, outside: Any, files: tuple[str, ...
     [
         "from os import path, sep",
         "from collections import abc",
+        "import collections.abc",
+        "import collections.abc as names",
+        "import os.path",
         "import concurrent.futures.thread",
         "from xml.dom import nothing_that_can_be_known",
     ],
@@ -105,6 +109,11 @@ def test_p4_what_foreign_code_has_or_may_have_refuses_nothing(
 ) -> None:
     start(tree)
     tree.published({"web.py": f"import collections, os\nlazy {statement}\n"})
+    # Not because it was missing before, too.
+    for name in dir(tree.module("web")):
+        with contextlib.suppress(ImportError):
+            getattr(tree.module("web"), name)
+    tree.published({"web.py": f"import collections, os\nlazy {statement}\n# again\n"})
 
 
 @pytest.mark.parametrize(

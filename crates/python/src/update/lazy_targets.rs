@@ -231,7 +231,10 @@ fn find<'py>(scope: &Scope<'py>, name: &ModuleName) -> PyResult<LazyTarget<'py>>
                 LazyTarget::Namespace(portions) => Some(PyList::new(py, portions)?.into_any()),
                 LazyTarget::Foreign(package) => {
                     let path = package.dict().get_item(intern!(py, "__path__"))?;
-                    if path.is_none() {
+                    // `collections.abc` has no file there.
+                    let is_loaded =
+                        scope.runtime.has_foreign(py, &PyString::new(py, name.as_str()))?;
+                    if path.is_none() || is_loaded {
                         return foreign(py, scope.runtime, name, None)?.ok_or_else(missing);
                     }
                     path
