@@ -93,6 +93,35 @@ def test_p4_a_deleted_target(tree: LiveTree, outside: Any, files: tuple[str, ...
 
 
 @pytest.mark.parametrize(
+    "package",
+    [
+        {"pk/__init__.py": "lazy from . import inner\n"},
+        {"pk/__init__.py": "if True:\n    lazy from . import inner as i\n"},
+        {"pk/__init__.py": "lazy from .inner import Y\n"},
+        {"pk/__init__.py": "", "web.py": "import pk\nlazy from pk import inner\n"},
+        {"pk/__init__.py": "", "web.py": "import pk\nlazy import pk.inner\n"},
+        {"pk/__init__.py": "__lazy_modules__ = ['pk.inner']\nfrom pk import inner\n"},
+    ],
+)
+@pytest.mark.parametrize("end", ["deleted", "broken"])
+def test_p4_a_submodule_of_a_package_that_is_loaded(
+    tree: LiveTree, outside: Any, package: dict[str, str], end: str
+) -> None:
+    tree.write(BASE | {"web.py": "import pk\n"} | package)
+    tree.install()
+    tree.module("web")
+    outside.ran.clear()
+    if end == "deleted":
+        tree.delete("pk/inner.py")
+        refused(tree, "No module named 'pk.inner'" if "Y" in str(package) else "inner", outside)
+    else:
+        tree.write({"pk/inner.py": "Y = (\n"})
+        refused(tree, "'(' was never closed", outside)
+    tree.published({"pk/inner.py": "Y = 2\n"})
+    assert tree.module("pk").inner.Y == 2
+
+
+@pytest.mark.parametrize(
     "statement",
     [
         "from os import path, sep",

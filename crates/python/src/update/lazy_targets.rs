@@ -14,13 +14,13 @@ use pyo3::types::{PyCode, PyList, PyModule, PyString};
 use transfuse_engine::{EdgeKind, FileChange, ModuleName, Policy, Reason};
 
 use crate::code::{name_usage, pyc};
-use crate::cpython::exceptions;
+use crate::cpython::{exceptions, lazy_object};
 use crate::effects::annotations;
 use crate::loading::kept_origin;
 use crate::loading::names_of_file::would_be;
 use crate::loading::namespace_path::search_path;
 use crate::loading::search::{self, Resolution};
-use crate::loading::source_text;
+use crate::loading::{source_text, submodules};
 use crate::state::generation::Generation;
 use crate::state::lazy_imports;
 use crate::state::live_module::LiveModule;
@@ -172,10 +172,14 @@ fn reach(scope: &Scope<'_>, (target, taken): &Unused) -> PyResult<()> {
             namespace.contains(taken)? || namespace.contains(intern!(py, "__getattr__"))?
         }
         LazyTarget::Loaded(module) => {
-            let namespace = module.get().namespace(py);
+            // `lazy from . import prices` in the package itself names the submodule.
+            let itself = |own: &Bound<'_, PyAny>| {
+                lazy_object::parts(own).is_some_and(|own| own.takes(target.as_str(), taken))
+            };
+            let own = module.get().namespace(py).get_item(taken)?;
             module.get().is_replaced()
-                || namespace.contains(taken)?
-                || namespace.contains(intern!(py, "__getattr__"))?
+                || own.is_some_and(|own| !itself(&own))
+                || submodules::has_own_getattr(py, module.get())?
         }
         LazyTarget::Namespace(_) => false,
         LazyTarget::Source { code, .. } => {
