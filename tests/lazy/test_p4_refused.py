@@ -121,6 +121,59 @@ def test_p4_a_submodule_of_a_package_that_is_loaded(
     assert tree.module("pk").inner.Y == 2
 
 
+HANDED_ON = [
+    "lazy from .inner import Y\n",
+    "from .inner import Y\n",
+    "lazy from pk.inner import Y\n",
+]
+
+
+@pytest.mark.parametrize("package", HANDED_ON)
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("Z = 1\n", "cannot import name 'Y' from 'pk.inner'"),
+        ("Y = (\n", "'(' was never closed"),
+        ("from .further import Y\n", "No module named"),
+        ("", ""),
+    ],
+)
+def test_p4_a_name_that_a_package_hands_on(
+    tree: LiveTree, outside: Any, package: str, source: str, words: str
+) -> None:
+    web = {"web.py": "lazy from pk import Y\ndef ask(): return Y\n"}
+    tree.write(BASE | web | {"pk/__init__.py": package})
+    tree.install()
+    tree.module("web")
+    if source:
+        tree.write({"pk/inner.py": source})
+    else:
+        tree.delete("pk/inner.py")
+    refused(tree, words, outside)
+    tree.published({"pk/inner.py": "from .further import Y\n", "pk/further.py": "Y = 2\n"})
+    assert tree.module("web").ask() == 2
+
+
+@pytest.mark.parametrize(
+    "package",
+    [
+        "try: from .inner import Y\nexcept ImportError: Y = 2\n",
+        "try: from .inner import Y\nexcept ImportError: from .other import Y\n",
+        "from .inner import *\nY = 2\n",
+        "from . import inner as Y\nY = 2\n",
+    ],
+)
+def test_p4_a_name_that_a_package_may_have_otherwise_refuses_nothing(
+    tree: LiveTree, package: str
+) -> None:
+    web = {"web.py": "lazy from pk import Y\ndef ask(): return Y\n"}
+    tree.write(web | {"pk/__init__.py": package, "pk/inner.py": "Y = 1\n", "pk/other.py": "Y = 2"})
+    tree.install()
+    tree.module("web")
+    tree.published({"pk/inner.py": "Z = 1\n"})
+    assert tree.module("web").ask() == 2
+
+
 @pytest.mark.parametrize(
     "statement",
     [
