@@ -5,6 +5,7 @@ The target is located and compiled, and not executed.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import weakref
 from typing import TYPE_CHECKING, Any
@@ -92,10 +93,95 @@ def test_p4_a_deleted_target(tree: LiveTree, outside: Any, files: tuple[str, ...
 
 
 @pytest.mark.parametrize(
+    "package",
+    [
+        {"pk/__init__.py": "lazy from . import inner\n"},
+        {"pk/__init__.py": "if True:\n    lazy from . import inner as i\n"},
+        {"pk/__init__.py": "lazy from .inner import Y\n"},
+        {"pk/__init__.py": "", "web.py": "import pk\nlazy from pk import inner\n"},
+        {"pk/__init__.py": "", "web.py": "import pk\nlazy import pk.inner\n"},
+        {"pk/__init__.py": "__lazy_modules__ = ['pk.inner']\nfrom pk import inner\n"},
+    ],
+)
+@pytest.mark.parametrize("end", ["deleted", "broken"])
+def test_p4_a_submodule_of_a_package_that_is_loaded(
+    tree: LiveTree, outside: Any, package: dict[str, str], end: str
+) -> None:
+    tree.write(BASE | {"web.py": "import pk\n"} | package)
+    tree.install()
+    tree.module("web")
+    outside.ran.clear()
+    if end == "deleted":
+        tree.delete("pk/inner.py")
+        refused(tree, "No module named 'pk.inner'" if "Y" in str(package) else "inner", outside)
+    else:
+        tree.write({"pk/inner.py": "Y = (\n"})
+        refused(tree, "'(' was never closed", outside)
+    tree.published({"pk/inner.py": "Y = 2\n"})
+    assert tree.module("pk").inner.Y == 2
+
+
+HANDED_ON = [
+    "lazy from .inner import Y\n",
+    "from .inner import Y\n",
+    "lazy from pk.inner import Y\n",
+]
+
+
+@pytest.mark.parametrize("package", HANDED_ON)
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("Z = 1\n", "cannot import name 'Y' from 'pk.inner'"),
+        ("Y = (\n", "'(' was never closed"),
+        ("from .further import Y\n", "No module named"),
+        ("", ""),
+    ],
+)
+def test_p4_a_name_that_a_package_hands_on(
+    tree: LiveTree, outside: Any, package: str, source: str, words: str
+) -> None:
+    web = {"web.py": "lazy from pk import Y\ndef ask(): return Y\n"}
+    tree.write(BASE | web | {"pk/__init__.py": package})
+    tree.install()
+    tree.module("web")
+    if source:
+        tree.write({"pk/inner.py": source})
+    else:
+        tree.delete("pk/inner.py")
+    refused(tree, words, outside)
+    tree.published({"pk/inner.py": "from .further import Y\n", "pk/further.py": "Y = 2\n"})
+    assert tree.module("web").ask() == 2
+
+
+@pytest.mark.parametrize(
+    "package",
+    [
+        "try: from .inner import Y\nexcept ImportError: Y = 2\n",
+        "try: from .inner import Y\nexcept ImportError: from .other import Y\n",
+        "from .inner import *\nY = 2\n",
+        "from . import inner as Y\nY = 2\n",
+    ],
+)
+def test_p4_a_name_that_a_package_may_have_otherwise_refuses_nothing(
+    tree: LiveTree, package: str
+) -> None:
+    web = {"web.py": "lazy from pk import Y\ndef ask(): return Y\n"}
+    tree.write(web | {"pk/__init__.py": package, "pk/inner.py": "Y = 1\n", "pk/other.py": "Y = 2"})
+    tree.install()
+    tree.module("web")
+    tree.published({"pk/inner.py": "Z = 1\n"})
+    assert tree.module("web").ask() == 2
+
+
+@pytest.mark.parametrize(
     "statement",
     [
         "from os import path, sep",
         "from collections import abc",
+        "import collections.abc",
+        "import collections.abc as names",
+        "import os.path",
         "import concurrent.futures.thread",
         "from xml.dom import nothing_that_can_be_known",
     ],
@@ -105,6 +191,11 @@ def test_p4_what_foreign_code_has_or_may_have_refuses_nothing(
 ) -> None:
     start(tree)
     tree.published({"web.py": f"import collections, os\nlazy {statement}\n"})
+    # Not because it was missing before, too.
+    for name in dir(tree.module("web")):
+        with contextlib.suppress(ImportError):
+            getattr(tree.module("web"), name)
+    tree.published({"web.py": f"import collections, os\nlazy {statement}\n# again\n"})
 
 
 @pytest.mark.parametrize(

@@ -20,20 +20,25 @@ if TYPE_CHECKING:
 _log = get_logger("transfuse")
 
 
-def log_true_lines(error: BaseException | None, what: str) -> None:
+def log_true_lines(error: BaseException | None, what: str) -> bool:
     """Log an exception that is about to reach the server, if the server would show wrong lines.
 
     Args:
         error: the exception; none if there is none.
         what: the unit of work that raised it, such as ``"GET /"``.
+
+    Returns:
+        Whether it has lost its traceback for that.
     """
     if not isinstance(error, Exception) or "granian" not in sys.modules:
-        return
+        return False
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     if any(_has_changed(frame) for frame in frames):
         text = "".join(traceback.format_exception(error)).rstrip()
         _log.error("%s raised an exception, in code whose file has changed since:\n%s", what, text)
         error.__traceback__ = None
+        return True
+    return False
 
 
 def _has_changed(frame: FrameType) -> bool:

@@ -11,6 +11,7 @@ part of another only if the same task runs both, or if its scope comes from that
 from __future__ import annotations
 
 import asyncio
+import sys
 from contextlib import suppress
 from contextvars import Context, ContextVar
 from typing import TYPE_CHECKING, Any
@@ -82,10 +83,9 @@ class UnitOfWork:
         traceback: TracebackType | None,
     ) -> None:
         self._over = True
-        if error is not None:
-            if not isinstance(error, _NO_FAILURE):
-                self._pin.failed()
-            log_true_lines(error, self._what)
+        if error is not None and not isinstance(error, _NO_FAILURE):
+            self._pin.failed()
+        is_logged = log_true_lines(error, self._what)
         scope, self._scope, self._task = self._scope, None, None
         if scope is not None:
             # A mounted application may share the scope of the one it is mounted in.
@@ -94,6 +94,9 @@ class UnitOfWork:
         with suppress(ValueError):
             _RUNNING.reset(self._token)
         self._pin.__exit__(kind, error, traceback)
+        if is_logged and error is not None and sys.version_info < (3, 11):
+            # There the interpreter keeps the traceback beside the exception, and would put it back.
+            raise error
 
 
 # The innermost request that the context comes from, over or not.

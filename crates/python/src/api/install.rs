@@ -5,11 +5,11 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use pyo3::{ffi, intern, prelude::*, types::PyDict, types::PyList};
+use pyo3::{intern, prelude::*, types::PyDict, types::PyList};
 use transfuse_engine::{Budget, FileSystem, OsFileSystem, Roots, scan};
 
 use crate::api::{fork, last_served, last_served::Last};
-use crate::cpython::{exceptions, snapshot::items};
+use crate::cpython::{exceptions, snapshot::items, thread::is_in_main_interpreter};
 use crate::effects::audit;
 use crate::hooks::{facade_type, fast_path, import_module, lazy_import, reload};
 use crate::state::{
@@ -122,9 +122,7 @@ fn live_roots(
 /// The C interface for taking the GIL (PEP 311) knows one interpreter only: our threads would wait for
 /// the main one for ever.
 fn refuse_sub_interpreter() -> PyResult<()> {
-    // SAFETY: attached, so there is a current interpreter.
-    let id = unsafe { ffi::PyInterpreterState_GetID(ffi::PyInterpreterState_Get()) };
-    if id == 0 {
+    if is_in_main_interpreter() {
         return Ok(());
     }
     Err(exceptions::misuse(

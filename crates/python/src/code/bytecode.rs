@@ -282,11 +282,27 @@ impl InstructionReader<'_, '_> {
 /// Whether the import statement that is running takes a name from its result: `from a import b`,
 /// and `import a.b as c`, which takes `b` from `a`.
 pub fn takes_a_name(py: Python<'_>) -> PyResult<bool> {
-    let Some(frame) = frames::top(py) else { return Ok(false) };
     let known = instructions(py)?;
+    let from = |at| at + 1;
+    Ok(running(py, from, |op| op != known.extended_arg)? == Some(known.import_from))
+}
+
+/// Whether the instruction that is running takes a name from the result of an import statement.
+pub fn is_taking_a_name(py: Python<'_>) -> PyResult<bool> {
+    Ok(running(py, |at| at, |_| true)? == Some(instructions(py)?.import_from))
+}
+
+/// The first instruction of the running code that is `wanted`, looked for from a place on that is given by
+/// that of the running one.
+fn running(
+    py: Python<'_>,
+    from: impl Fn(usize) -> usize,
+    wanted: impl Fn(u8) -> bool,
+) -> PyResult<Option<u8>> {
+    let Some(frame) = frames::top(py) else { return Ok(None) };
     let at: usize = frame.getattr(intern!(py, "f_lasti"))?.extract()?;
     let code = frame.getattr(intern!(py, "f_code"))?.getattr(intern!(py, "co_code"))?;
     let code = code.cast_into::<PyBytes>()?;
-    let mut next = code.as_bytes().chunks_exact(2).skip(at / 2 + 1).map(|unit| unit[0]);
-    Ok(next.find(|op| *op != known.extended_arg) == Some(known.import_from))
+    let mut all = code.as_bytes().chunks_exact(2).skip(from(at / 2)).map(|unit| unit[0]);
+    Ok(all.find(|op| wanted(*op)))
 }

@@ -1,13 +1,15 @@
 //! What does the interpreter tell of what a module's code does?
 //!
 //! One audit hook for all events that count. Audit hooks cannot be removed; while no module is being
-//! executed in the thread, or no runtime is in force, this one does nothing.
+//! executed in the thread, or no runtime is in force, this one does nothing. The interpreter calls it for
+//! the events of every sub-interpreter too, with objects that must not meet those of the main one.
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::sync::Once;
 
 use pyo3::{exceptions::PyRuntimeError, ffi, prelude::*, types::PyTuple};
 
+use crate::cpython::thread::is_in_main_interpreter;
 use crate::effects::{data_files, environ};
 use crate::state::{execution_stack, runtime, runtime::Runtime};
 
@@ -49,7 +51,11 @@ extern "C" fn audit_hook(event: *const c_char, args: *mut ffi::PyObject, _: *mut
         b"os.putenv" | b"os.unsetenv" => environ::record,
         _ => return 0,
     };
-    // SAFETY: events are raised by threads that are attached, with a tuple of arguments.
+    // Events are raised by threads that are attached.
+    if !is_in_main_interpreter() {
+        return 0;
+    }
+    // SAFETY: as above, with a tuple of arguments.
     unsafe {
         let py = Python::assume_attached();
         if let Some(runtime) = runtime::in_force()

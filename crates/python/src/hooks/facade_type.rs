@@ -12,8 +12,10 @@ use std::{cell::UnsafeCell, ffi::CStr, ffi::c_int};
 use pyo3::types::{PyDict, PyModule, PyString, PyType};
 use pyo3::{exceptions::PyAttributeError, ffi, intern, prelude::*};
 
+use crate::code::bytecode;
+use crate::cpython::lazy_object;
 use crate::loading::{load, load::Loaded, submodules};
-use crate::state::{caller, execution_stack, live_module::LiveModule, runtime};
+use crate::state::{caller, execution_stack, live_module::LiveModule, runtime, scope::Scope};
 use crate::sysmodules::facade::{self, DETACHED, LEFT, is_facade, name_of, own_dict};
 use crate::{effects::observation, hooks::meta_path, sysmodules::spec::HandedOut};
 
@@ -96,14 +98,29 @@ fn slot(number: c_int, function: *mut std::ffi::c_void) -> ffi::PyType_Slot {
 /// The module that answers the caller, or none where the caller's generation has no such module.
 fn target<'py>(facade: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, LiveModule>>> {
     let py = facade.py();
-    let own = own_dict(facade);
     let Some(runtime) = runtime::in_force() else {
         // After `uninstall` a facade that is still referenced stands for the module that was
         // current.
-        let left = own.get_item(intern!(py, LEFT))?;
+        let left = own_dict(facade).get_item(intern!(py, LEFT))?;
         return Ok(left.and_then(|instance| instance.cast_into::<LiveModule>().ok()));
     };
     let scope = caller::scope_of_foreign(py, runtime);
+    if let Some(found) = loaded(facade, &scope)? {
+        return Ok(Some(found));
+    }
+    match load::load(&scope, &name_of(facade)?)? {
+        Loaded::Live(found) => Ok(Some(found)),
+        _ => Ok(None),
+    }
+}
+
+/// What a generation has loaded of the module that a facade stands for.
+fn loaded<'py>(
+    facade: &Bound<'py, PyAny>,
+    scope: &Scope<'py>,
+) -> PyResult<Option<Bound<'py, LiveModule>>> {
+    let py = facade.py();
+    let own = own_dict(facade);
     if let Some(detached) = own.get_item(intern!(py, DETACHED))?
         && let Ok(detached) = detached.cast::<PyDict>()
         && let Some(instance) = detached.get_item(scope.generation.get().id.0)?
@@ -116,10 +133,17 @@ fn target<'py>(facade: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, LiveMod
     {
         return Ok(Some(found));
     }
-    match load::load(&scope, &name_of(facade)?)? {
-        Loaded::Live(found) => Ok(Some(found)),
-        _ => Ok(None),
-    }
+    Ok(None)
+}
+
+/// Whether a statement that declares a lazy import asks. The interpreter looks whether the module is there
+/// already, and whether it is being initialized; that must not load it.
+fn is_declared_lazily(facade: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let py = facade.py();
+    let Some(runtime) = runtime::in_force() else { return Ok(false) };
+    Ok(lazy_object::are_known(py)
+        && loaded(facade, &caller::scope_of_foreign(py, runtime))?.is_none()
+        && bytecode::is_taking_a_name(py)?)
 }
 
 /// Whether a name is this one. It may have no UTF-8 form (a lone surrogate).
@@ -145,6 +169,9 @@ unsafe extern "C" fn get(slf: *mut ffi::PyObject, name: *mut ffi::PyObject) -> *
             && HandedOut::is_asking_for(&dotted)
         {
             return Ok(meta_path::find_again(py, &dotted)?.into_ptr());
+        }
+        if is(name.cast::<PyString>()?, "__spec__") && is_declared_lazily(&facade)? {
+            return Ok(py.None().into_ptr());
         }
         match target(&facade)? {
             Some(found) => {

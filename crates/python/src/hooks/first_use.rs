@@ -10,20 +10,20 @@
 
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyModule, PyTuple};
+use pyo3::types::{PyDict, PyTuple};
 use pyo3::{ffi, intern};
 use transfuse_engine::{EdgeKind, GenerationState, ModuleName};
 
 use crate::cpython::lazy_object::{self, LazyParts, with_builtins};
-use crate::cpython::snapshot::items;
+use crate::cpython::{frames, snapshot::items};
 use crate::effects::dependencies::add_edge;
+use crate::hooks::taken_name::{Origin, take};
 use crate::state::generation::Generation;
 use crate::state::lazy_imports::DECLARING;
 use crate::state::live_module::LiveModule;
 use crate::state::pin::GenerationScope;
 use crate::state::runtime::{self, Runtime};
 use crate::state::{caller, scope::Scope};
-use crate::sysmodules::facade::is_facade;
 
 /// A module, the packages around it, and what may be submodules of it: what a statement names.
 pub fn named(absolute: &str, taken: &[String]) -> Vec<ModuleName> {
@@ -58,8 +58,8 @@ impl FirstUse {
         fromlist: Option<&Bound<'py, PyAny>>,
         level: i32,
     ) -> PyResult<Bound<'py, PyAny>> {
-        // Those of the code that touches the name.
-        let _ = (globals, locals);
+        // What the interpreter passes is no frame's.
+        let _ = locals;
         let declaring = self.builtins.bind(py).as_any().get_item(intern!(py, DECLARING))?;
         let declaring = declaring.cast::<LiveModule>()?;
         let namespace = declaring.get().namespace(py);
@@ -67,12 +67,12 @@ impl FirstUse {
         let none = py.None().into_bound(py);
         let list = fromlist.unwrap_or(&none);
         let import = py.import(intern!(py, "builtins"))?.getattr(intern!(py, "__import__"))?;
-        let locals = if declaring.get().is_ready() { namespace.as_any() } else { &none };
-        let import = || import.call1((name, &namespace, locals, list, level));
+        let own = if declaring.get().is_ready() { namespace.as_any() } else { &none };
+        let import = || import.call1((name, &namespace, own, list, level));
         let Some(runtime) = runtime::in_force() else { return import() };
 
         let scope = answering(py, runtime, declaring);
-        let waiting = Placeholder::all(declaring, name);
+        let waiting = Placeholder::all(declaring, name, globals);
         let imported = {
             let usual = caller::scope_of_live(py, runtime, declaring).generation;
             let other = !usual.is(&scope.generation);
@@ -84,8 +84,10 @@ impl FirstUse {
             [one] => take(&scope, name, &imported, one)?,
             _ => None,
         };
-        let is_passing = found.as_ref().is_some_and(|found| found.is_passing);
-        let of = Settling { scope: &scope, declaring, names: named(name, &taken), is_passing };
+        let origin = found.as_ref().map_or(Origin::Own, |found| found.origin);
+        let mut names = named(name, &taken);
+        names.extend(found.iter().flat_map(|found| found.origins(&scope, name)));
+        let of = Settling { scope: &scope, declaring, names, taken: origin };
         of.settle(&waiting, taken.first())?;
         Ok(found.map_or(imported, |found| found.from.into_any()))
     }
@@ -106,75 +108,42 @@ fn answering<'py>(
     if running.holds(declaring) { running } else { caller::scope_of_live(py, runtime, declaring) }
 }
 
-/// What a statement takes of a module.
-struct Taken<'py> {
-    /// A module that has it as its attribute.
-    from: Bound<'py, PyModule>,
-    /// Whether the imported module's own name for it is a lazy import that each generation uses anew.
-    is_passing: bool,
-}
-
-/// Looks up what a statement takes. None if there is no such name, or foreign code is to give it.
-fn take<'py>(
-    scope: &Scope<'py>,
-    of: &str,
-    imported: &Bound<'py, PyAny>,
-    name: &str,
-) -> PyResult<Option<Taken<'py>>> {
-    let Some((value, is_passing)) = attribute(scope, of, imported, name)? else { return Ok(None) };
-    let from = PyModule::new(scope.py, of)?;
-    from.dict().set_item(name, value)?;
-    Ok(Some(Taken { from, is_passing }))
-}
-
-/// One attribute of a live module, as the generation has it, and whether it is a lazy import that each
-/// generation uses anew.
-fn attribute<'py>(
-    scope: &Scope<'py>,
-    of: &str,
-    value: &Bound<'py, PyAny>,
-    part: &str,
-) -> PyResult<Option<(Bound<'py, PyAny>, bool)>> {
-    let py = scope.py;
-    let Some(module) = scope.find(of) else { return Ok(None) };
-    if module.get().is_replaced() || !module.get().value(py).is(value) {
-        return Ok(None);
-    }
-    let namespace = module.get().namespace(py);
-    let child = scope.find(module.get().name.join(part).as_str());
-    let child = child.map(|child| (child.get().value(py), false));
-    let own = namespace.get_item(part)?;
-    match own.as_ref().map(|own| lazy_object::parts(own)) {
-        // `from . import prices` in the package itself names this very submodule.
-        Some(Some(parts)) if child.is_some() && parts.takes(of, part) => Ok(child),
-        Some(Some(_)) => {
-            let Some(found) = value.getattr_opt(part)? else { return Ok(None) };
-            let now = namespace.get_item(part)?;
-            Ok(Some((found, now.is_some_and(|now| lazy_object::is_lazy(&now)))))
-        }
-        Some(None) => Ok(own.filter(|own| !is_facade(own)).map(|own| (own, false)).or(child)),
-        None if child.is_some() => Ok(child),
-        None => Ok(value.getattr_opt(part)?.map(|found| (found, false))),
-    }
-}
-
-/// A name of the declaring module, and the lazy object that it holds.
+/// A name, and the lazy object that it holds.
 struct Placeholder<'py> {
+    /// The declaring module's, or a copy of it that code is evaluated in.
+    namespace: Bound<'py, PyDict>,
     slot: String,
     value: Bound<'py, PyAny>,
     parts: LazyParts<'py>,
 }
 
 impl<'py> Placeholder<'py> {
-    /// Those of a module for what is imported from there.
-    fn all(module: &Bound<'py, LiveModule>, from: &str) -> Vec<Self> {
-        let all = items(&module.get().namespace(module.py())).into_iter();
-        all.filter_map(|(slot, value)| {
-            let parts = lazy_object::parts(&value)?;
-            let own = parts.from == from && module.get().lazy.has_made(&parts.builtins);
-            own.then(|| Some(Placeholder { slot: slot.extract().ok()?, value, parts }))?
-        })
-        .collect()
+    /// Those of a module for what is imported from there, in its namespace and in those of the code that
+    /// touches the name.
+    fn all(
+        module: &Bound<'py, LiveModule>,
+        from: &str,
+        globals: Option<&Bound<'py, PyAny>>,
+    ) -> Vec<Self> {
+        let py = module.py();
+        let locals = frames::top(py).and_then(|top| top.getattr(intern!(py, "f_locals")).ok());
+        let mut namespaces = vec![module.get().namespace(py)];
+        for other in [globals, locals.as_ref()].into_iter().flatten() {
+            if let Ok(other) = other.cast_exact::<PyDict>()
+                && !namespaces.iter().any(|known| known.is(other))
+            {
+                namespaces.push(other.clone());
+            }
+        }
+        let all = namespaces.iter().flat_map(|namespace| {
+            items(namespace).into_iter().filter_map(|(slot, value)| {
+                let parts = lazy_object::parts(&value)?;
+                let own = parts.from == from && module.get().lazy.has_made(&parts.builtins);
+                let (namespace, slot) = (namespace.clone(), slot.extract().ok()?);
+                own.then_some(Placeholder { namespace, slot, value, parts })
+            })
+        });
+        all.collect()
     }
 }
 
@@ -184,7 +153,7 @@ struct Settling<'a, 'py> {
     declaring: &'a Bound<'py, LiveModule>,
     /// What the statement names, and the packages around it.
     names: Vec<ModuleName>,
-    is_passing: bool,
+    taken: Origin,
 }
 
 impl<'py> Settling<'_, 'py> {
@@ -193,9 +162,8 @@ impl<'py> Settling<'_, 'py> {
     fn settle(&self, waiting: &[Placeholder<'py>], taken: Option<&String>) -> PyResult<()> {
         let Scope { py, runtime, ref generation } = *self.scope;
         let declaring = self.declaring.get();
-        let namespace = declaring.namespace(py);
         let guard = runtime.nogil_lock.lock(py);
-        for Placeholder { slot, value, parts } in waiting {
+        for Placeholder { namespace, slot, value, parts } in waiting {
             declaring.lazy.set_used(slot);
             // Loading a submodule makes it an attribute of its package, before `from .prices import
             // prices` in there has taken what the name is for.
@@ -203,25 +171,36 @@ impl<'py> Settling<'_, 'py> {
                 namespace.set_item(slot, value)?;
             }
         }
-        let others = in_use(py, runtime);
-        let mut others = others.iter().filter(|other| other.get().holds(py, self.declaring));
-        if !self.is_passing && others.all(|other| self.names.iter().all(|n| self.same(other, n))) {
-            for name in &self.names {
-                if let Some(found) = generation.get().find(py, name.as_str()) {
-                    declaring.lazy.set_bound(name, found.get().started());
-                    add_edge(py, runtime, self.declaring, name, EdgeKind::ModuleLevel);
-                }
+        for name in &self.names {
+            if let Some(found) = generation.get().find(py, name.as_str()) {
+                // What the module does with it may last, whether or not the name is bound.
+                declaring.lazy.set_bound(name, found.get().started());
+                add_edge(py, runtime, self.declaring, name, EdgeKind::ModuleLevel);
             }
+        }
+        if self.is_the_same_for_all() {
             return Ok(());
         }
         drop(guard);
-        for Placeholder { slot, value, parts } in waiting {
+        for Placeholder { namespace, slot, value, parts } in waiting {
             let Some(again) = renewed(py, self.declaring, parts)? else { continue };
             if namespace.get_item(slot)?.is_some_and(|now| now.is(value)) {
                 namespace.set_item(slot, again)?;
             }
         }
         Ok(())
+    }
+
+    /// Whether all generations that have the declaring module would get the same.
+    fn is_the_same_for_all(&self) -> bool {
+        let Scope { py, runtime, ref generation } = *self.scope;
+        let mut others = in_use(py, runtime);
+        others.retain(|other| !other.is(generation) && other.get().holds(py, self.declaring));
+        match self.taken {
+            Origin::Lazy => false,
+            Origin::Asked => others.is_empty(),
+            Origin::Own => others.iter().all(|one| self.names.iter().all(|n| self.same(one, n))),
+        }
     }
 
     fn is_own_submodule(&self, slot: &str) -> PyResult<bool> {

@@ -117,7 +117,7 @@ fn lazy_import<'py>(
     let (Some(runtime), Some(given)) = (runtime::in_force(), globals) else {
         return declare(globals);
     };
-    let Some(declaring) = caller::module_of_globals(py, given) else {
+    let Some(declaring) = declaring(py, runtime, given)? else {
         let name_of = given.get_item(intern!(py, "__name__")).ok();
         if name_of.is_some_and(|own| own.extract::<&str>().is_ok_and(is_own)) {
             return import_statement::import(py, name, globals, locals, fromlist, level);
@@ -153,6 +153,27 @@ fn lazy_import<'py>(
     record(py, runtime, &declaring, absolute.to_str()?, &names);
     declare_submodules(&caller::scope_of_live(py, runtime, &declaring), &names)?;
     Ok(found)
+}
+
+/// The live module whose code declares, by the globals of the code. Those of no module (of `exec` with a
+/// dict) are of the nearest live code that called it.
+fn declaring<'py>(
+    py: Python<'py>,
+    runtime: &'static Runtime,
+    globals: &Bound<'py, PyAny>,
+) -> PyResult<Option<Bound<'py, LiveModule>>> {
+    let known = caller::module_of_globals(py, globals);
+    if known.is_some() || !has_usual_builtins(py, globals)? {
+        return Ok(known);
+    }
+    let loaded = match globals.get_item(intern!(py, "__name__")) {
+        Ok(name) => runtime.sys_modules.bind(py).get_item(name)?,
+        Err(_) => None,
+    };
+    let is_of_module = loaded.is_some_and(|loaded| {
+        loaded.cast_into::<PyModule>().is_ok_and(|module| module.dict().is(globals))
+    });
+    Ok(if is_of_module { None } else { caller::nearest(py) })
 }
 
 /// Lazy imports name these modules. Packages that are loaded later look for themselves.

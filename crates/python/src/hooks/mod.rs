@@ -4,6 +4,7 @@
 pub mod fast_path;
 pub mod import_statement;
 pub mod from_list;
+pub mod taken_name;
 pub mod first_use;
 pub mod lazy_import;
 pub mod partial_import;

@@ -273,6 +273,15 @@ pub fn whole<'py>(
     package_with(py, package, there).map(Some)
 }
 
+/// Whether the package itself has a `__getattr__`.
+pub fn has_own_getattr(py: Python<'_>, package: &LiveModule) -> PyResult<bool> {
+    let namespace = package.namespace(py);
+    match shim(py, &namespace) {
+        Some(shim) => Ok(shim.get().own.is_some()),
+        None => namespace.contains(intern!(py, "__getattr__")),
+    }
+}
+
 fn shim<'py>(
     py: Python<'py>,
     namespace: &Bound<'py, PyDict>,

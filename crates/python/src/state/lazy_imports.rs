@@ -58,8 +58,9 @@ pub struct LazyImports {
     lines: Mutex<BTreeMap<String, u32>>,
     /// `PRICES`: names that were bound, or are about to be, because they were used.
     used: Mutex<BTreeSet<String>>,
-    /// `shop.prices -> 17`: which execution of a module it was bound to.
-    bound: Mutex<BTreeMap<ModuleName, u64>>,
+    /// `(shop.prices, 17)`: which executions of modules it has used. Several of one module if generations
+    /// shared this one.
+    bound: Mutex<BTreeSet<(ModuleName, u64)>>,
 }
 
 impl LazyImports {
@@ -127,14 +128,14 @@ impl LazyImports {
         self.used.lock().contains(name)
     }
 
-    /// A name is bound to something of that execution of a module.
+    /// A name stands, or stood, for something of that execution of a module.
     pub fn set_bound(&self, module: &ModuleName, execution: u64) {
-        self.bound.lock().insert(module.clone(), execution);
+        self.bound.lock().insert((module.clone(), execution));
     }
 
-    /// Which executions of modules its names are bound to.
+    /// Which executions of modules it has used.
     pub fn bound(&self) -> Vec<(ModuleName, u64)> {
-        self.bound.lock().iter().map(|(name, execution)| (name.clone(), *execution)).collect()
+        self.bound.lock().iter().cloned().collect()
     }
 
     /// For the cycle collector.

@@ -7,20 +7,20 @@
 
 use std::collections::BTreeSet;
 
-use pyo3::exceptions::PySyntaxError;
+use pyo3::exceptions::{PyModuleNotFoundError, PySyntaxError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyCode, PyList, PyModule, PyString};
 use transfuse_engine::{EdgeKind, FileChange, ModuleName, Policy, Reason};
 
-use crate::code::{name_usage, pyc};
-use crate::cpython::exceptions;
+use crate::code::{bytecode, name_usage, pyc};
+use crate::cpython::{exceptions, lazy_object};
 use crate::effects::annotations;
 use crate::loading::kept_origin;
 use crate::loading::names_of_file::would_be;
 use crate::loading::namespace_path::search_path;
 use crate::loading::search::{self, Resolution};
-use crate::loading::source_text;
+use crate::loading::{source_text, submodules};
 use crate::state::generation::Generation;
 use crate::state::lazy_imports;
 use crate::state::live_module::LiveModule;
@@ -109,6 +109,11 @@ fn declared_by(
         let mut names = would_be(py, runtime, &change.path);
         let records = runtime.records.lock();
         names.extend(records.files.get(&change.path).cloned().unwrap_or_default());
+        // A package may hand on what a module in it has.
+        let around =
+            names.iter().flat_map(|name| std::iter::successors(name.parent(), ModuleName::parent));
+        let around: Vec<_> = around.collect();
+        names.extend(around);
         for name in names {
             let importers = records.graph.importers(&name);
             let lazy = importers.filter(|(_, kind)| *kind == EdgeKind::Lazy);
@@ -159,9 +164,16 @@ fn check_one(
     Err(exceptions::import(py, &message, target.as_str()))
 }
 
+/// How many modules may hand a name on, `from .prices import total`, before it is taken for found.
+const HANDED_ON: usize = 16;
+
 /// Whether a lazy import would find what it names in a generation. Raises what its use would raise, as
 /// far as that can be known without executing the module.
-fn reach(scope: &Scope<'_>, (target, taken): &Unused) -> PyResult<()> {
+fn reach(scope: &Scope<'_>, wanted: &Unused) -> PyResult<()> {
+    reach_through(scope, wanted, HANDED_ON)
+}
+
+fn reach_through(scope: &Scope<'_>, (target, taken): &Unused, modules: usize) -> PyResult<()> {
     let py = scope.py;
     let found = find(scope, target)?;
     let Some(taken) = taken else { return Ok(()) };
@@ -172,19 +184,26 @@ fn reach(scope: &Scope<'_>, (target, taken): &Unused) -> PyResult<()> {
             namespace.contains(taken)? || namespace.contains(intern!(py, "__getattr__"))?
         }
         LazyTarget::Loaded(module) => {
-            let namespace = module.get().namespace(py);
+            // `lazy from . import prices` in the package itself names the submodule.
+            let itself = |own: &Bound<'_, PyAny>| {
+                lazy_object::parts(own).is_some_and(|own| own.takes(target.as_str(), taken))
+            };
+            let own = module.get().namespace(py).get_item(taken)?;
             module.get().is_replaced()
-                || namespace.contains(taken)?
-                || namespace.contains(intern!(py, "__getattr__"))?
+                || own.is_some_and(|own| !itself(&own))
+                || submodules::has_own_getattr(py, module.get())?
         }
         LazyTarget::Namespace(_) => false,
         LazyTarget::Source { code, .. } => {
             let usage = name_usage::outline(py, code)?;
-            usage.defined.contains(taken)
-                || usage.defined.contains("__getattr__")
+            let may_be_elsewhere = usage.defined.contains("__getattr__")
                 || usage.runs_text
                 || usage.sets_items
-                || usage.used.values().any(|used| used.contains("*"))
+                || usage.used.values().any(|used| used.contains("*"));
+            if !may_be_elsewhere && usage.is_only_imported(taken) && modules > 0 {
+                return handed_on(scope, target, code, taken, modules - 1);
+            }
+            may_be_elsewhere || usage.defined.contains(taken)
         }
     };
     if has_name {
@@ -197,6 +216,38 @@ fn reach(scope: &Scope<'_>, (target, taken): &Unused) -> PyResult<()> {
     }
     let message = format!("cannot import name '{taken}' from '{target}'");
     Err(exceptions::import(py, &message, target.as_str()))
+}
+
+/// Whether the one statement that imports a name into a module would find it. How many dots a relative
+/// import has is not known: it is found if any reading of it is.
+fn handed_on(
+    scope: &Scope<'_>,
+    by: &ModuleName,
+    code: &Bound<'_, PyCode>,
+    bound: &str,
+    modules: usize,
+) -> PyResult<()> {
+    let mut imports = bytecode::read(scope.py, code)?.imports;
+    imports.retain(|import| import.bound == bound);
+    let [import] = &*imports else { return Ok(()) };
+    let Some(taken) = &import.attribute else { return Ok(()) };
+    let around = std::iter::successors(Some(by.clone()), ModuleName::parent);
+    let mut readings: Vec<_> = around.map(|package| package.join(&import.imported)).collect();
+    readings.extend(ModuleName::new(&import.imported));
+    let mut error = None;
+    for reading in readings.into_iter().filter(|_| !import.imported.is_empty()) {
+        match reach_through(scope, &(reading, Some(taken.clone())), modules) {
+            Ok(()) => return Ok(()),
+            // The one that is found, but is not right, tells more than those that are not found.
+            Err(other) if error.is_none() || !is_not_found(scope.py, &other) => error = Some(other),
+            Err(_) => {}
+        }
+    }
+    error.map_or(Ok(()), Err)
+}
+
+fn is_not_found(py: Python<'_>, error: &PyErr) -> bool {
+    error.is_instance_of::<PyModuleNotFoundError>(py)
 }
 
 /// What stands under a name, as far as that is known without executing it.
@@ -231,7 +282,10 @@ fn find<'py>(scope: &Scope<'py>, name: &ModuleName) -> PyResult<LazyTarget<'py>>
                 LazyTarget::Namespace(portions) => Some(PyList::new(py, portions)?.into_any()),
                 LazyTarget::Foreign(package) => {
                     let path = package.dict().get_item(intern!(py, "__path__"))?;
-                    if path.is_none() {
+                    // `collections.abc` has no file there.
+                    let is_loaded =
+                        scope.runtime.has_foreign(py, &PyString::new(py, name.as_str()))?;
+                    if path.is_none() || is_loaded {
                         return foreign(py, scope.runtime, name, None)?.ok_or_else(missing);
                     }
                     path
