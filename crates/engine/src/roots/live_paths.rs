@@ -94,8 +94,12 @@ impl Roots {
     /// The same path, spelled with the root as it was given, whichever links lead to it. None if
     /// the path is neither under a root nor above one.
     pub fn path_under_root(&self, system: &dyn FileSystem, path: &Path) -> Option<PathBuf> {
-        self.spelled_under_root(system, path)
-            .or_else(|| self.under_root(system, &system.canonicalize(path).ok()?))
+        self.spelled_under_root(system, path).or_else(|| {
+            // Resolving it costs a system call for each part of it. Imports ask for each entry of the
+            // search path, and one that does not exist is asked for again each time.
+            system.metadata(path).ok()?;
+            self.under_root(system, &system.canonicalize(path).ok()?)
+        })
     }
 
     /// The absolute path, if it is written so that it touches a root.
