@@ -107,7 +107,11 @@ def _search(
     fresh = {id(vars(one.module)): there for one in new}
     carried = _carried([*old, *gone, *new, *back])
     sides = _Sides(Made(old, [*new, *back]), Made(gone, [*new, *back]), Made([*new, *back], old))
-    search = Search(Made([*old, *gone], [*new, *back]), own | carried, fresh)
+
+    def may_leave(container: Any) -> bool:
+        return any(True for _ in _leaving(container, sides))
+
+    search = Search(Made([*old, *gone], [*new, *back]), own | carried, fresh, may_leave)
     records = {one.module.__name__: one.record for one in old}
     for container in search.containers(objects):
         for entry, instead, module in list(_leaving(container, sides)):
@@ -129,11 +133,19 @@ def abandoned(executed: Told, kept: Told, error: BaseException | None) -> None:
     if not objects:
         return
     made = Made(gone, old)
-    search = Search(made, own | _carried([*gone, *old]), {})
-    for container in search.containers(objects):
+
+    def leaving(container: Any) -> Iterator[Entry]:
         for entry in list(entries_of(container)):
             if keys_in(entry.held, made.key) and not _only_watches(entry):
-                entry.take_out()
+                yield entry
+
+    def may_leave(container: Any) -> bool:
+        return any(True for _ in leaving(container))
+
+    search = Search(made, own | _carried([*gone, *old]), {}, may_leave)
+    for container in search.containers(objects):
+        for entry in list(leaving(container)):
+            entry.take_out()
 
 
 def _executions(told: Told) -> list[Execution]:
