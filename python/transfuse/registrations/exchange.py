@@ -49,6 +49,15 @@ class _Sides(NamedTuple):
                 return side, key
         return None
 
+    def side(self, each: Any) -> str:
+        """Return the side that made an object, or that a weak reference leads to; else nothing."""
+        if issubclass(type(each), weakref.ReferenceType):
+            each = weakref.ReferenceType.__call__(each)
+        for side, made in zip(self._fields, self, strict=True):
+            if id(each) in made.names or made.key(each) is not None:
+                return side
+        return ""
+
 
 def are_held(executed: Told, superseded: Told) -> bool:
     """Whether anything but the executions themselves holds the objects that they made.
@@ -103,17 +112,22 @@ def _search(
     objects, own = _held([*old, *gone], [*new, *back], earlier)
     if not objects:
         return
+    # What only new executions hold is searched: it may be a copy of a registry.
+    counterparts, _ = _held([*new, *back], [*old, *gone], [])
     there = values_of(old)
     fresh = {id(vars(one.module)): there for one in new}
     carried = _carried([*old, *gone, *new, *back])
     sides = _Sides(Made(old, [*new, *back]), Made(gone, [*new, *back]), Made([*new, *back], old))
 
-    def may_leave(container: Any) -> bool:
-        return any(True for _ in _leaving(container, sides))
+    def may_leave(container: Any, found: set[str]) -> bool:
+        # Where there is no counterpart, nothing is looked into: that costs more than to find it.
+        exchanged = "abandoned" in found or {"former", "new"} <= found
+        return exchanged and any(True for _ in _leaving(container, sides))
 
-    search = Search(Made([*old, *gone], [*new, *back]), own | carried, fresh, may_leave)
+    made = Made([*old, *gone, *new, *back], [])
+    search = Search(made, own | carried, fresh, sides.side, may_leave)
     records = {one.module.__name__: one.record for one in old}
-    for container in search.containers(objects):
+    for container in search.containers([*objects, *counterparts]):
         for entry, instead, module in list(_leaving(container, sides)):
             if entry.take_out(instead) and module:
                 records[module].append(entry)
@@ -139,10 +153,10 @@ def abandoned(executed: Told, kept: Told, error: BaseException | None) -> None:
             if keys_in(entry.held, made.key) and not _only_watches(entry):
                 yield entry
 
-    def may_leave(container: Any) -> bool:
+    def may_leave(container: Any, _: set[str]) -> bool:
         return any(True for _ in leaving(container))
 
-    search = Search(made, own | _carried([*gone, *old]), {}, may_leave)
+    search = Search(made, own | _carried([*gone, *old]), {}, lambda _: "abandoned", may_leave)
     for container in search.containers(objects):
         for entry in list(leaving(container)):
             entry.take_out()

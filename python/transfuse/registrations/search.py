@@ -49,7 +49,8 @@ class Search:
         made: Made,
         passed_by: set[int],
         fresh: dict[int, set[int]],
-        may_leave: Callable[[Any], bool],
+        side: Callable[[Any], str],
+        may_leave: Callable[[Any, set[str]], bool],
     ) -> None:
         """Prepare the search.
 
@@ -58,11 +59,14 @@ class Search:
             passed_by: ids of objects that are no foreign state: those that only the executions
                 hold, and those that are carried from one execution to the next.
             fresh: id of a namespace that holds copies -> ids of values that are no copies.
-            may_leave: whether entries of a container would leave if it belongs to a foreign module.
+            side: names the side that made an object, or an object that a weak reference leads to.
+            may_leave: whether entries of a container that leads to objects of these sides would
+                leave if it belongs to a foreign module.
         """
         self._made = made
         self._passed_by = passed_by
         self._fresh = fresh
+        self._side = side
         self._may_leave = may_leave
         self._deadline = time.monotonic() + _SECONDS
         self._heap: list[Any] = [] if _FREE_THREADED else _core.heap()
@@ -75,6 +79,9 @@ class Search:
         self._above: dict[int, set[int]] = {}
         # ids of the containers that belong to foreign modules.
         self._foreign: set[int] = set()
+        # id of an object that is searched for, and of a wrapper or container that leads to some -> the
+        # sides that made these, ``{"former", "new"}``.
+        self._sides: dict[int, set[str]] = {}
         # id of an object that is searched for, or that leads from such objects to containers -> how
         # many wrappers it is away from the nearest.
         self._inside: dict[int, int] = {}
@@ -90,6 +97,7 @@ class Search:
     def _find(self, objects: list[Any]) -> list[Any]:
         level = objects
         self._inside = dict.fromkeys(map(id, objects), 0)
+        self._sides = {id(each): {self._side(each)} for each in objects}
         for _ in range(_LEVELS):
             if not level or len(level) > _MOST:
                 break
@@ -114,27 +122,30 @@ class Search:
             return False
         if is_namespace(holder) or is_of_class(holder) or issubclass(type(holder), type):
             return False
-        wrappers = self._inside[id(each)]
+        sides, wrappers = self._sides[id(each)], self._inside[id(each)]
         if is_container(holder):
-            return self._is_container_of(holder, wrappers)
-        return self._is_taken_for_wrapper(holder, wrappers)
+            return self._is_container_of(holder, sides, wrappers)
+        return self._is_taken_for_wrapper(holder, sides, wrappers)
 
-    def _is_container_of(self, holder: Any, wrappers: int) -> bool:
-        """Take in a container. False: nothing of it leaves, and it is no object's attributes."""
-        if id(holder) in self._holding:
+    def _is_container_of(self, holder: Any, sides: set[str], wrappers: int) -> bool:
+        """Take in a container. False: it leads to nothing that it did not lead to before."""
+        known = self._sides.setdefault(id(holder), set())
+        if sides <= known:
             return False
-        self._holding[id(holder)] = (holder, wrappers)
-        if self._may_leave(holder):
+        known |= sides
+        self._holding.setdefault(id(holder), (holder, wrappers))
+        if id(holder) not in self._containers and self._may_leave(holder, known):
             self._containers[id(holder)] = holder
             self._above[id(holder)] = {id(holder)}
-            return True
-        return issubclass(type(holder), dict)
+        return id(holder) in self._containers or issubclass(type(holder), dict)
 
-    def _is_taken_for_wrapper(self, holder: Any, wrappers: int) -> bool:
-        """Take in an object beyond so many wrappers."""
-        if id(holder) in self._inside or wrappers >= _WRAPPERS:
+    def _is_taken_for_wrapper(self, holder: Any, sides: set[str], wrappers: int) -> bool:
+        """Take in an object beyond so many wrappers. False: as above."""
+        known = self._sides.setdefault(id(holder), set())
+        if sides <= known or wrappers >= _WRAPPERS:
             return False
-        self._inside[id(holder)] = wrappers + 1
+        known |= sides
+        self._inside.setdefault(id(holder), wrappers + 1)
         return True
 
     def _is_wrapper_of(self, holder: Any, each: Any) -> bool:
@@ -146,7 +157,9 @@ class Search:
             return False
         self._containers.pop(id(each), None)
         self._above.pop(id(each), None)
-        return self._is_taken_for_wrapper(holder, self._holding[id(each)][1])
+        return self._is_taken_for_wrapper(
+            holder, self._sides[id(each)], self._holding[id(each)][1]
+        )
 
     def _is_climbed(self, holder: Any, each: Any) -> bool:
         """Follow the way from a container to a module by one step. False: it ends there."""
