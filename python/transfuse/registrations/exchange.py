@@ -148,18 +148,18 @@ def abandoned(executed: Told, kept: Told, error: BaseException | None) -> None:
         return
     made = Made(gone, old)
 
-    def leaving(container: Any) -> Iterator[Entry]:
+    search = Search(
+        made,
+        own | _carried([*gone, *old]),
+        {},
+        lambda _: "abandoned",
+        # All are climbed from first: looking into one that belongs to live code would touch it.
+        lambda _container, _sides: True,
+    )
+    for container in search.containers(objects):
         for entry in list(entries_of(container)):
             if keys_in(entry.held, made.key) and not _only_watches(entry):
-                yield entry
-
-    def may_leave(container: Any, _: set[str]) -> bool:
-        return any(True for _ in leaving(container))
-
-    search = Search(made, own | _carried([*gone, *old]), {}, lambda _: "abandoned", may_leave)
-    for container in search.containers(objects):
-        for entry in list(leaving(container)):
-            entry.take_out()
+                entry.take_out()
 
 
 def _executions(told: Told) -> list[Execution]:
