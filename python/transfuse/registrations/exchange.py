@@ -23,6 +23,7 @@ from transfuse.registrations.made import (
     values_of,
 )
 from transfuse.registrations.search import Search
+from transfuse.registrations.wrapped import take_apart
 from transfuse.updates import participants
 
 if TYPE_CHECKING:
@@ -97,6 +98,7 @@ def published(
         execution.record.clear()
     old, new, gone = _executions(superseded), _executions(executed), _executions(abandoned)
     log_handlers.exchange([*gone, *old], [*new, *back])
+    take_apart(one.module for one in (*new, *back))
     if earlier is not None:
         _search(old, new, back, gone, earlier)
 
