@@ -2,8 +2,8 @@
 
 Each level is one pass over the heap for all objects together (`_core.referrers`), which lets other
 threads run. From an object the search goes on to its wrappers, up to the first container, and from
-the container to the foreign module that it belongs to. The second half of the way is taken only from
-containers of which entries would leave: most hold objects of one execution, or memos of both.
+the container to the foreign module that it belongs to. The second half of the way is taken only
+from containers of which entries would leave: most hold objects of one execution, or memos of both.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ class Search:
         made: Made,
         passed_by: set[int],
         fresh: dict[int, set[int]],
-        side: Callable[[Any], str],
-        may_leave: Callable[[Any, set[str]], bool],
+        side: Callable[[Any], int | None],
+        may_leave: Callable[[Any, set[int | None]], bool],
     ) -> None:
         """Prepare the search.
 
@@ -59,8 +59,8 @@ class Search:
             passed_by: ids of objects that are no foreign state: those that only the executions
                 hold, and those that are carried from one execution to the next.
             fresh: id of a namespace that holds copies -> ids of values that are no copies.
-            side: names the side that made an object, or an object that a weak reference leads to.
-            may_leave: whether entries of a container that leads to objects of these sides would
+            side: numbers the execution that made an object, or what a weak reference leads to.
+            may_leave: whether entries of a container that leads to objects of these numbers would
                 leave if it belongs to a foreign module.
         """
         self._made = made
@@ -72,16 +72,16 @@ class Search:
         self._heap: list[Any] = [] if _FREE_THREADED else _core.heap()
         # id -> a container that holds such an object, and of which entries would leave.
         self._containers: dict[int, Any] = {}
-        # id -> a container that holds such an object, and how many wrappers lie between them; a dict
-        # may be the attributes of one more.
+        # id -> a container that holds such an object, and how many wrappers lie between them; a
+        # dict may be the attributes of one more.
         self._holding: dict[int, tuple[Any, int]] = {}
         # id of an object on the way from containers to modules -> ids of these containers.
         self._above: dict[int, set[int]] = {}
         # ids of the containers that belong to foreign modules.
         self._foreign: set[int] = set()
-        # id of an object that is searched for, and of a wrapper or container that leads to some -> the
-        # sides that made these, ``{"former", "new"}``.
-        self._sides: dict[int, set[str]] = {}
+        # id of an object that is searched for, and of a wrapper or container that leads to some ->
+        # the numbers of the executions that made these.
+        self._sides: dict[int, set[int | None]] = {}
         # id of an object that is searched for, or that leads from such objects to containers -> how
         # many wrappers it is away from the nearest.
         self._inside: dict[int, int] = {}
@@ -127,7 +127,7 @@ class Search:
             return self._is_container_of(holder, sides, wrappers)
         return self._is_taken_for_wrapper(holder, sides, wrappers)
 
-    def _is_container_of(self, holder: Any, sides: set[str], wrappers: int) -> bool:
+    def _is_container_of(self, holder: Any, sides: set[int | None], wrappers: int) -> bool:
         """Take in a container. False: it leads to nothing that it did not lead to before."""
         known = self._sides.setdefault(id(holder), set())
         if sides <= known:
@@ -139,7 +139,7 @@ class Search:
             self._above[id(holder)] = {id(holder)}
         return id(holder) in self._containers or issubclass(type(holder), dict)
 
-    def _is_taken_for_wrapper(self, holder: Any, sides: set[str], wrappers: int) -> bool:
+    def _is_taken_for_wrapper(self, holder: Any, sides: set[int | None], wrappers: int) -> bool:
         """Take in an object beyond so many wrappers. False: as above."""
         known = self._sides.setdefault(id(holder), set())
         if sides <= known or wrappers >= _WRAPPERS:
@@ -157,9 +157,7 @@ class Search:
             return False
         self._containers.pop(id(each), None)
         self._above.pop(id(each), None)
-        return self._is_taken_for_wrapper(
-            holder, self._sides[id(each)], self._holding[id(each)][1]
-        )
+        return self._is_taken_for_wrapper(holder, self._sides[id(each)], self._holding[id(each)][1])
 
     def _is_climbed(self, holder: Any, each: Any) -> bool:
         """Follow the way from a container to a module by one step. False: it ends there."""

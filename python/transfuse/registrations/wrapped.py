@@ -1,10 +1,10 @@
 """Registrations in single slots that wrap their own former ones, taken apart.
 
-`logging.setLogRecordFactory(Factory(logging.getLogRecordFactory()))` puts an object into an attribute
-of a foreign module, and it calls the one before. A fresh process makes one such wrapper. Each further
-execution, or the first request after it, would wrap the one of the execution before, and call it. So
-where a wrapper wraps one of the same name that another execution of its module made, it takes over what
-that one wraps.
+`logging.setLogRecordFactory(Factory(logging.getLogRecordFactory()))` puts an object into an
+attribute of a foreign module, and it calls the one before. A fresh process makes one such wrapper.
+Each further execution, or the first request after it, would wrap the one of the execution before,
+and call it. So where a wrapper wraps one of the same name that another execution of its module
+made, it takes over what that one wraps.
 """
 
 from __future__ import annotations

@@ -54,10 +54,7 @@ impl<'py> EndedExecutions<'py> {
     ) {
         // Entries of superseded code leave where new code made their counterparts.
         let searches = registered || !revived.is_empty() || !self.abandoned.is_empty();
-        let earlier = searches.then(|| {
-            let earlier = lingering::superseded(py, runtime);
-            earlier.iter().map(|one| one.get().module.clone_ref(py)).collect::<Vec<_>>()
-        });
+        let earlier = searches.then(|| executions(py, &lingering::superseded(py, runtime)));
         let lists = [&self.executed, superseded, revived, &self.abandoned];
         let [executed, superseded, revived, abandoned] = lists.map(|list| executions(py, list));
         call(py, "published", (executed, superseded, revived, abandoned, earlier));
