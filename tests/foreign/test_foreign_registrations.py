@@ -270,45 +270,6 @@ def test_p8_a_copy_that_new_code_makes_of_a_registry_keeps_no_old_code(
         assert [each() for each in tree.module("plugin").client.them] == [edition]
 
 
-def test_p8_what_the_first_request_registers_ends_with_the_next_update(
-    tree: LiveTree, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    outside = library(monkeypatch, REGISTER["list"])
-    source = """
-        import outside
-        EDITION = {0}
-        class Filter:
-            def __call__(self):
-                return EDITION
-        FILTER = Filter()
-        class Request(Filter):
-            pass
-        def tell():
-            return EDITION
-        def serve():
-            outside.register(FILTER)
-            outside.register(tell)
-            outside.register(Request())
-        outside.register(lambda: 0)
-    """
-    tree.write({"plugin.py": source.format(1)})
-    tree.install()
-    tree.module("plugin").serve()
-    for edition in (2, 3, 4):
-        tree.published({"plugin.py": source.format(edition)})
-        tree.module("plugin").serve()
-    tree.published({"plugin.py": source.format(5)})
-    said = sorted(each() for each in outside.all if "Request" not in type(each).__name__)
-    assert said == [0, 4, 4]
-    # These may be at work.
-    assert sorted(each() for each in outside.all if type(each).__name__ == "Request") == [
-        1,
-        2,
-        3,
-        4,
-    ]
-
-
 @pytest.fixture
 def searches(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     """Return the searches of the heap, as they come."""

@@ -141,9 +141,9 @@ pub fn outline(py: Python<'_>, code: &Bound<'_, PyCode>) -> PyResult<NameUsage> 
     let mut own = module.stored.clone();
     let imported = module.imports.iter().map(|binding| binding.bound.clone()).collect();
     let (mut imports, mut star_imports) = (module.imports, module.star_imports);
-    let (mut functions, mut late, mut sets_anywhere) =
-        (false, Names::default(), module.sets.clone());
+    let (mut late, mut sets_anywhere) = (Names::default(), module.sets.clone());
     let (mut subclasses_of, mut constants) = (module.subclasses_of, module.constants);
+    let mut functions = false;
     let mut waiting: Vec<_> = nested(code)?.into_iter().map(|code| (code, true, None)).collect();
     while let Some((next, outer, class)) = waiting.pop() {
         let function = is_function(py, &next)?;
@@ -158,8 +158,8 @@ pub fn outline(py: Python<'_>, code: &Bound<'_, PyCode>) -> PyResult<NameUsage> 
         }
         constants.extend(reading.constants);
         // A method asks for the subclasses of its own class.
-        let asked = reading.subclasses_of.into_iter();
-        subclasses_of.extend(asked.map(|of| of.or_else(|| class.clone())));
+        let asked = reading.subclasses_of.into_iter().map(|of| of.or_else(|| class.clone()));
+        subclasses_of.extend(asked);
         let within = if function { class } else { Some(name_of(&next)?) };
         if runs && !function {
             own.extend(reading.stored);
