@@ -143,7 +143,6 @@ pub fn outline(py: Python<'_>, code: &Bound<'_, PyCode>) -> PyResult<NameUsage> 
     let (mut imports, mut star_imports) = (module.imports, module.star_imports);
     let (mut late, mut sets_anywhere) = (Names::default(), module.sets.clone());
     let (mut subclasses_of, mut constants) = (module.subclasses_of, module.constants);
-    let mut functions = false;
     let mut waiting: Vec<_> = nested(code)?.into_iter().map(|code| (code, true, None)).collect();
     while let Some((next, outer, class)) = waiting.pop() {
         let function = is_function(py, &next)?;
@@ -166,15 +165,12 @@ pub fn outline(py: Python<'_>, code: &Bound<'_, PyCode>) -> PyResult<NameUsage> 
             imports.extend(reading.imports);
             star_imports.extend(reading.star_imports);
         }
-        functions |= !runs;
         waiting.extend(nested(&next)?.into_iter().map(|code| (code, runs, within.clone())));
     }
     let everywhere = at_once.loaded.iter().chain(&later.loaded);
     let unbound = unbound(py, &module.stored, everywhere.clone())?;
     let attributes = AttributeUse::read(&imports, &star_imports, everywhere, &late);
-    if functions {
-        add_called(&mut at_once, &mut later, own, &imports);
-    }
+    add_called(&mut at_once, &mut later, own, &imports);
     let uses = Uses::of(&imports, star_imports, &at_once.loaded);
     Ok(NameUsage {
         defined: module.stored,
