@@ -236,7 +236,7 @@ def count_searches(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         searches.append(seconds)
         return original(seconds)
 
-    monkeypatch.setattr("transfuse.updates.memory_growth.try_to_find_leaks", counted)
+    monkeypatch.setattr("transfuse.memory.leaks.try_to_find_leaks", counted)
     return searches
 
 

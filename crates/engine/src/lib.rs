@@ -35,7 +35,8 @@ pub use concurrency::{Entered, SingleFlight, Waited, Waiting, fork_gate, sync};
 #[cfg(feature = "testing")]
 pub use fs::InMemoryFs;
 pub use fs::{
-    FileKind, FileMetadata, FileSystem, OsFileSystem, SymlinkChains, SyncMarker, resolve_chain,
+    FileKind, FileMetadata, FileSystem, OneLook, OsFileSystem, SymlinkChains, SyncMarker,
+    resolve_chain,
 };
 pub use generations::{
     Cause, Freed, GenerationId, GenerationRegistry, GenerationState, History, Lifecycles, Outcome,

@@ -95,6 +95,28 @@ fn a_root_behind_a_link_keeps_its_name_whatever_the_link_leads_to() {
 }
 
 #[test]
+fn data_has_the_name_that_it_has_under_its_root_whichever_link_leads_to_it() {
+    let memory = InMemoryFs::new();
+    memory.write("/srv/releases/7/shop/data/prices.csv", "1");
+    memory.write("/etc/prices.csv", "2");
+    memory.write("/usr/lib/foreign.csv", "3");
+    memory.symlink("/srv/current", "/srv/releases/7");
+    memory.symlink("/usr/lib/linked.csv", "/srv/releases/7/shop/data/prices.csv");
+    memory.symlink("/srv/releases/7/shop/out.csv", "/etc/prices.csv");
+    let roots = roots(&memory, &["/srv/current/shop"], &[]);
+    let data = |path: &str| roots.data_path(&memory, Path::new(path));
+    let prices = Some(PathBuf::from("/srv/current/shop/data/prices.csv"));
+    assert_eq!(prices, data("/srv/current/shop/data/prices.csv"));
+    assert_eq!(prices, data("/srv/releases/7/shop/data/prices.csv"));
+    assert_eq!(prices, data("/usr/lib/linked.csv"));
+    assert_eq!(Some("/srv/current/shop/none.csv".into()), data("/srv/releases/7/shop/none.csv"));
+    assert_eq!(Some("/srv/current/shop/out.csv".into()), data("/srv/releases/7/shop/out.csv"));
+    for foreign in ["/usr/lib/foreign.csv", "/usr/lib/none.csv", "/etc/prices.csv", "/"] {
+        assert_eq!(None, data(foreign), "{foreign}");
+    }
+}
+
+#[test]
 fn two_names_of_one_directory_are_one_root() {
     let memory = InMemoryFs::new();
     memory.mkdir("/srv/releases/7");

@@ -8,6 +8,7 @@ then one search of the heap finds the foreign containers that hold the objects o
 - `search`: the foreign containers that hold them
 - `entries`: the entries of a container
 - `log_handlers`: the handlers that modules give to loggers
+- `wrapped`: wrappers in attributes of foreign modules, which wrap no former ones
 - `exchange`: the entries that are taken out and put back
 """
 

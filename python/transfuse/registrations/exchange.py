@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import weakref
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any, NamedTuple
+from types import FunctionType
+from typing import TYPE_CHECKING, Any
 
 from transfuse import _core
 from transfuse.registrations import log_handlers
@@ -23,10 +24,11 @@ from transfuse.registrations.made import (
     values_of,
 )
 from transfuse.registrations.search import Search
+from transfuse.registrations.wrapped import take_apart
 from transfuse.updates import participants
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from types import ModuleType
 
     from transfuse.registrations.entries import Entry
@@ -34,20 +36,57 @@ if TYPE_CHECKING:
     Told = list[tuple[ModuleType, list[Any], list[str]]]
 
 
-class _Sides(NamedTuple):
-    """The executions of an update, by the side that they are on."""
+# The ranks of executions that were staged in vain, and of those that are current.
+_ABANDONED, _CURRENT = -1, 1_000_000
 
-    former: Made
-    abandoned: Made
-    new: Made
 
-    def key(self, each: Any) -> tuple[str, Key] | None:
-        """Return the side that made an object, and its key."""
-        for side, made in zip(self._fields, self, strict=True):
-            key = made.key(each)
-            if key is not None:
-                return side, key
-        return None
+class _Sides:
+    """The executions that an update ends, and those that it makes current, by their order in time.
+
+    Args:
+        former: superseded ones, the oldest first; the rank of each is its number here.
+        abandoned: those that were staged in vain.
+        new: the current ones.
+    """
+
+    def __init__(
+        self, former: list[Execution], abandoned: list[Execution], new: list[Execution]
+    ) -> None:
+        self.former = former
+        ranked = [(_ABANDONED, Made(abandoned, new)), (_CURRENT, Made(new, former))]
+        # What an execution has carried, the one before has made.
+        ranked += [(rank, Made([one], former[:rank])) for rank, one in enumerate(former)]
+        self._names = {name: (rank, made) for rank, made in ranked for name in made.names}
+        self._classes = {each: (rank, made) for rank, made in ranked for each in made.classes}
+
+    def key(self, each: Any) -> tuple[int, Key] | None:
+        """Return the rank of the execution that made an object, and its key."""
+        kind = type(each)
+        if kind is FunctionType:
+            found = self._names.get(id(each.__globals__))
+        else:
+            found = self._classes.get(id(each)) or self._classes.get(id(kind))
+        key = found[1].key(each) if found is not None else None
+        return (found[0], key) if found is not None and key is not None else None
+
+    def lasting_key(self, each: Any) -> tuple[int, Key] | None:
+        """Return the same, with the names of globals: of these an execution has one, too."""
+        found = self.key(each)
+        if found is None:
+            return None
+        rank, key = found
+        if key.kind == "instance" and 0 <= rank < len(self.former):
+            namespace = list(vars(self.former[rank].module).items())
+            name = next((name for name, value in namespace if value is each), "<none>")
+            key = Key(key.module, "global", name)
+        return rank, key
+
+    def side(self, each: Any) -> int | None:
+        """Return the rank of what made an object, or what a weak reference leads to; else None."""
+        if issubclass(type(each), weakref.ReferenceType):
+            each = weakref.ReferenceType.__call__(each)
+        found = self._names.get(id(each)) or self.key(each)
+        return found[0] if found is not None else None
 
 
 def are_held(executed: Told, superseded: Told) -> bool:
@@ -69,7 +108,7 @@ def published(
     superseded: Told,
     revived: Told,
     abandoned: Told,
-    earlier: list[ModuleType] | None,
+    earlier: Told | None,
 ) -> None:
     """Exchange registrations: a new generation has become current.
 
@@ -78,7 +117,8 @@ def published(
         superseded: those that are no longer part of it.
         revived: those that are part of it again, after a rollback.
         abandoned: those that were staged and did not become part of it.
-        earlier: superseded modules that are still in memory; None: new code registered nothing.
+        earlier: all superseded ones that are still in memory, the oldest first; None: new code
+            registered nothing.
     """
     back = _executions(revived)
     for execution in back:
@@ -88,8 +128,9 @@ def published(
         execution.record.clear()
     old, new, gone = _executions(superseded), _executions(executed), _executions(abandoned)
     log_handlers.exchange([*gone, *old], [*new, *back])
+    take_apart(one.module for one in (*new, *back))
     if earlier is not None:
-        _search(old, new, back, gone, earlier)
+        _search(old, new, back, gone, _executions(earlier))
 
 
 def _search(
@@ -97,22 +138,36 @@ def _search(
     new: list[Execution],
     back: list[Execution],
     gone: list[Execution],
-    earlier: list[ModuleType],
+    earlier: list[Execution],
 ) -> None:
     """Find the entries that leave, and take them out."""
-    objects, own = _held([*old, *gone], [*new, *back], earlier)
+    current = [*new, *back]
+    known = {id(one.module) for one in (*old, *current)}
+    # What requests register comes later than the swap: by now it has counterparts of requests.
+    names = {one.module.__name__ for one in old}
+    before = [one for one in earlier if id(one.module) not in known]
+    former = [*(one for one in before if one.module.__name__ in names), *old]
+    objects, own = _held([*former, *gone], current, [one.module for one in before])
     if not objects:
         return
+    # What only new executions hold is searched: it may be a copy of a registry.
+    counterparts, _ = _held(current, [*former, *gone], [])
     there = values_of(old)
     fresh = {id(vars(one.module)): there for one in new}
-    carried = _carried([*old, *gone, *new, *back])
-    sides = _Sides(Made(old, [*new, *back]), Made(gone, [*new, *back]), Made([*new, *back], old))
-    search = Search(Made([*old, *gone], [*new, *back]), own | carried, fresh)
-    records = {one.module.__name__: one.record for one in old}
-    for container in search.containers(objects):
-        for entry, instead, module in list(_leaving(container, sides)):
-            if entry.take_out(instead) and module:
-                records[module].append(entry)
+    carried = _carried([*former, *gone, *current])
+    sides = _Sides(former, gone, current)
+
+    def may_leave(container: Any, found: set[int | None]) -> bool:
+        # Where there is no counterpart, nothing is looked into: that costs more than to find it.
+        exchanged = _ABANDONED in found or len(found - {None}) > 1
+        return exchanged and any(True for _ in _leaving(container, sides))
+
+    made = Made([*former, *gone, *current], [])
+    search = Search(made, own | carried, fresh, sides.side, may_leave)
+    for container in search.containers([*objects, *counterparts]):
+        for entry, instead, record in list(_leaving(container, sides)):
+            if entry.take_out(instead) and record is not None:
+                record.append(entry)
 
 
 def abandoned(executed: Told, kept: Told, error: BaseException | None) -> None:
@@ -129,7 +184,15 @@ def abandoned(executed: Told, kept: Told, error: BaseException | None) -> None:
     if not objects:
         return
     made = Made(gone, old)
-    search = Search(made, own | _carried([*gone, *old]), {})
+
+    search = Search(
+        made,
+        own | _carried([*gone, *old]),
+        {},
+        lambda _: _ABANDONED,
+        # All are climbed from first: looking into one that belongs to live code would touch it.
+        lambda _container, _sides: True,
+    )
     for container in search.containers(objects):
         for entry in list(entries_of(container)):
             if keys_in(entry.held, made.key) and not _only_watches(entry):
@@ -185,29 +248,59 @@ def _carried(executions: Iterable[Execution]) -> set[int]:
     return {id(vars(one.module).get(name)) for one in executions for name in one.preserved}
 
 
-def _leaving(container: Any, sides: _Sides) -> Iterator[tuple[Entry, Entry | None, str]]:
-    """Yield the entries that have a counterpart, with it and with the module that made them.
+def _leaving(
+    container: Any, sides: _Sides
+) -> Iterator[tuple[Entry, Entry | None, list[Any] | None]]:
+    """Yield the entries that have a later counterpart, with it and the record of their execution.
 
-    With them those of abandoned executions, and no module.
+    With them those of abandoned executions, and no record.
     """
-    former: dict[frozenset[Key], list[Entry]] = defaultdict(list)
-    new: dict[frozenset[Key], list[Entry]] = defaultdict(list)
-    for entry in entries_of(container):
-        found = keys_in(entry.held, sides.key)
-        made_by = {side for side, _ in found}
-        keys = frozenset(key for _, key in found)
-        if made_by == {"former"}:
-            former[keys].append(entry)
-        elif made_by == {"new"}:
-            new[keys].append(entry)
-        elif "abandoned" in made_by and "new" not in made_by:
-            yield entry, None, ""
-    for keys, entries in former.items():
-        counterparts = new.get(keys, [])
-        if counterparts and _is_one_for_one(keys, entries, counterparts):
-            for at, entry in enumerate(entries):
-                instead = counterparts[at] if at < len(counterparts) else None
-                yield entry, instead, min(keys).module
+    taken: set[int] = set()
+    entries = list(entries_of(container))
+    for keys, by_rank in _by_keys(entries, sides.key).items():
+        counterparts = by_rank.pop(_CURRENT, [])
+        by_rank.pop(_ABANDONED, None)
+        for rank, former in by_rank.items():
+            if counterparts and _is_one_for_one(keys, former, counterparts):
+                yield from _in_places(former, counterparts, sides.former[rank], taken)
+    for entry in entries:
+        ranks = {rank for rank, _ in keys_in(entry.held, sides.key)}
+        if _ABANDONED in ranks and _CURRENT not in ranks:
+            yield entry, None, None
+    # Requests register, too, but after the swap. What they have registered by the next update has
+    # a counterpart in what those before them did.
+    left = [entry for entry in entries if id(entry) not in taken]
+    for keys, by_rank in _by_keys(left, sides.lasting_key).items():
+        if not all(key.is_unique for key in keys):
+            continue
+        by_rank.pop(_ABANDONED, None)
+        by_rank.pop(_CURRENT, None)
+        counterparts = by_rank.pop(max(by_rank, default=0), [])
+        for rank, former in by_rank.items():
+            yield from _in_places(former, counterparts, sides.former[rank], taken)
+
+
+def _by_keys(
+    entries: list[Entry], key_of: Callable[[Any], tuple[int, Key] | None]
+) -> dict[frozenset[Key], dict[int, list[Entry]]]:
+    """Return the entries that objects of one execution are in, by the keys and the rank."""
+    found: dict[frozenset[Key], dict[int, list[Entry]]] = defaultdict(lambda: defaultdict(list))
+    for entry in entries:
+        made = keys_in(entry.held, key_of)
+        ranks = {rank for rank, _ in made}
+        if len(ranks) == 1:
+            found[frozenset(key for _, key in made)][ranks.pop()].append(entry)
+    return found
+
+
+def _in_places(
+    former: list[Entry], counterparts: list[Entry], execution: Execution, taken: set[int]
+) -> Iterator[tuple[Entry, Entry | None, list[Any]]]:
+    """Yield entries, each with the counterpart that comes to its place."""
+    for at, entry in enumerate(former):
+        taken.add(id(entry))
+        instead = counterparts[at] if at < len(counterparts) else None
+        yield entry, instead, execution.record
 
 
 def _is_one_for_one(keys: frozenset[Key], former: list[Entry], new: list[Entry]) -> bool:

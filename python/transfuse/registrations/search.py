@@ -2,7 +2,8 @@
 
 Each level is one pass over the heap for all objects together (`_core.referrers`), which lets other
 threads run. From an object the search goes on to its wrappers, up to the first container, and from
-the container to the foreign module that it belongs to.
+the container to the foreign module that it belongs to. The second half of the way is taken only
+from containers of which entries would leave: most hold objects of one execution, or memos of both.
 """
 
 from __future__ import annotations
@@ -25,10 +26,14 @@ from transfuse.registrations.made import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from transfuse.registrations.made import Made
 
 # From an object through its container to a module.
 _LEVELS = 10
+# The most wrappers between an object and the container; `entries.keys_in` looks no further.
+_WRAPPERS = 5
 # The most objects of one level; with more the search ends, and all entries stay.
 _MOST = 20_000
 _SECONDS = 5.0
@@ -44,6 +49,8 @@ class Search:
         made: Made,
         passed_by: set[int],
         fresh: dict[int, set[int]],
+        side: Callable[[Any], int | None],
+        may_leave: Callable[[Any, set[int | None]], bool],
     ) -> None:
         """Prepare the search.
 
@@ -52,20 +59,32 @@ class Search:
             passed_by: ids of objects that are no foreign state: those that only the executions
                 hold, and those that are carried from one execution to the next.
             fresh: id of a namespace that holds copies -> ids of values that are no copies.
+            side: numbers the execution that made an object, or what a weak reference leads to.
+            may_leave: whether entries of a container that leads to objects of these numbers would
+                leave if it belongs to a foreign module.
         """
         self._made = made
         self._passed_by = passed_by
         self._fresh = fresh
+        self._side = side
+        self._may_leave = may_leave
         self._deadline = time.monotonic() + _SECONDS
         self._heap: list[Any] = [] if _FREE_THREADED else _core.heap()
-        # id -> a container that holds such an object.
+        # id -> a container that holds such an object, and of which entries would leave.
         self._containers: dict[int, Any] = {}
+        # id -> a container that holds such an object, and how many wrappers lie between them; a
+        # dict may be the attributes of one more.
+        self._holding: dict[int, tuple[Any, int]] = {}
         # id of an object on the way from containers to modules -> ids of these containers.
         self._above: dict[int, set[int]] = {}
         # ids of the containers that belong to foreign modules.
         self._foreign: set[int] = set()
-        # ids of the objects that are searched for, and of those that lead from them to containers.
-        self._inside: set[int] = set()
+        # id of an object that is searched for, and of a wrapper or container that leads to some ->
+        # the numbers of the executions that made these.
+        self._sides: dict[int, set[int | None]] = {}
+        # id of an object that is searched for, or that leads from such objects to containers -> how
+        # many wrappers it is away from the nearest.
+        self._inside: dict[int, int] = {}
 
     def containers(self, objects: list[Any]) -> list[Any]:
         """Return the foreign containers that hold some of these objects."""
@@ -77,7 +96,8 @@ class Search:
 
     def _find(self, objects: list[Any]) -> list[Any]:
         level = objects
-        self._inside = set(map(id, objects))
+        self._inside = dict.fromkeys(map(id, objects), 0)
+        self._sides = {id(each): {self._side(each)} for each in objects}
         for _ in range(_LEVELS):
             if not level or len(level) > _MOST:
                 break
@@ -86,6 +106,7 @@ class Search:
                 if id(holder) in self._passed_by or is_passed_by(holder):
                     continue
                 goes_on = id(each) in self._inside and self._is_taken_in(holder, each)
+                goes_on |= id(each) in self._holding and self._is_wrapper_of(holder, each)
                 goes_on |= id(each) in self._above and self._is_climbed(holder, each)
                 if goes_on:
                     following[id(holder)] = holder
@@ -99,25 +120,47 @@ class Search:
             type(holder) is not FunctionType or holder.__globals__ is not each
         ):
             return False
-        if id(holder) in self._inside or id(holder) in self._containers:
-            return False
         if is_namespace(holder) or is_of_class(holder) or issubclass(type(holder), type):
             return False
+        sides, wrappers = self._sides[id(each)], self._inside[id(each)]
         if is_container(holder):
+            return self._is_container_of(holder, sides, wrappers)
+        return self._is_taken_for_wrapper(holder, sides, wrappers)
+
+    def _is_container_of(self, holder: Any, sides: set[int | None], wrappers: int) -> bool:
+        """Take in a container. False: it leads to nothing that it did not lead to before."""
+        known = self._sides.setdefault(id(holder), set())
+        if sides <= known:
+            return False
+        known |= sides
+        self._holding.setdefault(id(holder), (holder, wrappers))
+        if id(holder) not in self._containers and self._may_leave(holder, known):
             self._containers[id(holder)] = holder
             self._above[id(holder)] = {id(holder)}
-        else:
-            self._inside.add(id(holder))
+        return id(holder) in self._containers or issubclass(type(holder), dict)
+
+    def _is_taken_for_wrapper(self, holder: Any, sides: set[int | None], wrappers: int) -> bool:
+        """Take in an object beyond so many wrappers. False: as above."""
+        known = self._sides.setdefault(id(holder), set())
+        if sides <= known or wrappers >= _WRAPPERS:
+            return False
+        known |= sides
+        self._inside.setdefault(id(holder), wrappers + 1)
         return True
+
+    def _is_wrapper_of(self, holder: Any, each: Any) -> bool:
+        """Go on from a dict to the object whose attributes it is. False: it is another holder.
+
+        The attributes of a wrapper are no registry, but the wrapper may be in one.
+        """
+        if not is_attributes_of(each, holder):
+            return False
+        self._containers.pop(id(each), None)
+        self._above.pop(id(each), None)
+        return self._is_taken_for_wrapper(holder, self._sides[id(each)], self._holding[id(each)][1])
 
     def _is_climbed(self, holder: Any, each: Any) -> bool:
         """Follow the way from a container to a module by one step. False: it ends there."""
-        if id(each) in self._containers and is_attributes_of(each, holder):
-            # The attributes of a wrapper are no registry, but the wrapper may be in one.
-            del self._containers[id(each)], self._above[id(each)]
-            is_new = id(holder) not in self._inside
-            self._inside.add(id(holder))
-            return is_new
         below = self._above[id(each)]
         if self._is_root(holder, each):
             self._foreign |= below

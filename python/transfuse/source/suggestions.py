@@ -6,9 +6,7 @@ which are live.
 
 from __future__ import annotations
 
-import difflib
 import os
-import pkgutil
 from importlib.machinery import ModuleSpec, PathFinder
 from typing import TYPE_CHECKING
 
@@ -73,6 +71,9 @@ def under_no_root(name: str, origin: str, roots: Sequence[str]) -> str | None:
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """Return the one of `known` that is nearest to `word`, or None if none is near."""
+    # Here and not above: few processes have something to suggest.
+    import difflib  # noqa: PLC0415
+
     near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return near[0] if near else None
 
@@ -82,6 +83,8 @@ def nearest_module(name: str, search: Sequence[str]) -> str | None:
 
     The first part of `name` that does not exist is compared with its siblings.
     """
+    import pkgutil  # noqa: PLC0415 - as `difflib` in `nearest`
+
     parts = name.split(".")
     places: Sequence[str] = search
     for index, part in enumerate(parts):

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from transfuse import _core
 from transfuse.config.logs import get_logger
 from transfuse.errors import NotInstalledError, TransfuseError
-from transfuse.memory.leaks import Leaks, find_leaks
 from transfuse.updates import history as history_of
 from transfuse.updates import messages, participants, trial, waiting
 from transfuse.updates.memory_growth import MemoryGrowth
@@ -25,6 +24,7 @@ from transfuse.updates.reports import Note, Plan, Report, Status, Step
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from transfuse.memory.leaks import Leaks
     from transfuse.updates.history import HistoryEntry
     from transfuse.updates.reports import Trial
 
@@ -166,6 +166,9 @@ def leaks(seconds: float = 10.0) -> Leaks:
         NotInstalledError: Transfuse is not installed.
     """
     _require_installed()
+    # Here and not above: most processes are never asked.
+    from transfuse.memory.leaks import find_leaks  # noqa: PLC0415
+
     return find_leaks(seconds)
 
 

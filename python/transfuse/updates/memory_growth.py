@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from transfuse.config.logs import get_logger
-from transfuse.memory.leaks import try_to_find_leaks
 
 _log = get_logger("transfuse")
 
@@ -31,6 +30,9 @@ class MemoryGrowth:
         if self._has_warned or self._growing < self._patience:
             return
         updates, self._growing = self._growing, 0
+        # Here and not above: in most processes nothing grows.
+        from transfuse.memory.leaks import try_to_find_leaks  # noqa: PLC0415
+
         found = try_to_find_leaks(_SEARCH)
         if found is None:
             return

@@ -94,20 +94,29 @@ impl Roots {
     /// The same path, spelled with the root as it was given, whichever links lead to it. None if
     /// the path is neither under a root nor above one.
     pub fn path_under_root(&self, system: &dyn FileSystem, path: &Path) -> Option<PathBuf> {
+        self.spelled_under_root(system, path).or_else(|| {
+            // Resolving it costs a system call for each part of it. Imports ask for each entry of the
+            // search path, and one that does not exist is asked for again each time.
+            system.metadata(path).ok()?;
+            self.under_root(system, &system.canonicalize(path).ok()?)
+        })
+    }
+
+    /// The absolute path, if it is written so that it touches a root.
+    fn spelled_under_root(&self, system: &dyn FileSystem, path: &Path) -> Option<PathBuf> {
         let touches = |path: &Path, root: &Path| path.starts_with(root) || root.starts_with(path);
-        if let Some(path) = lexical(system, path)
-            && self.by_depth.iter().any(|root| touches(&path, root))
-        {
-            return Some(path);
-        }
-        let real = system.canonicalize(path).ok()?;
+        lexical(system, path).filter(|path| self.by_depth.iter().any(|root| touches(path, root)))
+    }
+
+    /// A path without links, spelled with the root as it was given, if it touches one.
+    fn under_root(&self, system: &dyn FileSystem, real: &Path) -> Option<PathBuf> {
         self.by_depth.iter().find_map(|root| {
             let real_root = system.canonicalize(root).ok()?;
             match real.strip_prefix(&real_root) {
                 Ok(inside) if inside.as_os_str().is_empty() => Some(root.clone()),
                 Ok(inside) => Some(root.join(inside)),
                 Err(_) => {
-                    let above = real_root.strip_prefix(&real).ok()?;
+                    let above = real_root.strip_prefix(real).ok()?;
                     let spelled = root.ancestors().nth(above.components().count())?;
                     root.ends_with(above).then(|| spelled.to_owned())
                 }
@@ -198,18 +207,20 @@ impl Roots {
     /// The absolute path of data that is under a root or in the project, spelled with the root as it
     /// was given. The file does not have to exist.
     pub fn data_path(&self, system: &dyn FileSystem, path: &Path) -> Option<PathBuf> {
-        let under_root = self.path_under_root(system, path).or_else(|| {
-            // A path that does not exist cannot be resolved as a whole.
-            let dir = self.path_under_root(system, path.parent()?)?;
-            Some(dir.join(path.file_name()?))
+        let spelled = self.spelled_under_root(system, path).or_else(|| {
+            let path = system.absolute(path).ok()?;
+            let resolved = || self.under_root(system, &system.canonicalize(&path).ok()?);
+            let Some(name) = path.file_name() else { return resolved() };
+            // The directory first: resolving a path costs a system call for each part of it, most
+            // files that are read while modules load are foreign, and few are links. A path that
+            // does not exist cannot be resolved as a whole either.
+            let beside = system.canonicalize(path.parent()?).ok()?.join(name);
+            let is_link = || matches!(system.read_link(&path), Ok(Some(_)));
+            self.under_root(system, &beside)
+                .or_else(|| if is_link() { resolved() } else { None })
+                .or_else(|| Some(lexical(system, &path).unwrap_or(beside)))
         });
-        let beside = || {
-            lexical(system, path).or_else(|| {
-                let dir = system.canonicalize(path.parent()?).ok()?;
-                Some(dir.join(path.file_name()?))
-            })
-        };
-        under_root.or_else(beside).filter(|path| self.follows(system, path))
+        spelled.filter(|path| self.follows(system, path))
     }
 
     /// Can `path` be data that a module depends on: a file that it read, a directory that it listed?

@@ -4,19 +4,18 @@
 //! leaves no import behind. Functions count, because module-level code anywhere may call them. What
 //! follows from it is `effects/submodule_use.rs`'s.
 
-use std::collections::{HashMap, HashSet};
-
 use crate::code::bytecode::Binding;
+use crate::code::names::{ByName, Chains, Names};
 
 /// The attributes that the code of one module takes of what it imports.
 #[derive(Default)]
 pub struct AttributeUse {
     /// The last part of an imported name -> the attributes taken of it, `shop -> {prices}`. An
     /// empty name stands for all, because the module is passed on; `*` for a star import.
-    taken: HashMap<String, HashSet<String>>,
+    taken: ByName<String, Names>,
     /// The last parts of names that functions import, `shop`. The variables of functions are not
     /// followed, so each attribute that the module mentions may be taken of these.
-    late: HashSet<String>,
+    late: Names,
 }
 
 impl AttributeUse {
@@ -24,11 +23,11 @@ impl AttributeUse {
         imports: &[Binding],
         star_imports: &[String],
         loaded: impl Iterator<Item = &'a Vec<String>>,
-        late: &HashSet<String>,
+        late: &Names,
     ) -> Self {
         let mut uses = Uses::default();
         uses.read(imports, loaded);
-        let mut taken: HashMap<String, HashSet<String>> = HashMap::new();
+        let mut taken: ByName<String, Names> = ByName::default();
         for Binding { imported, attribute, .. } in imports {
             let whole = attribute.iter().map(String::as_str);
             for part in imported.split('.').chain(whole) {
@@ -48,7 +47,7 @@ impl AttributeUse {
     /// not import one of that name by a statement that can be followed.
     pub fn takes(&self, module: &str, attribute: &str) -> Option<bool> {
         let taken = self.taken.get(module);
-        let any = |taken: &HashSet<String>| taken.contains("") || taken.contains("__dict__");
+        let any = |taken: &Names| taken.contains("") || taken.contains("__dict__");
         if taken.is_some_and(|taken| taken.contains(attribute) || any(taken)) {
             return Some(true);
         }
@@ -73,17 +72,13 @@ fn tail(name: &str) -> &str {
 /// Which attributes of what was imported are used.
 #[derive(Default)]
 pub struct Uses {
-    pub used: HashMap<String, HashSet<String>>,
-    pub reached: HashMap<String, HashSet<String>>,
+    pub used: ByName<String, Names>,
+    pub reached: ByName<String, Names>,
 }
 
 impl Uses {
     /// The uses of these imports by the names that are loaded; a star takes all.
-    pub fn of(
-        imports: &[Binding],
-        star_imports: Vec<String>,
-        loaded: &HashSet<Vec<String>>,
-    ) -> Uses {
+    pub fn of(imports: &[Binding], star_imports: Vec<String>, loaded: &Chains) -> Uses {
         let mut uses = Uses::default();
         uses.read(imports, loaded.iter());
         for imported in star_imports {
@@ -93,7 +88,7 @@ impl Uses {
     }
 
     pub fn read<'a>(&mut self, imports: &[Binding], loaded: impl Iterator<Item = &'a Vec<String>>) {
-        let mut by_name: HashMap<&str, Vec<&[String]>> = HashMap::new();
+        let mut by_name: ByName<&str, Vec<&[String]>> = ByName::default();
         for chain in loaded {
             by_name.entry(&chain[0]).or_default().push(&chain[1..]);
         }
@@ -139,6 +134,6 @@ impl Uses {
     }
 }
 
-fn note(of: &mut HashMap<String, HashSet<String>>, name: &str, attribute: &str) {
+fn note(of: &mut ByName<String, Names>, name: &str, attribute: &str) {
     of.entry(name.to_owned()).or_default().insert(attribute.to_owned());
 }

@@ -5,9 +5,11 @@
 
 use std::collections::HashSet;
 
+use pyo3::exceptions::PyIndexError;
 use pyo3::types::{PyBytes, PyCode, PyInt, PyString, PyTuple};
 use pyo3::{intern, prelude::*, sync::PyOnceLock};
 
+use crate::code::names::{Chains, Constants, Names};
 use crate::code::plain_values;
 use crate::cpython::frames;
 
@@ -96,38 +98,44 @@ pub struct Binding {
 /// The uses of names in one code object.
 #[derive(Default)]
 pub struct Reading {
-    pub stored: HashSet<String>,
+    pub stored: Names,
     /// Those of them that it binds other than by an import.
-    pub assigned: HashSet<String>,
+    pub assigned: Names,
     /// Names that it loads, each with the attributes that are taken at once: `["pk", "sub", "go"]`.
-    pub loaded: HashSet<Vec<String>>,
-    pub sets: HashSet<String>,
+    pub loaded: Chains,
+    pub sets: Names,
     /// Whether it sets items, other than those of `__annotations__`.
     pub sets_items: bool,
     /// Attributes that it takes, of whatever it is, those that imports take included.
-    pub mentions: HashSet<String>,
+    pub mentions: Names,
     /// Names that its imports bind, but for those of a function.
     pub imports: Vec<Binding>,
     pub star_imports: Vec<String>,
     /// Text and numbers (`plain_values::worth`), but for those found everywhere.
-    pub constants: HashSet<u64>,
+    pub constants: Constants,
     /// What its import statements name, wherever they bind it: `a.b`, and `a.b.c` for `from a.b import c`.
-    pub named: HashSet<String>,
+    pub named: Names,
     /// The names of which it takes `__subclasses__`; none for a value that has no name.
     pub subclasses_of: HashSet<Option<String>>,
 }
 
 /// Reads one code object, and none of those in it.
 pub fn read(py: Python<'_>, code: &Bound<'_, PyCode>) -> PyResult<Reading> {
+    let names = code.getattr(intern!(py, "co_names"))?.cast_into::<PyTuple>()?;
+    let names = names.iter().map(|name| Ok(name.cast_into::<PyString>()?));
+    let names = names.collect::<PyResult<Vec<_>>>()?;
     let mut reader = InstructionReader {
+        py,
         known: instructions(py)?,
-        names: code.getattr(intern!(py, "co_names"))?.cast_into::<PyTuple>()?,
+        names: names.iter().map(|name| name.to_str()).collect::<PyResult<_>>()?,
+        uses: vec![0; names.len()],
         reading: Reading::default(),
         importing: None,
         statement: None,
         attribute: None,
         takes_names: false,
         chain: Vec::new(),
+        chains: Vec::new(),
         annotates: false,
     };
     for each in code.getattr(intern!(py, "co_consts"))?.cast_into::<PyTuple>()?.iter() {
@@ -135,7 +143,7 @@ pub fn read(py: Python<'_>, code: &Bound<'_, PyCode>) -> PyResult<Reading> {
         // `getattr(kind, "__subclasses__")`, and what `eval` runs.
         if let Ok(text) = each.cast_exact::<PyString>()
             && let Ok(text) = text.to_str()
-            && (text == SUBCLASSES || (text.contains(SUBCLASSES) && reader.runs_text()?))
+            && (text == SUBCLASSES || (text.contains(SUBCLASSES) && reader.runs_text()))
         {
             reader.reading.subclasses_of.insert(None);
         }
@@ -149,17 +157,28 @@ pub fn read(py: Python<'_>, code: &Bound<'_, PyCode>) -> PyResult<Reading> {
             reader.step(op, arg)?;
         }
     }
+    let mut reading = reader.end();
     if code.getattr(intern!(py, "co_name"))?.eq(ANNOTATE)? {
         // It fills a dict of its own.
-        reader.reading.sets_items = false;
+        reading.sets_items = false;
     }
-    Ok(reader.reading)
+    Ok(reading)
 }
 
-struct InstructionReader<'a, 'py> {
+/// What a code object does with one of its names, as bits.
+const STORES: u8 = 1;
+const ASSIGNS: u8 = 2;
+const SETS: u8 = 4;
+const MENTIONS: u8 = 8;
+
+/// It works with the positions of names, and copies each name once, at the end: every import waits for it.
+struct InstructionReader<'a> {
+    py: Python<'a>,
     known: &'a Instructions,
     /// `co_names`.
-    names: Bound<'py, PyTuple>,
+    names: Vec<&'a str>,
+    /// What the code does with each of them.
+    uses: Vec<u8>,
     reading: Reading,
     /// The import whose names are being bound, `shop.prices`.
     importing: Option<String>,
@@ -170,28 +189,37 @@ struct InstructionReader<'a, 'py> {
     /// Whether that import takes names.
     takes_names: bool,
     /// The name that was loaded last, as long as only attributes are taken of it.
-    chain: Vec<String>,
+    chain: Vec<u32>,
+    /// Those before it.
+    chains: Vec<Vec<u32>>,
     /// Whether that was `__annotations__`.
     annotates: bool,
 }
 
-impl InstructionReader<'_, '_> {
-    fn name(&self, index: u32) -> PyResult<String> {
-        self.names.get_item(index as usize)?.extract()
+impl InstructionReader<'_> {
+    fn name(&self, index: u32) -> PyResult<&str> {
+        self.names.get(index as usize).copied().ok_or_else(|| PyIndexError::new_err("co_names"))
     }
 
-    fn runs_text(&self) -> PyResult<bool> {
-        Ok(self.names.contains("eval")? || self.names.contains("exec")?)
+    fn add_use(&mut self, index: u32, what: u8) {
+        if let Some(uses) = self.uses.get_mut(index as usize) {
+            *uses |= what;
+        }
+    }
+
+    fn runs_text(&self) -> bool {
+        self.names.iter().any(|name| ["eval", "exec"].contains(name))
     }
 
     fn step(&mut self, op: u8, arg: u32) -> PyResult<()> {
         let known = self.known;
         if op == known.load_attr || Some(op) == known.load_method {
             let shift = if op == known.load_attr { known.attr_shift } else { 0 };
-            let taken = self.name(arg >> shift)?;
-            self.reading.mentions.insert(taken.clone());
-            if taken == SUBCLASSES {
-                self.reading.subclasses_of.insert(self.chain.last().cloned());
+            let taken = arg >> shift;
+            self.add_use(taken, MENTIONS);
+            if self.name(taken)? == SUBCLASSES {
+                let of = self.chain.last().map(|of| Ok::<_, PyErr>(self.name(*of)?.to_owned()));
+                self.reading.subclasses_of.insert(of.transpose()?);
             }
             if !self.chain.is_empty() {
                 self.chain.push(taken);
@@ -199,37 +227,37 @@ impl InstructionReader<'_, '_> {
             return Ok(());
         }
         if !self.chain.is_empty() {
-            self.reading.loaded.insert(std::mem::take(&mut self.chain));
+            self.chains.push(std::mem::take(&mut self.chain));
         }
         if op == known.import_name {
-            let named = self.name(arg >> known.import_shift)?;
+            let named = self.name(arg >> known.import_shift)?.to_owned();
             self.begin_import(named);
         } else if op == known.import_from {
-            let taken = self.name(arg)?;
+            let taken = self.name(arg)?.to_owned();
             self.take(taken);
         } else if op == known.store_name || op == known.store_global {
-            let bound = self.name(arg)?;
-            self.bind(bound);
+            self.bind(arg)?;
         } else if op == known.load_name || Some(op) == known.load_class_name {
             self.importing = None;
             let name = self.name(arg)?;
-            self.annotates = name == "__annotations__";
             // The code that adds an annotation to it is the interpreter's: no use of a name of its own.
-            if name != CONDITIONAL_ANNOTATIONS {
-                self.chain.push(name);
+            let is_own = name != CONDITIONAL_ANNOTATIONS;
+            self.annotates = name == "__annotations__";
+            if is_own {
+                self.chain.push(arg);
             }
         } else if op == known.store_subscr {
             self.reading.sets_items |= !self.annotates;
         } else if op == known.store_attr {
-            self.reading.sets.insert(self.name(arg)?);
+            self.add_use(arg, SETS);
         } else if op == known.load_global {
-            self.chain.push(self.name(arg >> known.global_shift)?);
+            self.chain.push(arg >> known.global_shift);
         } else if Some(op) == known.load_small_int {
-            let number = PyInt::new(self.names.py(), arg);
+            let number = PyInt::new(self.py, arg);
             plain_values::add_constant(&number, &mut self.reading.constants);
         } else if Some(op) == known.load_common_constant {
             if let Some(constant) = known.common.get(arg as usize) {
-                let constant = constant.bind(self.names.py());
+                let constant = constant.bind(self.py);
                 plain_values::add_constant(constant, &mut self.reading.constants);
             }
         } else if (Some(op) == known.import_star
@@ -239,6 +267,25 @@ impl InstructionReader<'_, '_> {
             self.reading.star_imports.push(imported);
         }
         Ok(())
+    }
+
+    /// All that was read, by name.
+    fn end(mut self) -> Reading {
+        let Reading { stored, assigned, sets, mentions, .. } = &mut self.reading;
+        for (what, into) in
+            [(STORES, stored), (ASSIGNS, assigned), (SETS, sets), (MENTIONS, mentions)]
+        {
+            let named = self.names.iter().zip(&self.uses).filter(|(_, uses)| *uses & what != 0);
+            into.extend(named.map(|(name, _)| (*name).to_owned()));
+        }
+        self.chains.sort_unstable();
+        self.chains.dedup();
+        let named = |chain: &Vec<u32>| {
+            let names = chain.iter().filter_map(|index| self.names.get(*index as usize));
+            names.map(|name| (*name).to_owned()).collect()
+        };
+        self.reading.loaded = self.chains.iter().map(named).collect();
+        self.reading
     }
 
     fn begin_import(&mut self, named: String) {
@@ -259,23 +306,24 @@ impl InstructionReader<'_, '_> {
         self.takes_names = true;
     }
 
-    fn bind(&mut self, bound: String) {
+    fn bind(&mut self, index: u32) -> PyResult<()> {
         let attribute = self.attribute.take();
         if self.takes_names && attribute.is_none() {
             // `from a import b, c` is over.
             self.importing = None;
         }
-        if let Some(imported) = &self.importing {
-            let imported = imported.clone();
+        self.add_use(index, STORES);
+        if let Some(imported) = self.importing.clone() {
             // `import a.b` binds `a` and is over; `from a import b, c` goes on.
             if attribute.is_none() {
                 self.importing = None;
             }
-            self.reading.imports.push(Binding { imported, attribute, bound: bound.clone() });
+            let bound = self.name(index)?.to_owned();
+            self.reading.imports.push(Binding { imported, attribute, bound });
         } else {
-            self.reading.assigned.insert(bound.clone());
+            self.add_use(index, ASSIGNS);
         }
-        self.reading.stored.insert(bound);
+        Ok(())
     }
 }
 

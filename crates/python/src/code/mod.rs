@@ -1,6 +1,7 @@
 //! Source text and code objects: compiled files, and what module-level code uses. In reading order:
 
 pub mod pyc;
+pub mod names;
 pub mod bytecode;
 pub mod plain_values;
 pub mod attribute_use;

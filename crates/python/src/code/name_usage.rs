@@ -6,12 +6,13 @@
 //! import may be one that this module's code affects. Class bodies run with the module, and so do
 //! comprehensions and `lambda` that it makes; its functions may.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use pyo3::{intern, prelude::*, types::PyCode, types::PyTuple};
 
 use crate::code::attribute_use::{AttributeUse, Uses};
 use crate::code::bytecode::{Binding, read};
+use crate::code::names::{ByName, Chains, Constants, Names};
 
 /// `co_flags` bit of functions; class bodies and modules lack it.
 const CO_OPTIMIZED: u32 = 1;
@@ -31,27 +32,27 @@ const CHANGES: &str = "\
 #[derive(Default)]
 pub struct NameUsage {
     /// Names bound at module level by the source; star imports add theirs while it runs.
-    pub defined: HashSet<String>,
+    pub defined: Names,
     /// Those of them that a statement other than an import binds.
-    pub assigned: HashSet<String>,
+    pub assigned: Names,
     /// Those of them that import statements bind.
-    pub imported: HashSet<String>,
+    pub imported: Names,
     /// The imported name (`"registry"`, relative ones without their dots) -> the attributes taken
     /// and used (`{"register"}`; `"*"` for a star, `""` for the module itself).
-    pub used: HashMap<String, HashSet<String>>,
+    pub used: ByName<String, Names>,
     /// The same for what is reached by such attributes, which may be modules, too: `"shop.tax"` for
     /// `from shop import tax`.
-    pub reached: HashMap<String, HashSet<String>>,
+    pub reached: ByName<String, Names>,
     /// Attributes that module-level code assigns to, on whatever object: `json.dumps = ...`.
-    pub sets: HashSet<String>,
+    pub sets: Names,
     /// The same for all code of the module, and what class bodies bind.
-    pub sets_anywhere: HashSet<String>,
+    pub sets_anywhere: Names,
     /// Text and numbers in its code (`plain_values::worth`), without `None`, truth values, 0 and 1.
-    pub constants: HashSet<u64>,
+    pub constants: Constants,
     /// Attributes that module-level code, and functions if it may run them, take of whatever it is.
-    pub mentions: HashSet<String>,
+    pub mentions: Names,
     /// The same of functions that, as far as can be seen, it does not run.
-    pub mentions_later: HashSet<String>,
+    pub mentions_later: Names,
     /// Whether it may run text (`exec`): then it may use all that it imports.
     pub runs_text: bool,
     /// Whether it may take attributes that it does not mention (`getattr`).
@@ -62,7 +63,7 @@ pub struct NameUsage {
     pub attributes: AttributeUse,
     /// Names that its code loads and does not bind, but for those of `builtins`: a submodule is one to
     /// its package.
-    pub unbound: HashSet<String>,
+    pub unbound: Names,
     /// The names of classes that its code asks for their subclasses, `Plugin`; none for a class that
     /// its code does not name.
     pub subclasses_of: HashSet<Option<String>>,
@@ -90,14 +91,14 @@ impl NameUsage {
 
     /// Whether it uses an attribute of that name, from whichever import.
     pub fn uses_taken(&self, attribute: &str) -> bool {
-        let taken = |used: &HashSet<String>| used.contains(attribute) || used.contains("*");
+        let taken = |used: &Names| used.contains(attribute) || used.contains("*");
         self.runs_text || self.used.values().any(taken)
     }
 
     /// The attributes taken of the import that is written so.
-    pub fn taken_of(&self, written: &str) -> HashSet<String> {
+    pub fn taken_of(&self, written: &str) -> Names {
         let both = [self.used.get(written), self.reached.get(written)];
-        let mut all: HashSet<String> = both.into_iter().flatten().flatten().cloned().collect();
+        let mut all: Names = both.into_iter().flatten().flatten().cloned().collect();
         all.extend(self.runs_text.then(String::new));
         all
     }
@@ -116,13 +117,13 @@ impl NameUsage {
 /// The uses in code that runs with the module, or in its functions.
 #[derive(Default)]
 struct Parts {
-    loaded: HashSet<Vec<String>>,
-    mentions: HashSet<String>,
+    loaded: Chains,
+    mentions: Names,
     sets_items: bool,
 }
 
 impl Parts {
-    fn extend(&mut self, loaded: HashSet<Vec<String>>, mentions: HashSet<String>, sets: bool) {
+    fn extend(&mut self, loaded: Chains, mentions: Names, sets: bool) {
         self.loaded.extend(loaded);
         self.mentions.extend(mentions);
         self.sets_items |= sets;
@@ -140,7 +141,7 @@ pub fn outline(py: Python<'_>, code: &Bound<'_, PyCode>) -> PyResult<NameUsage> 
     let mut own = module.stored.clone();
     let imported = module.imports.iter().map(|binding| binding.bound.clone()).collect();
     let (mut imports, mut star_imports) = (module.imports, module.star_imports);
-    let (mut functions, mut late, mut sets_anywhere) = (false, HashSet::new(), module.sets.clone());
+    let (mut late, mut sets_anywhere) = (Names::default(), module.sets.clone());
     let (mut subclasses_of, mut constants) = (module.subclasses_of, module.constants);
     let mut waiting: Vec<_> = nested(code)?.into_iter().map(|code| (code, true, None)).collect();
     while let Some((next, outer, class)) = waiting.pop() {
@@ -156,23 +157,20 @@ pub fn outline(py: Python<'_>, code: &Bound<'_, PyCode>) -> PyResult<NameUsage> 
         }
         constants.extend(reading.constants);
         // A method asks for the subclasses of its own class.
-        let asked = reading.subclasses_of.into_iter();
-        subclasses_of.extend(asked.map(|of| of.or_else(|| class.clone())));
+        let asked = reading.subclasses_of.into_iter().map(|of| of.or_else(|| class.clone()));
+        subclasses_of.extend(asked);
         let within = if function { class } else { Some(name_of(&next)?) };
         if runs && !function {
             own.extend(reading.stored);
             imports.extend(reading.imports);
             star_imports.extend(reading.star_imports);
         }
-        functions |= !runs;
         waiting.extend(nested(&next)?.into_iter().map(|code| (code, runs, within.clone())));
     }
     let everywhere = at_once.loaded.iter().chain(&later.loaded);
     let unbound = unbound(py, &module.stored, everywhere.clone())?;
     let attributes = AttributeUse::read(&imports, &star_imports, everywhere, &late);
-    if functions {
-        add_called(&mut at_once, &mut later, own, &imports);
-    }
+    add_called(&mut at_once, &mut later, own, &imports);
     let uses = Uses::of(&imports, star_imports, &at_once.loaded);
     Ok(NameUsage {
         defined: module.stored,
@@ -197,26 +195,24 @@ pub fn outline(py: Python<'_>, code: &Bound<'_, PyCode>) -> PyResult<NameUsage> 
 /// Names that are loaded, and neither bound by the module nor of `builtins`.
 fn unbound<'a>(
     py: Python<'_>,
-    stored: &HashSet<String>,
+    stored: &Names,
     loaded: impl Iterator<Item = &'a Vec<String>>,
-) -> PyResult<HashSet<String>> {
+) -> PyResult<Names> {
     let builtins = py.import(intern!(py, "builtins"))?.dict();
-    let mut names = HashSet::new();
-    for chain in loaded {
-        if !stored.contains(&chain[0]) && !builtins.contains(&chain[0])? {
-            names.insert(chain[0].clone());
+    let mut names = Names::default();
+    let mut known = Names::default();
+    for name in loaded.map(|chain| &chain[0]) {
+        if stored.contains(name) || known.contains(name) || names.contains(name) {
+            continue;
         }
+        let into = if builtins.contains(name)? { &mut known } else { &mut names };
+        into.insert(name.clone());
     }
     Ok(names)
 }
 
 /// Functions run at once only if module-level code uses a value that the module itself made.
-fn add_called(
-    at_once: &mut Parts,
-    later: &mut Parts,
-    mut own: HashSet<String>,
-    imports: &[Binding],
-) {
+fn add_called(at_once: &mut Parts, later: &mut Parts, mut own: Names, imports: &[Binding]) {
     for binding in imports {
         own.remove(&binding.bound);
     }

@@ -1,15 +1,17 @@
 //! Text and numbers, which are the same where their values are.
 
-use std::collections::HashSet;
-
+use crate::code::names::Constants;
 use crate::cpython::address_map::Pointer;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyFloat, PyInt, PyString};
 
 /// Adds a constant of some code if it is text or a number, but for those found everywhere.
-pub fn add_constant(constant: &Bound<'_, PyAny>, into: &mut HashSet<u64>) {
-    let common = constant.extract::<i64>().is_ok_and(|number| (0..=1).contains(&number));
-    if !common && is_plain(constant.py(), constant.as_ptr()) {
+pub fn add_constant(constant: &Bound<'_, PyAny>, into: &mut Constants) {
+    // Not every constant is asked for a number: one that is none raises an exception.
+    let common = || constant.extract::<i64>().is_ok_and(|number| (0..=1).contains(&number));
+    if is_plain(constant.py(), constant.as_ptr())
+        && !(constant.is_exact_instance_of::<PyInt>() && common())
+    {
         into.insert(worth(constant.py(), constant.as_ptr()));
     }
 }

@@ -8,7 +8,6 @@
 //! in the plan.
 
 use std::cell::RefCell;
-use std::collections::HashSet;
 
 use pyo3::exceptions::PyImportError;
 use pyo3::prelude::*;
@@ -90,8 +89,7 @@ pub fn check_own<'py>(
         let all = if known { Vec::new() } else { vec![imported.get().name.clone()] };
         return restart_staging(scope, &base, caller, all);
     }
-    let known: HashSet<String> =
-        old.and_then(|old| old.with_name_usage(|o| o.mentions.clone())).unwrap_or_default();
+    let known = old.and_then(|old| old.with_name_usage(|o| o.mentions.clone())).unwrap_or_default();
     let names = caller.get().with_name_usage(|outline| {
         let all = outline.mentions.iter().chain(&outline.mentions_later);
         all.filter(|name| !known.contains(*name)).cloned().collect::<Vec<_>>()

@@ -167,8 +167,13 @@ fn argument(runtime: &Runtime, args: &Bound<'_, PyTuple>, index: usize) -> Optio
         Ok(bytes) => from_bytes(bytes.as_bytes()),
         Err(_) => given.extract::<PathBuf>().ok()?,
     };
+    let is_precompiled = |path: &Path| path.extension().is_some_and(|end| end == "pyc");
+    // Before anything that asks the system: each import of a foreign module opens one.
+    if is_precompiled(&path) {
+        return None;
+    }
     let spelled = runtime.roots.data_path(&*runtime.system, &path)?;
-    spelled.extension().is_none_or(|end| end != "pyc").then_some(spelled)
+    (!is_precompiled(&spelled)).then_some(spelled)
 }
 
 /// A path that was given as bytes: of any kind where the system takes any, else text.

@@ -4,14 +4,18 @@
 //! would wrap its own older wrapper. So each attribute that a live module sets on a foreign one is
 //! recorded with its original value. While the next instance is staged the foreign module keeps the
 //! current value, and a reference that the new namespace took to the older wrapper becomes one to
-//! the original. Publishing sets the new value, or, if the new source sets none, the original. Only
-//! assignments at module level are seen.
+//! the original. Publishing sets the new value, or, if the new source sets none, the original.
+//!
+//! Seen are assignments at module level, and what a call in module-level code put into the module that
+//! it was taken from (`logging.setLogRecordFactory(factory)`), if it is code of the calling module:
+//! other values may be a library's own counters and caches. What requests put there is theirs.
 
-use pyo3::{prelude::*, types::PyDict, types::PyModule};
+use pyo3::types::{PyDict, PyModule, PyType};
+use pyo3::{intern, prelude::*, sync::PyOnceLock};
 
-use crate::cpython::snapshot::items;
+use crate::cpython::{snapshot::items, static_lookup};
 use crate::state::{
-    attempt, foreign_patch::Before, foreign_patch::ForeignPatch, live_module::LiveModule,
+    attempt, caller, foreign_patch::Before, foreign_patch::ForeignPatch, live_module::LiveModule,
     scope::Scope,
 };
 
@@ -51,6 +55,90 @@ pub fn before(
             attribute,
         })
         .collect()
+}
+
+/// The names of a foreign module before code that uses it has run.
+pub struct Namespace {
+    module: Py<PyModule>,
+    was: Py<PyDict>,
+}
+
+impl Namespace {
+    /// Whether these are the names of that module.
+    pub fn is_of(&self, module: &Bound<'_, PyModule>) -> bool {
+        self.module.is(module)
+    }
+}
+
+/// The names of a foreign module, if the importing code uses it and so may call what sets some.
+pub fn names_before(
+    importing: &Bound<'_, LiveModule>,
+    module: &Bound<'_, PyModule>,
+) -> Option<Namespace> {
+    let name = module.dict().get_item(intern!(module.py(), "__name__")).ok().flatten()?;
+    let name: &str = name.extract().ok()?;
+    let uses = importing.get().with_name_usage(|outline| outline.uses(name)) == Some(true);
+    if !uses {
+        return None;
+    }
+    let was = module.dict().copy().ok()?.unbind();
+    Some(Namespace { module: module.clone().unbind(), was })
+}
+
+/// The attributes that calls have set since then to code of the module whose execution has ended.
+pub fn set_by_calls(
+    instance: &Bound<'_, LiveModule>,
+    namespaces: &[Namespace],
+    known: &[Before],
+) -> Vec<Before> {
+    let py = instance.py();
+    let mut found = Vec::new();
+    for Namespace { module, was } in namespaces {
+        for (name, value) in items(&module.bind(py).dict()) {
+            let Ok(before) = was.bind(py).get_item(&name) else { continue };
+            let Ok(attribute) = name.extract::<String>() else { continue };
+            let is_known = || known.iter().any(|b| b.module.is(module) && b.attribute == attribute);
+            if before.as_ref().is_some_and(|before| before.is(&value))
+                || !is_code_of(instance, &value)
+                || is_known()
+            {
+                continue;
+            }
+            let module = module.clone_ref(py);
+            found.push(Before { module, attribute, value: before.map(Bound::unbind) });
+        }
+    }
+    found
+}
+
+/// Whether a value is a function or class of this instance, or an object of such a class.
+fn is_code_of(instance: &Bound<'_, LiveModule>, value: &Bound<'_, PyAny>) -> bool {
+    let py = value.py();
+    static METHOD: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    if METHOD.import(py, "types", "MethodType").is_ok_and(|kind| value.get_type().is(kind)) {
+        let function = value.getattr(intern!(py, "__func__"));
+        return function.is_ok_and(|function| is_code_of(instance, &function));
+    }
+    if static_lookup::is_function(value) {
+        let globals = value.getattr(intern!(py, "__globals__")).ok();
+        let owner = globals.and_then(|globals| caller::module_of_globals(py, &globals));
+        return owner.is_some_and(|owner| owner.is(instance));
+    }
+    match value.cast::<PyType>() {
+        Ok(class) => is_class_of(instance, class),
+        Err(_) => is_class_of(instance, &value.get_type()),
+    }
+}
+
+/// Whether this execution made a class: a value that it carried may be of a former one.
+fn is_class_of(instance: &Bound<'_, LiveModule>, class: &Bound<'_, PyType>) -> bool {
+    let Some(dict) = static_lookup::of_class(class) else { return false };
+    let module = dict.get_item(intern!(class.py(), "__module__")).ok().flatten();
+    let named = module.is_some_and(|module| {
+        module.extract::<&str>().is_ok_and(|name| name == instance.get().name.as_str())
+    });
+    let functions = || dict.values().iter().filter(static_lookup::is_function).collect::<Vec<_>>();
+    named && functions().iter().all(|function| is_code_of(instance, function))
 }
 
 /// The module's code failed: foreign modules are as they were.

@@ -29,6 +29,8 @@ struct Observed {
     used: Used,
     /// The attributes of foreign modules that it may set, as they were.
     foreign: Vec<Before>,
+    /// The names of the foreign modules that it uses, as they were.
+    namespaces: Vec<foreign_patches::Namespace>,
 }
 
 thread_local! {
@@ -66,7 +68,9 @@ impl Observation {
         attribution::settle(py, instance, &ended.used);
         log_handlers::settle(py, Some(instance));
         current_objects::ended(py, instance, self.execution.depth() == 0);
-        ended.foreign
+        let Observed { mut foreign, namespaces, .. } = ended;
+        foreign.extend(foreign_patches::set_by_calls(instance, &namespaces, &foreign));
+        foreign
     }
 }
 
@@ -100,6 +104,17 @@ pub fn imported_foreign(caller: &Bound<'_, LiveModule>, module: &Bound<'_, PyMod
             seen.foreign.extend(more);
         }
     });
+    let is_new = OBSERVED.with_borrow(|stack| {
+        stack.last().is_some_and(|seen| !seen.namespaces.iter().any(|names| names.is_of(module)))
+    });
+    // Outside the borrow: a new dict may start a garbage collection, which runs code.
+    if is_new && let Some(names) = foreign_patches::names_before(caller, module) {
+        OBSERVED.with_borrow_mut(|stack| {
+            if let Some(seen) = stack.last_mut() {
+                seen.namespaces.push(names);
+            }
+        });
+    }
 }
 
 /// Lets `act` have the modules that the innermost execution uses, outside the borrow.

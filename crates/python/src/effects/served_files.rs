@@ -5,10 +5,11 @@
 //! change of it makes a generation, in which no module has to run, and former generations go on
 //! reading what they have. Files outside of roots and project are none of ours.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use transfuse_engine::{FileKind, FileSystem, Roots, Source, is_source};
+use transfuse_engine::{FileKind, FileSystem, OneLook, Roots, Source, is_source};
 
 use crate::effects::{data_files, kept_content};
 use crate::state::command::Command;
@@ -73,16 +74,20 @@ fn keep(generation: &Generation, path: &Path, source: &Arc<Source>) {
 
 /// A file's content, or that it does not exist. None if it cannot be kept.
 fn read(runtime: &Runtime, path: &Path, limit: u64) -> Option<Arc<Source>> {
-    let stat = match runtime.system.metadata(path) {
-        Ok(stat) => stat,
+    match content(&*runtime.system, path, limit) {
+        Ok(content) => Some(Source::served(Some(&content?), &runtime.budget)),
         Err(error) if data_files::ABSENT.contains(&error.kind()) => {
-            return Some(Source::served(None, &runtime.budget));
+            Some(Source::served(None, &runtime.budget))
         }
-        Err(_) => return None,
-    };
+        Err(_) => None,
+    }
+}
+
+/// A file's content, if it is of a kind and size that is kept; an error if it has no metadata.
+fn content(system: &dyn FileSystem, path: &Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
+    let stat = system.metadata(path)?;
     let kept = stat.kind == FileKind::File && stat.len <= limit;
-    let content = if kept { runtime.system.read(path).ok() } else { None }?;
-    Some(Source::served(Some(&content), &runtime.budget))
+    Ok(if kept { system.read(path).ok() } else { None })
 }
 
 /// Keeps the text files in a folder before one of them is read, so that a request on old code that
@@ -90,7 +95,7 @@ fn read(runtime: &Runtime, path: &Path, limit: u64) -> Option<Arc<Source>> {
 /// kept of a folder with source, or with roots in it, because programs write other files there.
 pub fn keep_folder(scope: &Scope<'_>, dir: &Path) {
     let Scope { py, runtime, .. } = *scope;
-    let (system, roots) = (&*runtime.system, &runtime.roots);
+    let (system, roots) = (&OneLook::at(&*runtime.system), &runtime.roots);
     let Some(dir) = roots.data_path(system, dir) else { return };
     let holds_root = roots.dirs().iter().map(PathBuf::as_path).chain(roots.project());
     if holds_root.into_iter().any(|root| root.starts_with(&dir)) {
@@ -99,9 +104,10 @@ pub fn keep_folder(scope: &Scope<'_>, dir: &Path) {
     let found = py.detach(|| {
         let paths = files_in(system, roots, &dir)?;
         let kept = paths.into_iter().filter_map(|path| {
-            let source = read(runtime, &path, LARGE)?;
-            let is_text = source.text().is_some_and(|content| !content.contains(&0));
-            is_text.then_some((path, source))
+            let content = content(system, &path, LARGE).ok().flatten()?;
+            // Before it is compressed.
+            let is_text = !content.contains(&0);
+            is_text.then(|| (path, Source::served(Some(&content), &runtime.budget)))
         });
         Some(kept.collect::<Vec<_>>())
     });

@@ -7,12 +7,13 @@
 //! Importers run only if they hold, or have used, a value that could not stay the same. Units of
 //! work that are pinned to older generations see these changes too.
 
-use std::{cell::Cell, collections::HashSet, sync::atomic::Ordering};
+use std::{cell::Cell, sync::atomic::Ordering};
 
 use pyo3::types::{PyDict, PyFrozenSet, PyList, PyTuple};
 use pyo3::{ffi, intern, prelude::*};
 use transfuse_engine::{EdgeKind, ModuleName, Policy, Reason};
 
+use crate::code::names::Names;
 use crate::effects::foreign_patches::{self, PendingPatches};
 use crate::state::live_module::LiveModule;
 use crate::state::staging_area::{InPlaceBatch, InPlaceNote, InPlaceUpdate};
@@ -231,12 +232,12 @@ fn is_concerned(
     change: &Bound<'_, PyAny>,
     of: &ModuleName,
 ) -> PyResult<bool> {
-    let changed: HashSet<String> =
+    let changed: Names =
         change.getattr(intern!(py, "changed"))?.get_item(of.as_str())?.extract()?;
     let replaced = change.getattr(intern!(py, "replaced"))?.get_item(of.as_str())?;
     let replaced = replaced.cast_into::<PyList>()?;
     // The module itself (`import shop.conf`, `from shop import conf`), all of it, or such a name.
-    let uses = |(written, used): (&String, &HashSet<String>)| {
+    let uses = |(written, used): (&String, &Names)| {
         let tail = written.rsplit('.').next();
         (used.contains("") && tail == Some(of.tail()))
             || used.contains(of.tail())

@@ -9,7 +9,7 @@ use pyo3::types::{PyBytes, PyCode, PyDict, PyFrozenSet, PyMappingProxy, PyType};
 use pyo3::{exceptions::PyException, ffi, intern, prelude::*};
 use transfuse_engine::{EdgeKind, Policy, Target};
 
-use crate::code::{name_usage, pyc};
+use crate::code::{name_usage, names::Names, pyc};
 use crate::cpython::{lazy_object, snapshot::items, static_lookup};
 use crate::effects::{annotations, kept_values, ownership::code_of, retention::is_bound_submodule};
 use crate::loading::{bind_submodules, foreign_loader, submodules};
@@ -91,7 +91,7 @@ fn overlay(
     scope: &Scope<'_>,
     instance: &LiveModule,
     previous: &LiveModule,
-    defined: &HashSet<String>,
+    defined: &Names,
 ) -> PyResult<()> {
     let py = scope.py;
     let namespace = instance.namespace(py);

@@ -3,11 +3,17 @@
 //! Called when an update has ended, so nothing waits for it: `transfuse/registrations` takes out the
 //! entries of superseded code that new code has replaced, or those of code that was staged in vain.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use pyo3::{call::PyCallArgs, intern, prelude::*, types::PyList};
 
 use crate::cpython::{log, panics};
 use crate::state::{generation::Generation, live_module::LiveModule, runtime::Runtime};
 use crate::update::lingering;
+
+/// How many former modules were in memory after the last update that was published. Only the updating
+/// thread uses it, so it orders nothing.
+static LINGERING: AtomicUsize = AtomicUsize::new(0);
 
 /// What was executed for a staged generation that is no longer staged.
 pub struct EndedExecutions<'py> {
@@ -53,11 +59,11 @@ impl<'py> EndedExecutions<'py> {
         registered: bool,
     ) {
         // Entries of superseded code leave where new code made their counterparts.
-        let searches = registered || !revived.is_empty() || !self.abandoned.is_empty();
-        let earlier = searches.then(|| {
-            let earlier = lingering::superseded(py, runtime);
-            earlier.iter().map(|one| one.get().module.clone_ref(py)).collect::<Vec<_>>()
-        });
+        // What requests register is seen by the former modules that it keeps in memory.
+        let lingering = lingering::lingering(py, runtime).len();
+        let grows = lingering > LINGERING.swap(lingering, Ordering::Relaxed);
+        let searches = registered || grows || !revived.is_empty() || !self.abandoned.is_empty();
+        let earlier = searches.then(|| executions(py, &lingering::superseded(py, runtime)));
         let lists = [&self.executed, superseded, revived, &self.abandoned];
         let [executed, superseded, revived, abandoned] = lists.map(|list| executions(py, list));
         call(py, "published", (executed, superseded, revived, abandoned, earlier));
