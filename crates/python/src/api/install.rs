@@ -8,7 +8,9 @@ use std::{path::PathBuf, sync::Arc};
 use pyo3::{ffi, intern, prelude::*, types::PyList};
 use transfuse_engine::{Budget, OsFileSystem, Roots, scan};
 
+use crate::api::fork;
 use crate::cpython::{exceptions, snapshot::items};
+use crate::effects::{asked_files, audit};
 use crate::hooks::{facade_type, fast_path, import_module, lazy_import, reload};
 use crate::state::{
     command::SourceOverrides, live_module::LiveModule, request::refuse_inside, runtime,
@@ -16,7 +18,6 @@ use crate::state::{
 };
 use crate::sysmodules::{facade, spec::Finder};
 use crate::updater::{off_disk, thread::at_exit, thread::start_updating, thread::stop_updating};
-use crate::{api::fork, effects::audit};
 
 /// Makes the roots live.
 #[pyfunction]
@@ -68,6 +69,7 @@ pub fn install(
     runtime.unreadable.lock().are(seen.unreadable);
     facade_type::make_type(py)?;
     audit::listen()?;
+    asked_files::listen(py)?;
     runtime::put_in_force(Some(runtime));
     let core = py.import(intern!(py, "transfuse._core"))?;
     swap_builtins(
