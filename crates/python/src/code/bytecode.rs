@@ -102,6 +102,8 @@ pub struct Reading {
     /// Names that it loads, each with the attributes that are taken at once: `["pk", "sub", "go"]`.
     pub loaded: HashSet<Vec<String>>,
     pub sets: HashSet<String>,
+    /// Those of them that it sets on a name that is no variable of a function, or an attribute of one.
+    pub sets_on_globals: HashSet<String>,
     /// Whether it sets items, other than those of `__annotations__`.
     pub sets_items: bool,
     /// Attributes that it takes, of whatever it is, those that imports take included.
@@ -130,9 +132,18 @@ pub fn read(py: Python<'_>, code: &Bound<'_, PyCode>) -> PyResult<Reading> {
         chain: Vec::new(),
         annotates: false,
     };
+    // `setattr(json, "dumps", traced)`.
+    let sets_attributes = reader.names.contains("setattr")?;
     for each in code.getattr(intern!(py, "co_consts"))?.cast_into::<PyTuple>()?.iter() {
         plain_values::add_constant(&each, &mut reader.reading.constants);
         // `getattr(kind, "__subclasses__")`, and what `eval` runs.
+        if let Ok(text) = each.cast_exact::<PyString>()
+            && let Ok(text) = text.to_str()
+            && sets_attributes
+            && text.chars().all(|letter| letter.is_alphanumeric() || letter == '_')
+        {
+            reader.reading.sets.insert(text.to_owned());
+        }
         if let Ok(text) = each.cast_exact::<PyString>()
             && let Ok(text) = text.to_str()
             && (text == SUBCLASSES || (text.contains(SUBCLASSES) && reader.runs_text()?))
@@ -199,6 +210,9 @@ impl InstructionReader<'_, '_> {
             return Ok(());
         }
         if !self.chain.is_empty() {
+            if op == known.store_attr {
+                self.reading.sets_on_globals.insert(self.name(arg)?);
+            }
             self.reading.loaded.insert(std::mem::take(&mut self.chain));
         }
         if op == known.import_name {
