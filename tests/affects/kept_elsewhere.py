@@ -4,6 +4,70 @@ from __future__ import annotations
 
 # Each has the source of a module that keeps, and that of one which imports and has it kept.
 ELSEWHERE = {
+    "table of factories": (
+        """
+        FACTORIES, MADE = {}, {}
+        def provide(name, make):
+            FACTORIES[name] = make
+        def find(name):
+            if name not in MADE:
+                MADE[name] = FACTORIES[name]()
+            return MADE[name]
+        """,
+        """
+        from shop import store
+        def make():
+            from shop.config import Settings
+            return Settings()
+        store.provide("settings", make)
+        def get():
+            return store.find("settings").kind
+        """,
+    ),
+    "table of factories of numbers": (
+        """
+        FACTORIES, MADE = {}, {}
+        def provide(make):
+            FACTORIES[make.__name__] = make
+            return make
+        def find(name):
+            if name not in MADE:
+                MADE[name] = FACTORIES[name]()
+            return MADE[name]
+        """,
+        """
+        from shop import store
+        @store.provide
+        def make():
+            from shop.config import KIND
+            return KIND
+        def get():
+            return store.find("make")
+        """,
+    ),
+    "object with factories": (
+        """
+        class Container:
+            def __init__(self):
+                self.factories, self.made = {}, {}
+            def provide(self, name, make):
+                self.factories[name] = make
+            def find(self, name):
+                if name not in self.made:
+                    self.made[name] = self.factories[name]()
+                return self.made[name]
+        CONTAINER = Container()
+        """,
+        """
+        from shop.store import CONTAINER
+        def make():
+            from shop.config import KIND
+            return KIND
+        CONTAINER.provide("kind", make)
+        def get():
+            return CONTAINER.find("kind")
+        """,
+    ),
     "class attribute": (
         "class Holder:\n    found = None\n",
         """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import Any
 
 import pytest
@@ -94,3 +95,64 @@ def test_p5_a_factory_that_takes_a_submodule_from_its_package(tree: LiveTree, li
         report = tree.published({"shop/views.py": f"VALUE = {value}"})
         assert ran(report) == ["shop.views", "app"]
         assert tree.module("app").VALUE == value
+
+
+# How a module registers with an application that another module is just making.
+CURRENT = {
+    "proxy": "from flask import current_app\n@current_app.template_filter('mark')",
+    "proxy of the package": "import flask\n@flask.current_app.template_filter('mark')",
+    "proxy of another name": "from flask import current_app as now\n@now.template_filter('mark')",
+    "proxy that is passed on": """
+        from flask import current_app as now
+        def register(app):
+            return app.template_filter("mark")
+        @register(now)
+        """,
+    "context variable": "from making import CURRENT\n@CURRENT.get().template_filter('mark')",
+    "list": "from making import STACK\n@STACK[-1].template_filter('mark')",
+}
+
+
+@pytest.mark.parametrize("way", CURRENT)
+def test_p5_a_module_that_registers_with_what_is_being_made(
+    tree: LiveTree, policy: str, way: str
+) -> None:
+    making = """
+        from contextvars import ContextVar
+        CURRENT, STACK = ContextVar("current"), []
+        """
+    factory = """
+        from flask import Flask
+        from making import CURRENT, STACK
+        def create_app():
+            app = Flask("shop")
+            STACK.append(app)
+            token = CURRENT.set(app)
+            with app.app_context():
+                import filters, views
+                app.register_blueprint(views.pages)
+            CURRENT.reset(token)
+            STACK.pop()
+            return app
+        """
+    views = """
+        from flask import Blueprint, render_template_string
+        pages = Blueprint("pages", __name__)
+        @pages.route("/")
+        def index():
+            return render_template_string("{{ 1|mark }} WORD")
+        """
+    filters = textwrap.dedent(CURRENT[way]) + "\ndef mark(value):\n    return f'({value})'\n"
+    tree.write({"making.py": making, "factory.py": factory, "filters.py": filters})
+    tree.write(
+        {"views.py": views, "wsgi.py": "from factory import create_app\napp = create_app()\n"}
+    )
+    tree.install(policy=policy)
+
+    def get() -> str:
+        return str(tree.module("wsgi").app.test_client().get("/").text)
+
+    assert get() == "(1) WORD"
+    for word in ("one", "two"):
+        tree.published({"views.py": views.replace("WORD", word)})
+        assert get() == f"(1) {word}"

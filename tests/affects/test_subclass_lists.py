@@ -247,3 +247,25 @@ def test_p5_registered_classes(
         assert tree.module("app").check()
     if base.startswith("import abc"):
         assert not issubclass(old, tree.module("base").Plugin)
+
+
+MAKES = {
+    "type": "return type(name, (Plugin,), {'name': name})",
+    "class statement": "class Made(Plugin): ...\n    Made.name = name\n    return Made",
+}
+
+
+@pytest.mark.parametrize("make", MAKES)
+def test_p5_a_subclass_that_a_function_of_the_base_makes(
+    tree: LiveTree, policy: str, make: str
+) -> None:
+    base = f"class Plugin: ...\ndef make(name):\n    {MAKES[make]}\n"
+    find = "def find():\n    return sorted(each.name for each in Plugin.__subclasses__())\n"
+    tree.write({"base.py": base + find, "pdf.py": "import base\nPdf = base.make('pdf 1')\n"})
+    tree.write({"app.py": "import base, pdf\nTABLE = base.find()\n"})
+    tree.install(policy=policy)
+    assert tree.module("app").base.find() == ["pdf 1"]
+    tree.published({"pdf.py": "import base\nPdf = base.make('pdf 2')\n"})
+    assert tree.module("app").base.find() == tree.module("app").TABLE == ["pdf 2"]
+    tree.published({"pdf.py": ""})
+    assert tree.module("app").base.find() == []

@@ -215,3 +215,12 @@ def test_source_that_is_executed_as_data(tree: LiveTree) -> None:
     assert ran(tree.published({"conf.py": "TEA = 4\n"})) == ["app"]
     assert tree.module("app").VALUE["TEA"] == 4
     assert tree.module("conf").TEA == 4
+
+
+def test_data_of_a_package_that_is_not_loaded(tree: LiveTree) -> None:
+    web = "import pkgutil\nVALUE = pkgutil.get_data('apart', 'rates.txt')\n"
+    tree.write({"apart/__init__.py": "", "apart/rates.txt": "1", "web.py": web})
+    tree.install()
+    assert tree.module("web").VALUE == b"1"
+    tree.published({"apart/rates.txt": "2"})
+    assert tree.module("web").VALUE == b"2"

@@ -84,3 +84,23 @@ def test_p5_a_new_submodule_hides_a_value_of_its_package(tree: LiveTree, policy:
     tree.published({"app.py": "import shop\n"})
     shop = tree.module("app").shop
     assert (shop.tax, shop.own()) == (5, 5)
+
+
+def test_p5_a_submodule_that_an_attempt_loaded_before_its_package_ran_again(
+    tree: LiveTree, policy: str
+) -> None:
+    every = "".join(
+        f"try: import pack{name}\nexcept ImportError: pass\n"
+        for name in ("", ".alpha", ".beta", ".sub.deep")
+    )
+    tree.write({"main.py": every, "pack/__init__.py": "import pack.alpha\n"})
+    tree.write({"pack/alpha.py": "V = 1\n", "pack/beta.py": "", "pack/sub/deep.py": ""})
+    tree.install(policy=policy)
+    tree.module("main")
+    tree.delete("pack/beta.py")
+    tree.published()
+    tree.published({"pack/alpha.py": "V = 2\n"})
+    # Staging learns that other modules are affected, and begins again.
+    text = "try: exec('import pack.sub.deep as deep; deep.R.append(1)')\nexcept Exception: pass\n"
+    tree.published({"pack/__init__.py": text, "pack/beta.py": ""})
+    assert tree.module("main").pack.beta is tree.module("pack.beta")

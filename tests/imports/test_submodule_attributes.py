@@ -78,6 +78,18 @@ TAKEN = {
             return found["V"]
         """,
     "relative": "from .. import shop\nV = shop.prices.V\ndef show():\n    return V\n",
+    "loop over the names": """
+        import shop
+        V = [each.V for each in vars(shop).values() if hasattr(each, "V")][0]
+        def show():
+            return V
+        """,
+    "loop over the dict": """
+        import shop
+        V = sum(each.V for each in shop.__dict__.values() if hasattr(each, "V"))
+        def show():
+            return V
+        """,
     "passed on": "from hub import shop\nV = shop.prices.V\ndef show():\n    return V\n",
     "called": "import helper\nV = helper.take()\ndef show():\n    return V\n",
 }

@@ -13,6 +13,8 @@ change nothing.
 
 from __future__ import annotations
 
+import re
+
 from hypothesis import strategies as st
 
 # Modules of the world; `pack` and `pack.sub` are packages when they have an `__init__.py`.
@@ -63,7 +65,7 @@ def _statement(draw: st.DrawFn, module: str) -> str:
                 f"import {other}\nclass D_{bound}({other}.Base): pass",
                 "class Base: pass",
                 "try:\n    with open(__file__.rpartition('/')[0] + '/data.txt') as file:\n"
-                "        DATA = file.read()\nexcept OSError:\n    DATA = None\n",
+                "        DATA = file.read()\nexcept OSError:\n    DATA = file = None\n",
                 *(["from . import alpha"] if module.startswith("pack") else []),
                 *(["from .beta import V as rel"] if module.startswith("pack") else []),
                 *(SHADOWING if module == "pack" else []),
@@ -91,7 +93,9 @@ def _writing(draw: st.DrawFn, module: str) -> str:
         f"import {other}\nT_{bound} = [next({other}.C) for _ in 'a' if hasattr({other}, 'C')]",
         f"def put(_):\n    import {other}\n    getattr({other}, 'R', []).append({row})\nput(0)",
         f"def put(_):\n    from {other} import note\n    note((__name__, 0))\nput(0)",
-        f"exec('import {other}; {other}.R.append({row})')",
+        # Under `overlay` a name that no statement binds stays.
+        f"try:\n    exec('import {other}; {other}.R.append({row})')\n"
+        f"finally:\n    globals().pop('{other.partition('.')[0]}', None)",
     ]
     owns = ["R = []\ndef note(x): R.append(x)", "import itertools\nC = itertools.count()"]
     line = draw(
@@ -99,8 +103,10 @@ def _writing(draw: st.DrawFn, module: str) -> str:
     )
     if line not in imports:
         return line
+    # Under `overlay` a name that an assignment binds, which is not reached, keeps its value.
+    unbound = "".join(f"    {name} = None\n" for name in re.findall(r"^(?:SUM|T)_\w+", line, re.M))
     indented = line.replace("\n", "\n    ")
-    return f"try:\n    {indented}\nexcept (ImportError, AttributeError):\n    pass"
+    return f"try:\n    {indented}\nexcept (ImportError, AttributeError):\n{unbound}    pass"
 
 
 @st.composite

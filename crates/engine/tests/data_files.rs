@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use transfuse_engine::{
-    Budget, ChangeKind, DependencyGraph, DirtyPaths, Edge, EdgeKind, EventKind, InMemoryFs,
-    ModuleName, Roots, Source, SourceSnapshot, Target, is_tree_locked, listing, refresh, scan,
+    Budget, ChangeKind, DependencyGraph, DirtyPaths, Edge, EdgeKind, EventKind, FileKind,
+    InMemoryFs, ModuleName, Roots, Source, SourceSnapshot, Target, is_tree_locked, listing,
+    refresh, scan,
 };
 
 struct App {
@@ -198,5 +199,36 @@ fn a_served_file_stays_one_whatever_happens_to_it() {
         }
         let dirty = DirtyPaths::Listed(BTreeSet::from([path.to_owned()]));
         app.snapshot = refresh(&app.memory, &app.roots, &budget, &app.snapshot, &dirty).snapshot;
+    }
+}
+
+#[test]
+fn of_a_path_that_was_asked_for_only_its_existence_counts() {
+    let mut app = app(&["/srv/app/a.py", "/srv/app/x.db"]);
+    let there = Source::existence(Some(FileKind::File));
+    app.snapshot = app.snapshot.with("/srv/app/x.db", there);
+    app.snapshot = app.snapshot.with("/srv/app/y", Source::existence(None));
+    app.memory.write("/srv/app/x.db", "much more");
+    assert!(app.changes(&DirtyPaths::Rescan).is_empty());
+    app.memory.write("/srv/app/y", "1");
+    assert_eq!(vec![("/srv/app/y".to_owned(), Created)], app.at("/srv/app/y"));
+    app.memory.remove("/srv/app/x.db");
+    assert_eq!(vec![("/srv/app/x.db".to_owned(), Deleted)], app.at("/srv/app/x.db"));
+    app.memory.write("/srv/app/x.db/z", "1");
+    assert_eq!(vec![("/srv/app/x.db".to_owned(), Changed)], app.at("/srv/app/x.db"));
+}
+
+#[test]
+fn a_file_that_only_has_to_exist_may_be_written_all_the_time() {
+    let there = Source::existence(Some(FileKind::File));
+    let snapshot = SourceSnapshot::default().with("/srv/app/x.db", there);
+    let mut graph = DependencyGraph::default();
+    let to = Target::File(PathBuf::from("/srv/app/x.db"));
+    graph.add(&ModuleName::new("shop").unwrap(), Edge { to, kind: EdgeKind::Data });
+    for kind in [EventKind::Modified, EventKind::Closed, EventKind::Touched] {
+        assert!(!kind.at("/srv/app/x.db").concerns(&snapshot, &graph));
+    }
+    for kind in [EventKind::Created, EventKind::Moved, EventKind::Gone] {
+        assert!(kind.at("/srv/app/x.db").concerns(&snapshot, &graph));
     }
 }

@@ -103,7 +103,8 @@ impl App {
         self.loaded[module as usize] && self.policies[module as usize] == Policy::Never
     }
 
-    /// The modules that import one, directly or not, with itself.
+    /// The modules that may call the functions of one, directly or not: those that import it, and those
+    /// in whose state it registers something; with itself.
     fn callers(&self, of: u8) -> BTreeSet<u8> {
         let mut callers = BTreeSet::from([of]);
         loop {
@@ -115,6 +116,9 @@ impl App {
                 }
             }
             if callers.len() == before {
+                let affected =
+                    self.edges.iter().filter(|edge| (edge.0, edge.1) == (of, EdgeKind::Affects));
+                callers.extend(affected.map(|edge| edge.2));
                 return callers;
             }
         }

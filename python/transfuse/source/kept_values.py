@@ -247,6 +247,7 @@ class _Search:
         """Tell whether a decorator may keep what its function returns."""
         value: Any = self._value(decorator)
         found = any(word in decorator.lower() for word in _CACHES)
+        found = self._registers(decorator, value) or found
         if _is_a(value, FunctionType):
             inner = [one for one in value.__code__.co_consts if _is_a(one, CodeType)]
             shared = any(_stores_in_globals(code, value.__globals__) for code in inner)
@@ -260,6 +261,36 @@ class _Search:
             ]
             found = found or any(_stores(one.__code__) for one in methods)
         return found
+
+    def _registers(self, decorator: str, value: Any) -> bool:
+        """Tell whether live code stores a function that it gets, and may store what that returns.
+
+        `provide("rate", load)` puts the function into a table, and `get("rate")` of the same
+        module, or another method of the same object, calls it and keeps the result.
+        """
+        holder, _, last = decorator.rpartition(".")
+        if _is_a(value, FunctionType):
+            if value.__module__ not in self._live or not _stores(value.__code__):
+                return False
+            others = [
+                one
+                for one in self._live[value.__module__].copy().values()
+                if _is_a(one, FunctionType) and one.__module__ == value.__module__
+            ]
+            if any(one is not value and _stores_call(one.__code__) for one in others):
+                self._modules.add(value.__module__)
+            return False
+        owner = self._value(holder) if holder else None
+        kind = type(owner)
+        method = _method(kind, last)
+        if method is None or method.__module__ not in self._live or not _stores(method.__code__):
+            return False
+        names = {name for base in kind.__mro__ for name in vars(base)} - {last, *_MADE_BY}
+        methods = [one for one in (_method(kind, name) for name in names) if one is not None]
+        if not any(_stores_call(one.__code__) for one in methods):
+            return False
+        self._modules.update(self._others_with(owner))
+        return True
 
 
 # Methods that run before there is anything to keep.
@@ -323,6 +354,12 @@ def _stores(code: CodeType) -> bool:
         if step.argval in _OPTIMIZED_STORES and step.opname.startswith("LOAD_"):
             return True
     return any(_stores(one) for one in code.co_consts if isinstance(one, CodeType))
+
+
+def _stores_call(code: CodeType) -> bool:
+    """Tell whether code calls something, and stores something."""
+    calls = any(step.opname.startswith("CALL") for step in dis.get_instructions(code))
+    return calls and _stores(code)
 
 
 def _stores_in_globals(code: CodeType, namespace: dict[str, Any]) -> bool:

@@ -60,4 +60,8 @@ impl FileSystem for OneLook<'_> {
     fn write_atomically(&self, path: &Path, content: &[u8]) -> io::Result<()> {
         self.system.write_atomically(path, content)
     }
+
+    fn write_private(&self, path: &Path, content: &[u8]) -> io::Result<()> {
+        self.system.write_private(path, content)
+    }
 }

@@ -80,6 +80,11 @@ pub trait ModuleFacts {
         let _ = (user, package, kind, of);
         false
     }
+    /// Does the code of `user` look at all names of a package that it imports, as `vars` gives them?
+    fn looks_into(&self, user: &ModuleName, package: &ModuleName) -> bool {
+        let _ = (user, package);
+        false
+    }
     /// The modules of base classes of `name`'s classes whose subclasses are listed somewhere.
     fn listed_bases(&self, name: &ModuleName) -> Vec<ModuleName> {
         let _ = name;
@@ -194,6 +199,9 @@ impl Closure<'_> {
                 self.follow(&package, || Reason::Imports(name.clone()));
             }
             for (from, kind) in graph.importers(&package) {
+                if self.facts.looks_into(from, &package) {
+                    self.follow(&package, || Reason::AffectedBy(name.clone()));
+                }
                 if self.reasons.contains_key(from)
                     || !self.facts.reaches(from, &package, kind, name)
                 {
@@ -346,7 +354,8 @@ impl Closure<'_> {
     }
 
     /// The modules that could run and would not yet, among those that import these, directly or not,
-    /// these themselves, and those that their functions may have put something of `of` into.
+    /// these themselves, those whose state these change, as by registering a function that they call, and
+    /// those that functions may have put something of `of` into.
     fn holders(&self, from: &[ModuleName], of: &ModuleName) -> BTreeSet<ModuleName> {
         let mut met: BTreeSet<&ModuleName> = from.iter().collect();
         let mut todo: Vec<&ModuleName> = met.iter().copied().collect();
@@ -358,6 +367,11 @@ impl Closure<'_> {
                 }
             }
         }
+        let edges = from.iter().flat_map(|by| self.graph.edges_of(by));
+        met.extend(edges.filter_map(|edge| match (edge.kind, &edge.to) {
+            (EdgeKind::Affects, Target::Module(to)) => Some(to),
+            _ => None,
+        }));
         let put = from.iter().flat_map(|by| self.facts.put_into(by, of));
         let all = met.into_iter().cloned().chain(put);
         all.filter(|name| self.could_run(name)).collect()

@@ -242,6 +242,11 @@ impl Roots {
             && !above.any(|dir| dir != root && system.metadata(&dir.join("pyvenv.cfg")).is_ok())
     }
 
+    /// Does an absolute path lie under a root or in the project, as it is spelled?
+    pub fn is_beneath(&self, path: &Path) -> bool {
+        self.dirs.iter().chain(&self.project).any(|dir| path.starts_with(dir))
+    }
+
     /// Can a module depend on which entries the directory at `path` has?
     pub fn follows_listing(&self, system: &dyn FileSystem, path: &Path) -> bool {
         self.follows(system, path) && !is_in(path, &VERSION_CONTROL)

@@ -173,10 +173,12 @@ impl Comparison<'_> {
     /// Compares the names in a directory, if a module listed it.
     fn listed(&mut self, dir: &Path) {
         let is_dir = || self.system.metadata(dir).is_ok_and(|stat| stat.kind == FileKind::Dir);
-        if self.is_data(dir)
-            && is_dir()
-            && let Ok(Some(names)) = listing(self.system, dir, None)
-        {
+        if !self.is_data(dir) || !is_dir() {
+            return;
+        }
+        if self.old.get(dir).is_some_and(|known| known.is_existence()) {
+            self.put(dir, Source::existence(Some(FileKind::Dir)));
+        } else if let Ok(Some(names)) = listing(self.system, dir, None) {
             self.put(dir, names);
         }
     }
@@ -194,8 +196,11 @@ impl Comparison<'_> {
         }
     }
 
-    /// Reads one file and compares its content.
+    /// Reads one file and compares its content, if that counts.
     fn file(&mut self, path: &Path) {
+        if self.old.get(path).is_some_and(|known| known.is_existence()) {
+            return self.put(path, Source::existence(Some(FileKind::File)));
+        }
         match self.read_stable(path) {
             Ok(Some(content)) => self.compare(path, &content),
             Ok(None) => self.found.unstable.push(path.to_owned()),

@@ -5,7 +5,8 @@
 //! compressed, until the last snapshot that refers to it is dropped. A [`Budget`] bounds the sum:
 //! over the limit, a source keeps only its digest, and reading its text fails.
 
-use crate::{base::Digest, fs::FileSystem};
+use crate::base::Digest;
+use crate::fs::{FileKind, FileSystem};
 use std::borrow::Cow;
 use std::path::Path;
 use std::sync::{
@@ -23,9 +24,8 @@ pub struct Source {
     packed: Option<Box<[u8]>>,
     /// Where the packed bytes are counted, until the source is dropped.
     budget: Budget,
-    /// Whether code reads it by generation, as it does templates. A comparison passes this on to the
-    /// next content of the same file.
-    served: bool,
+    /// What of it counts. A comparison passes this on to the next content of the same file.
+    concern: Concern,
     /// Whether its content is wanted, and not only whether it has changed.
     has_text: bool,
 }
@@ -42,41 +42,58 @@ pub(crate) struct PackedSource<'a> {
     pub served: bool,
 }
 
+/// What of a file counts for the code that asked for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Concern {
+    /// The content.
+    Content,
+    /// The content, which code reads by generation, as it does templates.
+    Served,
+    /// Whether it exists, and as what.
+    Existence,
+}
+
 impl Source {
     /// Stores `content`, compressed, if `budget` has room for it.
     pub fn new(content: impl AsRef<[u8]>, budget: &Budget) -> Arc<Source> {
-        Arc::new(Source::packed(content.as_ref(), budget, false))
+        Arc::new(Source::packed(content.as_ref(), budget, Concern::Content))
     }
 
     /// Stores the content of a file that code reads by generation; none: the file does not exist.
     pub fn served(content: Option<&[u8]>, budget: &Budget) -> Arc<Source> {
         Arc::new(match content {
-            Some(content) => Source::packed(content, budget, true),
-            None => Source::unpacked(None, true),
+            Some(content) => Source::packed(content, budget, Concern::Served),
+            None => Source::unpacked(None, Concern::Served),
         })
     }
 
     /// Stores only the digest of `content`: for data files, of which only changes matter.
     pub fn digest_only(content: impl AsRef<[u8]>) -> Arc<Source> {
-        Arc::new(Source::unpacked(Some(content.as_ref()), false))
+        Arc::new(Source::unpacked(Some(content.as_ref()), Concern::Content))
     }
 
     /// Records that a file did not exist: a data file that a module tried to read.
     pub fn absent() -> Arc<Source> {
-        Arc::new(Source::unpacked(None, false))
+        Arc::new(Source::unpacked(None, Concern::Content))
     }
 
-    fn packed(content: &[u8], budget: &Budget, served: bool) -> Source {
+    /// Records only whether a path exists, and as what: for code that asks and does not open it.
+    pub fn existence(kind: Option<FileKind>) -> Arc<Source> {
+        let content = kind.map(|kind| format!("transfuse: exists as {kind:?}"));
+        Arc::new(Source::unpacked(content.as_deref().map(str::as_bytes), Concern::Existence))
+    }
+
+    fn packed(content: &[u8], budget: &Budget, concern: Concern) -> Source {
         let packed = lz4_flex::block::compress(content).into_boxed_slice();
         let packed = budget.reserve(packed.len()).then_some(packed);
         let (digest, len) = (Digest::of(content), Some(content.len()));
-        Source { digest, len, packed, budget: budget.clone(), served, has_text: true }
+        Source { digest, len, packed, budget: budget.clone(), concern, has_text: true }
     }
 
-    fn unpacked(content: Option<&[u8]>, served: bool) -> Source {
+    fn unpacked(content: Option<&[u8]>, concern: Concern) -> Source {
         let digest = Digest::of(content.unwrap_or(b"transfuse: no file"));
         let len = content.map(<[u8]>::len);
-        Source { digest, len, packed: None, budget: Budget::new(0), served, has_text: false }
+        Source { digest, len, packed: None, budget: Budget::new(0), concern, has_text: false }
     }
 
     /// The source with its content, which `read` reads if it could not be kept and should be.
@@ -88,7 +105,7 @@ impl Source {
             None if is_kept => None,
             None => read().filter(same).map(|content| lz4_flex::block::compress(&content).into()),
         };
-        PackedSource { digest: self.digest, len: self.len, packed, served: self.served }
+        PackedSource { digest: self.digest, len: self.len, packed, served: self.is_served() }
     }
 
     /// The source that was written to disk.
@@ -97,12 +114,18 @@ impl Source {
         let packed = packed.map(|packed| packed.into_owned().into_boxed_slice());
         let packed = packed.filter(|packed| budget.reserve(packed.len()));
         let has_text = packed.is_some();
-        Arc::new(Source { digest, len, packed, budget: budget.clone(), served, has_text })
+        let concern = if served { Concern::Served } else { Concern::Content };
+        Arc::new(Source { digest, len, packed, budget: budget.clone(), concern, has_text })
     }
 
     /// Does code read it by generation?
     pub fn is_served(&self) -> bool {
-        self.served
+        self.concern == Concern::Served
+    }
+
+    /// Does only its existence count?
+    pub fn is_existence(&self) -> bool {
+        self.concern == Concern::Existence
     }
 
     /// Does it record that the file did not exist?

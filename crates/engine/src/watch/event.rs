@@ -74,6 +74,11 @@ impl Event {
     pub fn concerns(&self, snapshot: &SourceSnapshot, graph: &DependencyGraph) -> bool {
         match self {
             Event::Path(EventKind::Dir, _) | Event::Rescan | Event::Lost => true,
+            Event::Path(EventKind::Modified | EventKind::Closed | EventKind::Touched, path)
+                if is_there(snapshot, path) =>
+            {
+                false
+            }
             Event::Path(kind, path) => {
                 // A listed directory has another entry, or one less.
                 let names = matches!(kind, EventKind::Created | EventKind::Moved | EventKind::Gone);
@@ -87,6 +92,11 @@ impl Event {
             }
         }
     }
+}
+
+/// Was a module told that this exists, and has nothing else been asked of it?
+fn is_there(snapshot: &SourceSnapshot, path: &Path) -> bool {
+    snapshot.get(path).is_some_and(|known| known.is_existence() && !known.is_absent())
 }
 
 /// Is this the name of a file that no module imports or reads: cached, a backup, half-written?

@@ -10,7 +10,7 @@ use transfuse_engine::{Budget, FileSystem, OsFileSystem, Roots, scan};
 
 use crate::api::{fork, last_served, last_served::Last};
 use crate::cpython::{exceptions, snapshot::items, thread::is_in_main_interpreter};
-use crate::effects::audit;
+use crate::effects::{asked_files, audit};
 use crate::hooks::{facade_type, fast_path, import_module, lazy_import, reload};
 use crate::state::{
     command::SourceOverrides, live_module::LiveModule, request::refuse_inside, runtime,
@@ -86,6 +86,7 @@ pub fn install(
 fn begin(py: Python<'_>, runtime: &'static Runtime, dirs: Vec<PathBuf>) -> PyResult<()> {
     facade_type::make_type(py)?;
     audit::listen()?;
+    asked_files::listen(py)?;
     runtime::put_in_force(Some(runtime));
     let core = py.import(intern!(py, "transfuse._core"))?;
     swap_builtins(

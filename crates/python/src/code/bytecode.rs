@@ -104,6 +104,8 @@ pub struct Reading {
     /// Names that it loads, each with the attributes that are taken at once: `["pk", "sub", "go"]`.
     pub loaded: Chains,
     pub sets: Names,
+    /// Those of them that it sets on a name that is no variable of a function, or an attribute of one.
+    pub sets_on_globals: Names,
     /// Whether it sets items, other than those of `__annotations__`.
     pub sets_items: bool,
     /// Attributes that it takes, of whatever it is, those that imports take included.
@@ -138,9 +140,18 @@ pub fn read(py: Python<'_>, code: &Bound<'_, PyCode>) -> PyResult<Reading> {
         chains: Vec::new(),
         annotates: false,
     };
+    // `setattr(json, "dumps", traced)`.
+    let sets_attributes = reader.names.contains(&"setattr");
     for each in code.getattr(intern!(py, "co_consts"))?.cast_into::<PyTuple>()?.iter() {
         plain_values::add_constant(&each, &mut reader.reading.constants);
         // `getattr(kind, "__subclasses__")`, and what `eval` runs.
+        if let Ok(text) = each.cast_exact::<PyString>()
+            && let Ok(text) = text.to_str()
+            && sets_attributes
+            && text.chars().all(|letter| letter.is_alphanumeric() || letter == '_')
+        {
+            reader.reading.sets.insert(text.to_owned());
+        }
         if let Ok(text) = each.cast_exact::<PyString>()
             && let Ok(text) = text.to_str()
             && (text == SUBCLASSES || (text.contains(SUBCLASSES) && reader.runs_text()))
@@ -170,6 +181,7 @@ const STORES: u8 = 1;
 const ASSIGNS: u8 = 2;
 const SETS: u8 = 4;
 const MENTIONS: u8 = 8;
+const SETS_ON_GLOBALS: u8 = 16;
 
 /// It works with the positions of names, and copies each name once, at the end: every import waits for it.
 struct InstructionReader<'a> {
@@ -227,6 +239,9 @@ impl InstructionReader<'_> {
             return Ok(());
         }
         if !self.chain.is_empty() {
+            if op == known.store_attr {
+                self.add_use(arg, SETS_ON_GLOBALS);
+            }
             self.chains.push(std::mem::take(&mut self.chain));
         }
         if op == known.import_name {
@@ -271,10 +286,14 @@ impl InstructionReader<'_> {
 
     /// All that was read, by name.
     fn end(mut self) -> Reading {
-        let Reading { stored, assigned, sets, mentions, .. } = &mut self.reading;
-        for (what, into) in
-            [(STORES, stored), (ASSIGNS, assigned), (SETS, sets), (MENTIONS, mentions)]
-        {
+        let Reading { stored, assigned, sets, sets_on_globals, mentions, .. } = &mut self.reading;
+        for (what, into) in [
+            (STORES, stored),
+            (ASSIGNS, assigned),
+            (SETS, sets),
+            (SETS_ON_GLOBALS, sets_on_globals),
+            (MENTIONS, mentions),
+        ] {
             let named = self.names.iter().zip(&self.uses).filter(|(_, uses)| *uses & what != 0);
             into.extend(named.map(|(name, _)| (*name).to_owned()));
         }

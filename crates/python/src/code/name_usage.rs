@@ -43,7 +43,8 @@ pub struct NameUsage {
     /// The same for what is reached by such attributes, which may be modules, too: `"shop.tax"` for
     /// `from shop import tax`.
     pub reached: ByName<String, Names>,
-    /// Attributes that module-level code assigns to, on whatever object: `json.dumps = ...`.
+    /// Attributes that module-level code assigns to, on whatever object: `json.dumps = ...`. Those that
+    /// functions assign to on a global are among them.
     pub sets: Names,
     /// The same for all code of the module, and what class bodies bind.
     pub sets_anywhere: Names,
@@ -57,6 +58,8 @@ pub struct NameUsage {
     pub runs_text: bool,
     /// Whether it may take attributes that it does not mention (`getattr`).
     pub takes_any: bool,
+    /// Whether it takes namespaces of objects (`vars`).
+    pub takes_namespaces: bool,
     /// Whether it sets items (`table["name"] = ...`).
     pub sets_items: bool,
     /// Which attributes all of its code takes of modules (`code/attribute_use.rs`).
@@ -141,24 +144,23 @@ pub fn outline(py: Python<'_>, code: &Bound<'_, PyCode>) -> PyResult<NameUsage> 
     let mut own = module.stored.clone();
     let imported = module.imports.iter().map(|binding| binding.bound.clone()).collect();
     let (mut imports, mut star_imports) = (module.imports, module.star_imports);
-    let (mut late, mut sets_anywhere) = (Names::default(), module.sets.clone());
+    let mut late = Names::default();
+    let (mut sets_anywhere, mut sets) = (module.sets.clone(), module.sets);
     let (mut subclasses_of, mut constants) = (module.subclasses_of, module.constants);
     let mut waiting: Vec<_> = nested(code)?.into_iter().map(|code| (code, true, None)).collect();
     while let Some((next, outer, class)) = waiting.pop() {
         let function = is_function(py, &next)?;
         let runs = outer && (!function || is_part_of_expression(py, &next)?);
         let reading = read(py, &next)?;
+        sets.extend(reading.sets_on_globals.iter().cloned());
         let part = if runs { &mut at_once } else { &mut later };
         part.extend(reading.loaded, reading.mentions, reading.sets_items);
-        sets_anywhere.extend(reading.sets);
-        match function {
-            true => late.extend(reading.named),
-            false => sets_anywhere.extend(reading.stored.iter().cloned()),
-        }
+        let bound_by_class = reading.stored.iter().filter(|_| !function).cloned();
+        sets_anywhere.extend(reading.sets.into_iter().chain(bound_by_class));
+        late.extend(reading.named.into_iter().filter(|_| function));
         constants.extend(reading.constants);
-        // A method asks for the subclasses of its own class.
-        let asked = reading.subclasses_of.into_iter().map(|of| of.or_else(|| class.clone()));
-        subclasses_of.extend(asked);
+        let asked = reading.subclasses_of.into_iter(); // a method asks for those of its own class
+        subclasses_of.extend(asked.map(|of| of.or_else(|| class.clone())));
         let within = if function { class } else { Some(name_of(&next)?) };
         if runs && !function {
             own.extend(reading.stored);
@@ -178,11 +180,12 @@ pub fn outline(py: Python<'_>, code: &Bound<'_, PyCode>) -> PyResult<NameUsage> 
         imported,
         used: uses.used,
         reached: uses.reached,
-        sets: module.sets,
+        sets,
         sets_anywhere,
         constants,
         runs_text: at_once.loads(&RUN_TEXT),
         takes_any: at_once.loads(&TAKE_ANY),
+        takes_namespaces: at_once.loads(&["vars"]),
         mentions: at_once.mentions,
         mentions_later: later.mentions,
         sets_items: at_once.sets_items,

@@ -4,6 +4,7 @@
 
 pub mod thread;
 pub mod frames;
+pub mod call_observer;
 pub mod traceback;
 pub mod static_lookup;
 pub mod snapshot;

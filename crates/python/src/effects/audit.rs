@@ -1,8 +1,9 @@
 //! What does the interpreter tell of what a module's code does?
 //!
 //! One audit hook for all events that count. Audit hooks cannot be removed; while no module is being
-//! executed in the thread, or no runtime is in force, this one does nothing. The interpreter calls it for
-//! the events of every sub-interpreter too, with objects that must not meet those of the main one.
+//! executed in the thread, this one hears only of files that are opened, and while no runtime is in
+//! force it does nothing. The interpreter calls it for the events of every sub-interpreter too, with
+//! objects that must not meet those of the main one.
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::sync::Once;
@@ -36,15 +37,15 @@ pub fn listen() -> PyResult<()> {
 }
 
 extern "C" fn audit_hook(event: *const c_char, args: *mut ffi::PyObject, _: *mut c_void) -> c_int {
-    if !execution_stack::is_executing() {
-        return 0;
-    }
     // SAFETY: the interpreter passes a C string.
     let event = unsafe { CStr::from_ptr(event) };
     let record: Record = match event.to_bytes() {
+        b"open" if !execution_stack::is_executing() => data_files::record_open_by_function,
+        _ if !execution_stack::is_executing() => return 0,
         b"open" => data_files::record_open,
         b"os.rename" => data_files::record_rename,
         b"os.mkdir" => data_files::record_mkdir,
+        b"os.remove" | b"os.rmdir" => data_files::record_removal,
         b"os.listdir" | b"os.scandir" => data_files::record_listing,
         b"sqlite3.connect" => data_files::record_database,
         b"sqlite3.connect/handle" => data_files::record_connection,

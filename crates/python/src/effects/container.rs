@@ -36,6 +36,8 @@ pub enum Kind {
     /// Cannot be changed, but what it holds can: a tuple, a frozenset, a value that computes facts
     /// about itself when they are first asked for.
     Fixed,
+    /// A context variable: what it leads to in the context of the thread that looks.
+    Variable,
     /// State that only C code sees, as one number, and what the collector sees.
     Opaque(Hidden),
     /// Anything else: what the collector sees.
@@ -112,6 +114,10 @@ pub fn kind_of(py: Python<'_>, object: &Bound<'_, PyAny>, own: &str) -> PyResult
     if object.get_type().is(cache_type(py)?) {
         return Ok(Some(Kind::Cache));
     }
+    // SAFETY: attached, a live object.
+    if unsafe { ffi::PyContextVar_CheckExact(pointer) } != 0 {
+        return Ok(Some(Kind::Variable));
+    }
     if object.is_exact_instance_of::<PyMappingProxy>() {
         // Of a class, most of the time, which is looked into by itself.
         return Ok((!object.contains(intern!(py, "__doc__"))?).then_some(Kind::Other));
@@ -178,6 +184,7 @@ pub fn read(py: Python<'_>, object: Pointer, kind: Kind, into: &mut Vec<Pointer>
             return opaque_state::state(py, &bound, hidden).unwrap_or_default();
         }
         Kind::List => read_list(&bound, into),
+        Kind::Variable => read_variable(&bound, into),
         Kind::Fixed | Kind::Other => referents::visit(py, object, into),
     }
     0
@@ -195,6 +202,17 @@ fn read_list(list: &Bound<'_, PyAny>, into: &mut Vec<Pointer>) {
     if let Ok(list) = list.cast::<pyo3::types::PyList>() {
         into.extend(list.iter().map(|item| item.as_ptr()));
     }
+}
+
+/// What a context variable holds, if code could change it. The context keeps it alive.
+fn read_variable(variable: &Bound<'_, PyAny>, into: &mut Vec<Pointer>) {
+    let mut value = std::ptr::null_mut();
+    // SAFETY: attached, a context variable; the value is a new reference, or null.
+    let value = unsafe {
+        ffi::PyContextVar_Get(variable.as_ptr(), std::ptr::null_mut(), &raw mut value);
+        Bound::from_owned_ptr_or_opt(variable.py(), value)
+    };
+    into.extend(value.map(|value| value.as_ptr()).filter(|value| !is_leaf(variable.py(), *value)));
 }
 
 fn read_function(function: &Bound<'_, PyAny>, into: &mut Vec<Pointer>) {

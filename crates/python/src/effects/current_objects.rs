@@ -9,7 +9,7 @@ use std::cell::RefCell;
 
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyType, PyTypeMethods};
+use pyo3::types::{PyModule, PyType, PyTypeMethods};
 use transfuse_engine::{Edge, EdgeKind, Target};
 
 use crate::cpython::{snapshot::items, static_lookup};
@@ -29,20 +29,40 @@ pub fn ended(py: Python<'_>, instance: &Bound<'_, LiveModule>, outermost: bool) 
         drop(left);
         return;
     }
-    for (name, value) in items(&instance.get().namespace(py)) {
-        let Ok(name) = name.extract::<&str>() else { continue };
-        let uses = || {
-            // As `from flask import current_app` names it.
-            instance.get().with_name_usage(|usage| usage.uses_taken(name)) == Some(true)
-        };
-        if is_proxy(&value)
-            && uses()
-            && let Ok(found) = value.call_method0(intern!(py, "_get_current_object"))
-        {
+    for proxy in used_proxies(instance) {
+        if let Ok(found) = proxy.call_method0(intern!(py, "_get_current_object")) {
             let entry = (instance.clone().unbind(), found.unbind());
             USED.with_borrow_mut(|used| used.push(entry));
         }
     }
+}
+
+/// The proxies that the code of a module uses: `from flask import current_app`, under that name or
+/// another, and `flask.current_app`.
+fn used_proxies<'py>(instance: &Bound<'py, LiveModule>) -> Vec<Bound<'py, PyAny>> {
+    let py = instance.py();
+    let (mut found, mut taken) = (Vec::new(), Vec::new());
+    instance.get().with_name_usage(|usage| {
+        for (module, attributes) in usage.used.iter().chain(&usage.reached) {
+            taken.extend(attributes.iter().map(|one| (module.clone(), one.clone())));
+        }
+    });
+    let Some(runtime) = runtime::in_force() else { return found };
+    for (module, attribute) in taken {
+        let foreign = runtime.sys_modules.bind(py).get_item(module).ok().flatten();
+        let namespace =
+            foreign.and_then(|foreign| Some(foreign.cast_exact::<PyModule>().ok()?.dict()));
+        found.extend(namespace.and_then(|namespace| namespace.get_item(attribute).ok()?));
+    }
+    for (name, value) in items(&instance.get().namespace(py)) {
+        let Ok(name) = name.extract::<&str>() else { continue };
+        // Another live module may have handed it on.
+        if instance.get().with_name_usage(|usage| usage.uses_taken(name)) == Some(true) {
+            found.push(value);
+        }
+    }
+    found.retain(is_proxy);
+    found
 }
 
 /// Records those that used what this module has now.

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, atomic::Ordering};
 
 use pyo3::{prelude::*, types::PyBytes, types::PyTuple};
-use transfuse_engine::{FileKind, FileSystem, Source, is_source, listing};
+use transfuse_engine::{EdgeKind, FileKind, FileSystem, Source, is_source, listing};
 
 use crate::cpython::{frames, thread::thread};
 use crate::effects::kept_content;
@@ -20,6 +20,10 @@ use crate::state::{execution_stack, live_module::LiveModule, runtime::Runtime};
 
 /// Larger files are not followed: hashing them would hold up the import.
 const LIMIT: u64 = 16 << 20;
+
+/// A module whose cached functions read more files than this reads no settings, but what its users put
+/// there.
+const CACHED_FILES: usize = 100;
 
 /// The errors of the system for a file that does not exist.
 pub const ABSENT: [ErrorKind; 2] = [ErrorKind::NotFound, ErrorKind::NotADirectory];
@@ -31,13 +35,44 @@ pub fn record_open(runtime: &'static Runtime, args: &Bound<'_, PyTuple>) {
     if writes(args) {
         return record_write(runtime, &instance, &path);
     }
-    let Some(source) = content(runtime, &path) else { return };
-    depend(runtime, &instance, &path, &source);
+    record_reading(runtime, &instance, &path);
+}
+
+/// `instance` depends on the content of a file.
+pub fn record_reading(runtime: &Runtime, instance: &Bound<'_, LiveModule>, path: &Path) {
+    if let Some(source) = content(runtime, path) {
+        depend(runtime, instance, path, &source);
+    }
+}
+
+/// A function that was called after its module was imported opens a file. With an `lru_cache` around
+/// it, as around `get_settings` of a web application, its module keeps what it made of the content.
+pub fn record_open_by_function(runtime: &'static Runtime, args: &Bound<'_, PyTuple>) {
+    let py = args.py();
+    // Requests open files: those that cannot be data are told apart without a look at the disk.
+    let path = args.get_item(0).and_then(|given| given.extract::<PathBuf>());
+    let absolute = path.ok().and_then(|path| runtime.system.absolute(&path).ok());
+    let Some(path) = absolute.filter(|path| runtime.roots.is_beneath(path)) else { return };
+    if is_source(&path) || writes(args) {
+        return;
+    }
+    for owner in kept_content::caching_modules(py) {
+        if !owner.get().has_read(&path)
+            && count_read(owner.get()) < CACHED_FILES
+            && runtime.roots.follows(&*runtime.system, &path)
+            && let Some(source) = content(runtime, &path)
+        {
+            kept_content::depend(py, &owner, &path);
+            admit(runtime, &owner, &path, &source);
+        }
+    }
 }
 
 /// Records that `instance` depends on data, and follows that from now on.
 fn admit(runtime: &Runtime, instance: &Bound<'_, LiveModule>, path: &Path, source: &Arc<Source>) {
-    if !instance.get().reads(path) {
+    let known = !instance.get().reads(path);
+    // A file whose existence it asked for before it reads it counts by its content from now on.
+    if known && (source.is_existence() || !instance.get().has_read(path)) {
         return;
     }
     for generation in runtime.alive(instance.py()) {
@@ -59,6 +94,10 @@ pub fn depend(
     kept_content::opened(instance.py(), instance, path);
 }
 
+fn count_read(module: &LiveModule) -> usize {
+    module.edges().iter().filter(|edge| edge.kind == EdgeKind::Data).count()
+}
+
 /// `os.listdir(path)` or `os.scandir(path)` is about to happen.
 pub fn record_listing(runtime: &'static Runtime, args: &Bound<'_, PyTuple>) {
     let py = args.py();
@@ -78,10 +117,10 @@ pub fn record_listing(runtime: &'static Runtime, args: &Bound<'_, PyTuple>) {
     }
 }
 
-/// Whether a frame is that of an import, or of a search for installed packages.
-fn is_search(frame: &Bound<'_, PyAny>) -> PyResult<bool> {
+/// Whether a frame is that of an import, of a search for installed packages, or of a reader of source.
+pub fn is_search(frame: &Bound<'_, PyAny>) -> PyResult<bool> {
     let file: String = frame.getattr("f_code")?.getattr("co_filename")?.extract()?;
-    let ends = ["importlib/metadata/__init__.py", "pkg_resources/__init__.py"];
+    let ends = ["importlib/metadata/__init__.py", "pkg_resources/__init__.py", "linecache.py"];
     Ok(file.starts_with("<frozen importlib") || ends.iter().any(|end| file.ends_with(end)))
 }
 
@@ -101,7 +140,18 @@ pub fn record_mkdir(runtime: &'static Runtime, args: &Bound<'_, PyTuple>) {
     if let Some(path) = argument(runtime, args, 0)
         && let Some(instance) = execution_stack::innermost(args.py())
     {
+        // What it asked before, `os.makedirs` asks whether the directory is there.
+        instance.get().writes(&path, true);
         record_own_entry(runtime, &instance, &path);
+    }
+}
+
+/// `os.remove(path, ...)` or `os.rmdir(path, ...)` is about to happen.
+pub fn record_removal(runtime: &'static Runtime, args: &Bound<'_, PyTuple>) {
+    if let Some(path) = argument(runtime, args, 0)
+        && let Some(instance) = execution_stack::innermost(args.py())
+    {
+        record_write(runtime, &instance, &path);
     }
 }
 
@@ -147,7 +197,7 @@ pub fn record_rename(runtime: &'static Runtime, args: &Bound<'_, PyTuple>) {
 
 /// A module does not depend on a file that it writes, though it may have read it before.
 fn record_write(runtime: &Runtime, instance: &Bound<'_, LiveModule>, path: &Path) {
-    instance.get().writes(path);
+    instance.get().writes(path, false);
     record_own_entry(runtime, instance, path);
     let read_by_others = {
         let records = runtime.records.lock();
@@ -162,7 +212,11 @@ fn record_write(runtime: &Runtime, instance: &Bound<'_, LiveModule>, path: &Path
 
 /// A path under a root or in the project, by the name that it has there; none if it is no such path.
 fn argument(runtime: &Runtime, args: &Bound<'_, PyTuple>, index: usize) -> Option<PathBuf> {
-    let given = args.get_item(index).ok()?;
+    data_path(runtime, &args.get_item(index).ok()?)
+}
+
+/// The same for one argument. It may be an object with `__fspath__`.
+pub fn data_path(runtime: &Runtime, given: &Bound<'_, PyAny>) -> Option<PathBuf> {
     let path = match given.cast::<PyBytes>() {
         Ok(bytes) => from_bytes(bytes.as_bytes()),
         Err(_) => given.extract::<PathBuf>().ok()?,

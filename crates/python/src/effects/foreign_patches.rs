@@ -1,4 +1,5 @@
-//! Which attributes does a module's code set on foreign modules, and how is that undone?
+//! Which attributes does a module's code set on foreign modules and their classes, and how is that
+//! undone?
 //!
 //! `json.dumps = traced(json.dumps)` at module level outlives the module that did it. Run again, it
 //! would wrap its own older wrapper. So each attribute that a live module sets on a foreign one is
@@ -6,28 +7,35 @@
 //! current value, and a reference that the new namespace took to the older wrapper becomes one to
 //! the original. Publishing sets the new value, or, if the new source sets none, the original.
 //!
-//! Seen are assignments at module level, and what a call in module-level code put into the module that
-//! it was taken from (`logging.setLogRecordFactory(factory)`), if it is code of the calling module:
-//! other values may be a library's own counters and caches. What requests put there is theirs.
+//! Seen are assignments and text beside a `setattr`, as the code shows them, on foreign modules and on
+//! the classes that the code takes of these by their names; and what a call in module-level code put
+//! into the module that it was taken from (`logging.setLogRecordFactory(factory)`), if it is code of the
+//! calling module: other values may be a library's own counters and caches. What requests put there is
+//! theirs.
 
 use pyo3::types::{PyDict, PyModule, PyType};
 use pyo3::{intern, prelude::*, sync::PyOnceLock};
 
 use crate::cpython::{snapshot::items, static_lookup};
+use crate::effects::ownership::code_of;
 use crate::state::{
     attempt, caller, foreign_patch::Before, foreign_patch::ForeignPatch, live_module::LiveModule,
     scope::Scope,
 };
 
-fn now<'py>(module: &Bound<'py, PyModule>, attribute: &str) -> Option<Bound<'py, PyAny>> {
-    module.dict().get_item(attribute).ok().flatten()
+fn now<'py>(target: &Bound<'py, PyAny>, attribute: &str) -> Option<Bound<'py, PyAny>> {
+    let own = match target.cast::<PyModule>() {
+        Ok(module) => Some(module.dict()),
+        Err(_) => static_lookup::of_class(target.cast::<PyType>().ok()?),
+    };
+    own?.get_item(attribute).ok().flatten()
 }
 
-fn put(module: &Bound<'_, PyModule>, attribute: &str, value: Option<&Py<PyAny>>) {
-    // A module that refuses the assignment keeps its value.
+fn put(target: &Bound<'_, PyAny>, attribute: &str, value: Option<&Py<PyAny>>) {
+    // A module or class that refuses the assignment keeps its value.
     let _ = match value {
-        Some(value) => module.setattr(attribute, value),
-        None => module.delattr(attribute),
+        Some(value) => target.setattr(attribute, value),
+        None => target.delattr(attribute),
     };
 }
 
@@ -39,22 +47,41 @@ fn same(one: Option<&Py<PyAny>>, other: Option<&Bound<'_, PyAny>>) -> bool {
     }
 }
 
-/// The attributes of a foreign module, as they are when code that may set them has just imported
-/// it.
+/// The attributes of a foreign module and its classes, as they are when code that may set them has
+/// just imported it.
 pub fn before(
     importing: &Bound<'_, LiveModule>,
     module: &Bound<'_, PyModule>,
     known: &[Before],
 ) -> Vec<Before> {
-    let sets = importing.get().with_name_usage(|outline| outline.sets.clone()).unwrap_or_default();
-    sets.into_iter()
-        .filter(|name| !known.iter().any(|b| b.module.is(module) && b.attribute == *name))
-        .map(|attribute| Before {
-            value: now(module, &attribute).map(Bound::unbind),
-            module: module.clone().unbind(),
-            attribute,
-        })
-        .collect()
+    let sets = importing.get().with_name_usage(|usage| usage.sets.clone()).unwrap_or_default();
+    if sets.is_empty() {
+        return Vec::new();
+    }
+    let mut found = Vec::new();
+    for target in targets(importing.get(), module) {
+        let is_known =
+            |name: &String| known.iter().any(|b| b.target.is(&target) && b.attribute == *name);
+        found.extend(sets.iter().filter(|name| !is_known(name)).map(|attribute| Before {
+            value: now(&target, attribute).map(Bound::unbind),
+            target: target.clone().unbind(),
+            attribute: attribute.clone(),
+        }));
+    }
+    found
+}
+
+/// A foreign module, and the foreign classes that live code takes of it by their names.
+fn targets<'py>(importing: &LiveModule, module: &Bound<'py, PyModule>) -> Vec<Bound<'py, PyAny>> {
+    let (py, namespace) = (module.py(), module.dict());
+    let mut found = vec![module.clone().into_any()];
+    let name = namespace.get_item(intern!(py, "__name__")).ok().flatten();
+    let Some(name) = name.and_then(|name| name.extract::<String>().ok()) else { return found };
+    let taken = importing.with_name_usage(|usage| usage.taken_of(&name)).unwrap_or_default();
+    let classes = taken.iter().filter_map(|attribute| namespace.get_item(attribute).ok()?);
+    let foreign = classes.filter(|class| class.is_instance_of::<PyType>());
+    found.extend(foreign.filter(|class| code_of(py, class).is_none()));
+    found
 }
 
 /// The names of a foreign module before code that uses it has run.
@@ -97,15 +124,15 @@ pub fn set_by_calls(
         for (name, value) in items(&module.bind(py).dict()) {
             let Ok(before) = was.bind(py).get_item(&name) else { continue };
             let Ok(attribute) = name.extract::<String>() else { continue };
-            let is_known = || known.iter().any(|b| b.module.is(module) && b.attribute == attribute);
+            let is_known = || known.iter().any(|b| b.target.is(module) && b.attribute == attribute);
             if before.as_ref().is_some_and(|before| before.is(&value))
                 || !is_code_of(instance, &value)
                 || is_known()
             {
                 continue;
             }
-            let module = module.clone_ref(py);
-            found.push(Before { module, attribute, value: before.map(Bound::unbind) });
+            let target = module.clone_ref(py).into_any();
+            found.push(Before { target, attribute, value: before.map(Bound::unbind) });
         }
     }
     found
@@ -144,9 +171,9 @@ fn is_class_of(instance: &Bound<'_, LiveModule>, class: &Bound<'_, PyType>) -> b
 /// The module's code failed: foreign modules are as they were.
 pub fn undo(py: Python<'_>, before: &[Before]) {
     for entry in before {
-        let module = entry.module.bind(py);
-        if !same(entry.value.as_ref(), now(module, &entry.attribute).as_ref()) {
-            put(module, &entry.attribute, entry.value.as_ref());
+        let target = entry.target.bind(py);
+        if !same(entry.value.as_ref(), now(target, &entry.attribute).as_ref()) {
+            put(target, &entry.attribute, entry.value.as_ref());
         }
     }
 }
@@ -159,9 +186,9 @@ pub fn undo_unless_replaced(scope: &Scope<'_>, before: &[Before]) {
     }
     let current = runtime.current(py).get().all(py);
     let is_replaced = |entry: &Before| {
-        let set = now(entry.module.bind(py), &entry.attribute);
+        let set = now(entry.target.bind(py), &entry.attribute);
         let is_it = |patch: &ForeignPatch| {
-            patch.module.is(&entry.module)
+            patch.target.is(&entry.target)
                 && patch.attribute == entry.attribute
                 && same(patch.value.as_ref(), set.as_ref())
         };
@@ -180,12 +207,12 @@ pub fn collect(
 ) -> PyResult<Vec<ForeignPatch>> {
     let mut patches = Vec::new();
     for entry in before {
-        let set = now(entry.module.bind(py), &entry.attribute);
+        let set = now(entry.target.bind(py), &entry.attribute);
         let older = previous.and_then(|previous| {
             previous.get().with_patches(|patches| {
                 let older = patches
                     .iter()
-                    .find(|p| p.module.is(&entry.module) && p.attribute == entry.attribute)?;
+                    .find(|p| p.target.is(&entry.target) && p.attribute == entry.attribute)?;
                 let original = older.original.as_ref().map(|o| o.clone_ref(py));
                 same(older.value.as_ref(), entry.value.as_ref().map(|v| v.bind(py)))
                     .then_some(original)
@@ -200,7 +227,7 @@ pub fn collect(
         }
         if !same(entry.value.as_ref(), set.as_ref()) {
             patches.push(ForeignPatch {
-                module: entry.module.clone_ref(py),
+                target: entry.target.clone_ref(py),
                 attribute: entry.attribute.clone(),
                 original: older.unwrap_or_else(|| entry.value.as_ref().map(|v| v.clone_ref(py))),
                 value: set.map(Bound::unbind),
@@ -241,13 +268,13 @@ impl PendingPatches {
     pub fn carry_out(self, py: Python<'_>) {
         let PendingPatches { set, before, over } = self;
         for patch in before.iter().filter(|patch| !set.iter().any(|other| other.is_for(patch))) {
-            let module = patch.module.bind(py);
-            if same(patch.value.as_ref(), now(module, &patch.attribute).as_ref()) {
-                put(module, &patch.attribute, patch.original.as_ref());
+            let target = patch.target.bind(py);
+            if same(patch.value.as_ref(), now(target, &patch.attribute).as_ref()) {
+                put(target, &patch.attribute, patch.original.as_ref());
             }
         }
         for patch in set {
-            put(patch.module.bind(py), &patch.attribute, patch.value.as_ref());
+            put(patch.target.bind(py), &patch.attribute, patch.value.as_ref());
         }
         drop(over);
     }

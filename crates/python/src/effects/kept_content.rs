@@ -43,21 +43,34 @@ pub fn opened(py: Python<'_>, running: &Bound<'_, LiveModule>, path: &Path) {
     }
 }
 
-/// A function that was called after its module was imported reads a file: with an `lru_cache` around
-/// it, its module keeps the content. Looked at once for each function and file.
+/// A function that was called after its module was imported reads a file by generation: with an
+/// `lru_cache` around it, its module keeps the content.
 pub fn read_by_function(py: Python<'_>, path: &Path) {
-    let mut frames = frames::stack(py).filter_map(|frame| {
-        let globals = frame.getattr(intern!(py, "f_globals")).ok()?;
-        Some((caller::module_of_globals(py, &globals)?, frame))
-    });
-    let Some((module, frame)) = frames.next() else { return };
-    let Ok(code) = frame.getattr(intern!(py, "f_code")) else { return };
-    let read = (code.as_ptr() as usize, path.to_owned());
-    if module.get().read_by_functions.lock().insert(read)
-        && is_cached(py, &module, &frame).unwrap_or(false)
-    {
+    for module in caching_modules(py) {
         depend(py, &module, path);
     }
+}
+
+/// The live modules whose functions this thread runs with an `lru_cache` around them. Each function is
+/// looked at once.
+pub fn caching_modules(py: Python<'_>) -> Vec<Bound<'_, LiveModule>> {
+    let mut found = Vec::new();
+    for frame in frames::stack(py) {
+        let Ok(globals) = frame.getattr(intern!(py, "f_globals")) else { break };
+        let Some(module) = caller::module_of_globals(py, &globals) else { continue };
+        let Ok(code) = frame.getattr(intern!(py, "f_code")) else { break };
+        let code = code.as_ptr() as usize;
+        let known = module.get().cached_functions.lock().get(&code).copied();
+        let cached = known.unwrap_or_else(|| {
+            let cached = is_cached(py, &module, &frame).unwrap_or(false);
+            module.get().cached_functions.lock().insert(code, cached);
+            cached
+        });
+        if cached {
+            found.push(module);
+        }
+    }
+    found
 }
 
 /// The state of `owner` differs after an execution: the files that were opened through it are its
@@ -74,7 +87,7 @@ pub fn state_differs(py: Python<'_>, owner: &Bound<'_, LiveModule>) {
 }
 
 /// `owner` keeps the content of a file.
-fn depend(py: Python<'_>, owner: &Bound<'_, LiveModule>, path: &Path) {
+pub fn depend(py: Python<'_>, owner: &Bound<'_, LiveModule>, path: &Path) {
     let Some(runtime) = runtime::in_force() else { return };
     if owner.get().reads(path) && runtime.current(py).get().holds(py, owner) {
         let edge = Edge { to: Target::File(path.to_owned()), kind: EdgeKind::Data };

@@ -5,6 +5,7 @@ pub mod dependencies;
 pub mod annotations;
 pub mod audit;
 pub mod data_files;
+pub mod asked_files;
 pub mod kept_content;
 pub mod served_files;
 pub mod import_closure;

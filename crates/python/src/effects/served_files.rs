@@ -67,6 +67,7 @@ fn admit(scope: &Scope<'_>, path: &Path) -> Option<Arc<Source>> {
 /// Puts a file into a view that does not have it, or has only the digest of the same content.
 fn keep(generation: &Generation, path: &Path, source: &Arc<Source>) {
     generation.admit(|view| match view.get(path) {
+        Some(there) if there.is_existence() => view.with(path, source.clone()),
         Some(there) if there.is_served() || there.digest() != source.digest() => view.clone(),
         _ => view.with(path, source.clone()),
     });

@@ -90,6 +90,7 @@ impl ListedBases {
         if self.is_empty() {
             return;
         }
+        let mut made_for_others = HashMap::new();
         for module in generation.all(py) {
             for (_, value) in snapshot::items(&module.get().namespace(py)) {
                 let Ok(class) = value.cast_into::<PyType>() else { continue };
@@ -97,29 +98,70 @@ impl ListedBases {
                     continue;
                 }
                 // Not only the direct ones: code asks the subclasses for theirs in turn.
-                for name in modules_of_subclasses(&class) {
+                for below in subclasses_below(&class) {
+                    let Some(name) = module_of(&below) else { continue };
+                    if !is_bound_in(py, generation, &name, &below) {
+                        let base = module.get().name.clone();
+                        made_for_others.insert(below.as_ptr() as usize, base);
+                    }
                     if name != module.get().name.as_str() {
                         self.bases.entry(name).or_default().insert(module.get().name.clone());
                     }
                 }
             }
         }
+        self.find_holders(py, generation, &made_for_others);
+    }
+
+    /// A function that makes a subclass for its caller, by `type(...)` or a `class` statement, gives it
+    /// the module of its own: the modules that hold these classes, by their address, define them.
+    fn find_holders(
+        &mut self,
+        py: Python<'_>,
+        generation: &Generation,
+        classes: &HashMap<usize, ModuleName>,
+    ) {
+        if classes.is_empty() {
+            return;
+        }
+        for module in generation.all(py) {
+            let name = &module.get().name;
+            for (_, value) in snapshot::items(&module.get().namespace(py)) {
+                if let Some(base) = classes.get(&(value.as_ptr() as usize))
+                    && base != name
+                {
+                    self.bases.entry(name.as_str().to_owned()).or_default().insert(base.clone());
+                }
+            }
+        }
     }
 }
 
-/// The names of the modules that define subclasses of a class.
-fn modules_of_subclasses(class: &Bound<'_, PyType>) -> HashSet<String> {
-    let (mut names, mut waiting) = (HashSet::new(), vec![class.clone()]);
+/// The subclasses of a class, and theirs in turn.
+fn subclasses_below<'py>(class: &Bound<'py, PyType>) -> Vec<Bound<'py, PyType>> {
+    let (mut found, mut waiting) = (Vec::new(), vec![class.clone()]);
     let mut met = HashSet::new();
     while let Some(next) = waiting.pop() {
         for below in subclasses_of(&next).unwrap_or_default() {
             if met.insert(below.as_ptr() as usize) {
-                names.extend(module_of(&below));
-                waiting.push(below);
+                waiting.push(below.clone());
+                found.push(below);
             }
         }
     }
-    names
+    found
+}
+
+/// Does the module of that name have the class under the name of the class?
+fn is_bound_in(
+    py: Python<'_>,
+    generation: &Generation,
+    module: &str,
+    class: &Bound<'_, PyType>,
+) -> bool {
+    let Some(module) = generation.find(py, module) else { return false };
+    let bound = class.name().and_then(|name| module.get().namespace(py).get_item(name));
+    bound.is_ok_and(|bound| bound.is_some_and(|bound| bound.is(class)))
 }
 
 fn subclasses_of<'py>(class: &Bound<'py, PyType>) -> PyResult<Vec<Bound<'py, PyType>>> {

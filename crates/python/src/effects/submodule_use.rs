@@ -61,6 +61,18 @@ pub fn reaches(
     !late || takes_late(user, package, kind, submodule)
 }
 
+/// Does the code of `user` look at all names in the namespace of a package? A submodule is not among
+/// them while generations that share the package differ in it.
+pub fn looks_into(user: &LiveModule, package: &ModuleName) -> bool {
+    let taken = |usage: &NameUsage, name: &str| {
+        usage.attributes.of(package.tail()).any(|attribute| attribute == name)
+    };
+    let looks = |usage: &NameUsage| {
+        taken(usage, "__dict__") || (usage.takes_namespaces && taken(usage, ""))
+    };
+    user.with_name_usage(looks) == Some(true)
+}
+
 /// The same where only functions import the package. Those that ran later have an edge of their own
 /// kind, and one that names the submodule has an edge to that.
 fn takes_late(

@@ -4,17 +4,20 @@
 //! `pkgutil` and the machinery's own imports of parent packages ask `sys.meta_path`, where
 //! [`Finder`] stands first. The loader in its specs hands out the facade.
 
-use pyo3::types::{PyCode, PyList, PyString};
+use std::path::PathBuf;
+
+use pyo3::types::{PyBytes, PyCode, PyList, PyString};
 use pyo3::{gc::PyTraverseError, gc::PyVisit, intern, prelude::*};
 use transfuse_engine::ModuleName;
 
 use crate::cpython::extra_attributes::ExtraAttributes;
+use crate::hooks::{reload, source_loader};
 use crate::loading::{
     foreign_loader, kept_origin, load, load::Loaded, search, search::Resolution, source_text,
 };
 use crate::state::{caller, execution_stack, runtime};
 use crate::sysmodules::{entry, facade, spec, spec::FacadeLoader, spec::Finder, spec::is_loading};
-use crate::{cpython::frames, effects::dependencies, hooks::reload};
+use crate::{cpython::frames, effects::dependencies};
 
 /// Whether the running frame is that of `importlib.util.find_spec`, or of a function that it calls:
 /// the caller asks whether a module exists, and does not import it.
@@ -202,6 +205,11 @@ impl FacadeLoader {
         let Some(text) = self.text(py)? else { return Ok(py.None().into_bound(py)) };
         py.import(intern!(py, "importlib.util"))?
             .call_method1(intern!(py, "decode_source"), (text,))
+    }
+
+    /// For `pkgutil.get_data`, before the package is loaded.
+    fn get_data<'py>(&self, py: Python<'py>, path: PathBuf) -> PyResult<Bound<'py, PyBytes>> {
+        source_loader::data(py, &path)
     }
 
     fn __getattribute__<'py>(

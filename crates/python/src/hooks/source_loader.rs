@@ -4,7 +4,7 @@
 //! `inspect`, `pkgutil`, `runpy` and `importlib.resources`. The source it returns is the one that
 //! this execution was run from, whatever the file says now.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use pyo3::{gc::PyTraverseError, gc::PyVisit, intern, prelude::*, types::PyBytes, types::PyString};
 use transfuse_engine::{FileSystem, OsFileSystem};
@@ -61,10 +61,7 @@ impl LiveModule {
 
     /// Bytes of a file beside the module (PEP 302's `get_data`).
     fn get_data<'py>(&self, py: Python<'py>, path: PathBuf) -> PyResult<Bound<'py, PyBytes>> {
-        // Raises the audit event of `open`, which makes the file a dependency.
-        py.import("sys")?.call_method1("audit", ("open", &path, "rb", 0))?;
-        let bytes = py.detach(|| OsFileSystem.read(&path))?;
-        Ok(PyBytes::new(py, &bytes))
+        data(py, &path)
     }
 
     #[pyo3(signature = (name=None))]
@@ -122,4 +119,12 @@ impl LiveModule {
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         self.traverse(&visit)
     }
+}
+
+/// Bytes of a file, for `get_data` of a loader.
+pub fn data<'py>(py: Python<'py>, path: &Path) -> PyResult<Bound<'py, PyBytes>> {
+    // Raises the audit event of `open`, which makes the file a dependency.
+    py.import("sys")?.call_method1("audit", ("open", path, "rb", 0))?;
+    let bytes = py.detach(|| OsFileSystem.read(path))?;
+    Ok(PyBytes::new(py, &bytes))
 }

@@ -9,7 +9,7 @@ use pyo3::types::{PyBytes, PyCode, PyDict, PyFrozenSet, PyMappingProxy, PyType};
 use pyo3::{exceptions::PyException, ffi, intern, prelude::*};
 use transfuse_engine::{EdgeKind, Policy, Target};
 
-use crate::code::{name_usage, names::Names, pyc};
+use crate::code::{name_usage, name_usage::NameUsage, pyc};
 use crate::cpython::{lazy_object, snapshot::items, static_lookup};
 use crate::effects::{annotations, kept_values, ownership::code_of, retention::is_bound_submodule};
 use crate::loading::{bind_submodules, foreign_loader, submodules};
@@ -49,10 +49,14 @@ pub fn exec_module(
     let mut outline = name_usage::outline(py, &code)?;
     outline.defined.extend(carried.iter().map(|(name, _)| name.clone()));
     submodules_of(scope, instance.get(), previous)?;
+    if let Some(previous) = previous.filter(|_| !carried.is_empty()) {
+        inherit_imports(instance.get(), previous.get());
+    }
     if let Some(previous) = previous
         && matches!(instance.get().policy(), Policy::Overlay | Policy::Patch)
     {
-        overlay(scope, instance.get(), previous.get(), &outline.defined)?;
+        overlay(scope, instance.get(), previous.get(), &outline)?;
+        inherit_imports(instance.get(), previous.get());
     }
     instance.get().set_name_usage(outline);
     match claimed {
@@ -91,9 +95,9 @@ fn overlay(
     scope: &Scope<'_>,
     instance: &LiveModule,
     previous: &LiveModule,
-    defined: &Names,
+    outline: &NameUsage,
 ) -> PyResult<()> {
-    let py = scope.py;
+    let (py, defined) = (scope.py, &outline.defined);
     let namespace = instance.namespace(py);
     let keep_deleted = scope.runtime.settings().keep_deleted;
     let imported = late_globals(scope, previous)?;
@@ -104,11 +108,18 @@ fn overlay(
         if is_special(name) || namespace.contains(&key)? || lazy_object::is_lazy(&value) {
             continue;
         }
+        // `from . import alpha` would find the value that the former code gave that name afterwards.
+        if instance.package && outline.imported.contains(name) {
+            continue;
+        }
         if instance.pending_submodules.has(name) && code_of(py, &value).is_some() {
             // The old source may have called a function so; the new one may mean the submodule.
             continue;
         }
-        let dropped = !keep_deleted && !defined.contains(name) && defines(previous, name);
+        // Another module's value, which may have left that module: an import binds it again.
+        let imported_only = previous.with_name_usage(|usage| usage.is_only_imported(name));
+        let dropped = !keep_deleted
+            && (imported_only == Some(true) || !defined.contains(name) && defines(previous, name));
         // What a function took of a module that runs again, and bound: code in the form of data.
         let stale = imported.contains(name) || imported.contains("");
         if dropped || (stale && !defines(previous, name)) {
@@ -128,6 +139,16 @@ fn overlay(
         }
     }
     Ok(())
+}
+
+/// What was carried may hold what functions of the old instance imported, which the functions of the
+/// new one then do not import again.
+fn inherit_imports(instance: &LiveModule, previous: &LiveModule) {
+    for edge in previous.edges() {
+        if edge.kind == EdgeKind::Deferred {
+            instance.add_edge(edge.to, edge.kind);
+        }
+    }
 }
 
 fn defines(module: &LiveModule, name: &str) -> bool {
@@ -179,7 +200,16 @@ pub fn submodules_of(
     };
     let namespace = instance.namespace(py);
     let mut later = Vec::new();
-    for tail in before.into_iter().flatten() {
+    // Loaded before it in an earlier attempt to stage this generation, and still part of it.
+    let staged = scope.generation.get().staging.executed(py).into_iter().filter_map(|one| {
+        let is_child = one.get().name.parent().as_ref() == Some(&instance.name);
+        is_child.then(|| one.get().name.tail().to_owned())
+    });
+    let mut known: Vec<String> = before.into_iter().flatten().collect();
+    known.extend(staged.filter(|_| previous.is_some()));
+    known.sort();
+    known.dedup();
+    for tail in known {
         match ready(&tail) {
             Some(_) if instance.file.is_some() => later.push(tail),
             Some(child) if !namespace.contains(&tail)? => {

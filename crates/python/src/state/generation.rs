@@ -131,11 +131,11 @@ impl Generation {
         self.view.lock().clone()
     }
 
-    /// Adds a file to its view, if it is new there.
+    /// Adds a file to its view, if it is new there, or only its existence was known.
     pub fn admit_new(&self, path: &Path, source: &Arc<Source>) {
         self.admit(|view| match view.get(path) {
-            Some(_) => view.clone(),
-            None => view.with(path, source.clone()),
+            Some(known) if !known.is_existence() || source.is_existence() => view.clone(),
+            _ => view.with(path, source.clone()),
         });
     }
 

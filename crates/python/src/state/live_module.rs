@@ -56,8 +56,8 @@ pub struct LiveModule {
     wrote: Mutex<BTreeSet<PathBuf>>,
     /// `(shop.tax, Rates)`: what its code, and code that it called, took of `sys.modules`. Never shrinks.
     taken: Mutex<BTreeSet<(ModuleName, String)>>,
-    /// `(0x7f6c_1020, /srv/shop/page.html)`: files that functions read, by their code. Never shrinks.
-    pub read_by_functions: Mutex<BTreeSet<(usize, PathBuf)>>,
+    /// `0x7f6c_1020 -> false`: the code of functions that read files, and whether they are cached.
+    pub cached_functions: Mutex<BTreeMap<usize, bool>>,
     /// Names of deferred imports already recorded: the hot path asks one dict.
     pub deferred: Py<PyDict>,
     /// The lazy imports that its code declares.
@@ -129,7 +129,7 @@ impl LiveModule {
             edges: Mutex::default(),
             wrote: Mutex::default(),
             taken: Mutex::default(),
-            read_by_functions: Mutex::default(),
+            cached_functions: Mutex::default(),
             deferred: PyDict::new(py).unbind(),
             lazy: LazyImports::default(),
             home: Mutex::new(Some(home)),
@@ -319,10 +319,10 @@ impl LiveModule {
         act(&mut self.environ.lock());
     }
 
-    /// Its module-level code writes a file, so a change of that file is no reason to run it again.
-    pub fn writes(&self, path: &Path) {
+    /// Its module-level code writes a file, or makes a directory, which is no reason to run it again.
+    pub fn writes(&self, path: &Path, is_dir: bool) {
         self.edges.lock().remove(&Target::File(path.to_owned()));
-        self.wrote.lock().insert(path.to_owned());
+        self.wrote.lock().extend((!is_dir).then(|| path.to_owned())); // it may list the directory
     }
 
     /// While its code ran, an attribute of that module was taken through `sys.modules`.

@@ -136,6 +136,10 @@ impl ModuleFacts for CurrentFacts<'_, '_> {
         user.is_some_and(|user| submodule_use::reaches(self.py, user.get(), package, kind, of))
     }
 
+    fn looks_into(&self, user: &ModuleName, package: &ModuleName) -> bool {
+        self.find(user).is_some_and(|user| submodule_use::looks_into(user.get(), package))
+    }
+
     fn listed_bases(&self, name: &ModuleName) -> Vec<ModuleName> {
         let Some(module) = self.find(name) else { return Vec::new() };
         self.listed

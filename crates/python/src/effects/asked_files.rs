@@ -1,0 +1,123 @@
+//! Which files did module-level code ask about, without opening them?
+//!
+//! `Path.exists`, `os.path.isfile` and the like end in `os.stat` or `os.access`, which raise no audit
+//! event (`cpython/call_observer.rs`). The module depends on whether the path exists, and as what. If
+//! live code asks for the size or the times (`Path.stat`, `os.path.getsize`), the content counts, which
+//! decides about both as far as it matters. The import system and code that shows source ask for files
+//! all the time: their questions mean nothing.
+
+use std::sync::Once;
+
+use pyo3::{intern, prelude::*};
+use transfuse_engine::{FileKind, FileSystem, Source, is_source};
+
+use crate::cpython::{call_observer, frames};
+use crate::effects::data_files::{self, ABSENT};
+use crate::state::{caller, execution_stack, runtime};
+
+/// Where the system's functions are, and those of them that tell whether a path exists.
+const MODULES: [&str; 2] = ["posix", "nt"];
+const FUNCTIONS: [&str; 6] =
+    ["stat", "access", "_path_exists", "_path_isfile", "_path_isdir", "_path_isdevdrive"];
+
+/// The position of `stat`, the result of which says more than that the path exists.
+const STAT: usize = 0;
+
+/// The files of modules that ask for others.
+const ASKS_FOR_OTHERS: [&str; 5] =
+    ["genericpath.py", "posixpath.py", "ntpath.py", "/pathlib", "/os.py"];
+
+/// The functions of these that tell the size or a time.
+const TELLS_MORE: [&str; 5] = ["stat", "getsize", "getmtime", "getctime", "getatime"];
+
+/// Begins to listen, once for the life of the process.
+pub fn listen(py: Python<'_>) -> PyResult<()> {
+    static ONCE: Once = Once::new();
+    let mut done = Ok(());
+    ONCE.call_once(|| {
+        let system = MODULES.iter().find_map(|name| py.import(*name).ok());
+        let functions: Vec<_> = system
+            .iter()
+            .flat_map(|system| FUNCTIONS.iter().filter_map(|name| system.getattr(*name).ok()))
+            .collect();
+        done = call_observer::observe(&functions, asked);
+    });
+    done
+}
+
+/// Code has asked about a path.
+fn asked(function: usize, path: &Bound<'_, PyAny>) {
+    if !execution_stack::is_executing() {
+        return;
+    }
+    let py = path.py();
+    let raised = PyErr::take(py);
+    record(function, path);
+    if let Some(error) = raised {
+        error.restore(py);
+    }
+}
+
+fn record(function: usize, asked: &Bound<'_, PyAny>) {
+    let py = asked.py();
+    let Some(runtime) = runtime::in_force() else { return };
+    if frames::top(py).is_none_or(|frame| data_files::is_search(&frame).unwrap_or(true)) {
+        return;
+    }
+    let Some(path) = data_files::data_path(runtime, asked) else { return };
+    let Some(instance) = execution_stack::innermost(py) else { return };
+    let asking = Asking::of(py);
+    if is_source(&path) {
+        // Its content is known in any case, and so is a new file.
+        if asking.is_live {
+            instance.get().reads(&path);
+        }
+        return;
+    }
+    if function == STAT && asking.is_live && asking.wants_more {
+        return data_files::record_reading(runtime, &instance, &path);
+    }
+    let kind = match runtime.system.metadata(&path) {
+        // A socket or a pipe is made anew by each program that uses it.
+        Ok(stat) if stat.kind == FileKind::Other => return,
+        Ok(stat) => Some(stat.kind),
+        Err(error) if ABSENT.contains(&error.kind()) => None,
+        Err(_) => return,
+    };
+    data_files::depend(runtime, &instance, &path, &Source::existence(kind));
+}
+
+/// The code that asks, by way of `os.path` and `pathlib` or by itself.
+struct Asking {
+    is_live: bool,
+    /// Whether it may ask for more than whether the path exists.
+    wants_more: bool,
+}
+
+impl Asking {
+    fn of(py: Python<'_>) -> Asking {
+        let mut asking = Asking { is_live: false, wants_more: true };
+        for frame in frames::stack(py) {
+            let Ok((file, name)) = place(&frame) else { break };
+            let file = file.replace('\\', "/");
+            if ASKS_FOR_OTHERS.iter().any(|part| file.contains(part)) || file.starts_with("<frozen")
+            {
+                asking.wants_more &= TELLS_MORE.contains(&name.as_str());
+                continue;
+            }
+            let globals = frame.getattr(intern!(py, "f_globals"));
+            asking.is_live =
+                globals.is_ok_and(|globals| caller::module_of_globals(py, &globals).is_some());
+            break;
+        }
+        asking
+    }
+}
+
+/// The file and the name of the function that a frame runs.
+fn place(frame: &Bound<'_, PyAny>) -> PyResult<(String, String)> {
+    let py = frame.py();
+    let code = frame.getattr(intern!(py, "f_code"))?;
+    let file = code.getattr(intern!(py, "co_filename"))?.extract()?;
+    Ok((file, code.getattr(intern!(py, "co_name"))?.extract()?))
+}
