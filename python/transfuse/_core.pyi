@@ -40,6 +40,7 @@ __all__ = [
     "is_shut_down",
     "keep_folder",
     "limited",
+    "loaded",
     "mark_shut_down",
     "number_from",
     "once",
