@@ -42,7 +42,7 @@ def test_p8_what_the_first_request_registers_ends_with_the_next_update(
         outside.register(lambda: 0)
     """
     tree.write({"plugin.py": source.format(1)})
-    tree.install()
+    tree.install(keep=0)
     tree.module("plugin").serve()
     for edition in (2, 3, 4):
         tree.published({"plugin.py": source.format(edition)})

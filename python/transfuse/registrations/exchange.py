@@ -28,7 +28,7 @@ from transfuse.registrations.wrapped import take_apart
 from transfuse.updates import participants
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
     from types import ModuleType
 
     from transfuse.registrations.entries import Entry
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     Told = list[tuple[ModuleType, list[Any], list[str]]]
 
 
+# How many former modules were in memory after the last update that registered something.
+_lingering = 0
 # The ranks of executions that were staged in vain, and of those that are current.
 _ABANDONED, _CURRENT = -1, 1_000_000
 
@@ -133,6 +135,13 @@ def published(
         _search(old, new, back, gone, _executions(earlier))
 
 
+def _former_modules_pile_up() -> bool:
+    """Whether more former modules are in memory than after the update before."""
+    global _lingering
+    before, _lingering = _lingering, len(_core.former_modules())
+    return _lingering > before
+
+
 def _search(
     old: list[Execution],
     new: list[Execution],
@@ -144,7 +153,7 @@ def _search(
     current = [*new, *back]
     known = {id(one.module) for one in (*old, *current)}
     # What requests register comes later than the swap: by now it has counterparts of requests.
-    names = {one.module.__name__ for one in old}
+    names = {one.module.__name__ for one in old} if _former_modules_pile_up() else set()
     before = [one for one in earlier if id(one.module) not in known]
     former = [*(one for one in before if one.module.__name__ in names), *old]
     objects, own = _held([*former, *gone], current, [one.module for one in before])
@@ -159,8 +168,8 @@ def _search(
 
     def may_leave(container: Any, found: set[int | None]) -> bool:
         # Where there is no counterpart, nothing is looked into: that costs more than to find it.
-        exchanged = _ABANDONED in found or len(found - {None}) > 1
-        return exchanged and any(True for _ in _leaving(container, sides))
+        meet = len(found - {None}) > 1 and (_CURRENT in found or bool(names))
+        return (_ABANDONED in found or meet) and any(True for _ in _leaving(container, sides))
 
     made = Made([*former, *gone, *current], [])
     search = Search(made, own | carried, fresh, sides.side, may_leave)
@@ -257,20 +266,26 @@ def _leaving(
     """
     taken: set[int] = set()
     entries = list(entries_of(container))
-    for keys, by_rank in _by_keys(entries, sides.key).items():
+    made = [keys_in(entry.held, sides.key) for entry in entries]
+    for keys, by_rank in _by_keys(entries, made).items():
         counterparts = by_rank.pop(_CURRENT, [])
         by_rank.pop(_ABANDONED, None)
         for rank, former in by_rank.items():
             if counterparts and _is_one_for_one(keys, former, counterparts):
                 yield from _in_places(former, counterparts, sides.former[rank], taken)
-    for entry in entries:
-        ranks = {rank for rank, _ in keys_in(entry.held, sides.key)}
-        if _ABANDONED in ranks and _CURRENT not in ranks:
+    ranks: set[int] = set()
+    for entry, found in zip(entries, made, strict=True):
+        here = {rank for rank, _ in found}
+        ranks |= here
+        if _ABANDONED in here and _CURRENT not in here:
             yield entry, None, None
+    if len(ranks - {_ABANDONED, _CURRENT}) < 2:
+        return
     # Requests register, too, but after the swap. What they have registered by the next update has
     # a counterpart in what those before them did.
     left = [entry for entry in entries if id(entry) not in taken]
-    for keys, by_rank in _by_keys(left, sides.lasting_key).items():
+    made = [keys_in(entry.held, sides.lasting_key) for entry in left]
+    for keys, by_rank in _by_keys(left, made).items():
         if not all(key.is_unique for key in keys):
             continue
         by_rank.pop(_ABANDONED, None)
@@ -281,15 +296,14 @@ def _leaving(
 
 
 def _by_keys(
-    entries: list[Entry], key_of: Callable[[Any], tuple[int, Key] | None]
+    entries: list[Entry], made: list[frozenset[tuple[int, Key]]]
 ) -> dict[frozenset[Key], dict[int, list[Entry]]]:
     """Return the entries that objects of one execution are in, by the keys and the rank."""
     found: dict[frozenset[Key], dict[int, list[Entry]]] = defaultdict(lambda: defaultdict(list))
-    for entry in entries:
-        made = keys_in(entry.held, key_of)
-        ranks = {rank for rank, _ in made}
+    for entry, keys in zip(entries, made, strict=True):
+        ranks = {rank for rank, _ in keys}
         if len(ranks) == 1:
-            found[frozenset(key for _, key in made)][ranks.pop()].append(entry)
+            found[frozenset(key for _, key in keys)][ranks.pop()].append(entry)
     return found
 
 
