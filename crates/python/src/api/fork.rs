@@ -14,7 +14,7 @@ use std::{collections::BTreeSet, path::PathBuf, sync::atomic::Ordering, time::Du
 use pyo3::{prelude::*, sync::PyOnceLock, types::PyDict};
 use transfuse_engine::{GenerationId, GenerationState, fork_gate};
 
-use crate::cpython::{log, thread};
+use crate::cpython::{at_end, log, thread};
 use crate::state::{live_module::LiveModule, runtime, runtime::Runtime};
 use crate::{api::once, loading::in_place, updater::thread::start_updating};
 
@@ -57,6 +57,7 @@ fn after_fork(py: Python<'_>) -> PyResult<()> {
     fork_gate::reset_after_fork();
     once::only(thread::thread());
     let Some(runtime) = runtime::in_force() else { return Ok(()) };
+    at_end::forked();
     end_units_of_others(runtime);
     forget_other_threads(py, runtime)?;
     let mut dirs: BTreeSet<PathBuf> = runtime.roots.dirs().iter().cloned().collect();

@@ -3,6 +3,7 @@
 //! Knows no word of Transfuse: no generation, no live module. In reading order:
 
 pub mod thread;
+pub mod at_end;
 pub mod frames;
 pub mod call_observer;
 pub mod traceback;

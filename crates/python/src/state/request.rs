@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{RecvTimeoutError, Sender};
 use pyo3::{exceptions::PyTimeoutError, exceptions::PyValueError, prelude::*, types::PyDict};
 
-use crate::cpython::{exceptions, interruptible_wait::SLICE, thread};
+use crate::cpython::{at_end::Inside, exceptions, interruptible_wait::SLICE, thread};
 use crate::state::{command::Command, execution_stack, runtime, runtime::Runtime};
 
 /// Asks the updating thread for something and waits for the answer, without the GIL.
@@ -25,6 +25,7 @@ pub fn request(
     if !runtime.command(command(sender)) {
         return Err(gone());
     }
+    let inside = Inside::enter();
     let answer = loop {
         let slice = Instant::now() + SLICE;
         let until = deadline.map_or(slice, |deadline| deadline.min(slice));
@@ -36,6 +37,7 @@ pub fn request(
             answer => break answer,
         }
     };
+    drop(inside);
     match answer {
         Ok(answer) => answer,
         Err(RecvTimeoutError::Timeout) => Err(PyTimeoutError::new_err(format!(

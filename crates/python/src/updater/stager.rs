@@ -11,7 +11,7 @@ use crossbeam_channel::{Receiver, Sender, bounded, select, unbounded};
 use pyo3::{prelude::*, types::PyDict};
 use transfuse_engine::{SourceSnapshot, sync::Mutex};
 
-use crate::cpython::{exceptions, log, panics};
+use crate::cpython::{at_end::Inside, exceptions, log, panics};
 use crate::state::{attempt, attempt::Attempt, notify, runtime::Runtime};
 use crate::update::pipeline::Quiet;
 use crate::updater::listener::ChangeListener;
@@ -242,6 +242,7 @@ struct StagingThread(Mutex<Option<Receiver<Job>>>);
 impl StagingThread {
     fn __call__(&self, py: Python<'_>) {
         let Some(jobs) = self.0.lock().take() else { return };
+        let _inside = Inside::enter();
         while let Ok(job) = py.detach(|| jobs.recv()) {
             job(py);
         }

@@ -9,6 +9,7 @@ use pyo3::{intern, prelude::*, sync::PyOnceLock, types::PyDict};
 use transfuse_engine::fork_gate;
 use transfuse_engine::sync::Mutex;
 
+use crate::cpython::{at_end, at_end::Inside};
 use crate::state::{command::Command, runtime, runtime::Runtime};
 use crate::updater::driver::Driver;
 
@@ -60,6 +61,7 @@ pub fn stop_updating(py: Python<'_>) -> PyResult<()> {
     if let Some(thread) = thread {
         thread.call_method1(py, "join", (STOPPING,))?;
     }
+    at_end::wait_for_all(py);
     Ok(())
 }
 
@@ -70,6 +72,7 @@ pub struct UpdaterThread(Mutex<Option<Driver>>);
 #[pymethods]
 impl UpdaterThread {
     fn __call__(&self, py: Python<'_>) {
+        let _inside = Inside::enter();
         let driver = self.0.lock().take();
         if let Some(mut driver) = driver {
             driver.run(py);
