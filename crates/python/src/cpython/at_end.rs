@@ -1,0 +1,49 @@
+//! Which threads have to leave our code before the interpreter ends?
+//!
+//! Until Python 3.14, a daemon thread that asks for the GIL while the interpreter ends is ended by
+//! `pthread_exit`, which unwinds its stack. Rust's frames do not let that through: the process aborts
+//! ("FATAL: exception not rethrown"). So threads that wait in our code without the GIL are counted, and
+//! the end of the process waits for them, for a moment.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use pyo3::prelude::*;
+
+/// How many threads there are in our code that wait, or call code of the program. Written by each as
+/// it enters and leaves.
+static INSIDE: AtomicUsize = AtomicUsize::new(0);
+
+/// How long the end of the process waits for them. Code of the program may hang.
+const MOST: Duration = Duration::from_millis(500);
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// Counts this thread as long as it exists.
+pub struct Inside(());
+
+impl Inside {
+    pub fn enter() -> Inside {
+        INSIDE.fetch_add(1, Ordering::AcqRel);
+        Inside(())
+    }
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        let fewer = |count: usize| count.checked_sub(1);
+        let _ = INSIDE.fetch_update(Ordering::AcqRel, Ordering::Acquire, fewer);
+    }
+}
+
+/// A forked child has none of its parent's threads but one.
+pub fn forked() {
+    INSIDE.store(0, Ordering::Release);
+}
+
+/// Waits until no thread is in our code, while the interpreter can still give them the GIL.
+pub fn wait_for_all(py: Python<'_>) {
+    let begun = Instant::now();
+    while INSIDE.load(Ordering::Acquire) > 0 && begun.elapsed() < MOST {
+        py.detach(|| std::thread::sleep(PAUSE));
+    }
+}
