@@ -45,7 +45,9 @@ def nothing_is_kept(monkeypatch: pytest.MonkeyPatch) -> Any:
 def pile_up(tree: LiveTree, updates: int, modules: int = 1) -> None:
     """Make updates, each of which leaves former modules in memory that `KEPT` keeps."""
     for number in range(updates):
-        files = {f"part{part}.py": f"N = {number}\ndef f(): return N\n" for part in range(modules)}
+        # Local, because a function of the module's would leave when a later one is kept.
+        source = f"N = {number}\ndef make():\n    return lambda: N\nf = make()\n"
+        files = {f"part{part}.py": source for part in range(modules)}
         tree.published(files)
         KEPT.extend(tree.module(f"part{part}").f for part in range(modules))
     tree.published({f"part{part}.py": "N = -1\n" for part in range(modules)})
