@@ -119,9 +119,10 @@ def test_any_other_setting_needs_a_restart(project: LiveTree) -> None:
     assert (report.outcome, codes(report)) == ("unchanged", [("exclude", "setting")])
     assert "restart the server" in report.restart[0].what
     assert transfuse.status().restart == report.restart
-    # Reported once. The change is taken back, so no restart is needed any more.
-    assert transfuse.update().restart == ()
+    # An update that is asked for says again what waits.
+    assert transfuse.update().restart == report.restart
     assert transfuse.status().restart == report.restart
+    # The change is taken back, so no restart is needed any more.
     project.update({"pyproject.toml": "[tool.transfuse]\n"})
     assert transfuse.status().restart == ()
 

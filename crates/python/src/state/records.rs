@@ -50,6 +50,8 @@ pub struct Records {
     pub met_by_startups: HashSet<(ModuleName, ModuleName)>,
     /// Weak references to superseded instances. Those that are dead leave with the next update.
     pub superseded: Vec<Py<PyWeakrefReference>>,
+    /// The same for instances that were staged in vain.
+    pub given_up: Vec<Py<PyWeakrefReference>>,
     /// Executions that no generation has any more (`LiveModule::started`) -> how often it was tried
     /// to collect them. Written by the updating thread.
     pub collected: HashMap<u64, u8>,

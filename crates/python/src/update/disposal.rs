@@ -32,7 +32,10 @@ pub fn dispose_drained(py: Python<'_>, runtime: &Runtime) {
         }
     }
     runtime.records.lock().awaiting.extend(still_waiting);
-    empty_caches(lingering::lingering(py, runtime).iter().map(|gone| &gone.get().name), py);
+    let gone = lingering::lingering(py, runtime).into_iter().map(|gone| gone.get().name.clone());
+    // Without a reference to them, because other threads run meanwhile, and may collect.
+    let gone: Vec<ModuleName> = gone.collect();
+    empty_caches(gone.iter(), py);
     former_cycles::collect(py, runtime);
 }
 

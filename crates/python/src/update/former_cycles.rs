@@ -29,6 +29,7 @@ pub fn collect(py: Python<'_>, runtime: &Runtime) {
     }
     let before = std::mem::take(&mut runtime.records.lock().collected);
     let (mut tried, mut former) = (HashMap::new(), lingering::lingering(py, runtime));
+    former.extend(lingering::given_up(py, runtime));
     former.retain(|instance| {
         let number = instance.get().started();
         let times = before.get(&number).map_or(1, |times| times.saturating_add(1));

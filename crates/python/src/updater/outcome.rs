@@ -332,7 +332,8 @@ impl Updater {
         self.runtime.records.lock().waiting = all;
     }
 
-    /// Records how an update ended, and returns its report. Disposes of what it superseded.
+    /// Records how an update ended, and returns its report. Disposes of what it superseded, or staged
+    /// in vain.
     pub fn record(
         &mut self,
         py: Python<'_>,
@@ -369,9 +370,7 @@ impl Updater {
         };
         // Dropped here, outside the lock: what it refers to may run Python code.
         drop(before);
-        if outcome != Outcome::Refused {
-            self.dispose(py);
-        }
+        self.dispose(py);
         Ok(report)
     }
 
