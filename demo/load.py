@@ -154,7 +154,7 @@ class Load:
 
     def _ask(self, client: Client, path: str) -> None:
         with self._lock:
-            newest = max(map(self._counts_as, self._versions), default=0)
+            known = tuple(self._versions)
             was_gone = path in self._gone
         began = time.perf_counter()
         try:
@@ -162,6 +162,8 @@ class Load:
         except (OSError, HTTPException, ValueError) as error:
             self._note(path, failed=f"{type(error).__name__}: {error}")
             return
+        # By what is taken back now: a rollback may have come after the request had begun.
+        newest = max(map(self._counts_as, known), default=0)
         if answer.status == 404 and path in self.may_be_gone:
             self._note(path, answer)
         elif answer.status != 200:
