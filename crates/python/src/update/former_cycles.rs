@@ -27,10 +27,6 @@ const ATTEMPTS: u8 = 3;
 
 /// Collects the executions that no generation has any more.
 pub fn collect(py: Python<'_>, runtime: &Runtime) {
-    // All objects are of one generation if there is no GIL.
-    if cfg!(Py_GIL_DISABLED) || py.version_info() >= (3, 14) {
-        return;
-    }
     let before = std::mem::take(&mut runtime.records.lock().collected);
     let (mut tried, mut former) = (HashMap::new(), lingering::lingering(py, runtime));
     former.extend(lingering::given_up(py, runtime));
@@ -47,6 +43,10 @@ pub fn collect(py: Python<'_>, runtime: &Runtime) {
 }
 
 fn collect_these(py: Python<'_>, former: Vec<Bound<'_, LiveModule>>) -> PyResult<()> {
+    // All objects are of one generation if there is no GIL.
+    if cfg!(Py_GIL_DISABLED) || py.version_info() >= (3, 14) {
+        return Ok(());
+    }
     let gc = py.import(intern!(py, "gc"))?;
     if former.is_empty() || !gc.call_method0(intern!(py, "isenabled"))?.is_truthy()? {
         return Ok(());

@@ -60,7 +60,7 @@ impl<'py> EndedExecutions<'py> {
     ) {
         // Entries of superseded code leave where new code made their counterparts.
         // What requests register is seen by the former modules that it keeps in memory.
-        let lingering = lingering::lingering(py, runtime).len();
+        let lingering = lingering::held(py, runtime);
         let grows = lingering > LINGERING.swap(lingering, Ordering::Relaxed);
         let searches = registered || grows || !revived.is_empty() || !self.abandoned.is_empty();
         let earlier = searches.then(|| executions(py, &lingering::superseded(py, runtime)));
