@@ -14,7 +14,7 @@ use crate::concurrency::sync::Mutex;
 /// Another file system, for the length of one pass over some files.
 pub struct OneLook<'a> {
     system: &'a dyn FileSystem,
-    /// `/srv/shop/pyvenv.cfg` to what was found there, or the kind of error. Entries never leave. The
+    /// `/srv/shop/pyvenv.cfg` to its metadata, or the kind of error. Entries never leave. The
     /// lock is held for one look-up, never while the system is asked.
     metadata: Mutex<HashMap<PathBuf, Result<FileMetadata, io::ErrorKind>>>,
 }

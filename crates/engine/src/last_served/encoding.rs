@@ -29,7 +29,7 @@ pub(super) fn frame(rest: &[u8]) -> (Vec<u8>, Digest) {
     (framed, digest)
 }
 
-/// What is in a frame, and the digest of it.
+/// The content of a frame, and its digest.
 pub(super) fn unframe(framed: &[u8]) -> Option<(&[u8], Digest)> {
     let mut bytes = Bytes(framed);
     let mark = bytes.take(MARK.len())?;

@@ -1,4 +1,4 @@
-//! What was served last, kept on disk for the process that comes after this one.
+//! Keeps the last served state on disk for the next process.
 
 mod encoding;
 mod resume;

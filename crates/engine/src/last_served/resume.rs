@@ -1,4 +1,4 @@
-//! What does a new process serve of each file that differs from what was served last?
+//! Which content of a file does a new process serve if the disk differs from the last served state?
 //!
 //! The content on disk, unless it is the very content that a rollback has left or that was refused:
 //! then what was served. So a deploy that was made while no process ran is served, and what was taken

@@ -44,6 +44,6 @@ pub fn forked() {
 pub fn wait_for_all(py: Python<'_>) {
     let begun = Instant::now();
     while INSIDE.load(Ordering::Acquire) > 0 && begun.elapsed() < MOST {
-        py.detach(|| std::thread::sleep(PAUSE));
+        py.detach(|| std::thread::sleep(PAUSE)); // between two looks, until `MOST`; they take the GIL
     }
 }
