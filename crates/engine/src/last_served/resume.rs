@@ -1,8 +1,8 @@
 //! Which content of a file does a new process serve if the disk differs from the last served state?
 //!
 //! The content on disk, unless it is the very content that a rollback has left or that was refused:
-//! then what was served. So a deploy that was made while no process ran is served, and what was taken
-//! back stays back. A pure function of what was kept and what is on disk.
+//! then the last served content. So a deploy that was made while no process ran is served, and a
+//! rollback lasts. A pure function of the kept state and the disk.
 
 use super::{LastServed, Why};
 use crate::base::Digest;
