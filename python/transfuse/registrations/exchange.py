@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     Told = list[tuple[ModuleType, list[Any], list[str]]]
 
 
-# How many former modules were in memory after the last update that registered something.
-_lingering = 0
 # The ranks of executions that were staged in vain, and of those that are current.
 _ABANDONED, _CURRENT = -1, 1_000_000
 
@@ -110,7 +108,7 @@ def published(
     superseded: Told,
     revived: Told,
     abandoned: Told,
-    earlier: Told | None,
+    earlier: tuple[Told, bool] | None,
 ) -> None:
     """Exchange registrations: a new generation has become current.
 
@@ -120,7 +118,8 @@ def published(
         revived: those that are part of it again, after a rollback.
         abandoned: those that were staged and did not become part of it.
         earlier: all superseded ones that are still in memory, the oldest first; None: new code
-            registered nothing.
+            registered nothing. With whether something keeps more of these than after the
+            update before.
     """
     back = _executions(revived)
     for execution in back:
@@ -132,14 +131,8 @@ def published(
     log_handlers.exchange([*gone, *old], [*new, *back])
     take_apart(one.module for one in (*new, *back))
     if earlier is not None:
-        _search(old, new, back, gone, _executions(earlier))
-
-
-def _former_modules_pile_up() -> bool:
-    """Whether more former modules are in memory than after the update before."""
-    global _lingering
-    before, _lingering = _lingering, len(_core.former_modules())
-    return _lingering > before
+        told, pile_up = earlier
+        _search(old, new, back, gone, _executions(told), pile_up=pile_up)
 
 
 def _search(
@@ -148,12 +141,14 @@ def _search(
     back: list[Execution],
     gone: list[Execution],
     earlier: list[Execution],
+    *,
+    pile_up: bool,
 ) -> None:
     """Find the entries that leave, and take them out."""
     current = [*new, *back]
     known = {id(one.module) for one in (*old, *current)}
     # What requests register comes later than the swap: by now it has counterparts of requests.
-    names = {one.module.__name__ for one in old} if _former_modules_pile_up() else set()
+    names = {one.module.__name__ for one in old} if pile_up else set()
     before = [one for one in earlier if id(one.module) not in known]
     former = [*(one for one in before if one.module.__name__ in names), *old]
     objects, own = _held([*former, *gone], current, [one.module for one in before])

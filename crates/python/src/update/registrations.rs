@@ -63,7 +63,8 @@ impl<'py> EndedExecutions<'py> {
         let lingering = lingering::held(py, runtime);
         let grows = lingering > LINGERING.swap(lingering, Ordering::Relaxed);
         let searches = registered || grows || !revived.is_empty() || !self.abandoned.is_empty();
-        let earlier = searches.then(|| executions(py, &lingering::superseded(py, runtime)));
+        let earlier =
+            searches.then(|| (executions(py, &lingering::superseded(py, runtime)), grows));
         let lists = [&self.executed, superseded, revived, &self.abandoned];
         let [executed, superseded, revived, abandoned] = lists.map(|list| executions(py, list));
         call(py, "published", (executed, superseded, revived, abandoned, earlier));
