@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import weakref
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -77,3 +78,23 @@ def test_p8_what_only_requests_register_does_not_pile_up(tree: LiveTree, outside
     said = [each() for each in outside.all]
     assert said[-1] == 11
     assert len(said) <= 4
+
+
+def test_p8_what_foreign_code_only_watches_stays_in_its_list(tree: LiveTree, outside: Any) -> None:
+    source = """
+        import outside
+        EDITION = {0}
+        def tell():
+            return EDITION
+        def serve():
+            outside.register(tell)
+    """
+    watched = outside.watched = []
+    tree.write({"plugin.py": source.format(0)})
+    tree.install(keep=1)
+    for edition in range(1, 12):
+        tree.module("plugin").serve()
+        watched.append(weakref.ref(tree.module("plugin").tell))
+        tree.published({"plugin.py": source.format(edition)})
+    assert len(outside.all) <= 4
+    assert len(watched) == 11

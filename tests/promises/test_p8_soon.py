@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import gc
-import sys
 import time
 import types
+import weakref
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,10 +18,6 @@ if TYPE_CHECKING:
 
     from conftest import LiveTree
 
-
-pytestmark = pytest.mark.skipif(
-    sys.version_info >= (3, 14), reason="from Python 3.14 on the collector's own time is waited for"
-)
 
 
 @pytest.fixture(autouse=True)
@@ -145,3 +141,25 @@ def test_p8_a_program_that_has_no_collections_has_none(tree: LiveTree) -> None:
     finally:
         gc.callbacks.remove(note)
         gc.enable()
+
+
+def test_p8_a_collection_that_an_update_meets_frees_all_that_it_found(tree: LiveTree) -> None:
+    """An object that is freed has code of its own, and an update is published meanwhile."""
+    tree.write({"shop.py": "def price(): return 0\n"})
+    tree.install(policy="fresh", keep=0)
+    held = [tree.module("shop").price]
+    former = weakref.ref(held[0])
+    tree.published({"shop.py": "def price(): return 1\n"})
+
+    class Late:
+        def __init__(self) -> None:
+            self.cycle = self
+
+        def __del__(self) -> None:
+            tree.published({"shop.py": "def price(): return 2\n"})
+
+    Late()
+    held.clear()
+    gc.collect()
+    assert tree.module("shop").price() == 2
+    assert former() is None

@@ -198,8 +198,8 @@ def abandoned(executed: Told, kept: Told, error: BaseException | None) -> None:
         lambda _container, _sides: True,
     )
     for container in search.containers(objects):
-        for entry in list(entries_of(container)):
-            if keys_in(entry.held, made.key) and not _only_watches(entry):
+        for entry in _registrations(container):
+            if keys_in(entry.held, made.key):
                 entry.take_out()
 
 
@@ -260,7 +260,7 @@ def _leaving(
     With them those of abandoned executions, and no record.
     """
     taken: set[int] = set()
-    entries = list(entries_of(container))
+    entries = _registrations(container)
     made = [keys_in(entry.held, sides.key) for entry in entries]
     for keys, by_rank in _by_keys(entries, made).items():
         counterparts = by_rank.pop(_CURRENT, [])
@@ -317,7 +317,14 @@ def _is_one_for_one(keys: frozenset[Key], former: list[Entry], new: list[Entry])
     return all(key.is_unique for key in keys) or len(former) == len(new)
 
 
-def _only_watches(entry: Entry) -> bool:
-    """Whether an entry is a weak reference that tells of no end, and so no registration."""
-    held = entry.held
-    return issubclass(type(held), weakref.ReferenceType) and held.__callback__ is None
+def _registrations(container: Any) -> list[Entry]:
+    """Return the entries of a container that may be registrations.
+
+    A weak reference without a callback is none: what only watches an object keeps nothing.
+    """
+    return [
+        entry
+        for entry in entries_of(container)
+        if not issubclass(type(entry.held), weakref.ReferenceType)
+        or entry.held.__callback__ is not None
+    ]

@@ -5,13 +5,11 @@
 //! (`long_lived_pending` in CPython's `gc.c`), which is after dozens of updates. Instead, all that a
 //! former execution leads to moves to the youngest generation, and only that one is collected. An
 //! object that something else refers to stays, as in any collection.
-//!
-//! Up to Python 3.13: after that a full collection that followed left some of what was moved to the next
-//! one, as was seen on 3.15.2, and the reason is not known.
 
 use pyo3::types::{PyDict, PyModule, PyString, PyType};
 use pyo3::{ffi, intern, prelude::*};
 use std::collections::{HashMap, HashSet};
+use std::{thread, time::Duration, time::Instant};
 
 use crate::cpython::address_map::{ByAddress, Pointer};
 use crate::cpython::{log::complain, referents, static_lookup};
@@ -21,12 +19,82 @@ use crate::update::lingering;
 /// The most objects that are moved for one collection, some milliseconds' work. If there are more,
 /// the executions wait for a full collection.
 const MOST: usize = 60_000;
+/// How long a collection in another thread is waited for, and how often it is asked about.
+const PATIENCE: Duration = Duration::from_secs(1);
+const TURN: Duration = Duration::from_millis(1);
 /// How often an execution is tried to be collected, an update apart: its last frame, or the error that
 /// it raised, may still be there at first.
 const ATTEMPTS: u8 = 3;
 
 /// Collects the executions that no generation has any more.
 pub fn collect(py: Python<'_>, runtime: &Runtime) {
+    if let Err(error) = try_to_collect(py, runtime) {
+        let _ = complain(py, "former code could not be collected", error);
+    }
+}
+
+fn try_to_collect(py: Python<'_>, runtime: &Runtime) -> PyResult<()> {
+    // All objects are of one generation if there is no GIL.
+    if cfg!(Py_GIL_DISABLED) {
+        return Ok(());
+    }
+    let gc = py.import(intern!(py, "gc"))?;
+    let modules = py.import(intern!(py, "sys"))?.getattr(intern!(py, "modules"))?.cast_into()?;
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if !gc.call_method0(intern!(py, "isenabled"))?.is_truthy()? || Instant::now() > deadline {
+            return Ok(());
+        }
+        if collect_youngest(&gc)? {
+            break;
+        }
+        py.detach(|| thread::sleep(TURN));
+    }
+    if make_former_young(py, runtime, modules) {
+        collect_youngest(&gc)?;
+    }
+    Ok(())
+}
+
+/// Collects the youngest generation. False: another thread collects, and runs Python code meanwhile.
+///
+/// What that one has found to be unreachable must not be moved then: it would be taken for used. Up
+/// to this function's return nothing else can begin a collection.
+fn collect_youngest(gc: &Bound<'_, PyModule>) -> PyResult<bool> {
+    let py = gc.py();
+    let collections = || {
+        let stats = gc.call_method0(intern!(py, "get_stats"))?;
+        stats.get_item(0)?.get_item(intern!(py, "collections"))?.extract::<u64>()
+    };
+    let before = collections()?;
+    // It does nothing, and raises nothing, during a collection.
+    gc.call_method1(intern!(py, "collect"), (0,))?;
+    Ok(collections()? > before)
+}
+
+/// Moves what former executions lead to into the youngest generation, and says whether there are any.
+///
+/// Runs no Python code and keeps the GIL: a collection in another thread would take the references
+/// that are held here for use.
+fn make_former_young<'py>(py: Python<'py>, runtime: &Runtime, modules: Bound<'py, PyDict>) -> bool {
+    let former = due(py, runtime);
+    let are_any = !former.is_empty();
+    let mut walk = Walk {
+        namespaces: former.iter().map(|one| address(&one.get().namespace(py))).collect(),
+        modules,
+        objects: Vec::new(),
+        seen: ByAddress::default(),
+    };
+    for instance in former {
+        walk.add(instance.get().module.bind(py).clone().into_any());
+        walk.add(instance.into_any());
+    }
+    walk.make_young(py);
+    are_any
+}
+
+/// The former executions that have not been tried too often, each attempt counted.
+fn due<'py>(py: Python<'py>, runtime: &Runtime) -> Vec<Bound<'py, LiveModule>> {
     let before = std::mem::take(&mut runtime.records.lock().collected);
     let (mut tried, mut former) = (HashMap::new(), lingering::lingering(py, runtime));
     former.extend(lingering::given_up(py, runtime));
@@ -37,36 +105,7 @@ pub fn collect(py: Python<'_>, runtime: &Runtime) {
         times <= ATTEMPTS
     });
     runtime.records.lock().collected = tried;
-    if let Err(error) = collect_these(py, former) {
-        let _ = complain(py, "former code could not be collected", error);
-    }
-}
-
-fn collect_these(py: Python<'_>, former: Vec<Bound<'_, LiveModule>>) -> PyResult<()> {
-    // All objects are of one generation if there is no GIL.
-    if cfg!(Py_GIL_DISABLED) || py.version_info() >= (3, 14) {
-        return Ok(());
-    }
-    let gc = py.import(intern!(py, "gc"))?;
-    if former.is_empty() || !gc.call_method0(intern!(py, "isenabled"))?.is_truthy()? {
-        return Ok(());
-    }
-    let modules = py.import(intern!(py, "sys"))?.getattr(intern!(py, "modules"))?;
-    let mut walk = Walk {
-        namespaces: former.iter().map(|one| address(&one.get().namespace(py))).collect(),
-        modules: modules.cast_into()?,
-        objects: Vec::new(),
-        seen: ByAddress::default(),
-    };
-    for instance in former {
-        walk.add(instance.get().module.bind(py).clone().into_any());
-        walk.add(instance.into_any());
-    }
-    walk.make_young(py);
-    // No reference is left here that the collector would not account for.
-    drop(walk);
-    gc.call_method1(intern!(py, "collect"), (0,))?;
-    Ok(())
+    former
 }
 
 fn address(object: &Bound<'_, PyAny>) -> usize {
