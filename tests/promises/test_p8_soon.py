@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from conftest import LiveTree
 
 
-
 @pytest.fixture(autouse=True)
 def rare() -> Iterator[None]:
     """Collections so rare that none happens here by itself."""
