@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 from servers import apache
 from servers.handover_load import Count, Load
+from servers.lifespan import LIFESPAN
 from servers.process import NotStarted, Server, free_port
 
 if TYPE_CHECKING:
@@ -45,11 +46,7 @@ def wsgi(environ, start_response):
     return [text]
 async def asgi(scope, receive, send):
     if scope["type"] == "lifespan":
-        while True:
-            message = await receive()
-            await send({"type": message["type"] + ".complete"})
-            if message["type"] == "lifespan.shutdown":
-                return
+        return await lifespan(receive, send)
     if scope["path"] == "/slow":
         await asyncio.sleep(3)
     text = body()
@@ -133,7 +130,7 @@ def attempt(kind: Kind, times: int) -> tuple[Count, int]:
     with tempfile.TemporaryDirectory(prefix="transfuse-restarts-") as name:
         folder = Path(name).resolve()
         (folder / "site").mkdir()
-        (folder / "site" / "web.py").write_text(SITE)
+        (folder / "site" / "web.py").write_text(LIFESPAN + SITE)
         (folder / "serve.py").write_text(SERVE)
         (folder / "pyproject.toml").write_text('[tool.transfuse]\nroots = ["site"]\n')
         # The commands are for this server only.

@@ -11,6 +11,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from servers.lifespan import LIFESPAN
 from servers.storm.model import CONF, FILES, LEFT, MIDDLE, RIGHT, Text
 
 if TYPE_CHECKING:
@@ -50,11 +51,7 @@ def app(environ, start_response):
 _ASGI = """
 async def app(scope, receive, send):
     if scope["type"] == "lifespan":
-        while True:
-            message = await receive()
-            await send({"type": message["type"] + ".complete"})
-            if message["type"] == "lifespan.shutdown":
-                return
+        return await lifespan(receive, send)
     first = shown()
     await asyncio.sleep(PAUSES[scope["path"]])
     body = answer(first)
@@ -85,7 +82,7 @@ def make(folder: Path, interface: str, state: State) -> None:
     """
     (folder / "site").mkdir()
     (folder / "pyproject.toml").write_text('[tool.transfuse]\nroots = ["site"]\n')
-    application = _SHOWN + (_ASGI if interface == "asgi" else _WSGI)
+    application = _SHOWN + (LIFESPAN + _ASGI if interface == "asgi" else _WSGI)
     (folder / "site" / "web.py").write_text(application)
     for name, text in state.items():
         path_of(folder, name).write_text(source(name, text))

@@ -12,11 +12,9 @@ import pytest
 from conftest import ran
 from support.lazy import needs_lazy_imports
 from support.threads import Worker
-from support.two_generations import two_worlds
+from support.two_generations import old_and_new_find, two_worlds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from conftest import LiveTree
 
 pytestmark = needs_lazy_imports
@@ -58,19 +56,7 @@ def test_p2_late_annotations_are_those_of_the_generation_that_asks(
 ) -> None:
     # Only `prices` is edited, and no module has used it before.
     files = {"prices.py": TEA, "names.py": LAZY, "web.py": KEPT[kind] + "\n"}
-    with two_worlds(tree, files):
-        old: Callable[[], int] = tree.module("web").ask
-
-        def new() -> int:
-            return Worker(lambda: int(tree.module("web").ask())).result()
-
-        found = {"old": old()} if first == "old" else {}
-        found["new"] = new()
-        found["old"] = old()
-        assert found == {"old": 1, "new": 2}
-    assert tree.module("web").ask() == 2
-    tree.published({"prices.py": TEA.replace("@", "3")})
-    assert tree.module("web").ask() == 3
+    old_and_new_find(tree, files, first)
 
 
 def test_p2_forward_references_of_two_modules(tree: LiveTree) -> None:

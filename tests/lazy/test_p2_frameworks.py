@@ -7,12 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.lazy import needs_lazy_imports
-from support.threads import Worker
-from support.two_generations import two_worlds
+from support.two_generations import old_and_new_find
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from conftest import LiveTree
 
 pytestmark = needs_lazy_imports
@@ -77,16 +74,4 @@ def test_p2_it_is_the_class_of_the_generation_that_asks(
     tree: LiveTree, use: str, first: str
 ) -> None:
     # Only `prices` is edited.
-    with two_worlds(tree, {"prices.py": TEA, "web.py": USES[use] + "\n"}):
-        old: Callable[[], int] = tree.module("web").ask
-
-        def new() -> int:
-            return Worker(lambda: int(tree.module("web").ask())).result()
-
-        found = {"old": old()} if first == "old" else {}
-        found["new"] = new()
-        found["old"] = old()
-        assert found == {"old": 1, "new": 2}
-    assert tree.module("web").ask() == 2
-    tree.published({"prices.py": TEA.replace("@", "3")})
-    assert tree.module("web").ask() == 3
+    old_and_new_find(tree, {"prices.py": TEA, "web.py": USES[use] + "\n"}, first)

@@ -5,15 +5,13 @@ from __future__ import annotations
 import json
 import re
 import signal
-import subprocess
-import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from crowd import CAP, Crowd, wait_for
+from crowd import Crowd, Worker, wait_for
 
 from demo.client import Client
-from servers.process import Server, free_port
+from support.serving import Project
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -35,12 +33,12 @@ def crowd(tmp_path: Path) -> Iterator[Crowd]:
     crowd.end()
 
 
-def on_trial(worker: Any, seconds: float = LONG) -> None:
+def on_trial(worker: Worker, seconds: float = LONG) -> None:
     outcome = worker.ask(f"transfuse.update(confirm_within={seconds}).outcome")
     assert outcome == "published", worker.log
 
 
-def until_trials_are(expected: Any, *workers: Any) -> None:
+def until_trials_are(expected: Any, *workers: Worker) -> None:
     """Wait for what is on trial in each: that is noted a moment after the switch."""
     for worker in workers:
         worker.until(f"(lambda t: t and [t.generation, t.back_to])({TRIAL})", expected)
@@ -54,7 +52,17 @@ KEY = "__import__('transfuse.updates.trial').updates.trial.told()['key']"
 ALARM = "__import__('transfuse.updates.trial').updates.trial.alarm({key!r}, 'enough')"
 
 
-def alarm(worker: Any) -> None:
+def both_on_trial(crowd: Crowd) -> tuple[Worker, Worker]:
+    """Start two workers, and put `VALUE = 2` on trial in both."""
+    first, second = crowd.start(), crowd.start()
+    crowd.write(shop="VALUE = 2\n")
+    on_trial(first)
+    crowd.all_serve(2, 2)
+    until_trials_are([2, 1], first, second)
+    return first, second
+
+
+def alarm(worker: Worker) -> None:
     worker.ask(ALARM.format(key=worker.ask(KEY)))
 
 
@@ -131,11 +139,7 @@ def test_p16_a_worker_that_starts_during_a_trial_is_part_of_it(crowd: Crowd, vic
 
 def test_p16_a_confirmation_refuses_a_rollback_that_others_are_about_to_make(crowd: Crowd) -> None:
     """One has not heard of it: all stay, or all go back."""
-    first, second = crowd.start(), crowd.start()
-    crowd.write(shop="VALUE = 2\n")
-    on_trial(first)
-    crowd.all_serve(2, 2)
-    until_trials_are([2, 1], first, second)
+    first, second = both_on_trial(crowd)
     # The others are not told.
     second.ask("__import__('transfuse.updates.trial').updates.trial.share_with(None)")
     assert second.ask("transfuse.confirm().generation") == 2
@@ -146,11 +150,7 @@ def test_p16_a_confirmation_refuses_a_rollback_that_others_are_about_to_make(cro
 
 def test_p16_a_worker_that_slept_through_the_end_of_a_trial_does_not_go_back(crowd: Crowd) -> None:
     """Its clock has run out, and something newer is served by then."""
-    first, second = crowd.start(), crowd.start()
-    crowd.write(shop="VALUE = 2\n")
-    on_trial(first)
-    crowd.all_serve(2, 2)
-    until_trials_are([2, 1], first, second)
+    first, second = both_on_trial(crowd)
     # Its time is up as soon as it goes on.
     stop = "__import__('os').kill(__import__('os').getpid(), 19)"
     second.tell(f"{stop} or {ALARM.format(key=second.ask(KEY))}")
@@ -165,11 +165,7 @@ def test_p16_a_worker_that_slept_through_the_end_of_a_trial_does_not_go_back(cro
 
 
 def test_a_rollback_by_hand_ends_the_trial_of_all(crowd: Crowd) -> None:
-    first, second = crowd.start(), crowd.start()
-    crowd.write(shop="VALUE = 2\n")
-    on_trial(first)
-    crowd.all_serve(2, 2)
-    until_trials_are([2, 1], first, second)
+    first, second = both_on_trial(crowd)
     assert second.ask("transfuse.rollback().outcome") == "rolled back"
     crowd.all_serve(3, 1)
     until_trials_are(None, first, second)
@@ -215,45 +211,27 @@ COMMANDS = {
 }
 
 
-class Place:
-    """A folder with an application, served; and the command line beside it."""
+class Place(Project):
+    """A folder with an application of one interface, served without watching."""
 
-    def __init__(self, place: Path, interface: str, workers: int) -> None:
-        self.place, self._interface = place, interface
-        (place / "site").mkdir()
-        settings = '[tool.transfuse]\nroots = ["site"]\nwatch = false\n'
-        (place / "pyproject.toml").write_text(settings)
-        (place / "serve.py").write_text(
+    def __init__(self, folder: Path, runtime: Path, interface: str) -> None:
+        super().__init__(folder, runtime)
+        self._interface = interface
+        with (folder / "pyproject.toml").open("a") as settings:
+            settings.write("watch = false\n")
+        (folder / "serve.py").write_text(
             "import logging, transfuse\n"
             "logging.basicConfig(level=logging.INFO)\n"
             f"app = transfuse.{interface}('web:app')\n"
         )
-        self.save(1, "/f")
-        self.port = free_port()
-        words = COMMANDS[interface].format(workers=workers, port=self.port).split()
-        self.server = Server([sys.executable, "-m", *words], place, self.port)
-        self.server.wait_until_ready()
-        wait_for("all workers", lambda: len(self.stand()) == workers)
 
-    def save(self, value: int, *failing: str) -> None:
-        beside = self.place / "site" / "web.new"
-        beside.write_text(APPS[self._interface].format(list(failing), value))
-        beside.replace(self.place / "site" / "web.py")
+    def begin_serving(self, workers: int) -> None:
+        self.save_value(1, "/f")
+        self.serve_by(*COMMANDS[self._interface].format(workers=workers, port=self.port).split())
+        self.until("all workers", lambda: len(self.statuses()) == workers)
 
-    def type(self, *words: str) -> tuple[int, str]:
-        done = subprocess.run(
-            [sys.executable, "-m", "transfuse", *words],
-            cwd=self.place,
-            capture_output=True,
-            text=True,
-            timeout=CAP,
-            check=False,
-        )
-        return done.returncode, done.stdout + done.stderr
-
-    def stand(self) -> list[dict[str, Any]]:
-        _, out = self.type("status", "--json")
-        return [json.loads(line) for line in out.splitlines() if line.startswith("{")]
+    def save_value(self, value: int, *failing: str) -> None:
+        self.save({"web.py": APPS[self._interface].format(list(failing), value)})
 
     def get(self, path: str = "/") -> int:
         """Ask on a connection of its own, so that each worker has its part."""
@@ -268,7 +246,7 @@ class Place:
         """The requests of all workers in the generation that is served, and the failed ones."""
         of_each = [
             counts
-            for each in self.stand()
+            for each in self.statuses()
             for number, *counts in each["requests"]
             if number == each["generation"]
         ]
@@ -276,19 +254,17 @@ class Place:
 
 
 @pytest.fixture
-def serve(
-    tmp_path: Path, runtime: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[[str, int], Place]]:
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
+def serve(tmp_path: Path, runtime: Path) -> Iterator[Callable[[str, int], Place]]:
     served: list[Place] = []
 
     def make(interface: str, workers: int) -> Place:
-        served.append(Place(tmp_path, interface, workers))
+        served.append(Place(tmp_path, runtime, interface))
+        served[0].begin_serving(workers)
         return served[0]
 
     yield make
     for place in served:
-        place.server.stop()
+        place.end()
 
 
 @pytest.mark.parametrize("interface", ["wsgi", "asgi", "rsgi"])
@@ -302,22 +278,21 @@ def test_p16_a_server_goes_back_at_once_when_requests_fail(
         assert place.get("/f" if number == 150 else "/") == (0 if number == 150 else 1)
     assert place.counted() == [before + 300, 1]
 
-    place.save(2, "/f", "/g")
+    place.save_value(2, "/f", "/g")
     code, out = place.type("update", "--confirm-within", "1h")
     assert (code, "on trial until" in out) == (0, True), out
     answers: list[int] = []
     while len(answers) < 400 and 1 not in answers:
         answers.append(place.get("/g" if len(answers) % 2 else "/"))
-    assert {0, 2} < set(answers), place.server.log
+    assert {0, 2} < set(answers), place.log
     told = r"rolled back in .*?: (.*?): back to generation 1"
-    wait_for("the lines", lambda: len(re.findall(told, place.server.log)) == workers)
-    (why,) = set(re.findall(told, place.server.log))
+    wait_for("the lines", lambda: len(re.findall(told, place.log)) == workers)
+    (why,) = set(re.findall(told, place.log))
     found = re.fullmatch(r"(\d+) of (\d+) requests failed, before 1 of (\d+)", why)
     assert found is not None, why
     assert int(found[1]) <= answers.count(0)
     assert int(found[3]) == before + 300
-    stand = place.stand()
-    assert [each["trial"] for each in stand] == [None] * workers
+    assert [each["trial"] for each in place.statuses()] == [None] * workers
     assert {place.get("/g") for _ in range(20)} == {1}
     _, out = place.type("history")
     assert "taken back: " + why in out
@@ -335,7 +310,7 @@ def test_p16_the_command_line_of_a_trial(serve: Callable[[str, int], Place]) -> 
     code, out = place.type("update", "--confirm-within", "2m")
     assert (code, "trial: none has begun" in out) == (0, True), out
 
-    place.save(2)
+    place.save_value(2)
     code, out = place.type("update", "--confirm-within", "1h", "--json")
     trial = json.loads(out.splitlines()[0])["trial"]
     assert (code, trial["generation"], trial["back_to"], trial["seconds"]) == (0, 2, 1, 3600.0)
@@ -346,19 +321,19 @@ def test_p16_the_command_line_of_a_trial(serve: Callable[[str, int], Place]) -> 
     told = [json.loads(line) for line in out.splitlines()]
     assert (code, [each["outcome"] for each in told]) == (0, ["confirmed"] * 2)
     assert "confirmed at" in place.type("history")[1]
-    assert [each["trial"] for each in place.stand()] == [None] * 2
+    assert [each["trial"] for each in place.statuses()] == [None] * 2
 
-    place.save(3)
+    place.save_value(3)
     place.type("update", "--confirm-within", "1")
     wait_for("a rollback", lambda: {place.get() for _ in range(10)} == {2})
-    assert ": not confirmed within 1 s: back to generation 2" in place.server.log
+    assert ": not confirmed within 1 s: back to generation 2" in place.log
     assert place.type("confirm")[0] == 2
 
 
 def test_a_held_change_is_on_trial_when_it_is_released(serve: Callable[[str, int], Place]) -> None:
     place = serve("wsgi", 1)
     place.type("update", "--hold")
-    place.save(2)
+    place.save_value(2)
     code, out = place.type("update", "--release", "--confirm-within", "1h")
     assert (code, "on trial until" in out) == (0, True), out
-    assert place.stand()[0]["trial"]["back_to"] == 1
+    assert place.statuses()[0]["trial"]["back_to"] == 1

@@ -133,11 +133,14 @@ class Project:
             env={**os.environ, **self._places},
         )
 
+    def statuses(self) -> list[dict[str, Any]]:
+        """The objects that `transfuse status --json` writes."""
+        _, out = self.type("status", "--json")
+        return [json.loads(line) for line in out.splitlines() if line.startswith("{")]
+
     def pids(self) -> set[int]:
         """The processes that the command line finds."""
-        _, out = self.type("status", "--json")
-        said = [json.loads(line) for line in out.splitlines() if line.startswith("{")]
-        return {each["pid"] for each in said if "pid" in each}
+        return {each["pid"] for each in self.statuses() if "pid" in each}
 
     def ask(self) -> dict[str, Any]:
         """One answer, on a new connection."""

@@ -39,6 +39,29 @@ def two_worlds(tree: LiveTree, files: Mapping[str, str], **settings: Any) -> Ite
         yield
 
 
+def old_and_new_find(tree: LiveTree, files: Mapping[str, str], first: str) -> None:
+    """Assert that each generation finds its own number at its first and at its next question.
+
+    Args:
+        tree: of the program.
+        files: `prices.py`, in which `@` is edited, and `web.py`, whose `ask` returns a number.
+        first: ``"old"`` or ``"new"``: the generation that asks first.
+    """
+    with two_worlds(tree, files):
+        old: Callable[[], int] = tree.module("web").ask
+
+        def new() -> int:
+            return Worker(lambda: int(tree.module("web").ask())).result()
+
+        found = {"old": old()} if first == "old" else {}
+        found["new"] = new()
+        found["old"] = old()
+        assert found == {"old": 1, "new": 2}
+    assert tree.module("web").ask() == 2
+    tree.published(at({"prices.py": files["prices.py"]}, 3))
+    assert tree.module("web").ask() == 3
+
+
 def each_finds_its_own(tree: LiveTree, files: Mapping[str, str], **settings: Any) -> None:
     """Assert that live code of the old generation finds 1, and that new code finds 2.
 

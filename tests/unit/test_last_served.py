@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 
 import transfuse
 from conftest import CAP, LiveTree
+from support.interpreter import python
 from support.threads import Worker
 from transfuse import _core
 from transfuse.config.settings import Settings, read_settings
@@ -200,17 +200,9 @@ for number in range(20):
     assert transfuse.update().outcome == "published"
 print(_core.view()[1])
 """
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=tmp_path,
-        env={**os.environ, "XDG_STATE_HOME": str(state.parent)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    (generation,) = python(tmp_path, code)
     (folder,) = state.iterdir()
-    assert (folder / "written").read_text().split()[0] == done.stdout.strip()
+    assert (folder / "written").read_text().split()[0] == generation
 
 
 def test_what_a_killed_process_left_is_removed(tree: LiveTree, state: Path) -> None:
@@ -270,7 +262,8 @@ def test_a_folder_that_others_may_enter_is_not_trusted(
     assert state.exists()
 
 
-def test_a_forked_child_writes_nothing(tmp_path: Path, state: Path) -> None:
+@pytest.mark.usefixtures("state")
+def test_a_forked_child_writes_nothing(tmp_path: Path) -> None:
     code = """
 import os, sys, transfuse
 from transfuse.config.settings import read_settings
@@ -292,15 +285,7 @@ assert file_lock.is_held(lock)
 keeper.end()
 assert not file_lock.is_held(lock)
 """
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", code],
-        cwd=tmp_path,
-        env={**os.environ, "XDG_STATE_HOME": str(state.parent)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    python(tmp_path, code, flags=("-W", "ignore"))
 
 
 def test_two_servers_of_one_project_have_folders_of_their_own(tree: LiveTree, state: Path) -> None:
