@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from layers import BINDING_LAYERS, ENGINE_LAYERS, STATED_CIRCLES
-from support.code_map import code_map, differences, folders, missing_paths
+from support.code_map import code_map, differences, folders
 from support.prose import dialect
 from support.rust_crate import RustCrate, circles
 from support.sizes import LONGEST_FILE, crowded, too_long
@@ -157,9 +157,3 @@ def test_comments_name_the_actor() -> None:
 def test_the_map_names_every_file_and_nothing_else() -> None:
     page = (TOP / "ARCHITECTURE.md").read_text(encoding="utf-8")
     assert [] == differences(code_map(page), folders(TOP, BINDING, ENGINE, PACKAGE))
-
-
-@pytest.mark.parametrize("name", ["ARCHITECTURE.md", "CONTRIBUTING.md", "docs/guarantees.md"])
-def test_a_page_names_only_files_that_exist(name: str) -> None:
-    rust = {path.name for path in CODE if path.suffix == ".rs"}
-    assert [] == missing_paths((TOP / name).read_text(encoding="utf-8"), TOP, rust)

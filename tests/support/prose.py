@@ -75,3 +75,14 @@ def dialect(text: str, *, rust: bool) -> list[str]:
             rest = " ".join(block[match.start() : match.end() + 30].split())
             found.append(f"{line}: {rest}")
     return found
+
+
+def dialect_of_page(text: str) -> list[str]:
+    """The same for a page in Markdown, without its code; each cell of a table is a sentence."""
+    prose = re.sub(r"```.*?```", lambda block: "\n" * block[0].count("\n"), text, flags=re.DOTALL)
+    prose = prose.replace("|", ".")
+    return [
+        f"{prose.count(chr(10), 0, match.end()) + 1}: "
+        + " ".join(prose[match.start() : match.end() + 30].split())
+        for match in _SUBJECT.finditer(prose)
+    ]

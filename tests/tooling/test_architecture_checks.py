@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.code_map import code_map, differences, folders, missing_paths
-from support.prose import dialect
+from support.pages import broken_links, commands
+from support.prose import dialect, dialect_of_page
 from support.rust_crate import RustCrate, circles
 from support.rust_source import RustSource
 from support.sizes import crowded, functions, too_long
@@ -274,6 +275,8 @@ def test_a_sentence_without_an_actor_is_found(text: str) -> None:
     assert dialect(rust, rust=True)
     assert dialect(lines, rust=False)
     assert dialect(f'def f() -> None:\n    """{text}"""\n', rust=False)
+    assert dialect_of_page(f"# Title\n\n{text}\n")
+    assert dialect_of_page(f"| a cell | {text} |\n")
 
 
 @pytest.mark.parametrize(
@@ -287,6 +290,7 @@ def test_a_sentence_without_an_actor_is_found(text: str) -> None:
 def test_plain_english_is_left_alone(text: str) -> None:
     assert [] == dialect(f"//! {text}\n", rust=True)
     assert [] == dialect(f'"""{text}"""\nWORDS = "Who are you? Nobody."\n', rust=False)
+    assert [] == dialect_of_page(f"{text}\n\n```\nWho are you? Nobody.\n```\n")
 
 
 PAGE = """
@@ -327,3 +331,20 @@ def test_a_path_that_does_not_exist_is_found(tmp_path: Path) -> None:
     (tmp_path / "tests" / "test_here.py").touch()
     page = "`tests/test_here.py::test_a`, `tests/test_gone.py`, `pin.rs` and `turn.rs`, `app.py`"
     assert ["tests/test_gone.py", "turn.rs"] == missing_paths(page, tmp_path, {"pin.rs"})
+
+
+def test_a_link_that_leads_nowhere_is_found(tmp_path: Path) -> None:
+    (tmp_path / "other.md").write_text("# A title: `code`, and more\n")
+    page = tmp_path / "page.md"
+    page.write_text(
+        "# Here\n[a](other.md) [b](other.md#a-title-code-and-more) [c](#here) [d](https://x.test/#y)\n"
+    )
+    assert [] == broken_links(page)
+    page.write_text("[a](gone.md) [b](other.md#gone) [c](#gone)\n")
+    assert ["gone.md", "other.md#gone", "#gone"] == broken_links(page)
+
+
+def test_the_commands_of_a_page_are_read_with_their_options() -> None:
+    page = "Run `transfuse update --hold` in `/srv/transfuse run`, or transfuse plan.\n"
+    page += "```sh\ntransfuse serve shop:app --port 80  # not --this\n```\n"
+    assert commands(page, "transfuse") == [("update", {"--hold"}), ("serve", {"--port"})]

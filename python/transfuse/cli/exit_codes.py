@@ -23,9 +23,9 @@ DONE, REFUSED, SENSELESS, SILENT, INTERRUPTED = 0, 1, 2, 3, 130
 # Code -> its meaning, as the documentation has it.
 MEANINGS = {
     DONE: "done",
-    REFUSED: "a process refused: it serves what it served before",
+    REFUSED: "a process refused, and serves the same as before",
     SENSELESS: "nothing was done, because the request makes no sense; a line says why",
-    SILENT: "a process does not answer in time; others may have",
+    SILENT: "a process does not answer in time; others may have answered",
     INTERRUPTED: "Ctrl-C before there was anything to end",
 }
 

@@ -70,7 +70,8 @@ class Settings:
         modules: pattern of module names, such as ``"shop.legacy.*"``, to their settings.
         keep: how many former generations stay ready for a rollback.
         keep_deleted: whether `overlay` keeps names that the new source does not define any more.
-        store: how many MiB of compressed source are kept for generations that are in use.
+        store: how many MiB of compressed source are kept, in memory for the generations in use, and
+            on disk for the next process.
         resident: how many former generations may still be in use when another update begins.
         time_limit: seconds that the code of one update may run.
         together: whether several workers of one server switch at one moment, or each by itself.
