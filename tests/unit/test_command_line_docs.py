@@ -112,6 +112,22 @@ def place(tmp_path: Path, runtime: Path) -> Iterator[Place]:
     place.process.communicate("\n", timeout=CAP)
 
 
+def test_the_table_of_commands_has_each_option() -> None:
+    of_all = {"--pid", "--project", "--all", "--timeout", "--json"}
+    own = {
+        name: {
+            option
+            for parameter in command.params
+            for option in parameter.opts
+            if option.startswith("--") and not getattr(parameter, "hidden", False)
+        }
+        - (of_all - {"--timeout"} if name == "ps" else of_all)
+        for name, command in transfuse.commands.items()
+    }
+    rows = re.findall(r"^\| `(\w+)` \|.*\|(.*)\|$", section("## Commands"), re.MULTILINE)
+    assert {name: set(re.findall(r"`(--[\w-]+)`", options)) for name, options in rows} == own
+
+
 def test_the_table_of_exit_codes_is_the_one_in_the_code() -> None:
     rows = re.findall(r"^\| (\d+) \| (.*) \|$", section("## Exit codes"), re.MULTILINE)
     assert {int(code): meaning for code, meaning in rows} == exit_codes.MEANINGS
