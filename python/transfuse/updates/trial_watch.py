@@ -43,6 +43,8 @@ def _watch(key: str, news: Any) -> None:
         if not why and time.monotonic() >= now.deadline:
             why = f"not confirmed within {span(now.shown.seconds)}"
         if why:
+            # Or the alarm that led here would end the pause at once.
+            news.clear()
             if not _go_back(now, why):
                 news.wait(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE)
