@@ -10,8 +10,8 @@
 //! 4. `roots`: which files are live, and their module names ([`Roots`], `.gitignore` included);
 //! 5. `sources`: the content that a generation knows ([`Source`], [`SourceSnapshot`]): [`scan`] once,
 //!    [`refresh`] afterwards, [`locate`] for one import;
-//! 6. `last_served`: what was served, on disk for the next process ([`ServedStore`]), and what that
-//!    serves of it ([`resume`]);
+//! 6. `last_served`: the served state on disk ([`ServedStore`]), and the part of it that the next
+//!    process serves ([`resume`]);
 //! 7. `plan`: the edges between modules ([`DependencyGraph`]), and which modules an update runs
 //!    ([`plan()`], a pure function);
 //! 8. `generations`: which generations are alive ([`GenerationRegistry`]), and what the last updates

@@ -1,4 +1,4 @@
-//! P16: what was served is kept on disk, and what the next process makes of it.
+//! P16: the served state is kept on disk, and the next process chooses between it and the files.
 
 use proptest::prelude::*;
 use std::{collections::BTreeMap, io::ErrorKind, path::Path, path::PathBuf};

@@ -1,4 +1,4 @@
-"""`transfuse confirm`: keep what is on trial."""
+"""`transfuse confirm`: keep an update that is on trial."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from transfuse.cli.options import process_options
 @click.command(epilog="Example:  transfuse update --confirm-within 2m && transfuse confirm")
 @process_options
 def confirm(pid: int | None, as_json: bool) -> int:
-    """Keep what 'update --confirm-within' has put on trial.
+    """Keep an update that 'update --confirm-within' has put on trial.
 
-    Otherwise the server goes back to what it served before. Ends with code 2 if nothing is on
+    Otherwise the server goes back to its state before the trial. Ends with code 2 if nothing is on
     trial.
     """
     replies = answers("confirm", pid, one=True)

@@ -51,7 +51,7 @@ def history_line(
     Args:
         entry: the update.
         roots: files below these are shown relative to them.
-        resumed: what the process has taken at its start, as `Resumed.to_json` has it.
+        resumed: the choice of the process at its start, as `Resumed.to_json` has it.
     """
     mark = "*" if entry["is_served"] else "back" if entry["can_go_back"] else ""
     story = _story(entry, roots, resumed)

@@ -44,7 +44,7 @@ class Program:
         settings: to install.
         verbose: whether the plan of each update is shown.
         as_json: whether events are written to stdout, a line of JSON each.
-        take: what it begins with, as `last_served.Place` has it.
+        take: the state to begin with, as `last_served.Place` has it.
     """
 
     module: str | None

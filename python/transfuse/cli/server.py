@@ -59,7 +59,7 @@ class Serving:
         verbose: whether the plan of each update, and Granian's log, is shown.
         stop_within: seconds that running requests have upon SIGTERM.
         as_json: whether events are written to stdout, a line of JSON each.
-        take: what it begins with, as `last_served.Place` has it.
+        take: the state to begin with, as `last_served.Place` has it.
     """
 
     target: str
@@ -82,7 +82,7 @@ class Serving:
 
     @property
     def label(self) -> str:
-        """What is served where."""
+        """Return the label of this server, for the folder of its served state."""
         return f"serve {self.target} at {self.address}"
 
 

@@ -85,7 +85,7 @@ class Place:
 
     @property
     def taken_along(self) -> workers.Served | None:
-        """What a fresh process takes along from those that serve; None if it does not."""
+        """Return the content that the former processes serve; None if this process takes none."""
         served = self._taken_along()
         if served is None:
             return None
@@ -93,9 +93,9 @@ class Place:
         return workers.Served(contents, served["aside"], served["generation"] + 1)
 
     def unvetted(self) -> list[str]:
-        """Return the modules that those that serve have loaded of other content, and this one not.
+        """Return the modules that only the former processes have loaded, of other content.
 
-        They may have refused it: what a request would be the first to import could fail there.
+        They may have refused that content: then the first request that imports it would fail here.
         """
         served = self._taken_along() or {"loaded": []}
         here = {name for name, _, _ in _core.loaded()}

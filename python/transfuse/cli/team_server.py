@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 # Granian's `WorkerProcess`, whose methods have no types.
 Worker = Any
 
-# What a process that asks for a handover says of what it serves, for the fresh ones.
+# The parts of a request for a handover that the fresh processes get.
 _TAKEN_ALONG = ("generation", "aside", "contents", "loaded")
 # How often fresh and doomed processes are looked at, in seconds.
 _TURN = 0.1

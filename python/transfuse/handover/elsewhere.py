@@ -13,7 +13,7 @@ import sys
 
 # Module of a server -> its name. Those whose workers are started anew by HUP to their parent.
 _BY_HUP = {"granian": "Granian", "uvicorn": "uvicorn", "hypercorn": "hypercorn"}
-# What is lost by that.
+# The requests that this loses.
 _NOTHING = "and loses no request"
 _ON_IDLE = "and loses requests on connections that are kept alive"
 _ON_NEW_TOO = "and loses requests, on new connections too"

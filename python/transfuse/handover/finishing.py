@@ -1,4 +1,4 @@
-"""Which processes have others taken over from, and what do they still have to finish?
+"""Which processes have others taken over from, and which requests do they still finish?
 
 Each notes it in a file in the folder of its server, where those that serve find it for `status`.
 """

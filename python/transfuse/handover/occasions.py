@@ -55,13 +55,13 @@ _LOADED = "{}, and this process has imported another: restart the server"
 
 
 class Occasions:
-    """Hears the updates of this process, and sees to a handover where one is needed.
+    """Observes the updates of this process, and asks for a handover if one is needed.
 
     Args:
-        ask: asks for a handover, and returns at once; None: the server cannot be asked, and a
-            person is told what to type.
-        gone_back: called after a rollback, when what one has left is accepted, and when nothing
-            waits any more; with whether something still waits for fresh processes.
+        ask: asks for a handover, and returns at once; None: the server cannot be asked, and the log
+            names the command to type.
+        gone_back: called after a rollback, after `accept`, and when nothing waits any more; with
+            whether a change still waits for fresh processes.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Occasions:
     ) -> None:
         self._ask = ask
         self._gone_back = gone_back
-        # What waited for a restart after the last update, with the digests of the files.
+        # The changes that waited for a restart after the last update, with the files' digests.
         self._waiting: frozenset[tuple[str, str, bytes]] = frozenset()
         # What rollbacks have left, after the last update.
         self._aside = frozenset(_core.set_aside())
@@ -131,7 +131,7 @@ class Occasions:
         """Hear that packages were installed, or removed.
 
         Args:
-            found: what differs from what this process began with.
+            found: the differences since this process began.
         """
         if not _core.installed():
             return

@@ -1,9 +1,9 @@
-"""Which packages that this process has imported are others by now?
+"""Which packages that this process has imported were replaced since?
 
-`pip install` replaces files of packages that are in use, and a running process goes on with what it
-has loaded: only fresh processes have the new ones. Looking is cheap: the times of the folders into
-which packages are installed say whether one of them has come or gone. It waits until the program
-that installs is finished; then the files that a package lists say whether a module of it is loaded.
+`pip install` replaces files of packages that are in use, and a running process keeps the modules
+that it has loaded: only fresh processes load the new ones. The check is cheap: the times of the
+folders into which packages are installed show whether one was added or removed. It waits until the
+installing program is finished; then the list of a package's files shows whether one is loaded.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ _log = get_logger("transfuse")
 # seconds.
 _TURN = 2.0
 _QUIET = 2.0
-# How long a package without a list of its files is waited for, which pip writes last, in seconds.
+# How long to wait for the list of a package's files, which pip writes last, in seconds.
 _UNLISTED = 60.0
-# What the folder of a package's metadata is called, and the file in it that lists its files.
+# The suffix of the folder with a package's metadata -> the file in it that lists its files.
 _METADATA = {".dist-info": "RECORD", ".egg-info": "installed-files.txt"}
-# What folders are called that are for packages.
+# The names of folders for packages.
 _FOLDERS = ("site-packages", "dist-packages")
-# What a package is renamed to by pip while another takes its place begins with this.
+# While pip replaces a package, it renames the former one to a name that begins with this.
 _STASHED = "~"
 
-# "numpy-2.0.0.dist-info" -> what tells it from an earlier one of that name.
+# "numpy-2.0.0.dist-info" -> time, size and inode, which tell it from an earlier one of that name.
 _Marks = dict[str, tuple[int, int, int]]
 
 
@@ -60,7 +60,7 @@ class Installed:
 
     @property
     def what(self) -> str:
-        """What has happened, in words."""
+        """The change, in words."""
         if self.now is None:
             return f"{self.name} {self.before} was removed"
         if self.before is None:
@@ -71,16 +71,16 @@ class Installed:
 
 
 class Packages:
-    """The packages that this process began with, and a look at those that are there.
+    """Compares the installed packages with those at the start of this process.
 
     Args:
         folders: where packages are installed; default: those of `sys.path` that have some, or are
-            called so that they are for them.
+            have a name for such folders.
     """
 
     def __init__(self, folders: Sequence[str] | None = None) -> None:
         found = {folder: _marks(folder) for folder in (sys.path if folders is None else folders)}
-        # Folder to what was there when this process began.
+        # Folder -> its packages when this process began.
         self._began = {
             folder: marks
             for folder, marks in found.items()
@@ -99,8 +99,8 @@ class Packages:
             now: the time, in seconds.
 
         Returns:
-            What differs from what this process began with, when a program that installs has become
-            quiet; None: nothing has changed since the last look, or it is still at work.
+            The differences since this process began, when the installing program has become quiet;
+            None: nothing has changed since the last look, or it is still at work.
         """
         times = self._times_now()
         if times != self._times:
@@ -136,7 +136,7 @@ class Packages:
         # Beside an earlier version that was left there, too.
         now.update(fresh)
         removed = before.keys() - now.keys()
-        # The files of those that were removed are listed no more.
+        # The lists of removed packages are gone.
         gone = bool(removed) and _loaded_files_are_gone(folder)
         found = []
         for name in sorted(fresh.keys() | removed):
@@ -148,12 +148,12 @@ class Packages:
 
 
 def watch(heard: Callable[[list[Installed]], object]) -> None:
-    """Have a daemon thread look from now on, and call `heard` with what differs."""
+    """Start a daemon thread that compares, and calls `heard` with the differences."""
     packages = Packages()
 
     def run() -> None:
         while True:
-            time.sleep(_TURN)  # the system tells nothing of folders that are not watched
+            time.sleep(_TURN)  # these folders are not watched
             differing = packages.look(time.monotonic())
             if differing is not None:
                 try:
@@ -205,7 +205,7 @@ def _list_of(folder: str, entry: str) -> list[str] | None:
 def _is_loaded(folder: str, entry: str) -> bool:
     listed = _list_of(folder, entry)
     if listed is None:
-        # One that does not say what belongs to it may have anything.
+        # A package without a list may have any file.
         return True
     files = {os.path.normpath(os.path.join(folder, path)) for path in listed}
     return any(file in files for file in _loaded_files())

@@ -83,7 +83,7 @@ class Keeper:
         self._release()
 
     def wait(self) -> bool:
-        """Wait until what is served now is kept, for a while; return whether it is."""
+        """Wait until the current state is kept, for a while; return whether it is."""
         until, sign = time.monotonic() + _PATIENCE, _sign()
         with self._news:
             self._ask()
@@ -181,7 +181,7 @@ class Keeper:
 
 
 def _sign() -> str:
-    """Return words for what is served: the same in all workers, whose numbers may differ."""
+    """Return a text for the served state: the same in all workers, whose numbers may differ."""
     aside = sorted(os.fspath(path) for path in _core.set_aside())
     return f"{_core.view()[1]} {aside!r}"
 
@@ -221,7 +221,7 @@ def end() -> None:
 
 
 def wait_until_kept() -> bool:
-    """Wait until what is served now would outlive this process, for a while.
+    """Wait until the current state would outlive this process, for a while.
 
     Returns:
         False if it would not, although it should.

@@ -1,10 +1,10 @@
-"""In which folder is kept what a server serves?
+"""Which folder keeps the served state of a server?
 
 In ``$XDG_STATE_HOME/transfuse/<name>-<digest>``, or below ``~/.local/state``. The name is that of
-the project, for people. The digest is of the live directories and of what is run there, such as
-``serve shop.web:app at http://127.0.0.1:8000``: the same server finds it again after a restart, and
-two servers of one project do not share it. What is in it is found by path and content, so a folder
-of a project that was deleted and made anew does no harm.
+the project, for people. The digest is that of the live directories and of the program's label, such
+as ``serve shop.web:app at http://127.0.0.1:8000``: the same server finds it again after a restart,
+and two servers of one project do not share it. Its entries are looked up by path and content, so a
+project whose folder was deleted and made anew does no harm.
 
 Each folder has one writer, the process that holds its lock.
 """
@@ -25,7 +25,7 @@ from transfuse.runtime import file_lock
 if TYPE_CHECKING:
     from transfuse.config.settings import Settings
 
-# The files in a folder: the core's, the lock, what was written last, and for whom it is.
+# The files in a folder: the core's, the lock, the last written generation, and the server.
 _FILES = ("base", "delta", "lock", "written", "about")
 # How many folders stay, of servers that run or do not.
 _MOST = 32
@@ -38,7 +38,7 @@ def base() -> Path:
         OSError: this user has no home.
     """
     named = os.environ.get("XDG_STATE_HOME", "")
-    # The specification has relative ones ignored.
+    # The specification ignores relative paths.
     if os.path.isabs(named):
         return Path(named) / "transfuse"
     try:
@@ -52,7 +52,7 @@ def folder_of(settings: Settings, label: str) -> Path:
 
     Args:
         settings: its live directories, and the project's name.
-        label: what is run, and where; the same after a restart.
+        label: names the program and its address; the same after a restart.
 
     Raises:
         OSError: as `base`.
@@ -104,7 +104,7 @@ def _private(path: str, flags: int) -> int:
 
 
 def sweep(folder: Path) -> None:
-    """Remove what a process left that was killed while it wrote.
+    """Remove the files of a process that was killed while it wrote.
 
     Args:
         folder: whose lock this process has.

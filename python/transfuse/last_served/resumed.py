@@ -1,4 +1,4 @@
-"""What does a process that starts take from the one before it, and how is that told?"""
+"""What does a new process take from the one before it, and how does it report that?"""
 
 from __future__ import annotations
 
@@ -29,10 +29,11 @@ _SHOWN = 3
 
 @dataclass(frozen=True)
 class Place:
-    """Where what is served is kept, and what a process that starts there takes.
+    """The place of the served state, and the choice of a process that starts there.
 
     Attributes:
-        label: what is run, and where, such as ``"serve shop.web:app at http://127.0.0.1:8000"``.
+        label: names the program and its address, such as
+            ``"serve shop.web:app at http://127.0.0.1:8000"``.
         take: ``"default"``, ``"disk"``, ``"last"`` or `IN_PLACE`.
         tells: whether this process tells something, ``"start"`` or ``"failure"``: of several
             workers, one does.
@@ -49,7 +50,7 @@ class Place:
         """Return the place of a program that has the flag; None if nothing is to be kept.
 
         Raises:
-            TransfuseError: nothing is to be kept, and what was served last is asked for.
+            TransfuseError: nothing is to be kept, and the last served state is asked for.
         """
         if settings.remember is not False:
             return cls(label, take, **more)
@@ -58,7 +59,7 @@ class Place:
         return None
 
     def for_core(self, settings: Settings) -> tuple[str, str] | None:
-        """Return what the core is to look at; None if there is no such folder of this user."""
+        """Return the folder and `take` for the core; None if this user has no such folder."""
         with contextlib.suppress(OSError, AttributeError):
             folder = places.folder_of(settings, self.label)
             places.refuse_others(folder)
@@ -67,7 +68,7 @@ class Place:
 
 
 class File(NamedTuple):
-    """A file that differs from what was served last.
+    """A file that differs from its last served content.
 
     Attributes:
         path: the file.
@@ -87,7 +88,7 @@ class File(NamedTuple):
 
 @dataclass(frozen=True)
 class Resumed:
-    """What was served last, and what this process has made of it.
+    """The last served state, and what this process serves of it.
 
     Attributes:
         generation: the number of the generation that was served.
@@ -104,7 +105,7 @@ class Resumed:
 
     @classmethod
     def from_core(cls, told: Mapping[str, Any], place: Place) -> Resumed:
-        """Make it of what `_core.install` returns."""
+        """Make it from the value that `_core.install` returns."""
         files = tuple(File(*each) for each in told["files"])
         return cls(told["generation"], told["at"], files, place.take, place.has_flag)
 
@@ -115,7 +116,7 @@ class Resumed:
         return any(each.difference != "rolled back" for each in withheld) and self.take != "last"
 
     def lines(self, roots: Sequence[str] = ()) -> list[str]:
-        """Tell what was taken of each kind of file, and how to get the other."""
+        """Say for each kind of file what is served, and how to choose the other."""
         last = [each for each in self.files if each.is_last]
         disk = [each for each in self.files if not each.is_last and not each.is_lost]
         lost = [each for each in self.files if each.is_lost]
@@ -175,12 +176,12 @@ def _word(each: File, roots: Sequence[str]) -> str:
     return name if each.since is None else f"{name} ({each.difference} at {clock(each.since)})"
 
 
-# What this process has taken at its start; None if there was nothing to look at.
+# The choice of this process at its start; None if there was no served state.
 _here: Resumed | None = None
 
 
 def note(told: Mapping[str, Any] | None, place: Place | None, settings: Settings) -> None:
-    """Note, and tell, what this process has taken; without `told`: nothing."""
+    """Keep and log the choice of this process; without `told`: do nothing."""
     global _here  # noqa: PLW0603 - a process starts once
     _here = None if told is None or place is None else Resumed.from_core(told, place)
     if _here is not None and place is not None and _here.files and place.tells("start"):
@@ -188,5 +189,5 @@ def note(told: Mapping[str, Any] | None, place: Place | None, settings: Settings
 
 
 def here() -> Resumed | None:
-    """Return what this process has taken at its start."""
+    """Return the choice of this process at its start."""
     return _here

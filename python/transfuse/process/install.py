@@ -111,9 +111,9 @@ def install_settings(
 
     Args:
         settings: the settings.
-        taken_along: what is served by the processes that this one takes over from, unless other
-            workers serve already; None: it takes over from none.
-        place: where is kept what was served last; None: as the setting `remember` says.
+        taken_along: the content that the former processes serve, unless other workers serve
+            already; None: there are no former processes.
+        place: the place of the last served state; None: as the setting `remember` says.
     """
     global _settings  # noqa: PLW0603 - there is one import system in a process
     with _changing:

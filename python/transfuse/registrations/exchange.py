@@ -54,7 +54,7 @@ class _Sides:
     ) -> None:
         self.former = former
         ranked = [(_ABANDONED, Made(abandoned, new)), (_CURRENT, Made(new, former))]
-        # What an execution has carried, the one before has made.
+        # An object that an execution has carried was made by the one before.
         ranked += [(rank, Made([one], former[:rank])) for rank, one in enumerate(former)]
         self._names = {name: (rank, made) for rank, made in ranked for name in made.names}
         self._classes = {each: (rank, made) for rank, made in ranked for each in made.classes}
@@ -82,7 +82,7 @@ class _Sides:
         return rank, key
 
     def side(self, each: Any) -> int | None:
-        """Return the rank of what made an object, or what a weak reference leads to; else None."""
+        """Return the rank of the execution that made an object (a weak reference: its referent)."""
         if issubclass(type(each), weakref.ReferenceType):
             each = weakref.ReferenceType.__call__(each)
         found = self._names.get(id(each)) or self.key(each)
@@ -147,14 +147,14 @@ def _search(
     """Find the entries that leave, and take them out."""
     current = [*new, *back]
     known = {id(one.module) for one in (*old, *current)}
-    # What requests register comes later than the swap: by now it has counterparts of requests.
+    # Requests register after the swap: by now there may be counterparts by later requests.
     names = {one.module.__name__ for one in old} if pile_up else set()
     before = [one for one in earlier if id(one.module) not in known]
     former = [*(one for one in before if one.module.__name__ in names), *old]
     objects, own = _held([*former, *gone], current, [one.module for one in before])
     if not objects:
         return
-    # What only new executions hold is searched: it may be a copy of a registry.
+    # Containers that only new executions hold are searched: one may be a copy of a registry.
     counterparts, _ = _held(current, [*former, *gone], [])
     there = values_of(old)
     fresh = {id(vars(one.module)): there for one in new}
@@ -276,8 +276,8 @@ def _leaving(
             yield entry, None, None
     if len(ranks - {_ABANDONED, _CURRENT}) < 2:
         return
-    # Requests register, too, but after the swap. What they have registered by the next update has
-    # a counterpart in what those before them did.
+    # Requests register, too, but after the swap. By the next update, their registrations have
+    # counterparts among those of earlier requests.
     left = [entry for entry in entries if id(entry) not in taken]
     made = [keys_in(entry.held, sides.lasting_key) for entry in left]
     for keys, by_rank in _by_keys(left, made).items():

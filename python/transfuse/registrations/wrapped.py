@@ -48,7 +48,7 @@ def _imported_by(modules: Iterable[ModuleType]) -> Iterator[ModuleType]:
                 found = sys.modules.get(value.__module__)
             else:
                 continue
-            # A facade, and what a program puts into `sys.modules`, are of other types.
+            # Facades, and objects that a program puts into `sys.modules`, are of other types.
             if type(found) is ModuleType and id(found) not in seen and not is_live(vars(found)):
                 seen.add(id(found))
                 yield found

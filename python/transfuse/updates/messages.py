@@ -110,7 +110,7 @@ def span(seconds: float) -> str:
 
 
 def trial_text(trial: Trial) -> str:
-    """Tell until when something is on trial, and what follows."""
+    """Return a line with the end of a trial, and its consequence."""
     return (
         f"on trial until {clock(trial.until, seconds=True)}, then back to generation"
         f" {trial.back_to} unless 'transfuse confirm' comes"

@@ -98,7 +98,7 @@ class Note:
 
 @dataclass(frozen=True)
 class Trial:
-    """What is served until it is confirmed, or taken back.
+    """An update that is served until it is confirmed or rolled back.
 
     Attributes:
         generation: the first generation that is on trial.
@@ -134,8 +134,8 @@ class Report:
             served in seconds since 1970, if that is known; else None.
         set_aside: the files whose content on disk is not served, because a rollback has left it.
         fixed: whether files that were refused have the content again that is served.
-        trial: what is on trial afterwards; else None.
-        why: why a rollback was made that ended a trial; else empty.
+        trial: the trial that is running afterwards; else None.
+        why: the reason of a rollback that ended a trial; else empty.
     """
 
     outcome: Outcome
@@ -282,12 +282,12 @@ class Status:
         restart: the changes that wait for a restart.
         units: the units of work that keep former generations in use, the oldest first.
         lingering: how many modules are in memory that no generation has any more. Python's
-            collector removes those that nothing keeps; `leaks` tells what keeps the others.
+            collector removes those that nothing keeps; `leaks` finds the holders of the others.
         updates: how many updates were published.
         refused: how many were refused.
         set_aside: the files whose content on disk is not served, because a rollback has left it. It
             is served again when the file changes, or by `accept`.
-        trial: what is on trial; else None.
+        trial: the running trial; else None.
         requests: of each generation that code can run in: its number, how many requests of a
             server began in it, and how many of these have failed.
     """

@@ -3,8 +3,10 @@
 A trial begins when an update is published that was asked for with `confirm_within`. It ends when it
 is confirmed, by a rollback of whichever kind, or with the process. Until then the generation from
 before stays kept, and `trial_watch` goes back to it when time is up, or when requests fail more
-often (`error_rates`). Of several workers each has the trial, with the same key, and goes back at
-the same time: that is one rollback of all (`workers`). Their coordinator compares the requests.
+often (`error_rates`).
+
+Each of several workers has the trial, with the same key, and goes back at the same time, in one
+rollback of all (`workers`). Their coordinator compares the requests.
 """
 
 from __future__ import annotations
@@ -30,19 +32,19 @@ if TYPE_CHECKING:
 
 
 def running() -> Trial | None:
-    """Return what is on trial; None if nothing is."""
+    """Return the running trial; None if there is none."""
     now = HERE.running
     return None if now is None else now.shown
 
 
 def note_of(generation: int) -> str:
-    """Return what the history says about the trial of a generation; empty if nothing."""
+    """Return the note of the history about the trial of a generation; empty if there is none."""
     return HERE.notes.get(generation, "")
 
 
 @contextlib.contextmanager
 def wanting(seconds: float | None) -> Iterator[None]:
-    """Begin a trial with what is published meanwhile.
+    """Begin a trial with an update that is published meanwhile.
 
     Args:
         seconds: how long it lasts; None: no trial.
@@ -66,7 +68,7 @@ def wanting(seconds: float | None) -> Iterator[None]:
 
 
 def confirm() -> Trial | None:
-    """Keep what is on trial; return the trial, or None if there is none.
+    """End the trial and keep its update; return the trial, or None if there is none.
 
     Raises:
         TransfuseError: it is too late, a rollback is under way.
@@ -91,7 +93,7 @@ def after(call: Callable[[], object]) -> None:
 
 
 def abandon(why: str) -> None:
-    """End the trial, and go on with what is served; without one: do nothing."""
+    """End the trial, and keep the served generation; without a trial: do nothing."""
     HERE.abandon(why)
 
 
@@ -99,7 +101,7 @@ def abandon(why: str) -> None:
 
 
 def share_with(others: Others | None) -> None:
-    """Pass on what is counted, and have the coordinator compare it."""
+    """Send the counts to the coordinator, which compares those of all workers."""
     HERE.others = others
 
 
@@ -189,7 +191,7 @@ class _Participant:
     what = "the trial"
 
     def staged(self, generation: int, *, on_disk: bool) -> None:  # noqa: ARG002
-        """Have what is served kept, if it is what a trial would go back to."""
+        """Protect the served generation, if a trial would go back to it."""
         with HERE.lock:
             HERE.goes_back = not on_disk
             HERE.agreed = begins = HERE.agreed if HERE.others is not None else HERE.wanted
@@ -219,7 +221,7 @@ class _Participant:
                 HERE.over = None
 
     def abandoned(self, generation: int) -> None:  # noqa: ARG002
-        """Nothing begins."""
+        """The trial of this update does not begin."""
         with HERE.lock:
             HERE.agreed = None
             if HERE.running is None:
@@ -235,7 +237,7 @@ def _begin(trial: Running) -> None:
 
 
 def _goes_on(now: Running, generation: int, begins: Wanted | None) -> None:
-    """Something newer is served; it is on the same trial, and fails by its own requests."""
+    """A newer generation joins the trial. Its own requests are compared."""
     now = replace(now, now=generation, round=now.round + 1, why="")
     if begins and begins["key"] != now.key:
         # Asked for anew: there is more time.
@@ -253,7 +255,7 @@ def take_part() -> None:
 
 
 def forget() -> None:
-    """Transfuse leaves this process."""
+    """Forget all trials: Transfuse is being uninstalled."""
     with HERE.lock:
         HERE.forget()
 

@@ -1,4 +1,4 @@
-"""What is on trial in this process: the state, and each step from one to the next.
+"""The trial of this process: its state, and each step from one state to the next.
 
 `trial` begins and ends trials with updates, `trial_watch` ends them when time is up.
 """
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 _log = get_logger("transfuse")
 
 CONFIRMED = "confirmed"
-# How many generations the history has something to say about, and how many former trials are known.
+# The most notes of the history, and the most former trials, that are remembered.
 _REMEMBERED = 100
 
-# What begins a trial; a sample: {"key": "9f3c0a1b", "seconds": 120.0}.
+# The request for a trial; a sample: {"key": "9f3c0a1b", "seconds": 120.0}.
 Wanted = dict[str, Any]
 
 
@@ -65,7 +65,7 @@ class Others(Protocol):
 
 
 class TrialState:
-    """All about trials in this process. `lock` is held to write."""
+    """The trials of this process. `lock` is held to write."""
 
     def __init__(self) -> None:
         self.after_fork()
@@ -87,9 +87,9 @@ class TrialState:
         self.over: tuple[Running, str] | None = None
         # The key of each that is over, and how it ended. The oldest leaves.
         self.ended: dict[str, str] = {}
-        # What `update` was asked for, while it lasts.
+        # The trial that `update` was asked for, while the update lasts.
         self.wanted: Wanted | None = None
-        # What all workers have agreed to begin with the update under way.
+        # The trial that all workers have agreed to begin with the update under way.
         self.agreed: Wanted | None = None
         # The generation that is served while an update is staged, and whether that is a rollback.
         self.before = 0
@@ -97,7 +97,7 @@ class TrialState:
         # The key of the trial that the rollback under way ends, and why; None if it was asked for.
         # It stays until the rollback is over, however the trial ends meanwhile.
         self.going_back: tuple[str, str] | None = None
-        # What the history says about a generation, such as {5: "confirmed at 14:04:10"}. The oldest
+        # Generation -> its note in the history, such as {5: "confirmed at 14:04:10"}. The oldest
         # leaves.
         self.notes: dict[int, str] = {}
         # Each is called once the trial is confirmed, and then forgotten.
@@ -105,7 +105,7 @@ class TrialState:
         self.news.set()
 
     def note(self, generation: int, text: str) -> None:
-        """Have the history say something about a generation."""
+        """Set the note of the history about a generation."""
         self.notes[generation] = text
         _limit(self.notes)
 
@@ -120,7 +120,7 @@ class TrialState:
 
         Args:
             how: `CONFIRMED`, or why it ended otherwise.
-            note: what the history says about its generations.
+            note: the note of the history about its generations.
         """
         now, self.running = self.running, None
         assert now is not None
@@ -138,18 +138,18 @@ class TrialState:
                 native.thread(target=call, name="transfuse-confirmed", daemon=True).start()
 
     def confirmed(self) -> None:
-        """What is on trial stays."""
+        """End the trial and keep its update."""
         self.end(CONFIRMED, f"confirmed at {clock(time.time(), seconds=True)}")
 
     def abandon(self, why: str) -> None:
-        """End the trial, and go on with what is served; without one: do nothing."""
+        """End the trial, and keep the served generation; without a trial: do nothing."""
         with self.lock:
             if self.running is not None:
                 _log.warning("the trial has ended, %s; what is served stays", why)
                 self.end(why, f"trial ended, {why}")
 
     def alarm(self, key: str, why: str, generation: int | None = None) -> None:
-        """That trial is to end at once.
+        """End a trial at once, by a rollback.
 
         Args:
             key: of the trial.
@@ -184,9 +184,9 @@ def _limit(remembered: dict[Any, str]) -> None:
 
 
 def on_trial(shown: Trial) -> str:
-    """Tell in the history until when a generation is on trial."""
+    """Return the note that a generation is on trial, with its end."""
     return f"on trial until {clock(shown.until, seconds=True)}, then back to {shown.back_to}"
 
 
-# That of this process.
+# The trials of this process.
 HERE = TrialState()

@@ -1,7 +1,8 @@
 """When does a trial end without being confirmed? A thread that lasts as long as the trial.
 
-It goes back when time is up, and when requests fail more often. In a process that switches alone it
-compares them itself; else the coordinator of the workers does, which gets the counts of all.
+It goes back when time is up, and when requests fail more often. A process that switches alone
+compares its requests itself; otherwise the coordinator of the workers does, which has the counts of
+all.
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ from transfuse.updates.trial_state import HERE
 if TYPE_CHECKING:
     from transfuse.updates.trial_state import Running
 
-# How often the counts of requests are looked at, in seconds.
+# Seconds between two looks at the counts of requests.
 _TURN = 0.1
 # The pause after a rollback that was refused, in seconds. It doubles, up to the second value.
 _PAUSE, _LONGEST_PAUSE = 1.0, 30.0
-# A worker that does not have the former generation is taken along by the others. So many seconds
-# after the end of the trial it goes on with what it serves.
+# A worker that does not have the former generation follows the rollback of the others. If none has
+# come so many seconds after the deadline, it keeps the served generation.
 _OVERDUE = 60.0
 
 

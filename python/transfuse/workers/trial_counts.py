@@ -1,7 +1,7 @@
 """Do the workers' requests fail more often since the trial began? The coordinator's sums.
 
-Each worker tells its counts whenever they change. Those of a worker that is gone are not summed: it
-may have counted them with another generation.
+Each worker sends its counts whenever they change. The counts of a worker that has left are not
+summed, because it may have counted them with another generation.
 """
 
 from __future__ import annotations
@@ -16,24 +16,24 @@ if TYPE_CHECKING:
 
 
 class TrialCounts:
-    """What the workers have counted."""
+    """The counts of all workers."""
 
     def __init__(self) -> None:
-        # What each connection has told last, by its number. Entries leave with the worker.
+        # The last message of each connection, by its number. Entries leave with the worker.
         self._told: dict[int, Said] = {}
-        # The generations that were found to fail, by trial and round; each is told once.
+        # The generations that were found to fail, by trial and round; each is reported once.
         self._failing: set[tuple[str, int]] = set()
 
     def add(self, number: int, said: Said, served: str | None) -> tuple[int, str] | None:
-        """A worker tells its counts.
+        """Take the counts of a worker.
 
         Args:
             number: of its connection.
             said: its message.
-            served: the view that all are to serve.
+            served: the view that all have to serve.
 
         Returns:
-            Which generation on trial fails, from 1, and the counts in words; None: none does.
+            The number of the failing generation on trial, from 1, and the counts in words; or None.
         """
         self._told[number] = said
         key = said["key"]
@@ -48,5 +48,5 @@ class TrialCounts:
         return generation, error_rates.words(old, new)
 
     def forget(self, number: int) -> None:
-        """A worker is gone."""
+        """Drop the counts of a worker that has left."""
         self._told.pop(number, None)

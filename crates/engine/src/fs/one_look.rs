@@ -1,8 +1,8 @@
 //! A file system that asks for the metadata of each path once.
 //!
 //! Whether a file is followed depends on each directory above it, so a pass over the files of a folder
-//! asks for the same directories again and again. Such a pass looks through a `OneLook`, which ends
-//! with it: what it has seen is as old as the pass.
+//! asks for the same directories again and again. Such a pass looks through a `OneLook`, which
+//! remembers the answers and is dropped with the pass, so no answer is older than that.
 
 use std::collections::HashMap;
 use std::io;

@@ -11,21 +11,21 @@ use crate::roots::{Roots, is_source};
 use crate::sources::{Budget, Source, SourceSnapshot};
 use std::{collections::BTreeSet, path::Path, path::PathBuf, sync::Arc};
 
-/// Which of the two is taken.
+/// The choice between the disk and the last served state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Take {
     /// For each file as this module says.
     Default,
-    /// What is on disk.
+    /// The files on disk.
     Disk,
-    /// What was served last. It is served until someone asks for what is on disk.
+    /// The last served state, until a command accepts the content on disk.
     Last,
-    /// What was served last, by a worker in place of one that ended: what was saved meanwhile is
-    /// an update like any other.
+    /// The last served state, by a worker in place of one that ended. The files that were saved
+    /// meanwhile are an ordinary update.
     LastThenUpdate,
 }
 
-/// How a file on disk differs from what was served.
+/// How a file on disk differs from its last served content.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Difference {
     /// It has the content that is withheld, for this reason, since then (seconds since 1970).
@@ -49,7 +49,7 @@ pub struct ResumedFile {
     pub is_lost: bool,
 }
 
-/// What a new process serves.
+/// The result of the comparison: the source that a new process serves.
 #[derive(Clone, Debug)]
 pub struct Resumed {
     /// The source of its first generation.
@@ -58,7 +58,7 @@ pub struct Resumed {
     pub files: Vec<ResumedFile>,
 }
 
-/// Compares what was served `last` with the source on `disk`, and takes one of the two.
+/// Compares the `last` served state with the source on `disk`, and chooses for each file.
 pub fn resume(
     system: &dyn FileSystem,
     roots: &Roots,

@@ -7,7 +7,7 @@
 use crate::{base::Digest, sources::SourceSnapshot};
 use std::{collections::BTreeMap, path::PathBuf};
 
-/// What a process serves.
+/// The state that a process serves.
 #[derive(Clone, Debug, Default)]
 pub struct LastServed {
     /// The number of the generation: `7`.

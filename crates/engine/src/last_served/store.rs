@@ -1,8 +1,8 @@
-//! How does what is served get to disk, at the cost of what has changed?
+//! How is the served state written to disk, at a cost that follows the changes?
 //!
-//! Two files. `base` has everything, and is written seldom; `delta` has what differs from it, names
-//! it by its digest, and is written after each update. Each is replaced as a whole, so that a reader
-//! finds the one before or the one after. A `delta` of another `base` counts for nothing.
+//! In two files. `base` has everything, and is seldom written. `delta` has the differences from it,
+//! names it by its digest, and is written after each update. Each is replaced as a whole, so a reader
+//! finds either the former or the new one. A `delta` of another `base` is ignored.
 
 use super::encoding::{self, Bytes, Entry};
 use super::{LastServed, Withheld};
@@ -16,15 +16,15 @@ const DELTA: &str = "delta";
 /// A `delta` that is larger than this, in bytes, and than half of its `base`, becomes a new one.
 const SMALL: usize = 1 << 16;
 
-/// Writes what is served into a folder that is its own.
+/// Writes the served state into a folder of its own.
 #[derive(Debug)]
 pub struct ServedStore {
     folder: PathBuf,
     /// The most that the contents in `base` may take, in bytes.
     limit: usize,
-    /// What `base` has; none: there is no such file that could be relied on.
+    /// The content of `base`; none if there is no valid file.
     base: Option<Base>,
-    /// What was withheld at the last write, so that it keeps its time.
+    /// The withheld content at the last write, which keeps its time at the next one.
     withheld: BTreeMap<PathBuf, Withheld>,
     /// The digest of the `delta` that was written last, for this `base`.
     written: Option<Digest>,
@@ -45,7 +45,7 @@ struct ReadBase {
     digest: Digest,
 }
 
-/// What was served last, as the folder has it; none if it has nothing that makes sense.
+/// The last served state in the folder; none if it has no valid one.
 pub fn read_last_served(system: &dyn FileSystem, folder: &Path) -> Option<LastServed> {
     let base = read_base(system, folder)?;
     Some(with_delta(system, folder, &base).unwrap_or(base.served))
@@ -80,7 +80,7 @@ fn with_delta(system: &dyn FileSystem, folder: &Path, base: &ReadBase) -> Option
 }
 
 impl ServedStore {
-    /// The store in `folder`, with what is there.
+    /// Opens the store in `folder`, and reads its files.
     pub fn open(system: &dyn FileSystem, folder: PathBuf, limit: usize) -> ServedStore {
         let mut store =
             ServedStore { folder, limit, base: None, withheld: BTreeMap::new(), written: None };
@@ -95,9 +95,9 @@ impl ServedStore {
         store
     }
 
-    /// Writes what is served. What was withheld before keeps the time that it had.
+    /// Writes the served state. Content that was withheld before keeps its time.
     ///
-    /// After an error, what is on disk is what was written before.
+    /// After an error the disk has the state of the former write.
     pub fn write(&mut self, system: &dyn FileSystem, mut served: LastServed) -> io::Result<()> {
         for (path, withheld) in &mut served.withheld {
             if let Some(before) = self.withheld.get(path)
@@ -148,7 +148,7 @@ impl ServedStore {
         encoding::put_files(&mut rest, &entries);
         let (framed, digest) = encoding::frame(&rest);
         let path = self.folder.join(BASE);
-        // From here on it is not known which one is there.
+        // If the write fails, either file may be there.
         self.base = None;
         self.written = None;
         system.write_private(&path, &framed)?;

@@ -24,7 +24,7 @@ pub struct Source {
     packed: Option<Box<[u8]>>,
     /// Where the packed bytes are counted, until the source is dropped.
     budget: Budget,
-    /// What of it counts. A comparison passes this on to the next content of the same file.
+    /// The part of it that counts. A comparison passes this on to the next content of the same file.
     concern: Concern,
     /// Whether its content is wanted, and not only whether it has changed.
     has_text: bool,
@@ -42,14 +42,14 @@ pub(crate) struct PackedSource<'a> {
     pub served: bool,
 }
 
-/// What of a file counts for the code that asked for it.
+/// The part of a file that counts for the code that asked for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Concern {
     /// The content.
     Content,
     /// The content, which code reads by generation, as it does templates.
     Served,
-    /// Whether it exists, and as what.
+    /// Whether it exists, and its kind.
     Existence,
 }
 
@@ -77,7 +77,7 @@ impl Source {
         Arc::new(Source::unpacked(None, Concern::Content))
     }
 
-    /// Records only whether a path exists, and as what: for code that asks and does not open it.
+    /// Records only whether a path exists, and its kind: for code that asks and does not open it.
     pub fn existence(kind: Option<FileKind>) -> Arc<Source> {
         let content = kind.map(|kind| format!("transfuse: exists as {kind:?}"));
         Arc::new(Source::unpacked(content.as_deref().map(str::as_bytes), Concern::Existence))

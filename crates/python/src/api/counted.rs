@@ -1,8 +1,8 @@
 //! How does the status of a request's answer become known?
 //!
-//! The application gets, in place of what a server gave it to answer with, an object that notes the
-//! status and passes all else on: `start_response` of WSGI, `send` of ASGI, the protocol of RSGI.
-//! Each request passes through here, so it is Rust (P10).
+//! The application answers by an object of the server: `start_response` of WSGI, `send` of ASGI, the
+//! protocol of RSGI. It gets another object in its place, which notes the status and passes
+//! everything on. Each request passes through here, so it is Rust (P10).
 
 use pyo3::types::{PyDict, PyInt, PyString, PyTuple};
 use pyo3::{gc::PyTraverseError, gc::PyVisit, intern, prelude::*};
@@ -35,7 +35,7 @@ impl CountedCall {
         CountedCall { call, pin, tells }
     }
 
-    /// Notes the status, if these arguments tell one. A wrong argument is for the server to refuse.
+    /// Notes the status, if these arguments have one. The server refuses wrong arguments.
     fn note(&self, args: &Bound<'_, PyTuple>, kwargs: Option<&Bound<'_, PyDict>>) {
         let py = args.py();
         let first = args.get_item(0).ok();

@@ -1,4 +1,4 @@
-//! What was served last, for the process that starts next.
+//! The last served state, for the process that starts next.
 //!
 //! The engine's `last_served` decides and writes. A thread of the package
 //! (`transfuse/last_served/keeper.py`) calls [`ServedStore::write`] after each update.
@@ -17,7 +17,7 @@ use crate::state::command::{Command, SourceOverrides};
 use crate::state::{runtime, runtime::GivenFiles, runtime::Runtime};
 use crate::updater::off_disk;
 
-/// The folder in which what is served is kept.
+/// The folder that keeps the served state.
 #[pyclass(frozen, module = "transfuse._core")]
 pub struct ServedStore(Mutex<transfuse_engine::ServedStore>);
 
@@ -31,7 +31,7 @@ impl ServedStore {
         Ok(ServedStore(Mutex::new(py.detach(open))))
     }
 
-    /// Writes what is served now. OSError if that is impossible.
+    /// Writes the current served state. OSError if that is impossible.
     fn write(&self, py: Python<'_>) -> PyResult<()> {
         let runtime = runtime::required()?;
         let served = served_now(py, runtime);
@@ -39,7 +39,7 @@ impl ServedStore {
     }
 }
 
-/// Tries what was refused before this process started, now that the program is loaded.
+/// Tries the edits that were refused before this process started, now that the program is loaded.
 #[pyfunction]
 pub fn retry() -> PyResult<()> {
     runtime::required()?.command(Command::Retry);
@@ -63,27 +63,27 @@ fn served_now(py: Python<'_>, runtime: &Runtime) -> LastServed {
     let refused = runtime.refused.lock().clone().into_iter();
     let aside = runtime.set_aside.lock().files().clone().into_iter();
     let refused = refused.map(|(path, left)| (path, noted(Why::Refused)(left)));
-    // The later entry counts: what was refused and then left is set aside.
+    // The later entry counts: a refused file that a rollback then left is set aside.
     let all = refused.chain(aside.map(|(path, left)| (path, noted(Why::RolledBack)(left))));
     let withheld: BTreeMap<PathBuf, Withheld> = all.collect();
     LastServed { generation: id.0, at: seconds(at), files, withheld }
 }
 
-/// What a process begins with.
+/// The source with which a process begins.
 pub struct Beginning {
     pub view: SourceSnapshot,
     pub given: GivenFiles,
     /// The number of its first generation.
     pub first: u64,
-    /// What was served last, and which files differ; none if that is not known, or not asked.
+    /// The last served state and the files that differ; none if no state is known or wanted.
     pub told: Option<Py<PyDict>>,
 }
 
-/// Where what was served last is kept, and which of the two a process takes:
+/// The folder of the last served state, and the choice between it and the files:
 /// `("/home/ann/.local/state/transfuse/shop-5c2f", "disk")`.
 pub type Last = Option<(PathBuf, String)>;
 
-/// Decides what a process begins with: what others serve, `contents`, or what was served last.
+/// Chooses the source of a new process: the `contents` that others serve, or the last served state.
 #[allow(clippy::too_many_arguments)]
 pub fn beginning(
     py: Python<'_>,

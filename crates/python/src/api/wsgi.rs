@@ -78,7 +78,7 @@ impl WsgiApplication {
             None => None,
         };
         let start_response = wrapped.as_ref().unwrap_or(start_response);
-        // What is mounted in another application is a part of the request of that.
+        // A mounted application is a part of the request of the outer one.
         let is_part = pin::pinned(py).is_some();
         let pin = Bound::new(py, Pin::begin(py, Some(label(environ)?))?)?;
         let counted = match is_part {

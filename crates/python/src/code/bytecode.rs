@@ -115,7 +115,7 @@ pub struct Reading {
     pub star_imports: Vec<String>,
     /// Text and numbers (`plain_values::worth`), but for those found everywhere.
     pub constants: Constants,
-    /// What its import statements name, wherever they bind it: `a.b`, and `a.b.c` for `from a.b import c`.
+    /// The modules and names in its import statements, wherever they are bound: `a.b`, and `a.b.c` for `from a.b import c`.
     pub named: Names,
     /// The names of which it takes `__subclasses__`; none for a value that has no name.
     pub subclasses_of: HashSet<Option<String>>,
@@ -176,7 +176,7 @@ pub fn read(py: Python<'_>, code: &Bound<'_, PyCode>) -> PyResult<Reading> {
     Ok(reading)
 }
 
-/// What a code object does with one of its names, as bits.
+/// How a code object uses one of its names, as bits.
 const STORES: u8 = 1;
 const ASSIGNS: u8 = 2;
 const SETS: u8 = 4;
@@ -189,7 +189,7 @@ struct InstructionReader<'a> {
     known: &'a Instructions,
     /// `co_names`.
     names: Vec<&'a str>,
-    /// What the code does with each of them.
+    /// How the code uses each of them.
     uses: Vec<u8>,
     reading: Reading,
     /// The import whose names are being bound, `shop.prices`.

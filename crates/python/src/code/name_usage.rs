@@ -46,7 +46,7 @@ pub struct NameUsage {
     /// Attributes that module-level code assigns to, on whatever object: `json.dumps = ...`. Those that
     /// functions assign to on a global are among them.
     pub sets: Names,
-    /// The same for all code of the module, and what class bodies bind.
+    /// The same for all code of the module, and the names that class bodies bind.
     pub sets_anywhere: Names,
     /// Text and numbers in its code (`plain_values::worth`), without `None`, truth values, 0 and 1.
     pub constants: Constants,

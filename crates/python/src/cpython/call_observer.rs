@@ -1,11 +1,11 @@
-//! How does one hear of calls of a builtin function that raises no audit event?
+//! How are calls of a builtin function observed that raises no audit event?
 //!
-//! Each call goes through the function object's `vectorcall`, which is replaced. The object stays the
-//! same one for all that hold it, and so do its name, its hash and what it is equal to. From 3.11 on
-//! the interpreter calls builtin functions past `vectorcall` where a call site is specialized for the
-//! flags of the method definition, so the object gets a copy of its definition with one flag more,
-//! `METH_COEXIST`, which means something only while a type is made: such a call site goes the long way.
-//! It cannot be undone, as with audit hooks.
+//! Each call goes through the function object's `vectorcall`, which is replaced. The object keeps its
+//! identity, name, hash and equality, so code that holds it notices nothing. From 3.11 on, a call site
+//! that is specialized for the flags of the method definition does not use `vectorcall`. So the
+//! object gets a copy of its definition with one more flag, `METH_COEXIST`, which has a meaning only
+//! while a type is made: call sites are not specialized for it. As with audit hooks, this cannot be
+//! undone.
 
 use std::ffi::c_int;
 use std::sync::atomic::{AtomicPtr, Ordering};
@@ -18,8 +18,8 @@ const COEXIST: c_int = 0x40;
 /// How many functions can be observed.
 pub const PLACES: usize = 8;
 
-/// Gets the position of the function in the list that was given, and the first argument of a call
-/// that has returned. Nothing of it may raise.
+/// Gets the position of the function in the list, and the first argument of a call that has
+/// returned. It must not raise.
 type Observer = fn(usize, &Bound<'_, PyAny>);
 
 /// The `vectorcall` that each observed function had. Written once, before its replacement is in place.
@@ -29,7 +29,7 @@ static ORIGINALS: [AtomicPtr<()>; PLACES] =
 /// The one observer of all. Written before the first function is observed.
 static OBSERVER: AtomicPtr<()> = AtomicPtr::new(std::ptr::null_mut());
 
-/// Has `observer` told of each call of these builtin functions, at most `PLACES`, for the life of the
+/// Calls `observer` after each call of these builtin functions, at most `PLACES`, for the life of the
 /// process.
 pub fn observe(functions: &[Bound<'_, PyAny>], observer: Observer) -> PyResult<()> {
     OBSERVER.store(observer as *mut (), Ordering::Release);
@@ -54,14 +54,14 @@ pub fn observe(functions: &[Bound<'_, PyAny>], observer: Observer) -> PyResult<(
     Ok(())
 }
 
-/// Calls the function of a place, and tells the observer.
+/// Calls the function of a place, and then the observer.
 unsafe extern "C" fn call<const AT: usize>(
     callable: *mut ffi::PyObject,
     args: *const *mut ffi::PyObject,
     nargsf: usize,
     names: *mut ffi::PyObject,
 ) -> *mut ffi::PyObject {
-    // SAFETY: both pointers were stored as what they are taken for, before this function was in place;
+    // SAFETY: both pointers were stored with these types, before this function was in place;
     // the interpreter passes as many arguments as it says, and a thread that calls is attached. The
     // error of the call, if there is one, is put back.
     unsafe {

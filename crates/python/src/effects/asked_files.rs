@@ -1,10 +1,10 @@
 //! Which files did module-level code ask about, without opening them?
 //!
 //! `Path.exists`, `os.path.isfile` and the like end in `os.stat` or `os.access`, which raise no audit
-//! event (`cpython/call_observer.rs`). The module depends on whether the path exists, and as what. If
-//! live code asks for the size or the times (`Path.stat`, `os.path.getsize`), the content counts, which
-//! decides about both as far as it matters. The import system and code that shows source ask for files
-//! all the time: their questions mean nothing.
+//! event (`cpython/call_observer.rs`). The module depends on whether the path exists, and on its kind.
+//! If live code asks for the size or the times (`Path.stat`, `os.path.getsize`), the content counts,
+//! because a file with the same content gives the same answers as far as they matter. Questions of
+//! the import system and of code that shows source do not count.
 
 use std::sync::Once;
 
@@ -20,7 +20,7 @@ const MODULES: [&str; 2] = ["posix", "nt"];
 const FUNCTIONS: [&str; 6] =
     ["stat", "access", "_path_exists", "_path_isfile", "_path_isdir", "_path_isdevdrive"];
 
-/// The position of `stat`, the result of which says more than that the path exists.
+/// The position of `stat`, whose result also has the size and the times.
 const STAT: usize = 0;
 
 /// The files of modules that ask for others.
@@ -68,7 +68,7 @@ fn record(function: usize, asked: &Bound<'_, PyAny>) {
     let Some(instance) = execution_stack::innermost(py) else { return };
     let asking = Asking::of(py);
     if is_source(&path) {
-        // Its content is known in any case, and so is a new file.
+        // The snapshot has its content, or will notice it as a new file.
         if asking.is_live {
             instance.get().reads(&path);
         }
@@ -78,7 +78,7 @@ fn record(function: usize, asked: &Bound<'_, PyAny>) {
         return data_files::record_reading(runtime, &instance, &path);
     }
     let kind = match runtime.system.metadata(&path) {
-        // A socket or a pipe is made anew by each program that uses it.
+        // Programs make their sockets and pipes anew, so these do not count.
         Ok(stat) if stat.kind == FileKind::Other => return,
         Ok(stat) => Some(stat.kind),
         Err(error) if ABSENT.contains(&error.kind()) => None,

@@ -36,7 +36,7 @@ pub enum Kind {
     /// Cannot be changed, but what it holds can: a tuple, a frozenset, a value that computes facts
     /// about itself when they are first asked for.
     Fixed,
-    /// A context variable: what it leads to in the context of the thread that looks.
+    /// A context variable: its value in the context of the looking thread.
     Variable,
     /// State that only C code sees, as one number, and what the collector sees.
     Opaque(Hidden),
@@ -204,7 +204,7 @@ fn read_list(list: &Bound<'_, PyAny>, into: &mut Vec<Pointer>) {
     }
 }
 
-/// What a context variable holds, if code could change it. The context keeps it alive.
+/// The value of a context variable, if code could change it. The context keeps it alive.
 fn read_variable(variable: &Bound<'_, PyAny>, into: &mut Vec<Pointer>) {
     let mut value = std::ptr::null_mut();
     // SAFETY: attached, a context variable; the value is a new reference, or null.

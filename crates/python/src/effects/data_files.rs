@@ -21,8 +21,8 @@ use crate::state::{execution_stack, live_module::LiveModule, runtime::Runtime};
 /// Larger files are not followed: hashing them would hold up the import.
 const LIMIT: u64 = 16 << 20;
 
-/// A module whose cached functions read more files than this reads no settings, but what its users put
-/// there.
+/// If cached functions of a module read more files than this, these are no settings of the module
+/// but files of its users.
 const CACHED_FILES: usize = 100;
 
 /// The errors of the system for a file that does not exist.
@@ -49,7 +49,7 @@ pub fn record_reading(runtime: &Runtime, instance: &Bound<'_, LiveModule>, path:
 /// it, as around `get_settings` of a web application, its module keeps what it made of the content.
 pub fn record_open_by_function(runtime: &'static Runtime, args: &Bound<'_, PyTuple>) {
     let py = args.py();
-    // Requests open files: those that cannot be data are told apart without a look at the disk.
+    // Requests open many files: most are ruled out here without a look at the disk.
     let path = args.get_item(0).and_then(|given| given.extract::<PathBuf>());
     let absolute = path.ok().and_then(|path| runtime.system.absolute(&path).ok());
     let Some(path) = absolute.filter(|path| runtime.roots.is_beneath(path)) else { return };
@@ -140,7 +140,7 @@ pub fn record_mkdir(runtime: &'static Runtime, args: &Bound<'_, PyTuple>) {
     if let Some(path) = argument(runtime, args, 0)
         && let Some(instance) = execution_stack::innermost(args.py())
     {
-        // What it asked before, `os.makedirs` asks whether the directory is there.
+        // It may have asked for the directory before, as `os.makedirs` does.
         instance.get().writes(&path, true);
         record_own_entry(runtime, &instance, &path);
     }

@@ -114,7 +114,7 @@ fn target<'py>(facade: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, LiveMod
     }
 }
 
-/// What a generation has loaded of the module that a facade stands for.
+/// The instance that a generation has loaded of the module that a facade stands for.
 fn loaded<'py>(
     facade: &Bound<'py, PyAny>,
     scope: &Scope<'py>,

@@ -58,12 +58,12 @@ impl FirstUse {
         fromlist: Option<&Bound<'py, PyAny>>,
         level: i32,
     ) -> PyResult<Bound<'py, PyAny>> {
-        // What the interpreter passes is no frame's.
+        // The interpreter passes locals that belong to no frame.
         let _ = locals;
         let declaring = self.builtins.bind(py).as_any().get_item(intern!(py, DECLARING))?;
         let declaring = declaring.cast::<LiveModule>()?;
         let namespace = declaring.get().namespace(py);
-        // No locals: what is imported is used at once, as in a function.
+        // No locals: the imported name is used at once, as in a function.
         let none = py.None().into_bound(py);
         let list = fromlist.unwrap_or(&none);
         let import = py.import(intern!(py, "builtins"))?.getattr(intern!(py, "__import__"))?;
@@ -118,8 +118,8 @@ struct Placeholder<'py> {
 }
 
 impl<'py> Placeholder<'py> {
-    /// Those of a module for what is imported from there, in its namespace and in those of the code that
-    /// touches the name.
+    /// The placeholders for imports from `from`, in the namespace of the module and in those of the code
+    /// that touches the name.
     fn all(
         module: &Bound<'py, LiveModule>,
         from: &str,
@@ -173,7 +173,7 @@ impl<'py> Settling<'_, 'py> {
         }
         for name in &self.names {
             if let Some(found) = generation.get().find(py, name.as_str()) {
-                // What the module does with it may last, whether or not the name is bound.
+                // The module may keep an effect of it, whether or not the name is bound.
                 declaring.lazy.set_bound(name, found.get().started());
                 add_edge(py, runtime, self.declaring, name, EdgeKind::ModuleLevel);
             }

@@ -11,7 +11,7 @@ use crate::cpython::{lazy_object, static_lookup};
 use crate::state::scope::Scope;
 use crate::sysmodules::facade::is_facade;
 
-/// What a statement takes of a module.
+/// A name that a statement takes from a module.
 pub struct Taken<'py> {
     /// A module that has it as its attribute.
     pub from: Bound<'py, PyModule>,
@@ -44,8 +44,8 @@ pub fn take<'py>(
 }
 
 impl Taken<'_> {
-    /// Which other modules it may come from: of what a module's `__getattr__` gave, the one that it is
-    /// defined in, or all that the module imports.
+    /// The other modules from which a value of a module's `__getattr__` may come: the one that defines
+    /// it, or all imports of the module.
     pub fn origins(&self, scope: &Scope<'_>, of: &str) -> Vec<ModuleName> {
         if !matches!(self.origin, Origin::Asked) {
             return Vec::new();

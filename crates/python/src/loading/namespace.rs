@@ -141,8 +141,8 @@ fn overlay(
     Ok(())
 }
 
-/// What was carried may hold what functions of the old instance imported, which the functions of the
-/// new one then do not import again.
+/// Carried values may hold imports of the old instance's functions, which the functions of the new one
+/// then do not import again.
 fn inherit_imports(instance: &LiveModule, previous: &LiveModule) {
     for edge in previous.edges() {
         if edge.kind == EdgeKind::Deferred {

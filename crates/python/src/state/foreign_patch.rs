@@ -1,4 +1,4 @@
-//! Which attribute did a live module set on a foreign module or class, and what was it before?
+//! Which attribute did a live module set on a foreign module or class, and which value did it have before?
 //!
 //! When they are set and undone is decided in `effects/foreign_patches.rs`.
 

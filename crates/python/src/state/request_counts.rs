@@ -31,7 +31,7 @@ const FAILED: u8 = 2;
 /// One request that is counted.
 pub struct CountedRequest {
     counts: Arc<RequestCounts>,
-    /// What was counted of it: bits of `ANSWERED` and `FAILED`.
+    /// The parts of it that were counted: bits of `ANSWERED` and `FAILED`.
     seen: AtomicU8,
 }
 

@@ -17,7 +17,7 @@ thread_local! {
 /// The execution of a module that is under way.
 pub struct RunTime {
     began: Instant,
-    /// What was counted before, for the execution around this one.
+    /// The time that was counted before, for the execution around this one.
     around: Duration,
 }
 

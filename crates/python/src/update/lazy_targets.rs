@@ -109,7 +109,7 @@ fn declared_by(
         let mut names = would_be(py, runtime, &change.path);
         let records = runtime.records.lock();
         names.extend(records.files.get(&change.path).cloned().unwrap_or_default());
-        // A package may hand on what a module in it has.
+        // A package may re-export the names of a module in it.
         let around =
             names.iter().flat_map(|name| std::iter::successors(name.parent(), ModuleName::parent));
         let around: Vec<_> = around.collect();

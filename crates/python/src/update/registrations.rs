@@ -59,7 +59,7 @@ impl<'py> EndedExecutions<'py> {
         registered: bool,
     ) {
         // Entries of superseded code leave where new code made their counterparts.
-        // What requests register is seen by the former modules that it keeps in memory.
+        // Registrations of requests are noticed by the former modules that they keep in memory.
         let lingering = lingering::held(py, runtime);
         let grows = lingering > LINGERING.swap(lingering, Ordering::Relaxed);
         let searches = registered || grows || !revived.is_empty() || !self.abandoned.is_empty();

@@ -311,7 +311,7 @@ impl<'py> StagedUpdate<'py> {
         if !fresh.is_empty() || !self.removed.is_empty() || !staging.in_place(py).is_empty() {
             return Succession::Another;
         }
-        // What waits for a restart is in no generation.
+        // A change that waits for a restart is in no generation.
         let changed = self.base.get().view().changes(&self.staged.get().view());
         *self.staged.get().changed_without_effect.lock() = changed;
         Succession::Quiet

@@ -26,7 +26,7 @@ use crate::updater::tried::{Content, Tried, content_of};
 /// Updates to pending changes, and remembers what the next update needs to know.
 pub struct Updater {
     runtime: &'static Runtime,
-    /// What no update is made of again.
+    /// Content of which no further update is made.
     tried: Tried,
     /// The modules that wait for a restart, as of the last update.
     waiting_modules: Vec<Restart>,
@@ -326,14 +326,14 @@ impl Updater {
         before.is_some()
     }
 
-    /// Stores for `status` what waits for a restart.
+    /// Stores for `status` the changes that wait for a restart.
     fn store_waiting(&self) {
         let all = self.waiting_modules.iter().chain(&self.waiting_project).cloned().collect();
         self.runtime.records.lock().waiting = all;
     }
 
-    /// Records how an update ended, and returns its report. Disposes of what it superseded, or staged
-    /// in vain.
+    /// Records how an update ended, and returns its report. Disposes of superseded modules, or of those
+    /// that were staged in vain.
     pub fn record(
         &mut self,
         py: Python<'_>,

@@ -17,14 +17,14 @@ pub fn content_of(snapshot: &SourceSnapshot, changes: &[FileChange]) -> Content 
 
 #[derive(Default)]
 pub struct Tried {
-    /// What the last refused update would have served, or what other workers have refused. No automatic
-    /// update tries it again.
+    /// The content of the last update that was refused here or by other workers. No automatic update
+    /// tries it again.
     refused: Option<Content>,
-    /// Whether that was refused, and does not only wait for a restart.
+    /// Whether that content was refused, and does not only wait for a restart.
     is_refusal: bool,
-    /// What the last update has left for a restart, and nothing else: tried again it would make a
-    /// generation that answers as this one. With the settings in force, because by others it may change
-    /// in place after all.
+    /// The content that the last update has left for a restart, if nothing else differs. Another try
+    /// would make a generation that answers as this one. With the settings in force, because with
+    /// others the change may be made in place after all.
     waits: Option<(Content, Arc<Settings>)>,
 }
 
@@ -49,12 +49,12 @@ impl Tried {
         self.waits = None;
     }
 
-    /// Nothing is left of it.
+    /// Forgets everything.
     pub fn clear(&mut self) {
         *self = Tried::default();
     }
 
-    /// Is this what waits for a restart, by these settings, and nothing else?
+    /// Is this exactly the content that waits for a restart, by these settings?
     pub fn waits(&self, content: &Content, settings: &Arc<Settings>) -> bool {
         let waits = self.waits.as_ref();
         waits.is_some_and(|(waits, by)| waits == content && Arc::ptr_eq(by, settings))
@@ -65,12 +65,12 @@ impl Tried {
         self.refused.as_ref() == Some(content)
     }
 
-    /// What was refused; empty if nothing was.
+    /// The refused content; empty if there is none.
     pub fn refusal(&self) -> &[(PathBuf, Option<Digest>)] {
         self.refused.as_deref().filter(|_| self.is_refusal).unwrap_or_default()
     }
 
-    /// Only what waits is left, of a change that was refused.
+    /// Keeps only the content that waits, of a change that was refused.
     pub fn keep_waiting(&mut self) {
         self.refused = self.waits.as_ref().map(|(waits, _)| waits.clone());
         self.is_refusal = false;
