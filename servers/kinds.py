@@ -11,9 +11,6 @@ from servers import apache
 if TYPE_CHECKING:
     from pathlib import Path
 
-# What the user writes once, for all of them: see `folder.py`.
-ENTRY = "serve"
-
 
 @dataclass(frozen=True)
 class Kind:
