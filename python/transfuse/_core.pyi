@@ -134,24 +134,24 @@ def install(
     `contents` replaces the content of files on disk (None: the file is not there); that of the
     files `aside` is set aside. `first` is the number of the first generation.
 
-    `last` is the folder where is kept what was served last, and which of the two is taken. Returned
-    is what was found there, and what was taken.
+    `last` is the folder of the last served state, and the choice between it and the files on disk.
+    The result describes that state and the choice for each file.
 
     `reconsider` is called there when one of the files `project` has changed.
     """
 
 @final
 class ServedStore:
-    """The folder in which what is served is kept."""
+    """The folder that keeps the served state."""
 
     def __new__(cls, folder: str, limit: int) -> ServedStore:
         """Open it; `limit` is in bytes."""
 
     def write(self) -> None:
-        """Write what is served now. OSError if that is impossible."""
+        """Write the current served state. OSError if that is impossible."""
 
 def retry() -> None:
-    """Try what was refused before this process started, now that the program is loaded."""
+    """Try the edits that were refused before this process started. The program is loaded now."""
 
 def configure(
     *,
@@ -246,11 +246,12 @@ def rollback(
 ) -> dict[str, Any]:
     """Make a kept generation's content current.
 
-    GenerationError if it is not kept, or is served, or `only_from` is not what is served.
+    GenerationError if it is not kept or is the current one, or if `only_from` is not the current
+    one.
     """
 
 def protect(generation: int | None) -> None:
-    """Keep that generation whatever `keep` says, and no other one in this way."""
+    """Keep this generation independently of `keep`, and no other one in this way."""
 
 def counted_send(pin: Pin, send: _Send) -> _Send:
     """The `send` that notes the status; the same one if `pin` counts no request."""

@@ -43,8 +43,8 @@ def update(timeout: float | None = None, *, confirm_within: float | None = None)
 
     Args:
         timeout: seconds to wait for an update that is under way; None: as long as it takes.
-        confirm_within: seconds in which `confirm` must be called; else the process goes back to
-            what it serves now. It also does so if requests fail more often. None: no trial.
+        confirm_within: seconds in which `confirm` must be called; otherwise the process goes back
+            to the current generation. It also does so if requests fail more often. None: no trial.
 
     Returns:
         The result. A refused update is a report too: see `Report.check`.
@@ -52,7 +52,7 @@ def update(timeout: float | None = None, *, confirm_within: float | None = None)
     Raises:
         NotInstalledError: Transfuse is not installed.
         TimeoutError: another update took longer than `timeout`.
-        ValueError: `confirm_within` is no number above 0.
+        ValueError: `confirm_within` is no finite number above 0.
     """
     _require_installed()
     with participants.waiting(), trial.wanting(confirm_within):
@@ -63,21 +63,21 @@ def update(timeout: float | None = None, *, confirm_within: float | None = None)
 
 
 def rollback(to: int | datetime | None = None, *, dry_run: bool = False) -> Report:
-    """Serve a former generation again; it was kept, so nothing is loaded.
+    """Serve the content of a former generation again, under a new number.
 
-    Modules that were disposed of since, and an application that was shut down, run again from the
-    source of that generation, before it is published; if that fails, the rollback is refused, and
-    the report says so. What is on disk is set aside: it is served again when the file changes, or
-    by `accept`.
+    Its modules were kept and are not loaded again, except for those that were disposed of since, or
+    whose application was shut down: they run again from the source of that generation, before it is
+    published. If that fails, the rollback is refused, and the report says so. The content on disk
+    is set aside: it is served again when the file changes, or by `accept`.
 
     Args:
-        to: the generation's number, or a moment: the generation that was served then. None: what
-            was served before the generation that is current at the moment of the call.
+        to: the generation's number, or a time: the generation that was served then. None: the
+            predecessor of the generation that is current when this is called.
         dry_run: whether only to report what would be done.
 
     Raises:
         NotInstalledError: Transfuse is not installed.
-        GenerationError: that generation is not kept, or it is what is served.
+        GenerationError: that generation is not kept, or is the current one.
     """
     _require_installed()
     number = history_of.generation_at(to.timestamp()) if isinstance(to, datetime) else to
@@ -89,14 +89,14 @@ def accept(*paths: str | os.PathLike[str]) -> Report:
     """Update now, also to content that a rollback has set aside.
 
     Args:
-        *paths: the files to take it of; none: all.
+        *paths: the files that are accepted; none: all that are set aside.
 
     Returns:
         The result, as that of `update`. If it was refused, the content stays set aside.
 
     Raises:
         NotInstalledError: Transfuse is not installed.
-        TransfuseError: nothing of one of these files is set aside.
+        TransfuseError: one of these files is not set aside.
     """
     _require_installed()
     known = [os.fspath(path) for path in _core.set_aside()]
@@ -110,7 +110,7 @@ def accept(*paths: str | os.PathLike[str]) -> Report:
 
 
 def confirm() -> Trial | None:
-    """Keep what is on trial, here and in the other workers.
+    """Keep the update that is on trial, here and in the other workers.
 
     Returns:
         The trial that this ends, or that was confirmed before; None if nothing is on trial.
@@ -157,10 +157,10 @@ def status() -> Status:
 
 
 def leaks(seconds: float = 10.0) -> Leaks:
-    """Find out what keeps former modules in memory. Other threads run meanwhile.
+    """Find the references that keep former modules in memory. Other threads run meanwhile.
 
     Args:
-        seconds: how long to search. What was found until then is returned, and that it is not all.
+        seconds: how long to search. After that the result is incomplete, and says so.
 
     Raises:
         NotInstalledError: Transfuse is not installed.

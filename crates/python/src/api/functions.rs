@@ -55,7 +55,7 @@ pub fn follow(py: Python<'_>, paths: Vec<PathBuf>) -> PyResult<Py<PyDict>> {
     request(py, "follow", None, |reply| Command::Update(command, reply))
 }
 
-/// Makes the content of an earlier generation current.
+/// Makes the content of an earlier generation current; refused if another one than `only_from` is current.
 #[pyfunction]
 #[pyo3(signature = (generation=None, *, dry_run=false, only_from=None))]
 pub fn rollback(
@@ -71,8 +71,8 @@ pub fn rollback(
     request(py, "rollback", None, |reply| Command::Rollback(command, reply))
 }
 
-/// Keeps a superseded generation, or the current one once it is superseded, whatever `keep` says; none:
-/// none any more.
+/// Keeps a superseded generation, or the current one once it is superseded, independently of `keep`;
+/// none: ends that.
 #[pyfunction]
 #[pyo3(signature = (generation))]
 pub fn protect(generation: Option<u64>) -> PyResult<()> {

@@ -19,7 +19,7 @@ use crate::state::{
 use crate::sysmodules::{facade, spec::Finder};
 use crate::updater::{thread::at_exit, thread::start_updating, thread::stop_updating};
 
-/// Makes the roots live. Returns what was served last, where it was looked at.
+/// Makes the roots live. Returns the last served state and the choice for each file, if `last` is given.
 #[pyfunction]
 #[pyo3(signature = (
     *, roots, include, exclude, gitignore, watch, poll, policy, modules, keep, keep_deleted, store, resident, time_limit,

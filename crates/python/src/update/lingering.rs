@@ -23,7 +23,7 @@ pub fn given_up<'py>(py: Python<'py>, runtime: &Runtime) -> Vec<Bound<'py, LiveM
     of_no_generation(py, runtime, in_memory(py, runtime, |records| &records.given_up))
 }
 
-/// How many former instances something keeps in memory: those that were to be collected before.
+/// How many former instances are still in memory after an attempt to collect them.
 pub fn held(py: Python<'_>, runtime: &Runtime) -> usize {
     let all = lingering(py, runtime);
     let records = runtime.records.lock();
