@@ -232,6 +232,22 @@ def test_the_server_ends_with_all_its_processes(project: Project) -> None:
     client.close()
 
 
+def test_a_dry_run_names_what_would_be_left_behind_and_does_nothing(project: Project) -> None:
+    project.save({"web.py": WSGI + SHOWN.format(1)})
+    project.serve()
+    before = project.pids()
+    code, out = project.type("handover", "--dry-run")
+    assert (code, "nothing would be left behind" in out) == (0, True), out
+    keeps = "__preserve__ = ['cache']\ncache = {}\n"
+    project.save({"web.py": WSGI + keeps + SHOWN.format(2)})
+    project.until_answered(value=2)
+    code, out = project.type("handover", "--dry-run", "--json")
+    reply = json.loads(out)
+    assert (code, reply["outcome"]) == (0, "planned"), out
+    assert reply["text"] == "fresh processes start without web.cache (preserved)"
+    assert project.pids() == before
+
+
 def test_under_another_server_the_line_to_type_is_told(project: Project) -> None:
     project.save({"web.py": WSGI + "__reload__ = 'never'\n" + SHOWN.format(1)})
     (project.folder / "serve.py").write_text(

@@ -12,21 +12,24 @@ from transfuse.cli.terminal import progress, say
 
 @click.command(epilog="Example:  transfuse handover --pid 4242")
 @process_options
-@click.option("--dry-run", is_flag=True, help="Only tell what fresh processes start without.")
+@click.option("--dry-run", is_flag=True, help="Only tell what would be left behind.")
 def handover(pid: int | None, as_json: bool, dry_run: bool) -> int:
     """Serve from fresh processes, without losing a request.
 
-    They start beside those that serve, load the code that the files have now, and take over when
-    all of them are ready; the former ones finish what they have and end. If they do not become
-    ready, nothing changes, and the command says why and ends with code 1. It tells before what
-    they start without: values of `__preserve__` and of `once`.
+    They start beside those that serve, load the current files, and take over when all of them are
+    ready; the former ones finish their requests and end. If they do not become ready, nothing
+    changes, and the command says why and ends with code 1. Before that it names the values of
+    `__preserve__` and of `once` that they start without.
     """
     process = meant(pid, one=True)[0]
-    left = ask(process, "left behind")["left behind"]
-    if left:
-        say(f"fresh processes start without {left}", "yellow")
+    reply = ask(process, "left behind")
+    left = reply.pop("left behind")
+    told = f"fresh processes start without {left}" if left else "nothing would be left behind"
     if dry_run:
-        return 0
-    with progress(f"starting fresh processes beside {process.name}"):
-        replies = [ask(process, "handover", timeout=None)]
-    return print_results(replies, as_json, lambda reply: str(reply["text"]))
+        reply.update(outcome="planned", text=told)
+    else:
+        if left:
+            say(told, "yellow")
+        with progress(f"starting fresh processes beside {process.name}"):
+            reply = ask(process, "handover", timeout=None)
+    return print_results([reply], as_json, lambda reply: str(reply["text"]))
