@@ -133,6 +133,14 @@ MUTANTS = (
         (PROMISES + "test_p13_tracebacks.py",),
     ),
     Mutant(
+        "P14",
+        "databases in memory are replaced by empty ones without a word",
+        "python/transfuse/frameworks/databases.py",
+        "return list(_in_memory(namespace))",
+        "return []",
+        ("tests/frameworks/test_lost_state.py",),
+    ),
+    Mutant(
         "P15",
         "what cannot be changed in place waits until the server is restarted",
         "python/transfuse/handover/occasions.py",
