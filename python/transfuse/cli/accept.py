@@ -15,9 +15,9 @@ from transfuse.cli.options import process_options
 @process_options
 @click.argument("files", nargs=-1, metavar="[FILE]...")
 def accept(pid: int | None, as_json: bool, files: tuple[str, ...]) -> int:
-    """Update to what a rollback has set aside: of these files, or all of it.
+    """Serve the content that a rollback has set aside, of these files or of all.
 
-    'transfuse status' says what that is. If the update is refused it stays set aside, and the
+    'transfuse status' lists the files. If the update is refused they stay set aside, and the
     command ends with code 1.
     """
     paths = [os.path.abspath(file) for file in files]

@@ -1,4 +1,4 @@
-"""`transfuse history`: what was served when, and what can be gone back to."""
+"""`transfuse history`: the last updates, and the states that a rollback can restore."""
 
 from __future__ import annotations
 
@@ -22,11 +22,12 @@ _BY = {
 
 @click.command(epilog="Example:  transfuse history --json | jq '.entries[] | .generation'")
 @process_options
-@click.option("--last", type=int, default=20, metavar="N", help="How many; default: 20.")
+@click.option("--last", type=int, default=20, metavar="N", help="How many updates; default: 20.")
 def history(pid: int | None, as_json: bool, last: int) -> None:
-    """Show the last updates: when, by what, what changed, and how they ended.
+    """Show the last updates: their times, causes, changed files and results.
 
-    A star marks what is served, and 'back' what 'transfuse rollback --to' can go back to.
+    A star marks the served generation, and 'back' those that 'transfuse rollback --to' can
+    restore.
     """
     replies = answers("history", pid)
     if as_json:

@@ -21,7 +21,7 @@ _PATIENCE = 60.0
     help="How long each process searches.",
 )
 def leaks(pid: int | None, as_json: bool, seconds: float) -> None:
-    """Show what keeps former modules in memory, and what to do about it.
+    """Show the references that keep former modules in memory, with remedies.
 
     The process searches all of its memory, and answers requests meanwhile.
     """

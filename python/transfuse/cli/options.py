@@ -46,20 +46,20 @@ def live_options(command: _Command) -> _Command:
                 "roots",
                 multiple=True,
                 metavar="DIR",
-                help="Its source is live; as often as needed.",
+                help="A folder of live source; repeatable.",
             ),
             click.option(
                 "--from",
                 "take",
                 type=click.Choice(TAKE_WORDS),
-                help="What to serve where disk and last time differ.",
+                help="Serve the files, or the last served state.",
             ),
-            click.option("--no-watch", is_flag=True, help="Update only when asked to."),
+            click.option("--no-watch", is_flag=True, help="Update only on request."),
             click.option(
                 "--policy",
                 type=click.Choice(RELOAD_WORDS),
                 metavar="WORD",
-                help=f"One of {', '.join(RELOAD_WORDS)}.",
+                help=f"The default: {', '.join(RELOAD_WORDS)}.",
             ),
             click.option("-v", "--verbose", is_flag=True, help="Show the plan of each update."),
         ]
@@ -83,14 +83,14 @@ timeout_option = click.option(
     metavar="S",
     expose_value=False,
     callback=_note("timeout"),
-    help=f"How long it may be silent, seconds.  [{TIMEOUT:g}]",
+    help=f"Seconds to wait for an answer.  [{TIMEOUT:g}]",
 )
 json_option = click.option(
     "--json",
     "as_json",
     is_flag=True,
     callback=_note("as_json"),
-    help="Print JSON, a line a process.",
+    help="Print a line of JSON for each process.",
 )
 
 

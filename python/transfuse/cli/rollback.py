@@ -61,12 +61,12 @@ def parse_moment(text: str, now: datetime) -> float | None:
 @click.command(epilog="Example:  transfuse rollback --pid 4242 --to 14:00 --dry-run")
 @process_options
 @click.option("--to", type=_When(), help="The generation, by number or time; default: the last.")
-@click.option("--dry-run", is_flag=True, help="Only say what it would do.")
+@click.option("--dry-run", is_flag=True, help="Only name the destination.")
 def rollback(pid: int | None, as_json: bool, to: float | None, dry_run: bool) -> int:
     """Serve a former generation again.
 
     Its modules are used again; those disposed of or shut down run again. The workers of one server
-    do it together. What is on disk is set aside until the file changes again, or until
+    do it together. The content on disk is set aside until the file changes again, or until
     'transfuse accept'. Ends with code 1 if a process refused, and 2 if nothing would change.
     """
     asked = {"at": to} if isinstance(to, float) else {"to": to}

@@ -46,7 +46,7 @@ def _end_of_ours(args: list[str]) -> int:
     options_metavar="[OPTIONS] (-m MODULE | SCRIPT)",
 )
 @live_options
-@click.option("--json", "as_json", is_flag=True, help="Tell each event on stdout, as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print events as JSON.")
 @click.option("-m", "module", metavar="MODULE", help="Run a module, as python -m does.")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[ARGS]...")
 def run(

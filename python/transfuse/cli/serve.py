@@ -40,24 +40,28 @@ def _seconds(context: click.Context, parameter: click.Parameter, value: float) -
 
 @click.command(epilog=_EXAMPLES)
 @click.argument("target")
-@click.option("--host", default="127.0.0.1", metavar="NAME", help="Listen here.  [127.0.0.1]")
+@click.option("--host", default="127.0.0.1", metavar="NAME", help="The address.  [127.0.0.1]")
 @click.option(
     "--port", default=8000, type=click.IntRange(1, 65535), metavar="N", help="The port.  [8000]"
 )
 @click.option(
-    "--workers", default=1, type=click.IntRange(1), metavar="N", help="How many processes.  [1]"
+    "--workers",
+    default=1,
+    type=click.IntRange(1),
+    metavar="N",
+    help="How many processes.  [1]",
 )
 @click.option(
     "--threads",
     type=click.IntRange(1),
     metavar="N",
-    help=f"In each, for a WSGI application.  [{_THREADS}]",
+    help=f"Threads of each, for WSGI.  [{_THREADS}]",
 )
 @click.option(
     "--interface",
     type=click.Choice(["auto", "asgi", "wsgi"]),
     default="auto",
-    help="What the application is.  [auto]",
+    help="That of the application.  [auto]",
 )
 @click.option(
     "--handover",
@@ -67,7 +71,7 @@ def _seconds(context: click.Context, parameter: click.Parameter, value: float) -
 @click.option(
     "--check",
     metavar="MODULE:FUNCTION",
-    help="Must return before code is served.",
+    help="A function that checks new code.",
 )
 @click.option(
     "--stop-within",
@@ -77,7 +81,7 @@ def _seconds(context: click.Context, parameter: click.Parameter, value: float) -
     metavar="S",
     help=f"Seconds of grace after SIGTERM.  [{STOP_WITHIN:g}]",
 )
-@click.option("--json", "as_json", is_flag=True, help="Tell each event on stdout, as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print events as JSON.")
 @click.option("--reload", "reloads", is_flag=True, hidden=True)
 @live_options
 def serve(

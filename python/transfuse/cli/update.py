@@ -9,7 +9,7 @@ from transfuse.cli.options import Duration, process_options
 
 
 @click.command(epilog="Example:  transfuse update --pid 4242")
-@click.option("--hold", is_flag=True, help="Make no update by itself until --release.")
+@click.option("--hold", is_flag=True, help="Delay automatic updates until --release.")
 @click.option("--release", is_flag=True, help="End a --hold, and update.")
 @click.option(
     "--confirm-within",
@@ -23,7 +23,7 @@ def update(
 ) -> int:
     """Update now, whether or not files are watched.
 
-    What changes between --hold and --release is one change; a hold lasts ten minutes at most. With
+    All changes between --hold and --release are one update; a hold lasts ten minutes at most. With
     --confirm-within the server goes back by itself unless 'transfuse confirm' comes in time, and
     at once if requests fail more often.
 
