@@ -14,7 +14,7 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# What completes a value: one of some words, a directory, a file, a process, or nothing.
+# The kind of a value to complete: one of some words, a directory, a file, a process, or nothing.
 Kind = Literal["words", "directory", "file", "process", "nothing", "none"]
 # Prints the process ids, for the option --pid.
 _PROCESSES = "transfuse ps --quiet --timeout 1 2>/dev/null"
@@ -27,7 +27,7 @@ class Option:
     Attributes:
         names: such as ``("-v", "--verbose")``.
         help: one line.
-        kind: what its value is; ``"none"`` if it takes none.
+        kind: of its value; ``"none"`` if it takes none.
         words: those to choose from.
     """
 

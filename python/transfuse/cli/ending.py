@@ -2,7 +2,7 @@
 
 The parent process decides, and its workers follow: Ctrl-C ends all at once, SIGTERM lets running
 requests finish within a limit, and SIGHUP is `transfuse update`, unless the terminal is gone. It
-waits for no server's own way of ending: what has not ended in time is killed.
+does not rely on the servers' own way of ending: workers that have not ended in time are killed.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How does a command end: the exit codes, and what is printed for an error.
+"""How does a command end? The exit codes, and the output for an error.
 
 `docs/command-line.md` has the table; a test compares it with this one.
 """
@@ -34,7 +34,7 @@ def code_of(result: object, context: click.Context | None) -> int:
     """Return the code of a command that has returned.
 
     Args:
-        result: what it returned: a code, or anything else for `DONE`.
+        result: its return value: a code, or anything else for `DONE`.
         context: its context.
     """
     code = result if isinstance(result, int) else DONE
@@ -47,7 +47,7 @@ def code_of_error(error: TransfuseError, arguments: Sequence[str]) -> int:
     """Say what is wrong, and return the code.
 
     Args:
-        error: what ended the command.
+        error: the exception that ended the command.
         arguments: the words of the command line.
     """
     code = SILENT if isinstance(error, NoAnswer) else SENSELESS

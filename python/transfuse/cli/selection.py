@@ -31,7 +31,7 @@ _KEY = "transfuse.selection"
 
 @dataclass
 class Selection:
-    """What the options say; they write here as they are parsed.
+    """The choice by the options, which write here as they are parsed.
 
     Attributes:
         project: `--project`: a folder in it; None: the working directory.
@@ -64,7 +64,7 @@ def meant(pid: int | None, *, one: bool = False) -> list[Process]:
     """Return the processes that the command means, in the order of their ids.
 
     Args:
-        pid: `--pid`: a process, or the parent of workers; None: what the other options say.
+        pid: `--pid`: a process, or the parent of workers; None: the other options choose.
         one: whether the command is for one server, unless the options say for which.
 
     Raises:
@@ -114,7 +114,7 @@ def line_of(server: Sequence[Process]) -> str:
 
 def _by_id(running: list[Process], pid: int) -> list[Process]:
     found = [process for process in running if process.pid == pid]
-    # What was started, and its shell knows, may be the parent of the workers.
+    # The process that the shell has started may be the parent of the workers.
     found = found or [
         process for process in running if process.card.is_near and process.card.parent == pid
     ]

@@ -1,4 +1,4 @@
-"""How is Granian started, and what do its workers load?
+"""How is Granian started, and which code do its workers load?
 
 The parent never imports the user's code: each worker installs Transfuse and loads the target by
 itself. If a worker cannot, it leaves the reason in a file, and the parent ends with that reason
@@ -281,7 +281,7 @@ def start(serving: Serving) -> int:
 
 
 def _server(serving: Serving, folder: str, listener: socket.socket) -> tuple[Any, Loader]:
-    """Return Granian's server, ready to serve, and what loads the application in its workers."""
+    """Return Granian's server, ready to serve, and the loader of its workers' application."""
     import granian  # noqa: PLC0415
     from granian._granian import BUILD_GIL  # noqa: PLC0415
     from granian.constants import Interfaces  # noqa: PLC0415

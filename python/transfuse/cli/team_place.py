@@ -117,7 +117,7 @@ class Place:
         """The application is loaded: return whether the server may begin with it.
 
         Args:
-            application: what the server will hold.
+            application: the object that the server will hold.
             interface: ``"asgi"`` or ``"wsgi"``. An ASGI server begins with the application's
                 startup, and passes the gate after that.
         """
@@ -166,7 +166,7 @@ class Place:
         self._member.gone_back(self._served(), waits)
 
     def _served(self) -> dict[str, Any]:
-        """Return what fresh processes are to take along: what a rollback has left stays left."""
+        """Return the content for fresh processes, without files that a rollback has set aside."""
         aside = {str(path) for path in _core.set_aside()}
         served = _core.differing(wanted=False) if aside else {}
         return {
@@ -178,7 +178,7 @@ class Place:
 
     def _retire(self) -> None:
         settings = installed_settings()
-        # What it serves from now on is what it served last.
+        # It serves the same from now on: there are no more updates.
         stop_updating()
         keeper.end()
         self._retired()

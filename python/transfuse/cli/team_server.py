@@ -2,8 +2,8 @@
 
 `TeamServer` is Granian's own server, which can also start a second team of workers beside the one
 that serves, and end the first one when the second is ready (`transfuse.handover`). All workers
-accept at one socket, which the parent has bound: what waits there to be accepted belongs to no
-worker, so that none can lose it. (Granian gives each worker a socket of its own, and with it a
+accept at one socket, which the parent has bound: connections in its queue belong to no worker, so
+none can lose them. (Granian gives each worker a socket of its own, and with it a
 queue that ends with the worker.)
 """
 
@@ -88,7 +88,7 @@ class TeamServer(MPServer):
         self._former: list[Worker] = []
         self._doomed: list[tuple[Worker, float]] = []
         self._deadline = 0.0
-        # What the process that has asked for a handover serves.
+        # The content that the process serves that has asked for a handover.
         self._served: Said = {}
         self._parent = Parent(private_path(loader.folder), self.main_loop_interrupt.set)
 
@@ -107,7 +107,7 @@ class TeamServer(MPServer):
         self._spawn_target = spawn_target
         while True:
             self.main_loop_interrupt.wait(_TURN if self._fresh or self._doomed else None)
-            # Before anything is looked at, so that what comes meanwhile wakes it again.
+            # Before anything is looked at, so that later messages wake it again.
             self.main_loop_interrupt.clear()
             if self.interrupt_signal:
                 return
@@ -126,7 +126,7 @@ class TeamServer(MPServer):
         for worker in (*self._fresh, *self._former):
             worker.join()
 
-    # What processes say, and what is done about it.
+    # The messages of processes, and the reactions to them.
 
     def _hear(self, said: Said) -> Iterable[Order]:
         pid, what = said["pid"], said["say"]

@@ -24,7 +24,7 @@ _log = get_logger("transfuse.control")
 
 # Seconds in which a request must have arrived, and in which a byte of an answer must be taken.
 PATIENCE, _TAKING = 10.0, 60.0
-# The longest request, in bytes. What is longer is answered without the rest.
+# The longest request, in bytes. The rest of a longer one is not read.
 LONGEST = 65536
 # How many connections may be without a complete request; one more closes the oldest.
 _PENDING = 64
@@ -71,7 +71,7 @@ class Listener:
         self._thread.start()
 
     def close(self) -> None:
-        """Answer no more, and wait for the thread; what is being answered goes on."""
+        """Take no more requests, and wait for the thread; answers under way go on."""
         self._over.set()
         with contextlib.suppress(OSError):
             self._wake.send(b"x")

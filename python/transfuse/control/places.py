@@ -47,7 +47,7 @@ def places_of(settings: Settings | None) -> list[Folder]:
 
 
 def folders(paths: Iterable[str | os.PathLike[str]]) -> list[Folder]:
-    """Return each folder once, with what identifies it; 0 and 0 if it is not there."""
+    """Return each folder once, with its device and inode; 0 and 0 if it does not exist."""
     found: list[Folder] = []
     for path in dict.fromkeys(os.fspath(each) for each in paths):
         try:

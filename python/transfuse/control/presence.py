@@ -3,7 +3,7 @@
 Each has a random name and three files in a folder that only its user may enter:
 
 - ``<name>.lock``, whose lock it holds as long as it lives, whatever it is busy with;
-- ``<name>.json``, its `Card`: what it is, without asking it;
+- ``<name>.json``, its `Card`: its description, without asking it;
 - ``<name>.sock``, at which it answers.
 
 Files are removed only if the lock is free. Process ids name nothing here, because two containers
@@ -34,13 +34,13 @@ _LONGEST = 1 << 20
 
 @dataclass(frozen=True)
 class Card:
-    """What a process tells about itself without being asked.
+    """The description of a process, which others read without asking it.
 
     Attributes:
         name: random, such as ``"5f0c6d1e9b7a4432"``.
         pid: its process id, in its container.
         parent: that of the process that started it.
-        pids, paths: what these ids and the paths below have their meaning in.
+        pids, paths: the namespaces in which these ids and the paths below are valid.
         process: a description, such as ``"serve shop.web:app"``.
         started: when it began to answer, in seconds since the epoch.
         places: the folders in which a command means this process; the first is its project.
@@ -124,7 +124,7 @@ def enter(process: str, started: float, settings: Settings | None, server: str |
         process: its description.
         started: when it began.
         settings: the installed ones, if it is installed.
-        server: what the workers of its server have in common; None if it has no others.
+        server: a key that the workers of its server share; None if there are no others.
 
     Raises:
         OSError: the folder cannot be used.

@@ -1,6 +1,6 @@
 """Which processes of this user can be asked, and how are they asked?
 
-The other end of `unix_socket`: what the command line uses. Looking never changes anything for a
+The other end of `unix_socket`, for the command line. Looking never changes anything for a
 process that lives, however long it takes to answer.
 """
 
@@ -40,7 +40,7 @@ class Process:
     Attributes:
         pid: its process id, as this process sees it; 0 if it is in a container out of sight.
         path: its socket.
-        card: what it tells about itself without being asked.
+        card: its description.
     """
 
     pid: int

@@ -1,4 +1,4 @@
-"""How the command line reaches a running process, and what that answers.
+"""How the command line reaches a running process, and the answers of that.
 
 A process that serves an application, in any server, listens at a socket that only its user may
 reach (`presence`, `listener`). A request is a line of JSON, and so is its answer. On systems
@@ -40,7 +40,7 @@ _log = get_logger("transfuse.control")
 Request = Mapping[str, Any]
 Reply = dict[str, Any]
 
-# The longest that a search for what keeps old code may be asked to take, in seconds.
+# The longest time that a search for the holders of old code may take, in seconds.
 _LONGEST_SEARCH = 3600.0
 
 # A sample of a request: {"ask": "rollback", "to": 12}. A process that answers "hello" can answer.

@@ -32,16 +32,16 @@ _KEPT = "__transfuse_tasks__"
 class Task(celery.Task):  # type: ignore[misc]
     """A task whose executions are units of work, and run the current generation's code.
 
-    What `run` does is live: its code, `bind`, retrying. What the worker decides around it (queues,
-    limits, acknowledgement, handlers of success and failure) is what it was when the worker began.
+    `run` is live: its code, `bind`, retrying. The decisions of the worker around it (queues, limits,
+    acknowledgement, handlers of success and failure) stay those of the worker's start.
 
     Raises:
         NotRegistered: when it is executed and the current generation has no such task any more.
     """
 
     abstract = True
-    # What stands as `run` in the user's task: a function, or a static method; in a tuple, so that
-    # it is not bound when it is looked at. Set once a class; empty if it is of a former generation.
+    # The `run` of the user's task: a function, or a static method. It is in a tuple so that it is
+    # not bound when it is looked at. Set once a class; empty if it is of a former generation.
     _own: tuple[Any, ...] = ()
 
     def __init_subclass__(cls, **more: Any) -> None:

@@ -4,8 +4,8 @@ Django is foreign code that keeps live things for the life of the process, in tw
 
 - URLs: one resolver for each URLconf, in a cache. That cache is replaced by one for each
   generation, so that a request on old code finds the old URLs, and the next one the new.
-- settings, models, and what is registered while `django.setup()` runs. They cannot be had twice;
-  their modules are held: a change of one waits for a restart, and is told.
+- settings, models, and registrations while `django.setup()` runs. They cannot exist twice, so
+  their modules are held: a change of one waits for a restart, and is reported.
 
 `attend` does both. `transfuse.wsgi` and `transfuse.asgi` call it; a program that serves nothing
 (a Celery worker) calls it after `django.setup()`. Nothing here imports Django.

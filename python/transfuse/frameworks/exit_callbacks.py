@@ -1,10 +1,9 @@
 """Which functions of live code run when the process ends?
 
-Those of current code. `atexit` keeps what it is given out of the collector's sight, and so would
-keep every former module. What live code registers is therefore kept in a list in that module, where
-it is found as other registrations are (`registrations`): what new code registers again takes the
-place of what the former code registered. At its place among all callbacks, `atexit` calls what is
-in the list.
+Those of current code. The collector does not see the callbacks of `atexit`, so each would keep a
+former module in memory. Therefore callbacks of live code are kept in a list in that module, where
+they are found like other registrations (`registrations`): those of new code replace those of former
+code. `atexit` calls the callbacks in the list at the place of the list among all callbacks.
 """
 
 from __future__ import annotations
@@ -20,9 +19,9 @@ from transfuse.process import install
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# In the namespace of `atexit`: function, arguments, named arguments, and what tells it from an
-# equal one: `[(close, (pool,), {}, <object>)]`. Written by threads that register; entries leave as
-# other registrations do.
+# In the namespace of `atexit`: function, arguments, named arguments, and an object that tells it
+# from an equal one: `[(close, (pool,), {}, <object>)]`. Written by threads that register; entries
+# leave as other registrations do.
 _NAME = "_transfuse_callbacks"
 
 
@@ -48,7 +47,8 @@ def attend() -> None:
     register, unregister = atexit.register, atexit.unregister
     if _NAME not in vars(atexit):
         vars(atexit)[_NAME] = []
-        # What a rollback has put back may have lost its place. Registered first, so called last.
+        # Callbacks that a rollback has put back may have lost their place. Registered first, so
+        # called last.
         register(_call_rest)
 
     def register_callback(func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:

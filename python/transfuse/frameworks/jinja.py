@@ -1,7 +1,8 @@
 """How does Jinja render the templates of the generation that a request is pinned to?
 
-Its loaders read files through the generation, and an environment's cache knows the content of what
-it keeps, also without `auto_reload`. Flask's, Quart's and Starlette's templates are Jinja's.
+Its loaders read files through the generation, and an environment's cache keeps the content of its
+templates' files, also without `auto_reload`. Flask's, Quart's and Starlette's templates are
+Jinja's.
 """
 
 from __future__ import annotations

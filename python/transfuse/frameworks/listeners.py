@@ -5,8 +5,8 @@ update is staged, those of the old code would hear of the classes of the new cod
 new code of the requests on the old. So a listener is called for work of the generations that its
 module belongs to:
 
-- SQLAlchemy's listeners on its own classes (`Mapper`, `Session`, `Engine`): what a module registers
-  while it runs takes the place of what its former execution registered, and each answers for its
+- SQLAlchemy's listeners on its own classes (`Mapper`, `Session`, `Engine`): those that a module
+  registers while it runs replace those of its former execution, and each is called for its own
   generations. The list of listeners is not written to meanwhile: requests go through it.
 - Blinker's receivers: those of other generations are left out when a signal is sent.
 - `atexit`: see `exit_callbacks`.
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 Names = dict[str, Any]
 
-# What a listener that is not called has to return, of its arguments: these events may replace them.
+# The arguments that a listener that is not called has to return: these events may replace them.
 _UNCHANGED: dict[str, slice | int] = {
     "before_compile": 0,
     "before_compile_delete": 0,

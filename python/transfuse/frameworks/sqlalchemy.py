@@ -2,7 +2,7 @@
 
 An engine keeps its connections for as long as something refers to it, and SQLAlchemy itself refers
 to much of a former module. So the core calls `release` when a former module is disposed of. The
-engine stays usable: what still holds it connects anew, and a connection that is in use is closed
+engine stays usable: its remaining users connect anew, and a connection that is in use is closed
 when it comes back. A database in memory is its connection, so that one is left alone. An
 asynchronous engine closes connections in its own event loop only, and is left to that. Nothing here
 imports SQLAlchemy.

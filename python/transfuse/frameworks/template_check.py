@@ -30,7 +30,7 @@ def begin() -> None:
 
 
 class _Loader:
-    """What is known of one object that loads templates."""
+    """The state of one object that loads templates."""
 
     def __init__(self, compiles: Compile, *, lasts: bool) -> None:
         self.compiles = compiles
@@ -70,7 +70,7 @@ class _Check(participants.Participant):
     order = 6
 
     def __init__(self) -> None:
-        # Since which generation no modules ran: what was used since is still in use.
+        # Since which generation no modules ran: templates that were used since are still in use.
         self.since = 0
         self._ran = False
 
@@ -98,7 +98,7 @@ class _Check(participants.Participant):
             self.since = generation
 
     def abandoned(self, generation: int) -> None:
-        """What the staged modules made is not used."""
+        """Forget the loaders that the staged modules made."""
         for loader in list(_loaders.values()):
             if loader.generation == generation:
                 loader.generation = 0

@@ -45,7 +45,7 @@ class Reads:
         return True
 
 
-# What is being loaded notes its files here.
+# A template that is being loaded notes its files here.
 _loading: ContextVar[Reads | None] = ContextVar("loading", default=None)
 
 

@@ -1,4 +1,4 @@
-"""How are fresh processes started under servers that are not ours, and what does that lose?
+"""How are fresh processes started under other servers, and which requests does that lose?
 
 `transfuse handover` hands over under `transfuse serve` only. Under other servers it says what to
 type for the one that runs here, and whether that loses requests: `python -m servers.restarts` has

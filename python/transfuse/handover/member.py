@@ -1,4 +1,4 @@
-"""What does a process of a team say to its parent, and what does it do when it is told to?
+"""How does a process of a team talk to its parent, and follow it?
 
 It connects before it loads anything, says when it is ready, and takes connections when it is told
 to. It asks for a handover (`occasions`), and retires when others have taken over (`retirement`).
@@ -36,7 +36,7 @@ class Member:
         path: the parent's socket.
         team: the number of the team.
         check: called when the application has started; raises if it is not to serve.
-        refuse: called with what that raises; tells the reason.
+        refuse: called with the exception of `check`; logs the reason.
         announce: called when it may serve.
         retire: called in a thread of its own when others have taken over.
     """

@@ -33,8 +33,8 @@ class Cause:
 
     Attributes:
         what: the object, such as ``"the cache of fastapi.utils.get_fields"``.
-        through: what leads from it to the modules, such as ``"a partial in a list"``; may be empty.
-        remedy: what to do about it.
+        through: the way from it to the modules, such as ``"a partial in a list"``; may be empty.
+        remedy: advice to the user.
         modules: the names of the modules, and how many former ones of that name it keeps.
     """
 
@@ -61,11 +61,11 @@ class Cause:
 
 @dataclass(frozen=True)
 class Leaks:
-    """What keeps former modules in memory.
+    """The result of a search for the holders of former modules.
 
     Attributes:
         former: how many modules are in memory that no generation has any more.
-        causes: what keeps them, the most important first.
+        causes: of their being kept, the most important first.
         unexplained: those that no cause was found for, as in `Cause.modules`.
         seconds: how long the search took.
         complete: whether it was not stopped by its time limit.
@@ -145,7 +145,7 @@ def _causes(search: Search) -> tuple[tuple[Cause, ...], tuple[tuple[str, int], .
             key, chain = (root_kind(path[-1]), root_in_words(path, held)), path[:-1]
             through[key][chain_in_words(chain, held)] += 1
         elif inside:
-            # Former modules hold it, so what holds them is to be found.
+            # Former modules hold it, so their holders are to be found.
             for index in inside:
                 search.keeps[index].update(holder.held)
             continue
@@ -155,7 +155,7 @@ def _causes(search: Search) -> tuple[tuple[Cause, ...], tuple[tuple[str, int], .
         found.setdefault(key, set()).update(holder.held)
     kept = {key: search.with_kept(indices) for key, indices in found.items()}
     named = set[int]().union(*(kept[key] for key in kept if key[0]))
-    # What has no name may be garbage, and is of interest only where nothing else is found.
+    # Objects without a name may be garbage, and matter only if nothing else is found.
     kept = {key: more for key in kept if (more := kept[key] if key[0] else kept[key] - named)}
     order = sorted(kept, key=lambda key: (not key[0], -len(kept[key]), key))
     causes = tuple(

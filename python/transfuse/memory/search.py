@@ -89,7 +89,7 @@ class Search:
         self.parents: dict[int, list[Any]] = {}
 
     def follow(self) -> None:
-        """Find the holders, and what leads from them to roots."""
+        """Find the holders, and the ways from them to roots."""
         if gc.get_freeze_count():
             self._add_frozen()
         self._follow_parts()

@@ -207,7 +207,7 @@ def _saying_that_it_takes_long(roots: Sequence[str]) -> Iterator[None]:
 
 
 def uninstall() -> None:
-    """Give imports back to Python; what is loaded stays loaded. Without `install`: do nothing."""
+    """Give imports back to Python. Modules stay loaded. Without `install`: do nothing."""
     global _settings  # noqa: PLW0603
     with _changing:
         if _core.installed():

@@ -180,7 +180,7 @@ def abandoned(executed: Told, kept: Told, error: BaseException | None) -> None:
     Args:
         executed: the executions that were staged.
         kept: the executions that stay current instead.
-        error: what ended staging; its traceback refers to the code.
+        error: the exception that ended staging; its traceback refers to the code.
     """
     gone, old = _executions(executed), _executions(kept)
     log_handlers.exchange(gone, old, refused=True)
@@ -218,7 +218,7 @@ def _held(
     seeds = [*(one.module for one in executions), *_of_error(error)]
     held, own = _held_outside(seeds, made)
     if held and earlier:
-        # What former importers still have under a name was not registered.
+        # Objects that former importers still have under a name were not registered.
         held.clear()
         theirs = (vars(one) for one in earlier if id(vars(one)) not in made.names)
         held, own = _held_outside([*seeds, *theirs], made)
@@ -226,7 +226,7 @@ def _held(
 
 
 def _held_outside(seeds: list[Any], made: Made) -> tuple[list[Any], set[int]]:
-    # What suspended code refers to is no registration, and known to the collector.
+    # References of suspended code are no registrations, and the collector knows them.
     return _core.held_outside(
         seeds,
         set(made.names),

@@ -26,7 +26,7 @@ def begin(application: object) -> None:
     """Let each response that begins from now on be the last of its connection.
 
     Args:
-        application: what the server holds, as `wsgi` or `asgi` made it.
+        application: the object that the server holds, as `wsgi` or `asgi` made it.
     """
     global under_way  # noqa: PLW0603 - all connections of this process
     under_way = True

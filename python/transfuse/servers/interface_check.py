@@ -1,6 +1,6 @@
 """Is an application of another kind than it is served as, so that each request would fail?
 
-Told only where it is certain: of functions, methods, and objects whose class has a `__call__`
+Reported only if it is certain: of functions, methods, and objects whose class has a `__call__`
 written in Python, by what their code takes, and never by a signature that a decorator may have
 set. Any other callable passes.
 """

@@ -89,11 +89,11 @@ class Scan:
         self._returning = returning
         # Local name -> the imported name that it stands for, empty if it is computed from one.
         self._tainted: dict[str, str] = {}
-        # What leads to modules, as it is written: `shop.config` after `import shop.config`.
+        # Expressions for modules, as written: `shop.config` after `import shop.config`.
         self._modules: set[str] = set()
         # Local name -> the name that leads to what it is another name for.
         self._alias: dict[str, str] = {}
-        # Local names of what the function has made itself.
+        # Local names of objects that the function has made itself.
         self._made: set[str] = set()
         # A loop may use in its first lines what its last lines made.
         for _ in range(2):
@@ -127,7 +127,7 @@ class Scan:
             for name in node.names
         }
         made, alias = self._made, self._alias
-        # What a function around it has made outlives a call of this one.
+        # An object of the function around it outlives a call of this one.
         self._made, self._alias = set(), dict(alias)
         run_to_end = any(word in one.lower() for one in decorators for word in _RUN_TO_END)
         self._body(function.body, outside | around, run_to_end=run_to_end)
@@ -360,7 +360,7 @@ class Scan:
             return dotted(node.value) == "sys.modules"
         if not isinstance(node, (ast.Call, ast.Name)):
             return False
-        # What gets the function itself may call it.
+        # A call that gets the function itself may call it.
         function = dotted(node).rpartition(".")[2]
         other = self._returning.get(function)
         if other is not None and other is not self:

@@ -1,4 +1,4 @@
-"""What a function imports, and the places where it puts what comes from it."""
+"""The imports of a function, and the places where it keeps imported values."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Passed(NamedTuple):
 
 
 class Keeper(NamedTuple):
-    """A function that imports, and what it keeps of it."""
+    """A function that imports, and the values that it keeps."""
 
     name: str
     imports: tuple[Import, ...]
@@ -47,7 +47,7 @@ class Keeper(NamedTuple):
     calls: tuple[str | None, ...]
     kept: tuple[Kept, ...]
     passed: tuple[Passed, ...]
-    # What it returns that comes from the import: places without a root.
+    # The imported values that it returns: places without a root.
     returned: tuple[Kept, ...]
     # Its decorators, if it returns something computed from the import: `functools.cache`.
     decorators: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""What was served when, and what can be gone back to.
+"""The last updates, and the generations that a rollback can restore.
 
 The core remembers the last 100 updates, refused ones included. `transfuse history` prints them, and
 a rollback to a time of day is looked up in them.
@@ -26,7 +26,7 @@ class HistoryEntry:
     Attributes:
         generation: the generation that was served afterwards.
         time: when it ended, in seconds since 1970.
-        by: what led to it: ``"start"``, ``"saved"``, ``"release"`` (a link or folder on the path to
+        by: its cause: ``"start"``, ``"saved"``, ``"release"`` (a link or folder on the path to
             a root was switched), ``"update"``, ``"rollback"``, ``"accept"`` or ``"worker"``
             (another worker of the same server serves it).
         outcome: ``"started"``, ``"published"``, ``"refused"`` or ``"rolled back"``.

@@ -20,7 +20,7 @@ LIMIT = 600.0
 
 @contextlib.contextmanager
 def hold(seconds: float = LIMIT) -> Iterator[None]:
-    """Make no update by itself while the block runs; what changed meanwhile is one change.
+    """Make no automatic update while the block runs. All changes in it are one update.
 
     `update()` updates all the same. Holds may be nested.
 

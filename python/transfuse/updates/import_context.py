@@ -1,10 +1,10 @@
-"""What belongs to a thread or its context, of modules that run in the updating thread.
+"""State of threads and contexts that modules set while they run in the updating thread.
 
 In a fresh process modules are imported in the main thread, and an ASGI server runs there. So a
 context variable that module-level code sets has its value in each request, and a `threading.local`
-that it fills is full. In an update the modules run in a thread of their own: what they set there is
-noted with the instance, and handed over when their generation is published. A connection to SQLite
-that only the updating thread may use refuses the update.
+that it fills is full. In an update the modules run in a thread of their own: the values that they
+set there are noted with the instance, and handed over when their generation is published. A
+connection to SQLite that only the updating thread may use refuses the update.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _connections: list[tuple[str, Any]] = []
 
 
 class _Effects:
-    """What one execution set: context variables, and attributes of `threading.local` objects."""
+    """The context variables and `threading.local` attributes that one execution set."""
 
     def __init__(self, values: dict[ContextVar[Any], Any], filled: list[tuple[Any, Any]]) -> None:
         global _count  # noqa: PLW0603

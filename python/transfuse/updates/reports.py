@@ -129,7 +129,7 @@ class Report:
         seconds: how long it took.
         error: the exception, if the update was refused.
         traceback: the traceback of `error` with the user's frames only; else empty.
-        by: what led to it, as in `HistoryEntry`.
+        by: its cause, as in `HistoryEntry`.
         back_to: of a rollback, the generation whose content is served again, and when it was first
             served in seconds since 1970, if that is known; else None.
         set_aside: the files whose content on disk is not served, because a rollback has left it.

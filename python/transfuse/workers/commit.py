@@ -109,9 +109,9 @@ class CommitCoordinator:
 
         Args:
             number: of the worker's connection.
-            view: what it has staged.
+            view: the view that it has staged.
             contents: those of it that are not on disk, for a rollback.
-            **change: what the others need to know of the update, to stage the same.
+            **change: the parts of the update that the others need to stage the same.
         """
         self.workers[number].staged = view
         trial = change.pop("trial", None)

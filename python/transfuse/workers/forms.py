@@ -56,7 +56,7 @@ def _texts(value: object) -> bool:
 
 
 def _change(value: object) -> bool:
-    """What an update changes: its files, and the rollback that it is, or None."""
+    """Whether this describes an update: its files, and the rollback that it is, or None."""
     if not isinstance(value, dict) or not _texts(value.get("paths")):
         return False
     back = value.get("back")
@@ -86,7 +86,7 @@ def _requests(value: object) -> bool:
 
 
 _Form = Mapping[str, Callable[[object], bool]]
-# What a worker says, and what the coordinator tells it to do: word -> field -> what it must be.
+# The messages of workers, and the orders of the coordinator: word -> field -> its check.
 _SAY: Mapping[str, _Form] = {
     "joins": {
         "view": _text,

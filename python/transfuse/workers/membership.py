@@ -30,7 +30,7 @@ _TAKING_OVER = 0.5
 
 
 class Served(NamedTuple):
-    """What a process that starts is to serve.
+    """The content that a process serves when it starts.
 
     Attributes:
         contents: file to the content that is served in place of that on disk; None: it is not
@@ -44,7 +44,7 @@ class Served(NamedTuple):
     generation: int
 
 
-# What is on disk.
+# No other content than that on disk.
 NOTHING = Served({}, [], 1)
 
 # The worker of this process, or None. Written on install, uninstall and fork.
@@ -102,8 +102,8 @@ def contents_of_others(settings: Settings) -> Served | None:
     They may have refused the files on disk; a worker that starts now must serve the same as they.
 
     Returns:
-        What they serve; None if there are no others. What waits in them for a restart is not among
-        it: this is one.
+        Their content; None if there are no others. Changes that wait in them for a restart are not
+        among it, because this start is one.
     """
     place = None
     # An error is logged when this worker joins the others.
@@ -123,8 +123,8 @@ def _taken_from_others(place: Rendezvous | None) -> Served | None:
     contents, aside = unpacked(told["contents"]), told.get("aside", [])
     waiting, generation = told.get("waiting", []), told["generation"]
     if waiting and not rendezvous.is_in_team():
-        # The server starts its workers anew, one beside the other. What waits for that must not be
-        # handed from the old ones to the new ones, which therefore do not switch together.
+        # The server starts its workers anew, one beside the other. The old ones must not keep back
+        # a change that waits for that, so old and new ones do not switch together.
         place.part()
         contents = {path: text for path, text in contents.items() if path not in waiting}
         aside = [path for path in aside if path not in waiting]

@@ -45,7 +45,7 @@ def join_team(team: int) -> None:
 
 
 def is_in_team() -> bool:
-    """Whether the server of this process hands over, so that its teams are told to it."""
+    """Whether the server of this process hands over, and so has teams."""
     return _team is not None
 
 

@@ -72,7 +72,7 @@ class Worker:
         # The staged view that waits for the decision; None if none does.
         self._waiting: str | None = None
         self._contents: dict[str, Any] | None = None
-        # What the others need to know to stage the same.
+        # The parts of the update that the others need to stage the same.
         self._change: dict[str, Any] = {"paths": [], "back": None}
         self._word: Said | None = None
         # The processes that the others wait for, by the coordinator's last message.
@@ -357,7 +357,7 @@ class Worker:
         pause = _PAUSE
         while not self._over and self._behind is order and self._at != order["view"]:
             _core.number_from(order["generation"])
-            # What the others do not set aside is served.
+            # Files that the others do not set aside are served.
             known = {os.fspath(path) for path in _core.set_aside()}
             outcomes = [_core.follow(sorted(known - set(order["aside"])))["outcome"]]
             if self._at != order["view"] and self._behind is order:
