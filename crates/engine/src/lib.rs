@@ -14,11 +14,12 @@
 //!    process serves ([`resume`]);
 //! 7. `plan`: the edges between modules ([`DependencyGraph`]), and which modules an update runs
 //!    ([`plan()`], a pure function);
-//! 8. `generations`: which generations are alive ([`GenerationRegistry`]), and what the last updates
-//!    did ([`History`]);
+//! 8. `generations`: which generations are alive ([`GenerationRegistry`]), and the results of the last
+//!    updates ([`History`]);
 //! 9. `watch`: from a file event ([`Watcher`], [`Event`]) to the paths of one update ([`Debouncer`]).
 //!
-//! Nothing in here reads the clock except the wait in `fork_gate` and the age of a `SyncMarker`, and only `watch` starts threads.
+//! Nothing in here reads the clock except the wait in `fork_gate` and the age of a `SyncMarker`,
+//! and only `watch` starts threads.
 
 mod base;
 mod concurrency;

@@ -5,7 +5,7 @@
 //! each folder lists its files in reading order.
 //!
 //! An import statement comes in through `hooks`, which asks `state` for the generation of its
-//! caller and `loading` for the module; what the execution does to other modules goes to `effects`.
+//! caller and `loading` for the module; the effects of the execution on other modules go to `effects`.
 //! A saved file wakes the thread in `updater`, which has `update` plan, stage and publish.
 
 mod cpython;

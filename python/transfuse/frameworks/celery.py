@@ -32,8 +32,8 @@ _KEPT = "__transfuse_tasks__"
 class Task(celery.Task):  # type: ignore[misc]
     """A task whose executions are units of work, and run the current generation's code.
 
-    `run` is live: its code, `bind`, retrying. The decisions of the worker around it (queues, limits,
-    acknowledgement, handlers of success and failure) stay those of the worker's start.
+    `run` is live: its code, `bind`, retrying. The decisions of the worker around it (queues,
+    limits, acknowledgement, handlers of success and failure) stay those of the worker's start.
 
     Raises:
         NotRegistered: when it is executed and the current generation has no such task any more.

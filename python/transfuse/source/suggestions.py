@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 
-# Folders of installed packages: the core leaves these alone under any root (`roots.rs`).
+# Folders of installed packages: the core leaves these alone under any root (`live_paths.rs`).
 _INSTALLED = frozenset({"site-packages", "dist-packages"})
 
 

@@ -10,7 +10,7 @@
 use super::sync::{Condvar, Mutex};
 use std::{collections::HashMap, hash::Hash, sync::Arc, time::Duration};
 
-/// What a thread has to do about a key that is not loaded yet.
+/// The task of a thread for a key that is not loaded yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Entered {
     /// Load it, then call [`SingleFlight::finish`], also after a failure.

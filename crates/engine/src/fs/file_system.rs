@@ -10,7 +10,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::{collections::hash_map::RandomState, fs, time::SystemTime};
 
-/// What a path leads to, symbolic links followed.
+/// The kind of a path's target, symbolic links followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileKind {
     /// A regular file.
@@ -43,7 +43,7 @@ pub trait FileSystem: Send + Sync {
     fn metadata(&self, path: &Path) -> io::Result<FileMetadata>;
     /// The full paths of a directory's entries, sorted.
     fn read_dir(&self, path: &Path) -> io::Result<Vec<PathBuf>>;
-    /// The path from the root directory, without a look at what lies there.
+    /// The path from the root directory. Asks nothing about the path itself.
     fn absolute(&self, path: &Path) -> io::Result<PathBuf>;
     /// The absolute path without symbolic links.
     fn canonicalize(&self, path: &Path) -> io::Result<PathBuf>;

@@ -1,4 +1,4 @@
-//! The file system: one door to it, and what symbolic links do to a path.
+//! The file system: one door to it, and the symbolic links on a path.
 
 mod file_system;
 #[cfg(feature = "testing")]

@@ -22,7 +22,7 @@ pub enum Outcome {
     RolledBack,
 }
 
-/// What led to an update.
+/// The cause of an update.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
     /// The process began.
@@ -46,7 +46,7 @@ pub enum Cause {
 pub struct Record {
     /// When it ended.
     pub at: SystemTime,
-    /// What led to it.
+    /// Its cause.
     pub cause: Cause,
     /// The generation whose content a rollback serves.
     pub back_to: Option<GenerationId>,

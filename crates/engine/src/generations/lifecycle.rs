@@ -54,7 +54,7 @@ pub enum Succession {
     BackToUnknown,
 }
 
-/// What the caller has to do with a superseded generation.
+/// The task of the caller for a superseded generation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retirement {
     /// Its last pin is gone: dispose of it now.
@@ -185,7 +185,7 @@ impl Lifecycles {
         retirements
     }
 
-    /// What a rollback from a generation goes back to; none if it is not known any more.
+    /// The generation to which a rollback from this one goes; none if it is not known any more.
     pub fn before(&self, id: GenerationId) -> Option<GenerationId> {
         self.entries.get(&self.alias(id))?.before
     }

@@ -1,4 +1,4 @@
-//! Which generations exist, which work is pinned to them, and what the last updates did.
+//! Which generations exist, which work is pinned to them, and the results of the last updates.
 
 mod history;
 mod lifecycle;

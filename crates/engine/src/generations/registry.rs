@@ -97,7 +97,7 @@ impl<T> GenerationRegistry<T> {
         state.freed(retirements)
     }
 
-    /// What a rollback from a generation goes back to; none if it is not known any more.
+    /// The generation to which a rollback from this one goes; none if it is not known any more.
     pub fn before(&self, id: GenerationId) -> Option<GenerationId> {
         self.state.lock().lifecycles.before(id)
     }

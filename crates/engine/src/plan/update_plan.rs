@@ -38,7 +38,7 @@ impl FromStr for Policy {
     }
 }
 
-/// What functions of a module may have kept of one that they imported, or whose functions they called.
+/// The values that functions of a module may have kept of one that they imported or called.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Kept {
     /// The modules whose state may hold it: often, but not always, the importing one.
@@ -48,7 +48,7 @@ pub struct Kept {
     pub returning: usize,
 }
 
-/// What the planner needs to know of the current generation.
+/// The facts about the current generation that the planner needs.
 pub trait ModuleFacts {
     /// Does the current generation have an instance of it?
     fn is_loaded(&self, name: &ModuleName) -> bool;
@@ -98,7 +98,7 @@ pub trait ModuleFacts {
     }
 }
 
-/// What an update will do.
+/// The steps of an update.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
     /// The modules to run, imports before importers.
@@ -218,8 +218,8 @@ impl Closure<'_> {
         }
     }
 
-    /// Follows all edges. Looking for what a module has kept costs most, so the modules that run in
-    /// any case come first.
+    /// Follows all edges. The search for kept values costs most, so the modules that run in any case come
+    /// first.
     fn run(&mut self) {
         loop {
             self.follow_edges();
@@ -270,8 +270,8 @@ impl Closure<'_> {
         }
     }
 
-    /// Adds the modules whose state may hold a plain value of what a function imported; false if there
-    /// are none. A function may return the value to one of another module, which keeps it.
+    /// Adds the modules whose state may hold a plain value that a function imported; false if there are
+    /// none. A function may return the value to one of another module, which keeps it.
     /// After each addition the loop begins again, because its importers need not be asked.
     fn follow_kept_values(&mut self) -> bool {
         let pair = |of: &ModuleName, by: &ModuleName| (by.clone(), of.clone(), false);
@@ -311,9 +311,9 @@ impl Closure<'_> {
             && self.facts.policy(name) != Policy::Never
     }
 
-    /// Adds the modules that keep what a function gave them, which imported it; false if there are
-    /// none. What calls the function imports its module; others are asked only if the function puts
-    /// it there. What it gave may come from any module that the imported one imports.
+    /// Adds the modules that keep an object which a function imported and returned; false if there are
+    /// none. Callers of the function import its module; other modules are asked only if the function
+    /// puts objects there. The object may come from any module that the imported one imports.
     fn follow_keepers(&mut self) -> bool {
         let chances: Vec<(BTreeSet<ModuleName>, BTreeSet<&ModuleName>)> = self
             .deferred

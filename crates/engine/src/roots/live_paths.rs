@@ -26,7 +26,7 @@ pub struct Roots {
     dirs: Vec<PathBuf>,
     /// The same roots, deepest first: the order in which a path's root is searched.
     by_depth: Vec<PathBuf>,
-    /// `legacy/**`: what the user excluded, matched against a path relative to its root.
+    /// `legacy/**`: the user's patterns, matched against a path relative to its root.
     exclude: GlobSet,
     /// `shop/**`: if there are any, only source that matches one is live.
     include: GlobSet,

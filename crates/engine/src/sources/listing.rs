@@ -1,4 +1,4 @@
-//! What is the content of a directory, as far as a module that lists it can depend on it?
+//! Which content of a directory counts for a module that lists it?
 //!
 //! The names of its entries. Those that editors, compilers and Python itself make in passing do not
 //! count, and neither do hidden ones. It is kept like the digest of a data file, under the path of the

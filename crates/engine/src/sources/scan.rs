@@ -1,4 +1,4 @@
-//! What is under the roots? All source, read once at start-up.
+//! Which source is under the roots? All of it is read once at start-up.
 //!
 //! Afterwards `refresh` compares only paths with events. A file that cannot be read is reported and
 //! left out: importing it fails with the reason, and no other module suffers.

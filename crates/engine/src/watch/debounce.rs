@@ -49,7 +49,7 @@ impl Default for Window {
     }
 }
 
-/// What the caller has to do next.
+/// The next task of the caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Readiness {
     /// Nothing, until an event comes.

@@ -68,9 +68,10 @@ impl Event {
         }
     }
 
-    /// Can it matter to what `snapshot` and `graph` know? A log or a database under a root that is
-    /// written all the time does not matter, and must not keep the debouncer from coming to rest. A
-    /// file in the place of a directory does matter: watchers report a link to a package as a file.
+    /// Can it matter to the files in `snapshot` and the edges in `graph`? A log or a database under
+    /// a root that is written all the time does not matter, and must not keep the debouncer from
+    /// coming to rest. A file in the place of a directory does matter: watchers report a link to a
+    /// package as a file.
     pub fn concerns(&self, snapshot: &SourceSnapshot, graph: &DependencyGraph) -> bool {
         match self {
             Event::Path(EventKind::Dir, _) | Event::Rescan | Event::Lost => true,

@@ -44,7 +44,7 @@ impl Transfers {
         self.ended
     }
 
-    /// What has ended belongs to a burst that is over.
+    /// Forgets transfers that have ended: their burst is over.
     pub(super) fn forget(&mut self) {
         self.ended = None;
         // A file that has been there for longer than any lock counts was left over.

@@ -15,8 +15,8 @@ pub fn units_under_way() -> usize {
     runtime::in_force().map_or(0, |runtime| runtime.units.count())
 }
 
-/// What only this process has: the values of `once`, `("shop.web", "model")`, and the preserved names
-/// of loaded modules, `("shop.cache", ["CACHE"])`.
+/// The state that only this process has: the values of `once`, `("shop.web", "model")`, and the
+/// preserved names of loaded modules, `("shop.cache", ["CACHE"])`.
 #[pyfunction]
 #[allow(clippy::type_complexity)]
 pub fn carried(py: Python<'_>) -> PyResult<(Vec<(String, String)>, Vec<(String, Vec<String>)>)> {

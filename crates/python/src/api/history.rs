@@ -1,4 +1,4 @@
-//! What can be gone back to, and what has been left behind?
+//! Which generations can a rollback restore, and which content is set aside?
 //!
 //! Reads what updates have recorded, and records which applications were shut down.
 

@@ -1,4 +1,4 @@
-//! What the Python package imports from `transfuse._core`. In reading order:
+//! The functions and classes of `transfuse._core`. In reading order:
 
 pub mod last_served;
 pub mod install;

@@ -7,7 +7,7 @@
 use crate::code::bytecode::Binding;
 use crate::code::names::{ByName, Chains, Names};
 
-/// The attributes that the code of one module takes of what it imports.
+/// The attributes that the code of one module takes of its imports.
 #[derive(Default)]
 pub struct AttributeUse {
     /// The last part of an imported name -> the attributes taken of it, `shop -> {prices}`. An
@@ -69,7 +69,7 @@ fn tail(name: &str) -> &str {
     name.rsplit('.').next().unwrap_or(name)
 }
 
-/// Which attributes of what was imported are used.
+/// Which attributes of imports are used.
 #[derive(Default)]
 pub struct Uses {
     pub used: ByName<String, Names>,

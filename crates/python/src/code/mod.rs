@@ -1,4 +1,5 @@
-//! Source text and code objects: compiled files, and what module-level code uses. In reading order:
+//! Source text and code objects: compiled files, and the names that module-level code uses. In
+//! reading order:
 
 pub mod pyc;
 pub mod names;

@@ -1,4 +1,4 @@
-//! How does a thread wait for what another one is loading, or making?
+//! How does a thread wait for a module that another one is loading?
 //!
 //! Without the GIL, and in slices: between two of them signal handlers run, so that
 //! Ctrl-C ends the waiting of the main thread, as it would end a load of its own.

@@ -1,4 +1,4 @@
-//! What is a lazy import that has not been used yet? (PEP 810, from Python 3.15 on)
+//! How is a lazy import represented that has not been used yet? (PEP 810, from Python 3.15 on)
 //!
 //! `lazy import x` binds such an object; its first use by name replaces it. From Rust it is only ever
 //! looked at: no function here resolves one.
@@ -13,9 +13,9 @@ use pyo3::types::{PyDict, PyModule, PySet, PyString, PyTuple, PyType};
 
 use crate::cpython::snapshot::referents;
 
-/// What a lazy object refers to.
+/// The objects to which a lazy object refers.
 pub struct LazyParts<'py> {
-    /// What stands for `builtins` when it is resolved.
+    /// The dict in place of `builtins` when it is resolved.
     pub builtins: Bound<'py, PyDict>,
     /// The absolute name of the module, `shop.prices`.
     pub from: String,
@@ -85,7 +85,7 @@ pub fn is_lazy(value: &Bound<'_, PyAny>) -> bool {
     lazy_type(value.py()).is_some_and(|kind| value.get_type().is(kind))
 }
 
-/// What it refers to, read from what the cycle collector sees of it.
+/// The parts of a lazy object, as the cycle collector sees them.
 pub fn parts<'py>(value: &Bound<'py, PyAny>) -> Option<LazyParts<'py>> {
     if !is_lazy(value) {
         return None;
@@ -105,7 +105,7 @@ pub fn parts<'py>(value: &Bound<'py, PyAny>) -> Option<LazyParts<'py>> {
     Some(LazyParts { taken: takes.then(|| name.clone()), of: Some((name, first)), ..parent })
 }
 
-/// What the interpreter reads of a namespace when it makes a lazy object, with other `builtins`.
+/// The namespace for the interpreter when it makes a lazy object, with other `builtins`.
 pub fn with_builtins<'py>(
     py: Python<'py>,
     globals: &Bound<'py, PyAny>,

@@ -1,4 +1,4 @@
-//! The interpreter as we use it: what PyO3 does not give.
+//! The parts of the interpreter that we use and PyO3 does not offer.
 //!
 //! Knows no word of Transfuse: no generation, no live module. In reading order:
 

@@ -1,4 +1,4 @@
-//! What keeps a step in one piece where there is no GIL?
+//! How is a step kept atomic if there is no GIL?
 //!
 //! Some steps look at several things and then write to some of them: an instance that was just
 //! executed answers for the current generation if it is part of it. None of these steps runs code

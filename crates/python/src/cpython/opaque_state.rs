@@ -1,7 +1,7 @@
 //! Which state does an object have that its referents do not show?
 //!
-//! How far an iterator has come, what is in a buffer, where a generator of random
-//! numbers stands: C code keeps that to itself. It is read without running code of the
+//! C code keeps some state to itself: the position of an iterator, the content of a buffer, the
+//! state of a generator of random numbers. It is read without running code of the
 //! program: the exact types that are known here have none.
 
 use std::collections::HashMap;
@@ -24,7 +24,7 @@ pub enum Hidden {
     File,
     /// The result of `_random.Random.getstate`.
     Random,
-    /// The digest of what was put in: `hashlib`, `hmac`.
+    /// The digest so far: `hashlib`, `hmac`.
     Hash,
     /// Memory that C code writes to as well: a writable `mmap`, objects of `ctypes`.
     Memory,

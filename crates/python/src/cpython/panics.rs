@@ -1,4 +1,4 @@
-//! What if the core itself is at fault?
+//! How is a fault of the core itself contained?
 //!
 //! A panic ends one operation and nothing else: the update is refused, the module is not loaded,
 //! and waiting threads get an error. Guards undo what was begun (`StagedUpdate`, `Observation`,

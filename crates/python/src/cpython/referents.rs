@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 
 use crate::cpython::address_map::Pointer;
 
-/// What the cycle collector would visit: items, attributes, slots, and the type.
+/// The objects that the cycle collector would visit: items, attributes, slots, and the type.
 pub fn visit(py: Python<'_>, object: Pointer, into: &mut Vec<Pointer>) {
     #[cfg(not(Py_GIL_DISABLED))]
     // SAFETY: attached, a live object; `push` runs no Python code, and gets what it is given here.

@@ -1,9 +1,9 @@
-//! What is an object, without asking it?
+//! How is an object inspected without running its code?
 //!
 //! `isinstance` asks for `__class__`, which a lazy object answers by being made, and
 //! `getattr` runs properties and `__getattr__`: a connection is opened, a lock taken,
 //! a second passes, because a module beside it was edited. So here an object is
-//! known by its type and by what lies in its own dict. No code of the program runs.
+//! known by its type and by its own dict. No code of the program runs.
 
 use pyo3::types::{PyDict, PyString, PyTuple, PyType};
 use pyo3::{ffi, prelude::*, sync::PyOnceLock};

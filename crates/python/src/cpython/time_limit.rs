@@ -1,4 +1,4 @@
-//! What if the code of an update does not end?
+//! How is code of an update ended that does not end by itself?
 //!
 //! After the time limit an exception is raised in the updating thread, wherever that is in Python
 //! code. A module that is staged is refused with it; of a hook that an update calls (`__dispose__`,
@@ -20,14 +20,14 @@ enum WatchdogState {
     Over,
 }
 
-/// A limit on what this thread does, until this is dropped.
+/// A time limit for this thread, until this is dropped.
 pub struct Watchdog {
     /// Written by the thread that is limited and by the one that watches it; rung at the end.
     state: Arc<(Mutex<WatchdogState>, Condvar)>,
 }
 
 impl Watchdog {
-    /// From now on, `limit` for what this thread does.
+    /// Limits the time of this thread from now on.
     pub fn begin(limit: Duration) -> Watchdog {
         let state = Arc::new((Mutex::new(WatchdogState::Running), Condvar::default()));
         let (thread, shared) = (ident(), Arc::clone(&state));

@@ -1,6 +1,6 @@
 //! Which lazy imports are mentioned in annotations that Python evaluates later, and keeps?
 //!
-//! Such a module runs again with what it imports there, whether or not it has asked for them yet: a
+//! Such a module runs again with its imports in annotations, whether or not they were evaluated yet: a
 //! class that generations share can keep the annotations of one of them only. The lazy import may be one
 //! of a module that this one imports (`prices.Tea`).
 

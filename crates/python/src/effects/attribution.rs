@@ -19,12 +19,12 @@ use crate::state::live_module::LiveModule;
 use crate::state::scope::Scope;
 
 thread_local! {
-    /// What the modules that this thread's executions use looked like. Made when the first of them
+    /// The former state of the modules that this thread's executions use. Made when the first of them
     /// is used, taken while it is worked with, dropped by `forget` at the end of the outermost.
     static STATE: RefCell<Option<StateSnapshot>> = const { RefCell::new(None) };
 }
 
-/// What one execution uses: the modules it may have changed since the last comparison.
+/// The modules that one execution uses, and may have changed since the last comparison.
 #[derive(Default)]
 pub struct Used(Vec<bool>);
 
@@ -50,7 +50,7 @@ pub fn uses<'py>(
     used
 }
 
-/// Blames `module` for what has changed in the modules that its execution uses.
+/// Blames `module` for the changes in the modules that its execution uses.
 pub fn settle(py: Python<'_>, module: &Bound<'_, LiveModule>, used: &Used) {
     if !used.0.contains(&true) {
         return;

@@ -1,4 +1,4 @@
-//! What does the interpreter tell of what a module's code does?
+//! Which events of the interpreter tell about the code of a module?
 //!
 //! One audit hook for all events that count. Audit hooks cannot be removed; while no module is being
 //! executed in the thread, this one hears only of files that are opened, and while no runtime is in
@@ -22,7 +22,7 @@ unsafe extern "C" {
     fn PySys_AddAuditHook(hook: Hook, data: *mut c_void) -> c_int;
 }
 
-/// What to do about an event. Nothing of it may raise.
+/// The handler of an event. It must not raise.
 type Record = fn(&'static Runtime, &Bound<'_, PyTuple>);
 
 /// Begins to listen, once for the life of the process.

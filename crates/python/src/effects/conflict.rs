@@ -107,7 +107,7 @@ pub fn check_attribute<'py>(
     attribute: &str,
 ) -> PyResult<()> {
     let Some(base) = base_with(scope, module) else { return Ok(()) };
-    // What that changed was observed then.
+    // Its effects were observed then.
     if base
         .find(running.get().name.as_str())
         .is_some_and(|old| old.get().has_taken(&module.get().name, attribute))

@@ -2,9 +2,9 @@
 //!
 //! An object of a module's state is one of a few kinds of container. Its contents are a flat list of
 //! pointers (for a dict the keys, too), read without running code of the program: by the C API where
-//! the order and the keys matter, else by what the cycle collector would visit. Objects that
+//! the order and the keys matter, else by the objects that the cycle collector would visit. Objects that
 //! cannot hold anything are leaves. Which module a container belongs to is `state_snapshot.rs`'s;
-//! what C code keeps to itself, `hidden.rs`'s.
+//! state that C code keeps to itself, `opaque_state.rs`'s.
 
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -38,9 +38,9 @@ pub enum Kind {
     Fixed,
     /// A context variable: its value in the context of the looking thread.
     Variable,
-    /// State that only C code sees, as one number, and what the collector sees.
+    /// State that only C code sees, as one number, and the objects that the collector sees.
     Opaque(Hidden),
-    /// Anything else: what the collector sees.
+    /// Anything else: the objects that the collector sees.
     Other,
 }
 
@@ -154,7 +154,7 @@ pub fn read(py: Python<'_>, object: Pointer, kind: Kind, into: &mut Vec<Pointer>
         }),
         Kind::Dict => {
             each_item(&bound, |key, value| into.extend([key, value]));
-            // What a subclass adds to it, under no key.
+            // The attributes that a subclass adds, under no key.
             let attributes = static_lookup::attributes(&bound);
             into.extend(
                 attributes.into_iter().flat_map(|all| [std::ptr::null_mut(), all.as_ptr()]),
@@ -297,13 +297,13 @@ pub fn cached_by<'py>(cache: &Bound<'py, PyAny>) -> PyResult<Vec<Bound<'py, PyAn
     Ok(values)
 }
 
-/// The type of what `functools.lru_cache` makes.
+/// The type of a function with `functools.lru_cache`.
 pub fn cache_type<'py>(py: Python<'py>) -> PyResult<&'py Bound<'py, PyType>> {
     static TYPE: PyOnceLock<Py<PyType>> = PyOnceLock::new();
     TYPE.import(py, "functools", "_lru_cache_wrapper")
 }
 
-/// Types whose objects change by being used, and are nobody's registry.
+/// Types whose objects change by being used, and are no registries.
 fn self_filling<'py>(py: Python<'py>) -> PyResult<&'py Bound<'py, PyTuple>> {
     static TYPES: PyOnceLock<Py<PyTuple>> = PyOnceLock::new();
     let known = [
@@ -348,7 +348,7 @@ fn value_types<'py>(py: Python<'py>) -> PyResult<&'py Bound<'py, PyTuple>> {
 /// Whether the module that a class names as its own is another, and has it. (What a function of
 /// another module made, as `declarative_base()` does, belongs to the caller.)
 pub fn is_anothers(py: Python<'_>, class: &Bound<'_, PyType>, own: &str) -> PyResult<bool> {
-    // What is built in belongs to the interpreter.
+    // Built-in classes belong to the interpreter.
     let Some(dict) = static_lookup::of_class(class) else { return Ok(true) };
     let Some(of) = dict.get_item(intern!(py, "__module__"))? else { return Ok(false) };
     let Ok(of) = of.cast::<PyString>() else { return Ok(false) };

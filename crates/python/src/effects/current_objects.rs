@@ -16,8 +16,8 @@ use crate::cpython::{snapshot::items, static_lookup};
 use crate::state::{live_module::LiveModule, runtime};
 
 thread_local! {
-    /// The modules that used a proxy while a module around them was being executed, with what the
-    /// proxy led to: `[(pkg.helpers, <Flask 'pkg'>)]`. Lives as long as the outermost execution.
+    /// The modules that used a proxy while a module around them was being executed, with the
+    /// target of the proxy: `[(pkg.helpers, <Flask 'pkg'>)]`. Lives as long as the outermost execution.
     static USED: RefCell<Vec<(Py<LiveModule>, Py<PyAny>)>> = const { RefCell::new(Vec::new()) };
 }
 

@@ -156,7 +156,7 @@ pub fn record_removal(runtime: &'static Runtime, args: &Bound<'_, PyTuple>) {
 }
 
 thread_local! {
-    /// What the connection to SQLite that this thread makes is for, `":memory:"`.
+    /// The database of the SQLite connection that this thread is making, `":memory:"`.
     static DATABASE: RefCell<Option<Py<PyAny>>> = const { RefCell::new(None) };
 }
 

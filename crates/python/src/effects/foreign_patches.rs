@@ -7,11 +7,11 @@
 //! current value, and a reference that the new namespace took to the older wrapper becomes one to
 //! the original. Publishing sets the new value, or, if the new source sets none, the original.
 //!
-//! Two kinds are seen. Assignments and names in a `setattr`, as the code shows them, on foreign modules
-//! and on the classes that the code takes from these by name. And values that a call in module-level
-//! code put into the module from which the called function comes (`logging.setLogRecordFactory(factory)`),
-//! if they are code of the calling module: other values may be a library's own counters and caches.
-//! Values that requests put there do not count.
+//! Two kinds are seen. Assignments and names in a `setattr`, as the code shows them, on foreign
+//! modules and on the classes that the code takes from these by name. And values that a call in
+//! module-level code put into the module from which the called function comes
+//! (`logging.setLogRecordFactory(factory)`), if they are code of the calling module: other values
+//! may be a library's own counters and caches. Values that requests put there do not count.
 
 use pyo3::types::{PyDict, PyModule, PyType};
 use pyo3::{intern, prelude::*, sync::PyOnceLock};
@@ -178,7 +178,7 @@ pub fn undo(py: Python<'_>, before: &[Before]) {
     }
 }
 
-/// The same, except for what newer code has set since this attempt was left behind.
+/// The same, except for values that newer code has set since this attempt was left behind.
 pub fn undo_unless_replaced(scope: &Scope<'_>, before: &[Before]) {
     let Scope { py, runtime, .. } = *scope;
     if !attempt::is_left_behind() {

@@ -1,8 +1,9 @@
-//! Where may a function have kept a plain value of what it imported?
+//! Where may a function have kept a plain value that it imported?
 //!
-//! A number or a text belongs to no module, so no walk finds it (`effects/retention.rs`). What is
-//! left is the code of the function that imported: an import that was executed counts, unless the
-//! code shows that nothing plain of it outlives the call (`transfuse/source/kept_values.py`).
+//! A number or a text belongs to no module, so no walk finds it (`effects/retention.rs`). The
+//! remaining evidence is the code of the function that imported: an import that was executed
+//! counts, unless the code shows that nothing plain of it outlives the call
+//! (`transfuse/source/kept_values.py`).
 
 use pyo3::types::{PyBytes, PyDict};
 use pyo3::{intern, prelude::*};
@@ -11,7 +12,7 @@ use transfuse_engine::ModuleName;
 use crate::cpython::log::complain;
 use crate::state::{generation::Generation, live_module::LiveModule};
 
-/// What functions of a module may have kept of another one.
+/// The values that functions of a module may have kept of another one.
 #[derive(Clone, Debug, Default)]
 pub struct KeptValues {
     /// The modules whose state may hold it, `shop.cache`.
@@ -22,8 +23,8 @@ pub struct KeptValues {
     pub returned: Vec<String>,
 }
 
-/// What functions of `holder` may have kept of the module of a name, which need not exist: of what
-/// its functions `returning` return, if there are any, else of all of it.
+/// The values that functions of `holder` may have kept of a module, which need not exist: of the return
+/// values of its functions `returning`, if there are any, else of everything in it.
 pub fn kept(
     holder: &Bound<'_, LiveModule>,
     (name, of): (&ModuleName, Option<&Bound<'_, LiveModule>>),

@@ -31,7 +31,7 @@ const INTERNED: [&[u8]; 2] = [b"re.Pattern", b"zoneinfo.ZoneInfo"];
 pub struct MadeObjects(ByAddress<usize>);
 
 impl MadeObjects {
-    /// What these modules of the current generation made.
+    /// The objects that these modules of the current generation made.
     pub fn of(py: Python<'_>, modules: &[Bound<'_, LiveModule>]) -> Self {
         let mut found = MadeObjects::default();
         let mut order: Vec<usize> = (0..modules.len()).collect();

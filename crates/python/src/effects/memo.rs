@@ -62,7 +62,7 @@ pub fn is_effect(
     Judge { py, state, used, difference, module, holder, removed: &removed }.any(&added)
 }
 
-/// What it takes to judge the entries of one difference.
+/// The facts for judging the entries of one difference.
 struct Judge<'a, 'py> {
     py: Python<'py>,
     state: &'a StateSnapshot,
@@ -112,7 +112,7 @@ impl Judge<'_, '_> {
         Ok(is_computed(py, holder, key)? || (special || part) && !self.told(entry))
     }
 
-    /// Whether live code that was running may have said so: that the name is set, or to what.
+    /// Whether live code that was running may have set the name, or chosen its value.
     fn told(&self, (key, value): Entry) -> bool {
         is_set_by(self.py, self.state, self.used, self.module, key)
             || is_constant(self.py, value, self.module, &self.difference.owner)
@@ -170,7 +170,7 @@ fn is_constant(
 /// An object and the key or name it is under (null where there is none).
 type Entry = (Pointer, Pointer);
 
-/// What is in one list of contents and not in the other, and the other way round. Text and numbers
+/// The entries that only one of two lists of contents has, of each. Text and numbers
 /// are equal where their values are.
 fn compare(
     py: Python<'_>,
@@ -238,7 +238,7 @@ fn attributes_of<'py>(
         }
         Kind::Other => {
             let object = &difference.object;
-            // From here on there is a dict, and what it says is looked at as such.
+            // From here on there is a dict, and its entries are judged by themselves.
             let Some(own) = static_lookup::attributes(object) else {
                 return Ok(Some((object.clone(), added.to_vec(), removed.to_vec())));
             };
@@ -260,8 +260,8 @@ fn attributes_of<'py>(
                 (name.unwrap_or(std::ptr::null_mut()), value)
             };
             let added = added.into_iter().map(named).collect();
-            // What is gone may have been under any name; a value that was replaced is judged by
-            // the one in its place.
+            // A removed entry may have had any name; a value that was replaced is judged by the one
+            // in its place.
             let removed = if removed.len() <= difference.before.len() && own_grew(&now, difference)
             {
                 Vec::new()

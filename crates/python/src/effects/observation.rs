@@ -51,7 +51,7 @@ impl Observation {
         if let Some(outer) = execution_stack::innermost(py)
             && !attribution::has_only_imported(py, &outer)
         {
-            // The module around it waits: what changed until now is its doing.
+            // The module around it waits: the changes until now are its doing.
             with_used(|used| {
                 attribution::settle(py, &outer, &used);
                 used

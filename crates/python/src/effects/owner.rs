@@ -1,4 +1,4 @@
-//! What belongs to one module in a snapshot of states?
+//! Which containers belong to one module in a snapshot of states?
 //!
 //! The lists that `effects/state_snapshot.rs` fills and compares, and `effects/place.rs` reads.
 
@@ -22,13 +22,13 @@ pub struct Container {
     pub parent: u32,
 }
 
-/// A module, and what belongs to it.
+/// A module, and the containers that belong to it.
 pub struct Owner {
     pub instance: Py<LiveModule>,
-    /// What its module-level code imports, by index once that is known.
+    /// The imports of its module-level code, by index once that is known.
     pub imports: Vec<Link>,
     pub containers: Vec<Container>,
-    /// What the containers held, each a strong reference (null: no key).
+    /// The former contents of the containers, each a strong reference (null: no key).
     pub contents: Vec<Pointer>,
     /// Whether there was more of it than is looked at.
     pub incomplete: bool,

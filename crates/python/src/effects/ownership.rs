@@ -1,7 +1,7 @@
 //! Which live module does a piece of code belong to?
 //!
 //! Code is a module object, a function, a class, or a wrapper of a function. Data belongs to no
-//! module; what is known of it is which modules have it under a name.
+//! module; only the modules that have it under a name are known.
 
 use std::collections::HashSet;
 

@@ -1,7 +1,7 @@
-//! Where in a module's state is a container: in what its source made, or in what foreign code did?
+//! Where in a module's state is a container: in objects of its source, or of foreign code?
 //!
-//! Seen from the namespace, by what led to the container when that was first met. No code of the
-//! program runs.
+//! Seen from the namespace, by the objects on the way to the container when that was first met. No
+//! code of the program runs.
 
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -15,7 +15,7 @@ use crate::effects::owner::{Container, Owner};
 /// Where a container is, seen from the namespace that leads to it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Place {
-    /// What live code has under names: lists, dicts, classes, instances of live classes.
+    /// Objects that live code has under names: lists, dicts, classes, instances of live classes.
     Open,
     /// A part of an object of a foreign class: `app.router`.
     Part,

@@ -1,12 +1,13 @@
 //! Which modules keep something of another that only a function imported?
 //!
 //! A deferred import is resolved afresh at each call, so an update need not follow it, unless
-//! something keeps what the call gave: a lazily filled `_impl`, a cached class, an application that is made
-//! at the first request and holds its handlers. Not only the module of that function may keep it, but
-//! any that calls it, as deep as its objects lead. One walk from the namespaces of those modules finds
-//! out. Each object is looked into once, for the first module that leads to it, and modules begin in the
-//! order in which they first started: where several share an object, the one that made it comes first.
-//! It looks at the objects of modules while they are in use: none is asked.
+//! something keeps what the call gave: a lazily filled `_impl`, a cached class, an application that
+//! is made at the first request and holds its handlers. Not only the module of that function may
+//! keep it, but any that calls it, as deep as its objects lead. One walk from the namespaces of
+//! those modules finds out. Each object is looked into once, for the first module that leads to it,
+//! and modules begin in the order in which they first started: where several share an object, the
+//! one that made it comes first. It looks at the objects of modules while they are in use: none is
+//! asked.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -52,7 +53,7 @@ struct Walk<'py> {
     modules: ByAddress<usize>,
     /// Address of a class -> the index of the module that made it, if it is one of them.
     classes: ByAddress<Option<usize>>,
-    /// What belongs to a module without being its code.
+    /// The objects of a module that are not its code.
     made: MadeObjects,
     met: ByAddress<()>,
     waiting: VecDeque<ToVisit<'py>>,
@@ -71,7 +72,7 @@ impl<'py> Walk<'py> {
         Walk { py, modules, classes, made, met, waiting: VecDeque::new(), found: Vec::new() }
     }
 
-    /// What a holder's namespace holds directly: modules are bound there by importing them, too.
+    /// Begins with the objects that a holder's namespace holds directly, imported modules among them.
     fn begin(&mut self, at: usize, holder: &Bound<'py, LiveModule>, of: &[Bound<'py, LiveModule>]) {
         let namespace = holder.get().namespace(self.py);
         for (key, value) in snapshot::items(&namespace) {

@@ -60,7 +60,7 @@ fn admit(scope: &Scope<'_>, path: &Path) -> Option<Arc<Source>> {
     if !runtime.roots.is_walked(&*runtime.system, path) {
         runtime.command(Command::Follow(path.to_owned()));
     }
-    // What a module has read as data before may have changed since.
+    // A file that a module has read as data before may have changed since.
     scope.generation.get().view().get(path).cloned()
 }
 

@@ -1,10 +1,10 @@
-//! What did the state of live modules look like when they were first used, and what differs now?
+//! Which parts of the state of live modules differ from the time when they were first used?
 //!
 //! While a module's source is executed, each module that it uses has a flat list of the containers
 //! that its namespace leads to, each with its contents (`container.rs`). A container belongs to the
 //! first module that leads to it, in import order, so that no object is looked at twice, however
-//! many modules share it. Comparing is one pass over these lists. What differs is judged by
-//! `memo.rs`; which module is to blame is decided by `observe.rs`, which compares when control
+//! many modules share it. Comparing is one pass over these lists. `memo.rs` judges the differences;
+//! `attribution.rs` decides which module is to blame, and compares when control
 //! passes from one module to another.
 //!
 //! A snapshot lives as long as the outermost execution of its thread. It holds what it has seen,
@@ -24,7 +24,7 @@ use crate::state::scope::Scope;
 /// How many containers one module may have. Beyond it, using the module is assumed to change it.
 const CONTAINERS: usize = 2_000_000;
 
-/// A container that differs: what it held, and what it holds.
+/// A container that differs: its former and its present content.
 pub struct Difference<'py> {
     /// Its number among those of its owner.
     pub number: usize,
@@ -32,7 +32,7 @@ pub struct Difference<'py> {
     pub object: Bound<'py, PyAny>,
     /// Its kind.
     pub kind: Kind,
-    /// What led to it; none for a namespace.
+    /// The object that led to it; none for a namespace.
     pub parent: Option<Bound<'py, PyAny>>,
     /// Where it is.
     pub place: Place,
@@ -73,7 +73,7 @@ impl Drop for StateSnapshot {
 }
 
 impl StateSnapshot {
-    /// The modules that using `module` may reach: itself and what it imports, as far as these are
+    /// The modules that using `module` may reach: itself and its imports, as far as these are
     /// ready. Each is looked at now, if it was not before. Adds to `used`, by index.
     pub fn reach<'py>(
         &mut self,
@@ -94,7 +94,7 @@ impl StateSnapshot {
             let Some(import) = self.owners[at].imports.get(link).cloned() else {
                 used[at] = true;
                 path.pop();
-                // After what it imports, so that what is taken from there belongs there.
+                // After its imports, so that objects that it took from there belong there.
                 self.look_at(scope.py, at);
                 continue;
             };
@@ -153,11 +153,11 @@ impl StateSnapshot {
         self.walk(py, at, 0, Vec::new());
     }
 
-    /// Looks into these containers of an owner, those from `next` on, and what all of them lead to.
+    /// Looks into these containers of an owner, those from `next` on, and all to which they lead.
     fn walk(&mut self, py: Python<'_>, at: usize, mut next: usize, mut again: Vec<usize>) {
         let instance = self.owners[at].instance.clone_ref(py);
         let own = instance.bind(py).get().name.as_str();
-        // What leads on but cannot change, and what led to it.
+        // Objects that lead on but cannot change, and those that led to them.
         let mut fixed: Vec<(Pointer, u32)> = Vec::new();
         let mut children = Vec::new();
         loop {
@@ -217,7 +217,7 @@ impl StateSnapshot {
         owner.containers.push(Container { object, kind, from: from as u32, len, stamp, parent });
     }
 
-    /// What differs in the modules of `used`, from when that was last asked: each once, with the
+    /// The differences in the modules of `used` since the last question: each once, with the
     /// module it belongs to. Of a module that cannot be looked at completely there is no difference.
     pub fn differences<'py>(
         &mut self,
@@ -275,7 +275,7 @@ impl StateSnapshot {
         let before = owner.contents[from..from + len].to_vec();
         let place = place(py, owner, number);
         let parent = &owner.containers[container.parent as usize];
-        // SAFETY: attached; both are held by what led to them, which the snapshot holds.
+        // SAFETY: attached; the objects that led to them hold both, and the snapshot holds those.
         let (object, parent) = unsafe {
             let object = Bound::from_borrowed_ptr(py, container.object);
             let parent = (container.kind != Kind::Namespace)

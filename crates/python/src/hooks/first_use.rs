@@ -3,10 +3,10 @@
 //! A live module's lazy objects call [`FirstUse`] as their `__import__`. It imports as that module does,
 //! in the generation that answers the code that touches the name, if that one has the module.
 //!
-//! The interpreter then binds what came of it, unless the name was rebound meanwhile. Where the generations
-//! that have the module would get different things, it is: by a new lazy object, so each use asks anew.
-//! What is taken of the imported module is therefore looked up here, and handed over in a module made for
-//! it: by then that name may be one that was rebound so.
+//! The interpreter then binds what came of it, unless the name was rebound meanwhile. Where the
+//! generations that have the module would get different things, it is: by a new lazy object, so
+//! each use asks anew. The imported name is therefore looked up here, and handed over in a module
+//! made for it: by then that name may be one that was rebound so.
 
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
@@ -25,7 +25,7 @@ use crate::state::pin::GenerationScope;
 use crate::state::runtime::{self, Runtime};
 use crate::state::{caller, scope::Scope};
 
-/// A module, the packages around it, and what may be submodules of it: what a statement names.
+/// The names in a statement: a module, the packages around it, and its possible submodules.
 pub fn named(absolute: &str, taken: &[String]) -> Vec<ModuleName> {
     let Ok(name) = ModuleName::new(absolute) else { return Vec::new() };
     let mut names: Vec<_> = std::iter::successors(Some(name.clone()), ModuleName::parent).collect();
@@ -42,7 +42,7 @@ pub fn names_in(fromlist: Option<&Bound<'_, PyAny>>) -> Vec<String> {
 /// The `__import__` that a live module's lazy objects call when they are first used.
 #[pyclass(frozen, module = "transfuse._core")]
 pub struct FirstUse {
-    /// What it is the `__import__` of. The declaring module is in there.
+    /// The builtins dict that has this as its `__import__`, and names the declaring module.
     pub builtins: Py<PyDict>,
 }
 
@@ -147,11 +147,11 @@ impl<'py> Placeholder<'py> {
     }
 }
 
-/// What was imported is about to be bound.
+/// The imported object is about to be bound.
 struct Settling<'a, 'py> {
     scope: &'a Scope<'py>,
     declaring: &'a Bound<'py, LiveModule>,
-    /// What the statement names, and the packages around it.
+    /// The names in the statement, and the packages around them.
     names: Vec<ModuleName>,
     taken: Origin,
 }

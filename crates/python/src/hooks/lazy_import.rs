@@ -1,9 +1,10 @@
 //! What does a statement do that declares a lazy import? (PEP 810)
 //!
-//! [`lazy_import`] stands as `builtins.__lazy_import__`. A lazy object does not know the module that
-//! declares it, but it has a `builtins` dict of its own, and its first use calls the `__import__` in there.
-//! A live module's lazy objects get one that knows the module (`hooks/first_use.rs`), so that the first use
-//! is an import by that module, whichever code touches the name.
+//! [`lazy_import`] stands as `builtins.__lazy_import__`. A lazy object does not know the module
+//! that declares it, but it has a `builtins` dict of its own, and its first use calls the
+//! `__import__` in there. A live module's lazy objects get one that knows the module
+//! (`hooks/first_use.rs`), so that the first use is an import by that module, whichever code
+//! touches the name.
 
 use pyo3::exceptions::PyModuleNotFoundError;
 use pyo3::prelude::*;
@@ -38,7 +39,7 @@ fn original(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
 /// `importlib._bootstrap._find_and_load_lazy_submodule` as it was, likewise.
 static ORIGINAL_SUBMODULE: Mutex<Option<Py<PyAny>>> = Mutex::new(None);
 
-/// What finds a submodule that a lazy import names, when a package lacks an attribute of that name.
+/// Finds a submodule that a lazy import names, when a package lacks an attribute of that name.
 const SUBMODULE: &str = "_find_and_load_lazy_submodule";
 
 /// Puts [`lazy_import`] in, where this Python has lazy imports.
@@ -125,7 +126,7 @@ fn lazy_import<'py>(
         if !has_usual_builtins(py, given)? {
             return declare(globals);
         }
-        // What live code touches first must not be that code's import.
+        // If live code is the first to touch the name, it is still an import of the declaring code.
         let found = declare(Some(&with_builtins(py, given, &plain_builtins(py, runtime)?)?))?;
         if lazy_object::is_lazy(&found)
             && let Ok(absolute) = absolute(py, globals, name, level)
@@ -199,8 +200,9 @@ fn absolute<'py>(
     if level == 0 { Ok(name.clone()) } else { relative(py, globals, level, name) }
 }
 
-/// `importlib._bootstrap._find_and_load_lazy_submodule` while Transfuse is installed. The interpreter makes
-/// the result an attribute of the package, and asks the package's `__getattr__` if that is `None`.
+/// `importlib._bootstrap._find_and_load_lazy_submodule` while Transfuse is installed. The
+/// interpreter makes the result an attribute of the package, and asks the package's `__getattr__`
+/// if that is `None`.
 #[pyfunction]
 #[pyo3(name = "_find_and_load_lazy_submodule")]
 fn lazy_submodule<'py>(
@@ -245,7 +247,7 @@ fn has_usual_builtins(py: Python<'_>, globals: &Bound<'_, PyAny>) -> PyResult<bo
 }
 
 /// The `builtins` of foreign modules' lazy objects: with the import of the interpreter, which does not
-/// ask for the code that touches the name. What it finds of live modules are facades.
+/// ask for the code that touches the name. It finds facades of live modules.
 fn plain_builtins<'py>(py: Python<'py>, runtime: &'static Runtime) -> PyResult<Bound<'py, PyDict>> {
     let made = PyDict::new(py);
     made.set_item(intern!(py, "__import__"), &runtime.original_import)?;

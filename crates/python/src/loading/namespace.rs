@@ -120,7 +120,7 @@ fn overlay(
         let imported_only = previous.with_name_usage(|usage| usage.is_only_imported(name));
         let dropped = !keep_deleted
             && (imported_only == Some(true) || !defined.contains(name) && defines(previous, name));
-        // What a function took of a module that runs again, and bound: code in the form of data.
+        // A function bound it, from a module that runs again: code in the form of data.
         let stale = imported.contains(name) || imported.contains("");
         if dropped || (stale && !defines(previous, name)) {
             continue;

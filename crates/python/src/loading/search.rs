@@ -49,7 +49,8 @@ fn suffixes(py: Python<'_>) -> PyResult<&Vec<String>> {
     })
 }
 
-/// A name without a dot, along `sys.path`. Other code's finders are not asked (`kept_origin.rs` asks them).
+/// A name without a dot, along `sys.path`. Other code's finders are not asked (`kept_origin.rs`
+/// asks them).
 pub fn top_level(scope: &Scope<'_>, name: &ModuleName) -> PyResult<Resolution> {
     let py = scope.py;
     let path = py.import(intern!(py, "sys"))?.getattr(intern!(py, "path"))?;
@@ -91,7 +92,7 @@ pub fn along(
     with_claims(scope, name, path, found)
 }
 
-/// What was found, unless another code's finder claims it.
+/// The located module, unless the finder of other code claims it.
 pub fn with_claims(
     scope: &Scope<'_>,
     name: &ModuleName,

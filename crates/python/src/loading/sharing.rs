@@ -26,7 +26,7 @@ pub fn share<'py>(
         .filter(|edge| edge.kind == EdgeKind::ModuleLevel)
         .filter_map(module_of)
         .collect();
-    // What is not loaded in both may be different in each.
+    // A module that is not loaded in both may be different in each.
     let annotations = edges.iter().filter(|edge| edge.kind == EdgeKind::Annotation);
     let annotations: Vec<&ModuleName> = annotations.filter_map(module_of).collect();
     let parent = of.name.parent();

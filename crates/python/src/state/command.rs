@@ -69,7 +69,7 @@ impl Accept {
 
 #[derive(Clone, Copy)]
 pub struct RollbackCommand {
-    /// The generation to go back to; none: what was served before `from`.
+    /// The generation to go back to; none: the predecessor of `from`.
     pub to: Option<GenerationId>,
     /// The generation that was served when the rollback was asked for.
     pub from: GenerationId,
@@ -81,7 +81,7 @@ pub struct RollbackCommand {
 
 pub struct AdoptCommand {
     pub contents: SourceOverrides,
-    /// Of these files, what is on disk is set aside.
+    /// The files whose content on disk is set aside.
     pub aside: Vec<PathBuf>,
     /// The rollback of another worker that they come from, if it is one: then it is of all.
     pub back: Option<BackTo>,

@@ -1,4 +1,4 @@
-//! What is a generation, as Python objects?
+//! How is a generation represented by Python objects?
 //!
 //! A numbered view of the roots together with the instances loaded from it. The instances live in a
 //! Python dict, so that the cycle collector sees them: a generation that nothing refers to any more

@@ -1,4 +1,4 @@
-//! What is known of the lazy imports that one live module declares? (PEP 810)
+//! Which lazy imports does one live module declare, and which has it used? (PEP 810)
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,7 +9,7 @@ use pyo3::types::PyDict;
 use transfuse_engine::ModuleName;
 use transfuse_engine::sync::Mutex;
 
-/// Where what stands for `builtins` in lazy objects has the module that declares them.
+/// The key of the declaring module in the dict that lazy objects have in place of `builtins`.
 pub const DECLARING: &str = "__transfuse_declaring__";
 
 /// Whether any live module has declared one: until then no update looks for them.
@@ -20,8 +20,9 @@ pub fn are_declared() -> bool {
     DECLARED.load(Ordering::Acquire)
 }
 
-/// `shop.prices`: what lazy imports name below packages, of live and foreign code, in whatever generation.
-/// Such an attribute of a package is loaded when it is asked for. There are as many as statements.
+/// `shop.prices`: the names below packages in lazy imports, of live and foreign code, in whatever
+/// generation. Such an attribute of a package is loaded when it is asked for. There are as many as
+/// statements.
 static BELOW_PACKAGES: Mutex<BTreeSet<ModuleName>> = Mutex::new(BTreeSet::new());
 
 /// Lazy imports name that submodule.
@@ -51,8 +52,8 @@ pub fn name_submodule(name: &str) -> bool {
 /// The lazy imports of one live module. The locks are held for field access only.
 #[derive(Default)]
 pub struct LazyImports {
-    /// What stands for `builtins` in its lazy objects: one, made with the first of them, and those of
-    /// executions whose code it has taken in place.
+    /// The dict in place of `builtins` in its lazy objects: one, made with the first of them, and
+    /// those of executions whose code it has taken in place.
     builtins: Mutex<Vec<Py<PyDict>>>,
     /// `shop.prices -> 12`: the line of the statement that names a module, the last one if several do.
     lines: Mutex<BTreeMap<String, u32>>,
@@ -64,7 +65,7 @@ pub struct LazyImports {
 }
 
 impl LazyImports {
-    /// What stands for `builtins` in its lazy objects, made by `make` if need be.
+    /// The dict in place of `builtins` in its lazy objects, made by `make` if necessary.
     pub fn builtins<'py>(
         &self,
         py: Python<'py>,

@@ -1,4 +1,4 @@
-//! What is one execution of a live module's source?
+//! How is one execution of a live module's source represented?
 //!
 //! A [`LiveModule`] ties a module object to the content it was run from, to the policy it declared
 //! and to its imports. It is also the module's `__loader__`, so the import hook finds the calling
@@ -54,7 +54,8 @@ pub struct LiveModule {
     edges: Mutex<BTreeMap<Target, Vec<EdgeKind>>>,
     /// `/srv/shop/cache.json`: files that its module-level code wrote, which it does not depend on.
     wrote: Mutex<BTreeSet<PathBuf>>,
-    /// `(shop.tax, Rates)`: what its code, and code that it called, took of `sys.modules`. Never shrinks.
+    /// `(shop.tax, Rates)`: attributes that its code, and code that it called, took through
+    /// `sys.modules`. Never shrinks.
     taken: Mutex<BTreeSet<(ModuleName, String)>>,
     /// `0x7f6c_1020 -> false`: the code of functions that read files, and whether they are cached.
     pub cached_functions: Mutex<BTreeMap<usize, bool>>,
@@ -77,8 +78,8 @@ pub struct LiveModule {
     /// The entries that were taken out of foreign containers when it was superseded, put back when a
     /// rollback revives it (`transfuse/registrations`). Written by the updating thread.
     pub registrations: Py<PyList>,
-    /// `[DATABASE_URL: none to "sqlite://"]`: what its module-level code did to `os.environ`. Written
-    /// by the thread that executes it.
+    /// `[DATABASE_URL: none to "sqlite://"]`: the changes of its module-level code to `os.environ`.
+    /// Written by the thread that executes it.
     environ: Mutex<Vec<EnvironChange>>,
     /// For a package: loaded submodules that it lacks (`loading/bind_submodules.rs`).
     pub pending_submodules: PendingSubmodules,
@@ -309,7 +310,7 @@ impl LiveModule {
         self.edges.lock().contains_key(&Target::File(path.to_owned()))
     }
 
-    /// What its module-level code did to `os.environ`.
+    /// The changes of its module-level code to `os.environ`.
     pub fn environ(&self) -> Vec<EnvironChange> {
         self.environ.lock().clone()
     }

@@ -1,4 +1,4 @@
-//! What there is while Transfuse is installed: the runtime, generations, live modules, pins.
+//! The state while Transfuse is installed: the runtime, generations, live modules, pins.
 //!
 //! Fields and their locks, and the one rule that picks a generation for a caller. The files
 //! `generation`, `live_module` and `staging_area` refer to each other; all others do not.

@@ -1,4 +1,4 @@
-//! Which source was a module run from, and what did it declare?
+//! From which source did a module run, and which policy did that declare?
 //!
 //! `state/policy.rs` reads the declarations, `loading/search.rs` finds the file.
 
@@ -7,7 +7,7 @@ use std::{path::PathBuf, sync::Arc};
 use pyo3::{Py, PyAny};
 use transfuse_engine::{Policy, Source};
 
-/// The source that an instance was run from, and what that declares.
+/// The source of an instance, with its declarations.
 #[derive(Clone)]
 pub struct ModuleSource {
     /// The source; none for a namespace package.

@@ -157,7 +157,7 @@ pub struct Runtime {
     pub set_aside: Mutex<SetAside>,
     /// Content on disk that the last update was refused for. Written by the thread that updates.
     pub refused: Mutex<SetAsideFiles>,
-    /// What programs said about changes of many files that are under way.
+    /// The holds of programs that are changing many files.
     pub holds: Holds,
     /// The thread that updates (0: not begun). Code it runs cannot wait for an update.
     pub updating_thread: AtomicU64,

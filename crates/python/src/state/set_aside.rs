@@ -1,6 +1,6 @@
 //! Which content on disk is not to be served, because a rollback has left it?
 //!
-//! A rollback leaves the files as they are. What they contain at that moment is set aside, by file
+//! A rollback leaves the files as they are. Their content at that moment is set aside, by file
 //! and digest, so that a later save of another file does not bring it back. An entry leaves when the
 //! file changes again, or when its content is asked for (`accept`). The updating thread writes,
 //! `status` and the reports read.

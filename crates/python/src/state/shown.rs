@@ -1,6 +1,6 @@
 //! Is the entry of a module in `sys.modules` still the one that was last seen?
 //!
-//! Every import asks this. What another entry means is decided in `sysmodules/entry.rs`.
+//! Every import asks this. `sysmodules/entry.rs` decides about other entries.
 
 use std::sync::atomic::{AtomicPtr, Ordering};
 

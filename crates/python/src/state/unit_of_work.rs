@@ -1,4 +1,4 @@
-//! Which units of work are under way, and what is each?
+//! Which units of work are under way?
 //!
 //! For `status` and for refusals, which name the unit of work that keeps an old generation in use.
 //! A unit is added when it is pinned and removed when it ends; the lock is held for one look-up.

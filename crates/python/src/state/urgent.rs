@@ -1,7 +1,8 @@
 //! Which requests come before an update that is under way?
 //!
-//! A rollback refers to what is served when it is asked for, and the end of the thread that updates
-//! waits for nothing. Written by the thread that asks and by the one that updates.
+//! A rollback starts from the generation that is served when it is asked for, and the end of the
+//! thread that updates waits for nothing. Written by the thread that asks and by the one that
+//! updates.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 

@@ -1,4 +1,4 @@
-//! What is a facade, as data: which module does it stand for, and where is it kept?
+//! The data of a facade: for which module does it stand, and where is it kept?
 //!
 //! A facade stands in `sys.modules` under the name of a live module. How it answers is
 //! `hooks/facade_type.rs`.

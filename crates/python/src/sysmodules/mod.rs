@@ -1,4 +1,4 @@
-//! What stands in `sys.modules`, and the attributes that a module gets before its code runs.
+//! The entries of `sys.modules`, and the attributes that a module gets before its code runs.
 //! In reading order:
 
 pub mod entry;

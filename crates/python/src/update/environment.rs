@@ -1,4 +1,4 @@
-//! What is in `os.environ` when an update has ended?
+//! Which variables does `os.environ` have when an update has ended?
 //!
 //! While modules run, `loading/execute.rs` takes back what their former runs had put there. Here is
 //! what is left to do when the staged generation is published or abandoned.

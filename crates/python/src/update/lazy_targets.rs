@@ -1,9 +1,10 @@
 //! Would every lazy import that has not been used yet find its target after an update? (PEP 810)
 //!
-//! A fresh process would notice at the first use, when requests are served; an update is refused before it
-//! is published. Nothing is executed for that: the target is located and compiled, and a name that is
-//! taken of it is looked for in its code. Looked at are the lazy imports of the modules that the update
-//! runs, and those that lead to a changed file. What had no target before the update refuses nothing.
+//! A fresh process would notice at the first use, when requests are served; an update is refused
+//! before it is published. Nothing is executed for that: the target is located and compiled, and a
+//! name that is taken of it is looked for in its code. Looked at are the lazy imports of the
+//! modules that the update runs, and those that lead to a changed file. An import that had no
+//! target before the update refuses nothing.
 
 use std::collections::BTreeSet;
 
@@ -76,7 +77,8 @@ impl StagedUpdate<'_> {
         check(py, self.runtime, &self.staged, changes)
     }
 
-    /// Modules that go on, and whose lazy imports were bound, while this was planned, to what it replaces.
+    /// Modules that go on, and whose lazy imports were bound, while this was planned, to what it
+    /// replaces.
     pub fn bound_meanwhile(&self, py: Python<'_>) -> Vec<(ModuleName, Reason)> {
         if !lazy_imports::are_declared() {
             return Vec::new();
@@ -98,7 +100,7 @@ impl StagedUpdate<'_> {
     }
 }
 
-/// Which modules declare a lazy import of what the changed files are: the module, and what it imports.
+/// The modules that declare a lazy import of a changed file's module, each with that module.
 fn declared_by(
     py: Python<'_>,
     runtime: &Runtime,
@@ -250,7 +252,7 @@ fn is_not_found(py: Python<'_>, error: &PyErr) -> bool {
     error.is_instance_of::<PyModuleNotFoundError>(py)
 }
 
-/// What stands under a name, as far as that is known without executing it.
+/// The object under a name, as far as it is known without executing code.
 enum LazyTarget<'py> {
     /// It is loaded.
     Loaded(Bound<'py, LiveModule>),
@@ -311,8 +313,8 @@ fn find<'py>(scope: &Scope<'py>, name: &ModuleName) -> PyResult<LazyTarget<'py>>
     }
 }
 
-/// What a foreign name leads to; none if to nothing. The packages around it are loaded, and `path` is the
-/// last one's: without them it is not asked for, because that would import them.
+/// The target of a foreign name; none if there is none. The packages around it are loaded, and
+/// `path` is the last one's: without them it is not asked for, because that would import them.
 fn foreign<'py>(
     py: Python<'py>,
     runtime: &Runtime,
@@ -334,7 +336,7 @@ fn foreign<'py>(
             continue;
         }
         let spec = finder.call_method1(intern!(py, "find_spec"), (name.as_str(), &path));
-        // What fails here may well work where it is asked in earnest.
+        // An error here does not mean that the import itself would fail.
         let Ok(spec) = spec else { return Ok(Some(LazyTarget::Unknown)) };
         if spec.is_none() {
             continue;

@@ -1,8 +1,8 @@
 //! Which state is lost when modules run again?
 //!
 //! A module's values are its own affair, but a database in memory is its connection: code that makes it
-//! anew begins with an empty one. The plan says so, and so does the log before the swap. What such a
-//! database looks like is known in `transfuse/frameworks/databases.py`.
+//! anew begins with an empty one. The plan says so, and so does the log before the swap.
+//! `transfuse/frameworks/databases.py` recognizes such databases.
 
 use pyo3::{intern, prelude::*};
 use transfuse_engine::{Plan, Policy};
@@ -13,7 +13,8 @@ use crate::state::policy;
 use crate::state::{runtime::Runtime, staging_area::InPlaceNote};
 use crate::update::{planning::UpdateRequest, staged_update::StagedUpdate};
 
-/// What an update with this plan would lose, as `("shop.models", "the database in memory ...")`.
+/// The state that an update with this plan would lose, as `("shop.models", "the database in memory
+/// ...")`.
 pub fn of_plan(
     py: Python<'_>,
     runtime: &Runtime,
@@ -44,7 +45,7 @@ pub fn of_plan(
 }
 
 impl StagedUpdate<'_> {
-    /// What the swap loses: what former instances hold and their successors do not. Logs it.
+    /// The state that the swap loses: former instances hold it and their successors do not. Logs it.
     pub fn lost_state(&self, py: Python<'_>) -> Vec<InPlaceNote> {
         let mut found = Vec::new();
         for instance in &self.removed {

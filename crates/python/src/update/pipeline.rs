@@ -17,7 +17,7 @@ use crate::update::cost;
 use crate::update::startup_conflicts::{self, Met};
 use crate::update::{planning::UpdateRequest, planning::draw_plan, staged_update::StagedUpdate};
 
-/// What staging came to.
+/// The result of staging.
 pub struct Staged {
     /// The plan, widened where necessary.
     pub plan: Plan,
@@ -25,7 +25,7 @@ pub struct Staged {
 }
 
 pub enum StagingOutcome {
-    /// The staged generation is current. With what could not be done in place, by module.
+    /// The staged generation is current. With the changes that could not be made in place, by module.
     Published(Vec<InPlaceNote>),
     /// Nothing has changed, because of this error.
     Refused(PyErr),
@@ -73,7 +73,7 @@ fn stage(
     }
     cost::check(py, runtime, request, plan)?;
     let mut update = StagedUpdate::begin(py, runtime, request, plan)?;
-    // The first error of a startup, and what was added to the plan because of such errors.
+    // The first error of a startup, and the modules added to the plan because of such errors.
     let (mut refusal, mut met): (Option<(PyErr, Plan)>, Vec<Met>) = (None, Vec::new());
     loop {
         let ran = update.run(py, plan);
@@ -121,7 +121,7 @@ fn stage(
     }
 }
 
-/// The plan of a request, with what startups of these modules have met before.
+/// The plan of a request, with the conflicts that startups of these modules had before.
 fn first_plan(
     py: Python<'_>,
     runtime: &'static Runtime,

@@ -64,7 +64,7 @@ struct CurrentFacts<'a, 'py> {
     listed: OnceCell<ListedBases>,
     /// What may have been kept, for each question that was asked.
     kept_values: RefCell<HashMap<Question, KeptValues>>,
-    /// A module -> its functions that return plain values of what they import, `rate`.
+    /// A module -> its functions that return plain values of their imports, `rate`.
     returned: RefCell<HashMap<ModuleName, BTreeSet<String>>>,
     /// The namespaces of all modules. Made when they are first needed.
     namespaces: OnceCell<Bound<'py, PyDict>>,

@@ -1,4 +1,4 @@
-//! What becomes of the registrations of live code in foreign containers?
+//! When do registrations of live code leave foreign containers?
 //!
 //! Called when an update has ended, so nothing waits for it: `transfuse/registrations` takes out the
 //! entries of superseded code that new code has replaced, or those of code that was staged in vain.
@@ -15,7 +15,7 @@ use crate::update::lingering;
 /// thread uses it, so it orders nothing.
 static LINGERING: AtomicUsize = AtomicUsize::new(0);
 
-/// What was executed for a staged generation that is no longer staged.
+/// The executions for a generation that is no longer staged.
 pub struct EndedExecutions<'py> {
     /// The instances that are part of the generation.
     executed: Vec<Bound<'py, LiveModule>>,

@@ -35,7 +35,7 @@ pub fn of_record(
     Ok(made.unbind())
 }
 
-/// What led to an update, as Python knows it.
+/// The cause of an update, in Python's words.
 fn cause(cause: Cause) -> &'static str {
     match cause {
         Cause::Start => "start",
@@ -53,7 +53,7 @@ pub fn add_set_aside(made: &Bound<'_, PyDict>, runtime: &Runtime) -> PyResult<()
     made.set_item("set_aside", runtime.set_aside.lock().paths())
 }
 
-/// What a rollback would do.
+/// The report of a rollback that is only planned.
 pub fn of_rollback_plan(
     py: Python<'_>,
     runtime: &Runtime,

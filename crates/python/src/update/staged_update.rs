@@ -39,7 +39,7 @@ pub struct StagedUpdate<'py> {
     pub(super) revived: Vec<Bound<'py, LiveModule>>,
     /// The module whose code raised.
     failed: Option<ModuleName>,
-    /// What ended staging.
+    /// The error that ended staging.
     error: Option<PyErr>,
     /// Which generation a rollback goes back to; none for content of the files.
     back: Option<Succession>,

@@ -17,7 +17,7 @@ use crate::state::{caller, runtime::Runtime};
 /// A module whose code the startup ran, and one whose state it met.
 pub type Met = (ModuleName, ModuleName);
 
-/// What an error of the staged application's startup leads to, apart from the modules that run.
+/// The modules to which an error of the staged application's startup leads, apart from those that run.
 pub fn met(py: Python<'_>, runtime: &Runtime, error: &PyErr, plan: &Plan) -> Vec<Met> {
     let current = runtime.current(py);
     let mut all = find(py, &current, error).unwrap_or_default();
@@ -26,7 +26,7 @@ pub fn met(py: Python<'_>, runtime: &Runtime, error: &PyErr, plan: &Plan) -> Vec
     all
 }
 
-/// What the startups of the modules of a plan have met before.
+/// The conflicts that startups of the modules of a plan had before.
 pub fn known(runtime: &Runtime, plan: &Plan) -> Vec<(ModuleName, Reason)> {
     let records = runtime.records.lock();
     let all = records.met_by_startups.iter();

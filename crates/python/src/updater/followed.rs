@@ -37,7 +37,7 @@ impl ChangeListener {
         let served = |path: &Path| view.get(path).is_some_and(|source| source.is_served());
         let read = |path: &Path| graph.readers(path).next().is_some() || served(path);
         if matches!(event, Event::Path(EventKind::Dir, _)) {
-            // It may have been made anew, with what was followed in it.
+            // It may have been made anew, with followed files in it.
             let inside: Vec<PathBuf> = view.under(path).map(|(path, _)| path.to_owned()).collect();
             for path in inside.iter().filter(|path| read(path)) {
                 self.follow(path);

@@ -1,4 +1,4 @@
-//! Which files differ from what is served, and are they still being written?
+//! Which files differ from the served content, and are they still being written?
 //!
 //! The part of the updating thread that never needs the GIL: it takes events and commands, waits
 //! until the files are quiet, and compares content. Under load each return to the GIL costs
@@ -51,7 +51,7 @@ pub struct ChangeListener {
     pub(super) roots_moved: bool,
     pub(super) debouncer: Debouncer,
     pub(super) started: Instant,
-    /// Paths that may differ from what is served: added by events, kept while they differ (updates
+    /// Paths that may differ from the served content: added by events, kept while they differ (updates
     /// are off, or refused), removed once they are served.
     pub(super) pending: BTreeSet<PathBuf>,
     /// The content of each of the runtime's `project` files at the last comparison; empty before.
@@ -136,7 +136,7 @@ impl ChangeListener {
     /// Waits for a command, or until changed files are quiet.
     pub fn next(&mut self) -> Wakeup {
         loop {
-            // Before a change: a rollback that is asked for refers to what is served now.
+            // Before a change: a rollback starts from the generation that is served now.
             if let Ok(command) = self.commands.try_recv() {
                 return Wakeup::Command(command);
             }

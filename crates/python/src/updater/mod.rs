@@ -1,4 +1,4 @@
-//! The updating thread: what wakes it up, and how it carries an update out. In reading order:
+//! The updating thread: its wake-ups, and how it carries an update out. In reading order:
 
 pub mod thread;
 pub mod driver;

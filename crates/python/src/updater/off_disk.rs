@@ -1,7 +1,7 @@
 //! How does a process come to serve content that is not on disk?
 //!
 //! By a rollback (`rollback`), or by adopting what other workers serve while the files have content
-//! that they refused or left. What differs on disk is set aside. `update::staged_update` does the
+//! that they refused or left. Files that differ on disk are set aside. `update::staged_update` does the
 //! staging.
 
 use std::{path::PathBuf, time::Instant};
@@ -28,7 +28,7 @@ pub fn with_contents(
 }
 
 impl Driver {
-    /// Serves what another worker serves, where that differs from what is served here.
+    /// Serves the content that another worker serves, where it differs from the served one here.
     pub(super) fn adopt(&mut self, py: Python<'_>, command: AdoptCommand) -> PyResult<Py<PyDict>> {
         let AdoptCommand { mut contents, aside, back } = command;
         let started = Instant::now();
@@ -76,7 +76,7 @@ impl Driver {
     }
 
     /// No automatic update is to take the content on disk of these files, and of all others that
-    /// differ from what is served, whatever events are still to come.
+    /// differ from the served content, whatever events are still to come.
     pub(super) fn ignore_until_changed(
         &mut self,
         py: Python<'_>,

@@ -1,4 +1,4 @@
-//! Does a change lead to an update, and what is kept of how it ended?
+//! Does a change lead to an update, and how is its result recorded?
 //!
 //! `update::pipeline` plans, stages and publishes. Here are the reasons not to begin, and the records
 //! that `status`, the log and later updates need.
@@ -40,7 +40,7 @@ pub struct Updater {
     project_files_failed: bool,
 }
 
-/// What an update is for.
+/// The purpose of an update.
 #[derive(Clone, Copy)]
 pub struct Wanted<'a> {
     pub cause: Cause,
@@ -67,7 +67,7 @@ pub struct Ending {
     pub started: Instant,
 }
 
-/// What an update of a change came to.
+/// The result of a change.
 pub enum Concluded {
     /// It was published or refused.
     Reported(Py<PyDict>),
@@ -322,7 +322,7 @@ impl Updater {
             return false;
         }
         let before = self.runtime.records.lock().failing.take();
-        // Dropped with this function, outside the lock: what it refers to may run Python code.
+        // Dropped with this function, outside the lock: its objects may run Python code.
         before.is_some()
     }
 
@@ -368,13 +368,13 @@ impl Updater {
             records.history.push(record);
             std::mem::replace(&mut records.failing, failing)
         };
-        // Dropped here, outside the lock: what it refers to may run Python code.
+        // Dropped here, outside the lock: its objects may run Python code.
         drop(before);
         self.dispose(py);
         Ok(report)
     }
 
-    /// Disposes of what has drained, in the thread that has made it.
+    /// Disposes of drained generations, in the thread that has made them.
     pub fn dispose(&mut self, py: Python<'_>) {
         let runtime = self.runtime;
         let disposed = self.stager.call(py, move |py| disposal::dispose_drained(py, runtime));

@@ -1,4 +1,4 @@
-//! What differs between the files and what is served, while an update is made of it?
+//! How do the files differ from the served content, while an update is made of that?
 //!
 //! It knows the listener that found it, so that it can say whether files are still being saved, and
 //! what is left to compare when the update has ended.
@@ -18,7 +18,7 @@ const GRACE: Duration = Duration::from_millis(150);
 const COMPARISONS: usize = 50;
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// The difference between the files and what is served. Dropped without [`PendingChange::conclude`],
+/// The difference between the files and the served content. Dropped without [`PendingChange::conclude`],
 /// it will be found again.
 pub struct PendingChange<'l> {
     pub(super) listener: &'l mut ChangeListener,
@@ -73,7 +73,7 @@ impl ChangeListener {
         self.debouncer.is_idle() || self.waits_too_long()
     }
 
-    /// Did no file change for a while either? An update that failed on what is not there may have been
+    /// Did no file change for a while either? An update that failed on a missing file may have been
     /// a part of the change.
     pub(super) fn stays_quiet(&mut self) -> bool {
         let deadline = Instant::now() + GRACE;
@@ -91,7 +91,7 @@ impl ChangeListener {
         since.elapsed() > SAVE_LIMIT
     }
 
-    /// Compares the files with what is served. None while a file is being written: an automatic
+    /// Compares the files with the served content. None while a file is being written: an automatic
     /// comparison is repeated after the next quiet window, an explicit one at once.
     pub fn collect_changes(&mut self, automatic: bool) -> Option<PendingChange<'_>> {
         for _ in 0..COMPARISONS {

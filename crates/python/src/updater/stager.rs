@@ -25,7 +25,7 @@ const GIVEN_UP: usize = 20;
 
 type Job = Box<dyn FnOnce(Python<'_>) + Send>;
 
-/// What the thread that stages asks the updating one.
+/// A question of the staging thread to the updating one.
 #[derive(Clone, Copy)]
 pub enum Question {
     /// Was no file saved meanwhile?
@@ -61,7 +61,7 @@ pub struct Stager {
     given_up: usize,
 }
 
-/// For what an attempt is given up.
+/// The reasons to give an attempt up.
 pub struct Watched<'a> {
     /// The files as the attempt has them; none: whatever is saved, it goes on.
     pub snapshot: Option<&'a SourceSnapshot>,
@@ -112,7 +112,7 @@ impl Stager {
         }
     }
 
-    /// The same for what is waited for in any case.
+    /// The same for code that is waited for in any case.
     pub fn call(
         &mut self,
         py: Python<'_>,
