@@ -54,8 +54,7 @@ pub struct LiveModule {
     edges: Mutex<BTreeMap<Target, Vec<EdgeKind>>>,
     /// `/srv/shop/cache.json`: files that its module-level code wrote, which it does not depend on.
     wrote: Mutex<BTreeSet<PathBuf>>,
-    /// `(shop.tax, Rates)`: attributes that its code, and code that it called, took through
-    /// `sys.modules`. Never shrinks.
+    /// `(shop.tax, Rates)`: names that it, and code that it called, took by `sys.modules`. Never shrinks.
     taken: Mutex<BTreeSet<(ModuleName, String)>>,
     /// `0x7f6c_1020 -> false`: the code of functions that read files, and whether they are cached.
     pub cached_functions: Mutex<BTreeMap<usize, bool>>,
