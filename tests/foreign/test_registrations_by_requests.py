@@ -60,20 +60,23 @@ def test_p8_what_the_first_request_registers_ends_with_the_next_update(
     ]
 
 
+# A function that the first request registers.
+PLUGIN = """
+import outside
+EDITION = {0}
+def tell():
+    return EDITION
+def serve():
+    outside.register(tell)
+"""
+
+
 def test_p8_what_only_requests_register_does_not_pile_up(tree: LiveTree, outside: Any) -> None:
-    source = """
-        import outside
-        EDITION = {0}
-        def tell():
-            return EDITION
-        def serve():
-            outside.register(tell)
-    """
-    tree.write({"plugin.py": source.format(0)})
+    tree.write({"plugin.py": PLUGIN.format(0)})
     tree.install(keep=1)
     tree.module("plugin").serve()
     for edition in range(1, 12):
-        tree.published({"plugin.py": source.format(edition)})
+        tree.published({"plugin.py": PLUGIN.format(edition)})
         tree.module("plugin").serve()
     said = [each() for each in outside.all]
     assert said[-1] == 11
@@ -81,20 +84,12 @@ def test_p8_what_only_requests_register_does_not_pile_up(tree: LiveTree, outside
 
 
 def test_p8_what_foreign_code_only_watches_stays_in_its_list(tree: LiveTree, outside: Any) -> None:
-    source = """
-        import outside
-        EDITION = {0}
-        def tell():
-            return EDITION
-        def serve():
-            outside.register(tell)
-    """
     watched = outside.watched = []
-    tree.write({"plugin.py": source.format(0)})
+    tree.write({"plugin.py": PLUGIN.format(0)})
     tree.install(keep=1)
     for edition in range(1, 12):
         tree.module("plugin").serve()
         watched.append(weakref.ref(tree.module("plugin").tell))
-        tree.published({"plugin.py": source.format(edition)})
+        tree.published({"plugin.py": PLUGIN.format(edition)})
     assert len(outside.all) <= 4
     assert len(watched) == 11

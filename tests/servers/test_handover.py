@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from websockets.sync.client import ClientConnection
+
 pytestmark = pytest.mark.servers
 
 HANDOVERS = 5
@@ -100,19 +102,23 @@ def test_p9_what_waits_to_be_accepted_is_answered_by_fresh_processes(project: Pr
         os.kill(before, signal.SIGCONT)
 
 
+def asked(stream: ClientConnection) -> Any:
+    """Ask on a WebSocket, and return the answer."""
+    stream.send("?")
+    return json.loads(stream.recv(CAP))
+
+
 def test_a_websocket_lasts_and_with_drain_it_is_told_to_connect_again(project: Project) -> None:
     project.save({"web.py": ASGI + SHOWN.format(1)})
     project.serve()
     (before,) = project.pids()
     with connect(f"ws://127.0.0.1:{project.port}/") as stream:
-        stream.send("?")
-        assert json.loads(stream.recv(CAP)) == {"value": 1}
+        assert asked(stream) == {"value": 1}
         project.save({"web.py": ASGI + SHOWN.format(2)})
         project.until_answered(value=2)
         code, out = project.type("handover")
         assert code == 0, out
-        stream.send("?")
-        assert json.loads(stream.recv(CAP)) == {"value": 1}
+        assert asked(stream) == {"value": 1}
         assert lives(before)
     project.until("its end", lambda: not lives(before))
 
@@ -288,8 +294,7 @@ def test_status_tells_which_processes_finish_what_they_have(project: Project) ->
     project.serve()
     (before,) = project.pids()
     with connect(f"ws://127.0.0.1:{project.port}/") as stream:
-        stream.send("?")
-        assert json.loads(stream.recv(CAP)) == {"value": 1}
+        assert asked(stream) == {"value": 1}
         code, out = project.type("handover")
         assert code == 0, out
 
