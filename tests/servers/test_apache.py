@@ -114,6 +114,8 @@ def test_in_a_sub_interpreter_the_error_says_what_to_write(
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/", timeout=CAP):
                 pass
-        except (OSError, urllib.error.HTTPError):
+        except OSError as error:
+            if isinstance(error, urllib.error.HTTPError):
+                error.close()
             time.sleep(0.05)
     assert "this is a sub-interpreter" in server.log
