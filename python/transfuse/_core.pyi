@@ -10,6 +10,7 @@ from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 __all__ = [
     "Pin",
+    "ReferrerIndex",
     "ServedStore",
     "WsgiApplication",
     "accept",
@@ -328,6 +329,30 @@ def former_modules() -> list[ModuleType]:
 
 def heap() -> list[Any]:
     """All objects that the collector lists, in a list that it does not list."""
+
+@final
+class ReferrerIndex:
+    """Which objects of a heap refer to which, as of one pass over it.
+
+    Attributes:
+        complete: whether the whole heap was seen.
+    """
+
+    @property
+    def complete(self) -> bool: ...
+    def __new__(cls, heap: list[Any], seconds: float) -> ReferrerIndex:
+        """Make the index.
+
+        Args:
+            heap: the objects, as `heap` lists them.
+            seconds: the longest that it may take.
+        """
+
+    def referrers(self, targets: list[Any]) -> tuple[list[Any], list[int]]:
+        """Return the objects that refer to targets, and for each the index of one target.
+
+        An object that refers to several targets is there as often.
+        """
 
 def held_outside(
     seeds: list[Any], names: set[int], classes: set[int], passes_by: Callable[[type], bool]

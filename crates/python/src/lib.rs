@@ -46,6 +46,8 @@ mod _core {
     #[pymodule_export]
     use super::api::references_outside::held_outside;
     #[pymodule_export]
+    use super::api::referrer_index::ReferrerIndex;
+    #[pymodule_export]
     use super::api::referrers::{former_modules, heap, referrers};
     #[pymodule_export]
     use super::api::status::{executions, status};

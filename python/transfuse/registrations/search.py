@@ -1,7 +1,7 @@
 """The foreign containers that hold objects of former executions, found upwards from these.
 
-Each level is one pass over the heap for all objects together (`_core.referrers`), which lets other
-threads run. From an object the search goes on to its wrappers, up to the first container, and from
+One pass over the heap, which lets other threads run, makes an index of its references for all levels
+(`_core.ReferrerIndex`). From an object the search goes on to its wrappers, up to the first container, and from
 the container to the foreign module that it belongs to. The second half of the way is taken only
 from containers of which entries would leave: most hold objects of one execution, or memos of both.
 """
@@ -26,7 +26,7 @@ from transfuse.registrations.made import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from transfuse.registrations.made import Made
 
@@ -70,6 +70,7 @@ class Search:
         self._may_leave = may_leave
         self._deadline = time.monotonic() + _SECONDS
         self._heap: list[Any] = [] if _FREE_THREADED else _core.heap()
+        self._index = None if _FREE_THREADED else _core.ReferrerIndex(self._heap, _SECONDS)
         # id -> a container that holds such an object, and of which entries would leave.
         self._containers: dict[int, Any] = {}
         # id -> a container that holds such an object, and how many wrappers lie between them; a
@@ -191,14 +192,17 @@ class Search:
             return is_foreign_name(holder.__module__)
         return is_of_class(holder) and is_foreign_name(holder["__module__"])
 
-    def _referrers(self, targets: list[Any]) -> list[tuple[Any, Any]]:
-        """Return each object that refers to a target, and that target."""
-        left = self._deadline - time.monotonic()
-        if _FREE_THREADED:
-            return _referrers_by_collector(targets) if left > 0 else []
-        found, complete = _core.referrers(self._heap, targets, max(left, 0.0))
+    def _referrers(self, targets: list[Any]) -> Iterator[tuple[Any, Any]]:
+        """Yield each object that refers to a target, and that target."""
+        if time.monotonic() > self._deadline:
+            return iter(())
+        if self._index is None:
+            return iter(_referrers_by_collector(targets))
         # A part of the answer is no answer: a wrapper's dict would be taken for a registry.
-        return [(holder, targets[index]) for holder, index in found] if complete else []
+        if not self._index.complete:
+            return iter(())
+        holders, indices = self._index.referrers(targets)
+        return zip(holders, map(targets.__getitem__, indices), strict=True)
 
 
 def _referrers_by_collector(targets: list[Any]) -> list[tuple[Any, Any]]:

@@ -10,6 +10,7 @@ pub mod executing;
 pub mod status;
 pub mod history;
 pub mod referrers;
+pub mod referrer_index;
 pub mod handover;
 pub mod references_outside;
 pub mod counted;

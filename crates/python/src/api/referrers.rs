@@ -48,31 +48,48 @@ pub fn referrers<'py>(
     seconds: f64,
 ) -> PyResult<(Bound<'py, PyList>, bool)> {
     let py = heap.py();
-    let deadline = Instant::now() + Duration::try_from_secs_f64(seconds).unwrap_or_default();
+    let mut slices = Slices::begin(Duration::try_from_secs_f64(seconds).unwrap_or_default());
     let mut search = HeapSearch::new(targets);
     let found = PyList::empty(py);
-    let (mut slice, mut complete) = (Instant::now(), true);
     for index in 0..heap.len() {
-        if index % OBJECTS == 0 && slice.elapsed() > SLICE {
-            py.check_signals()?;
-            py.detach(|| std::thread::sleep(PAUSE)); // lets waiting threads take the GIL
-            slice = Instant::now();
-            complete = slice < deadline;
-        }
-        if !complete {
-            break;
+        if !slices.goes_on(py, index)? {
+            return Ok((found, false));
         }
         let object = heap.get_item(index)?;
-        search.visit_referents(&object)?;
-        for target in search.hits.drain(..) {
+        for target in search.hits_of(&object)? {
             found.append((&object, target))?;
         }
     }
-    Ok((found, complete))
+    Ok((found, true))
+}
+
+/// Slices of work under the GIL, up to a time limit.
+pub(super) struct Slices {
+    end: Duration,
+    whole: Instant,
+    slice: Instant,
+}
+
+impl Slices {
+    pub fn begin(end: Duration) -> Self {
+        let now = Instant::now();
+        Slices { end, whole: now, slice: now }
+    }
+
+    /// To be called before each object. False: the time is over.
+    pub fn goes_on(&mut self, py: Python<'_>, count: usize) -> PyResult<bool> {
+        if count % OBJECTS == 0 && self.slice.elapsed() > SLICE {
+            py.check_signals()?;
+            py.detach(|| std::thread::sleep(PAUSE)); // lets waiting threads take the GIL
+            self.slice = Instant::now();
+            return Ok(self.whole.elapsed() < self.end);
+        }
+        Ok(true)
+    }
 }
 
 /// The targets, and those of them that the visited object refers to.
-struct HeapSearch {
+pub(super) struct HeapSearch {
     /// A bit for the hash of each target's address.
     filter: Vec<u64>,
     /// Address of a target -> its index.
@@ -82,7 +99,7 @@ struct HeapSearch {
 }
 
 impl HeapSearch {
-    fn new(targets: &Bound<'_, PyList>) -> HeapSearch {
+    pub fn new(targets: &Bound<'_, PyList>) -> HeapSearch {
         let mut made = HeapSearch {
             filter: vec![0; 1 << (FILTER_BITS - 6)],
             targets: HashMap::with_capacity(targets.len()),
@@ -95,6 +112,12 @@ impl HeapSearch {
             made.targets.insert(address, index);
         }
         made
+    }
+
+    /// The indices of the targets that an object refers to.
+    pub fn hits_of(&mut self, object: &Bound<'_, PyAny>) -> PyResult<std::vec::Drain<'_, usize>> {
+        self.visit_referents(object)?;
+        Ok(self.hits.drain(..))
     }
 
     fn visit(&mut self, address: usize) {
