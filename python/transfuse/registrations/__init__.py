@@ -1,10 +1,11 @@
 """Registrations of live code in foreign containers end with the code that made them.
 
-The core calls `are_held` before the swap, `published` after it and `abandoned` after a refusal. A
+The core calls `held` before the swap, `published` after it and `abandoned` after a refusal. A
 count of the references to what new code made tells whether it may have registered anything. Only
 then one search of the heap finds the foreign containers that hold the objects of former executions.
 
 - `made`: the objects of executions, and their names
+- `passing`: holders for a while, whose references are no registrations
 - `search`: the foreign containers that hold them
 - `entries`: the entries of a container
 - `log_handlers`: the handlers that modules give to loggers
@@ -15,5 +16,5 @@ then one search of the heap finds the foreign containers that hold the objects o
 from __future__ import annotations
 
 from transfuse.registrations.exchange import abandoned as abandoned
-from transfuse.registrations.exchange import are_held as are_held
+from transfuse.registrations.exchange import held as held
 from transfuse.registrations.exchange import published as published

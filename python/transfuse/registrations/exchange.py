@@ -16,13 +16,14 @@ from transfuse import _core
 from transfuse.registrations import log_handlers
 from transfuse.registrations.entries import entries_of, keys_in
 from transfuse.registrations.made import (
-    SUSPENDED,
+    COUNTED,
     Execution,
     Key,
     Made,
     are_passed_by,
     values_of,
 )
+from transfuse.registrations.passing import passing_holders
 from transfuse.registrations.search import Search
 from transfuse.registrations.wrapped import take_apart
 from transfuse.updates import participants
@@ -89,8 +90,8 @@ class _Sides:
         return found[0] if found is not None else None
 
 
-def are_held(executed: Told, superseded: Told) -> bool:
-    """Whether anything but the executions themselves holds the objects that they made.
+def held(executed: Told, superseded: Told) -> list[Any]:
+    """Return the objects of executions that anything but these and work in progress holds.
 
     Args:
         executed: the executions that are new in a generation.
@@ -98,9 +99,8 @@ def are_held(executed: Told, superseded: Told) -> bool:
     """
     made = Made(_executions(executed), _executions(superseded))
     # A started application waits in coroutines of its own.
-    known = [*(one[0] for one in executed), *participants.references()]
-    held, _ = _held_outside(known, made)
-    return bool(held)
+    known = [*(one[0] for one in executed), *participants.references(), *passing_holders()]
+    return _held_outside(known, made)[0]
 
 
 def published(
@@ -108,7 +108,7 @@ def published(
     superseded: Told,
     revived: Told,
     abandoned: Told,
-    earlier: tuple[Told, bool] | None,
+    earlier: tuple[Told, list[Any], bool] | None,
 ) -> None:
     """Exchange registrations: a new generation has become current.
 
@@ -118,8 +118,8 @@ def published(
         revived: those that are part of it again, after a rollback.
         abandoned: those that were staged and did not become part of it.
         earlier: all superseded ones that are still in memory, the oldest first; None: new code
-            registered nothing. With whether something keeps more of these than after the
-            update before.
+            registered nothing. With what `held` returned, and whether something keeps more of
+            the superseded ones than after the update before.
     """
     back = _executions(revived)
     for execution in back:
@@ -131,8 +131,8 @@ def published(
     log_handlers.exchange([*gone, *old], [*new, *back])
     take_apart(one.module for one in (*new, *back))
     if earlier is not None:
-        told, pile_up = earlier
-        _search(old, new, back, gone, _executions(told), pile_up=pile_up)
+        told, registered, pile_up = earlier
+        _search(old, new, back, gone, _executions(told), registered, pile_up=pile_up)
 
 
 def _search(
@@ -141,6 +141,7 @@ def _search(
     back: list[Execution],
     gone: list[Execution],
     earlier: list[Execution],
+    registered: list[Any],
     *,
     pile_up: bool,
 ) -> None:
@@ -154,8 +155,8 @@ def _search(
     objects, own = _held([*former, *gone], current, [one.module for one in before])
     if not objects:
         return
-    # Containers that only new executions hold are searched: one may be a copy of a registry.
-    counterparts, _ = _held(current, [*former, *gone], [])
+    # What only new executions hold is searched: it may be a copy of a registry.
+    counterparts = [*registered, *(_held(back, [*former, *gone], [])[0] if back else ())]
     there = values_of(old)
     fresh = {id(vars(one.module)): there for one in new}
     carried = _carried([*former, *gone, *current])
@@ -216,22 +217,22 @@ def _held(
     """Return the objects that executions made and others hold; ids of what only they hold."""
     made = Made(executions, others)
     seeds = [*(one.module for one in executions), *_of_error(error)]
-    held, own = _held_outside(seeds, made)
-    if held and earlier:
-        # Objects that former importers still have under a name were not registered.
-        held.clear()
+    objects, own = _held_outside(seeds, made)
+    if objects and earlier:
+        # What former importers still have under a name was not registered.
+        objects.clear()
         theirs = (vars(one) for one in earlier if id(vars(one)) not in made.names)
-        held, own = _held_outside([*seeds, *theirs], made)
-    return held, own
+        objects, own = _held_outside([*seeds, *theirs], made)
+    return objects, own
 
 
 def _held_outside(seeds: list[Any], made: Made) -> tuple[list[Any], set[int]]:
-    # References of suspended code are no registrations, and the collector knows them.
+    # What suspended code and caches refer to is no registration, and known to the collector.
     return _core.held_outside(
         seeds,
         set(made.names),
         made.classes,
-        lambda kind: kind not in SUSPENDED and are_passed_by(kind),
+        lambda kind: kind not in COUNTED and are_passed_by(kind),
     )
 
 

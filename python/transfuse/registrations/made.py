@@ -23,14 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 CONTAINERS = (dict, list, set, deque)
-SUSPENDED = (AsyncGeneratorType, CoroutineType, GeneratorType)
-# Frames and the like are work in progress. The dict of an `lru_cache` must not be written to.
-_RUNNING = (
-    *SUSPENDED,
-    FrameType,
-    TracebackType,
-    type(lru_cache(len)),
-)
+# What these refer to is work in progress, or was computed and may be computed again. The collector
+# knows of it, but it is no registry; the dict of an `lru_cache` must not be written to.
+COUNTED = (AsyncGeneratorType, CoroutineType, GeneratorType, type(lru_cache(len)))
+_RUNNING = (*COUNTED, FrameType, TracebackType)
 # What these hold is work in progress or a thread's own; the caches of ABCs are memos.
 _AT_WORK = frozenset(
     {

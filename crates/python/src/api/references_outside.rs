@@ -6,7 +6,7 @@
 
 use std::collections::HashSet;
 
-use pyo3::types::{PyDict, PyFunction, PyList, PyType, PyWeakrefMethods, PyWeakrefReference};
+use pyo3::types::{PyCFunction, PyDict, PyFunction, PyList, PyType, PyWeakrefMethods, PyWeakrefReference};
 use pyo3::{ffi, intern, prelude::*};
 
 use crate::cpython::address_map::{ByAddress, Pointer};
@@ -107,6 +107,13 @@ fn is_namespace(dict: &Bound<'_, PyDict>) -> PyResult<bool> {
     Ok(dict.contains(intern!(py, "__name__"))? && dict.contains(intern!(py, "__spec__"))?)
 }
 
+/// Whether a weak reference with this callback is in a cache of an abstract base class, or among the
+/// classes that were registered with it.
+fn is_of_abc(callback: &Bound<'_, PyAny>) -> PyResult<bool> {
+    Ok(callback.is_exact_instance_of::<PyCFunction>()
+        && callback.getattr(intern!(callback.py(), "__name__"))?.eq("_destroy")?)
+}
+
 struct Count<'py> {
     py: Python<'py>,
     made: Made<'py>,
@@ -165,8 +172,11 @@ impl<'py> Count<'py> {
         };
         for reference in self.getweakrefs.call1((object,))?.try_iter()? {
             let reference = reference?;
-            let is_new = self.weak.insert(reference.as_ptr() as usize);
             let callback = reference.getattr(intern!(self.py, "__callback__"))?;
+            if is_of_abc(&callback)? {
+                continue;
+            }
+            let is_new = self.weak.insert(reference.as_ptr() as usize);
             let index = self.index_of(reference)?;
             if is_new && callback.is_none() {
                 // Each base lists its subclasses, unseen by the collector.

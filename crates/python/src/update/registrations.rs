@@ -23,16 +23,16 @@ pub struct EndedExecutions<'py> {
     abandoned: Vec<Bound<'py, LiveModule>>,
 }
 
-/// Whether something beside a staged generation holds what it executed. Asked before other code can
-/// see the generation: then only registrations can.
-pub fn may_be_registered(
-    py: Python<'_>,
-    staged: &Bound<'_, Generation>,
-    superseded: &[Bound<'_, LiveModule>],
-) -> bool {
+/// The objects of a staged generation that something beside it holds. Asked before other code can see
+/// the generation: then only registrations can. None: it is not known.
+pub fn registered<'py>(
+    py: Python<'py>,
+    staged: &Bound<'py, Generation>,
+    superseded: &[Bound<'py, LiveModule>],
+) -> Option<Bound<'py, PyList>> {
     let executed = staged.get().executed(py);
-    call(py, "are_held", (executions(py, &executed), executions(py, superseded)))
-        .is_none_or(|held| held.is_truthy(py).unwrap_or(true))
+    let held = call(py, "held", (executions(py, &executed), executions(py, superseded)));
+    held.and_then(|held| held.into_bound(py).cast_into().ok())
 }
 
 impl<'py> EndedExecutions<'py> {
@@ -49,22 +49,26 @@ impl<'py> EndedExecutions<'py> {
         EndedExecutions { executed, abandoned }
     }
 
-    /// The generation has become current. `registered` is what `may_be_registered` said of it.
+    /// The generation has become current. `registered` is what the function of that name found.
     pub fn published(
         self,
         py: Python<'_>,
         runtime: &Runtime,
         superseded: &[Bound<'_, LiveModule>],
         revived: &[Bound<'_, LiveModule>],
-        registered: bool,
+        registered: Option<Bound<'py, PyList>>,
     ) {
         // Entries of superseded code leave where new code made their counterparts.
         // Registrations of requests are noticed by the former modules that they keep in memory.
         let lingering = lingering::held(py, runtime);
         let grows = lingering > LINGERING.swap(lingering, Ordering::Relaxed);
-        let searches = registered || grows || !revived.is_empty() || !self.abandoned.is_empty();
-        let earlier =
-            searches.then(|| (executions(py, &lingering::superseded(py, runtime)), grows));
+        let searches = registered.as_ref().is_none_or(|found| !found.is_empty())
+            || grows
+            || !revived.is_empty()
+            || !self.abandoned.is_empty();
+        let registered = registered.unwrap_or_else(|| PyList::empty(py));
+        let earlier = searches
+            .then(|| (executions(py, &lingering::superseded(py, runtime)), registered, grows));
         let lists = [&self.executed, superseded, revived, &self.abandoned];
         let [executed, superseded, revived, abandoned] = lists.map(|list| executions(py, list));
         call(py, "published", (executed, superseded, revived, abandoned, earlier));

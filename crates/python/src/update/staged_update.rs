@@ -230,7 +230,7 @@ impl<'py> StagedUpdate<'py> {
         let runtime = self.runtime;
         in_place::apply(py, &self.staged).inspect_err(|_| self.abort(py))?;
         in_place::remember(py, &self.staged);
-        let registered = registrations::may_be_registered(py, &self.staged, &self.removed);
+        let registered = registrations::registered(py, &self.staged, &self.removed);
         // A module that took its code in place has the same instance before and after.
         self.removed.retain(|instance| !self.staged.get().holds(py, instance));
         succession::fold(py, runtime);
