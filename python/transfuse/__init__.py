@@ -19,6 +19,10 @@ A map of the package. Folders in the order of their imports: each uses only thos
 - `cli`: the command line
 """
 
+from importlib import import_module as _import_module
+from typing import TYPE_CHECKING
+
+from transfuse import frameworks as _frameworks  # noqa: F401 - `install` is to know of them
 from transfuse.errors import (
     ContentGone,
     GenerationError,
@@ -32,10 +36,6 @@ from transfuse.errors import (
 from transfuse.process.files import read_text
 from transfuse.process.imports import import_module, live, once, pin
 from transfuse.process.install import install, uninstall
-from transfuse.publishing.publisher import publisher
-from transfuse.servers.asgi import asgi
-from transfuse.servers.rsgi import rsgi
-from transfuse.servers.wsgi import wsgi
 from transfuse.updates.api import (
     accept,
     confirm,
@@ -47,19 +47,25 @@ from transfuse.updates.api import (
     status,
     update,
 )
-from transfuse.updates.history import HistoryEntry
 from transfuse.updates.hold import hold
-from transfuse.updates.reports import (
-    Change,
-    Plan,
-    Ran,
-    Report,
-    Restart,
-    Status,
-    Trial,
-    UpdateRefused,
-)
-from transfuse.version import __version__
+
+if TYPE_CHECKING:
+    from transfuse.publishing.publisher import publisher
+    from transfuse.servers.asgi import asgi
+    from transfuse.servers.rsgi import rsgi
+    from transfuse.servers.wsgi import wsgi
+    from transfuse.updates.history import HistoryEntry
+    from transfuse.updates.reports import (
+        Change,
+        Plan,
+        Ran,
+        Report,
+        Restart,
+        Status,
+        Trial,
+        UpdateRefused,
+    )
+    from transfuse.version import __version__
 
 __all__ = [
     "Change",
@@ -102,6 +108,28 @@ __all__ = [
     "update",
     "wsgi",
 ]
+
+
+# Those that are loaded on first use, and where they are: a program has one kind of server.
+_HOMES = {
+    "HistoryEntry": "updates.history",
+    "__version__": "version",
+    "asgi": "servers.asgi",
+    "publisher": "publishing.publisher",
+    "rsgi": "servers.rsgi",
+    "wsgi": "servers.wsgi",
+    **dict.fromkeys(
+        ("Change", "Plan", "Ran", "Report", "Restart", "Status", "Trial", "UpdateRefused"),
+        "updates.reports",
+    ),
+}
+
+
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(_import_module(f"{__name__}.{home}"), name)
 
 
 def __dir__() -> list[str]:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import atexit
 import functools
-import multiprocessing.util
 import os
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -191,8 +191,10 @@ def _after_fork() -> None:
 @functools.cache
 def _register_once() -> None:
     atexit.register(_at_exit)
-    # A process of multiprocessing, such as a server's worker, need not come by atexit.
-    multiprocessing.util.Finalize(None, _at_exit, exitpriority=0)
+    # A process of multiprocessing, such as a server's worker, need not come by atexit. One that has
+    # not imported it is none.
+    if (multiprocessing := sys.modules.get("multiprocessing.util")) is not None:
+        multiprocessing.Finalize(None, _at_exit, exitpriority=0)
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=_after_fork)
 

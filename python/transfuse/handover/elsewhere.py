@@ -7,7 +7,6 @@ measured it (`docs/servers.md`).
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import sys
 
@@ -30,7 +29,9 @@ def advice() -> str:
             f"kill -HUP {parent} starts gunicorn's workers anew, {loses} (with --preload it keeps"
             " the old code: restart gunicorn)"
         )
-    if multiprocessing.parent_process() is not None:
+    # What has not imported it is no child of it.
+    multiprocessing = sys.modules.get("multiprocessing")
+    if multiprocessing is not None and multiprocessing.parent_process() is not None:
         for module, name in _BY_HUP.items():
             if module in sys.modules:
                 loses = _ON_NEW_TOO if module == "hypercorn" else _ON_IDLE

@@ -30,14 +30,13 @@ from transfuse.errors import (
 from transfuse.handover import elsewhere, packages
 from transfuse.process.install import installed_settings
 from transfuse.source.tracebacks import OWN
-from transfuse.updates import api, trial
-from transfuse.updates.reports import Report, Restart
-from transfuse.updates.waiting import files_of, packages_wait
+from transfuse.updates import api, trial, waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from transfuse.handover.packages import Installed
+    from transfuse.updates.reports import Report, Restart
 
 _log = get_logger("transfuse")
 
@@ -135,8 +134,13 @@ class Occasions:
         """
         if not _core.installed():
             return
+        # Here and not above, as in `attend`: a process starts without.
+        from transfuse.updates.reports import Restart  # noqa: PLC0415
+
         loaded = [each for each in found if each.is_loaded]
-        packages_wait(Restart(each.name, "package", _LOADED.format(each.what)) for each in loaded)
+        waiting.packages_wait(
+            Restart(each.name, "package", _LOADED.format(each.what)) for each in loaded
+        )
         now = api.status()
         if now.failing is not None and isinstance(now.failing.error, ImportError):
             # It may have failed because they were missing.
@@ -188,9 +192,12 @@ def attend(
             api.on_update(_hear)
             packages.watch(_installed)
         _here = Occasions(ask, gone_back)
-        now = api.status()
-        # What has changed since this process loaded it.
-        _here.hear(Report("unchanged", now.generation, restart=now.restart))
+        if _core.status()["restart"] or waiting.packages():
+            from transfuse.updates.reports import Report  # noqa: PLC0415
+
+            now = api.status()
+            # What has changed since this process loaded it.
+            _here.hear(Report("unchanged", now.generation, restart=now.restart))
     return _here
 
 
@@ -262,17 +269,17 @@ def left_behind() -> str:
     return ", ".join(words)
 
 
-def _as_it_is(waiting: Restart) -> tuple[str, str, bytes]:
+def _as_it_is(left: Restart) -> tuple[str, str, bytes]:
     """Return what tells a change from an earlier one of the same module."""
     digest = hashlib.sha256()
-    for file in files_of([waiting.name]):
+    for file in waiting.files_of([left.name]):
         with contextlib.suppress(OSError), open(file, "rb") as content:
             digest.update(content.read())
-    return waiting.name, waiting.what, digest.digest()
+    return left.name, left.what, digest.digest()
 
 
-def _names(waiting: Sequence[Restart]) -> str:
-    return ", ".join(dict.fromkeys(each.name for each in waiting))
+def _names(left: Sequence[Restart]) -> str:
+    return ", ".join(dict.fromkeys(each.name for each in left))
 
 
 def _roots() -> tuple[str, ...]:

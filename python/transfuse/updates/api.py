@@ -1,7 +1,8 @@
 """The public functions that request an update, report on it, and subscribe to updates.
 
 Every update passes `deliver` once, however it was requested: it is logged under `transfuse` and
-passed to the callbacks.
+passed to the callbacks. The values that are returned (`reports`, `history`) are imported where the
+first one is made: no process needs them to start.
 """
 
 from __future__ import annotations
@@ -9,24 +10,22 @@ from __future__ import annotations
 import logging
 import os
 from dataclasses import replace
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from transfuse import _core
 from transfuse.config.logs import get_logger
 from transfuse.errors import NotInstalledError, TransfuseError
-from transfuse.updates import history as history_of
 from transfuse.updates import messages, participants, trial, waiting
 from transfuse.updates.memory_growth import MemoryGrowth
 from transfuse.updates.places import place_of
-from transfuse.updates.reports import Note, Plan, Report, Status, Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
 
     from transfuse.memory.leaks import Leaks
     from transfuse.updates.history import HistoryEntry
-    from transfuse.updates.reports import Trial
+    from transfuse.updates.reports import Plan, Report, Status, Step, Trial
 
 _log = get_logger("transfuse")
 
@@ -58,6 +57,8 @@ def update(timeout: float | None = None, *, confirm_within: float | None = None)
     with participants.waiting(), trial.wanting(confirm_within):
         report = _report(_core.update(timeout))
     if confirm_within is not None and report.outcome == "unchanged" and report.trial is None:
+        from transfuse.updates.reports import Note  # noqa: PLC0415
+
         return replace(report, notes=(*report.notes, Note("trial", "none has begun")))
     return report
 
@@ -80,7 +81,9 @@ def rollback(to: int | datetime | None = None, *, dry_run: bool = False) -> Repo
         GenerationError: that generation is not kept, or is the current one.
     """
     _require_installed()
-    number = history_of.generation_at(to.timestamp()) if isinstance(to, datetime) else to
+    from transfuse.updates.history import generation_at  # noqa: PLC0415
+
+    number = to if to is None or isinstance(to, int) else generation_at(to.timestamp())
     with participants.waiting():
         return _report(_core.rollback(number, dry_run=dry_run))
 
@@ -130,7 +133,9 @@ def history() -> tuple[HistoryEntry, ...]:
         NotInstalledError: Transfuse is not installed.
     """
     _require_installed()
-    return history_of.entries()
+    from transfuse.updates.history import entries  # noqa: PLC0415
+
+    return entries()
 
 
 def plan() -> Plan:
@@ -140,6 +145,8 @@ def plan() -> Plan:
         NotInstalledError: Transfuse is not installed.
     """
     _require_installed()
+    from transfuse.updates.reports import Plan  # noqa: PLC0415
+
     return Plan.from_core(_core.plan())
 
 
@@ -150,6 +157,8 @@ def status() -> Status:
         NotInstalledError: Transfuse is not installed.
     """
     _require_installed()
+    from transfuse.updates.reports import Status  # noqa: PLC0415
+
     counts = tuple((number, begun, failed) for number, begun, _, failed in _core.request_counts())
     found = Status.from_core(_core.status())
     restart = (*found.restart, *waiting.packages())
@@ -212,6 +221,10 @@ def deliver(roots: Sequence[str], told: Mapping[str, Any]) -> None:
         told: the core's report, as `Report.from_core` takes it.
     """
     if told["outcome"] == "running":
+        if not _step_listeners:
+            return
+        from transfuse.updates.reports import Step  # noqa: PLC0415
+
         step = Step(
             told["name"],
             told["index"],
@@ -245,6 +258,8 @@ def deliver(roots: Sequence[str], told: Mapping[str, Any]) -> None:
 
 
 def _report(told: Mapping[str, Any]) -> Report:
+    from transfuse.updates.reports import Report  # noqa: PLC0415
+
     report = Report.from_core(told)
     why = trial.note_of(report.generation) if report.outcome == "rolled back" else ""
     return replace(report, trial=trial.running(), why=why)

@@ -21,13 +21,13 @@ from transfuse import _core
 from transfuse.config.native import time
 from transfuse.errors import TransfuseError
 from transfuse.updates import participants, trial_watch
-from transfuse.updates.reports import Trial
 from transfuse.updates.trial_state import CONFIRMED, HERE, Running, on_trial
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
+    from transfuse.updates.reports import Trial
     from transfuse.updates.trial_state import Others, Wanted
 
 
@@ -175,7 +175,8 @@ def join(told: dict[str, Any]) -> None:
         if told["key"] == key() or told["key"] in HERE.ended:
             return
         left: float = told["left"]
-        shown = Trial(told["generation"], told["back_to"], time.time() + left, told["seconds"])
+        until = time.time() + left
+        shown = _shown(told["generation"], told["back_to"], until, told["seconds"])
         now, _ = _core.view()
         deadline = time.monotonic() + left
         _begin(Running(told["key"], shown, deadline, None, now, told["round"]))
@@ -214,7 +215,7 @@ class _Participant:
                 _goes_on(now, generation, begins)
             elif begins and not HERE.goes_back and begins["key"] not in HERE.ended:
                 seconds: float = begins["seconds"]
-                shown = Trial(generation, HERE.before, time.time() + seconds, seconds)
+                shown = _shown(generation, HERE.before, time.time() + seconds, seconds)
                 deadline = time.monotonic() + seconds
                 _begin(Running(begins["key"], shown, deadline, HERE.before, generation))
             else:
@@ -229,6 +230,13 @@ class _Participant:
 
 
 _PARTICIPANT = _Participant()
+
+
+def _shown(generation: int, back_to: int, until: float, seconds: float) -> Trial:
+    # Here and not above: few processes have a trial.
+    from transfuse.updates.reports import Trial  # noqa: PLC0415
+
+    return Trial(generation, back_to, until, seconds)
 
 
 def _begin(trial: Running) -> None:

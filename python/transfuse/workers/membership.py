@@ -16,12 +16,12 @@ from transfuse.config.native import time
 from transfuse.updates import participants
 from transfuse.workers import rendezvous
 from transfuse.workers.protocol import BEAT, SILENCE, MessageStream, unpacked
-from transfuse.workers.worker import Worker
 
 if TYPE_CHECKING:
     from transfuse.config.settings import Settings
     from transfuse.workers.protocol import Said
     from transfuse.workers.rendezvous import Rendezvous
+    from transfuse.workers.worker import Worker
 
 _log = get_logger("transfuse.workers")
 
@@ -72,6 +72,9 @@ def begin(settings: Settings) -> None:
         )
         return
     if place is not None:
+        # Here and not above: many processes are alone.
+        from transfuse.workers.worker import Worker  # noqa: PLC0415
+
         _worker = Worker(place, settings)
 
 
