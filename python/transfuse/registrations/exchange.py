@@ -132,7 +132,8 @@ def published(
     take_apart(one.module for one in (*new, *back))
     if earlier is not None:
         told, registered, pile_up = earlier
-        _search(old, new, back, gone, _executions(told), registered, pile_up=pile_up)
+        before = _executions(told)
+        _search(old, new, back, gone, before, registered=registered, pile_up=pile_up)
 
 
 def _search(
@@ -141,8 +142,8 @@ def _search(
     back: list[Execution],
     gone: list[Execution],
     earlier: list[Execution],
-    registered: list[Any],
     *,
+    registered: list[Any],
     pile_up: bool,
 ) -> None:
     """Find the entries that leave, and take them out."""

@@ -1,9 +1,10 @@
 """The foreign containers that hold objects of former executions, found upwards from these.
 
-One pass over the heap, which lets other threads run, makes an index of its references for all levels
-(`_core.ReferrerIndex`). From an object the search goes on to its wrappers, up to the first container, and from
-the container to the foreign module that it belongs to. The second half of the way is taken only
-from containers of which entries would leave: most hold objects of one execution, or memos of both.
+One pass over the heap, which lets other threads run, makes an index of its references for all
+levels (`_core.ReferrerIndex`). From an object the search goes on to its wrappers, up to the first
+container, and from the container to the foreign module that it belongs to. The second half of the
+way is taken only from containers of which entries would leave: most hold objects of one execution,
+or memos of both.
 """
 
 from __future__ import annotations
