@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 # The update of a small application may take this long in any case, in seconds.
 SMALL = 0.009
+# Two measurements of the same percentile differ by as much.
+SPREAD = 1.1
 # A series of fewer edits shows nothing: caches of the application still fill.
 FEWEST = 10
 
@@ -35,7 +37,8 @@ class Verdict(NamedTuple):
 
 def verdicts(result: Result) -> list[Verdict]:
     """Judge the measured figures; a bar without a figure is left out."""
-    return [*_start(result), *_updates(result), *_memory(result), *_end(result)]
+    found = [_start(result), _updates(result), _requests(result), _memory(result), _end(result)]
+    return [each for some in found for each in some]
 
 
 def _start(result: Result) -> Iterator[Verdict]:
@@ -67,6 +70,16 @@ def _updates(result: Result) -> Iterator[Verdict]:
         wrong = [step.kind for step in result.steps if wrong_answers(step)]
         figure = f"not after {', '.join(wrong)}" if wrong else "all"
         yield Verdict("answers", not wrong, figure, "all")
+
+
+def _requests(result: Result) -> Iterator[Verdict]:
+    if (took := result.latency) is not None:
+        most = SPREAD * took.beside
+        figure = (
+            f"99 % within {took.updates * 1000:.0f} ms, {took.beside * 1000:.0f} ms beside as much"
+            " other work"
+        )
+        yield Verdict("requests", took.updates <= most, figure, f"{most * 1000:.0f} ms")
 
 
 def _memory(result: Result) -> Iterator[Verdict]:

@@ -44,6 +44,7 @@ class Process:
         app = site.app
         self._send(
             root=str(site.root),
+            leaf=next(edit.path for edit in app.edits if edit.kind == "leaf"),
             target=app.target,
             interface=app.interface,
             live=live,

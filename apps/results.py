@@ -91,6 +91,23 @@ class Memory:
 
 
 @dataclass
+class Latency:
+    """99th percentiles of requests, in seconds.
+
+    Attributes:
+        updates: while updates run.
+        beside: while another thread uses as much CPU.
+        requests: how many requests of each.
+        cpu: the seconds of CPU that one update takes.
+    """
+
+    updates: float
+    beside: float
+    requests: int
+    cpu: float
+
+
+@dataclass
 class Result:
     """All that came of one application.
 
@@ -111,6 +128,7 @@ class Result:
     live: Start | None = None
     steps: list[Step] = field(default_factory=list)
     memory: list[Memory] = field(default_factory=list)
+    latency: Latency | None = None
     status: float = 0.0
     trouble: str = ""
 
@@ -120,4 +138,5 @@ class Result:
         starts = {key: Start(**told[key]) if told[key] else None for key in ("plain", "live")}
         steps = [Step(**each) for each in told["steps"]]
         memory = [Memory(**each) for each in told["memory"]]
-        return cls(**{**told, **starts, "steps": steps, "memory": memory})
+        latency = Latency(**told["latency"]) if told.get("latency") else None
+        return cls(**{**told, **starts, "steps": steps, "memory": memory, "latency": latency})

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from apps.answers import differences, unhealthy
 from apps.process import Process, ProcessError
-from apps.results import Memory, Start, Step
+from apps.results import Latency, Memory, Start, Step
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,6 +60,8 @@ def run(site: Site, limits: Limits, result: Result) -> None:
     result.plain, result.live = _start(site, limits.runs)
     site.reset()
     _edits(site, result)
+    site.reset()
+    result.latency = _latency(site)
     for kind in ("leaf", "middle"):
         for edit in site.app.edits:
             if edit.kind == kind:
@@ -172,6 +174,15 @@ def _step(
         differing=differences(site.app, wanted, told["answers"]),
     )
     return step, told["answers"]
+
+
+def _latency(site: Site) -> Latency:
+    with Process(site, live=True) as live:
+        live.do("start")
+        live.do("ask")
+        found = Latency(**live.do("latency"))
+    _say(f"99 % of requests in {found.updates * 1000:.1f} ms, beside {found.beside * 1000:.1f} ms")
+    return found
 
 
 def _memory(site: Site, edit: Edit, limits: Limits) -> Memory:

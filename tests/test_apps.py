@@ -12,7 +12,7 @@ from apps.answers import differences, unhealthy
 from apps.bars import failing, most_cpu, served, verdicts
 from apps.inside.caller import Asgi, Wsgi
 from apps.known import KNOWN
-from apps.results import Memory, Result, Start, Step
+from apps.results import Latency, Memory, Result, Start, Step
 from apps.table import APPS
 from apps.trial import _changes
 
@@ -45,6 +45,15 @@ def step(**changed: Any) -> Step:
         "differing": [],
     }
     return Step(**{**values, **changed})
+
+
+def test_requests_may_wait_for_updates_as_for_other_work() -> None:
+    made = result(step())
+    made.latency = Latency(updates=0.020, beside=0.019, requests=500, cpu=0.1)
+    assert "requests" not in missed(made)
+    made.latency = Latency(updates=0.030, beside=0.019, requests=500, cpu=0.1)
+    assert "requests" in missed(made)
+    assert Result.from_json(asdict(made)) == made
 
 
 def result(*steps: Step, memory: tuple[Memory, ...] = (), trouble: str = "") -> Result:

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import functools
 import importlib
+import itertools
 import json
 import os
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 from .caller import Asgi, Wsgi
 from .costs import trace
 from .gauges import cpu, resident
+from .latency import measure
 
 Told = dict[str, Any]
 
@@ -25,8 +28,8 @@ class Served:
     """The application of this process.
 
     Args:
-        asked: ``{"root": ..., "target": "entry:application", "interface": "wsgi", "live": True,
-            "traced": False, "requests": [...]}``.
+        asked: ``{"root": ..., "leaf": "shop/page.py", "target": "entry:application",
+            "interface": "wsgi", "live": True, "traced": False, "requests": [...]}``.
     """
 
     def __init__(self, asked: Told) -> None:
@@ -53,6 +56,19 @@ class Served:
         report = transfuse.update()
         spent, seconds = cpu() - before, time.monotonic() - begun
         return {**report.to_json(), "cpu": spent, "seconds": seconds}
+
+    def latency(self) -> Told:
+        """Edit the leaf again and again, and say how long requests take meanwhile."""
+        transfuse = importlib.import_module("transfuse")
+        leaf = Path(self._asked["root"], self._asked["leaf"])
+        text, numbers = leaf.read_text(encoding="utf-8"), itertools.count()
+
+        def update() -> None:
+            leaf.write_text(f"{text}\n_EDITED = {next(numbers)}\n", encoding="utf-8")
+            transfuse.update()
+
+        request = self._asked["requests"][0]
+        return measure(lambda: self._caller.ask(request), update)
 
     def status(self) -> Told:
         """Ask Transfuse for its status, and say how long that took."""

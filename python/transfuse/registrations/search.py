@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 from transfuse import _core
 from transfuse.registrations.made import (
+    are_passed_by,
     is_attributes_of,
     is_container,
     is_foreign_name,
     is_live,
     is_namespace,
     is_of_class,
-    is_passed_by,
 )
 
 if TYPE_CHECKING:
@@ -72,6 +72,8 @@ class Search:
         self._deadline = time.monotonic() + _SECONDS
         self._heap: list[Any] = [] if _FREE_THREADED else _core.heap()
         self._index = None if _FREE_THREADED else _core.ReferrerIndex(self._heap, _SECONDS)
+        # Type of a holder -> whether its references do not count.
+        self._kinds: dict[type, bool] = {}
         # id -> a container that holds such an object, and of which entries would leave.
         self._containers: dict[int, Any] = {}
         # id -> a container that holds such an object, and how many wrappers lie between them; a
@@ -105,7 +107,7 @@ class Search:
                 break
             following: dict[int, Any] = {}
             for holder, each in self._referrers(level):
-                if id(holder) in self._passed_by or is_passed_by(holder):
+                if id(holder) in self._passed_by or self._is_passed_by(type(holder)):
                     continue
                 goes_on = id(each) in self._inside and self._is_taken_in(holder, each)
                 goes_on |= id(each) in self._holding and self._is_wrapper_of(holder, each)
@@ -115,6 +117,12 @@ class Search:
             level = list(following.values())
         found = [self._containers.get(each) for each in self._foreign]
         return [each for each in found if each is not None]
+
+    def _is_passed_by(self, kind: type) -> bool:
+        known = self._kinds.get(kind)
+        if known is None:
+            known = self._kinds[kind] = are_passed_by(kind)
+        return known
 
     def _is_taken_in(self, holder: Any, each: Any) -> bool:
         """Take in a holder of an object that is searched for. False: nothing follows from it."""
