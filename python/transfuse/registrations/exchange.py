@@ -99,7 +99,7 @@ def held(executed: Told, superseded: Told) -> list[Any]:
     """
     made = Made(_executions(executed), _executions(superseded))
     # A started application waits in coroutines of its own.
-    known = [*(one[0] for one in executed), *participants.references(), *passing_holders()]
+    known = [*(one[0] for one in executed), *participants.references()]
     return _held_outside(known, made)[0]
 
 
@@ -153,7 +153,8 @@ def _search(
     names = {one.module.__name__ for one in old} if pile_up else set()
     before = [one for one in earlier if id(one.module) not in known]
     former = [*(one for one in before if one.module.__name__ in names), *old]
-    objects, own = _held([*former, *gone], current, [one.module for one in before])
+    theirs = [one.module for one in before]
+    objects, own = _held([*former, *gone], current, theirs, at_once=bool(registered))
     if not objects:
         return
     # What only new executions hold is searched: it may be a copy of a registry.
@@ -214,13 +215,22 @@ def _held(
     others: list[Execution],
     earlier: list[ModuleType],
     error: BaseException | None = None,
+    *,
+    at_once: bool = False,
 ) -> tuple[list[Any], set[int]]:
-    """Return the objects that executions made and others hold; ids of what only they hold."""
+    """Return the objects that executions made and others hold; ids of what only they hold.
+
+    Args:
+        executions: the executions.
+        others: those from which they may have carried objects.
+        earlier: former modules. What these still have under a name was not registered.
+        error: an exception, whose traceback refers to the executions.
+        at_once: whether others are known to hold some, so that `earlier` has to be looked into.
+    """
     made = Made(executions, others)
     seeds = [*(one.module for one in executions), *_of_error(error)]
-    objects, own = _held_outside(seeds, made)
-    if objects and earlier:
-        # What former importers still have under a name was not registered.
+    objects, own = ([], set()) if at_once else _held_outside(seeds, made)
+    if at_once or (objects and earlier):
         objects.clear()
         theirs = (vars(one) for one in earlier if id(vars(one)) not in made.names)
         objects, own = _held_outside([*seeds, *theirs], made)
@@ -230,7 +240,7 @@ def _held(
 def _held_outside(seeds: list[Any], made: Made) -> tuple[list[Any], set[int]]:
     # What suspended code and caches refer to is no registration, and known to the collector.
     return _core.held_outside(
-        seeds,
+        [*seeds, *passing_holders()],
         set(made.names),
         made.classes,
         lambda kind: kind not in COUNTED and are_passed_by(kind),
