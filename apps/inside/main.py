@@ -66,9 +66,13 @@ class Served:
         def update() -> None:
             leaf.write_text(f"{text}\n_EDITED = {next(numbers)}\n", encoding="utf-8")
             transfuse.update()
+            # What the application fills at its first request, it fills after a restart, too.
+            ask()
 
-        request = self._asked["requests"][0]
-        return measure(lambda: self._caller.ask(request), update)
+        def ask() -> None:
+            self._caller.ask(self._asked["requests"][0])
+
+        return measure(ask, update)
 
     def status(self) -> Told:
         """Ask Transfuse for its status, and say how long that took."""

@@ -35,7 +35,7 @@ NEVER = {
     "zipfile",
     "transfuse.memory.leaks",
     "transfuse.publishing.publisher",
-    "transfuse.registrations",
+    "transfuse.registrations.exchange",
     "transfuse.servers.asgi",
     "transfuse.servers.rsgi",
     "transfuse.updates.history",

@@ -12,9 +12,3 @@ then one search of the heap finds the foreign containers that hold the objects o
 - `wrapped`: wrappers in attributes of foreign modules, which wrap no former ones
 - `exchange`: the entries that are taken out and put back
 """
-
-from __future__ import annotations
-
-from transfuse.registrations.exchange import abandoned as abandoned
-from transfuse.registrations.exchange import held as held
-from transfuse.registrations.exchange import published as published

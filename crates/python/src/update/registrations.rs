@@ -90,7 +90,7 @@ fn call<'py>(
     arguments: impl PyCallArgs<'py>,
 ) -> Option<Py<PyAny>> {
     let called = panics::caught(|| {
-        let package = py.import(intern!(py, "transfuse.registrations"))?;
+        let package = py.import(intern!(py, "transfuse.registrations.exchange"))?;
         Ok(package.getattr(function)?.call1(arguments)?.unbind())
     });
     let complain = |error| {
