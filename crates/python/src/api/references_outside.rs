@@ -6,7 +6,9 @@
 
 use std::collections::HashSet;
 
-use pyo3::types::{PyCFunction, PyDict, PyFunction, PyList, PyType, PyWeakrefMethods, PyWeakrefReference};
+use pyo3::types::{
+    PyCFunction, PyDict, PyFunction, PyList, PyType, PyWeakrefMethods, PyWeakrefReference,
+};
 use pyo3::{ffi, intern, prelude::*};
 
 use crate::cpython::address_map::{ByAddress, Pointer};

@@ -78,7 +78,7 @@ impl Slices {
 
     /// To be called before each object. False: the time is over.
     pub fn goes_on(&mut self, py: Python<'_>, count: usize) -> PyResult<bool> {
-        if count % OBJECTS == 0 && self.slice.elapsed() > SLICE {
+        if count.is_multiple_of(OBJECTS) && self.slice.elapsed() > SLICE {
             py.check_signals()?;
             py.detach(|| std::thread::sleep(PAUSE)); // lets waiting threads take the GIL
             self.slice = Instant::now();
