@@ -157,7 +157,7 @@ def _search(
     objects, own = _held([*former, *gone], current, theirs, at_once=bool(registered))
     if not objects:
         return
-    # What only new executions hold is searched: it may be a copy of a registry.
+    # Containers that only new executions hold are searched: one may be a copy of a registry.
     counterparts = [*registered, *(_held(back, [*former, *gone], [])[0] if back else ())]
     there = values_of(old)
     fresh = {id(vars(one.module)): there for one in new}
@@ -238,7 +238,7 @@ def _held(
 
 
 def _held_outside(seeds: list[Any], made: Made) -> tuple[list[Any], set[int]]:
-    # What suspended code and caches refer to is no registration, and known to the collector.
+    # References of suspended code and of caches are no registrations, and the collector knows them.
     return _core.held_outside(
         [*seeds, *passing_holders()],
         set(made.names),
