@@ -5,7 +5,7 @@ count of the references to what new code made tells whether it may have register
 then one search of the heap finds the foreign containers that hold the objects of former executions.
 
 - `made`: the objects of executions, and their names
-- `passing`: holders for a while, whose references are no registrations
+- `caches`: caches of the standard library, whose references are no registrations
 - `search`: the foreign containers that hold them
 - `entries`: the entries of a container
 - `log_handlers`: the handlers that modules give to loggers

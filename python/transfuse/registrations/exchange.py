@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from transfuse import _core
 from transfuse.registrations import log_handlers
+from transfuse.registrations.caches import caches
 from transfuse.registrations.entries import entries_of, keys_in
 from transfuse.registrations.made import (
     COUNTED,
@@ -23,7 +24,6 @@ from transfuse.registrations.made import (
     are_passed_by,
     values_of,
 )
-from transfuse.registrations.passing import passing_holders
 from transfuse.registrations.search import Search
 from transfuse.registrations.wrapped import take_apart
 from transfuse.updates import participants
@@ -91,7 +91,7 @@ class _Sides:
 
 
 def held(executed: Told, superseded: Told) -> list[Any]:
-    """Return the objects of executions that anything but these and work in progress holds.
+    """Return the objects of executions that anything but these and caches holds.
 
     Args:
         executed: the executions that are new in a generation.
@@ -238,9 +238,9 @@ def _held(
 
 
 def _held_outside(seeds: list[Any], made: Made) -> tuple[list[Any], set[int]]:
-    # References of suspended code and of caches are no registrations, and the collector knows them.
+    # References of suspended code and of caches are no registrations.
     return _core.held_outside(
-        [*seeds, *passing_holders()],
+        [*seeds, *caches()],
         set(made.names),
         made.classes,
         lambda kind: kind not in COUNTED and are_passed_by(kind),
