@@ -4,6 +4,18 @@ from __future__ import annotations
 
 # Each module has a `get`, whose result is a number.
 VALUES = {
+    "object of a library": """
+        import sqlite3
+        database = sqlite3.connect(":memory:", check_same_thread=False)
+        database.execute("create table found(kind)")
+        def get():
+            found = database.execute("select kind from found").fetchone()
+            if found is None:
+                from shop.config import KIND
+                database.execute("insert into found values (?)", (KIND,))
+                return KIND
+            return found[0]
+        """,
     "cache": """
         import functools
         @functools.cache

@@ -139,3 +139,24 @@ def test_p6_a_deleted_module_is_not_kept(tree: LiveTree, policy: str) -> None:
     assert "shop.use" in ran(tree.update())
     with pytest.raises(ModuleNotFoundError, match=r"shop\.config"):
         tree.module("app").get()
+
+
+@pytest.mark.parametrize("cached", ["@functools.cache\n", ""], ids=["cache", "dict"])
+def test_p5_whether_a_module_exists(tree: LiveTree, policy: str, cached: str) -> None:
+    use = f"""
+import functools
+from importlib.util import find_spec
+found = {{}}
+{cached}def get():
+    if "extra" not in found:
+        found["extra"] = find_spec("shop.extra") is not None
+    return found["extra"]
+"""
+    tree.write({"shop/__init__.py": "", "use.py": use, "app.py": "import use\n"})
+    tree.install(policy=policy)
+    assert not tree.module("app").use.get()
+    assert ran(tree.published({"shop/extra.py": ""})) == ["use", "app"]
+    assert tree.module("app").use.get()
+    tree.delete("shop/extra.py")
+    assert ran(tree.published()) == ["use", "app"]
+    assert not tree.module("app").use.get()

@@ -45,6 +45,12 @@ TAKEN = {
         def show():
             return V
         """,
+    "by a name": """
+        import pkgutil
+        V = pkgutil.resolve_name("shop:prices.V")
+        def show():
+            return V
+        """,
     "by a function": """
         import shop
         def take():
@@ -170,3 +176,23 @@ def test_p12_a_function_that_imports_a_submodule_keeps_nothing(tree: LiveTree, p
     assert tree.module("app").views.late() == 1
     assert ran(tree.published({"shop/prices.py": "V = 2\n"})) == ["shop.prices"]
     assert tree.module("app").views.late() == 2
+
+
+def test_a_star_takes_a_submodule_that_is_new(tree: LiveTree, policy: str) -> None:
+    tree.write({"shop/__init__.py": "", "views.py": "from shop import *\n"})
+    tree.write(
+        {"app.py": "try:\n    import shop.prices\nexcept ImportError:\n    pass\nimport views\n"}
+    )
+    tree.install(policy=policy)
+    assert not hasattr(tree.module("app").views, "prices")
+    assert sorted(ran(tree.published({"shop/prices.py": "V = 1\n"}))) == ["app", "views"]
+    assert tree.module("app").views.prices.V == 1
+
+
+def test_a_star_of_a_package_that_lists_its_names(tree: LiveTree) -> None:
+    tree.write({"shop/__init__.py": "__all__ = []\n", "views.py": "from shop import *\n"})
+    tree.write({"app.py": "import views\n"})
+    tree.install()
+    tree.module("app")
+    tree.write({"shop/prices.py": "V = 1\n"})
+    assert ran(tree.published({"app.py": "import views, shop.prices\n"})) == ["app"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import sys
 from functools import partial
@@ -21,6 +22,8 @@ def look(modules: tuple[str, ...]) -> dict[str, Any]:
         importlib.import_module("main")
     except BaseException as error:
         return {"main": type(error).__name__}
+    # Until then a class that a later statement has replaced is in the list of its base class.
+    gc.collect()
     loaded = [name for name in modules if name in sys.modules]
     seen: dict[str, Any] = {name: _namespace(sys.modules[name]) for name in loaded}
     for name in loaded:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 # Functions that import the module whose name they are given.
 IMPORTERS = frozenset(
     {"__import__", "import_module", "import_string", "import_object", "load_object", "locate"}
-    | {"resolve_name", "import_from_string", "symbol_by_name"}
+    | {"resolve_name", "import_from_string", "symbol_by_name", "find_spec"}
 )
 _MODULE_IMPORTERS = frozenset({"__import__", "import_module", "import_object"})
 # Functions that run text, which may import.
@@ -66,6 +66,8 @@ class Scan:
         passed: the calls that get something of an import.
         returned: what it returns of an import.
         uses_others: whether it uses what functions of other modules return.
+
+    What comes of `sources`, which are expressions of the function, counts as if it were imported.
     """
 
     def __init__(
@@ -74,8 +76,10 @@ class Scan:
         returning: dict[str, Scan],
         wrappers: dict[str, list[str]],
         others: frozenset[str],
+        sources: frozenset[ast.AST] = frozenset(),
     ) -> None:
         self.name = function.name
+        self._sources = sources
         self.imports: list[Import] = []
         self.calls: list[str | None] = []
         self.kept: list[Kept] = []
@@ -174,6 +178,8 @@ class Scan:
         for node in self._expressions(statement):
             if isinstance(node, ast.Call):
                 self._call(node)
+                if node in self._sources and isinstance(node.func, ast.Attribute):
+                    self._fill(node.func.value)
             elif isinstance(node, ast.Attribute) and dotted(node) == "sys.modules":
                 self.calls.append("")
             elif isinstance(node, ast.NamedExpr) and self._comes(node.value) is not None:
@@ -259,7 +265,14 @@ class Scan:
         """A call gets something of an import."""
         names = [value for value in given if isinstance(value, (ast.Name, ast.Attribute))]
         roots = {self._root(value) or "" for value in names if self._comes(value) is None}
-        self.passed.append(Passed(dotted(call.func), tuple(sorted(roots - {""}))))
+        sources = [self._comes(value) for value in given]
+        found = tuple(Kept(*source, "") for source in sources if source is not None)
+        self.passed.append(Passed(dotted(call.func), tuple(sorted(roots - {""})), found))
+
+    def _fill(self, filled: ast.expr) -> None:
+        """Something comes into an object that the function made: `parser.read(path)`."""
+        if isinstance(filled, ast.Name) and filled.id in self._made:
+            self._tainted.setdefault(filled.id, "")
 
     def _put(self, into: ast.expr, value: ast.expr) -> None:
         """`value` is put into the object `into`."""
@@ -351,7 +364,7 @@ class Scan:
 
     def _is_source(self, node: ast.AST) -> bool:
         """Tell whether an expression is what an import gave, or a function that returns that."""
-        if isinstance(node, ast.Name) and node.id in self._tainted:
+        if node in self._sources or (isinstance(node, ast.Name) and node.id in self._tainted):
             return True
         if isinstance(node, (ast.Name, ast.Attribute)) and dotted(node) in self._others:
             self.uses_others = True

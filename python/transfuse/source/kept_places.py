@@ -4,6 +4,14 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+# Methods that keep nothing of what they are given, by the beginnings of their names.
+ASK = (
+    *("check", "compare", "contains", "count", "critical", "debug", "decode", "dump", "encode"),
+    *("error", "exception", "fatal", "fetch", "filter", "find", "format", "get", "has", "index"),
+    *("info", "is", "join", "log", "match", "query", "read", "render", "replace", "search"),
+    *("select", "split", "strip", "sub", "trace", "validate", "warn"),
+)
+
 
 class Kept(NamedTuple):
     """A place where a function keeps something.
@@ -30,11 +38,13 @@ class Import(NamedTuple):
 
 
 class Passed(NamedTuple):
-    """A call that gets something of an import: `hold(KIND)` is ``("hold", ())``."""
+    """A call that gets something of an import: `hold(KIND)` is ``("hold", (), (KIND,))``."""
 
     function: str
     # The names that lead to the other arguments, and to the object of a method.
     roots: tuple[str, ...]
+    # What it gets of the import: places without a root.
+    given: tuple[Kept, ...]
 
 
 class Keeper(NamedTuple):

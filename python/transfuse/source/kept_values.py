@@ -15,15 +15,17 @@ import dis
 import threading
 from contextvars import ContextVar
 from functools import lru_cache
+from pathlib import PurePath
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from transfuse.source.function_scan import keepers, names_used
+from transfuse.source.kept_places import ASK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from transfuse.source.kept_places import Keeper, Kept
+    from transfuse.source.kept_places import Keeper, Kept, Passed
 
 # Decorators, and arguments, that keep what functions return, by parts of their names.
 _CACHES = ("cache", "factory", "lazy", "memo", "once", "persist", "singleton")
@@ -80,10 +82,12 @@ def kept(
             whose results matter, and not the whole module.
         live: the namespaces of all live modules, by their names.
     """
-    return _Search(Source(*by), *imported, frozenset(returning), live).run()
+    return Search(Source(*by), *imported, frozenset(returning), live).run()
 
 
-class _Search:
+class Search:
+    """Looks for what functions of one module have kept of another one, or of what they read."""
+
     def __init__(
         self,
         by: Source,
@@ -111,15 +115,24 @@ class _Search:
         importing = [one for one in found if _imports(one, package, self._target)]
         importing = importing or [one for one in found if "" in one.calls]
         for keeper in [*importing, *(one for one in found if one.uses_others)]:
-            for kept in keeper.kept:
-                self._keep(kept)
-            for passed in keeper.passed:
-                self._pass(passed.function, passed.roots)
-            if any(self._caches(decorator) for decorator in keeper.decorators):
-                self._modules.add(by.name)
+            self.kept_by(keeper, [])
             if any(self._is_plain(one) for one in keeper.returned):
                 returned.add(keeper.name)
         return Found(sorted(self._modules), sorted(self._globals), sorted(returned))
+
+    def kept_by(self, keeper: Keeper, used: list[str]) -> list[str]:
+        """Return the modules that may hold what a function keeps, or objects that it uses."""
+        for kept in keeper.kept:
+            self._keep(kept)
+        for passed in keeper.passed:
+            self._pass(passed)
+        if any(self._caches(decorator) for decorator in keeper.decorators):
+            self._modules.add(self._by.name)
+        for name in used:
+            owner = self._value(name)
+            if is_place(owner) and type(owner).__module__ not in self._live:
+                self._modules.update((self._by.name, *self._others_with(owner)))
+        return sorted(self._modules)
 
     def _others(self) -> frozenset[str]:
         """Return the names in the source that lead to the functions whose results matter."""
@@ -137,16 +150,16 @@ class _Search:
         if not holder:
             value: Any = self._by.namespace.get(name)
             return bool(
-                _is_a(value, FunctionType)
+                is_a(value, FunctionType)
                 and value.__name__ in self._returning
                 and value.__module__ == self._target
             )
         if last not in self._returning:
             return False
         value = self._value(holder)
-        if _is_a(value, ModuleType):
+        if is_a(value, ModuleType):
             return bool(vars(value).get("__name__") == self._target)
-        kind = type(value) if value is None or not _is_a(value, type) else value
+        kind = type(value) if value is None or not is_a(value, type) else value
         return any(base.__module__ == self._target for base in kind.__mro__)
 
     def _value(self, name: str) -> Any:
@@ -154,9 +167,9 @@ class _Search:
         first, *rest = name.split(".")
         value: Any = self._by.namespace.get(first)
         for part in rest:
-            if _is_a(value, type):
+            if is_a(value, type):
                 value = next((vars(k)[part] for k in value.__mro__ if part in vars(k)), None)
-            elif _is_a(value, ModuleType):
+            elif is_a(value, ModuleType):
                 value = vars(value).get(part)
             else:
                 value = _attributes(value).get(part)
@@ -168,7 +181,7 @@ class _Search:
         self._modules.update(self._others_with(value))
         if not self._is_live(value):
             # `sys.modules[__name__]` leads to the importing module.
-            self._globals.add("" if _is_a(value, ModuleType) else kept.root)
+            self._globals.add("" if is_a(value, ModuleType) else kept.root)
             if self._is_plain(kept):
                 self._modules.add(self._by.name)
 
@@ -179,46 +192,52 @@ class _Search:
         """Yield the other live modules that have the same object: one of them made it."""
         if self._is_live(value):
             yield value.__name__
-        elif value is not None and not _is_a(value, *_NO_PLACES):
+        elif value is not None and not is_a(value, *_NO_PLACES):
             for name, namespace in self._live.items():
                 if name != self._by.name and any(one is value for one in namespace.copy().values()):
                     yield name
 
-    def _pass(self, function: str, roots: tuple[str, ...]) -> None:
+    def _pass(self, passed: Passed) -> None:
         """A function gets a value: does it, or may it, keep that?"""
-        value = self._value(function)
-        holder, _, last = function.rpartition(".")
+        value, roots = self._value(passed.function), passed.roots
+        holder, _, last = passed.function.rpartition(".")
         if holder.partition(".")[0] in ("self", "cls"):
             for kind in self._by.namespace.values():
-                if _is_a(kind, type) and kind.__module__ == self._by.name:
+                if is_a(kind, type) and kind.__module__ == self._by.name:
                     method = _method(kind, last)
                     if method is not None and _stores(method.__code__):
                         self._modules.add(self._by.name)
-        elif _is_a(value, FunctionType):
+        elif is_a(value, FunctionType):
             if value.__module__ not in self._live:
                 self._store_in(roots)
             elif _stores_in_globals(value.__code__, value.__globals__):
                 self._modules.add(value.__module__)
             elif _stores(value.__code__):
                 self._modules.add(self._by.name)
-        elif holder and not _is_a(value, type):
-            owner = self._value(holder)
-            method = _method(type(owner), last)
-            if method is not None and method.__module__ in self._live and _stores(method.__code__):
-                self._modules.update((self._by.name, *self._others_with(owner)))
-        if _is_a(value, BuiltinFunctionType):
+        elif holder and not is_a(value, type) and self._keeps(self._value(holder), last, passed):
+            self._modules.update((self._by.name, *self._others_with(self._value(holder))))
+        if is_a(value, BuiltinFunctionType):
             self._store_in(roots)
+
+    def _keeps(self, owner: object, name: str, passed: Passed) -> bool:
+        """Tell whether a method keeps what it gets in its object."""
+        method = _method(type(owner), name)
+        if method is not None and method.__module__ in self._live:
+            return _stores(method.__code__)
+        # What a foreign object does with a value is unknown: `db.execute(sql, (rate,))`.
+        plain = any(self._is_plain(one) for one in passed.given)
+        return plain and is_place(owner) and not name.startswith(ASK)
 
     def _store_in(self, roots: tuple[str, ...]) -> None:
         """Foreign code may put something into a container that it gets: `heapq.heappush`."""
         for root in roots:
             value = self._by.namespace.get(root)
-            if _is_a(value, list, dict, set) or type(value).__module__ in self._live:
+            if is_a(value, list, dict, set) or type(value).__module__ in self._live:
                 self._modules.update((self._by.name, *self._others_with(value)))
 
     def _is_plain(self, kept: Kept) -> bool:
         """Tell whether what is kept can be a plain value, or be where no walk finds it."""
-        if _is_a(self._by.namespace.get(kept.root), ModuleType, threading.local, ContextVar):
+        if is_a(self._by.namespace.get(kept.root), ModuleType, threading.local, ContextVar):
             return True
         if not kept.name:
             return True
@@ -227,20 +246,20 @@ class _Search:
             return kept.name != self._target.rpartition(".")[2]
         value = self._values[kept.name]
         if kept.called:
-            return not _is_a(value, type)
-        return not _is_a(value, type, FunctionType, ModuleType) and not self._holds_objects(value)
+            return not is_a(value, type)
+        return not is_a(value, type, FunctionType, ModuleType) and not self._holds_objects(value)
 
     def _holds_objects(self, value: Any) -> bool:
         """Tell whether a value is an object of a live class, or a container of such and of code."""
-        if _is_a(value, dict):
+        if is_a(value, dict):
             value = list(dict.values(value))
-        elif _is_a(value, set, frozenset):
+        elif is_a(value, set, frozenset):
             value = list(value)
         if type(value) in (list, tuple):
             return bool(value) and all(self._holds_objects(one) for one in value)
-        if _is_a(value, MethodType):
+        if is_a(value, MethodType):
             value = value.__self__
-        code = _is_a(value, type, FunctionType, ModuleType)
+        code = is_a(value, type, FunctionType, ModuleType)
         return code or type(value).__module__ in self._live
 
     def _caches(self, decorator: str) -> bool:
@@ -248,17 +267,15 @@ class _Search:
         value: Any = self._value(decorator)
         found = any(word in decorator.lower() for word in _CACHES)
         found = self._registers(decorator, value) or found
-        if _is_a(value, FunctionType):
-            inner = [one for one in value.__code__.co_consts if _is_a(one, CodeType)]
+        if is_a(value, FunctionType):
+            inner = [one for one in value.__code__.co_consts if is_a(one, CodeType)]
             shared = any(_stores_in_globals(code, value.__globals__) for code in inner)
             if shared and value.__module__ in self._live:
                 self._modules.add(value.__module__)
             found = found or any(_stores(code) for code in inner)
-        elif _is_a(value, type):
+        elif is_a(value, type):
             own = (one for kind in value.__mro__ for one in vars(kind).items())
-            methods = [
-                one for name, one in own if name not in _MADE_BY and _is_a(one, FunctionType)
-            ]
+            methods = [one for name, one in own if name not in _MADE_BY and is_a(one, FunctionType)]
             found = found or any(_stores(one.__code__) for one in methods)
         return found
 
@@ -269,13 +286,13 @@ class _Search:
         module, or another method of the same object, calls it and keeps the result.
         """
         holder, _, last = decorator.rpartition(".")
-        if _is_a(value, FunctionType):
+        if is_a(value, FunctionType):
             if value.__module__ not in self._live or not _stores(value.__code__):
                 return False
             others = [
                 one
                 for one in self._live[value.__module__].copy().values()
-                if _is_a(one, FunctionType) and one.__module__ == value.__module__
+                if is_a(one, FunctionType) and one.__module__ == value.__module__
             ]
             if any(one is not value and _stores_call(one.__code__) for one in others):
                 self._modules.add(value.__module__)
@@ -323,9 +340,13 @@ def _imports(keeper: Keeper, package: str, target: str) -> bool:
     )
 
 
-def _is_a(value: object, *kinds: type) -> bool:
+def is_a(value: object, *kinds: type) -> bool:
     # A proxy is not asked for its class: it would look up the object that it stands for.
     return issubclass(type(value), kinds)
+
+
+def is_place(value: object) -> bool:
+    return value is not None and not is_a(value, *_NO_PLACES, float, tuple, frozenset, PurePath)
 
 
 def _attributes(value: object) -> dict[str, Any]:
@@ -338,7 +359,7 @@ def _attributes(value: object) -> dict[str, Any]:
 
 def _method(kind: type, name: str) -> FunctionType | None:
     found = next((vars(base)[name] for base in kind.__mro__ if name in vars(base)), None)
-    found = getattr(found, "__func__", found) if _is_a(found, staticmethod, classmethod) else found
+    found = getattr(found, "__func__", found) if is_a(found, staticmethod, classmethod) else found
     return found if issubclass(type(found), FunctionType) else None
 
 
@@ -368,7 +389,7 @@ def _stores_in_globals(code: CodeType, namespace: dict[str, Any]) -> bool:
     if any(step.opname == "STORE_GLOBAL" for step in steps):
         return True
     used = [namespace.get(step.argval) for step in steps if step.opname == "LOAD_GLOBAL"]
-    places = [one for one in used if one is not None and not _is_a(one, *_NO_PLACES)]
+    places = [one for one in used if one is not None and not is_a(one, *_NO_PLACES)]
     inner = [one for one in code.co_consts if isinstance(one, CodeType)]
     return bool(places and _stores(code)) or any(
         _stores_in_globals(one, namespace) for one in inner

@@ -2,7 +2,7 @@
 //!
 //! The innermost first. Whose code a frame runs is `state/caller.rs`'s.
 
-use pyo3::{ffi, prelude::*, types::PyFrame};
+use pyo3::{ffi, intern, prelude::*, types::PyFrame};
 
 /// The frame that is running; none when no Python code runs.
 pub fn top(py: Python<'_>) -> Option<Bound<'_, PyAny>> {
@@ -17,4 +17,12 @@ pub fn stack(py: Python<'_>) -> impl Iterator<Item = Bound<'_, PyAny>> {
         // SAFETY: attached; a new reference, or null at the bottom.
         unsafe { Bound::from_owned_ptr_or_opt(py, ffi::PyFrame_GetBack(frame.cast()).cast()) }
     })
+}
+
+/// What tells an instruction of a frame's code: the address of the code, and the offset.
+pub fn place(frame: &Bound<'_, PyAny>) -> Option<(usize, i32)> {
+    let py = frame.py();
+    let code = frame.getattr(intern!(py, "f_code")).ok()?;
+    let at = frame.getattr(intern!(py, "f_lasti")).ok()?.extract().ok()?;
+    Some((code.as_ptr() as usize, at))
 }

@@ -1,7 +1,7 @@
 //! Which events of the interpreter tell about the code of a module?
 //!
 //! One audit hook for all events that count. Audit hooks cannot be removed; while no module is being
-//! executed in the thread, this one hears only of files that are opened, and while no runtime is in
+//! executed in the thread, this one hears only of files that are opened or renamed, and while no runtime is in
 //! force it does nothing. The interpreter calls it for the events of every sub-interpreter too, with
 //! objects that must not meet those of the main one.
 
@@ -41,6 +41,7 @@ extern "C" fn audit_hook(event: *const c_char, args: *mut ffi::PyObject, _: *mut
     let event = unsafe { CStr::from_ptr(event) };
     let record: Record = match event.to_bytes() {
         b"open" if !execution_stack::is_executing() => data_files::record_open_by_function,
+        b"os.rename" if !execution_stack::is_executing() => data_files::record_rename_by_function,
         _ if !execution_stack::is_executing() => return 0,
         b"open" => data_files::record_open,
         b"os.rename" => data_files::record_rename,

@@ -16,7 +16,7 @@ use transfuse_engine::{EdgeKind, FileKind, FileSystem, Source, is_source, listin
 use crate::cpython::{frames, thread::thread};
 use crate::effects::kept_content;
 use crate::state::command::Command;
-use crate::state::{execution_stack, live_module::LiveModule, runtime::Runtime};
+use crate::state::{caller, execution_stack, live_module::LiveModule, runtime::Runtime};
 
 /// Larger files are not followed: hashing them would hold up the import.
 const LIMIT: u64 = 16 << 20;
@@ -24,6 +24,9 @@ const LIMIT: u64 = 16 << 20;
 /// If cached functions of a module read more files than this, these are no settings of the module
 /// but files of its users.
 const CACHED_FILES: usize = 100;
+
+/// How many files that functions write are remembered.
+const WRITTEN_FILES: usize = 5_000;
 
 /// The errors of the system for a file that does not exist.
 pub const ABSENT: [ErrorKind; 2] = [ErrorKind::NotFound, ErrorKind::NotADirectory];
@@ -45,27 +48,50 @@ pub fn record_reading(runtime: &Runtime, instance: &Bound<'_, LiveModule>, path:
     }
 }
 
-/// A function that was called after its module was imported opens a file. With an `lru_cache` around
-/// it, as around `get_settings` of a web application, its module keeps what it made of the content.
+/// A function that was called after its module was imported opens a file. If something keeps what comes
+/// of the content, as `get_settings` of a web application does, that depends on the file.
 pub fn record_open_by_function(runtime: &'static Runtime, args: &Bound<'_, PyTuple>) {
     let py = args.py();
-    // Requests open many files: most are ruled out here without a look at the disk.
-    let path = args.get_item(0).and_then(|given| given.extract::<PathBuf>());
-    let absolute = path.ok().and_then(|path| runtime.system.absolute(&path).ok());
-    let Some(path) = absolute.filter(|path| runtime.roots.is_beneath(path)) else { return };
-    if is_source(&path) || writes(args) {
-        return;
+    let Some(path) = data_of_function(runtime, args, 0) else { return };
+    if writes(args) {
+        return record_write_by_function(py, runtime, path);
     }
-    for owner in kept_content::caching_modules(py) {
+    for owner in kept_content::keepers(py) {
         if !owner.get().has_read(&path)
             && count_read(owner.get()) < CACHED_FILES
+            && !runtime.records.lock().written_by_functions.contains(&path)
             && runtime.roots.follows(&*runtime.system, &path)
             && let Some(source) = content(runtime, &path)
         {
+            let name = owner.get().name.clone();
+            runtime.records.lock().read_by_functions.entry(path.clone()).or_default().insert(name);
             kept_content::depend(py, &owner, &path);
             admit(runtime, &owner, &path, &source);
         }
     }
+}
+
+/// A function that was called after its module was imported renames a file: it writes another as a whole.
+pub fn record_rename_by_function(runtime: &'static Runtime, args: &Bound<'_, PyTuple>) {
+    if let Some(path) = data_of_function(runtime, args, 1) {
+        record_write_by_function(args.py(), runtime, path);
+    }
+}
+
+fn record_write_by_function(py: Python<'_>, runtime: &Runtime, path: PathBuf) {
+    let is_live = caller::nearest(py).is_some();
+    let mut records = runtime.records.lock();
+    if is_live && records.written_by_functions.len() < WRITTEN_FILES {
+        records.written_by_functions.insert(path);
+    }
+}
+
+/// The path of a file that can be data. Requests open files: others are told apart without a look at the
+/// disk.
+fn data_of_function(runtime: &Runtime, args: &Bound<'_, PyTuple>, index: usize) -> Option<PathBuf> {
+    let path: PathBuf = args.get_item(index).ok()?.extract().ok()?;
+    let path = runtime.system.absolute(&path).ok()?;
+    (runtime.roots.is_beneath(&path) && !is_source(&path)).then_some(path)
 }
 
 /// Records that `instance` depends on data, and follows that from now on.

@@ -77,13 +77,21 @@ pub fn record_not_found(runtime: &Runtime, caller: &Bound<'_, LiveModule>, name:
     }
 }
 
-/// Module-level code, or a function that it called, asked whether a module exists and has not
-/// imported it. Creating or deleting the module will be a change.
-pub fn record_probe(py: Python<'_>, name: &ModuleName) {
-    if let Some(running) = execution_stack::innermost(py)
-        && running.get().name != *name
-    {
-        running.get().add_edge(Target::Module(name.clone()), EdgeKind::NotFound);
+/// Live code asked whether a module exists, and has not imported it. Creating or deleting the module
+/// will be a change: for module-level code, and for what a function remembers.
+pub fn record_probe(scope: &Scope<'_>, name: &ModuleName, missing: bool) {
+    let py = scope.py;
+    if let Some(running) = execution_stack::innermost(py) {
+        if running.get().name != *name {
+            running.get().add_edge(Target::Module(name.clone()), EdgeKind::NotFound);
+        }
+        return;
+    }
+    let Some(caller) = caller::nearest(py).filter(|caller| caller.get().is_ready()) else { return };
+    if missing {
+        record_not_found(scope.runtime, &caller, name);
+    } else if caller.get().name != *name {
+        add_edge(py, scope.runtime, &caller, name, EdgeKind::Deferred);
     }
 }
 

@@ -7,6 +7,7 @@
 //! where the variable still has the value that the module gave it. `os.environ` belongs to the whole
 //! process: while the module runs, other threads see what its code sees.
 
+use std::cell::Cell;
 use std::ffi::OsString;
 
 use pyo3::types::{PyBytes, PyTuple};
@@ -16,9 +17,17 @@ use crate::cpython::frames;
 use crate::state::environ_change::EnvironChange;
 use crate::state::{execution_stack, live_module::LiveModule, runtime::Runtime};
 
+thread_local! {
+    /// Whether this thread puts back, or there again, what an execution did: not the running one's doing.
+    static RESTORING: Cell<bool> = const { Cell::new(false) };
+}
+
 /// `os.putenv(key, value)` or `os.unsetenv(key)` is about to happen. Nothing here may raise.
 pub fn record(_: &'static Runtime, args: &Bound<'_, PyTuple>) {
     let py = args.py();
+    if RESTORING.get() {
+        return;
+    }
     let Some(instance) = execution_stack::innermost(py) else { return };
     let Some(name) = argument(args, 0) else { return };
     // A foreign module stays as it is, and would not set the variable again.
@@ -69,10 +78,13 @@ fn now(py: Python<'_>, name: &OsString) -> PyResult<Option<OsString>> {
 
 fn put(py: Python<'_>, name: &OsString, value: Option<&OsString>) -> PyResult<()> {
     let environ = py.import(intern!(py, "os"))?.getattr(intern!(py, "environ"))?;
-    match value {
+    RESTORING.set(true);
+    let done = match value {
         Some(value) => environ.set_item(name, value),
         None => environ.call_method1(intern!(py, "pop"), (name, py.None())).map(drop),
-    }
+    };
+    RESTORING.set(false);
+    done
 }
 
 /// Puts back what was there before the instance ran. Variables that have another value by now stay.

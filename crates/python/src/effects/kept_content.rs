@@ -13,7 +13,7 @@ use pyo3::{intern, prelude::*, types::PyType};
 use transfuse_engine::{Edge, EdgeKind, ModuleName, Target};
 
 use crate::cpython::{frames, snapshot::items, static_lookup};
-use crate::effects::container::cache_type;
+use crate::effects::{container::cache_type, kept_values};
 use crate::state::{caller, live_module::LiveModule, runtime};
 
 thread_local! {
@@ -46,28 +46,37 @@ pub fn opened(py: Python<'_>, running: &Bound<'_, LiveModule>, path: &Path) {
 /// A function that was called after its module was imported reads a file by generation: with an
 /// `lru_cache` around it, its module keeps the content.
 pub fn read_by_function(py: Python<'_>, path: &Path) {
-    for module in caching_modules(py) {
+    for module in keepers(py) {
         depend(py, &module, path);
     }
 }
 
-/// The live modules whose functions this thread runs with an `lru_cache` around them. Each function is
-/// looked at once.
-pub fn caching_modules(py: Python<'_>) -> Vec<Bound<'_, LiveModule>> {
-    let mut found = Vec::new();
+/// The live modules that keep what comes of a file which is being opened: those whose functions this
+/// thread runs with an `lru_cache` around them, or that store what the running expression gives. Each
+/// instruction of a function is looked at once.
+pub fn keepers(py: Python<'_>) -> Vec<Bound<'_, LiveModule>> {
+    let Some(runtime) = runtime::in_force() else { return Vec::new() };
+    let mut found: Vec<Bound<'_, LiveModule>> = Vec::new();
     for frame in frames::stack(py) {
         let Ok(globals) = frame.getattr(intern!(py, "f_globals")) else { break };
         let Some(module) = caller::module_of_globals(py, &globals) else { continue };
-        let Ok(code) = frame.getattr(intern!(py, "f_code")) else { break };
-        let code = code.as_ptr() as usize;
-        let known = module.get().cached_functions.lock().get(&code).copied();
-        let cached = known.unwrap_or_else(|| {
-            let cached = is_cached(py, &module, &frame).unwrap_or(false);
-            module.get().cached_functions.lock().insert(code, cached);
-            cached
+        let Some(place) = frames::place(&frame) else { break };
+        let known = module.get().keepers_of_reads.lock().get(&place).cloned();
+        let keepers = known.unwrap_or_else(|| {
+            let keepers = match is_cached(py, &module, &frame) {
+                Ok(true) => vec![module.get().name.clone()],
+                _ => kept_values::keepers_of_read(runtime, &module, &frame),
+            };
+            module.get().keepers_of_reads.lock().insert(place, keepers.clone());
+            keepers
         });
-        if cached {
-            found.push(module);
+        for name in keepers {
+            let own = (name == module.get().name).then(|| module.clone());
+            if let Some(keeper) = own.or_else(|| runtime.current(py).get().find(py, name.as_str()))
+                && !found.iter().any(|one| one.is(&keeper))
+            {
+                found.push(keeper);
+            }
         }
     }
     found

@@ -10,7 +10,7 @@ use pyo3::{intern, prelude::*};
 use transfuse_engine::ModuleName;
 
 use crate::cpython::log::complain;
-use crate::state::{generation::Generation, live_module::LiveModule};
+use crate::state::{generation::Generation, live_module::LiveModule, runtime::Runtime};
 
 /// The values that functions of a module may have kept of another one.
 #[derive(Clone, Debug, Default)]
@@ -57,6 +57,28 @@ pub fn kept(
             returned: Vec::new(),
         }
     })
+}
+
+/// The modules that may keep what the expression gives that a frame of `module` is in.
+pub fn keepers_of_read(
+    runtime: &Runtime,
+    module: &Bound<'_, LiveModule>,
+    frame: &Bound<'_, PyAny>,
+) -> Vec<ModuleName> {
+    let (py, of) = (module.py(), module.get());
+    let asked = || -> PyResult<Vec<String>> {
+        let analysis = py.import(intern!(py, "transfuse.source.kept_reads"))?;
+        let digest = of.source().map(|source| source.digest().as_u128());
+        let text = PyBytes::new(py, &of.text()?);
+        let by = (text, digest, of.name.as_str(), of.package, of.namespace(py));
+        let live = namespaces(py, runtime.current(py).get())?;
+        analysis.call_method1(intern!(py, "keepers"), (frame, by, live))?.extract()
+    };
+    let names = asked().unwrap_or_else(|error| {
+        let _ = complain(py, "it is unknown what a function keeps of a file", error);
+        Vec::new()
+    });
+    names.iter().filter_map(|name| ModuleName::new(name).ok()).collect()
 }
 
 /// The namespaces of all modules of a generation, by their names.

@@ -183,14 +183,22 @@ pub fn through_facade<'py>(
     attribute: &str,
 ) -> PyResult<()> {
     let Some(running) = execution_stack::innermost(py) else { return Ok(()) };
+    if running.is(found) || !found.get().is_ready() {
+        return Ok(());
+    }
     let all = attribute == "__dict__";
+    let named = !attribute.is_empty() && !attribute.starts_with("__");
     let is_one = || found.get().namespace(py).contains(attribute).unwrap_or(false);
-    let counts = all || attribute.is_empty() || (!attribute.starts_with("__") && is_one());
-    if running.is(found) || !found.get().is_ready() || !counts {
+    let can_be_submodule = named && found.get().package;
+    if !(all || attribute.is_empty() || can_be_submodule || (named && is_one())) {
         return Ok(());
     }
     let scope = caller::scope_of_foreign(py, runtime);
-    if !scope.holds(&running) {
+    // In a package that generations share it is no attribute of its namespace.
+    let submodule =
+        can_be_submodule.then(|| scope.find(found.get().name.join(attribute).as_str())).flatten();
+    let is_missing = can_be_submodule && submodule.is_none() && !is_one();
+    if is_missing || !scope.holds(&running) {
         return Ok(());
     }
     // Foreign code looks through namespaces (`typing`) and through all modules (`pickle`) to find
@@ -203,6 +211,9 @@ pub fn through_facade<'py>(
     running.get().add_taken(&found.get().name, attribute);
     if live {
         record_import(py, runtime, &running, found);
+    } else if let Some(taken) = submodule {
+        // `pkgutil.resolve_name("shop:prices.rate")` looks for nothing else than this submodule.
+        record_import(py, runtime, &running, &taken);
     }
     imported(&scope, &running, found);
     Ok(())

@@ -12,9 +12,10 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyType;
+use pyo3::{ffi, intern};
+use transfuse_engine::ModuleName;
 
 use crate::cpython::address_map::{ByAddress, Pointer};
 use crate::cpython::{snapshot, static_lookup};
@@ -44,6 +45,43 @@ pub fn keepers(
     walk.found
 }
 
+/// Which of `holders` lead to former code of `of` that they did not import: a foreign registry has handed
+/// it to them. Functions and classes count, and instances of classes that foreign code made of such a
+/// function. An instance of a class of the module's own is data, which requests leave in many places.
+pub fn keepers_of_code(
+    holders: &[Bound<'_, LiveModule>],
+    of: &[Bound<'_, LiveModule>],
+) -> Vec<(usize, usize)> {
+    let (Some(first), Some(_)) = (holders.first(), of.first()) else { return Vec::new() };
+    let mut walk = Walk::new(first.py(), of);
+    walk.made = MadeObjects::default();
+    walk.own_classes = Some(own_classes(of));
+    for (at, holder) in holders.iter().enumerate() {
+        walk.begin(at, holder, of);
+    }
+    walk.run(holders);
+    walk.found
+}
+
+/// The classes that modules define under names, by address.
+fn own_classes(of: &[Bound<'_, LiveModule>]) -> ByAddress<usize> {
+    let mut classes = ByAddress::default();
+    for (at, module) in of.iter().enumerate() {
+        for (_, value) in snapshot::items(&module.get().namespace(module.py())) {
+            if value.cast::<PyType>().is_ok_and(|class| is_of(class, &module.get().name)) {
+                classes.insert(value.as_ptr() as usize, at);
+            }
+        }
+    }
+    classes
+}
+
+fn is_of(class: &Bound<'_, PyType>, name: &ModuleName) -> bool {
+    let own = static_lookup::of_class(class);
+    let module = own.and_then(|own| own.get_item(intern!(class.py(), "__module__")).ok()?);
+    module.is_some_and(|module| module.extract::<&str>().is_ok_and(|own| own == name.as_str()))
+}
+
 /// An object to look into, how its contents are read, and the holder that leads to it.
 type ToVisit<'py> = (Bound<'py, PyAny>, Kind, usize);
 
@@ -55,6 +93,8 @@ struct Walk<'py> {
     classes: ByAddress<Option<usize>>,
     /// The objects of a module that are not its code.
     made: MadeObjects,
+    /// If only code counts: address of a class that a module defines -> the index of that module.
+    own_classes: Option<ByAddress<usize>>,
     met: ByAddress<()>,
     waiting: VecDeque<ToVisit<'py>>,
     found: Vec<(usize, usize)>,
@@ -69,7 +109,8 @@ impl<'py> Walk<'py> {
         }
         let (classes, met) = (ByAddress::default(), ByAddress::default());
         let made = MadeObjects::of(py, of);
-        Walk { py, modules, classes, made, met, waiting: VecDeque::new(), found: Vec::new() }
+        let (waiting, found) = (VecDeque::new(), Vec::new());
+        Walk { py, modules, classes, made, own_classes: None, met, waiting, found }
     }
 
     /// Begins with the objects that a holder's namespace holds directly, imported modules among them.
@@ -123,6 +164,9 @@ impl<'py> Walk<'py> {
         if !is_module && is_leaf(self.py, pointer) {
             return;
         }
+        if !is_module && self.is_own_data(&object) {
+            return;
+        }
         if let Some(module) = self.owner(&object, is_module)
             && !self.found.contains(&(holder, module))
         {
@@ -136,27 +180,63 @@ impl<'py> Walk<'py> {
         }
     }
 
+    /// Whether only code counts, and the object is an instance of a class that a module defines: what it
+    /// leads to is the former module's own.
+    fn is_own_data(&self, object: &Bound<'py, PyAny>) -> bool {
+        let Some(own) = &self.own_classes else { return false };
+        !object.is_instance_of::<PyType>() && own.contains_key(&(object.get_type_ptr() as usize))
+    }
+
+    /// The module that made a class, among those asked for.
+    fn owner_of_class(&self, class: &Bound<'py, PyType>) -> Option<usize> {
+        let py = self.py;
+        let Some(own) = &self.own_classes else {
+            let owner = code_of(py, class.as_any())?;
+            return self.modules.get(&(owner.get().module.as_ptr() as usize)).copied();
+        };
+        let known = own.get(&(class.as_ptr() as usize)).copied();
+        // Of a class without functions only the name of its module is known, which others share.
+        known.or_else(|| {
+            let values = static_lookup::of_class(class)?.values();
+            values.iter().map(unwrapped).find_map(|value| {
+                static_lookup::is_function(&value).then(|| self.owner_of_function(&value)).flatten()
+            })
+        })
+    }
+
+    fn owner_of_function(&self, function: &Bound<'py, PyAny>) -> Option<usize> {
+        // SAFETY: attached, a function; its globals are borrowed from it.
+        let globals = unsafe { ffi::PyFunction_GetGlobals(function.as_ptr()) };
+        self.modules.get(&(globals as usize)).copied()
+    }
+
     /// The module among those asked for that an object is, or whose code it is or is made by.
     fn owner(&mut self, object: &Bound<'py, PyAny>, is_module: bool) -> Option<usize> {
         if is_module {
             return self.modules.get(&(object.as_ptr() as usize)).copied();
         }
         if static_lookup::is_function(object) {
-            // SAFETY: attached, a function; its globals are borrowed from it.
-            let globals = unsafe { ffi::PyFunction_GetGlobals(object.as_ptr()) };
-            return self.modules.get(&(globals as usize)).copied();
+            return self.owner_of_function(object);
         }
         let class = match object.cast::<PyType>() {
             Ok(class) => class.clone(),
             Err(_) => object.get_type(),
         };
-        let (py, modules) = (self.py, &self.modules);
+        let py = self.py;
+        let address = class.as_ptr() as usize;
+        let of_class = match self.classes.get(&address) {
+            Some(known) => *known,
+            None => {
+                let found = self.owner_of_class(&class);
+                self.classes.insert(address, found);
+                found
+            }
+        };
+        let modules = &self.modules;
         let owner = |code: &Bound<'py, PyAny>| {
             let owner = code_of(py, code)?;
             modules.get(&(owner.get().module.as_ptr() as usize)).copied()
         };
-        let address = class.as_ptr() as usize;
-        let of_class = *self.classes.entry(address).or_insert_with(|| owner(class.as_any()));
         // What `lru_cache` makes keeps the function that it wraps to itself.
         of_class
             .or_else(|| {
@@ -166,6 +246,13 @@ impl<'py> Walk<'py> {
             })
             .or_else(|| self.made.maker(object.as_ptr()))
     }
+}
+
+/// The function in a static or class method.
+fn unwrapped(value: Bound<'_, PyAny>) -> Bound<'_, PyAny> {
+    let kinds = [&raw mut ffi::PyStaticMethod_Type, &raw mut ffi::PyClassMethod_Type];
+    let is_one = kinds.contains(&value.get_type_ptr());
+    is_one.then(|| value.getattr(intern!(value.py(), "__func__")).ok()).flatten().unwrap_or(value)
 }
 
 /// Whether a value in a package's namespace is a submodule that was bound there by importing it.

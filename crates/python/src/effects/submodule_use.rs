@@ -11,7 +11,7 @@ use transfuse_engine::{EdgeKind, ModuleName, Target};
 use crate::code::name_usage::NameUsage;
 use crate::cpython::snapshot;
 use crate::effects::retention::is_bound_submodule;
-use crate::state::{caller, live_module::LiveModule};
+use crate::state::{caller, live_module::LiveModule, runtime};
 
 /// How a module depends on a package of which it takes the submodule; none if it does not.
 pub fn kind(py: Python<'_>, user: &LiveModule, submodule: &ModuleName) -> Option<EdgeKind> {
@@ -44,7 +44,8 @@ pub fn reaches(
     let mut of = package.tail().to_owned();
     for part in rest.split('.').skip(1) {
         let star = user.with_name_usage(|usage| usage.attributes.takes_names(&of));
-        let bound = || user.namespace(py).contains(part).unwrap_or(true);
+        let bound =
+            || user.namespace(py).contains(part).unwrap_or(true) || is_new(py, package, submodule);
         let taken = user.with_name_usage(|usage| takes(usage, &of, part)).flatten();
         if taken == Some(false) && !(star == Some(true) && bound()) {
             return false;
@@ -59,6 +60,17 @@ pub fn reaches(
         part.clone_into(&mut of);
     }
     !late || takes_late(user, package, kind, submodule)
+}
+
+/// Whether a submodule of a package without `__all__` has not been loaded yet, so that a star import of
+/// the package could not take it.
+fn is_new(py: Python<'_>, package: &ModuleName, submodule: &ModuleName) -> bool {
+    let Some(runtime) = runtime::in_force() else { return false };
+    let current = runtime.current(py);
+    let found = current.get().find(py, package.as_str());
+    let lists = |found: Bound<'_, LiveModule>| found.get().namespace(py).contains("__all__");
+    current.get().find(py, submodule.as_str()).is_none()
+        && found.is_some_and(|found| !lists(found).unwrap_or(true))
 }
 
 /// Does the code of `user` look at all names in the namespace of a package? A submodule is not among

@@ -15,16 +15,13 @@ use crate::hooks::{reload, source_loader};
 use crate::loading::{
     foreign_loader, kept_origin, load, load::Loaded, search, search::Resolution, source_text,
 };
-use crate::state::{caller, execution_stack, runtime};
+use crate::state::{caller, runtime};
 use crate::sysmodules::{entry, facade, spec, spec::FacadeLoader, spec::Finder, spec::is_loading};
 use crate::{cpython::frames, effects::dependencies};
 
 /// Whether the running frame is that of `importlib.util.find_spec`, or of a function that it calls:
 /// the caller asks whether a module exists, and does not import it.
 pub fn asks_only(py: Python<'_>) -> bool {
-    if !execution_stack::is_executing() {
-        return false;
-    }
     for frame in frames::stack(py) {
         let name = frame
             .getattr(intern!(py, "f_globals"))
@@ -65,7 +62,7 @@ impl Finder {
             None => kept_origin::top_level(&scope, &dotted)?,
         };
         if asks_only(py) {
-            dependencies::record_probe(py, &dotted);
+            dependencies::record_probe(&scope, &dotted, matches!(found, Resolution::Missing));
         }
         let (origin, place, package) = match found {
             Resolution::Source(origin) => {

@@ -101,6 +101,9 @@ fn overlay(
     let namespace = instance.namespace(py);
     let keep_deleted = scope.runtime.settings().keep_deleted;
     let imported = late_globals(scope, previous)?;
+    let getattr = previous.namespace(py).get_item(intern!(py, "__getattr__"))?;
+    // Foreign code answers for names that are missing (PEP 562), and may bind what it found.
+    let fills = getattr.is_some_and(|getattr| code_of(py, &getattr).is_none());
     // A snapshot: the old namespace is in use, and threads bind names in it.
     for (key, value) in items(&previous.namespace(py)) {
         let Ok(name) = key.extract::<&str>() else { continue };
@@ -121,7 +124,7 @@ fn overlay(
         let dropped = !keep_deleted
             && (imported_only == Some(true) || !defined.contains(name) && defines(previous, name));
         // A function bound it, from a module that runs again: code in the form of data.
-        let stale = imported.contains(name) || imported.contains("");
+        let stale = fills || imported.contains(name) || imported.contains("");
         if dropped || (stale && !defines(previous, name)) {
             continue;
         }

@@ -56,8 +56,9 @@ pub struct LiveModule {
     wrote: Mutex<BTreeSet<PathBuf>>,
     /// `(shop.tax, Rates)`: names that it, and code that it called, took by `sys.modules`. Never shrinks.
     taken: Mutex<BTreeSet<(ModuleName, String)>>,
-    /// `0x7f6c_1020 -> false`: the code of functions that read files, and whether they are cached.
-    pub cached_functions: Mutex<BTreeMap<usize, bool>>,
+    /// `(0x7f6c_1020, 14) -> [shop.conf]`: instructions of functions at which files were opened, and the
+    /// modules that keep what these give.
+    pub keepers_of_reads: Mutex<BTreeMap<(usize, i32), Vec<ModuleName>>>,
     /// Names of deferred imports already recorded: the hot path asks one dict.
     pub deferred: Py<PyDict>,
     /// The lazy imports that its code declares.
@@ -129,7 +130,7 @@ impl LiveModule {
             edges: Mutex::default(),
             wrote: Mutex::default(),
             taken: Mutex::default(),
-            cached_functions: Mutex::default(),
+            keepers_of_reads: Mutex::default(),
             deferred: PyDict::new(py).unbind(),
             lazy: LazyImports::default(),
             home: Mutex::new(Some(home)),

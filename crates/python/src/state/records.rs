@@ -23,6 +23,12 @@ pub struct Records {
     /// {shop.conf}`. Names stay when modules move elsewhere, so a look-up has to check the
     /// instance.
     pub files: HashMap<PathBuf, BTreeSet<ModuleName>>,
+    /// File -> the modules of which a function has read it and may keep what it has read,
+    /// `/srv/shop/rates.json -> {shop.conf}`. Entries never leave.
+    pub read_by_functions: HashMap<PathBuf, BTreeSet<ModuleName>>,
+    /// Files that functions of the program write, at most some thousands: what they keep of one is newer
+    /// than the file. Entries never leave.
+    pub written_by_functions: HashSet<PathBuf>,
     /// Compiled module under a root -> its name, `/srv/shop/_speed.so -> shop._speed`, for those
     /// that were imported. Entries never leave.
     pub extensions: HashMap<PathBuf, ModuleName>,

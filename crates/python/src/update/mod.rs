@@ -8,6 +8,7 @@ pub mod pipeline;
 pub mod staged_update;
 pub mod environment;
 pub mod widening;
+pub mod beyond_imports;
 pub mod concurrent_loads;
 pub mod rerun;
 pub mod succession;

@@ -77,7 +77,10 @@ fn stage(
     let (mut refusal, mut met): (Option<(PyErr, Plan)>, Vec<Met>) = (None, Vec::new());
     loop {
         let ran = update.run(py, plan);
-        let (affected, stopped) = update.newly_affected(py);
+        let (mut affected, stopped) = update.newly_affected(py);
+        if affected.is_empty() && ran.is_ok() {
+            affected = update.concerned_beyond_imports(py);
+        }
         if request.widen(affected) {
             *plan = draw_plan(py, runtime, request)?;
             update = update.widen(py, request, plan, stopped)?;

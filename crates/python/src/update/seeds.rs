@@ -52,7 +52,12 @@ impl Seeds<'_, '_> {
         let (loaded, readers) = {
             let records = self.runtime.records.lock();
             let loaded = records.files.get(&change.path).cloned().unwrap_or_default();
-            let readers: Vec<_> = records.graph.readers(&change.path).cloned().collect();
+            let mut readers: Vec<_> = records.graph.readers(&change.path).cloned().collect();
+            if records.written_by_functions.contains(&change.path)
+                && let Some(own) = records.read_by_functions.get(&change.path)
+            {
+                readers.retain(|reader| !own.contains(reader));
+            }
             (loaded, readers)
         };
         let possible = would_be(self.py, self.runtime, &change.path);

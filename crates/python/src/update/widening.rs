@@ -104,15 +104,18 @@ impl<'py> StagedUpdate<'py> {
                 found.extend(users.map(reason));
             }
         }
-        let is_in_use = |name: &ModuleName| {
-            base.find(py, name.as_str()).is_some_and(|module| {
-                staged.holds(py, &module)
-                    && !staged.staging.takes_in_place(py, &module)
-                    && effective_policy(py, self.runtime, module.get()) != Policy::Never
-            })
-        };
-        found.retain(|(name, _)| is_in_use(name));
+        found.retain(|(name, _)| self.is_in_use(py, name));
         found
+    }
+
+    /// Whether a module is shared with the generation in use, and can run.
+    pub(super) fn is_in_use(&self, py: Python<'py>, name: &ModuleName) -> bool {
+        let staged = self.staged.get();
+        self.base.get().find(py, name.as_str()).is_some_and(|module| {
+            staged.holds(py, &module)
+                && !staged.staging.takes_in_place(py, &module)
+                && effective_policy(py, self.runtime, module.get()) != Policy::Never
+        })
     }
 
     /// Takes the execution of a module out of the staged generation, and out of its package.

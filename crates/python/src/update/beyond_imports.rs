@@ -1,0 +1,104 @@
+//! Which modules does an update concern that no import leads to?
+//!
+//! Asked when all modules of the plan have run: two ways lead past imports and the state of live modules.
+//! A foreign registry hands live code to other live code, by a name or at its first use. And a module
+//! reads from the environment what another one has put there. Neither can be seen before, and both
+//! are seldom, so nothing is done for them unless something was registered, or put there.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+
+use pyo3::prelude::*;
+use transfuse_engine::{ModuleName, Reason};
+
+use crate::code::name_usage::NameUsage;
+use crate::effects::retention;
+use crate::state::live_module::LiveModule;
+use crate::update::{registrations, staged_update::StagedUpdate};
+
+/// Names in code that reads the environment, by itself or by a library of settings.
+const READS_ENVIRONMENT: [&str; 15] = [
+    "environ",
+    "environb",
+    "getenv",
+    "getenvb",
+    "expandvars",
+    "from_envvar",
+    "from_prefixed_env",
+    "AutoConfig",
+    "BaseSettings",
+    "Config",
+    "DotEnv",
+    "Dynaconf",
+    "Env",
+    "config",
+    "env",
+];
+
+impl<'py> StagedUpdate<'py> {
+    /// The modules in use that have to run as well, each with its reason.
+    pub fn concerned_beyond_imports(&self, py: Python<'py>) -> Vec<(ModuleName, Reason)> {
+        let mut found = self.kept_through_registries(py);
+        found.extend(self.readers_of_environment(py));
+        found
+    }
+
+    /// Modules that lead to former code of the modules that ran, because foreign code has handed it to
+    /// them: a logger that keeps the processors which it was first used with, a reference that was
+    /// resolved by a name. That takes a foreign registry, in which the new code is as well.
+    fn kept_through_registries(&self, py: Python<'py>) -> Vec<(ModuleName, Reason)> {
+        if self.removed.is_empty()
+            || !registrations::may_be_registered(py, &self.staged, &self.removed)
+        {
+            return Vec::new();
+        }
+        let holders = self.in_use(py);
+        let pairs = retention::keepers_of_code(&holders, &self.removed).into_iter();
+        let names = pairs.map(|(holder, of)| {
+            let of = self.removed[of].get().name.clone();
+            (holders[holder].get().name.clone(), Reason::Retains(of))
+        });
+        names.collect()
+    }
+
+    /// Modules that may have read a variable of the environment to which the modules that ran have given
+    /// another value than before.
+    fn readers_of_environment(&self, py: Python<'py>) -> Vec<(ModuleName, Reason)> {
+        let executed = self.staged.get().executed(py);
+        let (former, new) = (values(&self.removed), values(&executed));
+        let changed = new
+            .iter()
+            .find(|(name, (value, _))| former.get(*name).is_none_or(|(before, _)| before != value));
+        let gone = former.iter().find(|(name, _)| !new.contains_key(*name));
+        let Some((_, (_, by))) = changed.or(gone) else { return Vec::new() };
+        let reads = |usage: &NameUsage| {
+            let mentioned = |name: &&str| {
+                usage.mentions.contains(*name) || usage.mentions_later.contains(*name)
+            };
+            READS_ENVIRONMENT.iter().any(|name| mentioned(&name))
+        };
+        let mut readers = self.in_use(py);
+        readers.retain(|module| module.get().with_name_usage(reads) == Some(true));
+        let name = |module: &Bound<'_, LiveModule>| module.get().name.clone();
+        readers.iter().map(|one| (name(one), Reason::AffectedBy(by.clone()))).collect()
+    }
+
+    fn in_use(&self, py: Python<'py>) -> Vec<Bound<'py, LiveModule>> {
+        let mut all = self.staged.get().all(py);
+        all.retain(|module| self.is_in_use(py, &module.get().name));
+        all
+    }
+}
+
+/// The variables that executions have set or removed -> the value, and the module that did.
+fn values(
+    executions: &[Bound<'_, LiveModule>],
+) -> HashMap<OsString, (Option<OsString>, ModuleName)> {
+    let mut found = HashMap::new();
+    for instance in executions {
+        for change in instance.get().environ() {
+            found.insert(change.name, (change.value, instance.get().name.clone()));
+        }
+    }
+    found
+}

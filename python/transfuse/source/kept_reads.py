@@ -1,0 +1,105 @@
+"""Does a function keep what it read of a file when it was called?
+
+A file that module-level code reads is a dependency. One that a function reads is read again at each
+call, unless something keeps the content: a global, an attribute, a cache. The frames that run while
+the file is opened tell which expression of which function has it opened. What comes of that
+expression is followed as what a function imports is (`import_flow.py`).
+"""
+
+from __future__ import annotations
+
+import ast
+from functools import lru_cache
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from transfuse.source.import_flow import Function, Scan, dotted
+from transfuse.source.kept_values import Search, Source, is_a
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import CodeType, FrameType
+
+# Methods of foreign objects that hand on what they read, by the beginnings of their names.
+_HAND_ON = (
+    *("close", "debug", "download", "dump", "error", "exception", "info", "log", "open", "put"),
+    *("save", "send", "serve", "stream", "upload", "warn", "write"),
+)
+
+
+def keepers(
+    frame: FrameType,
+    by: tuple[bytes, int | None, str, bool, dict[str, Any]],
+    live: dict[str, dict[str, Any]],
+) -> list[str]:
+    """Name the modules that may keep what an expression gives that a frame is in.
+
+    Args:
+        frame: of a function of a live module.
+        by: the fields of the module's `Source`.
+        live: the namespaces of all live modules, by their names.
+    """
+    source = Source(*by)
+    function = _function(source.text, frame.f_code)
+    if function is None:
+        return []
+    running = frozenset(_running(function, frame))
+    keeper = Scan(function, {}, {}, frozenset(), running).keeper()
+    search = Search(source, "", {}, frozenset(), live)
+    first = function.args.args[0].arg if function.args.args else ""
+    owner = frame.f_locals.get(first)
+    kept = [one for one in keeper.kept if one.root != first or _is_bound(owner, live)]
+    return search.kept_by(keeper._replace(kept=tuple(kept)), _foreign(running))
+
+
+def _function(text: bytes, code: CodeType) -> Function | None:
+    """Return the function that code was compiled from."""
+    for node in ast.walk(_parsed(text)):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.name == code.co_name:
+            first = min([node.lineno, *(one.lineno for one in node.decorator_list)])
+            if first == code.co_firstlineno:
+                return node
+    return None
+
+
+@lru_cache(maxsize=16)
+def _parsed(text: bytes) -> ast.AST:
+    try:
+        return ast.parse(text)
+    except (SyntaxError, ValueError):
+        return ast.Module([], [])
+
+
+def _running(function: Function, frame: FrameType) -> Iterator[ast.AST]:
+    """Yield the expressions that a frame is in: one, where the interpreter knows the columns."""
+    line = frame.f_lineno
+    known = getattr(frame.f_code, "co_positions", None)
+    place = next(islice(known(), frame.f_lasti // 2, None), None) if known is not None else None
+    for node in ast.walk(function):
+        if not isinstance(node, (ast.Call, ast.Attribute, ast.Subscript, ast.BinOp)):
+            continue
+        last = node.end_lineno or node.lineno
+        if place is not None and None not in place:
+            if (node.lineno, last, node.col_offset, node.end_col_offset) == place:
+                yield node
+        elif isinstance(node, ast.Call) and node.lineno <= line <= last:
+            yield node
+
+
+def _foreign(running: frozenset[ast.AST]) -> list[str]:
+    """Return the names of the objects of which an attribute is taken, or a method runs."""
+    names = []
+    for node in running:
+        taken = node.func if isinstance(node, ast.Call) else node
+        holder = taken.value if isinstance(taken, (ast.Attribute, ast.Subscript)) else None
+        hands_on = isinstance(taken, ast.Attribute) and taken.attr.startswith(_HAND_ON)
+        if holder is not None and not (hands_on and taken is not node):
+            names.append(dotted(holder))
+    return names
+
+
+def _is_bound(owner: object, live: dict[str, dict[str, Any]]) -> bool:
+    """Tell whether an object is a global of a live module, or a class."""
+    if is_a(owner, type):
+        return True
+    return any(value is owner for names in live.values() for value in names.copy().values())
