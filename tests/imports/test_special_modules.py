@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+import textwrap
 import types
 from typing import TYPE_CHECKING, Any
 
@@ -214,3 +215,48 @@ def test_p2_a_class_set_from_outside(tree: LiveTree) -> None:
         assert quiet.shout == "1!"
     assert not hasattr(quiet, "shout")
     assert quiet.WHICH == 2
+
+
+def test_a_package_that_says_itself_what_it_has(tree: LiveTree, policy: str) -> None:
+    package = """
+        import importlib
+        def __getattr__(name):
+            if name != "prices":
+                raise AttributeError(name)
+            return importlib.import_module("shop.prices")
+        def __dir__():
+            return ["prices"]
+        """
+    tree.write({"shop/__init__.py": package, "shop/prices.py": "V = 1\n"})
+    tree.write({"app.py": "import shop\nV = shop.prices.V\n"})
+    tree.install(policy=policy)
+    assert tree.module("app").V == 1
+    tree.published({"shop/prices.py": "V = 2\n"})
+    assert (tree.module("app").V, dir(tree.module("app").shop)) == (2, ["prices"])
+
+
+def test_overlay_does_not_carry_what_a_foreign_getattr_bound(
+    tree: LiveTree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library: Any = types.ModuleType("outside")
+    monkeypatch.setitem(sys.modules, "outside", library)
+    exec(
+        textwrap.dedent("""
+        import importlib, sys
+        def attach(package):
+            def __getattr__(name):
+                value = getattr(importlib.import_module(package + ".prices"), name)
+                vars(sys.modules[package])[name] = value
+                return value
+            return __getattr__
+        """),
+        vars(library),
+    )
+    package = "import outside\n__getattr__ = outside.attach(__name__)\n"
+    tree.write({"shop/__init__.py": package, "shop/prices.py": "RATE = 1\n"})
+    tree.write({"app.py": "import shop\nRATE = shop.RATE\n"})
+    tree.install(policy="overlay")
+    assert tree.module("app").RATE == 1
+    for rate in (2, 3):
+        tree.published({"shop/prices.py": f"RATE = {rate}\n"})
+        assert tree.module("app").RATE == rate

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
 import sys
 from importlib.machinery import BuiltinImporter, ModuleSpec
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -150,3 +151,24 @@ def test_p14_a_held_module_that_keeps_what_it_took_of_another_is_told(tree: Live
     (restart,) = tree.published({"other.py": "V = 1\n"}).restart
     assert "views" in restart.what
     assert [each.name for each in transfuse.status().restart] == ["web"]
+
+
+def test_a_registry_in_c_that_refuses_is_told_apart_from_the_module_itself(
+    tree: LiveTree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library: Any = ModuleType("outside")
+    library.database = sqlite3.connect(":memory:", check_same_thread=False)
+    monkeypatch.setitem(sys.modules, "outside", library)
+    model = "import outside\noutside.database.execute('create table hero (id, {})')\n"
+    tree.write({"model.py": model.format("a"), "web.py": "import model\nEDITION = 1\n"})
+    tree.install()
+    tree.module("web")
+    report = tree.published(
+        {"model.py": model.format("b"), "web.py": "import model\nEDITION = 2\n"}
+    )
+    assert tree.module("web").EDITION == 2
+    assert "already exists" in report.restart[0].what
+    tree.write({"other.py": "if 1:\n    raise ValueError('it is already there')\n"})
+    refused = tree.update({"web.py": "import model, other\n"})
+    assert refused.outcome == "refused"
+    library.database.close()

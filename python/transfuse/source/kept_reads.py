@@ -99,7 +99,8 @@ def _foreign(running: frozenset[ast.AST]) -> list[str]:
 
 
 def _is_bound(owner: object, live: dict[str, dict[str, Any]]) -> bool:
-    """Tell whether an object is a global of a live module, or a class."""
+    """Tell whether an object is a class, or of the class of a global of a live module."""
+    kind = type(owner)
     if is_a(owner, type):
         return True
-    return any(value is owner for names in live.values() for value in names.copy().values())
+    return any(type(value) is kind for names in live.values() for value in names.copy().values())

@@ -43,10 +43,15 @@ def reason(
     if not _WORDS.search(text):
         return None
     line, raised_in = _place(traceback, file)
-    if line is None or raised_in is None or raised_in.co_filename == file:
+    if line is None or raised_in is None:
         return None
+    own = raised_in.co_filename == file
     try:
-        statement = _statement(ast.parse(new), line)
+        tree = ast.parse(new)
+        # A registry in C has no frame: it was called by the statement itself.
+        if own and (raised_in.co_name != "<module>" or _raises(tree, line)):
+            return None
+        statement = _statement(tree, line)
         known = statement is not None and any(
             _key(each) == _key(statement) for each in ast.parse(old).body
         )
@@ -65,6 +70,15 @@ def _place(entry: TracebackType | None, file: str) -> tuple[int | None, CodeType
         raised_in = code
         entry = entry.tb_next
     return line, raised_in
+
+
+def _raises(tree: ast.Module, line: int) -> bool:
+    """Tell whether the module itself raises something at a line."""
+    return any(
+        isinstance(node, (ast.Raise, ast.Assert))
+        and node.lineno <= line <= (node.end_lineno or node.lineno)
+        for node in ast.walk(tree)
+    )
 
 
 def _statement(tree: ast.Module, line: int) -> ast.stmt | None:

@@ -19,10 +19,17 @@ pub fn stack(py: Python<'_>) -> impl Iterator<Item = Bound<'_, PyAny>> {
     })
 }
 
-/// What tells an instruction of a frame's code: the address of the code, and the offset.
-pub fn place(frame: &Bound<'_, PyAny>) -> Option<(usize, i32)> {
-    let py = frame.py();
-    let code = frame.getattr(intern!(py, "f_code")).ok()?;
-    let at = frame.getattr(intern!(py, "f_lasti")).ok()?.extract().ok()?;
-    Some((code.as_ptr() as usize, at))
+/// The code that a frame runs.
+pub fn code<'py>(frame: &Bound<'py, PyAny>) -> Option<Bound<'py, PyAny>> {
+    let frame = frame.cast::<PyFrame>().ok()?;
+    // SAFETY: attached, a frame; the result is a new reference.
+    unsafe {
+        let code = ffi::PyFrame_GetCode(frame.as_ptr().cast());
+        Bound::from_owned_ptr_or_opt(frame.py(), code.cast())
+    }
+}
+
+/// The offset of the instruction of its code that a frame runs.
+pub fn instruction(frame: &Bound<'_, PyAny>) -> Option<i32> {
+    frame.getattr(intern!(frame.py(), "f_lasti")).ok()?.extract().ok()
 }

@@ -10,7 +10,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, atomic::Ordering};
 
-use pyo3::{prelude::*, types::PyBytes, types::PyTuple};
+use pyo3::{prelude::*, types::PyBytes, types::PyString, types::PyTuple};
 use transfuse_engine::{EdgeKind, FileKind, FileSystem, Source, is_source, listing};
 
 use crate::cpython::{frames, thread::thread};
@@ -89,8 +89,14 @@ fn record_write_by_function(py: Python<'_>, runtime: &Runtime, path: PathBuf) {
 /// The path of a file that can be data. Requests open files: others are told apart without a look at the
 /// disk.
 fn data_of_function(runtime: &Runtime, args: &Bound<'_, PyTuple>, index: usize) -> Option<PathBuf> {
-    let path: PathBuf = args.get_item(index).ok()?.extract().ok()?;
-    let path = runtime.system.absolute(&path).ok()?;
+    let given = args.get_borrowed_item(index).ok()?;
+    if let Ok(text) = given.cast_exact::<PyString>() {
+        let path = Path::new(text.to_str().ok()?);
+        if path.is_absolute() && !runtime.roots.is_beneath(path) {
+            return None;
+        }
+    }
+    let path = runtime.system.absolute(&given.extract::<PathBuf>().ok()?).ok()?;
     (runtime.roots.is_beneath(&path) && !is_source(&path)).then_some(path)
 }
 

@@ -6,11 +6,12 @@
 //! execution's effects are looked at, depends on the file as well, and so does one whose function has
 //! an `lru_cache` around it.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use pyo3::{intern, prelude::*, types::PyType};
-use transfuse_engine::{Edge, EdgeKind, ModuleName, Target};
+use transfuse_engine::{Edge, EdgeKind, GenerationId, ModuleName, Target};
 
 use crate::cpython::{frames, snapshot::items, static_lookup};
 use crate::effects::{container::cache_type, kept_values};
@@ -20,6 +21,50 @@ thread_local! {
     /// `[(conf, /srv/shop/rates.csv)]`: the live modules through whose functions this thread's
     /// executions opened a file. Emptied at the end of the outermost execution.
     static OPENED: RefCell<Vec<(ModuleName, PathBuf)>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Stands for all instructions of code that is foreign.
+const FOREIGN: i32 = -1;
+
+/// How many instructions a thread remembers.
+const REMEMBERED: usize = 2_000;
+
+thread_local! {
+    /// A request opens many files from the same places, at the end of a long stack.
+    static WITHOUT_KEEPERS: Cell<WithoutKeepers> = const { Cell::new(WithoutKeepers::new()) };
+}
+
+/// Instructions at which nothing keeps what is read, as of one generation.
+#[derive(Default)]
+struct WithoutKeepers {
+    generation: Option<GenerationId>,
+    /// The address of the code and the offset -> the code, which is kept so that no other gets its
+    /// address: `(0x7f6c_1020, 14) -> <code object get>`.
+    places: Option<HashMap<(usize, i32), Py<PyAny>>>,
+}
+
+impl WithoutKeepers {
+    const fn new() -> Self {
+        WithoutKeepers { generation: None, places: None }
+    }
+
+    fn begin(&mut self, current: GenerationId) {
+        let places = self.places.get_or_insert_default();
+        if self.generation != Some(current) || places.len() > REMEMBERED {
+            places.clear();
+            self.generation = Some(current);
+        }
+    }
+
+    fn has(&self, code: &Bound<'_, PyAny>, at: i32) -> bool {
+        let place = (code.as_ptr() as usize, at);
+        self.places.as_ref().is_some_and(|places| places.contains_key(&place))
+    }
+
+    fn add(&mut self, code: Bound<'_, PyAny>, at: i32) {
+        let place = (code.as_ptr() as usize, at);
+        self.places.get_or_insert_default().insert(place, code.unbind());
+    }
 }
 
 /// The execution of `running` opens a file, or lists a directory.
@@ -57,10 +102,23 @@ pub fn read_by_function(py: Python<'_>, path: &Path) {
 pub fn keepers(py: Python<'_>) -> Vec<Bound<'_, LiveModule>> {
     let Some(runtime) = runtime::in_force() else { return Vec::new() };
     let mut found: Vec<Bound<'_, LiveModule>> = Vec::new();
+    let mut without = WITHOUT_KEEPERS.take();
+    without.begin(runtime.current(py).get().id);
     for frame in frames::stack(py) {
+        let Some(code) = frames::code(&frame) else { break };
+        if without.has(&code, FOREIGN) {
+            continue;
+        }
         let Ok(globals) = frame.getattr(intern!(py, "f_globals")) else { break };
-        let Some(module) = caller::module_of_globals(py, &globals) else { continue };
-        let Some(place) = frames::place(&frame) else { break };
+        let Some(module) = caller::module_of_globals(py, &globals) else {
+            without.add(code, FOREIGN);
+            continue;
+        };
+        let Some(at) = frames::instruction(&frame) else { break };
+        if without.has(&code, at) {
+            continue;
+        }
+        let place = (code.as_ptr() as usize, at);
         let known = module.get().keepers_of_reads.lock().get(&place).cloned();
         let keepers = known.unwrap_or_else(|| {
             let keepers = match is_cached(py, &module, &frame) {
@@ -70,6 +128,9 @@ pub fn keepers(py: Python<'_>) -> Vec<Bound<'_, LiveModule>> {
             module.get().keepers_of_reads.lock().insert(place, keepers.clone());
             keepers
         });
+        if keepers.is_empty() {
+            without.add(code, at);
+        }
         for name in keepers {
             let own = (name == module.get().name).then(|| module.clone());
             if let Some(keeper) = own.or_else(|| runtime.current(py).get().find(py, name.as_str()))
@@ -79,6 +140,7 @@ pub fn keepers(py: Python<'_>) -> Vec<Bound<'_, LiveModule>> {
             }
         }
     }
+    WITHOUT_KEEPERS.set(without);
     found
 }
 

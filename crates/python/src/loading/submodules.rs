@@ -85,18 +85,16 @@ struct SubmoduleDir {
 #[pymethods]
 impl SubmoduleDir {
     fn __call__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        let listed = match &self.own {
-            Some(own) => {
-                PyList::new(py, own.bind(py).call0()?.try_iter()?.collect::<PyResult<Vec<_>>>()?)?
-            }
-            None => {
-                let own = |key: &Bound<'_, PyAny>| {
-                    !["__getattr__", "__dir__"].iter().any(|ours| key.eq(ours).unwrap_or(false))
-                };
-                let keys: Vec<_> = self.namespace.bind(py).keys().iter().filter(own).collect();
-                PyList::new(py, keys)?
-            }
+        if let Some(own) = &self.own {
+            // The package says itself what it has.
+            let listed = own.bind(py).call0()?.try_iter()?.collect::<PyResult<Vec<_>>>()?;
+            return PyList::new(py, listed);
+        }
+        let own = |key: &Bound<'_, PyAny>| {
+            !["__getattr__", "__dir__"].iter().any(|ours| key.eq(ours).unwrap_or(false))
         };
+        let keys: Vec<_> = self.namespace.bind(py).keys().iter().filter(own).collect();
+        let listed = PyList::new(py, keys)?;
         let differing = self.of.get().names.lock().clone();
         let Some(runtime) = runtime::in_force() else { return Ok(listed) };
         let scope = caller::scope_of_running(py, runtime);

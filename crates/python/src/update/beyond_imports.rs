@@ -75,7 +75,7 @@ impl<'py> StagedUpdate<'py> {
             let mentioned = |name: &&str| {
                 usage.mentions.contains(*name) || usage.mentions_later.contains(*name)
             };
-            READS_ENVIRONMENT.iter().any(|name| mentioned(&name))
+            READS_ENVIRONMENT.iter().any(mentioned)
         };
         let mut readers = self.in_use(py);
         readers.retain(|module| module.get().with_name_usage(reads) == Some(true));
