@@ -167,3 +167,17 @@ def test_p5_a_dotenv_file_that_the_entry_loads(tree: LiveTree, policy: str) -> N
     assert tree.module("app").database.RATE == "1"
     assert sorted(ran(tree.published({".env": "2"}))) == ["app", "database"]
     assert tree.module("app").database.RATE == "2"
+
+
+@pytest.mark.usefixtures("clean")
+def test_p6_a_variable_of_a_module_that_is_deleted(tree: LiveTree, policy: str) -> None:
+    entry = "try:\n    import setting\nexcept ImportError:\n    pass\n"
+    tree.write({"setting.py": f"import os\nos.environ[{NAME!r}] = '1'\n"})
+    tree.write({"app.py": entry + READS["getenv"]})
+    tree.install(policy=policy)
+    assert tree.module("app").RATE == "1"
+    tree.delete("setting.py")
+    refused = tree.update({"app.py": entry + READS["getenv"] + "raise ValueError\n"})
+    assert (refused.outcome, os.environ[NAME]) == ("refused", "1")
+    tree.published({"app.py": entry + READS["getenv"]})
+    assert tree.module("app").RATE is None

@@ -159,13 +159,11 @@ def test_a_registry_in_c_that_refuses_is_told_apart_from_the_module_itself(
     library: Any = ModuleType("outside")
     library.database = sqlite3.connect(":memory:", check_same_thread=False)
     monkeypatch.setitem(sys.modules, "outside", library)
-    model = "import outside\noutside.database.execute('create table hero (id, {})')\n"
-    tree.write({"model.py": model.format("a"), "web.py": "import model\nEDITION = 1\n"})
+    model = "import outside\nSIZE = {}\noutside.database.execute('create table hero (id)')\n"
+    tree.write({"model.py": model.format(1), "web.py": "import model\nEDITION = 1\n"})
     tree.install()
     tree.module("web")
-    report = tree.published(
-        {"model.py": model.format("b"), "web.py": "import model\nEDITION = 2\n"}
-    )
+    report = tree.published({"model.py": model.format(2), "web.py": "import model\nEDITION = 2\n"})
     assert tree.module("web").EDITION == 2
     assert "already exists" in report.restart[0].what
     tree.write({"other.py": "if 1:\n    raise ValueError('it is already there')\n"})

@@ -9,6 +9,7 @@ expression is followed as what a function imports is (`import_flow.py`).
 from __future__ import annotations
 
 import ast
+import sys
 from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -49,7 +50,19 @@ def keepers(
     first = function.args.args[0].arg if function.args.args else ""
     owner = frame.f_locals.get(first)
     kept = [one for one in keeper.kept if one.root != first or _is_bound(owner, live)]
-    return search.kept_by(keeper._replace(kept=tuple(kept)), _foreign(running))
+    # An engine of templates with an adapter looks again at what it keeps.
+    used = [] if _is_served(frame) else _foreign(running)
+    return search.kept_by(keeper._replace(kept=tuple(kept)), used)
+
+
+def _is_served(frame: FrameType) -> bool:
+    """Tell whether this package reads the file, for what the frame calls."""
+    inner = sys._getframe(2)
+    while inner is not None and inner is not frame:
+        if inner.f_globals.get("__name__", "").startswith("transfuse."):
+            return True
+        inner = inner.f_back  # type: ignore[assignment]
+    return False
 
 
 def _function(text: bytes, code: CodeType) -> Function | None:

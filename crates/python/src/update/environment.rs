@@ -1,15 +1,26 @@
 //! Which variables does `os.environ` have when an update has ended?
 //!
 //! While modules run, `loading/execute.rs` takes back what their former runs had put there. Here is
-//! what is left to do when the staged generation is published or abandoned.
+//! what is left to do for modules that are gone, and when the staged generation is published or abandoned.
 
 use pyo3::prelude::*;
+use transfuse_engine::Plan;
 
 use crate::effects::environ;
 use crate::state::live_module::LiveModule;
 use crate::update::staged_update::StagedUpdate;
 
 impl<'py> StagedUpdate<'py> {
+    /// The modules of the plan are about to run: those that are gone leave nothing that they could read.
+    pub(super) fn begin_environ(&self, py: Python<'py>, plan: &Plan) {
+        for instance in self.removed.iter().rev() {
+            let name = &instance.get().name;
+            if !plan.steps.iter().any(|step| step.name == *name) {
+                environ::undo(py, instance.get());
+            }
+        }
+    }
+
     /// The environment is as the modules in use have left it.
     pub(super) fn take_back_environ(&self, py: Python<'py>) {
         let executed = self.staged.get().executed(py);
@@ -18,6 +29,9 @@ impl<'py> StagedUpdate<'py> {
         let all: Vec<_> = executed.into_iter().chain(shadows).collect();
         for instance in all.iter().rev() {
             environ::undo(py, instance.get());
+        }
+        for former in &self.removed {
+            environ::redo(py, former.get());
         }
         for instance in &all {
             if let Some(former) = self.base.get().find(py, instance.get().name.as_str()) {

@@ -148,6 +148,7 @@ impl<'py> StagedUpdate<'py> {
         let _context = EnteredContext::enter(context)?;
         let _pinned = GenerationScope::begin(&Scope::new(py, self.runtime, &self.staged))?;
         conflict::take();
+        self.begin_environ(py, plan);
         self.staged.get().staging.expect(plan.steps.len());
         let _limit = Watchdog::begin(self.runtime.settings().time_limit);
         let _interruptible = Interruptible::begin_modules();
