@@ -56,8 +56,7 @@ pub struct LiveModule {
     wrote: Mutex<BTreeSet<PathBuf>>,
     /// `(shop.tax, Rates)`: names that it, and code that it called, took by `sys.modules`. Never shrinks.
     taken: Mutex<BTreeSet<(ModuleName, String)>>,
-    /// `(0x7f6c_1020, 14) -> [shop.conf]`: instructions of functions at which files were opened, and the
-    /// modules that keep what these give.
+    /// `(0x7f6c_1020, 14) -> [shop.conf]`: instructions that read files, and which modules keep these.
     pub keepers_of_reads: Mutex<BTreeMap<(usize, i32), Vec<ModuleName>>>,
     /// Names of deferred imports already recorded: the hot path asks one dict.
     pub deferred: Py<PyDict>,

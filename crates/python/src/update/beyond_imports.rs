@@ -5,7 +5,7 @@
 //! reads from the environment what another one has put there. Neither can be seen before, and both
 //! are seldom, so nothing is done for them unless something was registered, or put there.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 
 use pyo3::prelude::*;
@@ -36,11 +36,19 @@ const READS_ENVIRONMENT: [&str; 15] = [
 ];
 
 impl<'py> StagedUpdate<'py> {
-    /// The modules in use that have to run as well, each with its reason.
-    pub fn concerned_beyond_imports(&self, py: Python<'py>) -> Vec<(ModuleName, Reason)> {
-        let mut found = self.kept_through_registries(py);
-        found.extend(self.readers_of_environment(py));
-        found
+    /// The modules in use that have to run as well, each with its reason, and those that were stopped.
+    /// `complete`: whether all modules of the plan have run.
+    pub fn concerned(
+        &self,
+        py: Python<'py>,
+        complete: bool,
+    ) -> (Vec<(ModuleName, Reason)>, HashSet<ModuleName>) {
+        let (mut found, stopped) = self.newly_affected(py);
+        if complete && found.is_empty() {
+            found = self.kept_through_registries(py);
+            found.extend(self.readers_of_environment(py));
+        }
+        (found, stopped)
     }
 
     /// Modules that lead to former code of the modules that ran, because foreign code has handed it to

@@ -77,10 +77,7 @@ fn stage(
     let (mut refusal, mut met): (Option<(PyErr, Plan)>, Vec<Met>) = (None, Vec::new());
     loop {
         let ran = update.run(py, plan);
-        let (mut affected, stopped) = update.newly_affected(py);
-        if affected.is_empty() && ran.is_ok() {
-            affected = update.concerned_beyond_imports(py);
-        }
+        let (affected, stopped) = update.concerned(py, ran.is_ok());
         if request.widen(affected) {
             *plan = draw_plan(py, runtime, request)?;
             update = update.widen(py, request, plan, stopped)?;
