@@ -1,8 +1,8 @@
 """What must be served after each step? Pure: it knows neither files nor processes.
 
 A state says which text of each file answers. The model keeps three: what is on disk, what is
-served, and what a rollback has left. Each worker has a history of its own, because one that was
-started later does not know what was served before.
+served, and what a rollback has left. Each worker has a history, of which one that is started later
+gets what is kept on disk.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ class Text:
 
     Attributes:
         number: which it is; the module shows it.
-        broken: how it fails to load: ``"syntax"`` or ``"raises"``; empty if it loads.
+        broken: how it is refused: ``"syntax"`` or ``"raises"`` when it is loaded, ``"check"`` by
+            the check; empty if it is served.
     """
 
     number: int
@@ -39,11 +40,13 @@ class Served:
         number: of the generation.
         state: what answered.
         before: the number of the one that a rollback from it goes back to; None: none.
+        partial: whether the rest of its change waits for fresh processes.
     """
 
     number: int
     state: State
     before: int | None
+    partial: bool = False
 
 
 @dataclass
@@ -60,19 +63,19 @@ class History:
     # Number -> that of the generation which has taken its place.
     _same: dict[int, int] = field(default_factory=dict)
 
-    def publish(self, number: int, state: State) -> None:
+    def publish(self, number: int, state: State, *, partial: bool) -> None:
         """Another state is served."""
-        self._become(Served(number, dict(state), self.current.number))
+        self._become(Served(number, dict(state), self.current.number, partial))
 
     def go_back(self, number: int, state: State) -> None:
-        """A former state is served again; it is not known here if the worker is younger."""
+        """A former state is served again."""
         target = next((each for each in reversed(self.kept) if each.state == state), None)
-        before = None if target is None else target.before
-        self._become(Served(number, dict(state), before))
-        if target is None or target not in self.kept:
-            return
-        self.kept.remove(target)
-        self._lead(target.number, number)
+        served = Served(number, dict(state), None if target is None else target.before)
+        if target is not None:
+            self.kept.remove(target)
+        self._become(served)
+        if target is not None:
+            self._lead(target.number, number)
 
     def renumber(self, number: int) -> None:
         """What is served has another number by now: a generation that answers the same."""
@@ -86,6 +89,37 @@ class History:
         if number is not None:
             number = self._same.get(number, number)
         return next((each for each in self.kept if each.number == number), None)
+
+    def of_new_process(self, number: int, state: State, back_to: int | None = None) -> History:
+        """Return what a process can go back to that begins with this state.
+
+        Args:
+            number: of its first generation.
+            state: what it serves.
+            back_to: the generation that it is started to serve again; None: none.
+        """
+        all_served = [*self.kept, self.current]
+        last = self.current
+        while last.partial:
+            # What it is a part of comes with this process.
+            found = [each for each in all_served if each.number == last.before]
+            if not found:
+                break
+            last = found[0]
+        before: int | None = last.number
+        if back_to is None:
+            back_to = self.current.number
+        same = [each for each in all_served if each.state == state]
+        for each in same:
+            if each.number == back_to:
+                before = each.before
+        others = [replace(each) for each in all_served if each.state != state]
+        made = History(Served(number, dict(state), before), others[-KEEP:])
+        known = {each.number for each in (*made.kept, *same)}
+        made._same = {old: to for old, to in self._same.items() if to in known}
+        for each in same:
+            made._lead(each.number, number)
+        return made
 
     def _lead(self, old: int, new: int) -> None:
         """One generation has taken the place of another."""
@@ -138,6 +172,8 @@ class Model:
         histories: process id -> what that worker can go back to.
         failing: the workers by which the last update was refused.
         waiting: what waits for fresh processes since the last update that was published.
+        fresh: the history with which fresh processes begin.
+        tried: process id -> what that worker has refused last: not tried again by itself.
     """
 
     disk: State
@@ -147,10 +183,17 @@ class Model:
     histories: dict[int, History] = field(default_factory=dict)
     failing: set[int] = field(default_factory=set)
     waiting: Text | None = None
+    fresh: History | None = None
+    tried: dict[int, State] = field(default_factory=dict)
 
     def begins(self, pid: int) -> None:
         """A worker has begun to serve."""
-        self.histories[pid] = History(Served(self.number, dict(self.served), None))
+        known = next(iter(self.histories.values()), self.fresh)
+        if known is None:
+            self.histories[pid] = History(Served(self.number, dict(self.served), None))
+        else:
+            self.histories[pid] = known.of_new_process(self.number, self.served)
+        self.tried[pid] = self._differing(self.wanted())
 
     def kill(self, pid: int) -> Expected:
         """A worker is killed."""
@@ -168,41 +211,62 @@ class Model:
 
     # The steps.
 
-    def save(self, texts: State) -> Expected:
+    def save(self, texts: State, *, is_asked_for: bool = False) -> Expected:
         """Files are saved."""
         self.disk.update(texts)
         self.aside = {name: text for name, text in self.aside.items() if self.disk[name] == text}
-        return self._update()
+        return self._update(is_asked_for=is_asked_for)
 
     def release(self, texts: State) -> Expected:
         """`transfuse update --release`, after a hold under which files were saved."""
-        expected = self.save(texts)
+        expected = self.save(texts, is_asked_for=True)
         return replace(expected, code=int(expected.outcome == "refused"))
 
     def accept(self, names: tuple[str, ...]) -> Expected:
         """`transfuse accept`; of all files, if none is named."""
         accepted = {name: self.aside.pop(name) for name in names or FILES if name in self.aside}
-        failing = set(self.failing)
-        expected = self._update()
+        failing, tried = set(self.failing), dict(self.tried)
+        expected = self._update(is_asked_for=True)
         if expected.outcome == "refused":
             self.aside.update(accepted)
             # Only the worker that was asked has tried.
-            self.failing = failing | {self._asked()}
+            asked = self._asked()
+            self.failing = failing | {asked}
+            self.tried = {**tried, asked: self.tried[asked]}
             return Expected(code=1)
         return expected
 
     def rollback(self, to: int | None = None) -> Expected:
         """`transfuse rollback`."""
-        target = self.histories[self._asked()].target(to)
+        history = self.histories[self._asked()]
+        target = history.target(to)
         if target is None:
             return Expected(code=2)
-        self.served = dict(target.state)
+        if target.state[CONF] != self.served[CONF]:
+            self.aside = {
+                name: text for name, text in self.disk.items() if text != target.state[name]
+            }
+            self._take_over(target.state, history, target.number)
+            return Expected(takes_over=True)
+        self._serve_again(target.state)
+        return Expected("rolled back")
+
+    def _serve_again(self, state: State) -> None:
+        self.served = dict(state)
         self.number -= 1
         for history in self.histories.values():
             history.go_back(self.number, self.served)
-        self.failing, self.waiting = set(), None
+        self.failing, self.waiting, self.tried = set(), None, {}
         served = self.served
         self.aside = {name: text for name, text in self.disk.items() if text != served[name]}
+
+    def expires(self, before: State) -> Expected:
+        """What is on trial is not confirmed in time.
+
+        Args:
+            before: what was served before the trial.
+        """
+        self._serve_again(before)
         return Expected("rolled back")
 
     def handover(self) -> Expected:
@@ -217,13 +281,22 @@ class Model:
         """The worker that a command asks first: the one that can go back furthest."""
         return min(self.histories, key=lambda pid: (-len(self.histories[pid].kept), pid))
 
-    def _update(self) -> Expected:
+    def _differing(self, wanted: State) -> State:
+        return {name: text for name, text in wanted.items() if text != self.served[name]}
+
+    def _update(self, *, is_asked_for: bool) -> Expected:
         wanted = self.wanted()
-        differs = {name for name, text in wanted.items() if text != self.served[name]}
-        in_place = differs - {CONF}
+        differs = self._differing(wanted)
+        in_place = set(differs) - {CONF}
         waiting = wanted[CONF] if CONF in differs else None
         outcome, told_by = "", None
+        before, self.tried = self.tried, {pid: {} for pid in self.histories}
         if any(wanted[name].broken for name in in_place):
+            self.tried = dict.fromkeys(self.histories, differs)
+            news = {pid for pid in self.histories if before.get(pid) != differs}
+            if not news and not is_asked_for:
+                return Expected()
+            told_by = None if is_asked_for else frozenset(news)
             outcome, self.failing = "refused", set(self.histories)
         elif in_place or waiting not in (None, self.waiting):
             outcome, self.failing, self.waiting = "published", set(), waiting
@@ -231,7 +304,7 @@ class Model:
             if in_place:
                 self.served = {**wanted, CONF: self.served[CONF]}
                 for history in self.histories.values():
-                    history.publish(self.number, self.served)
+                    history.publish(self.number, self.served, partial=waiting is not None)
         else:
             taken_back = self.waiting is not None and waiting is None
             told_by = frozenset(self.histories if taken_back else self.failing)
@@ -242,9 +315,13 @@ class Model:
             return Expected(outcome, takes_over=True, passed=passed, told_by=told_by)
         return Expected(outcome, told_by=told_by)
 
-    def _take_over(self, state: State) -> None:
-        """Fresh processes serve this. They begin a history of their own."""
+    def _take_over(
+        self, state: State, past: History | None = None, back_to: int | None = None
+    ) -> None:
+        """Fresh processes serve this, and can go back to what was served before."""
         self.served = dict(state)
         self.number -= 1
+        past = past or next(iter(self.histories.values()))
+        self.fresh = past.of_new_process(self.number, self.served, back_to)
         self.histories.clear()
-        self.failing, self.waiting = set(), None
+        self.failing, self.waiting, self.tried = set(), None, {}

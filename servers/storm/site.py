@@ -2,7 +2,7 @@
 
 `middle` imports `leaf` and shows which `leaf` it was built on; `left` and `right` belong together;
 `late` is imported inside a request; `conf` is never run again in a running process. A request looks
-twice, with a pause in between.
+twice, with a pause in between. `smoke` has the check, which refuses what a module says is bad.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ _BODY = {
     "": "",
     "raises": "raise ValueError('broken')\n",
     "syntax": "def broken(:\n",
+    "check": "IS_BAD = True\n",
 }
 _HEADS = {MIDDLE: "import leaf\nBUILT_ON = leaf.NUMBER\n", CONF: "__reload__ = 'never'\n"}
 
@@ -39,6 +40,14 @@ def answer(first):
     return json.dumps({"pid": os.getpid(), "first": first, "last": shown()}).encode()
 
 PAUSES = {"/": 0.005, "/slow": 3.0}
+"""
+_SMOKE = """
+import conf, leaf, left, middle, right
+
+def check():
+    import late
+    for module in (conf, late, leaf, left, middle, right):
+        assert not getattr(module, "IS_BAD", False), module.__name__
 """
 _WSGI = """
 def app(environ, start_response):
@@ -81,7 +90,9 @@ def make(folder: Path, interface: str, state: State) -> None:
         state: the texts of the modules.
     """
     (folder / "site").mkdir()
-    (folder / "pyproject.toml").write_text('[tool.transfuse]\nroots = ["site"]\n')
+    settings = '[tool.transfuse]\nroots = ["site"]\ncheck = "smoke:check"\n'
+    (folder / "pyproject.toml").write_text(settings)
+    (folder / "site" / "smoke.py").write_text(_SMOKE)
     application = _SHOWN + (LIFESPAN + _ASGI if interface == "asgi" else _WSGI)
     (folder / "site" / "web.py").write_text(application)
     for name, text in state.items():

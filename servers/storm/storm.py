@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 WORKERS = 2
 RATE, IDLE = 60.0, 20
+# For how long a change is on trial that is not confirmed.
+EXPIRES = "3s"
 # A worker that ends so soon after it was replaced is not replaced once more: `cli.team_server`.
 BETWEEN_KILLS = 7.0
 # After how many steps it is told how far it is.
@@ -45,6 +47,8 @@ _WEIGHTS = {
     "hold": 1,
     "kill": 2,
     "kill_and_save": 1,
+    "trial": 1,
+    "trial_expires": 1,
 }
 
 
@@ -134,6 +138,9 @@ class Storm:
             return time.monotonic() - self._killed > BETWEEN_KILLS
         if kind in ("repair", "restore"):
             return bool(self._unserved())
+        if kind.startswith("trial"):
+            # Otherwise something is refused, or waits for fresh processes, and no trial begins.
+            return self.model.wanted() == self.model.served
         return True
 
     # The steps. Each says what it is about to do, and returns what must come of it.
@@ -146,7 +153,7 @@ class Storm:
         return self._saves({LEFT: text, RIGHT: text})
 
     def _break(self) -> Expected:
-        how = self._random.choice(["syntax", "raises"])
+        how = self._random.choice(["syntax", "raises", "check"])
         return self._saves({self._random.choice(_SINGLE): self._text(how)})
 
     def _repair(self) -> Expected:
@@ -188,6 +195,34 @@ class Storm:
             self.people.save({name: text})
         self.steps[-1] += f" {texts}"
         return self._types(lambda: self.model.release(texts), "update", "--release")
+
+    def _trial(self) -> Expected:
+        """A change is on trial, is changed once more, and is confirmed."""
+        before, pids = dict(self.model.served), set(self.model.histories)
+        expected = self._puts_on_trial("1h")
+        self._await(expected, before, pids)
+        before = dict(self.model.served)
+        self._await(self._saves({self._random.choice((LEAF, MIDDLE)): self._text()}), before, pids)
+        code, out = self._type("confirm")
+        if code != 0:
+            self._fail(f"confirm ended with {code}: {out}")
+        return Expected()
+
+    def _trial_expires(self) -> Expected:
+        """A change is on trial, and is not confirmed."""
+        before, pids = dict(self.model.served), set(self.model.histories)
+        self._puts_on_trial(EXPIRES)
+        # The number of what is on trial is known before it is left.
+        self._until_told("published", pids - self._dead)
+        return self._expects(lambda: self.model.expires(before))
+
+    def _puts_on_trial(self, within: str) -> Expected:
+        self._type("update", "--hold")
+        texts = {self._random.choice((LEAF, MIDDLE, LATE)): self._text()}
+        self.people.save(texts)
+        self.steps[-1] += f" {texts}"
+        words = ("update", "--release", "--confirm-within", within)
+        return self._types(lambda: self.model.release(texts), *words)
 
     def _kill(self) -> Expected:
         self._kills()
