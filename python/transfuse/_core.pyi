@@ -124,7 +124,7 @@ def install(
     contents: dict[str, bytes | None],
     aside: Sequence[str],
     first: int,
-    last: tuple[str, str] | None,
+    last: tuple[str, str, int | None] | None,
 ) -> Mapping[str, Any] | None:
     """Make the roots live. `report` is called in the updating thread, with a dict.
 
@@ -287,11 +287,12 @@ def wanted_changes() -> tuple[list[Path], tuple[int, float | None] | None]:
     A rollback is the number of the generation that it goes back to, and when that was first served.
     """
 
-def differing(*, wanted: bool) -> dict[Path, bytes | None]:
+def differing(*, wanted: bool = False, of: int | None = None) -> dict[Path, bytes | None]:
     """The served contents of files that differ on disk.
 
     Args:
         wanted: rather those that the update under way would serve.
+        of: rather those of this kept generation.
     """
 
 def adopt(

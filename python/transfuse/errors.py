@@ -42,6 +42,10 @@ class GenerationError(TransfuseError):
     """A rollback names a generation that is not kept."""
 
 
+class NeedsFreshProcesses(TransfuseError):
+    """What is to be served again cannot change in a running process."""
+
+
 class StillInUseError(TransfuseError):
     """As many former generations are in use as the setting `resident` allows."""
 

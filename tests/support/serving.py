@@ -111,6 +111,10 @@ class Project:
         os.killpg(self._server.pid, signal.SIGKILL)
         self._server.stop()
 
+    def kill(self, pid: int) -> None:
+        """Kill one process of the server."""
+        os.kill(pid, signal.SIGKILL)
+
     @property
     def log(self) -> str:
         """What the server has written."""

@@ -189,3 +189,33 @@ def test_a_rollback_leaves_what_the_fresh_processes_were_for(teams: Teams) -> No
     teams.started({SECOND})
     teams.joins(SECOND, 2)
     assert teams.goes_back(OLD, waits=False) == [End(2), Start(3)]
+
+
+def test_p16_a_trial_puts_a_handover_off(teams: Teams) -> None:
+    starts(teams, FRESH, SECOND)
+    assert teams.asks(OTHER, 7) == []
+    teams.ready(FRESH)
+    orders = teams.put_off(OLD, "generation 5 is on trial")
+    assert orders[0] == End(1)
+    answers = [each.order for each in orders if isinstance(each, Tell)]
+    assert [(order["number"], order["why"]) for order in answers] == [
+        (1, "generation 5 is on trial"),
+        (7, "generation 5 is on trial"),
+    ]
+    assert orders[-1] == Settle(0, "generation 5 is on trial")
+    # None is under way, and none begins by itself.
+    assert teams.put_off(OLD, "generation 5 is on trial") == []
+    assert teams.asks(OLD, None) == [Start(2)]
+    teams.started({SECOND})
+    assert teams.asks(OTHER, None) == []
+    # Those that have asked by themselves do so again.
+    assert words(teams.put_off(OTHER, "")) == [(OLD, "put off"), (OTHER, "put off")]
+
+
+def test_fresh_processes_that_have_begun_to_serve_are_not_given_up_for_a_trial(
+    teams: Teams,
+) -> None:
+    starts(teams, FRESH)
+    teams.ready(FRESH)
+    assert teams.put_off(OLD, "generation 5 is on trial") == []
+    assert Settle(1) in teams.begins(FRESH)

@@ -44,8 +44,8 @@ pub use generations::{
     Record, Retirement, Succession,
 };
 pub use last_served::{
-    Difference, LastServed, Resumed, ResumedFile, ServedStore, Take, Why, Withheld,
-    read_last_served, resume,
+    Difference, FormerState, LastServed, Recall, Recalled, Resumed, ResumedFile, ServedStore, Take,
+    Why, Withheld, read_last_served, recall, resume,
 };
 pub use plan::{
     DependencyGraph, Edge, EdgeKind, Kept, ModuleFacts, Plan, Policy, Reason, Restart, RestartCode,

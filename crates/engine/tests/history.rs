@@ -6,6 +6,8 @@ use transfuse_engine::{Cause, GenerationId, History, Outcome, Record};
 fn record(number: u64, outcome: Outcome) -> Record {
     Record {
         at: SystemTime::UNIX_EPOCH,
+        until: None,
+        partial: false,
         cause: Cause::Saved,
         back_to: None,
         generation: GenerationId(number),

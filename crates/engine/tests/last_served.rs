@@ -1,7 +1,7 @@
 //! P16: the served state is kept on disk, and the next process chooses between it and the files.
 
 use proptest::prelude::*;
-use std::{collections::BTreeMap, io::ErrorKind, path::Path, path::PathBuf};
+use std::{io::ErrorKind, path::Path, path::PathBuf};
 use transfuse_engine::{
     Budget, Difference, Digest, FileSystem, InMemoryFs, LastServed, Resumed, Roots, ServedStore,
     Source, SourceSnapshot, Take, Why, Withheld, read_last_served, resume, scan,
@@ -21,7 +21,7 @@ fn snapshot(files: &[(&str, &str)]) -> SourceSnapshot {
 
 fn served(generation: u64, files: &[(&str, &str)]) -> LastServed {
     let at = generation as f64 / 2.0;
-    LastServed { generation, at, files: snapshot(files), withheld: BTreeMap::new() }
+    LastServed { generation, at, files: snapshot(files), ..LastServed::default() }
 }
 
 /// With the content on disk of these files left by a rollback, or refused.

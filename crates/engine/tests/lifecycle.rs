@@ -298,3 +298,30 @@ fn what_answers_as_a_protected_one_is_protected_in_its_place() {
     }
     assert!(generations.kept().contains(&id(2)), "{:?}", generations.kept());
 }
+
+#[test]
+fn p16_generations_of_former_processes_can_be_gone_back_to() {
+    let mut lifecycles = Lifecycles::new(2);
+    lifecycles.number_from(8);
+    let first = lifecycles.stage();
+    lifecycles.publish(first);
+    lifecycles.recall(id(4), None);
+    lifecycles.recall(id(5), Some(id(4)));
+    lifecycles.follows_on(Some(id(5)), &[id(7), id(9)], &[(id(3), id(4)), (id(2), id(1))]);
+    assert_eq!((lifecycles.kept(), lifecycles.before(first)), (vec![id(4), id(5)], Some(id(5))));
+    // The first one answers as 7 did. A later number is none of a former process.
+    assert_eq!((lifecycles.alias(id(7)), lifecycles.alias(id(9))), (first, id(9)));
+    assert_eq!((lifecycles.alias(id(3)), lifecycles.alias(id(2))), (id(4), id(2)));
+    assert!(!lifecycles.pin(id(4)), "no code runs in it");
+    // A rollback to it goes on from there.
+    let back = lifecycles.stage();
+    assert_eq!(back, id(9));
+    let freed = lifecycles.publish_as(back, Succession::Back(id(5)));
+    assert!(freed.contains(&Retirement::Dropped(id(5))), "{freed:?}");
+    assert_eq!((lifecycles.before(back), lifecycles.kept()), (Some(id(4)), vec![id(4), first]));
+    // And they leave as others do.
+    let next = lifecycles.stage();
+    let freed = lifecycles.publish(next);
+    assert!(freed.contains(&Retirement::Dropped(id(4))), "{freed:?}");
+    assert_eq!(lifecycles.kept(), [first, back]);
+}

@@ -50,7 +50,8 @@ def answers_of_groups(what: str, pid: int | None, **more: Any) -> list[dict[str,
 
     Returns:
         The replies of the processes that were asked, and the status of each other one once it has
-        followed, with ``"with"``: the process that it followed.
+        followed, with ``"with"``: the process that it followed; not of those that fresh processes
+        have taken over from.
 
     Raises:
         TransfuseError: a process reports an error, does not answer, or does not follow.
@@ -67,7 +68,7 @@ def answers_of_groups(what: str, pid: int | None, **more: Any) -> list[dict[str,
                 replies.append(ask(process, what, **more))
             if before["group"] is not None:
                 asked[before["group"]] = replies[-1]
-        else:
+        elif not first.get("by_fresh_processes"):
             with progress(f"waiting for {process.name}"):
                 replies.append(_followed(process, before, first))
     return replies

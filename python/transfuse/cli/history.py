@@ -66,6 +66,8 @@ def _story(entry: dict[str, Any], roots: list[str], resumed: dict[str, Any] | No
     changed = changes_text([Change(*each) for each in entry["changed"]], roots)
     ran = ran_text([Ran(*each) for each in entry["ran"]])
     note = f"; {entry['note']}" if entry.get("note") else ""
+    if entry["by"] == "former process":
+        return f"served by a process before this one{': ' + changed if entry['changed'] else ''}"
     if entry["back_to"] is not None:
         done = outcome if outcome == "rolled back" else f"rollback {outcome}"
         return f"{done} to generation {entry['back_to']}: {changed}{_reason(entry)}{note}"

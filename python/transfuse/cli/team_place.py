@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from transfuse import _core, workers
 from transfuse.control import unix_socket
+from transfuse.errors import NeedsFreshProcesses
 from transfuse.handover import occasions
 from transfuse.handover.finishing import Notes, noted
 from transfuse.handover.member import Member
@@ -19,7 +20,7 @@ from transfuse.last_served import keeper
 from transfuse.process.install import installed_settings, stop_updating
 from transfuse.runtime.parent import age
 from transfuse.servers import closing_connections, connection_drain, entry_gate, smoke_check
-from transfuse.updates import api, cost, trial
+from transfuse.updates import api, cost, messages, trial
 from transfuse.workers.protocol import packed, unpacked
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ class Place:
             refuse=lambda error: self._refuse(self._member, error),
             announce=self._show,
             retire=self._retire,
+            put_off=occasions.put_off,
         )
         return self._member
 
@@ -90,7 +92,8 @@ class Place:
         if served is None:
             return None
         contents = unpacked(served["contents"])
-        return workers.Served(contents, served["aside"], served["generation"] + 1)
+        number, back_to = served["generation"] + 1, served["back_to"]
+        return workers.Served(contents, served["aside"], number, back_to)
 
     def unvetted(self) -> list[str]:
         """Return the modules that only the former processes have loaded, of other content.
@@ -124,8 +127,9 @@ class Place:
         assert self._member is not None
         self._application = application
         unix_socket.answer_to("handover", self._hand_over)
+        unix_socket.answer_to("rollback", self._roll_back)
         unix_socket.answer_to("status", self._status)
-        occasions.attend(self._ask, self._gone_back)
+        occasions.attend(self._ask, self._gone_back, self._member.on_trial)
         if interface == "asgi":
             entry_gate.close(self._member)
             return True
@@ -141,6 +145,22 @@ class Place:
             return {"outcome": "handed over", "text": "handed over to fresh processes"}
         text = f"not handed over: {word['why']}; nothing has changed\n{word['trace']}"
         return {"outcome": "refused", "text": text.rstrip()}
+
+    def _roll_back(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Go back in place, or by fresh processes where that is impossible."""
+        report = unix_socket.roll_back(request)
+        needs_others = isinstance(report.error, NeedsFreshProcesses)
+        if not needs_others or report.back_to is None or occasions.mode() == "never":
+            return unix_socket.rolled_back(report)
+        assert self._member is not None
+        word = self._member.ask_and_wait(self._served(report.back_to[0]))
+        where = messages.back_text(report, api.status().roots)
+        if word["why"] is None:
+            text = f"rolled back by fresh processes: {where}"
+            done = {"outcome": "rolled back", "by_fresh_processes": True, "text": text}
+            return {**report.to_json(), "error": None, **done}
+        text = f"not rolled back: {word['why']}; nothing has changed\n{word['trace']}"
+        return {**report.to_json(), "text": text.rstrip()}
 
     def _check(self) -> None:
         smoke_check.run()
@@ -165,11 +185,20 @@ class Place:
         assert self._member is not None
         self._member.gone_back(self._served(), waits)
 
-    def _served(self) -> dict[str, Any]:
-        """Return the content for fresh processes, without files that a rollback has set aside."""
+    def _served(self, back_to: int | None = None) -> dict[str, Any]:
+        """Return what fresh processes are to take along: what a rollback has left stays left.
+
+        Args:
+            back_to: a former generation that they are to serve, and leave all else.
+        """
+        # They can go back to what is on disk of former generations.
+        keeper.wait_until_kept()
         aside = {str(path) for path in _core.set_aside()}
-        served = _core.differing(wanted=False) if aside else {}
+        served = _core.differing(of=back_to) if aside or back_to is not None else {}
+        if back_to is not None:
+            aside = {str(path) for path in served}
         return {
+            "back_to": back_to,
             "generation": api.status().generation,
             "aside": sorted(aside),
             "loaded": [(name, str(path), digest) for name, path, digest in _core.loaded()],

@@ -27,7 +27,7 @@ from transfuse.handover.teams import End, Settle, Start, Teams, Tell
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from transfuse.handover.teams import Order
     from transfuse.workers.protocol import Said
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 # Granian's `WorkerProcess`, whose methods have no types.
 Worker = Any
 
-# The parts of a request for a handover that the fresh processes get.
-_TAKEN_ALONG = ("generation", "aside", "contents", "loaded")
+# What a process that asks for a handover says of what it serves, for the fresh ones.
+_TAKEN_ALONG = ("generation", "aside", "contents", "loaded", "back_to")
 # How often fresh and doomed processes are looked at, in seconds.
 _TURN = 0.1
 # How long a process that has been told to end may take, in seconds.
@@ -129,22 +129,20 @@ class TeamServer(MPServer):
     # The messages of processes, and the reactions to them.
 
     def _hear(self, said: Said) -> Iterable[Order]:
-        pid, what = said["pid"], said["say"]
-        if what == "enters":
-            self._teams.joins(pid, said["team"])
-        elif what == "ready":
-            return self._teams.ready(pid)
-        elif what == "begins":
-            return self._teams.begins(pid)
-        elif what == "cannot serve":
-            return self._teams.fails(pid, said["why"], said["trace"])
-        elif what == "asks":
+        pid, what, teams = said["pid"], said["say"], self._teams
+        if what in ("asks", "gone back"):
             self._served = said
-            return self._teams.asks(pid, said["number"])
-        elif what == "gone back":
-            self._served = said
-            return self._teams.goes_back(pid, waits=said["waits"])
-        return ()
+        elif what == "enters":
+            teams.joins(pid, said["team"])
+        answers: dict[str, Callable[[], Iterable[Order]]] = {
+            "ready": lambda: teams.ready(pid),
+            "begins": lambda: teams.begins(pid),
+            "cannot serve": lambda: teams.fails(pid, said["why"], said["trace"]),
+            "asks": lambda: teams.asks(pid, said["number"]),
+            "gone back": lambda: teams.goes_back(pid, waits=said["waits"]),
+            "on trial": lambda: teams.put_off(pid, said["why"]),
+        }
+        return answers[what]() if what in answers else ()
 
     def _follow(self, orders: Iterable[Order]) -> None:
         for order in orders:

@@ -55,7 +55,7 @@ _ANSWERS: dict[str, Callable[[Request], Reply]] = {
         api.update(request.get("timeout"), confirm_within=request.get("confirm_within"))
     ),
     "confirm": lambda _: _confirm(),
-    "rollback": lambda request: _kept(_told(_rollback(request))),
+    "rollback": lambda request: rolled_back(roll_back(request)),
     "accept": lambda request: _kept(_told(api.accept(*request.get("paths", ())))),
     "history": lambda _: _history(),
     # A process that serves answers these otherwise.
@@ -248,11 +248,17 @@ def _confirm() -> Reply:
     return {"outcome": "confirmed", "text": f"confirmed: generation {now} stays"}
 
 
-def _rollback(request: Request) -> Report:
+def roll_back(request: Request) -> Report:
+    """Make the rollback that the command line asks for, or only tell what it would do."""
     to: int | datetime | None = request.get("to")
     if request.get("at") is not None:
         to = datetime.fromtimestamp(request["at"])
     return api.rollback(to, dry_run=request.get("dry_run", False))
+
+
+def rolled_back(report: Report) -> Reply:
+    """Answer a request for a rollback, which came to this."""
+    return _kept(_told(report))
 
 
 def _history() -> Reply:

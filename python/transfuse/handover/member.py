@@ -39,6 +39,7 @@ class Member:
         refuse: called with the exception of `check`; logs the reason.
         announce: called when it may serve.
         retire: called in a thread of its own when others have taken over.
+        put_off: the same when a trial has put off the handover that this process has asked for.
     """
 
     def __init__(
@@ -50,10 +51,11 @@ class Member:
         refuse: Callable[[BaseException], None],
         announce: Callable[[], None],
         retire: Callable[[], None],
+        put_off: Callable[[], None] = lambda: None,
     ) -> None:
         self.team = team
         self._check, self._refuse, self._announce = check, refuse, announce
-        self._retire = retire
+        self._in_threads = {"retire": retire, "put off": put_off}
         end = native.socket.socket(native.socket.AF_UNIX, native.socket.SOCK_STREAM)
         long_path.connect(end, path)
         self._stream = MessageStream(end)
@@ -128,6 +130,10 @@ class Member:
         """
         self._say(say="gone back", pid=os.getpid(), waits=waits, **served)
 
+    def on_trial(self, why: str) -> None:
+        """Say that a trial has begun, which fresh processes that are starting would end."""
+        self._say(say="on trial", pid=os.getpid(), why=why)
+
     def ask_and_wait(self, served: Said) -> Said:
         """Ask for a handover; return how it ended.
 
@@ -169,8 +175,9 @@ class Member:
 
     def _obey(self, order: Said) -> None:
         what = order["do"]
-        if what == "retire":
-            native.thread(target=self._retire, name="transfuse-retire", daemon=True).start()
+        if what in self._in_threads:
+            task = self._in_threads[what]
+            native.thread(target=task, name=f"transfuse-{what}", daemon=True).start()
             return
         with self._news:
             if what in ("serve", "stand down"):

@@ -19,6 +19,7 @@ from transfuse.config.logs import get_logger
 from transfuse.control import unix_socket
 from transfuse.errors import (
     ContentGone,
+    NeedsFreshProcesses,
     Outdated,
     PolicyError,
     SettingsError,
@@ -42,8 +43,9 @@ _log = get_logger("transfuse")
 
 # Our errors that say what is wrong with the code or the settings.
 _MISTAKES = (PolicyError, SettingsError, StartupFailed, TargetError)
-# Our errors after which the same update is tried again, or another worker's is decisive.
-_PASSING = (Outdated, WorkerRefused)
+# Our errors after which the same update is tried again, by fresh processes if need be, or another
+# worker's is decisive.
+_PASSING = (NeedsFreshProcesses, Outdated, WorkerRefused)
 # Errors that no state of the process explains.
 _PLAIN = (SyntaxError, ImportError, NameError)
 # Another list of packages: they are not installed yet.
@@ -57,20 +59,26 @@ class Occasions:
     """Observes the updates of this process, and asks for a handover if one is needed.
 
     Args:
-        ask: asks for a handover, and returns at once; None: the server cannot be asked, and the log
-            names the command to type.
-        gone_back: called after a rollback, after `accept`, and when nothing waits any more; with
-            whether a change still waits for fresh processes.
+        ask: asks for a handover, and returns at once; None: the server cannot be asked, and a
+            person is told what to type.
+        gone_back: called after a rollback, when what one has left is accepted, and when nothing
+            waits any more; with whether something still waits for fresh processes.
+        on_trial: called when a trial has begun, with why fresh processes that are starting are to
+            be given up.
     """
 
     def __init__(
         self,
         ask: Callable[[], None] | None = None,
         gone_back: Callable[[bool], None] = lambda _: None,
+        on_trial: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._ask = ask
         self._gone_back = gone_back
-        # The changes that waited for a restart after the last update, with the files' digests.
+        self._on_trial = on_trial
+        # What the last handover was asked for by itself.
+        self._asked_for = ""
+        # What waited for a restart after the last update, with the digests of the files.
         self._waiting: frozenset[tuple[str, str, bytes]] = frozenset()
         # What rollbacks have left, after the last update.
         self._aside = frozenset(_core.set_aside())
@@ -82,6 +90,9 @@ class Occasions:
 
     def hear(self, report: Report) -> None:
         """Note the result of an update."""
+        if report.trial is not None:
+            now = f"generation {report.trial.generation} is on trial"
+            self._on_trial(f"{now}, which fresh processes would end")
         aside, self._aside = self._aside, frozenset(_core.set_aside())
         # A report lists what waited before, too.
         before, self._waiting = self._waiting, frozenset(map(_as_it_is, report.restart))
@@ -99,6 +110,13 @@ class Occasions:
             _log.warning("when the packages are installed: %s", told)
         elif self._tries_again(report):
             self._want(f"{_names(self._ready(report))} cannot change in a running process")
+
+    def put_off(self) -> None:
+        """Have the handover that was asked for made when what is on trial is confirmed."""
+        if trial.running() is None:
+            self._want(self._asked_for)
+        else:
+            trial.after(lambda: self._want(self._asked_for))
 
     @staticmethod
     def _ready(report: Report) -> list[Restart]:
@@ -161,6 +179,7 @@ class Occasions:
             _log.warning("%s, and cannot be on trial: %s%s", why, self._what_to_type(), without)
         elif self._ask is not None and mode() == "auto":
             _log.info("%s: handing over to fresh processes%s", why, without)
+            self._asked_for = why
             self._ask()
         else:
             _log.warning("%s: %s%s", why, self._what_to_type(), without)
@@ -180,18 +199,19 @@ _here: Occasions | None = None
 def attend(
     ask: Callable[[], None] | None = None,
     gone_back: Callable[[bool], None] = lambda _: None,
+    on_trial: Callable[[str], None] = lambda _: None,
 ) -> Occasions:
     """See to handovers of this process from now on; asked again without `ask`, change nothing.
 
     Args:
-        ask, gone_back: as `Occasions` takes them.
+        ask, gone_back, on_trial: as `Occasions` takes them.
     """
     global _here  # noqa: PLW0603 - a process is served by one server
     if _here is None or ask is not None:
         if _here is None:
             api.on_update(_hear)
             packages.watch(_installed)
-        _here = Occasions(ask, gone_back)
+        _here = Occasions(ask, gone_back, on_trial)
         if _core.status()["restart"] or waiting.packages():
             from transfuse.updates.reports import Report  # noqa: PLC0415
 
@@ -199,6 +219,12 @@ def attend(
             # What has changed since this process loaded it.
             _here.hear(Report("unchanged", now.generation, restart=now.restart))
     return _here
+
+
+def put_off() -> None:
+    """Have the handover that was asked for made when what is on trial is confirmed."""
+    if _here is not None:
+        _here.put_off()
 
 
 def answer() -> None:

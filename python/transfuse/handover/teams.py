@@ -90,8 +90,9 @@ class Teams:
     # Whether there is to be another handover after this one, and after this one if it fails.
     _again: bool = False
     _retry: bool = False
-    # The processes that have asked for the handover under way without waiting for it.
+    # The processes that have asked for the handover under way, and those that did so by themselves.
     _wanted_by: set[int] = field(default_factory=set)
+    _by_themselves: set[int] = field(default_factory=set)
     _last: int = 0
 
     def joins(self, pid: int, team: int) -> None:
@@ -110,8 +111,12 @@ class Teams:
             return []
         if self.starting is None:
             orders = self._begin()
-            self._wanted_by = {pid}
+            self._wanted_by, self._by_themselves = {pid}, set()
+            if number is None:
+                self._by_themselves.add(pid)
             return orders
+        if number is None:
+            self._by_themselves.add(pid)
         if team == self.starting:
             # What it has just loaded is out of date already.
             self._again = True
@@ -138,6 +143,22 @@ class Teams:
             return self._give_up("nothing waits for them any more")
         given_up = self.starting
         return [End(given_up), *self._begin()]
+
+    def put_off(self, pid: int, why: str) -> list[Order]:
+        """What a process serves is on trial: fresh processes would end that.
+
+        Args:
+            pid: its process id.
+            why: in words, for those that have asked.
+        """
+        if self.starting is None or self._begun is not None:
+            return []
+        if self.teams.get(pid) != self.serving:
+            return []
+        self._askers += self._late
+        self._late, self._retry = [], False
+        told = [Tell(each, {"do": "put off"}) for each in sorted(self._by_themselves)]
+        return [*self._give_up(why), *told]
 
     def started(self, pids: set[int]) -> None:
         """The processes of the starting team have been started."""

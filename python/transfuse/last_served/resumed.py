@@ -16,13 +16,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from transfuse.config.settings import Settings
+    from transfuse.workers import Served
 
 _log = get_logger("transfuse")
 
 # What `--from` can say.
 TAKE_WORDS = ("disk", "last")
-# The core's word for a worker in place of one that ended alone.
+# The core's words for a worker in place of one that ended alone, and for one that serves what
+# others serve: it only learns what can be gone back to.
 IN_PLACE = "last, then update"
+_OTHERS = "others"
 # How many files a line names.
 _SHOWN = 3
 
@@ -58,12 +61,21 @@ class Place:
             raise TransfuseError("--from last: the setting remember is false, so nothing is kept")
         return None
 
-    def for_core(self, settings: Settings) -> tuple[str, str] | None:
-        """Return the folder and `take` for the core; None if this user has no such folder."""
+    def for_core(
+        self, settings: Settings, others: Served | None = None
+    ) -> tuple[str, str, int | None] | None:
+        """Return what the core is to look at; None if there is no such folder of this user.
+
+        Args:
+            settings: the installed ones.
+            others: what others serve, and this process is to serve; None: there are none.
+        """
         with contextlib.suppress(OSError, AttributeError):
             folder = places.folder_of(settings, self.label)
             places.refuse_others(folder)
-            return str(folder), self.take
+            if others is not None:
+                return str(folder), _OTHERS, others.back_to
+            return str(folder), self.take, None
         return None
 
 

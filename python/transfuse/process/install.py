@@ -126,8 +126,8 @@ def install_settings(
         is_told = place is not None
         if place is None and settings.remember:
             place = resumed.Place(" ".join(sys.orig_argv), has_flag=False)
-        served = workers.contents_of_others(settings) or taken_along
-        last = place.for_core(settings) if place is not None and served is None else None
+        served = workers.to_serve(settings, taken_along)
+        last = None if place is None else place.for_core(settings, served)
         _say_what_is_live(settings)
         with _saying_that_it_takes_long(settings.roots):
             told = _install_core(settings, files, served or workers.NOTHING, last)
@@ -154,7 +154,7 @@ def _install_core(
     settings: Settings,
     files: Project,
     served: workers.Served,
-    last: tuple[str, str] | None,
+    last: tuple[str, str, int | None] | None,
 ) -> Mapping[str, Any] | None:
     return _core.install(
         roots=settings.roots,

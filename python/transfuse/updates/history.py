@@ -26,15 +26,17 @@ class HistoryEntry:
     Attributes:
         generation: the generation that was served afterwards.
         time: when it ended, in seconds since 1970.
-        by: its cause: ``"start"``, ``"saved"``, ``"release"`` (a link or folder on the path to
-            a root was switched), ``"update"``, ``"rollback"``, ``"accept"`` or ``"worker"``
-            (another worker of the same server serves it).
+        by: what led to it: ``"start"``, ``"saved"``, ``"release"`` (a link or folder on the path to
+            a root was switched), ``"update"``, ``"rollback"``, ``"accept"``, ``"worker"`` (another
+            worker of the same server serves it) or ``"former process"`` (one before this one has
+            served it).
         outcome: ``"started"``, ``"published"``, ``"refused"`` or ``"rolled back"``.
         changed: the files that differ from the generation before.
         ran: the modules that were run, in order, and why.
         error: the reason of a refusal; else None.
         back_to: the generation whose content a rollback serves; else None.
         seconds: how long it took.
+        until: when another generation was served after it, where that is in no entry; else None.
         is_served: whether its generation is the current one.
         can_go_back: whether a rollback to its generation is possible.
         note: how its trial stands or has ended, or why it was gone back to; else empty.
@@ -49,6 +51,7 @@ class HistoryEntry:
     error: str | None = None
     back_to: int | None = None
     seconds: float = 0.0
+    until: float | None = None
     is_served: bool = False
     can_go_back: bool = False
     note: str = ""
@@ -67,6 +70,7 @@ class HistoryEntry:
             error=told["error"],
             back_to=told["back_to"],
             seconds=told["seconds"],
+            until=told["until"],
             is_served=is_new and told["generation"] == served,
             can_go_back=is_new and told["generation"] in kept,
             note=trial.note_of(told["generation"]) if is_new else "",
@@ -99,4 +103,6 @@ def generation_at(moment: float) -> int:
     if not before:
         since = f"; its history begins at {clock(served[0].time)}" if served else ""
         raise GenerationError(f"what was served at {clock(moment)} is not known{since}")
+    if before[-1].until is not None and moment >= before[-1].until:
+        raise GenerationError(f"what was served at {clock(moment)} is not kept")
     return before[-1].generation

@@ -36,13 +36,14 @@ def update_text(report: Report, roots: Sequence[str] = ()) -> str:
         parts.append(trial_text(report.trial))
     if report.outcome == "rolled back":
         done = f"rolled back in {duration(report.seconds)}"
-        where = f": {_back(report.back_to, report, roots)}" if report.back_to else ""
+        where = f": {back_text(report, roots)}" if report.back_to else ""
         why = f": {report.why}" if report.why else ""
         return "; ".join([done + why + where, *parts])
     if report.outcome == "planned" and report.back_to:
         again = [f"would run {', '.join(each.name for each in report.ran)}"] if report.ran else []
-        would = f"would go {_back(report.back_to, report, roots)}"
-        return "; ".join([would, *again, "nothing has changed", *parts])
+        fresh = [f"by fresh processes: {restart_text(report.restart)}"] if report.restart else []
+        would = f"would go {back_text(report, roots)}"
+        return "; ".join([would, *again, *fresh, "nothing has changed", *parts])
     if report.fixed:
         return "; ".join([f"fixed: {parts[0]}, as saved", *parts[1:]])
     if report.restart:
@@ -140,8 +141,14 @@ def paint(text: str, colour: str) -> str:
     return f"\x1b[{_COLOURS[colour]}m{line}\x1b[0m{newline}{rest}"
 
 
-def _back(to: tuple[int, float | None], report: Report, roots: Sequence[str]) -> str:
-    number, moment = to
+def back_text(report: Report, roots: Sequence[str] = ()) -> str:
+    """Return where a rollback goes.
+
+    Args:
+        report: of a rollback, made or planned.
+        roots: files below these are shown relative to them.
+    """
+    number, moment = report.back_to or (0, None)
     when = "" if moment is None else f" of {clock(moment)}"
     words = [
         f"without {short_path(each.path, roots)}"
@@ -169,8 +176,10 @@ def clock(moment: float, *, seconds: bool = False) -> str:
 
 
 def _refused(report: Report, roots: Sequence[str]) -> str:
-    still = f"still serving generation {report.generation}; save a repair and it is tried again"
-    still = "; ".join([still, *_set_aside(report, roots)])
+    parts = [f"still serving generation {report.generation}"]
+    if report.back_to is None:
+        parts.append("save a repair and it is tried again")
+    still = "; ".join([*parts, *_set_aside(report, roots)])
     if report.error is None:
         return f"refused; {still}"
     where = place(report.error, roots)

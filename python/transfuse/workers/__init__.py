@@ -15,10 +15,10 @@ from transfuse.workers.membership import (
     NOTHING,
     Served,
     begin,
-    contents_of_others,
     group,
     leave,
     server,
+    to_serve,
 )
 from transfuse.workers.rendezvous import join_team
 
@@ -26,9 +26,9 @@ __all__ = [
     "NOTHING",
     "Served",
     "begin",
-    "contents_of_others",
     "group",
     "join_team",
     "leave",
     "server",
+    "to_serve",
 ]

@@ -37,11 +37,13 @@ class Served(NamedTuple):
             there.
         aside: those of them of which the content on disk is set aside.
         generation: the number of its first generation.
+        back_to: the former generation that it serves again, if it is started for that.
     """
 
     contents: dict[str, bytes | None]
     aside: list[str]
     generation: int
+    back_to: int | None = None
 
 
 # No other content than that on disk.
@@ -97,6 +99,20 @@ def leave() -> None:
     worker, _worker, _settings = _worker, None, None
     if worker is not None:
         worker.end()
+
+
+def to_serve(settings: Settings, taken_along: Served | None) -> Served | None:
+    """Return what a process that starts is to serve: what the others do, if there are any.
+
+    Args:
+        settings: to be installed.
+        taken_along: what is served by the processes that it takes over from; None: from none.
+    """
+    served = contents_of_others(settings)
+    if served is None or taken_along is None:
+        return served or taken_along
+    # Others that take over, too, do not tell to what they go back.
+    return served._replace(back_to=taken_along.back_to)
 
 
 def contents_of_others(settings: Settings) -> Served | None:

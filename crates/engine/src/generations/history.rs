@@ -39,6 +39,8 @@ pub enum Cause {
     Accept,
     /// Another worker of the same server serves it.
     Worker,
+    /// A process before this one has served it.
+    FormerProcess,
 }
 
 /// One update.
@@ -46,7 +48,11 @@ pub enum Cause {
 pub struct Record {
     /// When it ended.
     pub at: SystemTime,
-    /// Its cause.
+    /// When another generation was served after it, if that is not in this history.
+    pub until: Option<SystemTime>,
+    /// Whether it serves a part of a change, of which the rest waits for fresh processes.
+    pub partial: bool,
+    /// What led to it.
     pub cause: Cause,
     /// The generation whose content a rollback serves.
     pub back_to: Option<GenerationId>,
@@ -79,6 +85,13 @@ impl History {
             self.records.pop_front();
         }
         self.records.push_back(record);
+    }
+
+    /// Is what an update with these steps serves only a part of its change, if some of it `waits`?
+    /// Without a step it answers as the one before, and is as much a part as that.
+    pub fn is_partial(&self, steps: &[Step], waits: bool) -> bool {
+        let before = || self.iter().rev().find(|record| record.outcome != Outcome::Refused);
+        if steps.is_empty() { before().is_some_and(|record| record.partial) } else { waits }
     }
 
     /// The updates, the oldest first.

@@ -176,18 +176,55 @@ impl Lifecycles {
         self.kept.retain(|kept| *kept != id);
         self.published = self.published.max(id.0);
         let mut retirements = Vec::new();
-        if let Some(previous) = self.current.replace(id) {
-            self.supersede(previous, &mut retirements);
-        }
+        // Before another one is kept: what comes back takes no place among the kept ones.
         if let Succession::Back(to) = how {
             retirements.extend(self.fold(to, id));
+        }
+        if let Some(previous) = self.current.replace(id) {
+            self.supersede(previous, &mut retirements);
         }
         retirements
     }
 
-    /// The generation to which a rollback from this one goes; none if it is not known any more.
+    /// A generation that another process has served can be gone back to. Those that are recalled are
+    /// older than all of this process; the oldest one first.
+    pub fn recall(&mut self, id: GenerationId, before: Option<GenerationId>) {
+        let entry =
+            GenerationEntry { phase: Phase::Superseded, before, ..GenerationEntry::default() };
+        self.entries.insert(id, entry);
+        self.kept.push_back(id);
+    }
+
+    /// The current generation follows on this one, and those named answered the same. Each of the
+    /// `others` answers as a recalled one.
+    pub fn follows_on(
+        &mut self,
+        before: Option<GenerationId>,
+        same: &[GenerationId],
+        others: &[(GenerationId, GenerationId)],
+    ) {
+        let Some(current) = self.current else { return };
+        let known = others.iter().filter(|(older, to)| *older < current && self.kept.contains(to));
+        self.same.extend(known.copied());
+        if let Some(entry) = self.entries.get_mut(&current) {
+            entry.before = before;
+        }
+        for older in same.iter().filter(|older| **older < current) {
+            for entry in self.entries.values_mut().filter(|entry| entry.before == Some(*older)) {
+                entry.before = Some(current);
+            }
+            self.same.insert(*older, current);
+        }
+    }
+
+    /// What a rollback from a generation goes back to; none if it is not known any more.
     pub fn before(&self, id: GenerationId) -> Option<GenerationId> {
         self.entries.get(&self.alias(id))?.before
+    }
+
+    /// The numbers that lead to other generations, with those.
+    pub fn aliases(&self) -> Vec<(GenerationId, GenerationId)> {
+        self.same.iter().map(|(older, to)| (*older, *to)).collect()
     }
 
     /// The generation that answers as this one did, which may be this one.

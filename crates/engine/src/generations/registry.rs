@@ -25,6 +25,9 @@ struct RegistryState<T> {
     /// The contents of each generation in which code can still run: staged, current, draining,
     /// kept. An entry leaves when the generation is dropped or abandoned.
     held: BTreeMap<GenerationId, T>,
+    /// The contents of generations that another process has served, in which no code runs here. An
+    /// entry leaves when the generation is dropped.
+    recalled: BTreeMap<GenerationId, T>,
 }
 
 /// The generations that a step released.
@@ -58,7 +61,7 @@ impl<T> GenerationRegistry<T> {
         let held = BTreeMap::from([(id, first(id))]);
         GenerationRegistry {
             current: Mutex::new(first(id)),
-            state: Mutex::new(RegistryState { lifecycles, held }),
+            state: Mutex::new(RegistryState { lifecycles, held, recalled: BTreeMap::new() }),
         }
     }
 
@@ -97,7 +100,37 @@ impl<T> GenerationRegistry<T> {
         state.freed(retirements)
     }
 
-    /// The generation to which a rollback from this one goes; none if it is not known any more.
+    /// A generation that another process has served can be gone back to, with the one to which a
+    /// rollback from it goes. Those that are recalled are older than all of this process; the oldest
+    /// one first.
+    pub fn recall(&self, id: GenerationId, before: Option<GenerationId>, what: T) {
+        let mut state = self.state.lock();
+        state.lifecycles.recall(id, before);
+        state.recalled.insert(id, what);
+    }
+
+    /// The current generation follows on this one, and those named answered the same. Each of the
+    /// `others` answers as a recalled one.
+    pub fn follows_on(
+        &self,
+        before: Option<GenerationId>,
+        same: &[GenerationId],
+        others: &[(GenerationId, GenerationId)],
+    ) {
+        self.state.lock().lifecycles.follows_on(before, same, others);
+    }
+
+    /// The numbers that lead to other generations, with those.
+    pub fn aliases(&self) -> Vec<(GenerationId, GenerationId)> {
+        self.state.lock().lifecycles.aliases()
+    }
+
+    /// Has another process served this generation, which can be gone back to?
+    pub fn is_recalled(&self, id: GenerationId) -> bool {
+        self.state.lock().recalled.contains_key(&id)
+    }
+
+    /// What a rollback from a generation goes back to; none if it is not known any more.
     pub fn before(&self, id: GenerationId) -> Option<GenerationId> {
         self.state.lock().lifecycles.before(id)
     }
@@ -161,7 +194,9 @@ impl<T> GenerationRegistry<T> {
     /// Applies `look` to a kept generation, for a rollback by a swap; none if it is not kept.
     pub fn kept<R>(&self, id: GenerationId, look: impl FnOnce(&T) -> R) -> Option<R> {
         let state = self.state.lock();
-        state.lifecycles.kept().contains(&id).then(|| state.held.get(&id).map(look)).flatten()
+        let is_kept = state.lifecycles.kept().contains(&id);
+        let found = || state.held.get(&id).or_else(|| state.recalled.get(&id)).map(look);
+        is_kept.then(found).flatten()
     }
 
     /// The superseded generations that stay warm, the first superseded one first.
@@ -182,8 +217,11 @@ impl<T> GenerationRegistry<T> {
     /// On uninstall: holds only `nothing` from now on. Returns all contents.
     pub fn clear(&self, nothing: T) -> Vec<T> {
         let current = self.swap(nothing);
-        let held = std::mem::take(&mut self.state.lock().held);
-        held.into_values().chain([current]).collect()
+        let (held, recalled) = {
+            let mut state = self.state.lock();
+            (std::mem::take(&mut state.held), std::mem::take(&mut state.recalled))
+        };
+        held.into_values().chain(recalled.into_values()).chain([current]).collect()
     }
 }
 
@@ -193,7 +231,11 @@ impl<T> RegistryState<T> {
         for retirement in retirements {
             match retirement {
                 Retirement::Drained(id) => freed.drained.push(id),
-                Retirement::Dropped(id) => freed.dropped.extend(self.held.remove(&id)),
+                Retirement::Dropped(id) => {
+                    freed
+                        .dropped
+                        .extend(self.held.remove(&id).or_else(|| self.recalled.remove(&id)));
+                }
             }
         }
         freed

@@ -4,14 +4,15 @@
 //! of one after a power cut, another program's file, a format of another release) is no frame, and
 //! is treated as if there were no file. Numbers are little-endian.
 
-use super::{LastServed, Why, Withheld};
+use super::{FormerState, LastServed, Why, Withheld};
 use crate::{
     base::Digest, fs::FileSystem, sources::Budget, sources::PackedSource, sources::Source,
+    sources::SourceSnapshot,
 };
 use std::{collections::BTreeMap, path::Path, path::PathBuf, sync::Arc};
 
 /// The first bytes of a frame. Another number for another format.
-const MARK: &[u8; 8] = b"tfserve1";
+const MARK: &[u8; 8] = b"tfserve2";
 const DIGEST: usize = size_of::<u128>();
 
 /// A file and its content; none: it is not there any more.
@@ -37,10 +38,17 @@ pub(super) fn unframe(framed: &[u8]) -> Option<(&[u8], Digest)> {
     (mark == MARK && Digest::of(bytes.0) == digest).then_some((bytes.0, digest))
 }
 
-/// Writes all but the files.
+/// Writes all but the files and the former states.
 pub(super) fn put_head(into: &mut Vec<u8>, served: &LastServed) {
     put_number(into, served.generation);
     put_number(into, served.at.to_bits());
+    into.push(u8::from(served.partial));
+    put_before(into, served.before);
+    put_number(into, served.same.len() as u64);
+    for (older, to) in &served.same {
+        put_number(into, *older);
+        put_number(into, *to);
+    }
     put_number(into, served.withheld.len() as u64);
     for (path, withheld) in &served.withheld {
         put_path(into, path);
@@ -57,6 +65,11 @@ pub(super) fn put_head(into: &mut Vec<u8>, served: &LastServed) {
 /// Reads what [`put_head`] wrote.
 pub(super) fn head(bytes: &mut Bytes<'_>) -> Option<LastServed> {
     let (generation, at) = (bytes.number()?, f64::from_bits(bytes.number()?));
+    let (partial, before) = (bytes.flag()?, bytes.before()?);
+    let mut same = Vec::new();
+    for _ in 0..bytes.number()? {
+        same.push((bytes.number()?, bytes.number()?));
+    }
     let mut withheld = BTreeMap::new();
     for _ in 0..bytes.number()? {
         let path = bytes.path()?;
@@ -66,7 +79,9 @@ pub(super) fn head(bytes: &mut Bytes<'_>) -> Option<LastServed> {
         let left = Some(bytes.digest()?).filter(|_| is_there);
         withheld.insert(path, Withheld { left, why, since });
     }
-    Some(LastServed { generation, at, withheld, ..LastServed::default() })
+    let former = Vec::new();
+    let files = SourceSnapshot::default();
+    Some(LastServed { generation, at, partial, before, files, withheld, former, same })
 }
 
 /// Writes files.
@@ -104,6 +119,44 @@ pub(super) fn files(bytes: &mut Bytes<'_>, budget: &Budget) -> Option<Vec<ReadEn
     Some(entries)
 }
 
+/// Writes former states, each with the files in which it differs from `base`.
+pub(super) fn put_former(into: &mut Vec<u8>, former: &[(&FormerState, Vec<Entry<'_>>)]) {
+    put_number(into, former.len() as u64);
+    for (state, entries) in former {
+        put_number(into, state.generation);
+        put_number(into, state.at.to_bits());
+        put_number(into, state.until.to_bits());
+        into.push(u8::from(state.partial));
+        put_before(into, state.before);
+        put_files(into, entries);
+    }
+}
+
+/// Reads what [`put_former`] wrote.
+pub(super) fn former(
+    bytes: &mut Bytes<'_>,
+    base: &SourceSnapshot,
+    budget: &Budget,
+) -> Option<Vec<FormerState>> {
+    let mut former = Vec::new();
+    for _ in 0..bytes.number()? {
+        let (generation, at) = (bytes.number()?, f64::from_bits(bytes.number()?));
+        let until = f64::from_bits(bytes.number()?);
+        let (partial, before) = (bytes.flag()?, bytes.before()?);
+        let files = with_entries(base, files(bytes, budget)?);
+        former.push(FormerState { generation, at, until, partial, before, files });
+    }
+    Some(former)
+}
+
+/// `base` with the files that differ.
+pub(super) fn with_entries(base: &SourceSnapshot, entries: Vec<ReadEntry>) -> SourceSnapshot {
+    entries.into_iter().fold(base.clone(), |files, (path, source)| match source {
+        Some(source) => files.with(path, source),
+        None => files.without(&path),
+    })
+}
+
 /// A source with its content, read from `path` if need be.
 pub(super) fn packed<'a>(
     system: &dyn FileSystem,
@@ -119,6 +172,11 @@ pub(super) fn put_digest(into: &mut Vec<u8>, digest: Digest) {
 
 fn put_number(into: &mut Vec<u8>, number: u64) {
     into.extend(number.to_le_bytes());
+}
+
+fn put_before(into: &mut Vec<u8>, before: Option<u64>) {
+    into.push(u8::from(before.is_some()));
+    put_number(into, before.unwrap_or(0));
 }
 
 fn put_bytes(into: &mut Vec<u8>, bytes: &[u8]) {
@@ -146,6 +204,11 @@ impl<'a> Bytes<'a> {
 
     pub(super) fn digest(&mut self) -> Option<Digest> {
         Some(Digest::from_u128(u128::from_le_bytes(self.take(DIGEST)?.try_into().ok()?)))
+    }
+
+    fn before(&mut self) -> Option<Option<u64>> {
+        let is_there = self.flag()?;
+        Some(Some(self.number()?).filter(|_| is_there))
     }
 
     fn flag(&mut self) -> Option<bool> {

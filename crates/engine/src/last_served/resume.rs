@@ -111,7 +111,7 @@ fn candidates<'a>(disk: &'a SourceSnapshot, last: &'a LastServed) -> BTreeSet<&'
 }
 
 /// The snapshot with the file as it was served; none if its content was not kept.
-fn as_it_was(
+pub(super) fn as_it_was(
     snapshot: &SourceSnapshot,
     path: &Path,
     was: Option<&Arc<Source>>,

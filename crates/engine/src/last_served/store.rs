@@ -1,14 +1,15 @@
 //! How is the served state written to disk, at a cost that follows the changes?
 //!
 //! In two files. `base` has everything, and is seldom written. `delta` has the differences from it,
-//! names it by its digest, and is written after each update. Each is replaced as a whole, so a reader
-//! finds either the former or the new one. A `delta` of another `base` is ignored.
+//! names it by its digest, and is written after each update. Both have the former states, as their
+//! differences from `base`, so these cannot be of another moment than the served state. Each file is
+//! replaced as a whole, so a reader finds either the former or the new one. A `delta` of another
+//! `base` is ignored.
 
 use super::encoding::{self, Bytes, Entry};
-use super::{LastServed, Withheld};
-use crate::{
-    base::Digest, fs::FileMetadata, fs::FileSystem, sources::Budget, sources::PackedSource,
-};
+use super::{FormerState, LastServed, Withheld};
+use crate::sources::{Budget, PackedSource, SourceSnapshot};
+use crate::{base::Digest, fs::FileMetadata, fs::FileSystem, roots::is_source};
 use std::{collections::BTreeMap, io, path::Path, path::PathBuf};
 
 const BASE: &str = "base";
@@ -56,9 +57,9 @@ fn read_base(system: &dyn FileSystem, folder: &Path) -> Option<ReadBase> {
     let (rest, digest) = encoding::unframe(&framed)?;
     let mut bytes = Bytes(rest);
     let mut served = encoding::head(&mut bytes)?;
-    for (path, source) in encoding::files(&mut bytes, &Budget::new(usize::MAX))? {
-        served.files = served.files.with(path, source?);
-    }
+    let entries = encoding::files(&mut bytes, &Budget::new(usize::MAX))?;
+    served.files = encoding::with_entries(&served.files, entries);
+    served.former = encoding::former(&mut bytes, &served.files, &Budget::new(usize::MAX))?;
     Some(ReadBase { served, digest })
 }
 
@@ -69,13 +70,9 @@ fn with_delta(system: &dyn FileSystem, folder: &Path, base: &ReadBase) -> Option
         return None;
     }
     let mut served = encoding::head(&mut bytes)?;
-    served.files = base.served.files.clone();
-    for (path, source) in encoding::files(&mut bytes, &Budget::new(usize::MAX))? {
-        served.files = match source {
-            Some(source) => served.files.with(path, source),
-            None => served.files.without(&path),
-        };
-    }
+    let (base, unlimited) = (&base.served.files, Budget::new(usize::MAX));
+    served.files = encoding::with_entries(base, encoding::files(&mut bytes, &unlimited)?);
+    served.former = encoding::former(&mut bytes, base, &unlimited)?;
     Some(served)
 }
 
@@ -119,15 +116,15 @@ impl ServedStore {
         if system.metadata(&self.folder.join(BASE)).ok().as_ref() != Some(&base.stat) {
             return Ok(false);
         }
-        let same = |path: &Path, digest| base.files.get(path) == Some(&digest);
-        let news = served.files.iter().filter(|(path, source)| !same(path, source.digest()));
-        let news = news.map(|(path, source)| (path, Some(encoding::packed(system, path, source))));
-        let gone = base.files.keys().filter(|path| served.files.get(path).is_none());
-        let entries: Vec<Entry<'_>> = news.chain(gone.map(|path| (path.as_path(), None))).collect();
+        let entries = differences(system, &base.files, &served.files);
+        let former = served.former.iter();
+        let former = former.map(|state| (state, differences(system, &base.files, &state.files)));
+        let former: Vec<_> = former.filter(|(_, entries)| are_whole(entries)).collect();
         let mut rest = Vec::new();
         encoding::put_digest(&mut rest, base.digest);
         encoding::put_head(&mut rest, served);
         encoding::put_files(&mut rest, &entries);
+        encoding::put_former(&mut rest, &former);
         let size = usize::try_from(base.stat.len).unwrap_or(usize::MAX);
         if rest.len() > SMALL.max(size / 2) {
             return Ok(false);
@@ -142,41 +139,87 @@ impl ServedStore {
     }
 
     fn write_base(&mut self, system: &dyn FileSystem, served: &LastServed) -> io::Result<()> {
-        let entries = self.within_limit(system, served);
+        let files = served.files.iter();
+        let files = files.map(|(path, source)| (path.to_owned(), source.digest())).collect();
+        let mut room = self.limit;
+        let entries = within(&mut room, system, served);
+        let former = former_within(&mut room, system, &files, served);
         let mut rest = Vec::new();
         encoding::put_head(&mut rest, served);
         encoding::put_files(&mut rest, &entries);
+        encoding::put_former(&mut rest, &former);
         let (framed, digest) = encoding::frame(&rest);
         let path = self.folder.join(BASE);
         // If the write fails, either file may be there.
         self.base = None;
         self.written = None;
         system.write_private(&path, &framed)?;
-        let files = served.files.iter();
-        let files = files.map(|(path, source)| (path.to_owned(), source.digest())).collect();
         self.base = Some(Base { digest, stat: system.metadata(&path)?, files });
         Ok(())
     }
+}
 
-    /// All files, as many of them with their content as the limit allows: first those that a new
-    /// process cannot do without, because their content on disk is withheld.
-    fn within_limit<'a>(&self, system: &dyn FileSystem, served: &'a LastServed) -> Vec<Entry<'a>> {
-        let mut room = self.limit;
-        let mut kept: BTreeMap<&Path, PackedSource<'a>> = BTreeMap::new();
-        let withheld = served.withheld.keys();
-        let first = withheld.filter_map(|path| Some((path.as_path(), served.files.get(path)?)));
-        for (path, source) in first.chain(served.files.iter()) {
-            if kept.contains_key(path) {
-                continue;
-            }
-            let mut packed = encoding::packed(system, path, source);
-            let size = packed.packed.as_ref().map_or(0, |packed| packed.len());
-            match room.checked_sub(size) {
-                Some(rest) => room = rest,
-                None => packed.packed = None,
-            }
-            kept.insert(path, packed);
+/// All files, as many of them with their content as there is room for: first those that a new
+/// process cannot do without, because their content on disk is withheld.
+fn within<'a>(room: &mut usize, system: &dyn FileSystem, served: &'a LastServed) -> Vec<Entry<'a>> {
+    let mut kept: BTreeMap<&Path, PackedSource<'a>> = BTreeMap::new();
+    let withheld = served.withheld.keys();
+    let first = withheld.filter_map(|path| Some((path.as_path(), served.files.get(path)?)));
+    for (path, source) in first.chain(served.files.iter()) {
+        if kept.contains_key(path) {
+            continue;
         }
-        kept.into_iter().map(|(path, packed)| (path, Some(packed))).collect()
+        let mut packed = encoding::packed(system, path, source);
+        match room.checked_sub(size(&packed)) {
+            Some(rest) => *room = rest,
+            None => packed.packed = None,
+        }
+        kept.insert(path, packed);
     }
+    kept.into_iter().map(|(path, packed)| (path, Some(packed))).collect()
+}
+
+/// The former states, the newest ones if there is no room for all. A part of one is of no use.
+fn former_within<'a>(
+    room: &mut usize,
+    system: &dyn FileSystem,
+    base: &'a BTreeMap<PathBuf, Digest>,
+    served: &'a LastServed,
+) -> Vec<(&'a FormerState, Vec<Entry<'a>>)> {
+    let mut kept = Vec::new();
+    for state in served.former.iter().rev() {
+        let entries = differences(system, base, &state.files);
+        let needed = entries.iter().filter_map(|(_, packed)| packed.as_ref()).map(size).sum();
+        let Some(rest) = room.checked_sub(needed).filter(|_| are_whole(&entries)) else { continue };
+        *room = rest;
+        kept.push((state, entries));
+    }
+    kept.reverse();
+    kept
+}
+
+/// The files in which `files` differs from `base`.
+fn differences<'a>(
+    system: &dyn FileSystem,
+    base: &'a BTreeMap<PathBuf, Digest>,
+    files: &'a SourceSnapshot,
+) -> Vec<Entry<'a>> {
+    let same = |path: &Path, digest| base.get(path) == Some(&digest);
+    let news = files.iter().filter(|(path, source)| !same(path, source.digest()));
+    let news = news.map(|(path, source)| (path, Some(encoding::packed(system, path, source))));
+    let gone = base.keys().filter(|path| files.get(path).is_none());
+    news.chain(gone.map(|path| (path.as_path(), None))).collect()
+}
+
+/// Is the content of each of these files known, as far as it counts?
+fn are_whole(entries: &[Entry<'_>]) -> bool {
+    entries.iter().all(|(path, packed)| {
+        let is_known = |packed: &PackedSource<'_>| packed.packed.is_some() || packed.len.is_none();
+        let counts = is_source(path) || packed.as_ref().is_some_and(|packed| packed.served);
+        !counts || packed.as_ref().is_none_or(is_known)
+    })
+}
+
+fn size(packed: &PackedSource<'_>) -> usize {
+    packed.packed.as_ref().map_or(0, |packed| packed.len())
 }

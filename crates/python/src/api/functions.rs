@@ -3,13 +3,15 @@
 //! Each converts its arguments and sends a command to the updating thread, or reads a field.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
-use transfuse_engine::{Budget, Cause, GenerationId, fork_gate, is_source, scan};
+use transfuse_engine::{
+    Budget, Cause, Digest, FileSystem, GenerationId, fork_gate, is_source, scan,
+};
 
 use crate::state::command::{
     Accept, AdoptCommand, BackTo, Command, RollbackCommand, SourceOverrides, UpdateCommand,
@@ -124,22 +126,35 @@ pub fn wanted_view(py: Python<'_>) -> PyResult<Option<String>> {
     Ok(wanted.map(|view| py.detach(|| view.fingerprint()).to_string()))
 }
 
-/// The files whose content on disk is not served, each with the content that is served, or that the
-/// update in progress would serve.
+/// The files of which other content is served than is on disk, with the served one: by the current
+/// generation, by the one that is wanted, or by the kept generation `of`.
 #[pyfunction]
-#[pyo3(signature = (*, wanted))]
-pub fn differing(py: Python<'_>, wanted: bool) -> PyResult<HashMap<PathBuf, Option<Py<PyBytes>>>> {
+#[pyo3(signature = (*, wanted=false, of=None))]
+pub fn differing(
+    py: Python<'_>,
+    wanted: bool,
+    of: Option<u64>,
+) -> PyResult<HashMap<PathBuf, Option<Py<PyBytes>>>> {
     let runtime = runtime::required()?;
-    let current = match runtime.wanted.lock().clone() {
+    let kept = |id| runtime.generations.kept(GenerationId(id), |kept| kept.get().view());
+    let view = match runtime.wanted.lock().clone() {
         Some(staged) if wanted => staged,
-        _ => runtime.current(py).get().view(),
+        _ => of.and_then(kept).unwrap_or_else(|| runtime.current(py).get().view()),
     };
     let found: Vec<_> = py.detach(|| {
         let _critical = fork_gate::enter_critical();
-        let disk = scan(&*runtime.system, &runtime.roots, &Budget::new(0)).snapshot;
-        let changes = disk.changes(&current).into_iter().filter(|c| is_source(&c.path));
-        let text = |path: &PathBuf| current.get(path)?.text_or_read(&*runtime.system, path);
-        changes.map(|change| (text(&change.path), change.path)).collect()
+        let system = &*runtime.system;
+        let disk = scan(system, &runtime.roots, &Budget::new(0)).snapshot;
+        let changes = disk.changes(&view).into_iter().map(|change| change.path);
+        let source = changes.filter(|path| is_source(path));
+        let read = |path: &Path| system.read(path).ok().map(|content| Digest::of(&content));
+        let served = view.iter().filter(|(path, source)| {
+            let digest = Some(source.digest()).filter(|_| !source.is_absent());
+            source.is_served() && digest != read(path)
+        });
+        let all = source.chain(served.map(|(path, _)| path.to_owned()));
+        let text = |path: &PathBuf| view.get(path)?.text_or_read(system, path);
+        all.map(|path| (text(&path), path)).collect()
     });
     Ok(found
         .into_iter()

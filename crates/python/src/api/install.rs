@@ -61,23 +61,26 @@ pub fn install(
     let budget = Budget::new(store.saturating_mul(1 << 20));
     let seen = py.detach(|| scan(&*system, &roots, &budget));
     let began = (&*system as &dyn FileSystem, &roots, &budget);
-    let began = last_served::beginning(py, began, &seen.snapshot, contents, aside, first, last)?;
+    let first = (first, keep);
+    let mut began =
+        last_served::beginning(py, began, &seen.snapshot, contents, aside, first, last)?;
     let made = Runtime::new(
         py,
         system,
         roots,
         budget,
         settings,
-        began.view,
+        began.view.clone(),
         report,
         stages,
         project,
         reconsider,
         began.first,
-        began.given,
+        std::mem::take(&mut began.given),
     )?;
     let runtime: &'static Runtime = Box::leak(Box::new(made));
     runtime.unreadable.lock().are(seen.unreadable);
+    began.recall(py, runtime)?;
     begin(py, runtime, seen.dirs)?;
     Ok(began.told)
 }

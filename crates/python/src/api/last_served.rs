@@ -4,17 +4,19 @@
 //! (`transfuse/last_served/keeper.py`) calls [`ServedStore::write`] after each update.
 
 use std::{collections::BTreeMap, path::Path, path::PathBuf};
-use std::{time::SystemTime, time::UNIX_EPOCH};
+use std::{time::Duration, time::SystemTime, time::UNIX_EPOCH};
 
 use pyo3::{exceptions::PyValueError, prelude::*, types::PyDict};
 use transfuse_engine::sync::Mutex;
 use transfuse_engine::{
-    Budget, Difference, FileSystem, LastServed, Outcome, Resumed, Roots, SourceSnapshot, Take, Why,
-    Withheld, read_last_served, resume,
+    Budget, Cause, Difference, FileSystem, FormerState, GenerationId, History, LastServed, Outcome,
+    Recall, Record, Resumed, Roots, SourceSnapshot, Take, Why, Withheld, read_last_served, recall,
+    resume,
 };
 
 use crate::state::command::{Command, SourceOverrides};
-use crate::state::{runtime, runtime::GivenFiles, runtime::Runtime};
+use crate::state::{generation::Generation, runtime, runtime::GivenFiles, runtime::Runtime};
+use crate::update::succession;
 use crate::updater::off_disk;
 
 /// The folder that keeps the served state.
@@ -54,11 +56,7 @@ fn served_now(py: Python<'_>, runtime: &Runtime) -> LastServed {
     let current = runtime.current(py);
     let (id, files) = (current.get().id, current.get().view());
     let now = SystemTime::now();
-    let at = {
-        let records = runtime.records.lock();
-        let mut of_it = records.history.iter().filter(|record| record.generation == id);
-        of_it.find(|record| record.outcome != Outcome::Refused).map_or(now, |record| record.at)
-    };
+    let (at, _, partial) = served_between(runtime, id).unwrap_or((now, now, false));
     let noted = |why| move |left| Withheld { left, why, since: seconds(now) };
     let refused = runtime.refused.lock().clone().into_iter();
     let aside = runtime.set_aside.lock().files().clone().into_iter();
@@ -66,7 +64,48 @@ fn served_now(py: Python<'_>, runtime: &Runtime) -> LastServed {
     // The later entry counts: a refused file that a rollback then left is set aside.
     let all = refused.chain(aside.map(|(path, left)| (path, noted(Why::RolledBack)(left))));
     let withheld: BTreeMap<PathBuf, Withheld> = all.collect();
-    LastServed { generation: id.0, at: seconds(at), files, withheld }
+    let (before, former, same) = former_states(py, runtime, &current);
+    LastServed { generation: id.0, at: seconds(at), partial, before, files, withheld, former, same }
+}
+
+/// When a generation was published, when another one was after it, and whether it is a part of a
+/// change.
+fn served_between(runtime: &Runtime, id: GenerationId) -> Option<(SystemTime, SystemTime, bool)> {
+    let records = runtime.records.lock();
+    let served = records.history.iter().filter(|record| record.outcome != Outcome::Refused);
+    let mut since = served.skip_while(|record| record.generation != id);
+    let record = since.next()?;
+    let until = record.until.or_else(|| since.next().map(|next| next.at));
+    Some((record.at, until.unwrap_or(record.at), record.partial))
+}
+
+/// What a rollback goes back to, all states that one can go back to, and the numbers that lead to
+/// others.
+fn former_states(
+    py: Python<'_>,
+    runtime: &Runtime,
+    current: &Bound<'_, Generation>,
+) -> (Option<u64>, Vec<FormerState>, Vec<(u64, u64)>) {
+    let generations = &runtime.generations;
+    let of = |id| generations.before(id).map(|before| before.0);
+    // One that answers as the current one does is none to go back to.
+    let same = generations.perhaps_same();
+    let same = same.filter(|_| succession::answers_as_before(py, runtime, current));
+    let kept = generations.all_kept().into_iter().filter(|id| same != Some(*id));
+    let state = |id: GenerationId| {
+        let files = generations.kept(id, |kept| kept.get().view())?;
+        let now = SystemTime::now();
+        let (at, until, partial) = served_between(runtime, id).unwrap_or((now, now, false));
+        let (generation, at, until) = (id.0, seconds(at), seconds(until));
+        Some(FormerState { generation, at, until, partial, before: of(id), files })
+    };
+    let aliases = generations.aliases().into_iter().map(|(older, to)| (older.0, to.0));
+    // It takes the place of that one with the next update.
+    let current = current.get().id;
+    let to = |to| if same.is_some_and(|same| same.0 == to) { current.0 } else { to };
+    let aliases = aliases.chain(same.map(|same| (same.0, current.0)));
+    let aliases = aliases.map(|(older, it)| (older, to(it))).collect();
+    (of(same.unwrap_or(current)), kept.filter_map(state).collect(), aliases)
 }
 
 /// The source with which a process begins.
@@ -77,11 +116,52 @@ pub struct Beginning {
     pub first: u64,
     /// The last served state and the files that differ; none if no state is known or wanted.
     pub told: Option<Py<PyDict>>,
+    /// What it can go back to.
+    past: Recall,
 }
 
-/// The folder of the last served state, and the choice between it and the files:
-/// `("/home/ann/.local/state/transfuse/shop-5c2f", "disk")`.
-pub type Last = Option<(PathBuf, String)>;
+impl Beginning {
+    /// Has a process that begins go back to what was served before.
+    pub fn recall(&mut self, py: Python<'_>, runtime: &Runtime) -> PyResult<()> {
+        let Recall { former, before, same, others } = std::mem::take(&mut self.past);
+        let (generations, id) = (&runtime.generations, GenerationId);
+        let at =
+            |seconds: f64| UNIX_EPOCH + Duration::try_from_secs_f64(seconds).unwrap_or_default();
+        let mut history = History::default();
+        for state in former {
+            history.push(Record {
+                at: at(state.at),
+                until: state.until.map(at),
+                partial: state.partial,
+                cause: Cause::FormerProcess,
+                back_to: None,
+                generation: id(state.generation),
+                outcome: Outcome::Published,
+                changed: state.changed,
+                ran: Vec::new(),
+                took: Duration::ZERO,
+                error: None,
+            });
+            let number = id(state.generation);
+            let what = Generation::new(number, state.view, PyDict::new(py).unbind());
+            generations.recall(number, state.before.map(id), Py::new(py, what)?);
+        }
+        let same: Vec<_> = same.into_iter().map(id).collect();
+        let others: Vec<_> = others.into_iter().map(|(older, to)| (id(older), id(to))).collect();
+        generations.follows_on(before.map(id), &same, &others);
+        let mut records = runtime.records.lock();
+        for record in records.history.iter() {
+            history.push(record.clone());
+        }
+        records.history = history;
+        Ok(())
+    }
+}
+
+/// Where what was served last is kept, and which of the two a process takes:
+/// `("/home/ann/.local/state/transfuse/shop-5c2f", "disk")`; and the former generation that it serves
+/// again, if it was started for that.
+pub type Last = Option<(PathBuf, String, Option<u64>)>;
 
 /// Chooses the source of a new process: the `contents` that others serve, or the last served state.
 #[allow(clippy::too_many_arguments)]
@@ -91,41 +171,49 @@ pub fn beginning(
     disk: &SourceSnapshot,
     contents: SourceOverrides,
     aside: Vec<PathBuf>,
-    first: u64,
+    (first, keep): (u64, usize),
     last: Last,
 ) -> PyResult<Beginning> {
     let view = off_disk::with_contents(disk, &contents, budget);
     let paths = contents.into_keys().collect();
     let given = GivenFiles { paths, aside, ..GivenFiles::default() };
-    let others = Beginning { view, given, first, told: None };
-    let Some((folder, word)) = last else { return Ok(others) };
-    let take = take(&word)?;
-    let compared = py.detach(|| {
-        let last = read_last_served(system, Path::new(&folder))?;
-        let resumed = resume(system, roots, budget, disk, &last, take);
-        Some((last, resumed))
-    });
-    let Some((last, resumed)) = compared else { return Ok(others) };
+    let mut others = Beginning { view, given, first, told: None, past: Recall::default() };
+    let Some((folder, word, back_to)) = last else { return Ok(others) };
+    let read = || read_last_served(system, Path::new(&folder));
+    let Some(last) = py.detach(read) else { return Ok(others) };
+    let past = |view: &SourceSnapshot| {
+        py.detach(|| recall((system, roots, budget), view, &last, back_to, keep))
+    };
+    let Some(take) = take(&word)? else {
+        others.past = past(&others.view);
+        // Their numbers are not those of the process that has written.
+        let is_it = others.past.same.contains(&last.generation);
+        others.first = first.max(last.generation.saturating_add(u64::from(!is_it)));
+        return Ok(others);
+    };
+    let resumed = py.detach(|| resume(system, roots, budget, disk, &last, take));
     let told = told(py, &last, &resumed)?;
     let Resumed { snapshot, files } = resumed;
-    // Numbers only grow, as long as something is served as it was.
-    let goes_on = files.iter().any(|file| file.is_last) || take == Take::LastThenUpdate;
-    let first = if goes_on { first.max(last.generation.saturating_add(1)) } else { first };
+    // Numbers only grow, so that each is of one state.
+    let first = first.max(last.generation.saturating_add(1));
+    let past = past(&snapshot);
     let mut given = GivenFiles::default();
     for file in files.into_iter().filter(|file| file.is_last) {
         let is_left = matches!(file.difference, Difference::Withheld(Why::RolledBack, _));
         let into = if is_left || take == Take::Last { &mut given.left } else { &mut given.refused };
         into.insert(file.path, file.on_disk);
     }
-    Ok(Beginning { view: snapshot, given, first, told: Some(told.unbind()) })
+    Ok(Beginning { view: snapshot, given, first, told: Some(told.unbind()), past })
 }
 
-fn take(word: &str) -> PyResult<Take> {
+/// None: what others serve.
+fn take(word: &str) -> PyResult<Option<Take>> {
     match word {
-        "default" => Ok(Take::Default),
-        "disk" => Ok(Take::Disk),
-        "last" => Ok(Take::Last),
-        "last, then update" => Ok(Take::LastThenUpdate),
+        "default" => Ok(Some(Take::Default)),
+        "disk" => Ok(Some(Take::Disk)),
+        "last" => Ok(Some(Take::Last)),
+        "last, then update" => Ok(Some(Take::LastThenUpdate)),
+        "others" => Ok(None),
         _ => Err(PyValueError::new_err(format!("{word:?} is not what a process can begin with"))),
     }
 }

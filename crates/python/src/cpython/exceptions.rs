@@ -5,7 +5,7 @@
 
 use pyo3::exceptions::{PyException, PyImportError, PyModuleNotFoundError};
 use pyo3::{intern, prelude::*, types::PyDict, types::PyString};
-use transfuse_engine::{EngineError, ModuleName};
+use transfuse_engine::{EngineError, ModuleName, Restart};
 
 fn make(name: &str, message: &str) -> PyErr {
     Python::attach(|py| {
@@ -38,6 +38,13 @@ pub fn fault(what: &str) -> PyErr {
 /// There is no such generation to go back to.
 pub fn generation(message: &str) -> PyErr {
     make("GenerationError", message)
+}
+
+/// Only fresh processes can serve that, because of these.
+pub fn needs_fresh_processes(restart: &[Restart]) -> PyErr {
+    let all: Vec<_> = restart.iter().map(|each| format!("{} ({})", each.name, each.what)).collect();
+    let all = all.join(", ");
+    make("NeedsFreshProcesses", &format!("only a fresh process can go back there: {all}"))
 }
 
 /// Too many former generations are in use for one more.

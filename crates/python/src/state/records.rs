@@ -69,6 +69,8 @@ impl Records {
         let mut records = Records::default();
         records.history.push(Record {
             at: SystemTime::now(),
+            until: None,
+            partial: false,
             cause: Cause::Start,
             back_to: None,
             generation: first,

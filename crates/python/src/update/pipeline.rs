@@ -131,6 +131,9 @@ fn first_plan(
     while request.widen(startup_conflicts::known(runtime, &plan)) {
         plan = draw_plan(py, runtime, request)?;
     }
+    if request.back.is_some() && !plan.restart.is_empty() {
+        return Err(exceptions::needs_fresh_processes(&plan.restart));
+    }
     Ok(plan)
 }
 

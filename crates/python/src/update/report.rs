@@ -45,6 +45,7 @@ fn cause(cause: Cause) -> &'static str {
         Cause::Rollback => "rollback",
         Cause::Accept => "accept",
         Cause::Worker => "worker",
+        Cause::FormerProcess => "former process",
     }
 }
 
@@ -79,6 +80,8 @@ pub fn of_history<'py>(py: Python<'py>, history: &History) -> PyResult<Bound<'py
         let report = of_record(py, record, &[], &[], None)?.into_bound(py);
         let at = record.at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
         report.set_item("time", at)?;
+        let until = record.until.and_then(|until| until.duration_since(UNIX_EPOCH).ok());
+        report.set_item("until", until.map(|until| until.as_secs_f64()))?;
         report.set_item("error", record.error.as_deref())?;
         report.set_item("back_to", record.back_to.map(|id| id.0))?;
         all.append(report)?;
@@ -133,17 +136,18 @@ fn base<'py>(
         ran.append(PyTuple::new(py, [step.name.as_str(), &step.reason.to_string()])?)?;
     }
     made.set_item("ran", ran)?;
-    let list = PyList::empty(py);
-    for entry in restart {
-        list.append(of_restart(entry))?;
-    }
-    made.set_item("restart", list)?;
+    made.set_item("restart", restarts(restart))?;
     Ok(made)
 }
 
 /// A change that waits for a restart: its name, its code, and its remedy.
 pub fn of_restart(entry: &Restart) -> (String, String, String) {
     (entry.name.clone(), entry.code.to_string(), entry.what.clone())
+}
+
+/// All of them.
+pub fn restarts(entries: &[Restart]) -> Vec<(String, String, String)> {
+    entries.iter().map(of_restart).collect()
 }
 
 /// The report of a change in the project's own files.

@@ -13,3 +13,4 @@ pub mod rollback;
 pub mod off_disk;
 pub mod tried;
 pub mod outcome;
+pub mod ending;

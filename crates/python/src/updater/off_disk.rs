@@ -7,13 +7,15 @@
 use std::{path::PathBuf, time::Instant};
 
 use pyo3::{prelude::*, types::PyDict};
-use transfuse_engine::{Budget, Cause, FileChange, FileSystem, Source, SourceSnapshot};
+use transfuse_engine::{
+    Budget, Cause, FileChange, FileSystem, Source, SourceSnapshot, Succession, is_source,
+};
 
-use crate::state::command::{AdoptCommand, SourceOverrides};
-use crate::state::{generation::Generation, set_aside::Aside};
-use crate::update::succession;
+use crate::state::command::{AdoptCommand, BackTo, SourceOverrides};
+use crate::state::{generation::Generation, notify, set_aside::Aside};
+use crate::update::{report, succession};
 use crate::updater::outcome::{Concluded, Wanted};
-use crate::updater::{driver::Driver, pending_change::PendingChange};
+use crate::updater::{driver::Driver, pending_change::PendingChange, rollback::TRIES};
 
 /// A snapshot in which these files have these contents.
 pub fn with_contents(
@@ -21,10 +23,22 @@ pub fn with_contents(
     contents: &SourceOverrides,
     budget: &Budget,
 ) -> SourceSnapshot {
-    contents.iter().fold(snapshot.clone(), |snapshot, (path, content)| match content {
-        Some(content) => snapshot.with(path.clone(), Source::new(content, budget)),
-        None => snapshot.without(path),
+    contents.iter().fold(snapshot.clone(), |snapshot, (path, content)| {
+        // A file that is neither source nor known as data is one that code reads by generation.
+        let is_served =
+            !is_source(path) && snapshot.get(path).is_none_or(|known| known.is_served());
+        match content {
+            content if is_served => {
+                snapshot.with(path.clone(), Source::served(content.as_deref(), budget))
+            }
+            Some(content) => snapshot.with(path.clone(), Source::new(content, budget)),
+            None => snapshot.without(path),
+        }
     })
+}
+
+fn was_refused(report: &Bound<'_, PyDict>) -> PyResult<bool> {
+    report.get_item("outcome")?.map_or(Ok(false), |outcome| outcome.eq("refused"))
 }
 
 impl Driver {
@@ -46,19 +60,67 @@ impl Driver {
         if let Some(back) = back {
             py.detach(|| self.listener.catch_up());
             succession::fold(py, self.runtime);
-            if let Some(target) = self.kept_with(py, &snapshot) {
-                return self.go_back(py, &target, &changes, back, Cause::Worker, started);
+            if changes.is_empty() {
+                // Both have gone back by themselves.
+                self.ignore_until_changed(py, contents.into_keys().collect(), Aside::All);
+                return Ok(self.updater.unchanged(py));
             }
+            let target = self.kept_with(py, &snapshot);
+            if let Some(target) = &target
+                && !self.runtime.generations.is_recalled(target.get().id)
+            {
+                return self.go_back(py, target, &changes, back, Cause::Worker, started);
+            }
+            let known = target.map(|target| Succession::Back(target.get().id));
+            let back = (back, known.unwrap_or(Succession::BackToUnknown));
+            let others = contents.into_keys().collect();
+            return self.serve_again(py, (snapshot, changes), back, Cause::Worker, others);
         }
-        let wanted = Wanted { back, ..Wanted::of(Cause::Worker) };
         let change = self.listener.assume(snapshot, changes);
-        let concluded = self.updater.update(py, change, &wanted)?;
-        let aside = if back.is_some() { Aside::All } else { Aside::Of(&aside) };
-        self.ignore_until_changed(py, contents.into_keys().collect(), aside);
+        let concluded = self.updater.update(py, change, &Wanted::of(Cause::Worker))?;
+        self.ignore_until_changed(py, contents.into_keys().collect(), Aside::Of(&aside));
         Ok(match concluded {
             Concluded::Reported(report) => report,
             Concluded::Unchanged | Concluded::Interrupted => self.updater.unchanged(py),
         })
+    }
+
+    /// Serves sources again that this process has no modules of, as a rollback; sets aside what is on
+    /// disk of all that differs, and of these `others`.
+    pub(super) fn serve_again(
+        &mut self,
+        py: Python<'_>,
+        (snapshot, changes): (SourceSnapshot, Vec<FileChange>),
+        back: (BackTo, Succession),
+        cause: Cause,
+        others: Vec<PathBuf>,
+    ) -> PyResult<Py<PyDict>> {
+        // What was refused is left as well; the update takes it for served.
+        let pending = self.listener.pending.iter().cloned();
+        let changed = changes.iter().map(|change| change.path.clone());
+        let paths = changed.chain(others).chain(pending).collect();
+        let wanted = Wanted { back: Some(back), ..Wanted::of(cause) };
+        for _ in 0..TRIES {
+            let change = self.listener.assume(snapshot.clone(), changes.clone());
+            *self.runtime.going_back.lock() = Some(back.0);
+            let concluded = self.updater.update(py, change, &wanted);
+            *self.runtime.going_back.lock() = None;
+            match concluded? {
+                Concluded::Interrupted => {}
+                Concluded::Reported(report) => {
+                    if !was_refused(report.bind(py))? {
+                        self.ignore_until_changed(py, paths, Aside::All);
+                        self.updater.nothing_waits();
+                        report::add_set_aside(report.bind(py), self.runtime)?;
+                    }
+                    notify::send(py, self.runtime, report.bind(py));
+                    return Ok(report);
+                }
+                Concluded::Unchanged => break,
+            }
+        }
+        self.ignore_until_changed(py, paths, Aside::All);
+        Ok(self.updater.unchanged(py))
     }
 
     /// The kept generation that has this source.

@@ -1,14 +1,14 @@
 //! Does a change lead to an update, and how is its result recorded?
 //!
-//! `update::pipeline` plans, stages and publishes. Here are the reasons not to begin, and the records
-//! that `status`, the log and later updates need.
+//! `update::pipeline` plans, stages and publishes. Here are the reasons not to begin, and what later
+//! updates need to know; `ending` records the update.
 
-use std::{time::Instant, time::SystemTime};
+use std::time::Instant;
 
 use pyo3::{prelude::*, types::PyDict};
 use transfuse_engine::{
-    Cause, FileChange, GenerationId, GenerationState, ModuleName, Outcome, Plan, Reason, Record,
-    Restart, SourceSnapshot, Succession,
+    Cause, FileChange, GenerationState, ModuleName, Outcome, Plan, Reason, Restart, SourceSnapshot,
+    Succession,
 };
 
 use crate::cpython::{exceptions, log, panics};
@@ -19,6 +19,7 @@ use crate::update::concurrent_loads::loads_since;
 use crate::update::pipeline::{self, Staged, StagingOutcome};
 use crate::update::planning::{self, UpdateRequest};
 use crate::update::{disposal, project_files, report, seeds};
+use crate::updater::ending::Ending;
 use crate::updater::pending_change::{Conclusion, PendingChange};
 use crate::updater::stager::{QuietFiles, Stager, Watched};
 use crate::updater::tried::{Content, Tried, content_of};
@@ -48,8 +49,8 @@ pub struct Wanted<'a> {
     pub automatic: bool,
     /// A module that runs in any case.
     pub reload: Option<&'a ModuleName>,
-    /// The rollback of another worker that it is.
-    pub back: Option<BackTo>,
+    /// The rollback that it is, and what it then answers as.
+    pub back: Option<(BackTo, Succession)>,
 }
 
 impl Wanted<'_> {
@@ -58,16 +59,7 @@ impl Wanted<'_> {
     }
 }
 
-/// How an update ended, for its record.
-#[derive(Clone, Copy)]
-pub struct Ending {
-    pub outcome: Outcome,
-    pub cause: Cause,
-    pub back: Option<BackTo>,
-    pub started: Instant,
-}
-
-/// The result of a change.
+/// What an update of a change came to.
 pub enum Concluded {
     /// It was published or refused.
     Reported(Py<PyDict>),
@@ -133,7 +125,7 @@ impl Updater {
         }
     }
 
-    /// Updates to a change and sends a report. A panic refuses the update.
+    /// Updates to a change and sends a report, but for a rollback. A panic refuses the update.
     pub fn update(
         &mut self,
         py: Python<'_>,
@@ -150,7 +142,8 @@ impl Updater {
         };
         let changes = std::mem::take(&mut change.changes);
         let Wanted { cause, back, .. } = *wanted;
-        let ending = |outcome| Ending { outcome, cause, back, started };
+        let to = back.map(|(to, _)| to);
+        let ending = |outcome| Ending { outcome, cause, back: to, started };
         if !matches!(end, StagingOutcome::Interrupted) {
             self.stager.concluded();
         }
@@ -177,7 +170,9 @@ impl Updater {
                 self.record(py, &ending(Outcome::Refused), &changes, &plan, Err(error))?
             }
         };
-        notify::send(py, self.runtime, report.bind(py));
+        if back.is_none() {
+            notify::send(py, self.runtime, report.bind(py));
+        }
         Ok(Concluded::Reported(report))
     }
 
@@ -232,7 +227,7 @@ impl Updater {
         let (view, changes) = (change.snapshot.clone(), change.changes.clone());
         let mut seeds = seeds::of_changes(py, runtime, &view, &changes);
         seeds.extend(reload.map(|name| (name.clone(), Reason::Asked)));
-        let back = wanted.back.map(|_| Succession::BackToUnknown);
+        let back = wanted.back.map(|(_, succession)| succession);
         let request = UpdateRequest { view, changes, seeds, since, back, automatic };
         let (listener, files) = change.parts();
         let watched = Watched { snapshot: Some(files), yields: back.is_none() };
@@ -342,34 +337,7 @@ impl Updater {
         plan: &Plan,
         result: Result<Vec<InPlaceNote>, PyErr>,
     ) -> PyResult<Py<PyDict>> {
-        let (notes, error) = match result {
-            Ok(notes) => (notes, None),
-            Err(error) => (Vec::new(), Some(error)),
-        };
-        let Ending { outcome, cause, back, started } = *ending;
-        let record = Record {
-            at: SystemTime::now(),
-            cause,
-            back_to: back.map(|(number, _)| GenerationId(number)),
-            generation: self.runtime.current(py).get().id,
-            outcome,
-            changed: changes.to_vec(),
-            ran: plan.steps.clone(),
-            took: started.elapsed(),
-            error: error.as_ref().map(ToString::to_string),
-        };
-        let report = report::of_record(py, &record, &plan.restart, &notes, error)?;
-        report.bind(py).set_item("back_to", back)?;
-        report::add_set_aside(report.bind(py), self.runtime)?;
-        let failing = (outcome == Outcome::Refused).then(|| report.clone_ref(py));
-        let before = {
-            let mut records = self.runtime.records.lock();
-            records.refused += u64::from(outcome == Outcome::Refused);
-            records.history.push(record);
-            std::mem::replace(&mut records.failing, failing)
-        };
-        // Dropped here, outside the lock: its objects may run Python code.
-        drop(before);
+        let report = ending.record(py, self.runtime, changes, plan, result)?;
         self.dispose(py);
         Ok(report)
     }

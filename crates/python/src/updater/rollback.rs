@@ -1,25 +1,31 @@
 //! How does a rollback serve a former generation again?
 //!
 //! It makes a new generation with the content of a kept one, and sets aside what is on disk. Nothing
-//! is loaded, unless modules of the kept one were disposed of or shut down since. Refused where
-//! nothing would change.
+//! is loaded, unless modules of the kept one were disposed of or shut down since, or another process
+//! has served it: then it is an update to its sources (`off_disk`). Refused where nothing would
+//! change.
 
+use std::path::Path;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use pyo3::{prelude::*, types::PyDict};
-use transfuse_engine::{Cause, FileChange, GenerationId, Outcome, Plan};
+use transfuse_engine::{
+    Cause, FileChange, GenerationId, Outcome, Plan, SourceSnapshot, Succession, is_source,
+};
 
 use crate::cpython::exceptions;
 use crate::state::{
     attempt, command::BackTo, command::RollbackCommand, generation::Generation, notify,
     set_aside::Aside, staging_area::InPlaceNote,
 };
-use crate::update::{report, rerun, staged_update::StagedUpdate, succession};
-use crate::updater::{driver::Driver, outcome::Ending, stager::Watched};
+use crate::update::concurrent_loads::loads_since;
+use crate::update::planning::{self, UpdateRequest};
+use crate::update::{report, rerun, seeds, staged_update::StagedUpdate, succession};
+use crate::updater::{driver::Driver, ending::Ending, stager::Watched};
 
 /// How often a rollback starts again because another worker was in the way, or because the
 /// application that it goes back to was shut down meanwhile.
-const TRIES: usize = 5;
+pub(super) const TRIES: usize = 5;
 
 impl Driver {
     pub(super) fn rollback(
@@ -33,6 +39,9 @@ impl Driver {
         self.refuse_late(py, command)?;
         let target = self.target(py, command)?;
         let back = self.served_at(target.get().id);
+        if self.runtime.generations.is_recalled(target.get().id) {
+            return self.go_back_by_sources(py, &target, back, command.dry_run);
+        }
         let changes = self.runtime.view().changes(&target.get().view());
         if command.dry_run {
             let plan = rerun::plan(py, self.runtime, &target);
@@ -72,6 +81,34 @@ impl Driver {
         let report = self.updater.record(py, &ending, changes, &plan, ended)?;
         notify::send(py, self.runtime, report.bind(py));
         Ok(report)
+    }
+
+    /// Serves what another process has served, of which there are only the sources.
+    fn go_back_by_sources(
+        &mut self,
+        py: Python<'_>,
+        target: &Bound<'_, Generation>,
+        back: BackTo,
+        dry_run: bool,
+    ) -> PyResult<Py<PyDict>> {
+        let runtime = self.runtime;
+        let view = with_sources(&runtime.view(), &target.get().view());
+        let changes = runtime.view().changes(&view);
+        let succession = Succession::Back(target.get().id);
+        if !dry_run {
+            let of = (view, changes);
+            return self.serve_again(py, of, (back, succession), Cause::Rollback, Vec::new());
+        }
+        let since = loads_since(py, runtime);
+        let seeds = seeds::of_changes(py, runtime, &view, &changes);
+        let told = changes.clone();
+        let back_as = Some(succession);
+        let request =
+            UpdateRequest { view, changes, seeds, since, back: back_as, automatic: false };
+        let plan = planning::draw_plan(py, runtime, &request)?;
+        let made = report::of_rollback_plan(py, runtime, &told, &plan, back)?;
+        made.bind(py).set_item("restart", report::restarts(&plan.restart))?;
+        Ok(made)
     }
 
     fn stage_rollback(
@@ -140,6 +177,20 @@ impl Driver {
         let seconds = |at: SystemTime| at.duration_since(UNIX_EPOCH).ok().map(|d| d.as_secs_f64());
         (id.0, record.and_then(|record| seconds(record.at)))
     }
+}
+
+/// `current` with the sources of `target`, and with the files that code reads by generation. Other
+/// data files are not kept, and stay as they are.
+fn with_sources(current: &SourceSnapshot, target: &SourceSnapshot) -> SourceSnapshot {
+    let changes = current.changes(target).into_iter();
+    let counts =
+        |path: &Path| is_source(path) || target.get(path).is_some_and(|source| source.is_served());
+    changes.filter(|change| counts(&change.path)).fold(current.clone(), |view, change| match target
+        .get(&change.path)
+    {
+        Some(source) => view.with(change.path, source.clone()),
+        None => view.without(&change.path),
+    })
 }
 
 /// Why there is no such generation to go back to.

@@ -1,0 +1,247 @@
+"""P15, P16: a rollback goes back over handovers, crashes and restarts."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from support.serving import WSGI, Project
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.servers
+
+SHOWN = "import val, other\ndef shown(): return {'val': val.VALUE, 'other': other.VALUE}\n"
+
+
+@pytest.fixture
+def project(tmp_path: Path, runtime: Path) -> Iterator[Project]:
+    project = Project(tmp_path, runtime)
+    project.save({"val.py": "VALUE = 'good'\n", "other.py": "VALUE = 1\n", "web.py": WSGI + SHOWN})
+    yield project
+    project.end()
+
+
+def edit(project: Project, **values: Any) -> None:
+    """Save modules that say ``VALUE``, and wait until they are served."""
+    project.save({f"{name}.py": f"VALUE = {value!r}\n" for name, value in values.items()})
+    project.until_answered(**values)
+
+
+def served(project: Project) -> dict[str, Any]:
+    answer = project.ask()
+    del answer["pid"]
+    return answer
+
+
+def entries(project: Project) -> list[dict[str, Any]]:
+    _, out = project.type("history", "--json")
+    told: list[dict[str, Any]] = json.loads(out.splitlines()[0])["entries"]
+    return told
+
+
+def until_kept(project: Project) -> None:
+    """Wait until what is served now is on disk, which the answer to an update does not."""
+
+    def so() -> bool:
+        (folder,) = (project.state / "transfuse").iterdir()
+        return (folder / "written").read_text().split()[:1] == [view]
+
+    _, out = project.type("status", "--json")
+    view = json.loads(out.splitlines()[0])["view"]
+    project.until("kept", so)
+
+
+def test_p16_a_bad_edit_is_taken_back_after_a_crash(project: Project) -> None:
+    project.serve("--workers", "2")
+    edit(project, val="better")
+    edit(project, val="bad")
+    until_kept(project)
+    project.crash()
+    project.serve("--workers", "2")
+    assert served(project) == {"val": "bad", "other": 1}
+    good, better, now = entries(project)
+    assert [good["by"], better["by"], now["by"]] == ["former process", "former process", "start"]
+    assert [each["can_go_back"] for each in (good, better, now)] == [True, True, False]
+    code, out = project.type("history")
+    assert "served by a process before this one: val.py" in out
+    code, out = project.type("rollback", "--dry-run")
+    assert (code, f"back to generation {better['generation']} of " in out) == (0, True), out
+    assert served(project)["val"] == "bad"
+    code, out = project.type("rollback")
+    assert code == 0, out
+    assert f"back to generation {better['generation']} of " in out
+    assert "set aside: val.py" in out
+    assert served(project) == {"val": "better", "other": 1}
+    # For good, and further back.
+    edit(project, other=2)
+    assert served(project) == {"val": "better", "other": 2}
+    code, out = project.type("rollback", "--to", str(good["generation"]))
+    assert (code, served(project)) == (0, {"val": "good", "other": 1}), out
+    until_kept(project)
+    project.crash()
+    project.serve("--workers", "2")
+    assert served(project) == {"val": "good", "other": 1}
+
+
+def test_p16_what_was_deployed_while_it_was_down_is_taken_back(project: Project) -> None:
+    project.serve()
+    edit(project, val="better")
+    until_kept(project)
+    project.crash()
+    project.save({"val.py": "VALUE = 'deployed'\n", "other.py": "VALUE = 9\n"})
+    project.serve()
+    assert served(project) == {"val": "deployed", "other": 9}
+    code, out = project.type("rollback")
+    assert (code, served(project)) == (0, {"val": "better", "other": 1}), out
+    code, out = project.type("rollback")
+    assert (code, served(project)) == (0, {"val": "good", "other": 1}), out
+    code, out = project.type("accept")
+    assert (code, served(project)) == (0, {"val": "deployed", "other": 9}), out
+
+
+def test_p16_a_second_rollback_never_goes_to_what_was_left(project: Project) -> None:
+    project.serve()
+    edit(project, val="better")
+    edit(project, val="bad")
+    code, out = project.type("rollback")
+    assert code == 0, out
+    project.crash()
+    project.serve()
+    assert served(project)["val"] == "better"
+    code, out = project.type("rollback")
+    assert (code, served(project)["val"]) == (0, "good"), out
+    code, out = project.type("rollback")
+    assert code == 2
+    assert "there is no earlier generation" in out
+
+
+def test_p16_a_rollback_goes_back_over_a_handover(project: Project) -> None:
+    project.serve("--workers", "2")
+    edit(project, val="better")
+    edit(project, val="bad")
+    code, out = project.type("handover")
+    assert code == 0, out
+    before = project.pids()
+    project.save({"other.py": "1 / 0\n"})
+    project.until_logged("refused: other.py")
+    code, out = project.type("rollback")
+    assert (code, served(project)["val"]) == (0, "better"), out
+    # In each of them, what was refused is left as well.
+    _, out = project.type("status", "--json")
+    for line in out.splitlines():
+        aside = [path.rpartition("/")[2] for path in json.loads(line)["set_aside"]]
+        assert aside == ["other.py", "val.py"]
+    assert project.pids() == before
+    assert all(served(project)["val"] == "better" for _ in range(10))
+    edit(project, other=2)
+    assert served(project) == {"val": "better", "other": 2}
+
+
+def test_p16_what_only_fresh_processes_can_serve_goes_back_by_them(project: Project) -> None:
+    """The handover was made because of a module that is never run again."""
+    conf = "__reload__ = 'never'\nVALUE = {}\n"
+    shows = SHOWN.replace("val, other", "val, other, conf").replace("}", ", 'conf': conf.VALUE}")
+    project.save({"conf.py": conf.format(1), "web.py": WSGI + shows})
+    project.serve("--workers", "2")
+    edit(project, val="better")
+    project.save({"conf.py": conf.format(2), "val.py": "VALUE = 'bad'\n"})
+    project.until_answered(conf=2, val="bad")
+    code, out = project.type("rollback", "--dry-run")
+    assert (code, "by fresh processes: needs a restart: conf" in out) == (0, True), out
+    code, out = project.type("rollback")
+    assert code == 0, out
+    assert "rolled back by fresh processes: back to generation " in out
+    assert served(project) == {"val": "better", "other": 1, "conf": 1}
+    # Further back, whichever worker is asked, and for good.
+    code, out = project.type("rollback")
+    assert (code, served(project)) == (0, {"val": "good", "other": 1, "conf": 1}), out
+    edit(project, other=2)
+    assert served(project) == {"val": "good", "other": 2, "conf": 1}
+    code, out = project.type("accept")
+    assert code == 0, out
+    project.until_answered(val="bad", other=2, conf=2)
+
+
+def test_p16_a_template_that_was_rolled_back_stays_so_over_a_handover(project: Project) -> None:
+    page = project.folder / "site" / "page.txt"
+    page.write_text("good")
+    reads = "import transfuse\ndef shown(): return {'page': transfuse.read_text('page.txt')}\n"
+    reads = reads.replace("'page.txt'", "__file__.replace('web.py', 'page.txt')")
+    project.save({"web.py": WSGI + reads})
+    project.serve()
+    project.until_answered(page="good")
+    page.write_text("bad")
+    project.until_answered(page="bad")
+    code, out = project.type("rollback")
+    assert (code, served(project)) == (0, {"page": "good"}), out
+    code, out = project.type("handover")
+    assert (code, served(project)) == (0, {"page": "good"}), out
+    project.save({"web.py": WSGI + reads + "AGAIN = 1\n"})
+    project.until_answered(page="good")
+
+
+def test_p16_a_worker_that_was_started_anew_can_go_back(project: Project) -> None:
+    project.serve()
+    edit(project, val="bad")
+    until_kept(project)
+    (pid,) = project.pids()
+    project.kill(pid)
+    project.until("another one", lambda: project.pids() not in ({pid}, set()))
+    code, out = project.type("rollback")
+    assert (code, served(project)["val"]) == (0, "good"), out
+
+
+def test_p16_what_does_not_load_any_more_is_not_gone_back_to(project: Project) -> None:
+    """The database that it needs is gone, say."""
+    needed = project.folder / "needed"
+    needed.touch()
+    text = "import os\nos.stat('needed')\nVALUE = 'good'\n"
+    project.save({"val.py": text})
+    project.serve()
+    edit(project, val="bad")
+    until_kept(project)
+    project.crash()
+    needed.unlink()
+    project.serve()
+    code, out = project.type("rollback")
+    assert code == 1
+    assert "FileNotFoundError" in out
+    assert served(project)["val"] == "bad"
+    edit(project, other=2)
+    assert served(project) == {"val": "bad", "other": 2}
+
+
+def test_p16_a_trial_puts_off_a_handover_that_is_under_way(project: Project) -> None:
+    gate, loads = project.folder / "gate", project.folder / "loads"
+    waits = f"""
+import os, time
+__reload__ = "never"
+open({str(loads)!r}, "w").close()
+while not os.path.exists({str(gate)!r}):
+    time.sleep(0.01)
+VALUE = 2
+"""
+    conf = "__reload__ = 'never'\nVALUE = 1\n"
+    shows = SHOWN.replace("val, other", "val, other, conf").replace("}", ", 'conf': conf.VALUE}")
+    project.save({"conf.py": conf, "web.py": WSGI + shows})
+    project.serve("--workers", "2")
+    project.save({"conf.py": waits})
+    project.until("a fresh process that loads", loads.exists)
+    code, out = project.type("update", "--hold")
+    assert code == 0, out
+    project.save({"val.py": "VALUE = 'tried'\n"})
+    code, out = project.type("update", "--release", "--confirm-within", "1h")
+    assert (code, "on trial" in out) == (0, True), out
+    project.until_logged("is on trial, which fresh processes would end; still serving")
+    gate.touch()
+    assert served(project) == {"val": "tried", "other": 1, "conf": 1}
+    code, out = project.type("handover")
+    assert (code, "is on trial" in out) == (1, True), out
+    code, out = project.type("confirm")
+    assert code == 0, out
+    project.until_answered(val="tried", conf=2)
