@@ -55,9 +55,8 @@ impl<'py> StagedUpdate<'py> {
     /// them: a logger that keeps the processors which it was first used with, a reference that was
     /// resolved by a name. That takes a foreign registry, in which the new code is as well.
     fn kept_through_registries(&self, py: Python<'py>) -> Vec<(ModuleName, Reason)> {
-        if self.removed.is_empty()
-            || !registrations::may_be_registered(py, &self.staged, &self.removed)
-        {
+        let registered = || registrations::registered(py, &self.staged, &self.removed);
+        if self.removed.is_empty() || registered().is_some_and(|found| found.is_empty()) {
             return Vec::new();
         }
         let holders = self.in_use(py);
