@@ -282,6 +282,29 @@ def test_a_template_that_a_module_keeps_runs_it_again(tree: LiveTree) -> None:
     assert tree.module("web").PAGE.render() == "2"
 
 
+def test_a_loader_is_asked_without_an_environment(tree: LiveTree) -> None:
+    tree.write({"shop/__init__.py": "", "shop/pages/page.html": "1"})
+    tree.install()
+    tree.module("shop")
+    for loader in (
+        jinja2.FileSystemLoader(tree.root / "shop/pages"),
+        jinja2.PackageLoader("shop", "pages"),
+    ):
+        source, file, is_current = loader.get_source(None, "page.html")  # type: ignore[arg-type]
+        assert (source, file) == ("1", str(tree.root / "shop/pages/page.html"))
+        assert is_current is not None
+        assert is_current()
+
+
+def test_an_error_names_each_folder_that_was_searched(tree: LiveTree) -> None:
+    tree.install()
+    loader = jinja2.FileSystemLoader([tree.root / "own", tree.root / "pages"])
+    with pytest.raises(jinja2.TemplateNotFound) as raised:
+        jinja2.Environment(loader=loader).get_template("page.html")
+    folders = f"'{tree.root / 'own'}', '{tree.root / 'pages'}'"
+    assert str(raised.value) == f"'page.html' not found in search paths: {folders}"
+
+
 def test_uninstall_gives_the_engines_back(tree: LiveTree) -> None:
     site = Site(tree, *ENGINES["jinja"], True)
     site.begin()

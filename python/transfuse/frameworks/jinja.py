@@ -73,7 +73,8 @@ def _source_in_folders(
     found = _source(self, environment, template, self.searchpath)
     if found is None:
         paths = ", ".join(map(repr, self.searchpath))
-        message = f"{template!r} not found in search path: {paths}"
+        plural = "path" if len(self.searchpath) == 1 else "paths"
+        message = f"{template!r} not found in search {plural}: {paths}"
         raise sys.modules["jinja2.exceptions"].TemplateNotFound(template, message)
     return found
 
@@ -91,11 +92,13 @@ def _source(
     self: Any, environment: Any, template: str, folders: list[str]
 ) -> tuple[str, str, Callable[[], bool]] | None:
     pieces = sys.modules["jinja2.loaders"].split_template_path(template)
+    # A loader may be asked without an environment.
+    looks = getattr(environment, "auto_reload", True)
     with template_files.recorded() as reads:
         for folder in folders:
             file = os.path.normpath(posixpath.join(folder, *pieces))
             if (content := template_files.content(file)) is not None:
-                is_current = lambda: reads.hold(look=environment.auto_reload)  # noqa: E731
+                is_current = lambda: reads.hold(look=looks)  # noqa: E731
                 return decoded(content, self.encoding), file, is_current
     return None
 
