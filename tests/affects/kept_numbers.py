@@ -5,16 +5,16 @@ from __future__ import annotations
 # Each module has a `get`, whose result is a number.
 VALUES = {
     "object of a library": """
-        import sqlite3
-        database = sqlite3.connect(":memory:", check_same_thread=False)
-        database.execute("create table found(kind)")
+        import queue
+        kept = queue.SimpleQueue()
         def get():
-            found = database.execute("select kind from found").fetchone()
-            if found is None:
+            if kept.empty():
                 from shop.config import KIND
-                database.execute("insert into found values (?)", (KIND,))
+                kept.put(KIND)
                 return KIND
-            return found[0]
+            found = kept.get()
+            kept.put(found)
+            return found
         """,
     "cache": """
         import functools

@@ -46,9 +46,9 @@ def test_a_second_rollback_goes_further_back_and_one_with_a_number_anywhere(mode
 
 
 def test_what_is_refused_changes_nothing_and_a_repair_is_told(model: Model) -> None:
-    assert model.save({LEAF: Text(2, "raises")}) == Expected("refused")
+    assert model.save({LEAF: Text(2, "raises")}) == Expected("refused", told_by=frozenset({PID}))
     # All that is saved is one change.
-    assert model.save({LATE: Text(3)}) == Expected("refused")
+    assert model.save({LATE: Text(3)}) == Expected("refused", told_by=frozenset({PID}))
     assert model.served == FIRST
     assert model.save({LEAF: Text(1)}) == Expected("published")
     assert model.served == {**FIRST, LATE: Text(3)}
@@ -58,7 +58,7 @@ def test_what_cannot_change_in_place_is_served_by_others_when_all_of_it_loads(
     model: Model,
 ) -> None:
     model.save({LEAF: Text(2, "syntax")})
-    assert model.save({CONF: Text(3)}) == Expected("refused")
+    assert model.save({CONF: Text(3)}) == Expected("refused", told_by=frozenset({PID}))
     expected = model.save({LEAF: Text(4)})
     assert (expected.outcome, expected.takes_over) == ("published", True)
     assert (model.served[CONF], model.served[LEAF]) == (Text(3), Text(4))

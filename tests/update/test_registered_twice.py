@@ -154,10 +154,11 @@ def test_p14_a_held_module_that_keeps_what_it_took_of_another_is_told(tree: Live
 
 
 def test_a_registry_in_c_that_refuses_is_told_apart_from_the_module_itself(
-    tree: LiveTree, monkeypatch: pytest.MonkeyPatch
+    tree: LiveTree, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
     library: Any = ModuleType("outside")
     library.database = sqlite3.connect(":memory:", check_same_thread=False)
+    request.addfinalizer(library.database.close)
     monkeypatch.setitem(sys.modules, "outside", library)
     model = "import outside\nSIZE = {}\noutside.database.execute('create table hero (id)')\n"
     tree.write({"model.py": model.format(1), "web.py": "import model\nEDITION = 1\n"})
@@ -169,4 +170,3 @@ def test_a_registry_in_c_that_refuses_is_told_apart_from_the_module_itself(
     tree.write({"other.py": "if 1:\n    raise ValueError('it is already there')\n"})
     refused = tree.update({"web.py": "import model, other\n"})
     assert refused.outcome == "refused"
-    library.database.close()

@@ -36,7 +36,7 @@ class Reads:
         Args:
             look: whether to look at the files that generations do not know, too.
         """
-        for path, found in self.files.items():
+        for path, found in list(self.files.items()):
             if type(found) is str:
                 if _core.file_digest(path) != found:
                     return False

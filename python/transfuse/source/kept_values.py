@@ -202,7 +202,7 @@ class Search:
         value, roots = self._value(passed.function), passed.roots
         holder, _, last = passed.function.rpartition(".")
         if holder.partition(".")[0] in ("self", "cls"):
-            for kind in self._by.namespace.values():
+            for kind in self._by.namespace.copy().values():
                 if is_a(kind, type) and kind.__module__ == self._by.name:
                     method = _method(kind, last)
                     if method is not None and _stores(method.__code__):
@@ -274,7 +274,7 @@ class Search:
                 self._modules.add(value.__module__)
             found = found or any(_stores(code) for code in inner)
         elif is_a(value, type):
-            own = (one for kind in value.__mro__ for one in vars(kind).items())
+            own = (one for kind in value.__mro__ for one in list(vars(kind).items()))
             methods = [one for name, one in own if name not in _MADE_BY and is_a(one, FunctionType)]
             found = found or any(_stores(one.__code__) for one in methods)
         return found
@@ -302,7 +302,7 @@ class Search:
         method = _method(kind, last)
         if method is None or method.__module__ not in self._live or not _stores(method.__code__):
             return False
-        names = {name for base in kind.__mro__ for name in vars(base)} - {last, *_MADE_BY}
+        names = {name for base in kind.__mro__ for name in list(vars(base))} - {last, *_MADE_BY}
         methods = [one for one in (_method(kind, name) for name in names) if one is not None]
         if not any(_stores_call(one.__code__) for one in methods):
             return False

@@ -198,7 +198,7 @@ def _code_and_scope(object: Any) -> tuple[CodeType | None, dict[str, Any]]:
 def _scope_of(kind: type) -> dict[str, Any]:
     """Return the globals of the execution that made a class; none if it cannot be found."""
     # Methods know it.
-    for each in vars(kind).values():
+    for each in list(vars(kind).values()):
         value = getattr(each, "__func__", getattr(each, "fget", each))
         if inspect.isfunction(value) and value.__module__ == kind.__module__:
             return value.__globals__
