@@ -164,7 +164,9 @@ def test_a_registry_in_c_that_refuses_is_told_apart_from_the_module_itself(
     tree.write({"heroes.py": model.format(1), "web.py": "import heroes\nEDITION = 1\n"})
     tree.install()
     tree.module("web")
-    report = tree.published({"heroes.py": model.format(2), "web.py": "import heroes\nEDITION = 2\n"})
+    report = tree.published(
+        {"heroes.py": model.format(2), "web.py": "import heroes\nEDITION = 2\n"}
+    )
     assert tree.module("web").EDITION == 2
     (restart,) = report.restart
     assert "already exists" in restart.what
