@@ -9,9 +9,12 @@ expression is followed as what a function imports is (`import_flow.py`).
 from __future__ import annotations
 
 import ast
+import inspect
+import io
 import sys
-from functools import lru_cache
+from importlib.util import decode_source
 from itertools import islice
+from tokenize import TokenError
 from typing import TYPE_CHECKING, Any
 
 from transfuse.source.import_flow import Function, Scan, dotted
@@ -66,21 +69,29 @@ def _is_served(frame: FrameType) -> bool:
 
 
 def _function(text: bytes, code: CodeType) -> Function | None:
-    """Return the function that code was compiled from."""
-    for node in ast.walk(_parsed(text)):
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.name == code.co_name:
-            first = min([node.lineno, *(one.lineno for one in node.decorator_list)])
-            if first == code.co_firstlineno:
-                return node
-    return None
+    """Return the function that code was compiled from.
 
-
-@lru_cache(maxsize=16)
-def _parsed(text: bytes) -> ast.AST:
+    Only its own lines are parsed: this is asked during requests, and modules can be large.
+    """
+    if not code.co_name.isidentifier():
+        return None
+    first = code.co_firstlineno
+    lines = io.StringIO(decode_source(text)).readlines()[first - 1 :]
     try:
-        return ast.parse(text)
-    except (SyntaxError, ValueError):
-        return ast.Module([], [])
+        block = inspect.getblock(lines)
+        # Columns stay as they are.
+        head = ["if 1:\n"] if block[0][:1].isspace() else []
+        tree = ast.increment_lineno(ast.parse("".join(head + block)), first - 1 - len(head))
+    except (IndexError, SyntaxError, ValueError, TokenError):
+        return None
+    functions = (
+        node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+    )
+    for function in functions:
+        began = min([function.lineno, *(one.lineno for one in function.decorator_list)])
+        if (function.name, began) == (code.co_name, first):
+            return function
+    return None
 
 
 def _running(function: Function, frame: FrameType) -> Iterator[ast.AST]:
