@@ -77,7 +77,8 @@ def _requests(result: Result) -> Iterator[Verdict]:
         most = SPREAD * took.beside
         figure = (
             f"99 % within {took.updates * 1000:.0f} ms, {took.beside * 1000:.0f} ms beside as much"
-            " other work"
+            f" other work; {took.first} that fill caches need {took.own * 1000:.0f} ms of CPU"
+            f" themselves, at most {took.slowest * 1000:.0f} ms"
         )
         yield Verdict("requests", took.updates <= most, figure, f"{most * 1000:.0f} ms")
 

@@ -92,19 +92,25 @@ class Memory:
 
 @dataclass
 class Latency:
-    """99th percentiles of requests, in seconds.
+    """99th percentiles of requests, in seconds, without those that fill caches after an update.
 
     Attributes:
         updates: while updates run.
         beside: while another thread uses as much CPU.
         requests: how many requests of each.
         cpu: the seconds of CPU that one update takes.
+        first: how many requests filled caches.
+        own: the seconds of CPU that such a request needs itself; the median.
+        slowest: the most that such a request took.
     """
 
     updates: float
     beside: float
     requests: int
     cpu: float
+    first: int
+    own: float
+    slowest: float
 
 
 @dataclass

@@ -69,8 +69,8 @@ class Served:
             # What the application fills at its first request, it fills after a restart, too.
             ask()
 
-        def ask() -> None:
-            self._caller.ask(self._asked["requests"][0])
+        def ask() -> float:
+            return self._caller.cpu_of(self._asked["requests"][0])
 
         return measure(ask, update)
 

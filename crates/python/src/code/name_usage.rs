@@ -43,10 +43,11 @@ pub struct NameUsage {
     /// The same for what is reached by such attributes, which may be modules, too: `"shop.tax"` for
     /// `from shop import tax`.
     pub reached: ByName<String, Names>,
-    /// Attributes that module-level code assigns to, on whatever object: `json.dumps = ...`. Those that
-    /// functions assign to on a global are among them.
+    /// Attributes that module-level code assigns to, on whatever object: `json.dumps = ...`.
     pub sets: Names,
-    /// The same for all code of the module, and the names that class bodies bind.
+    /// Others that functions assign to on a global; module-level code may call these.
+    pub sets_in_functions: Names,
+    /// Those that any code of the module assigns to, and the names that class bodies bind.
     pub sets_anywhere: Names,
     /// Text and numbers in its code (`plain_values::worth`), without `None`, truth values, 0 and 1.
     pub constants: Constants,
@@ -146,13 +147,15 @@ pub fn outline(py: Python<'_>, code: &Bound<'_, PyCode>) -> PyResult<NameUsage> 
     let (mut imports, mut star_imports) = (module.imports, module.star_imports);
     let mut late = Names::default();
     let (mut sets_anywhere, mut sets) = (module.sets.clone(), module.sets);
+    let mut sets_in_functions = Names::default();
     let (mut subclasses_of, mut constants) = (module.subclasses_of, module.constants);
     let mut waiting: Vec<_> = nested(code)?.into_iter().map(|code| (code, true, None)).collect();
     while let Some((next, outer, class)) = waiting.pop() {
         let function = is_function(py, &next)?;
         let runs = outer && (!function || is_part_of_expression(py, &next)?);
         let reading = read(py, &next)?;
-        sets.extend(reading.sets_on_globals.iter().cloned());
+        let on_globals = if runs { &mut sets } else { &mut sets_in_functions };
+        on_globals.extend(reading.sets_on_globals.iter().cloned());
         let part = if runs { &mut at_once } else { &mut later };
         part.extend(reading.loaded, reading.mentions, reading.sets_items);
         let bound_by_class = reading.stored.iter().filter(|_| !function).cloned();
@@ -174,6 +177,7 @@ pub fn outline(py: Python<'_>, code: &Bound<'_, PyCode>) -> PyResult<NameUsage> 
     let attributes = AttributeUse::read(&imports, &star_imports, everywhere, &late);
     add_called(&mut at_once, &mut later, own, &imports);
     let uses = Uses::of(&imports, star_imports, &at_once.loaded);
+    sets_in_functions.retain(|name| !sets.contains(name));
     Ok(NameUsage {
         defined: module.stored,
         assigned: module.assigned,
@@ -181,6 +185,7 @@ pub fn outline(py: Python<'_>, code: &Bound<'_, PyCode>) -> PyResult<NameUsage> 
         used: uses.used,
         reached: uses.reached,
         sets,
+        sets_in_functions,
         sets_anywhere,
         constants,
         runs_text: at_once.loads(&RUN_TEXT),

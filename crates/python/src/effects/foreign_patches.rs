@@ -11,17 +11,23 @@
 //! modules and on the classes that the code takes from these by name. And values that a call in
 //! module-level code put into the module from which the called function comes
 //! (`logging.setLogRecordFactory(factory)`), if they are code of the calling module: other values
-//! may be a library's own counters and caches. Values that requests put there do not count.
+//! may be a library's own counters and caches. Values that requests put there do not count: while an
+//! update runs a module, an attribute that only functions set is taken for set by the module if the
+//! value shows it.
 
-use pyo3::types::{PyDict, PyModule, PyType};
+use pyo3::types::{PyDict, PyModule, PyTuple, PyType};
 use pyo3::{intern, prelude::*, sync::PyOnceLock};
 
+use crate::code::name_usage::NameUsage;
 use crate::cpython::{snapshot::items, static_lookup};
 use crate::effects::ownership::code_of;
 use crate::state::{
     attempt, caller, foreign_patch::Before, foreign_patch::ForeignPatch, live_module::LiveModule,
     scope::Scope,
 };
+
+/// So many wrappers around a function are looked through.
+const WRAPPERS: usize = 3;
 
 fn now<'py>(target: &Bound<'py, PyAny>, attribute: &str) -> Option<Bound<'py, PyAny>> {
     let own = match target.cast::<PyModule>() {
@@ -54,19 +60,23 @@ pub fn before(
     module: &Bound<'_, PyModule>,
     known: &[Before],
 ) -> Vec<Before> {
-    let sets = importing.get().with_name_usage(|usage| usage.sets.clone()).unwrap_or_default();
-    if sets.is_empty() {
+    let both = |usage: &NameUsage| [usage.sets.clone(), usage.sets_in_functions.clone()];
+    let [at_once, in_functions] = importing.get().with_name_usage(both).unwrap_or_default();
+    if at_once.is_empty() && in_functions.is_empty() {
         return Vec::new();
     }
     let mut found = Vec::new();
     for target in targets(importing.get(), module) {
         let is_known =
             |name: &String| known.iter().any(|b| b.target.is(&target) && b.attribute == *name);
-        found.extend(sets.iter().filter(|name| !is_known(name)).map(|attribute| Before {
-            value: now(&target, attribute).map(Bound::unbind),
-            target: target.clone().unbind(),
-            attribute: attribute.clone(),
-        }));
+        for (sets, by_functions) in [(&at_once, false), (&in_functions, true)] {
+            found.extend(sets.iter().filter(|name| !is_known(name)).map(|attribute| Before {
+                value: now(&target, attribute).map(Bound::unbind),
+                target: target.clone().unbind(),
+                attribute: attribute.clone(),
+                by_functions,
+            }));
+        }
     }
     found
 }
@@ -132,10 +142,52 @@ pub fn set_by_calls(
                 continue;
             }
             let target = module.clone_ref(py).into_any();
-            found.push(Before { target, attribute, value: before.map(Bound::unbind) });
+            let value = before.map(Bound::unbind);
+            found.push(Before { target, attribute, value, by_functions: false });
         }
     }
     found
+}
+
+/// Leaves out what another thread may have set while the module ran in an update.
+///
+/// Requests call functions of the current generation meanwhile, which set the same attributes
+/// (`sys.stdout = captured`). What a function has set counts as set by the module if it leads to code
+/// of this execution, or if the module's former execution set that attribute.
+pub fn retain_own(
+    before: &mut Vec<Before>,
+    instance: &Bound<'_, LiveModule>,
+    previous: Option<&Bound<'_, LiveModule>>,
+) {
+    let py = instance.py();
+    before.retain(|entry| {
+        let is_it = |p: &ForeignPatch| p.target.is(&entry.target) && p.attribute == entry.attribute;
+        !entry.by_functions
+            || previous.is_some_and(|one| one.get().with_patches(|all| all.iter().any(is_it)))
+            || now(entry.target.bind(py), &entry.attribute)
+                .is_some_and(|value| leads_to_code_of(instance, &value, WRAPPERS))
+    });
+}
+
+/// Whether a value is code of this instance, or a wrapper of such code.
+fn leads_to_code_of(
+    instance: &Bound<'_, LiveModule>,
+    value: &Bound<'_, PyAny>,
+    wrappers: usize,
+) -> bool {
+    let py = value.py();
+    if is_code_of(instance, value) {
+        return true;
+    }
+    let closure = || value.getattr(intern!(py, "__closure__")).ok()?.cast_into::<PyTuple>().ok();
+    let cells = static_lookup::is_function(value).then(closure).flatten();
+    let contents = cells.into_iter().flatten().filter_map(|cell| {
+        cell.getattr(intern!(py, "cell_contents")).ok() // an empty cell raises
+    });
+    let wrapped = [intern!(py, "__wrapped__"), intern!(py, "func")].into_iter();
+    let wrapped = wrapped.filter_map(|name| static_lookup::own(value, name));
+    wrappers > 0
+        && contents.chain(wrapped).any(|inner| leads_to_code_of(instance, &inner, wrappers - 1))
 }
 
 /// Whether a value is a function or class of this instance, or an object of such a class.
@@ -164,8 +216,14 @@ fn is_class_of(instance: &Bound<'_, LiveModule>, class: &Bound<'_, PyType>) -> b
     let named = module.is_some_and(|module| {
         module.extract::<&str>().is_ok_and(|name| name == instance.get().name.as_str())
     });
-    let functions = || dict.values().iter().filter(static_lookup::is_function).collect::<Vec<_>>();
-    named && functions().iter().all(|function| is_code_of(instance, function))
+    if !named {
+        return false;
+    }
+    let functions: Vec<_> = dict.values().iter().filter(static_lookup::is_function).collect();
+    match functions.is_empty() {
+        true => items(&instance.get().namespace(class.py())).iter().any(|(_, v)| v.is(class)),
+        false => functions.iter().all(|function| is_code_of(instance, function)),
+    }
 }
 
 /// The module's code failed: foreign modules are as they were.

@@ -183,7 +183,10 @@ impl<'py> PreparedModule<'py> {
             let claimed = self.claimed.as_ref().map(|spec| spec.bind(py));
             namespace::exec_module(scope, &self.instance, previous, text, file, claimed)
         });
-        let before = observed.end(py, &self.instance);
+        let mut before = observed.end(py, &self.instance);
+        if scope.is_staged() {
+            foreign_patches::retain_own(&mut before, &self.instance, previous);
+        }
         ran.and_then(|()| refuse_if_left_behind())
             .and_then(|()| {
                 if let (Some(contexts), Some(context)) = (&contexts, &context) {

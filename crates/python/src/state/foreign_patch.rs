@@ -9,6 +9,8 @@ pub struct Before {
     pub target: Py<PyAny>,
     pub attribute: String,
     pub value: Option<Py<PyAny>>,
+    /// Whether only functions of the importing code set it: other threads may do that, too.
+    pub by_functions: bool,
 }
 
 pub struct ForeignPatch {
