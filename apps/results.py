@@ -108,9 +108,9 @@ class Latency:
     beside: float
     requests: int
     cpu: float
-    first: int
-    own: float
-    slowest: float
+    first: int = 0
+    own: float = 0.0
+    slowest: float = 0.0
 
 
 @dataclass

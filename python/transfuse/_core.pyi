@@ -40,6 +40,7 @@ __all__ = [
     "is_former",
     "is_shut_down",
     "keep_folder",
+    "let_go",
     "limited",
     "loaded",
     "mark_shut_down",
@@ -330,6 +331,9 @@ def former_modules() -> list[ModuleType]:
 
 def heap() -> list[Any]:
     """All objects that the collector lists, in a list that it does not list."""
+
+def let_go(heap: list[Any]) -> None:
+    """Empty such a list, in slices that let other threads run."""
 
 @final
 class ReferrerIndex:

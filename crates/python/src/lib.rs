@@ -48,7 +48,7 @@ mod _core {
     #[pymodule_export]
     use super::api::referrer_index::ReferrerIndex;
     #[pymodule_export]
-    use super::api::referrers::{former_modules, heap, referrers};
+    use super::api::referrers::{former_modules, heap, let_go, referrers};
     #[pymodule_export]
     use super::api::status::{executions, status};
     #[pymodule_export]

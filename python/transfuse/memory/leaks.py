@@ -128,7 +128,7 @@ def _find(seconds: float) -> Leaks:
         causes, unexplained = _causes(search)
     finally:
         # The collector does not see this list, so it could not free what refers to it and is in it.
-        search.heap.clear()
+        _core.let_go(search.heap)
     return Leaks(len(modules), causes, unexplained, time.monotonic() - begun, search.complete)
 
 

@@ -96,7 +96,7 @@ class Search:
             return self._find(objects)
         finally:
             # The collector does not see this list, so it could not free what refers to it.
-            self._heap.clear()
+            _core.let_go(self._heap)
 
     def _find(self, objects: list[Any]) -> list[Any]:
         level = objects

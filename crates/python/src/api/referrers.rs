@@ -39,6 +39,18 @@ pub fn heap(py: Python<'_>) -> PyResult<Bound<'_, PyList>> {
     Ok(listed.cast_into::<PyList>()?)
 }
 
+/// Empties such a list. At once that would hold the GIL for as long as the list took to make.
+#[pyfunction]
+pub fn let_go(heap: &Bound<'_, PyList>) -> PyResult<()> {
+    let mut slices = Slices::begin(Duration::MAX);
+    while !heap.is_empty() {
+        let length = heap.len();
+        heap.del_slice(length.saturating_sub(OBJECTS), length)?;
+        slices.goes_on(heap.py(), 0)?;
+    }
+    Ok(())
+}
+
 /// The objects of `heap` that refer to `targets`, as `(the object, index of the target)`, and whether
 /// the whole heap was seen within `seconds`. `heap` keeps its objects alive, so addresses are unique.
 #[pyfunction]

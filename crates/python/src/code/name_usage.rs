@@ -146,16 +146,16 @@ pub fn outline(py: Python<'_>, code: &Bound<'_, PyCode>) -> PyResult<NameUsage> 
     let imported = module.imports.iter().map(|binding| binding.bound.clone()).collect();
     let (mut imports, mut star_imports) = (module.imports, module.star_imports);
     let mut late = Names::default();
-    let (mut sets_anywhere, mut sets) = (module.sets.clone(), module.sets);
-    let mut sets_in_functions = Names::default();
+    let mut sets_anywhere = module.sets.clone();
+    let (mut sets, mut sets_in_functions) = (module.sets, Names::default());
     let (mut subclasses_of, mut constants) = (module.subclasses_of, module.constants);
     let mut waiting: Vec<_> = nested(code)?.into_iter().map(|code| (code, true, None)).collect();
     while let Some((next, outer, class)) = waiting.pop() {
         let function = is_function(py, &next)?;
         let runs = outer && (!function || is_part_of_expression(py, &next)?);
         let reading = read(py, &next)?;
-        let on_globals = if runs { &mut sets } else { &mut sets_in_functions };
-        on_globals.extend(reading.sets_on_globals.iter().cloned());
+        let set = if runs { &mut sets } else { &mut sets_in_functions };
+        set.extend(reading.sets_on_globals.iter().cloned());
         let part = if runs { &mut at_once } else { &mut later };
         part.extend(reading.loaded, reading.mentions, reading.sets_items);
         let bound_by_class = reading.stored.iter().filter(|_| !function).cloned();
@@ -177,15 +177,14 @@ pub fn outline(py: Python<'_>, code: &Bound<'_, PyCode>) -> PyResult<NameUsage> 
     let attributes = AttributeUse::read(&imports, &star_imports, everywhere, &late);
     add_called(&mut at_once, &mut later, own, &imports);
     let uses = Uses::of(&imports, star_imports, &at_once.loaded);
-    sets_in_functions.retain(|name| !sets.contains(name));
     Ok(NameUsage {
         defined: module.stored,
         assigned: module.assigned,
         imported,
         used: uses.used,
         reached: uses.reached,
+        sets_in_functions: sets_in_functions.difference(&sets).cloned().collect(),
         sets,
-        sets_in_functions,
         sets_anywhere,
         constants,
         runs_text: at_once.loads(&RUN_TEXT),
