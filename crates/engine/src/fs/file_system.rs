@@ -85,7 +85,8 @@ impl FileSystem for OsFileSystem {
         for entry in fs::read_dir(path)? {
             paths.push(entry?.path());
         }
-        paths.sort();
+        // As paths they would be compared part by part.
+        paths.sort_unstable_by(|one, other| one.as_os_str().cmp(other.as_os_str()));
         Ok(paths)
     }
 

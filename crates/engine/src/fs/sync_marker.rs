@@ -7,7 +7,6 @@
 //! A lock, not a process number, tells whether a directory is still in use, because containers that
 //! share `/tmp` each have a process 7.
 
-use super::{FileSystem, OsFileSystem};
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -72,13 +71,15 @@ impl Drop for SyncMarker {
 
 /// Removes the directories of killed processes from `temporary`.
 fn sweep(temporary: &Path) {
-    for dir in OsFileSystem.read_dir(temporary).unwrap_or_default() {
-        let name = dir.file_name().and_then(|name| name.to_str());
-        let numbers = name.and_then(|name| name.strip_prefix("transfuse-")?.split_once('-'));
+    // Not by `FileSystem::read_dir`, which makes a sorted list: others may have thousands of files there.
+    for entry in fs::read_dir(temporary).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let numbers =
+            name.to_str().and_then(|name| name.strip_prefix("transfuse-")?.split_once('-'));
         if let Some((Ok(process), Ok(created))) = numbers.map(|(p, c)| (p.parse(), c.parse()))
-            && is_left_behind(&dir, process, created)
+            && is_left_behind(&entry.path(), process, created)
         {
-            let _ = fs::remove_dir_all(dir);
+            let _ = fs::remove_dir_all(entry.path());
         }
     }
 }
