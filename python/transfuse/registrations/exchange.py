@@ -55,8 +55,12 @@ class _Sides:
     ) -> None:
         self.former = former
         ranked = [(_ABANDONED, Made(abandoned, new)), (_CURRENT, Made(new, former))]
-        # An object that an execution has carried was made by the one before.
-        ranked += [(rank, Made([one], former[:rank])) for rank, one in enumerate(former)]
+        earlier: dict[str, list[Execution]] = defaultdict(list)
+        for rank, one in enumerate(former):
+            # An object that an execution has carried was made by the one before.
+            before = earlier[one.module.__name__]
+            ranked.append((rank, Made([one], before)))
+            before.append(one)
         self._names = {name: (rank, made) for rank, made in ranked for name in made.names}
         self._classes = {each: (rank, made) for rank, made in ranked for each in made.classes}
 
