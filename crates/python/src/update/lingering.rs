@@ -25,9 +25,20 @@ pub fn given_up<'py>(py: Python<'py>, runtime: &Runtime) -> Vec<Bound<'py, LiveM
 
 /// How many former instances are still in memory after an attempt to collect them.
 pub fn held(py: Python<'_>, runtime: &Runtime) -> usize {
-    let all = lingering(py, runtime);
-    let records = runtime.records.lock();
-    all.iter().filter(|one| records.collected.contains_key(&one.get().started())).count()
+    left_by_collector(py, runtime, u8::MAX).len()
+}
+
+/// The former instances that are still in memory after at least one attempt to collect them, and at
+/// most so many.
+pub fn left_by_collector<'py>(
+    py: Python<'py>,
+    runtime: &Runtime,
+    attempts: u8,
+) -> Vec<Bound<'py, LiveModule>> {
+    let tried = runtime.records.lock().collected.clone();
+    let mut all = lingering(py, runtime);
+    all.retain(|one| tried.get(&one.get().started()).is_some_and(|times| *times <= attempts));
+    all
 }
 
 fn in_memory<'py>(
