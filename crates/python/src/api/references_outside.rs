@@ -11,6 +11,7 @@ use pyo3::types::{
 };
 use pyo3::{ffi, intern, prelude::*};
 
+use crate::api::leading::{Leading, Theirs};
 use crate::cpython::address_map::{ByAddress, Pointer};
 use crate::cpython::referents;
 
@@ -18,20 +19,60 @@ use crate::cpython::referents;
 /// as held from outside.
 const MOST: usize = 40_000;
 
-/// The objects that executions made and that are held from outside, and the ids of all objects that
-/// only the executions hold. A namespace stands for functions that only others hold; a weak reference
-/// to such an object is one of them.
+/// What executions made and something beside them holds, and where a search for the holders begins.
+#[pyclass(frozen, module = "transfuse._core")]
+pub struct HeldOutside {
+    /// The objects that the executions made and that are held from outside. A namespace stands for
+    /// functions that only others hold; a weak reference to such an object is one of them.
+    #[pyo3(get)]
+    objects: Py<PyList>,
+    /// The ids of all objects that only the executions hold.
+    #[pyo3(get)]
+    inside: HashSet<usize>,
+    /// Objects that have references which are not accounted for: made by the executions, or wrappers
+    /// that lead to such objects. A container that is not followed leads to what they made by these.
+    #[pyo3(get)]
+    edge: Py<PyList>,
+    /// Parallel to `edge`: how many wrappers lie between one and the nearest that they made.
+    #[pyo3(get)]
+    wrappers: Vec<usize>,
+    /// The containers that are followed and lead to what they made.
+    #[pyo3(get)]
+    containers: Py<PyList>,
+    /// Address of an object that references were followed to -> its index.
+    index: ByAddress<usize>,
+    /// These objects. They stay alive, so that the addresses mean them.
+    all: Vec<Py<PyAny>>,
+}
+
+#[pymethods]
+impl HeldOutside {
+    /// Whether references were followed from the object of this id.
+    fn follows(&self, id: usize) -> bool {
+        self.index.get(&id).is_some_and(|index| *index < MOST)
+    }
+
+    /// How many objects references were followed to.
+    fn __len__(&self) -> usize {
+        self.all.len()
+    }
+}
+
+/// Which objects of executions are held from outside?
 ///
 /// `seeds` are objects whose references are known: the modules, for one. `names` and `classes` are the
 /// ids of the namespaces and classes that the executions made. `passes_by` says of a type whether
-/// references from its instances do not count.
+/// references from its instances do not count. `beside` is an earlier answer, whose own references do not
+/// count either.
 #[pyfunction]
+#[pyo3(signature = (seeds, names, classes, passes_by, beside=None))]
 pub fn held_outside<'py>(
     seeds: &Bound<'py, PyList>,
     names: HashSet<usize>,
     classes: HashSet<usize>,
     passes_by: Bound<'py, PyAny>,
-) -> PyResult<(Bound<'py, PyList>, HashSet<usize>)> {
+    beside: Option<Bound<'py, HeldOutside>>,
+) -> PyResult<HeldOutside> {
     let py = seeds.py();
     let getweakrefs = py.import(intern!(py, "weakref"))?.getattr(intern!(py, "getweakrefs"))?;
     let mut count = Count {
@@ -42,6 +83,9 @@ pub fn held_outside<'py>(
         accounted: Vec::new(),
         index: ByAddress::default(),
         weak: HashSet::new(),
+        is_made: Vec::new(),
+        references: Vec::new(),
+        beside,
     };
     for seed in seeds.iter() {
         count.index_of(seed)?;
@@ -127,6 +171,13 @@ struct Count<'py> {
     index: ByAddress<usize>,
     /// Addresses of the weak references to objects of the executions.
     weak: HashSet<usize>,
+    /// An earlier answer, which has one reference to each of its objects.
+    beside: Option<Bound<'py, HeldOutside>>,
+    /// Parallel to the objects: whether the executions made it.
+    is_made: Vec<bool>,
+    /// The references that were followed: the index of the object that one leads to, and of the one
+    /// that has it.
+    references: Vec<(u32, u32)>,
 }
 
 impl<'py> Count<'py> {
@@ -138,6 +189,7 @@ impl<'py> Count<'py> {
             for referent in found.drain(..) {
                 if let Some(index) = self.index.get(&(referent as usize)) {
                     self.accounted[*index] += 1;
+                    self.references.push((*index as u32, at as u32));
                     continue;
                 }
                 // SAFETY: attached; a live object refers to it.
@@ -145,6 +197,7 @@ impl<'py> Count<'py> {
                 if self.made.is_followed(&referent)? {
                     let index = self.index_of(referent)?;
                     self.accounted[index] += 1;
+                    self.references.push((index as u32, at as u32));
                 }
             }
             at += 1;
@@ -161,7 +214,9 @@ impl<'py> Count<'py> {
         self.index.insert(address, index);
         self.objects.push(object.clone());
         self.accounted.push(0);
-        if self.made.made(&object)? {
+        let is_made = self.made.made(&object)?;
+        self.is_made.push(is_made);
+        if is_made {
             self.add_weak_references(&object)?;
         }
         Ok(index)
@@ -188,21 +243,22 @@ impl<'py> Count<'py> {
         Ok(())
     }
 
-    /// The objects of the executions that are held from outside, and the ids of others.
-    fn outside(mut self, seeds: usize) -> PyResult<(Bound<'py, PyList>, HashSet<usize>)> {
-        let mut pending = self.unaccounted(seeds);
+    /// The objects of the executions that are held from outside, and where to search for the holders.
+    fn outside(self, seeds: usize) -> PyResult<HeldOutside> {
+        let unaccounted = self.unaccounted(seeds);
+        let mut pending = unaccounted.clone();
         let mut seen: HashSet<usize> = pending.iter().copied().collect();
         let (found, mut referents) = (PyList::empty(self.py), Vec::<Pointer>::new());
         while let Some(index) = pending.pop() {
-            let object = self.objects[index].clone();
+            let object = &self.objects[index];
             let address = object.as_ptr() as usize;
             if self.made.names.contains(&address) {
                 // Its values are held by it, which is known.
-                found.append(&object)?;
+                found.append(object)?;
                 continue;
             }
-            if self.weak.contains(&address) || self.made.made(&object)? {
-                found.append(&object)?;
+            if self.is_theirs(index) {
+                found.append(object)?;
             }
             referents::visit(self.py, object.as_ptr(), &mut referents);
             let target = object.cast::<PyWeakrefReference>().ok().and_then(|weak| weak.upgrade());
@@ -218,7 +274,45 @@ impl<'py> Count<'py> {
         }
         let followed = self.objects.iter().take(MOST).enumerate();
         let inside = followed.filter(|(index, _)| !seen.contains(index));
-        Ok((found, inside.map(|(_, object)| object.as_ptr() as usize).collect()))
+        let inside = inside.map(|(_, object)| object.as_ptr() as usize).collect();
+        let (mut edge, mut wrappers) = (PyList::empty(self.py), Vec::new());
+        let mut containers = PyList::empty(self.py);
+        if !found.is_empty() {
+            let leading = self.leading()?;
+            containers = PyList::new(self.py, leading.containers)?;
+            let at_edge = unaccounted.iter().filter_map(|index| {
+                leading.wrappers[*index].map(|wrappers| (&self.objects[*index], wrappers))
+            });
+            let (objects, counts): (Vec<_>, Vec<_>) = at_edge.unzip();
+            (edge, wrappers) = (PyList::new(self.py, objects)?, counts);
+        }
+        Ok(HeldOutside {
+            objects: found.unbind(),
+            inside,
+            edge: edge.unbind(),
+            wrappers,
+            containers: containers.unbind(),
+            index: self.index,
+            all: self.objects.into_iter().map(Bound::unbind).collect(),
+        })
+    }
+
+    /// Whether the executions made an object, or it is a weak reference to one that they made.
+    fn is_theirs(&self, index: usize) -> bool {
+        self.is_made[index] || self.weak.contains(&(self.objects[index].as_ptr() as usize))
+    }
+
+    /// Which of the objects lead to what the executions made?
+    fn leading(&self) -> PyResult<Leading<'py>> {
+        let mut theirs = Vec::new();
+        for (index, object) in self.objects.iter().enumerate() {
+            if self.made.names.contains(&(object.as_ptr() as usize)) {
+                theirs.push((index, Theirs::Namespace));
+            } else if self.is_theirs(index) {
+                theirs.push((index, Theirs::Object));
+            }
+        }
+        Leading::to(self.py, &theirs, &self.objects, &self.references)
     }
 
     fn unaccounted(&self, seeds: usize) -> Vec<usize> {
@@ -231,7 +325,11 @@ impl<'py> Count<'py> {
         let is_unaccounted = |index: &usize| {
             // SAFETY: attached, a live object.
             let count = unsafe { ffi::Py_REFCNT(self.objects[*index].as_ptr()) };
-            count - 1 > self.accounted[*index]
+            let address = self.objects[*index].as_ptr() as usize;
+            let is_there =
+                |beside: &Bound<'_, HeldOutside>| beside.get().index.contains_key(&address);
+            let beside = self.beside.as_ref().is_some_and(is_there);
+            count - 1 - isize::from(beside) > self.accounted[*index]
         };
         all.filter(is_unaccounted).collect()
     }

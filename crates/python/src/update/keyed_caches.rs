@@ -18,11 +18,13 @@ use crate::update::{former_cycles, lingering};
 
 /// How many objects of a key are looked at.
 const MOST: usize = 40;
+/// The attempts to collect before the last one.
+const LAST: u8 = former_cycles::ATTEMPTS - 1;
 
-/// Takes out the entries for objects of executions that an attempt to collect has left in memory, and
-/// that will be tried once more.
+/// Takes out the entries for objects of executions that are tried to be collected for the last time:
+/// most leave memory before, and to find the caches takes as long as to list the whole heap.
 pub fn empty(py: Python<'_>, runtime: &Runtime) {
-    let former = lingering::left_by_collector(py, runtime, former_cycles::ATTEMPTS - 1);
+    let former = lingering::left_by_collector(py, runtime, LAST..=LAST);
     if former.is_empty() {
         return;
     }

@@ -2,6 +2,8 @@
 //!
 //! For `status`, and for the caches to be emptied. `transfuse/memory` finds out what holds them.
 
+use std::ops::RangeInclusive;
+
 use pyo3::{prelude::*, types::PyWeakrefMethods, types::PyWeakrefReference};
 
 use crate::state::{
@@ -25,19 +27,18 @@ pub fn given_up<'py>(py: Python<'py>, runtime: &Runtime) -> Vec<Bound<'py, LiveM
 
 /// How many former instances are still in memory after an attempt to collect them.
 pub fn held(py: Python<'_>, runtime: &Runtime) -> usize {
-    left_by_collector(py, runtime, u8::MAX).len()
+    left_by_collector(py, runtime, 1..=u8::MAX).len()
 }
 
-/// The former instances that are still in memory after at least one attempt to collect them, and at
-/// most so many.
+/// The former instances that are still in memory after so many attempts to collect them.
 pub fn left_by_collector<'py>(
     py: Python<'py>,
     runtime: &Runtime,
-    attempts: u8,
+    attempts: RangeInclusive<u8>,
 ) -> Vec<Bound<'py, LiveModule>> {
     let tried = runtime.records.lock().collected.clone();
     let mut all = lingering(py, runtime);
-    all.retain(|one| tried.get(&one.get().started()).is_some_and(|times| *times <= attempts));
+    all.retain(|one| tried.get(&one.get().started()).is_some_and(|times| attempts.contains(times)));
     all
 }
 
