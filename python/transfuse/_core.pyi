@@ -368,6 +368,7 @@ class HeldOutside:
         wrappers: for each of these, how many wrappers lie between it and the nearest that the
             executions made.
         containers: those that are followed and lead to what the executions made.
+        complete: whether references were followed from all objects that they lead to.
     """
 
     @property
@@ -380,6 +381,8 @@ class HeldOutside:
     def wrappers(self) -> list[int]: ...
     @property
     def containers(self) -> list[Any]: ...
+    @property
+    def complete(self) -> bool: ...
     def __len__(self) -> int:
         """Return how many objects references were followed to."""
 

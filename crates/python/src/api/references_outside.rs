@@ -15,9 +15,9 @@ use crate::api::leading::{Leading, Theirs};
 use crate::cpython::address_map::{ByAddress, Pointer};
 use crate::cpython::referents;
 
-/// The most objects that references are followed from, a few milliseconds' work. Those of others count
+/// The most objects that references are followed from, some ten milliseconds' work. Those of others count
 /// as held from outside.
-const MOST: usize = 40_000;
+const MOST: usize = 80_000;
 
 /// What executions made and something beside them holds, and where a search for the holders begins.
 #[pyclass(frozen, module = "transfuse._core")]
@@ -47,6 +47,12 @@ pub struct HeldOutside {
 
 #[pymethods]
 impl HeldOutside {
+    /// Whether references were followed from all objects that they lead to.
+    #[getter]
+    fn complete(&self) -> bool {
+        self.all.len() <= MOST
+    }
+
     /// Whether references were followed from the object of this id.
     fn follows(&self, id: usize) -> bool {
         self.index.get(&id).is_some_and(|index| *index < MOST)
@@ -77,12 +83,17 @@ pub fn held_outside<'py>(
     let getweakrefs = py.import(intern!(py, "weakref"))?.getattr(intern!(py, "getweakrefs"))?;
     let mut count = Count {
         py,
-        made: Made { names, classes, passes_by, known: ByAddress::default() },
+        made: Made {
+            names: names.into_iter().map(|name| (name, ())).collect(),
+            classes: classes.into_iter().map(|class| (class, ())).collect(),
+            passes_by,
+            known: ByAddress::default(),
+        },
         getweakrefs,
         objects: Vec::new(),
         accounted: Vec::new(),
         index: ByAddress::default(),
-        weak: HashSet::new(),
+        weak: ByAddress::default(),
         is_made: Vec::new(),
         references: Vec::new(),
         beside,
@@ -97,8 +108,8 @@ pub fn held_outside<'py>(
 
 /// Recognizes what the executions made.
 struct Made<'py> {
-    names: HashSet<usize>,
-    classes: HashSet<usize>,
+    names: ByAddress<()>,
+    classes: ByAddress<()>,
     passes_by: Bound<'py, PyAny>,
     /// Address of a type -> what `passes_by` says.
     known: ByAddress<bool>,
@@ -121,10 +132,10 @@ impl<'py> Made<'py> {
         if object.is_exact_instance_of::<PyFunction>() {
             // SAFETY: attached, and the object is a function. The result is borrowed.
             let globals = unsafe { ffi::PyFunction_GetGlobals(object.as_ptr()) };
-            return Ok(self.names.contains(&(globals as usize)));
+            return Ok(self.names.contains_key(&(globals as usize)));
         }
-        Ok(self.classes.contains(&(object.as_ptr() as usize))
-            || self.classes.contains(&(kind.as_ptr() as usize)) && !self.is_passed_by(&kind)?)
+        Ok(self.classes.contains_key(&(object.as_ptr() as usize))
+            || self.classes.contains_key(&(kind.as_ptr() as usize)) && !self.is_passed_by(&kind)?)
     }
 
     fn is_followed(&mut self, object: &Bound<'py, PyAny>) -> PyResult<bool> {
@@ -137,12 +148,12 @@ impl<'py> Made<'py> {
             return Ok(false);
         }
         if is_type != 0 {
-            return Ok(self.classes.contains(&address));
+            return Ok(self.classes.contains_key(&address));
         }
         if let Ok(dict) = object.cast_exact::<PyDict>()
-            && (self.names.contains(&address) || is_namespace(dict)?)
+            && (self.names.contains_key(&address) || is_namespace(dict)?)
         {
-            return Ok(self.names.contains(&address));
+            return Ok(self.names.contains_key(&address));
         }
         Ok(!self.is_passed_by(&object.get_type())?)
     }
@@ -150,7 +161,10 @@ impl<'py> Made<'py> {
 
 fn is_namespace(dict: &Bound<'_, PyDict>) -> PyResult<bool> {
     let py = dict.py();
-    Ok(dict.contains(intern!(py, "__name__"))? && dict.contains(intern!(py, "__spec__"))?)
+    // Most dicts are small.
+    Ok(dict.len() > 2
+        && dict.contains(intern!(py, "__spec__"))?
+        && dict.contains(intern!(py, "__name__"))?)
 }
 
 /// Whether a weak reference with this callback is in a cache of an abstract base class, or among the
@@ -170,7 +184,7 @@ struct Count<'py> {
     /// Address of an object -> its index.
     index: ByAddress<usize>,
     /// Addresses of the weak references to objects of the executions.
-    weak: HashSet<usize>,
+    weak: ByAddress<()>,
     /// An earlier answer, which has one reference to each of its objects.
     beside: Option<Bound<'py, HeldOutside>>,
     /// Parallel to the objects: whether the executions made it.
@@ -187,6 +201,10 @@ impl<'py> Count<'py> {
         while at < self.objects.len().min(MOST) {
             referents::visit(self.py, self.objects[at].as_ptr(), &mut found);
             for referent in found.drain(..) {
+                // SAFETY: attached; a live object refers to it.
+                if unsafe { ffi::PyObject_GC_IsTracked(referent) } == 0 {
+                    continue;
+                }
                 if let Some(index) = self.index.get(&(referent as usize)) {
                     self.accounted[*index] += 1;
                     self.references.push((*index as u32, at as u32));
@@ -233,7 +251,7 @@ impl<'py> Count<'py> {
             if is_of_abc(&callback)? {
                 continue;
             }
-            let is_new = self.weak.insert(reference.as_ptr() as usize);
+            let is_new = self.weak.insert(reference.as_ptr() as usize, ()).is_none();
             let index = self.index_of(reference)?;
             if is_new && callback.is_none() {
                 // Each base lists its subclasses, unseen by the collector.
@@ -247,12 +265,13 @@ impl<'py> Count<'py> {
     fn outside(self, seeds: usize) -> PyResult<HeldOutside> {
         let unaccounted = self.unaccounted(seeds);
         let mut pending = unaccounted.clone();
-        let mut seen: HashSet<usize> = pending.iter().copied().collect();
+        let mut seen = vec![false; self.objects.len()];
+        unaccounted.iter().for_each(|index| seen[*index] = true);
         let (found, mut referents) = (PyList::empty(self.py), Vec::<Pointer>::new());
         while let Some(index) = pending.pop() {
             let object = &self.objects[index];
             let address = object.as_ptr() as usize;
-            if self.made.names.contains(&address) {
+            if self.made.names.contains_key(&address) {
                 // Its values are held by it, which is known.
                 found.append(object)?;
                 continue;
@@ -265,15 +284,15 @@ impl<'py> Count<'py> {
             referents.extend(target.map(|target| target.as_ptr()));
             for referent in referents.drain(..) {
                 if let Some(index) = self.index.get(&(referent as usize))
-                    && !self.made.names.contains(&(referent as usize))
-                    && seen.insert(*index)
+                    && !self.made.names.contains_key(&(referent as usize))
+                    && !std::mem::replace(&mut seen[*index], true)
                 {
                     pending.push(*index);
                 }
             }
         }
         let followed = self.objects.iter().take(MOST).enumerate();
-        let inside = followed.filter(|(index, _)| !seen.contains(index));
+        let inside = followed.filter(|(index, _)| !seen[*index]);
         let inside = inside.map(|(_, object)| object.as_ptr() as usize).collect();
         let (mut edge, mut wrappers) = (PyList::empty(self.py), Vec::new());
         let mut containers = PyList::empty(self.py);
@@ -299,14 +318,14 @@ impl<'py> Count<'py> {
 
     /// Whether the executions made an object, or it is a weak reference to one that they made.
     fn is_theirs(&self, index: usize) -> bool {
-        self.is_made[index] || self.weak.contains(&(self.objects[index].as_ptr() as usize))
+        self.is_made[index] || self.weak.contains_key(&(self.objects[index].as_ptr() as usize))
     }
 
     /// Which of the objects lead to what the executions made?
     fn leading(&self) -> PyResult<Leading<'py>> {
         let mut theirs = Vec::new();
         for (index, object) in self.objects.iter().enumerate() {
-            if self.made.names.contains(&(object.as_ptr() as usize)) {
+            if self.made.names.contains_key(&(object.as_ptr() as usize)) {
                 theirs.push((index, Theirs::Namespace));
             } else if self.is_theirs(index) {
                 theirs.push((index, Theirs::Object));
