@@ -9,6 +9,7 @@ from typing import Any, TypeVar, final
 from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 __all__ = [
+    "HeldOutside",
     "Pin",
     "ReferrerIndex",
     "ServedStore",
@@ -359,22 +360,54 @@ class ReferrerIndex:
         An object that refers to several targets is there as often.
         """
 
-def held_outside(
-    seeds: list[Any], names: set[int], classes: set[int], passes_by: Callable[[type], bool]
-) -> tuple[list[Any], set[int]]:
-    """Count references, to find the objects that executions made and that are held from outside.
+class HeldOutside:
+    """What executions made and something beside them holds, and where to search for the holders.
 
-    A namespace stands for functions that only others hold. A weak reference to such an object is
-    one of them.
+    Attributes:
+        objects: what the executions made and others hold. A namespace stands for functions that
+            only others hold. A weak reference to such an object is one of them.
+        inside: ids of all objects that only the executions hold.
+        edge: objects with references that are not accounted for: made by the executions, or
+            wrappers that lead to such objects.
+        wrappers: for each of these, how many wrappers lie between it and the nearest that the
+            executions made.
+        containers: those that are followed and lead to what the executions made.
+        complete: whether references were followed from all objects that they lead to.
+    """
+
+    @property
+    def objects(self) -> list[Any]: ...
+    @property
+    def inside(self) -> set[int]: ...
+    @property
+    def edge(self) -> list[Any]: ...
+    @property
+    def wrappers(self) -> list[int]: ...
+    @property
+    def containers(self) -> list[Any]: ...
+    @property
+    def complete(self) -> bool: ...
+    def __len__(self) -> int:
+        """Return how many objects references were followed to."""
+
+    def follows(self, id: int) -> bool:
+        """Return whether references were followed from the object of this id."""
+
+def held_outside(
+    seeds: list[Any],
+    names: set[int],
+    classes: set[int],
+    passes_by: Callable[[type], bool],
+    beside: HeldOutside | None = None,
+) -> HeldOutside:
+    """Count references, to find the objects that executions made and that are held from outside.
 
     Args:
         seeds: objects whose references are known: the modules of the executions, for one.
         names: ids of the namespaces that the executions made.
         classes: ids of their classes.
         passes_by: whether references from the instances of a type do not count.
-
-    Returns:
-        These objects, and the ids of all objects that only the executions hold.
+        beside: an earlier answer, whose own references do not count.
     """
 
 def referrers(

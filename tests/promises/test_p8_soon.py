@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import gc
+import sys
 import time
 import types
 import weakref
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from test_p8_contents import CONTENTS
@@ -162,3 +163,52 @@ def test_p8_a_collection_that_an_update_meets_frees_all_that_it_found(tree: Live
     gc.collect()
     assert tree.module("shop").price() == 2
     assert former() is None
+
+
+# A foreign cache that is asked with an object of the program.
+CACHES = {
+    "without a limit": "@functools.lru_cache(maxsize=None)\n",
+    "with a limit": "@functools.lru_cache(maxsize=128)\n",
+}
+LABELS = """
+import labels_outside
+class Label(str):
+    def upper(self):
+        return self + "{0}"
+labels_outside.split(Label("green"))
+labels_outside.split((1, [Label][0]))
+"""
+
+
+@pytest.mark.parametrize("cache", CACHES)
+def test_p8_a_foreign_cache_does_not_keep_what_it_was_asked_with(
+    tree: LiveTree, monkeypatch: pytest.MonkeyPatch, cache: str
+) -> None:
+    outside: Any = types.ModuleType("labels_outside")
+    monkeypatch.setitem(sys.modules, "labels_outside", outside)
+    exec(f"import functools\n{CACHES[cache]}def split(text):\n    return 1\n", vars(outside))
+    outside.split("of the library")
+    tree.write({"shop.py": LABELS.format(0)})
+    tree.install(policy="fresh", keep=0)
+    tree.module("shop")
+    for number in range(1, 6):
+        tree.published({"shop.py": LABELS.format(number)})
+    # The last one leaves with the next update.
+    until_there_are(tree, 2)
+    if cache == "without a limit":
+        before = outside.split.cache_info().misses
+        outside.split("of the library")
+        assert outside.split.cache_info().misses == before
+
+
+def test_p8_live_code_keeps_its_own_cache(tree: LiveTree) -> None:
+    cached = f"import functools\n{CACHES['with a limit']}def split(text):\n    return [1]\n"
+    shop = "class Label(str):\n    def upper(self):\n        return ''\n"
+    tree.write({"shop.py": shop, "own_labels.py": cached})
+    tree.install(policy="fresh", keep=0)
+    split = tree.module("own_labels").split
+    first = split("of the library")
+    for number in range(1, 6):
+        split(tree.module("shop").Label("green"))
+        tree.published({"shop.py": shop + "\n" * number})
+    assert split("of the library") is first

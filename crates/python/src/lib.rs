@@ -44,7 +44,7 @@ mod _core {
     #[pymodule_export]
     use super::api::once::once;
     #[pymodule_export]
-    use super::api::references_outside::held_outside;
+    use super::api::references_outside::{HeldOutside, held_outside};
     #[pymodule_export]
     use super::api::referrer_index::ReferrerIndex;
     #[pymodule_export]

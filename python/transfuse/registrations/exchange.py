@@ -24,7 +24,7 @@ from transfuse.registrations.made import (
     are_passed_by,
     values_of,
 )
-from transfuse.registrations.search import Search
+from transfuse.registrations.search import Search, Side
 from transfuse.registrations.wrapped import take_apart
 from transfuse.updates import participants
 
@@ -55,8 +55,12 @@ class _Sides:
     ) -> None:
         self.former = former
         ranked = [(_ABANDONED, Made(abandoned, new)), (_CURRENT, Made(new, former))]
-        # An object that an execution has carried was made by the one before.
-        ranked += [(rank, Made([one], former[:rank])) for rank, one in enumerate(former)]
+        earlier: dict[str, list[Execution]] = defaultdict(list)
+        for rank, one in enumerate(former):
+            # An object that an execution has carried was made by the one before.
+            before = earlier[one.module.__name__]
+            ranked.append((rank, Made([one], before)))
+            before.append(one)
         self._names = {name: (rank, made) for rank, made in ranked for name in made.names}
         self._classes = {each: (rank, made) for rank, made in ranked for each in made.classes}
 
@@ -90,8 +94,8 @@ class _Sides:
         return found[0] if found is not None else None
 
 
-def held(executed: Told, superseded: Told) -> list[Any]:
-    """Return the objects of executions that anything but these and caches holds.
+def held(executed: Told, superseded: Told) -> list[_core.HeldOutside]:
+    """Return what anything but executions and caches holds of them, if there is something.
 
     Args:
         executed: the executions that are new in a generation.
@@ -100,7 +104,8 @@ def held(executed: Told, superseded: Told) -> list[Any]:
     made = Made(_executions(executed), _executions(superseded))
     # A started application waits in coroutines of its own.
     known = [*(one[0] for one in executed), *participants.references()]
-    return _held_outside(known, made)[0]
+    found = _held_outside(known, made)
+    return [found] if found.objects else []
 
 
 def published(
@@ -108,7 +113,7 @@ def published(
     superseded: Told,
     revived: Told,
     abandoned: Told,
-    earlier: tuple[Told, list[Any], bool] | None,
+    earlier: tuple[Told, list[_core.HeldOutside], bool] | None,
 ) -> None:
     """Exchange registrations: a new generation has become current.
 
@@ -143,7 +148,7 @@ def _search(
     gone: list[Execution],
     earlier: list[Execution],
     *,
-    registered: list[Any],
+    registered: list[_core.HeldOutside],
     pile_up: bool,
 ) -> None:
     """Find the entries that leave, and take them out."""
@@ -154,11 +159,9 @@ def _search(
     before = [one for one in earlier if id(one.module) not in known]
     former = [*(one for one in before if one.module.__name__ in names), *old]
     theirs = [one.module for one in before]
-    objects, own = _held([*former, *gone], current, theirs, at_once=bool(registered))
-    if not objects:
+    held_of_former = _held([*former, *gone], current, theirs, registered)
+    if not held_of_former.objects:
         return
-    # Containers that only new executions hold are searched: one may be a copy of a registry.
-    counterparts = [*registered, *(_held(back, [*former, *gone], [])[0] if back else ())]
     there = values_of(old)
     fresh = {id(vars(one.module)): there for one in new}
     carried = _carried([*former, *gone, *current])
@@ -170,8 +173,20 @@ def _search(
         return (_ABANDONED in found or meet) and any(True for _ in _leaving(container, sides))
 
     made = Made([*former, *gone, *current], [])
-    search = Search(made, own | carried, fresh, sides.side, may_leave)
-    for container in search.containers([*objects, *counterparts]):
+    passed_by = held_of_former.inside | carried
+    search = Search(made, passed_by, fresh, sides.side, may_leave)
+    if registered and not (names or back or gone):
+        # Only containers that hold objects of former and of new executions matter.
+        found = search.shared(
+            Side(held_of_former, {*range(len(former))}), Side(registered[0], {_CURRENT})
+        )
+    else:
+        # Containers that only new executions hold are searched: one may be a copy of a registry.
+        counterparts = [*registered, *([_held(back, [*former, *gone], [])] if back else [])]
+        found = search.containers(
+            [each for held in (held_of_former, *counterparts) for each in held.objects]
+        )
+    for container in found:
         for entry, instead, record in list(_leaving(container, sides)):
             if entry.take_out(instead) and record is not None:
                 record.append(entry)
@@ -187,20 +202,20 @@ def abandoned(executed: Told, kept: Told, error: BaseException | None) -> None:
     """
     gone, old = _executions(executed), _executions(kept)
     log_handlers.exchange(gone, old, refused=True)
-    objects, own = _held(gone, old, [], error)
-    if not objects:
+    found = _held(gone, old, [], error=error)
+    if not found.objects:
         return
     made = Made(gone, old)
 
     search = Search(
         made,
-        own | _carried([*gone, *old]),
+        found.inside | _carried([*gone, *old]),
         {},
         lambda _: _ABANDONED,
         # All are climbed from first: looking into one that belongs to live code would touch it.
         lambda _container, _sides: True,
     )
-    for container in search.containers(objects):
+    for container in search.containers(found.objects):
         for entry in _registrations(container):
             if keys_in(entry.held, made.key):
                 entry.take_out()
@@ -214,36 +229,39 @@ def _held(
     executions: list[Execution],
     others: list[Execution],
     earlier: list[ModuleType],
+    registered: list[_core.HeldOutside] | None = None,
     error: BaseException | None = None,
-    *,
-    at_once: bool = False,
-) -> tuple[list[Any], set[int]]:
-    """Return the objects that executions made and others hold; ids of what only they hold.
+) -> _core.HeldOutside:
+    """Return what others hold of executions.
 
     Args:
         executions: the executions.
         others: those from which they may have carried objects.
         earlier: former modules. What these still have under a name was not registered.
+        registered: what is known to be held of others, so that `earlier` has to be looked into.
         error: an exception, whose traceback refers to the executions.
-        at_once: whether others are known to hold some, so that `earlier` has to be looked into.
     """
     made = Made(executions, others)
     seeds = [*(one.module for one in executions), *_of_error(error)]
-    objects, own = ([], set()) if at_once else _held_outside(seeds, made)
-    if at_once or (objects and earlier):
-        objects.clear()
+    found = None if registered else _held_outside(seeds, made)
+    if found is None or (found.objects and earlier):
+        del found
         theirs = (vars(one) for one in earlier if id(vars(one)) not in made.names)
-        objects, own = _held_outside([*seeds, *theirs], made)
-    return objects, own
+        beside = registered[0] if registered else None
+        found = _held_outside([*seeds, *theirs], made, beside)
+    return found
 
 
-def _held_outside(seeds: list[Any], made: Made) -> tuple[list[Any], set[int]]:
+def _held_outside(
+    seeds: list[Any], made: Made, beside: _core.HeldOutside | None = None
+) -> _core.HeldOutside:
     # References of suspended code and of caches are no registrations.
     return _core.held_outside(
         [*seeds, *caches()],
         set(made.names),
         made.classes,
         lambda kind: kind not in COUNTED and are_passed_by(kind),
+        beside,
     )
 
 

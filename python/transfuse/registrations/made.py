@@ -6,7 +6,7 @@ These are functions with the module's globals, its classes, and instances of its
 from __future__ import annotations
 
 import sys
-from collections import deque
+from collections import defaultdict, deque
 from functools import lru_cache
 from types import (
     AsyncGeneratorType,
@@ -82,15 +82,21 @@ class Made:
     """
 
     def __init__(self, executions: list[Execution], others: list[Execution]) -> None:
-        """Take the executions of one side; a class that `others` have as well was carried."""
+        """Take the executions of one side.
+
+        A class that another execution of the same module has as well was carried. One that
+        another module has was only imported there.
+        """
         self.names = {id(vars(one.module)): one.module.__name__ for one in executions}
-        carried = values_of(others)
-        self.classes = {
-            id(each)
-            for one in executions
-            for each in _classes(one.module)
-            if id(each) not in carried
-        }
+        of_module: dict[str, list[Execution]] = defaultdict(list)
+        for one in others:
+            of_module[one.module.__name__].append(one)
+        self.classes = set[int]()
+        for one in executions:
+            carried = values_of(of_module.get(one.module.__name__, ()))
+            self.classes.update(
+                id(each) for each in _classes(one.module) if id(each) not in carried
+            )
 
     def key(self, each: Any) -> Key | None:
         """Return the key of an object that they made; None for any other object."""

@@ -12,8 +12,9 @@ from __future__ import annotations
 import gc
 import sys
 import time
+from collections import deque
 from types import FunctionType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from transfuse import _core
 from transfuse.registrations.made import (
@@ -40,6 +41,18 @@ _MOST = 20_000
 _SECONDS = 5.0
 # As `sysconfig` has it, which an update must not be the first to import.
 _FREE_THREADED = "t" in getattr(sys, "abiflags", "")
+
+
+class Side(NamedTuple):
+    """Executions whose objects are searched for.
+
+    Attributes:
+        held: what others hold of them.
+        numbers: theirs, as in `Search`.
+    """
+
+    held: _core.HeldOutside
+    numbers: set[int | None]
 
 
 class Search:
@@ -89,19 +102,65 @@ class Search:
         # id of an object that is searched for, or that leads from such objects to containers -> how
         # many wrappers it is away from the nearest.
         self._inside: dict[int, int] = {}
+        # The sides whose own containers are known.
+        self._known: tuple[Side, ...] = ()
+        # id of such a container -> the numbers of its sides.
+        self._leading: dict[int, set[int | None]] = {}
 
     def containers(self, objects: list[Any]) -> list[Any]:
         """Return the foreign containers that hold some of these objects."""
+        self._inside = dict.fromkeys(map(id, objects), 0)
+        self._sides = {id(each): {self._side(each)} for each in objects}
         try:
             return self._find(objects)
         finally:
             # The collector does not see this list, so it could not free what refers to it.
             _core.let_go(self._heap)
 
-    def _find(self, objects: list[Any]) -> list[Any]:
-        level = objects
-        self._inside = dict.fromkeys(map(id, objects), 0)
-        self._sides = {id(each): {self._side(each)} for each in objects}
+    def shared(self, one: Side, other: Side) -> list[Any]:
+        """Return the foreign containers that hold objects of both sides.
+
+        Those that each side leads to are known. Any other leads to an object at the edge of that
+        side, which is all that has to be searched from: mostly a small part of what a program's
+        registry leads to.
+        """
+        self._known = (one, other)
+        for side in self._known:
+            for each in side.held.containers:
+                self._leading[id(each)] = self._leading.get(id(each), set()) | side.numbers
+        level = {}
+        there = set(map(id, other.held.containers))
+        for each in one.held.containers:
+            if (
+                id(each) in there
+                and is_container(each)
+                and self._is_container_of(each, set(), _WRAPPERS)
+            ):
+                level[id(each)] = each
+        for side in self._known:
+            for each, wrappers in zip(side.held.edge, side.held.wrappers, strict=True):
+                if self._begins(each, wrappers, side):
+                    level[id(each)] = each
+        try:
+            return self._find(list(level.values()))
+        finally:
+            self._heap.clear()
+
+    def _begins(self, each: Any, wrappers: int, side: Side) -> bool:
+        """Take in an object at the edge of a side. False: no entry leads on from there."""
+        if is_of_class(each) or type(each) in (list, set, deque):
+            return False
+        made_by = self._side(each)
+        known = self._sides.setdefault(id(each), set())
+        known |= side.numbers if made_by is None else {made_by}
+        if is_container(each):
+            # A container in another one is no part of an entry, but attributes may be.
+            self._holding.setdefault(id(each), (each, wrappers))
+        else:
+            self._inside[id(each)] = min(wrappers, self._inside.get(id(each), wrappers))
+        return True
+
+    def _find(self, level: list[Any]) -> list[Any]:
         for _ in range(_LEVELS):
             if not level or len(level) > _MOST:
                 break
@@ -133,12 +192,17 @@ class Search:
         if is_namespace(holder) or is_of_class(holder) or issubclass(type(holder), type):
             return False
         sides, wrappers = self._sides[id(each)], self._inside[id(each)]
+        for side in self._known:
+            # What leads on from there is at the edge itself, and its containers are known.
+            if sides <= side.numbers and side.held.follows(id(holder)):
+                return False
         if is_container(holder):
             return self._is_container_of(holder, sides, wrappers)
         return self._is_taken_for_wrapper(holder, sides, wrappers)
 
     def _is_container_of(self, holder: Any, sides: set[int | None], wrappers: int) -> bool:
         """Take in a container. False: it leads to nothing that it did not lead to before."""
+        sides = sides | self._leading.get(id(holder), set())
         known = self._sides.setdefault(id(holder), set())
         if sides <= known:
             return False

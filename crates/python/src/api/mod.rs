@@ -12,6 +12,7 @@ pub mod history;
 pub mod referrers;
 pub mod referrer_index;
 pub mod handover;
+pub mod leading;
 pub mod references_outside;
 pub mod counted;
 pub mod wsgi;

@@ -11,37 +11,92 @@ use pyo3::types::{
 };
 use pyo3::{ffi, intern, prelude::*};
 
+use crate::api::leading::{Leading, Theirs};
 use crate::cpython::address_map::{ByAddress, Pointer};
 use crate::cpython::referents;
 
-/// The most objects that references are followed from, a few milliseconds' work. Those of others count
+/// The most objects that references are followed from, some ten milliseconds' work. Those of others count
 /// as held from outside.
-const MOST: usize = 40_000;
+const MOST: usize = 80_000;
 
-/// The objects that executions made and that are held from outside, and the ids of all objects that
-/// only the executions hold. A namespace stands for functions that only others hold; a weak reference
-/// to such an object is one of them.
+/// What executions made and something beside them holds, and where a search for the holders begins.
+#[pyclass(frozen, module = "transfuse._core")]
+pub struct HeldOutside {
+    /// The objects that the executions made and that are held from outside. A namespace stands for
+    /// functions that only others hold; a weak reference to such an object is one of them.
+    #[pyo3(get)]
+    objects: Py<PyList>,
+    /// The ids of all objects that only the executions hold.
+    #[pyo3(get)]
+    inside: HashSet<usize>,
+    /// Objects that have references which are not accounted for: made by the executions, or wrappers
+    /// that lead to such objects. A container that is not followed leads to what they made by these.
+    #[pyo3(get)]
+    edge: Py<PyList>,
+    /// Parallel to `edge`: how many wrappers lie between one and the nearest that they made.
+    #[pyo3(get)]
+    wrappers: Vec<usize>,
+    /// The containers that are followed and lead to what they made.
+    #[pyo3(get)]
+    containers: Py<PyList>,
+    /// Address of an object that references were followed to -> its index.
+    index: ByAddress<usize>,
+    /// These objects. They stay alive, so that the addresses mean them.
+    all: Vec<Py<PyAny>>,
+}
+
+#[pymethods]
+impl HeldOutside {
+    /// Whether references were followed from all objects that they lead to.
+    #[getter]
+    fn complete(&self) -> bool {
+        self.all.len() <= MOST
+    }
+
+    /// Whether references were followed from the object of this id.
+    fn follows(&self, id: usize) -> bool {
+        self.index.get(&id).is_some_and(|index| *index < MOST)
+    }
+
+    /// How many objects references were followed to.
+    fn __len__(&self) -> usize {
+        self.all.len()
+    }
+}
+
+/// Which objects of executions are held from outside?
 ///
 /// `seeds` are objects whose references are known: the modules, for one. `names` and `classes` are the
 /// ids of the namespaces and classes that the executions made. `passes_by` says of a type whether
-/// references from its instances do not count.
+/// references from its instances do not count. `beside` is an earlier answer, whose own references do not
+/// count either.
 #[pyfunction]
+#[pyo3(signature = (seeds, names, classes, passes_by, beside=None))]
 pub fn held_outside<'py>(
     seeds: &Bound<'py, PyList>,
     names: HashSet<usize>,
     classes: HashSet<usize>,
     passes_by: Bound<'py, PyAny>,
-) -> PyResult<(Bound<'py, PyList>, HashSet<usize>)> {
+    beside: Option<Bound<'py, HeldOutside>>,
+) -> PyResult<HeldOutside> {
     let py = seeds.py();
     let getweakrefs = py.import(intern!(py, "weakref"))?.getattr(intern!(py, "getweakrefs"))?;
     let mut count = Count {
         py,
-        made: Made { names, classes, passes_by, known: ByAddress::default() },
+        made: Made {
+            names: names.into_iter().map(|name| (name, ())).collect(),
+            classes: classes.into_iter().map(|class| (class, ())).collect(),
+            passes_by,
+            known: ByAddress::default(),
+        },
         getweakrefs,
         objects: Vec::new(),
         accounted: Vec::new(),
         index: ByAddress::default(),
-        weak: HashSet::new(),
+        weak: ByAddress::default(),
+        is_made: Vec::new(),
+        references: Vec::new(),
+        beside,
     };
     for seed in seeds.iter() {
         count.index_of(seed)?;
@@ -53,8 +108,8 @@ pub fn held_outside<'py>(
 
 /// Recognizes what the executions made.
 struct Made<'py> {
-    names: HashSet<usize>,
-    classes: HashSet<usize>,
+    names: ByAddress<()>,
+    classes: ByAddress<()>,
     passes_by: Bound<'py, PyAny>,
     /// Address of a type -> what `passes_by` says.
     known: ByAddress<bool>,
@@ -77,10 +132,10 @@ impl<'py> Made<'py> {
         if object.is_exact_instance_of::<PyFunction>() {
             // SAFETY: attached, and the object is a function. The result is borrowed.
             let globals = unsafe { ffi::PyFunction_GetGlobals(object.as_ptr()) };
-            return Ok(self.names.contains(&(globals as usize)));
+            return Ok(self.names.contains_key(&(globals as usize)));
         }
-        Ok(self.classes.contains(&(object.as_ptr() as usize))
-            || self.classes.contains(&(kind.as_ptr() as usize)) && !self.is_passed_by(&kind)?)
+        Ok(self.classes.contains_key(&(object.as_ptr() as usize))
+            || self.classes.contains_key(&(kind.as_ptr() as usize)) && !self.is_passed_by(&kind)?)
     }
 
     fn is_followed(&mut self, object: &Bound<'py, PyAny>) -> PyResult<bool> {
@@ -93,12 +148,12 @@ impl<'py> Made<'py> {
             return Ok(false);
         }
         if is_type != 0 {
-            return Ok(self.classes.contains(&address));
+            return Ok(self.classes.contains_key(&address));
         }
         if let Ok(dict) = object.cast_exact::<PyDict>()
-            && (self.names.contains(&address) || is_namespace(dict)?)
+            && (self.names.contains_key(&address) || is_namespace(dict)?)
         {
-            return Ok(self.names.contains(&address));
+            return Ok(self.names.contains_key(&address));
         }
         Ok(!self.is_passed_by(&object.get_type())?)
     }
@@ -106,7 +161,10 @@ impl<'py> Made<'py> {
 
 fn is_namespace(dict: &Bound<'_, PyDict>) -> PyResult<bool> {
     let py = dict.py();
-    Ok(dict.contains(intern!(py, "__name__"))? && dict.contains(intern!(py, "__spec__"))?)
+    // Most dicts are small.
+    Ok(dict.len() > 2
+        && dict.contains(intern!(py, "__spec__"))?
+        && dict.contains(intern!(py, "__name__"))?)
 }
 
 /// Whether a weak reference with this callback is in a cache of an abstract base class, or among the
@@ -126,7 +184,14 @@ struct Count<'py> {
     /// Address of an object -> its index.
     index: ByAddress<usize>,
     /// Addresses of the weak references to objects of the executions.
-    weak: HashSet<usize>,
+    weak: ByAddress<()>,
+    /// An earlier answer, which has one reference to each of its objects.
+    beside: Option<Bound<'py, HeldOutside>>,
+    /// Parallel to the objects: whether the executions made it.
+    is_made: Vec<bool>,
+    /// The references that were followed: the index of the object that one leads to, and of the one
+    /// that has it.
+    references: Vec<(u32, u32)>,
 }
 
 impl<'py> Count<'py> {
@@ -136,8 +201,13 @@ impl<'py> Count<'py> {
         while at < self.objects.len().min(MOST) {
             referents::visit(self.py, self.objects[at].as_ptr(), &mut found);
             for referent in found.drain(..) {
+                // SAFETY: attached; a live object refers to it.
+                if unsafe { ffi::PyObject_GC_IsTracked(referent) } == 0 {
+                    continue;
+                }
                 if let Some(index) = self.index.get(&(referent as usize)) {
                     self.accounted[*index] += 1;
+                    self.references.push((*index as u32, at as u32));
                     continue;
                 }
                 // SAFETY: attached; a live object refers to it.
@@ -145,6 +215,7 @@ impl<'py> Count<'py> {
                 if self.made.is_followed(&referent)? {
                     let index = self.index_of(referent)?;
                     self.accounted[index] += 1;
+                    self.references.push((index as u32, at as u32));
                 }
             }
             at += 1;
@@ -161,7 +232,9 @@ impl<'py> Count<'py> {
         self.index.insert(address, index);
         self.objects.push(object.clone());
         self.accounted.push(0);
-        if self.made.made(&object)? {
+        let is_made = self.made.made(&object)?;
+        self.is_made.push(is_made);
+        if is_made {
             self.add_weak_references(&object)?;
         }
         Ok(index)
@@ -178,7 +251,7 @@ impl<'py> Count<'py> {
             if is_of_abc(&callback)? {
                 continue;
             }
-            let is_new = self.weak.insert(reference.as_ptr() as usize);
+            let is_new = self.weak.insert(reference.as_ptr() as usize, ()).is_none();
             let index = self.index_of(reference)?;
             if is_new && callback.is_none() {
                 // Each base lists its subclasses, unseen by the collector.
@@ -188,37 +261,77 @@ impl<'py> Count<'py> {
         Ok(())
     }
 
-    /// The objects of the executions that are held from outside, and the ids of others.
-    fn outside(mut self, seeds: usize) -> PyResult<(Bound<'py, PyList>, HashSet<usize>)> {
-        let mut pending = self.unaccounted(seeds);
-        let mut seen: HashSet<usize> = pending.iter().copied().collect();
+    /// The objects of the executions that are held from outside, and where to search for the holders.
+    fn outside(self, seeds: usize) -> PyResult<HeldOutside> {
+        let unaccounted = self.unaccounted(seeds);
+        let mut pending = unaccounted.clone();
+        let mut seen = vec![false; self.objects.len()];
+        unaccounted.iter().for_each(|index| seen[*index] = true);
         let (found, mut referents) = (PyList::empty(self.py), Vec::<Pointer>::new());
         while let Some(index) = pending.pop() {
-            let object = self.objects[index].clone();
+            let object = &self.objects[index];
             let address = object.as_ptr() as usize;
-            if self.made.names.contains(&address) {
+            if self.made.names.contains_key(&address) {
                 // Its values are held by it, which is known.
-                found.append(&object)?;
+                found.append(object)?;
                 continue;
             }
-            if self.weak.contains(&address) || self.made.made(&object)? {
-                found.append(&object)?;
+            if self.is_theirs(index) {
+                found.append(object)?;
             }
             referents::visit(self.py, object.as_ptr(), &mut referents);
             let target = object.cast::<PyWeakrefReference>().ok().and_then(|weak| weak.upgrade());
             referents.extend(target.map(|target| target.as_ptr()));
             for referent in referents.drain(..) {
                 if let Some(index) = self.index.get(&(referent as usize))
-                    && !self.made.names.contains(&(referent as usize))
-                    && seen.insert(*index)
+                    && !self.made.names.contains_key(&(referent as usize))
+                    && !std::mem::replace(&mut seen[*index], true)
                 {
                     pending.push(*index);
                 }
             }
         }
         let followed = self.objects.iter().take(MOST).enumerate();
-        let inside = followed.filter(|(index, _)| !seen.contains(index));
-        Ok((found, inside.map(|(_, object)| object.as_ptr() as usize).collect()))
+        let inside = followed.filter(|(index, _)| !seen[*index]);
+        let inside = inside.map(|(_, object)| object.as_ptr() as usize).collect();
+        let (mut edge, mut wrappers) = (PyList::empty(self.py), Vec::new());
+        let mut containers = PyList::empty(self.py);
+        if !found.is_empty() {
+            let leading = self.leading()?;
+            containers = PyList::new(self.py, leading.containers)?;
+            let at_edge = unaccounted.iter().filter_map(|index| {
+                leading.wrappers[*index].map(|wrappers| (&self.objects[*index], wrappers))
+            });
+            let (objects, counts): (Vec<_>, Vec<_>) = at_edge.unzip();
+            (edge, wrappers) = (PyList::new(self.py, objects)?, counts);
+        }
+        Ok(HeldOutside {
+            objects: found.unbind(),
+            inside,
+            edge: edge.unbind(),
+            wrappers,
+            containers: containers.unbind(),
+            index: self.index,
+            all: self.objects.into_iter().map(Bound::unbind).collect(),
+        })
+    }
+
+    /// Whether the executions made an object, or it is a weak reference to one that they made.
+    fn is_theirs(&self, index: usize) -> bool {
+        self.is_made[index] || self.weak.contains_key(&(self.objects[index].as_ptr() as usize))
+    }
+
+    /// Which of the objects lead to what the executions made?
+    fn leading(&self) -> PyResult<Leading<'py>> {
+        let mut theirs = Vec::new();
+        for (index, object) in self.objects.iter().enumerate() {
+            if self.made.names.contains_key(&(object.as_ptr() as usize)) {
+                theirs.push((index, Theirs::Namespace));
+            } else if self.is_theirs(index) {
+                theirs.push((index, Theirs::Object));
+            }
+        }
+        Leading::to(self.py, &theirs, &self.objects, &self.references)
     }
 
     fn unaccounted(&self, seeds: usize) -> Vec<usize> {
@@ -231,7 +344,11 @@ impl<'py> Count<'py> {
         let is_unaccounted = |index: &usize| {
             // SAFETY: attached, a live object.
             let count = unsafe { ffi::Py_REFCNT(self.objects[*index].as_ptr()) };
-            count - 1 > self.accounted[*index]
+            let address = self.objects[*index].as_ptr() as usize;
+            let is_there =
+                |beside: &Bound<'_, HeldOutside>| beside.get().index.contains_key(&address);
+            let beside = self.beside.as_ref().is_some_and(is_there);
+            count - 1 - isize::from(beside) > self.accounted[*index]
         };
         all.filter(is_unaccounted).collect()
     }

@@ -53,6 +53,22 @@ pub fn attributes<'py>(object: &Bound<'py, PyAny>) -> Option<Bound<'py, PyDict>>
     found?.cast_into_exact::<PyDict>().ok()
 }
 
+/// The same, but none if an object of a built-in type (an `OrderedDict`) has no attributes yet: it would
+/// keep the dict that is made here.
+pub fn present_attributes<'py>(object: &Bound<'py, PyAny>) -> Option<Bound<'py, PyDict>> {
+    // SAFETY: attached, a live object of a type that has its dict in this place; it is null until it
+    // is made.
+    let present = unsafe {
+        let offset = (*ffi::Py_TYPE(object.as_ptr())).tp_dictoffset;
+        if offset <= 0 || cfg!(Py_GIL_DISABLED) {
+            return attributes(object);
+        }
+        let dict = *object.as_ptr().byte_offset(offset).cast::<*mut ffi::PyObject>();
+        Bound::from_borrowed_ptr_or_opt(object.py(), dict)
+    };
+    present?.cast_into_exact::<PyDict>().ok().filter(|all| !all.is_empty())
+}
+
 /// The dict of a class; none of a built-in class.
 pub fn of_class<'py>(class: &Bound<'py, PyType>) -> Option<Bound<'py, PyDict>> {
     // SAFETY: attached; a live type, whose dict is its own for as long as it lives.

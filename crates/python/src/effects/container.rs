@@ -155,7 +155,7 @@ pub fn read(py: Python<'_>, object: Pointer, kind: Kind, into: &mut Vec<Pointer>
         Kind::Dict => {
             each_item(&bound, |key, value| into.extend([key, value]));
             // The attributes that a subclass adds, under no key.
-            let attributes = static_lookup::attributes(&bound);
+            let attributes = static_lookup::present_attributes(&bound);
             into.extend(
                 attributes.into_iter().flat_map(|all| [std::ptr::null_mut(), all.as_ptr()]),
             );

@@ -64,7 +64,7 @@ pub fn keepers_of_code(
 }
 
 /// The classes that modules define under names, by address.
-fn own_classes(of: &[Bound<'_, LiveModule>]) -> ByAddress<usize> {
+pub fn own_classes(of: &[Bound<'_, LiveModule>]) -> ByAddress<usize> {
     let mut classes = ByAddress::default();
     for (at, module) in of.iter().enumerate() {
         for (_, value) in snapshot::items(&module.get().namespace(module.py())) {

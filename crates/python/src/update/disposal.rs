@@ -12,7 +12,8 @@ use transfuse_engine::ModuleName;
 
 use crate::cpython::{log::complain, panics, time_limit::Watchdog};
 use crate::state::{generation::Generation, live_module::LiveModule, runtime::Runtime};
-use crate::{sysmodules::entry, update::former_cycles, update::lingering};
+use crate::sysmodules::entry;
+use crate::update::{former_cycles, keyed_caches, lingering};
 
 /// Calls `__dispose__` of every superseded instance whose generations have no pin left.
 pub fn dispose_drained(py: Python<'_>, runtime: &Runtime) {
@@ -36,6 +37,7 @@ pub fn dispose_drained(py: Python<'_>, runtime: &Runtime) {
     // Without a reference to them, because other threads run meanwhile, and may collect.
     let gone: Vec<ModuleName> = gone.collect();
     empty_caches(gone.iter(), py);
+    keyed_caches::empty(py, runtime);
     former_cycles::collect(py, runtime);
 }
 

@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const TURN: Duration = Duration::from_millis(1);
 /// How often an execution is tried to be collected, an update apart: its last frame, or the error that
 /// it raised, may still be there at first.
-const ATTEMPTS: u8 = 3;
+pub const ATTEMPTS: u8 = 3;
 
 /// Collects the executions that no generation has any more.
 pub fn collect(py: Python<'_>, runtime: &Runtime) {

@@ -2,6 +2,8 @@
 //!
 //! For `status`, and for the caches to be emptied. `transfuse/memory` finds out what holds them.
 
+use std::ops::RangeInclusive;
+
 use pyo3::{prelude::*, types::PyWeakrefMethods, types::PyWeakrefReference};
 
 use crate::state::{
@@ -25,9 +27,19 @@ pub fn given_up<'py>(py: Python<'py>, runtime: &Runtime) -> Vec<Bound<'py, LiveM
 
 /// How many former instances are still in memory after an attempt to collect them.
 pub fn held(py: Python<'_>, runtime: &Runtime) -> usize {
-    let all = lingering(py, runtime);
-    let records = runtime.records.lock();
-    all.iter().filter(|one| records.collected.contains_key(&one.get().started())).count()
+    left_by_collector(py, runtime, 1..=u8::MAX).len()
+}
+
+/// The former instances that are still in memory after so many attempts to collect them.
+pub fn left_by_collector<'py>(
+    py: Python<'py>,
+    runtime: &Runtime,
+    attempts: RangeInclusive<u8>,
+) -> Vec<Bound<'py, LiveModule>> {
+    let tried = runtime.records.lock().collected.clone();
+    let mut all = lingering(py, runtime);
+    all.retain(|one| tried.get(&one.get().started()).is_some_and(|times| attempts.contains(times)));
+    all
 }
 
 fn in_memory<'py>(

@@ -16,6 +16,7 @@ pub mod participants;
 pub mod registrations;
 pub mod startup_conflicts;
 pub mod disposal;
+pub mod keyed_caches;
 pub mod former_cycles;
 pub mod lingering;
 pub mod project_files;
