@@ -220,8 +220,8 @@ def _receivers() -> Iterator[str]:
     for name, module in list(sys.modules.items()):
         if name.partition(".")[0] == "django":
             for signal in list(vars(module).values()):
-                # `isinstance` would make lazy objects, such as `django.contrib.admin.site`, look for
-                # what they stand for. Where that application is not installed they raise.
+                # `isinstance` would evaluate lazy objects, such as `django.contrib.admin.site`,
+                # which raises where that application is not installed.
                 if issubclass(type(signal), kind):
                     for _, reference, *_ in list(signal.receivers):
                         receiver = _referent(reference)
