@@ -131,6 +131,34 @@ def test_p12_nothing_is_kept(tree: LiveTree, policy: str, use: str) -> None:
     assert tree.module("app").get() == 2
 
 
+LAZY_PACKAGE = """
+    import importlib
+    def __getattr__(name):
+        try:
+            module = importlib.import_module(f"{__name__}.{name}")
+        except ModuleNotFoundError:
+            raise AttributeError(name) from None
+        globals()[name] = module
+        return module
+    """
+
+
+def test_p12_a_package_that_imports_its_submodules_when_they_are_asked_for(
+    tree: LiveTree, policy: str
+) -> None:
+    get = "import shop\ndef get(): return shop.{0}.KIND\nget()\n"
+    files = {"shop/__init__.py": LAZY_PACKAGE, "app.py": get.format("config")}
+    tree.write({**files, "shop/config.py": "KIND = 1\n", "shop/other.py": "KIND = 1\n"})
+    tree.write({"page.py": get.format("other")})
+    tree.install(policy=policy)
+    assert (tree.module("app").get(), tree.module("page").get()) == (1, 1)
+    for kind in (2, 3):
+        assert edited(tree, kind) == ["shop.config", "app"]
+        assert (tree.module("app").get(), tree.module("page").get()) == (kind, 1)
+    tree.delete("shop/other.py")
+    assert tree.update().outcome == "refused"
+
+
 def test_p6_a_deleted_module_is_not_kept(tree: LiveTree, policy: str) -> None:
     tree.write(files(OBJECTS["class attribute"]))
     tree.install(policy=policy)

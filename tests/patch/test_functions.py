@@ -43,6 +43,21 @@ def test_defaults_annotations_and_documentation_are_the_new_ones(tree: LiveTree)
     assert of.__doc__ == "New."
 
 
+def test_p11_a_lazy_object_is_not_evaluated(tree: LiveTree) -> None:
+    source = """
+        class Lazy:
+            @property
+            def __class__(self): raise LookupError("not ready")
+
+            def get(self): return {}
+
+        LAZY = Lazy()
+        """
+    module, old = _patched(tree, source.format(1), source.format(2))
+    assert module.Lazy is old["Lazy"]
+    assert module.LAZY.get() == 2
+
+
 def test_annotations_that_are_gone_are_gone(tree: LiveTree) -> None:
     before = "def of(sku: str): ...\nSEEN = of.__annotations__\n"
     _, old = _patched(tree, before, "def of(sku): ...\n")

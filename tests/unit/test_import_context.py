@@ -126,6 +126,10 @@ def test_a_refused_update_sets_nothing(tree: LiveTree) -> None:
         ("db = sqlite3.connect(':memory:')", "refused"),
         ("db = sqlite3.connect(':memory:', check_same_thread=False)", "published"),
         ("sqlite3.connect(':memory:').close()", "published"),
+        # Nothing keeps these two, but a cycle of references: a connection's cache refers to it.
+        ("with sqlite3.connect(':memory:') as db: db.execute('select 1')\ndel db", "published"),
+        ("part = [sqlite3.connect(':memory:')]\npart.append(part)\ndel part", "published"),
+        ("part = [sqlite3.connect(':memory:')]\npart.append(part)", "refused"),
     ],
 )
 def test_a_connection_that_is_bound_to_the_updating_thread_refuses(

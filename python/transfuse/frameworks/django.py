@@ -220,7 +220,9 @@ def _receivers() -> Iterator[str]:
     for name, module in list(sys.modules.items()):
         if name.partition(".")[0] == "django":
             for signal in list(vars(module).values()):
-                if isinstance(signal, kind):
+                # `isinstance` would evaluate lazy objects, such as `django.contrib.admin.site`,
+                # which raises where that application is not installed.
+                if issubclass(type(signal), kind):
                     for _, reference, *_ in list(signal.receivers):
                         receiver = _referent(reference)
                         yield getattr(receiver, "__module__", None) or ""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     Call = tuple[Any, ...]
 
 _ABSENT = object()
+_SET_CLASS = object.__dict__["__class__"].__set__
 
 
 class Change:
@@ -68,6 +69,10 @@ class Change:
         old = getattr(owner, name)
         if old is not value:
             self._add((setattr, owner, name, value), (setattr, owner, name, old))
+
+    def kind(self, owner: object, value: type) -> None:
+        """Set the class of an object, which may have a `__class__` of its own."""
+        self._add((_SET_CLASS, owner, value), (_SET_CLASS, owner, type(owner)))
 
     def annotations(self, old: Any, new: Any) -> None:
         """Give a function the annotations of another, without evaluating them (PEP 649)."""

@@ -16,6 +16,7 @@ from transfuse.patching.references import standing
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
     from types import CellType, ModuleType
+    from typing import TypeGuard
 
     from transfuse.patching.change import Change
 
@@ -104,7 +105,7 @@ class Merge:
         value = self.value(old, new, name)
         if value is not old:
             self.means_another(name)
-        elif len(self.change.steps) > before and not isinstance(value, type):
+        elif len(self.change.steps) > before and not _is_class(value):
             self.change.changed[self.name].add(name)
         return value
 
@@ -150,11 +151,11 @@ class Merge:
 
     def is_class(self, value: object) -> bool:
         """Whether it is a class of this module."""
-        return isinstance(value, type) and value.__module__ == self.name
+        return _is_class(value) and value.__module__ == self.name
 
     def _take_over(self, old: Any, new: Any, where: str) -> bool:
         for kind, take_over in _TAKE_OVER.items():
-            if isinstance(old, kind):
+            if issubclass(type(old), kind):
                 return take_over(self, old, new, where)
         return False
 
@@ -252,9 +253,14 @@ def _or_none(cell: CellType) -> Any:
 
 
 def _same_kind(old: object, new: object) -> bool:
-    if isinstance(old, type):
-        return isinstance(new, type)
+    if _is_class(old):
+        return _is_class(new)
     return type(old) is type(new)
+
+
+def _is_class(value: object) -> TypeGuard[type[Any]]:
+    # `isinstance` would evaluate a lazy object.
+    return issubclass(type(value), type)
 
 
 def _stands_in(value: object) -> bool:

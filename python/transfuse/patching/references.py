@@ -44,10 +44,11 @@ def redirect(change: Change, kept: Kept, own: set[int]) -> None:
     for _ in range(_DEPTH):
         tuples: list[Any] = []
         ours |= {id(pending), id(tuples), *map(id, kept.values())}
+        # By `type`: `isinstance` would ask lazy objects for their class, and so evaluate them.
         for holder in gc.get_referrers(*pending) if pending else ():
             if type(holder) is tuple and id(holder) not in ours:
                 tuples.append(holder)
-            elif id(holder) not in ours and not isinstance(holder, FrameType):
+            elif id(holder) not in ours and type(holder) is not FrameType:
                 _redirect_in(change, kept, holder)
         for each in tuples:
             kept[id(each)] = (each, tuple(standing(kept, item) for item in each))
@@ -67,13 +68,13 @@ def _redirect_in(change: Change, kept: Kept, holder: Any) -> None:
                 change.exchange(holder, value, standing(kept, value))
     elif type(holder) is CellType:
         change.cell(holder, standing(kept, holder.cell_contents))
-    elif isinstance(holder, type):
+    elif issubclass(type(holder), type):
         bases = standing(kept, holder.__bases__)
         if bases is not holder.__bases__ and id(holder) not in kept:
             change.attribute(holder, "__bases__", bases)
     elif id(type(holder)) in kept:
         # An object that the new code made of a class whose old counterpart stays.
-        change.attribute(holder, "__class__", standing(kept, type(holder)))
+        change.kind(holder, standing(kept, type(holder)))
 
 
 def _redirect_in_dict(change: Change, kept: Kept, holder: dict[Any, Any]) -> None:

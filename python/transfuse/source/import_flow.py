@@ -20,23 +20,15 @@ IMPORTERS = frozenset(
     | {"resolve_name", "import_from_string", "symbol_by_name", "find_spec"}
 )
 _MODULE_IMPORTERS = frozenset({"__import__", "import_module", "import_object"})
+# Functions that return a module, as they are written.
+_RETURN_MODULE = frozenset({"__import__", "import_module", "importlib.import_module"})
 # Functions that run text, which may import.
 RUN_TEXT = frozenset({"exec", "eval"})
 # Methods that put their arguments into their object, by the beginnings of their names.
 _PUT = (
     *("add", "append", "assign", "cache", "connect", "extend", "insert", "memo", "offer", "push"),
-    *(
-        "put",
-        "register",
-        "remember",
-        "save",
-        "send",
-        "set",
-        "store",
-        "subscribe",
-        "update",
-        "__set",
-    ),
+    *("put", "register", "remember", "save", "send", "set", "store", "subscribe", "update"),
+    "__set",
 )
 # Decorators of generators that are run to their end.
 _RUN_TO_END = ("contextmanager", "fixture")
@@ -95,6 +87,9 @@ class Scan:
         self._tainted: dict[str, str] = {}
         # Expressions for modules, as written: `shop.config` after `import shop.config`.
         self._modules: set[str] = set()
+        # Local names that stand for modules, and those that stand for other values, too.
+        self._whole: set[str] = set()
+        self._mixed: set[str] = set()
         # Local name -> the name that leads to what it is another name for.
         self._alias: dict[str, str] = {}
         # Local names of objects that the function has made itself.
@@ -202,7 +197,7 @@ class Scan:
         for one in statement.names:
             whole = isinstance(statement, ast.Import)
             bound = one.asname or (one.name.partition(".")[0] if whole else one.name)
-            self._bind(bound, "" if whole else one.name, outside)
+            self._bind(bound, "" if whole else one.name, outside, whole=whole)
             if whole:
                 self._modules.add(one.asname or one.name)
 
@@ -236,10 +231,11 @@ class Scan:
                 if not isinstance(child, (ast.stmt, ast.ExceptHandler, ast.match_case))
             ]
 
-    def _bind(self, name: str, imported: str, outside: set[str]) -> None:
+    def _bind(self, name: str, imported: str, outside: set[str], *, whole: bool = False) -> None:
         self._tainted[name] = imported
+        (self._whole if whole else self._mixed).add(name)
         if name in outside:
-            self.kept.append(Kept(imported, False, name))
+            self.kept.append(Kept(imported, False, name, whole))
 
     def _call(self, call: ast.Call) -> None:
         function = dotted(call.func).rpartition(".")[2]
@@ -279,12 +275,12 @@ class Scan:
         source = self._comes(value)
         root = self._root(into)
         if source is not None and root is not None:
-            self.kept.append(Kept(*source, root))
+            self.kept.append(Kept(*source, root, self._is_module(value)))
 
     def _store(
         self, target: ast.expr, value: ast.expr, outside: set[str], *, item: bool = False
     ) -> None:
-        source = self._comes(value)
+        source, whole = self._comes(value), not item and self._is_module(value)
         if isinstance(target, (ast.Tuple, ast.List)):
             for one in target.elts:
                 self._store(one, value, outside, item=True)
@@ -295,12 +291,14 @@ class Scan:
                 name = source[0] if not source[1] and not item else ""
                 self._tainted[target.id] = name
                 if target.id in outside:
-                    self.kept.append(Kept("" if item else source[0], source[1], target.id))
+                    name = "" if item else source[0]
+                    self.kept.append(Kept(name, source[1], target.id, whole))
+            (self._whole if whole else self._mixed).add(target.id)
             self._name(target.id, value)
         elif isinstance(target, (ast.Attribute, ast.Subscript)):
             root = self._root(target.value)
             if source is not None and root is not None:
-                self.kept.append(Kept("" if item else source[0], source[1], root))
+                self.kept.append(Kept("" if item else source[0], source[1], root, whole))
 
     def _name(self, name: str, value: ast.expr) -> None:
         """A local name stands for a value from now on."""
@@ -350,6 +348,17 @@ class Scan:
             if name:
                 return name, True
         return ("", False) if any(self._is_source(node) for node in ast.walk(value)) else None
+
+    def _is_module(self, value: ast.expr) -> bool:
+        """Tell whether a value is a module, which nothing else that is imported decides."""
+        if self._conditional:
+            return False
+        if isinstance(value, ast.Call):
+            given = [*value.args, *(keyword.value for keyword in value.keywords)]
+            is_name = isinstance(value.func, (ast.Name, ast.Attribute))
+            returns = is_name and dotted(value.func) in _RETURN_MODULE
+            return returns and all(self._comes(each) is None for each in given)
+        return isinstance(value, ast.Name) and value.id in self._whole - self._mixed
 
     def _of_module(self, value: ast.expr) -> str:
         """Return the name that is taken of an imported module: ``rate`` for `config.rate`."""

@@ -21,11 +21,13 @@ class Kept(NamedTuple):
             computed from one.
         called: whether it is the result of calling that name.
         root: the name of the module's own that leads to the place, if it is known.
+        whole: whether it is a module, and not something of one.
     """
 
     name: str
     called: bool
     root: str
+    whole: bool = False
 
 
 class Import(NamedTuple):

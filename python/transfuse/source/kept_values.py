@@ -239,6 +239,9 @@ class Search:
         """Tell whether what is kept can be a plain value, or be where no walk finds it."""
         if is_a(self._by.namespace.get(kept.root), ModuleType, threading.local, ContextVar):
             return True
+        if kept.whole:
+            # A walk over objects finds it.
+            return False
         if not kept.name:
             return True
         if kept.name not in self._values:

@@ -9,6 +9,7 @@ connection to SQLite that only the updating thread may use refuses the update.
 
 from __future__ import annotations
 
+import gc
 import sys
 from contextvars import Context, ContextVar, copy_context
 from typing import TYPE_CHECKING, Any
@@ -185,7 +186,10 @@ def _fill(filled: list[tuple[Any, Any]]) -> None:
 def _refuse_bound_connections() -> None:
     noted = list(_connections)
     _connections.clear()
-    for name in {name for name, connection in noted if _is_bound(connection)}:
+    bound = {id(connection): name for name, connection in noted if _is_bound(connection)}
+    # Now nothing here refers to them.
+    noted.clear()
+    for name in _kept(bound):
         raise TransfuseError(
             f"{name} keeps a connection to SQLite that only the updating thread may use: connect"
             " with check_same_thread=False, or when the application starts, not while it is"
@@ -193,9 +197,35 @@ def _refuse_bound_connections() -> None:
         )
 
 
+def _kept(bound: dict[int, str]) -> set[str]:
+    """Return the names of the modules whose connections are more than cyclic garbage.
+
+    Args:
+        bound: the id of each connection, and the name of the module that made it.
+    """
+    if not bound:
+        return set()
+    # It stops the program for a while, but in place of a refusal.
+    gc.collect()
+    return {
+        bound[id(each)]
+        for each in gc.get_objects()
+        if id(each) in bound and _is_connection(type(each))
+    }
+
+
+def _is_connection(kind: type) -> bool:
+    return any(base.__module__ == "sqlite3" for base in kind.__mro__)
+
+
 def _is_bound(connection: Any) -> bool:
-    # Only the tuple and our variables refer to one that nothing keeps.
-    if sys.getrefcount(connection) <= _OURS:
+    # Only the tuple, our variables and its own cache of statements refer to one that nothing keeps.
+    own = sum(
+        other is connection
+        for part in gc.get_referents(connection)
+        for other in gc.get_referents(part)
+    )
+    if sys.getrefcount(connection) <= _OURS + own:
         return False
     if _is_closed(connection):
         return False
