@@ -13,7 +13,9 @@ import pytest
 from conftest import LiveTree, ran
 from kept_elsewhere import ELSEWHERE as STORED
 from kept_imports import OBJECTS
-from kept_numbers import ELSEWHERE, NOT_KEPT, RETURNED, VALUES
+from kept_numbers import ELSEWHERE, RETURNED, VALUES
+from kept_unseen import UNSEEN, UNSEEN_ELSEWHERE
+from not_kept import NOT_KEPT
 
 CONFIG = """
     KIND = @
@@ -48,7 +50,10 @@ def test_p5_an_object_that_a_function_keeps(tree: LiveTree, policy: str, use: st
         assert kind == tree.module("app").get().kind
 
 
-@pytest.mark.parametrize("use", VALUES.values(), ids=VALUES)
+PLAIN = {**VALUES, **UNSEEN}
+
+
+@pytest.mark.parametrize("use", PLAIN.values(), ids=PLAIN)
 def test_p5_a_plain_value_that_a_function_keeps(tree: LiveTree, policy: str, use: str) -> None:
     got = "get() if callable(get) else get"
     tree.write(
@@ -94,6 +99,19 @@ def test_p5_a_caller_keeps_it(tree: LiveTree, policy: str, use: str) -> None:
     assert tree.module("app").get() == 1
     for kind in (2, 3):
         assert set(edited(tree, kind)) == {"shop.config", "shop.use", "app"}
+        assert kind == tree.module("app").get()
+
+
+@pytest.mark.parametrize(("load", "use"), UNSEEN_ELSEWHERE.values(), ids=UNSEEN_ELSEWHERE)
+def test_p5_a_user_of_another_module_keeps_it(
+    tree: LiveTree, policy: str, load: str, use: str
+) -> None:
+    keeps = f"found = []\ndef get():\n    found.append({use})\n    return found[0]\n"
+    tree.write({**files(f"from shop.load import reader\n{keeps}"), "shop/load.py": load})
+    tree.install(policy=policy)
+    assert tree.module("app").get() == 1
+    for kind in (2, 3):
+        assert {"shop.use", "app"} <= set(edited(tree, kind))
         assert kind == tree.module("app").get()
 
 

@@ -51,6 +51,12 @@ TAKEN = {
         def show():
             return V
         """,
+    "by operator": """
+        import operator, shop
+        V = operator.attrgetter("prices.V")(shop)
+        def show():
+            return V
+        """,
     "by a function": """
         import shop
         def take():

@@ -7,8 +7,10 @@ that are listed, environment variables.
 
 Module-level imports lead to later modules only, and `main` begins with the last one, so that what
 a module finds does not depend on where a process enters. The one exception is a submodule that
-imports its package, which may import from it. Functions import anything. Names that begin with
-`kept` hold what calls have left there, and are not compared.
+imports its package, which may import from it. For the same reason a module reads only variables of
+the environment that a module sets which it imports: one that a later module sets is there if only
+the reader runs again (docs/limitations.md). Functions import anything. Names that begin with `kept`
+hold what calls have left there, and are not compared.
 """
 
 from __future__ import annotations
@@ -55,7 +57,7 @@ _USES = (
     "import {o}\nclass X_#: V = #\n{o}.kept_by_name[__name__ + '#'] = X_#",
     "import {o}\nclass Y_#: V = #\n{o}.kept_refs.append(weakref.ref(Y_#))",
     "import {o}\n{o}.kept_rows.append((__name__, #))",
-    "import {o}\nos.environ['MODEL_{u}'] = '#'",
+    "import {o}\nos.environ['MODEL_{me}'] = '#'",
     "import {o}\nENV_# = os.environ.get('MODEL_{u}')",
 )
 # The same for a submodule that is reached through its package.
@@ -136,7 +138,8 @@ def _use(draw: st.DrawFn, module: str) -> str:
     if not later:
         return f"V = {number}"
     other = draw(st.sampled_from(later))
-    uses = [each.format(o=other, u=other.replace(".", "_")) for each in _USES]
+    me, used = module.replace(".", "_"), other.replace(".", "_")
+    uses = [each.format(o=other, u=used, me=me) for each in _USES]
     package, _, rest = other.partition(".")
     if rest and package != module:
         first = rest.partition(".")[0]

@@ -134,3 +134,32 @@ def test_a_child_process_gets_the_new_value(tree: LiveTree) -> None:
     asks = textwrap.dedent(f"import os; print(os.environ[{NAME!r}])")
     told = subprocess.run([sys.executable, "-c", asks], capture_output=True, text=True, check=True)
     assert told.stdout.strip() == "two"
+
+
+READS = {
+    "item": f"os.environ.get({NAME!r})",
+    "call": f"os.getenv({NAME!r})",
+    "bytes": f"os.environb.get({NAME.encode()!r})",
+    "copy": f"dict(os.environ).get({NAME!r})",
+    "text": f"os.path.expandvars('${{{NAME}}}')",
+}
+
+
+@pytest.mark.parametrize("reads", READS.values(), ids=READS)
+def test_p5_a_variable_that_a_later_module_of_the_update_sets(
+    tree: LiveTree, policy: str, reads: str
+) -> None:
+    tree.write(
+        {
+            "base.py": "V = 1\n",
+            "conf.py": f"import base, os\nSEEN = {reads}\n",
+            "late.py": f"import base, os\nos.environ[{NAME!r}] = 'late'\n",
+            "web.py": "import conf, late\n",
+        }
+    )
+    tree.install(policy=policy)
+    first = tree.module("web").conf.SEEN
+    tree.published({"base.py": "V = 2\n"})
+    assert (tree.module("conf").SEEN, os.environ[NAME]) == (first, "late")
+    assert tree.update({"base.py": "V = 3\n", "web.py": "1 / 0\n"}).outcome == "refused"
+    assert os.environ[NAME] == "late"

@@ -9,8 +9,11 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from transfuse.source.import_flow import IMPORTERS, RUN_TEXT, Function, Scan, dotted
+from transfuse.source.call_names import IMPORTERS, RUN_TEXT
+from transfuse.source.import_flow import Function, Scan
 from transfuse.source.kept_places import Keeper
+from transfuse.source.syntax import dotted
+from transfuse.source.unseen_calls import holders, is_special, lambdas
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,8 +35,9 @@ def keepers(text: bytes, others: frozenset[str] = frozenset()) -> tuple[Keeper, 
             import: ``shop.use.load``. Functions that use one count as if they imported.
     """
     tree = _parsed(text)
-    functions = [(function, *_sources(function, others)) for function in _functions(tree)]
-    wrappers = _wrappers(tree)
+    named = [*_functions(tree), *lambdas(tree)]
+    functions = [(function, *_sources(function, others)) for function in named]
+    wrappers, held = _wrappers(tree), holders(tree)
     # The names of functions whose results come from an import: calling one is a source as well.
     returning: dict[str, Scan] = {}
     scans: list[Scan] = []
@@ -41,13 +45,20 @@ def keepers(text: bytes, others: frozenset[str] = frozenset()) -> tuple[Keeper, 
         scans = [
             Scan(function, returning, wrappers, others)
             for function, imports, called in functions
-            if imports or not called.isdisjoint(returning)
+            if imports or any(is_special(name) or name in called for name in returning)
         ]
         found = {scan.name: scan for scan in scans if scan.returns}
+        for holder, names in held.items():
+            inside = next((found[name] for name in sorted(names) if name in found), None)
+            if inside is not None:
+                found.setdefault(holder, inside)
         if found.keys() == returning.keys():
             break
         returning = found
     found_in = [scan.keeper() for scan in scans if scan.imports or scan.calls or scan.uses_others]
+    for name in returning.keys() - {scan.name for scan in scans}:
+        # `TABLE = {"rate": load}`: what other modules take of it is what `load` returns.
+        found_in.append(returning[name].keeper()._replace(name=name))
     for name in others & wrappers.keys():
         # `get = functools.cache(load)`, where `load` is another module's.
         given = tuple(wrappers[name])

@@ -7,44 +7,13 @@ value, is a part of its expression, or if an import decides that it is used.
 from __future__ import annotations
 
 import ast
-from typing import TYPE_CHECKING
 
+from transfuse.source import call_names
 from transfuse.source.kept_places import Import, Keeper, Kept, Passed
+from transfuse.source.syntax import dotted, expressions_of
+from transfuse.source.unseen_calls import is_special, special_methods
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-# Functions that import the module whose name they are given.
-IMPORTERS = frozenset(
-    {"__import__", "import_module", "import_string", "import_object", "load_object", "locate"}
-    | {"resolve_name", "import_from_string", "symbol_by_name", "find_spec"}
-)
-_MODULE_IMPORTERS = frozenset({"__import__", "import_module", "import_object"})
-# Functions that return a module, as they are written.
-_RETURN_MODULE = frozenset({"__import__", "import_module", "importlib.import_module"})
-# Functions that run text, which may import.
-RUN_TEXT = frozenset({"exec", "eval"})
-# Methods that put their arguments into their object, by the beginnings of their names.
-_PUT = (
-    *("add", "append", "assign", "cache", "connect", "extend", "insert", "memo", "offer", "push"),
-    *("put", "register", "remember", "save", "send", "set", "store", "subscribe", "update"),
-    "__set",
-)
-# Decorators of generators that are run to their end.
-_RUN_TO_END = ("contextmanager", "fixture")
-# Functions whose result is a namespace.
-_NAMESPACES = frozenset({"globals", "vars", "locals", "getattr"})
 Function = ast.FunctionDef | ast.AsyncFunctionDef
-
-
-def dotted(node: ast.expr) -> str:
-    """Return ``functools.lru_cache`` for what is written so, called or not; empty for others."""
-    if isinstance(node, ast.Call):
-        return dotted(node.func)
-    if isinstance(node, ast.Attribute):
-        before = dotted(node.value)
-        return f"{before}.{node.attr}" if before else node.attr
-    return node.id if isinstance(node, ast.Name) else ""
 
 
 class Scan:
@@ -83,6 +52,10 @@ class Scan:
         self._conditional = False
         self._decorators = list(wrappers.get(function.name, ()))
         self._returning = returning
+        self._special = frozenset(name for name in returning if is_special(name))
+        # Whether it gives something of an import to a function that its caller gave it.
+        self.calls_back = False
+        self._parameters: set[str] = set()
         # Local name -> the imported name that it stands for, empty if it is computed from one.
         self._tainted: dict[str, str] = {}
         # Expressions for modules, as written: `shop.config` after `import shop.config`.
@@ -118,6 +91,7 @@ class Scan:
 
     def _function(self, function: Function, around: frozenset[str]) -> None:
         decorators = [dotted(one) for one in function.decorator_list]
+        self._parameters |= {one.arg for one in ast.walk(function.args) if isinstance(one, ast.arg)}
         self._decorators += [one for one in decorators if one not in self._decorators]
         outside = {
             name
@@ -128,7 +102,9 @@ class Scan:
         made, alias = self._made, self._alias
         # An object of the function around it outlives a call of this one.
         self._made, self._alias = set(), dict(alias)
-        run_to_end = any(word in one.lower() for one in decorators for word in _RUN_TO_END)
+        run_to_end = any(
+            word in one.lower() for one in decorators for word in call_names.RUN_TO_END
+        )
         self._body(function.body, outside | around, run_to_end=run_to_end)
         inner = {node.id for node in ast.walk(function) if isinstance(node, ast.Name)}
         self._made, self._alias = made, alias
@@ -170,7 +146,7 @@ class Scan:
         if isinstance(statement, (ast.Import, ast.ImportFrom)):
             self._import(statement, outside)
             return
-        for node in self._expressions(statement):
+        for node in expressions_of(statement):
             if isinstance(node, ast.Call):
                 self._call(node)
                 if node in self._sources and isinstance(node.func, ast.Attribute):
@@ -179,14 +155,19 @@ class Scan:
                 self.calls.append("")
             elif isinstance(node, ast.NamedExpr) and self._comes(node.value) is not None:
                 self._store(node.target, node.value, outside)
-            elif isinstance(node, (ast.Yield, ast.YieldFrom)) and self._tainted and not run_to_end:
+            elif isinstance(node, (ast.Yield, ast.YieldFrom)) and run_to_end:
+                self._return(node.value)
+            elif isinstance(node, (ast.Yield, ast.YieldFrom)) and self._tainted:
                 self.kept.append(Kept("", False, ""))
         if isinstance(statement, ast.Return):
-            source = self._comes(statement.value) if statement.value is not None else None
-            if source is not None:
-                self.returned.append(Kept(*source, ""))
+            self._return(statement.value)
         else:
             self._bindings(statement, outside)
+
+    def _return(self, value: ast.expr | None) -> None:
+        source = self._comes(value) if value is not None else None
+        if source is not None:
+            self.returned.append(Kept(*source, ""))
 
     def _import(self, statement: ast.Import | ast.ImportFrom, outside: set[str]) -> None:
         names = [one.name for one in statement.names]
@@ -209,27 +190,24 @@ class Scan:
             if statement.value is not None:
                 self._store(statement.target, statement.value, outside)
         elif isinstance(statement, (ast.For, ast.AsyncFor)):
+            self._enter(statement, statement.target, outside)
             self._store(statement.target, statement.iter, outside, item=True)
         elif isinstance(statement, (ast.With, ast.AsyncWith)):
             for entered in statement.items:
                 if entered.optional_vars is not None:
+                    self._enter(statement, entered.optional_vars, outside)
                     self._store(entered.optional_vars, entered.context_expr, outside, item=True)
         elif isinstance(statement, ast.Match) and self._comes(statement.subject) is not None:
             for node in ast.walk(statement):
                 if isinstance(node, (ast.MatchAs, ast.MatchStar)) and node.name:
                     self._bind(node.name, "", outside)
 
-    def _expressions(self, statement: ast.stmt) -> Iterator[ast.AST]:
-        """Yield the nodes of a statement without those of the statements in it."""
-        waiting: list[ast.AST] = [statement]
-        while waiting:
-            node = waiting.pop()
-            yield node
-            waiting += [
-                child
-                for child in ast.iter_child_nodes(node)
-                if not isinstance(child, (ast.stmt, ast.ExceptHandler, ast.match_case))
-            ]
+    def _enter(self, statement: ast.stmt, target: ast.expr, outside: set[str]) -> None:
+        """`for` and `with` bind what a special method returns."""
+        if self._runs_special(statement):
+            for node in ast.walk(target):
+                if isinstance(node, ast.Name):
+                    self._bind(node.id, "", outside)
 
     def _bind(self, name: str, imported: str, outside: set[str], *, whole: bool = False) -> None:
         self._tainted[name] = imported
@@ -239,23 +217,29 @@ class Scan:
 
     def _call(self, call: ast.Call) -> None:
         function = dotted(call.func).rpartition(".")[2]
-        if function in IMPORTERS:
+        if function in call_names.IMPORTERS:
             first = call.args[0] if call.args else None
             known = isinstance(first, ast.Constant) and isinstance(first.value, str)
             self.calls.append(first.value if known else None)  # type: ignore[union-attr]
         given = [*call.args, *(keyword.value for keyword in call.keywords)]
-        if function in RUN_TEXT:
+        if function in call_names.RUN_TEXT:
             self.calls.append("")
             self.kept.append(Kept("", False, ""))
         if function in ("setattr", "__setattr__") and len(given) >= 2:
             if isinstance(call.func, ast.Name) or len(given) > 2:
                 self._put(given[0], given[-1])
             return
-        if isinstance(call.func, ast.Attribute) and function.startswith(_PUT):
+        if isinstance(call.func, ast.Attribute) and function.startswith(call_names.PUT):
             for value in given:
                 self._put(call.func.value, value)
         elif any(self._comes(value) is not None for value in given):
+            if isinstance(call.func, ast.Name) and call.func.id in self._parameters:
+                self.calls_back = True
+                self.returned.append(Kept("", False, ""))
             self._pass(call, given)
+        other = self._returning.get(function)
+        if other is not None and other.calls_back and self._runs(function):
+            self.kept += [Kept("", False, root) for one in given if (root := self._root(one))]
 
     def _pass(self, call: ast.Call, given: list[ast.expr]) -> None:
         """A call gets something of an import."""
@@ -267,6 +251,8 @@ class Scan:
 
     def _fill(self, filled: ast.expr) -> None:
         """Something comes into an object that the function made: `parser.read(path)`."""
+        while isinstance(filled, (ast.Attribute, ast.Subscript)):
+            filled = filled.value
         if isinstance(filled, ast.Name) and filled.id in self._made:
             self._tainted.setdefault(filled.id, "")
 
@@ -274,8 +260,10 @@ class Scan:
         """`value` is put into the object `into`."""
         source = self._comes(value)
         root = self._root(into)
-        if source is not None and root is not None:
-            self.kept.append(Kept(*source, root, self._is_module(value)))
+        if source is not None:
+            if root is not None:
+                self.kept.append(Kept(*source, root, self._is_module(value)))
+            self._fill(into)
 
     def _store(
         self, target: ast.expr, value: ast.expr, outside: set[str], *, item: bool = False
@@ -294,11 +282,13 @@ class Scan:
                     name = "" if item else source[0]
                     self.kept.append(Kept(name, source[1], target.id, whole))
             (self._whole if whole else self._mixed).add(target.id)
-            self._name(target.id, value)
-        elif isinstance(target, (ast.Attribute, ast.Subscript)):
+            if target.id not in outside:
+                self._name(target.id, value)
+        elif isinstance(target, (ast.Attribute, ast.Subscript)) and source is not None:
             root = self._root(target.value)
-            if source is not None and root is not None:
+            if root is not None:
                 self.kept.append(Kept("" if item else source[0], source[1], root, whole))
+            self._fill(target.value)
 
     def _name(self, name: str, value: ast.expr) -> None:
         """A local name stands for a value from now on."""
@@ -311,7 +301,7 @@ class Scan:
         last = called.rpartition(".")[2] if called is not None else ""
         if called is None or last[:1].isupper() or last in ("dict", "list", "set", "copy"):
             self._made.add(name)
-        elif last in _NAMESPACES:
+        elif last in call_names.NAMESPACES:
             self._alias[name] = ""
 
     def _root(self, node: ast.expr) -> str | None:
@@ -321,7 +311,7 @@ class Scan:
         if isinstance(node, ast.Call):
             function = dotted(node.func).rpartition(".")[2]
             made = self._comes(node) is not None or function[:1].isupper()
-            return "" if function in _NAMESPACES or not made else None
+            return "" if function in call_names.NAMESPACES or not made else None
         if not isinstance(node, ast.Name):
             return None
         if node.id in self._alias:
@@ -356,7 +346,7 @@ class Scan:
         if isinstance(value, ast.Call):
             given = [*value.args, *(keyword.value for keyword in value.keywords)]
             is_name = isinstance(value.func, (ast.Name, ast.Attribute))
-            returns = is_name and dotted(value.func) in _RETURN_MODULE
+            returns = is_name and dotted(value.func) in call_names.RETURN_MODULE
             return returns and all(self._comes(each) is None for each in given)
         return isinstance(value, ast.Name) and value.id in self._whole - self._mixed
 
@@ -366,7 +356,7 @@ class Scan:
             return ""
         holder = value.value
         if isinstance(holder, ast.Call):
-            known = dotted(holder.func).rpartition(".")[2] in _MODULE_IMPORTERS
+            known = dotted(holder.func).rpartition(".")[2] in call_names.MODULE_IMPORTERS
         else:
             known = dotted(holder) in self._modules
         return value.attr if known else ""
@@ -378,18 +368,28 @@ class Scan:
         if isinstance(node, (ast.Name, ast.Attribute)) and dotted(node) in self._others:
             self.uses_others = True
             return True
-        if isinstance(node, ast.Subscript):
-            return dotted(node.value) == "sys.modules"
-        if not isinstance(node, (ast.Call, ast.Name)):
-            return False
-        # A call that gets the function itself may call it.
-        function = dotted(node).rpartition(".")[2]
-        other = self._returning.get(function)
-        if other is not None and other is not self:
-            self.imports += [one for one in other.imports if one not in self.imports]
-            self.calls += [one for one in other.calls if one not in self.calls]
-            self.uses_others |= other.uses_others
+        if isinstance(node, ast.Subscript) and dotted(node.value) == "sys.modules":
             return True
-        return isinstance(node, ast.Call) and (
-            function in IMPORTERS or dotted(node) == "sys.modules.get"
-        )
+        function = ""
+        if isinstance(node, (ast.Call, ast.Name, ast.Attribute)):
+            # A call that gets the function itself may call it, and an attribute may be a property.
+            whole = dotted(node)
+            function = whole.rpartition(".")[2]
+            imports = function in call_names.IMPORTERS or whole == "sys.modules.get"
+            if isinstance(node, ast.Call) and imports:
+                return True
+        return self._runs(function) or self._runs_special(node)
+
+    def _runs_special(self, node: ast.AST) -> bool:
+        found = [self._runs(name) for name in special_methods(node, self._special)]
+        return any(found)
+
+    def _runs(self, function: str) -> bool:
+        """Tell whether a function returns what it imports; its imports count here."""
+        other = self._returning.get(function)
+        if other is None or other is self:
+            return False
+        self.imports += [one for one in other.imports if one not in self.imports]
+        self.calls += [one for one in other.calls if one not in self.calls]
+        self.uses_others |= other.uses_others
+        return True

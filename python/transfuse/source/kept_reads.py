@@ -17,8 +17,10 @@ from itertools import islice
 from tokenize import TokenError
 from typing import TYPE_CHECKING, Any
 
-from transfuse.source.import_flow import Function, Scan, dotted
-from transfuse.source.kept_values import Search, Source, is_a
+from transfuse.source.import_flow import Function, Scan
+from transfuse.source.kept_values import Search, Source
+from transfuse.source.stores import is_a
+from transfuse.source.syntax import dotted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

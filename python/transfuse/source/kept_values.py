@@ -11,7 +11,6 @@ does. In doubt it does.
 
 from __future__ import annotations
 
-import dis
 import threading
 from contextvars import ContextVar
 from functools import lru_cache
@@ -21,6 +20,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from transfuse.source.function_scan import keepers, names_used
 from transfuse.source.kept_places import ASK
+from transfuse.source.stores import NO_PLACES, is_a, stores, stores_call, stores_in_globals
+from transfuse.source.unseen_calls import is_special
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,11 +29,7 @@ if TYPE_CHECKING:
     from transfuse.source.kept_places import Keeper, Kept, Passed
 
 # Decorators, and arguments, that keep what functions return, by parts of their names.
-_CACHES = ("cache", "factory", "lazy", "memo", "once", "persist", "singleton")
-# Names in code that puts something into what it did not make.
-_OPTIMIZED_STORES = frozenset({"append", "setdefault", "update", "add", "setattr", "__setattr__"})
-# Types whose objects are no place to keep something in.
-_NO_PLACES = (type, ModuleType, FunctionType, MethodType, BuiltinFunctionType, str, bytes, int)
+_CACHES = ("cache", "defaultdict", "factory", "lazy", "memo", "once", "persist", "singleton")
 
 
 class Source(NamedTuple):
@@ -103,7 +100,8 @@ class Search:
 
     def run(self) -> Found:
         by = self._by
-        if self._returning and not any(name.encode() in by.text for name in self._returning):
+        named = [name.encode() in by.text or is_special(name) for name in self._returning]
+        if self._returning and not any(named):
             return Found([], [], [])
         package = by.name if by.is_package else by.name.rpartition(".")[0]
         others = self._others()
@@ -147,8 +145,15 @@ class Search:
 
     def _leads_to_returning(self, name: str) -> bool:
         holder, _, last = name.rpartition(".")
+        value: Any = self._value(name)
+        if value is not None and not is_a(value, str, int, ModuleType):
+            if any(self._values.get(one) is value for one in self._returning):
+                return True
+            special = [one for one in self._returning if is_special(one)]
+            methods = [_method(type(value), one) for one in special]
+            if any(one is not None and one.__module__ == self._target for one in methods):
+                return True
         if not holder:
-            value: Any = self._by.namespace.get(name)
             return bool(
                 is_a(value, FunctionType)
                 and value.__name__ in self._returning
@@ -192,7 +197,7 @@ class Search:
         """Yield the other live modules that have the same object: one of them made it."""
         if self._is_live(value):
             yield value.__name__
-        elif value is not None and not is_a(value, *_NO_PLACES):
+        elif value is not None and not is_a(value, *NO_PLACES):
             for name, namespace in self._live.items():
                 if name != self._by.name and any(one is value for one in namespace.copy().values()):
                     yield name
@@ -205,14 +210,14 @@ class Search:
             for kind in self._by.namespace.copy().values():
                 if is_a(kind, type) and kind.__module__ == self._by.name:
                     method = _method(kind, last)
-                    if method is not None and _stores(method.__code__):
+                    if method is not None and stores(method.__code__):
                         self._modules.add(self._by.name)
         elif is_a(value, FunctionType):
             if value.__module__ not in self._live:
                 self._store_in(roots)
-            elif _stores_in_globals(value.__code__, value.__globals__):
+            elif stores_in_globals(value.__code__, value.__globals__):
                 self._modules.add(value.__module__)
-            elif _stores(value.__code__):
+            elif stores(value.__code__):
                 self._modules.add(self._by.name)
         elif holder and not is_a(value, type) and self._keeps(self._value(holder), last, passed):
             self._modules.update((self._by.name, *self._others_with(self._value(holder))))
@@ -223,7 +228,7 @@ class Search:
         """Tell whether a method keeps what it gets in its object."""
         method = _method(type(owner), name)
         if method is not None and method.__module__ in self._live:
-            return _stores(method.__code__)
+            return stores(method.__code__)
         # What a foreign object does with a value is unknown: `db.execute(sql, (rate,))`.
         plain = any(self._is_plain(one) for one in passed.given)
         return plain and is_place(owner) and not name.startswith(ASK)
@@ -272,14 +277,14 @@ class Search:
         found = self._registers(decorator, value) or found
         if is_a(value, FunctionType):
             inner = [one for one in value.__code__.co_consts if is_a(one, CodeType)]
-            shared = any(_stores_in_globals(code, value.__globals__) for code in inner)
+            shared = any(stores_in_globals(code, value.__globals__) for code in inner)
             if shared and value.__module__ in self._live:
                 self._modules.add(value.__module__)
-            found = found or any(_stores(code) for code in inner)
+            found = found or any(stores(code) for code in inner)
         elif is_a(value, type):
             own = (one for kind in value.__mro__ for one in list(vars(kind).items()))
             methods = [one for name, one in own if name not in _MADE_BY and is_a(one, FunctionType)]
-            found = found or any(_stores(one.__code__) for one in methods)
+            found = found or any(stores(one.__code__) for one in methods)
         return found
 
     def _registers(self, decorator: str, value: Any) -> bool:
@@ -290,24 +295,24 @@ class Search:
         """
         holder, _, last = decorator.rpartition(".")
         if is_a(value, FunctionType):
-            if value.__module__ not in self._live or not _stores(value.__code__):
+            if value.__module__ not in self._live or not stores(value.__code__):
                 return False
             others = [
                 one
                 for one in self._live[value.__module__].copy().values()
                 if is_a(one, FunctionType) and one.__module__ == value.__module__
             ]
-            if any(one is not value and _stores_call(one.__code__) for one in others):
+            if any(one is not value and stores_call(one.__code__) for one in others):
                 self._modules.add(value.__module__)
             return False
         owner = self._value(holder) if holder else None
         kind = type(owner)
         method = _method(kind, last)
-        if method is None or method.__module__ not in self._live or not _stores(method.__code__):
+        if method is None or method.__module__ not in self._live or not stores(method.__code__):
             return False
         names = {name for base in kind.__mro__ for name in list(vars(base))} - {last, *_MADE_BY}
         methods = [one for one in (_method(kind, name) for name in names) if one is not None]
-        if not any(_stores_call(one.__code__) for one in methods):
+        if not any(stores_call(one.__code__) for one in methods):
             return False
         self._modules.update(self._others_with(owner))
         return True
@@ -343,13 +348,8 @@ def _imports(keeper: Keeper, package: str, target: str) -> bool:
     )
 
 
-def is_a(value: object, *kinds: type) -> bool:
-    # A proxy is not asked for its class: it would look up the object that it stands for.
-    return issubclass(type(value), kinds)
-
-
 def is_place(value: object) -> bool:
-    return value is not None and not is_a(value, *_NO_PLACES, float, tuple, frozenset, PurePath)
+    return value is not None and not is_a(value, *NO_PLACES, float, tuple, frozenset, PurePath)
 
 
 def _attributes(value: object) -> dict[str, Any]:
@@ -364,36 +364,3 @@ def _method(kind: type, name: str) -> FunctionType | None:
     found = next((vars(base)[name] for base in kind.__mro__ if name in vars(base)), None)
     found = getattr(found, "__func__", found) if is_a(found, staticmethod, classmethod) else found
     return found if issubclass(type(found), FunctionType) else None
-
-
-def _stores(code: CodeType) -> bool:
-    """Tell whether code puts something into what it did not make, or code in it does."""
-    for step in dis.get_instructions(code):
-        if step.opname in {"STORE_SUBSCR", "STORE_ATTR", "STORE_GLOBAL"}:
-            return True
-        if step.opname == "STORE_SLICE":
-            return True
-        if step.opname == "STORE_DEREF" and step.argval in code.co_freevars:
-            return True
-        if step.argval in _OPTIMIZED_STORES and step.opname.startswith("LOAD_"):
-            return True
-    return any(_stores(one) for one in code.co_consts if isinstance(one, CodeType))
-
-
-def _stores_call(code: CodeType) -> bool:
-    """Tell whether code calls something, and stores something."""
-    calls = any(step.opname.startswith("CALL") for step in dis.get_instructions(code))
-    return calls and _stores(code)
-
-
-def _stores_in_globals(code: CodeType, namespace: dict[str, Any]) -> bool:
-    """Tell whether code binds a global, or stores something and uses a global that can hold it."""
-    steps = list(dis.get_instructions(code))
-    if any(step.opname == "STORE_GLOBAL" for step in steps):
-        return True
-    used = [namespace.get(step.argval) for step in steps if step.opname == "LOAD_GLOBAL"]
-    places = [one for one in used if one is not None and not is_a(one, *_NO_PLACES)]
-    inner = [one for one in code.co_consts if isinstance(one, CodeType)]
-    return bool(places and _stores(code)) or any(
-        _stores_in_globals(one, namespace) for one in inner
-    )

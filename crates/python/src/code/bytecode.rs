@@ -346,6 +346,25 @@ impl InstructionReader<'_> {
     }
 }
 
+/// The names that module-level code binds by a statement only after the instruction at an offset: a
+/// run that has come so far has not bound them.
+pub fn stored_only_after(py: Python<'_>, code: &Bound<'_, PyCode>, at: usize) -> PyResult<Names> {
+    let known = instructions(py)?;
+    let names = code.getattr(intern!(py, "co_names"))?.cast_into::<PyTuple>()?;
+    let bytes = code.getattr(intern!(py, "co_code"))?.cast_into::<PyBytes>()?;
+    let (mut before, mut after) = (HashSet::new(), HashSet::new());
+    let mut extended = 0;
+    for (place, unit) in bytes.as_bytes().chunks_exact(2).enumerate() {
+        let (op, arg) = (unit[0], extended << 8 | usize::from(unit[1]));
+        extended = if op == known.extended_arg { arg } else { 0 };
+        if op == known.store_name {
+            let part = if 2 * place <= at { &mut before } else { &mut after };
+            part.insert(arg);
+        }
+    }
+    after.difference(&before).map(|index| names.get_item(*index)?.extract()).collect()
+}
+
 /// Whether the import statement that is running takes a name from its result: `from a import b`,
 /// and `import a.b as c`, which takes `b` from `a`.
 pub fn takes_a_name(py: Python<'_>) -> PyResult<bool> {

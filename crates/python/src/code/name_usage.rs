@@ -20,8 +20,9 @@ const CO_OPTIMIZED: u32 = 1;
 /// Functions that run text, whose imports and uses are not in the code object.
 const RUN_TEXT: [&str; 2] = ["exec", "eval"];
 
-/// Functions that take an attribute by a name that is not in the code object.
+/// Functions that take an attribute by a name that is not in the code object; and those of `operator`.
 const TAKE_ANY: [&str; 4] = ["getattr", "setattr", "delattr", "vars"];
+const TAKERS: [&str; 2] = ["attrgetter", "methodcaller"];
 
 /// Methods by which Python's own containers are changed.
 const CHANGES: &str = "\
@@ -188,7 +189,8 @@ pub fn outline(py: Python<'_>, code: &Bound<'_, PyCode>) -> PyResult<NameUsage> 
         sets_anywhere,
         constants,
         runs_text: at_once.loads(&RUN_TEXT),
-        takes_any: at_once.loads(&TAKE_ANY),
+        takes_any: at_once.loads(&TAKE_ANY)
+            || TAKERS.iter().any(|name| at_once.mentions.contains(*name)),
         takes_namespaces: at_once.loads(&["vars"]),
         mentions: at_once.mentions,
         mentions_later: later.mentions,

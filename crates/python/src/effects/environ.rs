@@ -3,7 +3,8 @@
 //! Environment variables outlive the module that set them. Run again, `load_dotenv()` or
 //! `os.environ.setdefault(...)` would find the value of the former run and leave it. So each variable
 //! that a module's code sets or removes is recorded with its former value. That is put back right
-//! before the next instance runs, and the new value if that fails or is not published, always only
+//! before the next instance runs, or another module of the plan that runs earlier and may read it, and
+//! the new value if that fails or is not published, always only
 //! where the variable still has the value that the module gave it. `os.environ` belongs to the whole
 //! process: while the module runs, other threads see what its code sees.
 
@@ -13,9 +14,29 @@ use std::ffi::OsString;
 use pyo3::types::{PyBytes, PyTuple};
 use pyo3::{intern, prelude::*};
 
+use crate::code::name_usage::NameUsage;
 use crate::cpython::frames;
 use crate::state::environ_change::EnvironChange;
-use crate::state::{execution_stack, live_module::LiveModule, runtime::Runtime};
+use crate::state::{execution_stack, live_module::LiveModule, runtime::Runtime, scope::Scope};
+
+/// Names in code that reads the environment, by itself or by a library of settings.
+const READS_ENVIRONMENT: [&str; 15] = [
+    "environ",
+    "environb",
+    "getenv",
+    "getenvb",
+    "expandvars",
+    "from_envvar",
+    "from_prefixed_env",
+    "AutoConfig",
+    "BaseSettings",
+    "Config",
+    "DotEnv",
+    "Dynaconf",
+    "Env",
+    "config",
+    "env",
+];
 
 thread_local! {
     /// Whether this thread puts back, or there again, what an execution did: not the running one's doing.
@@ -85,6 +106,23 @@ fn put(py: Python<'_>, name: &OsString, value: Option<&OsString>) -> PyResult<()
     };
     RESTORING.set(false);
     done
+}
+
+/// Whether code with these names may read the environment.
+pub fn may_read(usage: &NameUsage) -> bool {
+    let mentioned =
+        |name: &&str| usage.mentions.contains(*name) || usage.mentions_later.contains(*name);
+    READS_ENVIRONMENT.iter().any(mentioned)
+}
+
+/// Code that may read the environment is about to run: takes back what modules of the plan have put there
+/// that run only after it, as in a fresh process.
+pub fn undo_later(scope: &Scope<'_>) {
+    for former in scope.generation.get().staging.setters(scope.py) {
+        if scope.find(former.get().name.as_str()).is_none() {
+            undo(scope.py, former.get());
+        }
+    }
 }
 
 /// Puts back what was there before the instance ran. Variables that have another value by now stay.

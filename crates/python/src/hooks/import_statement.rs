@@ -17,6 +17,7 @@ use crate::effects::dependencies::{record_import, record_import_through, record_
 use crate::effects::{conflict, listener_adapters, observation};
 use crate::hooks::{partial_import, submodule_imports};
 use crate::loading::load::{self, Loaded};
+use crate::loading::packages_before;
 use crate::state::{caller, live_module::LiveModule, runtime, runtime::Runtime, scope::Scope};
 use crate::sysmodules::{entry, facade, facade::of_instance};
 
@@ -137,15 +138,13 @@ impl<'py> ImportStatement<'_, 'py> {
     }
 
     /// The packages around an imported module run first, also where an update runs them again and
-    /// not that module.
+    /// not that module. So do those around what it imports.
     fn run_packages(&self, scope: &Scope<'py>, absolute: &Bound<'py, PyString>) -> PyResult<()> {
-        if absolute.to_str()?.contains('.')
-            && scope.get(absolute).is_some_and(|found| found.get().is_ready())
-            && let Ok(name) = ModuleName::new(absolute.to_str()?)
-        {
-            load::load_packages(scope, &name)?;
-        }
-        Ok(())
+        let Some(found) = scope.get(absolute).filter(|found| found.get().is_ready()) else {
+            return Ok(());
+        };
+        load::load_packages(scope, &found.get().name)?;
+        packages_before::start(scope, &found)
     }
 
     /// The instance of a name that is not loaded; none where the name is not ours.

@@ -16,9 +16,11 @@ use crate::effects::observation::Observation;
 use crate::effects::{dependencies, environ, foreign_patches, submodule_use, virtual_subclasses};
 use crate::loading::in_place::{self, Nesting};
 use crate::loading::namespace_path::NamespacePath;
-use crate::loading::{bind_submodules, circular, namespace, sharing, source_text, submodules};
+use crate::loading::{
+    bind_submodules, circular, namespace, sharing, source_text, submodules, unreached_names,
+};
 use crate::state::{
-    attempt, lazy_imports, live_module::LiveModule, module_source::ModuleSource,
+    attempt, execution_stack, lazy_imports, live_module::LiveModule, module_source::ModuleSource,
     module_source::SourceFile, notify, policy, policy::DeclaredPolicy, run_times::RunTime,
     scope::Scope,
 };
@@ -187,6 +189,7 @@ impl<'py> PreparedModule<'py> {
         if scope.is_staged() {
             foreign_patches::retain_own(&mut before, &self.instance, previous);
         }
+        unreached_names::show_again(py, execution_stack::depth())?;
         ran.and_then(|()| refuse_if_left_behind())
             .and_then(|()| {
                 if let (Some(contexts), Some(context)) = (&contexts, &context) {

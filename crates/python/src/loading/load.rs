@@ -13,6 +13,7 @@ use crate::loading::circular::{self, LoadGuard};
 use crate::loading::execute::{Content, execute};
 use crate::loading::kept_origin;
 use crate::loading::search::{self, Resolution};
+use crate::loading::unreached_names;
 use crate::state::{live_module::LiveModule, load_key::LoadKey, scope::Scope};
 use crate::sysmodules::entry::{self, SysModulesEntry};
 use crate::{effects::dependencies, loading::namespace_path::search_path};
@@ -160,10 +161,20 @@ fn wait_until_ready<'py>(
         }
     };
     if partial {
-        circular::handed(&key);
-        return Ok(Loaded::Live(found));
+        return hand_out(scope, &key, found);
     }
     load(scope, &instance.name)
+}
+
+/// The caller gets a module that is partially initialized, as it would be in a fresh process.
+fn hand_out<'py>(
+    scope: &Scope<'py>,
+    key: &LoadKey,
+    found: Bound<'py, LiveModule>,
+) -> PyResult<Loaded<'py>> {
+    circular::handed(key);
+    unreached_names::hide(scope, &found)?;
+    Ok(Loaded::Live(found))
 }
 
 fn execute_once<'py>(
@@ -184,10 +195,10 @@ fn execute_once<'py>(
         if let Some(found) = scope.find(name.as_str())
             && (partial || found.get().is_ready())
         {
-            if partial {
-                circular::handed(&key);
-            }
-            return Ok(Loaded::Live(found));
+            return match partial {
+                true => hand_out(scope, &key, found),
+                false => Ok(Loaded::Live(found)),
+            };
         }
         if partial {
             // It is being loaded for another generation, which cannot be waited for: load it

@@ -2,6 +2,7 @@
 
 pub mod load;
 pub mod execute;
+pub mod packages_before;
 pub mod search;
 pub mod kept_origin;
 pub mod foreign_loader;
@@ -12,6 +13,7 @@ pub mod namespace_path;
 pub mod source_text;
 pub mod namespace;
 pub mod circular;
+pub mod unreached_names;
 pub mod submodules;
 pub mod bind_submodules;
 pub mod sharing;

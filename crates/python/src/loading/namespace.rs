@@ -11,7 +11,9 @@ use transfuse_engine::{EdgeKind, Policy, Target};
 
 use crate::code::{name_usage, name_usage::NameUsage, pyc};
 use crate::cpython::{lazy_object, snapshot::items, static_lookup};
-use crate::effects::{annotations, kept_values, ownership::code_of, retention::is_bound_submodule};
+use crate::effects::{
+    annotations, environ, kept_values, ownership::code_of, retention::is_bound_submodule,
+};
 use crate::loading::{bind_submodules, foreign_loader, submodules};
 use crate::state::{live_module::LiveModule, scope::Scope};
 
@@ -27,16 +29,10 @@ pub fn exec_module(
 ) -> PyResult<()> {
     let py = scope.py;
     let namespace = instance.get().namespace(py);
-    let mut carried = Vec::new();
-    if let Some(previous) = previous {
-        let old = previous.get().namespace(py);
-        for name in &instance.get().preserve() {
-            if let Some(value) = old.get_item(name)? {
-                namespace.set_item(name, &value)?;
-                carried.push((name.clone(), value));
-            }
-        }
-    }
+    let carried = match previous {
+        Some(previous) => preserved(instance.get(), &namespace, &previous.get().namespace(py))?,
+        None => Vec::new(),
+    };
     let code = if carried.is_empty() {
         pyc::code(py, file, text)?
     } else {
@@ -58,7 +54,11 @@ pub fn exec_module(
         overlay(scope, instance.get(), previous.get(), &outline)?;
         inherit_imports(instance.get(), previous.get());
     }
+    let may_read = scope.is_staged() && environ::may_read(&outline);
     instance.get().set_name_usage(outline);
+    if may_read {
+        environ::undo_later(scope);
+    }
     match claimed {
         Some(spec) => foreign_loader::execute(instance, spec, &code, text)?,
         None => evaluate(py, &code, &namespace)?,
@@ -75,6 +75,22 @@ pub fn exec_module(
         migrate.call1((PyMappingProxy::new(py, old.as_mapping()),))?;
     }
     Ok(())
+}
+
+/// Puts the preserved values of the former run into the namespace; returns them.
+fn preserved<'py>(
+    instance: &LiveModule,
+    namespace: &Bound<'py, PyDict>,
+    old: &Bound<'py, PyDict>,
+) -> PyResult<Vec<(String, Bound<'py, PyAny>)>> {
+    let mut carried = Vec::new();
+    for name in instance.preserve() {
+        if let Some(value) = old.get_item(&name)? {
+            namespace.set_item(&name, &value)?;
+            carried.push((name, value));
+        }
+    }
+    Ok(carried)
 }
 
 fn evaluate(

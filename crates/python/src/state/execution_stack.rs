@@ -26,6 +26,11 @@ pub fn innermost(py: Python<'_>) -> Option<Bound<'_, LiveModule>> {
     EXECUTING.with_borrow(|stack| stack.last().map(|last| last.bind(py).clone()))
 }
 
+/// How many modules this thread is executing.
+pub fn depth() -> usize {
+    EXECUTING.with_borrow(Vec::len)
+}
+
 /// All modules whose source this thread is executing, the innermost last.
 pub fn all(py: Python<'_>) -> Vec<Bound<'_, LiveModule>> {
     EXECUTING.with_borrow(|stack| stack.iter().map(|instance| instance.bind(py).clone()).collect())

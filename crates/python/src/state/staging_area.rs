@@ -3,10 +3,11 @@
 //! The generation that it would supersede, the modules that were executed for it, and those that
 //! take new code in place. An update fills it; the end of the update empties it.
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use pyo3::{gc::PyTraverseError, gc::PyVisit, prelude::*, types::PyList};
-use transfuse_engine::sync::Mutex;
+use transfuse_engine::{ModuleName, sync::Mutex};
 
 use crate::state::{generation::Generation, live_module::LiveModule};
 
@@ -25,8 +26,16 @@ pub struct StagingArea {
     expected: AtomicUsize,
     /// The modules that take new code in place. Emptied with `executed`.
     in_place: Mutex<Vec<Py<InPlaceUpdate>>>,
+    /// Instances of the base that run again or go, and have changed `os.environ`: the last one first.
+    /// Written by the updating thread, emptied with `executed`.
+    setters: Mutex<Vec<Py<LiveModule>>>,
     /// The changes of these, as far as they are prepared. Emptied with `executed`.
     batches: Mutex<Vec<Py<InPlaceBatch>>>,
+    /// `{shop}`: packages of the plan that no import has been found to lead through yet. Written by
+    /// the updating thread (`loading/packages_before.rs`), emptied with `executed`.
+    pub packages_before: Mutex<HashSet<ModuleName>>,
+    /// The modules whose imports have been searched for these. As above.
+    pub searched: Mutex<HashSet<ModuleName>>,
 }
 
 impl StagingArea {
@@ -84,6 +93,15 @@ impl StagingArea {
             .any(|change| std::ptr::eq(change.get().stays.get(), instance.get()))
     }
 
+    pub fn set_setters(&self, setters: Vec<Py<LiveModule>>) {
+        let old = std::mem::replace(&mut *self.setters.lock(), setters);
+        drop(old);
+    }
+
+    pub fn setters<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, LiveModule>> {
+        self.setters.lock().iter().map(|one| one.bind(py).clone()).collect()
+    }
+
     pub fn record_batch(&self, batch: Py<InPlaceBatch>) {
         self.batches.lock().push(batch);
     }
@@ -94,11 +112,14 @@ impl StagingArea {
 
     /// Empties it: the generation is published, or abandoned.
     pub fn clear(&self) {
+        self.packages_before.lock().clear();
+        self.searched.lock().clear();
         let all = std::mem::take(&mut *self.executed.lock());
         let changes = std::mem::take(&mut *self.in_place.lock());
         let batches = std::mem::take(&mut *self.batches.lock());
+        let setters = std::mem::take(&mut *self.setters.lock());
         // Dropped here, outside the locks: the last reference may run Python code.
-        drop((all, changes, batches));
+        drop((all, changes, batches, setters));
     }
 
     /// For the cycle collector, which skips a field that another thread is writing.
@@ -111,6 +132,9 @@ impl StagingArea {
         }
         for batch in self.batches.try_lock().iter().flat_map(|all| all.iter()) {
             visit.call(batch)?;
+        }
+        for instance in self.setters.try_lock().iter().flat_map(|all| all.iter()) {
+            visit.call(instance)?;
         }
         match self.base.try_lock() {
             Some(base) => visit.call(base.as_ref()),

@@ -11,29 +11,9 @@ use std::ffi::OsString;
 use pyo3::prelude::*;
 use transfuse_engine::{ModuleName, Reason};
 
-use crate::code::name_usage::NameUsage;
-use crate::effects::retention;
+use crate::effects::{environ, retention};
 use crate::state::live_module::LiveModule;
 use crate::update::{registrations, staged_update::StagedUpdate};
-
-/// Names in code that reads the environment, by itself or by a library of settings.
-const READS_ENVIRONMENT: [&str; 15] = [
-    "environ",
-    "environb",
-    "getenv",
-    "getenvb",
-    "expandvars",
-    "from_envvar",
-    "from_prefixed_env",
-    "AutoConfig",
-    "BaseSettings",
-    "Config",
-    "DotEnv",
-    "Dynaconf",
-    "Env",
-    "config",
-    "env",
-];
 
 impl<'py> StagedUpdate<'py> {
     /// The modules in use that have to run as well, each with its reason, and those that were stopped.
@@ -78,14 +58,8 @@ impl<'py> StagedUpdate<'py> {
             .find(|(name, (value, _))| former.get(*name).is_none_or(|(before, _)| before != value));
         let gone = former.iter().find(|(name, _)| !new.contains_key(*name));
         let Some((_, (_, by))) = changed.or(gone) else { return Vec::new() };
-        let reads = |usage: &NameUsage| {
-            let mentioned = |name: &&str| {
-                usage.mentions.contains(*name) || usage.mentions_later.contains(*name)
-            };
-            READS_ENVIRONMENT.iter().any(mentioned)
-        };
         let mut readers = self.in_use(py);
-        readers.retain(|module| module.get().with_name_usage(reads) == Some(true));
+        readers.retain(|module| module.get().with_name_usage(environ::may_read) == Some(true));
         let name = |module: &Bound<'_, LiveModule>| module.get().name.clone();
         readers.iter().map(|one| (name(one), Reason::AffectedBy(by.clone()))).collect()
     }

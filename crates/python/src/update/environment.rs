@@ -1,6 +1,6 @@
 //! Which variables does `os.environ` have when an update has ended?
 //!
-//! While modules run, `loading/execute.rs` takes back what their former runs had put there. Here is
+//! While modules run, `loading/execute.rs` and `loading/namespace.rs` take back what former runs had put there. Here is
 //! what is left to do for modules that are gone, and when the staged generation is published or abandoned.
 
 use pyo3::prelude::*;
@@ -19,6 +19,11 @@ impl<'py> StagedUpdate<'py> {
                 environ::undo(py, instance.get());
             }
         }
+        let mut setters: Vec<_> = self.removed.iter().collect();
+        setters.retain(|instance| !instance.get().environ().is_empty());
+        setters.sort_by_key(|instance| std::cmp::Reverse(instance.get().started()));
+        let setters = setters.into_iter().map(|instance| instance.clone().unbind()).collect();
+        self.staged.get().staging.set_setters(setters);
     }
 
     /// The environment is as the modules in use have left it.

@@ -18,7 +18,7 @@ use crate::cpython::{
     traceback::module_of_error,
 };
 use crate::effects::{conflict, foreign_patches};
-use crate::loading::{in_place, load, load::Loaded, sharing, submodules};
+use crate::loading::{in_place, load, load::Loaded, packages_before, sharing, submodules};
 use crate::state::{
     attempt::Interruptible, generation::Generation, live_module::LiveModule, pin::GenerationScope,
     policy::effective_policy, runtime::Runtime, scope::Scope, staging_area::InPlaceNote,
@@ -150,6 +150,7 @@ impl<'py> StagedUpdate<'py> {
         conflict::take();
         self.begin_environ(py, plan);
         self.staged.get().staging.expect(plan.steps.len());
+        packages_before::begin(&Scope::new(py, self.runtime, &self.staged), plan);
         let _limit = Watchdog::begin(self.runtime.settings().time_limit);
         let _interruptible = Interruptible::begin_modules();
         for step in plan.start_order.iter().map(|place| &plan.steps[*place]) {
