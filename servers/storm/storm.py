@@ -206,6 +206,7 @@ class Storm:
         code, out = self._type("confirm")
         if code != 0:
             self._fail(f"confirm ended with {code}: {out}")
+        self.model.confirm()
         return Expected()
 
     def _trial_expires(self) -> Expected:
@@ -222,6 +223,7 @@ class Storm:
         self.people.save(texts)
         self.steps[-1] += f" {texts}"
         words = ("update", "--release", "--confirm-within", within)
+        self.model.puts_on_trial()
         return self._types(lambda: self.model.release(texts), *words)
 
     def _kill(self) -> Expected:

@@ -185,6 +185,28 @@ def test_p16_a_template_that_was_rolled_back_stays_so_over_a_handover(project: P
     project.until_answered(page="good")
 
 
+def test_p16_a_page_makes_no_other_state_of_what_was_handed_over(project: Project) -> None:
+    """A fresh process has not read it yet, and does not know it as the former one did."""
+    (project.folder / "site" / "page.txt").write_text("page")
+    page = "transfuse.read_text(__file__.replace('web.py', 'page.txt'))"
+    shows = SHOWN.replace("}", f", 'page': {page}}}").replace("import ", "import transfuse, ", 1)
+    project.save({"web.py": WSGI + shows})
+    project.serve("--workers", "2")
+    edit(project, val="bad")
+    assert served(project)["page"] == "page"
+    for _ in range(2):
+        code, out = project.type("handover")
+        assert code == 0, out
+    assert served(project)["val"] == "bad"
+    until_kept(project)
+    project.crash()
+    project.serve("--workers", "2")
+    code, out = project.type("rollback")
+    assert (code, served(project)["val"]) == (0, "good"), out
+    code, out = project.type("rollback")
+    assert (code, "there is no earlier generation to go back to" in out) == (2, True), out
+
+
 def test_p16_a_worker_that_was_started_anew_can_go_back(project: Project) -> None:
     project.serve()
     edit(project, val="bad")
