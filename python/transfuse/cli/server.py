@@ -214,7 +214,8 @@ class Loader:
 
     def _tell(self, member: Member | None, line: str, trace: str) -> None:
         """Leave the reason why this worker cannot serve."""
-        if member is not None and self.team:
+        is_in_place = self.serving.take == resumed.IN_PLACE
+        if member is not None and self.team and not is_in_place:
             member.fails(line, trace)
             return
         began = resumed.here()

@@ -184,7 +184,9 @@ def _refused(report: Report, roots: Sequence[str]) -> str:
         return f"refused; {still}"
     where = place(report.error, roots)
     at = f"{short_path(where[0], roots)}, line {where[1]}: " if where else ""
-    trace = report.traceback.rstrip("\n")
+    # Without frames it says the same as the headline.
+    lines = report.traceback.rstrip("\n")
+    trace = lines if "\n" in lines else ""
     return "\n".join([f"refused: {at}{headline(report.error)}", *([trace] if trace else []), still])
 
 

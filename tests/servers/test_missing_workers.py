@@ -1,0 +1,105 @@
+"""P9, P15: a server goes on where processes cannot be started, and says why."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from support.serving import CAP, WSGI, Project, lives
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.servers
+
+SHOWN = "import val\ndef shown(): return {'val': val.VALUE}\n"
+
+
+@pytest.fixture
+def project(tmp_path: Path, runtime: Path) -> Iterator[Project]:
+    project = Project(tmp_path, runtime)
+    project.save({"val.py": "VALUE = 1\n", "web.py": WSGI + SHOWN})
+    yield project
+    project.end()
+
+
+def from_elsewhere(project: Project, *words: str) -> tuple[int, str]:
+    """Run a command while the folder of the project is not there."""
+    places = {"XDG_RUNTIME_DIR": str(project.runtime), "XDG_STATE_HOME": str(project.state)}
+    done = subprocess.run(
+        [sys.executable, "-m", "transfuse", *words],
+        cwd=project.runtime,
+        env={**os.environ, **places},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=CAP,
+        check=False,
+    )
+    return done.returncode, done.stdout
+
+
+@pytest.mark.parametrize("hands_over", [False, True])
+def test_p9_one_that_cannot_be_replaced_does_not_end_the_others(
+    project: Project, hands_over: bool
+) -> None:
+    """The database that it needs is down, say."""
+    needed = project.folder / "needed"
+    needed.touch()
+    project.save({"val.py": "import os\nos.stat('needed')\nVALUE = 1\n"})
+    server = project.serve("--workers", "2")
+    if hands_over:
+        assert project.type("handover")[0] == 0
+    needed.unlink()
+    victim = min(project.pids())
+    project.kill(victim)
+    project.until_logged("FileNotFoundError")
+    project.until_logged("it is tried again to start the missing ones")
+    assert all(project.ask()["val"] == 1 for _ in range(10))
+    needed.touch()
+    project.until("another one", lambda: len(project.pids() - {victim}) == 2)
+    assert lives(server.pid)
+
+
+def test_p15_a_server_whose_folder_is_removed_and_made_anew(
+    project: Project, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    kept = tmp_path_factory.mktemp("kept") / "copy"
+    server = project.serve("--workers", "2")
+    shutil.copytree(project.folder, kept)
+    shutil.rmtree(project.folder)
+    code, out = from_elsewhere(project, "handover", "--all")
+    assert (code, "nothing has changed" in out) == (1, True), out
+    code, out = from_elsewhere(project, "status", "--all")
+    assert code == 0, out
+    assert all(project.ask()["val"] == 1 for _ in range(10))
+    shutil.copytree(kept, project.folder)
+    code, out = project.type("handover")
+    assert code == 0, out
+    assert all(project.ask()["val"] == 1 for _ in range(10))
+    assert lives(server.pid)
+
+
+def test_p15_a_server_whose_temporary_folder_was_swept(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    project.serve("--workers", "2")
+    for path in temporary.iterdir():
+        shutil.rmtree(path)
+    code, out = project.type("status")
+    assert code == 0, out
+    code, out = project.type("handover")
+    assert code == 0, out
+    before = project.pids()
+    project.kill(min(before))
+    project.until("another one", lambda: len(project.pids() - {min(before)}) == 2)
+    assert project.type("handover")[0] == 0
