@@ -29,6 +29,13 @@ def project(tmp_path: Path, runtime: Path) -> Iterator[Project]:
     project.end()
 
 
+def serve_by_two(project: Project, *options: str) -> int:
+    """Serve, and wait until both workers do; return the process id of their parent."""
+    server = project.serve("--workers", "2", *options)
+    project.until("two workers", lambda: len(project.pids()) == 2)
+    return server.pid
+
+
 def from_elsewhere(project: Project, *words: str) -> tuple[int, str]:
     """Run a command while the folder of the project is not there."""
     places = {"XDG_RUNTIME_DIR": str(project.runtime), "XDG_STATE_HOME": str(project.state)}
@@ -53,7 +60,7 @@ def test_p9_one_that_cannot_be_replaced_does_not_end_the_others(
     needed = project.folder / "needed"
     needed.touch()
     project.save({"val.py": "import os\nos.stat('needed')\nVALUE = 1\n"})
-    server = project.serve("--workers", "2")
+    parent = serve_by_two(project)
     if hands_over:
         assert project.type("handover")[0] == 0
     needed.unlink()
@@ -64,14 +71,14 @@ def test_p9_one_that_cannot_be_replaced_does_not_end_the_others(
     assert all(project.ask()["val"] == 1 for _ in range(10))
     needed.touch()
     project.until("another one", lambda: len(project.pids() - {victim}) == 2)
-    assert lives(server.pid)
+    assert lives(parent)
 
 
 def test_p15_a_server_whose_folder_is_removed_and_made_anew(
     project: Project, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     kept = tmp_path_factory.mktemp("kept") / "copy"
-    server = project.serve("--workers", "2")
+    parent = serve_by_two(project)
     shutil.copytree(project.folder, kept)
     shutil.rmtree(project.folder)
     code, out = from_elsewhere(project, "handover", "--all")
@@ -83,7 +90,7 @@ def test_p15_a_server_whose_folder_is_removed_and_made_anew(
     code, out = project.type("handover")
     assert code == 0, out
     assert all(project.ask()["val"] == 1 for _ in range(10))
-    assert lives(server.pid)
+    assert lives(parent)
 
 
 def test_p15_a_server_whose_temporary_folder_was_swept(
@@ -92,7 +99,7 @@ def test_p15_a_server_whose_temporary_folder_was_swept(
     temporary = tmp_path / "tmp"
     temporary.mkdir()
     monkeypatch.setenv("TMPDIR", str(temporary))
-    project.serve("--workers", "2")
+    serve_by_two(project)
     for path in temporary.iterdir():
         shutil.rmtree(path)
     code, out = project.type("status")
@@ -103,3 +110,28 @@ def test_p15_a_server_whose_temporary_folder_was_swept(
     project.kill(min(before))
     project.until("another one", lambda: len(project.pids() - {min(before)}) == 2)
     assert project.type("handover")[0] == 0
+
+
+def test_p9_one_in_place_of_another_takes_no_part_in_what_that_has_refused(
+    project: Project,
+) -> None:
+    """While a change waits for fresh processes, too, which the others have voted on."""
+    never = "__reload__ = 'never'\nVALUE = {}\n"
+    shows = "import val, conf\ndef shown(): return {'val': val.VALUE, 'conf': conf.VALUE}\n"
+    project.save({"conf.py": never.format(1), "web.py": WSGI + shows})
+    serve_by_two(project, "--handover", "ask")
+    project.save({"conf.py": never.format(2)})
+    project.until_logged("conf cannot change in a running process")
+    project.save({"val.py": "VALUE =\n"})
+    project.until("a refusal by both", lambda: project.log.count("refused: val.py") == 2)
+    victim = min(project.pids())
+    project.kill(victim)
+    project.until("another one", lambda: len(project.pids() - {victim}) == 2)
+    # It has joined the others when it switches with them.
+    for value in (3, 4):
+        project.save({"val.py": f"VALUE = {value}\n"})
+        words = f"2 workers switched to generation {value}"
+        project.until_logged(words)
+        assert all(project.ask() | {"pid": 0} == {"pid": 0, "val": value, "conf": 1} for _ in "ab")
+    assert project.log.count("refused: val.py") == 2
+    assert "cannot load what the others serve" not in project.log

@@ -38,6 +38,7 @@ JOINS: dict[str, Any] = {
     "view": "v",
     "generation": 1,
     "others": {},
+    "source": "v",
     "staged": None,
     "contents": None,
     "change": {"paths": [], "back": None},

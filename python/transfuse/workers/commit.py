@@ -28,6 +28,8 @@ class WorkerState:
         staged: the view that it has staged and waits to publish; None if it does not wait.
         told: the view that it was last told to stage, or to catch up with.
         others: as `VotedView.others`, for the view that it serves.
+        source: the digest of the source that it serves; another one than that of the view while
+            changes wait for a restart.
     """
 
     at: str
@@ -35,6 +37,7 @@ class WorkerState:
     staged: str | None = None
     told: str | None = None
     others: dict[str, str] = field(default_factory=dict)
+    source: str = ""
 
 
 @dataclass
@@ -85,6 +88,7 @@ class CommitCoordinator:
         contents: dict[str, Any] | None = None,
         *,
         serves: dict[str, str] | None = None,
+        source: str = "",
         **change: Any,
     ) -> list[Order]:
         """A worker reports the view that it serves, and the one that it has staged, if it waits.
@@ -93,9 +97,9 @@ class CommitCoordinator:
             number: of the worker's connection.
             at, generation: what it serves.
             staged, contents, **change: as for `prepared`.
-            serves: as `VotedView.others`, for the view that it serves.
+            serves, source: `others` and `source` of its state.
         """
-        self.workers[number] = WorkerState(at, generation, others=serves or {})
+        self.workers[number] = WorkerState(at, generation, others=serves or {}, source=source)
         if self.served is None:
             self.served, self.generation, self.others = at, generation, serves or {}
         if staged is not None:
@@ -163,11 +167,16 @@ class CommitCoordinator:
         return orders + self._orders()
 
     def serves(
-        self, number: int, at: str, generation: int, others: dict[str, str] | None = None
+        self,
+        number: int,
+        at: str,
+        generation: int,
+        others: dict[str, str] | None = None,
+        source: str = "",
     ) -> list[Order]:
         """A worker reports the view that it serves now, whether or not that is new."""
         worker = self.workers[number]
-        worker.others = others or {}
+        worker.others, worker.source = others or {}, source
         worker.at, worker.generation, worker.staged = at, generation, None
         if at == self.served:
             self.generation = max(self.generation, generation)
@@ -181,6 +190,8 @@ class CommitCoordinator:
         if self._open is not None:
             orders += self._vote(self._open)
         if self._open is None and self.served is not None:
+            all_workers = self.workers.values()
+            source = next((each.source for each in all_workers if each.at == self.served), "")
             behind = [
                 (number, worker)
                 for number, worker in self.workers.items()
@@ -190,7 +201,7 @@ class CommitCoordinator:
                 # Once: the worker itself tries again.
                 worker.told = self.served
                 order = {"do": "catch up", "view": self.served, "generation": self.generation}
-                orders.append((number, {**order, "others": self.others}))
+                orders.append((number, {**order, "others": self.others, "source": source}))
         return orders
 
     def _vote(self, view: str) -> list[Order]:

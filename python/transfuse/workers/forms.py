@@ -99,6 +99,7 @@ _SAY: Mapping[str, _Form] = {
         "view": _text,
         "generation": _count,
         "others": _digests,
+        "source": _text,
         "staged": _text_or_none,
         "contents": _contents_or_none,
         "change": _change,
@@ -113,6 +114,7 @@ _SAY: Mapping[str, _Form] = {
         "view": _text,
         "generation": _count,
         "others": _digests,
+        "source": _text,
         "since": _seconds_or_none,
     },
 }

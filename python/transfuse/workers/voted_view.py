@@ -78,9 +78,11 @@ class VotedView:
 
     def is_served(self, order: Said) -> bool:
         """Whether this process serves what an order is about, as far as it knows the files."""
-        others: dict[str, str] = order.get("others", {})
         _, source = _core.view()
-        if named(source, others) != order["view"]:
+        # The view that was voted on has changes that wait for a restart, which none of them serves.
+        if source != order.get("source") and (
+            named(source, order.get("others", {})) != order["view"]
+        ):
             return False
         kinds = {"served"} if order.get("back") else {"served", "data"}
         return not self.differing(order, kinds)

@@ -207,6 +207,7 @@ class Worker:
             "view": self._at,
             "generation": self._generation,
             "others": self._voted.others,
+            "source": _core.view()[1],
             "staged": self._waiting,
             "contents": self._contents,
             "change": self._change,
@@ -283,12 +284,12 @@ class Worker:
         pause = _PAUSE
         while not self._connection.over and self._behind is order and self._at != order["view"]:
             _core.number_from(order["generation"])
-            if self._voted.is_served(order):
+            # Files that the others do not set aside are served.
+            known = {os.fspath(path) for path in _core.set_aside()} - set(order["aside"])
+            if not known and self._voted.is_served(order):
                 self._agree(order)
                 break
-            # Files that the others do not set aside are served.
-            known = {os.fspath(path) for path in _core.set_aside()}
-            outcomes = [_core.follow(sorted(known - set(order["aside"])))["outcome"]]
+            outcomes = [_core.follow(sorted(known))["outcome"]]
             if self._at != order["view"] and self._behind is order:
                 contents = unpacked(order["contents"])
                 outcomes.append(_core.adopt(contents, order["aside"], None, {})["outcome"])
@@ -316,7 +317,7 @@ class Worker:
         with self._news:
             said = {"view": self._at, "generation": self._generation, "since": self._since}
             others = self._voted.others
-        self._connection.say(say="serves", others=others, **said)
+        self._connection.say(say="serves", others=others, source=_core.view()[1], **said)
 
 
 def _processes(pids: list[int]) -> str:
