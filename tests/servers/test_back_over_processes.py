@@ -267,3 +267,21 @@ VALUE = 2
     code, out = project.type("confirm")
     assert code == 0, out
     project.until_answered(val="tried", conf=2)
+
+
+def test_p16_a_handover_is_made_when_a_trial_is_over(project: Project) -> None:
+    """Its fresh processes could not go back by themselves, so a trial refuses it and says so."""
+    project.serve("--workers", "2")
+    assert project.type("update", "--hold")[0] == 0
+    project.save({"val.py": "VALUE = 'tried'\n"})
+    code, out = project.type("update", "--release", "--confirm-within", "5s")
+    assert (code, "on trial until" in out) == (0, True), out
+    code, out = project.type("handover")
+    assert code == 1
+    words = ("is on trial", "'transfuse confirm' or 'transfuse rollback' ends the trial")
+    assert [each in out for each in (*words, "nothing has changed")] == [True, True, True], out
+    project.until_logged("not confirmed within 5 s")
+    project.until_answered(val="good")
+    code, out = project.type("handover")
+    assert code == 0, out
+    assert all(served(project)["val"] == "good" for _ in range(10))
