@@ -9,8 +9,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-# The modules of the application: see `site`. One of them waits for fresh processes.
-LEAF, MIDDLE, LATE, LEFT, RIGHT, CONF = FILES = ("leaf", "middle", "late", "left", "right", "conf")
+# The modules of the application: see `site`. One of them waits for fresh processes. The last one is
+# no module: it is read by requests, as a template is.
+LEAF, MIDDLE, LATE, LEFT, RIGHT, CONF, PAGE = FILES = (
+    "leaf",
+    "middle",
+    "late",
+    "left",
+    "right",
+    "conf",
+    "page",
+)
 # How many former states can be gone back to.
 KEEP = 3
 

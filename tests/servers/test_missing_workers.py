@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
 
+from demo.client import Client
 from support.serving import CAP, WSGI, Project, lives
 
 if TYPE_CHECKING:
@@ -135,3 +138,31 @@ def test_p9_one_in_place_of_another_takes_no_part_in_what_that_has_refused(
         assert all(project.ask() | {"pid": 0} == {"pid": 0, "val": value, "conf": 1} for _ in "ab")
     assert project.log.count("refused: val.py") == 2
     assert "cannot load what the others serve" not in project.log
+
+
+@pytest.mark.parametrize("hands_over", [False, True])
+def test_p9_workers_whose_parent_was_killed_end_with_their_requests(
+    project: Project, hands_over: bool
+) -> None:
+    """They would hold the port, and nothing could replace them."""
+    notes = WSGI.replace(
+        "        time.sleep(3)", "        open('begun', 'w').close(); time.sleep(3)"
+    )
+    project.save({"web.py": notes + SHOWN})
+    parent = serve_by_two(project)
+    if hands_over:
+        assert project.type("handover")[0] == 0
+    before, answers = project.pids(), []
+    client = Client(project.port)
+    slow = threading.Thread(target=lambda: answers.append(client.get("/slow").status))
+    slow.start()
+    project.until("a request", (project.folder / "begun").exists)
+    os.kill(parent, signal.SIGKILL)
+    project.until("their end", lambda: not any(lives(pid) for pid in before))
+    slow.join(CAP)
+    client.close()
+    assert answers == [200], project.log
+    project.end()
+    serve_by_two(project)
+    assert project.ask()["val"] == 1
+    assert not before & project.pids()

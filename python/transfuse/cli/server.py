@@ -146,6 +146,7 @@ class Loader:
                 self.folder,
                 self.listener,
                 self.team,
+                serving.stop_within,
                 refuse=self._refuse,
                 announce=self._announce,
                 retired=signals.retired,
