@@ -188,4 +188,20 @@ MUTANTS = (
         "Take::Default => false,",
         ("tests/unit/test_last_served.py",),
     ),
+    Mutant(
+        "P16",
+        "a process does not know what was served before the process before it",
+        ENGINE + "last_served/recall.rs",
+        "for (state, until) in former.chain([(&now, None)]) {",
+        "for (state, until) in former.take(0).chain([(&now, None)]) {",
+        ("-m", "servers", "tests/servers/test_back_over_processes.py"),
+    ),
+    Mutant(
+        "P16",
+        "a template goes back in the worker that was asked, and in no other",
+        "python/transfuse/workers/voted_view.py",
+        "    if not others:\n",
+        "    if True:\n",
+        ("-m", "servers", "tests/servers/test_templates_in_workers.py"),
+    ),
 )

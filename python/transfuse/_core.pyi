@@ -47,6 +47,7 @@ __all__ = [
     "mark_shut_down",
     "number_from",
     "once",
+    "other_files",
     "plan",
     "protect",
     "referrers",
@@ -289,6 +290,17 @@ def wanted_changes() -> tuple[list[Path], tuple[int, float | None] | None]:
     A rollback is the number of the generation that it goes back to, and when that was first served.
     """
 
+def other_files(paths: Sequence[str], *, wanted: bool = False) -> dict[Path, tuple[str, str]]:
+    """The digests of files that are no source, each with its kind.
+
+    The kind is ``"served"`` (code reads it by generation), ``"data"``, or ``"existence"`` (only
+    that counts). Source, and files that are not known, are left out.
+
+    Args:
+        paths: the files.
+        wanted: rather as the update under way would have them.
+    """
+
 def differing(*, wanted: bool = False, of: int | None = None) -> dict[Path, bytes | None]:
     """The served contents of files that differ on disk.
 
@@ -301,6 +313,7 @@ def adopt(
     contents: dict[str, bytes | None],
     aside: Sequence[str],
     back: tuple[int, float | None] | None,
+    others: Mapping[str, str],
 ) -> dict[str, Any]:
     """Serve these contents instead of the files on disk. The result is that of an update.
 
@@ -308,6 +321,7 @@ def adopt(
         contents: file to content; None: it is not there.
         aside: the files whose content on disk is set aside.
         back: the rollback of another worker that it is, as in `wanted_changes`.
+        others: of a rollback, the digests of files that are no source, by file.
     """
 
 def number_from(least: int) -> None:

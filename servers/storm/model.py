@@ -9,8 +9,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-# The modules of the application: see `site`. One of them waits for fresh processes.
-LEAF, MIDDLE, LATE, LEFT, RIGHT, CONF = FILES = ("leaf", "middle", "late", "left", "right", "conf")
+# The modules of the application: see `site`. One of them waits for fresh processes. The last one is
+# no module: it is read by requests, as a template is.
+LEAF, MIDDLE, LATE, LEFT, RIGHT, CONF, PAGE = FILES = (
+    "leaf",
+    "middle",
+    "late",
+    "left",
+    "right",
+    "conf",
+    "page",
+)
 # How many former states can be gone back to.
 KEEP = 3
 
@@ -56,10 +65,13 @@ class History:
     Attributes:
         current: what it serves.
         kept: what it has served, the oldest first.
+        protected: the number of the one to which a trial goes back, which is kept beside the
+            others; until the next is served after the trial.
     """
 
     current: Served
     kept: list[Served] = field(default_factory=list)
+    protected: int | None = None
     # Number -> that of the generation which has taken its place.
     _same: dict[int, int] = field(default_factory=dict)
 
@@ -126,13 +138,16 @@ class History:
         for each in (*self.kept, self.current):
             if each.before == old:
                 each.before = new
+        if self.protected == old:
+            self.protected = new
         self._same = {one: new if to == old else to for one, to in self._same.items()}
         self._same[old] = new
 
     def _become(self, served: Served) -> None:
         self.kept.append(self.current)
-        while len(self.kept) > KEEP:
-            oldest = self.kept.pop(0)
+        while len(counted := [each for each in self.kept if each.number != self.protected]) > KEEP:
+            oldest = counted[0]
+            self.kept.remove(oldest)
             self._same = {old: to for old, to in self._same.items() if to != oldest.number}
         self.current = served
 
@@ -260,6 +275,16 @@ class Model:
         served = self.served
         self.aside = {name: text for name, text in self.disk.items() if text != served[name]}
 
+    def puts_on_trial(self) -> None:
+        """What is served from now on is on trial."""
+        for history in self.histories.values():
+            history.protected = history.current.number
+
+    def confirm(self) -> None:
+        """What is on trial stays."""
+        for history in self.histories.values():
+            history.protected = None
+
     def expires(self, before: State) -> Expected:
         """What is on trial is not confirmed in time.
 
@@ -267,6 +292,7 @@ class Model:
             before: what was served before the trial.
         """
         self._serve_again(before)
+        self.confirm()
         return Expected("rolled back")
 
     def handover(self) -> Expected:

@@ -1,8 +1,9 @@
 """The application that the storm serves, and what an answer of it shows.
 
 `middle` imports `leaf` and shows which `leaf` it was built on; `left` and `right` belong together;
-`late` is imported inside a request; `conf` is never run again in a running process. A request looks
-twice, with a pause in between. `smoke` has the check, which refuses what a module says is bad.
+`late` is imported inside a request; `conf` is never run again in a running process. `page` is a
+text that each request reads. A request looks twice, with a pause in between. `smoke` has the check,
+which refuses what a module says is bad.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from servers.lifespan import LIFESPAN
-from servers.storm.model import CONF, FILES, LEFT, MIDDLE, RIGHT, Text
+from servers.storm.model import CONF, FILES, LEFT, MIDDLE, PAGE, RIGHT, Text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,12 +30,16 @@ _HEADS = {MIDDLE: "import leaf\nBUILT_ON = leaf.NUMBER\n", CONF: "__reload__ = '
 
 _SHOWN = """
 import asyncio, json, os, time
+import transfuse
 import conf, leaf, left, middle, right
+
+PAGE = os.path.join(os.path.dirname(__file__), "page.txt")
 
 def shown():
     import late
     modules = (conf, late, leaf, left, middle, right)
-    return {module.__name__: module.NUMBER for module in modules} | {"built_on": middle.BUILT_ON}
+    numbers = {module.__name__: module.NUMBER for module in modules}
+    return {**numbers, "built_on": middle.BUILT_ON, "page": int(transfuse.read_text(PAGE))}
 
 def answer(first):
     return json.dumps({"pid": os.getpid(), "first": first, "last": shown()}).encode()
@@ -71,7 +76,9 @@ async def app(scope, receive, send):
 
 
 def source(name: str, text: Text) -> str:
-    """Return the source of a module with this text."""
+    """Return the content of a file with this text."""
+    if name == PAGE:
+        return f"{text.number}\n"
     head = _HEADS.get(name, "")
     return f"{head}NUMBER = {text.number}\n{_BODY[text.broken]}"
 
@@ -100,8 +107,8 @@ def make(folder: Path, interface: str, state: State) -> None:
 
 
 def path_of(folder: Path, name: str) -> Path:
-    """Return the file of a module."""
-    return folder / "site" / f"{name}.py"
+    """Return the file of this name."""
+    return folder / "site" / (f"{name}.txt" if name == PAGE else f"{name}.py")
 
 
 @dataclass(frozen=True)

@@ -7,18 +7,18 @@ import sys
 import time
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from servers.handover_load import Load
 from servers.process import free_port
 from servers.storm import site
-from servers.storm.model import CONF, LATE, LEAF, LEFT, MIDDLE, RIGHT, Expected, Model, Text
+from servers.storm.model import CONF, LATE, LEAF, LEFT, MIDDLE, PAGE, RIGHT, Expected, Model, Text
 from servers.storm.people import CAP, People
 from servers.storm.watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from servers.storm.model import State
     from servers.storm.watch import Numbers
@@ -37,6 +37,7 @@ _SINGLE = (LEAF, MIDDLE, LATE, CONF)
 _WEIGHTS = {
     "save": 6,
     "save_two": 2,
+    "save_page": 3,
     "break": 3,
     "repair": 4,
     "restore": 2,
@@ -152,6 +153,9 @@ class Storm:
         text = self._text()
         return self._saves({LEFT: text, RIGHT: text})
 
+    def _save_page(self) -> Expected:
+        return self._saves({PAGE: self._text()})
+
     def _break(self) -> Expected:
         how = self._random.choice(["syntax", "raises", "check"])
         return self._saves({self._random.choice(_SINGLE): self._text(how)})
@@ -179,7 +183,7 @@ class Storm:
         names: tuple[str, ...] = ()
         if self.model.aside and self._random.random() < 0.5:
             names = _with_its_twin(self._random.choice(sorted(self.model.aside)))
-        files = [f"site/{name}.py" for name in names]
+        files = [str(site.path_of(Path(), name)) for name in names]
         return self._types(lambda: self.model.accept(names), "accept", *files)
 
     def _handover(self) -> Expected:
@@ -206,6 +210,7 @@ class Storm:
         code, out = self._type("confirm")
         if code != 0:
             self._fail(f"confirm ended with {code}: {out}")
+        self.model.confirm()
         return Expected()
 
     def _trial_expires(self) -> Expected:
@@ -222,6 +227,7 @@ class Storm:
         self.people.save(texts)
         self.steps[-1] += f" {texts}"
         words = ("update", "--release", "--confirm-within", within)
+        self.model.puts_on_trial()
         return self._types(lambda: self.model.release(texts), *words)
 
     def _kill(self) -> Expected:

@@ -185,6 +185,28 @@ def test_p16_a_template_that_was_rolled_back_stays_so_over_a_handover(project: P
     project.until_answered(page="good")
 
 
+def test_p16_a_page_makes_no_other_state_of_what_was_handed_over(project: Project) -> None:
+    """A fresh process has not read it yet, and does not know it as the former one did."""
+    (project.folder / "site" / "page.txt").write_text("page")
+    page = "transfuse.read_text(__file__.replace('web.py', 'page.txt'))"
+    shows = SHOWN.replace("}", f", 'page': {page}}}").replace("import ", "import transfuse, ", 1)
+    project.save({"web.py": WSGI + shows})
+    project.serve("--workers", "2")
+    edit(project, val="bad")
+    assert served(project)["page"] == "page"
+    for _ in range(2):
+        code, out = project.type("handover")
+        assert code == 0, out
+    assert served(project)["val"] == "bad"
+    until_kept(project)
+    project.crash()
+    project.serve("--workers", "2")
+    code, out = project.type("rollback")
+    assert (code, served(project)["val"]) == (0, "good"), out
+    code, out = project.type("rollback")
+    assert (code, "there is no earlier generation to go back to" in out) == (2, True), out
+
+
 def test_p16_a_worker_that_was_started_anew_can_go_back(project: Project) -> None:
     project.serve()
     edit(project, val="bad")
@@ -245,3 +267,21 @@ VALUE = 2
     code, out = project.type("confirm")
     assert code == 0, out
     project.until_answered(val="tried", conf=2)
+
+
+def test_p16_a_handover_is_made_when_a_trial_is_over(project: Project) -> None:
+    """Its fresh processes could not go back by themselves, so a trial refuses it and says so."""
+    project.serve("--workers", "2")
+    assert project.type("update", "--hold")[0] == 0
+    project.save({"val.py": "VALUE = 'tried'\n"})
+    code, out = project.type("update", "--release", "--confirm-within", "5s")
+    assert (code, "on trial until" in out) == (0, True), out
+    code, out = project.type("handover")
+    assert code == 1
+    words = ("is on trial", "'transfuse confirm' or 'transfuse rollback' ends the trial")
+    assert [each in out for each in (*words, "nothing has changed")] == [True, True, True], out
+    project.until_logged("not confirmed within 5 s")
+    project.until_answered(val="good")
+    code, out = project.type("handover")
+    assert code == 0, out
+    assert all(served(project)["val"] == "good" for _ in range(10))

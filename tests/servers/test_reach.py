@@ -114,6 +114,27 @@ def test_several_servers_of_a_project_are_named_where_one_is_meant(machine: Mach
     assert (first.ask(), second.ask()) == ("2", "1")
 
 
+def test_what_goes_wrong_in_one_server_hides_nothing_that_others_have_done(
+    machine: Machine,
+) -> None:
+    shop, blog = machine.project("shop"), machine.project("blog")
+    first, second = machine.run(shop), machine.run(blog)
+    machine.save(shop, 2)
+    assert machine.type(shop, "update")[0] == 0
+    # Nothing is saved in the other one.
+    code, out, err = machine.type(shop, "rollback", "--all")
+    assert code == 1, err
+    assert out.startswith(f"process {first.pid}: run program.py: rolled back in ")
+    line = "there is no earlier generation to go back to"
+    assert err == f"transfuse: process {second.pid}: {line} (run program.py)\n"
+    assert (first.ask(), second.ask()) == ("1", "1")
+    code, out, err = machine.type(shop, "rollback", "--all", "--to", "2", "--json")
+    assert (code, json.loads(out)["pid"]) == (1, first.pid)
+    assert json.loads(err)["code"] == 1
+    # Where none has done anything, the request makes no sense.
+    assert machine.type(blog, "rollback")[0] == 2
+
+
 def test_a_question_at_a_terminal(machine: Machine) -> None:
     shop = machine.project("shop")
     running = {each.pid: each for each in (machine.run(shop), machine.run(shop))}

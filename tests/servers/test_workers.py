@@ -247,7 +247,9 @@ def test_workers_that_are_started_anew_start_with_what_waits_for_that(crowd: Cro
     assert fresh.ask("transfuse.import_module('leaf').VALUE") == 1
     crowd.write(leaf="VALUE = 2\n")
     for worker in (fresh, another):
-        worker.until("transfuse.import_module('leaf').VALUE", 2)
+        # Until it has switched, the new file belongs to the generation that it stages.
+        worker.until("served()[0]", 4)
+        assert worker.ask("transfuse.import_module('leaf').VALUE") == 2
     assert old.ask("served()")[1] == 1
     # What is started anew later begins with them.
     old.kill()

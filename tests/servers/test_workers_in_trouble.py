@@ -21,7 +21,10 @@ pytestmark = pytest.mark.servers
 # A worker cannot load this, for a reason that the others do not have.
 BROKEN = "import os\nif os.environ.get('BROKEN'): raise OSError('no disk')\nVALUE = {}\n"
 # Whether a worker is connected to a coordinator at the moment.
-MEETS = "__import__('transfuse.workers.membership').workers.membership._worker._stream is not None"
+MEETS = (
+    "__import__('transfuse.workers.membership').workers.membership._worker"
+    "._connection.stream is not None"
+)
 
 
 # A supervisor of two workers. Each tells what it serves in a file of its own.

@@ -182,6 +182,28 @@ def test_a_rollback_hands_over_what_is_not_on_disk() -> None:
     assert "contents" not in order
 
 
+def test_one_that_comes_back_is_told_which_other_files_have_changed() -> None:
+    """A template, say, of which the digest of all source says nothing."""
+    commit = of(1, 2)
+    commit.prepared(1, "old-page", others={"/srv/page.html": "0b1c"})
+    commit.prepared(2, "old-page", others={"/srv/page.html": "0b1c"})
+    ((_, order),) = commit.joins(3, "old", 1, None)
+    assert (order["do"], order["others"]) == ("catch up", {"/srv/page.html": "0b1c"})
+    # Another coordinator has it from the workers.
+    later = CommitCoordinator(waits=True)
+    later.joins(1, "old-page", 2, None, serves={"/srv/page.html": "0b1c"})
+    later.joins(3, "old", 1, None)
+    ((_, order),) = later.begins()
+    assert order["others"] == {"/srv/page.html": "0b1c"}
+
+
+def test_one_that_has_found_other_files_hears_what_the_others_have_found() -> None:
+    commit = of(1, 2)
+    commit.prepared(1, "old-page", others={"/srv/page.html": "0b1c"})
+    ((who, order),) = commit.prepared(2, "old-mail", others={"/srv/mail.txt": "77aa"})
+    assert (who, order["do"], order["others"]) == (1, "look again", {"/srv/mail.txt": "77aa"})
+
+
 # No worker publishes what a living worker has neither staged nor serves, whatever happens.
 class Votes(RuleBasedStateMachine):
     """Three workers do whatever they do, in whichever order."""

@@ -33,7 +33,18 @@ if TYPE_CHECKING:
 
     from conftest import LiveTree
 
-JOINS = {"say": "joins", "view": "v", "generation": 1, "staged": None, "contents": None, "pid": 1}
+JOINS: dict[str, Any] = {
+    "say": "joins",
+    "view": "v",
+    "generation": 1,
+    "others": {},
+    "source": "v",
+    "staged": None,
+    "contents": None,
+    "change": {"paths": [], "back": None},
+    "on_trial": None,
+    "pid": 1,
+}
 SENSELESS: list[Any] = [
     None,
     [],
@@ -48,6 +59,8 @@ SENSELESS: list[Any] = [
     {**JOINS, "pid": None},
     {**JOINS, "view": []},
     {**JOINS, "contents": {"/srv/shop.py": 3}},
+    {**JOINS, "others": {"/srv/page.html": 3}},
+    {**JOINS, "change": {"paths": [], "back": None, "others": ["/srv/page.html"]}},
     {"say": "staged", "view": {}, "contents": None},
     {"say": "staged"},
     {"say": "serves", "view": "v"},
@@ -145,7 +158,9 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
     max_leaves=6,
 )
-FIELDS = st.sampled_from(["view", "generation", "staged", "contents", "pid", "why", "since"])
+FIELDS = st.sampled_from(
+    ["view", "generation", "staged", "contents", "pid", "why", "since", "others", "change"]
+)
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

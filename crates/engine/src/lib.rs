@@ -45,7 +45,7 @@ pub use generations::{
 };
 pub use last_served::{
     Difference, FormerState, LastServed, Recall, Recalled, Resumed, ResumedFile, ServedStore, Take,
-    Why, Withheld, read_last_served, recall, resume,
+    Why, Withheld, read_last_served, recall, resume, with_served_files,
 };
 pub use plan::{
     DependencyGraph, Edge, EdgeKind, Kept, ModuleFacts, Plan, Policy, Reason, Restart, RestartCode,

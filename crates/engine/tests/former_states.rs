@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use transfuse_engine::{
     Budget, FileSystem, FormerState, InMemoryFs, LastServed, Recall, Roots, ServedStore, Source,
-    SourceSnapshot, read_last_served, recall,
+    SourceSnapshot, read_last_served, recall, with_served_files,
 };
 
 const FOLDER: &str = "/state/shop-1f";
@@ -85,6 +85,33 @@ fn p16_a_process_that_serves_a_former_state_again_has_the_past_of_that() {
     let found = recalled(&[("a.py", "2")], last, Some(4), 3);
     assert_eq!((found.before, found.same.clone()), (Some(3), vec![4]));
     assert_eq!(told(&found), [(3, None, "1".into()), (5, Some(4), "bad".into())]);
+}
+
+#[test]
+fn p16_a_template_that_is_as_it_was_makes_no_other_state_of_it() {
+    let (system, budget) = (InMemoryFs::new(), Budget::new(PLENTY));
+    system.write("/app/a.py", "1");
+    system.write("/app/same.html", "page");
+    system.write("/app/changed.html", "now");
+    let roots = Roots::new(&system, &[PathBuf::from("/app")], &[]).unwrap();
+    let served = |files: SourceSnapshot, name: &str, text: &str| {
+        files.with(format!("/app/{name}"), Source::served(Some(text.as_bytes()), &budget))
+    };
+    let of = |changed| {
+        let files = served(snapshot(&[("a.py", "1")]), "same.html", "page");
+        served(files, "changed.html", changed)
+    };
+    let older = FormerState { files: of("then"), ..former(3, None, &[]) };
+    let last = LastServed { files: of("now"), ..last(4, &[], vec![older]) };
+    // A process that begins has read no template.
+    let context = (&system as &dyn FileSystem, &roots, &budget);
+    let first = with_served_files(context, &snapshot(&[("a.py", "1")]), &last);
+    let found = recall(context, &first, &last, None, 3);
+    assert_eq!((vec![4], Some(3)), (found.same.clone(), found.before));
+    let numbers: Vec<_> = found.former.iter().map(|state| state.generation).collect();
+    assert_eq!(vec![3], numbers);
+    let page = found.former[0].view.get("/app/changed.html".as_ref()).unwrap().text();
+    assert_eq!(Some(b"then".to_vec()), page);
 }
 
 #[test]

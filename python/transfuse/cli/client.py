@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from transfuse.cli.exit_codes import say_error
 from transfuse.cli.selection import meant, selection
 from transfuse.cli.terminal import progress, say
 from transfuse.control import processes
@@ -34,11 +35,12 @@ def answers(what: str, pid: int | None, *, one: bool = False, **more: Any) -> li
         one: whether it is for one server, unless the options say for which.
         **more: arguments of the question.
 
-    A process that does not answer is reported, and left out: the exit code is 3 then.
+    A process that does not answer, or that answers with an error, is reported and left out, and the
+    exit code says so.
 
     Raises:
         NoAnswer: none of them answers.
-        TransfuseError: none is meant, or one reports an error.
+        TransfuseError: none is meant, or the answers are errors.
     """
     found = meant(pid, one=one)
     with progress(f"asking {_named(found)}"):
@@ -53,24 +55,36 @@ def answers_of_groups(what: str, pid: int | None, **more: Any) -> list[dict[str,
         followed, with ``"with"``: the process that it followed; not of those that fresh processes
         have taken over from.
 
+    What goes wrong in one server is reported, if others have done what was asked for.
+
     Raises:
-        TransfuseError: a process reports an error, does not answer, or does not follow.
+        TransfuseError: no process has done it: they report errors, or do not answer.
     """
+    wrong: list[tuple[Process, TransfuseError]] = []
     replies: list[dict[str, Any]] = []
-    # Group -> the reply of the process in it that was asked.
-    asked: dict[str, dict[str, Any]] = {}
+    # Group -> the reply of the process in it that was asked; None if that went wrong.
+    asked: dict[str | None, dict[str, Any] | None] = {}
     # First the worker that can go back furthest: one that was started anew knows less.
     found = sorted(_asked(meant(pid, one=True), "status"), key=lambda pair: -len(pair[1]["kept"]))
     for process, before in found:
-        first = asked.get(before["group"])
-        if first is None:
-            with progress(f"asking {process.name}"):
-                replies.append(ask(process, what, **more))
-            if before["group"] is not None:
-                asked[before["group"]] = replies[-1]
-        elif not first.get("by_fresh_processes"):
-            with progress(f"waiting for {process.name}"):
-                replies.append(_followed(process, before, first))
+        group = before["group"]
+        first = asked.get(group)
+        reply = None
+        try:
+            if group is None or group not in asked:
+                with progress(f"asking {process.name}"):
+                    reply = asked[group] = ask(process, what, **more)
+            elif first is not None and not first.get("by_fresh_processes"):
+                with progress(f"waiting for {process.name}"):
+                    reply = _followed(process, before, first)
+        except TransfuseError as error:
+            wrong.append((process, error))
+            asked.setdefault(group)
+        if reply is not None:
+            replies.append(reply)
+    if wrong and not replies:
+        raise wrong[0][1]
+    _report(wrong)
     return replies
 
 
@@ -82,21 +96,33 @@ def ask(process: Process, what: str, **more: Any) -> dict[str, Any]:
 def _asked(found: Sequence[Process], what: str, **more: Any) -> list[tuple[Process, Any]]:
     """Ask all at once; report those that do not answer, unless none does."""
 
-    def reply_of(process: Process) -> dict[str, Any] | NoAnswer:
+    def reply_of(process: Process) -> dict[str, Any] | TransfuseError:
         try:
             return processes.ask(process, what, within=limit, **more)
-        except NoAnswer as error:
+        except TransfuseError as error:
             return error
 
     limit = selection().timeout
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         replies = list(zip(found, pool.map(reply_of, found), strict=True))
-    silent = [(process, error) for process, error in replies if isinstance(error, NoAnswer)]
-    for process, error in silent:
-        report_silence(process, error)
-    if len(silent) == len(replies):
+    wrong = [(process, error) for process, error in replies if isinstance(error, TransfuseError)]
+    told = [error for _, error in wrong if not isinstance(error, NoAnswer)]
+    if len(wrong) == len(replies) and told:
+        raise told[0]
+    _report(wrong)
+    if len(wrong) == len(replies):
         raise NoAnswer("")
-    return [(process, reply) for process, reply in replies if not isinstance(reply, NoAnswer)]
+    return [(process, reply) for process, reply in replies if not isinstance(reply, TransfuseError)]
+
+
+def _report(wrong: Sequence[tuple[Process, TransfuseError]]) -> None:
+    """Say what went wrong in these, while others have answered."""
+    for process, error in wrong:
+        if isinstance(error, NoAnswer):
+            report_silence(process, error)
+        else:
+            selection().failed = True
+            say_error(f"{error} ({process.card.process})")
 
 
 def report_silence(process: Process, error: NoAnswer) -> None:

@@ -9,7 +9,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from transfuse.cli.selection import selection_of
+from transfuse.cli.selection import selection, selection_of
 from transfuse.cli.terminal import say
 from transfuse.errors import NoAnswer, NoChoice, TransfuseError
 
@@ -38,9 +38,18 @@ def code_of(result: object, context: click.Context | None) -> int:
         context: its context.
     """
     code = result if isinstance(result, int) else DONE
-    if code == DONE and context is not None and selection_of(context).silent:
-        return SILENT
+    if code == DONE and context is not None:
+        said = selection_of(context)
+        return SILENT if said.silent else REFUSED if said.failed else DONE
     return code
+
+
+def say_error(text: str) -> None:
+    """Say what went wrong in one process, while others do what was asked for."""
+    if selection().as_json:
+        print(json.dumps({"error": text, "code": REFUSED}), file=sys.stderr, flush=True)
+    else:
+        say(text)
 
 
 def code_of_error(error: TransfuseError, arguments: Sequence[str]) -> int:

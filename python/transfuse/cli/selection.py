@@ -39,6 +39,7 @@ class Selection:
         timeout: `--timeout`.
         as_json: `--json`.
         silent: whether a process did not answer, which the exit code tells in the end.
+        failed: whether a process answered with an error, while others did what was asked for.
     """
 
     project: str | None = None
@@ -46,6 +47,7 @@ class Selection:
     timeout: float = TIMEOUT
     as_json: bool = False
     silent: bool = False
+    failed: bool = False
 
 
 def selection() -> Selection:

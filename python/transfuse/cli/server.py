@@ -146,6 +146,7 @@ class Loader:
                 self.folder,
                 self.listener,
                 self.team,
+                serving.stop_within,
                 refuse=self._refuse,
                 announce=self._announce,
                 retired=signals.retired,
@@ -214,7 +215,8 @@ class Loader:
 
     def _tell(self, member: Member | None, line: str, trace: str) -> None:
         """Leave the reason why this worker cannot serve."""
-        if member is not None and self.team:
+        is_in_place = self.serving.take == resumed.IN_PLACE
+        if member is not None and self.team and not is_in_place:
             member.fails(line, trace)
             return
         began = resumed.here()

@@ -9,13 +9,16 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from transfuse import _core, workers
+from transfuse.cli.terminal import say
+from transfuse.config import native
+from transfuse.config.native import time
 from transfuse.control import unix_socket
 from transfuse.errors import NeedsFreshProcesses
 from transfuse.handover import occasions
 from transfuse.handover.finishing import Notes, noted
 from transfuse.handover.member import Member
 from transfuse.handover.parent import private_path, taken_along
-from transfuse.handover.retirement import IDLE, Retirement
+from transfuse.handover.retirement import IDLE, Retirement, stop_accepting
 from transfuse.last_served import keeper
 from transfuse.process.install import installed_settings, stop_updating
 from transfuse.runtime.parent import age
@@ -43,6 +46,8 @@ class Place:
         folder: of the server alone.
         listener: the descriptor at which all workers accept.
         team: the number of the team.
+        stop_within: how long this process may finish what it has once its parent is gone, in
+            seconds.
         refuse: called if the check raises, with this process's member and the exception.
         announce: called when this process may serve.
         retired: called when others have taken over.
@@ -53,6 +58,7 @@ class Place:
         folder: str,
         listener: int,
         team: int,
+        stop_within: float,
         *,
         refuse: Callable[[Member | None, BaseException], None],
         announce: Callable[[], None],
@@ -62,6 +68,8 @@ class Place:
         self._path = private_path(folder)
         self._listener = listener
         self._team = team
+        self._stop_within = stop_within
+        self._serves = False
         self._refuse, self._announce, self._retired = refuse, announce, retired
         self._application: object = None
         self._member: Member | None = None
@@ -82,6 +90,7 @@ class Place:
             announce=self._show,
             retire=self._retire,
             put_off=occasions.put_off,
+            orphaned=self._end_without_parent,
         )
         return self._member
 
@@ -174,6 +183,7 @@ class Place:
         return {**unix_socket.status(), "finishing": noted(self._folder)}
 
     def _show(self) -> None:
+        self._serves = True
         unix_socket.show()
         self._announce()
 
@@ -205,8 +215,24 @@ class Place:
             "contents": packed({path: text for path, text in served.items() if str(path) in aside}),
         }
 
+    def _end_without_parent(self) -> None:
+        """End as upon SIGTERM: nothing would replace this process, or let another server listen."""
+        if not self._serves:
+            return
+        say("the process that started this one is gone; this one ends with its requests", "red")
+        native.thread(target=self._end_late, name="transfuse-end", daemon=True).start()
+        self._retire()
+
+    def _end_late(self) -> None:
+        time.sleep(self._stop_within)  # it ends before, if its requests do
+        os._exit(1)
+
     def _retire(self) -> None:
         settings = installed_settings()
+        notes = Notes(self._folder, IDLE, None if settings is None else settings.drain)
+        retirement = Retirement(self._listener, notes.note)
+        # At once: another server may be about to listen there.
+        stop_accepting(self._listener)
         # It serves the same from now on: there are no more updates.
         stop_updating()
         keeper.end()
@@ -216,11 +242,9 @@ class Place:
         # Commands are for the processes that serve. An answer that is under way is still sent.
         unix_socket.close()
         closing_connections.begin(self._application)
-        drain = None if settings is None else settings.drain
-        if drain is not None:
-            connection_drain.end_all_after(drain)
-        notes = Notes(self._folder, IDLE, drain)
-        Retirement(self._listener, notes.note).run()
+        if settings is not None and settings.drain is not None:
+            connection_drain.end_all_after(settings.drain)
+        retirement.run()
         notes.end()
 
 

@@ -43,6 +43,9 @@ _TURN = 0.1
 _GRACE = 5.0
 # A worker that ends again so soon after it was replaced is not replaced once more, in seconds.
 _CRASH_LOOP = 5.5
+# How long until it is tried again to start a process in place of another, in seconds: at first, and
+# at most.
+_AGAIN, _LONGEST = 1.0, 30.0
 
 
 class Loader(Protocol):
@@ -88,6 +91,12 @@ class TeamServer(MPServer):
         self._former: list[Worker] = []
         self._doomed: list[tuple[Worker, float]] = []
         self._deadline = 0.0
+        # The processes that have begun to serve.
+        self._begun: set[int] = set()
+        # When it is tried again to replace workers, and the pause after that.
+        self._again, self._pause = 0.0, _AGAIN
+        # Where processes start. It may be removed and made anew, as another folder.
+        self._place = os.getcwd()
         # The content that the process serves that has asked for a handover.
         self._served: Said = {}
         self._parent = Parent(private_path(loader.folder), self.main_loop_interrupt.set)
@@ -106,7 +115,8 @@ class TeamServer(MPServer):
     def _serve_loop(self, spawn_target: Any, target_loader: Any) -> None:  # noqa: ARG002
         self._spawn_target = spawn_target
         while True:
-            self.main_loop_interrupt.wait(_TURN if self._fresh or self._doomed else None)
+            is_busy = self._fresh or self._doomed or self.interrupt_children
+            self.main_loop_interrupt.wait(_TURN if is_busy else None)
             # Before anything is looked at, so that later messages wake it again.
             self.main_loop_interrupt.clear()
             if self.interrupt_signal:
@@ -134,6 +144,8 @@ class TeamServer(MPServer):
             self._served = said
         elif what == "enters":
             teams.joins(pid, said["team"])
+        elif what == "begins":
+            self._begun.add(pid)
         answers: dict[str, Callable[[], Iterable[Order]]] = {
             "ready": lambda: teams.ready(pid),
             "begins": lambda: teams.begins(pid),
@@ -149,13 +161,36 @@ class TeamServer(MPServer):
             if isinstance(order, Tell):
                 self._parent.tell(order.pid, order.order)
             elif isinstance(order, Start):
-                self._start(order.team)
+                self._follow(self._started(order.team))
             elif isinstance(order, End):
                 self._end_fresh()
             else:
                 self._settle(order)
 
+    def _started(self, team: int) -> Iterable[Order]:
+        """Start the processes of a team; if the system refuses, there is no handover."""
+        try:
+            self._start(team)
+        except OSError as error:
+            return self._teams.cannot_start(f"no fresh process can be started: {self._why(error)}")
+        return ()
+
+    def _why(self, error: OSError) -> str:
+        is_there = os.path.isdir(self._place)
+        return str(error) if is_there else f"{self._place}, where they start, does not exist"
+
+    def _prepare(self) -> None:
+        """Have the folders that processes need as they start, if those were removed."""
+        try:
+            os.getcwd()
+        except OSError:
+            os.chdir(self._place)
+        # Temporary folders are swept.
+        os.makedirs(self._loader.folder, mode=0o700, exist_ok=True)
+        self._parent.listen_anew()
+
     def _start(self, team: int) -> None:
+        self._prepare()
         # A new interpreter, and not a copy of this process: packages may be others by now, and so
         # may Python itself.
         multiprocessing.set_start_method("spawn", force=True)
@@ -230,13 +265,50 @@ class TeamServer(MPServer):
     def _replace(self) -> bool:
         """Start others in place of workers that have ended; return whether that makes sense."""
         indices, now = list(self.interrupt_children), time.monotonic()
+        if now < self._again:
+            return True
         soon = [each for each in indices if now - self.respawned_wrks.get(each, -1e9) < _CRASH_LOOP]
-        if soon or os.path.exists(self._loader.failure):
-            return False
+        failure = self._take_failure()
+        if soon or failure:
+            serves = self._some_serve()
+            if serves:
+                self._defer(indices, f"the last one ended: {failure}".rstrip(": \n"))
+            return serves
         self.interrupt_children.clear()
         self.respawned_wrks.clear()
-        self._respawn_workers(indices, self._spawn_target, self._loader.in_place())
+        for index in indices:
+            before = list(self.wrks)
+            try:
+                self._prepare()
+                self._respawn_workers([index], self._spawn_target, self._loader.in_place())
+            except OSError as error:
+                # The ended one stays in its place until there is another.
+                self.wrks = before
+                self.interrupt_children.append(index)
+                self._defer([index], f"none can be started: {self._why(error)}")
         return True
+
+    def _defer(self, indices: list[int], why: str) -> None:
+        """Try it again after a while, and longer each time; the others serve meanwhile."""
+        now = time.monotonic()
+        if now - self._again > _CRASH_LOOP:
+            self._pause = _AGAIN
+        self._again, self._pause = now + self._pause, min(2 * self._pause, _LONGEST)
+        for index in indices:
+            self.respawned_wrks.pop(index, None)
+        say(f"fewer processes serve, and it is tried again to start the missing ones; {why}", "red")
+
+    def _take_failure(self) -> str:
+        """Return why a worker could not load; left where it is if the server ends of it."""
+        with contextlib.suppress(OSError), open(self._loader.failure, encoding="utf-8") as file:
+            text = file.read()
+            if self._some_serve():
+                os.unlink(self._loader.failure)
+            return text
+        return ""
+
+    def _some_serve(self) -> bool:
+        return any(worker.is_alive() and worker._id() in self._begun for worker in self.wrks)
 
 
 def _pids(workers: Iterable[Worker]) -> str:

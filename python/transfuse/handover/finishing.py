@@ -72,8 +72,12 @@ class Notes:
 
 def noted(folder: str) -> list[dict[str, Any]]:
     """Return what the processes of a server have noted that live, as JSON has it."""
-    found = []
-    for name in sorted(os.listdir(folder)):
+    found: list[dict[str, Any]] = []
+    try:
+        names = sorted(os.listdir(folder))
+    except FileNotFoundError:
+        return found  # temporary folders are swept
+    for name in names:
         if not name.startswith(_NAMES) or name.endswith(".new"):
             continue
         # One that ends at this moment, or was killed.

@@ -14,7 +14,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from transfuse.config import native
-from transfuse.config.native import threading
+from transfuse.config.native import threading, time
 from transfuse.errors import TransfuseError
 from transfuse.runtime import long_path
 from transfuse.source.tracebacks import headline, user_traceback
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 # How often the receiving thread looks whether there is still a parent, in seconds.
 _TURN = 5.0
+# How often, and after which pause in seconds, it looks whether a parent that has closed the
+# connection has ended.
+_LOOKS, _PAUSE = 250, 0.02
 
 
 class Member:
@@ -40,6 +43,7 @@ class Member:
         announce: called when it may serve.
         retire: called in a thread of its own when others have taken over.
         put_off: the same when a trial has put off the handover that this process has asked for.
+        orphaned: called in a thread of its own when the parent is gone.
     """
 
     def __init__(
@@ -52,9 +56,11 @@ class Member:
         announce: Callable[[], None],
         retire: Callable[[], None],
         put_off: Callable[[], None] = lambda: None,
+        orphaned: Callable[[], None] = lambda: None,
     ) -> None:
         self.team = team
         self._check, self._refuse, self._announce = check, refuse, announce
+        self._parent, self._orphaned = os.getppid(), orphaned
         self._in_threads = {"retire": retire, "put off": put_off}
         end = native.socket.socket(native.socket.AF_UNIX, native.socket.SOCK_STREAM)
         long_path.connect(end, path)
@@ -172,6 +178,12 @@ class Member:
         with self._news:
             self._over = True
             self._news.notify_all()
+        # The system closes the connections of a process before it has ended.
+        for _ in range(_LOOKS):
+            if os.getppid() != self._parent:
+                self._orphaned()
+                return
+            time.sleep(_PAUSE)
 
     def _obey(self, order: Said) -> None:
         what = order["do"]

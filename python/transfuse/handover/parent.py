@@ -34,11 +34,8 @@ class Parent:
     def __init__(self, path: str, wake: Callable[[], None]) -> None:
         self.path = path
         self._wake = wake
-        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        long_path.bind(self._listener, path)
-        self._listener.listen(64)
         self._selector = selectors.DefaultSelector()
-        self._selector.register(self._listener, selectors.EVENT_READ)
+        self._listener = self._listen()
         # Process id -> its connection. The receiving thread writes, the main thread sends.
         self._streams: dict[int, MessageStream] = {}
         # All open connections, by descriptor. The receiving thread's.
@@ -49,6 +46,17 @@ class Parent:
             os.register_at_fork(after_in_child=self.drop)
         self._thread = threading.Thread(target=self._run, name="transfuse-parent", daemon=True)
         self._thread.start()
+
+    def listen_anew(self) -> None:
+        """Be reachable again, if the socket was removed; its folder is there.
+
+        Raises:
+            OSError: it cannot be made.
+        """
+        if not os.path.exists(self.path):
+            former, self._listener = self._listener, self._listen()
+            self._selector.unregister(former)
+            former.close()
 
     def take(self) -> list[Said]:
         """Return what was received since the last call, in order."""
@@ -74,20 +82,31 @@ class Parent:
             for stream in list(self._all.values()):
                 stream.close()
 
+    def _listen(self) -> socket.socket:
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            long_path.bind(listener, self.path)
+            listener.listen(64)
+        except OSError:
+            listener.close()
+            raise
+        self._selector.register(listener, selectors.EVENT_READ, listener)
+        return listener
+
     def _run(self) -> None:
         while True:
             try:
                 for key, _ in self._selector.select():
-                    if key.fileobj is self._listener:
-                        self._accept()
+                    if key.data is not None:
+                        self._accept(key.data)
                     else:
                         self._read(self._all[key.fd])
             except (OSError, ValueError):
                 if self._listener.fileno() < 0:
                     return
 
-    def _accept(self) -> None:
-        end, _ = self._listener.accept()
+    def _accept(self, listener: socket.socket) -> None:
+        end, _ = listener.accept()
         stream = MessageStream(end)
         self._all[stream.fileno()] = stream
         self._selector.register(end, selectors.EVENT_READ)

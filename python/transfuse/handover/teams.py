@@ -164,6 +164,10 @@ class Teams:
         """The processes of the starting team have been started."""
         self._awaited = pids
 
+    def cannot_start(self, why: str) -> list[Order]:
+        """The processes of the starting team cannot be started."""
+        return [] if self.starting is None else self._give_up(why)
+
     def ready(self, pid: int) -> list[Order]:
         """A process has imported its code, and its application has started."""
         team = self.teams.get(pid)

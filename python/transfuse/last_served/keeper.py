@@ -183,7 +183,9 @@ class Keeper:
 def _sign() -> str:
     """Return a text for the served state: the same in all workers, whose numbers may differ."""
     aside = sorted(os.fspath(path) for path in _core.set_aside())
-    return f"{_core.view()[1]} {aside!r}"
+    # Of files that are no source the view has no digest.
+    others = {os.fspath(path): found for path, found in _core.other_files(aside).items()}
+    return f"{_core.view()[1]} {[(path, others.get(path)) for path in aside]!r}"
 
 
 # The keeper of this process, or None. Written on install, uninstall and fork.

@@ -101,7 +101,9 @@ def generation_at(moment: float) -> int:
     served = [each for each in entries() if each.outcome != "refused"]
     before = [each for each in served if each.time <= moment]
     if not before:
-        since = f"; its history begins at {clock(served[0].time)}" if served else ""
+        # A time that was typed has no seconds: those of the beginning may decide.
+        begins = clock(served[0].time, seconds=True) if served else ""
+        since = f"; its history begins at {begins}" if served else ""
         raise GenerationError(f"what was served at {clock(moment)} is not known{since}")
     if before[-1].until is not None and moment >= before[-1].until:
         raise GenerationError(f"what was served at {clock(moment)} is not kept")

@@ -10,6 +10,7 @@ import os
 import time
 from typing import TYPE_CHECKING, TextIO
 
+from transfuse.config.time_zone import local
 from transfuse.source.tracebacks import headline, place
 
 if TYPE_CHECKING:
@@ -169,10 +170,9 @@ def _set_aside(report: Report, roots: Sequence[str]) -> list[str]:
 
 def clock(moment: float, *, seconds: bool = False) -> str:
     """Tell a time: ``"14:03"``, or ``"2026-11-28 14:03"`` if that is not today."""
-    then, now = time.localtime(moment), time.localtime()
-    is_today = (then.tm_year, then.tm_yday) == (now.tm_year, now.tm_yday)
+    then, now = local(moment), local(time.time())
     at = "%H:%M:%S" if seconds else "%H:%M"
-    return time.strftime(at if is_today else f"%Y-%m-%d {at}", then)
+    return then.strftime(at if then.date() == now.date() else f"%Y-%m-%d {at}")
 
 
 def _refused(report: Report, roots: Sequence[str]) -> str:
@@ -184,7 +184,9 @@ def _refused(report: Report, roots: Sequence[str]) -> str:
         return f"refused; {still}"
     where = place(report.error, roots)
     at = f"{short_path(where[0], roots)}, line {where[1]}: " if where else ""
-    trace = report.traceback.rstrip("\n")
+    # Without frames it says the same as the headline.
+    lines = report.traceback.rstrip("\n")
+    trace = lines if "\n" in lines else ""
     return "\n".join([f"refused: {at}{headline(report.error)}", *([trace] if trace else []), still])
 
 

@@ -27,12 +27,17 @@ class WorkerState:
         generation: the number of its generation.
         staged: the view that it has staged and waits to publish; None if it does not wait.
         told: the view that it was last told to stage, or to catch up with.
+        others: as `VotedView.others`, for the view that it serves.
+        source: the digest of the source that it serves; another one than that of the view while
+            changes wait for a restart.
     """
 
     at: str
     generation: int
     staged: str | None = None
     told: str | None = None
+    others: dict[str, str] = field(default_factory=dict)
+    source: str = ""
 
 
 @dataclass
@@ -43,11 +48,13 @@ class CommitCoordinator:
         workers: by the number of their connection.
         served: the view that all are to serve; None before the first worker.
         generation: its number.
+        others: as `VotedView.others`, for that view.
     """
 
     workers: dict[int, WorkerState] = field(default_factory=dict)
     served: str | None = None
     generation: int = 0
+    others: dict[str, str] = field(default_factory=dict)
     # Whether nothing is decided yet: a new coordinator first lets the others find it.
     waits: bool = False
     # The view that is being voted on; None while no worker waits.
@@ -69,6 +76,7 @@ class CommitCoordinator:
         furthest = max(self.workers.values(), key=lambda each: each.generation, default=None)
         if furthest is not None:
             self.served, self.generation = furthest.at, furthest.generation
+            self.others = furthest.others
         return self._orders()
 
     def joins(
@@ -78,12 +86,22 @@ class CommitCoordinator:
         generation: int,
         staged: str | None,
         contents: dict[str, Any] | None = None,
+        *,
+        serves: dict[str, str] | None = None,
+        source: str = "",
         **change: Any,
     ) -> list[Order]:
-        """A worker reports the view that it serves, and the one that it has staged, if it waits."""
-        self.workers[number] = WorkerState(at, generation)
+        """A worker reports the view that it serves, and the one that it has staged, if it waits.
+
+        Args:
+            number: of the worker's connection.
+            at, generation: what it serves.
+            staged, contents, **change: as for `prepared`.
+            serves, source: `others` and `source` of its state.
+        """
+        self.workers[number] = WorkerState(at, generation, others=serves or {}, source=source)
         if self.served is None:
-            self.served, self.generation = at, generation
+            self.served, self.generation, self.others = at, generation, serves or {}
         if staged is not None:
             return self.prepared(number, staged, contents, **change)
         return self._orders()
@@ -148,9 +166,17 @@ class CommitCoordinator:
         # One that staged something else was not told yet that it is behind.
         return orders + self._orders()
 
-    def serves(self, number: int, at: str, generation: int) -> list[Order]:
+    def serves(
+        self,
+        number: int,
+        at: str,
+        generation: int,
+        others: dict[str, str] | None = None,
+        source: str = "",
+    ) -> list[Order]:
         """A worker reports the view that it serves now, whether or not that is new."""
         worker = self.workers[number]
+        worker.others, worker.source = others or {}, source
         worker.at, worker.generation, worker.staged = at, generation, None
         if at == self.served:
             self.generation = max(self.generation, generation)
@@ -164,6 +190,8 @@ class CommitCoordinator:
         if self._open is not None:
             orders += self._vote(self._open)
         if self._open is None and self.served is not None:
+            all_workers = self.workers.values()
+            source = next((each.source for each in all_workers if each.at == self.served), "")
             behind = [
                 (number, worker)
                 for number, worker in self.workers.items()
@@ -173,7 +201,7 @@ class CommitCoordinator:
                 # Once: the worker itself tries again.
                 worker.told = self.served
                 order = {"do": "catch up", "view": self.served, "generation": self.generation}
-                orders.append((number, order))
+                orders.append((number, {**order, "others": self.others, "source": source}))
         return orders
 
     def _vote(self, view: str) -> list[Order]:
@@ -185,7 +213,7 @@ class CommitCoordinator:
         if decided or ready:
             self._open, self._misses, self._turns = None, 0, 0
             if view != self.served:
-                self.served = view
+                self.served, self.others = view, self._change.get("others", {})
                 self.generation = 1 + max(worker.generation for worker in workers.values())
             for number in waiting:
                 # The worker reports when it serves it.
@@ -204,7 +232,7 @@ class CommitCoordinator:
         for number, worker in workers.items():
             if worker.staged is not None and worker.staged != view:
                 worker.staged, worker.told = None, view
-                order = {"do": "look again"}
+                order = {"do": "look again", "others": self._change.get("others", {})}
                 if self._contents is not None:
                     # A rollback is not found by looking at the files.
                     order.update(self._stage_order(view), do="look again")

@@ -186,6 +186,8 @@ class Coordinator:
                 said["generation"],
                 said["staged"],
                 said["contents"],
+                serves=said["others"],
+                source=said["source"],
                 **said["change"],
             )
             return [*orders, *self._of_trials(number, said["on_trial"])]
@@ -222,7 +224,9 @@ class Coordinator:
         return [(number, order) for number in self._commit.workers]
 
     def _serves(self, number: int, said: Said) -> list[Order]:
-        orders = self._commit.serves(number, said["view"], said["generation"])
+        orders = self._commit.serves(
+            number, said["view"], said["generation"], said["others"], said["source"]
+        )
         if said["view"] == self._commit.served and said["since"] is not None:
             self._switched.append(said["since"])
             if len(self._switched) == len(self._commit.workers) > 1:

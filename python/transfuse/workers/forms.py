@@ -55,6 +55,11 @@ def _texts(value: object) -> bool:
     return isinstance(value, list) and all(_text(each) for each in value)
 
 
+def _digests(value: object) -> bool:
+    """Path to digest."""
+    return isinstance(value, dict) and all(_text(each) for each in value.values())
+
+
 def _change(value: object) -> bool:
     """Whether this describes an update: its files, and the rollback that it is, or None."""
     if not isinstance(value, dict) or not _texts(value.get("paths")):
@@ -63,6 +68,8 @@ def _change(value: object) -> bool:
     is_back = back is None or (
         isinstance(back, list) and len(back) == 2 and _count(back[0]) and _seconds_or_none(back[1])
     )
+    if not _digests(value.get("others", {})):
+        return False
     return is_back and _wanted_or_none(value.get("trial")) and _ends_or_none(value.get("ends"))
 
 
@@ -91,6 +98,8 @@ _SAY: Mapping[str, _Form] = {
     "joins": {
         "view": _text,
         "generation": _count,
+        "others": _digests,
+        "source": _text,
         "staged": _text_or_none,
         "contents": _contents_or_none,
         "change": _change,
@@ -101,7 +110,13 @@ _SAY: Mapping[str, _Form] = {
     "fails": {"why": _text},
     "counts": {"key": _text, "round": _count, "view": _text, "old": _requests, "new": _requests},
     "confirms": {"key": _text},
-    "serves": {"view": _text, "generation": _count, "since": _seconds_or_none},
+    "serves": {
+        "view": _text,
+        "generation": _count,
+        "others": _digests,
+        "source": _text,
+        "since": _seconds_or_none,
+    },
 }
 _DO: Mapping[str, _Form] = {
     "nothing": {"for": _counts},
@@ -121,8 +136,8 @@ _DO: Mapping[str, _Form] = {
     "take": {"generation": _count, "contents": _contents, "aside": _texts},
 }
 _FORMS = {"say": _SAY, "do": _DO}
-# Fields that orders to stage and to publish may have.
-_OF_TRIALS = {"trial": _wanted_or_none, "ends": _ends_or_none}
+# Fields that orders may have.
+_MORE = {"others": _digests, "trial": _wanted_or_none, "ends": _ends_or_none}
 
 
 def parsed(line: bytes) -> Said:
@@ -150,6 +165,6 @@ def _check(message: Said, word: object, forms: Mapping[str, _Form]) -> None:
     for field, is_right in forms.get(word, {}).items():
         if field not in message or not is_right(message[field]):
             raise ValueError(f"the message {word!r} has no proper {field!r}")
-    for field, is_right in {"contents": _contents_or_none, **_OF_TRIALS}.items():
-        if not is_right(message.get(field)):
+    for field, is_right in {"contents": _contents_or_none, **_MORE}.items():
+        if field in message and not is_right(message[field]):
             raise ValueError(f"the message {word!r} has no proper {field!r}")

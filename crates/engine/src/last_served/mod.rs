@@ -7,6 +7,6 @@ mod state;
 mod store;
 
 pub use recall::{Recall, Recalled, recall};
-pub use resume::{Difference, Resumed, ResumedFile, Take, resume};
+pub use resume::{Difference, Resumed, ResumedFile, Take, resume, with_served_files};
 pub use state::{FormerState, LastServed, Why, Withheld};
 pub use store::{ServedStore, read_last_served};

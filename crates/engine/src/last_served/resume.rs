@@ -6,9 +6,10 @@
 
 use super::{LastServed, Why};
 use crate::base::Digest;
-use crate::fs::FileSystem;
+use crate::fs::{FileKind, FileSystem};
 use crate::roots::{Roots, is_source};
 use crate::sources::{Budget, Source, SourceSnapshot};
+use std::io::ErrorKind;
 use std::{collections::BTreeSet, path::Path, path::PathBuf, sync::Arc};
 
 /// The choice between the disk and the last served state.
@@ -100,6 +101,31 @@ pub fn resume(
         });
     }
     found
+}
+
+/// `snapshot` with the templates, and other files that code reads by generation, that a former process
+/// has read, as they are on disk. The new one will read them as well. If it did not know them before,
+/// each state with a template would seem to be another one than what is served.
+pub fn with_served_files(
+    (system, roots, budget): (&dyn FileSystem, &Roots, &Budget),
+    snapshot: &SourceSnapshot,
+    last: &LastServed,
+) -> SourceSnapshot {
+    let states = last.former.iter().map(|state| &state.files).chain([&last.files]);
+    let served = states.flat_map(|files| files.iter()).filter(|(_, source)| source.is_served());
+    let paths: BTreeSet<&Path> = served.map(|(path, _)| path).collect();
+    let unknown = paths.into_iter().filter(|path| snapshot.get(path).is_none());
+    let followed = unknown.filter(|path| roots.follows(system, path));
+    followed.fold(snapshot.clone(), |snapshot, path| {
+        let content = match system.metadata(path) {
+            Ok(stat) if stat.kind == FileKind::File => system.read(path).map(Some),
+            Ok(_) => return snapshot,
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        };
+        let source = content.map(|content| Source::served(content.as_deref(), budget));
+        source.map_or(snapshot.clone(), |source| snapshot.with(path, source))
+    })
 }
 
 /// The files that may differ and that a process can serve otherwise than they are on disk, or that

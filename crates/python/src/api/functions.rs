@@ -126,6 +126,30 @@ pub fn wanted_view(py: Python<'_>) -> PyResult<Option<String>> {
     Ok(wanted.map(|view| py.detach(|| view.fingerprint()).to_string()))
 }
 
+/// Of these files those that are no source, as the current generation knows them, or the one that is
+/// wanted: the digest, and `"served"`, `"data"` or `"existence"`.
+#[pyfunction]
+#[pyo3(signature = (paths, *, wanted=false))]
+pub fn other_files(
+    paths: Vec<PathBuf>,
+    wanted: bool,
+) -> PyResult<HashMap<PathBuf, (String, &'static str)>> {
+    let runtime = runtime::required()?;
+    let staged = runtime.wanted.lock().clone().filter(|_| wanted);
+    let view = staged.unwrap_or_else(|| runtime.view());
+    let known = paths.into_iter().filter(|path| !is_source(path)).filter_map(|path| {
+        let source = view.get(&path)?;
+        let kind = match () {
+            () if source.is_served() => "served",
+            () if source.is_existence() => "existence",
+            () => "data",
+        };
+        let found = (source.digest().to_string(), kind);
+        Some((path, found))
+    });
+    Ok(known.collect())
+}
+
 /// The files of which other content is served than is on disk, with the served one: by the current
 /// generation, by the one that is wanted, or by the kept generation `of`.
 #[pyfunction]
@@ -164,14 +188,15 @@ pub fn differing(
 
 /// Serves these contents instead of those on disk.
 #[pyfunction]
-#[pyo3(signature = (contents, aside, back))]
+#[pyo3(signature = (contents, aside, back, others))]
 pub fn adopt(
     py: Python<'_>,
     contents: SourceOverrides,
     aside: Vec<PathBuf>,
     back: Option<BackTo>,
+    others: HashMap<PathBuf, String>,
 ) -> PyResult<Py<PyDict>> {
-    let command = AdoptCommand { contents, aside, back };
+    let command = AdoptCommand { contents, aside, back, others };
     request(py, "adopt", None, |reply| Command::Adopt(command, reply))
 }
 

@@ -11,7 +11,7 @@ use transfuse_engine::sync::Mutex;
 use transfuse_engine::{
     Budget, Cause, Difference, FileSystem, FormerState, GenerationId, History, LastServed, Outcome,
     Recall, Record, Resumed, Roots, SourceSnapshot, Take, Why, Withheld, read_last_served, recall,
-    resume,
+    resume, with_served_files,
 };
 
 use crate::state::command::{Command, SourceOverrides};
@@ -181,10 +181,14 @@ pub fn beginning(
     let Some((folder, word, back_to)) = last else { return Ok(others) };
     let read = || read_last_served(system, Path::new(&folder));
     let Some(last) = py.detach(read) else { return Ok(others) };
+    let known = |view: &SourceSnapshot| {
+        py.detach(|| with_served_files((system, roots, budget), view, &last))
+    };
     let past = |view: &SourceSnapshot| {
         py.detach(|| recall((system, roots, budget), view, &last, back_to, keep))
     };
     let Some(take) = take(&word)? else {
+        others.view = known(&others.view);
         others.past = past(&others.view);
         // Their numbers are not those of the process that has written.
         let is_it = others.past.same.contains(&last.generation);
@@ -196,6 +200,7 @@ pub fn beginning(
     let Resumed { snapshot, files } = resumed;
     // Numbers only grow, so that each is of one state.
     let first = first.max(last.generation.saturating_add(1));
+    let snapshot = known(&snapshot);
     let past = past(&snapshot);
     let mut given = GivenFiles::default();
     for file in files.into_iter().filter(|file| file.is_last) {

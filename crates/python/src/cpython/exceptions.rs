@@ -70,11 +70,8 @@ pub fn content_gone(message: &str) -> PyErr {
     make("ContentGone", message)
 }
 
-pub fn unreadable(path: &std::path::Path, error: &std::io::Error, serving: u64) -> PyErr {
-    pyo3::exceptions::PyOSError::new_err(format!(
-        "cannot read {}: {error}; still serving generation {serving}",
-        path.display()
-    ))
+pub fn unreadable(path: &std::path::Path, error: &std::io::Error) -> PyErr {
+    pyo3::exceptions::PyOSError::new_err(format!("cannot read {}: {error}", path.display()))
 }
 
 pub fn from_engine(error: &EngineError) -> PyErr {

@@ -85,6 +85,8 @@ pub struct AdoptCommand {
     pub aside: Vec<PathBuf>,
     /// The rollback of another worker that they come from, if it is one: then it is of all.
     pub back: Option<BackTo>,
+    /// The digests of other files than source that the rollback changes.
+    pub others: HashMap<PathBuf, String>,
 }
 
 /// The number of the generation that a rollback goes back to, and when it was first served, in

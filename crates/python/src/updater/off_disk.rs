@@ -4,7 +4,7 @@
 //! that they refused or left. Files that differ on disk are set aside. `update::staged_update` does the
 //! staging.
 
-use std::{path::PathBuf, time::Instant};
+use std::{collections::HashMap, path::PathBuf, time::Instant};
 
 use pyo3::{prelude::*, types::PyDict};
 use transfuse_engine::{
@@ -37,6 +37,14 @@ pub fn with_contents(
     })
 }
 
+/// How many of these files have another digest than this.
+fn differing(view: &SourceSnapshot, digests: &HashMap<PathBuf, String>) -> usize {
+    let differs = |(path, digest): &(&PathBuf, &String)| {
+        view.get(path).is_some_and(|known| known.digest().to_string() != **digest)
+    };
+    digests.iter().filter(differs).count()
+}
+
 fn was_refused(report: &Bound<'_, PyDict>) -> PyResult<bool> {
     report.get_item("outcome")?.map_or(Ok(false), |outcome| outcome.eq("refused"))
 }
@@ -44,11 +52,15 @@ fn was_refused(report: &Bound<'_, PyDict>) -> PyResult<bool> {
 impl Driver {
     /// Serves the content that another worker serves, where it differs from the served one here.
     pub(super) fn adopt(&mut self, py: Python<'_>, command: AdoptCommand) -> PyResult<Py<PyDict>> {
-        let AdoptCommand { mut contents, aside, back } = command;
+        let AdoptCommand { mut contents, aside, back, others } = command;
         let started = Instant::now();
         if back.is_some() {
             // Of the files of a rollback, those are not among the contents that it serves as they are.
-            for path in &aside {
+            let has_content = |path: &&PathBuf| {
+                is_source(path)
+                    || self.runtime.view().get(path).is_none_or(|known| known.is_served())
+            };
+            for path in aside.iter().filter(has_content) {
                 let on_disk = || self.runtime.system.read(path).ok();
                 contents.entry(path.clone()).or_insert_with(on_disk);
             }
@@ -60,15 +72,19 @@ impl Driver {
         if let Some(back) = back {
             py.detach(|| self.listener.catch_up());
             succession::fold(py, self.runtime);
-            if changes.is_empty() {
+            let target = self.kept_with(py, &snapshot, &others);
+            let is_closer = |target: &Bound<'_, Generation>| {
+                differing(&target.get().view(), &others) < differing(&current, &others)
+            };
+            if changes.is_empty() && !target.as_ref().is_some_and(is_closer) {
                 // Both have gone back by themselves.
                 self.ignore_until_changed(py, contents.into_keys().collect(), Aside::All);
                 return Ok(self.updater.unchanged(py));
             }
-            let target = self.kept_with(py, &snapshot);
             if let Some(target) = &target
                 && !self.runtime.generations.is_recalled(target.get().id)
             {
+                let changes = current.changes(&target.get().view());
                 return self.go_back(py, target, &changes, back, Cause::Worker, started);
             }
             let known = target.map(|target| Succession::Back(target.get().id));
@@ -123,18 +139,29 @@ impl Driver {
         Ok(self.updater.unchanged(py))
     }
 
-    /// The kept generation that has this source.
+    /// The kept generation that has this source and these templates, and the most of the other files:
+    /// of data that a module reads by itself no content is kept that it could be loaded from.
     fn kept_with<'py>(
         &self,
         py: Python<'py>,
         snapshot: &SourceSnapshot,
+        others: &HashMap<PathBuf, String>,
     ) -> Option<Bound<'py, Generation>> {
         let generations = &self.runtime.generations;
         let kept = generations.all_kept();
         let all = kept.iter().rev();
-        let mut found = all.filter_map(|id| generations.kept(*id, |found| found.bind(py).clone()));
+        let found = all.filter_map(|id| generations.kept(*id, |found| found.bind(py).clone()));
         let sought = snapshot.fingerprint();
-        found.find(|generation| generation.get().view().fingerprint() == sought)
+        let has_all = |view: &SourceSnapshot| {
+            let mut served = snapshot.iter().filter(|(_, source)| source.is_served());
+            view.fingerprint() == sought
+                && served.all(|(path, source)| {
+                    view.get(path).is_some_and(|known| known.digest() == source.digest())
+                })
+        };
+        found
+            .filter(|generation| has_all(&generation.get().view()))
+            .min_by_key(|generation| differing(&generation.get().view(), others))
     }
 
     /// No automatic update is to take the content on disk of these files, and of all others that

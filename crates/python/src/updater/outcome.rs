@@ -211,7 +211,7 @@ impl Updater {
         let runtime = self.runtime;
         report::unreadable(py, runtime);
         if let Some((path, error)) = change.unreadable.first() {
-            return Err(exceptions::unreadable(path, error, runtime.current(py).get().id.0));
+            return Err(exceptions::unreadable(path, error));
         }
         if change.changes.is_empty() && reload.is_none() {
             return Ok(None);

@@ -94,7 +94,13 @@ impl Driver {
         let runtime = self.runtime;
         let view = with_sources(&runtime.view(), &target.get().view());
         let changes = runtime.view().changes(&view);
-        let succession = Succession::Back(target.get().id);
+        let id = target.get().id;
+        if changes.is_empty() {
+            // It differs in data that a module reads by itself, say.
+            let current = runtime.current(py).get().id;
+            return Err(exceptions::generation(&nothing_changes(current, Some(id))));
+        }
+        let succession = Succession::Back(id);
         if !dry_run {
             let of = (view, changes);
             return self.serve_again(py, of, (back, succession), Cause::Rollback, Vec::new());
@@ -158,10 +164,7 @@ impl Driver {
         let id = named.or_else(|| generations.before(command.from));
         if id == Some(current) {
             let asked = command.to.filter(|to| *to != current);
-            let same = asked.map_or_else(String::new, |to| format!(", which answers as {to} did"));
-            return Err(exceptions::generation(&format!(
-                "nothing would change: generation {current} is served{same}"
-            )));
+            return Err(exceptions::generation(&nothing_changes(current, asked)));
         }
         let found = id.and_then(|id| generations.kept(id, |found| found.bind(py).clone()));
         found.ok_or_else(|| exceptions::generation(&refusal(command.to, id, &kept)))
@@ -191,6 +194,12 @@ fn with_sources(current: &SourceSnapshot, target: &SourceSnapshot) -> SourceSnap
         Some(source) => view.with(change.path, source.clone()),
         None => view.without(&change.path),
     })
+}
+
+/// What is served already, and the generation that it answers as.
+fn nothing_changes(current: GenerationId, same: Option<GenerationId>) -> String {
+    let same = same.map_or_else(String::new, |same| format!(", which answers as {same} did"));
+    format!("nothing would change: generation {current} is served{same}")
 }
 
 /// Why there is no such generation to go back to.

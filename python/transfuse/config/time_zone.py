@@ -1,0 +1,42 @@
+"""In which time zone are times told?
+
+In that of the system, or of the `TZ` with which the process was started: an operator's shell, where
+the times are read and typed, has the same. A program may set another one for itself, as Django does
+with `TIME_ZONE`.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import time
+from datetime import datetime, timedelta, timezone, tzinfo
+
+_OF_SYSTEM = "/etc/localtime"
+# As they were before the program ran.
+_NAME = os.environ.get("TZ")
+_OFFSET = time.localtime().tm_gmtoff
+
+
+def local(moment: float) -> datetime:
+    """Return the local time of a moment.
+
+    Args:
+        moment: in seconds since 1970.
+    """
+    is_same = os.environ.get("TZ") == _NAME
+    return datetime.fromtimestamp(moment, None if is_same else _zone())
+
+
+@functools.cache
+def _zone() -> tzinfo:
+    # Here and not above: few programs set another one.
+    import zoneinfo  # noqa: PLC0415
+
+    try:
+        if _NAME:
+            return zoneinfo.ZoneInfo(_NAME.lstrip(":"))
+        with open(_OF_SYSTEM, "rb") as file:
+            return zoneinfo.ZoneInfo.from_file(file)
+    except (OSError, ValueError, KeyError):  # a rule instead of a name, or no data of zones
+        return timezone(timedelta(seconds=_OFFSET))
