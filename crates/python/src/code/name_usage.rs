@@ -137,6 +137,10 @@ impl Parts {
     fn loads(&self, names: &[&str]) -> bool {
         self.loaded.iter().any(|chain| names.contains(&chain[0].as_str()))
     }
+
+    fn takes_any(&self) -> bool {
+        self.loads(&TAKE_ANY) || TAKERS.iter().any(|name| self.mentions.contains(*name))
+    }
 }
 
 pub fn outline(py: Python<'_>, code: &Bound<'_, PyCode>) -> PyResult<NameUsage> {
@@ -189,8 +193,7 @@ pub fn outline(py: Python<'_>, code: &Bound<'_, PyCode>) -> PyResult<NameUsage> 
         sets_anywhere,
         constants,
         runs_text: at_once.loads(&RUN_TEXT),
-        takes_any: at_once.loads(&TAKE_ANY)
-            || TAKERS.iter().any(|name| at_once.mentions.contains(*name)),
+        takes_any: at_once.takes_any(),
         takes_namespaces: at_once.loads(&["vars"]),
         mentions: at_once.mentions,
         mentions_later: later.mentions,
