@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from django_site import PROJECT, story
+from django_site import story
 
 if TYPE_CHECKING:
     from pathlib import Path
