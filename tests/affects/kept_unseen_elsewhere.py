@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-# Each has the module `shop.load`, which has a `reader`, and an expression that another module keeps.
+# Each has the module `shop.load` with a `reader`, and an expression that another module keeps.
 UNSEEN_ELSEWHERE = {
     "property": (
         """
