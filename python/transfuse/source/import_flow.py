@@ -252,8 +252,9 @@ class Scan:
         other = self._returning.get(function)
         if other is not None and other.calls_back and self._runs(function):
             self.kept += [Kept("", False, root) for one in given if (root := self._root(one))]
-        if dotted(call.func) in self._others:
-            self.uses_others = True
+        is_other = dotted(call.func) in self._others
+        if is_other or call in self._sources:
+            self.uses_others |= is_other
             puts = [one for one in given if isinstance(one, ast.Attribute)]
             roots = [self._root(one) for one in puts if one.attr.startswith(PUT)]
             self.kept += [Kept("", False, root) for root in roots if root]
