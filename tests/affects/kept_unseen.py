@@ -285,78 +285,50 @@ UNSEEN = {
                     s.append(kind)
             return s[0]
         """,
-}
-# The same, where another module, `shop.load`, reads it.
-UNSEEN_ELSEWHERE = {
-    "property": (
-        """
-        class Reader:
-            @property
-            def kind(self):
+    "class of the function": """
+        found = []
+        def get():
+            if not found:
+                class Page:
+                    from shop.config import KIND
+                found.append(Page.KIND)
+            return found[0]
+        """,
+    "how often a loop runs": """
+        found = []
+        def get():
+            if not found:
                 from shop.config import KIND
-                return KIND
-        reader = Reader()
+                count = 0
+                for _ in range(KIND):
+                    count += 1
+                found.append(count)
+            return found[0]
         """,
-        "reader.kind",
-    ),
-    "__getitem__": (
-        """
-        class Reader:
-            def __getitem__(self, name):
-                import shop.config
-                return getattr(shop.config, name)
-        reader = Reader()
+    "where a loop ends": """
+        found = []
+        def get():
+            if not found:
+                from shop.config import KIND
+                for number in range(9):
+                    if number == KIND:
+                        break
+                found.append(number)
+            return found[0]
         """,
-        "reader['KIND']",
-    ),
-    "__getattr__": (
-        """
-        class Reader:
-            def __getattr__(self, name):
-                import shop.config
-                return getattr(shop.config, name)
-        reader = Reader()
+    "what a handler does": """
+        found = []
+        def get():
+            if not found:
+                from shop.config import KIND
+                try:
+                    ["", "", 2][KIND + 0] + 0
+                    found_there = 2
+                except TypeError:
+                    found_there = 1
+                except IndexError:
+                    found_there = 3
+                found.append(found_there)
+            return found[0]
         """,
-        "reader.KIND",
-    ),
-    "partial": (
-        """
-        import functools
-        def load(_):
-            from shop.config import KIND
-            return KIND
-        reader = functools.partial(load, 1)
-        """,
-        "reader()",
-    ),
-    "table of functions": (
-        """
-        def load():
-            from shop.config import KIND
-            return KIND
-        reader = {"kind": load}
-        """,
-        "reader['kind']()",
-    ),
-    "lambda": (
-        """
-        reader = lambda: __import__("shop.config", fromlist=["KIND"]).KIND
-        """,
-        "reader()",
-    ),
-    "contextmanager": (
-        """
-        import contextlib
-        @contextlib.contextmanager
-        def opened():
-            from shop.config import KIND
-            yield KIND
-        class Reader:
-            def __call__(self):
-                with opened() as kind:
-                    return kind
-        reader = Reader()
-        """,
-        "reader()",
-    ),
 }

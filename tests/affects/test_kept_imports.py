@@ -14,7 +14,8 @@ from conftest import LiveTree, ran
 from kept_elsewhere import ELSEWHERE as STORED
 from kept_imports import OBJECTS
 from kept_numbers import ELSEWHERE, RETURNED, VALUES
-from kept_unseen import UNSEEN, UNSEEN_ELSEWHERE
+from kept_unseen import UNSEEN
+from kept_unseen_elsewhere import UNSEEN_ELSEWHERE
 from not_kept import NOT_KEPT
 
 CONFIG = """
@@ -112,6 +113,24 @@ def test_p5_a_user_of_another_module_keeps_it(
     assert tree.module("app").get() == 1
     for kind in (2, 3):
         assert {"shop.use", "app"} <= set(edited(tree, kind))
+        assert kind == tree.module("app").get()
+
+
+def test_p5_an_attribute_that_a_module_computes(tree: LiveTree, policy: str) -> None:
+    load = "def __getattr__(name):\n    import shop.config\n    return getattr(shop.config, name)\n"
+    use = """
+        import shop.load
+        found = []
+        def get():
+            if not found:
+                found.append(shop.load.KIND)
+            return found[0]
+        """
+    tree.write({**files(use), "shop/load.py": load})
+    tree.install(policy=policy)
+    assert tree.module("app").get() == 1
+    for kind in (2, 3):
+        assert "shop.use" in edited(tree, kind)
         assert kind == tree.module("app").get()
 
 

@@ -21,6 +21,38 @@ from pathlib import Path
 HERE = Path(__file__).parent
 """
 KEPT = {
+    "context manager": """
+        import contextlib
+        found = []
+        @contextlib.contextmanager
+        def rates():
+            yield json.loads((HERE / "rates.json").read_text())
+        def get():
+            if not found:
+                with rates() as rate:
+                    found.append(rate)
+            return found[0]
+        """,
+    "callback": """
+        found = []
+        def read(call):
+            call(json.loads((HERE / "rates.json").read_text()))
+        def get():
+            if not found:
+                read(found.append)
+            return found[0]
+        """,
+    "special method": """
+        found = []
+        class Rates:
+            def __getitem__(self, name):
+                return json.loads((HERE / name).read_text())
+        rates = Rates()
+        def get():
+            if not found:
+                found.append(rates["rates.json"])
+            return found[0]
+        """,
     "global": """
         found = None
         def get():

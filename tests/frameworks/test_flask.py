@@ -301,3 +301,26 @@ def test_a_module_that_only_holds_the_proxy_does_not_run_again(tree: LiveTree) -
     tree.module("serve")
     report = tree.published({"pkg/views.py": views.replace("{}", "two")})
     assert "pkg.links" not in [each.name for each in report.ran]
+
+
+def test_an_application_of_forty_blueprints(tree: LiveTree) -> None:
+    part = """
+        from flask import Blueprint
+        part = Blueprint("part{0}", __name__)
+        @part.get("/{0}")
+        def view():
+            return "{1}"
+        """
+    web = "from flask import Flask\napp = Flask(__name__)\n" + "".join(
+        f"import part{n}\napp.register_blueprint(part{n}.part, url_prefix='/@')\n"
+        for n in range(40)
+    )
+    tree.write({f"part{n}.py": part.format(n, "one") for n in range(40)})
+    tree.write({"web.py": web.replace("@", "a")})
+    tree.install()
+    assert tree.module("web").app.test_client().get("/a/7").text == "one"
+    tree.published({"web.py": web.replace("@", "b")})
+    tree.published({"part7.py": part.format(7, "two")})
+    client = tree.module("web").app.test_client()
+    assert [client.get(path).text for path in ("/b/6", "/b/7")] == ["one", "two"]
+    assert client.get("/a/7").status_code == 404

@@ -192,3 +192,31 @@ def test_drain_under_rsgi_is_told_to_do_nothing(
     assert caplog.messages == [
         "the setting drain is for ASGI: under RSGI, connections that are left on old code last"
     ]
+
+
+@pytest.mark.parametrize("interface", ["asgi", "wsgi", "rsgi"])
+@pytest.mark.parametrize(
+    ("framework", "module", "name"),
+    [
+        ("aiohttp", "aiohttp.web_app", "Application"),
+        ("Tornado", "tornado.web", "Application"),
+        ("gRPC", "grpc.aio._server", "Server"),
+        ("gRPC", "grpc._server", "_Server"),
+    ],
+)
+def test_an_application_with_a_server_of_its_own_is_refused_with_the_way_in(
+    tree: LiveTree, interface: str, framework: str, module: str, name: str
+) -> None:
+    own = f"""
+        kind = type({name!r}, (), {{"__module__": {module!r}}})
+        class Shop(kind):
+            def __call__(self, request): ...
+        app, own = kind(), Shop()
+        """
+    tree.write({"shop/__init__.py": "", "shop/web.py": own})
+    tree.install()
+    for target in ("app", "own"):
+        with pytest.raises(TargetError) as caught:
+            getattr(transfuse, interface)(f"shop.web:{target}")
+        assert framework in str(caught.value)
+        assert "transfuse.live(" in str(caught.value)

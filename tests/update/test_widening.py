@@ -93,3 +93,29 @@ def test_p4_a_round_that_fails_leaves_all_as_it_was(tree: LiveTree) -> None:
     assert report.outcome == "refused"
     assert tree.module("registry") is registry
     assert registry.HANDLERS == []
+
+
+def test_p5_a_module_that_registers_with_forty_others(tree: LiveTree, policy: str) -> None:
+    numbers = range(40)
+    root = "".join(f"import part{n}\npart{n}.routes.append(@)\n" for n in numbers)
+    tree.write({f"part{n}.py": "routes = []\n" for n in numbers})
+    tree.write({"root.py": root.replace("@", "1")})
+    tree.install(policy=policy)
+    tree.module("root")
+    for value in (2, 3):
+        tree.published({"root.py": root.replace("@", str(value))})
+        assert [[value]] * 40 == [tree.module(f"part{n}").routes for n in numbers]
+
+
+def test_p5_forty_modules_of_which_each_registers_with_the_next(
+    tree: LiveTree, policy: str
+) -> None:
+    part = "import part{1}\npart{1}.routes.append({0})\nroutes = []\n"
+    parts = {f"part{n}.py": part.format(n, n + 1) for n in range(39)}
+    tree.write({**parts, "part39.py": "routes = []\n"})
+    tree.install(policy=policy)
+    tree.module("part0")
+    for name in ("part0.py", "part20.py"):
+        tree.published({name: parts[name] + "V = 1\n"})
+        found = [tree.module(f"part{n}").routes for n in range(40)]
+        assert found == [[], *([n] for n in range(39))]

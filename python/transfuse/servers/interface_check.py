@@ -51,9 +51,6 @@ def interface_mismatch(target: Target, application: Any, served_as: ServerInterf
     """
     if served_as == "rsgi" and hasattr(application, "__rsgi__"):
         return None
-    other = of_another_kind(target, application)
-    if other is not None:
-        return other
     call = _Call.of(application)
     if call is None:
         return None

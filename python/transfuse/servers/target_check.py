@@ -17,7 +17,7 @@ from transfuse.errors import TargetError
 from transfuse.process.install import ensure_installed, installed_settings, on_uninstall
 from transfuse.process.target import Target
 from transfuse.servers import smoke_check
-from transfuse.servers.interface_check import interface_mismatch
+from transfuse.servers.interface_check import interface_mismatch, of_another_kind
 from transfuse.source.suggestions import under_no_root
 from transfuse.updates import participants
 
@@ -54,6 +54,9 @@ class TargetParticipant(participants.Participant):
 
     def check(self) -> None:
         """The same in the pinned generation."""
+        other = of_another_kind(self._target, self._target.resolve())
+        if other is not None:
+            raise TargetError(other)
         or_has = "__rsgi__" if self._served_as == "rsgi" else "__call__"
         application = self._target.resolve_callable(or_has)
         wrong = interface_mismatch(self._target, application, self._served_as)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 
 from transfuse.source import call_names
+from transfuse.source.decisions import decides, decides_handlers, ended_by_import
 from transfuse.source.kept_places import Import, Keeper, Kept, Passed
 from transfuse.source.syntax import dotted, expressions_of
 from transfuse.source.unseen_calls import is_special, special_methods
@@ -118,29 +119,23 @@ class Scan:
                 continue
             if isinstance(statement, ast.ClassDef):
                 self._body(statement.body, outside, run_to_end=run_to_end)
-                used = {node.id for node in ast.walk(statement) if isinstance(node, ast.Name)}
-                if used & self._tainted.keys():
+                nodes = list(ast.walk(statement))
+                imports = any(isinstance(node, (ast.Import, ast.ImportFrom)) for node in nodes)
+                used = {node.id for node in nodes if isinstance(node, ast.Name)}
+                if imports or used & self._tainted.keys():
                     self._bind(statement.name, "", outside)
                 continue
             self._statement(statement, outside, run_to_end=run_to_end)
             before = self._conditional
-            self._conditional |= self._decides(statement)
+            self._conditional |= decides(statement, self._comes)
             for inner in ("body", "orelse", "finalbody"):
                 self._body(getattr(statement, inner, []), outside, run_to_end=run_to_end)
+            self._tainted.update(dict.fromkeys(ended_by_import(statement, self._comes), ""))
+            self._conditional |= decides_handlers(statement, self._comes)
             for inner in ("handlers", "cases"):
                 for one in getattr(statement, inner, []):
                     self._body(one.body, outside, run_to_end=run_to_end)
             self._conditional = before
-
-    def _decides(self, statement: ast.stmt) -> bool:
-        """Tell whether an import decides which of the inner statements run."""
-        if isinstance(statement, (ast.If, ast.While)):
-            return self._comes(statement.test) is not None
-        if isinstance(statement, ast.Match):
-            return self._comes(statement.subject) is not None
-        return isinstance(statement, ast.Try) and any(
-            isinstance(one, (ast.Import, ast.ImportFrom)) for one in statement.body
-        )
 
     def _statement(self, statement: ast.stmt, outside: set[str], *, run_to_end: bool) -> None:
         if isinstance(statement, (ast.Import, ast.ImportFrom)):
@@ -240,6 +235,12 @@ class Scan:
         other = self._returning.get(function)
         if other is not None and other.calls_back and self._runs(function):
             self.kept += [Kept("", False, root) for one in given if (root := self._root(one))]
+        is_other = dotted(call.func) in self._others
+        if is_other or call in self._sources:
+            self.uses_others |= is_other
+            puts = [one for one in given if isinstance(one, ast.Attribute)]
+            roots = [self._root(one) for one in puts if one.attr.startswith(call_names.PUT)]
+            self.kept += [Kept("", False, root) for root in roots if root]
 
     def _pass(self, call: ast.Call, given: list[ast.expr]) -> None:
         """A call gets something of an import."""
@@ -381,8 +382,7 @@ class Scan:
         return self._runs(function) or self._runs_special(node)
 
     def _runs_special(self, node: ast.AST) -> bool:
-        found = [self._runs(name) for name in special_methods(node, self._special)]
-        return any(found)
+        return any(list(map(self._runs, special_methods(node, self._special))))
 
     def _runs(self, function: str) -> bool:
         """Tell whether a function returns what it imports; its imports count here."""

@@ -31,6 +31,8 @@ _HAND_ON = (
     *("close", "debug", "download", "dump", "error", "exception", "info", "log", "open", "put"),
     *("save", "send", "serve", "stream", "upload", "warn", "write"),
 )
+# What may be running when a file is opened.
+_EXPRESSIONS = (ast.Call, ast.Attribute, ast.Subscript, ast.BinOp, ast.With, ast.AsyncWith)
 
 
 def keepers(
@@ -102,12 +104,14 @@ def _running(function: Function, frame: FrameType) -> Iterator[ast.AST]:
     known = getattr(frame.f_code, "co_positions", None)
     place = next(islice(known(), frame.f_lasti // 2, None), None) if known is not None else None
     for node in ast.walk(function):
-        if not isinstance(node, (ast.Call, ast.Attribute, ast.Subscript, ast.BinOp)):
+        if not isinstance(node, _EXPRESSIONS):
             continue
         last = node.end_lineno or node.lineno
         if place is not None and None not in place:
             if (node.lineno, last, node.col_offset, node.end_col_offset) == place:
-                yield node
+                # A context manager is entered by the statement.
+                items = getattr(node, "items", ())
+                yield from (item.context_expr for item in items) if items else (node,)
         elif isinstance(node, ast.Call) and node.lineno <= line <= last:
             yield node
 

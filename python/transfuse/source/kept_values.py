@@ -11,6 +11,7 @@ does. In doubt it does.
 
 from __future__ import annotations
 
+import builtins
 import threading
 from contextvars import ContextVar
 from functools import lru_cache
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
     from transfuse.source.kept_places import Keeper, Kept, Passed
 
+# Types with methods that other classes have as well.
+_CONTAINERS = (bytes, dict, list, set, str, tuple)
 # Decorators, and arguments, that keep what functions return, by parts of their names.
 _CACHES = ("cache", "defaultdict", "factory", "lazy", "memo", "once", "persist", "singleton")
 
@@ -145,26 +148,39 @@ class Search:
 
     def _leads_to_returning(self, name: str) -> bool:
         holder, _, last = name.rpartition(".")
-        value: Any = self._value(name)
-        if value is not None and not is_a(value, str, int, ModuleType):
-            if any(self._values.get(one) is value for one in self._returning):
-                return True
-            special = [one for one in self._returning if is_special(one)]
-            methods = [_method(type(value), one) for one in special]
-            if any(one is not None and one.__module__ == self._target for one in methods):
-                return True
+        value = self._value(name)
+        if self._runs_returning(value):
+            return True
         if not holder:
             return bool(
                 is_a(value, FunctionType)
                 and value.__name__ in self._returning
                 and value.__module__ == self._target
             )
-        if last not in self._returning:
+        owner = self._value(holder)
+        if is_a(owner, ModuleType):
+            # PEP 562.
+            is_dynamic = last not in self._values and "__getattr__" in self._returning
+            is_target = vars(owner).get("__name__") == self._target
+            return bool(is_target and (is_dynamic or last in self._returning))
+        return last in self._returning and self._is_method(holder, owner, last)
+
+    def _runs_returning(self, value: Any) -> bool:
+        """Tell whether the target made an object that leads to such a function, as a table does."""
+        if value is None or is_a(value, str, int, ModuleType):
             return False
-        value = self._value(holder)
-        if is_a(value, ModuleType):
-            return bool(vars(value).get("__name__") == self._target)
-        kind = type(value) if value is None or not is_a(value, type) else value
+        if any(self._values.get(one) is value for one in self._returning):
+            return True
+        methods = [_method(type(value), one) for one in self._returning if is_special(one)]
+        return any(one is not None and one.__module__ == self._target for one in methods)
+
+    def _is_method(self, holder: str, owner: Any, name: str) -> bool:
+        """Tell whether a method of `owner`, or a property, may be the target's."""
+        first = holder.partition(".")[0]
+        if first not in self._by.namespace and first not in vars(builtins):
+            # An object in a local variable, of which only the name of its method tells something.
+            return not any(hasattr(kind, name) for kind in _CONTAINERS)
+        kind = type(owner) if owner is None or not is_a(owner, type) else owner
         return any(base.__module__ == self._target for base in kind.__mro__)
 
     def _value(self, name: str) -> Any:

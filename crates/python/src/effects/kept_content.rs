@@ -34,6 +34,12 @@ thread_local! {
     static WITHOUT_KEEPERS: Cell<WithoutKeepers> = const { Cell::new(WithoutKeepers::new()) };
 }
 
+thread_local! {
+    /// Whether this thread looks for keepers: the first search imports the code that searches, which
+    /// opens files itself.
+    static SEARCHING: Cell<bool> = const { Cell::new(false) };
+}
+
 /// Instructions at which nothing keeps what is read, as of one generation.
 #[derive(Default)]
 struct WithoutKeepers {
@@ -101,6 +107,9 @@ pub fn read_by_function(py: Python<'_>, path: &Path) {
 /// instruction of a function is looked at once.
 pub fn keepers(py: Python<'_>) -> Vec<Bound<'_, LiveModule>> {
     let Some(runtime) = runtime::in_force() else { return Vec::new() };
+    if SEARCHING.replace(true) {
+        return Vec::new();
+    }
     let mut found: Vec<Bound<'_, LiveModule>> = Vec::new();
     let mut without = WITHOUT_KEEPERS.take();
     without.begin(runtime.current(py).get().id);
@@ -141,6 +150,7 @@ pub fn keepers(py: Python<'_>) -> Vec<Bound<'_, LiveModule>> {
         }
     }
     WITHOUT_KEEPERS.set(without);
+    SEARCHING.set(false);
     found
 }
 
