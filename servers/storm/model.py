@@ -255,7 +255,7 @@ class Model:
         """`transfuse rollback`."""
         history = self.histories[self._asked()]
         target = history.target(to)
-        if target is None:
+        if target is None or target.state == self.served:
             return Expected(code=2)
         if target.state[CONF] != self.served[CONF]:
             self.aside = {

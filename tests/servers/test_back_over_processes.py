@@ -285,3 +285,31 @@ def test_p16_a_handover_is_made_when_a_trial_is_over(project: Project) -> None:
     code, out = project.type("handover")
     assert code == 0, out
     assert all(served(project)["val"] == "good" for _ in range(10))
+
+
+def test_p16_a_second_rollback_finds_what_others_have_come_back_to(project: Project) -> None:
+    """Each process knows it by another number: it was served again and again."""
+    conf = "__reload__ = 'never'\nVALUE = {}\n"
+    shows = SHOWN.replace("val, other", "val, other, conf").replace("}", ", 'conf': conf.VALUE}")
+    project.save({"conf.py": conf.format(1), "web.py": WSGI + shows})
+    project.serve()
+    numbers = {}
+    for value in (2, 3):
+        project.save({"conf.py": conf.format(value)})
+        project.until_answered(conf=value)
+        numbers[value] = project.statuses()[0]["generation"]
+    assert project.type("rollback")[0] == 0
+    assert served(project)["conf"] == 2
+    project.save({"conf.py": conf.format(4)})
+    project.until_answered(conf=4)
+    code, out = project.type("rollback", "--to", str(numbers[3]))
+    assert (code, served(project)["conf"]) == (0, 3), out
+    project.save({"conf.py": conf.format(5)})
+    project.until_answered(conf=5)
+    for value in (3, 2, 1):
+        code, out = project.type("rollback")
+        if value == 1:
+            # Of more states than are kept.
+            assert (code, "is not kept any more" in out) == (2, True), out
+        else:
+            assert (code, served(project)["conf"]) == (0, value), out

@@ -215,3 +215,31 @@ def test_units_of_work_keep_their_generation(tree: LiveTree, policy: str) -> Non
     assert tree.module("web").late() == 1
     go_on.set()
     assert worker.result() == (2, 2)
+
+
+def test_p16_a_rollback_to_what_is_served_again_is_refused(tree: LiveTree) -> None:
+    tree.write({"leaf.py": "V = 1\n"})
+    tree.install()
+    tree.module("leaf")
+    left = tree.published({"leaf.py": "V = 2\n"}).generation
+    transfuse.rollback()
+    assert transfuse.accept().outcome == "published"
+    with pytest.raises(GenerationError, match=f"nothing would change: .* as {left} did"):
+        transfuse.rollback(left)
+    assert tree.module("leaf").V == 2
+
+
+def test_p16_a_page_takes_a_place_among_the_kept_at_once(tree: LiveTree) -> None:
+    """No module runs for it, and it changes the answer all the same."""
+    tree.write({"leaf.py": "V = 0\n"})
+    text = tree.root / "page.txt"
+    text.write_text("0")
+    tree.install(keep=2)
+    tree.module("leaf")
+    assert transfuse.read_text(text) == "0"
+    for number in range(1, 5):
+        text.write_text(str(number))
+        assert transfuse.update().outcome == "published"
+        assert len(transfuse.status().kept) == min(number, 2)
+    assert transfuse.rollback().outcome == "rolled back"
+    assert transfuse.read_text(text) == "3"

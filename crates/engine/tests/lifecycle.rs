@@ -300,6 +300,22 @@ fn what_answers_as_a_protected_one_is_protected_in_its_place() {
 }
 
 #[test]
+fn p16_what_is_before_one_may_be_known_by_a_former_number() {
+    let mut lifecycles = Lifecycles::new(3);
+    lifecycles.number_from(8);
+    let first = lifecycles.stage();
+    lifecycles.publish(first);
+    // 5 answers as 3 did, which was before 4.
+    lifecycles.recall(id(4), Some(id(3)));
+    lifecycles.recall(id(5), None);
+    lifecycles.follows_on(Some(id(4)), &[], &[(id(3), id(5))]);
+    assert_eq!(Some(id(5)), lifecycles.before(id(4)));
+    let back = lifecycles.stage();
+    lifecycles.publish_as(back, Succession::Back(id(4)));
+    assert_eq!(Some(id(5)), lifecycles.before(back));
+}
+
+#[test]
 fn p16_generations_of_former_processes_can_be_gone_back_to() {
     let mut lifecycles = Lifecycles::new(2);
     lifecycles.number_from(8);

@@ -69,6 +69,7 @@ class Place:
         self._listener = listener
         self._team = team
         self._stop_within = stop_within
+        # From the moment at which it may serve until it retires.
         self._serves = False
         self._refuse, self._announce, self._retired = refuse, announce, retired
         self._application: object = None
@@ -228,6 +229,7 @@ class Place:
         os._exit(1)
 
     def _retire(self) -> None:
+        self._serves = False
         settings = installed_settings()
         notes = Notes(self._folder, IDLE, None if settings is None else settings.drain)
         retirement = Retirement(self._listener, notes.note)

@@ -219,7 +219,8 @@ impl Lifecycles {
 
     /// What a rollback from a generation goes back to; none if it is not known any more.
     pub fn before(&self, id: GenerationId) -> Option<GenerationId> {
-        self.entries.get(&self.alias(id))?.before
+        // A process may have learnt of it by a number that another one has taken over since.
+        self.entries.get(&self.alias(id))?.before.map(|before| self.alias(before))
     }
 
     /// The numbers that lead to other generations, with those.

@@ -316,7 +316,8 @@ impl<'py> StagedUpdate<'py> {
         // A change that waits for a restart is in no generation.
         let changed = self.base.get().view().changes(&self.staged.get().view());
         *self.staged.get().changed_without_effect.lock() = changed;
-        Succession::Quiet
+        let same = succession::answers_as_before(py, self.runtime, &self.staged);
+        if same { Succession::Quiet } else { Succession::Another }
     }
 
     fn swap(

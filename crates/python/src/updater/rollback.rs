@@ -43,6 +43,11 @@ impl Driver {
             return self.go_back_by_sources(py, &target, back, command.dry_run);
         }
         let changes = self.runtime.view().changes(&target.get().view());
+        if changes.is_empty() {
+            // The same was served again by an update, such as one that accepted it.
+            let current = self.runtime.current(py).get().id;
+            return Err(exceptions::generation(&nothing_changes(current, Some(target.get().id))));
+        }
         if command.dry_run {
             let plan = rerun::plan(py, self.runtime, &target);
             return report::of_rollback_plan(py, self.runtime, &changes, &plan, back);
