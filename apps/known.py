@@ -8,7 +8,6 @@ KNOWN: dict[tuple[str, str], str] = {
     ("moto", "resident"): "89 -> 121 MiB",
     ("moto", "update"): "0.22 s for 3 modules (leaf)",
     ("moto", "requests"): "99 % within 25 ms, 6 ms beside as much other work",
-    ("moto", "memory, middle"): "25026 KiB an edit, the last 6 of 12",
     ("datasette", "import"): "0.29 -> 0.40 s",
     ("datasette", "resident"): "55 -> 67 MiB",
     ("datasette", "update"): "0.47 s for 15 modules (leaf)",

@@ -29,9 +29,18 @@ TEA = "class Tea:\n    def pour(self): return Tea\n"
 KEPT: list[Any] = []
 
 
+# What `remembered` returns; a cache does not keep former code that it was called with.
+ANSWERS: list[Any] = []
+
+
 @functools.lru_cache
-def remembered(made: Any) -> Any:
-    return made
+def remembered(_number: int) -> Any:
+    return ANSWERS.pop()
+
+
+def remember(made: Any) -> None:
+    ANSWERS.append(made)
+    remembered(remembered.cache_info().currsize)
 
 
 @pytest.fixture(autouse=True)
@@ -65,10 +74,10 @@ def test_p8_modules_are_counted_by_cause(tree: LiveTree) -> None:
     tree.write({"tea.py": TEA, "pot.py": "def pour(): pass\n"})
     tree.install(policy="fresh", keep=0)
     for number in range(3):
-        remembered(tree.module("tea").Tea)
+        remember(tree.module("tea").Tea)
         KEPT.append({"pour": tree.module("pot").pour})
         tree.published({"tea.py": f"{TEA}# {number}\n"})
-    remembered(tree.module("pot").pour)
+    remember(tree.module("pot").pour)
     tree.published({"pot.py": "def pour(): pass\n# 2\n"})
     gc.collect()
     told = [str(cause) for cause in transfuse.leaks().causes]

@@ -93,12 +93,34 @@ impl SourceSnapshot {
         self.under(dir).any(|(_, source)| !source.is_absent())
     }
 
-    /// The differences to `newer`, in the order of the paths. Compares all files of both.
+    /// The differences to `newer`, in the order of the paths. Both are gone through side by side, and
+    /// what they share is not compared.
     pub fn changes(&self, newer: &SourceSnapshot) -> Vec<FileChange> {
-        let gone = self.iter().filter(|(path, _)| newer.get(path).is_none());
-        let paths = gone.map(|(path, _)| path).chain(newer.iter().map(|(path, _)| path));
-        let mut changes: Vec<_> = paths.filter_map(|path| self.change(newer, path)).collect();
-        changes.sort();
+        let (mut old, mut new) = (self.iter().peekable(), newer.iter().peekable());
+        let mut changes = Vec::new();
+        loop {
+            let differing = match (old.peek(), new.peek()) {
+                (None, None) => break,
+                (Some((path, before)), Some((same, after)))
+                    if path.as_os_str() == same.as_os_str() =>
+                {
+                    let differing = (!Arc::ptr_eq(before, after)).then_some(*path);
+                    old.next();
+                    new.next();
+                    differing
+                }
+                (Some((path, _)), other) if other.is_none_or(|(other, _)| path < other) => {
+                    let gone = *path;
+                    old.next();
+                    Some(gone)
+                }
+                (_, Some(_)) => new.next().map(|(path, _)| path),
+                (Some(_), None) => old.next().map(|(path, _)| path),
+            };
+            changes.extend(differing.and_then(|path| self.change(newer, path)));
+        }
+        // One path may be spelled in two ways.
+        changes.dedup();
         changes
     }
 

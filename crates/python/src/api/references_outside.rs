@@ -17,7 +17,7 @@ use crate::cpython::referents;
 
 /// The most objects that references are followed from, some ten milliseconds' work. Those of others count
 /// as held from outside.
-const MOST: usize = 80_000;
+const MOST: usize = 40_000;
 
 /// What executions made and something beside them holds, and where a search for the holders begins.
 #[pyclass(frozen, module = "transfuse._core")]
