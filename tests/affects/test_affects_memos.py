@@ -34,6 +34,11 @@ FOREIGN = """
             super().__init__(*given)
             cls.fields = {"size": Param()}
     class Model(metaclass=Meta): pass
+    def set_plainly(owner, name, value): object.__setattr__(owner, name, value)
+    class Fast:
+        def __init_subclass__(cls): cls.__setters__ = {}
+        def __setattr__(self, name, value):
+            type(self).__setters__.setdefault(name, set_plainly)(self, name, value)
     def sign(function):
         for default in function.__defaults__ or ():
             default.alias = function.__code__.co_varnames[0]
@@ -90,6 +95,11 @@ RULES = {
         "class X:\n    __count__ = 0\n    def __init_subclass__(cls): X.__count__ += 1\n",
         "owner.X()",
         "class Mine(owner.X): pass",
+    ),
+    "dict under a special name of a class, by a name that its code sets": (
+        "from foreign import Fast\nclass X(Fast):\n    def __init__(self): self.size = 1\n",
+        "owner.X()",
+        "owner.X().alias = 1",
     ),
     "part of an application": (
         OWNER + "X = App()\n",
