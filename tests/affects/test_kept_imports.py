@@ -13,6 +13,7 @@ import pytest
 from conftest import LiveTree, ran
 from kept_elsewhere import ELSEWHERE as STORED
 from kept_imports import OBJECTS
+from kept_modules import MODULES
 from kept_numbers import ELSEWHERE, NOT_KEPT, RETURNED, VALUES
 
 CONFIG = """
@@ -48,7 +49,7 @@ def test_p5_an_object_that_a_function_keeps(tree: LiveTree, policy: str, use: st
         assert kind == tree.module("app").get().kind
 
 
-@pytest.mark.parametrize("use", VALUES.values(), ids=VALUES)
+@pytest.mark.parametrize("use", (VALUES | MODULES).values(), ids=VALUES | MODULES)
 def test_p5_a_plain_value_that_a_function_keeps(tree: LiveTree, policy: str, use: str) -> None:
     got = "get() if callable(get) else get"
     tree.write(

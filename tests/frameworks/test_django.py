@@ -362,33 +362,6 @@ def test_the_admins_classes_wait_for_a_restart(tmp_path: Path) -> None:
     assert told == ["published books.admin"]
 
 
-def test_p11_a_project_without_the_admin_may_import_it(tmp_path: Path) -> None:
-    # `django.contrib.admin.site` looks for the application at its first use, and raises.
-    told = story(
-        tmp_path,
-        """
-        print(change("books/prices.py", "return pence", "return pence * 2").outcome)
-        print(get("/books/1/"))
-        """,
-        files={
-            "bookshop/errors.py": """
-                from django.contrib.admin.utils import quote
-                from django.http import HttpResponse
-
-                def not_found(request, exception):
-                    return HttpResponse(quote("no such page"), status=404)
-                """,
-            "bookshop/middleware.py": """
-                from bookshop import errors
-
-                def Stamp(get_response):
-                    return get_response
-                """,
-        },
-    )
-    assert told == ["published", "200 Emma: 500"]
-
-
 def test_p11_uninstall_gives_django_its_functions_back(tmp_path: Path) -> None:
     told = story(
         tmp_path,
