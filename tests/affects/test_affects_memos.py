@@ -13,39 +13,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conftest import LiveTree, ran
+from memo_library import FOREIGN
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-# Foreign code that computes things about what it is given, and that keeps what it is given.
-FOREIGN = """
-    import functools
-    class Param:
-        alias = None
-        def __init__(self): self.asked = {}
-        @functools.cached_property
-        def schema(self): return [self.alias]
-    class App:
-        def __init__(self): self.router, self.parts, self.debug = Param(), {}, False
-        def configure(self, **given): vars(self).update(given)
-        def describe(self, value): self.router.description = value
-    class Meta(type):
-        def __init__(cls, *given):
-            super().__init__(*given)
-            cls.fields = {"size": Param()}
-    class Model(metaclass=Meta): pass
-    def sign(function):
-        for default in function.__defaults__ or ():
-            default.alias = function.__code__.co_varnames[0]
-            default.asked["type"] = int
-        return function
-    def rebuild(model, by=None):
-        for name, field in model.fields.items():
-            field.alias = name
-        model.__schema__ = {"fields": [*model.fields], "by": by}
-    def visit(app): app.router.visited = True
-    shared = App()
-    """
 
 OWNER = "from foreign import App, Model, Param\n"
 # The owner, what is only computed about it, and what is registered with it.
@@ -90,6 +61,11 @@ RULES = {
         "class X:\n    __count__ = 0\n    def __init_subclass__(cls): X.__count__ += 1\n",
         "owner.X()",
         "class Mine(owner.X): pass",
+    ),
+    "dict under a special name of a class, by a name that its code sets": (
+        "from foreign import Fast\nclass X(Fast):\n    def __init__(self): self.size = 1\n",
+        "owner.X()",
+        "owner.X().alias = 1",
     ),
     "part of an application": (
         OWNER + "X = App()\n",

@@ -13,6 +13,7 @@ import pytest
 from conftest import LiveTree, ran
 from kept_elsewhere import ELSEWHERE as STORED
 from kept_imports import OBJECTS
+from kept_modules import MODULES
 from kept_numbers import ELSEWHERE, RETURNED, VALUES
 from kept_unseen import UNSEEN
 from kept_unseen_elsewhere import UNSEEN_ELSEWHERE
@@ -51,7 +52,7 @@ def test_p5_an_object_that_a_function_keeps(tree: LiveTree, policy: str, use: st
         assert kind == tree.module("app").get().kind
 
 
-PLAIN = {**VALUES, **UNSEEN}
+PLAIN = {**VALUES, **UNSEEN, **MODULES}
 
 
 @pytest.mark.parametrize("use", PLAIN.values(), ids=PLAIN)

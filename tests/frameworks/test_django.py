@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from django_site import story
+from django_site import PROJECT, story
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -327,6 +327,39 @@ def test_what_a_module_says_itself_counts_more_than_what_is_held(tmp_path: Path)
         files={"books/signals.py": SIGNALS},
     )
     assert told == ["published ()", "two"]
+
+
+ADMIN = {
+    "books/admin.py": """
+        from django.contrib import admin
+        from books.models import Book
+
+        @admin.register(Book)
+        class BookAdmin(admin.ModelAdmin):
+            list_display = ["title"]
+        """,
+    "bookshop/settings.py": f"""
+{PROJECT["bookshop/settings.py"]}
+        MIDDLEWARE += [
+            "django.contrib.sessions.middleware.SessionMiddleware",
+            "django.contrib.auth.middleware.AuthenticationMiddleware",
+        ]
+        INSTALLED_APPS += ["django.contrib.admin", "django.contrib.messages"]
+        SILENCED_SYSTEM_CHECKS = ["admin.E404", "admin.E409", "admin.E402"]
+        """,
+}
+
+
+def test_the_admins_classes_wait_for_a_restart(tmp_path: Path) -> None:
+    told = story(
+        tmp_path,
+        """
+        report = change("books/admin.py", '"title"', '"title", "pence"')
+        print(report.outcome, *(each.name for each in report.restart))
+        """,
+        files=ADMIN,
+    )
+    assert told == ["published books.admin"]
 
 
 def test_p11_uninstall_gives_django_its_functions_back(tmp_path: Path) -> None:

@@ -97,7 +97,7 @@ impl Judge<'_, '_> {
         if enumerations::keeps(py, self.difference, self.holder.as_ref(), key)? {
             return Ok(true);
         }
-        if place == Place::Definition {
+        if matches!(place, Place::Definition | Place::Special) {
             return Ok(!self.told(entry));
         }
         if self.difference.kind == Kind::Class {
@@ -114,7 +114,10 @@ impl Judge<'_, '_> {
 
     /// Whether live code that was running may have set the name, or chosen its value.
     fn told(&self, (key, value): Entry) -> bool {
-        is_set_by(self.py, self.state, self.used, self.module, key)
+        // What is said there about a name that only the owner's code sets, the library has found out:
+        // how to set this attribute.
+        let own = (self.difference.place == Place::Special).then_some(&self.difference.owner);
+        is_set_by(self.py, (self.state, self.used, own), self.module, key)
             || is_constant(self.py, value, self.module, &self.difference.owner)
     }
 }
@@ -130,11 +133,11 @@ fn is_recomputed(py: Python<'_>, key: Pointer, value: Pointer, removed: &[Entry]
         })
 }
 
-/// Whether live code that was running may have set the attribute of that name.
+/// Whether live code that was running may have set the attribute of that name: that of `module`, or of
+/// the modules in `used` but one.
 fn is_set_by(
     py: Python<'_>,
-    state: &StateSnapshot,
-    used: &[bool],
+    (state, used, but): (&StateSnapshot, &[bool], Option<&Bound<'_, LiveModule>>),
     module: &Bound<'_, LiveModule>,
     key: Pointer,
 ) -> bool {
@@ -147,7 +150,7 @@ fn is_set_by(
     let own = module.get().with_name_usage(|outline| {
         outline.sets_anywhere.contains(name) || outline.constants.contains(&worth(py, key.as_ptr()))
     });
-    own != Some(false) || state.is_set_by(py, used, name)
+    own != Some(false) || state.is_set_by(py, used, but, name)
 }
 
 /// Whether a value is a constant of the module's code, and not of the code of the one that has it now.

@@ -20,8 +20,10 @@ pub enum Place {
     /// A part of an object of a foreign class: `app.router`.
     Part,
     /// A part of the definition of a function or class that foreign code has made or interprets: a
-    /// default that is an object of a foreign class, a special name that live code does not bind.
+    /// default that is an object of a foreign class, what the metaclass of a foreign library sees.
     Definition,
+    /// In a class, under a special name that the module's source does not bind.
+    Special,
 }
 
 /// Where a container is.
@@ -38,9 +40,10 @@ pub(super) fn place(py: Python<'_>, owner: &Owner, number: usize) -> Place {
         };
         match holder.kind {
             Kind::Function if is_foreign(py, &child.get_type()) => return Place::Definition,
-            Kind::Class if is_interpreted(py, owner, holder, container.object) => {
-                return Place::Definition;
+            Kind::Class if is_special_of_foreign(py, owner, holder, container.object) => {
+                return Place::Special;
             }
+            Kind::Class if is_interpreted(&object) => return Place::Definition,
             // An instance's own dict is the instance.
             Kind::Other if is_foreign(py, &object.get_type()) => {
                 let own = at == number
@@ -56,15 +59,15 @@ pub(super) fn place(py: Python<'_>, owner: &Owner, number: usize) -> Place {
     found
 }
 
-/// Whether a class has something because of its metaclass, or under a special name that the module's
-/// source does not bind.
-fn is_interpreted(py: Python<'_>, owner: &Owner, class: &Container, held: Pointer) -> bool {
-    // SAFETY: attached, a live object.
-    let metaclass = unsafe { Bound::from_borrowed_ptr(py, class.object) }.get_type();
+/// Whether the metaclass of a class is of a foreign library.
+fn is_interpreted(class: &Bound<'_, PyAny>) -> bool {
+    let metaclass = class.get_type();
     let plain = metaclass.name().is_ok_and(|name| name == "ABCMeta");
-    if !plain && is_foreign(py, &metaclass) {
-        return true;
-    }
+    !plain && is_foreign(class.py(), &metaclass)
+}
+
+/// Whether a class has something under a special name that the module's source does not bind.
+fn is_special_of_foreign(py: Python<'_>, owner: &Owner, class: &Container, held: Pointer) -> bool {
     let (from, len) = (class.from as usize, class.len as usize);
     let mut entries = owner.contents[from..from + len].chunks_exact(2);
     let Some(entry) = entries.find(|entry| entry[1] == held) else { return false };

@@ -312,10 +312,20 @@ impl StateSnapshot {
         self.owners[at].instance.bind(py).clone()
     }
 
-    /// Whether the code of one of these modules sets an attribute of that name.
-    pub fn is_set_by(&self, py: Python<'_>, used: &[bool], name: &str) -> bool {
+    /// Whether the code of one of these modules but one sets an attribute of that name.
+    pub fn is_set_by(
+        &self,
+        py: Python<'_>,
+        used: &[bool],
+        but: Option<&Bound<'_, LiveModule>>,
+        name: &str,
+    ) -> bool {
         (0..used.len()).filter(|at| used[*at]).any(|at| {
-            let instance = self.owners[at].instance.bind(py).get();
+            let instance = self.owners[at].instance.bind(py);
+            if but.is_some_and(|but| but.is(instance)) {
+                return false;
+            }
+            let instance = instance.get();
             instance.with_name_usage(|outline| outline.sets_anywhere.contains(name)) != Some(false)
         })
     }

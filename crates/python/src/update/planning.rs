@@ -192,8 +192,10 @@ pub fn draw_plan(py: Python<'_>, runtime: &Runtime, request: &UpdateRequest) -> 
     };
     let mut plan = plan(&graph, &request.seeds, &facts);
     for entry in &mut plan.restart {
-        if let Some((name, why)) = held.iter().find(|(name, _)| name.as_str() == entry.name) {
-            entry.what = format!("{name} changed and cannot run twice ({why}): restart the server");
+        if let Some((_, why)) = held.iter().find(|(name, _)| name.as_str() == entry.name) {
+            // With the reason for which it was to run, which need not be a change of its own.
+            let policy = "and its policy is \"never\"";
+            entry.what = entry.what.replace(policy, &format!("and cannot run twice ({why})"));
         }
     }
     plan.restart.extend(holders_of_former(py, runtime, &plan, &held));
