@@ -17,6 +17,7 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from transfuse import _core
+from transfuse.config.logs import get_logger
 from transfuse.registrations.made import (
     are_passed_by,
     is_attributes_of,
@@ -32,13 +33,15 @@ if TYPE_CHECKING:
 
     from transfuse.registrations.made import Made
 
+_log = get_logger("transfuse")
 # From an object through its container to a module.
 _LEVELS = 10
 # The most wrappers between an object and the container; `entries.keys_in` looks no further.
 _WRAPPERS = 5
 # The most objects of one level; with more the search ends, and all entries stay.
 _MOST = 20_000
-_SECONDS = 5.0
+# Other threads run meanwhile; on a loaded machine most of the time is theirs.
+_SECONDS = 30.0
 # As `sysconfig` has it, which an update must not be the first to import.
 _FREE_THREADED = "t" in getattr(sys, "abiflags", "")
 
@@ -83,6 +86,7 @@ class Search:
         self._side = side
         self._may_leave = may_leave
         self._deadline = time.monotonic() + _SECONDS
+        self._is_given_up = False
         self._heap: list[Any] = [] if _FREE_THREADED else _core.heap()
         self._index = None if _FREE_THREADED else _core.ReferrerIndex(self._heap, _SECONDS)
         # Type of a holder -> whether its references do not count.
@@ -144,7 +148,7 @@ class Search:
         try:
             return self._find(list(level.values()))
         finally:
-            self._heap.clear()
+            _core.let_go(self._heap)
 
     def _begins(self, each: Any, wrappers: int, side: Side) -> bool:
         """Take in an object at the edge of a side. False: no entry leads on from there."""
@@ -162,7 +166,9 @@ class Search:
 
     def _find(self, level: list[Any]) -> list[Any]:
         for _ in range(_LEVELS):
-            if not level or len(level) > _MOST:
+            if len(level) > _MOST:
+                self._is_given_up = True
+            if not level or self._is_given_up:
                 break
             following: dict[int, Any] = {}
             for holder, each in self._referrers(level):
@@ -174,6 +180,13 @@ class Search:
                 if goes_on:
                     following[id(holder)] = holder
             level = list(following.values())
+        if self._is_given_up:
+            _log.warning(
+                "the search for what former code has registered was given up after %.0f s or %d"
+                " objects: foreign code may call former code as well as new",
+                _SECONDS,
+                _MOST,
+            )
         found = [self._containers.get(each) for each in self._foreign]
         return [each for each in found if each is not None]
 
@@ -267,13 +280,13 @@ class Search:
 
     def _referrers(self, targets: list[Any]) -> Iterator[tuple[Any, Any]]:
         """Yield each object that refers to a target, and that target."""
-        if time.monotonic() > self._deadline:
+        # A part of the answer is no answer: a wrapper's dict would be taken for a registry.
+        is_complete = self._index is None or self._index.complete
+        if not is_complete or time.monotonic() > self._deadline:
+            self._is_given_up = True
             return iter(())
         if self._index is None:
             return iter(_referrers_by_collector(targets))
-        # A part of the answer is no answer: a wrapper's dict would be taken for a registry.
-        if not self._index.complete:
-            return iter(())
         holders, indices = self._index.referrers(targets)
         return zip(holders, map(targets.__getitem__, indices), strict=True)
 
