@@ -248,7 +248,11 @@ class Scan:
         roots = {self._root(value) or "" for value in names if self._comes(value) is None}
         sources = [self._comes(value) for value in given]
         found = tuple(Kept(*source, "") for source in sources if source is not None)
-        self.passed.append(Passed(dotted(call.func), tuple(sorted(roots - {""})), found))
+        known = not any(isinstance(one, ast.Starred) for one in call.args)
+        by_place = [*enumerate(call.args), *((one.arg, one.value) for one in call.keywords)]
+        places = [at for at, one in by_place if known and self._comes(one) is not None]
+        roots.discard("")
+        self.passed.append(Passed(dotted(call.func), tuple(sorted(roots)), found, tuple(places)))
 
     def _fill(self, filled: ast.expr) -> None:
         """Something comes into an object that the function made: `parser.read(path)`."""

@@ -47,6 +47,8 @@ class Passed(NamedTuple):
     roots: tuple[str, ...]
     # What it gets of the import: places without a root.
     given: tuple[Kept, ...]
+    # The positions and keywords of these arguments (None for `**`); none if they cannot be told.
+    places: tuple[int | str | None, ...] = ()
 
 
 class Keeper(NamedTuple):

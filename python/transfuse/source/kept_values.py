@@ -226,14 +226,14 @@ class Search:
             for kind in self._by.namespace.copy().values():
                 if is_a(kind, type) and kind.__module__ == self._by.name:
                     method = _method(kind, last)
-                    if method is not None and stores(method.__code__):
+                    if method is not None and _stores_given(method.__code__, passed):
                         self._modules.add(self._by.name)
         elif is_a(value, FunctionType):
             if value.__module__ not in self._live:
                 self._store_in(roots)
             elif stores_in_globals(value.__code__, value.__globals__):
                 self._modules.add(value.__module__)
-            elif stores(value.__code__):
+            elif _stores_given(value.__code__, passed, bound=False):
                 self._modules.add(self._by.name)
         elif holder and not is_a(value, type) and self._keeps(self._value(holder), last, passed):
             self._modules.update((self._by.name, *self._others_with(self._value(holder))))
@@ -244,7 +244,7 @@ class Search:
         """Tell whether a method keeps what it gets in its object."""
         method = _method(type(owner), name)
         if method is not None and method.__module__ in self._live:
-            return stores(method.__code__)
+            return _stores_given(method.__code__, passed)
         # What a foreign object does with a value is unknown: `db.execute(sql, (rate,))`.
         plain = any(self._is_plain(one) for one in passed.given)
         return plain and is_place(owner) and not name.startswith(ASK)
@@ -374,6 +374,22 @@ def _attributes(value: object) -> dict[str, Any]:
     except AttributeError:
         return {}
     return found
+
+
+def _stores_given(code: CodeType, passed: Passed, *, bound: bool = True) -> bool:
+    """Tell whether a function may keep what it is given, elsewhere than in that itself.
+
+    Args:
+        code: the function's.
+        passed: the call.
+        bound: whether it is a method, which gets its object first.
+    """
+    names = code.co_varnames[: code.co_argcount]
+    if bound and names[:1] not in (("self",), ("cls",)):
+        return stores(code)
+    given = names[1:] if bound else names
+    found = (given[at : at + 1] if isinstance(at, int) else (at or "",) for at in passed.places)
+    return stores(code, frozenset(name for names in found for name in names))
 
 
 def _method(kind: type, name: str) -> FunctionType | None:

@@ -20,18 +20,44 @@ def is_a(value: object, *kinds: type) -> bool:
     return issubclass(type(value), kinds)
 
 
-def stores(code: CodeType) -> bool:
-    """Tell whether code puts something into what it did not make, or code in it does."""
-    for step in dis.get_instructions(code):
-        if step.opname in {"STORE_SUBSCR", "STORE_ATTR", "STORE_GLOBAL"}:
+def stores(code: CodeType, but: frozenset[str] = frozenset()) -> bool:
+    """Tell whether code puts something into what it did not make, or code in it does.
+
+    Args:
+        code: the code of a function.
+        but: parameters. What is put into these objects, or into parts of them, does not count.
+    """
+    steps = list(dis.get_instructions(code))
+    but -= {step.argval for step in steps if step.opname in ("STORE_FAST", "DELETE_FAST")}
+    # The variables that lead to the expression on top of the stack, and to the one below it.
+    top: str | None = None
+    below: str | None = None
+    for step in steps:
+        name = step.opname
+        if name in ("STORE_GLOBAL", "STORE_SLICE"):
             return True
-        if step.opname == "STORE_SLICE":
+        if name == "STORE_DEREF" and step.argval in code.co_freevars:
             return True
-        if step.opname == "STORE_DEREF" and step.argval in code.co_freevars:
+        if (name == "STORE_ATTR" and top not in but) or (
+            name == "STORE_SUBSCR" and below not in but
+        ):
             return True
-        if step.argval in _OPTIMIZED_STORES and step.opname.startswith("LOAD_"):
+        if step.argval in _OPTIMIZED_STORES and name.startswith("LOAD_") and top not in but:
             return True
+        top, below = _on_stack(name, step.argval, top, below)
     return any(stores(one) for one in code.co_consts if isinstance(one, CodeType))
+
+
+def _on_stack(
+    name: str, argument: Any, top: str | None, below: str | None
+) -> tuple[str | None, str | None]:
+    """Return the variables of the two topmost expressions after an instruction, where known."""
+    if name.startswith("LOAD_FAST"):
+        # One instruction may load two variables, from Python 3.13 on.
+        return (argument[1], argument[0]) if isinstance(argument, tuple) else (argument, top)
+    if name in ("LOAD_CONST", "LOAD_SMALL_INT"):
+        return None, top
+    return (top, below) if name in ("LOAD_ATTR", "LOAD_METHOD") else (None, None)
 
 
 def stores_call(code: CodeType) -> bool:
