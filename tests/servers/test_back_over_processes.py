@@ -313,3 +313,30 @@ def test_p16_a_second_rollback_finds_what_others_have_come_back_to(project: Proj
             assert (code, "is not kept any more" in out) == (2, True), out
         else:
             assert (code, served(project)["conf"]) == (0, value), out
+
+
+def test_p16_all_workers_go_back_to_the_named_one_of_two_equal_states(project: Project) -> None:
+    """What was left is served again by an accept, and then both numbers lead to it."""
+    settings = project.folder / "pyproject.toml"
+    settings.write_text(settings.read_text() + "keep = 6\n")
+    project.serve("--workers", "2")
+    first = project.statuses()[0]["generation"]
+    edit(project, val="better")
+    edit(project, val="bad")
+    named = project.statuses()[0]["generation"]
+    assert project.type("rollback", "--to", str(first))[0] == 0
+    code, out = project.type("accept")
+    assert (code, served(project)["val"]) == (0, "bad"), out
+    edit(project, val="last")
+    asked, _ = sorted(project.pids())
+    code, out = project.type("rollback", "--pid", str(asked), "--to", str(named))
+    assert (code, served(project)["val"]) == (0, "bad"), out
+    # Before the named one came "better"; before the one that was accepted, "good".
+    told = {
+        pid: project.type("rollback", "--pid", str(pid), "--dry-run")[1].partition("back to ")[2]
+        for pid in project.pids()
+    }
+    assert len(told) == 2
+    assert len(set(told.values())) == 1, told
+    code, out = project.type("rollback", "--pid", str(max(project.pids())))
+    assert (code, served(project)["val"]) == (0, "better"), out
