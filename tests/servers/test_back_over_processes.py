@@ -315,6 +315,33 @@ def test_p16_a_second_rollback_finds_what_others_have_come_back_to(project: Proj
             assert (code, served(project)["conf"]) == (0, value), out
 
 
+@pytest.mark.parametrize("what_ends", ["the server", "the worker"])
+def test_p16_a_rollback_by_fresh_processes_is_kept_when_it_is_answered(
+    project: Project, what_ends: str
+) -> None:
+    """Until then the state on disk is that of the processes that were left."""
+    conf = "__reload__ = 'never'\nVALUE = {}\n"
+    shows = SHOWN.replace("val, other", "val, other, conf").replace("}", ", 'conf': conf.VALUE}")
+    project.save({"conf.py": conf.format(1), "web.py": WSGI + shows})
+    project.serve()
+    edit(project, val="better")
+    project.save({"conf.py": conf.format(2)})
+    project.until_answered(conf=2)
+    code, out = project.type("rollback")
+    assert (code, "rolled back by fresh processes" in out) == (0, True), out
+    assert "not kept on disk" not in out
+    if what_ends == "the server":
+        project.crash()
+        project.serve()
+    else:
+        (pid,) = project.pids()
+        project.kill(pid)
+        project.until("another one", lambda: project.pids() not in ({pid}, set()))
+    assert served(project) == {"val": "better", "other": 1, "conf": 1}
+    code, out = project.type("rollback")
+    assert (code, served(project)) == (0, {"val": "good", "other": 1, "conf": 1}), out
+
+
 def test_p16_all_workers_go_back_to_the_named_one_of_two_equal_states(project: Project) -> None:
     """What was left is served again by an accept, and then both numbers lead to it."""
     settings = project.folder / "pyproject.toml"
