@@ -79,9 +79,18 @@ class History:
         """Another state is served."""
         self._become(Served(number, dict(state), self.current.number, partial))
 
-    def go_back(self, number: int, state: State) -> None:
-        """A former state is served again."""
-        target = next((each for each in reversed(self.kept) if each.state == state), None)
+    def go_back(self, number: int, state: State, to: int | None) -> None:
+        """A former state is served again.
+
+        Args:
+            number: of the new generation.
+            state: what it serves.
+            to: its number for the worker that was asked; None: it has none.
+        """
+        named = None if to is None else self.target(to)
+        same = [each for each in self.kept if each.state == state]
+        # Each of several equal states has another one before it.
+        target = named if named in same else next(reversed(same), None)
         served = Served(number, dict(state), None if target is None else target.before)
         if target is not None:
             self.kept.remove(target)
@@ -263,14 +272,14 @@ class Model:
             }
             self._take_over(target.state, history, target.number)
             return Expected(takes_over=True)
-        self._serve_again(target.state)
+        self._serve_again(target.state, target.number)
         return Expected("rolled back")
 
-    def _serve_again(self, state: State) -> None:
+    def _serve_again(self, state: State, to: int | None) -> None:
         self.served = dict(state)
         self.number -= 1
         for history in self.histories.values():
-            history.go_back(self.number, self.served)
+            history.go_back(self.number, self.served, to)
         self.failing, self.waiting, self.tried = set(), None, {}
         served = self.served
         self.aside = {name: text for name, text in self.disk.items() if text != served[name]}
@@ -291,7 +300,7 @@ class Model:
         Args:
             before: what was served before the trial.
         """
-        self._serve_again(before)
+        self._serve_again(before, self.histories[self._asked()].protected)
         self.confirm()
         return Expected("rolled back")
 

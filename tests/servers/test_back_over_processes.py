@@ -313,3 +313,57 @@ def test_p16_a_second_rollback_finds_what_others_have_come_back_to(project: Proj
             assert (code, "is not kept any more" in out) == (2, True), out
         else:
             assert (code, served(project)["conf"]) == (0, value), out
+
+
+@pytest.mark.parametrize("what_ends", ["the server", "the worker"])
+def test_p16_a_rollback_by_fresh_processes_is_kept_when_it_is_answered(
+    project: Project, what_ends: str
+) -> None:
+    """Until then the state on disk is that of the processes that were left."""
+    conf = "__reload__ = 'never'\nVALUE = {}\n"
+    shows = SHOWN.replace("val, other", "val, other, conf").replace("}", ", 'conf': conf.VALUE}")
+    project.save({"conf.py": conf.format(1), "web.py": WSGI + shows})
+    project.serve()
+    edit(project, val="better")
+    project.save({"conf.py": conf.format(2)})
+    project.until_answered(conf=2)
+    code, out = project.type("rollback")
+    assert (code, "rolled back by fresh processes" in out) == (0, True), out
+    assert "not kept on disk" not in out
+    if what_ends == "the server":
+        project.crash()
+        project.serve()
+    else:
+        (pid,) = project.pids()
+        project.kill(pid)
+        project.until("another one", lambda: project.pids() not in ({pid}, set()))
+    assert served(project) == {"val": "better", "other": 1, "conf": 1}
+    code, out = project.type("rollback")
+    assert (code, served(project)) == (0, {"val": "good", "other": 1, "conf": 1}), out
+
+
+def test_p16_all_workers_go_back_to_the_named_one_of_two_equal_states(project: Project) -> None:
+    """What was left is served again by an accept, and then both numbers lead to it."""
+    settings = project.folder / "pyproject.toml"
+    settings.write_text(settings.read_text() + "keep = 6\n")
+    project.serve("--workers", "2")
+    first = project.statuses()[0]["generation"]
+    edit(project, val="better")
+    edit(project, val="bad")
+    named = project.statuses()[0]["generation"]
+    assert project.type("rollback", "--to", str(first))[0] == 0
+    code, out = project.type("accept")
+    assert (code, served(project)["val"]) == (0, "bad"), out
+    edit(project, val="last")
+    asked, _ = sorted(project.pids())
+    code, out = project.type("rollback", "--pid", str(asked), "--to", str(named))
+    assert (code, served(project)["val"]) == (0, "bad"), out
+    # Before the named one came "better"; before the one that was accepted, "good".
+    told = {
+        pid: project.type("rollback", "--pid", str(pid), "--dry-run")[1].partition("back to ")[2]
+        for pid in project.pids()
+    }
+    assert len(told) == 2
+    assert len(set(told.values())) == 1, told
+    code, out = project.type("rollback", "--pid", str(max(project.pids())))
+    assert (code, served(project)["val"]) == (0, "better"), out

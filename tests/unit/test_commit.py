@@ -33,6 +33,19 @@ def test_all_publish_once_all_have_staged() -> None:
     assert (commit.served, commit.generation) == ("new", 2)
 
 
+def test_those_that_begin_with_different_numbers_give_the_next_one_the_same() -> None:
+    commit = of(1)
+    ahead = commit.joins(2, "old", 3, None)
+    assert ahead == [(1, {"do": "number", "generation": 4})]
+    # Once. One that joins later hears it as well.
+    assert commit.serves(2, "old", 3) == []
+    assert commit.joins(3, "old", 2, None) == [(3, {"do": "number", "generation": 4})]
+    # While they publish, those that come later are not behind.
+    for who in (1, 2, 3):
+        commit.prepared(who, "new")
+    assert [commit.serves(who, "new", 4) for who in (2, 1, 3)] == [[], [], []]
+
+
 def test_one_failure_and_all_refuse() -> None:
     commit = of(1, 2, 3)
     commit.prepared(1, "new")

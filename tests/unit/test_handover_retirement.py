@@ -52,3 +52,10 @@ def test_it_ends_with_the_last_connection(listener: socket.socket) -> None:
     ended: list[bool] = []
     retirement.run(lambda: ended.append(True))
     assert ended == [True]
+
+
+def test_it_does_not_end_before_the_command_line_has_its_answer(listener: socket.socket) -> None:
+    looks = iter([True] * 15)
+    retirement = Retirement(listener.fileno(), is_asked=lambda: next(looks, False))
+    retirement.run(lambda: None)
+    assert next(looks, None) is None

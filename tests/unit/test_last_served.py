@@ -182,6 +182,22 @@ def test_the_one_that_does_not_write_waits_for_the_one_that_does(
     assert state.exists()
 
 
+def test_those_that_end_see_when_the_ones_that_take_over_have_written(
+    tree: LiveTree, state: Path
+) -> None:
+    """Both serve the same, so what is served does not tell which ones have."""
+    begin(tree)
+    keeper.begin(settings_of(tree), Place(LABEL, by="server 1"))
+    former = keeper.here()
+    assert former is not None
+    assert keeper.wait_until_kept()
+    waiting = Worker(lambda: former.wait_for("server 2"))
+    keeper.begin(settings_of(tree), Place(LABEL, by="server 2"))
+    assert waiting.result()
+    assert former.wait_for("server 2")
+    assert state.exists()
+
+
 def test_what_was_published_at_the_end_of_a_process_is_kept(tmp_path: Path, state: Path) -> None:
     code = """
 import os, pathlib, transfuse

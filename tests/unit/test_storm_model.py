@@ -45,6 +45,25 @@ def test_a_second_rollback_goes_further_back_and_one_with_a_number_anywhere(mode
     assert model.served[LEAF] == Text(3)
 
 
+def test_all_workers_go_back_to_the_named_one_of_two_equal_states(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("servers.storm.model.KEEP", 6)
+    model.begins(OTHER)
+    first = model.histories[PID].current.number
+    for number in (2, 3):
+        model.save({LEAF: Text(number)})
+    named = model.histories[PID].current.number
+    model.rollback(first)
+    model.accept(())
+    model.save({LEAF: Text(4)})
+    assert model.rollback(named) == Expected("rolled back")
+    for history in model.histories.values():
+        target = history.target(None)
+        assert target is not None
+        assert target.state[LEAF] == Text(2)
+
+
 def test_what_is_refused_changes_nothing_and_a_repair_is_told(model: Model) -> None:
     assert model.save({LEAF: Text(2, "raises")}) == Expected("refused", told_by=frozenset({PID}))
     # All that is saved is one change.

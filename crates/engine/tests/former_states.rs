@@ -115,6 +115,24 @@ fn p16_a_template_that_is_as_it_was_makes_no_other_state_of_it() {
 }
 
 #[test]
+fn p16_a_process_that_goes_back_never_goes_on_to_what_was_left() {
+    let states = vec![
+        former(3, None, &[("a.py", "good")]),
+        former(5, Some(3), &[("a.py", "better")]),
+        former(6, Some(5), &[("a.py", "other")]),
+        former(7, Some(6), &[("a.py", "better")]),
+    ];
+    let left = LastServed { same: vec![(4, 5)], ..last(8, &[("a.py", "left")], states) };
+    let before = |back_to| recalled(&[("a.py", "better")], left.clone(), Some(back_to), 5).before;
+    // Also by a number that leads to it.
+    assert_eq!((before(5), before(4), before(7)), (Some(3), Some(3), Some(6)));
+    // The process that was asked knows it by a number that the one that has written does not know.
+    assert_eq!(before(9), Some(6));
+    let unknown = recalled(&[("a.py", "elsewhere")], left.clone(), Some(9), 5);
+    assert_eq!(unknown.before, None);
+}
+
+#[test]
 fn p16_a_part_of_a_change_is_not_what_was_served_before_it() {
     let part = FormerState { partial: true, ..former(4, Some(3), &[("a.py", "2")]) };
     let states = vec![former(3, None, &[("a.py", "1")]), part];

@@ -25,6 +25,7 @@ from transfuse.cli.terminal import progress, say, show_log
 from transfuse.config.settings import read_settings
 from transfuse.control import unix_socket
 from transfuse.errors import TransfuseError
+from transfuse.handover.parent import name_of_team
 from transfuse.last_served import keeper, resumed
 from transfuse.process.imports import import_module
 from transfuse.process.install import install_settings, installed_settings
@@ -120,7 +121,11 @@ class Loader:
         """Where is kept what was served last; None if that is not wanted."""
         serving = self.serving
         return resumed.Place.wanted(
-            serving.settings, serving.label, serving.take, tells=self._is_first
+            serving.settings,
+            serving.label,
+            serving.take,
+            tells=self._is_first,
+            by=name_of_team(self.folder, self.team),
         )
 
     def _is_first(self, what: str) -> bool:

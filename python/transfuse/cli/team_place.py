@@ -17,7 +17,7 @@ from transfuse.errors import NeedsFreshProcesses
 from transfuse.handover import occasions
 from transfuse.handover.finishing import Notes, noted
 from transfuse.handover.member import Member
-from transfuse.handover.parent import private_path, taken_along
+from transfuse.handover.parent import name_of_team, private_path, taken_along
 from transfuse.handover.retirement import IDLE, Retirement, stop_accepting
 from transfuse.last_served import keeper
 from transfuse.process.install import installed_settings, stop_updating
@@ -74,6 +74,8 @@ class Place:
         self._refuse, self._announce, self._retired = refuse, announce, retired
         self._application: object = None
         self._member: Member | None = None
+        # How many questions of the command line wait for fresh processes; the lock guards it.
+        self._questions, self._lock = 0, native.threading.Lock()
 
     def enter(self) -> Member:
         """Tell the parent that this process is there, before anything is loaded."""
@@ -146,13 +148,13 @@ class Place:
         return self._member.wait_until_it_may_serve()
 
     def _hand_over(self, request: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG002
-        assert self._member is not None
         if (on_trial := trial.running()) is not None:
             text = f"not handed over: {_CONFIRM_FIRST.format(on_trial.generation)}"
             return {"outcome": "refused", "text": f"{text}; nothing has changed"}
-        word = self._member.ask_and_wait(self._served())
+        word = self._ask_and_wait()
         if word["why"] is None:
-            return {"outcome": "handed over", "text": "handed over to fresh processes"}
+            text = f"handed over to fresh processes{word['but']}"
+            return {"outcome": "handed over", "text": text}
         text = f"not handed over: {word['why']}; nothing has changed\n{word['trace']}"
         return {"outcome": "refused", "text": text.rstrip()}
 
@@ -162,15 +164,36 @@ class Place:
         needs_others = isinstance(report.error, NeedsFreshProcesses)
         if not needs_others or report.back_to is None or occasions.mode() == "never":
             return unix_socket.rolled_back(report)
-        assert self._member is not None
-        word = self._member.ask_and_wait(self._served(report.back_to[0]))
+        word = self._ask_and_wait(report.back_to[0])
         where = messages.back_text(report, api.status().roots)
         if word["why"] is None:
-            text = f"rolled back by fresh processes: {where}"
+            text = f"rolled back by fresh processes: {where}{word['but']}"
             done = {"outcome": "rolled back", "by_fresh_processes": True, "text": text}
             return {**report.to_json(), "error": None, **done}
         text = f"not rolled back: {word['why']}; nothing has changed\n{word['trace']}"
         return {**report.to_json(), "text": text.rstrip()}
+
+    def _ask_and_wait(self, back_to: int | None = None) -> dict[str, Any]:
+        """Ask for a handover; return how it ended, once what is served then is kept.
+
+        Args:
+            back_to: as `_served` takes it.
+
+        Returns:
+            As `Member.ask_and_wait` does, and ``but``: words for a state that is not kept.
+        """
+        assert self._member is not None
+        former = keeper.here()
+        with self._lock:
+            self._questions += 1
+        try:
+            word = self._member.ask_and_wait(self._served(back_to))
+            fresh = name_of_team(self._folder, word["team"])
+            is_lost = word["why"] is None and former is not None and not former.wait_for(fresh)
+        finally:
+            with self._lock:
+                self._questions -= 1
+        return {**word, "but": unix_socket.NOT_KEPT if is_lost else ""}
 
     def _check(self) -> None:
         smoke_check.run()
@@ -232,7 +255,7 @@ class Place:
         self._serves = False
         settings = installed_settings()
         notes = Notes(self._folder, IDLE, None if settings is None else settings.drain)
-        retirement = Retirement(self._listener, notes.note)
+        retirement = Retirement(self._listener, notes.note, lambda: self._questions > 0)
         # At once: another server may be about to listen there.
         stop_accepting(self._listener)
         # It serves the same from now on: there are no more updates.

@@ -42,6 +42,8 @@ Reply = dict[str, Any]
 
 # The longest time that a search for the holders of old code may take, in seconds.
 _LONGEST_SEARCH = 3600.0
+# What an answer says that could not wait until all is on disk.
+NOT_KEPT = "; it is not kept on disk, and would not outlive this server"
 
 # A sample of a request: {"ask": "rollback", "to": 12}. A process that answers "hello" can answer.
 _ANSWERS: dict[str, Callable[[Request], Reply]] = {
@@ -286,7 +288,7 @@ def _held() -> Reply:
 def _kept(reply: Reply) -> Reply:
     """Answer once what is served now would outlive this process."""
     if not keeper.wait_until_kept():
-        reply["text"] += "; it is not kept on disk, and would not outlive this server"
+        reply["text"] += NOT_KEPT
     return reply
 
 

@@ -141,6 +141,12 @@ def private_path(folder: str) -> str:
     return os.path.join(folder, "parent.sock")
 
 
+def name_of_team(folder: str, team: int) -> str:
+    """Return a name that no other team has, of this server or of one before it."""
+    # The folder has a random name.
+    return f"{os.path.basename(folder)} {team}"
+
+
 def taken_along(folder: str, team: int) -> str:
     """Return the file that tells a team what to take along from the one that serves."""
     return os.path.join(folder, f"taken-along-{team}.json")

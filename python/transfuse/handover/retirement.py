@@ -44,11 +44,17 @@ class Retirement:
     Args:
         listener: the descriptor of the shared socket at which the server accepts.
         note: called with the number of requests that are left, again and again.
+        is_asked: whether the command line still waits for an answer of this process.
     """
 
-    def __init__(self, listener: int, note: Callable[[int], object] = lambda _: None) -> None:
+    def __init__(
+        self,
+        listener: int,
+        note: Callable[[int], object] = lambda _: None,
+        is_asked: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._listener = listener
-        self._note = note
+        self._note, self._is_asked = note, is_asked
         self._port = _port(listener)
 
     def run(self, end: Callable[[], None] | None = None) -> None:
@@ -67,7 +73,7 @@ class Retirement:
                 left = _core.units_under_way()
             else:
                 left = self.connections()
-            none = 0 if left else none + 1
+            none = 0 if left or self._is_asked() else none + 1
         (end or _end)()
 
     def connections(self) -> int:

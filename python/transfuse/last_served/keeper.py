@@ -3,6 +3,8 @@
 A `Keeper` is a thread that writes after each update, and never before one: no request and no update
 waits for it. Of the processes of one server the one with the lock of the folder writes. Each of the
 others tries to get it every second, so that another goes on when that one ends, however it ends.
+Fresh processes try it much more often at first: until one of them has written, the state on disk is
+that of those that they take over from, which a rollback may have left.
 """
 
 from __future__ import annotations
@@ -31,10 +33,15 @@ _log = get_logger("transfuse")
 
 # How often a process without the lock tries to get it, in seconds.
 _TRY = 1.0
+# The same while what is on disk is of processes that this one takes over from, and for how long
+# after its beginning: they end their part when all fresh processes serve.
+_TRY_SOON, _SOON = 0.02, 10.0
 # How long after a failure it is tried again, in seconds; at the next update in any case.
 _AGAIN = 30.0
 # The longest that the answer to a rollback waits until it is kept, in seconds.
 _PATIENCE = 2.0
+# The longest that it waits until fresh processes have kept what they serve.
+_TAKING_OVER = 5.0
 # How long it takes a thread to end, in seconds.
 _END = 5.0
 
@@ -53,6 +60,7 @@ class Keeper:
         self._place, self._folder = place, places.folder_of(settings, place.label)
         self._limit = settings.store << 20
         self._after = after
+        self._soon_until = time.monotonic() + _SOON
         # Guards the fields that follow.
         self._news = threading.Condition()
         # How often a write was asked for, up to which of these it was tried, and has succeeded.
@@ -84,7 +92,7 @@ class Keeper:
 
     def wait(self) -> bool:
         """Wait until the current state is kept, for a while; return whether it is."""
-        until, sign = time.monotonic() + _PATIENCE, _sign()
+        until, sign = time.monotonic() + _PATIENCE, self._sign()
         with self._news:
             self._ask()
             mine = self._asked
@@ -96,6 +104,19 @@ class Keeper:
                 # Nothing signals that another process has written: looked at until then.
                 self._news.wait(0.02 if not self._has_lock else until - time.monotonic())
         return False
+
+    def wait_for(self, by: str) -> bool:
+        """Wait until others have kept what they serve, for a while; return whether they have.
+
+        Args:
+            by: their name, as `resumed.Place` has it. This process may have ended its part.
+        """
+        until = time.monotonic() + _TAKING_OVER
+        while not self._is_by(by):
+            if time.monotonic() > until:
+                return False
+            time.sleep(_TRY_SOON)  # nothing signals that another process has written
+        return True
 
     def _hear(self, report: Report) -> None:  # noqa: ARG002 - each report may be of something new
         with self._news:
@@ -112,8 +133,13 @@ class Keeper:
             with contextlib.suppress(TransfuseError):  # uninstalled at this moment
                 self._turn()
             with self._news:
-                pause = _AGAIN if self._fails else None if self._has_lock else _TRY
+                pause = _AGAIN if self._fails else None if self._has_lock else self._pause()
                 self._news.wait_for(self._is_due, pause)
+
+    def _pause(self) -> float:
+        """Return how long to wait until it is tried again to get the lock."""
+        is_soon = time.monotonic() < self._soon_until and not self._is_by(self._place.by)
+        return _TRY_SOON if is_soon else _TRY
 
     def _is_behind(self) -> bool:
         return self._has_lock and self._asked > self._tried
@@ -128,7 +154,7 @@ class Keeper:
         try:
             if not self._take():
                 return
-            sign = _sign()
+            sign = self._sign()
             assert self._store is not None
             self._store.write()
             places.write(self._folder / "written", sign)
@@ -174,18 +200,27 @@ class Keeper:
         if lock is not None:
             os.close(lock)
 
+    def _sign(self) -> str:
+        """Return a text for the served state and the processes that serve it together.
+
+        It is the same in all of these, whose numbers of generations may differ.
+        """
+        aside = sorted(os.fspath(path) for path in _core.set_aside())
+        # Of files that are no source the view has no digest.
+        others = {os.fspath(path): found for path, found in _core.other_files(aside).items()}
+        state = f"{_core.view()[1]} {[(path, others.get(path)) for path in aside]!r}"
+        return f"{state}\n{self._place.by}"
+
     def _is_signed(self, sign: str) -> bool:
+        return self._signed() == sign
+
+    def _is_by(self, by: str) -> bool:
+        return self._signed().rpartition("\n")[2] == by
+
+    def _signed(self) -> str:
         with contextlib.suppress(OSError, ValueError):
-            return (self._folder / "written").read_text() == sign
-        return False
-
-
-def _sign() -> str:
-    """Return a text for the served state: the same in all workers, whose numbers may differ."""
-    aside = sorted(os.fspath(path) for path in _core.set_aside())
-    # Of files that are no source the view has no digest.
-    others = {os.fspath(path): found for path, found in _core.other_files(aside).items()}
-    return f"{_core.view()[1]} {[(path, others.get(path)) for path in aside]!r}"
+            return (self._folder / "written").read_text()
+        return ""
 
 
 # The keeper of this process, or None. Written on install, uninstall and fork.
@@ -220,6 +255,11 @@ def end() -> None:
     mine, _keeper = _keeper, None
     if mine is not None:
         mine.end()
+
+
+def here() -> Keeper | None:
+    """Return the keeper of this process."""
+    return _keeper
 
 
 def wait_until_kept() -> bool:

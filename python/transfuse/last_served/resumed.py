@@ -41,12 +41,15 @@ class Place:
         tells: whether this process tells something, ``"start"`` or ``"failure"``: of several
             workers, one does.
         has_flag: whether what is run has the flag `--from`.
+        by: names the processes that serve together, such as ``"transfuse-x1y2z3 4"``; other ones
+            that take over from them have another name. Empty where none take over.
     """
 
     label: str
     take: str = "default"
     tells: Callable[[str], bool] = field(default=lambda _: True, compare=False)
     has_flag: bool = True
+    by: str = ""
 
     @classmethod
     def wanted(cls, settings: Settings, label: str, take: str, **more: Any) -> Place | None:

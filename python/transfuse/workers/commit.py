@@ -30,6 +30,7 @@ class WorkerState:
         others: as `VotedView.others`, for the view that it serves.
         source: the digest of the source that it serves; another one than that of the view while
             changes wait for a restart.
+        numbered: the number after which it was told to number its next generation.
     """
 
     at: str
@@ -38,6 +39,7 @@ class WorkerState:
     told: str | None = None
     others: dict[str, str] = field(default_factory=dict)
     source: str = ""
+    numbered: int = 0
 
 
 @dataclass
@@ -187,6 +189,7 @@ class CommitCoordinator:
         orders: list[Order] = []
         if self.waits:
             return orders
+        orders += self._numbers()
         if self._open is not None:
             orders += self._vote(self._open)
         if self._open is None and self.served is not None:
@@ -202,6 +205,21 @@ class CommitCoordinator:
                 worker.told = self.served
                 order = {"do": "catch up", "view": self.served, "generation": self.generation}
                 orders.append((number, {**order, "others": self.others, "source": source}))
+        return orders
+
+    def _numbers(self) -> list[Order]:
+        """Have workers that serve the same under different numbers give the next one the same.
+
+        They begin so when the ones that they take over from publish meanwhile. A number that is
+        of one state here and of another one there would lead a rollback to the wrong one.
+        """
+        same = {number: each for number, each in self.workers.items() if each.at == self.served}
+        last = max((each.generation for each in same.values()), default=0)
+        orders: list[Order] = []
+        for number, worker in same.items():
+            if max(worker.generation, worker.numbered) < last:
+                worker.numbered = last
+                orders.append((number, {"do": "number", "generation": 1 + last}))
         return orders
 
     def _vote(self, view: str) -> list[Order]:

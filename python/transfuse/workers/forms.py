@@ -132,6 +132,7 @@ _DO: Mapping[str, _Form] = {
         "back_to": _count,
     },
     "stage": {"view": _text, "generation": _count},
+    "number": {"generation": _count},
     "catch up": {"view": _text, "generation": _count, "contents": _contents, "aside": _texts},
     "take": {"generation": _count, "contents": _contents, "aside": _texts},
 }

@@ -228,6 +228,8 @@ class Worker:
             trial.ended_elsewhere(order["key"], order["how"])
         elif what == "trial":
             self._start(trial.join, order)
+        elif what == "number":
+            self._start(_core.number_from, order["generation"])
         elif what == "stage":
             self._start(self._stage, order)
         elif what == "catch up":

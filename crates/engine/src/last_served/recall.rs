@@ -45,7 +45,8 @@ pub struct Recall {
 /// The past of a process that begins with `first`.
 ///
 /// `back_to` is the former generation that it was started to serve again, if it was: its past is
-/// that of this one. `keep` states are kept at most.
+/// that of this one, and never what was left. The process that has written may know it by another number
+/// than the one that was asked for the rollback. `keep` states are kept at most.
 pub fn recall(
     (system, roots, budget): (&dyn FileSystem, &Roots, &Budget),
     first: &SourceSnapshot,
@@ -53,7 +54,11 @@ pub fn recall(
     back_to: Option<u64>,
     keep: usize,
 ) -> Recall {
-    let mut found = Recall { before: whole_before(last), ..Recall::default() };
+    let mut found = Recall::default();
+    let lead = |id| last.same.iter().find(|(older, _)| *older == id).map_or(id, |(_, to)| *to);
+    let wanted = back_to.map_or(last.generation, lead);
+    // Of the state that it serves, and of another one that answers the same: the newest.
+    let (mut before_it, mut before_equal) = (None, None);
     let former = last.former.iter().map(|old| (old, Some(old.until)));
     let now = FormerState {
         generation: last.generation,
@@ -68,15 +73,20 @@ pub fn recall(
         let Some(view) = view_of(system, roots, budget, first, &state.files) else { continue };
         if view.changes(first).is_empty() {
             found.same.push(generation);
-            if back_to.unwrap_or(last.generation) == generation {
-                found.before = before;
+            if generation == wanted {
+                before_it = Some(before);
             }
+            before_equal = Some(before);
             continue;
         }
         let changed = found.former.last().map(|previous| previous.view.changes(&view));
         let changed = changed.unwrap_or_default();
         found.former.push(Recalled { generation, at, until, partial, before, view, changed });
     }
+    found.before = match back_to {
+        Some(_) => before_it.or(before_equal).flatten(),
+        None => before_it.unwrap_or_else(|| whole_before(last)),
+    };
     let (first, others): (Vec<_>, _) =
         last.same.iter().partition(|(_, to)| found.same.contains(to));
     found.same.extend(first.into_iter().map(|(older, _)| older));

@@ -8,7 +8,8 @@ use std::{collections::HashMap, path::PathBuf, time::Instant};
 
 use pyo3::{prelude::*, types::PyDict};
 use transfuse_engine::{
-    Budget, Cause, FileChange, FileSystem, Source, SourceSnapshot, Succession, is_source,
+    Budget, Cause, FileChange, FileSystem, GenerationId, Source, SourceSnapshot, Succession,
+    is_source,
 };
 
 use crate::state::command::{AdoptCommand, BackTo, SourceOverrides};
@@ -72,7 +73,7 @@ impl Driver {
         if let Some(back) = back {
             py.detach(|| self.listener.catch_up());
             succession::fold(py, self.runtime);
-            let target = self.kept_with(py, &snapshot, &others);
+            let target = self.kept_with(py, &snapshot, &others, GenerationId(back.0));
             let is_closer = |target: &Bound<'_, Generation>| {
                 differing(&target.get().view(), &others) < differing(&current, &others)
             };
@@ -140,14 +141,17 @@ impl Driver {
     }
 
     /// The kept generation that has this source and these templates, and the most of the other files:
-    /// of data that a module reads by itself no content is kept that it could be loaded from.
+    /// of data that a module reads by itself no content is kept that it could be loaded from. Of
+    /// several, it is the `named` one: each has another one before it, to which the next rollback goes.
     fn kept_with<'py>(
         &self,
         py: Python<'py>,
         snapshot: &SourceSnapshot,
         others: &HashMap<PathBuf, String>,
+        named: GenerationId,
     ) -> Option<Bound<'py, Generation>> {
         let generations = &self.runtime.generations;
+        let named = generations.alias(named);
         let kept = generations.all_kept();
         let all = kept.iter().rev();
         let found = all.filter_map(|id| generations.kept(*id, |found| found.bind(py).clone()));
@@ -159,9 +163,10 @@ impl Driver {
                     view.get(path).is_some_and(|known| known.digest() == source.digest())
                 })
         };
-        found
-            .filter(|generation| has_all(&generation.get().view()))
-            .min_by_key(|generation| differing(&generation.get().view(), others))
+        found.filter(|generation| has_all(&generation.get().view())).min_by_key(|generation| {
+            let generation = generation.get();
+            (differing(&generation.view(), others), generation.id != named)
+        })
     }
 
     /// No automatic update is to take the content on disk of these files, and of all others that
