@@ -258,6 +258,8 @@ class Place:
         retirement = Retirement(self._listener, notes.note, lambda: self._questions > 0)
         # At once: another server may be about to listen there.
         stop_accepting(self._listener)
+        # Before anything that may wait: clients go on using connections that are about to end.
+        closing_connections.begin(self._application)
         # It serves the same from now on: there are no more updates.
         stop_updating()
         keeper.end()
@@ -266,7 +268,6 @@ class Place:
         workers.leave()
         # Commands are for the processes that serve. An answer that is under way is still sent.
         unix_socket.close()
-        closing_connections.begin(self._application)
         if settings is not None and settings.drain is not None:
             connection_drain.end_all_after(settings.drain)
         retirement.run()
