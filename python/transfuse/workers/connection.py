@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from transfuse.config import native
 from transfuse.config.logs import get_logger
 from transfuse.config.native import threading, time
+from transfuse.errors import NotInstalledError
 from transfuse.workers import rendezvous
 from transfuse.workers.coordinator import Coordinator
 from transfuse.workers.protocol import BEAT, SILENCE, MessageStream
@@ -118,6 +119,9 @@ class Connection:
             try:
                 has_met |= self._meet(has_met)
                 failures, self.cut_off = 0, False
+            except NotInstalledError:
+                # `uninstall` ends the core before this process leaves the others.
+                return
             except (OSError, AttributeError) as error:
                 # The folder is gone or full, there are no descriptors left, or its path is too long
                 # for a socket. Made anew it may do; a process that is another user's by now has

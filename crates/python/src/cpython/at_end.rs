@@ -3,7 +3,8 @@
 //! Until Python 3.14, a daemon thread that asks for the GIL while the interpreter ends is ended by
 //! `pthread_exit`, which unwinds its stack. Rust's frames do not let that through: the process aborts
 //! ("FATAL: exception not rethrown"). So threads that wait in our code without the GIL are counted, and
-//! the end of the process waits for them, for a moment.
+//! the end of the process waits for them, for a moment. Threads that take longer are kept from that end by
+//! `panics.rs`, where they call code of the program.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
