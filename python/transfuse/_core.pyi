@@ -374,6 +374,7 @@ class ReferrerIndex:
         An object that refers to several targets is there as often.
         """
 
+@final
 class HeldOutside:
     """What executions made and something beside them holds, and where to search for the holders.
 
