@@ -55,7 +55,7 @@ def update(timeout: float | None = None, *, confirm_within: float | None = None)
     """
     _require_installed()
     with participants.waiting(), trial.wanting(confirm_within):
-        report = _report(_core.update(timeout))
+        report = _report(lambda: _core.update(timeout))
     if confirm_within is not None and report.outcome == "unchanged" and report.trial is None:
         from transfuse.updates.reports import Note  # noqa: PLC0415
 
@@ -85,7 +85,7 @@ def rollback(to: int | datetime | None = None, *, dry_run: bool = False) -> Repo
 
     number = to if to is None or isinstance(to, int) else generation_at(to.timestamp())
     with participants.waiting():
-        return _report(_core.rollback(number, dry_run=dry_run))
+        return _report(lambda: _core.rollback(number, dry_run=dry_run))
 
 
 def accept(*paths: str | os.PathLike[str]) -> Report:
@@ -109,7 +109,7 @@ def accept(*paths: str | os.PathLike[str]) -> Report:
         there = f"; set aside is {', '.join(known)}" if known else "; nothing is"
         raise TransfuseError(f"{', '.join(unknown)} is not set aside{there}")
     with participants.waiting():
-        return _report(_core.accept(named if paths else None))
+        return _report(lambda: _core.accept(named if paths else None))
 
 
 def confirm() -> Trial | None:
@@ -246,7 +246,7 @@ def deliver(roots: Sequence[str], told: Mapping[str, Any]) -> None:
         return
     for listener in _step_listeners:
         listener(None)
-    report = _report(told)
+    report = _report(lambda: told)
     _write_log(report, roots)
     for callback in _callbacks:
         try:
@@ -257,10 +257,12 @@ def deliver(roots: Sequence[str], told: Mapping[str, Any]) -> None:
         _memory_growth.check(len(_core.former_modules()))
 
 
-def _report(told: Mapping[str, Any]) -> Report:
+def _report(ask: Callable[[], Mapping[str, Any]]) -> Report:
+    # Before the question: the process may end while it waits for the answer, and a daemon thread
+    # that imports then would abort it.
     from transfuse.updates.reports import Report  # noqa: PLC0415
 
-    report = Report.from_core(told)
+    report = Report.from_core(ask())
     why = trial.note_of(report.generation) if report.outcome == "rolled back" else ""
     return replace(report, trial=trial.running(), why=why)
 

@@ -3,15 +3,16 @@
 //! Until Python 3.14, a daemon thread that asks for the GIL while the interpreter ends is ended by
 //! `pthread_exit`, which unwinds its stack. Rust's frames do not let that through: the process aborts
 //! ("FATAL: exception not rethrown"). So threads that wait in our code without the GIL are counted, and
-//! the end of the process waits for them, for a moment.
+//! the end of the process waits for them, for a moment. Threads that take longer are kept from that end by
+//! `panics.rs`, where they call code of the program.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
 
-/// How many threads there are in our code that wait, or call code of the program. Written by each as
-/// it enters and leaves.
+/// How often threads are in our code that waits, or calls code of the program, as an import does.
+/// Written by each thread as it enters and leaves.
 static INSIDE: AtomicUsize = AtomicUsize::new(0);
 
 /// How long the end of the process waits for them. Code of the program may hang.

@@ -12,12 +12,39 @@ use crate::cpython::exceptions;
 
 /// Calls `doing`; a panic becomes an error like any other.
 pub fn caught<R>(doing: impl FnOnce() -> PyResult<R>) -> PyResult<R> {
-    catch_unwind(AssertUnwindSafe(doing)).unwrap_or_else(|panic| Err(error(&*panic)))
+    unwinds(doing).unwrap_or_else(|panic| Err(error(&*panic)))
 }
 
 /// The same where the error is dropped.
 pub fn contained(doing: impl FnOnce()) {
-    let _ = catch_unwind(AssertUnwindSafe(doing));
+    let _ = unwinds(doing);
+}
+
+fn unwinds<R>(doing: impl FnOnce() -> R) -> std::thread::Result<R> {
+    catch_unwind(AssertUnwindSafe(|| {
+        let stays = StaysInProcess;
+        let result = doing();
+        std::mem::forget(stays);
+        result
+    }))
+}
+
+/// Keeps a thread from being ended in the middle of our code.
+///
+/// Until Python 3.14, a thread that asks for the GIL while the interpreter ends is ended by
+/// `pthread_exit`, which unwinds its stack, and the process aborts where that is caught ("FATAL:
+/// exception not rethrown"). Such a thread waits here for the end of the process instead, as it does
+/// from 3.14 on. It has no GIL.
+struct StaysInProcess;
+
+impl Drop for StaysInProcess {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            loop {
+                std::thread::park();
+            }
+        }
+    }
 }
 
 fn error(panic: &(dyn Any + Send)) -> PyErr {

@@ -9,6 +9,7 @@ use std::ffi::CStr;
 use pyo3::types::{PyBool, PyDict, PyString};
 use pyo3::{Borrowed, ffi, intern, prelude::*, sync::PyOnceLock};
 
+use crate::cpython::at_end::Inside;
 use crate::state::runtime::{self, Runtime};
 use crate::state::{caller, execution_stack, pending_submodules};
 use crate::{hooks::import_statement, state::live_module::LiveModule, sysmodules::entry};
@@ -58,6 +59,7 @@ unsafe extern "C" fn statement(
         {
             return answer;
         }
+        let _inside = Inside::enter();
         let answer = if count == 5 && names.is_null() {
             full_import(py, &*args.cast::<[*mut ffi::PyObject; 5]>())
         } else {
