@@ -156,7 +156,9 @@ def one_leaf(stage: Stage) -> None:
         "/edition",
         lambda answer: answer.content["editions"]["conf"] == edition,
     )
-    time.sleep(random.uniform(0.05, 0.25))  # waits for nothing: edits come at any moment
+    time.sleep(
+        random.uniform(0.05, 0.25)
+    )  # edits come at random moments, in any phase of a request
 
 
 def is_gone(answer: Answer) -> bool:

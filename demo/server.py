@@ -109,7 +109,8 @@ class Server:
         while _lives(serving):
             if time.monotonic() > deadline:
                 return f"process {serving} has not ended after {cap} s"
-            time.sleep(0.02)  # between two looks, until the deadline
+            # Polls until the deadline: the process is no child, so its end cannot be waited for.
+            time.sleep(0.02)
         return self.handovers[-1]
 
     def roll_back(self, cap: float) -> str:

@@ -190,7 +190,7 @@ MUTANTS = (
     ),
     Mutant(
         "P16",
-        "a process does not know what was served before the process before it",
+        "a new process forgets the states that its predecessor had read from disk",
         ENGINE + "last_served/recall.rs",
         "for (state, until) in former.chain([(&now, None)]) {",
         "for (state, until) in former.take(0).chain([(&now, None)]) {",

@@ -128,6 +128,7 @@ def _turn(ask: Callable[[], float], between: float, work: Callable[[], object]) 
     end = now + _TURN
     while now < end:
         requests.append(_ask(ask))
+        # Requests are sent at a steady rate; nothing is waited for.
         time.sleep(max(0.0, now + between - time.monotonic()))
         now = time.monotonic()
     over.set()

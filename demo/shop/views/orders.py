@@ -23,7 +23,7 @@ def quick() -> dict[str, Any]:
 def slow() -> dict[str, Any]:
     """Show the same, with an edit or two on the way."""
     before = answer()
-    time.sleep(0.3)  # it is the slow page: long enough for an edit to come in between
+    time.sleep(0.3)  # stands for a slow query, so that edits come while a request is in flight
     from .. import conf  # noqa: PLC0415 - of the generation that this request began with
 
     paid = checkout.pay(["lamp", "notebook"], 10)

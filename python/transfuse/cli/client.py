@@ -159,7 +159,8 @@ def _followed(process: Process, before: dict[str, Any], first: dict[str, Any]) -
                 f"{process.name} still serves generation {now['generation']}, while another"
                 f" worker of its server does not; see its log"
             )
-        time.sleep(0.02)  # another process does not call: asked again, until the deadline
+        # Polls until the deadline: only the process that was asked answers when it has published.
+        time.sleep(0.02)
 
 
 def _named(found: Sequence[Process]) -> str:

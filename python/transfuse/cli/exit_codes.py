@@ -45,7 +45,7 @@ def code_of(result: object, context: click.Context | None) -> int:
 
 
 def say_error(text: str) -> None:
-    """Say what went wrong in one process, while others do what was asked for."""
+    """Report the error of one process; the command goes on with the other processes."""
     if selection().as_json:
         print(json.dumps({"error": text, "code": REFUSED}), file=sys.stderr, flush=True)
     else:

@@ -174,7 +174,7 @@ class Place:
         return {**report.to_json(), "text": text.rstrip()}
 
     def _ask_and_wait(self, back_to: int | None = None) -> dict[str, Any]:
-        """Ask for a handover; return how it ended, once what is served then is kept.
+        """Request a handover, and wait until the state that it serves is on disk.
 
         Args:
             back_to: as `_served` takes it.

@@ -33,8 +33,8 @@ _log = get_logger("transfuse")
 
 # How often a process without the lock tries to get it, in seconds.
 _TRY = 1.0
-# The same while what is on disk is of processes that this one takes over from, and for how long
-# after its beginning: they end their part when all fresh processes serve.
+# The same interval after a handover, and how long it applies: the former processes release the
+# lock when all fresh processes serve.
 _TRY_SOON, _SOON = 0.02, 10.0
 # How long after a failure it is tried again, in seconds; at the next update in any case.
 _AGAIN = 30.0

@@ -1,4 +1,4 @@
-"""Which statements run, or which values result, only because of what was imported?"""
+"""Does an imported value decide which statements run, or which value results?"""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def decides(statement: ast.stmt, comes: Comes) -> bool:
 
 
 def decides_handlers(statement: ast.stmt, comes: Comes) -> bool:
-    """Tell whether what an import gave may raise, so that a handler runs."""
+    """Tell whether a use of an imported value may raise, so that a handler runs."""
     if not isinstance(statement, ast.Try):
         return False
     expressions = [
@@ -36,7 +36,7 @@ def decides_handlers(statement: ast.stmt, comes: Comes) -> bool:
 
 
 def ended_by_import(statement: ast.stmt, comes: Comes) -> list[str]:
-    """Return the names that a loop binds, if a condition on what was imported ends it."""
+    """Return the names that a loop binds, if an imported value decides when it ends."""
     if not isinstance(statement, (ast.For, ast.AsyncFor, ast.While)):
         return []
     inner = list(ast.walk(statement))

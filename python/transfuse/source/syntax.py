@@ -10,7 +10,10 @@ if TYPE_CHECKING:
 
 
 def dotted(node: ast.expr) -> str:
-    """Return ``functools.lru_cache`` for what is written so, called or not; empty for others."""
+    """Return the dotted name of an expression, such as ``functools.lru_cache``.
+
+    A call has the name of its function. Other expressions have an empty name.
+    """
     if isinstance(node, ast.Call):
         return dotted(node.func)
     if isinstance(node, ast.Attribute):

@@ -37,7 +37,8 @@ pub fn enter_critical() -> CriticalSection {
             return CriticalSection(());
         }
         STATE.fetch_sub(1, Ordering::SeqCst);
-        std::thread::sleep(PAUSE); // between two looks, until `resume`
+        // Polls until `resume`: a condition variable has a lock, which the child could inherit locked.
+        std::thread::sleep(PAUSE);
     }
 }
 
@@ -56,7 +57,8 @@ pub fn quiesce(limit: Duration) -> bool {
         if Instant::now() >= until {
             return false;
         }
-        std::thread::sleep(PAUSE); // between two looks, until `limit`
+        // Polls until `limit`, for the same reason.
+        std::thread::sleep(PAUSE);
     }
     true
 }

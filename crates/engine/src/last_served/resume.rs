@@ -104,8 +104,8 @@ pub fn resume(
 }
 
 /// `snapshot` with the templates, and other files that code reads by generation, that a former process
-/// has read, as they are on disk. The new one will read them as well. If it did not know them before,
-/// each state with a template would seem to be another one than what is served.
+/// read, with their content on disk. The new process will read them as well. Without them, no former
+/// state that has a template would equal the state that is served.
 pub fn with_served_files(
     (system, roots, budget): (&dyn FileSystem, &Roots, &Budget),
     snapshot: &SourceSnapshot,

@@ -45,6 +45,7 @@ pub fn forked() {
 pub fn wait_for_all(py: Python<'_>) {
     let begun = Instant::now();
     while INSIDE.load(Ordering::Acquire) > 0 && begun.elapsed() < MOST {
-        py.detach(|| std::thread::sleep(PAUSE)); // between two looks, until `MOST`; they take the GIL
+        // Polls until `MOST`: a thread that leaves only counts, and needs the GIL before it does.
+        py.detach(|| std::thread::sleep(PAUSE));
     }
 }

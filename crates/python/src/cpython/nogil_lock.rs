@@ -95,10 +95,11 @@ mod kind {
             let mut looks = 0;
             while !self.is_got() {
                 looks += 1;
-                // A bell would be a lock, which a fork could leave taken for ever.
+                // Polls until the lock is released: a condition variable has a lock of its own, which a
+                // forked child could inherit locked.
                 match looks < LOOKS {
                     true => std::thread::yield_now(),
-                    false => std::thread::sleep(PAUSE), // until the lock is released
+                    false => std::thread::sleep(PAUSE),
                 }
             }
         }

@@ -114,8 +114,7 @@ impl Judge<'_, '_> {
 
     /// Whether live code that was running may have set the name, or chosen its value.
     fn told(&self, (key, value): Entry) -> bool {
-        // What is said there about a name that only the owner's code sets, the library has found out:
-        // how to set this attribute.
+        // If only the owner's code sets the attribute, the library has cached how to set it.
         let own = (self.difference.place == Place::Special).then_some(&self.difference.owner);
         is_set_by(self.py, (self.state, self.used, own), self.module, key)
             || is_constant(self.py, value, self.module, &self.difference.owner)

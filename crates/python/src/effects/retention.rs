@@ -137,7 +137,8 @@ impl<'py> Walk<'py> {
         while let Some((object, kind, holder)) = self.waiting.pop_front() {
             count += 1;
             if count % OBJECTS == 0 && slice.elapsed() > SLICE {
-                self.py.detach(|| std::thread::sleep(PAUSE)); // lets waiting threads take the GIL
+                // A thread that releases the GIL and asks for it at once may get it before others.
+                self.py.detach(|| std::thread::sleep(PAUSE));
                 slice = Instant::now();
             }
             contents.clear();

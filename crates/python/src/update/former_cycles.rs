@@ -48,6 +48,7 @@ fn try_to_collect(py: Python<'_>, runtime: &Runtime) -> PyResult<()> {
         if collect_youngest(&gc)? {
             break;
         }
+        // Polls until `deadline`: another thread collects, and the collector has no event for its end.
         py.detach(|| thread::sleep(TURN));
     }
     if make_former_young(py, runtime, modules) {

@@ -201,7 +201,7 @@ fn with_sources(current: &SourceSnapshot, target: &SourceSnapshot) -> SourceSnap
     })
 }
 
-/// What is served already, and the generation that it answers as.
+/// The reason to refuse a rollback to the content of the current generation.
 fn nothing_changes(current: GenerationId, same: Option<GenerationId>) -> String {
     let same = same.map_or_else(String::new, |same| format!(", which answers as {same} did"));
     format!("nothing would change: generation {current} is served{same}")
