@@ -291,7 +291,7 @@ def wanted_changes() -> tuple[list[Path], tuple[int, float | None] | None]:
     """
 
 def other_files(paths: Sequence[str], *, wanted: bool = False) -> dict[Path, tuple[str, str]]:
-    """The digests of files that are no source, each with its kind.
+    """Return the digests of files other than source, each with its kind.
 
     The kind is ``"served"`` (code reads it by generation), ``"data"``, or ``"existence"`` (only
     that counts). Source, and files that are not known, are left out.

@@ -62,7 +62,7 @@ def answers_of_groups(what: str, pid: int | None, **more: Any) -> list[dict[str,
     """
     wrong: list[tuple[Process, TransfuseError]] = []
     replies: list[dict[str, Any]] = []
-    # Group -> the reply of the process in it that was asked; None if that went wrong.
+    # Group -> the reply of one process of it; None if the request failed.
     asked: dict[str | None, dict[str, Any] | None] = {}
     # First the worker that can go back furthest: one that was started anew knows less.
     found = sorted(_asked(meant(pid, one=True), "status"), key=lambda pair: -len(pair[1]["kept"]))
@@ -116,7 +116,7 @@ def _asked(found: Sequence[Process], what: str, **more: Any) -> list[tuple[Proce
 
 
 def _report(wrong: Sequence[tuple[Process, TransfuseError]]) -> None:
-    """Say what went wrong in these, while others have answered."""
+    """Report the errors of these processes; others have answered."""
     for process, error in wrong:
         if isinstance(error, NoAnswer):
             report_silence(process, error)

@@ -69,12 +69,12 @@ class Place:
         self._listener = listener
         self._team = team
         self._stop_within = stop_within
-        # From the moment at which it may serve until it retires.
+        # True from the moment at which this process may serve until it retires.
         self._serves = False
         self._refuse, self._announce, self._retired = refuse, announce, retired
         self._application: object = None
         self._member: Member | None = None
-        # How many questions of the command line wait for fresh processes; the lock guards it.
+        # The number of commands that wait for fresh processes; guarded by the lock.
         self._questions, self._lock = 0, native.threading.Lock()
 
     def enter(self) -> Member:
@@ -240,7 +240,7 @@ class Place:
         }
 
     def _end_without_parent(self) -> None:
-        """End as upon SIGTERM: nothing would replace this process, or let another server listen."""
+        """End as on SIGTERM: without the parent nothing replaces this process or frees the port."""
         if not self._serves:
             return
         say("the process that started this one is gone; this one ends with its requests", "red")
@@ -248,7 +248,7 @@ class Place:
         self._retire()
 
     def _end_late(self) -> None:
-        time.sleep(self._stop_within)  # it ends before, if its requests do
+        time.sleep(self._stop_within)  # the process ends during this pause if its requests do
         os._exit(1)
 
     def _retire(self) -> None:
@@ -256,9 +256,9 @@ class Place:
         settings = installed_settings()
         notes = Notes(self._folder, IDLE, None if settings is None else settings.drain)
         retirement = Retirement(self._listener, notes.note, lambda: self._questions > 0)
-        # At once: another server may be about to listen there.
+        # First, because another server may be about to listen on this address.
         stop_accepting(self._listener)
-        # Before anything that may wait: clients go on using connections that are about to end.
+        # Before all steps that may wait: clients would go on using connections that end soon.
         closing_connections.begin(self._application)
         # It serves the same from now on: there are no more updates.
         stop_updating()

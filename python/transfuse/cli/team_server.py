@@ -43,8 +43,7 @@ _TURN = 0.1
 _GRACE = 5.0
 # A worker that ends again so soon after it was replaced is not replaced once more, in seconds.
 _CRASH_LOOP = 5.5
-# How long until it is tried again to start a process in place of another, in seconds: at first, and
-# at most.
+# The pause before the next attempt to replace a process, in seconds: the first and the longest.
 _AGAIN, _LONGEST = 1.0, 30.0
 
 
@@ -93,9 +92,9 @@ class TeamServer(MPServer):
         self._deadline = 0.0
         # The processes that have begun to serve.
         self._begun: set[int] = set()
-        # When it is tried again to replace workers, and the pause after that.
+        # The time of the next attempt to replace workers, and the pause after that.
         self._again, self._pause = 0.0, _AGAIN
-        # Where processes start. It may be removed and made anew, as another folder.
+        # The folder in which processes start. It may be removed and created again.
         self._place = os.getcwd()
         # The content that the process serves that has asked for a handover.
         self._served: Said = {}
@@ -180,12 +179,12 @@ class TeamServer(MPServer):
         return str(error) if is_there else f"{self._place}, where they start, does not exist"
 
     def _prepare(self) -> None:
-        """Have the folders that processes need as they start, if those were removed."""
+        """Create the folders that processes need at their start, if they were removed."""
         try:
             os.getcwd()
         except OSError:
             os.chdir(self._place)
-        # Temporary folders are swept.
+        # Programs such as systemd-tmpfiles remove old temporary folders.
         os.makedirs(self._loader.folder, mode=0o700, exist_ok=True)
         self._parent.listen_anew()
 
@@ -282,14 +281,14 @@ class TeamServer(MPServer):
                 self._prepare()
                 self._respawn_workers([index], self._spawn_target, self._loader.in_place())
             except OSError as error:
-                # The ended one stays in its place until there is another.
+                # The ended process stays listed until another one replaces it.
                 self.wrks = before
                 self.interrupt_children.append(index)
                 self._defer([index], f"none can be started: {self._why(error)}")
         return True
 
     def _defer(self, indices: list[int], why: str) -> None:
-        """Try it again after a while, and longer each time; the others serve meanwhile."""
+        """Schedule the next attempt, with a longer pause each time; the other workers serve."""
         now = time.monotonic()
         if now - self._again > _CRASH_LOOP:
             self._pause = _AGAIN

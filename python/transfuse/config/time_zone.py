@@ -1,4 +1,4 @@
-"""In which time zone are times told?
+"""Which time zone do messages use?
 
 In that of the system, or of the `TZ` with which the process was started: an operator's shell, where
 the times are read and typed, has the same. A program may set another one for itself, as Django does
@@ -13,13 +13,13 @@ import time
 from datetime import datetime, timedelta, timezone, tzinfo
 
 _OF_SYSTEM = "/etc/localtime"
-# As they were before the program ran.
+# Their values before the program ran.
 _NAME = os.environ.get("TZ")
 _OFFSET = time.localtime().tm_gmtoff
 
 
 def local(moment: float) -> datetime:
-    """Return the local time of a moment.
+    """Return the local time of a timestamp.
 
     Args:
         moment: in seconds since 1970.
@@ -30,7 +30,7 @@ def local(moment: float) -> datetime:
 
 @functools.cache
 def _zone() -> tzinfo:
-    # Here and not above: few programs set another one.
+    # Imported here, because few programs set another time zone.
     import zoneinfo  # noqa: PLC0415
 
     try:
@@ -38,5 +38,5 @@ def _zone() -> tzinfo:
             return zoneinfo.ZoneInfo(_NAME.lstrip(":"))
         with open(_OF_SYSTEM, "rb") as file:
             return zoneinfo.ZoneInfo.from_file(file)
-    except (OSError, ValueError, KeyError):  # a rule instead of a name, or no data of zones
+    except (OSError, ValueError, KeyError):  # TZ is a rule, or no database
         return timezone(timedelta(seconds=_OFFSET))

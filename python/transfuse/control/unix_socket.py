@@ -42,7 +42,7 @@ Reply = dict[str, Any]
 
 # The longest time that a search for the holders of old code may take, in seconds.
 _LONGEST_SEARCH = 3600.0
-# What an answer says that could not wait until all is on disk.
+# The end of an answer that was sent before the state was on disk.
 NOT_KEPT = "; it is not kept on disk, and would not outlive this server"
 
 # A sample of a request: {"ask": "rollback", "to": 12}. A process that answers "hello" can answer.

@@ -76,7 +76,7 @@ def noted(folder: str) -> list[dict[str, Any]]:
     try:
         names = sorted(os.listdir(folder))
     except FileNotFoundError:
-        return found  # temporary folders are swept
+        return found  # a program that removes old temporary files has removed the folder
     for name in names:
         if not name.startswith(_NAMES) or name.endswith(".new"):
             continue

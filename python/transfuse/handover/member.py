@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 # How often the receiving thread looks whether there is still a parent, in seconds.
 _TURN = 5.0
-# How often, and after which pause in seconds, it looks whether a parent that has closed the
-# connection has ended.
+# The number of checks whether a parent that closed the connection has ended, and the pause between
+# two of them in seconds.
 _LOOKS, _PAUSE = 250, 0.02
 
 
@@ -178,7 +178,7 @@ class Member:
         with self._news:
             self._over = True
             self._news.notify_all()
-        # The system closes the connections of a process before it has ended.
+        # The system closes the connections of a process before the process has ended.
         for _ in range(_LOOKS):
             if os.getppid() != self._parent:
                 self._orphaned()

@@ -48,7 +48,7 @@ class Parent:
         self._thread.start()
 
     def listen_anew(self) -> None:
-        """Be reachable again, if the socket was removed; its folder is there.
+        """Listen again if the socket was removed. Its folder exists.
 
         Raises:
             OSError: it cannot be made.
@@ -142,7 +142,7 @@ def private_path(folder: str) -> str:
 
 
 def name_of_team(folder: str, team: int) -> str:
-    """Return a name that no other team has, of this server or of one before it."""
+    """Return a name that no other team of this server, or of a former one, has."""
     # The folder has a random name.
     return f"{os.path.basename(folder)} {team}"
 

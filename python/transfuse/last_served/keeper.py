@@ -40,7 +40,7 @@ _TRY_SOON, _SOON = 0.02, 10.0
 _AGAIN = 30.0
 # The longest that the answer to a rollback waits until it is kept, in seconds.
 _PATIENCE = 2.0
-# The longest that it waits until fresh processes have kept what they serve.
+# The longest wait, in seconds, for fresh processes to write the state that they serve.
 _TAKING_OVER = 5.0
 # How long it takes a thread to end, in seconds.
 _END = 5.0
@@ -106,7 +106,7 @@ class Keeper:
         return False
 
     def wait_for(self, by: str) -> bool:
-        """Wait until others have kept what they serve, for a while; return whether they have.
+        """Wait for other processes to write the state that they serve; return whether they have.
 
         Args:
             by: their name, as `resumed.Place` has it. This process may have ended its part.
@@ -115,7 +115,8 @@ class Keeper:
         while not self._is_by(by):
             if time.monotonic() > until:
                 return False
-            time.sleep(_TRY_SOON)  # nothing signals that another process has written
+            # Polls until the deadline: no event tells that another process has written the file.
+            time.sleep(_TRY_SOON)
         return True
 
     def _hear(self, report: Report) -> None:  # noqa: ARG002 - each report may be of something new
@@ -137,7 +138,7 @@ class Keeper:
                 self._news.wait_for(self._is_due, pause)
 
     def _pause(self) -> float:
-        """Return how long to wait until it is tried again to get the lock."""
+        """Return the pause before the next attempt to take the lock."""
         is_soon = time.monotonic() < self._soon_until and not self._is_by(self._place.by)
         return _TRY_SOON if is_soon else _TRY
 
@@ -206,7 +207,7 @@ class Keeper:
         It is the same in all of these, whose numbers of generations may differ.
         """
         aside = sorted(os.fspath(path) for path in _core.set_aside())
-        # Of files that are no source the view has no digest.
+        # The view has no digests of files other than source.
         others = {os.fspath(path): found for path, found in _core.other_files(aside).items()}
         state = f"{_core.view()[1]} {[(path, others.get(path)) for path in aside]!r}"
         return f"{state}\n{self._place.by}"

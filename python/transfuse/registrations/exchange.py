@@ -95,7 +95,7 @@ class _Sides:
 
 
 def held(executed: Told, superseded: Told) -> list[_core.HeldOutside]:
-    """Return what anything but executions and caches holds of them, if there is something.
+    """Return the objects of executions that anything but executions and caches holds, if any.
 
     Args:
         executed: the executions that are new in a generation.
@@ -232,7 +232,7 @@ def _held(
     registered: list[_core.HeldOutside] | None = None,
     error: BaseException | None = None,
 ) -> _core.HeldOutside:
-    """Return what others hold of executions.
+    """Return the objects of executions that other objects hold.
 
     Args:
         executions: the executions.

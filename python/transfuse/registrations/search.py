@@ -40,7 +40,7 @@ _LEVELS = 10
 _WRAPPERS = 5
 # The most objects of one level; with more the search ends, and all entries stay.
 _MOST = 20_000
-# Other threads run meanwhile; on a loaded machine most of the time is theirs.
+# Wall time. Other threads run meanwhile, and on a loaded machine they take most of it.
 _SECONDS = 30.0
 # As `sysconfig` has it, which an update must not be the first to import.
 _FREE_THREADED = "t" in getattr(sys, "abiflags", "")
@@ -151,7 +151,7 @@ class Search:
             _core.let_go(self._heap)
 
     def _begins(self, each: Any, wrappers: int, side: Side) -> bool:
-        """Take in an object at the edge of a side. False: no entry leads on from there."""
+        """Add an object at the edge of a side. Return False if the search ends there."""
         if is_of_class(each) or type(each) in (list, set, deque):
             return False
         made_by = self._side(each)

@@ -1,4 +1,4 @@
-"""What does a call do, as far as its name tells?"""
+"""Names of functions and methods that tell what a call does."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ IMPORTERS = frozenset(
     | {"resolve_name", "import_from_string", "symbol_by_name", "find_spec"}
 )
 MODULE_IMPORTERS = frozenset({"__import__", "import_module", "import_object"})
-# Functions that return a module, as they are written.
+# Calls that return a module, as written in the source.
 RETURN_MODULE = frozenset({"__import__", "import_module", "importlib.import_module"})
 # Functions that run text, which may import.
 RUN_TEXT = frozenset({"exec", "eval"})

@@ -54,14 +54,14 @@ class Scan:
         self._decorators = list(wrappers.get(function.name, ()))
         self._returning = returning
         self._special = frozenset(name for name in returning if is_special(name))
-        # Whether it gives something of an import to a function that its caller gave it.
+        # Whether it passes an imported value to a function that is one of its parameters.
         self.calls_back = False
         self._parameters: set[str] = set()
         # Local name -> the imported name that it stands for, empty if it is computed from one.
         self._tainted: dict[str, str] = {}
         # Expressions for modules, as written: `shop.config` after `import shop.config`.
         self._modules: set[str] = set()
-        # Local names that stand for modules, and those that stand for other values, too.
+        # Local names that are bound to modules, and those that are bound to other values.
         self._whole: set[str] = set()
         self._mixed: set[str] = set()
         # Local name -> the name that leads to what it is another name for.
@@ -345,7 +345,7 @@ class Scan:
         return ("", False) if any(self._is_source(node) for node in ast.walk(value)) else None
 
     def _is_module(self, value: ast.expr) -> bool:
-        """Tell whether a value is a module, which nothing else that is imported decides."""
+        """Tell whether a value is a module, independent of other imported values."""
         if self._conditional:
             return False
         if isinstance(value, ast.Call):

@@ -31,7 +31,7 @@ _HAND_ON = (
     *("close", "debug", "download", "dump", "error", "exception", "info", "log", "open", "put"),
     *("save", "send", "serve", "stream", "upload", "warn", "write"),
 )
-# What may be running when a file is opened.
+# The instructions that may be running when a file is opened.
 _EXPRESSIONS = (ast.Call, ast.Attribute, ast.Subscript, ast.BinOp, ast.With, ast.AsyncWith)
 
 

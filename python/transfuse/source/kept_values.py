@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from transfuse.source.kept_places import Keeper, Kept, Passed
 
-# Types with methods that other classes have as well.
+# Types whose methods have names that other classes use, too.
 _CONTAINERS = (bytes, dict, list, set, str, tuple)
 # Decorators, and arguments, that keep what functions return, by parts of their names.
 _CACHES = ("cache", "defaultdict", "factory", "lazy", "memo", "once", "persist", "singleton")
@@ -377,7 +377,7 @@ def _attributes(value: object) -> dict[str, Any]:
 
 
 def _stores_given(code: CodeType, passed: Passed, *, bound: bool = True) -> bool:
-    """Tell whether a function may keep what it is given, elsewhere than in that itself.
+    """Tell whether a function may store an argument anywhere but in the argument itself.
 
     Args:
         code: the function's.

@@ -1,4 +1,4 @@
-"""Does a piece of code store something in what it did not make?
+"""Does code store something in an object that it did not create?
 
 Read off its instructions, for functions whose source is not at hand.
 """
@@ -9,9 +9,9 @@ import dis
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
-# Names in code that puts something into what it did not make.
+# Methods and functions that store something in an object.
 _OPTIMIZED_STORES = frozenset({"append", "setdefault", "update", "add", "setattr", "__setattr__"})
-# Types whose objects are no place to keep something in.
+# Types whose objects do not count as containers.
 NO_PLACES = (type, ModuleType, FunctionType, MethodType, BuiltinFunctionType, str, bytes, int)
 
 
@@ -21,7 +21,7 @@ def is_a(value: object, *kinds: type) -> bool:
 
 
 def stores(code: CodeType, but: frozenset[str] = frozenset()) -> bool:
-    """Tell whether code puts something into what it did not make, or code in it does.
+    """Tell whether code, or code in it, stores something in an object that it did not create.
 
     Args:
         code: the code of a function.

@@ -14,7 +14,7 @@ from transfuse.source.syntax import dotted
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# Those whose result nobody gets.
+# Special methods whose result is dropped.
 _WITHOUT_RESULT = frozenset(
     {"__init__", "__init_subclass__", "__set__", "__set_name__", "__exit__", "__aexit__"}
 )
@@ -32,7 +32,7 @@ _KINDS: tuple[tuple[frozenset[str], tuple[type[ast.AST], ...]], ...] = (
     (frozenset({"__str__", "__repr__", "__format__"}), (ast.JoinedStr, ast.BinOp)),
 )
 _NAMED = frozenset(name for names, _ in _KINDS for name in names)
-# By which all others run.
+# The syntax by which all others run.
 _OPERATORS = (ast.BinOp, ast.Compare, ast.UnaryOp)
 # Functions that run special methods of their arguments.
 _TEXT = frozenset({"ascii", "format", "print", "repr", "str"})

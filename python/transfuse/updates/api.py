@@ -258,8 +258,8 @@ def deliver(roots: Sequence[str], told: Mapping[str, Any]) -> None:
 
 
 def _report(ask: Callable[[], Mapping[str, Any]]) -> Report:
-    # Before the question: the process may end while it waits for the answer, and a daemon thread
-    # that imports then would abort it.
+    # Imported before the request: if the process ends while a daemon thread waits for the answer,
+    # an import afterwards would abort the process.
     from transfuse.updates.reports import Report  # noqa: PLC0415
 
     report = Report.from_core(ask())

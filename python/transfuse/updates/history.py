@@ -101,7 +101,7 @@ def generation_at(moment: float) -> int:
     served = [each for each in entries() if each.outcome != "refused"]
     before = [each for each in served if each.time <= moment]
     if not before:
-        # A time that was typed has no seconds: those of the beginning may decide.
+        # A time on the command line has no seconds, so the start of its minute is compared.
         begins = clock(served[0].time, seconds=True) if served else ""
         since = f"; its history begins at {begins}" if served else ""
         raise GenerationError(f"what was served at {clock(moment)} is not known{since}")

@@ -187,7 +187,7 @@ def _refuse_bound_connections() -> None:
     noted = list(_connections)
     _connections.clear()
     bound = {id(connection): name for name, connection in noted if _is_bound(connection)}
-    # Now nothing here refers to them.
+    # No variable here refers to them any more.
     noted.clear()
     for name in _kept(bound):
         raise TransfuseError(
@@ -205,7 +205,7 @@ def _kept(bound: dict[int, str]) -> set[str]:
     """
     if not bound:
         return set()
-    # It stops the program for a while, but in place of a refusal.
+    # A full collection stops the program for a moment, which is better than a wrong refusal.
     gc.collect()
     return {
         bound[id(each)]

@@ -1,4 +1,4 @@
-"""How does a worker reach the coordinator, or become it, and come back to it after trouble?
+"""How does a worker find the coordinator, become it, or reconnect after an error?
 
 A `Connection` has a thread that receives the coordinator's orders, and starts a coordinator if
 there is none. It knows nothing of updates: the worker that has it says what it is at, and obeys.
@@ -123,9 +123,9 @@ class Connection:
                 # `uninstall` ends the core before this process leaves the others.
                 return
             except (OSError, AttributeError) as error:
-                # The folder is gone or full, there are no descriptors left, or its path is too long
-                # for a socket. Made anew it may do; a process that is another user's by now has
-                # another.
+                # The folder is removed or full, there are no file descriptors left, or the path is
+                # too long for a socket. A new rendezvous may work; after a change of user it is
+                # another folder.
                 with contextlib.suppress(OSError, AttributeError):
                     former, self._rendezvous = self._rendezvous, self._anew()
                     former.close()

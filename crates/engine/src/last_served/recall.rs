@@ -44,10 +44,10 @@ pub struct Recall {
 
 /// The past of a process that begins with `first`.
 ///
-/// `back_to` is the former generation that the process was started to restore, if any. The result then
-/// ends with that generation and leaves out the one that was rolled back. The process that wrote the
-/// state may number this generation differently from the process that received the rollback request.
-/// At most `keep` states are returned.
+/// `back_to` is the former generation that the process was started to restore, if any. The
+/// state before is then the one before that generation, never the one that was rolled back. The process
+/// that wrote the file may number this generation differently from the process that received the
+/// rollback request. At most `keep` states are returned.
 pub fn recall(
     (system, roots, budget): (&dyn FileSystem, &Roots, &Budget),
     first: &SourceSnapshot,
