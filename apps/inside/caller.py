@@ -7,6 +7,7 @@ thread of its own, with its lifespan, as under a server: Transfuse executes code
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import threading
 import time
@@ -96,7 +97,9 @@ class Asgi:
     def cpu_of(self, request: Message) -> float:
         """Return the seconds of CPU that the application needs to answer a request."""
         timed = _Timed(self._ask(request))
-        self._run(timed.wait())
+        # As in `ask`, an exception is an answer, too.
+        with contextlib.suppress(Exception):
+            self._run(timed.wait())
         return timed.cpu
 
     def _run(self, work: Coroutine[Any, Any, Any]) -> Any:
@@ -178,16 +181,22 @@ class _Timed:
         await self
 
     def __await__(self) -> Generator[Any, Any, None]:
-        sent = None
+        resume: Callable[[Any], Any] = self._work.send
+        value: Any = None
         while True:
             begun = time.thread_time()
             try:
-                awaited = self._work.send(sent)
+                awaited = resume(value)
             except StopIteration:
                 return
             finally:
                 self.cpu += time.thread_time() - begun
-            sent = yield awaited
+            # The event loop throws the exception of a failed future into the coroutine, which may
+            # handle it.
+            try:
+                resume, value = self._work.send, (yield awaited)
+            except BaseException as error:
+                resume, value = self._work.throw, error
 
 
 def _content_type(headers: Any) -> str:

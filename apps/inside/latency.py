@@ -126,13 +126,15 @@ def _turn(ask: Callable[[], float], between: float, work: Callable[[], object]) 
     requests, begun, now = [], time.process_time(), time.monotonic()
     thread.start()
     end = now + _TURN
-    while now < end:
-        requests.append(_ask(ask))
-        # Requests are sent at a steady rate; nothing is waited for.
-        time.sleep(max(0.0, now + between - time.monotonic()))
-        now = time.monotonic()
-    over.set()
-    thread.join()
+    try:
+        while now < end:
+            requests.append(_ask(ask))
+            # Requests are sent at a steady rate; nothing is waited for.
+            time.sleep(max(0.0, now + between - time.monotonic()))
+            now = time.monotonic()
+    finally:
+        over.set()
+        thread.join()
     return _Turn(requests, rounds, time.process_time() - begun)
 
 
