@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING
@@ -182,6 +183,26 @@ def test_asgi_requests_arrive_whole_and_the_lifespan_has_begun() -> None:
         await send({"type": "http.response.body", "body": body})
 
     assert answer("/a b c=d x sent begun") == Asgi(application).ask(REQUEST)
+
+
+def test_a_measured_request_handles_errors_of_what_it_awaits() -> None:
+    handled = []
+
+    async def application(scope: Any, _receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            await send({"type": "lifespan.startup.complete"})
+            return
+        future = asyncio.get_running_loop().create_future()
+        asyncio.get_running_loop().call_soon(future.set_exception, KeyError("sold out"))
+        try:
+            await future
+        except KeyError as error:
+            handled.append(str(error))
+        await send({"type": "http.response.start", "status": 404, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    assert Asgi(application).cpu_of(REQUEST) > 0
+    assert handled == ["'sold out'"]
 
 
 def test_an_application_that_raises_has_an_answer() -> None:
