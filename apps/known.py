@@ -11,8 +11,6 @@ KNOWN: dict[tuple[str, str], str] = {
     ("datasette", "import"): "0.29 -> 0.40 s",
     ("datasette", "resident"): "55 -> 67 MiB",
     ("datasette", "update"): "0.47 s for 15 modules (leaf)",
-    ("datasette", "requests"): "99 % within 583 ms, 218 ms beside as much other work",
-    ("datasette", "memory, middle"): "6449 KiB an edit, the last 6 of 12",
     ("kinto", "import"): "0.49 -> 0.74 s",
     ("kinto", "resident"): "57 -> 68 MiB",
     ("kinto", "leaf"): "43 modules",
