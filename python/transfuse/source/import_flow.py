@@ -246,13 +246,12 @@ class Scan:
         """A call gets something of an import."""
         names = [value for value in given if isinstance(value, (ast.Name, ast.Attribute))]
         roots = {self._root(value) or "" for value in names if self._comes(value) is None}
-        sources = [self._comes(value) for value in given]
-        found = tuple(Kept(*source, "") for source in sources if source is not None)
-        known = not any(isinstance(one, ast.Starred) for one in call.args)
         by_place = [*enumerate(call.args), *((one.arg, one.value) for one in call.keywords)]
-        places = [at for at, one in by_place if known and self._comes(one) is not None]
-        roots.discard("")
-        self.passed.append(Passed(dotted(call.func), tuple(sorted(roots)), found, tuple(places)))
+        sources = [(at, self._comes(one)) for at, one in by_place]
+        found = tuple(Kept(*source, "") for _, source in sources if source is not None)
+        known = not any(isinstance(one, ast.Starred) for one in call.args)
+        places = tuple(at for at, source in sources if known and source is not None)
+        self.passed.append(Passed(dotted(call.func), tuple(sorted(roots - {""})), found, places))
 
     def _fill(self, filled: ast.expr) -> None:
         """Something comes into an object that the function made: `parser.read(path)`."""
