@@ -70,7 +70,7 @@ def test_p9_one_that_cannot_be_replaced_does_not_end_the_others(
     victim = min(project.pids())
     project.kill(victim)
     project.until_logged("FileNotFoundError")
-    project.until_logged("it is tried again to start the missing ones")
+    project.until_logged("the missing ones will be started again")
     assert all(project.ask()["val"] == 1 for _ in range(10))
     needed.touch()
     project.until("another one", lambda: len(project.pids() - {victim}) == 2)

@@ -271,7 +271,7 @@ class TeamServer(MPServer):
         if soon or failure:
             serves = self._some_serve()
             if serves:
-                self._defer(indices, f"the last one ended: {failure}".rstrip(": \n"))
+                self._defer(indices, f"the last process ended: {failure}".rstrip(": \n"))
             return serves
         self.interrupt_children.clear()
         self.respawned_wrks.clear()
@@ -284,7 +284,7 @@ class TeamServer(MPServer):
                 # The ended process stays listed until another one replaces it.
                 self.wrks = before
                 self.interrupt_children.append(index)
-                self._defer([index], f"none can be started: {self._why(error)}")
+                self._defer([index], f"the system starts no process: {self._why(error)}")
         return True
 
     def _defer(self, indices: list[int], why: str) -> None:
@@ -295,7 +295,7 @@ class TeamServer(MPServer):
         self._again, self._pause = now + self._pause, min(2 * self._pause, _LONGEST)
         for index in indices:
             self.respawned_wrks.pop(index, None)
-        say(f"fewer processes serve, and it is tried again to start the missing ones; {why}", "red")
+        say(f"fewer processes serve; the missing ones will be started again ({why})", "red")
 
     def _take_failure(self) -> str:
         """Return why a worker could not load; left where it is if the server ends of it."""

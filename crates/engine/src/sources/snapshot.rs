@@ -93,8 +93,8 @@ impl SourceSnapshot {
         self.under(dir).any(|(_, source)| !source.is_absent())
     }
 
-    /// The differences to `newer`, in the order of the paths. Both are gone through side by side, and
-    /// what they share is not compared.
+    /// The differences to `newer`, in the order of the paths. Walks both snapshots side by side, and
+    /// skips the entries that they share.
     pub fn changes(&self, newer: &SourceSnapshot) -> Vec<FileChange> {
         let (mut old, mut new) = (self.iter().peekable(), newer.iter().peekable());
         let mut changes = Vec::new();

@@ -1,4 +1,4 @@
-//! What leads to the objects that executions made, among the objects that they lead to?
+//! Which of the objects that executions reach lead back to objects that they made?
 //!
 //! A registry holds a function by itself, or in wrappers: tuples, closures, bound methods. Only as far as
 //! that an entry is looked into (`registrations/entries.py`), so there is a limit here, too.
@@ -9,15 +9,15 @@ use pyo3::{ffi, intern, prelude::*};
 /// How many wrappers may lie between an object and the container that it is in.
 const WRAPPERS: usize = 5;
 
-/// What executions made.
+/// The kind of an object that an execution made.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Theirs {
-    /// The names of a module. What refers to it are functions, which are theirs as well.
+    /// The namespace of a module. Functions refer to it, which the execution made as well.
     Namespace,
     Object,
 }
 
-/// What leads to the objects that executions made.
+/// The wrappers and containers that lead to objects that executions made.
 pub struct Leading<'py> {
     /// By index: how many wrappers lie between an object and the nearest of these; none if it leads to
     /// none.

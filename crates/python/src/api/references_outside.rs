@@ -19,7 +19,8 @@ use crate::cpython::referents;
 /// as held from outside.
 const MOST: usize = 40_000;
 
-/// What executions made and something beside them holds, and where a search for the holders begins.
+/// The objects of executions that are held from outside, and the starting points of a search for the
+/// holders.
 #[pyclass(frozen, module = "transfuse._core")]
 pub struct HeldOutside {
     /// The objects that the executions made and that are held from outside. A namespace stands for
@@ -30,13 +31,13 @@ pub struct HeldOutside {
     #[pyo3(get)]
     inside: HashSet<usize>,
     /// Objects that have references which are not accounted for: made by the executions, or wrappers
-    /// that lead to such objects. A container that is not followed leads to what they made by these.
+    /// that lead to such objects. A container that is not followed leads to objects of the executions through these.
     #[pyo3(get)]
     edge: Py<PyList>,
     /// Parallel to `edge`: how many wrappers lie between one and the nearest that they made.
     #[pyo3(get)]
     wrappers: Vec<usize>,
-    /// The containers that are followed and lead to what they made.
+    /// The containers that are followed and lead to objects that the executions made.
     #[pyo3(get)]
     containers: Py<PyList>,
     /// Address of an object that references were followed to -> its index.

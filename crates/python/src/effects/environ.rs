@@ -115,8 +115,8 @@ pub fn may_read(usage: &NameUsage) -> bool {
     READS_ENVIRONMENT.iter().any(mentioned)
 }
 
-/// Code that may read the environment is about to run: takes back what modules of the plan have put there
-/// that run only after it, as in a fresh process.
+/// Called before code that may read the environment: removes the variables of modules of the plan that
+/// run after it, because a fresh process does not have them yet.
 pub fn undo_later(scope: &Scope<'_>) {
     for former in scope.generation.get().staging.setters(scope.py) {
         if scope.find(former.get().name.as_str()).is_none() {

@@ -149,11 +149,11 @@ pub fn set_by_calls(
     found
 }
 
-/// Leaves out what another thread may have set while the module ran in an update.
+/// Removes the attributes that another thread may have set while the module ran in an update.
 ///
 /// Requests call functions of the current generation meanwhile, which set the same attributes
-/// (`sys.stdout = captured`). What a function has set counts as set by the module if it leads to code
-/// of this execution, or if the module's former execution set that attribute.
+/// (`sys.stdout = captured`). An attribute that only functions set counts as set by the module if its
+/// value leads to code of this execution, or if the module's former execution set it.
 pub fn retain_own(
     before: &mut Vec<Before>,
     instance: &Bound<'_, LiveModule>,

@@ -138,7 +138,7 @@ impl<'py> ImportStatement<'_, 'py> {
     }
 
     /// The packages around an imported module run first, also where an update runs them again and
-    /// not that module. So do those around what it imports.
+    /// not that module. The packages around its own imports do, too.
     fn run_packages(&self, scope: &Scope<'py>, absolute: &Bound<'py, PyString>) -> PyResult<()> {
         let Some(found) = scope.get(absolute).filter(|found| found.get().is_ready()) else {
             return Ok(());

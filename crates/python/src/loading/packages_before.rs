@@ -2,8 +2,8 @@
 //!
 //! `from shop.tax import RATE` runs the package `shop` first, but takes nothing of it, so an edit of
 //! `shop` does not run the importing module. If another module of the plan imports that one, a fresh
-//! process would run `shop` within that import. It matters in circles: what `shop` imports then finds
-//! the importing module partially initialized.
+//! process would run `shop` within that import. It matters in circles: the modules that
+//! `shop` imports then find the importing module partially initialized.
 
 use std::collections::BTreeMap;
 

@@ -24,8 +24,8 @@ struct Hidden {
 }
 
 thread_local! {
-    /// What this thread has hidden, for as long as the executions within it last. Only this thread
-    /// reads and writes it.
+    /// The values that this thread has hidden, until the executions within it end. Only this thread
+    /// reads and writes them.
     static HIDDEN: RefCell<Vec<Hidden>> = const { RefCell::new(Vec::new()) };
 }
 

@@ -1,7 +1,7 @@
 //! Which variables does `os.environ` have when an update has ended?
 //!
-//! While modules run, `loading/execute.rs` and `loading/namespace.rs` take back what former runs had put there. Here is
-//! what is left to do for modules that are gone, and when the staged generation is published or abandoned.
+//! While modules run, `loading/execute.rs` and `loading/namespace.rs` undo the changes of former runs. This file
+//! undoes those of deleted modules, and those of a staged generation that is abandoned.
 
 use pyo3::prelude::*;
 use transfuse_engine::Plan;

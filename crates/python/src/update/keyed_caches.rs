@@ -1,7 +1,7 @@
-//! Which caches were asked with former objects, and keep them for that?
+//! Which caches keep objects of former code as keys?
 //!
-//! A function with `functools.lru_cache` keeps what it was called with: `urlsplit` the URLs, also where
-//! the program has a class of its own for them. Only former code can have such an object, and would ask
+//! A function with `functools.lru_cache` keeps its arguments: `urlsplit` keeps URLs, even if they are
+//! objects of a class of the program. Only former code can have such an object, and would ask
 //! for that entry again. From a cache without a limit the entry is taken out. One with a limit cannot
 //! lose a single entry (its links refer to each other unseen), but loses some with any call, so a
 //! foreign one is emptied. Live code keeps its own, which it may rely on.
