@@ -197,10 +197,37 @@ def test_a_template_is_live_and_its_tags_wait_for_a_restart(tmp_path: Path) -> N
     ]
 
 
+def test_tags_and_processors_that_no_template_used_are_imported_by_the_first_rendering(
+    tmp_path: Path,
+) -> None:
+    told = story(
+        tmp_path,
+        """
+        names = ["books.templatetags.money", "books.context"]
+        print(*(name in sys.modules for name in names))
+        print(change("books/templatetags/money.py", "/ 100", "/ 10").restart)
+        print(change("books/context.py", "Rivers", "Lakes").restart, get("/books/").split())
+        for path, old, new in [
+            ("books/templatetags/money.py", "/ 10", "/ 1"),
+            ("books/context.py", "Lakes", "Hills"),
+        ]:
+            print(change(path, old, new).restart[0].code, get("/books/").split())
+        """,
+    )
+    assert told == [
+        "False False",
+        "()",
+        "() ['200', 'Lakes:', 'Emma', 'by', 'Austen', '25.00']",
+        *["never-policy ['200', 'Lakes:', 'Emma', 'by', 'Austen', '25.00']"] * 2,
+    ]
+
+
 def test_what_needs_a_restart_is_told_and_stays_as_it_is(tmp_path: Path) -> None:
     told = story(
         tmp_path,
         """
+        # The first rendering imports the context processors.
+        get("/books/")
         for name, old, new in [
             ("bookshop/settings.py", "Welcome", "Hello"),
             ("books/models.py", "pence =", "isbn = models.CharField(max_length=9); pence ="),

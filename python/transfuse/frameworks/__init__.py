@@ -36,6 +36,7 @@ def _installed() -> None:
         {
             "jinja2": jinja.adapt,
             "flask.sansio.scaffold": jinja.adapt_flask,
+            "django.template.backends.django": django.adapt_engines,
             "django.template.loaders.filesystem": django_templates.adapt_files,
             "django.template.loaders.cached": django_templates.adapt_cached,
             "mako.lookup": mako.adapt,

@@ -20,7 +20,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from transfuse.config.logs import get_logger
+from transfuse.config.native import threading
 from transfuse.frameworks import django_templates
+from transfuse.frameworks.when_imported import replace
 from transfuse.process import install
 from transfuse.updates import api, participants
 
@@ -47,8 +49,10 @@ _LOOKED_UP = frozenset(
     }
 )
 
-# The modules that are held, such as ("shop.models", "shop.settings"). Replaced whole by `attend`.
+# The modules that are held, such as ("shop.models", "shop.settings"). Replaced whole, by the thread
+# that updates and by those that make a template engine, under `_holding`.
 _held: tuple[str, ...] = ()
+_holding = threading.Lock()
 
 
 def attend() -> None:
@@ -164,10 +168,23 @@ def _is_live(module: ModuleType) -> bool:
 # Modules that cannot exist twice.
 
 
-def _hold() -> None:
+def adapt_engines() -> None:
+    """Have a template engine's modules held when it is made, which the first rendering does."""
+    replace(sys.modules["django.template.backends.django"].DjangoTemplates, "__init__", _engine)
+
+
+def _engine(original: Any, self: Any, *arguments: Any, **named: Any) -> None:
+    original(self, *arguments, **named)
+    if _told:
+        _hold(self)
+
+
+def _hold(made: Any = None) -> None:
     global _held  # noqa: PLW0603 - there is one Django in a process
-    _held = tuple(sorted(name for name in set(_kept_modules()) if _may_be_live(name)))
-    install.require_restart(_held)
+    with _holding:
+        names = set(_kept_modules(made))
+        _held = tuple(sorted(name for name in names if _may_be_live(name)))
+        install.require_restart(_held)
 
 
 def _may_be_live(name: str) -> bool:
@@ -175,8 +192,12 @@ def _may_be_live(name: str) -> bool:
     return "." in name if module is None else _is_live(module)
 
 
-def _kept_modules() -> Iterator[str]:
-    """The modules of which Django keeps something: of live ones and others."""
+def _kept_modules(made: Any = None) -> Iterator[str]:
+    """Yield the modules of which Django keeps something, live ones and others.
+
+    Args:
+        made: a template engine that Django is about to keep, or None.
+    """
     apps = _apps()
     settings = sys.modules["django.conf"].settings
     yield settings.SETTINGS_MODULE
@@ -189,11 +210,8 @@ def _kept_modules() -> Iterator[str]:
         yield from (base.__module__ for base in model.__mro__)
     for site in getattr(sys.modules.get("django.contrib.admin.sites"), "all_sites", ()):
         yield from (type(admin).__module__ for admin in site._registry.values())
-    for backend in import_module("django.template").engines.all():
-        # Jinja2 has them, too: load the modules that the settings name, to know them.
-        _ = getattr(backend, "template_context_processors", ())
+    for backend in [*sys.modules["django.template"].engines._engines.values(), made]:
         if (engine := getattr(backend, "engine", None)) is not None:
-            _ = engine.template_context_processors
             for library in (*engine.template_libraries.values(), *engine.template_builtins):
                 for function in (*library.tags.values(), *library.filters.values()):
                     yield getattr(function, "__module__", None) or ""

@@ -28,10 +28,17 @@ def adapt_cached() -> None:
 
 
 def keep_folders() -> None:
-    """Make the loaders of all engines, which keep their folders before a template is rendered."""
-    for backend in sys.modules["django.template"].engines.all():
-        if (engine := getattr(backend, "engine", None)) is not None:
-            _ = engine.template_loaders
+    """Keep the folders of templates that the settings name, before a template is rendered.
+
+    Engines are not made for that: Django makes one when the first template is rendered, and then
+    imports all libraries of tags. Their loaders keep further folders.
+    """
+    in_applications = sys.modules["django.template.utils"].get_app_template_dirs
+    for settings in sys.modules["django.template"].engines.templates.values():
+        # Without APP_DIRS, too: a loader in OPTIONS may read those of applications.
+        jinja = settings["BACKEND"].endswith(".Jinja2")
+        for folder in (*settings["DIRS"], *in_applications("jinja2" if jinja else "templates")):
+            _core.keep_folder(folder)
 
 
 def _made(original: Any, self: Any, *arguments: Any, **named: Any) -> None:
