@@ -1,10 +1,10 @@
-"""Django: URLs, views, forms and middleware are live. What Django cannot have twice is reported."""
+"""Django: URLs, views, forms and middleware are live."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from django_site import PROJECT, story
+from django_site import story
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -197,88 +197,6 @@ def test_a_template_is_live_and_its_tags_wait_for_a_restart(tmp_path: Path) -> N
     ]
 
 
-def test_tags_and_processors_that_no_template_used_are_imported_by_the_first_rendering(
-    tmp_path: Path,
-) -> None:
-    told = story(
-        tmp_path,
-        """
-        names = ["books.templatetags.money", "books.context"]
-        print(*(name in sys.modules for name in names))
-        print(change("books/templatetags/money.py", "/ 100", "/ 10").restart)
-        print(change("books/context.py", "Rivers", "Lakes").restart, get("/books/").split())
-        for path, old, new in [
-            ("books/templatetags/money.py", "/ 10", "/ 1"),
-            ("books/context.py", "Lakes", "Hills"),
-        ]:
-            print(change(path, old, new).restart[0].code, get("/books/").split())
-        """,
-    )
-    assert told == [
-        "False False",
-        "()",
-        "() ['200', 'Lakes:', 'Emma', 'by', 'Austen', '25.00']",
-        *["never-policy ['200', 'Lakes:', 'Emma', 'by', 'Austen', '25.00']"] * 2,
-    ]
-
-
-def test_what_needs_a_restart_is_told_and_stays_as_it_is(tmp_path: Path) -> None:
-    told = story(
-        tmp_path,
-        """
-        # The first rendering imports the context processors.
-        get("/books/")
-        for name, old, new in [
-            ("bookshop/settings.py", "Welcome", "Hello"),
-            ("books/models.py", "pence =", "isbn = models.CharField(max_length=9); pence ="),
-            ("books/signals.py", "saved.append", "print"),
-            ("books/apps.py", "def ready", "verbose_name = 'B'; def ready"),
-            ("books/context.py", "Rivers", "Lakes"),
-        ]:
-            with open(name) as text:
-                source = text.read()
-            write({name: source.replace(old, new)})
-            planned = transfuse.plan()
-            report = transfuse.update()
-            assert planned.restart == report.restart
-            print(*(f"{each.name} {each.code}" for each in report.restart), report.ran)
-            print(get("/books/1/"), [each.name for each in transfuse.status().restart] != [])
-            edit({name: source})
-        from books.signals import saved
-        Book.objects.create(title="Sanditon", author_id=1, pence=1)
-        print(saved)
-        """,
-    )
-    served = "200 Emma: 250 True"
-    assert told == [
-        "bookshop.settings never-policy ()",
-        served,
-        "books.models never-policy ()",
-        served,
-        "books.signals never-policy ()",
-        served,
-        "books.apps never-policy ()",
-        served,
-        "books.context never-policy ()",
-        served,
-        "['Emma', 'Sanditon']",
-    ]
-
-
-def test_what_a_model_took_from_another_module_is_told(tmp_path: Path) -> None:
-    told = story(
-        tmp_path,
-        """
-        report = change("books/fields.py", "80", "90")
-        print(report.outcome, [each.name for each in report.ran], *told)
-        """,
-    )
-    assert told == [
-        "published ['books.fields'] books.models keeps what it took of books.fields when it was"
-        " loaded: Django cannot load it twice; restart the server"
-    ]
-
-
 ASYNC = """
     import asyncio
     live = transfuse.asgi("bookshop.asgi:application")
@@ -323,70 +241,6 @@ def test_the_same_by_asgi(tmp_path: Path) -> None:
         """,
     )
     assert told == ["200 /books/1/ 404 no such page", "404 no such page 200 later"]
-
-
-SIGNALS = """
-    __reload__ = "overlay"
-    from django.db.models.signals import post_save
-
-    def remember(sender, instance, **_):
-        saved.append(f"one {instance}")
-
-    saved = []
-    post_save.connect(remember, sender="books.Author")
-
-    def __dispose__():
-        post_save.disconnect(remember, sender="books.Author")
-    """
-
-
-def test_what_a_module_says_itself_counts_more_than_what_is_held(tmp_path: Path) -> None:
-    """A module that takes back what it registers needs no restart, and says so."""
-    told = story(
-        tmp_path,
-        """
-        from books import signals
-        report = change("books/signals.py", "one", "two")
-        print(report.outcome, report.restart)
-        Author.objects.create(name="Eliot")
-        print(*(each.split()[0] for each in signals.saved))
-        """,
-        files={"books/signals.py": SIGNALS},
-    )
-    assert told == ["published ()", "two"]
-
-
-ADMIN = {
-    "books/admin.py": """
-        from django.contrib import admin
-        from books.models import Book
-
-        @admin.register(Book)
-        class BookAdmin(admin.ModelAdmin):
-            list_display = ["title"]
-        """,
-    "bookshop/settings.py": f"""
-{PROJECT["bookshop/settings.py"]}
-        MIDDLEWARE += [
-            "django.contrib.sessions.middleware.SessionMiddleware",
-            "django.contrib.auth.middleware.AuthenticationMiddleware",
-        ]
-        INSTALLED_APPS += ["django.contrib.admin", "django.contrib.messages"]
-        SILENCED_SYSTEM_CHECKS = ["admin.E404", "admin.E409", "admin.E402"]
-        """,
-}
-
-
-def test_the_admins_classes_wait_for_a_restart(tmp_path: Path) -> None:
-    told = story(
-        tmp_path,
-        """
-        report = change("books/admin.py", '"title"', '"title", "pence"')
-        print(report.outcome, *(each.name for each in report.restart))
-        """,
-        files=ADMIN,
-    )
-    assert told == ["published books.admin"]
 
 
 def test_p11_uninstall_gives_django_its_functions_back(tmp_path: Path) -> None:
