@@ -51,6 +51,7 @@ impl ModuleFacts for App {
 fn apps() -> impl Strategy<Value = App> {
     let kind = prop_oneof![
         6 => Just(EdgeKind::ModuleLevel),
+        2 => Just(EdgeKind::Through),
         3 => Just(EdgeKind::Deferred),
         1 => Just(EdgeKind::Annotation),
         1 => Just(EdgeKind::NotFound),
@@ -155,6 +156,7 @@ impl App {
                 let follows = taken.contains(to)
                     && match kind {
                         EdgeKind::ModuleLevel | EdgeKind::Annotation => !patched,
+                        EdgeKind::Through => seed.is_some() && !patched,
                         // By whatever may have called the function.
                         EdgeKind::Deferred => {
                             if taken.contains(to) && !patched {
@@ -230,7 +232,7 @@ proptest! {
             before.add_node(*module);
         }
         for (from, kind, to) in &app.edges {
-            let counts = matches!(kind, EdgeKind::ModuleLevel | EdgeKind::Affects);
+            let counts = matches!(kind, EdgeKind::ModuleLevel | EdgeKind::Through | EdgeKind::Affects);
             if counts && place.contains_key(from) && place.contains_key(to) {
                 before.add_edge(*from, *to, ());
             }

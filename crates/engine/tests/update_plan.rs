@@ -40,6 +40,7 @@ impl App {
             let words: Vec<_> = edge.split(' ').collect();
             let kind = match words[1] {
                 "imports" => EdgeKind::ModuleLevel,
+                "leads-through" => EdgeKind::Through,
                 "defers" => EdgeKind::Deferred,
                 "annotates" => EdgeKind::Annotation,
                 "misses" => EdgeKind::NotFound,
@@ -156,6 +157,15 @@ fn p12_plan_follows_only_importers() {
     let app = App::new("main imports web, web imports conf, web imports db, jobs imports db");
     assert_eq!(vec!["conf changed", "web imports conf", "main imports web"], app.changed("conf"));
     assert_eq!(vec!["main changed"], app.changed("main"));
+}
+
+#[test]
+fn p12_a_module_that_takes_submodules_of_a_package_runs_with_its_source_alone() {
+    let app =
+        App::new("shop imports shop.web, shop.web leads-through shop, user leads-through shop");
+    let all = vec!["shop changed", "shop.web imports shop", "user imports shop"];
+    assert_eq!(all, app.changed("shop"));
+    assert_eq!(vec!["shop imports shop.web", "shop.web changed"], app.changed("shop.web"));
 }
 
 #[test]

@@ -14,6 +14,9 @@ use std::path::{Path, PathBuf};
 pub enum EdgeKind {
     /// The source imported the target while its module-level code ran.
     ModuleLevel,
+    /// The same, but all that the source took of the target is from elsewhere: submodules, and names that
+    /// the target imported itself. The source depends on those by edges of its own.
+    Through,
     /// A function of the source imported the target when it was called.
     Deferred,
     /// The source declares a lazy import of the target (PEP 810). Once that is used and what it gave is
@@ -29,6 +32,13 @@ pub enum EdgeKind {
     Affects,
     /// The source read the target, a data file, while it was being imported.
     Data,
+}
+
+impl EdgeKind {
+    /// Whether module-level code of the source imported the target.
+    pub fn is_import(self) -> bool {
+        matches!(self, EdgeKind::ModuleLevel | EdgeKind::Through)
+    }
 }
 
 /// The end of an edge.

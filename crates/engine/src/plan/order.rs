@@ -7,7 +7,7 @@
 //! to finish: imports before importers, affected modules before those that affect them.
 //! `update_plan` decides which modules run. Tarjan's algorithm, without recursion.
 
-use super::{DependencyGraph, Edge, EdgeKind, Target};
+use super::{DependencyGraph, EdgeKind, Target};
 use crate::base::ModuleName;
 use std::collections::HashMap;
 
@@ -43,25 +43,18 @@ fn dependencies(
     name: &ModuleName,
     index: &HashMap<&ModuleName, usize>,
 ) -> Vec<usize> {
-    let mut before = targets(graph, name, index, EdgeKind::ModuleLevel);
-    before.extend(targets(graph, name, index, EdgeKind::Affects));
+    let mut before: Vec<usize> = graph
+        .edges_of(name)
+        .filter_map(|edge| match &edge.to {
+            Target::Module(to) if edge.kind.is_import() || edge.kind == EdgeKind::Affects => {
+                index.get(to).copied()
+            }
+            _ => None,
+        })
+        .collect();
     before.sort_unstable();
     before.dedup();
     before
-}
-
-/// The indexes of the modules that edges of one kind lead to.
-fn targets(
-    graph: &DependencyGraph,
-    name: &ModuleName,
-    index: &HashMap<&ModuleName, usize>,
-    kind: EdgeKind,
-) -> Vec<usize> {
-    let place = |edge: &Edge| match &edge.to {
-        Target::Module(to) if edge.kind == kind => index.get(to).copied(),
-        _ => None,
-    };
-    graph.edges_of(name).filter_map(place).collect()
 }
 
 /// A depth-first search that emits circles whole, each after all its dependencies.

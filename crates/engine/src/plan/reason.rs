@@ -46,6 +46,11 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Whether the source of the module itself is new.
+    pub(crate) fn is_own(&self) -> bool {
+        matches!(self, Reason::Changed | Reason::Created | Reason::Deleted | Reason::Asked)
+    }
+
     /// How simple it is for a reader of the plan, the simplest first.
     pub(crate) fn rank(&self) -> u8 {
         match self {

@@ -208,7 +208,9 @@ impl Closure<'_> {
                     continue;
                 }
                 match kind {
-                    EdgeKind::ModuleLevel => self.follow(from, || Reason::Imports(name.clone())),
+                    kind if kind.is_import() => {
+                        self.follow(from, || Reason::Imports(name.clone()));
+                    }
                     EdgeKind::Deferred => {
                         self.deferred.entry(name.clone()).or_default().push(from.clone());
                     }
@@ -237,12 +239,16 @@ impl Closure<'_> {
             // A module that keeps its identity while its code runs is a boundary; a deleted one has
             // no identity to keep.
             let boundary = patched && !gone;
+            let own = self.reasons[&name].is_own();
             let created = self.reasons[&name] == Reason::Created;
             let failed = self.reasons[&name] == Reason::Changed && !self.facts.is_loaded(&name);
             for (from, kind) in graph.importers(&name) {
                 let of = || name.clone();
                 match kind {
                     EdgeKind::ModuleLevel | EdgeKind::Annotation if !boundary => {
+                        self.follow(from, || Reason::Imports(of()));
+                    }
+                    EdgeKind::Through if own && !boundary => {
                         self.follow(from, || Reason::Imports(of()));
                     }
                     EdgeKind::Deferred if !boundary => {
@@ -295,7 +301,7 @@ impl Closure<'_> {
             if kept.returning > *known && !self.reasons.contains_key(&by) {
                 *known = kept.returning;
                 for (from, kind) in self.graph.importers(&by) {
-                    if matches!(kind, EdgeKind::ModuleLevel | EdgeKind::Deferred) {
+                    if kind.is_import() || kind == EdgeKind::Deferred {
                         todo.push_back((from.clone(), by.clone(), true));
                     }
                 }
@@ -342,7 +348,7 @@ impl Closure<'_> {
         let mut todo = vec![name];
         while let Some(name) = todo.pop() {
             for edge in self.graph.edges_of(name) {
-                if let (EdgeKind::ModuleLevel, Target::Module(to)) = (edge.kind, &edge.to)
+                if let (true, Target::Module(to)) = (edge.kind.is_import(), &edge.to)
                     && self.reasons.contains_key(to)
                     && met.insert(to)
                 {
@@ -361,7 +367,7 @@ impl Closure<'_> {
         let mut todo: Vec<&ModuleName> = met.iter().copied().collect();
         while let Some(name) = todo.pop() {
             for (from, kind) in self.graph.importers(name) {
-                let imports = matches!(kind, EdgeKind::ModuleLevel | EdgeKind::Deferred);
+                let imports = kind.is_import() || kind == EdgeKind::Deferred;
                 if imports && met.insert(from) {
                     todo.push(from);
                 }

@@ -23,7 +23,7 @@ pub fn record(
     }
     let mut lazy = unused(module);
     for edge in module.get().edges() {
-        if let (Target::Module(name), EdgeKind::ModuleLevel | EdgeKind::Lazy) =
+        if let (Target::Module(name), EdgeKind::ModuleLevel | EdgeKind::Through | EdgeKind::Lazy) =
             (&edge.to, edge.kind)
             && let Some(imported) = scope.find(name.as_str())
             && imported.get().lazy.has_any()

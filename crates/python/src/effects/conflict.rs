@@ -110,7 +110,7 @@ pub fn check_attribute<'py>(
     // Its effects were observed then.
     if base
         .find(running.get().name.as_str())
-        .is_some_and(|old| old.get().has_taken(&module.get().name, attribute))
+        .is_some_and(|old| old.get().taken.has_by_sys_modules(&module.get().name, attribute))
     {
         return Ok(());
     }

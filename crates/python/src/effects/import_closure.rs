@@ -3,7 +3,7 @@
 //! Through the imports at module level, as their edges are recorded (`effects/dependencies.rs`).
 
 use pyo3::prelude::*;
-use transfuse_engine::{EdgeKind, Target};
+use transfuse_engine::Target;
 
 use crate::state::{live_module::LiveModule, scope::Scope};
 
@@ -31,7 +31,7 @@ pub fn reached_from<'py>(
         let edges = found[next].get().edges();
         next += 1;
         for edge in edges {
-            if let (Target::Module(name), EdgeKind::ModuleLevel) = (&edge.to, edge.kind)
+            if let (Target::Module(name), true) = (&edge.to, edge.kind.is_import())
                 && let Some(other) = scope.find(name.as_str())
                 && counts(&other)
                 && !found.iter().any(|known| known.is(&other))

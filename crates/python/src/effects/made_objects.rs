@@ -12,7 +12,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyList, PyModule, PySet, PyTuple, PyType};
-use transfuse_engine::{EdgeKind, Target};
+use transfuse_engine::Target;
 
 use crate::cpython::address_map::{ByAddress, Pointer};
 use crate::cpython::{snapshot, static_lookup};
@@ -99,7 +99,7 @@ fn imported_values(py: Python<'_>, module: &LiveModule) -> ByAddress<()> {
     let Some(runtime) = runtime::in_force() else { return values };
     let current = runtime.current(py);
     for edge in module.edges() {
-        if let (EdgeKind::ModuleLevel, Target::Module(name)) = (edge.kind, &edge.to)
+        if let (true, Target::Module(name)) = (edge.kind.is_import(), &edge.to)
             && let Some(imported) = current.get().find(py, name.as_str())
         {
             let namespace = imported.get().namespace(py);

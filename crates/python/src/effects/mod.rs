@@ -2,6 +2,7 @@
 //! In reading order:
 
 pub mod dependencies;
+pub mod names_from_elsewhere;
 pub mod annotations;
 pub mod audit;
 pub mod data_files;

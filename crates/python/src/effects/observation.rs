@@ -208,7 +208,7 @@ pub fn through_facade<'py>(
         return Ok(());
     }
     conflict::check_attribute(&scope, &running, found, attribute)?;
-    running.get().add_taken(&found.get().name, attribute);
+    running.get().taken.add_by_sys_modules(&found.get().name, attribute);
     if live {
         record_import(py, runtime, &running, found);
     } else if let Some(taken) = submodule {

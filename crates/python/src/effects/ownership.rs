@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 
 use pyo3::{ffi, intern, prelude::*, types::PyModule, types::PyType};
-use transfuse_engine::{EdgeKind, ModuleName, Target};
+use transfuse_engine::{ModuleName, Target};
 
 use crate::cpython::{snapshot, static_lookup};
 use crate::state::{caller, generation::Generation, live_module::LiveModule};
@@ -73,7 +73,7 @@ pub fn origins(
     let mut waiting = vec![module.clone()];
     while let Some(module) = waiting.pop() {
         for edge in module.get().edges() {
-            if let (Target::Module(from), EdgeKind::ModuleLevel) = (edge.to, edge.kind)
+            if let (Target::Module(from), true) = (edge.to, edge.kind.is_import())
                 && let Some(origin) = current.get().find(py, from.as_str())
                 && snapshot::items(&origin.get().namespace(py))
                     .iter()

@@ -15,7 +15,7 @@ use pyo3::types::{
     PyType,
 };
 use pyo3::{ffi, intern};
-use transfuse_engine::{EdgeKind, ModuleName, Target};
+use transfuse_engine::{ModuleName, Target};
 
 use crate::cpython::{opaque_state, static_lookup};
 use crate::effects::container::{cache_type, cached_by};
@@ -174,7 +174,7 @@ impl<'a, 'py> Reachability<'a, 'py> {
     ) -> Vec<Bound<'py, LiveModule>> {
         let mut origins = Vec::new();
         for edge in holder.get().edges() {
-            if let (Target::Module(from), EdgeKind::ModuleLevel) = (&edge.to, edge.kind)
+            if let (Target::Module(from), true) = (&edge.to, edge.kind.is_import())
                 && let Some(from) = self.generation.get().find(py, from.as_str())
                 && let Ok(Some(there)) = from.get().namespace(py).get_item(name)
                 && there.is(value)

@@ -12,7 +12,7 @@
 
 use pyo3::ffi;
 use pyo3::prelude::*;
-use transfuse_engine::{EdgeKind, Target};
+use transfuse_engine::Target;
 
 use crate::cpython::address_map::{ByAddress, Pointer};
 use crate::effects::container::{Kind, is_leaf, kind_of, read};
@@ -125,7 +125,7 @@ impl StateSnapshot {
             return *known;
         }
         let imports = instance.get().edges().into_iter().filter_map(|edge| match edge {
-            edge if edge.kind != EdgeKind::ModuleLevel => None,
+            edge if !edge.kind.is_import() => None,
             edge => match edge.to {
                 Target::Module(name) => Some(Link::Named(name)),
                 Target::File(_) => None,

@@ -94,7 +94,8 @@ fn takes_late(
     submodule: &ModuleName,
 ) -> bool {
     let has = |name: &ModuleName, kind| user.has_edge(&Target::Module(name.clone()), kind);
-    let direct = has(submodule, EdgeKind::ModuleLevel) || has(submodule, EdgeKind::Deferred);
+    let direct = [EdgeKind::ModuleLevel, EdgeKind::Through, EdgeKind::Deferred];
+    let direct = direct.into_iter().any(|kind| has(submodule, kind));
     !direct && (kind == EdgeKind::Deferred || !has(package, EdgeKind::Deferred))
 }
 

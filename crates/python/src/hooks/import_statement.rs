@@ -14,7 +14,7 @@ use transfuse_engine::ModuleName;
 
 use crate::code::{bytecode, name_usage::NameUsage};
 use crate::effects::dependencies::{record_import, record_import_through, record_not_found};
-use crate::effects::{conflict, listener_adapters, observation};
+use crate::effects::{conflict, listener_adapters, names_from_elsewhere, observation};
 use crate::hooks::{partial_import, submodule_imports};
 use crate::loading::load::{self, Loaded};
 use crate::loading::packages_before;
@@ -115,12 +115,15 @@ impl<'py> ImportStatement<'_, 'py> {
         submodule_imports::imported(&scope, &instance)?;
         self.record(&scope, caller, &instance, &absolute)?;
         if self.takes_names() {
-            if (instance.get().package || self.is_star())
-                && let Some(other) = self.handle_fromlist(&scope, Some(caller), &instance)?
-            {
-                return Ok(other.into_any());
+            let other = match instance.get().package || self.is_star() {
+                true => self.handle_fromlist(&scope, Some(caller), &instance),
+                false => Ok(None),
+            };
+            if !caller.get().is_ready() {
+                let names = if other.is_ok() { self.names()? } else { None };
+                names_from_elsewhere::record(&scope, caller, &instance, names.as_deref())?;
             }
-            return Ok(instance.get().value(py));
+            return Ok(other?.map_or_else(|| instance.get().value(py), Bound::into_any));
         }
         let Some((_, rest)) = self.name.to_str()?.split_once('.') else {
             return Ok(instance.get().value(py));
@@ -218,23 +221,36 @@ impl<'py> ImportStatement<'_, 'py> {
             let plain = !absolute.to_str()?.contains('.');
             let _ = caller.get().deferred.bind(py).set_item(absolute, plain);
         }
-        record_import(py, self.runtime, caller, instance);
+        if caller.get().is_ready() || !self.takes_names() {
+            record_import(py, self.runtime, caller, instance);
+        }
         let written = self.name.to_str().unwrap_or("");
         self.record_use(scope, caller, instance, written, None)?;
         if !self.takes_names() {
-            // It binds the first of these packages.
-            let mut packages = instance.get().name.parent();
+            // It binds the first of these packages, or `import a.b as c` the last submodule alone.
+            let renamed = !caller.get().is_ready()
+                && instance.get().name.parent().is_some()
+                && bytecode::takes_a_name(py)?;
+            let mut below = instance.get().name.clone();
             let mut written = written;
-            while let Some(name) = packages {
+            while let Some(name) = below.parent() {
                 written = written.rsplit_once('.').map_or("", |(package, _)| package);
                 if let Some(package) = scope.find(name.as_str()) {
-                    record_import(py, self.runtime, caller, &package);
+                    let taken = renamed.then(|| vec![below.tail().to_owned()]);
+                    names_from_elsewhere::record(scope, caller, &package, taken.as_deref())?;
                     self.record_use(scope, caller, &package, written, None)?;
                 }
-                packages = name.parent();
+                below = name;
             }
         }
         Ok(())
+    }
+
+    /// The names that the statement takes of the module; none for a star, and for a call of `__import__`,
+    /// which gets the module.
+    fn names(&self) -> PyResult<Option<Vec<String>>> {
+        let Some(list) = self.fromlist.filter(|_| !self.is_star()) else { return Ok(None) };
+        Ok(if bytecode::takes_a_name(list.py())? { list.extract().ok() } else { None })
     }
 
     /// Observes what module-level code, or a function that it calls, changes by using an import.

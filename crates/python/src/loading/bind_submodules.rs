@@ -9,7 +9,7 @@
 //! name itself.
 
 use pyo3::{prelude::*, types::PyModule};
-use transfuse_engine::{EdgeKind, ModuleName, Target};
+use transfuse_engine::{ModuleName, Target};
 
 use crate::effects::conflict;
 use crate::loading::submodules;
@@ -89,8 +89,7 @@ fn is_imported(
             && !is_below(&of.name)
             && of.is_ready()
             && of.edges().iter().any(|edge| {
-                edge.kind == EdgeKind::ModuleLevel
-                    && matches!(&edge.to, Target::Module(to) if is_below(to))
+                edge.kind.is_import() && matches!(&edge.to, Target::Module(to) if is_below(to))
             })
     })
 }

@@ -11,7 +11,7 @@ use std::{cell::Cell, sync::atomic::Ordering};
 
 use pyo3::types::{PyDict, PyFrozenSet, PyList, PyTuple};
 use pyo3::{ffi, intern, prelude::*};
-use transfuse_engine::{EdgeKind, ModuleName, Policy, Reason};
+use transfuse_engine::{ModuleName, Policy, Reason};
 
 use crate::code::names::Names;
 use crate::effects::foreign_patches::{self, PendingPatches};
@@ -211,7 +211,7 @@ pub fn concerned(scope: &Scope<'_>) -> Vec<(ModuleName, Reason)> {
         let importers: Vec<ModuleName> = {
             let records = runtime.records.lock();
             let edges = records.graph.importers(name);
-            edges.filter(|e| e.1 == EdgeKind::ModuleLevel).map(|(from, _)| from.clone()).collect()
+            edges.filter(|e| e.1.is_import()).map(|(from, _)| from.clone()).collect()
         };
         for importer in importers {
             if let Some(found) = runtime.current(py).get().find(py, importer.as_str())

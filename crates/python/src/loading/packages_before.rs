@@ -42,8 +42,10 @@ pub fn start(scope: &Scope<'_>, imported: &Bound<'_, LiveModule>) -> PyResult<()
             continue;
         }
         for edge in next.get().edges() {
-            let (EdgeKind::ModuleLevel | EdgeKind::NotFound, Target::Module(to)) =
-                (edge.kind, edge.to)
+            let (
+                EdgeKind::ModuleLevel | EdgeKind::Through | EdgeKind::NotFound,
+                Target::Module(to),
+            ) = (edge.kind, edge.to)
             else {
                 continue;
             };

@@ -21,11 +21,8 @@ pub fn share<'py>(
     let Scope { py, runtime, .. } = *scope;
     let of = instance.get();
     let edges = of.edges();
-    let needed: Vec<&ModuleName> = edges
-        .iter()
-        .filter(|edge| edge.kind == EdgeKind::ModuleLevel)
-        .filter_map(module_of)
-        .collect();
+    let needed: Vec<&ModuleName> =
+        edges.iter().filter(|edge| edge.kind.is_import()).filter_map(module_of).collect();
     // A module that is not loaded in both may be different in each.
     let annotations = edges.iter().filter(|edge| edge.kind == EdgeKind::Annotation);
     let annotations: Vec<&ModuleName> = annotations.filter_map(module_of).collect();

@@ -20,7 +20,7 @@ use crate::cpython::extra_attributes::ExtraAttributes;
 use crate::state::{
     environ_change::EnvironChange, foreign_patch::ForeignPatch, generation::Generation,
     lazy_imports::LazyImports, load_key::LoadKey, module_source::ModuleSource,
-    pending_submodules::PendingSubmodules, shown::LastShown,
+    pending_submodules::PendingSubmodules, shown::LastShown, taken_names::TakenNames,
 };
 
 /// One execution of a live module's source, and the `__loader__` of the module it made.
@@ -54,8 +54,7 @@ pub struct LiveModule {
     edges: Mutex<BTreeMap<Target, Vec<EdgeKind>>>,
     /// `/srv/shop/cache.json`: files that its module-level code wrote, which it does not depend on.
     wrote: Mutex<BTreeSet<PathBuf>>,
-    /// `(shop.tax, Rates)`: names that it, and code that it called, took by `sys.modules`. Never shrinks.
-    taken: Mutex<BTreeSet<(ModuleName, String)>>,
+    pub taken: TakenNames,
     /// `(0x7f6c_1020, 14) -> [shop.conf]`: instructions that read files, and which modules keep these.
     pub keepers_of_reads: Mutex<BTreeMap<(usize, i32), Vec<ModuleName>>>,
     /// Names of deferred imports already recorded: the hot path asks one dict.
@@ -128,7 +127,7 @@ impl LiveModule {
             outline: Mutex::new(None),
             edges: Mutex::default(),
             wrote: Mutex::default(),
-            taken: Mutex::default(),
+            taken: TakenNames::default(),
             keepers_of_reads: Mutex::default(),
             deferred: PyDict::new(py).unbind(),
             lazy: LazyImports::default(),
@@ -191,8 +190,7 @@ impl LiveModule {
         *self.source.lock() = source;
         let outline = other.outline.lock().take();
         *self.outline.lock() = outline;
-        let taken = std::mem::take(&mut *other.taken.lock());
-        *self.taken.lock() = taken;
+        self.taken.become_like(&other.taken);
         let module_level = std::mem::take(&mut *other.edges.lock());
         let mut edges = self.edges.lock();
         edges.retain(|_, kinds| {
@@ -291,7 +289,7 @@ impl LiveModule {
 
     /// Whether its module-level code imported that.
     pub fn imports(&self, to: &Target) -> bool {
-        self.has_edge(to, EdgeKind::ModuleLevel)
+        self.has_edge(to, EdgeKind::ModuleLevel) || self.has_edge(to, EdgeKind::Through)
     }
 
     pub fn has_edge(&self, to: &Target, kind: EdgeKind) -> bool {
@@ -323,15 +321,6 @@ impl LiveModule {
     pub fn writes(&self, path: &Path, is_dir: bool) {
         self.edges.lock().remove(&Target::File(path.to_owned()));
         self.wrote.lock().extend((!is_dir).then(|| path.to_owned())); // it may list the directory
-    }
-
-    /// While its code ran, an attribute of that module was taken through `sys.modules`.
-    pub fn add_taken(&self, of: &ModuleName, attribute: &str) {
-        self.taken.lock().insert((of.clone(), attribute.to_owned()));
-    }
-
-    pub fn has_taken(&self, of: &ModuleName, attribute: &str) -> bool {
-        self.taken.lock().contains(&(of.clone(), attribute.to_owned()))
     }
 
     pub fn edges(&self) -> Vec<Edge> {

@@ -9,7 +9,7 @@
 use std::collections::{HashMap, HashSet};
 
 use pyo3::prelude::*;
-use transfuse_engine::{DependencyGraph, EdgeKind, ModuleName, Plan, Target, plan_of};
+use transfuse_engine::{DependencyGraph, ModuleName, Plan, Target, plan_of};
 
 use crate::state::{generation::Generation, live_module::LiveModule, runtime::Runtime};
 
@@ -74,7 +74,7 @@ fn importers(all: &[Bound<'_, LiveModule>]) -> HashMap<ModuleName, Vec<ModuleNam
     let mut importers: HashMap<ModuleName, Vec<ModuleName>> = HashMap::new();
     for instance in all {
         for edge in instance.get().edges() {
-            if let (Target::Module(of), EdgeKind::ModuleLevel) = (edge.to, edge.kind) {
+            if let (Target::Module(of), true) = (edge.to, edge.kind.is_import()) {
                 importers.entry(of).or_default().push(instance.get().name.clone());
             }
         }

@@ -204,7 +204,7 @@ impl<'py> StagedUpdate<'py> {
                 }
             }
         }
-        newly_affected.extend(self.bases_of_executed(py));
+        newly_affected.extend(self.concerned_by_executed(py));
         newly_affected.extend(in_place::concerned(&Scope::new(py, self.runtime, &self.staged)));
         newly_affected.extend(self.bound_meanwhile(py));
         (newly_affected, stopped)
@@ -216,7 +216,7 @@ impl<'py> StagedUpdate<'py> {
         let Some(old) = self.base.get().find(py, failed.as_str()) else { return Vec::new() };
         let edges = old.get().edges().into_iter();
         edges
-            .filter(|edge| edge.kind == EdgeKind::ModuleLevel)
+            .filter(|edge| edge.kind.is_import())
             .filter_map(|edge| match edge.to {
                 Target::Module(name) => Some(name),
                 Target::File(_) => None,

@@ -11,9 +11,9 @@ use pyo3::prelude::*;
 use transfuse_engine::{EdgeKind, ModuleName, Plan, Policy, Reason, Target};
 
 use crate::effects::subclasses::{self, ListedBases};
-use crate::effects::{environ, submodule_use};
+use crate::effects::{environ, names_from_elsewhere, submodule_use};
 use crate::loading::submodules;
-use crate::state::{live_module::LiveModule, policy::effective_policy};
+use crate::state::{live_module::LiveModule, policy::effective_policy, scope::Scope};
 use crate::update::concurrent_loads::outdated;
 use crate::update::planning::{UpdateRequest, without_restarts};
 use crate::update::staged_update::StagedUpdate;
@@ -83,8 +83,9 @@ impl<'py> StagedUpdate<'py> {
     }
 
     /// The modules in use that have base classes of what has run, where code lists the subclasses,
-    /// and those that reach a submodule which is new through its package.
-    pub(super) fn bases_of_executed(&self, py: Python<'py>) -> Vec<(ModuleName, Reason)> {
+    /// those that reach a submodule which is new through its package, and those that took names of a module
+    /// which now lead elsewhere.
+    pub(super) fn concerned_by_executed(&self, py: Python<'py>) -> Vec<(ModuleName, Reason)> {
         let (staged, base) = (self.staged.get(), self.base.get());
         let listed = OnceCell::new();
         let mut found = Vec::new();
@@ -104,7 +105,35 @@ impl<'py> StagedUpdate<'py> {
                 found.extend(users.map(reason));
             }
         }
+        found.extend(self.takers_of_others(py));
         found.retain(|(name, _)| self.is_in_use(py, name));
+        found
+    }
+
+    /// The modules that took names of a module which led elsewhere, where that module has run and its names
+    /// lead to other objects.
+    fn takers_of_others(&self, py: Python<'py>) -> Vec<(ModuleName, Reason)> {
+        let mut found = Vec::new();
+        for executed in self.staged.get().executed(py) {
+            let name = &executed.get().name;
+            let Some(former) = self.base.get().find(py, name.as_str()) else { continue };
+            let takers: Vec<ModuleName> = {
+                let records = self.runtime.records.lock();
+                let edges = records.graph.importers(name);
+                edges
+                    .filter(|edge| edge.1 == EdgeKind::Through)
+                    .map(|(from, _)| from.clone())
+                    .collect()
+            };
+            let scope = Scope::new(py, self.runtime, &self.staged);
+            let takers = takers.into_iter().filter(|taker| {
+                let taker = self.base.get().find(py, taker.as_str());
+                taker.is_some_and(|taker| {
+                    names_from_elsewhere::differ(&scope, taker.get(), former.get(), executed.get())
+                })
+            });
+            found.extend(takers.map(|taker| (taker, Reason::Imports(name.clone()))));
+        }
         found
     }
 
