@@ -17,10 +17,11 @@ from itertools import islice
 from tokenize import TokenError
 from typing import TYPE_CHECKING, Any
 
-from transfuse.source.import_flow import Function, Scan
+from transfuse.source.import_flow import Scan
 from transfuse.source.kept_values import Search, Source
 from transfuse.source.stores import is_a
 from transfuse.source.syntax import dotted
+from transfuse.source.walks import Function, Walks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,7 +53,7 @@ def keepers(
     if function is None:
         return []
     running = frozenset(_running(function, frame))
-    keeper = Scan(function, {}, {}, frozenset(), running).keeper()
+    keeper = Scan(function, {}, {}, frozenset(), Walks(), sources=running).keeper()
     search = Search(source, "", {}, frozenset(), live)
     first = function.args.args[0].arg if function.args.args else ""
     owner = frame.f_locals.get(first)
