@@ -24,7 +24,7 @@ from transfuse.source.syntax import dotted
 from transfuse.source.walks import Function, Walks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from types import CodeType, FrameType
 
 # Methods of foreign objects that hand on what they read, by the beginnings of their names.
@@ -38,7 +38,7 @@ _EXPRESSIONS = (ast.Call, ast.Attribute, ast.Subscript, ast.BinOp, ast.With, ast
 
 def keepers(
     frame: FrameType,
-    by: tuple[bytes, int | None, str, bool, dict[str, Any]],
+    by: tuple[Callable[[], bytes], int | None, str, bool, dict[str, Any]],
     live: dict[str, dict[str, Any]],
 ) -> list[str]:
     """Name the modules that may keep what an expression gives that a frame is in.
@@ -49,7 +49,7 @@ def keepers(
         live: the namespaces of all live modules, by their names.
     """
     source = Source(*by)
-    function = _function(source.text, frame.f_code)
+    function = _function(source.text(), frame.f_code)
     if function is None:
         return []
     running = frozenset(_running(function, frame))
