@@ -50,3 +50,27 @@ def test_overlay_lets_a_package_import_what_it_has_called_otherwise(tree: LiveTr
     assert tree.module("main").two.pack.alpha == 5
     tree.published({"main.py": "import pack.alpha\n"})
     assert tree.module("pack").alpha == 5
+
+
+def test_p6_a_star_import_of_an_unchanged_module_takes_the_names_of_today(tree: LiveTree) -> None:
+    # The names that the code of `prices` uses are read once for all of its executions.
+    tree.write({"rates.py": "LOW = 1\n", "prices.py": "from rates import *\n"})
+    tree.install()
+    assert tree.module("prices").LOW == 1
+    for name, former in (("MIDDLE", "LOW"), ("HIGH", "MIDDLE")):
+        report = tree.published({"rates.py": f"{name} = 2\n"})
+        assert set(ran(report)) == {"rates", "prices"}
+        assert getattr(tree.module("prices"), name) == 2
+        assert not hasattr(tree.module("prices"), former)
+
+
+def test_p7_a_name_that_is_carried_is_bound_by_the_next_execution(tree: LiveTree) -> None:
+    prices = "import rates\ncache = [rates.RATE]\n"
+    tree.write({"rates.py": "RATE = 1\n", "prices.py": f"__preserve__ = ['cache']\n{prices}"})
+    tree.install()
+    kept = tree.module("prices").cache
+    for number in (2, 3):
+        tree.published({"rates.py": f"RATE = {number}\n"})
+        assert tree.module("prices").cache is kept
+    tree.published({"prices.py": prices})
+    assert tree.module("prices").cache == [3]

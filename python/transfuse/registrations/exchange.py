@@ -173,7 +173,7 @@ def _search(
         return (_ABANDONED in found or meet) and any(True for _ in _leaving(container, sides))
 
     made = Made([*former, *gone, *current], [])
-    passed_by = held_of_former.inside | carried
+    passed_by = held_of_former.inside | carried | _own((held_of_former, *registered))
     search = Search(made, passed_by, fresh, sides.side, may_leave)
     if registered and not (names or back or gone):
         # Only containers that hold objects of former and of new executions matter.
@@ -209,7 +209,7 @@ def abandoned(executed: Told, kept: Told, error: BaseException | None) -> None:
 
     search = Search(
         made,
-        found.inside | _carried([*gone, *old]),
+        found.inside | _carried([*gone, *old]) | _own([found]),
         {},
         lambda _: _ABANDONED,
         # All are climbed from first: looking into one that belongs to live code would touch it.
@@ -263,6 +263,11 @@ def _held_outside(
         lambda kind: kind not in COUNTED and are_passed_by(kind),
         beside,
     )
+
+
+def _own(answers: Iterable[_core.HeldOutside]) -> set[int]:
+    """Return the ids of the lists of answers, which hold what is searched for, too."""
+    return {id(each) for one in answers for each in (one.objects, one.edge, one.containers)}
 
 
 def _of_error(error: BaseException | None) -> list[Any]:

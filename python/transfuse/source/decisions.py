@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from transfuse.source.walks import Walks
+
     # Tells whether an expression comes from an import.
     Comes = Callable[[ast.expr], object]
 
@@ -25,21 +27,21 @@ def decides(statement: ast.stmt, comes: Comes) -> bool:
     )
 
 
-def decides_handlers(statement: ast.stmt, comes: Comes) -> bool:
+def decides_handlers(statement: ast.stmt, comes: Comes, walks: Walks) -> bool:
     """Tell whether a use of an imported value may raise, so that a handler runs."""
     if not isinstance(statement, ast.Try):
         return False
     expressions = [
-        node for one in statement.body for node in ast.walk(one) if isinstance(node, ast.expr)
+        node for one in statement.body for node in walks.below(one) if isinstance(node, ast.expr)
     ]
     return any(comes(node) is not None for node in expressions)
 
 
-def ended_by_import(statement: ast.stmt, comes: Comes) -> list[str]:
+def ended_by_import(statement: ast.stmt, comes: Comes, walks: Walks) -> list[str]:
     """Return the names that a loop binds, if an imported value decides when it ends."""
     if not isinstance(statement, (ast.For, ast.AsyncFor, ast.While)):
         return []
-    inner = list(ast.walk(statement))
+    inner = walks.below(statement)
     ends = any(isinstance(node, ast.Break) for node in inner)
     if not ends or not any(isinstance(n, ast.If) and comes(n.test) is not None for n in inner):
         return []

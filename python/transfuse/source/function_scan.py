@@ -10,10 +10,11 @@ import ast
 from typing import TYPE_CHECKING
 
 from transfuse.source.call_names import IMPORTERS, RUN_TEXT
-from transfuse.source.import_flow import Function, Scan
+from transfuse.source.import_flow import Scan
 from transfuse.source.kept_places import Keeper
-from transfuse.source.syntax import dotted
+from transfuse.source.syntax import children, dotted
 from transfuse.source.unseen_calls import holders, is_special, lambdas
+from transfuse.source.walks import Function, Walks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,8 +22,9 @@ if TYPE_CHECKING:
 
 def names_used(text: bytes) -> frozenset[str]:
     """Return the names that a source loads, each with the attributes taken: ``shop.use.load``."""
-    tree = _parsed(text)
-    names = (node for node in ast.walk(tree) if isinstance(node, (ast.Name, ast.Attribute)))
+    names = (
+        node for node in Walks().below(_parsed(text)) if isinstance(node, (ast.Name, ast.Attribute))
+    )
     return frozenset(dotted(node) for node in names) - {""}
 
 
@@ -34,20 +36,31 @@ def keepers(text: bytes, others: frozenset[str] = frozenset()) -> tuple[Keeper, 
         others: names of functions and properties of other modules that return what they
             import: ``shop.use.load``. Functions that use one count as if they imported.
     """
-    tree = _parsed(text)
-    named = [*_functions(tree), *lambdas(tree)]
-    functions = [(function, *_sources(function, others)) for function in named]
+    tree, walks = _parsed(text), Walks()
+    functions = [
+        (function, _imports(function, others, walks), walks.words(function))
+        for function in [*_functions(tree), *lambdas(tree)]
+    ]
     wrappers, held = _wrappers(tree), holders(tree)
     # The names of functions whose results come from an import: calling one is a source as well.
     returning: dict[str, Scan] = {}
     scans: list[Scan] = []
+    # The function of each -> what it used of `returning`, and the scan.
+    before: dict[Function, tuple[dict[str, Scan], Scan]] = {}
     for _ in range(4):
-        scans = [
-            Scan(function, returning, wrappers, others)
-            for function, imports, called in functions
-            if imports or any(is_special(name) or name in called for name in returning)
-        ]
-        found = {scan.name: scan for scan in scans if scan.returns}
+        scans = []
+        for function, imports, words in functions:
+            used = {
+                name: returning[name] for name in returning if name in words or is_special(name)
+            }
+            if not imports and not used:
+                continue
+            known = before.get(function)
+            if known is None or known[0] != used:
+                scan = Scan(function, used, wrappers, others, walks)
+                known = before[function] = (used, scan)
+            scans.append(known[1])
+        found = {scan.name: scan for scan in scans if scan.returned}
         for holder, names in held.items():
             inside = next((found[name] for name in sorted(names) if name in found), None)
             if inside is not None:
@@ -73,24 +86,16 @@ def _parsed(text: bytes) -> ast.AST:
         return ast.Module([], [])
 
 
-def _sources(function: Function, others: frozenset[str]) -> tuple[bool, set[str]]:
-    """Tell whether a function imports, and name what it calls or hands on."""
-    imports, called = False, set()
-    for node in ast.walk(function):
-        if isinstance(node, (ast.Import, ast.ImportFrom)):
-            imports = True
-        elif isinstance(node, (ast.Name, ast.Attribute)):
-            imports = imports or (bool(others) and dotted(node) in others)
-            called.add(node.id if isinstance(node, ast.Name) else node.attr)
-            imports = imports or dotted(node) == "sys.modules"
-        elif isinstance(node, ast.Call):
-            called.add(dotted(node.func).rpartition(".")[2])
-    return imports or not called.isdisjoint(IMPORTERS | RUN_TEXT), called
+def _imports(function: Function, others: frozenset[str], walks: Walks) -> bool:
+    """Tell whether a function imports, by a statement, a call, or one of the functions `others`."""
+    words = walks.words(function)
+    by_name = others | IMPORTERS | RUN_TEXT | {"sys.modules"}
+    return not words.isdisjoint(by_name) or walks.imports(function)
 
 
 def _functions(tree: ast.AST) -> Iterator[Function]:
     """Yield the functions that are in no other function."""
-    for node in ast.iter_child_nodes(tree):
+    for node in children(tree):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             yield node
         else:
@@ -105,7 +110,7 @@ def _wrappers(tree: ast.AST) -> dict[str, list[str]]:
         node = waiting.pop()
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             continue
-        waiting += ast.iter_child_nodes(node)
+        waiting += children(node)
         if isinstance(node, ast.Call):
             given = [(one, dotted(node)) for one in node.args]
             given += [(one.value, one.arg or "") for one in node.keywords]

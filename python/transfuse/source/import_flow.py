@@ -7,14 +7,16 @@ value, is a part of its expression, or if an import decides that it is used.
 from __future__ import annotations
 
 import ast
+from typing import TYPE_CHECKING
 
 from transfuse.source import call_names
 from transfuse.source.decisions import decides, decides_handlers, ended_by_import
 from transfuse.source.kept_places import Import, Keeper, Kept, Passed
-from transfuse.source.syntax import dotted, expressions_of
+from transfuse.source.syntax import dotted
 from transfuse.source.unseen_calls import is_special, special_methods
 
-Function = ast.FunctionDef | ast.AsyncFunctionDef
+if TYPE_CHECKING:
+    from transfuse.source.walks import Function, Walks
 
 
 class Scan:
@@ -38,9 +40,12 @@ class Scan:
         returning: dict[str, Scan],
         wrappers: dict[str, list[str]],
         others: frozenset[str],
+        walks: Walks,
+        *,
         sources: frozenset[ast.AST] = frozenset(),
     ) -> None:
         self.name = function.name
+        self._walks = walks
         self._sources = sources
         self.imports: list[Import] = []
         self.calls: list[str | None] = []
@@ -54,6 +59,8 @@ class Scan:
         self._decorators = list(wrappers.get(function.name, ()))
         self._returning = returning
         self._special = frozenset(name for name in returning if is_special(name))
+        # Words without which no expression is a source by itself.
+        self._words = others | call_names.IMPORTERS | returning.keys() | {"sys.modules"}
         # Whether it passes an imported value to a function that is one of its parameters.
         self.calls_back = False
         self._parameters: set[str] = set()
@@ -68,15 +75,12 @@ class Scan:
         self._alias: dict[str, str] = {}
         # Local names of objects that the function has made itself.
         self._made: set[str] = set()
-        # A loop may use in its first lines what its last lines made.
-        for _ in range(2):
+        self._function(function, frozenset())
+        if self._tainted or self._whole or self._modules:
+            # A loop may use in its first lines what its last lines made.
             self.kept.clear()
             self.passed.clear()
             self._function(function, frozenset())
-
-    @property
-    def returns(self) -> bool:
-        return bool(self.returned)
 
     def keeper(self) -> Keeper:
         return Keeper(
@@ -86,30 +90,21 @@ class Scan:
             tuple(self.kept),
             tuple(self.passed),
             tuple(set(self.returned)),
-            tuple(self._decorators) if self.returns else (),
+            tuple(self._decorators) if self.returned else (),
             self.uses_others,
         )
 
     def _function(self, function: Function, around: frozenset[str]) -> None:
         decorators = [dotted(one) for one in function.decorator_list]
-        self._parameters |= {one.arg for one in ast.walk(function.args) if isinstance(one, ast.arg)}
+        self._parameters |= self._walks.parameters(function)
         self._decorators += [one for one in decorators if one not in self._decorators]
-        outside = {
-            name
-            for node in ast.walk(function)
-            if isinstance(node, (ast.Global, ast.Nonlocal))
-            for name in node.names
-        }
         made, alias = self._made, self._alias
         # An object of the function around it outlives a call of this one.
         self._made, self._alias = set(), dict(alias)
-        run_to_end = any(
-            word in one.lower() for one in decorators for word in call_names.RUN_TO_END
-        )
-        self._body(function.body, outside | around, run_to_end=run_to_end)
-        inner = {node.id for node in ast.walk(function) if isinstance(node, ast.Name)}
+        to_end = any(word in one.lower() for one in decorators for word in call_names.RUN_TO_END)
+        self._body(function.body, self._walks.outer_names(function) | around, run_to_end=to_end)
         self._made, self._alias = made, alias
-        if inner & self._tainted.keys() and function.name != self.name:
+        if function.name != self.name and self._walks.names(function) & self._tainted.keys():
             self._tainted.setdefault(function.name, "")
 
     def _body(self, body: list[ast.stmt], outside: set[str], *, run_to_end: bool) -> None:
@@ -119,10 +114,8 @@ class Scan:
                 continue
             if isinstance(statement, ast.ClassDef):
                 self._body(statement.body, outside, run_to_end=run_to_end)
-                nodes = list(ast.walk(statement))
-                imports = any(isinstance(node, (ast.Import, ast.ImportFrom)) for node in nodes)
-                used = {node.id for node in nodes if isinstance(node, ast.Name)}
-                if imports or used & self._tainted.keys():
+                used = self._walks.names(statement) & self._tainted.keys()
+                if used or self._walks.imports(statement):
                     self._bind(statement.name, "", outside)
                 continue
             self._statement(statement, outside, run_to_end=run_to_end)
@@ -130,8 +123,9 @@ class Scan:
             self._conditional |= decides(statement, self._comes)
             for inner in ("body", "orelse", "finalbody"):
                 self._body(getattr(statement, inner, []), outside, run_to_end=run_to_end)
-            self._tainted.update(dict.fromkeys(ended_by_import(statement, self._comes), ""))
-            self._conditional |= decides_handlers(statement, self._comes)
+            ended = ended_by_import(statement, self._comes, self._walks)
+            self._tainted.update(dict.fromkeys(ended, ""))
+            self._conditional |= decides_handlers(statement, self._comes, self._walks)
             for inner in ("handlers", "cases"):
                 for one in getattr(statement, inner, []):
                     self._body(one.body, outside, run_to_end=run_to_end)
@@ -141,7 +135,7 @@ class Scan:
         if isinstance(statement, (ast.Import, ast.ImportFrom)):
             self._import(statement, outside)
             return
-        for node in expressions_of(statement):
+        for node in self._walks.acts(statement):
             if isinstance(node, ast.Call):
                 self._call(node)
                 if node in self._sources and isinstance(node.func, ast.Attribute):
@@ -193,16 +187,15 @@ class Scan:
                     self._enter(statement, entered.optional_vars, outside)
                     self._store(entered.optional_vars, entered.context_expr, outside, item=True)
         elif isinstance(statement, ast.Match) and self._comes(statement.subject) is not None:
-            for node in ast.walk(statement):
+            for node in self._walks.below(statement):
                 if isinstance(node, (ast.MatchAs, ast.MatchStar)) and node.name:
                     self._bind(node.name, "", outside)
 
     def _enter(self, statement: ast.stmt, target: ast.expr, outside: set[str]) -> None:
         """`for` and `with` bind what a special method returns."""
         if self._runs_special(statement):
-            for node in ast.walk(target):
-                if isinstance(node, ast.Name):
-                    self._bind(node.id, "", outside)
+            for name in sorted(self._walks.names(target)):
+                self._bind(name, "", outside)
 
     def _bind(self, name: str, imported: str, outside: set[str], *, whole: bool = False) -> None:
         self._tainted[name] = imported
@@ -341,7 +334,14 @@ class Scan:
             name = self._of_module(function) or self._tainted.get(dotted(function), "")
             if name:
                 return name, True
-        return ("", False) if any(self._is_source(node) for node in ast.walk(value)) else None
+        return ("", False) if self._has_source(value) else None
+
+    def _has_source(self, value: ast.expr) -> bool:
+        words = self._walks.words(value)
+        by_word = not (words.isdisjoint(self._words) and self._tainted.keys().isdisjoint(words))
+        # Expressions that are given, and syntax that calls a special method, have no word.
+        maybe = by_word or bool(self._sources or self._special)
+        return maybe and any(self._is_source(node) for node in self._walks.below(value))
 
     def _is_module(self, value: ast.expr) -> bool:
         """Tell whether a value is a module, independent of other imported values."""

@@ -17,13 +17,14 @@ from itertools import islice
 from tokenize import TokenError
 from typing import TYPE_CHECKING, Any
 
-from transfuse.source.import_flow import Function, Scan
+from transfuse.source.import_flow import Scan
 from transfuse.source.kept_values import Search, Source
 from transfuse.source.stores import is_a
 from transfuse.source.syntax import dotted
+from transfuse.source.walks import Function, Walks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from types import CodeType, FrameType
 
 # Methods of foreign objects that hand on what they read, by the beginnings of their names.
@@ -37,7 +38,7 @@ _EXPRESSIONS = (ast.Call, ast.Attribute, ast.Subscript, ast.BinOp, ast.With, ast
 
 def keepers(
     frame: FrameType,
-    by: tuple[bytes, int | None, str, bool, dict[str, Any]],
+    by: tuple[Callable[[], bytes], int | None, str, bool, dict[str, Any]],
     live: dict[str, dict[str, Any]],
 ) -> list[str]:
     """Name the modules that may keep what an expression gives that a frame is in.
@@ -48,11 +49,11 @@ def keepers(
         live: the namespaces of all live modules, by their names.
     """
     source = Source(*by)
-    function = _function(source.text, frame.f_code)
+    function = _function(source.text(), frame.f_code)
     if function is None:
         return []
     running = frozenset(_running(function, frame))
-    keeper = Scan(function, {}, {}, frozenset(), running).keeper()
+    keeper = Scan(function, {}, {}, frozenset(), Walks(), sources=running).keeper()
     search = Search(source, "", {}, frozenset(), live)
     first = function.args.args[0].arg if function.args.args else ""
     owner = frame.f_locals.get(first)

@@ -14,10 +14,9 @@ from __future__ import annotations
 import builtins
 import threading
 from contextvars import ContextVar
-from functools import lru_cache
 from pathlib import PurePath
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 from transfuse.source.function_scan import keepers, names_used
 from transfuse.source.kept_places import ASK
@@ -25,10 +24,11 @@ from transfuse.source.stores import NO_PLACES, is_a, stores, stores_call, stores
 from transfuse.source.unseen_calls import is_special
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from transfuse.source.kept_places import Keeper, Kept, Passed
 
+_T = TypeVar("_T")
 # Types whose methods have names that other classes use, too.
 _CONTAINERS = (bytes, dict, list, set, str, tuple)
 # Decorators, and arguments, that keep what functions return, by parts of their names.
@@ -39,14 +39,14 @@ class Source(NamedTuple):
     """A module and its source.
 
     Attributes:
-        text: its source.
+        text: reads its source.
         digest: of the source, if it is known.
         name: the module's dotted name.
         is_package: whether it is a package.
         namespace: its globals.
     """
 
-    text: bytes
+    text: Callable[[], bytes]
     digest: int | None
     name: str
     is_package: bool
@@ -68,7 +68,7 @@ class Found(NamedTuple):
 
 
 def kept(
-    by: tuple[bytes, int | None, str, bool, dict[str, Any]],
+    by: tuple[Callable[[], bytes], int | None, str, bool, dict[str, Any]],
     imported: tuple[str, dict[str, Any]],
     returning: list[str],
     live: dict[str, dict[str, Any]],
@@ -103,15 +103,10 @@ class Search:
 
     def run(self) -> Found:
         by = self._by
-        named = [name.encode() in by.text or is_special(name) for name in self._returning]
-        if self._returning and not any(named):
+        if self._returning and not _known(by, _names_any, self._returning):
             return Found([], [], [])
         package = by.name if by.is_package else by.name.rpartition(".")[0]
-        others = self._others()
-        if by.digest is not None:
-            found = _by_digest(by.digest, others, by.text)
-        else:
-            found = keepers(by.text, others)
+        found = _known(by, keepers, self._others())
         returned = set()
         importing = [one for one in found if _imports(one, package, self._target)]
         importing = importing or [one for one in found if "" in one.calls]
@@ -139,12 +134,8 @@ class Search:
         """Return the names in the source that lead to the functions whose results matter."""
         if not self._returning:
             return frozenset()
-        return frozenset(name for name in self._names() if self._leads_to_returning(name))
-
-    def _names(self) -> frozenset[str]:
-        if self._by.digest is None:
-            return names_used(self._by.text)
-        return _names_by_digest(self._by.digest, self._by.text)
+        names = _known(self._by, names_used)
+        return frozenset(name for name in names if self._leads_to_returning(name))
 
     def _leads_to_returning(self, name: str) -> bool:
         holder, _, last = name.rpartition(".")
@@ -338,14 +329,24 @@ class Search:
 _MADE_BY = frozenset({"__init__", "__new__", "__set_name__", "__init_subclass__"})
 
 
-@lru_cache(maxsize=512)
-def _by_digest(_digest: int, others: frozenset[str], text: bytes) -> tuple[Keeper, ...]:
-    return keepers(text, others)
+def _names_any(text: bytes, names: frozenset[str]) -> bool:
+    return any(is_special(name) or name.encode() in text for name in names)
 
 
-@lru_cache(maxsize=512)
-def _names_by_digest(_digest: int, text: bytes) -> frozenset[str]:
-    return names_used(text)
+# (digest of a source, a function of its text, that one's other arguments) -> the result.
+_KNOWN: dict[tuple[Any, ...], Any] = {}
+_MOST_KNOWN = 2_000
+
+
+def _known(by: Source, read: Callable[..., _T], *others: frozenset[str]) -> _T:
+    """Return `read(text, *others)`, which is computed once for each content."""
+    key = (by.digest, read, *others)
+    found = _KNOWN.get(key) if by.digest is not None else None
+    if found is None:
+        if len(_KNOWN) >= _MOST_KNOWN:
+            _KNOWN.clear()
+        found = _KNOWN[key] = read(by.text(), *others)
+    return cast("_T", found)
 
 
 def _imports(keeper: Keeper, package: str, target: str) -> bool:

@@ -6,6 +6,7 @@ Read off its instructions, for functions whose source is not at hand.
 from __future__ import annotations
 
 import dis
+from functools import lru_cache
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
@@ -20,6 +21,8 @@ def is_a(value: object, *kinds: type) -> bool:
     return issubclass(type(value), kinds)
 
 
+# Each new execution of a module has equal code. What is kept leads to no namespace.
+@lru_cache(maxsize=512)
 def stores(code: CodeType, but: frozenset[str] = frozenset()) -> bool:
     """Tell whether code, or code in it, stores something in an object that it did not create.
 
@@ -60,6 +63,7 @@ def _on_stack(
     return (top, below) if name in ("LOAD_ATTR", "LOAD_METHOD") else (None, None)
 
 
+@lru_cache(maxsize=512)
 def stores_call(code: CodeType) -> bool:
     """Tell whether code calls something, and stores something."""
     calls = any(step.opname.startswith("CALL") for step in dis.get_instructions(code))
@@ -68,10 +72,18 @@ def stores_call(code: CodeType) -> bool:
 
 def stores_in_globals(code: CodeType, namespace: dict[str, Any]) -> bool:
     """Tell whether code binds a global, or stores something and uses a global that can hold it."""
-    steps = list(dis.get_instructions(code))
-    if any(step.opname == "STORE_GLOBAL" for step in steps):
+    binds, loaded = _globals_of(code)
+    if binds:
         return True
-    used = [namespace.get(step.argval) for step in steps if step.opname == "LOAD_GLOBAL"]
+    used = [namespace.get(name) for name in loaded]
     places = [one for one in used if one is not None and not is_a(one, *NO_PLACES)]
     inner = [one for one in code.co_consts if isinstance(one, CodeType)]
     return bool(places and stores(code)) or any(stores_in_globals(one, namespace) for one in inner)
+
+
+@lru_cache(maxsize=512)
+def _globals_of(code: CodeType) -> tuple[bool, tuple[str, ...]]:
+    """Tell whether code binds a global, and name those that it loads."""
+    steps = list(dis.get_instructions(code))
+    loaded = tuple(step.argval for step in steps if step.opname == "LOAD_GLOBAL")
+    return any(step.opname == "STORE_GLOBAL" for step in steps), loaded

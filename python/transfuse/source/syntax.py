@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import ast
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 def dotted(node: ast.expr) -> str:
@@ -22,14 +18,26 @@ def dotted(node: ast.expr) -> str:
     return node.id if isinstance(node, ast.Name) else ""
 
 
-def expressions_of(statement: ast.stmt) -> Iterator[ast.AST]:
-    """Yield the nodes of a statement without those of the statements in it."""
-    waiting: list[ast.AST] = [statement]
-    while waiting:
-        node = waiting.pop()
-        yield node
-        waiting += [
-            child
-            for child in ast.iter_child_nodes(node)
-            if not isinstance(child, (ast.stmt, ast.ExceptHandler, ast.match_case))
-        ]
+def children(node: ast.AST) -> list[ast.AST]:
+    """Return the nodes directly below a node, in order, without operators and contexts."""
+    kind = type(node)
+    fields = _FIELDS.get(kind)
+    if fields is None:
+        # The others hold texts and numbers only, or nodes that are the same for all.
+        fields = _FIELDS[kind] = tuple(name for name in kind._fields if name not in _PLAIN)
+    found: list[ast.AST] = []
+    for name in fields:
+        child = getattr(node, name, None)
+        if type(child) is list:
+            found += [one for one in child if isinstance(one, ast.AST)]
+        elif isinstance(child, ast.AST):
+            found.append(child)
+    return found
+
+
+# Type of a node -> its fields that may hold nodes.
+_FIELDS: dict[type[ast.AST], tuple[str, ...]] = {}
+_PLAIN = frozenset(
+    {"asname", "attr", "conversion", "ctx", "id", "is_async", "kind", "level", "lineno", "module"}
+    | {"op", "ops", "simple", "tag", "type_comment"}
+)

@@ -8,8 +8,8 @@
 
 use std::time::Duration;
 
-use pyo3::prelude::*;
 use pyo3::types::PyList;
+use pyo3::{ffi, prelude::*};
 
 use crate::api::referrers::{HeapSearch, Slices};
 use crate::cpython::{address_map::Pointer, referents};
@@ -44,7 +44,12 @@ impl ReferrerIndex {
             if !slices.goes_on(py, index)? {
                 break;
             }
-            referents::visit(py, heap.get_item(index)?.as_ptr(), &mut found);
+            // SAFETY: attached; a list. What it returns is borrowed from it.
+            let object = unsafe { ffi::PyList_GetItem(heap.as_ptr(), index.cast_signed()) };
+            if object.is_null() {
+                return Err(PyErr::fetch(py));
+            }
+            referents::visit(py, object, &mut found);
             hashes.extend(found.drain(..).map(|referent| hash(referent as usize)));
             ends.push(u32::try_from(hashes.len()).unwrap_or(u32::MAX));
         }

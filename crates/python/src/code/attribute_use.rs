@@ -8,7 +8,7 @@ use crate::code::bytecode::Binding;
 use crate::code::names::{ByName, Chains, Names};
 
 /// The attributes that the code of one module takes of its imports.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct AttributeUse {
     /// The last part of an imported name -> the attributes taken of it, `shop -> {prices}`. An
     /// empty name stands for all, because the module is passed on; `*` for a star import.

@@ -30,7 +30,7 @@ const CHANGES: &str = "\
     intersection_update pop popitem popleft remove reverse rotate setdefault sort \
     symmetric_difference_update update write __setitem__";
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct NameUsage {
     /// Names bound at module level by the source; star imports add theirs while it runs.
     pub defined: Names,
@@ -72,9 +72,18 @@ pub struct NameUsage {
     /// The names of classes that its code asks for their subclasses, `Plugin`; none for a class that
     /// its code does not name.
     pub subclasses_of: HashSet<Option<String>>,
+    /// Whether names were added to those of the code, by a star import or because they were carried.
+    pub is_extended: bool,
 }
 
 impl NameUsage {
+    /// Names that count as defined by the source, too.
+    pub fn define(&mut self, names: Vec<String>, imported: bool) {
+        self.is_extended |= !names.is_empty();
+        self.imported.extend(names.iter().filter(|_| imported).cloned());
+        self.defined.extend(names);
+    }
+
     /// Whether nothing but import statements binds a name at module level.
     pub fn is_only_imported(&self, name: &str) -> bool {
         self.imported.contains(name) && !self.assigned.contains(name)
@@ -150,8 +159,7 @@ pub fn outline(py: Python<'_>, code: &Bound<'_, PyCode>) -> PyResult<NameUsage> 
     let mut own = module.stored.clone();
     let imported = module.imports.iter().map(|binding| binding.bound.clone()).collect();
     let (mut imports, mut star_imports) = (module.imports, module.star_imports);
-    let mut late = Names::default();
-    let mut sets_anywhere = module.sets.clone();
+    let (mut late, mut sets_anywhere) = (Names::default(), module.sets.clone());
     let (mut sets, mut sets_in_functions) = (module.sets, Names::default());
     let (mut subclasses_of, mut constants) = (module.subclasses_of, module.constants);
     let mut waiting: Vec<_> = nested(code)?.into_iter().map(|code| (code, true, None)).collect();
@@ -201,6 +209,7 @@ pub fn outline(py: Python<'_>, code: &Bound<'_, PyCode>) -> PyResult<NameUsage> 
         attributes,
         unbound,
         subclasses_of,
+        is_extended: false,
     })
 }
 

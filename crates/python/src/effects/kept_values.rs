@@ -5,7 +5,7 @@
 //! counts, unless the code shows that nothing plain of it outlives the call
 //! (`transfuse/source/kept_values.py`).
 
-use pyo3::types::{PyBytes, PyDict};
+use pyo3::types::{PyBytes, PyCFunction, PyDict};
 use pyo3::{intern, prelude::*};
 use transfuse_engine::ModuleName;
 
@@ -32,19 +32,10 @@ pub fn kept(
     live: &Bound<'_, PyDict>,
 ) -> KeptValues {
     let py = holder.py();
-    let Ok(text) = holder.get().text() else { return KeptValues::default() };
-    let digest = holder.get().source().map(|source| source.digest().as_u128());
     let asked = || -> PyResult<KeptValues> {
         let analysis = py.import(intern!(py, "transfuse.source.kept_values"))?;
-        let by = holder.get();
         let values = of.map_or_else(|| PyDict::new(py), |of| of.get().namespace(py));
-        let text = PyBytes::new(py, &text);
-        let arguments = (
-            (text, digest, by.name.as_str(), by.package, by.namespace(py)),
-            (name.as_str(), values),
-            returning.to_vec(),
-            live,
-        );
+        let arguments = (source(holder)?, (name.as_str(), values), returning.to_vec(), live);
         let found = analysis.call_method1(intern!(py, "kept"), arguments)?;
         let (modules, globals, returned) = found.extract()?;
         Ok(KeptValues { modules, globals, returned })
@@ -65,20 +56,32 @@ pub fn keepers_of_read(
     module: &Bound<'_, LiveModule>,
     frame: &Bound<'_, PyAny>,
 ) -> Vec<ModuleName> {
-    let (py, of) = (module.py(), module.get());
+    let py = module.py();
     let asked = || -> PyResult<Vec<String>> {
         let analysis = py.import(intern!(py, "transfuse.source.kept_reads"))?;
-        let digest = of.source().map(|source| source.digest().as_u128());
-        let text = PyBytes::new(py, &of.text()?);
-        let by = (text, digest, of.name.as_str(), of.package, of.namespace(py));
         let live = namespaces(py, runtime.current(py).get())?;
-        analysis.call_method1(intern!(py, "keepers"), (frame, by, live))?.extract()
+        analysis.call_method1(intern!(py, "keepers"), (frame, source(module)?, live))?.extract()
     };
     let names = asked().unwrap_or_else(|error| {
         let _ = complain(py, "it is unknown what a function keeps of a file", error);
         Vec::new()
     });
     names.iter().filter_map(|name| ModuleName::new(name).ok()).collect()
+}
+
+/// The fields of the analysis's `Source`.
+type SourceFields<'py> = (Bound<'py, PyCFunction>, Option<u128>, String, bool, Bound<'py, PyDict>);
+
+/// The text is read when it is asked for: what is known of a content needs none.
+fn source<'py>(module: &Bound<'py, LiveModule>) -> PyResult<SourceFields<'py>> {
+    let (py, of, held) = (module.py(), module.get(), module.clone().unbind());
+    let text = PyCFunction::new_closure(py, None, None, move |arguments, _| {
+        // Without its text, nothing shows that a function keeps anything.
+        let text = held.get().text().unwrap_or_default();
+        PyBytes::new(arguments.py(), &text).unbind()
+    })?;
+    let digest = of.source().map(|source| source.digest().as_u128());
+    Ok((text, digest, of.name.as_str().to_owned(), of.package, of.namespace(py)))
 }
 
 /// The namespaces of all modules of a generation, by their names.

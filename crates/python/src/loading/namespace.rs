@@ -4,6 +4,7 @@
 //! `docs/policies.md` defines them: data is carried, code is not. The old namespace is only ever read.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use pyo3::types::{PyBytes, PyCode, PyDict, PyFrozenSet, PyMappingProxy, PyType};
 use pyo3::{exceptions::PyException, ffi, intern, prelude::*};
@@ -42,8 +43,8 @@ pub fn exec_module(
             .call_method1(intern!(py, "compile_carrying"), (PyBytes::new(py, text), file, names))?
             .cast_into::<PyCode>()?
     };
-    let mut outline = name_usage::outline(py, &code)?;
-    outline.defined.extend(carried.iter().map(|(name, _)| name.clone()));
+    let names = carried.iter().map(|(name, _)| name.clone()).collect();
+    let outline = usage(instance, previous, &code, names)?;
     submodules_of(scope, instance.get(), previous)?;
     if let Some(previous) = previous.filter(|_| !carried.is_empty()) {
         inherit_imports(instance.get(), previous.get());
@@ -75,6 +76,27 @@ pub fn exec_module(
         migrate.call1((PyMappingProxy::new(py, old.as_mapping()),))?;
     }
     Ok(())
+}
+
+/// The names that the code uses, without those it does not bind because they are carried. An execution
+/// of the same code has read them off.
+fn usage(
+    instance: &Bound<'_, LiveModule>,
+    previous: Option<&Bound<'_, LiveModule>>,
+    code: &Bound<'_, PyCode>,
+    carried: Vec<String>,
+) -> PyResult<Arc<NameUsage>> {
+    let digest = |of: &Bound<'_, LiveModule>| of.get().source().map(|source| source.digest());
+    let same = previous.filter(|_| carried.is_empty());
+    let same =
+        same.filter(|previous| digest(previous).is_some_and(|d| digest(instance) == Some(d)));
+    let known = same.and_then(|previous| previous.get().name_usage());
+    if let Some(known) = known.filter(|known| !known.is_extended) {
+        return Ok(known);
+    }
+    let mut read = name_usage::outline(code.py(), code)?;
+    read.define(carried, false);
+    Ok(Arc::new(read))
 }
 
 /// Puts the preserved values of the former run into the namespace; returns them.

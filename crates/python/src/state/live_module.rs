@@ -48,8 +48,8 @@ pub struct LiveModule {
     disposed: AtomicBool,
     /// The same once its application was shut down. Written by the server's thread.
     shut_down: AtomicBool,
-    /// Names bound at module level and imports used there, read off the code object.
-    outline: Mutex<Option<NameUsage>>,
+    /// Names bound at module level and imports used there. Executions of one source share it.
+    outline: Mutex<Option<Arc<NameUsage>>>,
     /// Edges so far, `shop.conf -> {ModuleLevel}`. Never shrinks; several threads add deferred ones.
     edges: Mutex<BTreeMap<Target, Vec<EdgeKind>>>,
     /// `/srv/shop/cache.json`: files that its module-level code wrote, which it does not depend on.
@@ -232,10 +232,8 @@ impl LiveModule {
 
     /// The generation it answers for, none for the current one.
     pub fn home<'py>(&self, py: Python<'py>) -> Option<Bound<'py, Generation>> {
-        if !self.has_home.load(Ordering::Acquire) {
-            return None;
-        }
-        self.home.lock().as_ref().map(|g| g.bind(py).clone())
+        let there = self.has_home.load(Ordering::Acquire).then(|| self.home.lock())?;
+        there.as_ref().map(|home| home.bind(py).clone())
     }
 
     /// Ties it to a generation, or (none) to whichever is current. Returns the generation it was
@@ -259,10 +257,8 @@ impl LiveModule {
 
     /// The object that the module put in its own place, if any.
     pub fn replacement<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
-        if !self.is_replaced() {
-            return None;
-        }
-        self.replacement.lock().as_ref().map(|r| r.bind(py).clone())
+        let there = self.is_replaced().then(|| self.replacement.lock())?;
+        there.as_ref().map(|replacement| replacement.bind(py).clone())
     }
 
     /// Remembers the object that the module put into `sys.modules` in its own place.
@@ -331,20 +327,23 @@ impl LiveModule {
             .collect()
     }
 
-    pub fn set_name_usage(&self, outline: NameUsage) {
+    pub fn set_name_usage(&self, outline: Arc<NameUsage>) {
         *self.outline.lock() = Some(outline);
+    }
+
+    pub fn name_usage(&self) -> Option<Arc<NameUsage>> {
+        self.outline.lock().clone()
     }
 
     /// Names that a star import bound count as defined by the source.
     pub fn define(&self, names: Vec<String>) {
         if let Some(outline) = self.outline.lock().as_mut() {
-            outline.imported.extend(names.iter().cloned());
-            outline.defined.extend(names);
+            Arc::make_mut(outline).define(names, true);
         }
     }
 
     pub fn with_name_usage<R>(&self, ask: impl FnOnce(&NameUsage) -> R) -> Option<R> {
-        self.outline.lock().as_ref().map(ask)
+        self.outline.lock().as_deref().map(ask)
     }
 
     pub fn set_patches(&self, patches: Vec<ForeignPatch>) {

@@ -35,13 +35,21 @@ impl<'py> StagedUpdate<'py> {
     /// them: a logger that keeps the processors which it was first used with, a reference that was
     /// resolved by a name. That takes a foreign registry, in which the new code is as well.
     fn kept_through_registries(&self, py: Python<'py>) -> Vec<(ModuleName, Reason)> {
-        let registered = || registrations::registered(py, &self.staged, &self.removed);
-        if self.removed.is_empty() || registered().is_some_and(|found| found.is_empty()) {
+        let is_none = || {
+            let registered = registrations::registered(py, &self.staged, &self.removed);
+            registered.is_some_and(|found| found.is_empty())
+        };
+        // Of the two questions the one comes first that is likely to be the only one.
+        let expected = registrations::are_expected();
+        if self.removed.is_empty() || !expected && is_none() {
             return Vec::new();
         }
         let holders = self.in_use(py);
-        let pairs = retention::keepers_of_code(&holders, &self.removed).into_iter();
-        let names = pairs.map(|(holder, of)| {
+        let pairs = retention::keepers_of_code(&holders, &self.removed);
+        if expected && !pairs.is_empty() && is_none() {
+            return Vec::new();
+        }
+        let names = pairs.into_iter().map(|(holder, of)| {
             let of = self.removed[of].get().name.clone();
             (holders[holder].get().name.clone(), Reason::Retains(of))
         });

@@ -3,7 +3,7 @@
 //! Called when an update has ended, so nothing waits for it: `transfuse/registrations` takes out the
 //! entries of superseded code that new code has replaced, or those of code that was staged in vain.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use pyo3::{call::PyCallArgs, intern, prelude::*, types::PyList};
 
@@ -14,6 +14,15 @@ use crate::update::lingering;
 /// How many former modules were in memory after the last update that was published. Only the updating
 /// thread uses it, so it orders nothing.
 static LINGERING: AtomicUsize = AtomicUsize::new(0);
+
+/// Whether the last update that was published had registered something. Only the updating thread uses
+/// it.
+static REGISTERED: AtomicBool = AtomicBool::new(false);
+
+/// Whether an update will probably have registered something in foreign containers, as the last one has.
+pub fn are_expected() -> bool {
+    REGISTERED.load(Ordering::Relaxed)
+}
 
 /// The executions for a generation that is no longer staged.
 pub struct EndedExecutions<'py> {
@@ -62,6 +71,8 @@ impl<'py> EndedExecutions<'py> {
         // Registrations of requests are noticed by the former modules that they keep in memory.
         let lingering = lingering::held(py, runtime);
         let grows = lingering > LINGERING.swap(lingering, Ordering::Relaxed);
+        let some = registered.as_ref().is_some_and(|found| !found.is_empty());
+        REGISTERED.store(some, Ordering::Relaxed);
         let searches = registered.as_ref().is_none_or(|found| !found.is_empty())
             || grows
             || !revived.is_empty()
