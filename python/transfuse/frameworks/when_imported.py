@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import sys
-from importlib.abc import Loader, MetaPathFinder
 from typing import TYPE_CHECKING, Any
 
 from transfuse.process import install
@@ -20,7 +19,8 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 
-class _Finder(MetaPathFinder):
+class _Finder:
+    # Without the base classes of `importlib.abc`, which imports much that few programs use.
     def __init__(self, adapters: Mapping[str, Callable[[], None]]) -> None:
         # "jinja2" -> what follows its execution. Set once.
         self._adapters = dict(adapters)
@@ -50,7 +50,7 @@ def _others(finder: MetaPathFinder) -> Iterator[Callable[..., ModuleSpec | None]
     return (each.find_spec for each in others if hasattr(each, "find_spec"))
 
 
-class _Loader(Loader):
+class _Loader:
     """Stands for a module's loader for the time of its execution."""
 
     def __init__(self, loader: Any, adapter: Callable[[], None]) -> None:
