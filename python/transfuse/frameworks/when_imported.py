@@ -41,11 +41,13 @@ class _Finder:
         finally:
             self._sought.discard(name)
         if spec is not None and spec.loader is not None:
-            spec.loader = _Loader(spec.loader, adapter)
+            # As the protocol asks, though typeshed wants the base class.
+            loader: Any = _Loader(spec.loader, adapter)
+            spec.loader = loader
         return spec
 
 
-def _others(finder: MetaPathFinder) -> Iterator[Callable[..., ModuleSpec | None]]:
+def _others(finder: _Finder) -> Iterator[Callable[..., ModuleSpec | None]]:
     others = [each for each in sys.meta_path if each is not finder]
     return (each.find_spec for each in others if hasattr(each, "find_spec"))
 
@@ -86,7 +88,7 @@ def call(adapters: Mapping[str, Callable[[], None]]) -> None:
             adapter()
 
 
-def _remove(finder: MetaPathFinder) -> None:
+def _remove(finder: _Finder) -> None:
     if finder in sys.meta_path:
         sys.meta_path.remove(finder)
 
