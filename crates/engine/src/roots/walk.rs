@@ -65,7 +65,8 @@ pub(crate) fn walk(system: &dyn FileSystem, roots: &Roots, start: &Path) -> Tree
     todo.retain(|(_, _, links)| *links <= LINKS);
     while let Some((dir, mut chain, links)) = todo.pop() {
         walk.inodes.record(system, &dir);
-        let listed = system.canonicalize(&dir).and_then(|real| Ok((system.read_dir_links(&dir)?, real)));
+        let listed =
+            system.canonicalize(&dir).and_then(|real| Ok((system.read_dir_links(&dir)?, real)));
         let (entries, real) = match listed {
             Ok(found) => found,
             Err(error) => {

@@ -41,8 +41,7 @@ fn map(size: usize) -> *mut u8 {
 #[cfg(target_os = "linux")]
 unsafe fn remap(block: *mut u8, old: usize, new: usize) -> *mut u8 {
     // SAFETY: the caller's; nothing else knows the address.
-    let block =
-        unsafe { libc::mremap(block.cast::<c_void>(), old, new, libc::MREMAP_MAYMOVE) };
+    let block = unsafe { libc::mremap(block.cast::<c_void>(), old, new, libc::MREMAP_MAYMOVE) };
     if block == libc::MAP_FAILED { null_mut() } else { block.cast() }
 }
 

@@ -33,7 +33,8 @@ pub fn versioned(object: Pointer, kind: Kind) -> Pointer {
 pub fn version(dict: Pointer) -> Option<u64> {
     #[cfg(not(any(Py_3_12, Py_GIL_DISABLED)))]
     // SAFETY: attached; a live dict, or null.
-    return (!dict.is_null()).then(|| unsafe { (*dict.cast::<ffi::PyDictObject>()).ma_version_tag });
+    return (!dict.is_null())
+        .then(|| unsafe { (*dict.cast::<ffi::PyDictObject>()).ma_version_tag });
     #[cfg(any(Py_3_12, Py_GIL_DISABLED))]
     {
         let _ = dict;
@@ -41,12 +42,12 @@ pub fn version(dict: Pointer) -> Option<u64> {
     }
 }
 
-/// Whether it holds what it held, compared where that lies: a list, a function.
+/// Whether it holds what it held, compared where that lies. If not, it may do so nevertheless.
 #[inline]
 pub fn is_same_in_place(container: &Container, before: &[Pointer]) -> bool {
     #[cfg(not(Py_GIL_DISABLED))]
-    // SAFETY: attached, a live list; the items are borrowed from it.
     if container.kind == Kind::List {
+        // SAFETY: attached, a live list; the items are borrowed from it.
         return unsafe {
             let list = container.object.cast::<ffi::PyListObject>();
             let len = ffi::Py_SIZE(container.object).cast_unsigned();
