@@ -6,7 +6,7 @@ import importlib.abc
 import importlib.machinery
 import importlib.util
 import sys
-from importlib.machinery import ModuleSpec
+from importlib.machinery import ModuleSpec, PathFinder
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -302,3 +302,27 @@ def test_hooks_after_an_import_run_after_each_execution(tree: LiveTree) -> None:
         """,
     )
     assert said == ["traced rows", "published traced edition 1", "published traced edition 2"]
+
+
+def test_p10_a_foreign_submodule_is_looked_for_once(
+    tree: LiveTree, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (elsewhere / "abroad").mkdir()
+    (elsewhere / "abroad/__init__.py").write_text("")
+    (elsewhere / "abroad/part.py").write_text("V = 1\n")
+    monkeypatch.syspath_prepend(elsewhere)
+    looked_for: list[str] = []
+    original = PathFinder.find_spec
+
+    def find_spec(name: str, *where: Any) -> Any:
+        looked_for.append(name)
+        return original(name, *where)
+
+    monkeypatch.setattr(PathFinder, "find_spec", find_spec)
+    tree.write({"main.py": "import abroad.part\nV = abroad.part.V\n"})
+    tree.install()
+    assert tree.module("main").V == 1
+    for name in ("abroad", "abroad.part"):
+        del sys.modules[name]
+    assert looked_for.count("abroad.part") == 1

@@ -66,7 +66,7 @@ fn links_are_followed_in_the_same_way_on_disk_and_in_memory() {
     let said = |system: &dyn FileSystem| {
         let stat = |name: &str| system.metadata(&base.join(name)).map(|stat| stat.kind);
         let list = |name: &str| system.read_dir(&base.join(name)).map_err(|error| error.kind());
-        let all: (_, Vec<PathBuf>, _, _, _, _, _) = (
+        let all: (_, Vec<PathBuf>, _, _, _, _, _, _) = (
             system.read(&base.join("app/log.py")).unwrap(),
             list("app").unwrap(),
             list("").unwrap().len(),
@@ -74,6 +74,7 @@ fn links_are_followed_in_the_same_way_on_disk_and_in_memory() {
             system.canonicalize(&base.join("app/log.py")).unwrap(),
             stat("app").unwrap(),
             stat("broken").unwrap_err().kind(),
+            system.read_dir_links(&base).unwrap(),
         );
         all
     };
@@ -118,4 +119,20 @@ fn a_failed_write_leaves_nothing_behind() {
     assert!(memory.write_atomically(&path, b"a").is_err());
     memory.heal(&path);
     assert_eq!(ErrorKind::NotFound, memory.read(&path).unwrap_err().kind());
+}
+
+#[test]
+fn a_file_that_was_seen_is_read_as_it_is_by_now() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.py");
+    fs::write(&path, "a = 1\n").unwrap();
+    let seen = OsFileSystem.metadata(&path).unwrap();
+    for content in ["a = 1\n", "", "a = 1\nb = 2\n"] {
+        fs::write(&path, content).unwrap();
+        assert_eq!(content.as_bytes(), OsFileSystem.read_seen(&path, &seen).unwrap());
+    }
+    let folder = OsFileSystem.metadata(dir.path()).unwrap();
+    assert!(OsFileSystem.read_seen(dir.path(), &folder).is_err());
+    fs::remove_file(&path).unwrap();
+    assert_eq!(ErrorKind::NotFound, OsFileSystem.read_seen(&path, &seen).unwrap_err().kind());
 }

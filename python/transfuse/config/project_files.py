@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from transfuse.config.settings import Settings, read_settings, read_toml
+from transfuse.config.settings import Settings, parse_toml, read_settings, text_of
 from transfuse.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -76,6 +76,8 @@ class Project:
             )
             self.files = tuple(str(each) for each in (*origin.files, *self._lists))
         self._required = self._requirements()
+        # Read now and parsed when it has changed: few processes live to see that.
+        self._pyproject = None if origin is None else _text_of(origin.project)
 
     def reread(self, apply: bool) -> dict[str, Any]:
         """Read the files again and return the changes, as the core takes them.
@@ -119,6 +121,7 @@ class Project:
         ]
 
     def _requirements_waiting(self, required: Mapping[str, object]) -> list[tuple[str, str, str]]:
+        differing = (name for name in required if required[name] != self._required[name])
         return [
             (
                 name,
@@ -126,9 +129,19 @@ class Project:
                 "it asks for other packages than when this process began: install them and"
                 " restart the server",
             )
-            for name in sorted(required)
-            if required[name] != self._required[name]
+            for name in sorted([*differing, *self._pyproject_waiting()])
         ]
+
+    def _pyproject_waiting(self) -> list[str]:
+        """Return its name in a list, if `pyproject.toml` asks for other packages than before."""
+        origin = self._now.origin
+        if origin is None:
+            return []
+        before, now = self._pyproject, _text_of(origin.project)
+        if before == now:
+            return []
+        asks = [_named_packages(origin.project, text) for text in (before, now)]
+        return [] if asks[0] == asks[1] else ["pyproject.toml"]
 
     def _requirements(self) -> dict[str, object]:
         """Return the packages that each file lists, for comparison."""
@@ -143,14 +156,21 @@ class Project:
                 said[path.name] = [line for line in lines if line]
             else:
                 said[path.name] = text
-        if (origin := self._now.origin) is not None:
-            said["pyproject.toml"] = _named_packages(origin.project)
         return said
 
 
-def _named_packages(pyproject: Path) -> object:
+def _text_of(pyproject: Path) -> str | None:
     try:
-        everything = read_toml(pyproject, "dependencies")
+        return text_of(pyproject)
+    except SettingsError:
+        return None
+
+
+def _named_packages(pyproject: Path, text: str | None) -> object:
+    if text is None:
+        return None
+    try:
+        everything = parse_toml(pyproject, text, "dependencies")
     except SettingsError:
         return None
     tables: list[object] = []

@@ -193,12 +193,25 @@ def read_toml(project: Path, about: str) -> dict[str, Any]:
     Raises:
         SettingsError: it cannot be read, or makes no sense.
     """
+    return parse_toml(project, text_of(project), about)
+
+
+def text_of(project: Path) -> str:
+    """Return the text of `pyproject.toml`; empty if there is none.
+
+    Raises:
+        SettingsError: it cannot be read.
+    """
     try:
-        text = project.read_bytes().decode()
+        return project.read_bytes().decode()
     except FileNotFoundError:
-        return {}
+        return ""
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{project} cannot be read: {error}") from error
+
+
+def parse_toml(project: Path, text: str, about: str) -> dict[str, Any]:
+    """Do what `read_toml` does, with a text that was read already."""
     if about not in text:
         return {}
     toml = _toml_reader()

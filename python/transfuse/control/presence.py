@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from transfuse.config.native import json
 from transfuse.config.runtime_dir import own_directory
@@ -32,8 +32,7 @@ _SUFFIXES = (".sock", ".json", ".lock")
 _LONGEST = 1 << 20
 
 
-@dataclass(frozen=True)
-class Card:
+class Card(NamedTuple):
     """The description of a process, which others read without asking it.
 
     Attributes:
@@ -192,7 +191,7 @@ def remove(folder: Path, name: str) -> None:
 
 def _write(folder: Path, card: Card) -> None:
     beside = folder / f"{card.name}.card"
-    beside.write_text(json.dumps(asdict(card)), encoding="utf-8")
+    beside.write_text(json.dumps(card._asdict()), encoding="utf-8")
     beside.replace(folder / f"{card.name}.json")
 
 

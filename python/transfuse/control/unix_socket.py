@@ -12,7 +12,7 @@ import functools
 import os
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -138,7 +138,7 @@ def _serve(label: str, server: str | None) -> bool:
         mine = _listening
         try:
             if mine is not None and mine.pid == os.getpid() and _can_be_found(mine):
-                mine.presence.write(replace(mine.presence.card, process=label))
+                mine.presence.write(mine.presence.card._replace(process=label))
                 return True
             close()
             found = presence.enter(label, time.time(), installed_settings(), server)

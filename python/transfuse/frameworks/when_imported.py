@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import sys
-from importlib.abc import Loader, MetaPathFinder
 from typing import TYPE_CHECKING, Any
 
 from transfuse.process import install
@@ -20,7 +19,8 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 
-class _Finder(MetaPathFinder):
+class _Finder:
+    # Without the base classes of `importlib.abc`, which imports much that few programs use.
     def __init__(self, adapters: Mapping[str, Callable[[], None]]) -> None:
         # "jinja2" -> what follows its execution. Set once.
         self._adapters = dict(adapters)
@@ -41,16 +41,18 @@ class _Finder(MetaPathFinder):
         finally:
             self._sought.discard(name)
         if spec is not None and spec.loader is not None:
-            spec.loader = _Loader(spec.loader, adapter)
+            # As the protocol asks, though typeshed wants the base class.
+            loader: Any = _Loader(spec.loader, adapter)
+            spec.loader = loader
         return spec
 
 
-def _others(finder: MetaPathFinder) -> Iterator[Callable[..., ModuleSpec | None]]:
+def _others(finder: _Finder) -> Iterator[Callable[..., ModuleSpec | None]]:
     others = [each for each in sys.meta_path if each is not finder]
     return (each.find_spec for each in others if hasattr(each, "find_spec"))
 
 
-class _Loader(Loader):
+class _Loader:
     """Stands for a module's loader for the time of its execution."""
 
     def __init__(self, loader: Any, adapter: Callable[[], None]) -> None:
@@ -86,7 +88,7 @@ def call(adapters: Mapping[str, Callable[[], None]]) -> None:
             adapter()
 
 
-def _remove(finder: MetaPathFinder) -> None:
+def _remove(finder: _Finder) -> None:
     if finder in sys.meta_path:
         sys.meta_path.remove(finder)
 

@@ -12,9 +12,8 @@ import contextlib
 import csv
 import os
 import sys
-from dataclasses import dataclass
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from transfuse.config import native
 from transfuse.config.logs import get_logger
@@ -42,8 +41,7 @@ _STASHED = "~"
 _Marks = dict[str, tuple[int, int, int]]
 
 
-@dataclass(frozen=True)
-class Installed:
+class Installed(NamedTuple):
     """A package that is another by now.
 
     Attributes:

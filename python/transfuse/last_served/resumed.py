@@ -101,8 +101,7 @@ class File(NamedTuple):
     is_lost: bool
 
 
-@dataclass(frozen=True)
-class Resumed:
+class Resumed(NamedTuple):
     """The last served state, and what this process serves of it.
 
     Attributes:

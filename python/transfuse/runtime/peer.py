@@ -8,14 +8,13 @@ from __future__ import annotations
 import os
 import socket
 import struct
-from dataclasses import dataclass
+from typing import NamedTuple
 
 # pid, uid, gid: struct ucred of Linux.
 _CREDENTIALS = struct.Struct("iII")
 
 
-@dataclass(frozen=True)
-class Peer:
+class Peer(NamedTuple):
     """The process at the other end.
 
     Attributes:

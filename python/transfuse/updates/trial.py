@@ -246,12 +246,12 @@ def _begin(trial: Running) -> None:
 
 def _goes_on(now: Running, generation: int, begins: Wanted | None) -> None:
     """A newer generation joins the trial. Its own requests are compared."""
-    now = replace(now, now=generation, round=now.round + 1, why="")
+    now = now._replace(now=generation, round=now.round + 1, why="")
     if begins and begins["key"] != now.key:
         # Asked for anew: there is more time.
         seconds: float = begins["seconds"]
         shown = replace(now.shown, until=time.time() + seconds, seconds=seconds)
-        now = replace(now, shown=shown, deadline=time.monotonic() + seconds)
+        now = now._replace(shown=shown, deadline=time.monotonic() + seconds)
     HERE.running = now
     HERE.note(generation, on_trial(now.shown))
 

@@ -6,8 +6,7 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from transfuse import _core
 from transfuse.config import native
@@ -31,8 +30,7 @@ _REMEMBERED = 100
 Wanted = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Running:
+class Running(NamedTuple):
     """A trial in this process.
 
     Attributes:
@@ -161,7 +159,7 @@ class TrialState:
             if now is None or now.key != key or now.why:
                 return
             if generation in (None, now.round):
-                self.running = replace(now, why=why)
+                self.running = now._replace(why=why)
                 self.news.set()
 
     @contextlib.contextmanager

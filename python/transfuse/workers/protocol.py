@@ -27,6 +27,9 @@ SILENCE = 4.0
 BEAT = 1.0
 # The longest that one message may take to be sent, in seconds.
 _SENDING = 2.0
+# The most that is received at once, in bytes. The room for it is taken before anything comes, and
+# in glibc a freed block of 128 KiB or more has later ones of that size lie among the small ones.
+_RECEIVED = 1 << 16
 # The longest message, in bytes: the contents of many files fit. Without a limit, a connection that
 # never ends its line would fill the memory.
 LONGEST = 1 << 28
@@ -63,7 +66,7 @@ class MessageStream:
         """
         self.socket.settimeout(timeout)
         try:
-            got = self.socket.recv(1 << 20)
+            got = self.socket.recv(_RECEIVED)
         except TimeoutError:
             return []
         finally:

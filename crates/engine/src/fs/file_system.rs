@@ -6,7 +6,7 @@
 //! in.
 
 use std::hash::{BuildHasher, Hasher};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::{collections::hash_map::RandomState, fs, time::SystemTime};
 
@@ -39,10 +39,22 @@ pub struct FileMetadata {
 pub trait FileSystem: Send + Sync {
     /// The content of a regular file. Anything else is an error, and never blocks.
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
+    /// The same for a file whose metadata was asked for a moment ago.
+    fn read_seen(&self, path: &Path, _seen: &FileMetadata) -> io::Result<Vec<u8>> {
+        self.read(path)
+    }
     /// The metadata of the file or directory that `path` leads to, links followed.
     fn metadata(&self, path: &Path) -> io::Result<FileMetadata>;
     /// The full paths of a directory's entries, sorted.
     fn read_dir(&self, path: &Path) -> io::Result<Vec<PathBuf>>;
+    /// The same, each with whether it is a symbolic link.
+    fn read_dir_links(&self, path: &Path) -> io::Result<Vec<(PathBuf, bool)>> {
+        let with_link = |entry: PathBuf| {
+            let is_link = matches!(self.read_link(&entry), Ok(Some(_)));
+            (entry, is_link)
+        };
+        Ok(self.read_dir(path)?.into_iter().map(with_link).collect())
+    }
     /// The path from the root directory. Asks nothing about the path itself.
     fn absolute(&self, path: &Path) -> io::Result<PathBuf>;
     /// The absolute path without symbolic links.
@@ -69,6 +81,31 @@ impl FileSystem for OsFileSystem {
         fs::read(path)
     }
 
+    fn read_seen(&self, path: &Path, seen: &FileMetadata) -> io::Result<Vec<u8>> {
+        if seen.kind != FileKind::File {
+            return Err(not_a_file(path));
+        }
+        // At the start all files are read, so each call of the system counts: two reads instead of
+        // asking for size and place once more.
+        let mut file = fs::File::open(path)?;
+        let mut content = vec![0; usize::try_from(seen.len).unwrap_or(0) + 1];
+        let mut len = 0;
+        while len < content.len() {
+            match file.read(&mut content[len..]) {
+                Ok(0) => break,
+                Ok(more) => len += more,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        content.truncate(len);
+        if len as u64 > seen.len {
+            // It grows.
+            file.read_to_end(&mut content)?;
+        }
+        Ok(content)
+    }
+
     fn metadata(&self, path: &Path) -> io::Result<FileMetadata> {
         let found = fs::metadata(path)?;
         let kind = match found.file_type() {
@@ -88,6 +125,16 @@ impl FileSystem for OsFileSystem {
         // As paths they would be compared part by part.
         paths.sort_unstable_by(|one, other| one.as_os_str().cmp(other.as_os_str()));
         Ok(paths)
+    }
+
+    fn read_dir_links(&self, path: &Path) -> io::Result<Vec<(PathBuf, bool)>> {
+        let mut entries = Vec::new();
+        for entry in fs::read_dir(path)? {
+            let entry = entry?;
+            entries.push((entry.path(), entry.file_type().is_ok_and(|kind| kind.is_symlink())));
+        }
+        entries.sort_unstable_by(|(one, _), (other, _)| one.as_os_str().cmp(other.as_os_str()));
+        Ok(entries)
     }
 
     fn absolute(&self, path: &Path) -> io::Result<PathBuf> {

@@ -45,6 +45,10 @@ impl FileSystem for OneLook<'_> {
         self.system.read_dir(path)
     }
 
+    fn read_dir_links(&self, path: &Path) -> io::Result<Vec<(PathBuf, bool)>> {
+        self.system.read_dir_links(path)
+    }
+
     fn absolute(&self, path: &Path) -> io::Result<PathBuf> {
         self.system.absolute(path)
     }

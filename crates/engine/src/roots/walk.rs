@@ -65,7 +65,8 @@ pub(crate) fn walk(system: &dyn FileSystem, roots: &Roots, start: &Path) -> Tree
     todo.retain(|(_, _, links)| *links <= LINKS);
     while let Some((dir, mut chain, links)) = todo.pop() {
         walk.inodes.record(system, &dir);
-        let listed = system.canonicalize(&dir).and_then(|real| Ok((system.read_dir(&dir)?, real)));
+        let listed =
+            system.canonicalize(&dir).and_then(|real| Ok((system.read_dir_links(&dir)?, real)));
         let (entries, real) = match listed {
             Ok(found) => found,
             Err(error) => {
@@ -80,12 +81,11 @@ pub(crate) fn walk(system: &dyn FileSystem, roots: &Roots, start: &Path) -> Tree
         }
         chain.push(real);
         let mut below = Vec::new();
-        for entry in entries {
+        for (entry, is_link) in entries {
             let foreign = roots.root_of(&entry).is_none() || roots.ignores(system, &entry, false);
             if foreign || roots.is_root(&entry) {
                 continue;
             }
-            let is_link = matches!(system.read_link(&entry), Ok(Some(_)));
             if is_link {
                 walk.links.push(entry.clone());
             }

@@ -41,8 +41,8 @@ fn once(system: &dyn FileSystem, roots: &Roots, budget: &Budget) -> (Scan, Inode
         inodes.extend(found.inodes);
         scan.dirs.extend(found.dirs);
         scan.unreadable.extend(found.unreadable);
-        for (path, _) in found.files.into_iter().filter(|(path, _)| is_source(path)) {
-            match system.read(&path) {
+        for (path, seen) in found.files.into_iter().filter(|(path, _)| is_source(path)) {
+            match system.read_seen(&path, &seen) {
                 Ok(content) => scan.snapshot.insert(path, Source::new(content, budget)),
                 Err(error) if is_absent(&error) => {}
                 Err(error) => scan.unreadable.push((path, error)),

@@ -2,6 +2,8 @@
 //!
 //! Knows no word of Transfuse: no generation, no live module. In reading order:
 
+#[cfg(unix)]
+pub mod large_blocks;
 pub mod thread;
 pub mod at_end;
 pub mod frames;

@@ -87,7 +87,7 @@ fn by_name(object: &Bound<'_, PyAny>) -> Option<Hidden> {
 }
 
 /// The name in a type's struct, `_hashlib.HASH`.
-fn name_of<'a>(kind: *mut ffi::PyTypeObject) -> &'a [u8] {
+pub fn name_of<'a>(kind: *mut ffi::PyTypeObject) -> &'a [u8] {
     // SAFETY: the type is alive as long as the object that the caller has, and so is its name.
     unsafe { std::ffi::CStr::from_ptr((*kind).tp_name) }.to_bytes()
 }

@@ -104,7 +104,7 @@ pub fn kind_of(py: Python<'_>, object: &Bound<'_, PyAny>, own: &str) -> PyResult
     if function {
         return Ok(Some(Kind::Function));
     }
-    if fixed || static_lookup::is_a(object, value_types(py)?) {
+    if fixed || is_fixed_by_name(object) || static_lookup::is_a(object, value_types(py)?) {
         return Ok(Some(Kind::Fixed));
     }
     if class {
@@ -343,6 +343,17 @@ fn value_types<'py>(py: Python<'py>) -> PyResult<&'py Bound<'py, PyTuple>> {
         PyTuple::new(py, found).map(Bound::unbind)
     })?;
     Ok(types.bind(py))
+}
+
+/// Types of C whose values never change, known by their names, since nothing imports them for this. To
+/// find out what one leads to takes as long as to validate with it, and each model has two.
+const FIXED: [&[u8]; 2] = [
+    b"pydantic_core._pydantic_core.SchemaValidator",
+    b"pydantic_core._pydantic_core.SchemaSerializer",
+];
+
+fn is_fixed_by_name(object: &Bound<'_, PyAny>) -> bool {
+    FIXED.contains(&opaque_state::name_of(object.get_type_ptr()))
 }
 
 /// Whether the module that a class names as its own is another, and has it. (What a function of

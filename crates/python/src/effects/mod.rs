@@ -16,6 +16,7 @@ pub mod attribution;
 pub mod state_snapshot;
 pub mod owner;
 pub mod container;
+pub mod unchanged;
 pub mod place;
 pub mod enumerations;
 pub mod memo;

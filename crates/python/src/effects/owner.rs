@@ -16,6 +16,8 @@ pub struct Container {
     /// Where its contents are in `Owner::contents`.
     pub from: u32,
     pub len: u32,
+    /// The dict whose version tells whether it has changed; null where there is no such thing.
+    pub dict: Pointer,
     /// The hidden state, or the version of a dict where there is such a thing.
     pub stamp: u64,
     /// The container that led to it, by its place in the list (the namespace: itself).

@@ -18,6 +18,7 @@ use crate::cpython::address_map::{ByAddress, Pointer};
 use crate::effects::container::{Kind, is_leaf, kind_of, read};
 use crate::effects::owner::{Container, Link, Owner};
 use crate::effects::place::{Place, place};
+use crate::effects::unchanged::{is_same_in_place, version, versioned};
 use crate::state::live_module::LiveModule;
 use crate::state::scope::Scope;
 
@@ -213,8 +214,10 @@ impl StateSnapshot {
             unsafe { ffi::Py_XINCREF(*pointer) };
         }
         let len = (owner.contents.len() - from) as u32;
-        let stamp = version(object, kind).unwrap_or(stamp);
-        owner.containers.push(Container { object, kind, from: from as u32, len, stamp, parent });
+        let dict = versioned(object, kind);
+        let stamp = version(dict).unwrap_or(stamp);
+        let from = from as u32;
+        owner.containers.push(Container { object, kind, from, len, dict, stamp, parent });
     }
 
     /// The differences in the modules of `used` since the last question: each once, with the
@@ -233,14 +236,14 @@ impl StateSnapshot {
             for number in 0..self.owners[at].containers.len() {
                 let owner = &self.owners[at];
                 let container = &owner.containers[number];
-                let version = version(container.object, container.kind);
+                let version = version(container.dict);
                 if version.is_some_and(|version| version == container.stamp) {
                     continue;
                 }
                 scratch.clear();
                 let (from, len) = (container.from as usize, container.len as usize);
                 let before = &owner.contents[from..from + len];
-                let stamp = if is_same_list(container, before) {
+                let stamp = if is_same_in_place(container, before) {
                     continue;
                 } else {
                     read(py, container.object, container.kind, &mut scratch)
@@ -349,42 +352,4 @@ fn made_here(py: Python<'_>, module: &Bound<'_, LiveModule>, contents: &[Pointer
         module.get().with_name_usage(|usage| usage.is_only_imported(name)) == Some(true)
     };
     contents.chunks_exact(2).filter(|pair| !is_imported(pair[0])).map(|pair| pair[1]).collect()
-}
-
-/// A number that differs when a dict does, where there is such a thing.
-#[inline]
-fn version(object: Pointer, kind: Kind) -> Option<u64> {
-    #[cfg(not(any(Py_3_12, Py_GIL_DISABLED)))]
-    // SAFETY: attached, live objects of these types.
-    unsafe {
-        let dict = match kind {
-            Kind::Namespace => object,
-            Kind::Dict if ffi::PyDict_CheckExact(object) != 0 => object,
-            Kind::Class => (*object.cast::<ffi::PyTypeObject>()).tp_dict,
-            _ => return None,
-        };
-        Some((*dict.cast::<ffi::PyDictObject>()).ma_version_tag)
-    }
-    #[cfg(any(Py_3_12, Py_GIL_DISABLED))]
-    {
-        let _ = (object, kind);
-        None
-    }
-}
-
-/// Whether it is a list that holds what it held, compared where it lies.
-#[inline]
-fn is_same_list(container: &Container, before: &[Pointer]) -> bool {
-    #[cfg(not(Py_GIL_DISABLED))]
-    if container.kind == Kind::List {
-        // SAFETY: attached, a live list.
-        return unsafe {
-            let list = container.object.cast::<ffi::PyListObject>();
-            let len = ffi::Py_SIZE(container.object).cast_unsigned();
-            len == before.len()
-                && (len == 0 || std::slice::from_raw_parts((*list).ob_item, len) == before)
-        };
-    }
-    let _ = (container, before);
-    false
 }

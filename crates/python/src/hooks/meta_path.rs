@@ -56,6 +56,14 @@ impl Finder {
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
         let Some(runtime) = runtime::in_force() else { return Ok(None) };
         let Ok(dotted) = ModuleName::new(name) else { return Ok(None) };
+        let is_foreign = match path {
+            Some(path) => !search::touches_root(runtime, path)?,
+            None => false,
+        };
+        if is_foreign && !asks_only(py) {
+            // As for most names: the next finder searches there, so not this one as well.
+            return Ok(None);
+        }
         let scope = caller::scope_of_foreign(py, runtime);
         let found = match path {
             Some(path) => search::along(&scope, &dotted, path)?,
