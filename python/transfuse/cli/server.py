@@ -21,8 +21,8 @@ from transfuse.cli.events import tell_serving, tell_update
 from transfuse.cli.listening import BACKLOG, listen
 from transfuse.cli.progress import show_steps
 from transfuse.cli.team_place import Place
+from transfuse.cli.team_settings import settings_of_team
 from transfuse.cli.terminal import progress, say, show_log
-from transfuse.config.settings import read_settings
 from transfuse.control import unix_socket
 from transfuse.errors import TransfuseError
 from transfuse.handover.parent import name_of_team
@@ -162,6 +162,8 @@ class Loader:
             with progress(f"loading {serving.target}"):
                 taken_along = None if place is None else place.taken_along
                 install_settings(self._settings(), taken_along, self.last_served)
+                if serving.take == resumed.IN_PLACE:
+                    _core.read_project()
                 application = (asgi if serving.interface == "asgi" else wsgi)(serving.target)
                 for module in () if place is None else place.unvetted():
                     import_module(module)
@@ -202,11 +204,11 @@ class Loader:
             _core.retry()
 
     def _settings(self) -> Settings:
-        """Return the settings as the files have them now, for a fresh process."""
+        """Return the settings of this process's team."""
         origin = self.serving.settings.origin
         if not self.team or origin is None:
             return self.serving.settings
-        return read_settings(origin=origin)
+        return settings_of_team(self.folder, self.team, origin)
 
     def _refuse(self, member: Member | None, error: BaseException) -> None:
         self._tell(member, f"the check failed: {headline(error)}", user_traceback(error))
