@@ -284,9 +284,17 @@ class Storm:
         """
         since = time.monotonic()
         stay = pids - self._dead
-        if expected.outcome:
-            self._until_told(expected.outcome, stay & (expected.told_by or stay))
         shown = site.numbers(self.model.served)
+
+        def has_taken_over() -> bool:
+            seen = self.watch.latest(since)
+            return len({pid for pid in seen if seen[pid] == shown} - pids) == WORKERS
+
+        if expected.outcome:
+            told_by = stay & (expected.told_by or stay)
+            is_overtaken = has_taken_over if expected.overtaken is not None else bool
+            if not self._until_told(expected.outcome, told_by, is_overtaken):
+                self.model.fresh = expected.overtaken
 
         def is_served(seen: dict[int, Numbers]) -> bool:
             fresh = {pid for pid, numbers in seen.items() if numbers == shown} - pids
@@ -306,15 +314,25 @@ class Storm:
         if not self.watch.until(so, since, CAP):
             self._fail(f"not in {CAP} s: {what}; instead:\n{self.watch.seen()}")
 
-    def _until_told(self, outcome: str, pids: set[int]) -> None:
-        """Wait until each of these workers has told that an update came to this."""
+    def _until_told(
+        self, outcome: str, pids: set[int], is_overtaken: Callable[[], bool] = bool
+    ) -> bool:
+        """Wait until each of these workers has told that an update came to this.
+
+        Returns:
+            False if others have taken over from all of them, and none has told it.
+        """
         told: dict[int, str] = {}
         deadline = time.monotonic() + CAP
         while any(told.get(pid) != outcome for pid in pids):
             if time.monotonic() > deadline:
                 self._fail(f"not {outcome} in {CAP} s: {told}")
+            is_over = is_overtaken()
             time.sleep(0.005)  # between two looks at the log, until the deadline
             told.update(self._hear())
+            if is_over:
+                return outcome in told.values()
+        return True
 
     def _hear(self) -> dict[int, str]:
         """Hear what the workers tell; return what the last update of each came to."""
