@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -55,12 +57,12 @@ def served(project: Project) -> Any:
     return project.ask()["val"]
 
 
-def begin_to_hand_over(project: Project) -> subprocess.Popen[str]:
+def begin_to(project: Project, command: str) -> subprocess.Popen[str]:
     """Have fresh processes begin to load, and wait there."""
     loads = project.runtime / "loads"
     before = len(loads.read_text().split())
     gate(project).unlink()
-    asked = project.begin("handover")
+    asked = project.begin(command)
     project.until("they load", lambda: len(loads.read_text().split()) > before)
     return asked
 
@@ -70,7 +72,7 @@ def test_p16_what_is_saved_while_they_load_is_in_their_past(project: Project, wo
     project.serve("--workers", str(workers))
     project.until("all", lambda: len(project.pids()) == workers)
     before = project.pids()
-    asked = begin_to_hand_over(project)
+    asked = begin_to(project, "handover")
     edit(project, "better")
     edit(project, "best")
     numbers = {each["generation"] for each in project.statuses()}
@@ -86,3 +88,32 @@ def test_p16_what_is_saved_while_they_load_is_in_their_past(project: Project, wo
         assert (code, served(project)) == (0, value), out
     code, out = project.type("rollback", "--to", str(number))
     assert (code, served(project)) == (0, "best"), out
+
+
+def test_p16_a_rollback_outlives_a_lone_fresh_process_that_has_not_kept_it(
+    project: Project,
+) -> None:
+    """Until it has, the state on disk is the one that was left."""
+    never = "__reload__ = 'never'\nVALUE = {}\n"
+    project.save({"val.py": never.format(1)})
+    project.serve("--handover", "auto")
+    project.save({"val.py": never.format(2)})
+    project.until_answered(val=2)
+    (former,) = project.pids()
+    asked = begin_to(project, "rollback")
+    # It goes on to hold the lock, without which nothing is written.
+    os.kill(former, signal.SIGSTOP)
+    try:
+        gate(project).touch()
+        fresh = project.until_answered(val=1)["pid"]
+        project.kill(fresh)
+        answer = project.ask()
+        assert (answer["val"], answer["pid"] in (former, fresh)) == (1, False)
+    finally:
+        os.kill(former, signal.SIGCONT)
+    out, _ = asked.communicate(timeout=CAP)
+    assert asked.returncode == 0, out
+    assert "not kept on disk" not in out
+    project.crash()
+    project.serve()
+    assert served(project) == 1

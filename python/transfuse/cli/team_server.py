@@ -246,9 +246,6 @@ class TeamServer(MPServer):
         self.wrks: list[Worker] = self._fresh
         self._fresh = []
         self._loader = self._loader.of_team(settled.team)
-        with contextlib.suppress(OSError):
-            # A process that replaces one of the team later follows the others.
-            os.unlink(taken_along(self._loader.folder, settled.team))
         self.interrupt_children.clear()
         for worker in self.wrks:
             worker.interrupt_by_parent = False

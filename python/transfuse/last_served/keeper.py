@@ -25,6 +25,8 @@ from transfuse.runtime import file_lock
 from transfuse.updates.api import on_update
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from transfuse.config.settings import Settings
     from transfuse.last_served.resumed import Place
     from transfuse.updates.reports import Report
@@ -46,6 +48,10 @@ _TAKING_OVER = 5.0
 _END = 5.0
 
 
+def _nothing() -> None:
+    """Do nothing."""
+
+
 class Keeper:
     """Keeps what this process serves, from a time on.
 
@@ -53,13 +59,16 @@ class Keeper:
         settings: the installed ones.
         place: where, and whether this process tells a failure.
         after: seconds until the first write, unless there is an update before.
+        tried: called after the first write of this process, also if it has failed.
     """
 
-    def __init__(self, settings: Settings, place: Place, after: float) -> None:
+    def __init__(
+        self, settings: Settings, place: Place, after: float, tried: Callable[[], object]
+    ) -> None:
         self._roots = settings.roots
         self._place, self._folder = place, places.folder_of(settings, place.label)
         self._limit = settings.store << 20
-        self._after = after
+        self._after, self._first_tried = after, tried
         self._soon_until = time.monotonic() + _SOON
         # Guards the fields that follow.
         self._news = threading.Condition()
@@ -169,10 +178,12 @@ class Keeper:
             with self._news:
                 self._fails = True
                 self._news.notify_all()
-            return
-        with self._news:
-            self._fails, self._written = False, upto
-            self._news.notify_all()
+        else:
+            with self._news:
+                self._fails, self._written = False, upto
+                self._news.notify_all()
+        first, self._first_tried = self._first_tried, _nothing
+        first()
 
     def _take(self) -> bool:
         """Get the lock of the folder, which is made if need be; return whether it is held."""
@@ -228,22 +239,30 @@ class Keeper:
 _keeper: Keeper | None = None
 
 
-def begin(settings: Settings, place: Place, after: float = 0.0) -> None:
+def begin(
+    settings: Settings,
+    place: Place,
+    after: float = 0.0,
+    tried: Callable[[], object] = _nothing,
+) -> None:
     """Keep what this process serves from now on.
 
     Args:
         settings: the installed ones.
         place: where, and whether this process tells a failure.
         after: seconds until the first write, unless there is an update before.
+        tried: called after the first write of this process, also if nothing can be kept.
     """
     global _keeper  # noqa: PLW0603 - there is one import system in a process
     end()
     if not file_lock.AVAILABLE:
+        tried()
         return
     _register_once()
     try:
-        _keeper = Keeper(settings, place, after)
+        _keeper = Keeper(settings, place, after, tried)
     except OSError as error:
+        tried()
         if place.tells("failure"):
             _log.warning(
                 "what is served cannot be kept, and would not outlive this server: %s", error
