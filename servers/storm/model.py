@@ -224,10 +224,18 @@ class Model:
         else:
             self.histories[pid] = known.of_new_process(self.number, self.served)
         self.tried[pid] = self._differing(self.wanted())
+        if known is self.fresh:
+            # No others have given it what they serve, so it has tried the rest by itself.
+            broken = {name for name, text in self.tried[pid].items() if text.broken}
+            self.failing |= {pid} if broken - {CONF} else set()
+            self.attempts = bool(broken) and CONF in self.tried[pid]
 
     def kill(self, pid: int) -> Expected:
         """A worker is killed."""
-        del self.histories[pid]
+        gone = self.histories.pop(pid)
+        if not self.histories:
+            # The next one has its past from the disk, and tries again what was refused.
+            self.fresh = gone.of_new_process(self.number, self.served)
         self.failing.discard(pid)
         return Expected(replaces=True)
 
