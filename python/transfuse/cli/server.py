@@ -126,6 +126,7 @@ class Loader:
             serving.take,
             tells=self._is_first,
             by=name_of_team(self.folder, self.team),
+            spare=os.path.join(self.folder, "served"),
         )
 
     def _is_first(self, what: str) -> bool:
