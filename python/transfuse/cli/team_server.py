@@ -286,9 +286,11 @@ class TeamServer(MPServer):
             if serves:
                 self._defer(indices, f"the last process ended: {failure}".rstrip(": \n"))
             return serves
-        self.interrupt_children.clear()
-        self.respawned_wrks.clear()
         for index in indices:
+            # Threads of Granian's add others meanwhile.
+            self.interrupt_children.remove(index)
+        self.respawned_wrks.clear()
+        for index in dict.fromkeys(indices):
             before = list(self.wrks)
             try:
                 self._prepare()
