@@ -198,7 +198,7 @@ class Teams:
             # What these publish from now on would be missing in the past of the fresh ones.
             self._held = {each for each, of in self.teams.items() if of == self.serving}
             self._unsaid = set(self._held)
-            held = [Tell(each, {"do": "hold"}) for each in sorted(self._held)]
+            held: list[Order] = [Tell(each, {"do": "hold"}) for each in sorted(self._held)]
             return held or self._switch()
         if team == self.serving:
             return [Tell(pid, {"do": "serve"})]
