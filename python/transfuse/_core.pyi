@@ -50,6 +50,7 @@ __all__ = [
     "other_files",
     "plan",
     "protect",
+    "read_project",
     "referrers",
     "release",
     "request_counts",
