@@ -50,6 +50,7 @@ __all__ = [
     "other_files",
     "plan",
     "protect",
+    "read_project",
     "referrers",
     "release",
     "request_counts",
@@ -126,6 +127,7 @@ def install(
     reconsider: Callable[[bool], Mapping[str, Any]],
     contents: dict[str, bytes | None],
     aside: Sequence[str],
+    waiting: Sequence[tuple[str, str, str, str | None]],
     first: int,
     last: tuple[str, str, int | None] | None,
 ) -> Mapping[str, Any] | None:
@@ -136,7 +138,8 @@ def install(
     staged one refuses the update.
 
     `contents` replaces the content of files on disk (None: the file is not there); that of the
-    files `aside` is set aside. `first` is the number of the first generation.
+    files `aside` is set aside. `waiting` has the changes that wait in other workers for a restart:
+    name, code, reason and file. `first` is the number of the first generation.
 
     `last` is the folder of the last served state, and the choice between it and the files on disk.
     The result describes that state and the choice for each file.
@@ -329,6 +332,9 @@ def number_from(least: int) -> None:
 
 def plan() -> dict[str, Any]:
     """What an update would do now."""
+
+def read_project() -> None:
+    """Read the project's files, which may have changed since the settings were read."""
 
 def status() -> dict[str, Any]:
     """The state: served, kept, draining and failing."""

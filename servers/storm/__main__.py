@@ -15,12 +15,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m servers.storm", description=main.__doc__)
     parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--workers", type=int, default=2)
     given = parser.parse_args()
     with (
         tempfile.TemporaryDirectory(prefix="transfuse-storm-") as folder,
         tempfile.TemporaryDirectory(prefix="tf-") as runtime,
     ):
-        storm = Storm(Path(folder).resolve(), Path(runtime), given.seed)
+        storm = Storm(Path(folder).resolve(), Path(runtime), given.seed, given.workers)
         try:
             storm.run(given.steps)
         except StormFailed as error:

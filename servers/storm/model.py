@@ -7,6 +7,7 @@ gets what is kept on disk.
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 
 # The modules of the application: see `site`. One of them waits for fresh processes. The last one is
@@ -173,6 +174,8 @@ class Expected:
         passed: what may be served in between; nothing, unless fresh processes take over.
         replaces: whether another worker must take the place of one that was killed.
         told_by: the workers that tell the outcome; None: all.
+        overtaken: the history of the fresh processes if they take over before the workers tell
+            the outcome: those of a former step may still have been loading. None: there are none.
     """
 
     outcome: str = ""
@@ -181,6 +184,7 @@ class Expected:
     passed: tuple[State, ...] = ()
     replaces: bool = False
     told_by: frozenset[int] | None = None
+    overtaken: History | None = None
 
 
 @dataclass
@@ -198,6 +202,7 @@ class Model:
         waiting: what waits for fresh processes since the last update that was published.
         fresh: the history with which fresh processes begin.
         tried: process id -> what that worker has refused last: not tried again by itself.
+        attempts: whether fresh processes may be loading what was found broken last.
     """
 
     disk: State
@@ -209,6 +214,7 @@ class Model:
     waiting: Text | None = None
     fresh: History | None = None
     tried: dict[int, State] = field(default_factory=dict)
+    attempts: bool = False
 
     def begins(self, pid: int) -> None:
         """A worker has begun to serve."""
@@ -218,10 +224,18 @@ class Model:
         else:
             self.histories[pid] = known.of_new_process(self.number, self.served)
         self.tried[pid] = self._differing(self.wanted())
+        if known is self.fresh:
+            # No others have given it what they serve, so it has tried the rest by itself.
+            broken = {name for name, text in self.tried[pid].items() if text.broken}
+            self.failing |= {pid} if broken - {CONF} else set()
+            self.attempts = bool(broken) and CONF in self.tried[pid]
 
     def kill(self, pid: int) -> Expected:
         """A worker is killed."""
-        del self.histories[pid]
+        gone = self.histories.pop(pid)
+        if not self.histories:
+            # The next one has its past from the disk, and tries again what was refused.
+            self.fresh = gone.of_new_process(self.number, self.served)
         self.failing.discard(pid)
         return Expected(replaces=True)
 
@@ -281,6 +295,7 @@ class Model:
         for history in self.histories.values():
             history.go_back(self.number, self.served, to)
         self.failing, self.waiting, self.tried = set(), None, {}
+        self.attempts = False
         served = self.served
         self.aside = {name: text for name, text in self.disk.items() if text != served[name]}
 
@@ -325,6 +340,9 @@ class Model:
         in_place = set(differs) - {CONF}
         waiting = wanted[CONF] if CONF in differs else None
         outcome, told_by = "", None
+        under_way = deepcopy(next(iter(self.histories.values()))) if self.attempts else None
+        is_broken = any(text.broken for text in wanted.values())
+        self.attempts = waiting is not None and is_broken
         before, self.tried = self.tried, {pid: {} for pid in self.histories}
         if any(wanted[name].broken for name in in_place):
             self.tried = dict.fromkeys(self.histories, differs)
@@ -344,10 +362,13 @@ class Model:
             taken_back = self.waiting is not None and waiting is None
             told_by = frozenset(self.histories if taken_back else self.failing)
             outcome, self.failing, self.waiting = "fixed" if told_by else "", set(), waiting
-        if waiting is not None and not any(text.broken for text in wanted.values()):
+        if waiting is not None and not is_broken:
             passed = (self.served,)
             self._take_over(wanted)
-            return Expected(outcome, takes_over=True, passed=passed, told_by=told_by)
+            overtaken = under_way and under_way.of_new_process(self.number, self.served)
+            return Expected(
+                outcome, takes_over=True, passed=passed, told_by=told_by, overtaken=overtaken
+            )
         return Expected(outcome, told_by=told_by)
 
     def _take_over(
@@ -360,3 +381,4 @@ class Model:
         self.fresh = past.of_new_process(self.number, self.served, back_to)
         self.histories.clear()
         self.failing, self.waiting, self.tried = set(), None, {}
+        self.attempts = False

@@ -102,6 +102,36 @@ def test_p9_what_waits_to_be_accepted_is_answered_by_fresh_processes(project: Pr
         os.kill(before, signal.SIGCONT)
 
 
+@pytest.mark.parametrize("text", [ASGI, WSGI], ids=["asgi", "wsgi"])
+def test_p9_it_is_closed_with_that_though_the_process_is_busy_retiring(
+    project: Project, text: str
+) -> None:
+    """Otherwise the next request on it may be on its way when the process ends."""
+    # The last write of what was served takes long: the disk is slow.
+    slow = """
+    import time
+    from transfuse.last_served import keeper
+    end = keeper.end
+    def end_late():
+        if keeper.here() is not None:
+            open("busy", "w").close()
+            time.sleep(5)
+        end()
+    keeper.end = end_late
+    """
+    project.save({"slow.py": slow, "web.py": text + "import slow\n" + SHOWN.format(1)})
+    project.serve()
+    with socket.create_connection(("127.0.0.1", project.port), CAP) as idle:
+        first = ask(idle)
+        assert b"connection: close" not in first.lower()
+        handed = project.begin("handover")
+        project.until("it retires", (project.folder / "busy").exists)
+        assert b"connection: close" in ask(idle).lower()
+        assert idle.recv(1) == b""
+    out, _ = handed.communicate(timeout=CAP)
+    assert handed.returncode == 0, out
+
+
 def asked(stream: ClientConnection) -> Any:
     """Ask on a WebSocket, and return the answer."""
     stream.send("?")

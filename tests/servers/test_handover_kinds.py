@@ -158,6 +158,22 @@ def test_p15_a_package_that_pip_has_installed_is_served(project: Project) -> Non
     assert "stork 2.0 was installed in place of 1.0, and is in use here" in project.log
 
 
+def test_p15_fresh_processes_run_the_interpreter_that_is_installed_now(project: Project) -> None:
+    """It is another one where Python was upgraded in its place."""
+    python = Path(Packages(project).python)
+    project.python = str(python)
+    shown = "def shown(): return {'value': os.environ.get('UPGRADED')}\n"
+    project.save({"web.py": WSGI + shown})
+    project.serve("--workers", "2")
+    assert project.ask()["value"] is None
+    former = python.rename(python.with_name("python-former"))
+    python.write_text(f'#!/bin/sh\nUPGRADED=yes exec "{former}" "$@"\n')
+    python.chmod(0o755)
+    code, out = project.type("handover")
+    assert code == 0, out
+    assert all(project.ask()["value"] == "yes" for _ in range(10))
+
+
 def test_p15_it_is_told_with_the_command_where_a_person_wants_to_be_asked(
     project: Project,
 ) -> None:

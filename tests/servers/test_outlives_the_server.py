@@ -250,6 +250,37 @@ def test_without_a_folder_it_is_said_once_and_all_else_works(project: Project) -
     assert project.log.count("would not outlive this server") == 1
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_p16_without_a_folder_it_outlives_all_workers_and_a_handover(
+    project: Project, workers: int
+) -> None:
+    """The parent process still serves: for it nothing has ended."""
+    project.state.write_text("a file in its place")
+    begin(project, "--workers", str(workers))
+    project.until("all", lambda: len(project.pids()) == workers)
+    roll_back_a_bad_edit(project)
+    before = project.pids()
+    for pid in before:
+        project.kill(pid)
+    project.until("others", lambda: len(project.pids() - before) == workers)
+    assert shown(project)[0] == "good"
+    project.save({"val.py": "VALUE = 'worse'\n"})
+    project.until_answered(val="worse")
+    code, out = project.type("handover")
+    assert (code, "it is not kept on disk" in out) == (0, True), out
+    code, out = project.type("rollback")
+    assert (code, shown(project)[0]) == (0, "good"), out
+    # It is kept as soon as that is possible.
+    project.state.unlink()
+    project.save({"val.py": "VALUE = 'better'\n"})
+    project.until_answered(val="better")
+    code, out = project.type("rollback")
+    assert (code, "it is not kept on disk" in out) == (0, False), out
+    project.crash()
+    project.serve()
+    assert shown(project)[0] == "good"
+
+
 def test_remember_false_keeps_nothing(project: Project) -> None:
     toml = project.folder / "pyproject.toml"
     toml.write_text(toml.read_text() + "remember = false\n")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from transfuse.handover.teams import End, Order, Settle, Start, Teams, Tell
+from transfuse.handover.teams import OUTRUN, End, Order, Settle, Start, Teams, Tell
 
 OLD, OTHER, FRESH, SECOND = 101, 102, 201, 202
 
@@ -27,9 +27,16 @@ def starts(teams: Teams, *pids: int, number: int | None = 1) -> None:
         teams.joins(pid, 1)
 
 
+def hold(teams: Teams, orders: list[Order], generation: int = 0) -> list[Order]:
+    """The processes that serve hold their updates, as they are told, and say what they serve."""
+    told = words(orders)
+    assert {word for _, word in told} == {"hold"}
+    return [order for pid, _ in told for order in teams.holds(pid, generation)]
+
+
 def takes_over(teams: Teams, pid: int) -> list[Order]:
     """The one fresh process is ready, and begins."""
-    assert words(teams.ready(pid)) == [(pid, "serve")]
+    assert words(hold(teams, teams.ready(pid))) == [(pid, "serve")]
     return teams.begins(pid)
 
 
@@ -41,7 +48,9 @@ def words(orders: list[Order]) -> list[tuple[int, str]]:
 def test_fresh_processes_take_over_when_all_are_ready(teams: Teams) -> None:
     starts(teams, FRESH, SECOND)
     assert teams.ready(SECOND) == []
-    assert words(teams.ready(FRESH)) == [(FRESH, "serve"), (SECOND, "serve")]
+    orders = teams.ready(FRESH)
+    assert words(orders) == [(OLD, "hold"), (OTHER, "hold")]
+    assert words(hold(teams, orders)) == [(FRESH, "serve"), (SECOND, "serve")]
     # The former ones go on until these have begun.
     assert teams.begins(FRESH) == []
     assert teams.serving == 0
@@ -54,7 +63,7 @@ def test_fresh_processes_take_over_when_all_are_ready(teams: Teams) -> None:
 def test_one_that_ends_when_it_was_to_begin_is_left_to_be_replaced(teams: Teams) -> None:
     starts(teams, FRESH, SECOND)
     teams.ready(FRESH)
-    teams.ready(SECOND)
+    hold(teams, teams.ready(SECOND))
     teams.begins(FRESH)
     # The other one has begun, and could not stop without losing requests.
     assert teams.ended(SECOND)[0] == Settle(1)
@@ -62,7 +71,7 @@ def test_one_that_ends_when_it_was_to_begin_is_left_to_be_replaced(teams: Teams)
 
 def test_if_none_of_them_begins_nothing_changes(teams: Teams) -> None:
     starts(teams, FRESH)
-    teams.ready(FRESH)
+    hold(teams, teams.ready(FRESH))
     assert teams.ended(FRESH)[0] == End(1)
     assert teams.serving == 0
 
@@ -216,6 +225,63 @@ def test_fresh_processes_that_have_begun_to_serve_are_not_given_up_for_a_trial(
     teams: Teams,
 ) -> None:
     starts(teams, FRESH)
-    teams.ready(FRESH)
+    hold(teams, teams.ready(FRESH))
     assert teams.put_off(OLD, "generation 5 is on trial") == []
     assert Settle(1) in teams.begins(FRESH)
+
+
+def test_p16_fresh_processes_begin_anew_if_the_former_ones_have_gone_on(teams: Teams) -> None:
+    """Their past would miss what was served last, and a number would be of two states."""
+    assert teams.asks(OLD, 1) == [Start(1)]
+    teams.started({FRESH}, 7)
+    teams.joins(FRESH, 1)
+    orders = teams.ready(FRESH)
+    assert teams.holds(OLD, 8) == []
+    orders = teams.holds(OTHER, 7)
+    assert (orders[0], orders[-1]) == (End(1), Start(2))
+    assert words(orders) == [(OLD, "go on"), (OTHER, "go on")]
+    teams.started({SECOND}, 8)
+    teams.joins(SECOND, 2)
+    assert words(hold(teams, teams.ready(SECOND), 8)) == [(SECOND, "serve")]
+    assert (OLD, "answer") in words(teams.begins(SECOND))
+
+
+def test_p15_former_processes_that_never_cease_to_go_on_are_taken_over_from(teams: Teams) -> None:
+    assert teams.asks(OLD, 1) == [Start(1)]
+    for team in range(1, OUTRUN + 2):
+        pid = FRESH + team
+        teams.started({pid}, team)
+        teams.joins(pid, team)
+        orders = hold(teams, teams.ready(pid), team + 1)
+        starts_anew = Start(team + 1) in orders
+        assert starts_anew == (team <= OUTRUN)
+    assert words(orders) == [(pid, "serve")]
+
+
+@pytest.mark.parametrize("gone", ["ended", "impatient"])
+def test_p15_former_processes_that_do_not_answer_are_not_waited_for(
+    teams: Teams, gone: str
+) -> None:
+    starts(teams, FRESH)
+    teams.ready(FRESH)
+    assert teams.holds(OTHER, 0) == []
+    assert teams.waits_for_former
+    assert teams.late(600) == []
+    orders = teams.ended(OLD) if gone == "ended" else teams.impatient()
+    assert words(orders) == [(FRESH, "serve")]
+    assert not teams.waits_for_former
+
+
+def test_if_fresh_processes_fail_at_last_the_former_ones_update_again(teams: Teams) -> None:
+    starts(teams, FRESH)
+    hold(teams, teams.ready(FRESH))
+    assert words(teams.ended(FRESH))[:2] == [(OLD, "go on"), (OTHER, "go on")]
+
+
+def test_p16_a_rollback_at_the_moment_of_the_switch_is_made_by_others(teams: Teams) -> None:
+    starts(teams, FRESH)
+    hold(teams, teams.ready(FRESH))
+    assert teams.goes_back(OLD) == []
+    orders = teams.begins(FRESH)
+    assert Settle(1) in orders
+    assert orders[-1] == Start(2)

@@ -31,7 +31,7 @@ mod _core {
     #[pymodule_export]
     use super::api::functions::{
         accept, adopt, configure, differing, follow, hold, limited, number_from, other_files, plan,
-        protect, release, rollback, update, view, wanted_view,
+        protect, read_project, release, rollback, update, view, wanted_view,
     };
     #[pymodule_export]
     use super::api::handover::{carried, loaded, units_under_way};

@@ -21,11 +21,11 @@ from transfuse.cli.events import tell_serving, tell_update
 from transfuse.cli.listening import BACKLOG, listen
 from transfuse.cli.progress import show_steps
 from transfuse.cli.team_place import Place
+from transfuse.cli.team_settings import settings_of_team
 from transfuse.cli.terminal import progress, say, show_log
-from transfuse.config.settings import read_settings
 from transfuse.control import unix_socket
 from transfuse.errors import TransfuseError
-from transfuse.handover.parent import name_of_team
+from transfuse.handover.parent import name_of_team, taken_along
 from transfuse.last_served import keeper, resumed
 from transfuse.process.imports import import_module
 from transfuse.process.install import install_settings, installed_settings
@@ -126,6 +126,7 @@ class Loader:
             serving.take,
             tells=self._is_first,
             by=name_of_team(self.folder, self.team),
+            spare=os.path.join(self.folder, "served"),
         )
 
     def _is_first(self, what: str) -> bool:
@@ -160,8 +161,10 @@ class Loader:
         module = serving.target.partition(":")[0]
         try:
             with progress(f"loading {serving.target}"):
-                taken_along = None if place is None else place.taken_along
-                install_settings(self._settings(), taken_along, self.last_served)
+                former = None if place is None else place.taken_along
+                install_settings(self._settings(), former, self.last_served)
+                if serving.take == resumed.IN_PLACE:
+                    _core.read_project()
                 application = (asgi if serving.interface == "asgi" else wsgi)(serving.target)
                 for module in () if place is None else place.unvetted():
                     import_module(module)
@@ -196,17 +199,24 @@ class Loader:
         """Keep what is served from now on, and try what was refused before this process started."""
         settings, place = installed_settings(), self.last_served
         if place is not None and settings is not None:
-            keeper.begin(settings, place)
+            keeper.begin(settings, place, tried=self._drop_taken_along)
+        else:
+            self._drop_taken_along()
         began = resumed.here()
         if began is not None and began.has_refused:
             _core.retry()
 
+    def _drop_taken_along(self) -> None:
+        """From now on a process in place of another begins with what is on disk."""
+        with contextlib.suppress(OSError):
+            os.unlink(taken_along(self.folder, self.team))
+
     def _settings(self) -> Settings:
-        """Return the settings as the files have them now, for a fresh process."""
+        """Return the settings of this process's team."""
         origin = self.serving.settings.origin
         if not self.team or origin is None:
             return self.serving.settings
-        return read_settings(origin=origin)
+        return settings_of_team(self.folder, self.team, origin)
 
     def _refuse(self, member: Member | None, error: BaseException) -> None:
         self._tell(member, f"the check failed: {headline(error)}", user_traceback(error))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import multiprocessing.util
 import os
@@ -13,7 +14,7 @@ from transfuse.cli.terminal import say
 from transfuse.config import native
 from transfuse.config.native import time
 from transfuse.control import unix_socket
-from transfuse.errors import NeedsFreshProcesses
+from transfuse.errors import NeedsFreshProcesses, TransfuseError
 from transfuse.handover import occasions
 from transfuse.handover.finishing import Notes, noted
 from transfuse.handover.member import Member
@@ -35,6 +36,8 @@ _CONFIRM_FIRST = (
 )
 # How long a new interpreter takes until it begins with the application, in seconds.
 _LOADING = 0.5
+# The longest that updates are held while others are about to take over, in seconds.
+_SWITCH = 600.0
 # Of the finalizers of multiprocessing, the one that is called last.
 _LAST = -1000
 
@@ -76,6 +79,8 @@ class Place:
         self._member: Member | None = None
         # The number of commands that wait for fresh processes; guarded by the lock.
         self._questions, self._lock = 0, native.threading.Lock()
+        # The number of the hold while others are about to take over; else None.
+        self._held: int | None = None
 
     def enter(self) -> Member:
         """Tell the parent that this process is there, before anything is loaded."""
@@ -93,6 +98,8 @@ class Place:
             announce=self._show,
             retire=self._retire,
             put_off=occasions.put_off,
+            hold=self._hold,
+            go_on=self._go_on,
             orphaned=self._end_without_parent,
         )
         return self._member
@@ -238,6 +245,22 @@ class Place:
             "loaded": [(name, str(path), digest) for name, path, digest in _core.loaded()],
             "contents": packed({path: text for path, text in served.items() if str(path) in aside}),
         }
+
+    def _hold(self, back_to: int | None) -> dict[str, Any]:
+        """Publish nothing more by itself, and return what fresh processes are to take along.
+
+        They have read what can be gone back to when they began, and would not know the rest.
+        """
+        self._held = _core.hold(_SWITCH)
+        # An update that is under way ends first.
+        with contextlib.suppress(TransfuseError):
+            _core.plan()
+        return self._served(back_to)
+
+    def _go_on(self) -> None:
+        held, self._held = self._held, None
+        if held is not None:
+            _core.release(held)
 
     def _end_without_parent(self) -> None:
         """End as on SIGTERM: without the parent nothing replaces this process or frees the port."""

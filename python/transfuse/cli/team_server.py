@@ -39,6 +39,9 @@ Worker = Any
 _TAKEN_ALONG = ("generation", "aside", "contents", "loaded", "back_to")
 # How often fresh and doomed processes are looked at, in seconds.
 _TURN = 0.1
+# How long processes may take to say what they serve when others are ready, in seconds: a little
+# more than the keeper's patience.
+_PATIENCE = 3.0
 # How long a process that has been told to end may take, in seconds.
 _GRACE = 5.0
 # A worker that ends again so soon after it was replaced is not replaced once more, in seconds.
@@ -90,6 +93,8 @@ class TeamServer(MPServer):
         self._former: list[Worker] = []
         self._doomed: list[tuple[Worker, float]] = []
         self._deadline = 0.0
+        # Until when the former processes may say what they serve, once fresh ones are ready.
+        self._impatient = 0.0
         # The processes that have begun to serve.
         self._begun: set[int] = set()
         # The time of the next attempt to replace workers, and the pause after that.
@@ -139,7 +144,8 @@ class TeamServer(MPServer):
 
     def _hear(self, said: Said) -> Iterable[Order]:
         pid, what, teams = said["pid"], said["say"], self._teams
-        if what in ("asks", "gone back"):
+        is_later = what == "holds" and said["generation"] > self._served["generation"]
+        if what in ("asks", "gone back") or is_later:
             self._served = said
         elif what == "enters":
             teams.joins(pid, said["team"])
@@ -150,6 +156,7 @@ class TeamServer(MPServer):
             "begins": lambda: teams.begins(pid),
             "cannot serve": lambda: teams.fails(pid, said["why"], said["trace"]),
             "asks": lambda: teams.asks(pid, said["number"]),
+            "holds": lambda: teams.holds(pid, said["generation"]),
             "gone back": lambda: teams.goes_back(pid, waits=said["waits"]),
             "on trial": lambda: teams.put_off(pid, said["why"]),
         }
@@ -157,7 +164,10 @@ class TeamServer(MPServer):
 
     def _follow(self, orders: Iterable[Order]) -> None:
         for order in orders:
-            if isinstance(order, Tell):
+            if isinstance(order, Tell) and order.order["do"] == "hold":
+                self._impatient = time.monotonic() + _PATIENCE
+                self._parent.tell(order.pid, {**order.order, "back_to": self._served["back_to"]})
+            elif isinstance(order, Tell):
                 self._parent.tell(order.pid, order.order)
             elif isinstance(order, Start):
                 self._follow(self._started(order.team))
@@ -206,7 +216,8 @@ class TeamServer(MPServer):
             worker.start()
             self._fresh.append(worker)
         self._deadline = time.monotonic() + self._limit
-        self._teams.started({worker._id() for worker in self._fresh})
+        pids = {worker._id() for worker in self._fresh}
+        self._teams.started(pids, self._served["generation"])
 
     def let_finish(self, pid: int) -> None:
         """Tell a worker that this server ends: its startup no longer waits for its turn."""
@@ -235,9 +246,6 @@ class TeamServer(MPServer):
         self.wrks: list[Worker] = self._fresh
         self._fresh = []
         self._loader = self._loader.of_team(settled.team)
-        with contextlib.suppress(OSError):
-            # A process that replaces one of the team later follows the others.
-            os.unlink(taken_along(self._loader.folder, settled.team))
         self.interrupt_children.clear()
         for worker in self.wrks:
             worker.interrupt_by_parent = False
@@ -251,6 +259,11 @@ class TeamServer(MPServer):
         for worker in self._fresh[:]:
             if not worker.is_alive():
                 self._follow(self._teams.ended(worker._id()))
+        for worker in self.wrks:
+            if not worker.is_alive():
+                self._follow(self._teams.ended(worker._id()))
+        if self._teams.waits_for_former and now > self._impatient:
+            self._follow(self._teams.impatient())
         if self._fresh and now > self._deadline:
             self._follow(self._teams.late(self._limit))
         for doomed, until in self._doomed:
@@ -273,9 +286,11 @@ class TeamServer(MPServer):
             if serves:
                 self._defer(indices, f"the last process ended: {failure}".rstrip(": \n"))
             return serves
-        self.interrupt_children.clear()
-        self.respawned_wrks.clear()
         for index in indices:
+            # Threads of Granian's add others meanwhile.
+            self.interrupt_children.remove(index)
+        self.respawned_wrks.clear()
+        for index in dict.fromkeys(indices):
             before = list(self.wrks)
             try:
                 self._prepare()

@@ -43,6 +43,9 @@ class Member:
         announce: called when it may serve.
         retire: called in a thread of its own when others have taken over.
         put_off: the same when a trial has put off the handover that this process has asked for.
+        hold: the same when others are ready to take over: has this process publish nothing more,
+            and returns what it serves; called with the generation that they go back to, or None.
+        go_on: the same when they do not take over.
         orphaned: called in a thread of its own when the parent is gone.
     """
 
@@ -56,12 +59,20 @@ class Member:
         announce: Callable[[], None],
         retire: Callable[[], None],
         put_off: Callable[[], None] = lambda: None,
+        hold: Callable[[int | None], Said] | None = None,
+        go_on: Callable[[], None] = lambda: None,
         orphaned: Callable[[], None] = lambda: None,
     ) -> None:
         self.team = team
         self._check, self._refuse, self._announce = check, refuse, announce
         self._parent, self._orphaned = os.getppid(), orphaned
-        self._in_threads = {"retire": retire, "put off": put_off}
+        self._in_threads: dict[str, Callable[[Said], None]] = {
+            "retire": lambda _: retire(),
+            "put off": lambda _: put_off(),
+            "hold": self._hold,
+            "go on": lambda _: go_on(),
+        }
+        self._holds = hold
         end = native.socket.socket(native.socket.AF_UNIX, native.socket.SOCK_STREAM)
         long_path.connect(end, path)
         self._stream = MessageStream(end)
@@ -161,6 +172,10 @@ class Member:
                 raise TransfuseError("the process that started this one is gone")
             return self._answers.pop(number)
 
+    def _hold(self, order: Said) -> None:
+        served = {"generation": 0} if self._holds is None else self._holds(order["back_to"])
+        self._say(say="holds", pid=os.getpid(), **served)
+
     def _say(self, **words: Any) -> None:
         # Without a parent there is nobody to hand over to.
         with contextlib.suppress(OSError):
@@ -189,7 +204,8 @@ class Member:
         what = order["do"]
         if what in self._in_threads:
             task = self._in_threads[what]
-            native.thread(target=task, name=f"transfuse-{what}", daemon=True).start()
+            name = f"transfuse-{what}"
+            native.thread(target=task, args=(order,), name=name, daemon=True).start()
             return
         with self._news:
             if what in ("serve", "stand down"):

@@ -34,7 +34,7 @@ from transfuse.source.tracebacks import OWN
 from transfuse.updates import api, trial, waiting
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from transfuse.handover.packages import Installed
     from transfuse.updates.reports import Report, Restart
@@ -87,6 +87,10 @@ class Occasions:
     def can_ask(self) -> bool:
         """Whether the server that this process belongs to can hand over."""
         return self._ask is not None
+
+    def know(self, restart: Iterable[Restart]) -> None:
+        """Take these changes for known: the other workers have asked for fresh processes."""
+        self._waiting |= frozenset(map(_as_it_is, restart))
 
     def hear(self, report: Report) -> None:
         """Note the result of an update."""
@@ -216,7 +220,8 @@ def attend(
             from transfuse.updates.reports import Report  # noqa: PLC0415
 
             now = api.status()
-            # What has changed since this process loaded it.
+            # What has changed since this process loaded it, or waits in the others.
+            _here.know(waiting.in_others())
             _here.hear(Report("unchanged", now.generation, restart=now.restart))
     return _here
 

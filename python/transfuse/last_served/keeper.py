@@ -13,6 +13,7 @@ import atexit
 import contextlib
 import functools
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from transfuse import _core
@@ -21,10 +22,13 @@ from transfuse.config.logs import get_logger
 from transfuse.config.native import threading, time
 from transfuse.errors import TransfuseError
 from transfuse.last_served import places
+from transfuse.last_served.kept_folder import KeptFolder
 from transfuse.runtime import file_lock
 from transfuse.updates.api import on_update
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from transfuse.config.settings import Settings
     from transfuse.last_served.resumed import Place
     from transfuse.updates.reports import Report
@@ -46,6 +50,10 @@ _TAKING_OVER = 5.0
 _END = 5.0
 
 
+def _nothing() -> None:
+    """Do nothing."""
+
+
 class Keeper:
     """Keeps what this process serves, from a time on.
 
@@ -53,23 +61,29 @@ class Keeper:
         settings: the installed ones.
         place: where, and whether this process tells a failure.
         after: seconds until the first write, unless there is an update before.
+        tried: called after the first write of this process, also if it has failed.
     """
 
-    def __init__(self, settings: Settings, place: Place, after: float) -> None:
-        self._roots = settings.roots
-        self._place, self._folder = place, places.folder_of(settings, place.label)
-        self._limit = settings.store << 20
-        self._after = after
+    def __init__(
+        self, settings: Settings, place: Place, after: float, tried: Callable[[], object]
+    ) -> None:
+        self._place = place
+        limit = settings.store << 20
+        about = (place.label, " ".join(settings.roots))
+        folder = places.folder_of(settings, place.label)
+        self._main = KeptFolder(folder, about, limit, is_shared=True)
+        self._spare = None
+        if place.spare:
+            self._spare = KeptFolder(Path(place.spare), about, limit, is_shared=False)
+        # The one of them that can be written.
+        self._at = self._main
+        self._after, self._first_tried = after, tried
         self._soon_until = time.monotonic() + _SOON
         # Guards the fields that follow.
         self._news = threading.Condition()
         # How often a write was asked for, up to which of these it was tried, and has succeeded.
         self._asked, self._tried, self._written = 1, 0, 0
-        self._has_lock = False
         self._over = False
-        # The thread's own: the descriptor of the lock, and the store that it guards.
-        self._lock: int | None = None
-        self._store: _core.ServedStore | None = None
         self._fails = False
         self._unsubscribe = on_update(self._hear)
         self._thread = native.thread(target=self._run, name="transfuse-keeper", daemon=True)
@@ -97,12 +111,14 @@ class Keeper:
             self._ask()
             mine = self._asked
             while not self._over and time.monotonic() < until:
-                if self._written >= mine or (not self._has_lock and self._is_signed(sign)):
-                    return True
+                is_theirs = not self._at.has_lock and self._at.signed() == sign
+                if self._written >= mine or is_theirs:
+                    # Otherwise it is kept for as long as this server lasts.
+                    return self._at is self._main
                 if self._fails and self._tried >= mine:
                     return False
                 # Nothing signals that another process has written: looked at until then.
-                self._news.wait(0.02 if not self._has_lock else until - time.monotonic())
+                self._news.wait(0.02 if not self._at.has_lock else until - time.monotonic())
         return False
 
     def wait_for(self, by: str) -> bool:
@@ -112,8 +128,9 @@ class Keeper:
             by: their name, as `resumed.Place` has it. This process may have ended its part.
         """
         until = time.monotonic() + _TAKING_OVER
-        while not self._is_by(by):
-            if time.monotonic() > until:
+        while not _is_by(self._main, by):
+            is_spare = self._spare is not None and _is_by(self._spare, by)
+            if is_spare or time.monotonic() > until:
                 return False
             # Polls until the deadline: no event tells that another process has written the file.
             time.sleep(_TRY_SOON)
@@ -134,72 +151,64 @@ class Keeper:
             with contextlib.suppress(TransfuseError):  # uninstalled at this moment
                 self._turn()
             with self._news:
-                pause = _AGAIN if self._fails else None if self._has_lock else self._pause()
+                pause = _AGAIN if self._fails else None if self._at.has_lock else self._pause()
                 self._news.wait_for(self._is_due, pause)
 
     def _pause(self) -> float:
         """Return the pause before the next attempt to take the lock."""
-        is_soon = time.monotonic() < self._soon_until and not self._is_by(self._place.by)
+        is_soon = time.monotonic() < self._soon_until and not _is_by(self._at, self._place.by)
         return _TRY_SOON if is_soon else _TRY
 
     def _is_behind(self) -> bool:
-        return self._has_lock and self._asked > self._tried
+        return self._at.has_lock and self._asked > self._tried
 
     def _is_due(self) -> bool:
-        is_mine = self._has_lock or self._fails
+        is_mine = self._at.has_lock or self._fails
         return self._over or (is_mine and self._asked > self._tried)
 
     def _turn(self) -> None:
         with self._news:
             upto = self._tried = self._asked
         try:
-            if not self._take():
+            if not self._write():
                 return
-            sign = self._sign()
-            assert self._store is not None
-            self._store.write()
-            places.write(self._folder / "written", sign)
-        except (OSError, AttributeError) as error:
-            if not self._fails and self._place.tells("failure"):
-                _log.warning(
-                    "what is served cannot be kept in %s, and would not outlive this server: %s",
-                    self._folder,
-                    error,
-                )
+        except (OSError, AttributeError):
             with self._news:
                 self._fails = True
                 self._news.notify_all()
-            return
-        with self._news:
-            self._fails, self._written = False, upto
-            self._news.notify_all()
-
-    def _take(self) -> bool:
-        """Get the lock of the folder, which is made if need be; return whether it is held."""
-        path = self._folder / "lock"
-        if self._lock is not None and not file_lock.is_of(self._lock, path):
-            self._release()  # the folder was removed
-        if self._lock is None:
-            places.make_private(self._folder)
-            lock = file_lock.take(path)
-            if lock is None:
-                return False
-            if not file_lock.is_of(lock, path):
-                os.close(lock)
-                return False
-            self._lock = lock
-            self._store = _core.ServedStore(str(self._folder), self._limit)
+        else:
             with self._news:
-                self._has_lock = True
-            places.write(self._folder / "about", f"{self._place.label}\n{' '.join(self._roots)}\n")
-            places.sweep(self._folder)
-            places.tidy(self._folder)
-        return True
+                self._fails, self._written = False, upto
+                self._news.notify_all()
+        first, self._first_tried = self._first_tried, _nothing
+        first()
+
+    def _write(self) -> bool:
+        """Write what is served; return False if that is the task of another process."""
+        sign = self._sign()
+        try:
+            is_written = self._main.write(sign)
+        except (OSError, AttributeError) as error:
+            if not self._fails and self._at is self._main and self._place.tells("failure"):
+                _log.warning(
+                    "what is served cannot be kept in %s, and would not outlive this server: %s",
+                    self._main.path,
+                    error,
+                )
+            self._main.release()
+            if self._spare is None:
+                raise
+            self._at = self._spare
+            return self._spare.write(sign)
+        if self._spare is not None and self._at is self._spare:
+            self._at = self._main
+            self._spare.drop()
+        return is_written
 
     def _release(self) -> None:
-        lock, self._lock, self._store, self._has_lock = self._lock, None, None, False
-        if lock is not None:
-            os.close(lock)
+        for folder in (self._main, self._spare):
+            if folder is not None:
+                folder.release()
 
     def _sign(self) -> str:
         """Return a text for the served state and the processes that serve it together.
@@ -212,38 +221,39 @@ class Keeper:
         state = f"{_core.view()[1]} {[(path, others.get(path)) for path in aside]!r}"
         return f"{state}\n{self._place.by}"
 
-    def _is_signed(self, sign: str) -> bool:
-        return self._signed() == sign
 
-    def _is_by(self, by: str) -> bool:
-        return self._signed().rpartition("\n")[2] == by
-
-    def _signed(self) -> str:
-        with contextlib.suppress(OSError, ValueError):
-            return (self._folder / "written").read_text()
-        return ""
+def _is_by(folder: KeptFolder, by: str) -> bool:
+    return folder.signed().rpartition("\n")[2] == by
 
 
 # The keeper of this process, or None. Written on install, uninstall and fork.
 _keeper: Keeper | None = None
 
 
-def begin(settings: Settings, place: Place, after: float = 0.0) -> None:
+def begin(
+    settings: Settings,
+    place: Place,
+    after: float = 0.0,
+    tried: Callable[[], object] = _nothing,
+) -> None:
     """Keep what this process serves from now on.
 
     Args:
         settings: the installed ones.
         place: where, and whether this process tells a failure.
         after: seconds until the first write, unless there is an update before.
+        tried: called after the first write of this process, also if nothing can be kept.
     """
     global _keeper  # noqa: PLW0603 - there is one import system in a process
     end()
     if not file_lock.AVAILABLE:
+        tried()
         return
     _register_once()
     try:
-        _keeper = Keeper(settings, place, after)
+        _keeper = Keeper(settings, place, after, tried)
     except OSError as error:
+        tried()
         if place.tells("failure"):
             _log.warning(
                 "what is served cannot be kept, and would not outlive this server: %s", error

@@ -103,6 +103,23 @@ def _private(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o600)
 
 
+def is_kept(folder: Path) -> bool:
+    """Whether something is kept in a folder."""
+    return (folder / "written").exists()
+
+
+def empty(folder: Path) -> None:
+    """Remove what is kept in a folder, and leave its lock.
+
+    Args:
+        folder: whose lock this process has.
+    """
+    with contextlib.suppress(OSError):
+        for each in folder.iterdir():
+            if each.name != "lock":
+                each.unlink()
+
+
 def sweep(folder: Path) -> None:
     """Remove the files of a process that was killed while it wrote.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from transfuse.config.logs import get_logger
@@ -43,6 +44,8 @@ class Place:
         has_flag: whether what is run has the flag `--from`.
         by: names the processes that serve together, such as ``"transfuse-x1y2z3 4"``; other ones
             that take over from them have another name. Empty where none take over.
+        spare: a folder that lasts as long as the server, for what is served if the user's cannot be
+            written; empty: there is none.
     """
 
     label: str
@@ -50,6 +53,7 @@ class Place:
     tells: Callable[[str], bool] = field(default=lambda _: True, compare=False)
     has_flag: bool = True
     by: str = ""
+    spare: str = ""
 
     @classmethod
     def wanted(cls, settings: Settings, label: str, take: str, **more: Any) -> Place | None:
@@ -74,7 +78,9 @@ class Place:
             others: what others serve, and this process is to serve; None: there are none.
         """
         with contextlib.suppress(OSError, AttributeError):
-            folder = places.folder_of(settings, self.label)
+            folder = Path(self.spare)
+            if not self.spare or not places.is_kept(folder):
+                folder = places.folder_of(settings, self.label)
             places.refuse_others(folder)
             if others is not None:
                 return str(folder), _OTHERS, others.back_to

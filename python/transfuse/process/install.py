@@ -23,7 +23,7 @@ from transfuse.config.settings import ModuleSettings, Settings, read_settings
 from transfuse.errors import RootError, TransfuseError
 from transfuse.last_served import keeper, resumed
 from transfuse.source import old_source
-from transfuse.updates import import_context, participants, trial
+from transfuse.updates import import_context, participants, trial, waiting
 from transfuse.updates.api import deliver
 
 if TYPE_CHECKING:
@@ -127,6 +127,7 @@ def install_settings(
         if place is None and settings.remember:
             place = resumed.Place(" ".join(sys.orig_argv), has_flag=False)
         served = workers.to_serve(settings, taken_along)
+        waiting.wait_in_others(served.waiting if served is not None else ())
         last = None if place is None else place.for_core(settings, served)
         _say_what_is_live(settings)
         with _saying_that_it_takes_long(settings.roots):
@@ -170,6 +171,7 @@ def _install_core(
         reconsider=files.reread,
         contents=served.contents,
         aside=served.aside,
+        waiting=served.waiting,
         first=served.generation,
         last=last,
     )

@@ -16,7 +16,7 @@ from transfuse.config.logs import get_logger
 from transfuse.config.native import time
 from transfuse.errors import TransfuseError
 from transfuse.updates import trial
-from transfuse.updates.waiting import held_back
+from transfuse.updates.waiting import held_back, waiting
 from transfuse.workers import rendezvous
 from transfuse.workers.commit import CommitCoordinator
 from transfuse.workers.protocol import BEAT, SILENCE, MessageStream, packed
@@ -194,7 +194,7 @@ class Coordinator:
         if what == "contents?":
             generation, _ = _core.view()
             order = {"do": "take", "generation": generation, **_contents()}
-            return [(number, {**order, "waiting": held_back()})]
+            return [(number, {**order, "waiting": held_back(), "restart": waiting()})]
         if number in commit.workers and what in self._vote:
             return self._vote[what](number, said)
         return []

@@ -92,6 +92,17 @@ def _requests(value: object) -> bool:
     return _counts(value) and isinstance(value, list) and len(value) == 3
 
 
+def _waiting(value: object) -> bool:
+    """The changes that wait for a restart: name, code, reason, and file or None."""
+    return isinstance(value, list) and all(
+        isinstance(each, list)
+        and len(each) == 4
+        and all(map(_text, each[:3]))
+        and _text_or_none(each[3])
+        for each in value
+    )
+
+
 _Form = Mapping[str, Callable[[object], bool]]
 # The messages of workers, and the orders of the coordinator: word -> field -> its check.
 _SAY: Mapping[str, _Form] = {
@@ -138,7 +149,13 @@ _DO: Mapping[str, _Form] = {
 }
 _FORMS = {"say": _SAY, "do": _DO}
 # Fields that orders may have.
-_MORE = {"others": _digests, "trial": _wanted_or_none, "ends": _ends_or_none}
+_MORE = {
+    "others": _digests,
+    "trial": _wanted_or_none,
+    "ends": _ends_or_none,
+    "waiting": _texts,
+    "restart": _waiting,
+}
 
 
 def parsed(line: bytes) -> Said:

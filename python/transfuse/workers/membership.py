@@ -18,6 +18,8 @@ from transfuse.workers import rendezvous
 from transfuse.workers.protocol import BEAT, SILENCE, MessageStream, unpacked
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from transfuse.config.settings import Settings
     from transfuse.workers.protocol import Said
     from transfuse.workers.rendezvous import Rendezvous
@@ -38,12 +40,14 @@ class Served(NamedTuple):
         aside: those of them of which the content on disk is set aside.
         generation: the number of its first generation.
         back_to: the former generation that it serves again, if it is started for that.
+        waiting: the changes that wait in the others for a restart: name, code, reason and file.
     """
 
     contents: dict[str, bytes | None]
     aside: list[str]
     generation: int
     back_to: int | None = None
+    waiting: Sequence[tuple[str, str, str, str | None]] = ()
 
 
 # No other content than that on disk.
@@ -122,7 +126,7 @@ def contents_of_others(settings: Settings) -> Served | None:
 
     Returns:
         Their content; None if there are no others. Changes that wait in them for a restart are not
-        among it, because this start is one.
+        among it if this start is one. In a team, only a handover is.
     """
     place = None
     # An error is logged when this worker joins the others.
@@ -149,7 +153,9 @@ def _taken_from_others(place: Rendezvous | None) -> Served | None:
         aside = [path for path in aside if path not in waiting]
         _log.info("this worker starts with what waits in others for a restart: %s", waiting)
         generation += 1
-    return Served(contents, aside, generation)
+        return Served(contents, aside, generation)
+    restart = [(name, code, what, file) for name, code, what, file in told.get("restart", ())]
+    return Served(contents, aside, generation, waiting=restart)
 
 
 def _told_by_others(place: Rendezvous) -> Said | None:

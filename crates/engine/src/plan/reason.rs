@@ -112,6 +112,21 @@ pub enum RestartCode {
     Setting,
 }
 
+impl RestartCode {
+    const ALL: [RestartCode; 5] = [
+        RestartCode::NeverPolicy,
+        RestartCode::Extension,
+        RestartCode::ForeignLoader,
+        RestartCode::Requirement,
+        RestartCode::Setting,
+    ];
+
+    /// The one that is displayed as `word`, as another process of this release sends it.
+    pub fn parse(word: &str) -> Option<RestartCode> {
+        RestartCode::ALL.into_iter().find(|code| code.to_string() == word)
+    }
+}
+
 impl fmt::Display for RestartCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -108,6 +108,12 @@ pub fn plan(py: Python<'_>) -> PyResult<Py<PyDict>> {
     request(py, "plan", None, Command::Plan)
 }
 
+/// Reads the project's files again, for a process that has begun with older settings than others.
+#[pyfunction]
+pub fn read_project(py: Python<'_>) -> PyResult<()> {
+    request(py, "read the settings", None, Command::ReadProject).map(drop)
+}
+
 /// The number of the current generation, and the fingerprint of its source.
 #[pyfunction]
 pub fn view(py: Python<'_>) -> PyResult<(u64, String)> {

@@ -6,7 +6,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use pyo3::{intern, prelude::*, types::PyDict, types::PyList};
-use transfuse_engine::{Budget, FileSystem, OsFileSystem, Roots, scan};
+use transfuse_engine::{Budget, FileSystem, OsFileSystem, Restart, RestartCode, Roots, scan};
 
 use crate::api::{fork, last_served, last_served::Last};
 use crate::cpython::{exceptions, snapshot::items, thread::is_in_main_interpreter};
@@ -23,7 +23,7 @@ use crate::updater::{thread::at_exit, thread::start_updating, thread::stop_updat
 #[pyfunction]
 #[pyo3(signature = (
     *, roots, include, exclude, gitignore, watch, poll, policy, modules, keep, keep_deleted, store, resident, time_limit,
-    report, stages, project, reconsider, contents, aside, first, last
+    report, stages, project, reconsider, contents, aside, waiting, first, last
 ))]
 #[allow(clippy::too_many_arguments)]
 pub fn install(
@@ -47,6 +47,7 @@ pub fn install(
     reconsider: Py<PyAny>,
     contents: SourceOverrides,
     aside: Vec<PathBuf>,
+    waiting: Vec<Waiting>,
     first: u64,
     last: Last,
 ) -> PyResult<Option<Py<PyDict>>> {
@@ -64,6 +65,7 @@ pub fn install(
     let first = (first, keep);
     let mut began =
         last_served::beginning(py, began, &seen.snapshot, contents, aside, first, last)?;
+    began.given.waiting = waiting.into_iter().filter_map(restart).collect();
     let made = Runtime::new(
         py,
         system,
@@ -83,6 +85,14 @@ pub fn install(
     began.recall(py, runtime)?;
     begin(py, runtime, seen.dirs)?;
     Ok(began.told)
+}
+
+/// A change that waits for a restart in the other workers, and its file:
+/// `("conf", "never-policy", "conf changed and ...", "/srv/conf.py")`.
+type Waiting = (String, String, String, Option<PathBuf>);
+
+fn restart((name, code, what, path): Waiting) -> Option<Restart> {
+    Some(Restart { name, code: RestartCode::parse(&code)?, what, path })
 }
 
 /// Puts a runtime in force.

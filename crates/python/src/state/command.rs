@@ -18,6 +18,8 @@ pub enum Command {
     Reload(ModuleName, Reply),
     /// Compare now and report the plan of an update.
     Plan(Reply),
+    /// Read the project's files, which have changed since the settings of this process were read.
+    ReadProject(Reply),
     /// Make an earlier generation's content current.
     Rollback(RollbackCommand, Reply),
     /// Serve these contents, whatever is on disk.

@@ -17,7 +17,7 @@ use pyo3::{intern, prelude::*};
 use transfuse_engine::sync::Mutex;
 use transfuse_engine::{
     Budget, Digest, FileSystem, Freed, GenerationId, GenerationRegistry, GenerationState,
-    ModuleName, OsFileSystem, Roots, SingleFlight, SourceSnapshot,
+    ModuleName, OsFileSystem, Restart, Roots, SingleFlight, SourceSnapshot,
 };
 
 use crate::cpython::{exceptions, nogil_lock::NoGilLock, thread::thread};
@@ -81,6 +81,8 @@ pub struct GivenFiles {
     pub paths: Vec<PathBuf>,
     /// Those of them whose content on disk is set aside.
     pub aside: Vec<PathBuf>,
+    /// The changes that wait in the others for a restart: `conf`, with its file.
+    pub waiting: Vec<Restart>,
     /// Content on disk that is set aside from the start.
     pub left: SetAsideFiles,
     /// Content on disk that is not served from the start, until it is tried.

@@ -41,6 +41,7 @@ impl Driver {
         self.runtime.updating_thread.store(thread(), Ordering::Release);
         let aside = Aside::Of(&self.runtime.given.aside);
         self.ignore_until_changed(py, self.runtime.given.paths.clone(), aside);
+        self.updater.take_over_waiting();
         let refused = &self.runtime.given.refused;
         if !refused.is_empty() {
             self.listener.add_paths(refused.keys().cloned());
@@ -79,6 +80,7 @@ impl Driver {
                 (reply, panics::caught(|| self.update_on_request(py, &wanted)))
             }
             Command::Plan(reply) => (reply, panics::caught(|| self.plan(py))),
+            Command::ReadProject(reply) => (reply, panics::caught(|| self.read_project(py))),
             Command::Rollback(command, reply) => {
                 (reply, panics::caught(|| self.rollback(py, command)))
             }
@@ -163,6 +165,13 @@ impl Driver {
         {
             self.updater.update_automatically(py, change);
         }
+    }
+
+    fn read_project(&mut self, py: Python<'_>) -> PyResult<Py<PyDict>> {
+        self.listener.project_files_changed = true;
+        let mut change = self.listener.assume(self.runtime.view(), Vec::new());
+        let report = self.updater.reread_project_files(py, &mut change);
+        Ok(report.unwrap_or_else(|| self.updater.unchanged(py)))
     }
 
     fn plan(&mut self, py: Python<'_>) -> PyResult<Py<PyDict>> {

@@ -276,6 +276,22 @@ impl Updater {
         self.store_refused();
     }
 
+    /// Takes over the changes that wait for a restart in the workers that gave this process its
+    /// content.
+    pub fn take_over_waiting(&mut self) {
+        let given = &self.runtime.given.waiting;
+        let differs = |entry: &&Restart| {
+            let path = entry.path.as_ref();
+            path.is_some_and(|path| self.tried.has(path))
+        };
+        let waiting: Vec<Restart> = given.iter().filter(differs).cloned().collect();
+        let paths: Vec<_> = waiting.iter().filter_map(|entry| entry.path.clone()).collect();
+        self.tried.waits_in_others(&paths, self.runtime.settings());
+        self.waiting_modules = waiting;
+        self.store_refused();
+        self.store_waiting();
+    }
+
     /// An automatic update may try everything again.
     pub fn forget_tried(&mut self) {
         self.tried.clear();

@@ -1,6 +1,6 @@
 //! Which content was tried already, so that no update is made of it again?
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::Path, path::PathBuf, sync::Arc};
 
 use transfuse_engine::{Digest, FileChange, SourceSnapshot};
 
@@ -44,6 +44,15 @@ impl Tried {
         self.waits = (!waits.is_empty()).then_some((waits, settings));
     }
 
+    /// Of what others have refused, this waits in them for a restart.
+    pub fn waits_in_others(&mut self, waiting: &[PathBuf], settings: Arc<Settings>) {
+        let Some(content) = self.refused.take() else { return };
+        self.publish(content.clone(), waiting, settings);
+        let waits = self.waits.as_ref().map_or(0, |(waits, _)| waits.len());
+        self.is_refusal = waits < content.len();
+        self.refused = Some(content);
+    }
+
     /// Nothing waits any more.
     pub fn nothing_waits(&mut self) {
         self.waits = None;
@@ -63,6 +72,11 @@ impl Tried {
     /// Was this refused?
     pub fn is_refused(&self, content: &Content) -> bool {
         self.refused.as_ref() == Some(content)
+    }
+
+    /// Is this file among the content that is not tried again?
+    pub fn has(&self, path: &Path) -> bool {
+        self.refused.iter().flatten().any(|(tried, _)| tried == path)
     }
 
     /// The refused content; empty if there is none.
