@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from transfuse.source.call_names import IMPORTERS, RUN_TEXT
+from transfuse.source.call_names import IMPORTERS, RUN_SOURCE, RUN_TEXT
 from transfuse.source.import_flow import Function, Scan
 from transfuse.source.kept_places import Keeper
 from transfuse.source.syntax import dotted
@@ -85,7 +85,7 @@ def _sources(function: Function, others: frozenset[str]) -> tuple[bool, set[str]
             imports = imports or dotted(node) == "sys.modules"
         elif isinstance(node, ast.Call):
             called.add(dotted(node.func).rpartition(".")[2])
-    return imports or not called.isdisjoint(IMPORTERS | RUN_TEXT), called
+    return imports or not called.isdisjoint(IMPORTERS | RUN_SOURCE | RUN_TEXT), called
 
 
 def _functions(tree: ast.AST) -> Iterator[Function]:

@@ -383,11 +383,10 @@ impl<'py> StagedUpdate<'py> {
     /// from `sys.modules`.
     fn tidy(&self, py: Python<'py>) {
         let _guard = self.runtime.nogil_lock.lock(py);
-        let mut names: Vec<ModuleName> =
-            self.removed.iter().map(|instance| instance.get().name.clone()).collect();
-        names.extend(
-            self.staged.get().executed(py).iter().map(|instance| instance.get().name.clone()),
-        );
+        let executed = self.staged.get().executed(py);
+        let of = |instance: &Bound<'py, LiveModule>| instance.get().name.clone();
+        let mut names: Vec<_> = self.removed.iter().chain(&executed).map(of).collect();
+        names.extend(std::mem::take(&mut *self.staged.get().staging.later.lock()));
         for name in names {
             if let Some(parent) = name.parent()
                 && let Some(package) = self.runtime.current(py).get().find(py, parent.as_str())
