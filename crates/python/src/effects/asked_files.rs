@@ -48,7 +48,8 @@ pub fn listen(py: Python<'_>) -> PyResult<()> {
 /// Code has asked about a path.
 fn asked(function: usize, path: &Bound<'_, PyAny>) {
     let is_executing = execution_stack::is_executing();
-    if !is_executing && !(function == STAT && data_files::is_named_as_source(path)) {
+    let may_load = function == STAT && data_files::is_named_as_source(path);
+    if !is_executing && !may_load {
         return;
     }
     let py = path.py();

@@ -237,6 +237,9 @@ fn later(
     running: &Bound<'_, LiveModule>,
     package: &LiveModule,
 ) -> BTreeSet<String> {
+    if !scope.is_staged() {
+        return BTreeSet::new();
+    }
     let names = names(scope.py, scope.generation.get(), package);
     later_submodules::later(scope, running, package, names)
 }

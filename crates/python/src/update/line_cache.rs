@@ -13,7 +13,7 @@ use crate::update::staged_update::StagedUpdate;
 
 impl StagedUpdate<'_> {
     /// The lines of files that differ in the staged generation are read again when code asks for them.
-    pub fn forget_lines(&self, py: Python<'_>) -> PyResult<()> {
+    pub(super) fn forget_lines(&self, py: Python<'_>) -> PyResult<()> {
         let modules = py.import(intern!(py, "sys"))?.getattr(intern!(py, "modules"))?;
         let Ok(linecache) = modules.get_item(intern!(py, "linecache")) else { return Ok(()) };
         let Ok(lines) = linecache.getattr(intern!(py, "cache"))?.cast_into::<PyDict>() else {

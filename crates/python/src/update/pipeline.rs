@@ -76,7 +76,6 @@ fn stage(
     // The first error of a startup, and the modules added to the plan because of such errors.
     let (mut refusal, mut met): (Option<(PyErr, Plan)>, Vec<Met>) = (None, Vec::new());
     loop {
-        update.forget_lines(py)?;
         let ran = update.run(py, plan);
         let (affected, stopped) = update.concerned(py, ran.is_ok());
         if request.widen(affected) {

@@ -149,6 +149,7 @@ impl<'py> StagedUpdate<'py> {
         let _pinned = GenerationScope::begin(&Scope::new(py, self.runtime, &self.staged))?;
         conflict::take();
         self.begin_environ(py, plan);
+        self.forget_lines(py)?;
         self.staged.get().staging.expect(plan.steps.len());
         packages_before::begin(&Scope::new(py, self.runtime, &self.staged), plan);
         let _limit = Watchdog::begin(self.runtime.settings().time_limit);
