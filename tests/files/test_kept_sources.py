@@ -143,3 +143,37 @@ def test_p12_source_that_is_read_at_each_call(tree: LiveTree) -> None:
     assert tree.module("conf").get() == 1
     assert ran(tree.published({"rates.py": rates(2)})) == []
     assert tree.module("conf").get() == 2
+
+
+@pytest.mark.parametrize("name", ["rates.txt", "rates.py"])
+def test_p5_lines_that_linecache_keeps(tree: LiveTree, policy: str, name: str) -> None:
+    """No module keeps them, so none runs."""
+    source = (
+        f"import linecache\ndef get():\n    return linecache.getline(__file__[:-7] + '{name}', 1)\n"
+    )
+    tree.write({"conf.py": source, name: rates(1)})
+    tree.install(policy=policy)
+    for rate in (1, 2, 3):
+        if rate > 1:
+            assert ran(tree.published({name: rates(rate)})) == []
+        assert tree.module("conf").get() == rates(rate)
+        assert tree.module("conf").get() == rates(rate)
+
+
+def test_p5_a_module_that_is_loaded_when_it_is_used(tree: LiveTree, policy: str) -> None:
+    source = """
+        made = {}
+        def get():
+            if not made:
+                spec = importlib.util.spec_from_file_location("plugin", PATH)
+                spec.loader = loader = importlib.util.LazyLoader(spec.loader)
+                made["rates"] = importlib.util.module_from_spec(spec)
+                loader.exec_module(made["rates"])
+            return made["rates"].RATE
+        """
+    tree.write({"conf.py": HEAD + textwrap.dedent(source), "rates.py": rates(1)})
+    tree.install(policy=policy)
+    assert tree.module("conf").get() == 1
+    for rate in (2, 3):
+        assert ran(tree.published({"rates.py": rates(rate)})) == ["conf"]
+        assert tree.module("conf").get() == rate

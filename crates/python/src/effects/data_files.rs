@@ -63,10 +63,8 @@ pub fn record_open_by_function(runtime: &'static Runtime, args: &Bound<'_, PyTup
         Reader::Other => record_kept(py, runtime, path),
         // The lines stay in `linecache`, which forgets them when the file has changed.
         Reader::Lines { live: true } => {
-            if runtime.roots.follows(&*runtime.system, &path)
-                && let Some(source) = content(runtime, &path)
-            {
-                follow(py, runtime, &path, &source);
+            if !is_source(&path) && runtime.roots.follows(&*runtime.system, &path) {
+                follow_lines(py, runtime, &path);
             }
             record_kept(py, runtime, path);
         }
@@ -80,6 +78,14 @@ pub fn record_open_by_function(runtime: &'static Runtime, args: &Bound<'_, PyTup
 pub fn record_reading_by_function(runtime: &'static Runtime, path: &Bound<'_, PyAny>) {
     if let Some(found) = data_of_function(runtime, path) {
         record_kept(path.py(), runtime, found);
+    }
+}
+
+/// Code is about to run the source of a live module by itself.
+pub fn record_source_to_run(py: Python<'_>, runtime: &'static Runtime, path: &Path) {
+    match execution_stack::innermost(py) {
+        Some(running) => record_reading(runtime, &running, path),
+        None => record_kept(py, runtime, path.to_owned()),
     }
 }
 
@@ -171,6 +177,15 @@ fn admit(runtime: &Runtime, instance: &Bound<'_, LiveModule>, path: &Path, sourc
         return;
     }
     follow(instance.py(), runtime, path, source);
+}
+
+/// A change of the file makes an update from now on, also if no module depends on it.
+fn follow_lines(py: Python<'_>, runtime: &Runtime, path: &Path) {
+    if runtime.system.metadata(path).is_ok_and(|stat| stat.len <= LIMIT)
+        && let Ok(content) = runtime.system.read(path)
+    {
+        follow(py, runtime, path, &Source::served(Some(&content), &runtime.budget));
+    }
 }
 
 /// A change of the file makes an update from now on.

@@ -19,7 +19,7 @@ use crate::code::name_usage::NameUsage;
 use crate::cpython::extra_attributes::ExtraAttributes;
 use crate::state::{
     environ_change::EnvironChange, foreign_patch::ForeignPatch, generation::Generation,
-    lazy_imports::LazyImports, load_key::LoadKey, module_source::ModuleSource,
+    keepers::Keepers, lazy_imports::LazyImports, load_key::LoadKey, module_source::ModuleSource,
     pending_submodules::PendingSubmodules, shown::LastShown,
 };
 
@@ -56,8 +56,8 @@ pub struct LiveModule {
     wrote: Mutex<BTreeSet<PathBuf>>,
     /// `(shop.tax, Rates)`: names that it, and code that it called, took by `sys.modules`. Never shrinks.
     taken: Mutex<BTreeSet<(ModuleName, String)>>,
-    /// `(0x7f6c_1020, 14) -> [shop.conf]`: instructions that read files, and which modules keep these.
-    pub keepers_of_reads: Mutex<BTreeMap<(usize, i32), Vec<ModuleName>>>,
+    /// The modules that keep what its functions read, or had imported by foreign code.
+    pub keepers: Keepers,
     /// Names of deferred imports already recorded: the hot path asks one dict.
     pub deferred: Py<PyDict>,
     /// The lazy imports that its code declares.
@@ -129,7 +129,7 @@ impl LiveModule {
             edges: Mutex::default(),
             wrote: Mutex::default(),
             taken: Mutex::default(),
-            keepers_of_reads: Mutex::default(),
+            keepers: Keepers::default(),
             deferred: PyDict::new(py).unbind(),
             lazy: LazyImports::default(),
             home: Mutex::new(Some(home)),
