@@ -28,6 +28,7 @@ __all__ = [
     "file_digest",
     "follow",
     "former_modules",
+    "handler_made",
     "heap",
     "held_outside",
     "history",
@@ -174,6 +175,9 @@ def configure(
 
 def executing() -> dict[str, Any] | None:
     """The namespace of the live module whose source this thread is executing, if there is one."""
+
+def handler_made(handler: object) -> None:
+    """Take a handler of `logging` for one of the module whose source this thread is executing."""
 
 def is_answering(namespace: dict[str, Any]) -> bool:
     """Whether the generation that answers the calling code has the execution with this namespace.

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import logging
 import logging.config
+import sys
+import threading
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -126,3 +129,40 @@ def test_p8_a_handler_that_a_request_adds_stays(tree: LiveTree, shop: logging.Lo
         tree.module("logs").add()
     tree.published({"logs.py": source.format(2)})
     assert names(shop) == [None, "edition 2"]
+
+
+def test_p5_a_handler_that_another_thread_adds_meanwhile_stays(
+    tree: LiveTree, shop: logging.Logger
+) -> None:
+    waiting = """\
+        import logging
+
+        def add():
+            handler = logging.NullHandler()
+            handler.set_name("of a request")
+            logging.getLogger("tests.shop").addHandler(handler)
+    """
+    source = HANDLER
+    tree.write({"views.py": waiting, "logs.py": source.format(1)})
+    tree.install()
+    tree.module("logs")
+    elsewhere = threading.Event(), threading.Event()
+    add = tree.module("views").add
+
+    def request() -> None:
+        elsewhere[0].wait(30)
+        add()
+        elsewhere[1].set()
+
+    thread = threading.Thread(target=request)
+    thread.start()
+    sys.modules["meanwhile"] = module = ModuleType("meanwhile")
+    vars(module)["EVENTS"] = elsewhere
+    try:
+        meet = "    from meanwhile import EVENTS; EVENTS[0].set(); assert EVENTS[1].wait(30)\n"
+        tree.published({"logs.py": source.format(2) + meet})
+    finally:
+        del sys.modules["meanwhile"]
+        thread.join()
+    tree.published({"logs.py": source.format(3)})
+    assert names(shop) == ["of a request", "edition 3"]

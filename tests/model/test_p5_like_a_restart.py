@@ -138,6 +138,27 @@ def with_order_of(expected: dict[str, Any], told: dict[str, Any], ran: set[str])
             seen[name] = {**module, "R": whole["R"] if alike else module["R"]}
         else:
             seen[name] = module
+    return with_turns_of(expected, seen, ran)
+
+
+def with_turns_of(expected: dict[str, Any], told: dict[str, Any], ran: set[str]) -> dict[str, Any]:
+    """The same for the numbers that modules took of a counter, each in its turn."""
+
+    def turns(seen: dict[str, Any], key: str) -> dict[str, str]:
+        modules = [(name, each) for name, each in seen.items() if isinstance(each, dict)]
+        return {name: each[key][1] for name, each in modules if each.get(key, [0])[0] == "list"}
+
+    keys = {key for each in told.values() if isinstance(each, dict) for key in each}
+    seen = dict(told)
+    for key in (key for key in keys if key.startswith("T_")):
+        ours, theirs = turns(told, key), turns(expected, key)
+        both = [
+            sorted((each[name], name) for name in each if name in ran) for each in (ours, theirs)
+        ]
+        orders = [[name for _, name in each] for each in both]
+        if sorted(ours.values()) == sorted(theirs.values()) and orders[0] == orders[1]:
+            for name in ours.keys() & theirs.keys():
+                seen[name] = {**seen[name], key: expected[name][key]}
     return seen
 
 

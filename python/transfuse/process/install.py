@@ -22,6 +22,7 @@ from transfuse.config.project_files import LIVE, Project, live_settings
 from transfuse.config.settings import ModuleSettings, Settings, read_settings
 from transfuse.errors import RootError, TransfuseError
 from transfuse.last_served import keeper, resumed
+from transfuse.registrations import log_handlers
 from transfuse.source import old_source
 from transfuse.updates import import_context, participants, trial, waiting
 from transfuse.updates.api import deliver
@@ -143,6 +144,7 @@ def install_settings(
                 sys.path.insert(0, root)
                 _added.append(root)
         import_context.install()
+        on_uninstall(log_handlers.install())
         for adapt in _adapters:
             adapt()
         workers.begin(settings)

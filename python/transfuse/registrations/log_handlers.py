@@ -11,10 +11,11 @@ import logging
 import weakref
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from transfuse import _core
 from transfuse.registrations.entries import Entry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from types import ModuleType
 
     from transfuse.registrations.made import Execution
@@ -36,6 +37,26 @@ class _Given(NamedTuple):
 # By execution. An entry leaves with the module. Written by the thread that executes the module, and
 # by the updating thread once it has ended.
 _given: weakref.WeakKeyDictionary[ModuleType, list[_Given]] = weakref.WeakKeyDictionary()
+
+
+def install() -> Callable[[], None]:
+    """Note each handler of `logging` when it is made, by the module that its thread executes.
+
+    Returns: what takes this back.
+    """
+    # Each handler that is made is put into the list of all by this function.
+    original: Callable[[logging.Handler], None] = vars(logging)["_addHandlerRef"]
+
+    def add(handler: logging.Handler) -> None:
+        original(handler)
+        _core.handler_made(handler)
+
+    def uninstall() -> None:
+        if vars(logging)["_addHandlerRef"] is add:
+            vars(logging)["_addHandlerRef"] = original
+
+    vars(logging)["_addHandlerRef"] = add
+    return uninstall
 
 
 def made(module: ModuleType, handlers: list[weakref.ReferenceType[logging.Handler]]) -> None:

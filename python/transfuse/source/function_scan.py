@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from transfuse.source.call_names import IMPORTERS, RUN_TEXT
+from transfuse.source.call_names import BRING, RUN_TEXT
 from transfuse.source.import_flow import Scan
 from transfuse.source.kept_places import Keeper
 from transfuse.source.syntax import children, dotted
@@ -89,7 +89,7 @@ def _parsed(text: bytes) -> ast.AST:
 def _imports(function: Function, others: frozenset[str], walks: Walks) -> bool:
     """Tell whether a function imports, by a statement, a call, or one of the functions `others`."""
     words = walks.words(function)
-    by_name = others | IMPORTERS | RUN_TEXT | {"sys.modules"}
+    by_name = others | BRING | RUN_TEXT | {"sys.modules"}
     return not words.isdisjoint(by_name) or walks.imports(function)
 
 

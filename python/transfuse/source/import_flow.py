@@ -60,7 +60,7 @@ class Scan:
         self._returning = returning
         self._special = frozenset(name for name in returning if is_special(name))
         # Words without which no expression is a source by itself.
-        self._words = others | call_names.IMPORTERS | returning.keys() | {"sys.modules"}
+        self._words = others | call_names.BRING | returning.keys() | {"sys.modules"}
         # Whether it passes an imported value to a function that is one of its parameters.
         self.calls_back = False
         self._parameters: set[str] = set()
@@ -205,13 +205,12 @@ class Scan:
 
     def _call(self, call: ast.Call) -> None:
         function = dotted(call.func).rpartition(".")[2]
-        if function in call_names.IMPORTERS:
-            first = call.args[0] if call.args else None
-            known = isinstance(first, ast.Constant) and isinstance(first.value, str)
-            self.calls.append(first.value if known else None)  # type: ignore[union-attr]
+        self.calls += call_names.imported_by(call, function)
         given = [*call.args, *(keyword.value for keyword in call.keywords)]
+        if function in call_names.RUN_SOURCE or call in self._sources:
+            for one in given:
+                self._fill(one)
         if function in call_names.RUN_TEXT:
-            self.calls.append("")
             self.kept.append(Kept("", False, ""))
         if function in ("setattr", "__setattr__") and len(given) >= 2:
             if isinstance(call.func, ast.Name) or len(given) > 2:
@@ -296,7 +295,7 @@ class Scan:
                 return
         called = dotted(value) if isinstance(value, ast.Call) else None
         last = called.rpartition(".")[2] if called is not None else ""
-        if called is None or last[:1].isupper() or last in ("dict", "list", "set", "copy"):
+        if called is None or last[:1].isupper() or last in call_names.MAKE:
             self._made.add(name)
         elif last in call_names.NAMESPACES:
             self._alias[name] = ""
@@ -379,7 +378,7 @@ class Scan:
             # A call that gets the function itself may call it, and an attribute may be a property.
             whole = dotted(node)
             function = whole.rpartition(".")[2]
-            imports = function in call_names.IMPORTERS or whole == "sys.modules.get"
+            imports = function in call_names.BRING or whole == "sys.modules.get"
             if isinstance(node, ast.Call) and imports:
                 return True
         return self._runs(function) or self._runs_special(node)

@@ -124,6 +124,8 @@ def _foreign(running: frozenset[ast.AST]) -> list[str]:
         taken = node.func if isinstance(node, ast.Call) else node
         holder = taken.value if isinstance(taken, (ast.Attribute, ast.Subscript)) else None
         hands_on = isinstance(taken, ast.Attribute) and taken.attr.startswith(_HAND_ON)
+        while isinstance(holder, ast.Subscript):
+            holder = holder.value
         if holder is not None and not (hands_on and taken is not node):
             names.append(dotted(holder))
     return names

@@ -1,12 +1,14 @@
 //! Which live module does this thread execute, and does work that goes on see an execution?
 //!
-//! For adapters of frameworks that keep listeners of live code (`transfuse/frameworks/listeners.py`).
+//! For adapters of frameworks that keep listeners of live code (`transfuse/frameworks/listeners.py`), and of
+//! `logging` (`transfuse/registrations/log_handlers.py`).
 
 use std::sync::atomic::Ordering;
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use crate::effects::log_handlers;
 use crate::state::{caller, execution_stack, runtime};
 
 /// The namespace of the live module whose source this thread is executing; none if there is none.
@@ -38,4 +40,10 @@ pub fn is_former(namespace: &Bound<'_, PyDict>) -> bool {
         return false;
     };
     !runtime.alive(py).iter().any(|generation| generation.get().holds(py, &instance))
+}
+
+/// `logging` has made a handler: it belongs to the module that this thread executes, if there is one.
+#[pyfunction]
+pub fn handler_made(handler: &Bound<'_, PyAny>) -> PyResult<()> {
+    log_handlers::made(handler)
 }

@@ -47,12 +47,20 @@ pub fn listen(py: Python<'_>) -> PyResult<()> {
 
 /// Code has asked about a path.
 fn asked(function: usize, path: &Bound<'_, PyAny>) {
-    if !execution_stack::is_executing() {
+    let is_executing = execution_stack::is_executing();
+    let may_load = function == STAT && data_files::is_named_as_source(path);
+    if !is_executing && !may_load {
         return;
     }
     let py = path.py();
     let raised = PyErr::take(py);
-    record(function, path);
+    if is_executing {
+        record(function, path);
+    } else if is_to_load(py)
+        && let Some(runtime) = runtime::in_force()
+    {
+        data_files::record_reading_by_function(runtime, path);
+    }
     if let Some(error) = raised {
         error.restore(py);
     }
@@ -62,6 +70,9 @@ fn record(function: usize, asked: &Bound<'_, PyAny>) {
     let py = asked.py();
     let Some(runtime) = runtime::in_force() else { return };
     if frames::top(py).is_none_or(|frame| data_files::is_search(&frame).unwrap_or(true)) {
+        if function == STAT && is_to_load(py) {
+            data_files::record_source(runtime, asked);
+        }
         return;
     }
     let Some(path) = data_files::data_path(runtime, asked) else { return };
@@ -85,6 +96,14 @@ fn record(function: usize, asked: &Bound<'_, PyAny>) {
         Err(_) => return,
     };
     data_files::depend(runtime, &instance, &path, &Source::existence(kind));
+}
+
+/// Whether `importlib` asks for the time of source that a loader of its own is about to run, as in
+/// `spec.loader.exec_module(module)`. Where the precompiled file is valid the source is not opened.
+fn is_to_load(py: Python<'_>) -> bool {
+    let mut names = frames::stack(py).take(2).map_while(|frame| place(&frame).ok());
+    let asks = names.next().is_some_and(|(file, _)| file.starts_with("<frozen importlib"));
+    asks && names.next().is_some_and(|(_, name)| name == "path_stats")
 }
 
 /// The code that asks, by way of `os.path` and `pathlib` or by itself.

@@ -52,10 +52,45 @@ pub fn record_reading(runtime: &Runtime, instance: &Bound<'_, LiveModule>, path:
 /// of the content, as `get_settings` of a web application does, that depends on the file.
 pub fn record_open_by_function(runtime: &'static Runtime, args: &Bound<'_, PyTuple>) {
     let py = args.py();
-    let Some(path) = data_of_function(runtime, args, 0) else { return };
+    let Some(path) = args.get_item(0).ok().and_then(|path| data_of_function(runtime, &path)) else {
+        return;
+    };
     if writes(args) {
         return record_write_by_function(py, runtime, path);
     }
+    match reader(py) {
+        Reader::Import if is_source(&path) => {}
+        Reader::Other => record_kept(py, runtime, path),
+        // The lines stay in `linecache`, which forgets them when the file has changed.
+        Reader::Lines { live: true } => {
+            if !is_source(&path) && runtime.roots.follows(&*runtime.system, &path) {
+                follow_lines(py, runtime, &path);
+            }
+            record_kept(py, runtime, path);
+        }
+        Reader::Lines { .. } if is_source(&path) => {}
+        Reader::Import | Reader::Lines { .. } => record_kept(py, runtime, path),
+    }
+}
+
+/// `importlib` is about to run the source at a path for a function that was called after its module was
+/// imported.
+pub fn record_reading_by_function(runtime: &'static Runtime, path: &Bound<'_, PyAny>) {
+    if let Some(found) = data_of_function(runtime, path) {
+        record_kept(path.py(), runtime, found);
+    }
+}
+
+/// Code is about to run the source of a live module by itself.
+pub fn record_source_to_run(py: Python<'_>, runtime: &'static Runtime, path: &Path) {
+    match execution_stack::innermost(py) {
+        Some(running) => record_reading(runtime, &running, path),
+        None => record_kept(py, runtime, path.to_owned()),
+    }
+}
+
+/// Those that keep what comes of the content of a file depend on it.
+fn record_kept(py: Python<'_>, runtime: &'static Runtime, path: PathBuf) {
     for owner in kept_content::keepers(py) {
         if !owner.get().has_read(&path)
             && count_read(owner.get()) < CACHED_FILES
@@ -73,7 +108,7 @@ pub fn record_open_by_function(runtime: &'static Runtime, args: &Bound<'_, PyTup
 
 /// A function that was called after its module was imported renames a file: it writes another as a whole.
 pub fn record_rename_by_function(runtime: &'static Runtime, args: &Bound<'_, PyTuple>) {
-    if let Some(path) = data_of_function(runtime, args, 1) {
+    if let Some(path) = args.get_item(1).ok().and_then(|path| data_of_function(runtime, &path)) {
         record_write_by_function(args.py(), runtime, path);
     }
 }
@@ -88,8 +123,7 @@ fn record_write_by_function(py: Python<'_>, runtime: &Runtime, path: PathBuf) {
 
 /// The path of a file that can be data. Requests open files: others are told apart without a look at the
 /// disk.
-fn data_of_function(runtime: &Runtime, args: &Bound<'_, PyTuple>, index: usize) -> Option<PathBuf> {
-    let given = args.get_borrowed_item(index).ok()?;
+fn data_of_function(runtime: &Runtime, given: &Bound<'_, PyAny>) -> Option<PathBuf> {
     if let Ok(text) = given.cast_exact::<PyString>() {
         let path = Path::new(text.to_str().ok()?);
         if path.is_absolute() && !runtime.roots.is_beneath(path) {
@@ -97,7 +131,42 @@ fn data_of_function(runtime: &Runtime, args: &Bound<'_, PyTuple>, index: usize) 
         }
     }
     let path = runtime.system.absolute(&given.extract::<PathBuf>().ok()?).ok()?;
-    (runtime.roots.is_beneath(&path) && !is_source(&path)).then_some(path)
+    let is_precompiled = path.extension().is_some_and(|end| end == "pyc");
+    (runtime.roots.is_beneath(&path) && !is_precompiled).then_some(path)
+}
+
+/// Whether an argument is text that names source.
+pub fn is_named_as_source(path: &Bound<'_, PyAny>) -> bool {
+    let Ok(text) = path.cast_exact::<PyString>() else { return false };
+    text.to_str().is_ok_and(|text| is_source(Path::new(text)))
+}
+
+/// The code that opens a file.
+enum Reader {
+    Import,
+    /// `linecache`, for live code or for tracebacks, warnings and the like.
+    Lines {
+        live: bool,
+    },
+    Other,
+}
+
+fn reader(py: Python<'_>) -> Reader {
+    let mut by_line = false;
+    for frame in frames::stack(py) {
+        let file = frames::code(&frame).and_then(|code| code.getattr("co_filename").ok());
+        let Some(file) = file.and_then(|file| file.extract::<String>().ok()) else { break };
+        if file.starts_with("<frozen importlib") {
+            return Reader::Import;
+        }
+        match file.rsplit(['/', '\\']).next() {
+            Some("tokenize.py") => {}
+            Some("linecache.py" | "old_source.py") => by_line = true,
+            _ if by_line => return Reader::Lines { live: caller::of_frame(&frame).is_some() },
+            _ => break,
+        }
+    }
+    Reader::Other
 }
 
 /// Records that `instance` depends on data, and follows that from now on.
@@ -107,7 +176,21 @@ fn admit(runtime: &Runtime, instance: &Bound<'_, LiveModule>, path: &Path, sourc
     if known && (source.is_existence() || !instance.get().has_read(path)) {
         return;
     }
-    for generation in runtime.alive(instance.py()) {
+    follow(instance.py(), runtime, path, source);
+}
+
+/// A change of the file makes an update from now on, also if no module depends on it.
+fn follow_lines(py: Python<'_>, runtime: &Runtime, path: &Path) {
+    if runtime.system.metadata(path).is_ok_and(|stat| stat.len <= LIMIT)
+        && let Ok(content) = runtime.system.read(path)
+    {
+        follow(py, runtime, path, &Source::served(Some(&content), &runtime.budget));
+    }
+}
+
+/// A change of the file makes an update from now on.
+fn follow(py: Python<'_>, runtime: &Runtime, path: &Path, source: &Arc<Source>) {
+    for generation in runtime.alive(py) {
         generation.get().admit_new(path, source);
     }
     if !runtime.roots.is_walked(&*runtime.system, path) {
@@ -128,6 +211,15 @@ pub fn depend(
 
 fn count_read(module: &LiveModule) -> usize {
     module.edges().iter().filter(|edge| edge.kind == EdgeKind::Data).count()
+}
+
+/// `importlib` is about to run source for the module that is being executed.
+pub fn record_source(runtime: &Runtime, path: &Bound<'_, PyAny>) {
+    if let Some(found) = data_path(runtime, path)
+        && let Some(instance) = execution_stack::innermost(path.py())
+    {
+        record_reading(runtime, &instance, &found);
+    }
 }
 
 /// `os.listdir(path)` or `os.scandir(path)` is about to happen.

@@ -6,6 +6,7 @@
 use pyo3::{prelude::*, types::PyDict};
 use transfuse_engine::{Edge, EdgeKind, ModuleName, Target};
 
+use crate::effects::kept_content;
 use crate::state::{
     caller, execution_stack, live_module::LiveModule, runtime::Runtime, scope::Scope,
 };
@@ -49,6 +50,10 @@ pub fn record_import_through(scope: &Scope<'_>, imported: &Bound<'_, LiveModule>
         && caller.get().is_ready()
     {
         record_import(py, runtime, &caller, imported);
+        // No code of the caller says that the call imports.
+        let keepers = kept_content::keepers(py);
+        let names = keepers.iter().map(|one| &one.get().name);
+        caller.get().keepers.keep_through(&imported.get().name, names);
     }
 }
 

@@ -128,13 +128,13 @@ pub fn keepers(py: Python<'_>) -> Vec<Bound<'_, LiveModule>> {
             continue;
         }
         let place = (code.as_ptr() as usize, at);
-        let known = module.get().keepers_of_reads.lock().get(&place).cloned();
+        let known = module.get().keepers.by_place.lock().get(&place).cloned();
         let keepers = known.unwrap_or_else(|| {
             let keepers = match is_cached(py, &module, &frame) {
                 Ok(true) => vec![module.get().name.clone()],
                 _ => kept_values::keepers_of_read(runtime, &module, &frame),
             };
-            module.get().keepers_of_reads.lock().insert(place, keepers.clone());
+            module.get().keepers.by_place.lock().insert(place, keepers.clone());
             keepers
         });
         if keepers.is_empty() {

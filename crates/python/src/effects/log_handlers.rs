@@ -1,51 +1,58 @@
 //! Which handlers of `logging` does a module's code make?
 //!
 //! A handler is an object of a foreign class in a list of a foreign object, so no reference to it shows
-//! which module added it. But `logging` lists all handlers in the order in which they were made: those
-//! that are new when a module's code has ended are its own, or those of another thread.
-//! `transfuse/registrations/log_handlers.py` exchanges them when the module has run again.
+//! which module added it. So `transfuse/registrations/log_handlers.py` tells of each handler that is
+//! made. It belongs to the module that the same thread executes: other threads may make handlers
+//! meanwhile. The handlers of a module are exchanged when it has run again.
 
-use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyList, PyModule};
-use pyo3::{Py, intern};
-use transfuse_engine::sync::Mutex;
+use std::cell::RefCell;
+
+use pyo3::types::PyWeakrefReference;
+use pyo3::{intern, prelude::*};
 
 use crate::cpython::log;
-use crate::state::live_module::LiveModule;
+use crate::state::{execution_stack, live_module::LiveModule};
 
-/// The last of the handlers when they were looked at last. The lock is held to read or replace it.
-static LAST: Mutex<Option<Py<PyAny>>> = Mutex::new(None);
+thread_local! {
+    /// The handlers that the executions of this thread have made and that are not recorded yet, each
+    /// with the module. Taken when the execution has ended.
+    static MADE: RefCell<Vec<(Py<LiveModule>, Py<PyWeakrefReference>)>> = const { RefCell::new(Vec::new()) };
+}
 
-/// The code of another module begins or this one's has ended: handlers made since the last look are
-/// `of` this module, if any.
-pub fn settle(py: Python<'_>, of: Option<&Bound<'_, LiveModule>>) {
-    static HANDLERS: PyOnceLock<Py<PyList>> = PyOnceLock::new();
-    let Ok(all) = HANDLERS.get_or_try_init(py, || {
-        let all = PyModule::import(py, "logging")?.getattr("_handlerList")?;
-        Ok::<_, PyErr>(all.cast_into::<PyList>()?.unbind())
-    }) else {
-        return;
-    };
-    let all = all.bind(py);
-    let Some(last) = all.len().checked_sub(1).and_then(|last| all.get_item(last).ok()) else {
-        return;
-    };
-    let before = LAST.lock().as_ref().map(|before| before.clone_ref(py));
-    if before.as_ref().is_some_and(|before| before.is(&last)) {
+/// A handler of `logging` was made.
+pub fn made(handler: &Bound<'_, PyAny>) -> PyResult<()> {
+    if let Some(module) = execution_stack::innermost(handler.py()) {
+        let handler = PyWeakrefReference::new(handler)?.unbind();
+        MADE.with_borrow_mut(|made| made.push((module.unbind(), handler)));
+    }
+    Ok(())
+}
+
+/// The code of a module has ended: the handlers that it made are recorded with the loggers that have
+/// them now.
+pub fn ended(module: &Bound<'_, LiveModule>) {
+    let py = module.py();
+    if MADE.with_borrow(Vec::is_empty) {
         return;
     }
-    let replaced = LAST.lock().replace(last.unbind());
-    drop(replaced);
-    let Some(of) = of else { return };
-    let mut new: Vec<_> =
-        all.iter().rev().take_while(|each| !before.as_ref().is_some_and(|b| b.is(each))).collect();
-    new.reverse();
+    let all = MADE.take();
+    let (own, others): (Vec<_>, Vec<_>) = all.into_iter().partition(|(of, _)| of.is(module));
+    MADE.with_borrow_mut(|made| made.splice(0..0, others).for_each(drop));
+    if own.is_empty() {
+        return;
+    }
+    let handlers: Vec<_> = own.into_iter().map(|(_, handler)| handler).collect();
     let told = || {
         let name = intern!(py, "transfuse.registrations.log_handlers");
-        py.import(name)?.getattr(intern!(py, "made"))?.call1((&of.get().module, new))
+        let module = module.get().module.bind(py);
+        py.import(name)?.getattr(intern!(py, "made"))?.call1((module, handlers))
     };
     if let Err(error) = told() {
         let _ = log::complain(py, "handlers of logging may be added twice", error);
     }
+}
+
+/// The outermost execution of this thread has ended.
+pub fn forget() {
+    drop(MADE.take());
 }

@@ -47,7 +47,6 @@ impl Observation {
     /// The module's code is about to run.
     pub fn begin(instance: &Bound<'_, LiveModule>) -> Self {
         let py = instance.py();
-        log_handlers::settle(py, execution_stack::innermost(py).as_ref());
         if let Some(outer) = execution_stack::innermost(py)
             && !attribution::has_only_imported(py, &outer)
         {
@@ -66,7 +65,7 @@ impl Observation {
     pub fn end(self, py: Python<'_>, instance: &Bound<'_, LiveModule>) -> Vec<Before> {
         let Some(ended) = OBSERVED.with_borrow_mut(Vec::pop) else { return Vec::new() };
         attribution::settle(py, instance, &ended.used);
-        log_handlers::settle(py, Some(instance));
+        log_handlers::ended(instance);
         current_objects::ended(py, instance, self.execution.depth() == 0);
         let Observed { mut foreign, namespaces, .. } = ended;
         foreign.extend(foreign_patches::set_by_calls(instance, &namespaces, &foreign));
@@ -84,6 +83,7 @@ impl Drop for Observation {
         drop(left);
         if depth == 0 {
             attribution::forget();
+            log_handlers::forget();
         }
     }
 }

@@ -5,6 +5,7 @@
 //! others go to `hooks/import_statement.rs`, which has the rules.
 
 use std::ffi::CStr;
+use std::path::Path;
 
 use pyo3::types::{PyBool, PyDict, PyString};
 use pyo3::{Borrowed, ffi, intern, prelude::*, sync::PyOnceLock};
@@ -133,7 +134,7 @@ unsafe fn cached_import(
         let foreign = match &caller {
             Some(caller) => level == 0 && caller.get().is_ready(),
             None if level == 0
-                && !is_text(&globals)
+                && !is_run_by_hand(runtime, &globals)
                 && let Some(shown) = shown(py, runtime, &name) =>
             {
                 if execution_stack::is_executing() || pending_submodules::any() {
@@ -155,11 +156,18 @@ unsafe fn cached_import(
     }
 }
 
-/// Whether the globals are those of text that `exec` runs: a function that runs text may keep what it
-/// imports.
-fn is_text(globals: &Bound<'_, PyAny>) -> bool {
-    let globals = globals.cast_exact::<PyDict>();
-    globals.is_ok_and(|all| !all.contains(intern!(all.py(), "__spec__")).unwrap_or(true))
+/// Whether the globals are those of code that live code runs by itself, as text (`exec`), by `runpy` or
+/// by a loader for its file: the function that runs it may keep what it imports.
+fn is_run_by_hand(runtime: &Runtime, globals: &Bound<'_, PyAny>) -> bool {
+    let py = globals.py();
+    let Ok(globals) = globals.cast_exact::<PyDict>() else { return true };
+    let get = |name| globals.get_item(name).ok().flatten();
+    if get(intern!(py, "__spec__")).is_none_or(|spec| spec.is_none()) {
+        return true;
+    }
+    let file = get(intern!(py, "__file__"));
+    let file = file.as_ref().and_then(|file| file.cast_exact::<PyString>().ok()?.to_str().ok());
+    file.is_some_and(|file| runtime.roots.is_beneath(Path::new(file)))
 }
 
 /// Whether no name is taken: `None` in a statement, an empty tuple in many a call.

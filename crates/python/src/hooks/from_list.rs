@@ -50,7 +50,7 @@ impl<'py> ImportStatement<'_, 'py> {
                     }
                 }
                 if let Some(caller) = caller {
-                    let whole = submodules::whole(scope, package.get())?;
+                    let whole = submodules::whole(scope, caller, package.get())?;
                     let from =
                         whole.as_ref().map_or_else(|| package.get().namespace(py), |m| m.dict());
                     record_star(caller, &from, all)?;

@@ -17,7 +17,7 @@ use crate::effects::dependencies::{record_import, record_import_through, record_
 use crate::effects::{conflict, listener_adapters, names_from_elsewhere, observation};
 use crate::hooks::{partial_import, submodule_imports};
 use crate::loading::load::{self, Loaded};
-use crate::loading::packages_before;
+use crate::loading::{packages_before, submodules};
 use crate::state::{caller, live_module::LiveModule, runtime, runtime::Runtime, scope::Scope};
 use crate::sysmodules::{entry, facade, facade::of_instance};
 
@@ -268,6 +268,7 @@ impl<'py> ImportStatement<'_, 'py> {
         if caller.get().is_ready() {
             return Ok(());
         }
+        submodules::hide_later(scope, caller, instance)?;
         // Only functions have their variables elsewhere than in a dict.
         if self.locals.is_none_or(|locals| locals.is_none()) {
             observation::imported_through(scope, Some(caller), instance)?;

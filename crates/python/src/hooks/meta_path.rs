@@ -17,7 +17,7 @@ use crate::loading::{
 };
 use crate::state::{caller, runtime};
 use crate::sysmodules::{entry, facade, spec, spec::FacadeLoader, spec::Finder, spec::is_loading};
-use crate::{cpython::frames, effects::dependencies};
+use crate::{cpython::frames, effects::data_files, effects::dependencies};
 
 /// Whether the running frame is that of `importlib.util.find_spec`, or of a function that it calls:
 /// the caller asks whether a module exists, and does not import it.
@@ -202,6 +202,9 @@ impl FacadeLoader {
     /// For `runpy`, which runs the code itself as `__main__`.
     #[pyo3(signature = (name=None))]
     fn get_code<'py>(&self, py: Python<'py>, name: Option<&str>) -> PyResult<Bound<'py, PyAny>> {
+        if let (Some(path), Some(runtime)) = (&self.path, runtime::in_force()) {
+            data_files::record_source_to_run(py, runtime, path);
+        }
         Ok(self.code(py)?.map_or_else(|| py.None().into_bound(py), Bound::into_any))
     }
 

@@ -14,6 +14,7 @@ pub mod source_text;
 pub mod namespace;
 pub mod circular;
 pub mod unreached_names;
+pub mod later_submodules;
 pub mod submodules;
 pub mod bind_submodules;
 pub mod sharing;

@@ -14,9 +14,10 @@ use pyo3::{gc::PyTraverseError, gc::PyVisit, intern, prelude::*};
 use transfuse_engine::{ModuleName, sync::Mutex};
 
 use crate::cpython::{lazy_object, snapshot};
+use crate::loading::later_submodules;
 use crate::state::{
-    caller, generation::Generation, lazy_imports, live_module::LiveModule, runtime,
-    runtime::Runtime, scope::Scope,
+    caller, execution_stack, generation::Generation, lazy_imports, live_module::LiveModule,
+    runtime, runtime::Runtime, scope::Scope,
 };
 
 /// The `__getattr__` of a package whose submodules differ between generations.
@@ -98,9 +99,11 @@ impl SubmoduleDir {
         let differing = self.of.get().names.lock().clone();
         let Some(runtime) = runtime::in_force() else { return Ok(listed) };
         let scope = caller::scope_of_running(py, runtime);
+        let later = self.later(&scope);
         for name in differing {
             let child = format!("{}.{name}", self.of.get().package);
-            if scope.find(&child).is_some_and(|child| child.get().is_ready()) {
+            let is_there = scope.find(&child).is_some_and(|child| child.get().is_ready());
+            if is_there && !later.contains(&name) {
                 listed.append(name)?;
             }
         }
@@ -111,6 +114,19 @@ impl SubmoduleDir {
         visit.call(&self.of)?;
         visit.call(&self.namespace)?;
         visit.call(&self.own)
+    }
+}
+
+impl SubmoduleDir {
+    /// The submodules that the module which is being executed must not find yet.
+    fn later(&self, scope: &Scope<'_>) -> BTreeSet<String> {
+        let package = scope.find(&self.of.get().package);
+        match (execution_stack::innermost(scope.py), package) {
+            (Some(running), Some(package)) if scope.is_staged() => {
+                later(scope, &running, package.get())
+            }
+            _ => BTreeSet::new(),
+        }
     }
 }
 
@@ -192,6 +208,42 @@ pub fn make_dynamic(py: Python<'_>, parent: &Bound<'_, LiveModule>, tail: &str) 
     Ok(())
 }
 
+/// The module that is being executed has imported a package: if it may list it, the later submodules
+/// are taken out of its namespace until the update ends.
+pub fn hide_later(
+    scope: &Scope<'_>,
+    running: &Bound<'_, LiveModule>,
+    package: &Bound<'_, LiveModule>,
+) -> PyResult<()> {
+    if !scope.is_staged() || !package.get().package {
+        return Ok(());
+    }
+    let lists = running.get().with_name_usage(|usage| {
+        usage.attributes.of(package.get().name.tail()).any(String::is_empty)
+    });
+    if lists != Some(true) {
+        return Ok(());
+    }
+    for tail in later(scope, running, package.get()) {
+        make_dynamic(scope.py, package, &tail)?;
+        let hidden = &scope.generation.get().staging.later;
+        hidden.lock().push(package.get().name.join(&tail));
+    }
+    Ok(())
+}
+
+fn later(
+    scope: &Scope<'_>,
+    running: &Bound<'_, LiveModule>,
+    package: &LiveModule,
+) -> BTreeSet<String> {
+    if !scope.is_staged() {
+        return BTreeSet::new();
+    }
+    let names = names(scope.py, scope.generation.get(), package);
+    later_submodules::later(scope, running, package, names)
+}
+
 /// Puts plain attributes back wherever all generations that are alive agree again.
 pub fn make_plain(
     py: Python<'_>,
@@ -259,16 +311,27 @@ pub fn names(py: Python<'_>, generation: &Generation, parent: &LiveModule) -> Ve
 /// that differ: a star import reads the namespace, and does not call `__getattr__`.
 pub fn whole<'py>(
     scope: &Scope<'py>,
+    caller: &Bound<'py, LiveModule>,
     package: &LiveModule,
 ) -> PyResult<Option<Bound<'py, PyModule>>> {
     let py = scope.py;
-    let Some(shim) = shim(py, &package.namespace(py)) else { return Ok(None) };
-    let names = shim.get().names.lock().clone();
+    let later = later(scope, caller, package);
+    let shim = shim(py, &package.namespace(py));
+    if shim.is_none() && later.is_empty() {
+        return Ok(None);
+    }
+    let names = shim.map(|shim| shim.get().names.lock().clone()).unwrap_or_default();
     let there = names.iter().filter_map(|tail| {
         let child = scope.find(&format!("{}.{tail}", package.name))?;
         child.get().is_ready().then(|| (tail.as_str(), child.get().value(py)))
     });
-    package_with(py, package, there).map(Some)
+    let whole = package_with(py, package, there)?;
+    for tail in later {
+        if whole.dict().contains(&tail)? {
+            whole.dict().del_item(&tail)?;
+        }
+    }
+    Ok(Some(whole))
 }
 
 /// Whether the package itself has a `__getattr__`.

@@ -79,8 +79,13 @@ pub fn immediate(py: Python<'_>) -> Option<Bound<'_, LiveModule>> {
 
 /// The instance of the nearest frame of live code, the running one included.
 pub fn nearest(py: Python<'_>) -> Option<Bound<'_, LiveModule>> {
-    frames::stack(py)
-        .find_map(|frame| module_of_globals(py, &frame.getattr(intern!(py, "f_globals")).ok()?))
+    frames::stack(py).find_map(|frame| of_frame(&frame))
+}
+
+/// The instance whose code a frame runs, if it is live code.
+pub fn of_frame<'py>(frame: &Bound<'py, PyAny>) -> Option<Bound<'py, LiveModule>> {
+    let py = frame.py();
+    module_of_globals(py, &frame.getattr(intern!(py, "f_globals")).ok()?)
 }
 
 /// The instance that called the function of `importlib` that is running, if that is live code.

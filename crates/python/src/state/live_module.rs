@@ -19,7 +19,7 @@ use crate::code::name_usage::NameUsage;
 use crate::cpython::extra_attributes::ExtraAttributes;
 use crate::state::{
     environ_change::EnvironChange, foreign_patch::ForeignPatch, generation::Generation,
-    lazy_imports::LazyImports, load_key::LoadKey, module_source::ModuleSource,
+    keepers::Keepers, lazy_imports::LazyImports, load_key::LoadKey, module_source::ModuleSource,
     pending_submodules::PendingSubmodules, shown::LastShown, taken_names::TakenNames,
 };
 
@@ -55,8 +55,8 @@ pub struct LiveModule {
     /// `/srv/shop/cache.json`: files that its module-level code wrote, which it does not depend on.
     wrote: Mutex<BTreeSet<PathBuf>>,
     pub taken: TakenNames,
-    /// `(0x7f6c_1020, 14) -> [shop.conf]`: instructions that read files, and which modules keep these.
-    pub keepers_of_reads: Mutex<BTreeMap<(usize, i32), Vec<ModuleName>>>,
+    /// The modules that keep what its functions read, or had imported by foreign code.
+    pub keepers: Keepers,
     /// Names of deferred imports already recorded: the hot path asks one dict.
     pub deferred: Py<PyDict>,
     /// The lazy imports that its code declares.
@@ -128,7 +128,7 @@ impl LiveModule {
             edges: Mutex::default(),
             wrote: Mutex::default(),
             taken: TakenNames::default(),
-            keepers_of_reads: Mutex::default(),
+            keepers: Keepers::default(),
             deferred: PyDict::new(py).unbind(),
             lazy: LazyImports::default(),
             home: Mutex::new(Some(home)),

@@ -9,6 +9,7 @@ pub mod settings;
 pub mod policy;
 pub mod request_counts;
 pub mod generation;
+pub mod keepers;
 pub mod taken_names;
 pub mod live_module;
 pub mod scope;

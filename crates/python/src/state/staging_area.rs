@@ -36,6 +36,9 @@ pub struct StagingArea {
     pub packages_before: Mutex<HashSet<ModuleName>>,
     /// The modules whose imports have been searched for these. As above.
     pub searched: Mutex<HashSet<ModuleName>>,
+    /// `[shop.prices]`: submodules that were taken out of the namespace of their package, so that it does
+    /// not list them (`loading/later_submodules.rs`). The end of the update puts them back.
+    pub later: Mutex<Vec<ModuleName>>,
 }
 
 impl StagingArea {

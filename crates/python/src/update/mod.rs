@@ -7,6 +7,7 @@ pub mod cost;
 pub mod pipeline;
 pub mod staged_update;
 pub mod environment;
+pub mod line_cache;
 pub mod widening;
 pub mod beyond_imports;
 pub mod concurrent_loads;

@@ -119,7 +119,8 @@ impl ModuleFacts for CurrentFacts<'_, '_> {
         let mut all = self.returned.borrow_mut();
         let returned = all.entry(by.clone()).or_default();
         returned.extend(found.returned.iter().cloned());
-        let modules = found.modules.iter().filter_map(|name| ModuleName::new(name).ok()).collect();
+        let mut modules = holder.get().keepers.through(of);
+        modules.extend(found.modules.iter().filter_map(|name| ModuleName::new(name).ok()));
         let kept = Kept { modules, returning: returned.len() };
         self.kept_values.borrow_mut().insert(question, found);
         kept

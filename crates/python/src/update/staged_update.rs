@@ -149,6 +149,7 @@ impl<'py> StagedUpdate<'py> {
         let _pinned = GenerationScope::begin(&Scope::new(py, self.runtime, &self.staged))?;
         conflict::take();
         self.begin_environ(py, plan);
+        self.forget_lines(py)?;
         self.staged.get().staging.expect(plan.steps.len());
         packages_before::begin(&Scope::new(py, self.runtime, &self.staged), plan);
         let _limit = Watchdog::begin(self.runtime.settings().time_limit);
@@ -383,11 +384,10 @@ impl<'py> StagedUpdate<'py> {
     /// from `sys.modules`.
     fn tidy(&self, py: Python<'py>) {
         let _guard = self.runtime.nogil_lock.lock(py);
-        let mut names: Vec<ModuleName> =
-            self.removed.iter().map(|instance| instance.get().name.clone()).collect();
-        names.extend(
-            self.staged.get().executed(py).iter().map(|instance| instance.get().name.clone()),
-        );
+        let executed = self.staged.get().executed(py);
+        let of = |instance: &Bound<'py, LiveModule>| instance.get().name.clone();
+        let mut names: Vec<_> = self.removed.iter().chain(&executed).map(of).collect();
+        names.extend(std::mem::take(&mut *self.staged.get().staging.later.lock()));
         for name in names {
             if let Some(parent) = name.parent()
                 && let Some(package) = self.runtime.current(py).get().find(py, parent.as_str())
