@@ -111,7 +111,7 @@ impl App {
         loop {
             let before = callers.len();
             for (from, kind, to) in &self.edges {
-                let imports = matches!(kind, EdgeKind::ModuleLevel | EdgeKind::Deferred);
+                let imports = kind.is_import() || *kind == EdgeKind::Deferred;
                 if imports && callers.contains(to) {
                     callers.insert(*from);
                 }
@@ -131,7 +131,7 @@ impl App {
         loop {
             let before = imported.len();
             for (from, kind, to) in &self.edges {
-                if *kind == EdgeKind::ModuleLevel && imported.contains(from) && within.contains(to)
+                if kind.is_import() && imported.contains(from) && within.contains(to)
                 {
                     imported.insert(*to);
                 }
