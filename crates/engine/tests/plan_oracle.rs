@@ -131,8 +131,7 @@ impl App {
         loop {
             let before = imported.len();
             for (from, kind, to) in &self.edges {
-                if kind.is_import() && imported.contains(from) && within.contains(to)
-                {
+                if kind.is_import() && imported.contains(from) && within.contains(to) {
                     imported.insert(*to);
                 }
             }
