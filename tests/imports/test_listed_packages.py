@@ -74,3 +74,26 @@ def test_p4_a_refused_update_leaves_the_package_whole(tree: LiveTree) -> None:
     tree.module("app")
     assert not tree.update({"report.py": HEAD + LISTS["dir"] + "raise ValueError\n"}).ok
     assert {"prices", "tax", "views"} <= set(vars(tree.module("shop")))
+
+
+def test_p5_a_submodule_that_came_with_a_name_from_elsewhere_is_listed(
+    tree: LiveTree, policy: str
+) -> None:
+    """`main` takes of `gather` what that has from `things`; `gather` has imported `pk.late`, too."""
+    lister = "import pk\nNAMES = [name for name in dir(pk) if name == 'late']\n"
+    tree.write(
+        {
+            "pk/__init__.py": "",
+            "pk/late.py": "",
+            "things.py": "class Thing: pass\n",
+            "gather.py": "import pk.late\nfrom things import Thing\n",
+            "lister.py": lister,
+            "main.py": "import lister\nfrom gather import Thing\n",
+        }
+    )
+    tree.install(policy=policy)
+    assert tree.module("main").lister.NAMES == []
+    tree.published(
+        {"main.py": "from gather import Thing\nimport lister\n", "lister.py": f"{lister}V = 2\n"}
+    )
+    assert tree.module("main").lister.NAMES == ["late"]

@@ -9,7 +9,7 @@
 use std::collections::BTreeSet;
 
 use pyo3::prelude::*;
-use transfuse_engine::{EdgeKind, Target};
+use transfuse_engine::Target;
 
 use crate::state::{execution_stack, live_module::LiveModule, scope::Scope};
 
@@ -50,7 +50,7 @@ fn loaded_so_far(scope: &Scope<'_>) -> BTreeSet<usize> {
             continue;
         }
         for edge in next.get().edges() {
-            if let (EdgeKind::ModuleLevel, Target::Module(name)) = (edge.kind, &edge.to) {
+            if let (true, Target::Module(name)) = (edge.kind.is_import(), &edge.to) {
                 waiting.extend(scope.find(name.as_str()));
             }
         }
