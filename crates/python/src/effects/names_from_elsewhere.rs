@@ -9,11 +9,12 @@
 use pyo3::prelude::*;
 use transfuse_engine::{EdgeKind, Target};
 
+use crate::code::bytecode;
 use crate::effects::dependencies::record_import;
 use crate::state::{live_module::LiveModule, scope::Scope};
 
-/// Records that code of `caller`, which is being executed, imported `from`, and took these names of it.
-/// None stands for the module itself, and for all its names.
+/// Records that code of `caller` imported `from`, and took these names of it. None stands for all names, and
+/// for the module itself, which a function and a call of `__import__` get in any case.
 pub fn record<'py>(
     scope: &Scope<'py>,
     caller: &Bound<'py, LiveModule>,
@@ -21,17 +22,21 @@ pub fn record<'py>(
     names: Option<&[String]>,
 ) -> PyResult<()> {
     let Scope { py, runtime, .. } = *scope;
-    let names = names.filter(|_| !from.get().is_replaced() && !caller.is(from));
-    let Some(origins) = names.map(|names| origins(scope, from, names)).transpose()?.flatten()
-    else {
+    let is_whole = caller.get().is_ready() || from.get().is_replaced() || caller.is(from);
+    let names = names.filter(|_| !is_whole).unwrap_or_default();
+    let Some(origins) = origins(scope, from, names)?.filter(|origins| !origins.is_empty()) else {
         record_import(py, runtime, caller, from);
         return Ok(());
     };
+    if !bytecode::takes_a_name(py)? {
+        record_import(py, runtime, caller, from);
+        return Ok(());
+    }
     for origin in origins {
         record_import(py, runtime, caller, &origin);
     }
     caller.get().add_edge(Target::Module(from.get().name.clone()), EdgeKind::Through);
-    caller.get().taken.add_through(&from.get().name, names.unwrap_or_default());
+    caller.get().taken.add_through(&from.get().name, names);
     Ok(())
 }
 

@@ -120,7 +120,7 @@ impl<'py> ImportStatement<'_, 'py> {
                 false => Ok(None),
             };
             if !caller.get().is_ready() {
-                let names = if other.is_ok() { self.names()? } else { None };
+                let names = if other.is_ok() { self.names() } else { None };
                 names_from_elsewhere::record(&scope, caller, &instance, names.as_deref())?;
             }
             return Ok(other?.map_or_else(|| instance.get().value(py), Bound::into_any));
@@ -228,16 +228,13 @@ impl<'py> ImportStatement<'_, 'py> {
         self.record_use(scope, caller, instance, written, None)?;
         if !self.takes_names() {
             // It binds the first of these packages, or `import a.b as c` the last submodule alone.
-            let renamed = !caller.get().is_ready()
-                && instance.get().name.parent().is_some()
-                && bytecode::takes_a_name(py)?;
             let mut below = instance.get().name.clone();
             let mut written = written;
             while let Some(name) = below.parent() {
                 written = written.rsplit_once('.').map_or("", |(package, _)| package);
                 if let Some(package) = scope.find(name.as_str()) {
-                    let taken = renamed.then(|| vec![below.tail().to_owned()]);
-                    names_from_elsewhere::record(scope, caller, &package, taken.as_deref())?;
+                    let taken = [below.tail().to_owned()];
+                    names_from_elsewhere::record(scope, caller, &package, Some(&taken))?;
                     self.record_use(scope, caller, &package, written, None)?;
                 }
                 below = name;
@@ -246,11 +243,9 @@ impl<'py> ImportStatement<'_, 'py> {
         Ok(())
     }
 
-    /// The names that the statement takes of the module; none for a star, and for a call of `__import__`,
-    /// which gets the module.
-    fn names(&self) -> PyResult<Option<Vec<String>>> {
-        let Some(list) = self.fromlist.filter(|_| !self.is_star()) else { return Ok(None) };
-        Ok(if bytecode::takes_a_name(list.py())? { list.extract().ok() } else { None })
+    /// The names that are taken of the module; none for a star.
+    fn names(&self) -> Option<Vec<String>> {
+        self.fromlist.filter(|_| !self.is_star())?.extract().ok()
     }
 
     /// Observes what module-level code, or a function that it calls, changes by using an import.
