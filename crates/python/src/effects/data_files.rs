@@ -159,9 +159,12 @@ fn reader(py: Python<'_>) -> Reader {
         if file.starts_with("<frozen importlib") {
             return Reader::Import;
         }
-        match file.rsplit(['/', '\\']).next() {
-            Some("tokenize.py") => {}
-            Some("linecache.py" | "old_source.py") => by_line = true,
+        // The interpreter has some modules within itself: from 3.15 on `<frozen linecache>`.
+        let frozen = file.strip_prefix("<frozen ").and_then(|name| name.strip_suffix('>'));
+        let name = || file.rsplit(['/', '\\']).next()?.strip_suffix(".py");
+        match frozen.or_else(name) {
+            Some("tokenize") => {}
+            Some("linecache" | "old_source") => by_line = true,
             _ if by_line => return Reader::Lines { live: caller::of_frame(&frame).is_some() },
             _ => break,
         }
@@ -245,7 +248,9 @@ pub fn record_listing(runtime: &'static Runtime, args: &Bound<'_, PyTuple>) {
 pub fn is_search(frame: &Bound<'_, PyAny>) -> PyResult<bool> {
     let file: String = frame.getattr("f_code")?.getattr("co_filename")?.extract()?;
     let ends = ["importlib/metadata/__init__.py", "pkg_resources/__init__.py", "linecache.py"];
-    Ok(file.starts_with("<frozen importlib") || ends.iter().any(|end| file.ends_with(end)))
+    let frozen = ["<frozen importlib", "<frozen linecache"];
+    Ok(frozen.iter().any(|start| file.starts_with(start))
+        || ends.iter().any(|end| file.ends_with(end)))
 }
 
 /// A file in a directory that the module itself has listed is about to be made by it: that is no
