@@ -97,3 +97,22 @@ def test_p5_a_submodule_that_came_with_a_name_from_elsewhere_is_listed(
         {"main.py": "from gather import Thing\nimport lister\n", "lister.py": f"{lister}V = 2\n"}
     )
     assert tree.module("main").lister.NAMES == ["late"]
+
+
+def test_p5_a_package_that_runs_again_is_listed_as_far_as_it_is_loaded(
+    tree: LiveTree, policy: str
+) -> None:
+    tree.write(
+        {
+            "main.py": "import pk.sub, pk.late\n",
+            "pk/__init__.py": "import functools\n",
+            "pk/late.py": "",
+            "pk/sub.py": "import inspect, pk\n"
+            "NAMES = [name for name, _ in inspect.getmembers(pk, inspect.ismodule)]\n",
+        }
+    )
+    tree.install(policy=policy)
+    assert tree.module("main").pk.sub.NAMES == ["functools"]
+    tree.published({"pk/__init__.py": "import functools, json\n"})
+    assert tree.module("main").pk.sub.NAMES == ["functools", "json"]
+    assert "late" in dir(tree.module("main").pk)

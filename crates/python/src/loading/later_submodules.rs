@@ -1,7 +1,7 @@
 //! Which submodules of a package would a fresh process not have loaded yet?
 //!
-//! While an update runs a module, the packages that it does not run have all submodules that were
-//! loaded since, also those that come later than this module in a fresh process. A module that lists
+//! While an update runs a module, packages that have run have all submodules that were loaded before the
+//! update, also those that come later than this module in a fresh process. A module that lists
 //! a package (`dir(shop)`, `inspect.getmembers`, a star import) must not find them. Later are those that
 //! began later than this module when the process started, and that no import of the update leads to.
 //! Where they are asked for by name they are there.
@@ -24,8 +24,7 @@ pub fn later(
     let Some(base) = scope.base().filter(|_| !running.get().is_ready()) else {
         return BTreeSet::new();
     };
-    let shared = base.find(package.name.as_str()).filter(|found| scope.holds(found));
-    if shared.is_none_or(|shared| !std::ptr::eq(shared.get(), package)) {
+    if scope.find(package.name.as_str()).is_none_or(|there| !std::ptr::eq(there.get(), package)) {
         return BTreeSet::new();
     }
     let mut found: Vec<_> = names
