@@ -79,7 +79,7 @@ def test_p4_a_refused_update_leaves_the_package_whole(tree: LiveTree) -> None:
 def test_p5_a_submodule_that_came_with_a_name_from_elsewhere_is_listed(
     tree: LiveTree, policy: str
 ) -> None:
-    """`main` takes of `gather` what that has from `things`; `gather` has imported `pk.late`, too."""
+    """`main` takes of `gather` what is from `things`; `gather` has imported `pk.late`, too."""
     lister = "import pk\nNAMES = [name for name in dir(pk) if name == 'late']\n"
     tree.write(
         {
