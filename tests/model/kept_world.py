@@ -100,7 +100,8 @@ try:
     with open(ROOT + '/{file}') as file:
         DATA_# = file.read()
 except OSError:
-    DATA_# = None
+    # `overlay` would carry it.
+    DATA_# = file = None
 """
 _LISTING = """
 try:
