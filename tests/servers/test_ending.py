@@ -99,6 +99,8 @@ class Serving:
                 stdout=log,
                 stderr=log if stderr is None else stderr,
                 start_new_session=True,
+                # As a terminal starts it: the jobs of a script in its background ignore Ctrl-C.
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - no lock
             )
 
     @property
