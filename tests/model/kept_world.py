@@ -95,12 +95,12 @@ def refs(): return sorted((r().__module__, r().__name__, r().V) for r in kept_re
 def rows(): return sorted(kept_rows)
 def is_abstract(): return issubclass(int, Abstract)
 """
+# `file` is bound in any case, because `overlay` would carry it.
 _DATA = """
 try:
     with open(ROOT + '/{file}') as file:
         DATA_# = file.read()
 except OSError:
-    # `overlay` would carry it.
     DATA_# = file = None
 """
 _LISTING = """
