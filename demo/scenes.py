@@ -156,9 +156,8 @@ def one_leaf(stage: Stage) -> None:
         "/edition",
         lambda answer: answer.content["editions"]["conf"] == edition,
     )
-    time.sleep(
-        random.uniform(0.05, 0.25)
-    )  # edits come at random moments, in any phase of a request
+    # Waits for nothing: edits come at random moments, in any phase of a request.
+    time.sleep(random.uniform(0.05, 0.25))
 
 
 def is_gone(answer: Answer) -> bool:

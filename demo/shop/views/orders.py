@@ -23,7 +23,8 @@ def quick() -> dict[str, Any]:
 def slow() -> dict[str, Any]:
     """Show the same, with an edit or two on the way."""
     before = answer()
-    time.sleep(0.3)  # stands for a slow query, so that edits come while a request is in flight
+    # Waits for nothing: it stands for a slow query, so that edits come during a request.
+    time.sleep(0.3)
     from .. import conf  # noqa: PLC0415 - of the generation that this request began with
 
     paid = checkout.pay(["lamp", "notebook"], 10)

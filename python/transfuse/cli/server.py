@@ -207,7 +207,7 @@ class Loader:
             _core.retry()
 
     def _drop_taken_along(self) -> None:
-        """From now on a process in place of another begins with what is on disk."""
+        """Remove what the team took along: replacements now begin with the files on disk."""
         with contextlib.suppress(OSError):
             os.unlink(taken_along(self.folder, self.team))
 

@@ -220,7 +220,7 @@ def attend(
             from transfuse.updates.reports import Report  # noqa: PLC0415
 
             now = api.status()
-            # What has changed since this process loaded it, or waits in the others.
+            # Changes since this process loaded its files, and changes that wait in other workers.
             _here.know(waiting.in_others())
             _here.hear(Report("unchanged", now.generation, restart=now.restart))
     return _here

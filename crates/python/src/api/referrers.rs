@@ -92,7 +92,8 @@ impl Slices {
     pub fn goes_on(&mut self, py: Python<'_>, count: usize) -> PyResult<bool> {
         if count.is_multiple_of(OBJECTS) && self.slice.elapsed() > SLICE {
             py.check_signals()?;
-            // A thread that releases the GIL and asks for it at once may get it before those that wait.
+            // Waits for nothing but lets others have the GIL: a thread that asks for it again at once
+            // may get it before those that wait.
             py.detach(|| std::thread::sleep(PAUSE));
             self.slice = Instant::now();
             return Ok(self.whole.elapsed() < self.end);

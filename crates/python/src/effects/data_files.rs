@@ -89,7 +89,7 @@ pub fn record_source_to_run(py: Python<'_>, runtime: &'static Runtime, path: &Pa
     }
 }
 
-/// Those that keep what comes of the content of a file depend on it.
+/// Makes the modules that keep a value computed from a file depend on it.
 fn record_kept(py: Python<'_>, runtime: &'static Runtime, path: PathBuf) {
     for owner in kept_content::keepers(py) {
         if !owner.get().has_read(&path)

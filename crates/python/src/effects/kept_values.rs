@@ -72,7 +72,7 @@ pub fn keepers_of_read(
 /// The fields of the analysis's `Source`.
 type SourceFields<'py> = (Bound<'py, PyCFunction>, Option<u128>, String, bool, Bound<'py, PyDict>);
 
-/// The text is read when it is asked for: what is known of a content needs none.
+/// Returns a function for the text: it is not needed if the results for its digest are cached.
 fn source<'py>(module: &Bound<'py, LiveModule>) -> PyResult<SourceFields<'py>> {
     let (py, of, held) = (module.py(), module.get(), module.clone().unbind());
     let text = PyCFunction::new_closure(py, None, None, move |arguments, _| {

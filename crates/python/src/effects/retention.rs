@@ -137,7 +137,8 @@ impl<'py> Walk<'py> {
         while let Some((object, kind, holder)) = self.waiting.pop_front() {
             count += 1;
             if count % OBJECTS == 0 && slice.elapsed() > SLICE {
-                // A thread that releases the GIL and asks for it at once may get it before others.
+                // Waits for nothing but lets others have the GIL: a thread that asks for it again at
+                // once may get it before them.
                 self.py.detach(|| std::thread::sleep(PAUSE));
                 slice = Instant::now();
             }

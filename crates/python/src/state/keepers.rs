@@ -1,5 +1,5 @@
-//! Which modules keep what functions of a module have got from files, and from imports that other code
-//! made for them?
+//! Which modules keep values that functions of a module read from files, or that foreign code imported
+//! for them?
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,16 +8,16 @@ use transfuse_engine::{ModuleName, sync::Mutex};
 /// The keepers for one execution of a module. The locks are held for field access only.
 #[derive(Default)]
 pub struct Keepers {
-    /// `(0x7f6c_1020, 14) -> [shop.conf]`: instructions that read files or import by a call, and which
-    /// modules keep what comes of it.
+    /// `(0x7f6c_1020, 14) -> [shop.conf]`: instructions that read files or import by a call, and the
+    /// modules that keep the results.
     pub by_place: Mutex<BTreeMap<(usize, i32), Vec<ModuleName>>>,
-    /// `shop.rates -> {shop.conf}`: modules that foreign code imported for its functions, and which
-    /// modules keep what came of these calls.
+    /// `shop.rates -> {shop.conf}`: modules that foreign code imported for its functions, and the
+    /// modules that keep the results of these calls.
     through: Mutex<BTreeMap<ModuleName, BTreeSet<ModuleName>>>,
 }
 
 impl Keepers {
-    /// Foreign code imported `imported`, and `keepers` keep what comes of it.
+    /// Records that foreign code imported `imported`, and that `keepers` keep the result.
     pub fn keep_through<'a>(
         &self,
         imported: &ModuleName,
