@@ -1,4 +1,4 @@
-"""A module that takes only what another one has from elsewhere does not depend on that one."""
+"""A module that takes only re-exported names of another one does not run whenever that one runs."""
 
 from __future__ import annotations
 

@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 pub enum EdgeKind {
     /// The source imported the target while its module-level code ran.
     ModuleLevel,
-    /// The same, but all that the source took of the target is from elsewhere: submodules, and names that
-    /// the target imported itself. The source depends on those by edges of its own.
+    /// The same, but the source took only submodules of the target, and names that the target imported
+    /// itself. It has further edges to the modules that define those.
     Through,
     /// A function of the source imported the target when it was called.
     Deferred,

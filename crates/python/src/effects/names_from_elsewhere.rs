@@ -1,10 +1,9 @@
-//! Does a module take names of another one that this has from elsewhere?
+//! Which imports take only names that the imported module re-exports?
 //!
 //! `from shop import tax` takes a submodule, and `from shop.models import Order` may take a class that
-//! `shop.models` has imported itself. Such code depends on `shop.tax`, or on the module of `Order`, and
-//! on the module that it names only as long as its names lead there. So it need not run each time when
-//! that runs because something else that it imports has changed.
-//! After such a run the names are compared with the former ones (`update/widening.rs`).
+//! `shop.models` has imported itself. Such code depends on `shop.tax`, or on the module that defines
+//! `Order`. It need not run each time when the module in the statement runs because of its other imports.
+//! After such a run the values of the names are compared with the former ones (`update/widening.rs`).
 
 use pyo3::prelude::*;
 use transfuse_engine::{EdgeKind, Target};
@@ -13,8 +12,8 @@ use crate::code::bytecode;
 use crate::effects::dependencies::record_import;
 use crate::state::{live_module::LiveModule, scope::Scope};
 
-/// Records that code of `caller` imported `from`, and took these names of it. None stands for all names, and
-/// for the module itself, which a function and a call of `__import__` get in any case.
+/// Records that code of `caller` imported `from`, and took these names of it. None stands for the module itself
+/// and for all its names. It counts as imported whole, too, if a function or a call of `__import__` does it.
 pub fn record<'py>(
     scope: &Scope<'py>,
     caller: &Bound<'py, LiveModule>,
@@ -40,7 +39,7 @@ pub fn record<'py>(
     Ok(())
 }
 
-/// The modules that these names lead to; none if one of them is the module's own.
+/// The modules from which `from` has these names; none if it defines one of them itself.
 fn origins<'py>(
     scope: &Scope<'py>,
     from: &Bound<'py, LiveModule>,
@@ -70,8 +69,8 @@ fn is_own(module: &LiveModule, name: &str) -> bool {
     module.with_name_usage(|usage| usage.runs_text || !usage.is_only_imported(name)) != Some(false)
 }
 
-/// The modules that have given a module a value by imports of that name, directly or not, and whose own
-/// it is. Of numbers and texts there may be more, of another origin.
+/// The modules that define a value which `from` imports under that name, directly or not. Numbers and texts
+/// may be found in further modules.
 fn makers<'py>(
     scope: &Scope<'py>,
     from: &Bound<'py, LiveModule>,
@@ -108,7 +107,7 @@ fn submodule<'py>(
     package.package.then(|| scope.find(package.name.join(name).as_str())).flatten()
 }
 
-/// Whether names that `taker` took of a module lead to other objects since that has run.
+/// Whether names that `taker` took of a module have other values since the module has run.
 pub fn differ(
     scope: &Scope<'_>,
     taker: &LiveModule,

@@ -1,4 +1,4 @@
-//! Which names has a module taken of others, as far as an edge does not say it?
+//! Which names has a module taken of other modules?
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +9,7 @@ use transfuse_engine::{ModuleName, sync::Mutex};
 pub struct TakenNames {
     /// `(shop.tax, Rates)`: those that it, and code that it called, took by `sys.modules`.
     by_sys_modules: Mutex<BTreeSet<(ModuleName, String)>>,
-    /// `shop.models -> {Order}`: those that the other module has from elsewhere.
+    /// `shop.models -> {Order}`: those that the other module re-exports.
     through: Mutex<BTreeMap<ModuleName, BTreeSet<String>>>,
 }
 
@@ -23,7 +23,7 @@ impl TakenNames {
         self.by_sys_modules.lock().contains(&(of.clone(), attribute.to_owned()))
     }
 
-    /// These names were imported from that module, which has them from elsewhere.
+    /// These names were imported from that module, which re-exports them.
     pub fn add_through(&self, from: &ModuleName, names: &[String]) {
         self.through.lock().entry(from.clone()).or_default().extend(names.iter().cloned());
     }

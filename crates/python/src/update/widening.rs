@@ -83,8 +83,8 @@ impl<'py> StagedUpdate<'py> {
     }
 
     /// The modules in use that have base classes of what has run, where code lists the subclasses,
-    /// those that reach a submodule which is new through its package, and those that took names of a module
-    /// which now lead elsewhere.
+    /// those that reach a submodule which is new through its package, and and those that took names of a
+    /// module which have other values now.
     pub(super) fn concerned_by_executed(&self, py: Python<'py>) -> Vec<(ModuleName, Reason)> {
         let (staged, base) = (self.staged.get(), self.base.get());
         let listed = OnceCell::new();
@@ -110,8 +110,7 @@ impl<'py> StagedUpdate<'py> {
         found
     }
 
-    /// The modules that took names of a module which led elsewhere, where that module has run and its names
-    /// lead to other objects.
+    /// The modules that took re-exported names of a module that has run, where a name has another value now.
     fn takers_of_others(&self, py: Python<'py>) -> Vec<(ModuleName, Reason)> {
         let mut found = Vec::new();
         for executed in self.staged.get().executed(py) {
