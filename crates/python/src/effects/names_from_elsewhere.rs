@@ -23,11 +23,8 @@ pub fn record<'py>(
     let Scope { py, runtime, .. } = *scope;
     let is_whole = caller.get().is_ready() || from.get().is_replaced() || caller.is(from);
     let names = names.filter(|_| !is_whole).unwrap_or_default();
-    let Some(origins) = origins(scope, from, names)?.filter(|origins| !origins.is_empty()) else {
-        record_import(py, runtime, caller, from);
-        return Ok(());
-    };
-    if !bytecode::takes_a_name(py)? {
+    let origins = origins(scope, from, names)?.unwrap_or_default();
+    if origins.is_empty() || !bytecode::takes_a_name(py)? {
         record_import(py, runtime, caller, from);
         return Ok(());
     }

@@ -83,7 +83,7 @@ impl<'py> StagedUpdate<'py> {
     }
 
     /// The modules in use that have base classes of what has run, where code lists the subclasses,
-    /// those that reach a submodule which is new through its package, and and those that took names of a
+    /// those that reach a submodule which is new through its package, and those that took names of a
     /// module which have other values now.
     pub(super) fn concerned_by_executed(&self, py: Python<'py>) -> Vec<(ModuleName, Reason)> {
         let (staged, base) = (self.staged.get(), self.base.get());
