@@ -83,13 +83,42 @@ def test_what_a_model_took_from_another_module_is_told(tmp_path: Path) -> None:
         tmp_path,
         """
         report = change("books/fields.py", "80", "90")
-        print(report.outcome, [each.name for each in report.ran], *told)
+        print(report.outcome, [each.name for each in report.ran], report.restart[0].what)
+        # It is told with each later update, too.
+        report = change("books/prices.py", "return pence", "return pence * 2")
+        print(report.outcome, report.restart[0].what)
         """,
     )
+    kept = (
+        "books.models keeps what it took of books.fields when it was loaded: Django cannot load it"
+        " twice; restart the server"
+    )
+    assert told == [f"published ['books.fields'] {kept}", f"published {kept}"]
+
+
+def test_what_the_configuration_of_an_application_has_taken_is_told(tmp_path: Path) -> None:
+    configuration = """
+        from django.apps import AppConfig
+
+        class BooksConfig(AppConfig):
+            name = "books"
+
+            def ready(self):
+                from books.pages import Page
+                self.pages = [Page]
+        """
+    told = story(
+        tmp_path,
+        """
+        print(change("books/pages.py", "1", "2").restart[0].what)
+        print(change("books/prices.py", "return pence", "return pence * 2").restart[0].what)
+        """,
+        files={"books/apps.py": configuration, "books/pages.py": "class Page: number = 1"},
+    )
     assert told == [
-        "published ['books.fields'] books.models keeps what it took of books.fields when it was"
-        " loaded: Django cannot load it twice; restart the server"
-    ]
+        "books.apps keeps what it took of books.pages when it was loaded: Django cannot load it"
+        " twice; restart the server"
+    ] * 2
 
 
 SIGNALS = """

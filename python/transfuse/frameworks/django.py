@@ -13,26 +13,21 @@ Django is foreign code that keeps live things for the life of the process, in tw
 
 from __future__ import annotations
 
-import ast
 import sys
 from functools import partial
 from importlib import import_module
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
-from transfuse.config.logs import get_logger
 from transfuse.config.native import threading
 from transfuse.frameworks import django_templates
 from transfuse.frameworks.when_imported import replace
 from transfuse.process import install
-from transfuse.updates import api, participants
+from transfuse.updates import participants
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
     from types import ModuleType
-
-    from transfuse.updates.reports import Report
-
-_log = get_logger("transfuse")
 
 # Under this name a URLconf keeps its resolver, and a resolver those of its namespaces.
 _KEPT = "__transfuse_resolvers__"
@@ -53,6 +48,7 @@ _LOOKED_UP = frozenset(
 # that updates and by those that make a template engine, under `_holding`.
 _held: tuple[str, ...] = ()
 _holding = threading.Lock()
+_attended = False
 
 
 def attend() -> None:
@@ -61,6 +57,7 @@ def attend() -> None:
     Raises:
         BaseException: the URLconf raises it while it is loaded.
     """
+    global _attended  # noqa: PLW0603 - there is one Django in a process
     if getattr(sys.modules.get("django.apps"), "apps", None) is None or not _apps().ready:
         return
     _patch()
@@ -68,7 +65,14 @@ def attend() -> None:
     django_templates.keep_folders()
     _hold()
     participants.register(_django)
-    _tell_once()
+    if not _attended:
+        _attended = True
+        install.on_uninstall(_attend_no_more)
+
+
+def _attend_no_more() -> None:
+    global _attended  # noqa: PLW0603
+    _attended = False
 
 
 class _Django(participants.Participant):
@@ -175,7 +179,7 @@ def adapt_engines() -> None:
 
 def _engine(original: Any, self: Any, *arguments: Any, **named: Any) -> None:
     original(self, *arguments, **named)
-    if _told:
+    if _attended:
         _hold(self)
 
 
@@ -250,53 +254,21 @@ def _referent(reference: Any) -> Any:
     return reference() if hasattr(reference, "__callback__") else reference
 
 
-# A held module keeps the objects that it imported from others, so those are reported, too.
+def kept() -> tuple[tuple[str, ...], list[tuple[str, str]]]:
+    """Return what Django keeps for the life of the process, for the core to tell of it.
 
-_told = False
-
-
-def _tell_once() -> None:
-    global _told  # noqa: PLW0603 - one subscription in a process
-    if not _told:
-        _told = True
-        install.on_uninstall(api.on_update(_tell))
-        install.on_uninstall(_tell_no_more)
+    Returns:
+        The modules that are held, and pairs of the module of an application's configuration and a
+        module of which that configuration keeps a function, a class or an object, as ``ready()``
+        stores them.
+    """
+    return (_held, sorted(set(_kept_by_configurations()))) if _attended else ((), [])
 
 
-def _tell_no_more() -> None:
-    global _told  # noqa: PLW0603
-    _told = False
-
-
-def _tell(report: Report) -> None:
-    ran = {each.name for each in report.ran} if report.outcome != "refused" else set()
-    for name in _held if ran else ():
-        stale = sorted(ran.intersection(_imports(name)))
-        if stale:
-            _log.warning(
-                "%s keeps what it took of %s when it was loaded: Django cannot load it twice;"
-                " restart the server",
-                name,
-                ", ".join(stale),
-            )
-
-
-def _imports(name: str) -> Iterable[str]:
-    """Yield the dotted names that the source of a module imports."""
-    module = sys.modules.get(name)
-    if module is None:
-        return
-    try:
-        with open(str(module.__file__), "rb") as source:
-            tree = ast.parse(source.read())
-    except (OSError, SyntaxError, ValueError):
-        return
-    package = module.__spec__.parent if module.__spec__ else name.rpartition(".")[0]
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (each.name for each in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            above = (package or "").split(".")[: 1 - node.level or None] if node.level else []
-            base = ".".join([*above, *([node.module] if node.module else [])])
-            yield base
-            yield from (f"{base}.{each.name}" for each in node.names)
+def _kept_by_configurations() -> Iterator[tuple[str, str]]:
+    for config in _apps().get_app_configs():
+        for value in list(vars(config).values()):
+            within = list(value) if type(value) in (list, tuple, set) else [value]
+            for each in within:
+                code = each if isinstance(each, (type, FunctionType)) else type(each)
+                yield type(config).__module__, code.__module__

@@ -3,6 +3,7 @@
 
 pub mod dependencies;
 pub mod names_from_elsewhere;
+pub mod foreign_lookups;
 pub mod annotations;
 pub mod audit;
 pub mod data_files;

@@ -14,7 +14,7 @@ use pyo3::types::PyModule;
 
 use crate::effects::attribution::{self, Used};
 use crate::effects::dependencies::record_import;
-use crate::effects::{conflict, current_objects, foreign_patches, log_handlers};
+use crate::effects::{conflict, current_objects, foreign_lookups, foreign_patches, log_handlers};
 use crate::state::caller;
 use crate::state::execution_stack::{self, Execution};
 use crate::state::foreign_patch::Before;
@@ -201,8 +201,7 @@ pub fn through_facade<'py>(
     if is_missing || !scope.holds(&running) {
         return Ok(());
     }
-    // Foreign code looks through namespaces (`typing`) and through all modules (`pickle`) to find
-    // something: that makes no dependency.
+    // Foreign code looks through namespaces (`typing`) to find something: that makes no dependency.
     let live = caller::immediate(py).is_some();
     if all && !live {
         return Ok(());
@@ -211,9 +210,11 @@ pub fn through_facade<'py>(
     running.get().taken.add_by_sys_modules(&found.get().name, attribute);
     if live {
         record_import(py, runtime, &running, found);
-    } else if let Some(taken) = submodule {
+    } else if named {
         // `pkgutil.resolve_name("shop:prices.rate")` looks for nothing else than this submodule.
-        record_import(py, runtime, &running, &taken);
+        let taken = submodule.as_ref().unwrap_or(found);
+        record_import(py, runtime, &running, taken);
+        foreign_lookups::record(&scope, taken);
     }
     imported(&scope, &running, found);
     Ok(())

@@ -7,7 +7,7 @@ use pyo3::{intern, prelude::*, types::PyString};
 use transfuse_engine::ModuleName;
 
 use crate::effects::dependencies::{record_import, record_import_through};
-use crate::effects::observation;
+use crate::effects::{foreign_lookups, observation};
 use crate::state::{
     caller, execution_stack, live_module::LiveModule, pending_submodules, runtime, scope::Scope,
 };
@@ -49,7 +49,10 @@ pub fn gcd_import<'py>(
     submodule_imports::imported(&scope, &found)?;
     match &caller {
         Some(caller) => record_import(py, runtime, caller, &found),
-        None => record_import_through(&scope, &found),
+        None => {
+            record_import_through(&scope, &found);
+            foreign_lookups::record(&scope, &found);
+        }
     }
     record_call(&scope, caller.as_ref(), &found)?;
     match caller {

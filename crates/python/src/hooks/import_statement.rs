@@ -14,7 +14,9 @@ use transfuse_engine::ModuleName;
 
 use crate::code::{bytecode, name_usage::NameUsage};
 use crate::effects::dependencies::{record_import, record_import_through, record_not_found};
-use crate::effects::{conflict, listener_adapters, names_from_elsewhere, observation};
+use crate::effects::{
+    conflict, foreign_lookups, listener_adapters, names_from_elsewhere, observation,
+};
 use crate::hooks::{partial_import, submodule_imports};
 use crate::loading::load::{self, Loaded};
 use crate::loading::{packages_before, submodules};
@@ -310,6 +312,7 @@ impl<'py> ImportStatement<'_, 'py> {
         submodule_imports::imported(&scope, &found)?;
         observation::imported_through(&scope, None, &found)?;
         record_import_through(&scope, &found);
+        foreign_lookups::record(&scope, &found);
         if self.takes_names() {
             if found.get().package {
                 self.handle_fromlist(&scope, None, &found)?;

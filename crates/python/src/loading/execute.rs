@@ -13,7 +13,9 @@ use transfuse_engine::{Digest, ModuleName, Source};
 
 use crate::cpython::{exceptions, lazy_object, log, panics};
 use crate::effects::observation::Observation;
-use crate::effects::{dependencies, environ, foreign_patches, submodule_use, virtual_subclasses};
+use crate::effects::{
+    dependencies, environ, foreign_lookups, foreign_patches, submodule_use, virtual_subclasses,
+};
 use crate::loading::in_place::{self, Nesting};
 use crate::loading::namespace_path::NamespacePath;
 use crate::loading::{
@@ -233,6 +235,9 @@ impl<'py> PreparedModule<'py> {
         if let Some(stays) = in_place::may_stay(self.previous.as_ref(), &self.instance) {
             circular::executed(&self.instance);
             return in_place::stage(scope, stays, &self.instance, &self.nesting);
+        }
+        if let Some(previous) = &self.previous {
+            foreign_lookups::carry(scope, previous.get(), &self.instance);
         }
         let Scope { py, runtime, .. } = *scope;
         lazy_object::discard_pending(py, self.instance.get().name.as_str());

@@ -51,6 +51,9 @@ pub struct Records {
     /// Packages that failed to load: when they are loaded after all, those of their submodules that
     /// are loaded already are their attributes. Entries never leave.
     pub failed: HashSet<ModuleName>,
+    /// Module -> the foreign functions that have looked it up, as the names of their modules and their
+    /// qualified names: `shop.pay -> {(werkzeug.utils, import_string)}`. Entries never leave.
+    pub looked_up_by: HashMap<ModuleName, BTreeSet<(String, String)>>,
     /// Modules whose startup met state of others, see `update/startup_conflicts.rs`:
     /// `(shop.web, shop.jobs)`. Entries never leave.
     pub met_by_startups: HashSet<(ModuleName, ModuleName)>,

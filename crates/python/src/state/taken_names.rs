@@ -11,6 +11,8 @@ pub struct TakenNames {
     by_sys_modules: Mutex<BTreeSet<(ModuleName, String)>>,
     /// `shop.models -> {Order}`: those that the other module re-exports.
     through: Mutex<BTreeMap<ModuleName, BTreeSet<String>>>,
+    /// The modules that foreign code looked up for it, as `import_string` does.
+    by_foreign: Mutex<BTreeSet<ModuleName>>,
 }
 
 impl TakenNames {
@@ -32,11 +34,22 @@ impl TakenNames {
         self.through.lock().get(from).cloned().unwrap_or_default()
     }
 
+    /// Foreign code looked up that module for it.
+    pub fn add_by_foreign(&self, of: &ModuleName) {
+        self.by_foreign.lock().insert(of.clone());
+    }
+
+    pub fn by_foreign(&self) -> BTreeSet<ModuleName> {
+        self.by_foreign.lock().clone()
+    }
+
     /// Takes over what another instance has taken.
     pub fn become_like(&self, other: &TakenNames) {
         let by_sys_modules = std::mem::take(&mut *other.by_sys_modules.lock());
         *self.by_sys_modules.lock() = by_sys_modules;
         let through = std::mem::take(&mut *other.through.lock());
         *self.through.lock() = through;
+        let by_foreign = std::mem::take(&mut *other.by_foreign.lock());
+        *self.by_foreign.lock() = by_foreign;
     }
 }

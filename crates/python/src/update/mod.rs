@@ -1,6 +1,7 @@
 //! One update: which modules it runs, staged, then published or given up. In reading order:
 
 pub mod seeds;
+pub mod holders_of_former;
 pub mod planning;
 pub mod lazy_targets;
 pub mod cost;
@@ -10,6 +11,7 @@ pub mod environment;
 pub mod line_cache;
 pub mod widening;
 pub mod beyond_imports;
+pub mod lookups;
 pub mod concurrent_loads;
 pub mod rerun;
 pub mod succession;

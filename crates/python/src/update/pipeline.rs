@@ -243,9 +243,10 @@ fn publish<'py>(
     if !attempt::may_commit() {
         return Ok(StagingOutcome::Interrupted);
     }
-    let lost = update.lost_state(py);
+    let mut notes_before = update.lost_state(py);
+    notes_before.extend(update.former_code_handed_on(py));
     match update.commit(py) {
-        Ok(notes) => Ok(StagingOutcome::Published(notes.into_iter().chain(lost).collect())),
+        Ok(notes) => Ok(StagingOutcome::Published(notes.into_iter().chain(notes_before).collect())),
         Err(error) => {
             attempt::commit_failed();
             Err(error)

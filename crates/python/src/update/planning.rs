@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use pyo3::{exceptions::PySyntaxError, prelude::*, types::PyDict};
 use transfuse_engine::{
     ChangeKind, DependencyGraph, EdgeKind, FileChange, Kept, ModuleFacts, ModuleName, Plan, Policy,
-    Reason, Restart, RestartCode, SourceSnapshot, Succession, Target, plan,
+    Reason, Restart, RestartCode, SourceSnapshot, Succession, plan,
 };
 
 use crate::effects::{
@@ -19,7 +19,7 @@ use crate::effects::{
 };
 use crate::state::live_module::LiveModule;
 use crate::state::policy::{self, effective_policy};
-use crate::{state::generation::Generation, state::runtime::Runtime};
+use crate::{state::generation::Generation, state::runtime::Runtime, update::holders_of_former};
 
 pub struct UpdateRequest {
     /// The sources of the next generation.
@@ -199,55 +199,10 @@ pub fn draw_plan(py: Python<'_>, runtime: &Runtime, request: &UpdateRequest) -> 
             entry.what = entry.what.replace(policy, &format!("and cannot run twice ({why})"));
         }
     }
-    plan.restart.extend(holders_of_former(py, runtime, &plan, &held));
+    plan.restart.extend(holders_of_former::restarts(py, runtime, &plan, &held));
     plan.restart.extend(compiled(py, runtime, &request.changes));
     plan.restart.extend(foreign_loaded(py, runtime, &request.changes));
     Ok(plan)
-}
-
-/// The modules that cannot run twice and that keep what they took of others, which run now or have run
-/// again since.
-fn holders_of_former(
-    py: Python<'_>,
-    runtime: &Runtime,
-    plan: &Plan,
-    held: &HashMap<ModuleName, String>,
-) -> Vec<Restart> {
-    let current = runtime.current(py);
-    let mut found = Vec::new();
-    for (name, why) in held {
-        let Some(holder) = current.get().find(py, name.as_str()) else { continue };
-        let runs_again = |name: &ModuleName| {
-            let since = || {
-                let one = current.get().find(py, name.as_str())?;
-                let (started, first) = (one.get().started(), one.get().rank());
-                Some(started > first && started > holder.get().started())
-            };
-            plan.steps.iter().any(|step| step.name == *name) || since().unwrap_or(false)
-        };
-        let edges = holder.get().edges().into_iter();
-        let taken = edges.filter(|edge| edge.kind == EdgeKind::ModuleLevel);
-        let former: Vec<_> = taken
-            .filter_map(|edge| match edge.to {
-                Target::Module(name) if runs_again(&name) => Some(name.to_string()),
-                _ => None,
-            })
-            .collect();
-        let is_told = plan.restart.iter().any(|entry| entry.name == name.as_str());
-        if !former.is_empty() && !is_told {
-            found.push(Restart {
-                name: name.to_string(),
-                code: RestartCode::NeverPolicy,
-                what: format!(
-                    "{name} keeps what it took of {}, and cannot run twice ({why}): restart the server",
-                    former.join(", ")
-                ),
-                path: None,
-            });
-        }
-    }
-    found.sort_by(|one, other| one.name.cmp(&other.name));
-    found
 }
 
 /// The loaded compiled modules whose files changed.

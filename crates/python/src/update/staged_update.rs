@@ -150,6 +150,7 @@ impl<'py> StagedUpdate<'py> {
         conflict::take();
         self.begin_environ(py, plan);
         self.forget_lines(py)?;
+        self.forget_lookups_of_plan(py);
         self.staged.get().staging.expect(plan.steps.len());
         packages_before::begin(&Scope::new(py, self.runtime, &self.staged), plan);
         let _limit = Watchdog::begin(self.runtime.settings().time_limit);
@@ -276,6 +277,7 @@ impl<'py> StagedUpdate<'py> {
             self.staged.get().staging.clear();
             self.notify(py, "published");
             registrations.published(py, runtime, &self.removed, &self.revived, registered);
+            self.forget_lookups(py);
             Ok(notes)
         });
         Ok(concluded.unwrap_or_else(|error| {
@@ -360,6 +362,7 @@ impl<'py> StagedUpdate<'py> {
         let executed = self.staged.get().executed(py);
         let abandoned = executed.iter().chain(&self.removed).map(|instance| &instance.get().name);
         disposal::empty_caches(abandoned.chain(&self.failed), py);
+        self.forget_lookups_of_plan(py);
         lingering::give_up(py, runtime, self.staged.get());
         // Some of these names only the abandoned generation had.
         for instance in executed {

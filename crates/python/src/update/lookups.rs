@@ -1,0 +1,83 @@
+//! What do foreign functions remember of live code that they looked up by a name?
+//!
+//! A cache of theirs would hand former code to new requests, and to modules that are staged. So what the
+//! functions remember that looked up a superseded module goes: after the swap, and before modules run for
+//! which they looked it up. `transfuse/registrations/lookups.py` knows where a function may keep it.
+
+use std::collections::BTreeSet;
+
+use pyo3::{intern, prelude::*};
+use transfuse_engine::ModuleName;
+
+use crate::cpython::{log, panics};
+use crate::effects::retention;
+use crate::state::live_module::LiveModule;
+use crate::state::staging_area::InPlaceNote;
+use crate::update::staged_update::StagedUpdate;
+
+impl<'py> StagedUpdate<'py> {
+    /// Before modules of the plan run, and when they have run in vain: if foreign code looked up a superseded
+    /// module for one of them, it would get former code, or code that was given up.
+    pub(super) fn forget_lookups_of_plan(&self, py: Python<'py>) {
+        let executed = self.staged.get().staging.executed(py);
+        let users = self.removed.iter().chain(&executed);
+        if users.clone().any(|user| !self.looked_up_for(user.get()).is_empty()) {
+            let all: Vec<_> = users.cloned().collect();
+            self.forget(py, &all);
+        }
+    }
+
+    /// After the swap.
+    pub(super) fn forget_lookups(&self, py: Python<'py>) {
+        self.forget(py, &self.removed);
+    }
+
+    fn forget(&self, py: Python<'py>, former: &[Bound<'py, LiveModule>]) {
+        let functions: BTreeSet<(String, String)> = {
+            let records = self.runtime.records.lock();
+            let of =
+                |one: &Bound<'_, LiveModule>| records.looked_up_by.get(&one.get().name).cloned();
+            former.iter().filter_map(of).flatten().collect()
+        };
+        if functions.is_empty() {
+            return;
+        }
+        let modules: Vec<_> = former.iter().map(|one| one.get().module.clone_ref(py)).collect();
+        let forgotten = panics::caught(|| {
+            let lookups = py.import(intern!(py, "transfuse.registrations.lookups"))?;
+            lookups.call_method1(intern!(py, "forget"), (Vec::from_iter(functions), modules))
+        });
+        if let Err(error) = forgotten {
+            let _ = log::complain(py, "foreign functions may remember former code", error);
+        }
+    }
+
+    /// The superseded modules that foreign code looked up for a module.
+    fn looked_up_for(&self, user: &LiveModule) -> BTreeSet<ModuleName> {
+        let mut names = user.taken.by_foreign();
+        names.retain(|name| self.removed.iter().any(|one| one.get().name == *name));
+        names
+    }
+
+    /// The modules to which foreign code has handed former code all the same. Logs them.
+    pub fn former_code_handed_on(&self, py: Python<'py>) -> Vec<InPlaceNote> {
+        let mut users = self.staged.get().executed(py);
+        users.retain(|user| !self.looked_up_for(user.get()).is_empty());
+        let pairs = retention::keepers_of_code(&users, &self.removed);
+        let handed = pairs.into_iter().filter_map(|(user, of)| {
+            let (user, of) = (users[user].get(), &self.removed[of].get().name);
+            user.taken.by_foreign().contains(of).then(|| {
+                let what = format!(
+                    "foreign code remembers former code of {of} and has handed it to this module: \
+                     restart the server"
+                );
+                (user.name.as_str().to_owned(), what)
+            })
+        });
+        let found: Vec<InPlaceNote> = handed.collect();
+        for (module, what) in &found {
+            log::warning(py, &format!("{module}: {what}"));
+        }
+        found
+    }
+}

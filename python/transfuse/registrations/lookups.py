@@ -1,0 +1,83 @@
+"""What foreign functions remember of live code that they looked up by its name.
+
+A function like ``import_string`` may have an ``lru_cache``, or put what it finds into a dict of its
+module under the name that it looked up. In a fresh process both are empty.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from types import FunctionType, ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_Cache = type(functools.lru_cache(lambda: None))
+_WRAPPERS = (_Cache, FunctionType)
+
+
+def forget(functions: list[tuple[str, str]], former: list[ModuleType]) -> None:
+    """Make foreign functions look up live code anew.
+
+    Args:
+        functions: the name of the module and the qualified name of each function that looked up
+            one of `former`.
+        former: superseded modules. Of dicts only entries leave that hold a value of theirs under
+            its name.
+    """
+    values = _by_names(former)
+    for name in {module for module, _ in functions}:
+        for value in list(_namespace(name).values()):
+            if issubclass(type(value), dict) and "__builtins__" not in value:
+                _take_out(value, values)
+    for name, function in functions:
+        for cache in _caches(_namespace(name), function):
+            cache.cache_clear()
+
+
+def _namespace(name: str) -> dict[str, Any]:
+    module = sys.modules.get(name)
+    return vars(module) if type(module) is ModuleType else {}
+
+
+def _by_names(former: list[ModuleType]) -> dict[Any, list[Any]]:
+    """Return the values of modules by the keys that a function may have for them."""
+    found: dict[Any, list[Any]] = {}
+    for module in former:
+        for name, value in list(vars(module).items()):
+            if not name.startswith("__"):
+                of = module.__name__
+                for key in (f"{of}.{name}", f"{of}:{name}", (of, name)):
+                    found.setdefault(key, []).append(value)
+    return found
+
+
+def _take_out(container: dict[Any, Any], values: dict[Any, list[Any]]) -> None:
+    """Take out the entries that hold such a value under its name, without asking any object."""
+    for key, value in list(dict.items(container)):
+        # The key of another type may compare in any way.
+        parts = key if type(key) is tuple else (key,)
+        is_plain = all(type(part) is str for part in parts)
+        if is_plain and any(value is one for one in values.get(key, ())):
+            dict.pop(container, key, None)
+
+
+def _caches(namespace: dict[str, Any], function: str) -> Iterator[_Cache]:
+    """Yield the caches around a function, under any name of its module or of a class there."""
+    values = list(namespace.values())
+    # Before Python 3.11 only the last part of the qualified name is known.
+    own = function.rpartition(".")[2]
+    classes = [one for one in values if isinstance(one, type)]
+    for value in [*values, *(each for one in classes for each in list(vars(one).values()))]:
+        if type(value) is property:
+            value = value.fget
+        elif type(value) in (staticmethod, classmethod):
+            value = value.__func__
+        # Another decorator may stand around the cache, or inside it.
+        around = [value]
+        while type(around[-1]) in _WRAPPERS and "__wrapped__" in vars(around[-1]):
+            around.append(vars(around[-1])["__wrapped__"])
+        if getattr(around[-1], "__name__", None) == own:
+            yield from (one for one in around if type(one) is _Cache)
