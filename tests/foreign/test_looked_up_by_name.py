@@ -24,9 +24,7 @@ def find(path):
 """
 LIBRARIES = {
     "import": FIND + "load = find\n",
-    "loaded modules first": "import sys\n"
-    + FIND
-    + "def load(path):\n"
+    "loaded modules first": "import sys\n" + FIND + "def load(path):\n"
     "    module, _, name = path.rpartition('.')\n"
     "    there = sys.modules.get(module)\n"
     "    return getattr(there, name) if there is not None else find(path)\n",
@@ -183,7 +181,38 @@ def test_p14_former_code_that_a_library_hands_on_is_told(
     tree.module("shop")
     report = tree.published({"pay.py": PAY.format(2)})
     assert tree.module("shop").Rate.value == 1
-    (note,) = report.notes
-    assert note.name == "shop"
-    assert "former code of pay" in note.what
+    told = {note.name: note.what for note in report.notes}
+    assert set(told) == {"pay", "shop"}
+    assert "former code of pay" in told["shop"]
     assert "restart the server" in caplog.text
+
+
+def test_p14_objects_that_a_library_has_collected_are_told(
+    tree: LiveTree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As a search engine does with the indexes of each application, in each thread.
+    collect = """
+import threading
+
+class Engine:
+    def __init__(self, names):
+        self.indexes = {name: find(name)() for name in names}
+
+local = threading.local()
+
+def search(names):
+    if not hasattr(local, "engines"):
+        local.engines = {"default": Engine(names)}
+    return [one.value for one in local.engines["default"].indexes.values()]
+"""
+    outside = library(monkeypatch, FIND + collect)
+    box = "class Box:\n    value = {0}\n"
+    tree.write({"pay.py": PAY.format(1), "ship.py": box.format(1)})
+    tree.install()
+    tree.module("ship")
+    assert outside.search(["pay.Rate"]) == [1]
+    report = tree.published({"pay.py": PAY.format(2)})
+    assert outside.search(["pay.Rate"]) == [1]
+    (note,) = report.notes
+    assert (note.name, "restart the server" in note.what) == ("pay", True)
+    assert tree.published({"ship.py": box.format(2)}).notes == ()

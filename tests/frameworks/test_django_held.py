@@ -115,10 +115,14 @@ def test_what_the_configuration_of_an_application_has_taken_is_told(tmp_path: Pa
         """,
         files={"books/apps.py": configuration, "books/pages.py": "class Page: number = 1"},
     )
-    assert told == [
-        "books.apps keeps what it took of books.pages when it was loaded: Django cannot load it"
-        " twice; restart the server"
-    ] * 2
+    assert (
+        told
+        == [
+            "books.apps keeps what it took of books.pages when it was loaded: Django cannot load it"
+            " twice; restart the server"
+        ]
+        * 2
+    )
 
 
 SIGNALS = """

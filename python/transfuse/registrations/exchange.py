@@ -104,7 +104,7 @@ def held(executed: Told, superseded: Told) -> list[_core.HeldOutside]:
     made = Made(_executions(executed), _executions(superseded))
     # A started application waits in coroutines of its own.
     known = [*(one[0] for one in executed), *participants.references()]
-    found = _held_outside(known, made)
+    found = held_outside(known, made)
     return [found] if found.objects else []
 
 
@@ -173,7 +173,7 @@ def _search(
         return (_ABANDONED in found or meet) and any(True for _ in _leaving(container, sides))
 
     made = Made([*former, *gone, *current], [])
-    passed_by = held_of_former.inside | carried | _own((held_of_former, *registered))
+    passed_by = held_of_former.inside | carried | own((held_of_former, *registered))
     search = Search(made, passed_by, fresh, sides.side, may_leave)
     if registered and not (names or back or gone):
         # Only containers that hold objects of former and of new executions matter.
@@ -209,7 +209,7 @@ def abandoned(executed: Told, kept: Told, error: BaseException | None) -> None:
 
     search = Search(
         made,
-        found.inside | _carried([*gone, *old]) | _own([found]),
+        found.inside | _carried([*gone, *old]) | own([found]),
         {},
         lambda _: _ABANDONED,
         # All are climbed from first: looking into one that belongs to live code would touch it.
@@ -243,18 +243,19 @@ def _held(
     """
     made = Made(executions, others)
     seeds = [*(one.module for one in executions), *_of_error(error)]
-    found = None if registered else _held_outside(seeds, made)
+    found = None if registered else held_outside(seeds, made)
     if found is None or (found.objects and earlier):
         del found
         theirs = (vars(one) for one in earlier if id(vars(one)) not in made.names)
         beside = registered[0] if registered else None
-        found = _held_outside([*seeds, *theirs], made, beside)
+        found = held_outside([*seeds, *theirs], made, beside)
     return found
 
 
-def _held_outside(
+def held_outside(
     seeds: list[Any], made: Made, beside: _core.HeldOutside | None = None
 ) -> _core.HeldOutside:
+    """Return the objects of executions that something else than `seeds` and caches holds."""
     # References of suspended code and of caches are no registrations.
     return _core.held_outside(
         [*seeds, *caches()],
@@ -265,7 +266,7 @@ def _held_outside(
     )
 
 
-def _own(answers: Iterable[_core.HeldOutside]) -> set[int]:
+def own(answers: Iterable[_core.HeldOutside]) -> set[int]:
     """Return the ids of the lists of answers, which hold what is searched for, too."""
     return {id(each) for one in answers for each in (one.objects, one.edge, one.containers)}
 

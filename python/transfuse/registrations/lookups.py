@@ -11,11 +11,16 @@ import sys
 from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
+from transfuse.registrations.entries import entries_of
+from transfuse.registrations.exchange import held_outside, own
+from transfuse.registrations.made import Execution, Made
+from transfuse.registrations.search import Search
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_Cache = type(functools.lru_cache(lambda: None))
-_WRAPPERS = (_Cache, FunctionType)
+_CACHE = type(functools.lru_cache(lambda: None))
+_WRAPPERS = (_CACHE, FunctionType)
 
 
 def forget(functions: list[tuple[str, str]], former: list[ModuleType]) -> None:
@@ -35,6 +40,32 @@ def forget(functions: list[tuple[str, str]], former: list[ModuleType]) -> None:
     for name, function in functions:
         for cache in _caches(_namespace(name), function):
             cache.cache_clear()
+
+
+def kept(looked_up: list[ModuleType], former: list[ModuleType], new: list[ModuleType]) -> list[str]:
+    """Return the names of modules of whose former code foreign state keeps something.
+
+    Args:
+        looked_up: superseded modules that foreign code looked up.
+        former: all superseded modules of the update.
+        new: the modules that have run.
+    """
+    found = []
+    for module in looked_up:
+        made = Made([Execution(module, [], [])], [Execution(one, [], []) for one in new])
+        held = held_outside([*former, *new], made)
+        if held.objects:
+            search = Search(made, held.inside | own([held]), {}, lambda _: 0, lambda *_: True)
+            if any(_has_one(each, made) for each in search.containers(held.objects)):
+                found.append(module.__name__)
+    return found
+
+
+def _has_one(container: Any, made: Made) -> bool:
+    """Tell whether an entry is itself such an object: what only leads to one may be a memo."""
+    is_dict = issubclass(type(container), dict)
+    values = [entry.held[1] if is_dict else entry.held for entry in entries_of(container)]
+    return any(made.key(value) is not None for value in values)
 
 
 def _namespace(name: str) -> dict[str, Any]:
@@ -64,20 +95,23 @@ def _take_out(container: dict[Any, Any], values: dict[Any, list[Any]]) -> None:
             dict.pop(container, key, None)
 
 
-def _caches(namespace: dict[str, Any], function: str) -> Iterator[_Cache]:
+def _caches(namespace: dict[str, Any], function: str) -> Iterator[functools._lru_cache_wrapper[Any]]:
     """Yield the caches around a function, under any name of its module or of a class there."""
     values = list(namespace.values())
     # Before Python 3.11 only the last part of the qualified name is known.
     own = function.rpartition(".")[2]
     classes = [one for one in values if isinstance(one, type)]
     for value in [*values, *(each for one in classes for each in list(vars(one).values()))]:
-        if type(value) is property:
-            value = value.fget
-        elif type(value) in (staticmethod, classmethod):
-            value = value.__func__
         # Another decorator may stand around the cache, or inside it.
-        around = [value]
+        around = [_inside(value)]
         while type(around[-1]) in _WRAPPERS and "__wrapped__" in vars(around[-1]):
             around.append(vars(around[-1])["__wrapped__"])
-        if getattr(around[-1], "__name__", None) == own:
-            yield from (one for one in around if type(one) is _Cache)
+        if type(around[-1]) is FunctionType and around[-1].__name__ == own:
+            yield from (one for one in around if type(one) is _CACHE)
+
+
+def _inside(value: Any) -> Any:
+    """Return the function in a property, or in a static or class method."""
+    if type(value) is property:
+        return value.fget
+    return value.__func__ if type(value) in (staticmethod, classmethod) else value

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 _log = get_logger("transfuse")
 # From an object through its container to a module.
-_LEVELS = 10
+_LEVELS = 16
 # The most wrappers between an object and the container; `entries.keys_in` looks no further.
 _WRAPPERS = 5
 # The most objects of one level; with more the search ends, and all entries stay.

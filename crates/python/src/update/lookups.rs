@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use pyo3::{intern, prelude::*};
+use pyo3::{intern, prelude::*, types::PyModule};
 use transfuse_engine::ModuleName;
 
 use crate::cpython::{log, panics};
@@ -27,9 +27,39 @@ impl<'py> StagedUpdate<'py> {
         }
     }
 
-    /// After the swap.
-    pub(super) fn forget_lookups(&self, py: Python<'py>) {
+    /// After the swap. Returns what foreign state keeps of former code all the same, and logs it.
+    pub(super) fn forget_lookups(
+        &self,
+        py: Python<'py>,
+        executed: &[Bound<'py, LiveModule>],
+    ) -> Vec<InPlaceNote> {
+        let looked_up: Vec<_> = {
+            let records = self.runtime.records.lock();
+            let is_known = |name: &ModuleName| records.looked_up_by.contains_key(name);
+            self.removed.iter().filter(|one| is_known(&one.get().name)).cloned().collect()
+        };
+        if looked_up.is_empty() {
+            return Vec::new();
+        }
         self.forget(py, &self.removed);
+        let lists = [looked_up.as_slice(), &self.removed, executed].map(|list| modules(py, list));
+        let kept = panics::caught(|| {
+            let lookups = py.import(intern!(py, "transfuse.registrations.lookups"))?;
+            let [looked_up, former, new] = lists;
+            let kept = lookups.call_method1(intern!(py, "kept"), (looked_up, former, new))?;
+            kept.extract::<Vec<String>>()
+        });
+        let kept = kept.unwrap_or_else(|error| {
+            let _ = log::complain(py, "it is unknown what foreign code keeps", error);
+            Vec::new()
+        });
+        let note = |name: String| {
+            let what = "foreign code looked this module up, and keeps objects of its former code: \
+                        restart the server";
+            log::warning(py, &format!("{name}: {what}"));
+            (name, what.to_owned())
+        };
+        kept.into_iter().map(note).collect()
     }
 
     fn forget(&self, py: Python<'py>, former: &[Bound<'py, LiveModule>]) {
@@ -42,7 +72,7 @@ impl<'py> StagedUpdate<'py> {
         if functions.is_empty() {
             return;
         }
-        let modules: Vec<_> = former.iter().map(|one| one.get().module.clone_ref(py)).collect();
+        let modules = modules(py, former);
         let forgotten = panics::caught(|| {
             let lookups = py.import(intern!(py, "transfuse.registrations.lookups"))?;
             lookups.call_method1(intern!(py, "forget"), (Vec::from_iter(functions), modules))
@@ -80,4 +110,8 @@ impl<'py> StagedUpdate<'py> {
         }
         found
     }
+}
+
+fn modules(py: Python<'_>, instances: &[Bound<'_, LiveModule>]) -> Vec<Py<PyModule>> {
+    instances.iter().map(|one| one.get().module.clone_ref(py)).collect()
 }

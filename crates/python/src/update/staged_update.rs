@@ -10,7 +10,7 @@ use std::{cell::Cell, collections::HashSet, sync::atomic::Ordering};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use transfuse_engine::{
-    EdgeKind, Freed, ModuleName, Plan, Policy, Reason, SourceSnapshot, Step, Succession, Target,
+    EdgeKind, Freed, ModuleName, Plan, Policy, Reason, SourceSnapshot, Succession, Target,
 };
 
 use crate::cpython::{
@@ -38,7 +38,7 @@ pub struct StagedUpdate<'py> {
     /// Instances of an earlier generation that it brings back.
     pub(super) revived: Vec<Bound<'py, LiveModule>>,
     /// The module whose code raised.
-    failed: Option<ModuleName>,
+    pub(super) failed: Option<ModuleName>,
     /// The error that ended staging.
     error: Option<PyErr>,
     /// Which generation a rollback goes back to; none for content of the files.
@@ -212,22 +212,6 @@ impl<'py> StagedUpdate<'py> {
         (newly_affected, stopped)
     }
 
-    /// The imports of the module that raised that were not run with it.
-    pub fn imported_by_failed(&self, py: Python<'py>, steps: &[Step]) -> Vec<(ModuleName, Reason)> {
-        let Some(failed) = &self.failed else { return Vec::new() };
-        let Some(old) = self.base.get().find(py, failed.as_str()) else { return Vec::new() };
-        let edges = old.get().edges().into_iter();
-        edges
-            .filter(|edge| edge.kind.is_import())
-            .filter_map(|edge| match edge.to {
-                Target::Module(name) => Some(name),
-                Target::File(_) => None,
-            })
-            .filter(|name| !steps.iter().any(|step| step.name == *name))
-            .map(|name| (name, Reason::Widened))
-            .collect()
-    }
-
     /// Makes the staged generation current. Raises, and nothing has changed, if a module cannot
     /// take its new code in place.
     pub fn commit(mut self, py: Python<'py>) -> PyResult<Vec<InPlaceNote>> {
@@ -268,7 +252,7 @@ impl<'py> StagedUpdate<'py> {
                 patches.carry_out(py);
             }
             self.conclude_environ(py);
-            let notes = in_place::notes(py, &self.staged);
+            let mut notes = in_place::notes(py, &self.staged);
             runtime.retire(freed);
             lingering::record(py, runtime, &self.removed);
             lingering::give_up(py, runtime, self.staged.get());
@@ -277,7 +261,7 @@ impl<'py> StagedUpdate<'py> {
             self.staged.get().staging.clear();
             self.notify(py, "published");
             registrations.published(py, runtime, &self.removed, &self.revived, registered);
-            self.forget_lookups(py);
+            notes.extend(self.forget_lookups(py, &fresh));
             Ok(notes)
         });
         Ok(concluded.unwrap_or_else(|error| {

@@ -8,7 +8,7 @@
 use std::{cell::OnceCell, collections::HashSet};
 
 use pyo3::prelude::*;
-use transfuse_engine::{EdgeKind, ModuleName, Plan, Policy, Reason, Target};
+use transfuse_engine::{EdgeKind, ModuleName, Plan, Policy, Reason, Step, Target};
 
 use crate::effects::subclasses::{self, ListedBases};
 use crate::effects::{environ, names_from_elsewhere, submodule_use};
@@ -134,6 +134,22 @@ impl<'py> StagedUpdate<'py> {
             found.extend(takers.map(|taker| (taker, Reason::Imports(name.clone()))));
         }
         found
+    }
+
+    /// The imports of the module that raised that were not run with it.
+    pub fn imported_by_failed(&self, py: Python<'py>, steps: &[Step]) -> Vec<(ModuleName, Reason)> {
+        let Some(failed) = &self.failed else { return Vec::new() };
+        let Some(old) = self.base.get().find(py, failed.as_str()) else { return Vec::new() };
+        let edges = old.get().edges().into_iter();
+        edges
+            .filter(|edge| edge.kind.is_import())
+            .filter_map(|edge| match edge.to {
+                Target::Module(name) => Some(name),
+                Target::File(_) => None,
+            })
+            .filter(|name| !steps.iter().any(|step| step.name == *name))
+            .map(|name| (name, Reason::Widened))
+            .collect()
     }
 
     /// Whether a module is shared with the generation in use, and can run.
