@@ -122,3 +122,39 @@ def test_p7_a_database_in_memory_is_not_emptied_by_an_edit_elsewhere(tree: LiveT
         tree.published({"web.py": f"from db import engine, text\nVERSION = {version}\n"})
     with tree.module("web").engine.begin() as connection:
         assert connection.execute(web.text("select count(*) from cups")).scalar() == 0
+
+
+MAPPED = """
+from sqlalchemy import ForeignKey
+from sqlalchemy.orm import DeclarativeBase, Mapped, configure_mappers, mapped_column, relationship
+
+class Base(DeclarativeBase):
+    pass
+
+class Order(Base):
+    __tablename__ = "order"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("user.id"))
+    user: Mapped["User"] = relationship("User")
+
+{between}
+
+class User(Base):
+    __tablename__ = "user"
+    id: Mapped[int] = mapped_column(primary_key=True)
+
+VERSION = {version}
+# Of all registries of the process.
+configure_mappers()
+"""
+
+
+def test_p4_mapped_classes_of_a_refused_update_are_not_configured(tree: LiveTree) -> None:
+    tree.write({"models.py": MAPPED.format(between="", version=1)})
+    tree.install()
+    tree.module("models")
+    # The report keeps the exception, and with it the class that was mapped before.
+    refused = tree.update({"models.py": MAPPED.format(between="1 / 0", version=2)})
+    assert isinstance(refused.error, ZeroDivisionError)
+    tree.published({"models.py": MAPPED.format(between="", version=3)})
+    assert tree.module("models").VERSION == 3

@@ -95,3 +95,30 @@ def test_p5_who_asks_whether_there_is_a_module_asks_again(
         (tree.root / file).parent.rmdir()  # an empty folder is a namespace package
     assert ran(tree.published()) == ["app"]
     assert tree.module("app").HAS is False
+
+
+def test_p5_a_module_inside_a_package_that_failed_does_not_run_that_package(
+    tree: LiveTree, policy: str
+) -> None:
+    """An optional part of an application, whose requirement is not installed."""
+    package = "import pack.part\n{}\n"
+    optional = "try:\n    import pack\nexcept ImportError:\n    pack = None\n"
+    tree.write(
+        {
+            "rate.py": "RATE = 1\n",
+            "pack/__init__.py": package.format("import not_installed"),
+            "pack/part.py": "from rate import RATE\n",
+            "app.py": optional,
+            "shop.py": "from rate import RATE\n",
+        }
+    )
+    tree.install(policy=policy)
+    assert tree.module("app").pack is None
+    assert tree.module("shop").RATE == 1
+    tree.published({"rate.py": "RATE = 2\n"})
+    assert (tree.module("app").pack, tree.module("shop").RATE) == (None, 2)
+    # With the requirement, it is as in a fresh process.
+    tree.published({"pack/__init__.py": package.format("")})
+    assert tree.module("app").pack.part.RATE == 2
+    tree.published({"rate.py": "RATE = 3\n"})
+    assert tree.module("app").pack.part.RATE == 3

@@ -40,6 +40,32 @@ def release(former: dict[str, Any]) -> None:
             engine.dispose()
 
 
+def unmap(given_up: list[dict[str, Any]], in_use: list[dict[str, Any]]) -> None:
+    """Take the mapped classes of executions that were staged in vain out of their registries.
+
+    ``configure_mappers()`` goes through all registries of the process.
+
+    Args:
+        given_up: the namespaces of these executions.
+        in_use: the namespaces of all others.
+    """
+    kept = {id(each) for namespace in in_use for each in _registries(namespace)}
+    for each in {id(one): one for namespace in given_up for one in _registries(namespace)}.values():
+        if id(each) not in kept:
+            each.dispose()
+
+
+def _registries(namespace: dict[str, Any]) -> Iterator[Any]:
+    """Yield the registries of mapped classes that a namespace names, or a base class in it."""
+    kind = getattr(sys.modules.get("sqlalchemy.orm.decl_api"), "registry", None)
+    for value in list(namespace.values()):
+        # Mapped classes inherit it.
+        bases = value.__mro__ if issubclass(type(value), type) else ()
+        for each in [value, *(vars(base).get("registry") for base in bases)]:
+            if kind is not None and type(each) is kind:
+                yield each
+
+
 def engines(namespace: dict[str, Any]) -> Iterator[Any]:
     """Yield the synchronous engines that a namespace names, or that its sessions are bound to."""
     kind = sys.modules["sqlalchemy.engine.base"].Engine

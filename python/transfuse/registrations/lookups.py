@@ -95,7 +95,9 @@ def _take_out(container: dict[Any, Any], values: dict[Any, list[Any]]) -> None:
             dict.pop(container, key, None)
 
 
-def _caches(namespace: dict[str, Any], function: str) -> Iterator[functools._lru_cache_wrapper[Any]]:
+def _caches(
+    namespace: dict[str, Any], function: str
+) -> Iterator[functools._lru_cache_wrapper[Any]]:
     """Yield the caches around a function, under any name of its module or of a class there."""
     values = list(namespace.values())
     # Before Python 3.11 only the last part of the qualified name is known.

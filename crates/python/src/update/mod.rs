@@ -10,6 +10,7 @@ pub mod staged_update;
 pub mod environment;
 pub mod line_cache;
 pub mod widening;
+pub mod given_up;
 pub mod beyond_imports;
 pub mod lookups;
 pub mod concurrent_loads;

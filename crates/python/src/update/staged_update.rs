@@ -151,11 +151,13 @@ impl<'py> StagedUpdate<'py> {
         self.begin_environ(py, plan);
         self.forget_lines(py)?;
         self.forget_lookups_of_plan(py);
+        self.unmap(py, &self.given_up(py));
         self.staged.get().staging.expect(plan.steps.len());
         packages_before::begin(&Scope::new(py, self.runtime, &self.staged), plan);
         let _limit = Watchdog::begin(self.runtime.settings().time_limit);
         let _interruptible = Interruptible::begin_modules();
-        for step in plan.start_order.iter().map(|place| &plan.steps[*place]) {
+        let steps = plan.start_order.iter().map(|place| &plan.steps[*place]);
+        for step in steps.filter(|step| !self.is_without_package(py, &step.name)) {
             match load::load_own(&Scope::new(py, self.runtime, &self.staged), &step.name) {
                 Ok(Loaded::Live(_) | Loaded::Foreign | Loaded::Missing(_)) => {}
                 Err(error) => {
@@ -347,6 +349,7 @@ impl<'py> StagedUpdate<'py> {
         let abandoned = executed.iter().chain(&self.removed).map(|instance| &instance.get().name);
         disposal::empty_caches(abandoned.chain(&self.failed), py);
         self.forget_lookups_of_plan(py);
+        self.unmap(py, &self.staged.get().staging.executed(py));
         lingering::give_up(py, runtime, self.staged.get());
         // Some of these names only the abandoned generation had.
         for instance in executed {
