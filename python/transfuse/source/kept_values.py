@@ -12,6 +12,7 @@ does. In doubt it does.
 from __future__ import annotations
 
 import builtins
+import sys
 import threading
 from contextvars import ContextVar
 from pathlib import PurePath
@@ -126,7 +127,8 @@ class Search:
             self._modules.add(self._by.name)
         for name in used:
             owner = self._value(name)
-            if is_place(owner) and type(owner).__module__ not in self._live:
+            # An entry of `sys.modules` is found there, not made by it.
+            if is_place(owner) and owner is not sys.modules and type(owner).__module__ not in self._live:
                 self._modules.update((self._by.name, *self._others_with(owner)))
         return sorted(self._modules)
 

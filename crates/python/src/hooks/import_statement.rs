@@ -8,7 +8,7 @@
 use std::sync::atomic::Ordering;
 
 use pyo3::exceptions::{PyImportError, PyModuleNotFoundError};
-use pyo3::types::{PyDict, PyModule, PyString, PyTuple};
+use pyo3::types::{PyDict, PyList, PyModule, PyString, PyTuple};
 use pyo3::{intern, prelude::*, sync::PyOnceLock};
 use transfuse_engine::ModuleName;
 
@@ -87,6 +87,12 @@ impl<'py> ImportStatement<'_, 'py> {
         self.fromlist.is_some_and(|list| list.is_truthy().unwrap_or(false))
     }
 
+    /// Whether C code imports (`pickle.loads`), in the name of the Python code that called it: only that
+    /// passes a list.
+    fn is_call_of_c(&self) -> bool {
+        self.fromlist.is_some_and(|list| list.is_exact_instance_of::<PyList>())
+    }
+
     fn for_live(
         &self,
         py: Python<'py>,
@@ -114,6 +120,9 @@ impl<'py> ImportStatement<'_, 'py> {
         };
         submodule_imports::imported(&scope, &instance)?;
         self.record(&scope, caller, &instance, &absolute)?;
+        if self.is_call_of_c() {
+            record_import_through(&scope, &instance);
+        }
         if self.takes_names() {
             let other = match instance.get().package || self.is_star() {
                 true => self.handle_fromlist(&scope, Some(caller), &instance),
