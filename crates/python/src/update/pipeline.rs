@@ -76,7 +76,13 @@ fn stage(
     // The first error of a startup, and the modules added to the plan because of such errors.
     let (mut refusal, mut met): (Option<(PyErr, Plan)>, Vec<Met>) = (None, Vec::new());
     loop {
-        let ran = update.run(py, plan);
+        let ran = update.run(py, plan, request.in_main_thread);
+        if update.lacks_main_thread() && !request.in_main_thread {
+            request.in_main_thread = true;
+            drop(update);
+            update = StagedUpdate::begin(py, runtime, request, plan)?;
+            continue;
+        }
         let (affected, stopped) = update.concerned(py, ran.is_ok());
         if request.widen(affected) {
             *plan = draw_plan(py, runtime, request)?;
@@ -211,7 +217,7 @@ fn retry<'py>(
     let staged = draw_plan(py, runtime, request).and_then(|wider| {
         *plan = wider;
         let mut update = update.widen(py, request, plan, HashSet::new())?;
-        update.run(py, plan)?;
+        update.run(py, plan, request.in_main_thread)?;
         let (affected, _) = update.newly_affected(py);
         match request.widen(affected) {
             true => Ok(StagingOutcome::Interrupted),

@@ -33,6 +33,8 @@ pub struct UpdateRequest {
     pub back: Option<Succession>,
     /// Whether it was not asked for.
     pub automatic: bool,
+    /// Whether a module that the plan does not name runs in the main thread, and with it all.
+    pub in_main_thread: bool,
 }
 
 impl UpdateRequest {

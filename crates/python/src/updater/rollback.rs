@@ -115,7 +115,7 @@ impl Driver {
         let told = changes.clone();
         let back_as = Some(succession);
         let request =
-            UpdateRequest { view, changes, seeds, since, back: back_as, automatic: false };
+            UpdateRequest { view, changes, seeds, since, back: back_as, automatic: false, in_main_thread: false };
         let plan = planning::draw_plan(py, runtime, &request)?;
         let made = report::of_rollback_plan(py, runtime, &told, &plan, back)?;
         made.bind(py).set_item("restart", report::restarts(&plan.restart))?;
@@ -133,7 +133,7 @@ impl Driver {
             let target = target.bind(py);
             let (mut update, plan) = StagedUpdate::for_rollback(py, runtime, target)?;
             let ended = update
-                .run(py, &plan)
+                .run(py, &plan, false)
                 .and_then(|()| update.prepare(py, &target.get().view()))
                 .and_then(|()| match attempt::may_commit() {
                     true => update.commit(py),
