@@ -54,7 +54,7 @@ EXPRESSIONS = {
     "library": ("import bringer", "bringer.kind()"),
 }
 
-# The same of a module that somebody else has imported.
+# The same of a module that another one has imported.
 FOUND = {
     "sys.modules": ("import sys", "sys.modules['shop.config'].KIND"),
     "function in sys.modules": ("import sys", "sys.modules['shop.config'].kind()"),

@@ -127,7 +127,6 @@ class Search:
             self._modules.add(self._by.name)
         for name in used:
             owner = self._value(name)
-            # An entry of `sys.modules` is found there, not made by it.
             if is_place(owner) and owner is not sys.modules and type(owner).__module__ not in self._live:
                 self._modules.update((self._by.name, *self._others_with(owner)))
         return sorted(self._modules)

@@ -97,14 +97,7 @@ fn stage(
                 *plan = narrow;
                 return Err(first);
             }
-            if is_missing(py, &error) && !quiet.lasts() {
-                return Ok(StagingOutcome::Interrupted);
-            }
-            if hold_module(py, request, plan, &update, &error)? {
-                drop(update);
-                return stage(py, runtime, request, plan, quiet);
-            }
-            return retry(py, request, plan, update, error);
+            return failed(py, request, plan, quiet, update, error);
         }
         let error = match publish(py, request, update) {
             Ok(outcome) => {
@@ -125,6 +118,26 @@ fn stage(
         *plan = draw_plan(py, runtime, request)?;
         update = StagedUpdate::begin(py, runtime, request, plan)?;
     }
+}
+
+/// A module has raised: it may miss what is to come, or be one that cannot run twice, or need others.
+fn failed<'py>(
+    py: Python<'py>,
+    request: &mut UpdateRequest,
+    plan: &mut Plan,
+    quiet: &mut dyn Quiet,
+    update: StagedUpdate<'py>,
+    error: PyErr,
+) -> PyResult<StagingOutcome> {
+    if is_missing(py, &error) && !quiet.lasts() {
+        return Ok(StagingOutcome::Interrupted);
+    }
+    if hold_module(py, request, plan, &update, &error)? {
+        let runtime = update.runtime;
+        drop(update);
+        return stage(py, runtime, request, plan, quiet);
+    }
+    retry(py, request, plan, update, error)
 }
 
 /// The plan of a request, with the conflicts that startups of these modules had before.
