@@ -1,17 +1,20 @@
-"""What a function keeps of a module that other code imported for it, or that it found in `sys.modules`.
+"""What a function keeps of a module that other code imported for it, or found in `sys.modules`.
 
-No source says that `EntryPoint.load()` or `pickle.loads` imports. So the import itself is observed, or
-that an attribute is taken of the entry in `sys.modules`, and which expressions run meanwhile.
+No source says that `EntryPoint.load()` or `pickle.loads` imports. So the import itself is observed,
+or that an attribute of an entry of `sys.modules` is taken, and which expressions run meanwhile.
 """
 
 from __future__ import annotations
 
 import textwrap
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from conftest import LiveTree, ran
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 CONFIG = "KIND = @\ndef kind(): return KIND\nclass Settings:\n    kind = KIND\n"
 
@@ -48,7 +51,8 @@ EXPRESSIONS = {
         "bring('shop.config').KIND",
     ),
     "partial": (
-        "import functools, importlib\nbring = functools.partial(importlib.import_module, 'shop.config')",
+        "import functools\nfrom importlib import import_module as load\n"
+        "bring = functools.partial(load, 'shop.config')",
         "bring().KIND",
     ),
     "library": ("import bringer", "bringer.kind()"),
@@ -64,6 +68,10 @@ FOUND = {
         "kind_of(sys.modules['shop.config'])",
     ),
     "namespace": ("import sys", "vars(sys.modules['shop.config'])['KIND']"),
+    "comprehension": (
+        "import sys",
+        "[one.KIND for name, one in [*sys.modules.items()] if name == 'shop.config'][0]",
+    ),
     "library that looks there": ("import bringer", "bringer.found()"),
 }
 
@@ -82,17 +90,22 @@ def use(before: str, expression: str) -> str:
     return f"{before}\n{keeps}    return found['kind']\n"
 
 
+@pytest.fixture
+def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "library"
+    folder.mkdir()
+    (folder / "bringer.py").write_text(textwrap.dedent(BRINGER))
+    monkeypatch.syspath_prepend(folder)
+
+
+@pytest.mark.usefixtures("library")
 @pytest.mark.parametrize("loaded", [False, True], ids=["first import", "loaded before"])
 @pytest.mark.parametrize("how", [*EXPRESSIONS, *FOUND])
 def test_p5_a_value_that_other_code_imported(
-    tree: LiveTree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, policy: str, how: str, loaded: bool
+    tree: LiveTree, policy: str, how: str, loaded: bool
 ) -> None:
     if how in FOUND and not loaded:
         pytest.skip("nothing is found there")
-    library = tmp_path / "library"
-    library.mkdir()
-    (library / "bringer.py").write_text(textwrap.dedent(BRINGER))
-    monkeypatch.syspath_prepend(library)
     tree.write(
         {
             "shop/__init__.py": "",
@@ -144,3 +157,42 @@ def test_p12_what_is_not_kept_runs_nothing(tree: LiveTree, policy: str, how: str
         edit = {"shop/config.py": CONFIG.replace("@", str(kind))}
         assert ran(tree.published(edit)) == ["shop.config", "first"]
         assert tree.module("app").get() == kind
+
+
+BEYOND = {
+    "builtins": ("import builtins", "builtins.shop_kind = KIND", "return builtins.shop_kind"),
+    "environment": (
+        "import os",
+        "os.environ['SHOP'] = str(KIND)",
+        "return int(os.environ['SHOP'])",
+    ),
+    "foreign class": (
+        "from fractions import Fraction",
+        "Fraction.shop_kind = KIND",
+        "return Fraction.shop_kind",
+    ),
+}
+
+
+@pytest.mark.parametrize("how", BEYOND)
+def test_p14_a_value_in_a_foreign_place_is_reported(
+    tree: LiveTree, monkeypatch: pytest.MonkeyPatch, policy: str, how: str
+) -> None:
+    monkeypatch.setenv("SHOP", "")
+    before, keeps, read = BEYOND[how]
+    body = f"def load():\n    from shop.config import KIND\n    {keeps}\n"
+    tree.write(
+        {
+            "shop/__init__.py": "",
+            "shop/config.py": CONFIG.replace("@", "1"),
+            "shop/use.py": f"{before}\n{body}def get():\n    {read}\n",
+        }
+    )
+    tree.install(policy=policy)
+    use = tree.module("shop.use")
+    use.load()
+    assert use.get() == 1
+    notes = tree.published({"shop/config.py": CONFIG.replace("@", "2")}).notes
+    (note,) = [note for note in notes if note.name == "shop.use"]
+    place = {"builtins": "builtins", "environment": "os", "foreign class": "Fraction"}[how]
+    assert note.what.startswith(f"may keep in {place} what a function took of shop.config")

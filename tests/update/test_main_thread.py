@@ -96,7 +96,7 @@ def test_p4_nothing_lends_the_main_thread(tree: LiveTree) -> None:
     tree.module("db")
     report = from_another_thread(tree, {"db.py": HERE + DB.format(value=2)})
     assert report.outcome == "refused"
-    assert "running event loop of asyncio in the main thread" in str(report.error)
+    assert "an event loop of asyncio that runs in the main thread" in str(report.error)
     assert tree.module("db").VALUE == 1
 
 

@@ -20,7 +20,6 @@ from transfuse.frameworks import (
     django_templates,
     jinja,
     mako,
-    mcp,
     template_check,
     when_imported,
 )
@@ -30,6 +29,13 @@ from transfuse.process import install
 def attend() -> None:
     """Have every framework that is in use, and needs it, answer by generation."""
     django.attend()
+
+
+def _adapt_mcp() -> None:
+    # It needs asyncio, which most programs do without at the start.
+    from transfuse.frameworks import mcp  # noqa: PLC0415
+
+    mcp.adapt()
 
 
 def _installed() -> None:
@@ -42,7 +48,7 @@ def _installed() -> None:
             "django.template.loaders.filesystem": django_templates.adapt_files,
             "django.template.loaders.cached": django_templates.adapt_cached,
             "mako.lookup": mako.adapt,
-            "mcp.server.lowlevel.server": mcp.adapt,
+            "mcp.server.lowlevel.server": _adapt_mcp,
         }
     )
 

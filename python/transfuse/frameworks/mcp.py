@@ -1,10 +1,10 @@
-"""Sessions of an MCP server stay open over an update, and are told that their tools may have changed.
+"""Sessions of an MCP server stay open over an update, and their clients are told of it.
 
-An MCP application (the package `mcp`, from 2.0 on) has a manager of sessions, which ends them with its
-own lifespan. Each generation's application has one of its own. So a session that was opened at a former
-one is kept there, and a request that the current one does not know is given to the manager that has its
-session; the server of the current generation answers it. Clients of the newest protocol have no
-sessions: they are told by the streams that they listen to.
+An MCP application (the package `mcp`, from 2.0 on) has a manager of sessions, which ends them with
+its own lifespan. Each generation's application has one of its own. So the manager of a former
+application is kept while it has sessions, and a request that the current one does not know is given
+to the manager that has its session; the server of the current application answers it. Clients of
+the newest protocol have no sessions: they are told by the streams that they listen to.
 
 Everything here belongs to the thread of the server's event loop, if it is not said otherwise.
 """
@@ -93,10 +93,10 @@ def adapt() -> None:
     """Adapt the package when it has been imported."""
     manager = sys.modules["mcp.server.streamable_http_manager"]
     runner = sys.modules.get("mcp.server.runner")
-    if not hasattr(runner, "ServerRunner") or not hasattr(manager, "serve_loop"):
+    if runner is None or not hasattr(manager, "serve_loop"):
         _log.warning(
-            "this release of mcp is not one whose sessions can be kept over an update: sessions from"
-            " before an update are answered with 404"
+            "sessions of this release of mcp end with an update: their later requests are answered"
+            " with 404"
         )
         return
     kind = manager.StreamableHTTPSessionManager
@@ -105,7 +105,9 @@ def adapt() -> None:
     replace(kind, "_discard_session", _discard)
     replace(runner.ServerRunner, "_on_request", _answer)
     replace(runner.ServerRunner, "_on_notify", _answer)
-    replace(sys.modules["mcp.server.lowlevel.server"].Server, "create_initialization_options", _options)
+    replace(
+        sys.modules["mcp.server.lowlevel.server"].Server, "create_initialization_options", _options
+    )
     participants.register(_Told())
 
 

@@ -133,7 +133,7 @@ def _thread_word(value: ast.expr, path: str) -> str:
     word = _literal(value)
     if isinstance(word, str) and word in THREAD_WORDS:
         return word
-    _refuse(path, value, "__thread__", _THREAD_ALLOWED)
+    return _refuse(path, value, "__thread__", _THREAD_ALLOWED)
 
 
 def _preserved_names(value: ast.expr, path: str) -> list[str]:

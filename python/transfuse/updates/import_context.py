@@ -44,7 +44,7 @@ _connections: list[tuple[str, Any]] = []
 
 
 class _Effects:
-    """The context variables, `threading.local` attributes and signal handlers that one execution set."""
+    """The context variables, `threading.local` attributes and handlers that one execution set."""
 
     def __init__(
         self,
@@ -123,7 +123,8 @@ def ran(instance: Any, module: ModuleType, before: _Before) -> None:
 def connected(name: str, connection: Any) -> None:
     """Note a connection to SQLite that a module makes; the core calls it."""
     server = main_thread.server()
-    if main_thread.is_here() or (server is not None and server[1] == native.threading.get_ident()):
+    here = native.threading.get_ident()
+    if main_thread.is_here() or (server is not None and server[1] == here):
         # That thread may use it, and requests are there.
         return
     _connections.append((name, connection))
@@ -142,8 +143,8 @@ class _Participant(participants.Participant):
     order = 5
 
     def __init__(self) -> None:
-        # The executions whose signal handlers are in force, by their numbers, and those of the staged
-        # generation, with the handlers that are to be set when it is published.
+        # The executions whose signal handlers are in force, by their numbers, and those of the
+        # staged generation, with the handlers that are to be set when it is published.
         self._in_force: set[int] = set()
         self._staged_by: set[int] = set()
         self._staged: signal_handlers.Handlers = {}

@@ -1,8 +1,8 @@
 """Where is the main thread, in which some modules of an update run, and how is it reached?
 
 In a fresh process modules are imported in the main thread, and an ASGI server's requests are there.
-A module that needs it says ``__thread__ = "main"``. A thread can run code of an update where it runs
-nothing of the program: in its event loop, between two callbacks, or while it waits for an update.
+A module that needs it says ``__thread__ = "main"``. A thread can run code of an update where it
+runs nothing of the program: in its event loop, between two callbacks, or while it waits for one.
 """
 
 from __future__ import annotations
@@ -86,10 +86,10 @@ def find() -> MainThread:
     loop = _running_in(main)
     if main is None or loop is None:
         raise TransfuseError(
-            "a module of this update is to run in the main thread (__thread__ = \"main\", or the"
-            " setting thread), and nothing there can run it: that takes an ASGI server, a running"
-            " event loop of asyncio in the main thread, or transfuse.update() called there; restart,"
-            " or leave out the setting"
+            "a module of this update is to run in the main thread (__thread__, or the setting"
+            " thread), and nothing there can run it: that takes an ASGI server, an event loop of"
+            " asyncio that runs in the main thread, or transfuse.update() called there; restart, or"
+            " leave the setting out"
         )
     return MainThread(main, loop)
 
@@ -115,9 +115,9 @@ def _running_in(thread: int | None) -> asyncio.AbstractEventLoop | None:
     if asyncio is None:
         return None
     for each in gc.get_objects():
-        if issubclass(type(each), asyncio.AbstractEventLoop) and each.is_running():
-            if thread == _thread_of(each):
-                return each  # type: ignore[no-any-return]
+        is_loop = issubclass(type(each), asyncio.AbstractEventLoop)
+        if is_loop and each.is_running() and thread == _thread_of(each):
+            return each  # type: ignore[no-any-return]
     return None
 
 

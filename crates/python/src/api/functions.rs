@@ -13,11 +13,11 @@ use transfuse_engine::{
     Budget, Cause, Digest, FileSystem, GenerationId, fork_gate, is_source, scan,
 };
 
+use crate::cpython::{log, time_limit::Watchdog};
 use crate::state::command::{
     Accept, AdoptCommand, BackTo, Command, RollbackCommand, SourceOverrides, UpdateCommand,
 };
 use crate::state::settings::{Pattern, Settings};
-use crate::cpython::{log, time_limit::Watchdog};
 use crate::state::{lent_thread, request::request, runtime};
 
 /// Calls a callback of an update under the time limit, because without its return the updating thread

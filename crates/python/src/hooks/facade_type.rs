@@ -14,10 +14,10 @@ use pyo3::{exceptions::PyAttributeError, ffi, intern, prelude::*};
 
 use crate::code::bytecode;
 use crate::cpython::lazy_object;
+use crate::effects::{dependencies, observation};
 use crate::loading::{load, load::Loaded, submodules};
 use crate::state::{caller, execution_stack, live_module::LiveModule, runtime, scope::Scope};
 use crate::sysmodules::facade::{self, DETACHED, LEFT, is_facade, name_of, own_dict};
-use crate::effects::{dependencies, observation};
 use crate::{hooks::meta_path, sysmodules::spec::HandedOut};
 
 /// Makes the type of facades, once for the life of the process.

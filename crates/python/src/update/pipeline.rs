@@ -11,7 +11,7 @@ use pyo3::{prelude::*, types::PyBytes};
 use transfuse_engine::Plan;
 
 use crate::code::pyc;
-use crate::cpython::{exceptions, traceback::module_of_error};
+use crate::cpython::{exceptions, log, traceback::module_of_error};
 use crate::state::{attempt, runtime::Runtime, staging_area::InPlaceNote};
 use crate::update::cost;
 use crate::update::startup_conflicts::{self, Met};
@@ -99,7 +99,7 @@ fn stage(
             }
             return failed(py, request, plan, quiet, update, error);
         }
-        let error = match publish(py, request, update) {
+        let error = match publish(py, request, plan, update) {
             Ok(outcome) => {
                 runtime.records.lock().met_by_startups.extend(met);
                 return Ok(outcome);
@@ -234,7 +234,7 @@ fn retry<'py>(
         let (affected, _) = update.newly_affected(py);
         match request.widen(affected) {
             true => Ok(StagingOutcome::Interrupted),
-            false => publish(py, request, update),
+            false => publish(py, request, plan, update),
         }
     });
     match staged {
@@ -250,6 +250,7 @@ fn retry<'py>(
 fn publish<'py>(
     py: Python<'py>,
     request: &UpdateRequest,
+    plan: &Plan,
     mut update: StagedUpdate<'py>,
 ) -> PyResult<StagingOutcome> {
     update.check_lazy_targets(py, &request.changes)?;
@@ -263,6 +264,10 @@ fn publish<'py>(
         return Ok(StagingOutcome::Interrupted);
     }
     let lost = update.lost_state(py);
+    for (module, what) in &plan.notes {
+        log::warning(py, &format!("{module} {what}"));
+    }
+    let lost = lost.into_iter().chain(plan.notes.iter().cloned());
     match update.commit(py) {
         Ok(notes) => Ok(StagingOutcome::Published(notes.into_iter().chain(lost).collect())),
         Err(error) => {

@@ -17,8 +17,8 @@ use crate::cpython::{exceptions, log, nogil_lock::NoGilGuard, panics};
 use crate::effects::{conflict, foreign_patches};
 use crate::loading::{in_place, sharing, submodules};
 use crate::state::{
-    generation::Generation, live_module::LiveModule,
-    policy::effective_policy, runtime::Runtime, scope::Scope, staging_area::InPlaceNote,
+    generation::Generation, live_module::LiveModule, policy::effective_policy, runtime::Runtime,
+    scope::Scope, staging_area::InPlaceNote,
 };
 use crate::sysmodules::{entry, facade};
 use crate::update::concurrent_loads::superseded_by_swap;

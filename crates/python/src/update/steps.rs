@@ -147,9 +147,7 @@ fn in_lent_thread<R: Send + 'static>(
         let carried_out = attempt.as_ref().map(attempt::Current::begin);
         let ended = match execution_stack::is_executing() {
             true => Err(exceptions::misuse("the main thread is importing a live module itself")),
-            false => {
-                runtime.updating_in_this_thread(|| panics::caught(|| Ok(work(py))))
-            }
+            false => runtime.updating_in_this_thread(|| panics::caught(|| Ok(work(py)))),
         };
         drop(carried_out);
         let _ = done.send(ended);

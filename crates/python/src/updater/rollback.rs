@@ -114,8 +114,15 @@ impl Driver {
         let seeds = seeds::of_changes(py, runtime, &view, &changes);
         let told = changes.clone();
         let back_as = Some(succession);
-        let request =
-            UpdateRequest { view, changes, seeds, since, back: back_as, automatic: false, in_main_thread: false };
+        let request = UpdateRequest {
+            view,
+            changes,
+            seeds,
+            since,
+            back: back_as,
+            automatic: false,
+            in_main_thread: false,
+        };
         let plan = planning::draw_plan(py, runtime, &request)?;
         let made = report::of_rollback_plan(py, runtime, &told, &plan, back)?;
         made.bind(py).set_item("restart", report::restarts(&plan.restart))?;
