@@ -187,6 +187,27 @@ def test_p4_a_busy_loop_is_not_waited_for_for_ever(tree: LiveTree) -> None:
     assert tree.module("db").VALUE == 1
 
 
+def test_p16_a_rollback_runs_it_there(tree: LiveTree) -> None:
+    code = HERE + DB + "def __dispose__(): pass\n"
+    tree.write({"db.py": code.format(value=1)})
+    tree.install()
+    tree.module("db")
+    tree.published({"db.py": code.format(value=2)})
+    transfuse.rollback()
+    assert tree.module("db").VALUE == 1
+    assert tree.module("db").thread is threading.main_thread()
+
+
+def test_p4_an_interrupt_is_for_the_program(tree: LiveTree) -> None:
+    tree.write({"db.py": HERE + "VALUE = 1\n"})
+    tree.install()
+    tree.module("db")
+    presses = "import signal\nsignal.raise_signal(signal.SIGINT)\nVALUE = 2\n"
+    with pytest.raises(KeyboardInterrupt):
+        tree.update({"db.py": HERE + presses})
+    assert tree.module("db").VALUE == 1
+
+
 def test_p4_a_word_that_makes_no_sense(tree: LiveTree) -> None:
     tree.write({"db.py": "VALUE = 1\n"})
     tree.install()

@@ -8,7 +8,7 @@
 use std::time::Instant;
 
 use crossbeam_channel::{RecvTimeoutError, bounded};
-use pyo3::{intern, prelude::*};
+use pyo3::{exceptions::PyKeyboardInterrupt, ffi, intern, prelude::*};
 use transfuse_engine::{ModuleName, Plan};
 
 use crate::cpython::{
@@ -123,6 +123,11 @@ impl Steps {
                 Ok(Loaded::Live(_) | Loaded::Foreign | Loaded::Missing(_)) => {}
                 Err(error) => {
                     let failed = module_of_error(py, &error).unwrap_or_else(|| name.clone());
+                    if lent_thread::is_lent() && error.is_instance_of::<PyKeyboardInterrupt>(py) {
+                        // It was for the program: Ctrl-C comes to the main thread.
+                        // SAFETY: attached; it only notes that a signal has come.
+                        unsafe { ffi::PyErr_SetInterrupt() };
+                    }
                     ran.error = Some((error, failed));
                     break;
                 }
