@@ -122,8 +122,8 @@ unsafe fn cached_import(
         let caller = caller::module_of_globals(py, &globals);
         // C code imports something (`pickle.loads`), or a function of foreign code: a live function may
         // keep it that does not import itself.
-        let for_others =
-            ffi::PyList_CheckExact(*taken) != 0 || caller.is_none() && *locals == ffi::Py_None();
+        let by_c = ffi::PyList_CheckExact(*taken) != 0 && ffi::PyList_Size(*taken) == 0;
+        let for_others = by_c || caller.is_none() && *locals == ffi::Py_None();
         let level = ffi::PyLong_AsLong(*level);
         if level == 0
             && let Some(caller) = &caller

@@ -88,9 +88,10 @@ impl<'py> ImportStatement<'_, 'py> {
     }
 
     /// Whether C code imports (`pickle.loads`), in the name of the Python code that called it: only that
-    /// passes a list.
+    /// passes an empty list.
     fn is_call_of_c(&self) -> bool {
-        self.fromlist.is_some_and(|list| list.is_exact_instance_of::<PyList>())
+        let list = self.fromlist.and_then(|taken| taken.cast_exact::<PyList>().ok());
+        list.is_some_and(|list| list.is_empty())
     }
 
     fn for_live(
