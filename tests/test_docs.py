@@ -56,7 +56,7 @@ class TestPage:
 
 def test_the_page_of_settings_has_each_setting_and_its_variable() -> None:
     page = (TOP / "docs" / "settings.md").read_text(encoding="utf-8")
-    stated = set(re.findall(r"^(\w+) = ", page, re.MULTILINE)) - {"reload", "preserve"}
+    stated = set(re.findall(r"^(\w+) = ", page, re.MULTILINE)) - {"reload", "preserve", "thread"}
     assert stated == set(SETTINGS) - {"modules"}
     variables = {f"TRANSFUSE_{name.upper()}" for name in stated}
     assert set(re.findall(r"`(TRANSFUSE_\w+)`", page)) == variables

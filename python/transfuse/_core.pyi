@@ -47,6 +47,7 @@ __all__ = [
     "loaded",
     "mark_shut_down",
     "number_from",
+    "offer",
     "once",
     "other_files",
     "plan",
@@ -57,6 +58,7 @@ __all__ = [
     "request_counts",
     "retry",
     "rollback",
+    "run_offered",
     "set_aside",
     "status",
     "uninstall",
@@ -116,7 +118,7 @@ def install(
     watch: bool,
     poll: float | None,
     policy: str,
-    modules: Sequence[tuple[str, str | None, Sequence[str]]],
+    modules: Sequence[tuple[str, str | None, Sequence[str], str | None]],
     keep: int,
     keep_deleted: bool,
     store: int,
@@ -164,7 +166,7 @@ def retry() -> None:
 def configure(
     *,
     policy: str,
-    modules: Sequence[tuple[str, str | None, Sequence[str]]],
+    modules: Sequence[tuple[str, str | None, Sequence[str], str | None]],
     keep: int,
     keep_deleted: bool,
     watch: bool,
@@ -350,6 +352,12 @@ def executions(name: str, *, lingering: bool) -> list[ModuleType]:
         name: the module's.
         lingering: also those that no generation has, and that are still in memory.
     """
+
+def offer(thread: int, call: Callable[[], object]) -> None:
+    """Offer a call to a thread, by its `threading.get_ident`. What it raises is logged."""
+
+def run_offered() -> None:
+    """Run the work of an update that is offered to this thread."""
 
 def former_modules() -> list[ModuleType]:
     """The modules that no generation has any more, and that are still in memory."""

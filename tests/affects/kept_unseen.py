@@ -4,6 +4,19 @@ from __future__ import annotations
 
 # Each module has a `get`, which returns the `KIND` of the edited module.
 UNSEEN = {
+    "exception": """
+        found = []
+        def load():
+            from shop.config import KIND
+            raise ValueError(KIND)
+        def get():
+            if not found:
+                try:
+                    load()
+                except ValueError as error:
+                    found.append(error.args[0])
+            return found[0]
+        """,
     "dict of the function": """
         found = None
         def get():

@@ -97,6 +97,21 @@ UNSEEN_ELSEWHERE = {
         """,
         "[one.kind for one in [reader()]][0]",
     ),
+    "exception": (
+        """
+        class Reader(dict):
+            def __missing__(self, key):
+                from shop.config import KIND
+                raise ValueError(KIND)
+        table = Reader()
+        def reader():
+            try:
+                table["kind"]
+            except ValueError as error:
+                return error.args[0]
+        """,
+        "reader()",
+    ),
     "callback": (
         """
         def reader(call):

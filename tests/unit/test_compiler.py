@@ -168,13 +168,15 @@ SPECIAL: dict[str, tuple[str, dict[str, Any] | None]] = {
         "__reload__ = 'fresh'\n__reload__ = 'overlay'",
         {"reload": "overlay", "preserve": None},
     ),
+    "thread": ("__thread__ = 'main'", {"reload": None, "preserve": None, "thread": "main"}),
     "a function's own": ("def f(): __reload__ = 'x'", None),
 }
 
 
 @pytest.mark.parametrize(("source", "expected"), SPECIAL.values(), ids=SPECIAL)
 def test_special_variables(source: str, expected: dict[str, Any] | None) -> None:
-    assert special_variables(source.encode(), PATH) == expected
+    complete = expected and {"thread": None, **expected}
+    assert special_variables(source.encode(), PATH) == complete
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,6 @@ def test_a_source_is_read_once_for_each_content() -> None:
         return kept(by, ("rates", {"RATE": 5}), [], {"shop": namespace})
 
     for _ in range(3):
-        assert asked(IMPORTS, -1) == Found([], [], ["rate"])
-        assert asked(KEEPS, -2) == Found(["shop"], ["kept"], [])
+        assert asked(IMPORTS, -1) == Found([], [], ["rate"], [])
+        assert asked(KEEPS, -2) == Found(["shop"], ["kept"], [], [])
     assert read == [-1, -2]

@@ -30,8 +30,9 @@ mod _core {
     use super::api::files::{answering, file_content, file_digest, keep_folder};
     #[pymodule_export]
     use super::api::functions::{
-        accept, adopt, configure, differing, follow, hold, limited, number_from, other_files, plan,
-        protect, read_project, release, rollback, update, view, wanted_view,
+        accept, adopt, configure, differing, follow, hold, limited, number_from, offer,
+        other_files, plan, protect, read_project, release, rollback, run_offered, update, view,
+        wanted_view,
     };
     #[pymodule_export]
     use super::api::handover::{carried, loaded, units_under_way};

@@ -14,7 +14,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from transfuse.errors import SettingsError
-from transfuse.source.compiler import RELOAD_WORDS
+from transfuse.source.compiler import RELOAD_WORDS, THREAD_WORDS
 from transfuse.source.suggestions import nearest
 
 
@@ -25,10 +25,12 @@ class ModuleSettings:
     Attributes:
         reload: a policy, such as ``"fresh"``, or None to leave it to the general one.
         preserve: names of globals whose values are carried, such as ``("cache",)``.
+        thread: where an update runs them: ``"main"`` or, as None does, ``"update"``.
     """
 
     reload: str | None = None
     preserve: tuple[str, ...] = ()
+    thread: str | None = None
 
 
 # When `transfuse serve` hands over to fresh processes: by itself, when it is asked to, or never.
@@ -68,11 +70,15 @@ def _count(value: object, where: str) -> int:
 
 
 def _policy(value: object, where: str) -> str:
-    if isinstance(value, str) and value in RELOAD_WORDS:
+    return _word(value, where, RELOAD_WORDS)
+
+
+def _word(value: object, where: str, words: tuple[str, ...]) -> str:
+    if isinstance(value, str) and value in words:
         return value
-    near = nearest(value, RELOAD_WORDS) if isinstance(value, str) else None
+    near = nearest(value, words) if isinstance(value, str) else None
     hint = f"; did you mean {near!r}?" if near else ""
-    raise _refuse(where, value, f"one of {', '.join(RELOAD_WORDS)}{hint}")
+    raise _refuse(where, value, f"one of {', '.join(words)}{hint}")
 
 
 def _handover(value: object, where: str) -> str:
@@ -114,17 +120,18 @@ def _module(value: object, where: str) -> ModuleSettings:
     if isinstance(value, ModuleSettings):
         return value
     if not isinstance(value, Mapping):
-        raise _refuse(where, value, "a table with reload or preserve")
+        raise _refuse(where, value, "a table with reload, preserve or thread")
     known = [each.name for each in fields(ModuleSettings)]
     for key in value:
         if key not in known:
             near = nearest(str(key), known)
             hint = f"did you mean {near!r}?" if near else f"known: {', '.join(known)}"
             raise SettingsError(f"{where}: unknown key {key!r}; {hint}")
-    policy, preserve = value.get("reload"), value.get("preserve")
+    policy, preserve, thread = (value.get(key) for key in known)
     return ModuleSettings(
         reload=None if policy is None else _policy(policy, f"{where}, reload"),
         preserve=() if preserve is None else _names(preserve, f"{where}, preserve"),
+        thread=None if thread is None else _word(thread, f"{where}, thread", THREAD_WORDS),
     )
 
 

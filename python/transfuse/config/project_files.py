@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from transfuse.config.settings import Settings, parse_toml, read_settings, text_of
+from transfuse.config.settings import ModuleSettings, Settings, parse_toml, read_settings, text_of
 from transfuse.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -188,11 +188,11 @@ def live_settings(settings: Settings) -> dict[str, Any]:
     return {**values, "modules": _patterns(settings)}
 
 
-def _patterns(settings: Settings) -> list[tuple[str, str | None, tuple[str, ...]]]:
+def _patterns(settings: Settings) -> list[tuple[str, str | None, tuple[str, ...], str | None]]:
     """Return the settings of modules, as the core takes them; the last match counts."""
-    held: list[tuple[str, str | None, tuple[str, ...]]] = [(name, "never", ()) for name in _held]
-    said = settings.modules.items()
-    return held + [(pattern, entry.reload, entry.preserve) for pattern, entry in said]
+    held = {name: ModuleSettings(reload="never") for name in _held}
+    said = [*held.items(), *settings.modules.items()]
+    return [(pattern, each.reload, each.preserve, each.thread) for pattern, each in said]
 
 
 def require_restart(names: Sequence[str]) -> bool:

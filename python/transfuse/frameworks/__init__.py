@@ -9,6 +9,7 @@ have a module here.
 - `django`: has one URL resolver per process, and one of each setting and model; it is called once
   the user's application has been loaded
 - `celery`: a worker keeps the tasks that it began with; Celery imports it when a user names it
+- `mcp`: sessions that outlive the application at which they began
 - `plain_tasks`: warns about a Celery worker without it
 """
 
@@ -30,6 +31,13 @@ def attend() -> None:
     django.attend()
 
 
+def _adapt_mcp() -> None:
+    # It needs asyncio, which most programs do without at the start.
+    from transfuse.frameworks import mcp  # noqa: PLC0415
+
+    mcp.adapt()
+
+
 def _installed() -> None:
     template_check.begin()
     when_imported.call(
@@ -40,6 +48,7 @@ def _installed() -> None:
             "django.template.loaders.filesystem": django_templates.adapt_files,
             "django.template.loaders.cached": django_templates.adapt_cached,
             "mako.lookup": mako.adapt,
+            "mcp.server.lowlevel.server": _adapt_mcp,
         }
     )
 

@@ -79,7 +79,7 @@ def install(
         watch: whether changes of files lead to updates by themselves; default: true.
         poll: seconds between two looks at the files, instead of the system's notification.
         policy: ``"overlay"`` (default), ``"fresh"``, ``"patch"`` or ``"never"``.
-        modules: pattern of module names to ``{"reload": policy, "preserve": [names]}``.
+        modules: pattern of names to ``{"reload": policy, "preserve": [names], "thread": "main"}``.
         keep: how many former generations stay ready for a rollback; default: 3.
         keep_deleted: whether `overlay` keeps names that left the source; default: false.
         store: how many MiB of compressed source are kept; default: 64.

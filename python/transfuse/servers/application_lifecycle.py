@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from transfuse import _core
 from transfuse.errors import Outdated, StartupFailed, TargetError
 from transfuse.servers.loop_call import LoopCall
-from transfuse.updates import import_context, participants
+from transfuse.updates import import_context, main_thread, participants
 
 if TYPE_CHECKING:
     import asyncio
@@ -65,7 +65,7 @@ class ApplicationLifecycle(participants.Holder, Generic[T]):
         self._resolve = resolve
         self._loop = loop
         self._thread = threading.get_ident()
-        import_context.served_by(loop)
+        main_thread.served_by(loop)
         # Started applications by `key_of`. An entry leaves when its end begins.
         self._all: dict[object, T] = {}
         # That of the current generation, as the loop knows it, which learns of an update a moment

@@ -14,11 +14,15 @@ from transfuse.errors import PolicyError
 from transfuse.source.preserved_names import drop_bindings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import CodeType
 
 RELOAD_WORDS = ("overlay", "fresh", "patch", "never")
+# The thread in which an update runs a module: that of the program, or one of its own.
+THREAD_WORDS = ("main", "update")
 
 _RELOAD_ALLOWED = "one of " + ", ".join(f'"{word}"' for word in RELOAD_WORDS)
+_THREAD_ALLOWED = "one of " + ", ".join(f'"{word}"' for word in THREAD_WORDS)
 _PRESERVE_ALLOWED = 'a list, tuple or set of global names, such as ["cache", "lock"]'
 _PLACE_ALLOWED = "one plain assignment of a literal at the top level of the module"
 
@@ -72,18 +76,18 @@ def special_variables(source: bytes, path: str) -> dict[str, Any] | None:
         path: the absolute file, for messages.
 
     Returns:
-        None if neither variable is set; else
-        ``{"reload": str | None, "preserve": list[str] | None}``.
+        None if none of them is set; else
+        ``{"reload": str | None, "preserve": list[str] | None, "thread": str | None}``.
 
     Raises:
         PolicyError: a variable has a value that makes no sense, or is set in another way than by
             one plain assignment of a literal at module level.
         SyntaxError: as `compile_source`.
     """
-    if b"__reload__" not in source and b"__preserve__" not in source:
+    if not any(name.encode() in source for name in _READERS):
         return None
     tree = _parse(source, path)
-    found: dict[str, Any] = {"reload": None, "preserve": None}
+    found: dict[str, Any] = {name.strip("_"): None for name in _READERS}
     plain: set[ast.Name] = set()
     for statement in tree.body:
         if isinstance(statement, ast.Assign):
@@ -95,14 +99,11 @@ def special_variables(source: bytes, path: str) -> dict[str, Any] | None:
         for target in targets:
             if not isinstance(target, ast.Name):
                 continue
-            if target.id == "__reload__":
-                found["reload"] = _reload_word(value, path)
-                plain.add(target)
-            elif target.id == "__preserve__":
-                found["preserve"] = _preserved_names(value, path)
+            if target.id in _READERS:
+                found[target.id.strip("_")] = _READERS[target.id](value, path)
                 plain.add(target)
     _refuse_other_bindings(tree, plain, path)
-    return None if found == {"reload": None, "preserve": None} else found
+    return None if all(value is None for value in found.values()) else found
 
 
 def _parse(source: bytes, path: str) -> ast.Module:
@@ -128,6 +129,13 @@ def _reload_word(value: ast.expr, path: str) -> str:
     return None
 
 
+def _thread_word(value: ast.expr, path: str) -> str:
+    word = _literal(value)
+    if isinstance(word, str) and word in THREAD_WORDS:
+        return word
+    return _refuse(path, value, "__thread__", _THREAD_ALLOWED)
+
+
 def _preserved_names(value: ast.expr, path: str) -> list[str]:
     listed = _literal(value)
     if not isinstance(listed, (list, tuple, set, frozenset)):
@@ -139,6 +147,14 @@ def _preserved_names(value: ast.expr, path: str) -> list[str]:
         if name.startswith("__") and name.endswith("__"):
             _refuse(path, value, "__preserve__", f"{_PRESERVE_ALLOWED}, none like {name}")
     return list(dict.fromkeys(names))
+
+
+# Each special variable, and what reads its value.
+_READERS: dict[str, Callable[[ast.expr, str], Any]] = {
+    "__reload__": _reload_word,
+    "__preserve__": _preserved_names,
+    "__thread__": _thread_word,
+}
 
 
 def _literal(value: ast.expr) -> object:
@@ -164,7 +180,7 @@ def _refuse_other_bindings(tree: ast.Module, plain: set[ast.Name], path: str) ->
         if (
             isinstance(node, ast.Name)
             and isinstance(node.ctx, ast.Store)
-            and node.id in ("__reload__", "__preserve__")
+            and node.id in _READERS
             and node not in plain
         ):
             raise PolicyError(

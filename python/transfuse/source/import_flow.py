@@ -150,6 +150,9 @@ class Scan:
                 self.kept.append(Kept("", False, ""))
         if isinstance(statement, ast.Return):
             self._return(statement.value)
+        elif isinstance(statement, ast.Raise):
+            # A handler of the caller gets it.
+            self._return(statement.exc)
         else:
             self._bindings(statement, outside)
 

@@ -32,8 +32,12 @@ _HAND_ON = (
     *("close", "debug", "download", "dump", "error", "exception", "info", "log", "open", "put"),
     *("save", "send", "serve", "stream", "upload", "warn", "write"),
 )
-# The instructions that may be running when a file is opened.
-_EXPRESSIONS = (ast.Call, ast.Attribute, ast.Subscript, ast.BinOp, ast.With, ast.AsyncWith)
+# The instructions that may be running when a file is opened. Before Python 3.12 a comprehension
+# runs in a frame of its own.
+_EXPRESSIONS = (
+    *(ast.Call, ast.Attribute, ast.Subscript, ast.BinOp, ast.With, ast.AsyncWith),
+    *(ast.ListComp, ast.SetComp, ast.DictComp),
+)
 
 
 def keepers(

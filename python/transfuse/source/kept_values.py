@@ -12,14 +12,16 @@ does. In doubt it does.
 from __future__ import annotations
 
 import builtins
+import os
+import sys
 import threading
 from contextvars import ContextVar
-from pathlib import PurePath
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 from transfuse.source.function_scan import keepers, names_used
 from transfuse.source.kept_places import ASK
+from transfuse.source.static_members import attributes, is_place, method_of
 from transfuse.source.stores import NO_PLACES, is_a, stores, stores_call, stores_in_globals
 from transfuse.source.unseen_calls import is_special
 
@@ -60,11 +62,13 @@ class Found(NamedTuple):
         modules: the names of the modules whose state may hold it.
         globals: the names of globals that may; empty text if any may.
         returned: the functions and properties of the module that return it.
+        beyond: the names of globals that lead to foreign modules and classes that may hold it.
     """
 
     modules: list[str]
     globals: list[str]
     returned: list[str]
+    beyond: list[str]
 
 
 def kept(
@@ -100,11 +104,12 @@ class Search:
         self._returning, self._live = returning, live
         self._modules: set[str] = set()
         self._globals: set[str] = set()
+        self._beyond: set[str] = set()
 
     def run(self) -> Found:
         by = self._by
         if self._returning and not _known(by, _names_any, self._returning):
-            return Found([], [], [])
+            return Found([], [], [], [])
         package = by.name if by.is_package else by.name.rpartition(".")[0]
         found = _known(by, keepers, self._others())
         returned = set()
@@ -114,7 +119,8 @@ class Search:
             self.kept_by(keeper, [])
             if any(self._is_plain(one) for one in keeper.returned):
                 returned.add(keeper.name)
-        return Found(sorted(self._modules), sorted(self._globals), sorted(returned))
+        found_in = (self._modules, self._globals, returned, self._beyond)
+        return Found(*(sorted(names) for names in found_in))
 
     def kept_by(self, keeper: Keeper, used: list[str]) -> list[str]:
         """Return the modules that may hold what a function keeps, or objects that it uses."""
@@ -126,7 +132,11 @@ class Search:
             self._modules.add(self._by.name)
         for name in used:
             owner = self._value(name)
-            if is_place(owner) and type(owner).__module__ not in self._live:
+            if (
+                is_place(owner)
+                and owner is not sys.modules
+                and type(owner).__module__ not in self._live
+            ):
                 self._modules.update((self._by.name, *self._others_with(owner)))
         return sorted(self._modules)
 
@@ -162,7 +172,7 @@ class Search:
             return False
         if any(self._values.get(one) is value for one in self._returning):
             return True
-        methods = [_method(type(value), one) for one in self._returning if is_special(one)]
+        methods = [method_of(type(value), one) for one in self._returning if is_special(one)]
         return any(one is not None and one.__module__ == self._target for one in methods)
 
     def _is_method(self, holder: str, owner: Any, name: str) -> bool:
@@ -184,7 +194,7 @@ class Search:
             elif is_a(value, ModuleType):
                 value = vars(value).get(part)
             else:
-                value = _attributes(value).get(part)
+                value = attributes(value).get(part)
         return value
 
     def _keep(self, kept: Kept) -> None:
@@ -194,8 +204,16 @@ class Search:
         if not self._is_live(value):
             # `sys.modules[__name__]` leads to the importing module.
             self._globals.add("" if is_a(value, ModuleType) else kept.root)
+            if self._is_foreign(value):
+                self._beyond.add(kept.root)
             if self._is_plain(kept):
                 self._modules.add(self._by.name)
+
+    def _is_foreign(self, value: object) -> bool:
+        """Tell whether it is a module or a class that no update runs, or the environment."""
+        if is_a(value, type):
+            return value.__module__ not in self._live
+        return value is os.environ or (is_a(value, ModuleType) and value is not sys)
 
     def _is_live(self, value: object) -> bool:
         return issubclass(type(value), ModuleType) and vars(value).get("__name__") in self._live
@@ -216,7 +234,7 @@ class Search:
         if holder.partition(".")[0] in ("self", "cls"):
             for kind in self._by.namespace.copy().values():
                 if is_a(kind, type) and kind.__module__ == self._by.name:
-                    method = _method(kind, last)
+                    method = method_of(kind, last)
                     if method is not None and _stores_given(method.__code__, passed):
                         self._modules.add(self._by.name)
         elif is_a(value, FunctionType):
@@ -233,7 +251,7 @@ class Search:
 
     def _keeps(self, owner: object, name: str, passed: Passed) -> bool:
         """Tell whether a method keeps what it gets in its object."""
-        method = _method(type(owner), name)
+        method = method_of(type(owner), name)
         if method is not None and method.__module__ in self._live:
             return _stores_given(method.__code__, passed)
         # What a foreign object does with a value is unknown: `db.execute(sql, (rate,))`.
@@ -314,11 +332,11 @@ class Search:
             return False
         owner = self._value(holder) if holder else None
         kind = type(owner)
-        method = _method(kind, last)
+        method = method_of(kind, last)
         if method is None or method.__module__ not in self._live or not stores(method.__code__):
             return False
         names = {name for base in kind.__mro__ for name in list(vars(base))} - {last, *_MADE_BY}
-        methods = [one for one in (_method(kind, name) for name in names) if one is not None]
+        methods = [one for one in (method_of(kind, name) for name in names) if one is not None]
         if not any(stores_call(one.__code__) for one in methods):
             return False
         self._modules.update(self._others_with(owner))
@@ -365,18 +383,6 @@ def _imports(keeper: Keeper, package: str, target: str) -> bool:
     )
 
 
-def is_place(value: object) -> bool:
-    return value is not None and not is_a(value, *NO_PLACES, float, tuple, frozenset, PurePath)
-
-
-def _attributes(value: object) -> dict[str, Any]:
-    try:
-        found: dict[str, Any] = object.__getattribute__(value, "__dict__")
-    except AttributeError:
-        return {}
-    return found
-
-
 def _stores_given(code: CodeType, passed: Passed, *, bound: bool = True) -> bool:
     """Tell whether a function may store an argument anywhere but in the argument itself.
 
@@ -391,9 +397,3 @@ def _stores_given(code: CodeType, passed: Passed, *, bound: bool = True) -> bool
     given = names[1:] if bound else names
     found = (given[at : at + 1] if isinstance(at, int) else (at or "",) for at in passed.places)
     return stores(code, frozenset(name for names in found for name in names))
-
-
-def _method(kind: type, name: str) -> FunctionType | None:
-    found = next((vars(base)[name] for base in kind.__mro__ if name in vars(base)), None)
-    found = getattr(found, "__func__", found) if is_a(found, staticmethod, classmethod) else found
-    return found if issubclass(type(found), FunctionType) else None

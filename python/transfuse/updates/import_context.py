@@ -12,17 +12,20 @@ from __future__ import annotations
 import gc
 import sys
 from contextvars import Context, ContextVar, copy_context
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from transfuse.config import native
 from transfuse.errors import TransfuseError
-from transfuse.updates import participants
+from transfuse.updates import main_thread, participants, signal_handlers
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Mapping
     from types import ModuleType
+
+    # The context, the one of `decimal` and the signal handlers before a module runs.
+    _Before = tuple[Context, str, signal_handlers.Handlers]
 
 # The attribute of a live module's loader that has an `_Effects`.
 _EFFECTS = "_transfuse_effects"
@@ -30,8 +33,6 @@ _PATIENCE = 5.0
 
 # The context of the thread that installed Transfuse; a server's loop runs in one like it.
 _base: Context | None = None
-# The server's event loop and its thread, as `threading.get_ident` has it. The loop's thread writes.
-_loop: tuple[asyncio.AbstractEventLoop, int] | None = None
 # The instances that set something. Their number in the order of execution is in `_Effects`.
 _noted: WeakSet[Any] = WeakSet()
 _count = 0
@@ -43,14 +44,20 @@ _connections: list[tuple[str, Any]] = []
 
 
 class _Effects:
-    """The context variables and `threading.local` attributes that one execution set."""
+    """The context variables, `threading.local` attributes and handlers that one execution set."""
 
-    def __init__(self, values: dict[ContextVar[Any], Any], filled: list[tuple[Any, Any]]) -> None:
+    def __init__(
+        self,
+        values: dict[ContextVar[Any], Any],
+        filled: list[tuple[Any, Any]],
+        handlers: signal_handlers.Handlers,
+    ) -> None:
         global _count  # noqa: PLW0603
         _count += 1
         self.number = _count
         self.values = values
         self.filled = filled
+        self.handlers = handlers
 
 
 def install() -> None:
@@ -60,24 +67,19 @@ def install() -> None:
     participants.register(_Participant())
 
 
-def served_by(loop: asyncio.AbstractEventLoop) -> None:
-    """Note the event loop that serves; called in its thread."""
-    global _loop  # noqa: PLW0603
-    _loop = (loop, native.threading.get_ident())
-
-
 def begin() -> Context:
     """Return the context for the modules of an update; the core enters it in this thread."""
     _connections.clear()
-    if _loop is not None and not _loop[0].is_closed():
-        # For `asyncio.get_event_loop()`. This thread runs no loop of its own.
-        sys.modules["asyncio"].set_event_loop(_loop[0])
+    server = main_thread.server()
+    if server is not None:
+        # For `asyncio.get_event_loop()`. This thread runs no other loop.
+        sys.modules["asyncio"].set_event_loop(server[0])
     return copy_context() if _base is None else _base.copy()
 
 
-def running() -> tuple[Context, str]:
+def running() -> _Before:
     """Return the state before a module runs, for `ran`; the core calls it."""
-    return copy_context(), _isolated_decimal()
+    return copy_context(), _isolated_decimal(), signal_handlers.current()
 
 
 def _isolated_decimal() -> str:
@@ -89,9 +91,15 @@ def _isolated_decimal() -> str:
     return repr(decimal.getcontext())
 
 
-def ran(instance: Any, module: ModuleType, before: tuple[Context, str]) -> None:
+def failed(before: _Before) -> None:
+    """Take back what a module has set; the core calls it when the module's code has raised."""
+    signal_handlers.take_back(before[2])
+
+
+def ran(instance: Any, module: ModuleType, before: _Before) -> None:
     """Note what a module has set; the core calls it when the module's code has run."""
-    context, decimal_context = before
+    context, decimal_context, handlers = before
+    handlers = signal_handlers.take_back(handlers)
     after = copy_context()
     values = {}
     for var, value in after.items():
@@ -107,13 +115,18 @@ def ran(instance: Any, module: ModuleType, before: tuple[Context, str]) -> None:
         for each in list(vars(module).values())
         if type(each) is _LOCAL and vars(each)
     ]
-    if values or filled:
-        setattr(instance, _EFFECTS, _Effects(values, filled))
+    if values or filled or handlers:
+        setattr(instance, _EFFECTS, _Effects(values, filled, handlers))
         _noted.add(instance)
 
 
 def connected(name: str, connection: Any) -> None:
     """Note a connection to SQLite that a module makes; the core calls it."""
+    server = main_thread.server()
+    here = native.threading.get_ident()
+    if main_thread.is_here() or (server is not None and server[1] == here):
+        # That thread may use it, and requests are there.
+        return
     _connections.append((name, connection))
 
 
@@ -129,6 +142,13 @@ class _Participant(participants.Participant):
 
     order = 5
 
+    def __init__(self) -> None:
+        # The executions whose signal handlers are in force, by their numbers, and those of the
+        # staged generation, with the handlers that are to be set when it is published.
+        self._in_force: set[int] = set()
+        self._staged_by: set[int] = set()
+        self._staged: signal_handlers.Handlers = {}
+
     def staged(self, generation: int, *, on_disk: bool) -> None:  # noqa: ARG002
         global _values  # noqa: PLW0603
         _refuse_bound_connections()
@@ -140,8 +160,15 @@ class _Participant(participants.Participant):
         if values or _values:
             _values = {**_values, generation: values}
         _fill([each for effects in noted for each in effects.filled])
+        set_by = [effects for effects in noted if effects.handlers]
+        new = [effects for effects in set_by if effects.number not in self._in_force]
+        self._staged = {number: handler for one in new for number, handler in one.handlers.items()}
+        self._staged_by = {effects.number for effects in set_by}
 
     def published(self, generation: int) -> None:
+        self._in_force = self._staged_by
+        if self._staged:
+            main_thread.call(partial(signal_handlers.put_back, self._staged))
         self._only(generation)
 
     def abandoned(self, generation: int) -> None:
@@ -166,9 +193,10 @@ def _in_this_generation(instance: Any) -> _Effects | None:
 
 def _fill(filled: list[tuple[Any, Any]]) -> None:
     """Fill `threading.local` objects in the server's thread."""
-    if not filled or _loop is None or _loop[0].is_closed():
+    server = main_thread.server()
+    if not filled or server is None:
         return
-    loop, thread = _loop
+    loop, thread = server
     done = native.threading.Event()
 
     def fill() -> None:

@@ -12,5 +12,5 @@ pub fn plan_of(
 ) -> Plan {
     let Order { names, start_order } = order(graph, names, rank);
     let steps = names.into_iter().map(|name| Step { name, reason: Reason::Changed }).collect();
-    Plan { steps, start_order, restart: Vec::new() }
+    Plan { steps, start_order, ..Plan::default() }
 }

@@ -108,6 +108,9 @@ pub struct Plan {
     pub start_order: Vec<usize>,
     /// Changes that only a restart can apply.
     pub restart: Vec<Restart>,
+    /// What the steps cannot make right, `("shop.use", "keeps in builtins ...")`: a module, and the
+    /// words for people.
+    pub notes: Vec<(String, String)>,
 }
 
 /// Computes the modules that have to run because of `seeds`.
@@ -148,6 +151,7 @@ pub fn plan(
         steps: ordered.names.into_iter().map(step).collect(),
         start_order: ordered.start_order,
         restart,
+        notes: Vec::new(),
     }
 }
 

@@ -13,11 +13,12 @@ use transfuse_engine::{
     Budget, Cause, Digest, FileSystem, GenerationId, fork_gate, is_source, scan,
 };
 
+use crate::cpython::{log, time_limit::Watchdog};
 use crate::state::command::{
     Accept, AdoptCommand, BackTo, Command, RollbackCommand, SourceOverrides, UpdateCommand,
 };
 use crate::state::settings::{Pattern, Settings};
-use crate::{cpython::time_limit::Watchdog, state::request::request, state::runtime};
+use crate::state::{lent_thread, request::request, runtime};
 
 /// Calls a callback of an update under the time limit, because without its return the updating thread
 /// would make no further update.
@@ -31,6 +32,23 @@ pub fn limited<'py>(
     let done = call.call1(args);
     drop(limit);
     done
+}
+
+/// Runs the work of an update that is offered to this thread (`state/lent_thread.rs`).
+#[pyfunction]
+pub fn run_offered(py: Python<'_>) {
+    lent_thread::run_offered(py);
+}
+
+/// Offers a call to a thread, by its `threading.get_ident`. What it raises is logged.
+#[pyfunction]
+pub fn offer(thread: u64, call: Py<PyAny>) {
+    let work = move |py: Python<'_>| {
+        if let Err(error) = call.call0(py) {
+            let _ = log::complain(py, "a call of an update failed in the main thread", error);
+        }
+    };
+    lent_thread::offer(thread, Box::new(work));
 }
 
 /// Compares with the files now, and updates.

@@ -2,7 +2,8 @@
 //!
 //! The innermost first. Whose code a frame runs is `state/caller.rs`'s.
 
-use pyo3::{ffi, intern, prelude::*, types::PyFrame};
+use pyo3::types::{PyFrame, PyString};
+use pyo3::{ffi, intern, prelude::*};
 
 /// The frame that is running; none when no Python code runs.
 pub fn top(py: Python<'_>) -> Option<Bound<'_, PyAny>> {
@@ -27,6 +28,13 @@ pub fn code<'py>(frame: &Bound<'py, PyAny>) -> Option<Bound<'py, PyAny>> {
         let code = ffi::PyFrame_GetCode(frame.as_ptr().cast());
         Bound::from_owned_ptr_or_opt(frame.py(), code.cast())
     }
+}
+
+/// Whether the running code mentions a global or an attribute of that name.
+pub fn mentions(py: Python<'_>, name: &Bound<'_, PyString>) -> bool {
+    let code = top(py).and_then(|frame| code(&frame));
+    let names = code.and_then(|code| code.getattr(intern!(py, "co_names")).ok());
+    names.is_some_and(|names| names.contains(name).unwrap_or(false))
 }
 
 /// The offset of the instruction of its code that a frame runs.

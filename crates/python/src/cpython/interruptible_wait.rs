@@ -5,7 +5,7 @@
 
 use std::{hash::Hash, time::Duration};
 
-use pyo3::prelude::*;
+use pyo3::{prelude::*, types::PyDict};
 use transfuse_engine::{SingleFlight, Waited};
 
 use crate::cpython::thread::thread;
@@ -26,6 +26,8 @@ pub fn wait<K: Eq + Hash + Clone + Send + Sync>(
     };
     while !waiting.is_over() && !py.detach(|| waiting.wait_timeout(SLICE)) {
         py.check_signals()?;
+        // So does an exception that another thread has raised in this one: a time limit.
+        py.run(c"pass", Some(&PyDict::new(py)), None)?;
     }
     Ok(Waited::Finished)
 }

@@ -3,12 +3,14 @@
 //! An edge from the importing instance to the imported module, or to a name that was not found.
 //! Which edges an update follows is the engine's plan.
 
-use pyo3::{prelude::*, types::PyDict};
+use pyo3::types::{PyDict, PyModule, PyString, PyType};
+use pyo3::{intern, prelude::*};
 use transfuse_engine::{Edge, EdgeKind, ModuleName, Target};
 
+use crate::cpython::{frames, static_lookup};
 use crate::effects::kept_content;
 use crate::state::{
-    caller, execution_stack, live_module::LiveModule, runtime::Runtime, scope::Scope,
+    caller, execution_stack, live_module::LiveModule, runtime, runtime::Runtime, scope::Scope,
 };
 
 pub fn record_import(
@@ -41,8 +43,8 @@ pub fn add_edge(
     }
 }
 
-/// Foreign code imported a live module by its name: the nearest live function that called it may keep
-/// what it got.
+/// A live module was imported by a call that no source names as an import, or an attribute was taken of
+/// its entry in `sys.modules`: the nearest live function that is running may keep what it got.
 pub fn record_import_through(scope: &Scope<'_>, imported: &Bound<'_, LiveModule>) {
     let Scope { py, runtime, .. } = *scope;
     if !execution_stack::is_executing()
@@ -55,6 +57,34 @@ pub fn record_import_through(scope: &Scope<'_>, imported: &Bound<'_, LiveModule>
         let names = keepers.iter().map(|one| &one.get().name);
         caller.get().keepers.keep_through(&imported.get().name, names);
     }
+}
+
+/// An attribute of an entry in `sys.modules` was taken while no module is being executed. `pickle` looks
+/// up classes there only to compare them, so code counts only if the source mentions `sys.modules`.
+pub fn taken_by_function(
+    py: Python<'_>,
+    found: &Bound<'_, LiveModule>,
+    attribute: &Bound<'_, PyString>,
+    value: &Bound<'_, PyAny>,
+) {
+    let all = attribute.to_str().is_ok_and(|name| name == "__dict__");
+    if !all && attribute.to_str().is_ok_and(|name| name.starts_with("__")) {
+        return;
+    }
+    let by = caller::immediate(py);
+    let mentions = || by.is_some() && frames::mentions(py, intern!(py, "modules"));
+    if by.as_ref().is_some_and(|by| by.is(found)) || (all || is_code(value)) && !mentions() {
+        return;
+    }
+    if let Some(runtime) = runtime::in_force() {
+        record_import_through(&caller::scope_of_foreign(py, runtime), found);
+    }
+}
+
+fn is_code(value: &Bound<'_, PyAny>) -> bool {
+    value.is_instance_of::<PyType>()
+        || value.is_instance_of::<PyModule>()
+        || static_lookup::is_function(value)
 }
 
 /// Live code imported a name that does not exist. Creating that module, or a package around it, will

@@ -21,6 +21,9 @@ pub struct KeptValues {
     pub globals: Vec<String>,
     /// The functions and properties of the importing module that return it, `rate`.
     pub returned: Vec<String>,
+    /// The globals of the importing module that lead to foreign places which hold it, `builtins`. No run
+    /// of a module makes these anew.
+    pub beyond: Vec<String>,
 }
 
 /// The values that functions of `holder` may have kept of a module, which need not exist: of the return
@@ -37,15 +40,15 @@ pub fn kept(
         let values = of.map_or_else(|| PyDict::new(py), |of| of.get().namespace(py));
         let arguments = (source(holder)?, (name.as_str(), values), returning.to_vec(), live);
         let found = analysis.call_method1(intern!(py, "kept"), arguments)?;
-        let (modules, globals, returned) = found.extract()?;
-        Ok(KeptValues { modules, globals, returned })
+        let (modules, globals, returned, beyond) = found.extract()?;
+        Ok(KeptValues { modules, globals, returned, beyond })
     };
     asked().unwrap_or_else(|error| {
         let _ = complain(py, "it is unknown what a function has kept of an import", error);
         KeptValues {
             modules: vec![holder.get().name.as_str().to_owned()],
             globals: vec![String::new()],
-            returned: Vec::new(),
+            ..KeptValues::default()
         }
     })
 }

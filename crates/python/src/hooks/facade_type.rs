@@ -14,10 +14,11 @@ use pyo3::{exceptions::PyAttributeError, ffi, intern, prelude::*};
 
 use crate::code::bytecode;
 use crate::cpython::lazy_object;
+use crate::effects::{dependencies, observation};
 use crate::loading::{load, load::Loaded, submodules};
 use crate::state::{caller, execution_stack, live_module::LiveModule, runtime, scope::Scope};
 use crate::sysmodules::facade::{self, DETACHED, LEFT, is_facade, name_of, own_dict};
-use crate::{effects::observation, hooks::meta_path, sysmodules::spec::HandedOut};
+use crate::{hooks::meta_path, sysmodules::spec::HandedOut};
 
 /// Makes the type of facades, once for the life of the process.
 pub fn make_type(py: Python<'_>) -> PyResult<()> {
@@ -184,6 +185,9 @@ unsafe extern "C" fn get(slf: *mut ffi::PyObject, name: *mut ffi::PyObject) -> *
                     Err(error) => later(py, &found, name, error)?,
                     Ok(value) => value,
                 };
+                if !execution_stack::is_executing() {
+                    dependencies::taken_by_function(py, &found, name, &value);
+                }
                 Ok(facade::of_value(value)?.into_ptr())
             }
             None => {

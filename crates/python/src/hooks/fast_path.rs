@@ -120,10 +120,15 @@ unsafe fn cached_import(
             return None;
         }
         let caller = caller::module_of_globals(py, &globals);
+        // C code imports something (`pickle.loads`), or a function of foreign code: a live function may
+        // keep it that does not import itself.
+        let by_c = ffi::PyList_CheckExact(*taken) != 0 && ffi::PyList_Size(*taken) == 0;
+        let for_others = by_c || caller.is_none() && *locals == ffi::Py_None();
         let level = ffi::PyLong_AsLong(*level);
         if level == 0
             && let Some(caller) = &caller
             && caller.get().is_ready()
+            && !for_others
             && let Some(plain) = caller.get().deferred.bind(py).get_item(name).ok()?
         {
             if execution_stack::is_executing() || pending_submodules::any() {
@@ -139,6 +144,9 @@ unsafe fn cached_import(
             {
                 if execution_stack::is_executing() || pending_submodules::any() {
                     return None; // as above
+                }
+                if for_others && caller::nearest(py).is_some() {
+                    return None;
                 }
                 return facade(py, runtime, &name, &shown, *taken);
             }

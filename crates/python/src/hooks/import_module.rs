@@ -48,7 +48,12 @@ pub fn gcd_import<'py>(
     };
     submodule_imports::imported(&scope, &found)?;
     match &caller {
-        Some(caller) => record_import(py, runtime, caller, &found),
+        Some(caller) => {
+            record_import(py, runtime, caller, &found);
+            if caller.get().is_ready() && caller::imports_unnamed(py) {
+                record_import_through(&scope, &found);
+            }
+        }
         None => {
             record_import_through(&scope, &found);
             foreign_lookups::record(&scope, &found);

@@ -8,7 +8,7 @@
 use std::sync::atomic::Ordering;
 
 use pyo3::exceptions::{PyImportError, PyModuleNotFoundError};
-use pyo3::types::{PyDict, PyModule, PyString, PyTuple};
+use pyo3::types::{PyDict, PyList, PyModule, PyString, PyTuple};
 use pyo3::{intern, prelude::*, sync::PyOnceLock};
 use transfuse_engine::ModuleName;
 
@@ -89,6 +89,13 @@ impl<'py> ImportStatement<'_, 'py> {
         self.fromlist.is_some_and(|list| list.is_truthy().unwrap_or(false))
     }
 
+    /// Whether C code imports (`pickle.loads`), in the name of the Python code that called it: only that
+    /// passes an empty list.
+    fn is_call_of_c(&self) -> bool {
+        let list = self.fromlist.and_then(|taken| taken.cast_exact::<PyList>().ok());
+        list.is_some_and(|list| list.is_empty())
+    }
+
     fn for_live(
         &self,
         py: Python<'py>,
@@ -116,6 +123,9 @@ impl<'py> ImportStatement<'_, 'py> {
         };
         submodule_imports::imported(&scope, &instance)?;
         self.record(&scope, caller, &instance, &absolute)?;
+        if self.is_call_of_c() {
+            record_import_through(&scope, &instance);
+        }
         if self.takes_names() {
             let other = match instance.get().package || self.is_star() {
                 true => self.handle_fromlist(&scope, Some(caller), &instance),

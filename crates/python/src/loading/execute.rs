@@ -123,10 +123,17 @@ impl<'py> PreparedModule<'py> {
             (Some(source), Some(path)) => Some(source_text::text(scope, source, path)?),
             _ => None,
         };
-        let DeclaredPolicy { policy, preserve } = match (&text, &file) {
+        let DeclaredPolicy { policy, preserve, in_main_thread } = match (&text, &file) {
             (Some(text), Some(file)) => policy::declared_policy(py, runtime, name, text, file)?,
-            _ => DeclaredPolicy { policy: runtime.settings().policy, preserve: Vec::new() },
+            _ => DeclaredPolicy {
+                policy: runtime.settings().policy,
+                preserve: Vec::new(),
+                in_main_thread: false,
+            },
         };
+        if in_main_thread && scope.is_staged() {
+            scope.generation.get().staging.check_thread()?;
+        }
         let previous = scope.base().and_then(|base| base.find(name.as_str()));
         let nesting = Nesting::begin(scope, policy, previous.as_ref())?;
         let module = PyModule::new(py, name.as_str())?;
@@ -135,7 +142,7 @@ impl<'py> PreparedModule<'py> {
             name.clone(),
             file.clone(),
             path,
-            ModuleSource { source, policy, preserve },
+            ModuleSource { source, policy, preserve, in_main_thread },
             package.is_some(),
             module.clone().unbind(),
             scope.generation.clone().unbind(),
@@ -210,6 +217,9 @@ impl<'py> PreparedModule<'py> {
                 }
             })
             .inspect_err(|_| {
+                if let (Some(contexts), Some(context)) = (&contexts, &context) {
+                    let _ = contexts.call_method1("failed", (context,));
+                }
                 foreign_patches::undo_unless_replaced(scope, &before);
                 if scope.is_staged() {
                     self.take_back_environ(py);

@@ -144,7 +144,15 @@ impl Drop for Interruptible {
     }
 }
 
-fn current() -> Option<Arc<Attempt>> {
+/// Another thread has carried it out for a while, and this one goes on.
+pub fn continue_here() {
+    if let Some(attempt) = current() {
+        attempt.0.lock().thread = (ident(), thread::thread());
+    }
+}
+
+/// The attempt that this thread carries out.
+pub fn current() -> Option<Arc<Attempt>> {
     CURRENT.with_borrow(Option::clone)
 }
 

@@ -90,16 +90,52 @@ pub fn of_frame<'py>(frame: &Bound<'py, PyAny>) -> Option<Bound<'py, LiveModule>
 
 /// The instance that called the function of `importlib` that is running, if that is live code.
 pub fn beyond_importlib(py: Python<'_>) -> Option<Bound<'_, LiveModule>> {
+    let is_beyond = |frame: &Bound<'_, PyAny>| importlib_part(frame) == Some(ImportlibPart::None);
+    of_frame(&frames::stack(py).find(is_beyond)?)
+}
+
+/// Whether the code that is running imports by a call that its source does not name: it has
+/// `importlib.metadata` do it (`EntryPoint.load()`), or calls `import_module` by another name.
+pub fn imports_unnamed(py: Python<'_>) -> bool {
     for frame in frames::stack(py) {
-        let globals = frame.getattr(intern!(py, "f_globals")).ok()?;
-        let name = globals.get_item(intern!(py, "__name__")).ok()?;
-        let ours = name.extract::<&str>().is_ok_and(|name| {
-            let top = name.split('.').next().unwrap_or(name);
-            top == "importlib" || top == "transfuse"
-        });
-        if !ours {
-            return module_of_globals(py, &globals);
+        match importlib_part(&frame) {
+            Some(ImportlibPart::Machinery) => {}
+            Some(ImportlibPart::Library) | None => return true,
+            Some(ImportlibPart::None) => {
+                let code = frames::code(&frame);
+                let names = code.and_then(|code| code.getattr(intern!(py, "co_names")).ok());
+                return !names.is_some_and(|names| {
+                    let has = |name| names.contains(name).unwrap_or(false);
+                    has(intern!(py, "import_module")) || has(intern!(py, "__import__"))
+                });
+            }
         }
     }
-    None
+    false
+}
+
+/// What a frame is to an import that is made by a call.
+#[derive(Clone, Copy, PartialEq)]
+enum ImportlibPart {
+    /// `importlib` itself, and Transfuse.
+    Machinery,
+    /// Code that imports for its caller: `importlib.metadata`.
+    Library,
+    /// Any other code.
+    None,
+}
+
+/// None if the frame cannot be read.
+fn importlib_part(frame: &Bound<'_, PyAny>) -> Option<ImportlibPart> {
+    let py = frame.py();
+    let globals = frame.getattr(intern!(py, "f_globals")).ok()?;
+    let name = globals.get_item(intern!(py, "__name__")).ok();
+    let name = name.as_ref().and_then(|name| name.extract::<&str>().ok()).unwrap_or("");
+    let is_machinery = name == "importlib" || name.starts_with("importlib._bootstrap");
+    Some(match name.split('.').next().unwrap_or(name) {
+        "transfuse" => ImportlibPart::Machinery,
+        "importlib" if is_machinery => ImportlibPart::Machinery,
+        "importlib" => ImportlibPart::Library,
+        _ => ImportlibPart::None,
+    })
 }

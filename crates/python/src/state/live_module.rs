@@ -179,6 +179,11 @@ impl LiveModule {
         self.source.lock().policy
     }
 
+    /// Whether an update runs it in the main thread.
+    pub fn in_main_thread(&self) -> bool {
+        self.source.lock().in_main_thread
+    }
+
     pub fn preserve(&self) -> Vec<String> {
         self.source.lock().preserve.clone()
     }

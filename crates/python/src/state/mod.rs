@@ -36,5 +36,6 @@ pub mod hold;
 pub mod attempt;
 pub mod command;
 pub mod urgent;
+pub mod lent_thread;
 pub mod request;
 pub mod notify;

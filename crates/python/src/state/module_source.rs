@@ -16,6 +16,8 @@ pub struct ModuleSource {
     pub policy: Policy,
     /// Names the module (or the settings) listed to be carried.
     pub preserve: Vec<String>,
+    /// Whether an update runs it in the main thread.
+    pub in_main_thread: bool,
 }
 
 pub struct SourceFile {

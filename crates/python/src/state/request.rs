@@ -8,7 +8,7 @@ use crossbeam_channel::{RecvTimeoutError, Sender};
 use pyo3::{exceptions::PyTimeoutError, exceptions::PyValueError, prelude::*, types::PyDict};
 
 use crate::cpython::{at_end::Inside, exceptions, interruptible_wait::SLICE, thread};
-use crate::state::{command::Command, execution_stack, runtime, runtime::Runtime};
+use crate::state::{command::Command, execution_stack, lent_thread, runtime, runtime::Runtime};
 
 /// Asks the updating thread for something and waits for the answer, without the GIL.
 pub fn request(
@@ -29,6 +29,7 @@ pub fn request(
     let answer = loop {
         let slice = Instant::now() + SLICE;
         let until = deadline.map_or(slice, |deadline| deadline.min(slice));
+        lent_thread::run_offered(py);
         match py.detach(|| receiver.recv_deadline(until)) {
             Err(RecvTimeoutError::Timeout) if deadline.is_none_or(|d| Instant::now() < d) => {
                 // Ctrl-C ends the waiting; the update goes on in its own thread.
@@ -37,6 +38,7 @@ pub fn request(
             answer => break answer,
         }
     };
+    lent_thread::run_offered(py);
     drop(inside);
     match answer {
         Ok(answer) => answer,

@@ -11,15 +11,28 @@ use transfuse_engine::{ModuleName, Policy};
 
 use crate::cpython::exceptions;
 
-/// A pattern of module names, with its policy and preserved names, as Python gives them.
-pub type Pattern = (String, Option<String>, Vec<String>);
+/// A pattern of module names, with its policy, preserved names and thread, as Python gives them.
+pub type Pattern = (String, Option<String>, Vec<String>, Option<String>);
+
+/// The settings of the modules that a pattern names.
+struct ModuleRule {
+    pattern: GlobMatcher,
+    reload: Option<Policy>,
+    preserve: Vec<String>,
+    /// Whether an update runs them in the main thread.
+    in_main_thread: Option<bool>,
+}
+
+/// The thread that is named by the word "main", and not the one that updates ("update").
+pub fn is_main_thread(word: &str) -> bool {
+    word == "main"
+}
 
 pub struct Settings {
     /// The policy of modules that say nothing.
     pub policy: Policy,
-    /// Pattern -> policy and preserved names, `"shop.legacy.*" -> (fresh, [cache])`. The last match
-    /// applies.
-    modules: Vec<(GlobMatcher, Option<Policy>, Vec<String>)>,
+    /// `"shop.legacy.*" -> (fresh, [cache])`. The last match applies.
+    modules: Vec<ModuleRule>,
     /// How many superseded generations stay warm for a rollback.
     pub keep: usize,
     /// `imp.reload` to the letter: overlay drops nothing.
@@ -48,8 +61,11 @@ impl Settings {
         let parse = |text: &str| text.parse::<Policy>().map_err(|e| exceptions::from_engine(&e));
         let modules = modules
             .into_iter()
-            .map(|(pattern, reload, names)| {
-                Ok((matcher(&pattern)?, reload.as_deref().map(parse).transpose()?, names))
+            .map(|(pattern, reload, preserve, thread)| {
+                let pattern = matcher(&pattern)?;
+                let reload = reload.as_deref().map(parse).transpose()?;
+                let in_main_thread = thread.as_deref().map(is_main_thread);
+                Ok(ModuleRule { pattern, reload, preserve, in_main_thread })
             })
             .collect::<PyResult<Vec<_>>>()?;
         let poll = poll.map(Duration::from_secs_f64);
@@ -62,13 +78,20 @@ impl Settings {
     pub fn configured(&self, name: &ModuleName) -> (Policy, Vec<String>) {
         let mut policy = self.policy;
         let mut preserve = Vec::new();
-        for (pattern, reload, names) in &self.modules {
-            if pattern.is_match(name.as_str()) {
-                policy = reload.unwrap_or(policy);
-                preserve.clone_from(names);
-            }
+        for rule in self.matching(name) {
+            policy = rule.reload.unwrap_or(policy);
+            preserve.clone_from(&rule.preserve);
         }
         (policy, preserve)
+    }
+
+    /// Whether an update runs a module in the main thread.
+    pub fn in_main_thread(&self, name: &ModuleName) -> bool {
+        self.matching(name).filter_map(|rule| rule.in_main_thread).last().unwrap_or(false)
+    }
+
+    fn matching(&self, name: &ModuleName) -> impl Iterator<Item = &ModuleRule> {
+        self.modules.iter().filter(|rule| rule.pattern.is_match(name.as_str()))
     }
 }
 

@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use pyo3::{gc::PyTraverseError, gc::PyVisit, prelude::*, types::PyList};
 use transfuse_engine::{ModuleName, sync::Mutex};
 
-use crate::state::{generation::Generation, live_module::LiveModule};
+use crate::cpython::exceptions;
+use crate::state::{attempt, generation::Generation, lent_thread, live_module::LiveModule};
 
 /// The state of a staged generation. The locks are held for field access only.
 #[derive(Default)]
@@ -39,6 +40,8 @@ pub struct StagingArea {
     /// `[shop.prices]`: submodules that were taken out of the namespace of their package, so that it does
     /// not list them (`loading/later_submodules.rs`). The end of the update puts them back.
     pub later: Mutex<Vec<ModuleName>>,
+    /// Whether the staging thread has come to a module that has to run in the main thread. Written by it.
+    lacks_main_thread: AtomicBool,
 }
 
 impl StagingArea {
@@ -62,6 +65,20 @@ impl StagingArea {
         let old = std::mem::replace(&mut *there, base);
         self.has_base.store(has_base, Ordering::Release);
         old
+    }
+
+    /// A module begins that has to run in the main thread. Refuses it in the thread that stages: then all
+    /// modules run again in the main one (`update/steps.rs`).
+    pub fn check_thread(&self) -> PyResult<()> {
+        if lent_thread::is_lent() || attempt::current().is_none() {
+            return Ok(());
+        }
+        self.lacks_main_thread.store(true, Ordering::Release);
+        Err(exceptions::misuse("this module is to run in the main thread (__thread__)"))
+    }
+
+    pub fn lacks_main_thread(&self) -> bool {
+        self.lacks_main_thread.load(Ordering::Acquire)
     }
 
     pub fn expect(&self, count: usize) {

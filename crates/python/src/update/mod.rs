@@ -7,6 +7,7 @@ pub mod lazy_targets;
 pub mod cost;
 pub mod pipeline;
 pub mod staged_update;
+pub mod steps;
 pub mod environment;
 pub mod line_cache;
 pub mod widening;

@@ -11,7 +11,7 @@ use pyo3::{prelude::*, types::PyBytes};
 use transfuse_engine::Plan;
 
 use crate::code::pyc;
-use crate::cpython::{exceptions, traceback::module_of_error};
+use crate::cpython::{exceptions, log, traceback::module_of_error};
 use crate::state::{attempt, runtime::Runtime, staging_area::InPlaceNote};
 use crate::update::cost;
 use crate::update::startup_conflicts::{self, Met};
@@ -76,7 +76,13 @@ fn stage(
     // The first error of a startup, and the modules added to the plan because of such errors.
     let (mut refusal, mut met): (Option<(PyErr, Plan)>, Vec<Met>) = (None, Vec::new());
     loop {
-        let ran = update.run(py, plan);
+        let ran = update.run(py, plan, request.in_main_thread);
+        if update.lacks_main_thread() && !request.in_main_thread {
+            request.in_main_thread = true;
+            drop(update);
+            update = StagedUpdate::begin(py, runtime, request, plan)?;
+            continue;
+        }
         let (affected, stopped) = update.concerned(py, ran.is_ok());
         if request.widen(affected) {
             *plan = draw_plan(py, runtime, request)?;
@@ -91,16 +97,9 @@ fn stage(
                 *plan = narrow;
                 return Err(first);
             }
-            if is_missing(py, &error) && !quiet.lasts() {
-                return Ok(StagingOutcome::Interrupted);
-            }
-            if hold_module(py, request, plan, &update, &error)? {
-                drop(update);
-                return stage(py, runtime, request, plan, quiet);
-            }
-            return retry(py, request, plan, update, error);
+            return failed(py, request, plan, quiet, update, error);
         }
-        let error = match publish(py, request, update) {
+        let error = match publish(py, request, plan, update) {
             Ok(outcome) => {
                 runtime.records.lock().met_by_startups.extend(met);
                 return Ok(outcome);
@@ -119,6 +118,26 @@ fn stage(
         *plan = draw_plan(py, runtime, request)?;
         update = StagedUpdate::begin(py, runtime, request, plan)?;
     }
+}
+
+/// A module has raised: it may miss what is to come, or be one that cannot run twice, or need others.
+fn failed<'py>(
+    py: Python<'py>,
+    request: &mut UpdateRequest,
+    plan: &mut Plan,
+    quiet: &mut dyn Quiet,
+    update: StagedUpdate<'py>,
+    error: PyErr,
+) -> PyResult<StagingOutcome> {
+    if is_missing(py, &error) && !quiet.lasts() {
+        return Ok(StagingOutcome::Interrupted);
+    }
+    if hold_module(py, request, plan, &update, &error)? {
+        let runtime = update.runtime;
+        drop(update);
+        return stage(py, runtime, request, plan, quiet);
+    }
+    retry(py, request, plan, update, error)
 }
 
 /// The plan of a request, with the conflicts that startups of these modules had before.
@@ -211,11 +230,11 @@ fn retry<'py>(
     let staged = draw_plan(py, runtime, request).and_then(|wider| {
         *plan = wider;
         let mut update = update.widen(py, request, plan, HashSet::new())?;
-        update.run(py, plan)?;
+        update.run(py, plan, request.in_main_thread)?;
         let (affected, _) = update.newly_affected(py);
         match request.widen(affected) {
             true => Ok(StagingOutcome::Interrupted),
-            false => publish(py, request, update),
+            false => publish(py, request, plan, update),
         }
     });
     match staged {
@@ -231,6 +250,7 @@ fn retry<'py>(
 fn publish<'py>(
     py: Python<'py>,
     request: &UpdateRequest,
+    plan: &Plan,
     mut update: StagedUpdate<'py>,
 ) -> PyResult<StagingOutcome> {
     update.check_lazy_targets(py, &request.changes)?;
@@ -243,10 +263,14 @@ fn publish<'py>(
     if !attempt::may_commit() {
         return Ok(StagingOutcome::Interrupted);
     }
-    let mut notes_before = update.lost_state(py);
-    notes_before.extend(update.former_code_handed_on(py));
+    let mut told = update.lost_state(py);
+    told.extend(update.former_code_handed_on(py));
+    for (module, what) in &plan.notes {
+        log::warning(py, &format!("{module} {what}"));
+    }
+    told.extend(plan.notes.iter().cloned());
     match update.commit(py) {
-        Ok(notes) => Ok(StagingOutcome::Published(notes.into_iter().chain(notes_before).collect())),
+        Ok(notes) => Ok(StagingOutcome::Published(notes.into_iter().chain(told).collect())),
         Err(error) => {
             attempt::commit_failed();
             Err(error)

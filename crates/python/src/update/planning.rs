@@ -33,6 +33,8 @@ pub struct UpdateRequest {
     pub back: Option<Succession>,
     /// Whether it was not asked for.
     pub automatic: bool,
+    /// Whether a module that the plan does not name runs in the main thread, and with it all.
+    pub in_main_thread: bool,
 }
 
 impl UpdateRequest {
@@ -71,6 +73,24 @@ struct CurrentFacts<'a, 'py> {
 }
 
 impl CurrentFacts<'_, '_> {
+    /// What functions may have put into foreign places, of modules that run now.
+    fn kept_beyond(&self, plan: &Plan) -> Vec<(String, String)> {
+        let mut notes = Vec::new();
+        for ((by, of, _), found) in self.kept_values.borrow().iter() {
+            let runs = plan.steps.iter().any(|step| step.name == *of);
+            for place in found.beyond.iter().filter(|_| runs) {
+                let what = format!(
+                    "may keep in {place} what a function took of {of}; that stays until a restart: \
+                     import the value at module level"
+                );
+                notes.push((by.to_string(), what));
+            }
+        }
+        notes.sort();
+        notes.dedup();
+        notes
+    }
+
     fn find(&self, name: &ModuleName) -> Option<Bound<'_, LiveModule>> {
         self.current.get().find(self.py, name.as_str())
     }
@@ -192,6 +212,7 @@ pub fn draw_plan(py: Python<'_>, runtime: &Runtime, request: &UpdateRequest) -> 
         namespaces: OnceCell::new(),
     };
     let mut plan = plan(&graph, &request.seeds, &facts);
+    plan.notes = facts.kept_beyond(&plan);
     for entry in &mut plan.restart {
         if let Some((_, why)) = held.iter().find(|(name, _)| name.as_str() == entry.name) {
             // With the reason for which it was to run, which need not be a change of its own.

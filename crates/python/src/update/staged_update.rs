@@ -13,15 +13,12 @@ use transfuse_engine::{
     EdgeKind, Freed, ModuleName, Plan, Policy, Reason, SourceSnapshot, Succession, Target,
 };
 
-use crate::cpython::{
-    context::EnteredContext, exceptions, log, nogil_lock::NoGilGuard, panics, time_limit::Watchdog,
-    traceback::module_of_error,
-};
+use crate::cpython::{exceptions, log, nogil_lock::NoGilGuard, panics};
 use crate::effects::{conflict, foreign_patches};
-use crate::loading::{in_place, load, load::Loaded, packages_before, sharing, submodules};
+use crate::loading::{in_place, sharing, submodules};
 use crate::state::{
-    attempt::Interruptible, generation::Generation, live_module::LiveModule, pin::GenerationScope,
-    policy::effective_policy, runtime::Runtime, scope::Scope, staging_area::InPlaceNote,
+    generation::Generation, live_module::LiveModule, policy::effective_policy, runtime::Runtime,
+    scope::Scope, staging_area::InPlaceNote,
 };
 use crate::sysmodules::{entry, facade};
 use crate::update::concurrent_loads::superseded_by_swap;
@@ -40,7 +37,7 @@ pub struct StagedUpdate<'py> {
     /// The module whose code raised.
     pub(super) failed: Option<ModuleName>,
     /// The error that ended staging.
-    error: Option<PyErr>,
+    pub(super) error: Option<PyErr>,
     /// Which generation a rollback goes back to; none for content of the files.
     back: Option<Succession>,
     /// Whether the participants have been asked to prepare, so that they have to hear how it ends.
@@ -134,40 +131,6 @@ impl<'py> StagedUpdate<'py> {
             prepared: false,
             ended: Cell::new(false),
         })
-    }
-
-    /// Executes the steps, pinned to the staged generation.
-    pub fn run(&mut self, py: Python<'py>, plan: &Plan) -> PyResult<()> {
-        self.execute(py, plan)?;
-        in_place::prepare(py, &self.staged)
-    }
-
-    fn execute(&mut self, py: Python<'py>, plan: &Plan) -> PyResult<()> {
-        let context = py.import("transfuse.updates.import_context")?.call_method0("begin")?;
-        // All end with this function, however that ends.
-        let _context = EnteredContext::enter(context)?;
-        let _pinned = GenerationScope::begin(&Scope::new(py, self.runtime, &self.staged))?;
-        conflict::take();
-        self.begin_environ(py, plan);
-        self.forget_lines(py)?;
-        self.forget_lookups_of_plan(py);
-        self.unmap(py, &self.given_up(py));
-        self.staged.get().staging.expect(plan.steps.len());
-        packages_before::begin(&Scope::new(py, self.runtime, &self.staged), plan);
-        let _limit = Watchdog::begin(self.runtime.settings().time_limit);
-        let _interruptible = Interruptible::begin_modules();
-        let steps = plan.start_order.iter().map(|place| &plan.steps[*place]);
-        for step in steps.filter(|step| !self.is_without_package(py, &step.name)) {
-            match load::load_own(&Scope::new(py, self.runtime, &self.staged), &step.name) {
-                Ok(Loaded::Live(_) | Loaded::Foreign | Loaded::Missing(_)) => {}
-                Err(error) => {
-                    self.error = Some(exceptions::with_traceback(py, &error));
-                    self.failed = module_of_error(py, &error).or_else(|| Some(step.name.clone()));
-                    return Err(error);
-                }
-            }
-        }
-        Ok(())
     }
 
     /// Asks the participants to prepare. Fails if one of them refuses. `wanted` is what the update

@@ -182,7 +182,8 @@ impl Driver {
         let since = loads_since(py, self.runtime);
         let seeds = seeds::of_changes(py, self.runtime, &view, &changes);
         let (back, automatic) = (None, false);
-        let request = UpdateRequest { view, changes, seeds, since, back, automatic };
+        let request =
+            UpdateRequest { view, changes, seeds, since, back, automatic, in_main_thread: false };
         let mut plan = planning::draw_plan(py, self.runtime, &request)?;
         plan.restart.extend(project_files::reread(py, self.runtime, false)?.restart);
         let lost = lost_state::of_plan(py, self.runtime, &request, &plan);

@@ -228,7 +228,8 @@ impl Updater {
         let mut seeds = seeds::of_changes(py, runtime, &view, &changes);
         seeds.extend(reload.map(|name| (name.clone(), Reason::Asked)));
         let back = wanted.back.map(|(_, succession)| succession);
-        let request = UpdateRequest { view, changes, seeds, since, back, automatic };
+        let request =
+            UpdateRequest { view, changes, seeds, since, back, automatic, in_main_thread: false };
         let (listener, files) = change.parts();
         let watched = Watched { snapshot: Some(files), yields: back.is_none() };
         let staged = self.stager.run(py, listener, &watched, move |py, ask| {

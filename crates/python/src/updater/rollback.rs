@@ -10,7 +10,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use pyo3::{prelude::*, types::PyDict};
 use transfuse_engine::{
-    Cause, FileChange, GenerationId, Outcome, Plan, SourceSnapshot, Succession, is_source,
+    Cause, FileChange, GenerationId, Outcome, Plan, SourceSnapshot, Step, Succession, is_source,
 };
 
 use crate::cpython::exceptions;
@@ -114,8 +114,15 @@ impl Driver {
         let seeds = seeds::of_changes(py, runtime, &view, &changes);
         let told = changes.clone();
         let back_as = Some(succession);
-        let request =
-            UpdateRequest { view, changes, seeds, since, back: back_as, automatic: false };
+        let request = UpdateRequest {
+            view,
+            changes,
+            seeds,
+            since,
+            back: back_as,
+            automatic: false,
+            in_main_thread: false,
+        };
         let plan = planning::draw_plan(py, runtime, &request)?;
         let made = report::of_rollback_plan(py, runtime, &told, &plan, back)?;
         made.bind(py).set_item("restart", report::restarts(&plan.restart))?;
@@ -132,8 +139,13 @@ impl Driver {
         let staged = self.updater.stager.run(py, &mut self.listener, &watched, move |py, _| {
             let target = target.bind(py);
             let (mut update, plan) = StagedUpdate::for_rollback(py, runtime, target)?;
+            let asks = |step: &Step| {
+                let there = target.get().find(py, step.name.as_str());
+                there.is_some_and(|there| there.get().in_main_thread())
+            };
+            let in_main_thread = plan.steps.iter().any(asks);
             let ended = update
-                .run(py, &plan)
+                .run(py, &plan, in_main_thread)
                 .and_then(|()| update.prepare(py, &target.get().view()))
                 .and_then(|()| match attempt::may_commit() {
                     true => update.commit(py),
