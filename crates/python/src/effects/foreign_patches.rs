@@ -68,12 +68,12 @@ pub fn before(
     let mut found = Vec::new();
     for target in targets(importing.get(), module) {
         let is_known =
-            |name: &String| known.iter().any(|b| b.target.is(&target) && b.attribute == *name);
+            |name: &&str| known.iter().any(|b| b.target.is(&target) && b.attribute == *name);
         for (sets, by_functions) in [(&at_once, false), (&in_functions, true)] {
             found.extend(sets.iter().filter(|name| !is_known(name)).map(|attribute| Before {
                 value: now(&target, attribute).map(Bound::unbind),
                 target: target.clone().unbind(),
-                attribute: attribute.clone(),
+                attribute: attribute.to_owned(),
                 by_functions,
             }));
         }

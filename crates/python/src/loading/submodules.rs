@@ -219,7 +219,7 @@ pub fn hide_later(
         return Ok(());
     }
     let lists = running.get().with_name_usage(|usage| {
-        usage.attributes.of(package.get().name.tail()).any(String::is_empty)
+        usage.attributes.of(package.get().name.tail()).any(str::is_empty)
     });
     if lists != Some(true) {
         return Ok(());
