@@ -227,7 +227,7 @@ def digest(content: bytes) -> str:
     """The digest of any content, 32 hexadecimal digits."""
 
 def file_content(path: str) -> tuple[str, bytes] | None:
-    """The content of a file as `file_digest` finds it, after its digest. ContentGone if that was not kept."""
+    """What `file_digest` returns, and the content. ContentGone if that was not kept."""
 
 def keep_folder(path: str) -> None:
     """Make the files of a folder of templates part of the generations in use."""

@@ -110,7 +110,8 @@ class Settings(NamedTuple):
     def __ne__(self, other: object) -> bool:
         return not self == other
 
-    __hash__ = None  # type: ignore[assignment] - as of the mapping in it
+    def __hash__(self) -> int:
+        return hash(self.roots)
 
 
 # The names of all that can be set.

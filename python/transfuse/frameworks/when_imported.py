@@ -75,7 +75,7 @@ class _Loader:
 
 
 def call(names: Collection[str], adapt: Callable[[str], None]) -> None:
-    """Call `adapt` with each name when its module has been imported, at once if it has been already.
+    """Call `adapt` with each name whose module has been imported, now or later.
 
     Args:
         names: of foreign modules, such as ``["jinja2"]``.

@@ -16,8 +16,10 @@ pub struct Name(u32);
 /// Each text that became a name -> its number, and the texts by number. Entries never leave: a program
 /// has a limited number of names, and nearly all of them are in the next version of its code, too. A
 /// lock because threads import at the same time; nothing else is asked for under it.
-static KNOWN: Mutex<Known> =
-    Mutex::new(Known { numbers: HashMap::with_hasher(BuildHasherDefault::new()), texts: Vec::new() });
+static KNOWN: Mutex<Known> = Mutex::new(Known {
+    numbers: HashMap::with_hasher(BuildHasherDefault::new()),
+    texts: Vec::new(),
+});
 
 struct Known {
     numbers: HashMap<&'static str, u32, BuildHasherDefault<NameHasher>>,
