@@ -7,7 +7,7 @@
 //! Importers run only if they hold, or have used, a value that could not stay the same. Units of
 //! work that are pinned to older generations see these changes too.
 
-use std::{cell::Cell, sync::atomic::Ordering};
+use std::{cell::Cell, collections::HashSet, sync::atomic::Ordering};
 
 use pyo3::types::{PyDict, PyFrozenSet, PyList, PyTuple};
 use pyo3::{ffi, intern, prelude::*};
@@ -232,7 +232,7 @@ fn is_concerned(
     change: &Bound<'_, PyAny>,
     of: &ModuleName,
 ) -> PyResult<bool> {
-    let changed: Vec<String> =
+    let changed: HashSet<String> =
         change.getattr(intern!(py, "changed"))?.get_item(of.as_str())?.extract()?;
     let replaced = change.getattr(intern!(py, "replaced"))?.get_item(of.as_str())?;
     let replaced = replaced.cast_into::<PyList>()?;
