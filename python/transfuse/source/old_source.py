@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 # Code that a module has put off in place -> the lines it was compiled from. Written by the updating
 # thread, entries leave with the code.
 _former: WeakKeyDictionary[CodeType, list[str]] = WeakKeyDictionary()
-# The digest of the source that was asked for last, and its lines: code that registers something asks
-# for the place of each call in one file (venusian, Cornice).
+# The digest of the source that was asked for last, and its lines: code that registers something
+# asks for the place of each call in one file (venusian, Cornice).
 _last: tuple[str | None, list[str]] = (None, [])
 # While `inspect` looks for one object: file -> lines. For this thread alone.
 _wanted = threading.local()

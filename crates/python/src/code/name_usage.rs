@@ -149,7 +149,7 @@ impl Parts {
     }
 
     fn takes_any(&self) -> bool {
-        self.loads(&TAKE_ANY) || TAKERS.iter().any(|name| self.mentions.contains(*name))
+        self.loads(&TAKE_ANY) || TAKERS.iter().any(|name| self.mentions.contains(name))
     }
 }
 
