@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -14,13 +13,13 @@ from support.code_map import missing_paths
 from support.pages import broken_links, commands, missing
 from support.prose import dialect_of_page
 from transfuse.cli.group import transfuse
-from transfuse.config.settings import Settings
+from transfuse.config.settings import KEYS
 
 TOP = Path(__file__).parent.parent
 PAGES = [*sorted(TOP.glob("*.md")), *sorted(TOP.glob("docs/*.md"))]
 PAGES += [TOP / "bench" / "README.md", TOP / "examples" / "README.md"]
 RUST = {path.name for path in (TOP / "crates").rglob("*.rs")}
-SETTINGS = [each.name for each in fields(Settings) if each.compare]
+SETTINGS = list(KEYS)
 TESTS = {
     name
     for path in (TOP / "tests").rglob("test_*.py")

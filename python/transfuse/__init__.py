@@ -36,25 +36,25 @@ from transfuse.errors import (
 from transfuse.process.files import read_text
 from transfuse.process.imports import import_module, live, once, pin
 from transfuse.process.install import install, uninstall
-from transfuse.updates.api import (
-    accept,
-    confirm,
-    history,
-    leaks,
-    on_update,
-    plan,
-    rollback,
-    status,
-    update,
-)
-from transfuse.updates.hold import hold
 
 if TYPE_CHECKING:
     from transfuse.publishing.publisher import publisher
     from transfuse.servers.asgi import asgi
     from transfuse.servers.rsgi import rsgi
     from transfuse.servers.wsgi import wsgi
+    from transfuse.updates.api import (
+        accept,
+        confirm,
+        history,
+        leaks,
+        on_update,
+        plan,
+        rollback,
+        status,
+        update,
+    )
     from transfuse.updates.history import HistoryEntry
+    from transfuse.updates.hold import hold
     from transfuse.updates.reports import (
         Change,
         Plan,
@@ -110,17 +110,33 @@ __all__ = [
 ]
 
 
-# Those that are loaded on first use, and where they are: a program has one kind of server.
+# Those that are loaded on first use, and where they are: a program has one kind of server, and most
+# processes end before their first update.
 _HOMES = {
     "HistoryEntry": "updates.history",
     "__version__": "version",
     "asgi": "servers.asgi",
+    "hold": "updates.hold",
     "publisher": "publishing.publisher",
     "rsgi": "servers.rsgi",
     "wsgi": "servers.wsgi",
     **dict.fromkeys(
         ("Change", "Plan", "Ran", "Report", "Restart", "Status", "Trial", "UpdateRefused"),
         "updates.reports",
+    ),
+    **dict.fromkeys(
+        (
+            "accept",
+            "confirm",
+            "history",
+            "leaks",
+            "on_update",
+            "plan",
+            "rollback",
+            "status",
+            "update",
+        ),
+        "updates.api",
     ),
 }
 

@@ -22,6 +22,7 @@ __all__ = [
     "counted_protocol",
     "counted_send",
     "differing",
+    "digest",
     "executing",
     "executions",
     "file_content",
@@ -224,8 +225,11 @@ def file_digest(path: str) -> str | None:
     None for a file that generations do not know.
     """
 
+def digest(content: bytes) -> str:
+    """The digest of any content, 32 hexadecimal digits."""
+
 def file_content(path: str) -> tuple[str, bytes] | None:
-    """The same with the content. ContentGone if that was not kept."""
+    """What `file_digest` returns, and the content. ContentGone if that was not kept."""
 
 def keep_folder(path: str) -> None:
     """Make the files of a folder of templates part of the generations in use."""

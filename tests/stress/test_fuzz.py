@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import sys
 import tempfile
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +68,7 @@ _values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
     max_leaves=6,
 )
-_keys = st.sampled_from([each.name for each in fields(Settings)])
+_keys = st.sampled_from(Settings._fields)
 
 
 @FUZZ

@@ -27,7 +27,7 @@ mod _core {
     #[pymodule_export]
     use super::api::executing::{executing, handler_made, is_answering, is_former};
     #[pymodule_export]
-    use super::api::files::{answering, file_content, file_digest, keep_folder};
+    use super::api::files::{answering, digest, file_content, file_digest, keep_folder};
     #[pymodule_export]
     use super::api::functions::{
         accept, adopt, configure, differing, follow, hold, limited, number_from, offer,

@@ -10,16 +10,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, NamedTuple
 
 from transfuse.errors import SettingsError
 from transfuse.source.compiler import RELOAD_WORDS, THREAD_WORDS
 from transfuse.source.suggestions import nearest
 
 
-@dataclass(frozen=True)
-class ModuleSettings:
+class ModuleSettings(NamedTuple):
     """The settings of the modules that a pattern names.
 
     Attributes:
@@ -121,7 +119,7 @@ def _module(value: object, where: str) -> ModuleSettings:
         return value
     if not isinstance(value, Mapping):
         raise _refuse(where, value, "a table with reload, preserve or thread")
-    known = [each.name for each in fields(ModuleSettings)]
+    known = ModuleSettings._fields
     for key in value:
         if key not in known:
             near = nearest(str(key), known)

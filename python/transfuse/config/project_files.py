@@ -7,15 +7,16 @@ that one of these files has changed and calls `Project.reread`.
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from transfuse.config.settings import ModuleSettings, Settings, parse_toml, read_settings, text_of
+from transfuse.config.settings import KEYS, ModuleSettings, parse_toml, read_settings, text_of
 from transfuse.errors import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
+
+    from transfuse.config.settings import Settings
 
 # Settings that hold from the next run of a module on; all others are read once.
 LIVE = (
@@ -108,7 +109,7 @@ class Project:
         }
 
     def _settings_waiting(self, wanted: Settings) -> list[tuple[str, str, str]]:
-        keys = [each.name for each in fields(Settings) if each.compare and each.name not in LIVE]
+        keys = [key for key in KEYS if key not in LIVE]
         return [
             (
                 key,

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import stat
-import tempfile
 from pathlib import Path
 
 
@@ -17,8 +16,16 @@ def directory() -> Path:
     base = os.environ.get("XDG_RUNTIME_DIR", "")
     # Services and `sudo` hand on the name of a folder that is not there, or not theirs.
     if not (base and os.access(base, os.W_OK | os.X_OK)):
-        base = tempfile.gettempdir()
+        base = _temporary()
     return Path(base) / f"transfuse-{os.getuid()}"
+
+
+def _temporary() -> str:
+    """Return the folder for temporary files: that of `tempfile`, which imports much."""
+    named = (os.environ.get(name) for name in ("TMPDIR", "TEMP", "TMP"))
+    places = [os.path.abspath(each) for each in named if each] + ["/tmp", "/var/tmp", "/usr/tmp"]
+    usable = (each for each in places if os.path.isdir(each) and os.access(each, os.W_OK | os.X_OK))
+    return next(usable, os.getcwd())
 
 
 def own_directory() -> Path:

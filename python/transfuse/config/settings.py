@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import importlib
 import os
-from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from transfuse.config import dotenv
 from transfuse.config.checks import CHECKS, ENVIRONMENT, ModuleSettings
 from transfuse.errors import RootError, SettingsError
 from transfuse.source.suggestions import nearest
@@ -25,8 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["ModuleSettings", "Settings", "find_project", "read_settings"]
 
 
-@dataclass(frozen=True)
-class Origin:
+class Origin(NamedTuple):
     """Where settings were read from, so that they can be read again.
 
     Attributes:
@@ -54,8 +52,7 @@ class Origin:
         return (self.project, self.folder / ".env")
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(NamedTuple):
     """Everything that can be set, checked and complete.
 
     Attributes:
@@ -92,7 +89,7 @@ class Settings:
     watch: bool = True
     poll: float | None = None
     policy: str = "overlay"
-    modules: Mapping[str, ModuleSettings] = field(default_factory=dict)
+    modules: Mapping[str, ModuleSettings] = MappingProxyType({})
     keep: int = 3
     keep_deleted: bool = False
     store: int = 64
@@ -103,10 +100,22 @@ class Settings:
     handover: str | None = None
     check: str | None = None
     remember: bool | None = None
-    origin: Origin | None = field(default=None, compare=False, repr=False)
+    origin: Origin | None = None
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Settings):
+            return NotImplemented
+        return all(getattr(self, key) == getattr(other, key) for key in KEYS)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash(self.roots)
 
 
-_KEYS = tuple(each.name for each in fields(Settings) if each.compare)
+# The names of all that can be set.
+KEYS = tuple(name for name in Settings._fields if name != "origin")
 _ENV_PREFIX = "TRANSFUSE_"
 
 
@@ -152,7 +161,7 @@ def read_settings(
     if not values.get("roots"):
         values["roots"] = _default_roots(project, start, origin.default_roots)
         guessed = not project.is_file() and not origin.default_roots
-        origin = replace(origin, guessed=guessed)
+        origin = origin._replace(guessed=guessed)
     for root in values["roots"]:
         if not os.path.isdir(root):
             what = "is not a directory" if os.path.exists(root) else "does not exist"
@@ -247,6 +256,9 @@ def _from_dotenv(origin: Origin) -> dict[str, Any]:
         return {}
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path} cannot be read: {error}") from error
+    # Here and not above: most projects have no such file.
+    from transfuse.config import dotenv  # noqa: PLC0415
+
     return _from_environment(dotenv.parse(text), origin.folder, str(path))
 
 
@@ -279,8 +291,8 @@ def _checked(
 ) -> Iterator[tuple[str, Any]]:
     for key, value in raw.items():
         if key not in CHECKS:
-            near = nearest(key, _KEYS)
-            hint = f"did you mean {near!r}?" if near else f"known: {', '.join(_KEYS)}"
+            near = nearest(key, KEYS)
+            hint = f"did you mean {near!r}?" if near else f"known: {', '.join(KEYS)}"
             raise SettingsError(f"{where}: unknown key {key!r}; {hint}")
         checked = CHECKS[key](value, (named or {}).get(key, f"{where}, {key}"))
         if key == "roots":

@@ -15,42 +15,39 @@ have a module here.
 
 from __future__ import annotations
 
-from transfuse.frameworks import (
-    django,
-    django_templates,
-    jinja,
-    mako,
-    template_check,
-    when_imported,
-)
+import sys
+from importlib import import_module
+
+from transfuse.frameworks import when_imported
 from transfuse.process import install
+
+# A foreign module -> the adapter here that is loaded with it, and the function of it to call.
+_ADAPTERS = {
+    "jinja2": ("jinja", "adapt"),
+    "flask.sansio.scaffold": ("jinja", "adapt_flask"),
+    "django.template.backends.django": ("django", "adapt_engines"),
+    "django.template.loaders.filesystem": ("django_templates", "adapt_files"),
+    "django.template.loaders.cached": ("django_templates", "adapt_cached"),
+    "mako.lookup": ("mako", "adapt"),
+    "mcp.server.lowlevel.server": ("mcp", "adapt"),
+}
 
 
 def attend() -> None:
     """Have every framework that is in use, and needs it, answer by generation."""
-    django.attend()
-
-
-def _adapt_mcp() -> None:
-    # It needs asyncio, which most programs do without at the start.
-    from transfuse.frameworks import mcp  # noqa: PLC0415
-
-    mcp.adapt()
+    if "django.apps" in sys.modules:
+        import_module(f"{__name__}.django").attend()
 
 
 def _installed() -> None:
-    template_check.begin()
-    when_imported.call(
-        {
-            "jinja2": jinja.adapt,
-            "flask.sansio.scaffold": jinja.adapt_flask,
-            "django.template.backends.django": django.adapt_engines,
-            "django.template.loaders.filesystem": django_templates.adapt_files,
-            "django.template.loaders.cached": django_templates.adapt_cached,
-            "mako.lookup": mako.adapt,
-            "mcp.server.lowlevel.server": _adapt_mcp,
-        }
-    )
+    if (check := sys.modules.get(f"{__name__}.template_check")) is not None:
+        check.begin()
+    when_imported.call(_ADAPTERS, _adapt)
+
+
+def _adapt(name: str) -> None:
+    module, function = _ADAPTERS[name]
+    getattr(import_module(f"{__name__}.{module}"), function)()
 
 
 install.on_install(_installed)

@@ -14,16 +14,17 @@ from typing import TYPE_CHECKING, Any
 from transfuse.process import install
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from importlib.machinery import ModuleSpec
     from types import ModuleType
 
 
 class _Finder:
     # Without the base classes of `importlib.abc`, which imports much that few programs use.
-    def __init__(self, adapters: Mapping[str, Callable[[], None]]) -> None:
-        # "jinja2" -> what follows its execution. Set once.
-        self._adapters = dict(adapters)
+    def __init__(self, names: Collection[str], adapt: Callable[[str], None]) -> None:
+        # Set once: the names, such as "jinja2", and what is called with one when it was executed.
+        self._names = names
+        self._adapt = adapt
         # The names that the other finders are asked for: some of them ask all finders again. The
         # import system has one thread at a time import a name.
         self._sought: set[str] = set()
@@ -31,8 +32,7 @@ class _Finder:
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        adapter = self._adapters.get(name)
-        if adapter is None or name in self._sought:
+        if name not in self._names or name in self._sought:
             return None
         self._sought.add(name)
         try:
@@ -42,7 +42,7 @@ class _Finder:
             self._sought.discard(name)
         if spec is not None and spec.loader is not None:
             # As the protocol asks, though typeshed wants the base class.
-            loader: Any = _Loader(spec.loader, adapter)
+            loader: Any = _Loader(spec.loader, functools.partial(self._adapt, name))
             spec.loader = loader
         return spec
 
@@ -74,18 +74,19 @@ class _Loader:
         return getattr(self._loader, name)
 
 
-def call(adapters: Mapping[str, Callable[[], None]]) -> None:
-    """Call each adapter when its module has been imported, at once if it has been already.
+def call(names: Collection[str], adapt: Callable[[str], None]) -> None:
+    """Call `adapt` with each name whose module has been imported, now or later.
 
     Args:
-        adapters: the name of a foreign module to its adapter.
+        names: of foreign modules, such as ``["jinja2"]``.
+        adapt: has one of them answer by generation.
     """
-    finder = _Finder(adapters)
+    finder = _Finder(names, adapt)
     sys.meta_path.insert(0, finder)
     install.on_uninstall(functools.partial(_remove, finder))
-    for name, adapter in adapters.items():
+    for name in names:
         if name in sys.modules:
-            adapter()
+            adapt(name)
 
 
 def _remove(finder: _Finder) -> None:

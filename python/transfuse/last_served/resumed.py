@@ -200,12 +200,18 @@ def _word(each: File, roots: Sequence[str]) -> str:
 _here: Resumed | None = None
 
 
-def note(told: Mapping[str, Any] | None, place: Place | None, settings: Settings) -> None:
+def note(told: Mapping[str, Any] | None, place: Place, settings: Settings) -> None:
     """Keep and log the choice of this process; without `told`: do nothing."""
     global _here  # noqa: PLW0603 - a process starts once
-    _here = None if told is None or place is None else Resumed.from_core(told, place)
-    if _here is not None and place is not None and _here.files and place.tells("start"):
+    _here = None if told is None else Resumed.from_core(told, place)
+    if _here is not None and _here.files and place.tells("start"):
         _here.tell(settings.roots)
+
+
+def forget() -> None:
+    """Transfuse is being uninstalled."""
+    global _here  # noqa: PLW0603
+    _here = None
 
 
 def here() -> Resumed | None:

@@ -11,7 +11,6 @@ import contextlib
 import os
 import sys
 import threading
-from dataclasses import fields, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -19,16 +18,16 @@ from transfuse import _core, workers
 from transfuse.config import native, project_files
 from transfuse.config.logs import get_logger
 from transfuse.config.project_files import LIVE, Project, live_settings
-from transfuse.config.settings import ModuleSettings, Settings, read_settings
+from transfuse.config.settings import KEYS, ModuleSettings, Settings, read_settings
 from transfuse.errors import RootError, TransfuseError
-from transfuse.last_served import keeper, resumed
 from transfuse.registrations import log_handlers
 from transfuse.source import old_source
-from transfuse.updates import import_context, participants, trial, waiting
-from transfuse.updates.api import deliver
+from transfuse.updates import import_context, participants, waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from transfuse.last_served import resumed
 
 _log = get_logger("transfuse")
 # After so many seconds of reading the files at the start, it is said what takes so long.
@@ -126,7 +125,7 @@ def install_settings(
         files = Project(settings, _apply)
         is_told = place is not None
         if place is None and settings.remember:
-            place = resumed.Place(" ".join(sys.orig_argv), has_flag=False)
+            place = _resumed().Place(" ".join(sys.orig_argv), has_flag=False)
         served = workers.to_serve(settings, taken_along)
         waiting.wait_in_others(served.waiting if served is not None else ())
         last = None if place is None else place.for_core(settings, served)
@@ -137,7 +136,8 @@ def install_settings(
             _core.uninstall()
             raise TransfuseError(f"--from last: nothing is kept of {place.label!r}")
         _settings = settings
-        resumed.note(told, place, settings)
+        if place is not None:
+            _resumed().note(told, place, settings)
         old_source.install()
         for root in reversed(settings.roots):
             if not _on_path(root):
@@ -148,9 +148,17 @@ def install_settings(
         for adapt in _adapters:
             adapt()
         workers.begin(settings)
-        trial.take_part()
         if place is not None and not is_told:
+            from transfuse.last_served import keeper  # noqa: PLC0415 - as `_resumed`
+
             keeper.begin(settings, place, FIRST_KEPT)
+
+
+def _resumed() -> Any:
+    # Not at the top of the file: most processes keep nothing on disk.
+    from transfuse.last_served import resumed  # noqa: PLC0415
+
+    return resumed
 
 
 def _install_core(
@@ -167,8 +175,8 @@ def _install_core(
         poll=settings.poll,
         store=settings.store,
         **live_settings(settings),
-        report=partial(deliver, settings.roots),
-        stages=participants.notify,
+        report=partial(_deliver, settings.roots),
+        stages=_notify,
         project=files.files,
         reconsider=files.reread,
         contents=served.contents,
@@ -177,6 +185,22 @@ def _install_core(
         first=served.generation,
         last=last,
     )
+
+
+# What only updates need is imported with the first one: many processes end without any.
+
+
+def _deliver(roots: Sequence[str], told: Mapping[str, Any]) -> None:
+    from transfuse.updates.api import deliver  # noqa: PLC0415
+
+    deliver(roots, told)
+
+
+def _notify(stage: str, generation: int) -> None:
+    from transfuse.updates import trial  # noqa: PLC0415
+
+    trial.take_part()
+    participants.notify(stage, generation)
 
 
 def _say_what_is_live(settings: Settings) -> None:
@@ -213,10 +237,14 @@ def _saying_that_it_takes_long(roots: Sequence[str]) -> Iterator[None]:
 def uninstall() -> None:
     """Give imports back to Python. Modules stay loaded. Without `install`: do nothing."""
     global _settings  # noqa: PLW0603
+    from transfuse.last_served import keeper, resumed  # noqa: PLC0415 - as `_resumed`
+    from transfuse.updates import trial  # noqa: PLC0415
+
     with _changing:
         if _core.installed():
             _core.uninstall()
         keeper.end()
+        resumed.forget()
         workers.leave()
         participants.unregister_all()
         trial.forget()
@@ -310,7 +338,7 @@ def _apply(settings: Settings) -> None:
     global _settings  # noqa: PLW0603
     _core.configure(**live_settings(settings))
     if (now := _settings) is not None:
-        _settings = replace(now, **{key: getattr(settings, key) for key in LIVE})
+        _settings = now._replace(**{key: getattr(settings, key) for key in LIVE})
 
 
 def _on_path(root: str) -> bool:
@@ -321,7 +349,7 @@ def _on_path(root: str) -> bool:
 def _difference(now: Settings, wanted: Settings) -> str:
     differing = [
         f"{key} is {getattr(now, key)!r}, not {getattr(wanted, key)!r}"
-        for key in (each.name for each in fields(Settings) if each.compare)
+        for key in KEYS
         if getattr(now, key) != getattr(wanted, key)
     ]
     return (

@@ -12,12 +12,12 @@ import weakref
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from transfuse import _core
-from transfuse.registrations.entries import Entry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from types import ModuleType
 
+    from transfuse.registrations.entries import Entry
     from transfuse.registrations.made import Execution
 
 
@@ -29,6 +29,9 @@ class _Given(NamedTuple):
 
     def entry(self) -> Entry | None:
         """Return its entry in the logger's list, if it is still there."""
+        # Here and not above: only updates take handlers out.
+        from transfuse.registrations.entries import Entry  # noqa: PLC0415
+
         handler = self.handler()
         is_there = handler is not None and any(each is handler for each in self.logger.handlers)
         return Entry(self.logger.handlers, handler) if is_there else None

@@ -11,7 +11,6 @@ import ast
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from transfuse.errors import PolicyError
-from transfuse.source.preserved_names import drop_bindings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,6 +59,9 @@ def compile_carrying(source: bytes, path: str, carried: frozenset[str]) -> CodeT
     Raises:
         SyntaxError: as `compile_source`.
     """
+    # Here and not above: it carries names in updates only.
+    from transfuse.source.preserved_names import drop_bindings  # noqa: PLC0415
+
     tree = _parse(source, path)
     left_out = drop_bindings(tree, carried)
     # Some errors, such as a `break` outside a loop, are found after parsing only; they must not

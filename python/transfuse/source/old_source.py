@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 # Code that a module has put off in place -> the lines it was compiled from. Written by the updating
 # thread, entries leave with the code.
 _former: WeakKeyDictionary[CodeType, list[str]] = WeakKeyDictionary()
+# The digest of the source that was asked for last, and its lines: code that registers something
+# asks for the place of each call in one file (venusian, Cornice).
+_last: tuple[str | None, list[str]] = (None, [])
 # While `inspect` looks for one object: file -> lines. For this thread alone.
 _wanted = threading.local()
 # Replaced attributes: owner, name, the original, the replacement.
@@ -94,11 +97,17 @@ def lines_of(code: CodeType | None, file: str, scope: dict[str, Any]) -> list[st
     loader: Any = scope.get("__loader__")
     if type(loader).__module__ != "transfuse._core" or loader.path != file:
         return None
+    global _last  # noqa: PLW0603 - of the process; replaced whole, so that readers need no lock
+    digest: str | None = loader.digest
+    if digest is not None and _last[0] == digest:
+        return _last[1]
     try:
         source: str = loader.get_source()
     except OSError:
         return []
-    return source.splitlines(keepends=True)
+    lines = source.splitlines(keepends=True)
+    _last = (digest, lines)
+    return lines
 
 
 def _replace(owner: Any, name: str, wrapping: Callable[[Any], Any]) -> None:

@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING, Any
 from transfuse import _core
 from transfuse.config.logs import get_logger
 from transfuse.errors import NotInstalledError, TransfuseError
-from transfuse.updates import messages, participants, trial, waiting
+from transfuse.updates import participants, trial, waiting
 from transfuse.updates.memory_growth import MemoryGrowth
-from transfuse.updates.places import place_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -237,6 +236,8 @@ def deliver(roots: Sequence[str], told: Mapping[str, Any]) -> None:
             listener(step)
         return
     if told["outcome"] == "left behind":
+        from transfuse.updates.places import place_of  # noqa: PLC0415
+
         where = place_of(told["thread"], roots) or "a call that does not return"
         _log.warning(
             "the code of an update does not end at %s; its thread is left behind there, and the"
@@ -275,6 +276,8 @@ def _write_log(report: Report, roots: Sequence[str]) -> None:
         level = max(level, logging.WARNING)
     if not _log.isEnabledFor(level):
         return
+    from transfuse.updates import messages  # noqa: PLC0415
+
     extra = {"transfuse_report": report}
     _log.log(level, "%s", messages.update_text(report, roots), extra=extra)
     if report.outcome in ("published", "refused") and _log.isEnabledFor(logging.DEBUG):

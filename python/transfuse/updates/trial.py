@@ -12,15 +12,13 @@ rollback of all (`workers`). Their coordinator compares the requests.
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from transfuse import _core
 from transfuse.config.native import time
 from transfuse.errors import TransfuseError
-from transfuse.updates import participants, trial_watch
+from transfuse.updates import participants
 from transfuse.updates.trial_state import CONFIRMED, HERE, Running, on_trial
 
 if TYPE_CHECKING:
@@ -241,6 +239,12 @@ def _shown(generation: int, back_to: int, until: float, seconds: float) -> Trial
 
 def _begin(trial: Running) -> None:
     HERE.begin(trial)
+    _watch(trial)
+
+
+def _watch(trial: Running) -> None:
+    from transfuse.updates import trial_watch  # noqa: PLC0415 - few processes have a trial
+
     trial_watch.start(trial)
 
 
@@ -250,7 +254,7 @@ def _goes_on(now: Running, generation: int, begins: Wanted | None) -> None:
     if begins and begins["key"] != now.key:
         # Asked for anew: there is more time.
         seconds: float = begins["seconds"]
-        shown = replace(now.shown, until=time.time() + seconds, seconds=seconds)
+        shown = _shown(now.shown.generation, now.shown.back_to, time.time() + seconds, seconds)
         now = now._replace(shown=shown, deadline=time.monotonic() + seconds)
     HERE.running = now
     HERE.note(generation, on_trial(now.shown))
@@ -258,7 +262,6 @@ def _goes_on(now: Running, generation: int, begins: Wanted | None) -> None:
 
 def take_part() -> None:
     """Take part in updates from now on."""
-    _register_once()
     participants.register(_PARTICIPANT)
 
 
@@ -268,15 +271,13 @@ def forget() -> None:
         HERE.forget()
 
 
-@functools.cache
-def _register_once() -> None:
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=_after_fork)
-
-
 def _after_fork() -> None:
     """The child is on trial as well; the thread that watches is not in it."""
     HERE.after_fork()
     HERE.agreed = HERE.going_back = None
     if (now := HERE.running) is not None:
-        trial_watch.start(now)
+        _watch(now)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -12,7 +12,6 @@ from transfuse import _core
 from transfuse.config import native
 from transfuse.config.logs import get_logger
 from transfuse.config.native import threading, time
-from transfuse.updates.messages import clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -137,7 +136,7 @@ class TrialState:
 
     def confirmed(self) -> None:
         """End the trial and keep its update."""
-        self.end(CONFIRMED, f"confirmed at {clock(time.time(), seconds=True)}")
+        self.end(CONFIRMED, f"confirmed at {_clock(time.time())}")
 
     def abandon(self, why: str) -> None:
         """End the trial, and keep the served generation; without a trial: do nothing."""
@@ -183,8 +182,14 @@ def _limit(remembered: dict[Any, str]) -> None:
 
 def on_trial(shown: Trial) -> str:
     """Return the note that a generation is on trial, with its end."""
-    return f"on trial until {clock(shown.until, seconds=True)}, then back to {shown.back_to}"
+    return f"on trial until {_clock(shown.until)}, then back to {shown.back_to}"
 
 
 # The trials of this process.
 HERE = TrialState()
+
+
+def _clock(at: float) -> str:
+    from transfuse.updates.messages import clock  # noqa: PLC0415 - few processes have a trial
+
+    return clock(at, seconds=True)

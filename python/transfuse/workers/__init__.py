@@ -16,11 +16,11 @@ from transfuse.workers.membership import (
     Served,
     begin,
     group,
+    join_team,
     leave,
     server,
     to_serve,
 )
-from transfuse.workers.rendezvous import join_team
 
 __all__ = [
     "NOTHING",

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from transfuse import _core
 from transfuse.config.logs import get_logger
 from transfuse.config.native import time
+from transfuse.runtime.parent import name_of_parent
 from transfuse.updates import participants
-from transfuse.workers import rendezvous
-from transfuse.workers.protocol import BEAT, SILENCE, MessageStream, unpacked
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,17 +70,33 @@ def begin(settings: Settings) -> None:
     _register_once()
     _settings = settings
     try:
-        place = rendezvous.ours(settings)
+        place = _ours(settings)
     except (OSError, AttributeError) as error:
         _log.warning(
             "the other workers of this server cannot be met, each switches alone: %s", error
         )
         return
     if place is not None:
-        # Here and not above: many processes are alone.
-        from transfuse.workers.worker import Worker  # noqa: PLC0415
+        from transfuse.workers.worker import Worker  # noqa: PLC0415 - as in `_ours`
 
         _worker = Worker(place, settings)
+
+
+def _ours(settings: Settings) -> Rendezvous | None:
+    """Return where the workers of this process's server meet; None if it is no worker."""
+    if name_of_parent() is None:
+        return None
+    # Here and not above: many processes are alone.
+    from transfuse.workers import rendezvous  # noqa: PLC0415
+
+    return rendezvous.ours(settings)
+
+
+def join_team(team: int) -> None:
+    """Meet only workers of the same team from now on."""
+    from transfuse.workers import rendezvous  # noqa: PLC0415 - as in `_ours`
+
+    rendezvous.join_team(team)
 
 
 def group() -> str | None:
@@ -92,6 +107,8 @@ def group() -> str | None:
 
 def server(settings: Settings) -> str | None:
     """Return a name that the processes of one server have in common, together or not."""
+    from transfuse.workers import rendezvous  # noqa: PLC0415 - as in `_ours`
+
     with contextlib.suppress(OSError, AttributeError):
         return rendezvous.name_of_server(settings)
     return None
@@ -131,7 +148,7 @@ def contents_of_others(settings: Settings) -> Served | None:
     place = None
     # An error is logged when this worker joins the others.
     with contextlib.suppress(OSError, AttributeError):
-        place = rendezvous.ours(settings) if settings.together else None
+        place = _ours(settings) if settings.together else None
     try:
         return _taken_from_others(place)
     finally:
@@ -143,6 +160,9 @@ def _taken_from_others(place: Rendezvous | None) -> Served | None:
     told = None if place is None else _told_by_others(place)
     if place is None or told is None:
         return None
+    from transfuse.workers import rendezvous  # noqa: PLC0415 - as in `_ours`
+    from transfuse.workers.protocol import unpacked  # noqa: PLC0415
+
     contents, aside = unpacked(told["contents"]), told.get("aside", [])
     waiting, generation = told.get("waiting", []), told["generation"]
     if waiting and not rendezvous.is_in_team():
@@ -165,6 +185,8 @@ def _told_by_others(place: Rendezvous) -> Said | None:
         end = place.find(_TAKING_OVER)
     if end is None:
         return None
+    from transfuse.workers.protocol import BEAT, SILENCE, MessageStream  # noqa: PLC0415
+
     stream = MessageStream(end)
     try:
         stream.send(say="contents?")

@@ -12,11 +12,10 @@ with the others: a folder whose lock is free is removed.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
-import shutil
 from typing import TYPE_CHECKING
 
+from transfuse import _core
 from transfuse.config import native
 from transfuse.config.native import time
 from transfuse.config.runtime_dir import own_directory
@@ -184,7 +183,7 @@ def name_of_server(settings: Settings) -> str | None:
         return None
     # The settings that workers must share to agree: the live files, and watching.
     said = [settings.roots, settings.include, settings.exclude, settings.gitignore, settings.watch]
-    return hashlib.sha256(repr((parent, said)).encode()).hexdigest()[:24]
+    return _core.digest(repr((parent, said)).encode())[:24]
 
 
 def is_worker(end: socket.socket) -> bool:
@@ -225,6 +224,8 @@ def _tidy(place: Path) -> None:
         with contextlib.suppress(OSError):
             alive = file_lock.take(folder / "alive")
             if alive is not None:
+                import shutil  # noqa: PLC0415 - it imports much, and there is seldom one
+
                 try:
                     shutil.rmtree(folder)
                 finally:

@@ -8,7 +8,6 @@ file that it does not know.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from typing import TYPE_CHECKING
 
@@ -33,7 +32,7 @@ def named(source: str, others: Mapping[str, str]) -> str:
     if not others:
         return source
     text = json.dumps(sorted(others.items())).encode()
-    return f"{source}-{hashlib.blake2b(text, digest_size=16).hexdigest()}"
+    return f"{source}-{_core.digest(text)}"
 
 
 class VotedView:

@@ -58,15 +58,15 @@ pub(crate) struct TreeWalk {
 /// Walks from `start`, which must be an admitted directory.
 pub(crate) fn walk(system: &dyn FileSystem, roots: &Roots, start: &Path) -> TreeWalk {
     let mut walk = TreeWalk::default();
-    // Each entry: a directory, the canonical paths of the directories that led to it, and how many
-    // of these are links.
+    // Each entry: a directory, its canonical path if that is known, the canonical paths of the
+    // directories that led to it, and how many of these are links.
     let (chain, links) = chain_to(system, roots, start);
-    let mut todo = vec![(start.to_owned(), chain, links)];
-    todo.retain(|(_, _, links)| *links <= LINKS);
-    while let Some((dir, mut chain, links)) = todo.pop() {
+    let mut todo = vec![(start.to_owned(), None, chain, links)];
+    todo.retain(|(_, _, _, links)| *links <= LINKS);
+    while let Some((dir, real, mut chain, links)) = todo.pop() {
         walk.inodes.record(system, &dir);
-        let listed =
-            system.canonicalize(&dir).and_then(|real| Ok((system.read_dir_links(&dir)?, real)));
+        let real = real.map_or_else(|| system.canonicalize(&dir), Ok);
+        let listed = real.and_then(|real| Ok((system.read_dir_links(&dir)?, real)));
         let (entries, real) = match listed {
             Ok(found) => found,
             Err(error) => {
@@ -79,7 +79,7 @@ pub(crate) fn walk(system: &dyn FileSystem, roots: &Roots, start: &Path) -> Tree
         if chain.contains(&real) {
             continue;
         }
-        chain.push(real);
+        chain.push(real.clone());
         let mut below = Vec::new();
         for (entry, is_link) in entries {
             let foreign = roots.root_of(&entry).is_none() || roots.ignores(system, &entry, false);
@@ -100,7 +100,10 @@ pub(crate) fn walk(system: &dyn FileSystem, roots: &Roots, start: &Path) -> Tree
                     let links = links + usize::from(is_link);
                     let beyond = is_link && leads_outside(system, &entry, &chain);
                     if links <= LINKS && !beyond && roots.admits_dir(system, &entry) {
-                        below.push((entry, chain.clone(), links));
+                        // The system would look at each directory above it once more.
+                        let name = entry.file_name().filter(|_| !is_link);
+                        let real = name.map(|name| real.join(name));
+                        below.push((entry, real, chain.clone(), links));
                     }
                 }
                 Ok(_) => {}

@@ -63,15 +63,29 @@ impl NotifyBackend {
         let watcher =
             notify::recommended_watcher(on_event).map_err(|error| refused(&first, &error))?;
         let backend = NotifyBackend { watcher: Mutex::new(watcher), watched, sender };
+        // A directory to its canonical path: the system would look at each one above it once more.
+        let mut reals: HashMap<&Path, PathBuf> = HashMap::new();
         for dir in dirs {
-            backend.watch(dir)?;
+            let above = dir.parent().and_then(|above| reals.get(above));
+            let beside = above.zip(dir.file_name()).map(|(above, name)| above.join(name));
+            let is_link = || !matches!(OsFileSystem.read_link(dir), Ok(None));
+            let real = match beside.filter(|_| !is_link()) {
+                Some(real) => real,
+                None => match OsFileSystem.canonicalize(dir) {
+                    Ok(real) => real,
+                    Err(_) => continue,
+                },
+            };
+            backend.watch(dir, &real)?;
+            reals.insert(dir, real);
         }
         let _ = backend.sender.send(Event::Rescan);
         Ok(backend)
     }
 
     pub(crate) fn add(&self, dir: &Path) -> Result<(), EngineError> {
-        if self.watch(dir)? {
+        let Ok(real) = OsFileSystem.canonicalize(dir) else { return Ok(()) };
+        if self.watch(dir, &real)? {
             let _ = self.sender.send(EventKind::Dir.at(dir.to_owned()));
         }
         Ok(())
@@ -92,20 +106,19 @@ impl NotifyBackend {
         }
     }
 
-    /// Watches `dir`, and returns whether it is new.
-    fn watch(&self, dir: &Path) -> Result<bool, EngineError> {
-        let Ok(real) = OsFileSystem.canonicalize(dir) else { return Ok(false) };
-        let (fresh, first) = self.watched.lock().name(dir, &real);
+    /// Watches `dir`, whose canonical path is `real`, and returns whether it is new.
+    fn watch(&self, dir: &Path, real: &Path) -> Result<bool, EngineError> {
+        let (fresh, first) = self.watched.lock().name(dir, real);
         if !first {
             return Ok(fresh);
         }
         // The name is registered before the watch, so that each event finds a directory with a
         // name.
-        let result = self.watcher.lock().watch(&real, RecursiveMode::NonRecursive);
+        let result = self.watcher.lock().watch(real, RecursiveMode::NonRecursive);
         match result {
             Ok(()) => Ok(true),
             Err(error) => {
-                self.watched.lock().forget(&real);
+                self.watched.lock().forget(real);
                 match error.kind {
                     ErrorKind::PathNotFound => Ok(false),
                     _ => Err(refused(dir, &error)),

@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 
 use pyo3::{prelude::*, types::PyBytes};
+use transfuse_engine::Digest;
 
 use crate::effects::served_files;
 use crate::loading::source_text;
@@ -25,7 +26,13 @@ pub fn file_digest(py: Python<'_>, path: PathBuf) -> Option<String> {
     Some(if source.is_absent() { String::new() } else { source.digest().to_string() })
 }
 
-/// The same with the content. `ContentGone` if that was not kept.
+/// The digest of any content.
+#[pyfunction]
+pub fn digest(content: &[u8]) -> String {
+    Digest::of(content).to_string()
+}
+
+/// The content of a file as `file_digest` finds it, after its digest. `ContentGone` if that was not kept.
 #[pyfunction]
 pub fn file_content(py: Python<'_>, path: PathBuf) -> PyResult<Option<(String, Py<PyBytes>)>> {
     let Some(scope) = scope(py) else { return Ok(None) };

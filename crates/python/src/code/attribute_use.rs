@@ -5,14 +5,14 @@
 //! follows from it is `effects/submodule_use.rs`'s.
 
 use crate::code::bytecode::Binding;
-use crate::code::names::{ByName, Chains, Names};
+use crate::code::names::{ByName, Chains, Name, Names};
 
 /// The attributes that the code of one module takes of its imports.
 #[derive(Clone, Default)]
 pub struct AttributeUse {
     /// The last part of an imported name -> the attributes taken of it, `shop -> {prices}`. An
     /// empty name stands for all, because the module is passed on; `*` for a star import.
-    taken: ByName<String, Names>,
+    taken: ByName<Names>,
     /// The last parts of names that functions import, `shop`. The variables of functions are not
     /// followed, so each attribute that the module mentions may be taken of these.
     late: Names,
@@ -22,25 +22,25 @@ impl AttributeUse {
     pub fn read<'a>(
         imports: &[Binding],
         star_imports: &[String],
-        loaded: impl Iterator<Item = &'a Vec<String>>,
+        loaded: impl Iterator<Item = &'a Vec<Name>>,
         late: &Names,
     ) -> Self {
         let mut uses = Uses::default();
         uses.read(imports, loaded);
-        let mut taken: ByName<String, Names> = ByName::default();
+        let mut taken: ByName<Names> = ByName::default();
         for Binding { imported, attribute, .. } in imports {
             let whole = attribute.iter().map(String::as_str);
             for part in imported.split('.').chain(whole) {
-                taken.entry(part.to_owned()).or_default();
+                taken.entry(part).or_default();
             }
         }
-        for (name, attributes) in uses.used.into_iter().chain(uses.reached) {
-            taken.entry(tail(&name).to_owned()).or_default().extend(attributes);
+        for (name, attributes) in uses.used.iter().chain(uses.reached.iter()) {
+            taken.entry(tail(name.text())).or_default().extend(attributes.names());
         }
         for name in star_imports {
-            taken.entry(tail(name).to_owned()).or_default().insert("*".to_owned());
+            taken.entry(tail(name)).or_default().insert("*");
         }
-        AttributeUse { taken, late: late.iter().map(|name| tail(name).to_owned()).collect() }
+        AttributeUse { taken, late: late.iter().map(tail).collect() }
     }
 
     /// Whether the code takes `attribute` of the module whose name ends in `module`; none if it does
@@ -55,8 +55,8 @@ impl AttributeUse {
     }
 
     /// The attributes that the code takes of such a module, as far as it shows.
-    pub fn of(&self, module: &str) -> impl Iterator<Item = &String> {
-        self.taken.get(module).into_iter().flatten()
+    pub fn of(&self, module: &str) -> impl Iterator<Item = &'static str> {
+        self.taken.get(module).into_iter().flat_map(Names::iter)
     }
 
     /// Whether a star takes the names of such a module.
@@ -72,8 +72,8 @@ fn tail(name: &str) -> &str {
 /// Which attributes of imports are used.
 #[derive(Default)]
 pub struct Uses {
-    pub used: ByName<String, Names>,
-    pub reached: ByName<String, Names>,
+    pub used: ByName<Names>,
+    pub reached: ByName<Names>,
 }
 
 impl Uses {
@@ -87,10 +87,10 @@ impl Uses {
         uses
     }
 
-    pub fn read<'a>(&mut self, imports: &[Binding], loaded: impl Iterator<Item = &'a Vec<String>>) {
-        let mut by_name: ByName<&str, Vec<&[String]>> = ByName::default();
+    pub fn read<'a>(&mut self, imports: &[Binding], loaded: impl Iterator<Item = &'a Vec<Name>>) {
+        let mut by_name: ByName<Vec<&[Name]>> = ByName::default();
         for chain in loaded {
-            by_name.entry(&chain[0]).or_default().push(&chain[1..]);
+            by_name.entry(chain[0]).or_default().push(&chain[1..]);
         }
         for Binding { imported, attribute, bound } in imports {
             for taken in by_name.get(bound.as_str()).into_iter().flatten() {
@@ -106,34 +106,34 @@ impl Uses {
     }
 
     /// `import a.b.c` binds `a`: how far does the code follow these names?
-    fn follow(&mut self, imported: &str, mut taken: &[String]) {
+    fn follow(&mut self, imported: &str, mut taken: &[Name]) {
         let mut of = imported.split('.').next().unwrap_or(imported).to_owned();
         for part in imported.split('.').skip(1) {
             match taken.first() {
-                Some(next) if next == part => taken = &taken[1..],
+                Some(next) if next.text() == part => taken = &taken[1..],
                 Some(_) => break,
                 // Code that holds a package may take any of these of it.
                 None => note(&mut self.used, &of, ""),
             }
             of = format!("{of}.{part}");
         }
-        note(&mut self.used, &of, taken.first().map_or("", String::as_str));
+        note(&mut self.used, &of, taken.first().map_or("", |first| first.text()));
         if let Some((first, rest)) = taken.split_first() {
-            self.reach(&format!("{of}.{first}"), rest);
+            self.reach(&format!("{of}.{}", first.text()), rest);
         }
     }
 
     /// Records the attributes taken of an attribute, and of those in turn.
-    fn reach(&mut self, of: &str, taken: &[String]) {
+    fn reach(&mut self, of: &str, taken: &[Name]) {
         let mut of = of.to_owned();
         for attribute in taken {
-            note(&mut self.reached, &of, attribute);
-            of = format!("{of}.{attribute}");
+            note(&mut self.reached, &of, attribute.text());
+            of = format!("{of}.{}", attribute.text());
         }
         note(&mut self.reached, &of, "");
     }
 }
 
-fn note(of: &mut ByName<String, Names>, name: &str, attribute: &str) {
-    of.entry(name.to_owned()).or_default().insert(attribute.to_owned());
+fn note(of: &mut ByName<Names>, name: &str, attribute: &str) {
+    of.entry(name).or_default().insert(attribute);
 }

@@ -9,7 +9,7 @@ use pyo3::exceptions::PyIndexError;
 use pyo3::types::{PyBytes, PyCode, PyInt, PyString, PyTuple};
 use pyo3::{intern, prelude::*, sync::PyOnceLock};
 
-use crate::code::names::{Chains, Constants, Names};
+use crate::code::names::{Chains, Constants, Name, Names};
 use crate::code::plain_values;
 use crate::cpython::frames;
 
@@ -150,7 +150,7 @@ pub fn read(py: Python<'_>, code: &Bound<'_, PyCode>) -> PyResult<Reading> {
             && sets_attributes
             && text.chars().all(|letter| letter.is_alphanumeric() || letter == '_')
         {
-            reader.reading.sets.insert(text.to_owned());
+            reader.reading.sets.insert(text);
         }
         if let Ok(text) = each.cast_exact::<PyString>()
             && let Ok(text) = text.to_str()
@@ -286,6 +286,7 @@ impl InstructionReader<'_> {
 
     /// All that was read, by name.
     fn end(mut self) -> Reading {
+        let names = Name::all(self.names.iter().copied());
         let Reading { stored, assigned, sets, sets_on_globals, mentions, .. } = &mut self.reading;
         for (what, into) in [
             (STORES, stored),
@@ -294,21 +295,20 @@ impl InstructionReader<'_> {
             (SETS_ON_GLOBALS, sets_on_globals),
             (MENTIONS, mentions),
         ] {
-            let named = self.names.iter().zip(&self.uses).filter(|(_, uses)| *uses & what != 0);
-            into.extend(named.map(|(name, _)| (*name).to_owned()));
+            let named = names.iter().zip(&self.uses).filter(|(_, uses)| *uses & what != 0);
+            into.extend(named.map(|(name, _)| *name));
         }
         self.chains.sort_unstable();
         self.chains.dedup();
         let named = |chain: &Vec<u32>| {
-            let names = chain.iter().filter_map(|index| self.names.get(*index as usize));
-            names.map(|name| (*name).to_owned()).collect()
+            chain.iter().filter_map(|index| names.get(*index as usize)).copied().collect()
         };
         self.reading.loaded = self.chains.iter().map(named).collect();
         self.reading
     }
 
     fn begin_import(&mut self, named: String) {
-        self.reading.named.insert(named.clone());
+        self.reading.named.insert(named.as_str());
         self.statement = Some(named.clone());
         self.importing = Some(named);
         self.attribute = None;
@@ -317,9 +317,9 @@ impl InstructionReader<'_> {
 
     /// `from a import b` takes a name.
     fn take(&mut self, taken: String) {
-        self.reading.mentions.insert(taken.clone());
+        self.reading.mentions.insert(taken.as_str());
         if let Some(statement) = &self.statement {
-            self.reading.named.insert(format!("{statement}.{taken}"));
+            self.reading.named.insert(format!("{statement}.{taken}").as_str());
         }
         self.attribute = Some(taken);
         self.takes_names = true;
@@ -362,7 +362,11 @@ pub fn stored_only_after(py: Python<'_>, code: &Bound<'_, PyCode>, at: usize) ->
             part.insert(arg);
         }
     }
-    after.difference(&before).map(|index| names.get_item(*index)?.extract()).collect()
+    let name = |index: &usize| {
+        let name = names.get_item(*index)?;
+        Ok(Name::from(name.extract::<&str>()?))
+    };
+    after.difference(&before).map(name).collect()
 }
 
 /// Whether the import statement that is running takes a name from its result: `from a import b`,

@@ -12,7 +12,7 @@ use pyo3::{intern, prelude::*, types::PyCode, types::PyTuple};
 
 use crate::code::attribute_use::{AttributeUse, Uses};
 use crate::code::bytecode::{Binding, read};
-use crate::code::names::{ByName, Chains, Constants, Names};
+use crate::code::names::{ByName, Chains, Constants, Name, Names};
 
 /// `co_flags` bit of functions; class bodies and modules lack it.
 const CO_OPTIMIZED: u32 = 1;
@@ -40,10 +40,10 @@ pub struct NameUsage {
     pub imported: Names,
     /// The imported name (`"registry"`, relative ones without their dots) -> the attributes taken
     /// and used (`{"register"}`; `"*"` for a star, `""` for the module itself).
-    pub used: ByName<String, Names>,
+    pub used: ByName<Names>,
     /// The same for what is reached by such attributes, which may be modules, too: `"shop.tax"` for
     /// `from shop import tax`.
-    pub reached: ByName<String, Names>,
+    pub reached: ByName<Names>,
     /// Attributes that module-level code assigns to, on whatever object: `json.dumps = ...`.
     pub sets: Names,
     /// Others that functions assign to on a global; module-level code may call these.
@@ -80,7 +80,8 @@ impl NameUsage {
     /// Names that count as defined by the source, too.
     pub fn define(&mut self, names: Vec<String>, imported: bool) {
         self.is_extended |= !names.is_empty();
-        self.imported.extend(names.iter().filter(|_| imported).cloned());
+        let names = Name::all(names.iter().map(String::as_str));
+        self.imported.extend(names.iter().filter(|_| imported).copied());
         self.defined.extend(names);
     }
 
@@ -91,7 +92,7 @@ impl NameUsage {
 
     /// Whether module-level code uses what an import of that name gave.
     pub fn uses(&self, imported: &str) -> bool {
-        self.runs_text || self.used.contains_key(imported)
+        self.runs_text || self.used.get(imported).is_some()
     }
 
     /// Whether it uses one attribute taken by such an import (a star takes all).
@@ -112,8 +113,8 @@ impl NameUsage {
     /// The attributes taken of the import that is written so.
     pub fn taken_of(&self, written: &str) -> Names {
         let both = [self.used.get(written), self.reached.get(written)];
-        let mut all: Names = both.into_iter().flatten().flatten().cloned().collect();
-        all.extend(self.runs_text.then(String::new));
+        let mut all: Names = both.into_iter().flatten().flat_map(Names::names).collect();
+        all.extend(self.runs_text.then_some(""));
         all
     }
 
@@ -139,16 +140,16 @@ struct Parts {
 impl Parts {
     fn extend(&mut self, loaded: Chains, mentions: Names, sets: bool) {
         self.loaded.extend(loaded);
-        self.mentions.extend(mentions);
+        self.mentions.extend(mentions.names());
         self.sets_items |= sets;
     }
 
     fn loads(&self, names: &[&str]) -> bool {
-        self.loaded.iter().any(|chain| names.contains(&chain[0].as_str()))
+        self.loaded.iter().any(|chain| names.contains(&chain[0].text()))
     }
 
     fn takes_any(&self) -> bool {
-        self.loads(&TAKE_ANY) || TAKERS.iter().any(|name| self.mentions.contains(*name))
+        self.loads(&TAKE_ANY) || TAKERS.iter().any(|name| self.mentions.contains(name))
     }
 }
 
@@ -157,7 +158,7 @@ pub fn outline(py: Python<'_>, code: &Bound<'_, PyCode>) -> PyResult<NameUsage> 
     let (mut at_once, mut later) = (Parts::default(), Parts::default());
     at_once.extend(module.loaded, module.mentions, module.sets_items);
     let mut own = module.stored.clone();
-    let imported = module.imports.iter().map(|binding| binding.bound.clone()).collect();
+    let imported = module.imports.iter().map(|binding| binding.bound.as_str()).collect();
     let (mut imports, mut star_imports) = (module.imports, module.star_imports);
     let (mut late, mut sets_anywhere) = (Names::default(), module.sets.clone());
     let (mut sets, mut sets_in_functions) = (module.sets, Names::default());
@@ -168,18 +169,18 @@ pub fn outline(py: Python<'_>, code: &Bound<'_, PyCode>) -> PyResult<NameUsage> 
         let runs = outer && (!function || is_part_of_expression(py, &next)?);
         let reading = read(py, &next)?;
         let set = if runs { &mut sets } else { &mut sets_in_functions };
-        set.extend(reading.sets_on_globals.iter().cloned());
+        set.extend(reading.sets_on_globals.names());
         let part = if runs { &mut at_once } else { &mut later };
         part.extend(reading.loaded, reading.mentions, reading.sets_items);
-        let bound_by_class = reading.stored.iter().filter(|_| !function).cloned();
-        sets_anywhere.extend(reading.sets.into_iter().chain(bound_by_class));
-        late.extend(reading.named.into_iter().filter(|_| function));
+        let bound_by_class = reading.stored.names().filter(|_| !function);
+        sets_anywhere.extend(reading.sets.names().chain(bound_by_class));
+        late.extend(reading.named.names().filter(|_| function));
         constants.extend(reading.constants);
         let asked = reading.subclasses_of.into_iter(); // a method asks for those of its own class
         subclasses_of.extend(asked.map(|of| of.or_else(|| class.clone())));
         let within = if function { class } else { Some(name_of(&next)?) };
         if runs && !function {
-            own.extend(reading.stored);
+            own.extend(reading.stored.names());
             imports.extend(reading.imports);
             star_imports.extend(reading.star_imports);
         }
@@ -196,7 +197,7 @@ pub fn outline(py: Python<'_>, code: &Bound<'_, PyCode>) -> PyResult<NameUsage> 
         imported,
         used: uses.used,
         reached: uses.reached,
-        sets_in_functions: sets_in_functions.difference(&sets).cloned().collect(),
+        sets_in_functions: sets_in_functions.without(&sets),
         sets,
         sets_anywhere,
         constants,
@@ -217,17 +218,17 @@ pub fn outline(py: Python<'_>, code: &Bound<'_, PyCode>) -> PyResult<NameUsage> 
 fn unbound<'a>(
     py: Python<'_>,
     stored: &Names,
-    loaded: impl Iterator<Item = &'a Vec<String>>,
+    loaded: impl Iterator<Item = &'a Vec<Name>>,
 ) -> PyResult<Names> {
     let builtins = py.import(intern!(py, "builtins"))?.dict();
     let mut names = Names::default();
     let mut known = Names::default();
-    for name in loaded.map(|chain| &chain[0]) {
-        if stored.contains(name) || known.contains(name) || names.contains(name) {
+    for name in loaded.map(|chain| chain[0]) {
+        if stored.has(name) || known.has(name) || names.has(name) {
             continue;
         }
-        let into = if builtins.contains(name)? { &mut known } else { &mut names };
-        into.insert(name.clone());
+        let into = if builtins.contains(name.text())? { &mut known } else { &mut names };
+        into.insert(name);
     }
     Ok(names)
 }
@@ -237,9 +238,9 @@ fn add_called(at_once: &mut Parts, later: &mut Parts, mut own: Names, imports: &
     for binding in imports {
         own.remove(&binding.bound);
     }
-    if at_once.loaded.iter().any(|chain| own.contains(&chain[0])) {
+    if at_once.loaded.iter().any(|chain| own.has(chain[0])) {
         at_once.loaded.extend(std::mem::take(&mut later.loaded));
-        at_once.mentions.extend(std::mem::take(&mut later.mentions));
+        at_once.mentions.extend(std::mem::take(&mut later.mentions).names());
         at_once.sets_items |= later.sets_items;
     }
 }

@@ -34,3 +34,29 @@ pub fn visit(py: Python<'_>, object: Pointer, into: &mut Vec<Pointer>) {
     }
     let _ = py;
 }
+
+/// Whether it would visit these objects, in this order, and no others.
+#[cfg(not(Py_GIL_DISABLED))]
+pub fn are(object: Pointer, these: &[Pointer]) -> bool {
+    struct Rest<'a> {
+        expected: std::slice::Iter<'a, Pointer>,
+        differs: bool,
+    }
+    extern "C" fn compare(object: Pointer, rest: *mut c_void) -> c_int {
+        // SAFETY: `rest` is what `are` hands over, and nothing else refers to it meanwhile.
+        let rest = unsafe { &mut *rest.cast::<Rest<'_>>() };
+        // Kept, because not every type stops when it is told to.
+        rest.differs |= rest.expected.next() != Some(&object);
+        rest.differs.into()
+    }
+    let mut rest = Rest { expected: these.iter(), differs: false };
+    // SAFETY: attached, a live object; `compare` runs no Python code, and gets what it is given here.
+    unsafe {
+        if ffi::PyObject_IS_GC(object) != 0
+            && let Some(traverse) = (*ffi::Py_TYPE(object)).tp_traverse
+        {
+            traverse(object, compare, (&raw mut rest).cast());
+        }
+    }
+    !rest.differs && rest.expected.as_slice().is_empty()
+}

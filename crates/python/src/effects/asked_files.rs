@@ -101,9 +101,15 @@ fn record(function: usize, asked: &Bound<'_, PyAny>) {
 /// Whether `importlib` asks for the time of source that a loader of its own is about to run, as in
 /// `spec.loader.exec_module(module)`. Where the precompiled file is valid the source is not opened.
 fn is_to_load(py: Python<'_>) -> bool {
-    let mut names = frames::stack(py).take(2).map_while(|frame| place(&frame).ok());
-    let asks = names.next().is_some_and(|(file, _)| file.starts_with("<frozen importlib"));
-    asks && names.next().is_some_and(|(_, name)| name == "path_stats")
+    // By the name first: nearly all questions are those of an import for where a module is.
+    let calls = |frame: Bound<'_, PyAny>, attribute, meant: fn(&str) -> bool| {
+        let found = frames::code(&frame).and_then(|code| code.getattr(attribute).ok());
+        found.is_some_and(|found| found.extract::<&str>().is_ok_and(meant))
+    };
+    let mut stack = frames::stack(py);
+    let (Some(asks), Some(by)) = (stack.next(), stack.next()) else { return false };
+    calls(by, intern!(py, "co_name"), |name| name == "path_stats")
+        && calls(asks, intern!(py, "co_filename"), |file| file.starts_with("<frozen importlib"))
 }
 
 /// The code that asks, by way of `os.path` and `pathlib` or by itself.

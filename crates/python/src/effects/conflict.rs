@@ -52,22 +52,22 @@ pub fn check<'py>(
     let mut waiting = vec![(imported.clone(), written.to_owned())];
     while let Some((of, written)) = waiting.pop() {
         let attributes = caller.get().with_name_usage(|outline| outline.taken_of(&written));
-        for attribute in attributes.unwrap_or_default() {
+        for attribute in attributes.unwrap_or_default().iter() {
             // A module: look at the attributes taken of it.
-            if let Some(inner) = live_attribute(&base, &of, &attribute) {
+            if let Some(inner) = live_attribute(&base, &of, attribute) {
                 waiting.push((inner, format!("{written}.{attribute}")));
                 continue;
             }
-            if before.as_ref().is_some_and(|old| uses(old.get(), &written, &attribute, &of)) {
+            if before.as_ref().is_some_and(|old| uses(old.get(), &written, attribute, &of)) {
                 continue;
             }
             // A caller that holds a whole module may use it in other ways than others do.
-            let seen = match attribute.as_str() {
+            let seen = match attribute {
                 "" => None,
-                _ => changed_by_others(&base, &of, &attribute),
+                _ => changed_by_others(&base, &of, attribute),
             };
             may_change
-                .extend(seen.unwrap_or_else(|| mutable_state_reachable(&base, &of, &attribute)));
+                .extend(seen.unwrap_or_else(|| mutable_state_reachable(&base, &of, attribute)));
         }
     }
     restart_staging(scope, &base, caller, may_change)
@@ -91,8 +91,8 @@ pub fn check_own<'py>(
     }
     let known = old.and_then(|old| old.with_name_usage(|o| o.mentions.clone())).unwrap_or_default();
     let names = caller.get().with_name_usage(|outline| {
-        let all = outline.mentions.iter().chain(&outline.mentions_later);
-        all.filter(|name| !known.contains(*name)).cloned().collect::<Vec<_>>()
+        let all = outline.mentions.names().chain(outline.mentions_later.names());
+        all.filter(|name| !known.has(*name)).map(|name| name.text().to_owned()).collect::<Vec<_>>()
     });
     let may_change = mutable_state_reachable_by(&base, imported, &names.unwrap_or_default());
     restart_staging(scope, &base, caller, may_change)

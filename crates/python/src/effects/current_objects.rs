@@ -43,16 +43,20 @@ fn used_proxies<'py>(instance: &Bound<'py, LiveModule>) -> Vec<Bound<'py, PyAny>
     let py = instance.py();
     let (mut found, mut taken) = (Vec::new(), Vec::new());
     instance.get().with_name_usage(|usage| {
-        for (module, attributes) in usage.used.iter().chain(&usage.reached) {
-            taken.extend(attributes.iter().map(|one| (module.clone(), one.clone())));
+        for (module, attributes) in usage.used.iter().chain(usage.reached.iter()) {
+            taken.push((module, attributes.names().collect::<Vec<_>>()));
         }
     });
     let Some(runtime) = runtime::in_force() else { return found };
-    for (module, attribute) in taken {
-        let foreign = runtime.sys_modules.bind(py).get_item(module).ok().flatten();
-        let namespace =
-            foreign.and_then(|foreign| Some(foreign.cast_exact::<PyModule>().ok()?.dict()));
-        found.extend(namespace.and_then(|namespace| namespace.get_item(attribute).ok()?));
+    for (module, attributes) in taken {
+        let foreign = runtime.sys_modules.bind(py).get_item(module.text()).ok().flatten();
+        let Some(Ok(foreign)) = foreign.map(|foreign| foreign.cast_into_exact::<PyModule>()) else {
+            continue;
+        };
+        let namespace = foreign.dict();
+        found.extend(
+            attributes.into_iter().filter_map(|one| namespace.get_item(one.text()).ok().flatten()),
+        );
     }
     for (name, value) in items(&instance.get().namespace(py)) {
         let Ok(name) = name.extract::<&str>() else { continue };

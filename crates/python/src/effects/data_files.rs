@@ -10,7 +10,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, atomic::Ordering};
 
-use pyo3::{prelude::*, types::PyBytes, types::PyString, types::PyTuple};
+use pyo3::{intern, prelude::*, types::PyBytes, types::PyString, types::PyTuple};
 use transfuse_engine::{EdgeKind, FileKind, FileSystem, Source, is_source, listing};
 
 use crate::cpython::{frames, thread::thread};
@@ -246,7 +246,9 @@ pub fn record_listing(runtime: &'static Runtime, args: &Bound<'_, PyTuple>) {
 
 /// Whether a frame is that of an import, of a search for installed packages, or of a reader of source.
 pub fn is_search(frame: &Bound<'_, PyAny>) -> PyResult<bool> {
-    let file: String = frame.getattr("f_code")?.getattr("co_filename")?.extract()?;
+    let Some(code) = frames::code(frame) else { return Ok(false) };
+    let file = code.getattr(intern!(frame.py(), "co_filename"))?;
+    let file: &str = file.extract()?;
     let ends = ["importlib/metadata/__init__.py", "pkg_resources/__init__.py", "linecache.py"];
     let frozen = ["<frozen importlib", "<frozen linecache"];
     Ok(frozen.iter().any(|start| file.starts_with(start))

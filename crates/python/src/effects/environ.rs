@@ -111,7 +111,7 @@ fn put(py: Python<'_>, name: &OsString, value: Option<&OsString>) -> PyResult<()
 /// Whether code with these names may read the environment.
 pub fn may_read(usage: &NameUsage) -> bool {
     let mentioned =
-        |name: &&str| usage.mentions.contains(*name) || usage.mentions_later.contains(*name);
+        |name: &&str| usage.mentions.contains(name) || usage.mentions_later.contains(name);
     READS_ENVIRONMENT.iter().any(mentioned)
 }
 

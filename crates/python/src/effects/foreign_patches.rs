@@ -20,7 +20,7 @@ use pyo3::{intern, prelude::*, sync::PyOnceLock};
 
 use crate::code::name_usage::NameUsage;
 use crate::cpython::{snapshot::items, static_lookup};
-use crate::effects::ownership::code_of;
+use crate::effects::{ownership::code_of, unchanged};
 use crate::state::{
     attempt, caller, foreign_patch::Before, foreign_patch::ForeignPatch, live_module::LiveModule,
     scope::Scope,
@@ -60,20 +60,22 @@ pub fn before(
     module: &Bound<'_, PyModule>,
     known: &[Before],
 ) -> Vec<Before> {
-    let both = |usage: &NameUsage| [usage.sets.clone(), usage.sets_in_functions.clone()];
-    let [at_once, in_functions] = importing.get().with_name_usage(both).unwrap_or_default();
-    if at_once.is_empty() && in_functions.is_empty() {
+    let both = |usage: &NameUsage| {
+        let none = usage.sets.is_empty() && usage.sets_in_functions.is_empty();
+        (!none).then(|| [usage.sets.clone(), usage.sets_in_functions.clone()])
+    };
+    let Some([at_once, in_functions]) = importing.get().with_name_usage(both).flatten() else {
         return Vec::new();
-    }
+    };
     let mut found = Vec::new();
     for target in targets(importing.get(), module) {
         let is_known =
-            |name: &String| known.iter().any(|b| b.target.is(&target) && b.attribute == *name);
+            |name: &&str| known.iter().any(|b| b.target.is(&target) && b.attribute == *name);
         for (sets, by_functions) in [(&at_once, false), (&in_functions, true)] {
             found.extend(sets.iter().filter(|name| !is_known(name)).map(|attribute| Before {
                 value: now(&target, attribute).map(Bound::unbind),
                 target: target.clone().unbind(),
-                attribute: attribute.clone(),
+                attribute: attribute.to_owned(),
                 by_functions,
             }));
         }
@@ -98,6 +100,8 @@ fn targets<'py>(importing: &LiveModule, module: &Bound<'py, PyModule>) -> Vec<Bo
 pub struct Namespace {
     module: Py<PyModule>,
     was: Py<PyDict>,
+    /// The version of the dict then, where dicts have such a thing.
+    version: Option<u64>,
 }
 
 impl Namespace {
@@ -118,8 +122,10 @@ pub fn names_before(
     if !uses {
         return None;
     }
-    let was = module.dict().copy().ok()?.unbind();
-    Some(Namespace { module: module.clone().unbind(), was })
+    let names = module.dict();
+    let version = unchanged::version(names.as_ptr());
+    let was = names.copy().ok()?.unbind();
+    Some(Namespace { module: module.clone().unbind(), was, version })
 }
 
 /// The attributes that calls have set since then to code of the module whose execution has ended.
@@ -130,15 +136,20 @@ pub fn set_by_calls(
 ) -> Vec<Before> {
     let py = instance.py();
     let mut found = Vec::new();
-    for Namespace { module, was } in namespaces {
-        for (name, value) in items(&module.bind(py).dict()) {
+    for Namespace { module, was, version } in namespaces {
+        let names = module.bind(py).dict();
+        if version.is_some() && unchanged::version(names.as_ptr()) == *version {
+            continue;
+        }
+        for (name, value) in items(&names) {
             let Ok(before) = was.bind(py).get_item(&name) else { continue };
-            let Ok(attribute) = name.extract::<String>() else { continue };
-            let is_known = || known.iter().any(|b| b.target.is(module) && b.attribute == attribute);
             if before.as_ref().is_some_and(|before| before.is(&value))
                 || !is_code_of(instance, &value)
-                || is_known()
             {
+                continue;
+            }
+            let Ok(attribute) = name.extract::<String>() else { continue };
+            if known.iter().any(|b| b.target.is(module) && b.attribute == attribute) {
                 continue;
             }
             let target = module.clone_ref(py).into_any();

@@ -112,13 +112,13 @@ pub fn record_packages(module: &Bound<'_, LiveModule>) {
         record_package(module, taken.get());
         // `mid.shop.prices`, where `mid` has imported the package `shop`.
         let through = module.get().with_name_usage(|usage| {
-            usage.attributes.of(taken.get().name.tail()).cloned().collect::<Vec<_>>()
+            usage.attributes.of(taken.get().name.tail()).collect::<Vec<_>>()
         });
         for attribute in through.into_iter().flatten() {
-            let value = taken.get().namespace(py).get_item(&attribute).ok().flatten();
+            let value = taken.get().namespace(py).get_item(attribute).ok().flatten();
             if let Some(package) = value.and_then(|value| live_module(&value))
                 && !package.is(module)
-                && !is_bound_submodule(taken.get(), &attribute, package.get())
+                && !is_bound_submodule(taken.get(), attribute, package.get())
             {
                 record_package(module, package.get());
             }

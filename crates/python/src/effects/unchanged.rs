@@ -6,6 +6,8 @@
 use pyo3::ffi;
 
 use crate::cpython::address_map::Pointer;
+#[cfg(not(Py_GIL_DISABLED))]
+use crate::cpython::referents;
 use crate::effects::container::Kind;
 use crate::effects::owner::Container;
 
@@ -67,6 +69,10 @@ pub fn is_same_in_place(container: &Container, before: &[Pointer]) -> bool {
             function.func_dict,
         ];
         return parts.into_iter().filter(|part| !part.is_null()).eq(before.iter().copied());
+    }
+    #[cfg(not(Py_GIL_DISABLED))]
+    if container.kind == Kind::Other {
+        return referents::are(container.object, before);
     }
     let _ = (container, before);
     false

@@ -7,13 +7,13 @@
 //! Importers run only if they hold, or have used, a value that could not stay the same. Units of
 //! work that are pinned to older generations see these changes too.
 
-use std::{cell::Cell, sync::atomic::Ordering};
+use std::{cell::Cell, collections::HashSet, sync::atomic::Ordering};
 
 use pyo3::types::{PyDict, PyFrozenSet, PyList, PyTuple};
 use pyo3::{ffi, intern, prelude::*};
 use transfuse_engine::{ModuleName, Policy, Reason};
 
-use crate::code::names::Names;
+use crate::code::names::{Name, Names};
 use crate::effects::foreign_patches::{self, PendingPatches};
 use crate::state::live_module::LiveModule;
 use crate::state::staging_area::{InPlaceBatch, InPlaceNote, InPlaceUpdate};
@@ -101,7 +101,7 @@ pub fn prepare(py: Python<'_>, generation: &Bound<'_, Generation>) -> PyResult<(
     for module in &modules {
         let (stays, shadow) = (module.get().stays.get(), module.get().shadow.get());
         let defined = stays.with_name_usage(|o| o.defined.clone()).unwrap_or_default();
-        let defined = PyFrozenSet::new(py, defined)?;
+        let defined = PyFrozenSet::new(py, defined.iter())?;
         runs.push((stays.name.as_str(), &stays.module, &shadow.module, defined));
     }
     let change = py
@@ -232,17 +232,17 @@ fn is_concerned(
     change: &Bound<'_, PyAny>,
     of: &ModuleName,
 ) -> PyResult<bool> {
-    let changed: Names =
+    let changed: HashSet<String> =
         change.getattr(intern!(py, "changed"))?.get_item(of.as_str())?.extract()?;
     let replaced = change.getattr(intern!(py, "replaced"))?.get_item(of.as_str())?;
     let replaced = replaced.cast_into::<PyList>()?;
     // The module itself (`import shop.conf`, `from shop import conf`), all of it, or such a name.
-    let uses = |(written, used): (&String, &Names)| {
-        let tail = written.rsplit('.').next();
+    let uses = |(written, used): (Name, &Names)| {
+        let tail = written.text().rsplit('.').next();
         (used.contains("") && tail == Some(of.tail()))
             || used.contains(of.tail())
             || used.contains("*")
-            || !used.is_disjoint(&changed)
+            || changed.iter().any(|name| used.contains(name))
     };
     let held = |value: &Bound<'_, PyAny>| replaced.iter().any(|old| old.is(value));
     let outlined =

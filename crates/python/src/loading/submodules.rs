@@ -218,9 +218,9 @@ pub fn hide_later(
     if !scope.is_staged() || !package.get().package {
         return Ok(());
     }
-    let lists = running.get().with_name_usage(|usage| {
-        usage.attributes.of(package.get().name.tail()).any(String::is_empty)
-    });
+    let lists = running
+        .get()
+        .with_name_usage(|usage| usage.attributes.of(package.get().name.tail()).any(str::is_empty));
     if lists != Some(true) {
         return Ok(());
     }

@@ -40,15 +40,15 @@ pub fn hide<'py>(scope: &Scope<'py>, instance: &Bound<'py, LiveModule>) -> PyRes
     let Some((code, at)) = running(py, &namespace) else { return Ok(()) };
     let (preserved, old) = (instance.get().preserve(), former.get().namespace(py));
     let mut values = Vec::new();
-    for name in bytecode::stored_only_after(py, &code, at)? {
-        let (Some(value), Some(before)) = (namespace.get_item(&name)?, old.get_item(&name)?) else {
+    for name in bytecode::stored_only_after(py, &code, at)?.iter() {
+        let (Some(value), Some(before)) = (namespace.get_item(name)?, old.get_item(name)?) else {
             continue;
         };
         // A module may be there because it was imported.
         let is_carried = value.is(&before) || !value.is_instance_of::<PyModule>();
-        if is_carried && !preserved.contains(&name) {
-            namespace.del_item(&name)?;
-            values.push((name, value.unbind()));
+        if is_carried && !preserved.iter().any(|one| one == name) {
+            namespace.del_item(name)?;
+            values.push((name.to_owned(), value.unbind()));
         }
     }
     if !values.is_empty() {
