@@ -14,6 +14,7 @@ Django is foreign code that keeps live things for the life of the process, in tw
 from __future__ import annotations
 
 import ast
+import hashlib
 import sys
 from functools import partial
 from importlib import import_module
@@ -27,7 +28,7 @@ from transfuse.process import install
 from transfuse.updates import api, participants
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
     from types import ModuleType
 
     from transfuse.updates.reports import Report
@@ -271,7 +272,7 @@ def _tell_no_more() -> None:
 def _tell(report: Report) -> None:
     ran = {each.name for each in report.ran} if report.outcome != "refused" else set()
     for name in _held if ran else ():
-        stale = sorted(ran.intersection(_imports(name)))
+        stale = sorted(ran.intersection(_imports(name, ran)))
         if stale:
             _log.warning(
                 "%s keeps what it took of %s when it was loaded: Django cannot load it twice;"
@@ -281,22 +282,46 @@ def _tell(report: Report) -> None:
             )
 
 
-def _imports(name: str) -> Iterable[str]:
-    """Yield the dotted names that the source of a module imports."""
+# Name of a held module -> the digest of its source, and the dotted names that it imports.
+_KNOWN: dict[str, tuple[bytes, frozenset[str]]] = {}
+
+
+def _imports(name: str, wanted: set[str]) -> frozenset[str]:
+    """Return the dotted names that the source of a module imports, if one may be among `wanted`."""
     module = sys.modules.get(name)
     if module is None:
-        return
+        return frozenset()
     try:
         with open(str(module.__file__), "rb") as source:
-            tree = ast.parse(source.read())
-    except (OSError, SyntaxError, ValueError):
+            text = source.read()
+    except OSError:
+        return frozenset()
+    if not any(_may_be_imported(one, name, text) for one in wanted):
+        return frozenset()
+    digest = hashlib.sha256(text).digest()
+    known = _KNOWN.get(name)
+    if known is None or known[0] != digest:
+        package = module.__spec__.parent if module.__spec__ else name.rpartition(".")[0]
+        known = _KNOWN[name] = (digest, frozenset(_imported_by(text, package or "")))
+    return known[1]
+
+
+def _may_be_imported(wanted: str, by: str, text: bytes) -> bool:
+    """Tell whether a source may import a module. Only a package around it need not be named."""
+    last = wanted.rpartition(".")[2]
+    return f"{by}.".startswith(f"{wanted}.") or not last.isascii() or last.encode() in text
+
+
+def _imported_by(text: bytes, package: str) -> Iterator[str]:
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError):
         return
-    package = module.__spec__.parent if module.__spec__ else name.rpartition(".")[0]
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (each.name for each in node.names)
         elif isinstance(node, ast.ImportFrom):
-            above = (package or "").split(".")[: 1 - node.level or None] if node.level else []
+            above = package.split(".")[: 1 - node.level or None] if node.level else []
             base = ".".join([*above, *([node.module] if node.module else [])])
             yield base
             yield from (f"{base}.{each.name}" for each in node.names)
