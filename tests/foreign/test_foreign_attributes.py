@@ -131,3 +131,19 @@ def test_p5_live_code_that_keeps_what_an_attribute_gave_it_runs_again(
     tree.module("user").use()
     report = tree.published({"plugin.py": tea.format(2)})
     assert [each.name for each in report.ran] == ["plugin", "user"]
+
+
+def test_p5_an_entry_beside_an_object_that_says_its_module_itself_ends(
+    tree: LiveTree, outside: Any
+) -> None:
+    """As a proxy does, whose class has `__module__` as a property."""
+    source = BREW + (
+        "class Proxy:\n    __module__ = property(lambda self: 'tea')\n"
+        "outside.all.append((brew, Proxy()))\n"
+    )
+    tree.write({"plugin.py": source.format(1)})
+    tree.install()
+    tree.module("plugin")
+    for edition in (2, 3):
+        tree.published({"plugin.py": source.format(edition)})
+        assert [each() for each, _ in outside.all] == [edition]

@@ -22,6 +22,7 @@ from transfuse.registrations.made import (
     Key,
     Made,
     are_passed_by,
+    is_container,
     values_of,
 )
 from transfuse.registrations.search import Search, Side
@@ -212,7 +213,7 @@ def _may_meet(registered: list[_core.HeldOutside], former: Made, sides: _Sides) 
         if one.edge:
             return True
         for container in _core.leading_to(one.containers, set(former.names), former.classes):
-            if any(True for _ in _leaving(container, sides)):
+            if is_container(container) and any(True for _ in _leaving(container, sides)):
                 return True
     return False
 
