@@ -28,6 +28,7 @@ __all__ = [
     "file_content",
     "file_digest",
     "follow",
+    "foreign_holders",
     "former_modules",
     "handler_made",
     "heap",
@@ -43,6 +44,7 @@ __all__ = [
     "is_former",
     "is_shut_down",
     "keep_folder",
+    "leading_to",
     "let_go",
     "limited",
     "loaded",
@@ -410,6 +412,7 @@ class HeldOutside:
             executions made.
         containers: those that are followed and lead to what the executions made.
         complete: whether references were followed from all objects that they lead to.
+        attributes: whether foreign modules or classes have attributes that lead to them.
     """
 
     @property
@@ -424,6 +427,8 @@ class HeldOutside:
     def containers(self) -> list[Any]: ...
     @property
     def complete(self) -> bool: ...
+    @property
+    def attributes(self) -> bool: ...
     def __len__(self) -> int:
         """Return how many objects references were followed to."""
 
@@ -436,6 +441,7 @@ def held_outside(
     classes: set[int],
     passes_by: Callable[[type], bool],
     beside: HeldOutside | None = None,
+    holders: list[Any] | None = None,
 ) -> HeldOutside:
     """Count references, to find the objects that executions made and that are held from outside.
 
@@ -445,6 +451,26 @@ def held_outside(
         classes: ids of their classes.
         passes_by: whether references from the instances of a type do not count.
         beside: an earlier answer, whose own references do not count.
+        holders: foreign modules, classes and caches that may hold such objects without being
+            registries.
+    """
+
+def foreign_holders(objects: list[Any], names: set[int], modules: list[ModuleType]) -> list[Any]:
+    """Find the foreign modules, their classes and caches that refer to objects of executions.
+
+    Args:
+        objects: what is looked for.
+        names: ids of the namespaces that the executions made.
+        modules: the modules of these.
+    """
+
+def leading_to(containers: list[Any], names: set[int], classes: set[int]) -> list[Any]:
+    """Return the containers that lead to an object of executions.
+
+    Args:
+        containers: dicts, lists, sets and deques.
+        names: ids of the namespaces that the executions made.
+        classes: ids of their classes.
     """
 
 def referrers(

@@ -29,6 +29,8 @@ mod _core {
     #[pymodule_export]
     use super::api::files::{answering, digest, file_content, file_digest, keep_folder};
     #[pymodule_export]
+    use super::api::foreign_holders::foreign_holders;
+    #[pymodule_export]
     use super::api::functions::{
         accept, adopt, configure, differing, follow, hold, limited, number_from, offer,
         other_files, plan, protect, read_project, release, rollback, run_offered, update, view,
@@ -42,6 +44,8 @@ mod _core {
     use super::api::install::{install, installed, uninstall};
     #[pymodule_export]
     use super::api::last_served::{ServedStore, retry};
+    #[pymodule_export]
+    use super::api::meeting::leading_to;
     #[pymodule_export]
     use super::api::once::once;
     #[pymodule_export]

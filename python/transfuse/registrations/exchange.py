@@ -13,7 +13,7 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from transfuse import _core
-from transfuse.registrations import log_handlers
+from transfuse.registrations import holders, log_handlers
 from transfuse.registrations.caches import caches
 from transfuse.registrations.entries import entries_of, keys_in
 from transfuse.registrations.made import (
@@ -22,6 +22,7 @@ from transfuse.registrations.made import (
     Key,
     Made,
     are_passed_by,
+    is_container,
     values_of,
 )
 from transfuse.registrations.search import Search, Side
@@ -97,15 +98,23 @@ class _Sides:
 def held(executed: Told, superseded: Told) -> list[_core.HeldOutside]:
     """Return the objects of executions that anything but executions and caches holds, if any.
 
+    Attributes of foreign modules and classes count as well, but are not among these objects.
+
     Args:
         executed: the executions that are new in a generation.
         superseded: those that they replace, from which they may have carried objects.
     """
     made = Made(_executions(executed), _executions(superseded))
+    modules = [one[0] for one in executed]
     # A started application waits in coroutines of its own.
-    known = [*(one[0] for one in executed), *participants.references()]
-    found = held_outside(known, made)
-    return [found] if found.objects else []
+    known = [*modules, *participants.references()]
+    found = held_outside(known, made, foreign=holders.known())
+    at_edge = [one for one in found.edge if id(one) in made.names or made.key(one) is not None]
+    if at_edge and holders.look_for(at_edge, made.names, modules):
+        # Its own references would count.
+        del found, at_edge
+        found = held_outside(known, made, foreign=holders.known())
+    return [found] if found.objects or found.attributes else []
 
 
 def published(
@@ -136,8 +145,11 @@ def published(
     log_handlers.exchange([*gone, *old], [*new, *back])
     take_apart(one.module for one in (*new, *back))
     if earlier is not None:
-        told, registered, pile_up = earlier
+        told, held_of_new, pile_up = earlier
+        registered = [one for one in held_of_new if one.objects]
         before = _executions(told)
+        if not (registered or pile_up or back or gone):
+            return
         _search(old, new, back, gone, before, registered=registered, pile_up=pile_up)
 
 
@@ -158,6 +170,9 @@ def _search(
     names = {one.module.__name__ for one in old} if pile_up else set()
     before = [one for one in earlier if id(one.module) not in known]
     former = [*(one for one in before if one.module.__name__ in names), *old]
+    sides = _Sides(former, gone, current)
+    if not (names or back or gone) and not _may_meet(registered, Made(former, current), sides):
+        return
     theirs = [one.module for one in before]
     held_of_former = _held([*former, *gone], current, theirs, registered)
     if not held_of_former.objects:
@@ -165,7 +180,6 @@ def _search(
     there = values_of(old)
     fresh = {id(vars(one.module)): there for one in new}
     carried = _carried([*former, *gone, *current])
-    sides = _Sides(former, gone, current)
 
     def may_leave(container: Any, found: set[int | None]) -> bool:
         # Where there is no counterpart, nothing is looked into: that costs more than to find it.
@@ -190,6 +204,18 @@ def _search(
         for entry, instead, record in list(_leaving(container, sides)):
             if entry.take_out(instead) and record is not None:
                 record.append(entry)
+
+
+def _may_meet(registered: list[_core.HeldOutside], former: Made, sides: _Sides) -> bool:
+    """Tell whether entries of former objects may leave, if new code leads to their containers."""
+    for one in registered:
+        # What is at the edge of new code may be in containers that this does not lead to.
+        if one.edge:
+            return True
+        for container in _core.leading_to(one.containers, set(former.names), former.classes):
+            if is_container(container) and any(True for _ in _leaving(container, sides)):
+                return True
+    return False
 
 
 def abandoned(executed: Told, kept: Told, error: BaseException | None) -> None:
@@ -253,7 +279,10 @@ def _held(
 
 
 def held_outside(
-    seeds: list[Any], made: Made, beside: _core.HeldOutside | None = None
+    seeds: list[Any],
+    made: Made,
+    beside: _core.HeldOutside | None = None,
+    foreign: list[Any] | None = None,
 ) -> _core.HeldOutside:
     """Return the objects of executions that something else than `seeds` and caches holds."""
     # References of suspended code and of caches are no registrations.
@@ -263,6 +292,7 @@ def held_outside(
         made.classes,
         lambda kind: kind not in COUNTED and are_passed_by(kind),
         beside,
+        foreign,
     )
 
 

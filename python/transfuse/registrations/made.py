@@ -139,9 +139,15 @@ def is_passed_by(each: Any) -> bool:
 
 def are_passed_by(kind: type) -> bool:
     """The same, of the instances of a type."""
-    if issubclass(kind, (ModuleType, *_RUNNING)) or kind.__module__.startswith(_OURS):
+    if issubclass(kind, (ModuleType, *_RUNNING)) or _module_of(kind).startswith(_OURS):
         return True
-    return any((base.__module__, base.__qualname__) in _AT_WORK for base in kind.__mro__)
+    return any((_module_of(base), base.__qualname__) in _AT_WORK for base in kind.__mro__)
+
+
+def _module_of(kind: type) -> str:
+    """Return the name of a class's module; a property of that name is its instances'."""
+    name: object = kind.__module__
+    return name if isinstance(name, str) else ""
 
 
 def is_container(each: Any) -> bool:

@@ -17,14 +17,15 @@ from itertools import islice
 from tokenize import TokenError
 from typing import TYPE_CHECKING, Any
 
+from transfuse.source.analyses import Source
 from transfuse.source.import_flow import Scan
-from transfuse.source.kept_values import Search, Source
+from transfuse.source.kept_values import Search
 from transfuse.source.stores import is_a
 from transfuse.source.syntax import dotted
 from transfuse.source.walks import Function, Walks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from types import CodeType, FrameType
 
 # Methods of foreign objects that hand on what they read, by the beginnings of their names.
@@ -42,7 +43,7 @@ _EXPRESSIONS = (
 
 def keepers(
     frame: FrameType,
-    by: tuple[Callable[[], bytes], int | None, str, bool, dict[str, Any]],
+    by: tuple[Any, ...],
     live: dict[str, dict[str, Any]],
 ) -> list[str]:
     """Name the modules that may keep what an expression gives that a frame is in.

@@ -11,48 +11,34 @@ does. In doubt it does.
 
 from __future__ import annotations
 
-import builtins
 import os
 import sys
 import threading
 from contextvars import ContextVar
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from transfuse.source.function_scan import keepers, names_used
+from transfuse.source.analyses import Source, known, save
+from transfuse.source.call_names import BRING, RUN_TEXT
+from transfuse.source.code_words import Words, words
+from transfuse.source.function_scan import keepers
 from transfuse.source.kept_places import ASK
-from transfuse.source.static_members import attributes, is_place, method_of
+from transfuse.source.returning import ReturningFunctions, value_of
+from transfuse.source.static_members import is_place, method_of
 from transfuse.source.stores import NO_PLACES, is_a, stores, stores_call, stores_in_globals
 from transfuse.source.unseen_calls import is_special
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from transfuse.source.kept_places import Keeper, Kept, Passed
 
-_T = TypeVar("_T")
-# Types whose methods have names that other classes use, too.
-_CONTAINERS = (bytes, dict, list, set, str, tuple)
 # Decorators, and arguments, that keep what functions return, by parts of their names.
 _CACHES = ("cache", "defaultdict", "factory", "lazy", "memo", "once", "persist", "singleton")
 
 
-class Source(NamedTuple):
-    """A module and its source.
-
-    Attributes:
-        text: reads its source.
-        digest: of the source, if it is known.
-        name: the module's dotted name.
-        is_package: whether it is a package.
-        namespace: its globals.
-    """
-
-    text: Callable[[], bytes]
-    digest: int | None
-    name: str
-    is_package: bool
-    namespace: dict[str, Any]
+# Words without which no function imports but by a statement.
+_IMPORTING = BRING | RUN_TEXT | {"modules"}
 
 
 class Found(NamedTuple):
@@ -72,7 +58,7 @@ class Found(NamedTuple):
 
 
 def kept(
-    by: tuple[Callable[[], bytes], int | None, str, bool, dict[str, Any]],
+    by: tuple[Any, ...],
     imported: tuple[str, dict[str, Any]],
     returning: list[str],
     live: dict[str, dict[str, Any]],
@@ -86,7 +72,11 @@ def kept(
             whose results matter, and not the whole module.
         live: the namespaces of all live modules, by their names.
     """
-    return Search(Source(*by), *imported, frozenset(returning), live).run()
+    source = Source(*by)
+    try:
+        return Search(source, *imported, frozenset(returning), live).run()
+    finally:
+        save(source)
 
 
 class Search:
@@ -102,16 +92,17 @@ class Search:
     ) -> None:
         self._by, self._target, self._values = by, target, values
         self._returning, self._live = returning, live
+        self._functions = ReturningFunctions(by, target, values, returning)
         self._modules: set[str] = set()
         self._globals: set[str] = set()
         self._beyond: set[str] = set()
 
     def run(self) -> Found:
         by = self._by
-        if self._returning and not _known(by, _names_any, self._returning):
+        if self._returning and not known(by, _names_any, self._returning):
             return Found([], [], [], [])
         package = by.name if by.is_package else by.name.rpartition(".")[0]
-        found = _known(by, keepers, self._others())
+        found = self._keepers()
         returned = set()
         importing = [one for one in found if _imports(one, package, self._target)]
         importing = importing or [one for one in found if "" in one.calls]
@@ -140,62 +131,16 @@ class Search:
                 self._modules.update((self._by.name, *self._others_with(owner)))
         return sorted(self._modules)
 
-    def _others(self) -> frozenset[str]:
-        """Return the names in the source that lead to the functions whose results matter."""
-        if not self._returning:
-            return frozenset()
-        names = _known(self._by, names_used)
-        return frozenset(name for name in names if self._leads_to_returning(name))
-
-    def _leads_to_returning(self, name: str) -> bool:
-        holder, _, last = name.rpartition(".")
-        value = self._value(name)
-        if self._runs_returning(value):
-            return True
-        if not holder:
-            return bool(
-                is_a(value, FunctionType)
-                and value.__name__ in self._returning
-                and value.__module__ == self._target
-            )
-        owner = self._value(holder)
-        if is_a(owner, ModuleType):
-            # PEP 562.
-            is_dynamic = last not in self._values and "__getattr__" in self._returning
-            is_target = vars(owner).get("__name__") == self._target
-            return bool(is_target and (is_dynamic or last in self._returning))
-        return last in self._returning and self._is_method(holder, owner, last)
-
-    def _runs_returning(self, value: Any) -> bool:
-        """Tell whether the target made an object that leads to such a function, as a table does."""
-        if value is None or is_a(value, str, int, ModuleType):
-            return False
-        if any(self._values.get(one) is value for one in self._returning):
-            return True
-        methods = [method_of(type(value), one) for one in self._returning if is_special(one)]
-        return any(one is not None and one.__module__ == self._target for one in methods)
-
-    def _is_method(self, holder: str, owner: Any, name: str) -> bool:
-        """Tell whether a method of `owner`, or a property, may be the target's."""
-        first = holder.partition(".")[0]
-        if first not in self._by.namespace and first not in vars(builtins):
-            # An object in a local variable, of which only the name of its method tells something.
-            return not any(hasattr(kind, name) for kind in _CONTAINERS)
-        kind = type(owner) if owner is None or not is_a(owner, type) else owner
-        return any(base.__module__ == self._target for base in kind.__mro__)
-
     def _value(self, name: str) -> Any:
-        """Return what a dotted name leads to, without asking any object for anything."""
-        first, *rest = name.split(".")
-        value: Any = self._by.namespace.get(first)
-        for part in rest:
-            if is_a(value, type):
-                value = next((vars(k)[part] for k in value.__mro__ if part in vars(k)), None)
-            elif is_a(value, ModuleType):
-                value = vars(value).get(part)
-            else:
-                value = attributes(value).get(part)
-        return value
+        return value_of(self._by.namespace, name)
+
+    def _keepers(self) -> tuple[Keeper, ...]:
+        """Return the functions that may keep something, without parsing where there are none."""
+        found = known(self._by, _words)
+        others = self._functions.names(found) if self._returning else frozenset()
+        if not others and found is not None and not _may_import(found):
+            return ()
+        return known(self._by, _keepers, others)
 
     def _keep(self, kept: Kept) -> None:
         """Something is kept in the object that the name `kept.root` leads to."""
@@ -347,24 +292,23 @@ class Search:
 _MADE_BY = frozenset({"__init__", "__new__", "__set_name__", "__init_subclass__"})
 
 
-def _names_any(text: bytes, names: frozenset[str]) -> bool:
+def _names_any(by: Source, names: frozenset[str]) -> bool:
+    text = by.text()
     return any(is_special(name) or name.encode() in text for name in names)
 
 
-# (digest of a source, a function of its text, that one's other arguments) -> the result.
-_KNOWN: dict[tuple[Any, ...], Any] = {}
-_MOST_KNOWN = 2_000
+def _words(by: Source) -> Words | None:
+    code = by.code()
+    return words(code) if code is not None else None
 
 
-def _known(by: Source, read: Callable[..., _T], *others: frozenset[str]) -> _T:
-    """Return `read(text, *others)`, which is computed once for each content."""
-    key = (by.digest, read, *others)
-    found = _KNOWN.get(key) if by.digest is not None else None
-    if found is None:
-        if len(_KNOWN) >= _MOST_KNOWN:
-            _KNOWN.clear()
-        found = _KNOWN[key] = read(by.text(), *others)
-    return cast("_T", found)
+def _keepers(by: Source, others: frozenset[str]) -> tuple[Keeper, ...]:
+    return keepers(by.text(), others)
+
+
+def _may_import(words: Words) -> bool:
+    """Tell whether a function may import, by a statement or by a call, as far as its words show."""
+    return words.imports or not words.inside.isdisjoint(_IMPORTING)
 
 
 def _imports(keeper: Keeper, package: str, target: str) -> bool:

@@ -13,6 +13,8 @@ pub mod referrers;
 pub mod referrer_index;
 pub mod handover;
 pub mod leading;
+pub mod foreign_holders;
+pub mod meeting;
 pub mod references_outside;
 pub mod counted;
 pub mod wsgi;

@@ -11,6 +11,7 @@ use pyo3::types::{
 };
 use pyo3::{ffi, intern, prelude::*};
 
+use crate::api::foreign_holders::{ForeignHolders, of_patches};
 use crate::api::leading::{Leading, Theirs};
 use crate::cpython::address_map::{ByAddress, Pointer};
 use crate::cpython::referents;
@@ -40,6 +41,9 @@ pub struct HeldOutside {
     /// The containers that are followed and lead to objects that the executions made.
     #[pyo3(get)]
     containers: Py<PyList>,
+    /// Whether modules or classes of foreign code have attributes that lead to them.
+    #[pyo3(get)]
+    attributes: bool,
     /// Address of an object that references were followed to -> its index.
     index: ByAddress<usize>,
     /// These objects. They stay alive, so that the addresses mean them.
@@ -70,15 +74,17 @@ impl HeldOutside {
 /// `seeds` are objects whose references are known: the modules, for one. `names` and `classes` are the
 /// ids of the namespaces and classes that the executions made. `passes_by` says of a type whether
 /// references from its instances do not count. `beside` is an earlier answer, whose own references do not
-/// count either.
+/// count either. `holders` are foreign modules, classes and caches that may hold them without being
+/// registries.
 #[pyfunction]
-#[pyo3(signature = (seeds, names, classes, passes_by, beside=None))]
+#[pyo3(signature = (seeds, names, classes, passes_by, beside=None, holders=None))]
 pub fn held_outside<'py>(
     seeds: &Bound<'py, PyList>,
     names: HashSet<usize>,
     classes: HashSet<usize>,
     passes_by: Bound<'py, PyAny>,
     beside: Option<Bound<'py, HeldOutside>>,
+    holders: Option<Bound<'py, PyList>>,
 ) -> PyResult<HeldOutside> {
     let py = seeds.py();
     let getweakrefs = py.import(intern!(py, "weakref"))?.getattr(intern!(py, "getweakrefs"))?;
@@ -104,7 +110,8 @@ pub fn held_outside<'py>(
     }
     let seeds = count.objects.len();
     count.follow()?;
-    count.outside(seeds)
+    let attributes = count.account_for(seeds, holders)?;
+    count.outside(seeds, attributes)
 }
 
 /// Recognizes what the executions made.
@@ -160,7 +167,7 @@ impl<'py> Made<'py> {
     }
 }
 
-fn is_namespace(dict: &Bound<'_, PyDict>) -> PyResult<bool> {
+pub(super) fn is_namespace(dict: &Bound<'_, PyDict>) -> PyResult<bool> {
     let py = dict.py();
     // Most dicts are small.
     Ok(dict.len() > 2
@@ -262,8 +269,30 @@ impl<'py> Count<'py> {
         Ok(())
     }
 
+    /// Accounts for the references that foreign holders have, and says whether some are attributes.
+    fn account_for(&mut self, seeds: usize, holders: Option<Bound<'py, PyList>>) -> PyResult<bool> {
+        let unaccounted = self.unaccounted(seeds);
+        let Some(holders) = holders.filter(|_| !unaccounted.is_empty()) else { return Ok(false) };
+        let ours = of_patches(&self.objects[..seeds]);
+        // A container that a foreign module has is a registry, and what leads to one is its part.
+        let wanted = unaccounted.iter().filter_map(|index| {
+            let address = self.objects[*index].as_ptr() as usize;
+            let is_theirs = self.is_made[*index] || self.made.names.contains_key(&address);
+            is_theirs.then_some(address)
+        });
+        let mut foreign =
+            ForeignHolders::new(self.py, &self.made.names, &self.index, ours, wanted)?;
+        foreign.look_into_patches();
+        holders.iter().for_each(|holder| foreign.look_into(&holder));
+        let attributes = foreign.are_attributes;
+        for (address, references) in foreign.found {
+            self.accounted[self.index[&address]] += references;
+        }
+        Ok(attributes)
+    }
+
     /// The objects of the executions that are held from outside, and where to search for the holders.
-    fn outside(self, seeds: usize) -> PyResult<HeldOutside> {
+    fn outside(self, seeds: usize, attributes: bool) -> PyResult<HeldOutside> {
         let unaccounted = self.unaccounted(seeds);
         let mut pending = unaccounted.clone();
         let mut seen = vec![false; self.objects.len()];
@@ -312,6 +341,7 @@ impl<'py> Count<'py> {
             edge: edge.unbind(),
             wrappers,
             containers: containers.unbind(),
+            attributes,
             index: self.index,
             all: self.objects.into_iter().map(Bound::unbind).collect(),
         })

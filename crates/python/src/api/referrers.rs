@@ -18,7 +18,7 @@ use crate::update::lingering::lingering;
 const SLICE: Duration = Duration::from_millis(2);
 const PAUSE: Duration = Duration::from_millis(1);
 /// The clock is read once for so many objects.
-const OBJECTS: usize = 256;
+pub(super) const OBJECTS: usize = 256;
 /// Bits of the filter in front of the table. Most references lead to no target.
 const FILTER_BITS: u32 = 20;
 

@@ -6,7 +6,7 @@
 //! file is written, whole or not at all; a folder that cannot be written to costs a compile at the
 //! next start and nothing else.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use pyo3::exceptions::PyNotImplementedError;
 use pyo3::{ffi, intern, prelude::*, sync::PyOnceLock, types::PyBytes, types::PyCode};
@@ -56,12 +56,57 @@ pub fn cache_path(py: Python<'_>, file: &str) -> PyResult<Option<String>> {
     }
 }
 
+/// The precompiled code of a source; none if there is none for this content.
+pub fn precompiled<'py>(
+    py: Python<'py>,
+    file: &str,
+    text: &[u8],
+) -> PyResult<Option<Bound<'py, PyCode>>> {
+    let interpreter = interpreter(py)?;
+    let Some(cache) = cache_path(py, file)? else { return Ok(None) };
+    let hash = hash(py, interpreter, &PyBytes::new(py, text))?;
+    Ok(read(py, interpreter, &cache, hash.as_bytes(), file))
+}
+
+/// Reads what was written beside the precompiled code of a source, whatever its content.
+pub fn read_beside(py: Python<'_>, file: &str) -> PyResult<Option<Vec<u8>>> {
+    Ok(beside(py, file)?.and_then(|path| OsFileSystem.read(&path).ok()))
+}
+
+/// Writes something beside the precompiled code of a source, unless no code may be written.
+pub fn write_beside(py: Python<'_>, file: &str, content: &[u8]) -> PyResult<()> {
+    if let Some(path) = beside(py, file)?
+        && may_write(py)?
+    {
+        // As with the code: the next process finds nothing.
+        let _ = OsFileSystem.write_atomically(&path, content);
+    }
+    Ok(())
+}
+
+/// `__pycache__/shop.cpython-311.kept`
+fn beside(py: Python<'_>, file: &str) -> PyResult<Option<PathBuf>> {
+    Ok(cache_path(py, file)?.map(|cache| Path::new(&cache).with_extension("kept")))
+}
+
+fn may_write(py: Python<'_>) -> PyResult<bool> {
+    Ok(!py.import("sys")?.getattr(intern!(py, "dont_write_bytecode"))?.is_truthy()?)
+}
+
+fn hash<'py>(
+    py: Python<'py>,
+    interpreter: &Interpreter,
+    text: &Bound<'py, PyBytes>,
+) -> PyResult<Bound<'py, PyBytes>> {
+    let hash = interpreter.source_hash.bind(py).call1((interpreter.magic_number, text))?;
+    Ok(hash.cast_into::<PyBytes>()?)
+}
+
 /// The code of a source, from the precompiled file if that is for this content.
 pub fn code<'py>(py: Python<'py>, file: &str, text: &[u8]) -> PyResult<Bound<'py, PyCode>> {
     let interpreter = interpreter(py)?;
     let text = PyBytes::new(py, text);
-    let hash = interpreter.source_hash.bind(py).call1((interpreter.magic_number, &text))?;
-    let hash = hash.cast_into::<PyBytes>()?;
+    let hash = hash(py, interpreter, &text)?;
     let cache = cache_path(py, file)?;
     if let Some(cache) = &cache
         && let Some(found) = read(py, interpreter, cache, hash.as_bytes(), file)
@@ -70,7 +115,7 @@ pub fn code<'py>(py: Python<'py>, file: &str, text: &[u8]) -> PyResult<Bound<'py
     }
     let code = interpreter.compile.bind(py).call1((text, file))?.cast_into::<PyCode>()?;
     if let Some(cache) = cache
-        && !py.import("sys")?.getattr(intern!(py, "dont_write_bytecode"))?.is_truthy()?
+        && may_write(py)?
     {
         // Failing to write is no reason to fail: the next start compiles again.
         let _ = write(py, interpreter, Path::new(&cache), hash.as_bytes(), &code);

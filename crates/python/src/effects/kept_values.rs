@@ -9,6 +9,7 @@ use pyo3::types::{PyBytes, PyCFunction, PyDict};
 use pyo3::{intern, prelude::*};
 use transfuse_engine::ModuleName;
 
+use crate::code::pyc;
 use crate::cpython::log::complain;
 use crate::state::{generation::Generation, live_module::LiveModule, runtime::Runtime};
 
@@ -73,9 +74,18 @@ pub fn keepers_of_read(
 }
 
 /// The fields of the analysis's `Source`.
-type SourceFields<'py> = (Bound<'py, PyCFunction>, Option<u128>, String, bool, Bound<'py, PyDict>);
+type SourceFields<'py> = (
+    Bound<'py, PyCFunction>,
+    Option<u128>,
+    String,
+    bool,
+    Bound<'py, PyDict>,
+    Bound<'py, PyCFunction>,
+    Bound<'py, PyCFunction>,
+);
 
-/// Returns a function for the text: it is not needed if the results for its digest are cached.
+/// Returns functions for the text, the code and the results on disk: they are not needed if the results
+/// for its digest are cached.
 fn source<'py>(module: &Bound<'py, LiveModule>) -> PyResult<SourceFields<'py>> {
     let (py, of, held) = (module.py(), module.get(), module.clone().unbind());
     let text = PyCFunction::new_closure(py, None, None, move |arguments, _| {
@@ -83,8 +93,25 @@ fn source<'py>(module: &Bound<'py, LiveModule>) -> PyResult<SourceFields<'py>> {
         let text = held.get().text().unwrap_or_default();
         PyBytes::new(arguments.py(), &text).unbind()
     })?;
+    let held = module.clone().unbind();
+    let code = PyCFunction::new_closure(py, None, None, move |arguments, _| {
+        let (py, of) = (arguments.py(), held.get());
+        let (Some(file), Ok(text)) = (&of.file, of.text()) else { return Ok(None) };
+        pyc::precompiled(py, file, &text).map(|code| code.map(Bound::unbind))
+    })?;
+    let held = module.clone().unbind();
+    let kept = PyCFunction::new_closure(py, None, None, move |arguments, _| {
+        let py = arguments.py();
+        let Some(file) = &held.get().file else { return Ok(None) };
+        if arguments.is_empty() {
+            let found = pyc::read_beside(py, file)?;
+            return Ok(found.map(|content| PyBytes::new(py, &content).unbind()));
+        }
+        let content = arguments.get_item(0)?.cast_into::<PyBytes>()?;
+        pyc::write_beside(py, file, content.as_bytes()).map(|()| None)
+    })?;
     let digest = of.source().map(|source| source.digest().as_u128());
-    Ok((text, digest, of.name.as_str().to_owned(), of.package, of.namespace(py)))
+    Ok((text, digest, of.name.as_str().to_owned(), of.package, of.namespace(py), code, kept))
 }
 
 /// The namespaces of all modules of a generation, by their names.

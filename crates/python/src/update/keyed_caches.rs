@@ -21,19 +21,28 @@ const MOST: usize = 40;
 /// The attempts to collect before the last one.
 const LAST: u8 = former_cycles::ATTEMPTS - 1;
 
-/// Takes out the entries for objects of executions that are tried to be collected for the last time:
-/// most leave memory before, and to find the caches takes as long as to list the whole heap.
+/// Takes out the entries for objects of executions that no generation has any more, from the caches that
+/// are known to hold objects of live code. To find other caches takes as long as to list the whole heap,
+/// and most executions leave memory without that: it is done when they are tried to be collected for
+/// the last time.
 pub fn empty(py: Python<'_>, runtime: &Runtime) {
-    let former = lingering::left_by_collector(py, runtime, LAST..=LAST);
-    if former.is_empty() {
-        return;
-    }
-    if let Err(error) = try_to_empty(py, &former) {
+    let emptied = try_to_empty(py, &lingering::lingering(py, runtime), known).and_then(|()| {
+        let former = lingering::left_by_collector(py, runtime, LAST..=LAST);
+        try_to_empty(py, &former, caches)
+    });
+    if let Err(error) = emptied {
         let _ = complain(py, "caches may keep former code in memory", error);
     }
 }
 
-fn try_to_empty(py: Python<'_>, former: &[Bound<'_, LiveModule>]) -> PyResult<()> {
+fn try_to_empty<'py>(
+    py: Python<'py>,
+    former: &[Bound<'py, LiveModule>],
+    caches: impl FnOnce(Python<'py>) -> PyResult<Vec<Bound<'py, PyAny>>>,
+) -> PyResult<()> {
+    if former.is_empty() {
+        return Ok(());
+    }
     let mut keys = Keys::of(py, former);
     for cache in caches(py)? {
         for each in snapshot::referents(&cache)?.iter() {
@@ -50,6 +59,14 @@ fn try_to_empty(py: Python<'_>, former: &[Bound<'_, LiveModule>]) -> PyResult<()
         }
     }
     Ok(())
+}
+
+/// The functions with such a cache that a count of references has met.
+fn known(py: Python<'_>) -> PyResult<Vec<Bound<'_, PyAny>>> {
+    let kind = cache_type(py)?;
+    let holders = py.import(intern!(py, "transfuse.registrations.holders"))?;
+    let known = holders.call_method0(intern!(py, "known"))?.cast_into::<PyList>()?;
+    Ok(known.iter().filter(|each| each.get_type().is(kind)).collect())
 }
 
 /// All functions with such a cache. The list of the heap is gone when code of the program may run.
