@@ -9,6 +9,7 @@ import pytest
 
 from transfuse.source import analyses
 from transfuse.source.kept_values import Found, kept
+from transfuse.source.live_namespaces import LiveNamespaces
 
 if TYPE_CHECKING:
     from types import CodeType
@@ -33,7 +34,7 @@ class Shop:
             *(self._text, self.digest, "shop", False, self.namespace),
             *(self._code, self._beside),
         )
-        live = {"shop": self.namespace}
+        live = LiveNamespaces({"shop": self.namespace})
         return kept(by, ("rates", {"RATE": 5}), list(returning), live)
 
     def _text(self) -> bytes:
@@ -145,7 +146,7 @@ def test_a_user_of_what_returns_an_import_is_found_with_and_without_its_code(tex
         shop = Shop(text, int(compiled), compiled=compiled)
         shop.namespace.update(use=module, load=use["load"], fetch=use["load"], kept=[])
         by = (*(shop._text, shop.digest, "shop", False, shop.namespace), shop._code, shop._beside)
-        found.append(kept(by, ("use", vars(module)), ["load"], {"shop": shop.namespace}))
+        found.append(kept(by, ("use", vars(module)), ["load"], LiveNamespaces({"shop": shop.namespace}))
     assert found[0] == found[1]
     assert found[0].modules == ["shop"]
 

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import CodeType, FrameType
 
+    from transfuse.source.live_namespaces import LiveNamespaces
+
 # Methods of foreign objects that hand on what they read, by the beginnings of their names.
 _HAND_ON = (
     *("close", "debug", "download", "dump", "error", "exception", "info", "log", "open", "put"),
@@ -44,7 +46,7 @@ _EXPRESSIONS = (
 def keepers(
     frame: FrameType,
     by: tuple[Any, ...],
-    live: dict[str, dict[str, Any]],
+    live: LiveNamespaces,
 ) -> list[str]:
     """Name the modules that may keep what an expression gives that a frame is in.
 

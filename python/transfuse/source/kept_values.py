@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from transfuse.source.kept_places import Keeper, Kept, Passed
+    from transfuse.source.live_namespaces import LiveNamespaces
 
 # Decorators, and arguments, that keep what functions return, by parts of their names.
 _CACHES = ("cache", "defaultdict", "factory", "lazy", "memo", "once", "persist", "singleton")
@@ -61,7 +62,7 @@ def kept(
     by: tuple[Any, ...],
     imported: tuple[str, dict[str, Any]],
     returning: list[str],
-    live: dict[str, dict[str, Any]],
+    live: LiveNamespaces,
 ) -> Found:
     """Tell where functions of a module may have kept a plain value of another.
 
@@ -88,7 +89,7 @@ class Search:
         target: str,
         values: dict[str, Any],
         returning: frozenset[str],
-        live: dict[str, dict[str, Any]],
+        live: LiveNamespaces,
     ) -> None:
         self._by, self._target, self._values = by, target, values
         self._returning, self._live = returning, live
@@ -168,9 +169,7 @@ class Search:
         if self._is_live(value):
             yield value.__name__
         elif value is not None and not is_a(value, *NO_PLACES):
-            for name, namespace in self._live.items():
-                if name != self._by.name and any(one is value for one in namespace.copy().values()):
-                    yield name
+            yield from (name for name in self._live.having(value) if name != self._by.name)
 
     def _pass(self, passed: Passed) -> None:
         """A function gets a value: does it, or may it, keep that?"""

@@ -116,7 +116,8 @@ fn source<'py>(module: &Bound<'py, LiveModule>) -> PyResult<SourceFields<'py>> {
 
 /// The namespaces of all modules of a generation, by their names.
 pub fn namespaces<'py>(py: Python<'py>, generation: &Generation) -> PyResult<Bound<'py, PyDict>> {
-    let all = PyDict::new(py);
+    let kind = py.import(intern!(py, "transfuse.source.live_namespaces"))?;
+    let all = kind.getattr(intern!(py, "LiveNamespaces"))?.call0()?.cast_into::<PyDict>()?;
     for module in generation.all(py) {
         all.set_item(module.get().name.as_str(), module.get().namespace(py))?;
     }
