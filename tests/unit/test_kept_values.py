@@ -146,7 +146,8 @@ def test_a_user_of_what_returns_an_import_is_found_with_and_without_its_code(tex
         shop = Shop(text, int(compiled), compiled=compiled)
         shop.namespace.update(use=module, load=use["load"], fetch=use["load"], kept=[])
         by = (*(shop._text, shop.digest, "shop", False, shop.namespace), shop._code, shop._beside)
-        found.append(kept(by, ("use", vars(module)), ["load"], LiveNamespaces({"shop": shop.namespace}))
+        live = LiveNamespaces({"shop": shop.namespace})
+        found.append(kept(by, ("use", vars(module)), ["load"], live))
     assert found[0] == found[1]
     assert found[0].modules == ["shop"]
 
