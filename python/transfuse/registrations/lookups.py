@@ -50,22 +50,24 @@ def kept(looked_up: list[ModuleType], former: list[ModuleType], new: list[Module
         former: all superseded modules of the update.
         new: the modules that have run.
     """
-    found = []
-    for module in looked_up:
-        made = Made([Execution(module, [], [])], [Execution(one, [], []) for one in new])
-        held = held_outside([*former, *new], made)
-        if held.objects:
-            search = Search(made, held.inside | own([held]), {}, lambda _: 0, lambda *_: True)
-            if any(_has_one(each, made) for each in search.containers(held.objects)):
-                found.append(module.__name__)
-    return found
+    made = Made(
+        [Execution(one, [], []) for one in looked_up], [Execution(one, [], []) for one in new]
+    )
+    held = held_outside([*former, *new], made)
+    if not held.objects:
+        return []
+    search = Search(made, held.inside | own([held]), {}, lambda _: 0, lambda *_: True)
+    found = {name for each in search.containers(held.objects) for name in _made_by(each, made)}
+    return sorted(found)
 
 
-def _has_one(container: Any, made: Made) -> bool:
-    """Tell whether an entry is itself such an object: what only leads to one may be a memo."""
+def _made_by(container: Any, made: Made) -> Iterator[str]:
+    """Yield the modules of entries that are such objects: what only leads to one may be a memo."""
     is_dict = issubclass(type(container), dict)
-    values = [entry.held[1] if is_dict else entry.held for entry in entries_of(container)]
-    return any(made.key(value) is not None for value in values)
+    for entry in entries_of(container):
+        key = made.key(entry.held[1] if is_dict else entry.held)
+        if key is not None:
+            yield key.module
 
 
 def _namespace(name: str) -> dict[str, Any]:

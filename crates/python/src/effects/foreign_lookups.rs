@@ -13,7 +13,13 @@ use crate::state::{caller, execution_stack, live_module::LiveModule, scope::Scop
 /// How many foreign frames between a look-up and the live code that it is for are recorded.
 const MOST: usize = 6;
 
-/// Foreign code imported a live module by its name, or took something of its entry in `sys.modules`.
+/// Foreign code imported a live module by its name.
+pub fn imported(scope: &Scope<'_>, found: &Bound<'_, LiveModule>) {
+    scope.runtime.records.lock().imported_by_foreign.insert(found.get().name.clone());
+    record(scope, found);
+}
+
+/// Foreign code did, or it took something of the module's entry in `sys.modules`.
 pub fn record(scope: &Scope<'_>, found: &Bound<'_, LiveModule>) {
     let py = scope.py;
     if let Some(running) = execution_stack::innermost(py).filter(|running| !running.is(found)) {

@@ -56,7 +56,7 @@ pub fn gcd_import<'py>(
         }
         None => {
             record_import_through(&scope, &found);
-            foreign_lookups::record(&scope, &found);
+            foreign_lookups::imported(&scope, &found);
         }
     }
     record_call(&scope, caller.as_ref(), &found)?;

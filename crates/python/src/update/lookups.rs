@@ -33,15 +33,15 @@ impl<'py> StagedUpdate<'py> {
         py: Python<'py>,
         executed: &[Bound<'py, LiveModule>],
     ) -> Vec<InPlaceNote> {
+        self.forget(py, &self.removed);
         let looked_up: Vec<_> = {
             let records = self.runtime.records.lock();
-            let is_known = |name: &ModuleName| records.looked_up_by.contains_key(name);
+            let is_known = |name: &ModuleName| records.imported_by_foreign.contains(name);
             self.removed.iter().filter(|one| is_known(&one.get().name)).cloned().collect()
         };
         if looked_up.is_empty() {
             return Vec::new();
         }
-        self.forget(py, &self.removed);
         let lists = [looked_up.as_slice(), &self.removed, executed].map(|list| modules(py, list));
         let kept = panics::caught(|| {
             let lookups = py.import(intern!(py, "transfuse.registrations.lookups"))?;
