@@ -68,10 +68,10 @@ def test_special_variables_are_the_literals_they_are(
     found = compiler.special_variables(text.encode(), "/srv/shop.py")
     assert found is not None
     if name == "__reload__":
-        assert found == {"reload": meant, "preserve": None}
+        assert found == {"reload": meant, "preserve": None, "thread": None}
     else:
         ordered = sorted(meant) if isinstance(meant, set) else list(dict.fromkeys(meant))
-        assert found == {"reload": None, "preserve": ordered}
+        assert found == {"reload": None, "preserve": ordered, "thread": None}
 
 
 # The digest is that of the source; what else the header says is not what is written.

@@ -57,7 +57,11 @@ def kept(looked_up: list[ModuleType], former: list[ModuleType], new: list[Module
     if not held.objects:
         return []
     search = Search(made, held.inside | own([held]), {}, lambda _: 0, lambda *_: True)
-    found = {name for each in search.containers(held.objects) for name in _made_by(each, made)}
+    # A registry in which the new code is as well is no memo.
+    successors = Made([Execution(one, [], []) for one in new], [])
+    found: set[str] = set()
+    for each in search.containers(held.objects):
+        found.update(set(_made_by(each, made)).difference(_made_by(each, successors)))
     return sorted(found)
 
 

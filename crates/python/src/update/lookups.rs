@@ -54,10 +54,13 @@ impl<'py> StagedUpdate<'py> {
             Vec::new()
         });
         let note = |name: String| {
-            let what = "foreign code looked this module up, and keeps objects of its former code: \
-                        restart the server";
+            let by = self.lookers(&name);
+            let what = format!(
+                "foreign code looked this module up ({by}), and keeps objects of its former code: \
+                 restart the server"
+            );
             log::warning(py, &format!("{name}: {what}"));
-            (name, what.to_owned())
+            (name, what)
         };
         kept.into_iter().map(note).collect()
     }
@@ -80,6 +83,15 @@ impl<'py> StagedUpdate<'py> {
         if let Err(error) = forgotten {
             let _ = log::complain(py, "foreign functions may remember former code", error);
         }
+    }
+
+    /// The foreign modules whose functions looked a module up, as text.
+    fn lookers(&self, name: &str) -> String {
+        let records = self.runtime.records.lock();
+        let functions = ModuleName::new(name).ok().and_then(|name| records.looked_up_by.get(&name));
+        let modules: BTreeSet<_> =
+            functions.into_iter().flatten().map(|(module, _)| module.as_str()).collect();
+        Vec::from_iter(modules).join(", ")
     }
 
     /// The superseded modules that foreign code looked up for a module.
