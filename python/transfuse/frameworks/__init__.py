@@ -10,6 +10,7 @@ have a module here.
   the user's application has been loaded
 - `celery`: a worker keeps the tasks that it began with; Celery imports it when a user names it
 - `mcp`: sessions that outlive the application at which they began
+- `pyfakefs`: a fake file system, for the program and not for Transfuse
 - `plain_tasks`: warns about a Celery worker without it
 """
 
@@ -30,6 +31,7 @@ _ADAPTERS = {
     "django.template.loaders.cached": ("django_templates", "adapt_cached"),
     "mako.lookup": ("mako", "adapt"),
     "mcp.server.lowlevel.server": ("mcp", "adapt"),
+    "pyfakefs.fake_filesystem_unittest": ("pyfakefs", "adapt"),
 }
 
 
