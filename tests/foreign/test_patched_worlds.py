@@ -10,6 +10,7 @@ import textwrap
 from typing import TYPE_CHECKING
 
 import pytest
+
 from support.interpreter import python
 
 if TYPE_CHECKING:

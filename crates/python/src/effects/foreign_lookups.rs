@@ -15,26 +15,26 @@ const MOST: usize = 6;
 
 /// Foreign code imported a live module by its name.
 pub fn imported(scope: &Scope<'_>, found: &Bound<'_, LiveModule>) {
-    scope.runtime.records.lock().imported_by_foreign.insert(found.get().name.clone());
-    record(scope, found);
+    if record(scope, found) {
+        scope.runtime.records.lock().imported_by_foreign.insert(found.get().name.clone());
+    }
 }
 
-/// Foreign code did, or it took something of the module's entry in `sys.modules`.
-pub fn record(scope: &Scope<'_>, found: &Bound<'_, LiveModule>) {
+/// Foreign code did, or it took something of the module's entry in `sys.modules`. False if no function of
+/// foreign code is between that and live code, which has called `pickle.loads`, say.
+pub fn record(scope: &Scope<'_>, found: &Bound<'_, LiveModule>) -> bool {
     let py = scope.py;
     if let Some(running) = execution_stack::innermost(py).filter(|running| !running.is(found)) {
         running.get().taken.add_by_foreign(&found.get().name);
     }
-    let mut functions = Vec::new();
-    for frame in frames::stack(py) {
-        let Some((module, function)) = function_of(&frame) else { continue };
-        if caller::of_frame(&frame).is_some() || functions.len() == MOST {
-            break;
-        }
-        functions.push((module, function));
+    let foreign = frames::stack(py).take_while(|frame| caller::of_frame(frame).is_none());
+    let functions: Vec<_> = foreign.filter_map(|frame| function_of(&frame)).take(MOST).collect();
+    let some = !functions.is_empty();
+    if some {
+        let mut records = scope.runtime.records.lock();
+        records.looked_up_by.entry(found.get().name.clone()).or_default().extend(functions);
     }
-    let mut records = scope.runtime.records.lock();
-    records.looked_up_by.entry(found.get().name.clone()).or_default().extend(functions);
+    some
 }
 
 /// The names of the module and of the function that a frame runs; none for the machinery of imports.
