@@ -201,3 +201,20 @@ def test_p4_what_others_do_with_a_whole_module_says_nothing(tree: LiveTree) -> N
     served = tree.module("pk")
     assert tree.update({"plug.py": "exec('import pk; pk.add(1)')\n1/0\n"}).outcome == "refused"
     assert served.R == []
+
+
+@pytest.mark.parametrize("text", ["import other", "import other; other", "from other import SEEN"])
+def test_p5_a_registration_before_text_that_imports(tree: LiveTree, text: str) -> None:
+    """The text is other code of the same module, which has done nothing but import so far."""
+    plugin = "import registry\nregistry.ALL.append({0})\nexec({1!r})\n"
+    tree.write(
+        {
+            "registry.py": "ALL = []\n",
+            "other.py": "import registry\nSEEN = registry.ALL[:]\n",
+            "plugin.py": plugin.format(1, text),
+        }
+    )
+    tree.install()
+    tree.module("plugin")
+    tree.published({"plugin.py": plugin.format(2, text)})
+    assert tree.module("registry").ALL == tree.module("other").SEEN == [2]

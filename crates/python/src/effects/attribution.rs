@@ -13,6 +13,7 @@ use pyo3::types::{PyBytes, PyFrame};
 use pyo3::{ffi, intern};
 use transfuse_engine::{EdgeKind, Target};
 
+use crate::cpython::frames;
 use crate::effects::state_snapshot::StateSnapshot;
 use crate::effects::{kept_content, memo};
 use crate::state::live_module::LiveModule;
@@ -104,6 +105,11 @@ pub fn has_only_imported(py: Python<'_>, module: &Bound<'_, LiveModule>) -> bool
         if !globals.is(module.get().namespace(py))
             || !code.getattr(intern!(py, "co_name"))?.eq("<module>")?
         {
+            return Ok(false);
+        }
+        // `exec` in the module's code runs other code, with the same globals.
+        let outer = frames::stack(py).nth(1).map(|outer| outer.getattr(intern!(py, "f_globals")));
+        if outer.transpose()?.is_some_and(|outer| outer.is(&globals)) {
             return Ok(false);
         }
         let at: usize = frame.getattr(intern!(py, "f_lasti"))?.extract()?;
