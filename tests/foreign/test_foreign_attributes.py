@@ -66,13 +66,25 @@ def outside(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 @pytest.fixture
 def searches(monkeypatch: pytest.MonkeyPatch) -> list[object]:
-    """Return the searches of the heap, as they come."""
+    """Return the searches of the heap for what new code has registered, as they come.
+
+    Without those that are made because former modules are in memory for longer than usual, as on a
+    machine that has other work.
+    """
     searches: list[object] = []
+    piling_up: list[bool] = []
+    exchanged = exchange._search
+
+    def search(*args: Any, pile_up: bool, **named: Any) -> None:
+        piling_up.append(pile_up)
+        exchanged(*args, pile_up=pile_up, **named)
 
     def made(*args: Any) -> Search:
-        searches.append(args)
+        if not piling_up[-1]:
+            searches.append(args)
         return Search(*args)
 
+    monkeypatch.setattr(exchange, "_search", search)
     monkeypatch.setattr(exchange, "Search", made)
     return searches
 

@@ -13,14 +13,14 @@ use crate::state::{caller, execution_stack, live_module::LiveModule, scope::Scop
 /// How many foreign frames between a look-up and the live code that it is for are recorded.
 const MOST: usize = 6;
 
-/// Foreign code imported a live module by its name.
+/// Foreign code imported a live module by a name that it computed.
 pub fn imported(scope: &Scope<'_>, found: &Bound<'_, LiveModule>) {
     if record(scope, found) {
         scope.runtime.records.lock().imported_by_foreign.insert(found.get().name.clone());
     }
 }
 
-/// Foreign code did, or it took something of the module's entry in `sys.modules`. False if no function of
+/// Foreign code imported it, or it took something of the module's entry in `sys.modules`. False if no function of
 /// foreign code is between that and live code, which has called `pickle.loads`, say.
 pub fn record(scope: &Scope<'_>, found: &Bound<'_, LiveModule>) -> bool {
     let py = scope.py;

@@ -322,7 +322,7 @@ impl<'py> ImportStatement<'_, 'py> {
         submodule_imports::imported(&scope, &found)?;
         observation::imported_through(&scope, None, &found)?;
         record_import_through(&scope, &found);
-        foreign_lookups::imported(&scope, &found);
+        foreign_lookups::record(&scope, &found);
         if self.takes_names() {
             if found.get().package {
                 self.handle_fromlist(&scope, None, &found)?;

@@ -54,7 +54,7 @@ pub struct Records {
     /// Module -> the foreign functions that have looked it up, as the names of their modules and their
     /// qualified names: `shop.pay -> {(werkzeug.utils, import_string)}`. Entries never leave.
     pub looked_up_by: HashMap<ModuleName, BTreeSet<(String, String)>>,
-    /// Those of these modules that foreign code imported. Entries never leave.
+    /// Those of these modules that foreign code imported by a call, with a name. Entries never leave.
     pub imported_by_foreign: HashSet<ModuleName>,
     /// Modules whose startup met state of others, see `update/startup_conflicts.rs`:
     /// `(shop.web, shop.jobs)`. Entries never leave.
