@@ -5,6 +5,8 @@ from __future__ import annotations
 import builtins
 import importlib
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType
 from typing import Any
 
@@ -13,6 +15,7 @@ import pytest
 import transfuse
 from conftest import LiveTree
 from support.interpreter import python
+from transfuse import _core
 
 FOREIGN = {
     "foreign_shop/__init__.py": "",
@@ -178,3 +181,34 @@ def test_p11_after_uninstall_python_imports_by_itself(tree: LiveTree) -> None:
     )
     assert told[0].split()[0] == "True"
     assert told[1] == "1 1 module"
+
+
+def test_p11_a_tuple_that_another_thread_is_making_stays_its_own() -> None:
+    """While it grows it must have one owner, and a search of the heap looks at all objects."""
+    sizes = (3, 9, 10, 11, 24, 25, 26, 43, 44, 66, 67, 100)
+    over = threading.Event()
+
+    def made() -> int:
+        rounds = 0
+        while not over.is_set():
+            rounds += 1
+            for size in sizes:
+                # Of a generator, so that other threads run meanwhile.
+                assert tuple(each for each in range(size)) == tuple(range(size))
+        return rounds
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        with ThreadPoolExecutor(2) as pool:
+            results = [pool.submit(made) for _ in range(2)]
+            for _ in range(100):
+                heap = _core.heap()
+                # Threads run while a search goes on.
+                _core.referrers(heap, [over], 10.0)
+                _core.let_go(heap)
+            over.set()
+            assert all(result.result() for result in results)
+    finally:
+        over.set()
+        sys.setswitchinterval(interval)

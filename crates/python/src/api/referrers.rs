@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
-use pyo3::types::PyList;
+use pyo3::types::{PyList, PyTuple};
 use pyo3::{ffi, intern};
 
 use crate::state::runtime;
@@ -36,7 +36,38 @@ pub fn heap(py: Python<'_>) -> PyResult<Bound<'_, PyList>> {
     let listed = py.import(intern!(py, "gc"))?.call_method0(intern!(py, "get_objects"))?;
     // SAFETY: attached, and the list is one that the collector tracks.
     unsafe { ffi::PyObject_GC_UnTrack(listed.as_ptr().cast()) };
-    Ok(listed.cast_into::<PyList>()?)
+    let listed = listed.cast_into::<PyList>()?;
+    let none = PyTuple::empty(py);
+    for index in 0..listed.len() {
+        // SAFETY: attached, within the list, which no other code has.
+        if unsafe { may_be_unfinished(ffi::PyList_GET_ITEM(listed.as_ptr(), index as isize)) } {
+            listed.set_item(index, &none)?;
+        }
+    }
+    Ok(listed)
+}
+
+/// Whether an object of the list may be a tuple that another thread is just making of an iterator, by
+/// `tuple(...)`. It grows in steps, and must have no other owner then: a reference of ours would raise a
+/// `SystemError` there. Such a tuple has a free place, or is full at the end of a step.
+///
+/// # Safety
+/// Attached; a live object that the list owns.
+unsafe fn may_be_unfinished(object: *mut ffi::PyObject) -> bool {
+    // SAFETY: as the caller says.
+    unsafe {
+        // With that of the list.
+        if ffi::PyTuple_CheckExact(object) == 0 || ffi::Py_REFCNT(object) != 2 {
+            return false;
+        }
+        let length = ffi::PyTuple_GET_SIZE(object);
+        let mut step = 10;
+        while step < length {
+            step += 10;
+            step += step >> 2;
+        }
+        step == length || (0..length).any(|at| ffi::PyTuple_GET_ITEM(object, at).is_null())
+    }
 }
 
 /// Empties such a list. At once that would hold the GIL for as long as the list took to make.
