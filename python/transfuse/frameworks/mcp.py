@@ -1,4 +1,4 @@
-"""Sessions of an MCP server stay open over an update, and their clients are told of it.
+"""Keep the sessions of an MCP server open over an update, and notify their clients.
 
 An MCP application (the package `mcp`, from 2.0 on) has a manager of sessions, which ends them with
 its own lifespan. Each generation's application has one of its own. So the manager of a former
@@ -132,7 +132,7 @@ def _has_successor(managed: _Managed) -> bool:
 
 
 def _kept_for(managed: _Managed) -> list[_Managed]:
-    """Return what was kept for the last application with a server of that name."""
+    """Return the session managers of the last application that has a server of that name."""
     like = _like(managed)
     return [] if any(not one.is_kept for one in like) else like
 

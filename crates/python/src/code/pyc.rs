@@ -68,7 +68,7 @@ pub fn precompiled<'py>(
     Ok(read(py, interpreter, &cache, hash.as_bytes(), file))
 }
 
-/// Reads what was written beside the precompiled code of a source, whatever its content.
+/// Reads the file that `write_beside` wrote next to the precompiled code of a source. The content is not checked.
 pub fn read_beside(py: Python<'_>, file: &str) -> PyResult<Option<Vec<u8>>> {
     Ok(beside(py, file)?.and_then(|path| OsFileSystem.read(&path).ok()))
 }

@@ -45,7 +45,7 @@ pub fn are(object: Pointer, these: &[Pointer]) -> bool {
     extern "C" fn compare(object: Pointer, rest: *mut c_void) -> c_int {
         // SAFETY: `rest` is what `are` hands over, and nothing else refers to it meanwhile.
         let rest = unsafe { &mut *rest.cast::<Rest<'_>>() };
-        // Kept, because not every type stops when it is told to.
+        // Accumulated, because some `tp_traverse` functions ignore a nonzero result and go on.
         rest.differs |= rest.expected.next() != Some(&object);
         rest.differs.into()
     }

@@ -1,8 +1,8 @@
-//! Which foreign functions look up live modules by their names, and for whom?
+//! Which foreign functions look up live modules by name, and on behalf of which module?
 //!
-//! `import_string("shop.pay.Visa")` of a library may remember what it has found, so the next call looks up
-//! nothing. A module that runs again still depends on what was looked up for its former execution, and
-//! what the library remembers of former code has to go (`update/lookups.rs`).
+//! A library's `import_string("shop.pay.Visa")` may cache its result, so that the next call imports nothing.
+//! A module that runs again therefore inherits the dependencies that its former execution had by such
+//! look-ups, and cached references to superseded code are removed (`update/lookups.rs`).
 
 use pyo3::{intern, prelude::*};
 use transfuse_engine::{EdgeKind, Target};

@@ -11,7 +11,7 @@ use transfuse_engine::{EdgeKind, ModuleName, Plan, Policy, Restart, RestartCode,
 use crate::cpython::log;
 use crate::state::{policy::effective_policy, runtime::Runtime};
 
-/// What is to be told of a plan. `held`: the modules that cannot run twice, each with the reason.
+/// The changes of a plan that need a restart, for its report. `held`: the modules that cannot run twice, each with the reason.
 pub fn restarts(
     py: Python<'_>,
     runtime: &Runtime,

@@ -120,7 +120,7 @@ fn stage(
     }
 }
 
-/// A module has raised: it may miss what is to come, or be one that cannot run twice, or need others.
+/// A module raised: files may still be on their way, or it cannot run twice, or other modules have to run with it.
 fn failed<'py>(
     py: Python<'py>,
     request: &mut UpdateRequest,
