@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 class _Finder:
     # Without the base classes of `importlib.abc`, which imports much that few programs use.
     def __init__(self, names: Collection[str], adapt: Callable[[str], None]) -> None:
-        # Never reassigned. Module names, such as "jinja2", and the function to call with the name of
-        # one after it was executed.
+        # Never reassigned. Module names, such as "jinja2", and the function to call with the name
+        # of one after it was executed.
         self._names = names
         self._adapt = adapt
         # The names that the other finders are asked for: some of them ask all finders again. The
