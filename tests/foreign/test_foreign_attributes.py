@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -97,6 +98,29 @@ def test_p12_they_cost_no_search(tree: LiveTree, searches: list[object], holder:
     tree.install()
     tree.module("plugin")
     for edition in (2, 3, 4):
+        tree.published({"plugin.py": source.format(edition)})
+    assert searches == []
+
+
+@pytest.mark.skipif(holders._FREE_THREADED, reason="references are not counted there")
+def test_p12_nor_do_they_where_other_caches_are_full(
+    tree: LiveTree, outside: Any, searches: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = BREW + HOLDERS["cache"]
+    tree.write({"plugin.py": source.format(1)})
+    tree.install()
+    tree.module("plugin")
+    full: Any = ModuleType("full")
+    for number in range(6):
+        cache = functools.lru_cache(maxsize=None)(float)
+        for entry in range(8_000):
+            cache(str(entry))
+        setattr(full, f"cache{number}", cache)
+    # It comes before the other module, and so it is looked into before.
+    for module in (full, outside):
+        monkeypatch.delitem(sys.modules, module.__name__, raising=False)
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+    for edition in (2, 3):
         tree.published({"plugin.py": source.format(edition)})
     assert searches == []
 

@@ -16,7 +16,8 @@ UPDATES = 20
 @pytest.mark.parametrize("rate", [400.0, 4000.0], ids=["steady", "as fast as it can"])
 def test_point_8_p9_no_request_is_lost_or_mixed_by_twenty_updates(rate: float) -> None:
     # The clients' first and last answers lie a little inside the time they are given.
-    outcome = perform(seconds=SECONDS + 1, rate=rate, updates=UPDATES)
+    # It may miss an edit that another follows at once.
+    outcome = perform(seconds=SECONDS + 1, rate=rate, updates=UPDATES + 2)
 
     assert outcome.faults == [], "".join(outcome.log)
     tally = outcome.tally

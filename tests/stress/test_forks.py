@@ -95,6 +95,55 @@ def test_what_another_thread_was_loading_is_loaded_by_the_child(tmp_path: Path) 
     assert python(tmp_path, LIVE, _FORKED, _LOAD) == ["both"]
 
 
+_IMPORT = """
+    at, go = threading.Event(), threading.Event()
+    class Finder:
+        def find_spec(self, name, *_):
+            if name == HELD:
+                at.set()
+                go.wait(20)
+    sys.meta_path.insert(0, Finder())
+    assert HELD not in sys.modules
+    def use():
+        import IMPORTED as used
+        assert hasattr(used, DEFINED), used
+    importing = threading.Thread(target=use)
+    importing.start()
+    assert at.wait(20)
+    def story():
+        go.set()
+        use()
+        write("m.py", "V = 2\\n")
+        assert transfuse.update().outcome == "published"
+        assert m.V == 2
+        write("m.py", "V = 1\\n")
+    write("m.py", "V = 1\\n")
+    import m
+    ended(forked(story))
+    go.set()
+    importing.join()
+    use()
+    print("both")
+"""
+
+
+@pytest.mark.parametrize(
+    ("imported", "held", "defined"),
+    [
+        ("transfuse.registrations.exchange", "transfuse.registrations.exchange", "published"),
+        ("transfuse.registrations.exchange", "transfuse.registrations.holders", "published"),
+        ("sqlite3", "sqlite3.dbapi2", "connect"),
+    ],
+    ids=["ours", "half of ours", "half of the standard library"],
+)
+def test_what_another_thread_was_importing_is_imported_by_the_child(
+    tmp_path: Path, imported: str, held: str, defined: str
+) -> None:
+    story = _IMPORT.replace("HELD", repr(held)).replace("IMPORTED", imported)
+    story = story.replace("DEFINED", repr(defined))
+    assert python(tmp_path, LIVE, _FORKED, story) == ["both"]
+
+
 _PUBLISHING = """
     import types
     from transfuse.source import old_source

@@ -19,8 +19,8 @@ use crate::state::live_module::LiveModule;
 
 /// How many objects may lie between a holder and what it leads to: a property, its function.
 const LEVELS: usize = 5;
-/// The most objects that are looked into.
-const MOST: usize = 40_000;
+/// The most objects of one holder that are looked into.
+const MOST: usize = 10_000;
 
 /// Looks for references to some objects.
 pub struct ForeignHolders<'a, 'py> {
@@ -41,7 +41,7 @@ pub struct ForeignHolders<'a, 'py> {
     pub are_attributes: bool,
     /// The addresses of the holders that were looked into.
     seen: ByAddress<()>,
-    /// How many objects were looked into.
+    /// How many objects of the holder at hand were looked into.
     looked: usize,
     /// How many references were found.
     total: isize,
@@ -119,6 +119,7 @@ impl<'a, 'py> ForeignHolders<'a, 'py> {
         if self.known.contains_key(&address) || self.seen.insert(address, ()).is_some() {
             return;
         }
+        self.looked = 0;
         if holder.get_type().is(&self.cache) {
             self.look_into_cache(holder);
         } else if let Ok(class) = holder.cast::<PyType>() {

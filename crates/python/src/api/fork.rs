@@ -25,6 +25,8 @@ const REST: Duration = Duration::from_secs(5);
 pub fn listen(py: Python<'_>) -> PyResult<()> {
     static ONCE: PyOnceLock<()> = PyOnceLock::new();
     ONCE.get_or_try_init(py, || {
+        // Registers a function, too, which has to be called before what imports anything.
+        py.import("transfuse.process.forked_imports")?;
         let core = py.import("transfuse._core")?;
         let os = py.import("os")?;
         if os.hasattr("register_at_fork")? {
