@@ -60,8 +60,15 @@ pub fn execute<'py>(
     prepared.spec.setattr(intern!(py, "_initializing"), false)?;
     match ran.and_then(|()| prepared.conclude(scope, &change)) {
         Ok(loaded) => {
-            if change.other {
-                entry::restore(py, runtime, prepared.instance.get().key.bind(py), change.before)?;
+            match change.before {
+                Some(before) if change.other => {
+                    entry::restore_if_ours(py, runtime, name, &change.shown, Some(before))?;
+                }
+                // Other threads may have put it back by now, which looks the same.
+                None if change.other => {
+                    scope.generation.get().staging.had_no_entry.lock().push(name.clone());
+                }
+                _ => {}
             }
             if !scope.is_staged() {
                 log::loaded(py, name, loaded.get().file.as_deref(), scope.generation.get().id.0);
@@ -314,6 +321,6 @@ impl<'py> PreparedModule<'py> {
             runtime.records.lock().failed.insert(instance.name.clone());
         }
         dependencies::failed(scope, &self.instance)?;
-        entry::restore(py, runtime, instance.key.bind(py), change.before)
+        entry::restore(py, runtime, &instance.name, change.before)
     }
 }

@@ -40,6 +40,9 @@ pub struct StagingArea {
     /// `[shop.prices]`: submodules that were taken out of the namespace of their package, so that it does
     /// not list them (`loading/later_submodules.rs`). The end of the update puts them back.
     pub later: Mutex<Vec<ModuleName>>,
+    /// `[shop.prices]`: modules that have run although the program had removed their entries from
+    /// `sys.modules`. They have one again, which goes if the update is given up.
+    pub had_no_entry: Mutex<Vec<ModuleName>>,
     /// Whether the staging thread has come to a module that has to run in the main thread. Written by it.
     lacks_main_thread: AtomicBool,
 }

@@ -157,14 +157,29 @@ pub fn is_replaced(staged: &Scope<'_>, name: &Bound<'_, PyString>) -> PyResult<b
 pub fn restore(
     py: Python<'_>,
     runtime: &Runtime,
-    name: &Bound<'_, PyString>,
+    name: &ModuleName,
     before: Option<Bound<'_, PyAny>>,
 ) -> PyResult<()> {
-    let modules = runtime.sys_modules.bind(py);
+    let (modules, name) = (runtime.sys_modules.bind(py), name.as_str());
     match before {
         Some(before) => modules.set_item(name, before),
         None if modules.contains(name)? => modules.del_item(name),
         None => Ok(()),
+    }
+}
+
+/// The same, unless other code has put something else there since it was `ours`.
+pub fn restore_if_ours(
+    py: Python<'_>,
+    runtime: &Runtime,
+    name: &ModuleName,
+    ours: &Bound<'_, PyAny>,
+    before: Option<Bound<'_, PyAny>>,
+) -> PyResult<()> {
+    let there = runtime.sys_modules.bind(py).get_item(name.as_str())?;
+    match there.is_some_and(|there| there.is(ours)) {
+        true => restore(py, runtime, name, before),
+        false => Ok(()),
     }
 }
 

@@ -314,6 +314,11 @@ impl<'py> StagedUpdate<'py> {
         self.forget_lookups_of_plan(py);
         self.unmap(py, &self.staged.get().staging.executed(py));
         lingering::give_up(py, runtime, self.staged.get());
+        for name in std::mem::take(&mut *self.staged.get().staging.had_no_entry.lock()) {
+            if let Ok(ours) = facade::of(py, runtime, &name) {
+                let _ = entry::restore_if_ours(py, runtime, &name, &ours, None);
+            }
+        }
         // Some of these names only the abandoned generation had.
         for instance in executed {
             let name = &instance.get().name;
