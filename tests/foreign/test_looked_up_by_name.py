@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import transfuse
+from transfuse.registrations import lookups
 
 if TYPE_CHECKING:
     from conftest import LiveTree
@@ -216,3 +217,29 @@ def search(names):
     (note,) = report.notes
     assert (note.name, "restart the server" in note.what) == ("pay", True)
     assert tree.published({"ship.py": box.format(2)}).notes == ()
+
+
+def test_p12_functions_that_keep_nothing_are_searched_for_a_few_times(
+    tree: LiveTree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outside = library(monkeypatch, FIND + "kept = []\ndef keep(path): kept.append(find(path))\n")
+    searches: list[object] = []
+    found = lookups.kept
+
+    def kept(*modules: Any) -> list[str]:
+        searches.append(modules)
+        return found(*modules)
+
+    monkeypatch.setattr(lookups, "kept", kept)
+    tree.write({"pay.py": PAY.format(0)})
+    tree.install()
+    tree.module("pay")
+    for edition in range(1, 9):
+        outside.find("pay.Rate")
+        assert tree.published({"pay.py": PAY.format(edition)}).notes == ()
+    assert 1 <= len(searches) < 6
+    # Another function may keep it: then this is told each time.
+    for edition in range(9, 15):
+        outside.keep("pay.Rate")
+        (note,) = tree.published({"pay.py": PAY.format(edition)}).notes
+        assert note.name == "pay"

@@ -231,8 +231,10 @@ def test_p8_the_log_warns_once_of_modules_that_pile_up(
     start(tree)
     pile_up(tree, 12)
     (warning,) = warnings(caplog)
+    # The search for a cause has a limit; on a busy machine the second one finds it.
     pattern = (
-        r"\d+ modules of former generations are in memory, more after each of the last 4 updates;"
+        r"\d+ modules of former generations are in memory, more after each of the last (4|8)"
+        r" updates;"
         rf" the global `KEPT` of {re.escape(PATH)} keeps \d+ former modules: part0 \(\d+\), .*;"
         r" 'transfuse leaks' tells more"
     )

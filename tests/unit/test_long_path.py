@@ -38,7 +38,8 @@ def test_both_ends_find_the_same_file(path: str) -> None:
         listener.listen()
         assert os.path.exists(path)
         long_path.connect(end, path)
-        assert open_descriptors() == before
+        # Objects of earlier tests may close theirs meanwhile.
+        assert open_descriptors() <= before
         with listener.accept()[0] as other:
             other.sendall(b"x")
             assert end.recv(1) == b"x"

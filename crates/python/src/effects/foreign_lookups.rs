@@ -13,28 +13,37 @@ use crate::state::{caller, execution_stack, live_module::LiveModule, scope::Scop
 /// How many foreign frames between a look-up and the live code that it is for are recorded.
 const MOST: usize = 6;
 
+/// How many updates look in vain for what functions keep of a module that they looked up.
+pub const SEARCHES: u8 = 3;
+
 /// Foreign code imported a live module by a name that it computed.
 pub fn imported(scope: &Scope<'_>, found: &Bound<'_, LiveModule>) {
-    if record(scope, found) {
-        scope.runtime.records.lock().imported_by_foreign.insert(found.get().name.clone());
+    let Some(is_new) = record(scope, found) else { return };
+    let mut records = scope.runtime.records.lock();
+    let left = records.imported_by_foreign.entry(found.get().name.clone()).or_insert(SEARCHES);
+    if is_new {
+        *left = SEARCHES;
     }
 }
 
-/// Foreign code imported it, or it took something of the module's entry in `sys.modules`. False if no function of
-/// foreign code is between that and live code, which has called `pickle.loads`, say.
-pub fn record(scope: &Scope<'_>, found: &Bound<'_, LiveModule>) -> bool {
+/// Foreign code imported it, or it took something of the module's entry in `sys.modules`. None if no function
+/// of foreign code is between that and live code, which has called `pickle.loads`, say; else whether it is one that
+/// had not looked the module up before.
+pub fn record(scope: &Scope<'_>, found: &Bound<'_, LiveModule>) -> Option<bool> {
     let py = scope.py;
     if let Some(running) = execution_stack::innermost(py).filter(|running| !running.is(found)) {
         running.get().taken.add_by_foreign(&found.get().name);
     }
     let foreign = frames::stack(py).take_while(|frame| caller::of_frame(frame).is_none());
     let functions: Vec<_> = foreign.filter_map(|frame| function_of(&frame)).take(MOST).collect();
-    let some = !functions.is_empty();
-    if some {
-        let mut records = scope.runtime.records.lock();
-        records.looked_up_by.entry(found.get().name.clone()).or_default().extend(functions);
+    if functions.is_empty() {
+        return None;
     }
-    some
+    let mut records = scope.runtime.records.lock();
+    let known = records.looked_up_by.entry(found.get().name.clone()).or_default();
+    let before = known.len();
+    known.extend(functions);
+    Some(known.len() > before)
 }
 
 /// The names of the module and of the function that a frame runs; none for the machinery of imports.

@@ -54,8 +54,9 @@ pub struct Records {
     /// Module -> the foreign functions that have looked it up, as the names of their modules and their
     /// qualified names: `shop.pay -> {(werkzeug.utils, import_string)}`. Entries never leave.
     pub looked_up_by: HashMap<ModuleName, BTreeSet<(String, String)>>,
-    /// Those of these modules that foreign code imported by a call, with a name. Entries never leave.
-    pub imported_by_foreign: HashSet<ModuleName>,
+    /// Those of these modules that foreign code imported by a call, with a name, and how many updates may
+    /// look in vain for what it keeps of them. Entries never leave.
+    pub imported_by_foreign: HashMap<ModuleName, u8>,
     /// Modules whose startup met state of others, see `update/startup_conflicts.rs`:
     /// `(shop.web, shop.jobs)`. Entries never leave.
     pub met_by_startups: HashSet<(ModuleName, ModuleName)>,

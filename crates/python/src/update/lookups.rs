@@ -10,7 +10,7 @@ use pyo3::{intern, prelude::*, types::PyModule};
 use transfuse_engine::ModuleName;
 
 use crate::cpython::{log, panics};
-use crate::effects::retention;
+use crate::effects::{foreign_lookups::SEARCHES, retention};
 use crate::state::live_module::LiveModule;
 use crate::state::staging_area::InPlaceNote;
 use crate::update::staged_update::StagedUpdate;
@@ -36,12 +36,14 @@ impl<'py> StagedUpdate<'py> {
         self.forget(py, &self.removed);
         let looked_up: Vec<_> = {
             let records = self.runtime.records.lock();
-            let is_known = |name: &ModuleName| records.imported_by_foreign.contains(name);
-            self.removed.iter().filter(|one| is_known(&one.get().name)).cloned().collect()
+            let left = |name: &ModuleName| records.imported_by_foreign.get(name).copied();
+            let is_worth_it = |one: &&Bound<'_, LiveModule>| left(&one.get().name) > Some(0);
+            self.removed.iter().filter(is_worth_it).cloned().collect()
         };
         if looked_up.is_empty() {
             return Vec::new();
         }
+        let names: Vec<_> = looked_up.iter().map(|one| one.get().name.clone()).collect();
         let lists = [looked_up.as_slice(), &self.removed, executed].map(|list| modules(py, list));
         let kept = panics::caught(|| {
             let lookups = py.import(intern!(py, "transfuse.registrations.lookups"))?;
@@ -53,6 +55,7 @@ impl<'py> StagedUpdate<'py> {
             let _ = log::complain(py, "it is unknown what foreign code keeps", error);
             Vec::new()
         });
+        self.count_searches(&names, &kept);
         let note = |name: String| {
             let by = self.lookers(&name);
             let what = format!(
@@ -63,6 +66,18 @@ impl<'py> StagedUpdate<'py> {
             (name, what)
         };
         kept.into_iter().map(note).collect()
+    }
+
+    /// A search costs more than many updates, so it is given up where several found nothing: what these
+    /// functions look up they do not keep.
+    fn count_searches(&self, names: &[ModuleName], kept: &[String]) {
+        let mut records = self.runtime.records.lock();
+        for name in names {
+            let found = kept.iter().any(|one| one == name.as_str());
+            if let Some(left) = records.imported_by_foreign.get_mut(name) {
+                *left = if found { SEARCHES } else { left.saturating_sub(1) };
+            }
+        }
     }
 
     fn forget(&self, py: Python<'py>, former: &[Bound<'py, LiveModule>]) {
