@@ -29,7 +29,8 @@ def instrumented(source: str, module: str, version: int) -> str:
         at += 1
     imported = ast.ImportFrom("transfuse_apps.hits", [ast.alias("hit", _CALLED)], 0)
     tree.body.insert(at, imported)
-    text = ast.unparse(ast.fix_missing_locations(tree)) + "\n"
+    # So that a module without functions differs in each version, too.
+    text = f"{ast.unparse(ast.fix_missing_locations(tree))}\n_transfuse_apps_version = {version}\n"
     compile(text, module, "exec", dont_inherit=True)
     return text
 

@@ -144,10 +144,10 @@ class _Walker:
         return [self._sources[name].path for name in modules]
 
     def _ask(self) -> tuple[list[tuple[str, int]], Answers]:
-        """Return which functions answer the requests, and the answers."""
-        # The first requests run what superseded objects have left to do when they are collected.
-        self._live.do("ask")
+        """Return which functions run while requests are answered, and the answers."""
         self._live.do("hits")
+        # The first time caches are filled, and the second time they are used.
+        self._live.do("ask")
         answers = self._live.do("ask")["answers"]
         return self._live.do("hits")["hits"], answers
 
