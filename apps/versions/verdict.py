@@ -44,15 +44,33 @@ def stale(hits: Iterable[tuple[str, int]], versions: Mapping[str, int]) -> list[
     return [each for each in judged if each.seen != (each.expected,)]
 
 
-def named(report: Mapping[str, Any], modules: Container[str]) -> set[str]:
-    """Return the modules that a report (`Report.to_json`) names as not, or not wholly, replaced."""
+def named(
+    report: Mapping[str, Any], modules: Container[str], before: Iterable[str] = ()
+) -> set[str]:
+    """Return the modules that reports (`Report.to_json`) name as not, or not wholly, replaced.
+
+    What is said to keep a module keeps also what that module imports. If this is why the module
+    has run again, the report says so: `["shop.page", "imports shop.price"]`.
+
+    Args:
+        before: those that earlier reports have named.
+    """
+    reasons = dict(report["ran"])
     told = repr((report["restart"], report["notes"], report["error"]))
-    found = (_module_of(each, modules) for each in _DOTTED.findall(told))
-    return {name for name in found if name}
+    pending, found = {*before, *_modules_in(told, modules)}, set[str]()
+    while pending:
+        found |= pending
+        because = " ".join(reasons.get(name, "") for name in pending)
+        pending = _modules_in(because, modules) - found
+    return found
 
 
-def _module_of(dotted: str, modules: Container[str]) -> str:
-    """Return the module that has what a dotted name means; the empty text if none has."""
-    while dotted and dotted not in modules:
-        dotted = dotted.rpartition(".")[0]
-    return dotted
+def _modules_in(text: str, modules: Container[str]) -> set[str]:
+    """Return the modules that have what the dotted names in a text mean."""
+    found = set()
+    for match in _DOTTED.findall(text):
+        name = match
+        while name and name not in modules:
+            name = name.rpartition(".")[0]
+        found.add(name)
+    return found - {""}

@@ -110,7 +110,7 @@ class _Walker:
         pool = self._hot if number % _COLD and self._hot else sorted(self._sources)
         modules = self._random.sample(pool, min(len(pool), 2 if number % _PAIR == 0 else 1))
         report = self._update(modules, number)
-        self._named |= named(report, self._sources)
+        self._named = named(report, self._sources, self._named)
         self._restart = self._restart or bool(report["restart"])
         hits, answers = self._ask()
         found = stale(hits, self._versions)

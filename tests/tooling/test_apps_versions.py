@@ -113,13 +113,28 @@ def test_functions_of_another_version_are_stale() -> None:
         ({"notes": [["shop", "shop.price.Price.of is kept"]]}, {"shop", "shop.price"}),
         ({"error": "cannot import name 'x' from 'shop.page'"}, {"shop.page"}),
         ({"notes": [["workshop.page", "shop_page is kept"]]}, set()),
+        (
+            {
+                "restart": [["shop", "never-policy", "shop keeps what it took of shop.page"]],
+                "ran": [["shop.price", "changed"], ["shop.page", "imports shop.price"]],
+            },
+            MODULES,
+        ),
+        ({"ran": [["shop.price", "changed"], ["shop.page", "imports shop.price"]]}, set()),
         ({}, set()),
     ],
 )
 def test_a_report_names_modules_and_what_is_in_them(
     told: dict[str, Any], modules: set[str]
 ) -> None:
-    assert modules == named({"restart": [], "notes": [], "error": None, **told}, MODULES)
+    silent: dict[str, Any] = {"restart": [], "notes": [], "error": None, "ran": []}
+    assert modules == named({**silent, **told}, MODULES)
+
+
+def test_what_a_former_report_has_named_keeps_what_it_imports() -> None:
+    ran = [["shop.price", "changed"], ["shop.page", "imports shop.price"]]
+    report = {"restart": [], "notes": [], "error": None, "ran": ran}
+    assert {"shop.page", "shop.price"} == named(report, MODULES, {"shop.page"})
 
 
 class Shelf:
