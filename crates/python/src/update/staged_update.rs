@@ -225,7 +225,9 @@ impl<'py> StagedUpdate<'py> {
             let registrations = registrations::EndedExecutions::of(py, &self.staged);
             self.staged.get().staging.clear();
             self.notify(py, "published");
-            registrations.published(py, runtime, &self.removed, &self.revived, registered);
+            let kept =
+                registrations.published(py, runtime, &self.removed, &self.revived, registered);
+            notes.extend(kept);
             notes.extend(self.forget_lookups(py, &fresh));
             Ok(notes)
         });
