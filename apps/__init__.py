@@ -6,5 +6,6 @@ import, edits, memory over many edits, `status`. In reading order: `description`
 an application), `table` (which), `place` (where downloads and environments lie), `site` (the copy
 that is edited), `process` and `inside` (the process that is measured), `trial` (all runs of one
 application) and `results`, `answers` (what differs), `bars` (what it must reach) and `known`
-(what does not), `report` (the tables).
+(what does not), `report` (the tables). `versions` is a command of its own: it edits random modules,
+and looks for functions that an update has left stale.
 """

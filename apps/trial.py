@@ -41,7 +41,7 @@ class Limits(NamedTuple):
     seconds: float
 
 
-class _Fresh(NamedTuple):
+class Fresh(NamedTuple):
     """What a fresh plain process says and needs, as in `Step`."""
 
     answers: Answers
@@ -56,7 +56,7 @@ def run(site: Site, limits: Limits, result: Result) -> None:
         TrialError, ProcessError: it could not be measured to the end.
     """
     site.reset()
-    _check(site)
+    check(site)
     result.plain, result.live = _start(site, limits.runs)
     site.reset()
     _edits(site, result)
@@ -69,18 +69,19 @@ def run(site: Site, limits: Limits, result: Result) -> None:
                 result.memory.append(_memory(site, edit, limits))
 
 
-def _check(site: Site) -> None:
+def check(site: Site) -> None:
     """See that two plain processes answer alike; this warms the caches of bytecode, too."""
-    first, second = _fresh(site).answers, _fresh(site).answers
+    first, second = ask_fresh(site).answers, ask_fresh(site).answers
     if found := unhealthy(site.app, first) or differences(site.app, first, second):
         raise TrialError("two plain processes:\n" + "\n".join(found))
 
 
-def _fresh(site: Site) -> _Fresh:
+def ask_fresh(site: Site) -> Fresh:
+    """Start a plain process, and ask it."""
     with Process(site, live=False, traced=True) as plain:
         importing = plain.do("start")["cpu"]
         told = plain.do("ask")
-        return _Fresh(told["answers"], told["costs"], importing)
+        return Fresh(told["answers"], told["costs"], importing)
 
 
 def _start(site: Site, runs: int) -> tuple[Start, Start]:
@@ -127,7 +128,7 @@ def _changes(site: Site) -> Iterator[tuple[str, str]]:
 
 def _edits(site: Site, result: Result) -> None:
     """Make all changes; where a restart is asked for, a new process goes on with the next one."""
-    fresh = _fresh(site)
+    fresh = ask_fresh(site)
     result.modules = len(fresh.costs)
     changes = _changes(site)
     while True:
@@ -139,7 +140,7 @@ def _edits(site: Site, result: Result) -> None:
             restart = False
             while not restart and (change := next(changes, None)):
                 # Broken source has no fresh process.
-                fresh = fresh if change[0] == "syntax error" else _fresh(site)
+                fresh = fresh if change[0] == "syntax error" else ask_fresh(site)
                 step, served = _step(site, live, change, fresh, served)
                 result.steps.append(step)
                 _say(f"{step.kind}: {step.outcome}, {len(step.ran)} run, {step.cpu:.2f} s of CPU")
@@ -150,7 +151,7 @@ def _edits(site: Site, result: Result) -> None:
 
 
 def _step(
-    site: Site, live: Process, change: tuple[str, str], fresh: _Fresh, before: Answers
+    site: Site, live: Process, change: tuple[str, str], fresh: Fresh, before: Answers
 ) -> tuple[Step, Answers]:
     """Update to a change, and return what is answered then, too."""
     report, told = live.do("update"), live.do("ask")

@@ -14,11 +14,13 @@ import os
 import sys
 import time
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from .caller import Asgi, Wsgi
 from .costs import trace
 from .gauges import cpu, resident
+from .hits import taken
 from .latency import measure
 
 Told = dict[str, Any]
@@ -86,6 +88,18 @@ class Served:
         seconds = min(taken)
         told = {"modules": status.modules, "generation": status.generation}
         return {**told, "seconds": seconds, "resident": resident()}
+
+    def modules(self) -> Told:
+        """Return the application's loaded modules: file, below the root, -> name."""
+        root, modules = self._asked["root"], list(sys.modules.items())
+        loaded = [(name, vars(each)) for name, each in modules if isinstance(each, ModuleType)]
+        files = {str(values.get("__file__")): name for name, values in loaded}
+        below = [path for path in files if path.startswith(f"{root}/") and path.endswith(".py")]
+        return {"files": {os.path.relpath(path, root): files[path] for path in below}}
+
+    def hits(self) -> Told:
+        """Return which functions have run since the last call, if they say so."""
+        return {"hits": taken()}
 
     def _plain(self) -> Any:
         sys.path.insert(0, self._asked["root"])

@@ -166,3 +166,68 @@ def test_p5_a_handler_that_another_thread_adds_meanwhile_stays(
         thread.join()
     tree.published({"logs.py": source.format(3)})
     assert names(shop) == ["of a request", "edition 3"]
+
+
+LIVE = """\
+    import logging
+
+    class Handler(logging.Handler):
+        def emit(self, record):
+            lines.append("edition {0}")
+
+    class Filter(logging.Filter):
+        def filter(self, record):
+            return True
+
+    lines = []
+    logger = logging.getLogger("tests.shop")
+"""
+ONCE = """\
+    if not logger.handlers:
+        logger.addHandler(Handler())
+"""
+KEPT = (
+    "the logger tests.shop keeps a handler, a filter or a formatter of its former code: restart"
+    " the server"
+)
+
+
+@pytest.mark.parametrize(
+    "added", [ONCE, "    logger.addFilter(Filter()) if not logger.filters else None\n"]
+)
+def test_p5_a_handler_or_filter_of_former_code_that_stays_is_told(
+    tree: LiveTree, shop: logging.Logger, added: str
+) -> None:
+    """As `logging.basicConfig` does, which adds none where there are any."""
+    tree.write({"logs.py": LIVE.format(1) + added})
+    tree.install()
+    tree.module("logs")
+    report = tree.update({"logs.py": LIVE.format(2) + added})
+    assert [("logs", KEPT)] == [(each.name, each.what) for each in report.notes]
+    shop.filters.clear()
+
+
+@pytest.mark.parametrize(
+    "added",
+    ["    logger.addHandler(Handler())\n", ONCE.replace("Handler()", "logging.NullHandler()")],
+)
+def test_p5_a_handler_that_is_exchanged_or_of_a_foreign_class_is_not_told(
+    tree: LiveTree, shop: logging.Logger, added: str
+) -> None:
+    tree.write({"logs.py": LIVE.format(1) + added})
+    tree.install()
+    tree.module("logs")
+    assert () == tree.published({"logs.py": LIVE.format(2) + added}).notes
+    assert len(shop.handlers) == 1
+
+
+def test_p5_a_handler_that_a_request_has_added_is_told(
+    tree: LiveTree, shop: logging.Logger
+) -> None:
+    source = LIVE + "    def request():\n    " + ONCE.replace("\n", "\n    ")
+    tree.write({"logs.py": source.format(1)})
+    tree.install()
+    tree.module("logs").request()
+    report = tree.update({"logs.py": source.format(2)})
+    assert [("logs", KEPT)] == [(each.name, each.what) for each in report.notes]
+    assert len(shop.handlers) == 1

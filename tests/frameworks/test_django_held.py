@@ -125,6 +125,40 @@ def test_what_the_configuration_of_an_application_has_taken_is_told(tmp_path: Pa
     )
 
 
+def test_all_that_a_configuration_keeps_is_told_also_if_it_has_changed_itself(
+    tmp_path: Path,
+) -> None:
+    configuration = """
+        from django.apps import AppConfig
+
+        class BooksConfig(AppConfig):
+            name = "books"
+
+            def ready(self):
+                from books.covers import Cover
+                from books.pages import Page
+                self.kept = [Cover, Page]
+        """
+    told = story(
+        tmp_path,
+        """
+        change("books/apps.py", "def ready", "verbose_name = 'B'; def ready")
+        change("books/pages.py", "1", "2")
+        print(*(each.what for each in change("books/covers.py", "1", "2").restart), sep="\\n")
+        """,
+        files={
+            "books/apps.py": configuration,
+            "books/covers.py": "class Cover: number = 1",
+            "books/pages.py": "class Page: number = 1",
+        },
+    )
+    assert told == [
+        'books.apps changed and its policy is "never": restart the server; books.apps keeps what'
+        " it took of books.covers, books.pages when it was loaded: Django cannot load it twice;"
+        " restart the server"
+    ]
+
+
 SIGNALS = """
     __reload__ = "overlay"
     from django.db.models.signals import post_save

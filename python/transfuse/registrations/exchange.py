@@ -123,7 +123,7 @@ def published(
     revived: Told,
     abandoned: Told,
     earlier: tuple[Told, list[_core.HeldOutside], bool] | None,
-) -> None:
+) -> list[tuple[str, str]]:
     """Exchange registrations: a new generation has become current.
 
     Args:
@@ -134,6 +134,9 @@ def published(
         earlier: all superseded ones that are still in memory, the oldest first; None: new code
             registered nothing. With what `held` returned, and whether something keeps more of
             the superseded ones than after the update before.
+
+    Returns:
+        The modules of which loggers keep former code, each with a note.
     """
     back = _executions(revived)
     for execution in back:
@@ -147,10 +150,10 @@ def published(
     if earlier is not None:
         told, held_of_new, pile_up = earlier
         registered = [one for one in held_of_new if one.objects]
-        before = _executions(told)
-        if not (registered or pile_up or back or gone):
-            return
-        _search(old, new, back, gone, before, registered=registered, pile_up=pile_up)
+        if registered or pile_up or back or gone:
+            before = _executions(told)
+            _search(old, new, back, gone, before, registered=registered, pile_up=pile_up)
+    return log_handlers.kept(old, [*new, *back])
 
 
 def _search(

@@ -2,7 +2,8 @@
 
 A module that runs again gives its logger a second handler, and each line would be written twice. So
 the handlers of a superseded execution leave a logger to which its successor has given handlers. If
-it has given it none they stay and pass to it: `basicConfig()` adds none where there are any.
+it has given it none they stay and pass to it: `basicConfig()` adds none where there are any. If
+these are objects of classes of the former execution, a note of the update says so.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from transfuse import _core
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from types import ModuleType
 
     from transfuse.registrations.entries import Entry
@@ -110,6 +111,41 @@ def exchange(
                 theirs.append(each)
             elif (entry := each.entry()) is not None and entry.take_out():
                 one.record.append(entry)
+
+
+def kept(former: list[Execution], current: list[Execution]) -> list[tuple[str, str]]:
+    """Return the modules of whose former code loggers still call something, each with a note.
+
+    Args:
+        former: the executions that are no longer part of the generation.
+        current: those that are.
+    """
+    # Here and not above: only updates ask.
+    from transfuse.registrations.made import Made  # noqa: PLC0415
+
+    modules = {one.module.__name__ for one in former}
+    called = [
+        (logger, each)
+        for logger in _loggers()
+        for each in _called_by(logger)
+        if getattr(each, "__module__", None) in modules
+    ]
+    if not called:
+        return []
+    made = Made(former, current)
+    keys = [(made.key(each), logger.name) for logger, each in called]
+    found = sorted({(key.module, logger) for key, logger in keys if key is not None})
+    what = "keeps a handler, a filter or a formatter of its former code: restart the server"
+    return [(module, f"the logger {logger} {what}") for module, logger in found]
+
+
+def _called_by(logger: logging.Logger) -> Iterator[Any]:
+    """Yield what a logger calls for a record."""
+    yield from logger.filters
+    for handler in list(logger.handlers):
+        yield handler
+        yield from handler.filters
+        yield handler.formatter
 
 
 def _loggers() -> list[logging.Logger]:

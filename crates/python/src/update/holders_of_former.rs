@@ -11,53 +11,56 @@ use transfuse_engine::{EdgeKind, ModuleName, Plan, Policy, Restart, RestartCode,
 use crate::cpython::log;
 use crate::state::{policy::effective_policy, runtime::Runtime};
 
-/// The changes of a plan that need a restart, for its report. `held`: the modules that cannot run twice, each with the reason.
-pub fn restarts(
+/// Adds to the changes of a plan that need a restart what these modules keep. `held`: the modules that cannot run twice,
+/// each with the reason.
+pub fn add_restarts(
+    py: Python<'_>,
+    runtime: &Runtime,
+    plan: &mut Plan,
+    held: &HashMap<ModuleName, String>,
+) {
+    for (name, of) in kept(py, runtime, plan, held) {
+        let why = match ModuleName::new(&name).ok().and_then(|name| held.get(&name)) {
+            Some(why) => format!(", and cannot run twice ({why})"),
+            None => " when it was loaded: Django cannot load it twice".to_owned(),
+        };
+        let of = Vec::from_iter(of).join(", ");
+        let what = format!("{name} keeps what it took of {of}{why}; restart the server");
+        match plan.restart.iter_mut().find(|entry| entry.name == name) {
+            // It has changed itself, too, which tells nobody of the others.
+            Some(entry) => entry.what = format!("{}; {what}", entry.what),
+            None => {
+                let code = RestartCode::NeverPolicy;
+                plan.restart.push(Restart { name, code, what, path: None });
+            }
+        }
+    }
+}
+
+/// Module -> those that run again, or have run again, of which it keeps something.
+fn kept(
     py: Python<'_>,
     runtime: &Runtime,
     plan: &Plan,
     held: &HashMap<ModuleName, String>,
-) -> Vec<Restart> {
+) -> BTreeMap<String, BTreeSet<String>> {
     let again = RunAgain::of(py, runtime, plan);
-    let mut found = BTreeMap::new();
-    for (name, why) in held {
-        let taken = again.taken_by(name);
-        let what =
-            |of: &str| format!("{name} keeps what it took of {of}, and cannot run twice ({why})");
-        found.extend(told(name.as_str(), &taken, what));
-    }
+    let mut found = BTreeMap::<String, BTreeSet<String>>::new();
     let (theirs, given) = kept_by_frameworks(py);
-    let what = |name: &str, of: &str| {
-        format!("{name} keeps what it took of {of} when it was loaded: Django cannot load it twice")
-    };
-    for name in &theirs {
-        let Ok(name) = ModuleName::new(name) else { continue };
+    for name in theirs.iter().filter_map(|name| ModuleName::new(name).ok()) {
         let taken = again.taken_by(&name);
-        let is_held = || again.has_policy_never(&name);
-        if !taken.is_empty() && !held.contains_key(&name) && is_held() {
-            found.extend(told(name.as_str(), &taken, |of| what(name.as_str(), of)));
+        if !taken.is_empty() && again.has_policy_never(&name) {
+            found.insert(name.to_string(), taken);
         }
     }
-    for (name, of) in &given {
-        if ModuleName::new(of).is_ok_and(|of| again.does(&of, None)) && !found.contains_key(name) {
-            found.extend(told(name, &BTreeSet::from([of.clone()]), |of| what(name, of)));
+    found.extend(held.keys().map(|name| (name.to_string(), again.taken_by(name))));
+    for (name, of) in given {
+        if ModuleName::new(&of).is_ok_and(|of| again.does(&of, None)) {
+            found.entry(name).or_default().insert(of);
         }
     }
-    found.retain(|name, _| !plan.restart.iter().any(|entry| entry.name == *name));
-    found.into_values().collect()
-}
-
-fn told(
-    name: &str,
-    taken: &BTreeSet<String>,
-    what: impl Fn(&str) -> String,
-) -> Option<(String, Restart)> {
-    let of = Vec::from_iter(taken.iter().map(String::as_str)).join(", ");
-    (!taken.is_empty()).then(|| {
-        let what = format!("{}; restart the server", what(&of));
-        let (name, code) = (name.to_owned(), RestartCode::NeverPolicy);
-        (name.clone(), Restart { name, code, what, path: None })
-    })
+    found.retain(|_, of| !of.is_empty());
+    found
 }
 
 /// The modules of which Django keeps something, and pairs of a module of an application's configuration and

@@ -220,7 +220,7 @@ pub fn draw_plan(py: Python<'_>, runtime: &Runtime, request: &UpdateRequest) -> 
             entry.what = entry.what.replace(policy, &format!("and cannot run twice ({why})"));
         }
     }
-    plan.restart.extend(holders_of_former::restarts(py, runtime, &plan, &held));
+    holders_of_former::add_restarts(py, runtime, &mut plan, &held);
     plan.restart.extend(compiled(py, runtime, &request.changes));
     plan.restart.extend(foreign_loaded(py, runtime, &request.changes));
     Ok(plan)

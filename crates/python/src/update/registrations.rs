@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use pyo3::{call::PyCallArgs, intern, prelude::*, types::PyList};
 
 use crate::cpython::{log, panics};
-use crate::state::{generation::Generation, live_module::LiveModule, runtime::Runtime};
+use crate::state::{
+    generation::Generation, live_module::LiveModule, runtime::Runtime, staging_area::InPlaceNote,
+};
 use crate::update::lingering;
 
 /// How many former modules were in memory after the last update that was published. Only the updating
@@ -58,7 +60,8 @@ impl<'py> EndedExecutions<'py> {
         EndedExecutions { executed, abandoned }
     }
 
-    /// The generation has become current. `registered` is what the function of that name found.
+    /// The generation has become current. `registered` is what the function of that name found. Returns what loggers
+    /// keep of former code all the same, and logs it.
     pub fn published(
         self,
         py: Python<'_>,
@@ -66,7 +69,7 @@ impl<'py> EndedExecutions<'py> {
         superseded: &[Bound<'_, LiveModule>],
         revived: &[Bound<'_, LiveModule>],
         registered: Option<Bound<'py, PyList>>,
-    ) {
+    ) -> Vec<InPlaceNote> {
         // Entries of superseded code leave where new code made their counterparts.
         // Registrations of requests are noticed by the former modules that they keep in memory.
         let lingering = lingering::held(py, runtime);
@@ -82,7 +85,13 @@ impl<'py> EndedExecutions<'py> {
             .then(|| (executions(py, &lingering::superseded(py, runtime)), registered, grows));
         let lists = [&self.executed, superseded, revived, &self.abandoned];
         let [executed, superseded, revived, abandoned] = lists.map(|list| executions(py, list));
-        call(py, "published", (executed, superseded, revived, abandoned, earlier));
+        let kept = call(py, "published", (executed, superseded, revived, abandoned, earlier));
+        let notes: Vec<InPlaceNote> =
+            kept.and_then(|kept| kept.extract(py).ok()).unwrap_or_default();
+        for (module, what) in &notes {
+            log::warning(py, &format!("{module}: {what}"));
+        }
+        notes
     }
 
     /// The generation was abandoned because of `error`. These stay current.

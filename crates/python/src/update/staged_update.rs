@@ -222,10 +222,10 @@ impl<'py> StagedUpdate<'py> {
             lingering::record(py, runtime, &self.removed);
             lingering::give_up(py, runtime, self.staged.get());
             self.tidy(py);
-            let registrations = registrations::EndedExecutions::of(py, &self.staged);
+            let ended = registrations::EndedExecutions::of(py, &self.staged);
             self.staged.get().staging.clear();
             self.notify(py, "published");
-            registrations.published(py, runtime, &self.removed, &self.revived, registered);
+            notes.extend(ended.published(py, runtime, &self.removed, &self.revived, registered));
             notes.extend(self.forget_lookups(py, &fresh));
             Ok(notes)
         });
