@@ -158,7 +158,8 @@ impl ModuleFacts for CurrentFacts<'_, '_> {
     }
 
     fn looks_into(&self, user: &ModuleName, package: &ModuleName) -> bool {
-        self.find(user).is_some_and(|user| submodule_use::looks_into(user.get(), package))
+        let find = |name: &ModuleName| self.find(name);
+        self.find(user).is_some_and(|user| submodule_use::looks_into(user.get(), package, find))
     }
 
     fn listed_bases(&self, name: &ModuleName) -> Vec<ModuleName> {
