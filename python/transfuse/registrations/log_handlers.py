@@ -1,17 +1,20 @@
 """The handlers that modules give to loggers, of whatever class they are.
 
 A module that runs again gives its logger a second handler, and each line would be written twice. So
-the handlers of a superseded execution leave a logger to which its successor has given handlers. If
-it has given it none they stay and pass to it: `basicConfig()` adds none where there are any.
+the handlers of a superseded execution leave. Its successor did not see them (`hidden_handlers`), so
+it has given the logger what a fresh process would. If it could see them, they stay and pass to it
+where it has given none: `basicConfig()` adds none where there are any.
 """
 
 from __future__ import annotations
 
 import logging
 import weakref
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from transfuse import _core
+from transfuse.registrations import in_force
+from transfuse.registrations.hidden_handlers import begin, end, superseded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -36,6 +39,10 @@ class _Given(NamedTuple):
         is_there = handler is not None and any(each is handler for each in self.logger.handlers)
         return Entry(self.logger.handlers, handler) if is_there else None
 
+    def is_hidden(self) -> bool:
+        """Return whether its module did not see it when it ran again."""
+        return id(self.handler()) in superseded
+
 
 # By execution. An entry leaves with the module. Written by the thread that executes the module, and
 # by the updating thread once it has ended.
@@ -52,7 +59,8 @@ def install() -> Callable[[], None]:
 
     def add(handler: logging.Handler) -> None:
         original(handler)
-        _core.handler_made(handler)
+        if not _core.handler_made(handler):
+            in_force.made_later(handler)
 
     def uninstall() -> None:
         if vars(logging)["_addHandlerRef"] is add:
@@ -72,12 +80,30 @@ def made(module: ModuleType, handlers: list[weakref.ReferenceType[logging.Handle
     alive = {id(handler): reference for reference in handlers if (handler := reference())}
     given = [
         _Given(logger, alive[id(handler)])
-        for logger in _loggers()
+        for logger in in_force.loggers()
         for handler in logger.handlers
         if id(handler) in alive
     ]
     if given:
         _given.setdefault(module, []).extend(given)
+
+
+def hide(former: ModuleType | None) -> int | None:
+    """Hide the handlers of former executions: an update is about to run a module in this thread.
+
+    Args:
+        former: its former execution, if there is one.
+
+    Returns: what `show` takes; None if nothing is hidden.
+    """
+    given = () if former is None else _given.get(former, ())
+    there = [(each.logger, handler) for each in given if (handler := each.handler()) is not None]
+    return begin(there) if there or superseded else None
+
+
+def show(hidden: int) -> None:
+    """Show them again."""
+    end(hidden)
 
 
 def exchange(
@@ -104,15 +130,10 @@ def exchange(
         for each in list(given):
             found = there.get(id(each.logger))
             # A refused `dictConfig()` has closed the handlers that were there, and its own serve.
-            stays = found is False if refused else not found
+            stays = found is False if refused else not found and not each.is_hidden()
             if stays and successor is not None:
                 given.remove(each)
                 theirs.append(each)
             elif (entry := each.entry()) is not None and entry.take_out():
                 one.record.append(entry)
-
-
-def _loggers() -> list[logging.Logger]:
-    # Not by `isinstance`: placeholders stand for loggers that are not made yet.
-    found: list[Any] = list(logging.Logger.manager.loggerDict.values())
-    return [logging.Logger.root, *(each for each in found if hasattr(each, "handlers"))]
+    superseded.clear()

@@ -268,6 +268,7 @@ fn publish<'py>(
     }
     let mut told = update.lost_state(py);
     told.extend(update.former_code_handed_on(py));
+    told.extend(update.former_code_in_force(py));
     for (module, what) in &plan.notes {
         log::warning(py, &format!("{module} {what}"));
     }
