@@ -57,6 +57,16 @@ KINDS = {
         here.name = "shop {}"
         def go(): return here.names == [] and here.name
         """,
+    "a value of an object": """
+        import threading
+        class Session:
+            _here = threading.local()
+            def __init__(self):
+                self.here = threading.local()
+        session = Session()
+        session._here.name = session.here.name = "shop {}"
+        def go(): return session._here.name == session.here.name and session.here.name
+        """,
     "the precision": """
         import decimal
         decimal.getcontext().prec = {} + 3
@@ -72,6 +82,7 @@ WANTED: dict[str, Callable[[int], Any]] = {
     "a context variable": lambda number: f"shop {number}",
     "a value of a thread": lambda number: f"shop {number}",
     "a value of an own class": lambda number: f"shop {number}",
+    "a value of an object": lambda number: f"shop {number}",
     "the precision": lambda number: number + 3,
     "the event loop": lambda number: (number, True),
 }

@@ -21,7 +21,7 @@ from transfuse.errors import TransfuseError
 from transfuse.updates import main_thread, participants, signal_handlers
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from types import ModuleType
 
     # The context, the one of `decimal` and the signal handlers before a module runs.
@@ -117,14 +117,32 @@ def ran(instance: Any, module: ModuleType, before: _Before) -> None:
                 values[var] = value
         elif var not in context or context[var] is not value:
             values[var] = value
-    filled = [
-        (each, dict(vars(each)))
-        for each in list(vars(module).values())
-        if issubclass(type(each), _LOCAL) and vars(each)
-    ]
+    filled = [(each, dict(vars(each))) for each in _locals_of(module) if vars(each)]
     if values or filled or handlers:
         setattr(instance, _EFFECTS, _Effects(values, filled, handlers))
         _noted.add(instance)
+
+
+def _locals_of(module: ModuleType) -> Iterator[Any]:
+    """Yield the `threading.local` objects of a module, of its classes and of their instances."""
+    for value in list(vars(module).values()):
+        kind = type(value)
+        if issubclass(kind, _LOCAL):
+            yield value
+            continue
+        cls = value if issubclass(kind, type) else kind
+        if _CLASS_DICT(cls).get("__module__") != module.__name__:
+            continue
+        parts = _CLASS_DICT(value) if cls is value else _attributes(value)
+        yield from (each for each in list(parts.values()) if issubclass(type(each), _LOCAL))
+
+
+def _attributes(value: Any) -> Mapping[str, Any]:
+    try:
+        found: Mapping[str, Any] = object.__getattribute__(value, "__dict__")
+    except AttributeError:  # it has slots
+        return {}
+    return found
 
 
 def connected(name: str, connection: Any) -> None:
@@ -324,3 +342,5 @@ def _count_of(each: object) -> int:
 
 _OURS = _baseline()
 _LOCAL = native.public_local()
+# The attributes of a class, also where its metaclass defines a `__dict__`.
+_CLASS_DICT = vars(type)["__dict__"].__get__
