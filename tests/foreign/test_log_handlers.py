@@ -189,12 +189,20 @@ def test_p4_requests_log_by_the_former_handler_while_it_runs_again(
     assert seen == [["edition 1"], ["edition 2"]]
 
 
-def test_p5_a_handler_that_is_not_given_again_is_gone(tree: LiveTree, shop: logging.Logger) -> None:
-    tree.write({"logs.py": HANDLER.format(1)})
+def test_p7_a_handler_that_is_given_once_stays(tree: LiveTree, shop: logging.Logger) -> None:
+    source = f"""
+        import transfuse
+        def configure():
+            {textwrap.indent(textwrap.dedent(HANDLER), " " * 12).strip()}
+        transfuse.once("handler", configure)
+        """
+    later = "import logs\n" + LOOKS_FIRST["by hand"].replace("\n        ", "\n").format(2)
+    tree.write({"logs.py": source.format(1), "later.py": later})
     tree.install()
-    tree.module("logs")
-    tree.published({"logs.py": "import logging\n"})
-    assert names(shop) == []
+    tree.module("later")
+    for edition in (2, 3):
+        tree.published({"logs.py": source.format(edition)})
+        assert names(shop) == ["edition 1"]
 
 
 def test_p7_a_preserved_handler_that_is_given_again_stays(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import MutableSequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from transfuse.config import native
 
@@ -83,14 +83,28 @@ class View(MutableSequence[logging.Handler]):
         return list(self._seen())
 
 
-def begin(former: Iterable[tuple[logging.Logger, logging.Handler]]) -> int:
+class Hidden(NamedTuple):
+    """What `begin` has done.
+
+    Attributes:
+        thread: the thread that does not see them.
+        before: id of a handler -> its logger, and the ids of the handlers that this had.
+    """
+
+    thread: int
+    before: dict[int, tuple[logging.Logger, set[int]]]
+
+
+def begin(former: Iterable[tuple[logging.Logger, logging.Handler]]) -> Hidden:
     """Hide the handlers of a former run from this thread, which is about to run that module again.
 
     Returns: what `end` takes.
     """
-    thread: int = native.threading.get_ident()
-    superseded.update((id(handler), (logger, handler)) for logger, handler in former)
-    _running[thread] = _running.get(thread, 0) + 1
+    hidden = Hidden(native.threading.get_ident(), {})
+    for logger, handler in former:
+        superseded[id(handler)] = (logger, handler)
+        hidden.before[id(handler)] = (logger, {id(each) for each in _real(logger)})
+    _running[hidden.thread] = _running.get(hidden.thread, 0) + 1
     with _lock():
         for logger, _ in list(superseded.values()):
             handlers: Any = logger.handlers
@@ -99,27 +113,37 @@ def begin(former: Iterable[tuple[logging.Logger, logging.Handler]]) -> int:
                 _viewed.append(logger)
         # `dictConfig` closes all that it finds there. Hidden ones go on serving.
         known: list[Any] = vars(logging)["_handlerList"]
-        hidden = [each for each in known if id(each()) in superseded]
+        _references.extend(each for each in known if id(each()) in superseded)
         known[:] = [each for each in known if id(each()) not in superseded]
-        _references.extend(hidden)
-    return thread
+    return hidden
 
 
-def end(thread: int) -> None:
-    """Show them again: the module has run, or failed."""
-    _running[thread] -= 1
-    if not _running[thread]:
-        del _running[thread]
+def end(hidden: Hidden) -> None:
+    """Show them again: the module has run, or failed.
+
+    Those of a logger to which it has given no other (by `transfuse.once`, say) stay: modules that
+    run later see them.
+    """
+    for handler, (logger, before) in hidden.before.items():
+        if all(id(each) in before for each in _real(logger)):
+            superseded.pop(handler, None)
+    _running[hidden.thread] -= 1
+    if not _running[hidden.thread]:
+        del _running[hidden.thread]
     if _running:
         return
     with _lock():
         vars(logging)["_handlerList"][:0] = _references
         _references.clear()
         for logger in _viewed:
-            handlers: Any = logger.handlers
-            if type(handlers) is View:
-                logger.handlers = handlers.real
+            logger.handlers = _real(logger)
         _viewed.clear()
+
+
+def _real(logger: logging.Logger) -> list[logging.Handler]:
+    handlers: Any = logger.handlers
+    real: list[logging.Handler] = handlers.real if type(handlers) is View else handlers
+    return real
 
 
 def _lock() -> Any:

@@ -1,9 +1,9 @@
 """The handlers that modules give to loggers, of whatever class they are.
 
 A module that runs again gives its logger a second handler, and each line would be written twice. So
-the handlers of a superseded execution leave. Its successor did not see them (`hidden_handlers`), so
-it has given the logger what a fresh process would. If it could see them, they stay and pass to it
-where it has given none: `basicConfig()` adds none where there are any.
+the handlers of a superseded execution leave a logger to which its successor has given handlers; the
+successor did not see the former ones (`hidden_handlers`). If it has given the logger none they stay
+and pass to it: `transfuse.once` or a flag may be the reason.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from transfuse import _core
 from transfuse.registrations import in_force
-from transfuse.registrations.hidden_handlers import begin, end, superseded
+from transfuse.registrations.hidden_handlers import Hidden, begin, end, superseded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -38,10 +38,6 @@ class _Given(NamedTuple):
         handler = self.handler()
         is_there = handler is not None and any(each is handler for each in self.logger.handlers)
         return Entry(self.logger.handlers, handler) if is_there else None
-
-    def is_hidden(self) -> bool:
-        """Return whether its module did not see it when it ran again."""
-        return id(self.handler()) in superseded
 
 
 # By execution. An entry leaves with the module. Written by the thread that executes the module, and
@@ -88,7 +84,7 @@ def made(module: ModuleType, handlers: list[weakref.ReferenceType[logging.Handle
         _given.setdefault(module, []).extend(given)
 
 
-def hide(former: ModuleType | None) -> int | None:
+def hide(former: ModuleType | None) -> Hidden | None:
     """Hide the handlers of former executions: an update is about to run a module in this thread.
 
     Args:
@@ -101,7 +97,7 @@ def hide(former: ModuleType | None) -> int | None:
     return begin(there) if there or superseded else None
 
 
-def show(hidden: int) -> None:
+def show(hidden: Hidden) -> None:
     """Show them again."""
     end(hidden)
 
@@ -130,7 +126,7 @@ def exchange(
         for each in list(given):
             found = there.get(id(each.logger))
             # A refused `dictConfig()` has closed the handlers that were there, and its own serve.
-            stays = found is False if refused else not found and not each.is_hidden()
+            stays = found is False if refused else not found
             if stays and successor is not None:
                 given.remove(each)
                 theirs.append(each)
