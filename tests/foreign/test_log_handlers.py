@@ -189,19 +189,30 @@ def test_p4_requests_log_by_the_former_handler_while_it_runs_again(
     assert seen == [["edition 1"], ["edition 2"]]
 
 
-def test_p7_a_handler_that_is_given_once_stays(tree: LiveTree, shop: logging.Logger) -> None:
+@pytest.mark.parametrize(
+    "once",
+    [
+        'transfuse.once("handler", configure)',
+        "if not outside.ran: outside.ran.append(configure())",
+    ],
+)
+def test_p7_a_handler_that_is_given_once_stays(
+    tree: LiveTree, shop: logging.Logger, outside: Any, once: str
+) -> None:
+    assert not outside.ran
     source = f"""
-        import transfuse
+        import outside, transfuse
         def configure():
             {textwrap.indent(textwrap.dedent(HANDLER), " " * 12).strip()}
-        transfuse.once("handler", configure)
+        {once}
         """
-    later = "import logs\n" + LOOKS_FIRST["by hand"].replace("\n        ", "\n").format(2)
-    tree.write({"logs.py": source.format(1), "later.py": later})
+    tree.write({"app.py": "import logs, later\n", "later.py": LOOKS_FIRST["by hand"].format(0)})
+    tree.write({"logs.py": source.format(1)})
     tree.install()
-    tree.module("later")
+    tree.module("app")
     for edition in (2, 3):
-        tree.published({"logs.py": source.format(edition)})
+        later = LOOKS_FIRST["by hand"].format(edition)
+        tree.published({"logs.py": source.format(edition), "later.py": later})
         assert names(shop) == ["edition 1"]
 
 
