@@ -49,6 +49,7 @@ __all__ = [
     "limited",
     "loaded",
     "mark_shut_down",
+    "module_of_globals",
     "number_from",
     "offer",
     "once",
@@ -181,8 +182,14 @@ def configure(
 def executing() -> dict[str, Any] | None:
     """The namespace of the live module whose source this thread is executing, if there is one."""
 
-def handler_made(handler: object) -> None:
-    """Take a handler of `logging` for one of the module whose source this thread is executing."""
+def handler_made(handler: object) -> bool:
+    """Take a handler of `logging` for one of the module whose source this thread is executing.
+
+    Returns: whether there is one.
+    """
+
+def module_of_globals(globals: dict[str, Any]) -> ModuleType | None:
+    """The live module whose namespace this is, if it is one."""
 
 def is_answering(namespace: dict[str, Any]) -> bool:
     """Whether the generation that answers the calling code has the execution with this namespace.

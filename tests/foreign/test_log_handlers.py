@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import logging.config
 import sys
+import textwrap
 import threading
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -109,6 +110,124 @@ def test_p5_code_that_adds_a_handler_only_once_keeps_one(
     assert len(shop.handlers) == 1
 
 
+# Code that looks for handlers first, with the edition in their format.
+LOOKS_FIRST = {
+    "by hand": """
+        import logging
+        logger = logging.getLogger("tests.shop")
+        if not logger.handlers:
+            logger.addHandler(logging.StreamHandler())
+            logger.handlers[-1].setFormatter(logging.Formatter("{0}%(message)s"))
+        """,
+    "a function of another module": """
+        import logs
+        logs.get_logger("{0}%(message)s")
+        """,
+    "basicConfig": """
+        import logging
+        own = logging.root.handlers[:]
+        logging.root.handlers[:] = []
+        logging.basicConfig(format="{0}%(message)s")
+        handler, = logging.root.handlers
+        logging.root.handlers[:] = own
+        handlers = logging.getLogger("tests.shop").handlers
+        if not handlers:
+            handlers.append(handler)
+        """,
+}
+LOGS = """
+    import logging
+    def get_logger(form):
+        logger = logging.getLogger("tests.shop")
+        if not logger.hasHandlers() or not logger.handlers:
+            handler = logging.StreamHandler()
+            handler.setFormatter(logging.Formatter(form))
+            logger.addHandler(handler)
+        return logger
+    """
+
+
+def editions(logger: logging.Logger) -> list[str]:
+    record = logging.makeLogRecord({})
+    return [f"edition {handler.format(record)}" for handler in logger.handlers]
+
+
+@pytest.mark.parametrize("source", LOOKS_FIRST.values(), ids=LOOKS_FIRST)
+def test_p5_code_that_looks_for_handlers_first_finds_none_of_its_former_run(
+    tree: LiveTree, policy: str, shop: logging.Logger, source: str
+) -> None:
+    tree.write({"main.py": source.format(1), "logs.py": LOGS})
+    tree.install(policy=policy)
+    tree.module("main")
+    for edition in (2, 3):
+        before = shop.handlers
+        tree.published({"main.py": source.format(edition)})
+        assert editions(shop) == [f"edition {edition}"]
+        assert shop.handlers is before
+    assert tree.update({"main.py": source.format(4) + "1 / 0\n"}).outcome == "refused"
+    assert editions(shop) == ["edition 3"]
+
+
+def test_p4_requests_log_by_the_former_handler_while_it_runs_again(
+    tree: LiveTree, shop: logging.Logger, outside: Any
+) -> None:
+    source = LOOKS_FIRST["by hand"] + "\n        import outside; outside.meanwhile()\n"
+    outside.meanwhile = lambda: None
+    tree.write({"main.py": source.format(1)})
+    tree.install()
+    tree.module("main")
+    seen: list[list[str]] = []
+
+    def meanwhile() -> None:
+        request = threading.Thread(target=lambda: seen.append(editions(shop)[:1]))
+        request.start()
+        request.join()
+        seen.append(editions(shop))
+
+    outside.meanwhile = meanwhile
+    tree.published({"main.py": source.format(2)})
+    assert seen == [["edition 1"], ["edition 2"]]
+
+
+@pytest.mark.parametrize(
+    "once",
+    [
+        'transfuse.once("handler", configure)',
+        "if not outside.ran: outside.ran.append(configure())",
+    ],
+)
+def test_p7_a_handler_that_is_given_once_stays(
+    tree: LiveTree, shop: logging.Logger, outside: Any, once: str
+) -> None:
+    assert not outside.ran
+    source = f"""
+        import outside, transfuse
+        def configure():
+            {textwrap.indent(textwrap.dedent(HANDLER), " " * 12).strip()}
+        {once}
+        """
+    tree.write({"app.py": "import logs, later\n", "later.py": LOOKS_FIRST["by hand"].format(0)})
+    tree.write({"logs.py": source.format(1)})
+    tree.install()
+    tree.module("app")
+    for edition in (2, 3):
+        later = LOOKS_FIRST["by hand"].format(edition)
+        tree.published({"logs.py": source.format(edition), "later.py": later})
+        assert names(shop) == ["edition 1"]
+
+
+def test_p7_a_preserved_handler_that_is_given_again_stays(
+    tree: LiveTree, shop: logging.Logger
+) -> None:
+    source = '__preserve__ = ["handler"]\n' + textwrap.dedent(HANDLER)
+    tree.write({"logs.py": source.format(1)})
+    tree.install()
+    tree.module("logs")
+    for edition in (2, 3):
+        tree.published({"logs.py": source.format(1) + f"EDITION = {edition}\n"})
+        assert names(shop) == ["edition 1"]
+
+
 def test_p8_a_handler_goes_with_its_module(tree: LiveTree, shop: logging.Logger) -> None:
     tree.write({"logs.py": HANDLER.format(1), "main.py": "import logs\n"})
     tree.install()
@@ -192,13 +311,10 @@ KEPT = (
 )
 
 
-@pytest.mark.parametrize(
-    "added", [ONCE, "    logger.addFilter(Filter()) if not logger.filters else None\n"]
-)
-def test_p5_a_handler_or_filter_of_former_code_that_stays_is_told(
-    tree: LiveTree, shop: logging.Logger, added: str
+def test_p5_a_filter_of_former_code_that_stays_is_told(
+    tree: LiveTree, shop: logging.Logger
 ) -> None:
-    """As `logging.basicConfig` does, which adds none where there are any."""
+    added = "    logger.addFilter(Filter()) if not logger.filters else None\n"
     tree.write({"logs.py": LIVE.format(1) + added})
     tree.install()
     tree.module("logs")
@@ -209,7 +325,11 @@ def test_p5_a_handler_or_filter_of_former_code_that_stays_is_told(
 
 @pytest.mark.parametrize(
     "added",
-    ["    logger.addHandler(Handler())\n", ONCE.replace("Handler()", "logging.NullHandler()")],
+    [
+        "    logger.addHandler(Handler())\n",
+        ONCE,
+        ONCE.replace("Handler()", "logging.NullHandler()"),
+    ],
 )
 def test_p5_a_handler_that_is_exchanged_or_of_a_foreign_class_is_not_told(
     tree: LiveTree, shop: logging.Logger, added: str
@@ -221,13 +341,14 @@ def test_p5_a_handler_that_is_exchanged_or_of_a_foreign_class_is_not_told(
     assert len(shop.handlers) == 1
 
 
-def test_p5_a_handler_that_a_request_has_added_is_told(
-    tree: LiveTree, shop: logging.Logger
-) -> None:
-    source = LIVE + "    def request():\n    " + ONCE.replace("\n", "\n    ")
-    tree.write({"logs.py": source.format(1)})
+def test_p14_a_handler_that_a_function_made_is_told(tree: LiveTree, shop: logging.Logger) -> None:
+    source = LOGS + "    EDITION = {0}\n    def plain(): ...\n"
+    tree.write({"logs.py": source.format(1), "app.py": "import logs\n"})
     tree.install()
-    tree.module("logs").request()
-    report = tree.update({"logs.py": source.format(2)})
-    assert [("logs", KEPT)] == [(each.name, each.what) for each in report.notes]
-    assert len(shop.handlers) == 1
+    tree.module("app").logs.get_logger("%(message)s")
+    report = tree.published({"logs.py": source.format(2)})
+    (note,) = report.notes
+    assert note.name == "logs"
+    assert "gave to the logger 'tests.shop' stays as it is" in note.what
+    shop.handlers.clear()
+    assert not tree.published({"logs.py": source.format(3)}).notes

@@ -73,6 +73,22 @@ TAKEN = {
         def show():
             return V
         """,
+    "text of an annotation": """
+        import typing, shop
+        class Own:
+            base: "list[shop.prices.Base]"
+        V, = typing.get_args(typing.get_type_hints(Own)["base"])
+        def show():
+            return V.V
+        """,
+    "annotations that are all text": """
+        from __future__ import annotations
+        import typing, shop
+        def sell(base: shop.prices.Base | None): ...
+        V, _ = typing.get_args(typing.get_type_hints(sell)["base"])
+        def show():
+            return V.V
+        """,
     "kept later": """
         import shop
         found = {}
@@ -103,8 +119,27 @@ TAKEN = {
             return V
         """,
     "passed on": "from hub import shop\nV = shop.prices.V\ndef show():\n    return V\n",
+    "handed to another module": """
+        import collect, shop
+        V, = collect.by_vars(shop)
+        def show():
+            return V
+        """,
+    "handed to another module that takes the dict": """
+        import shop
+        from collect import by_dict
+        V, = by_dict(shop)
+        def show():
+            return V
+        """,
     "called": "import helper\nV = helper.take()\ndef show():\n    return V\n",
 }
+COLLECT = """
+def by_vars(package):
+    return [each.V for each in vars(package).values() if hasattr(each, "V")]
+def by_dict(package):
+    return [each.V for each in package.__dict__.values() if hasattr(each, "V")]
+"""
 PRICES = "V = @\nclass Base:\n    V = @\n"
 
 
@@ -119,6 +154,7 @@ def test_p5_a_submodule_taken_of_its_package(tree: LiveTree, policy: str, way: s
             f"{inside.replace('.', '/')}sub/__init__.py": "",
             f"{inside.replace('.', '/')}sub/views.py": TAKEN[way],
             "hub.py": "import shop\n" if not inside else "",
+            "collect.py": COLLECT,
             "helper.py": "import shop\ndef take():\n    return shop.prices.V\n",
             "app.py": f"import {inside}shop.prices, {inside}sub.views as views\n",
         }

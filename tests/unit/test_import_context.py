@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import sys
+from contextvars import ContextVar, copy_context
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -45,6 +48,25 @@ KINDS = {
         here.name = "shop {}"
         def go(): return here.name
         """,
+    "a value of an own class": """
+        import threading
+        class Here(threading.local):
+            def __init__(self):
+                self.names = []
+        here = Here()
+        here.name = "shop {}"
+        def go(): return here.names == [] and here.name
+        """,
+    "a value of an object": """
+        import threading
+        class Session:
+            _here = threading.local()
+            def __init__(self):
+                self.here = threading.local()
+        session = Session()
+        session._here.name = session.here.name = "shop {}"
+        def go(): return session._here.name == session.here.name and session.here.name
+        """,
     "the precision": """
         import decimal
         decimal.getcontext().prec = {} + 3
@@ -59,6 +81,8 @@ KINDS = {
 WANTED: dict[str, Callable[[int], Any]] = {
     "a context variable": lambda number: f"shop {number}",
     "a value of a thread": lambda number: f"shop {number}",
+    "a value of an own class": lambda number: f"shop {number}",
+    "a value of an object": lambda number: f"shop {number}",
     "the precision": lambda number: number + 3,
     "the event loop": lambda number: (number, True),
 }
@@ -149,3 +173,40 @@ def test_a_connection_that_is_bound_to_the_updating_thread_refuses(
     del report
     tree.reports.clear()
     gc.collect()
+
+
+@pytest.mark.parametrize("kind", sorted(set(KINDS) - {"the event loop"}))
+def test_the_main_thread_that_asks_for_an_update_finds_it(tree: LiveTree, kind: str) -> None:
+    source, wanted = KINDS[kind], WANTED[kind]
+    tree.write({"tenant.py": source.format(1)})
+
+    def story() -> None:
+        tree.install()
+        assert tree.module("tenant").go() == wanted(1)
+        for number in (2, 3):
+            tree.published({"tenant.py": source.format(number)})
+            assert tree.module("tenant").go() == wanted(number)
+
+    copy_context().run(story)
+
+
+def test_p2_a_pinned_unit_of_work_keeps_what_its_generation_has_set(tree: LiveTree) -> None:
+    source = KINDS["a context variable"].replace('ContextVar("name")', "outside.name")
+    source = source.replace("from contextvars import ContextVar", "import outside")
+    sys.modules["outside"] = outside = ModuleType("outside")
+    vars(outside)["name"] = ContextVar("name")
+    tree.write({"tenant.py": source.format(1)})
+
+    def story() -> None:
+        tree.install()
+        tree.module("tenant")
+        with transfuse.pin():
+            tree.published({"tenant.py": source.format(2)})
+            assert tree.module("tenant").go() == "shop 1"
+        assert tree.update().outcome == "unchanged"
+        assert tree.module("tenant").go() == "shop 2"
+
+    try:
+        copy_context().run(story)
+    finally:
+        del sys.modules["outside"]

@@ -25,7 +25,9 @@ mod _core {
     #[pymodule_export]
     use super::api::counted::{counted_protocol, counted_send, request_counts};
     #[pymodule_export]
-    use super::api::executing::{executing, handler_made, is_answering, is_former};
+    use super::api::executing::{
+        executing, handler_made, is_answering, is_former, module_of_globals,
+    };
     #[pymodule_export]
     use super::api::files::{answering, digest, file_content, file_digest, keep_folder};
     #[pymodule_export]

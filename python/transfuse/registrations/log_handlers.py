@@ -1,9 +1,10 @@
 """The handlers that modules give to loggers, of whatever class they are.
 
 A module that runs again gives its logger a second handler, and each line would be written twice. So
-the handlers of a superseded execution leave a logger to which its successor has given handlers. If
-it has given it none they stay and pass to it: `basicConfig()` adds none where there are any. If
-these are objects of classes of the former execution, a note of the update says so.
+the handlers of a superseded execution leave a logger to which its successor has given handlers; the
+successor did not see the former ones (`hidden_handlers`). If it has given the logger none they stay
+and pass to it: `transfuse.once` or a flag may be the reason. If they are objects of classes of the
+former execution, a note of the update says so.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import weakref
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from transfuse import _core
+from transfuse.registrations import in_force
+from transfuse.registrations.hidden_handlers import Hidden, begin, end, superseded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -53,7 +56,8 @@ def install() -> Callable[[], None]:
 
     def add(handler: logging.Handler) -> None:
         original(handler)
-        _core.handler_made(handler)
+        if not _core.handler_made(handler):
+            in_force.made_later(handler)
 
     def uninstall() -> None:
         if vars(logging)["_addHandlerRef"] is add:
@@ -73,12 +77,30 @@ def made(module: ModuleType, handlers: list[weakref.ReferenceType[logging.Handle
     alive = {id(handler): reference for reference in handlers if (handler := reference())}
     given = [
         _Given(logger, alive[id(handler)])
-        for logger in _loggers()
+        for logger in in_force.loggers()
         for handler in logger.handlers
         if id(handler) in alive
     ]
     if given:
         _given.setdefault(module, []).extend(given)
+
+
+def hide(former: ModuleType | None) -> Hidden | None:
+    """Hide the handlers of former executions: an update is about to run a module in this thread.
+
+    Args:
+        former: its former execution, if there is one.
+
+    Returns: what `show` takes; None if nothing is hidden.
+    """
+    given = () if former is None else _given.get(former, ())
+    there = [(each.logger, handler) for each in given if (handler := each.handler()) is not None]
+    return begin(there) if there or superseded else None
+
+
+def show(hidden: Hidden) -> None:
+    """Show them again."""
+    end(hidden)
 
 
 def exchange(
@@ -111,6 +133,7 @@ def exchange(
                 theirs.append(each)
             elif (entry := each.entry()) is not None and entry.take_out():
                 one.record.append(entry)
+    superseded.clear()
 
 
 def kept(former: list[Execution], current: list[Execution]) -> list[tuple[str, str]]:
@@ -126,7 +149,7 @@ def kept(former: list[Execution], current: list[Execution]) -> list[tuple[str, s
     modules = {one.module.__name__ for one in former}
     called = [
         (logger, each)
-        for logger in _loggers()
+        for logger in in_force.loggers()
         for each in _called_by(logger)
         if getattr(each, "__module__", None) in modules
     ]
@@ -143,12 +166,7 @@ def _called_by(logger: logging.Logger) -> Iterator[Any]:
     """Yield what a logger calls for a record."""
     yield from logger.filters
     for handler in list(logger.handlers):
-        yield handler
+        if not in_force.is_made_later(handler):
+            yield handler
         yield from handler.filters
         yield handler.formatter
-
-
-def _loggers() -> list[logging.Logger]:
-    # Not by `isinstance`: placeholders stand for loggers that are not made yet.
-    found: list[Any] = list(logging.Logger.manager.loggerDict.values())
-    return [logging.Logger.root, *(each for each in found if hasattr(each, "handlers"))]

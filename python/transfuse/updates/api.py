@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from transfuse import _core
 from transfuse.config.logs import get_logger
 from transfuse.errors import NotInstalledError, TransfuseError
-from transfuse.updates import participants, trial, waiting
+from transfuse.updates import import_context, participants, trial, waiting
 from transfuse.updates.memory_growth import MemoryGrowth
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ def update(timeout: float | None = None, *, confirm_within: float | None = None)
     _require_installed()
     with participants.waiting(), trial.wanting(confirm_within):
         report = _report(lambda: _core.update(timeout))
+    import_context.updated_here(report.generation)
     if confirm_within is not None and report.outcome == "unchanged" and report.trial is None:
         from transfuse.updates.reports import Note  # noqa: PLC0415
 

@@ -21,7 +21,7 @@ from transfuse.errors import TransfuseError
 from transfuse.updates import main_thread, participants, signal_handlers
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from types import ModuleType
 
     # The context, the one of `decimal` and the signal handlers before a module runs.
@@ -30,15 +30,21 @@ if TYPE_CHECKING:
 # The attribute of a live module's loader that has an `_Effects`.
 _EFFECTS = "_transfuse_effects"
 _PATIENCE = 5.0
+# The name of the core's context variable for pins.
+_PIN = "transfuse_pin"
 
 # The context of the thread that installed Transfuse; a server's loop runs in one like it.
 _base: Context | None = None
+# That thread, as `threading.get_ident` has it.
+_installed_by: int | None = None
 # The instances that set something. Their number in the order of execution is in `_Effects`.
 _noted: WeakSet[Any] = WeakSet()
 _count = 0
 # Generation -> the context variables of its modules, `{12: {tenant: "shop 2"}}`, for those that are
 # staged or current. The updating thread replaces it.
 _values: Mapping[int, Mapping[ContextVar[Any], Any]] = {}
+# The signals whose handlers are set when the staged generation is published.
+_signals: frozenset[int] = frozenset()
 # The connections that were made while the modules of one update ran, with the modules' names.
 _connections: list[tuple[str, Any]] = []
 
@@ -62,8 +68,9 @@ class _Effects:
 
 def install() -> None:
     """Have modules of updates run in a context like this thread's."""
-    global _base  # noqa: PLW0603
+    global _base, _installed_by  # noqa: PLW0603
     _base = copy_context()
+    _installed_by = native.threading.get_ident()
     participants.register(_Participant())
 
 
@@ -110,14 +117,32 @@ def ran(instance: Any, module: ModuleType, before: _Before) -> None:
                 values[var] = value
         elif var not in context or context[var] is not value:
             values[var] = value
-    filled = [
-        (each, dict(vars(each)))
-        for each in list(vars(module).values())
-        if type(each) is _LOCAL and vars(each)
-    ]
+    filled = [(each, dict(vars(each))) for each in _locals_of(module) if vars(each)]
     if values or filled or handlers:
         setattr(instance, _EFFECTS, _Effects(values, filled, handlers))
         _noted.add(instance)
+
+
+def _locals_of(module: ModuleType) -> Iterator[Any]:
+    """Yield the `threading.local` objects of a module, of its classes and of their instances."""
+    for value in list(vars(module).values()):
+        kind = type(value)
+        if issubclass(kind, _LOCAL):
+            yield value
+            continue
+        cls = value if issubclass(kind, type) else kind
+        if _CLASS_DICT(cls).get("__module__") != module.__name__:
+            continue
+        parts = _CLASS_DICT(value) if cls is value else _attributes(value)
+        yield from (each for each in list(parts.values()) if issubclass(type(each), _LOCAL))
+
+
+def _attributes(value: Any) -> Mapping[str, Any]:
+    try:
+        found: Mapping[str, Any] = object.__getattribute__(value, "__dict__")
+    except AttributeError:  # it has slots
+        return {}
+    return found
 
 
 def connected(name: str, connection: Any) -> None:
@@ -137,6 +162,27 @@ def enter(generation: int) -> None:
             var.set(value)
 
 
+def signals_to_be_set() -> frozenset[int]:
+    """Return the signals whose handlers are set when the staged generation is published."""
+    return _signals
+
+
+def updated_here(generation: int) -> None:
+    """Give this thread what the modules of the generation have set: it asked for the update itself.
+
+    In the thread that installed Transfuse modules are imported, and a fresh process would set it
+    there. Other threads have values of their own, and pinned work stays in its generation.
+    """
+    if native.threading.get_ident() == _installed_by and not _is_pinned():
+        enter(generation)
+        _fill_here([each for effects in _noted_in_order() for each in effects.filled])
+
+
+def _is_pinned() -> bool:
+    pins = (value for var, value in copy_context().items() if var.name == _PIN)
+    return any(pin is not None for pin in pins)
+
+
 class _Participant(participants.Participant):
     """Hands over what the modules have set; refuses what cannot be."""
 
@@ -150,12 +196,9 @@ class _Participant(participants.Participant):
         self._staged: signal_handlers.Handlers = {}
 
     def staged(self, generation: int, *, on_disk: bool) -> None:  # noqa: ARG002
-        global _values  # noqa: PLW0603
+        global _values, _signals  # noqa: PLW0603
         _refuse_bound_connections()
-        noted = sorted(
-            (effects for instance in list(_noted) if (effects := _in_this_generation(instance))),
-            key=lambda effects: effects.number,
-        )
+        noted = _noted_in_order()
         values = {var: value for effects in noted for var, value in effects.values.items()}
         if values or _values:
             _values = {**_values, generation: values}
@@ -164,6 +207,7 @@ class _Participant(participants.Participant):
         new = [effects for effects in set_by if effects.number not in self._in_force]
         self._staged = {number: handler for one in new for number, handler in one.handlers.items()}
         self._staged_by = {effects.number for effects in set_by}
+        _signals = frozenset(self._staged)
 
     def published(self, generation: int) -> None:
         self._in_force = self._staged_by
@@ -183,6 +227,11 @@ class _Participant(participants.Participant):
         _values = kept if any(kept.values()) else {}
 
 
+def _noted_in_order() -> list[_Effects]:
+    found = (effects for instance in list(_noted) if (effects := _in_this_generation(instance)))
+    return sorted(found, key=lambda effects: effects.number)
+
+
 def _in_this_generation(instance: Any) -> _Effects | None:
     there = sys.modules.get(instance.name)
     if getattr(there, "__loader__", None) is not instance:
@@ -200,15 +249,19 @@ def _fill(filled: list[tuple[Any, Any]]) -> None:
     done = native.threading.Event()
 
     def fill() -> None:
-        for each, values in filled:
-            for name, value in values.items():
-                if name not in vars(each):
-                    setattr(each, name, value)
+        _fill_here(filled)
         done.set()
 
     loop.call_soon_threadsafe(fill)
     if not participants.waits_for_update(thread):
         done.wait(_PATIENCE)
+
+
+def _fill_here(filled: list[tuple[Any, Any]]) -> None:
+    for each, values in filled:
+        for name, value in values.items():
+            if name not in vars(each):
+                setattr(each, name, value)
 
 
 def _refuse_bound_connections() -> None:
@@ -289,3 +342,5 @@ def _count_of(each: object) -> int:
 
 _OURS = _baseline()
 _LOCAL = native.public_local()
+# The attributes of a class, also where its metaclass defines a `__dict__`.
+_CLASS_DICT = vars(type)["__dict__"].__get__

@@ -6,7 +6,7 @@
 use std::sync::atomic::Ordering;
 
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyModule};
 
 use crate::effects::log_handlers;
 use crate::state::{caller, execution_stack, runtime};
@@ -42,8 +42,16 @@ pub fn is_former(namespace: &Bound<'_, PyDict>) -> bool {
     !runtime.alive(py).iter().any(|generation| generation.get().holds(py, &instance))
 }
 
-/// `logging` has made a handler: it belongs to the module that this thread executes, if there is one.
+/// `logging` has made a handler: it belongs to the module that this thread executes. Returns whether there
+/// is one.
 #[pyfunction]
-pub fn handler_made(handler: &Bound<'_, PyAny>) -> PyResult<()> {
+pub fn handler_made(handler: &Bound<'_, PyAny>) -> PyResult<bool> {
     log_handlers::made(handler)
+}
+
+/// The live module whose namespace these globals are; None if they are another's.
+#[pyfunction]
+pub fn module_of_globals(globals: &Bound<'_, PyAny>) -> Option<Py<PyModule>> {
+    let py = globals.py();
+    caller::module_of_globals(py, globals).map(|module| module.get().module.clone_ref(py))
 }

@@ -10,7 +10,7 @@ use pyo3::types::{PyBytes, PyCode, PyInt, PyString, PyTuple};
 use pyo3::{intern, prelude::*, sync::PyOnceLock};
 
 use crate::code::names::{Chains, Constants, Name, Names};
-use crate::code::plain_values;
+use crate::code::{dotted_text, plain_values};
 use crate::cpython::frames;
 
 /// The numbers of the instructions looked for, which differ between versions of Python.
@@ -103,6 +103,8 @@ pub struct Reading {
     pub assigned: Names,
     /// Names that it loads, each with the attributes that are taken at once: `["pk", "sub", "go"]`.
     pub loaded: Chains,
+    /// The same of names in its text constants, which may be annotations.
+    pub in_text: Chains,
     pub sets: Names,
     /// Those of them that it sets on a name that is no variable of a function, or an attribute of one.
     pub sets_on_globals: Names,
@@ -144,18 +146,14 @@ pub fn read(py: Python<'_>, code: &Bound<'_, PyCode>) -> PyResult<Reading> {
     let sets_attributes = reader.names.contains(&"setattr");
     for each in code.getattr(intern!(py, "co_consts"))?.cast_into::<PyTuple>()?.iter() {
         plain_values::add_constant(&each, &mut reader.reading.constants);
-        // `getattr(kind, "__subclasses__")`, and what `eval` runs.
-        if let Ok(text) = each.cast_exact::<PyString>()
-            && let Ok(text) = text.to_str()
-            && sets_attributes
-            && text.chars().all(|letter| letter.is_alphanumeric() || letter == '_')
-        {
+        dotted_text::add_constant(&each, &mut reader.reading.in_text);
+        let Ok(text) = each.cast_exact::<PyString>() else { continue };
+        let Ok(text) = text.to_str() else { continue };
+        if sets_attributes && text.chars().all(|letter| letter.is_alphanumeric() || letter == '_') {
             reader.reading.sets.insert(text);
         }
-        if let Ok(text) = each.cast_exact::<PyString>()
-            && let Ok(text) = text.to_str()
-            && (text == SUBCLASSES || (text.contains(SUBCLASSES) && reader.runs_text()))
-        {
+        // `getattr(kind, "__subclasses__")`, and what `eval` runs.
+        if text == SUBCLASSES || (text.contains(SUBCLASSES) && reader.runs_text()) {
             reader.reading.subclasses_of.insert(None);
         }
     }

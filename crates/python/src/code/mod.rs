@@ -3,6 +3,7 @@
 
 pub mod pyc;
 pub mod names;
+pub mod dotted_text;
 pub mod bytecode;
 pub mod plain_values;
 pub mod attribute_use;

@@ -11,7 +11,7 @@ use std::collections::HashSet;
 use pyo3::{intern, prelude::*, types::PyCode, types::PyTuple};
 
 use crate::code::attribute_use::{AttributeUse, Uses};
-use crate::code::bytecode::{Binding, read};
+use crate::code::bytecode::{Binding, Reading, read};
 use crate::code::names::{ByName, Chains, Constants, Name, Names};
 
 /// `co_flags` bit of functions; class bodies and modules lack it.
@@ -60,7 +60,7 @@ pub struct NameUsage {
     pub runs_text: bool,
     /// Whether it may take attributes that it does not mention (`getattr`).
     pub takes_any: bool,
-    /// Whether it takes namespaces of objects (`vars`).
+    /// Whether any of its code takes namespaces of objects (`vars`).
     pub takes_namespaces: bool,
     /// Whether it sets items (`table["name"] = ...`).
     pub sets_items: bool,
@@ -133,15 +133,18 @@ impl NameUsage {
 #[derive(Default)]
 struct Parts {
     loaded: Chains,
+    in_text: Chains,
     mentions: Names,
     sets_items: bool,
 }
 
 impl Parts {
-    fn extend(&mut self, loaded: Chains, mentions: Names, sets: bool) {
-        self.loaded.extend(loaded);
-        self.mentions.extend(mentions.names());
-        self.sets_items |= sets;
+    /// Takes these uses over.
+    fn take(&mut self, reading: &mut Reading) {
+        self.loaded.extend(std::mem::take(&mut reading.loaded));
+        self.in_text.extend(std::mem::take(&mut reading.in_text));
+        self.mentions.extend(reading.mentions.names());
+        self.sets_items |= reading.sets_items;
     }
 
     fn loads(&self, names: &[&str]) -> bool {
@@ -154,9 +157,9 @@ impl Parts {
 }
 
 pub fn outline(py: Python<'_>, code: &Bound<'_, PyCode>) -> PyResult<NameUsage> {
-    let module = read(py, code)?;
+    let mut module = read(py, code)?;
     let (mut at_once, mut later) = (Parts::default(), Parts::default());
-    at_once.extend(module.loaded, module.mentions, module.sets_items);
+    at_once.take(&mut module);
     let mut own = module.stored.clone();
     let imported = module.imports.iter().map(|binding| binding.bound.as_str()).collect();
     let (mut imports, mut star_imports) = (module.imports, module.star_imports);
@@ -167,11 +170,10 @@ pub fn outline(py: Python<'_>, code: &Bound<'_, PyCode>) -> PyResult<NameUsage> 
     while let Some((next, outer, class)) = waiting.pop() {
         let function = is_function(py, &next)?;
         let runs = outer && (!function || is_part_of_expression(py, &next)?);
-        let reading = read(py, &next)?;
+        let mut reading = read(py, &next)?;
         let set = if runs { &mut sets } else { &mut sets_in_functions };
         set.extend(reading.sets_on_globals.names());
-        let part = if runs { &mut at_once } else { &mut later };
-        part.extend(reading.loaded, reading.mentions, reading.sets_items);
+        (if runs { &mut at_once } else { &mut later }).take(&mut reading);
         let bound_by_class = reading.stored.names().filter(|_| !function);
         sets_anywhere.extend(reading.sets.names().chain(bound_by_class));
         late.extend(reading.named.names().filter(|_| function));
@@ -188,6 +190,7 @@ pub fn outline(py: Python<'_>, code: &Bound<'_, PyCode>) -> PyResult<NameUsage> 
     }
     let everywhere = at_once.loaded.iter().chain(&later.loaded);
     let unbound = unbound(py, &module.stored, everywhere.clone())?;
+    let everywhere = everywhere.chain(&at_once.in_text).chain(&later.in_text);
     let attributes = AttributeUse::read(&imports, &star_imports, everywhere, &late);
     add_called(&mut at_once, &mut later, own, &imports);
     let uses = Uses::of(&imports, star_imports, &at_once.loaded);
@@ -203,7 +206,7 @@ pub fn outline(py: Python<'_>, code: &Bound<'_, PyCode>) -> PyResult<NameUsage> 
         constants,
         runs_text: at_once.loads(&RUN_TEXT),
         takes_any: at_once.takes_any(),
-        takes_namespaces: at_once.loads(&["vars"]),
+        takes_namespaces: at_once.loads(&["vars"]) || later.loads(&["vars"]),
         mentions: at_once.mentions,
         mentions_later: later.mentions,
         sets_items: at_once.sets_items,

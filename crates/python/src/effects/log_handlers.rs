@@ -19,13 +19,48 @@ thread_local! {
     static MADE: RefCell<Vec<(Py<LiveModule>, Py<PyWeakrefReference>)>> = const { RefCell::new(Vec::new()) };
 }
 
-/// A handler of `logging` was made.
-pub fn made(handler: &Bound<'_, PyAny>) -> PyResult<()> {
-    if let Some(module) = execution_stack::innermost(handler.py()) {
-        let handler = PyWeakrefReference::new(handler)?.unbind();
-        MADE.with_borrow_mut(|made| made.push((module.unbind(), handler)));
+/// While an update runs a module, the handlers of its former run are hidden from this thread, until this is
+/// dropped: code adds a handler only where there is none.
+pub struct Hidden(Option<Py<PyAny>>);
+
+impl Hidden {
+    pub fn begin(py: Python<'_>, former: Option<&Bound<'_, LiveModule>>) -> Hidden {
+        let hide = || {
+            let module = former.map(|former| former.get().module.bind(py));
+            let hidden = package(py)?.call_method1(intern!(py, "hide"), (module,))?;
+            Ok((!hidden.is_none()).then(|| hidden.unbind()))
+        };
+        let hidden = hide().unwrap_or_else(|error| {
+            let _ = log::complain(py, "handlers of logging may stay as they are", error);
+            None
+        });
+        Hidden(hidden)
     }
-    Ok(())
+}
+
+impl Drop for Hidden {
+    fn drop(&mut self) {
+        let Some(hidden) = self.0.take() else { return };
+        Python::attach(|py| {
+            let shown =
+                package(py).and_then(|all| all.call_method1(intern!(py, "show"), (hidden,)));
+            if let Err(error) = shown {
+                let _ = log::complain(py, "handlers of logging may be hidden", error);
+            }
+        });
+    }
+}
+
+fn package(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    Ok(py.import(intern!(py, "transfuse.registrations.log_handlers"))?.into_any())
+}
+
+/// A handler of `logging` was made. Returns whether this thread executes a module.
+pub fn made(handler: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let Some(module) = execution_stack::innermost(handler.py()) else { return Ok(false) };
+    let handler = PyWeakrefReference::new(handler)?.unbind();
+    MADE.with_borrow_mut(|made| made.push((module.unbind(), handler)));
+    Ok(true)
 }
 
 /// The code of a module has ended: the handlers that it made are recorded with the loggers that have
@@ -43,9 +78,8 @@ pub fn ended(module: &Bound<'_, LiveModule>) {
     }
     let handlers: Vec<_> = own.into_iter().map(|(_, handler)| handler).collect();
     let told = || {
-        let name = intern!(py, "transfuse.registrations.log_handlers");
         let module = module.get().module.bind(py);
-        py.import(name)?.getattr(intern!(py, "made"))?.call1((module, handlers))
+        package(py)?.call_method1(intern!(py, "made"), (module, handlers))
     };
     if let Err(error) = told() {
         let _ = log::complain(py, "handlers of logging may be added twice", error);

@@ -6,7 +6,7 @@
 //! nothing before, and it does not matter when the submodule was loaded.
 
 use pyo3::{prelude::*, types::PyModule};
-use transfuse_engine::{EdgeKind, ModuleName, Target};
+use transfuse_engine::{Edge, EdgeKind, ModuleName, Target};
 
 use crate::code::name_usage::NameUsage;
 use crate::cpython::snapshot;
@@ -73,16 +73,37 @@ fn is_new(py: Python<'_>, package: &ModuleName, submodule: &ModuleName) -> bool 
         && found.is_some_and(|found| !lists(found).unwrap_or(true))
 }
 
-/// Does the code of `user` look at all names in the namespace of a package? A submodule is not among
-/// them while generations that share the package differ in it.
-pub fn looks_into(user: &LiveModule, package: &ModuleName) -> bool {
-    let taken = |usage: &NameUsage, name: &str| {
-        usage.attributes.of(package.tail()).any(|attribute| attribute == name)
+/// Does the code of `user` look at all names in the namespace of a package, or hand the package to another
+/// module that may do so? A submodule is not among them while generations that share the package differ in
+/// it. `find` finds a module.
+pub fn looks_into<'py>(
+    user: &LiveModule,
+    package: &ModuleName,
+    find: impl Fn(&ModuleName) -> Option<Bound<'py, LiveModule>>,
+) -> bool {
+    let takes = |name: &str| {
+        let taken = |usage: &NameUsage| {
+            usage.attributes.of(package.tail()).any(|attribute| attribute == name)
+        };
+        user.with_name_usage(taken) == Some(true)
     };
-    let looks = |usage: &NameUsage| {
-        taken(usage, "__dict__") || (usage.takes_namespaces && taken(usage, ""))
+    let helper = |edge: Edge| match edge.to {
+        Target::Module(name) if edge.kind.is_import() => find(&name),
+        _ => None,
     };
-    user.with_name_usage(looks) == Some(true)
+    takes("__dict__")
+        || (takes("")
+            && (takes_namespaces(user)
+                || user.edges().into_iter().filter_map(helper).any(|m| takes_namespaces(m.get()))))
+}
+
+fn takes_namespaces(module: &LiveModule) -> bool {
+    let takes = |usage: &NameUsage| {
+        usage.takes_namespaces
+            || usage.mentions.contains("__dict__")
+            || usage.mentions_later.contains("__dict__")
+    };
+    module.with_name_usage(takes) == Some(true)
 }
 
 /// The same where only functions import the package. Those that ran later have an edge of their own

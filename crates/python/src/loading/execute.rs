@@ -12,6 +12,7 @@ use pyo3::{intern, prelude::*};
 use transfuse_engine::{Digest, ModuleName, Source};
 
 use crate::cpython::{exceptions, lazy_object, log, panics};
+use crate::effects::log_handlers::Hidden;
 use crate::effects::observation::Observation;
 use crate::effects::{
     dependencies, environ, foreign_lookups, foreign_patches, submodule_use, virtual_subclasses,
@@ -196,12 +197,14 @@ impl<'py> PreparedModule<'py> {
         let context = contexts.as_ref().map(|contexts| contexts.call_method0("running"));
         let context = context.transpose()?;
         let registered = virtual_subclasses::registrations(py)?;
+        let hidden = scope.is_staged().then(|| Hidden::begin(py, previous));
         let observed = Observation::begin(&self.instance);
         let ran = panics::caught(|| {
             let claimed = self.claimed.as_ref().map(|spec| spec.bind(py));
             namespace::exec_module(scope, &self.instance, previous, text, file, claimed)
         });
         let mut before = observed.end(py, &self.instance);
+        drop(hidden);
         if scope.is_staged() {
             foreign_patches::retain_own(&mut before, &self.instance, previous);
         }

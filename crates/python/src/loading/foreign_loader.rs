@@ -9,11 +9,11 @@ use std::cell::RefCell;
 
 use pyo3::types::{PyBytes, PyCFunction, PyCode, PyDict, PyTuple};
 use pyo3::{exceptions::PyOSError, intern, prelude::*};
-use transfuse_engine::ModuleName;
+use transfuse_engine::{EdgeKind, ModuleName, Target};
 
 use crate::loading::post_import_hooks;
 use crate::state::{
-    live_module::LiveModule, module_source::SourceFile, runtime::Runtime, scope::Scope,
+    caller, live_module::LiveModule, module_source::SourceFile, runtime::Runtime, scope::Scope,
 };
 use crate::sysmodules::spec::{Finder, HandedOut};
 
@@ -48,6 +48,9 @@ pub fn claim<'py>(
             continue;
         }
         let Ok(find) = finder.getattr(intern!(py, "find_spec")) else { continue };
+        if is_superseded(scope, &find) {
+            continue;
+        }
         post_import_hooks::put_back(scope, &finder, name)?;
         let handed_out = HandedOut::begin(name);
         let spec = find.call1((name.as_str(), &place, py.None()))?;
@@ -87,7 +90,11 @@ impl Claim<'_> {
             return Ok(false);
         }
         let executes = loader.hasattr(intern!(py, "exec_module"))?;
-        if executes && (self.asked_ours || is_source_loader(&loader)?) {
+        let compiles = is_source_loader(&loader)?;
+        if compiles {
+            runtime.records.lock().compiled_by_others.insert(origin.path.clone());
+        }
+        if executes && (self.asked_ours || compiles) {
             origin.spec = Some(self.spec.unbind());
             return Ok(true);
         }
@@ -96,6 +103,42 @@ impl Claim<'_> {
         records.foreign_loaders.insert(origin.path.clone(), (name.clone(), kind));
         Ok(false)
     }
+}
+
+/// Whether a finder is code of a live module that the generation has in another version: until that
+/// is published, both are in `sys.meta_path`.
+fn is_superseded(scope: &Scope<'_>, find: &Bound<'_, PyAny>) -> bool {
+    let py = scope.py;
+    let function = find.getattr(intern!(py, "__func__")).unwrap_or_else(|_| find.clone());
+    let Ok(globals) = function.getattr(intern!(py, "__globals__")) else { return false };
+    let Some(owner) = caller::module_of_globals(py, &globals) else { return false };
+    let current = scope.find(owner.get().name.as_str());
+    current.is_some_and(|current| !current.is(&owner))
+}
+
+/// The live module that defines the loader of `spec`: code that it executes depends on that module.
+fn defined_by(scope: &Scope<'_>, loader: &Bound<'_, PyAny>) -> Option<ModuleName> {
+    let module = loader.get_type().getattr(intern!(scope.py, "__module__")).ok()?;
+    let name = ModuleName::new(module.extract::<&str>().ok()?).ok()?;
+    scope.find(name.as_str()).map(|_| name)
+}
+
+/// The code that a module will have if the loader of `spec` compiles it in its own way; none if it does not.
+pub fn own_code<'py>(
+    instance: &Bound<'py, LiveModule>,
+    spec: &Bound<'py, PyAny>,
+    text: &[u8],
+    file: &str,
+) -> PyResult<Option<Bound<'py, PyCode>>> {
+    let py = spec.py();
+    let loader = spec.getattr(intern!(py, "loader"))?;
+    if !is_source_loader(&loader)? {
+        return Ok(None);
+    }
+    read_generation(instance, &loader, text)?;
+    let source = loader.call_method1(intern!(py, "get_data"), (file,))?;
+    let code = loader.call_method1(intern!(py, "source_to_code"), (source, file))?;
+    Ok(Some(code.cast_into::<PyCode>()?))
 }
 
 /// Whether a loader reads source by `get_data` and compiles it, as the standard one does.
@@ -113,6 +156,7 @@ thread_local! {
 
 /// Has the loader of `spec` execute a live module's code.
 pub fn execute(
+    scope: &Scope<'_>,
     instance: &Bound<'_, LiveModule>,
     spec: &Bound<'_, PyAny>,
     code: &Bound<'_, PyCode>,
@@ -122,6 +166,9 @@ pub fn execute(
     let loader = spec.getattr(intern!(py, "loader"))?;
     if is_source_loader(&loader)? {
         read_generation(instance, &loader, text)?;
+    }
+    if let Some(definer) = defined_by(scope, &loader) {
+        instance.get().add_edge(Target::Module(definer), EdgeKind::ModuleLevel);
     }
     LEFT.with_borrow_mut(|left| left.push((instance.clone().unbind(), code.clone().unbind())));
     let ran = loader.call_method1(intern!(py, "exec_module"), (instance.get().module.bind(py),));
@@ -155,6 +202,13 @@ fn read_generation(
 ) -> PyResult<()> {
     let py = loader.py();
     let Some(file) = instance.get().file.clone() else { return Ok(()) };
+    let path_stats = |_: &Bound<'_, PyTuple>, _: Option<&Bound<'_, PyDict>>| {
+        Err::<(), _>(PyOSError::new_err("the source of a generation has no time"))
+    };
+    loader.setattr("path_stats", PyCFunction::new_closure(py, None, None, path_stats)?)?;
+    if decodes(loader)? && is_on_disk(loader, &file, text) {
+        return Ok(());
+    }
     let text = PyBytes::new(py, text).unbind();
     let standard = loader.getattr(intern!(py, "get_data"))?.unbind();
     let get_data = move |args: &Bound<'_, PyTuple>, _: Option<&Bound<'_, PyDict>>| {
@@ -164,9 +218,24 @@ fn read_generation(
             _ => standard.call1(py, args),
         }
     };
-    let path_stats = |_: &Bound<'_, PyTuple>, _: Option<&Bound<'_, PyDict>>| {
-        Err::<(), _>(PyOSError::new_err("the source of a generation has no time"))
+    loader.setattr("get_data", PyCFunction::new_closure(py, None, None, get_data)?)
+}
+
+/// Whether a loader makes source of the content of files in a way of its own.
+fn decodes(loader: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let name = intern!(loader.py(), "get_data");
+    let bootstrap = loader.py().import(intern!(loader.py(), "importlib._bootstrap_external"))?;
+    let standard = bootstrap.getattr(intern!(loader.py(), "FileLoader"))?.getattr(name)?;
+    Ok(!loader.get_type().getattr(name)?.is(&standard))
+}
+
+/// Whether the file has the content of the generation. Where it has not, such a loader gets that as it is.
+fn is_on_disk(loader: &Bound<'_, PyAny>, file: &str, text: &[u8]) -> bool {
+    let py = loader.py();
+    let read = || {
+        let bootstrap = py.import(intern!(py, "importlib._bootstrap_external"))?;
+        let standard = bootstrap.getattr(intern!(py, "FileLoader"))?;
+        standard.call_method1(intern!(py, "get_data"), (loader, file))?.extract::<Vec<u8>>()
     };
-    loader.setattr("get_data", PyCFunction::new_closure(py, None, None, get_data)?)?;
-    loader.setattr("path_stats", PyCFunction::new_closure(py, None, None, path_stats)?)
+    read().is_ok_and(|there| there == text)
 }

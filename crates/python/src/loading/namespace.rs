@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use pyo3::types::{PyBytes, PyCode, PyDict, PyFrozenSet, PyMappingProxy, PyType};
-use pyo3::{exceptions::PyException, ffi, intern, prelude::*};
+use pyo3::{exceptions::PyException, exceptions::PySyntaxError, ffi, intern, prelude::*};
 use transfuse_engine::{EdgeKind, Policy, Target};
 
 use crate::code::{name_usage, name_usage::NameUsage, pyc};
@@ -35,7 +35,7 @@ pub fn exec_module(
         None => Vec::new(),
     };
     let code = if carried.is_empty() {
-        pyc::code(py, file, text)?
+        compiled(instance, text, file, claimed)?
     } else {
         // It differs from the source, so it is never written to a precompiled file.
         let names = PyFrozenSet::new(py, carried.iter().map(|(name, _)| name))?;
@@ -61,7 +61,7 @@ pub fn exec_module(
         environ::undo_later(scope);
     }
     match claimed {
-        Some(spec) => foreign_loader::execute(instance, spec, &code, text)?,
+        Some(spec) => foreign_loader::execute(scope, instance, spec, &code, text)?,
         None => evaluate(py, &code, &namespace)?,
     }
     annotations::record(scope, instance, &code)?;
@@ -76,6 +76,21 @@ pub fn exec_module(
         migrate.call1((PyMappingProxy::new(py, old.as_mapping()),))?;
     }
     Ok(())
+}
+
+/// The code of a source file. A loader of other code may understand what is no Python.
+fn compiled<'py>(
+    instance: &Bound<'py, LiveModule>,
+    text: &[u8],
+    file: &str,
+    claimed: Option<&Bound<'py, PyAny>>,
+) -> PyResult<Bound<'py, PyCode>> {
+    let py = instance.py();
+    let (error, spec) = match (pyc::code(py, file, text), claimed) {
+        (Err(error), Some(spec)) if error.is_instance_of::<PySyntaxError>(py) => (error, spec),
+        (code, _) => return code,
+    };
+    foreign_loader::own_code(instance, spec, text, file)?.ok_or(error)
 }
 
 /// The names that the code uses, without those it does not bind because they are carried. An execution

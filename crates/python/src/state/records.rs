@@ -35,6 +35,9 @@ pub struct Records {
     /// Live source that a loader of other code keeps to itself -> the module's name and the
     /// loader's type, `/srv/shop/db.py -> (shop.db, apm.Loader)`. Entries never leave.
     pub foreign_loaders: HashMap<PathBuf, (ModuleName, String)>,
+    /// Live source that loaders of other code compile in their own way, so that it need not be Python.
+    /// Entries never leave.
+    pub compiled_by_others: HashSet<PathBuf>,
     /// Module -> the hooks that its import has used up (`loading/post_import_hooks.rs`).
     pub post_import_hooks: HashMap<ModuleName, Py<PyList>>,
     /// Modules that foreign registries refuse a second time -> why, until a restart.

@@ -26,4 +26,5 @@ pub mod former_cycles;
 pub mod lingering;
 pub mod project_files;
 pub mod lost_state;
+pub mod in_force;
 pub mod report;

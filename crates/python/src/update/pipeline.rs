@@ -170,6 +170,9 @@ fn compile_changed(
             continue;
         };
         let changed = request.changes.iter().any(|change| change.path == *path);
+        if runtime.records.lock().compiled_by_others.contains(path) {
+            continue;
+        }
         let text = request.view.get(path).filter(|_| changed).and_then(|source| source.text());
         // The precompiled file saves compiling it once more when it runs.
         text.map(|text| pyc::code(py, file, &text)).transpose()?;
@@ -265,6 +268,7 @@ fn publish<'py>(
     }
     let mut told = update.lost_state(py);
     told.extend(update.former_code_handed_on(py));
+    told.extend(update.former_code_in_force(py));
     for (module, what) in &plan.notes {
         log::warning(py, &format!("{module} {what}"));
     }

@@ -8,12 +8,13 @@ use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 
-use pyo3::{exceptions::PySyntaxError, prelude::*, types::PyDict};
+use pyo3::{exceptions::PySyntaxError, intern, prelude::*, types::PyDict, types::PyModule};
 use transfuse_engine::{
     ChangeKind, DependencyGraph, EdgeKind, FileChange, Kept, ModuleFacts, ModuleName, Plan, Policy,
     Reason, Restart, RestartCode, SourceSnapshot, Succession, plan,
 };
 
+use crate::cpython::snapshot;
 use crate::effects::{
     kept_values, kept_values::KeptValues, retention, subclasses::ListedBases, submodule_use,
 };
@@ -158,7 +159,8 @@ impl ModuleFacts for CurrentFacts<'_, '_> {
     }
 
     fn looks_into(&self, user: &ModuleName, package: &ModuleName) -> bool {
-        self.find(user).is_some_and(|user| submodule_use::looks_into(user.get(), package))
+        let find = |name: &ModuleName| self.find(name);
+        self.find(user).is_some_and(|user| submodule_use::looks_into(user.get(), package, find))
     }
 
     fn listed_bases(&self, name: &ModuleName) -> Vec<ModuleName> {
@@ -258,7 +260,38 @@ fn foreign_loaded(py: Python<'_>, runtime: &Runtime, changes: &[FileChange]) -> 
             path: Some(change.path.clone()),
         })
     };
-    changes.iter().filter_map(restart).collect()
+    let mut restarts: Vec<_> = changes.iter().filter_map(restart).collect();
+    restarts.extend(loaded_from_data(py, runtime, changes));
+    restarts
+}
+
+/// The modules that a loader of other code made of files that are no live source, `conf.json`.
+fn loaded_from_data(py: Python<'_>, runtime: &Runtime, changes: &[FileChange]) -> Vec<Restart> {
+    let is_data = |change: &&FileChange| {
+        let compiled = runtime.records.lock().extensions.contains_key(&change.path);
+        !compiled && change.path.extension().is_none_or(|end| end != "py")
+    };
+    let data: Vec<_> = changes.iter().filter(is_data).collect();
+    if data.is_empty() {
+        return Vec::new();
+    }
+    let loaded = snapshot::items(runtime.sys_modules.bind(py)).into_iter();
+    let restart = |(name, module): (Bound<'_, PyAny>, Bound<'_, PyAny>)| {
+        let namespace = module.cast_exact::<PyModule>().ok()?.dict();
+        let spec = namespace.get_item(intern!(py, "__spec__")).ok().flatten()?;
+        let origin = spec.getattr_opt(intern!(py, "origin")).ok().flatten()?;
+        let origin = origin.extract::<PathBuf>().ok()?;
+        let change = data.iter().find(|change| change.path == origin)?;
+        let loader = spec.getattr_opt(intern!(py, "loader")).ok().flatten()?;
+        let loader = loader.get_type().fully_qualified_name().ok()?;
+        Some(Restart {
+            name: name.to_string(),
+            code: RestartCode::ForeignLoader,
+            what: format!("{name} changed and was loaded by {loader}: restart the server"),
+            path: Some(change.path.clone()),
+        })
+    };
+    loaded.filter_map(restart).collect()
 }
 
 /// The snapshot in which changes that wait for a restart keep their old content.
