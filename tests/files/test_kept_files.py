@@ -233,3 +233,38 @@ def test_p12_what_the_program_writes_itself(tree: LiveTree, how: str) -> None:
     tree.module("conf").put(2)
     assert ran(tree.update()) == []
     assert tree.module("conf").get() == 2
+
+
+FOLDERS = {
+    "replace": """
+        new, old = HERE / "new", HERE / "old"
+        new.mkdir()
+        (new / "rates.json").write_text("2")
+        (HERE / "data").rename(old)
+        new.rename(HERE / "data")
+        shutil.rmtree(old)
+        """,
+    "remove": """
+        (HERE / "data" / "rates.json").unlink()
+        """,
+    "remove the folder": """
+        shutil.rmtree(HERE / "data")
+        """,
+}
+
+
+@pytest.mark.parametrize("how", FOLDERS)
+def test_p12_what_the_program_replaces_or_removes_itself(tree: LiveTree, how: str) -> None:
+    # As a server of calendars does, which makes a folder for each of them.
+    source = HEAD + "import shutil\nfound = None\ndef get():\n    global found\n"
+    source += "    found = found or json.loads((HERE / 'data' / 'rates.json').read_text())\n"
+    source += "    return found\n"
+    change = textwrap.indent(textwrap.dedent(FOLDERS[how]), "    ")
+    source += f"def change():\n{change}\n"
+    tree.write({"data/rates.json": "1", "other.json": "1"})
+    installed(tree, "overlay", source)
+    assert tree.module("web").conf.get() == 1
+    tree.module("conf").change()
+    assert ran(tree.update()) == []
+    # Other code changes another file, which counts.
+    assert ran(tree.published({"conf.py": source + "# again\n"})) == ["conf", "web"]

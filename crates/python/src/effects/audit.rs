@@ -1,7 +1,7 @@
 //! Which events of the interpreter tell about the code of a module?
 //!
 //! One audit hook for all events that count. Audit hooks cannot be removed; while no module is being
-//! executed in the thread, this one hears only of files that are opened or renamed, and while no runtime is in
+//! executed in the thread, this one hears only of files that are opened, renamed or removed, and while no runtime is in
 //! force it does nothing. The interpreter calls it for the events of every sub-interpreter too, with
 //! objects that must not meet those of the main one.
 
@@ -11,7 +11,7 @@ use std::sync::Once;
 use pyo3::{exceptions::PyRuntimeError, ffi, prelude::*, types::PyTuple};
 
 use crate::cpython::thread::is_in_main_interpreter;
-use crate::effects::{data_files, environ};
+use crate::effects::{data_files, environ, written_files};
 use crate::state::{execution_stack, runtime, runtime::Runtime};
 
 /// A C audit hook, as `Py_AuditHookFunction` of the C API declares it.
@@ -41,7 +41,11 @@ extern "C" fn audit_hook(event: *const c_char, args: *mut ffi::PyObject, _: *mut
     let event = unsafe { CStr::from_ptr(event) };
     let record: Record = match event.to_bytes() {
         b"open" if !execution_stack::is_executing() => data_files::record_open_by_function,
-        b"os.rename" if !execution_stack::is_executing() => data_files::record_rename_by_function,
+        b"os.rename" if !execution_stack::is_executing() => written_files::record_rename,
+        b"os.remove" | b"os.rmdir" if !execution_stack::is_executing() => {
+            written_files::record_removal
+        }
+        b"shutil.rmtree" if !execution_stack::is_executing() => written_files::record_tree,
         _ if !execution_stack::is_executing() => return 0,
         b"open" => data_files::record_open,
         b"os.rename" => data_files::record_rename,

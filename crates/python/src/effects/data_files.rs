@@ -14,7 +14,7 @@ use pyo3::{intern, prelude::*, types::PyBytes, types::PyString, types::PyTuple};
 use transfuse_engine::{EdgeKind, FileKind, FileSystem, Source, is_source, listing};
 
 use crate::cpython::{frames, thread::thread};
-use crate::effects::kept_content;
+use crate::effects::{kept_content, written_files, written_files::data_of_function};
 use crate::state::command::Command;
 use crate::state::{caller, execution_stack, live_module::LiveModule, runtime::Runtime};
 
@@ -24,9 +24,6 @@ const LIMIT: u64 = 16 << 20;
 /// If cached functions of a module read more files than this, these are no settings of the module
 /// but files of its users.
 const CACHED_FILES: usize = 100;
-
-/// How many files that functions write are remembered.
-const WRITTEN_FILES: usize = 5_000;
 
 /// The errors of the system for a file that does not exist.
 pub const ABSENT: [ErrorKind; 2] = [ErrorKind::NotFound, ErrorKind::NotADirectory];
@@ -56,7 +53,7 @@ pub fn record_open_by_function(runtime: &'static Runtime, args: &Bound<'_, PyTup
         return;
     };
     if writes(args) {
-        return record_write_by_function(py, runtime, path);
+        return written_files::record(py, runtime, path);
     }
     match reader(py) {
         Reader::Import if is_source(&path) => {}
@@ -94,7 +91,7 @@ fn record_kept(py: Python<'_>, runtime: &'static Runtime, path: PathBuf) {
     for owner in kept_content::keepers(py) {
         if !owner.get().has_read(&path)
             && count_read(owner.get()) < CACHED_FILES
-            && !runtime.records.lock().written_by_functions.contains(&path)
+            && !written_files::is_written(&runtime.records.lock(), &path)
             && runtime.roots.follows(&*runtime.system, &path)
             && let Some(source) = content(runtime, &path)
         {
@@ -104,35 +101,6 @@ fn record_kept(py: Python<'_>, runtime: &'static Runtime, path: PathBuf) {
             admit(runtime, &owner, &path, &source);
         }
     }
-}
-
-/// A function that was called after its module was imported renames a file: it writes another as a whole.
-pub fn record_rename_by_function(runtime: &'static Runtime, args: &Bound<'_, PyTuple>) {
-    if let Some(path) = args.get_item(1).ok().and_then(|path| data_of_function(runtime, &path)) {
-        record_write_by_function(args.py(), runtime, path);
-    }
-}
-
-fn record_write_by_function(py: Python<'_>, runtime: &Runtime, path: PathBuf) {
-    let is_live = caller::nearest(py).is_some();
-    let mut records = runtime.records.lock();
-    if is_live && records.written_by_functions.len() < WRITTEN_FILES {
-        records.written_by_functions.insert(path);
-    }
-}
-
-/// The path of a file that can be data. Requests open files: others are told apart without a look at the
-/// disk.
-fn data_of_function(runtime: &Runtime, given: &Bound<'_, PyAny>) -> Option<PathBuf> {
-    if let Ok(text) = given.cast_exact::<PyString>() {
-        let path = Path::new(text.to_str().ok()?);
-        if path.is_absolute() && !runtime.roots.is_beneath(path) {
-            return None;
-        }
-    }
-    let path = runtime.system.absolute(&given.extract::<PathBuf>().ok()?).ok()?;
-    let is_precompiled = path.extension().is_some_and(|end| end == "pyc");
-    (runtime.roots.is_beneath(&path) && !is_precompiled).then_some(path)
 }
 
 /// Whether an argument is text that names source.

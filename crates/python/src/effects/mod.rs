@@ -7,6 +7,7 @@ pub mod foreign_lookups;
 pub mod annotations;
 pub mod audit;
 pub mod data_files;
+pub mod written_files;
 pub mod asked_files;
 pub mod kept_content;
 pub mod served_files;

@@ -26,8 +26,8 @@ pub struct Records {
     /// File -> the modules of which a function has read it and may keep what it has read,
     /// `/srv/shop/rates.json -> {shop.conf}`. Entries never leave.
     pub read_by_functions: HashMap<PathBuf, BTreeSet<ModuleName>>,
-    /// Files that functions of the program write, at most some thousands: what they keep of one is newer
-    /// than the file. Entries never leave.
+    /// Files that functions of the program write, and files and folders that they rename or remove: what they
+    /// keep of one is newer than the file. Entries leave all at once, when there are some thousands.
     pub written_by_functions: HashSet<PathBuf>,
     /// Compiled module under a root -> its name, `/srv/shop/_speed.so -> shop._speed`, for those
     /// that were imported. Entries never leave.

@@ -11,6 +11,7 @@ use pyo3::prelude::*;
 use transfuse_engine::{ChangeKind, FileChange, ModuleName, Reason, SourceSnapshot};
 
 use crate::code::name_usage::NameUsage;
+use crate::effects::written_files;
 use crate::loading::names_of_file::{is_annotation, was_missed, would_be};
 use crate::loading::namespace_path;
 use crate::state::{generation::Generation, runtime::Runtime};
@@ -53,7 +54,7 @@ impl Seeds<'_, '_> {
             let records = self.runtime.records.lock();
             let loaded = records.files.get(&change.path).cloned().unwrap_or_default();
             let mut readers: Vec<_> = records.graph.readers(&change.path).cloned().collect();
-            if records.written_by_functions.contains(&change.path)
+            if written_files::is_written(&records, &change.path)
                 && let Some(own) = records.read_by_functions.get(&change.path)
             {
                 readers.retain(|reader| !own.contains(reader));
