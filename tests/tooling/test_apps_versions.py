@@ -83,7 +83,7 @@ def test_docstrings_decorators_and_future_imports_stay(shop: dict[str, Any]) -> 
     assert (7, 7) == (shop["price"](1), shop["price"](1))
     assert ("chair", None) == (shop["Item"]().name, shop["told"]())
     assert "A shop." == shop["__doc__"]
-    assert "Unknown" == shop["price"].__annotations__["of"]
+    assert "Unknown" == shop["price"].__wrapped__.__annotations__["of"]
     docstrings = [shop["price"], shop["Item"], shop["Item"].name, shop["told"]]
     assert ["What it costs.", "An item.", "Its name.", "Only a docstring."] == [
         each.__doc__ for each in docstrings
