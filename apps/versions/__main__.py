@@ -26,7 +26,7 @@ _SHOWN = 6
 
 
 def main() -> int:
-    """Edit an application, say what is seen, and return 1 if something is silently stale."""
+    """Edit an application at random; return 1 if a function stays stale and no report names it."""
     parser = argparse.ArgumentParser(prog="python -m apps.versions", description=main.__doc__)
     parser.add_argument("name", choices=[each.name for each in APPS], help="of the table")
     parser.add_argument("--edits", type=int, default=30)

@@ -1,4 +1,4 @@
-"""Random edits of one application, and what is seen after each update."""
+"""Edits random modules of an application, and compares the code that runs with the files."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ class _Walker:
         )
 
     def _update(self, modules: list[str], version: int) -> dict[str, Any]:
-        """Update to a version of modules; take back what is refused."""
+        """Write a version of some modules and update; restore the files if it is refused."""
         before = {path: self._site.read(path) for path in self._paths(modules)}
         for name in modules:
             path, text = self._sources[name]

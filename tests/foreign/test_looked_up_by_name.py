@@ -238,7 +238,7 @@ def test_p12_functions_that_keep_nothing_are_searched_for_a_few_times(
         outside.find("pay.Rate")
         assert tree.published({"pay.py": PAY.format(edition)}).notes == ()
     assert 1 <= len(searches) < 6
-    # Another function may keep it: then this is told each time.
+    # A function that keeps what it finds is reported in each update.
     for edition in range(9, 15):
         outside.keep("pay.Rate")
         (note,) = tree.published({"pay.py": PAY.format(edition)}).notes

@@ -1,4 +1,4 @@
-"""A signal handler of former code is told: modules of an update do not run in the main thread."""
+"""Updates report signal handlers of former code, which only the main thread can replace."""
 
 from __future__ import annotations
 

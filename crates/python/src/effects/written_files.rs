@@ -14,8 +14,8 @@ use crate::state::{caller, records::Records, runtime::Runtime};
 /// How many files and folders are remembered; then all are forgotten, and learnt anew.
 const MOST: usize = 5_000;
 
-/// The path of a file that can be data. Requests open files: others are told apart without a look at the
-/// disk.
+/// Returns the absolute path if the file may be data. It does not access the disk, because requests open
+/// files.
 pub fn data_of_function(runtime: &Runtime, given: &Bound<'_, PyAny>) -> Option<PathBuf> {
     if let Ok(text) = given.cast_exact::<PyString>() {
         let path = Path::new(text.to_str().ok()?);
@@ -46,7 +46,7 @@ pub fn record_rename(runtime: &'static Runtime, args: &Bound<'_, PyTuple>) {
     record_argument(runtime, args, 1);
 }
 
-/// `os.remove(path)` or `os.rmdir(path)`; beneath the folder of a descriptor it is told by `shutil.rmtree`.
+/// `os.remove(path)` or `os.rmdir(path)`. Calls with `dir_fd` are ignored: `shutil.rmtree` has its own event.
 pub fn record_removal(runtime: &'static Runtime, args: &Bound<'_, PyTuple>) {
     let folder = args.get_item(1).and_then(|descriptor| descriptor.extract::<i64>());
     if folder.is_ok_and(|descriptor| descriptor < 0) {

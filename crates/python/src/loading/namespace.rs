@@ -78,7 +78,7 @@ pub fn exec_module(
     Ok(())
 }
 
-/// The code of a source file. A loader of other code may understand what is no Python.
+/// Compiles a source file. If it is not valid Python, the loader of other code may still compile it.
 fn compiled<'py>(
     instance: &Bound<'py, LiveModule>,
     text: &[u8],

@@ -27,7 +27,7 @@ pub fn add_restarts(
         let of = Vec::from_iter(of).join(", ");
         let what = format!("{name} keeps what it took of {of}{why}; restart the server");
         match plan.restart.iter_mut().find(|entry| entry.name == name) {
-            // It has changed itself, too, which tells nobody of the others.
+            // Its own file has changed too; the entry must name the other modules as well.
             Some(entry) => entry.what = format!("{}; {what}", entry.what),
             None => {
                 let code = RestartCode::NeverPolicy;
