@@ -16,16 +16,17 @@ import traceback
 from functools import update_wrapper, wraps
 from types import CodeType, FrameType, MethodType, ModuleType, TracebackType
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
+from weakref import ref
 
 from transfuse import _core
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-# Code that a module has put off in place -> the lines it was compiled from. Written by the updating
-# thread, entries leave with the code.
-_former: WeakKeyDictionary[CodeType, list[str]] = WeakKeyDictionary()
+# id of code that a module has put off in place -> a reference to it, and the lines it was compiled
+# from. Written by the updating thread; entries leave with the code. Not by the code itself: its hash
+# is that of all that it contains.
+_former: dict[int, tuple[ref[CodeType], list[str]]] = {}
 # The digest of the source that was asked for last, and its lines: code that registers something
 # asks for the place of each call in one file (venusian, Cornice).
 _last: tuple[str | None, list[str]] = (None, [])
@@ -76,8 +77,14 @@ def remember(codes: Iterable[CodeType], file: str, source: str) -> None:
     pending = [code for code in codes if code.co_filename == file]
     while pending:
         code = pending.pop()
-        _former[code] = lines
+        _former[id(code)] = (_leaving(code), lines)
         pending += [each for each in code.co_consts if isinstance(each, CodeType)]
+
+
+def _leaving(code: CodeType) -> ref[CodeType]:
+    """Return a reference to code that takes its entry out when the code ends."""
+    at = id(code)
+    return ref(code, lambda _: _former.pop(at, None))
 
 
 def lines_of(code: CodeType | None, file: str, scope: dict[str, Any]) -> list[str] | None:
@@ -92,8 +99,9 @@ def lines_of(code: CodeType | None, file: str, scope: dict[str, Any]) -> list[st
         Lines with their ends; none of them if the source cannot be had any more, which is better
         than another one. None if the code is not live, or was not compiled from a file.
     """
-    if code is not None and code in _former:
-        return _former[code]
+    former = _former.get(id(code))
+    if former is not None:
+        return former[1]
     loader: Any = scope.get("__loader__")
     if type(loader).__module__ != "transfuse._core" or loader.path != file:
         return None
@@ -127,11 +135,11 @@ def _extracting(original: classmethod[Any, Any, Any]) -> classmethod[Any, Any, A
                 yield each
 
         summary = original.__func__(cls, noted(), **options)
-        known: dict[tuple[int, CodeType], list[str] | None] = {}
+        known: dict[tuple[int, int], list[str] | None] = {}
         # A limit cuts off the first ones, if any.
         for frame, shown in zip(reversed(frames), reversed(summary), strict=False):
             code = frame.f_code
-            key = (id(frame.f_globals), code)
+            key = (id(frame.f_globals), id(code))
             if key not in known:
                 known[key] = lines_of(code, code.co_filename, frame.f_globals)
             lines = known[key]

@@ -24,14 +24,23 @@ pub fn leading_to<'py>(
     names: HashSet<usize>,
     classes: HashSet<usize>,
 ) -> PyResult<Bound<'py, PyList>> {
-    let (py, waiting) = (containers.py(), Vec::new());
-    let mut look = Look { py, names, classes, seen: ByAddress::default(), waiting };
+    let py = containers.py();
+    let mut look = Look {
+        py,
+        names: names.into_iter().map(|name| (name, ())).collect(),
+        classes: classes.into_iter().map(|class| (class, ())).collect(),
+        known: ByAddress::default(),
+        seen: ByAddress::default(),
+        waiting: Vec::new(),
+    };
     let found = PyList::empty(py);
     for container in containers.iter() {
-        // An object may be in several containers.
-        look.seen.clear();
         if look.leads(container.as_ptr()) {
             found.append(container)?;
+            // Not all of what it leads to was looked into.
+            look.seen.clear();
+        } else {
+            look.known.extend(look.seen.drain());
         }
     }
     Ok(found)
@@ -39,9 +48,12 @@ pub fn leading_to<'py>(
 
 struct Look<'py> {
     py: Python<'py>,
-    names: HashSet<usize>,
-    classes: HashSet<usize>,
-    /// Address of an object that was looked into -> how many levels below it were.
+    names: ByAddress<()>,
+    classes: ByAddress<()>,
+    /// Address of an object that leads to nothing of theirs -> for how many levels below it that is known.
+    /// Most objects of an application are in several of its containers.
+    known: ByAddress<usize>,
+    /// The same, for what the container at hand leads to, as long as nothing was found in it.
     seen: ByAddress<usize>,
     /// The objects to look into, with the levels below them. Empty in between.
     waiting: Vec<(Pointer, usize)>,
@@ -63,7 +75,8 @@ impl Look<'_> {
                     return true;
                 }
                 let below = levels - 1;
-                let known = self.seen.get(&(each as usize)).copied().unwrap_or(0);
+                let levels_of = |map: &ByAddress<usize>| map.get(&(each as usize)).copied();
+                let known = levels_of(&self.known).max(levels_of(&self.seen)).unwrap_or(0);
                 if below > known && is_looked_into(self.py, each, object == container) {
                     self.seen.insert(each as usize, below);
                     self.waiting.push((each, below));
@@ -80,9 +93,9 @@ impl Look<'_> {
         if is_function {
             // SAFETY: attached, and the object is a function. The result is borrowed.
             let globals = unsafe { ffi::PyFunction_GetGlobals(object) };
-            return self.names.contains(&(globals as usize));
+            return self.names.contains_key(&(globals as usize));
         }
-        self.classes.contains(&(object as usize)) || self.classes.contains(&kind)
+        self.classes.contains_key(&(object as usize)) || self.classes.contains_key(&kind)
     }
 }
 
