@@ -55,6 +55,7 @@ extern "C" fn audit_hook(event: *const c_char, args: *mut ffi::PyObject, _: *mut
         b"sqlite3.connect" => data_files::record_database,
         b"sqlite3.connect/handle" => data_files::record_connection,
         b"os.putenv" | b"os.unsetenv" => environ::record,
+        b"os.chdir" => environ::record_directory,
         _ => return 0,
     };
     // Events are raised by threads that are attached.

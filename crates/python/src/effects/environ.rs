@@ -1,6 +1,6 @@
 //! What does a module's code put into `os.environ`, and how is that taken back?
 //!
-//! Environment variables outlive the module that set them. Run again, `load_dotenv()` or
+//! The working directory counts as one more variable (`effects/working_directory.rs`). Environment variables outlive the module that set them. Run again, `load_dotenv()` or
 //! `os.environ.setdefault(...)` would find the value of the former run and leave it. So each variable
 //! that a module's code sets or removes is recorded with its former value. That is put back right
 //! before the next instance runs, or another module of the plan that runs earlier and may read it, and
@@ -16,7 +16,8 @@ use pyo3::{intern, prelude::*};
 
 use crate::code::name_usage::NameUsage;
 use crate::cpython::frames;
-use crate::state::environ_change::EnvironChange;
+use crate::effects::working_directory;
+use crate::state::environ_change::{EnvironChange, Place};
 use crate::state::{execution_stack, live_module::LiveModule, runtime::Runtime, scope::Scope};
 
 /// Names in code that reads the environment, by itself or by a library of settings.
@@ -45,22 +46,34 @@ thread_local! {
 
 /// `os.putenv(key, value)` or `os.unsetenv(key)` is about to happen. Nothing here may raise.
 pub fn record(_: &'static Runtime, args: &Bound<'_, PyTuple>) {
-    let py = args.py();
+    let Some(name) = argument(args, 0) else { return };
+    let value = if args.len() > 1 { argument(args, 1) } else { None };
+    record_change(args.py(), Place::Variable(name), value);
+}
+
+/// `os.chdir(path)` or `os.fchdir(descriptor)` is about to happen. Nothing here may raise.
+pub fn record_directory(runtime: &'static Runtime, args: &Bound<'_, PyTuple>) {
+    let to = args.get_item(0).ok().and_then(|given| working_directory::destination(runtime, &given));
+    if to.is_some() {
+        record_change(args.py(), Place::WorkingDirectory, to);
+    }
+}
+
+/// The module that this thread executes is about to change something.
+fn record_change(py: Python<'_>, place: Place, value: Option<OsString>) {
     if RESTORING.get() {
         return;
     }
     let Some(instance) = execution_stack::innermost(py) else { return };
-    let Some(name) = argument(args, 0) else { return };
     // A foreign module stays as it is, and would not set the variable again.
     if is_foreign_import(py, &instance).unwrap_or(true) {
         return;
     }
-    let value = if args.len() > 1 { argument(args, 1) } else { None };
-    let Ok(before) = now(py, &name) else { return };
+    let Ok(before) = now(py, &place) else { return };
     instance.get().with_environ(|changes| {
-        match changes.iter_mut().find(|change| change.name == name) {
+        match changes.iter_mut().find(|change| change.place == place) {
             Some(change) => change.value = value,
-            None => changes.push(EnvironChange { name, original: before, value }),
+            None => changes.push(EnvironChange { place, original: before, value }),
         }
     });
 }
@@ -92,18 +105,26 @@ fn from_bytes(bytes: &[u8]) -> OsString {
     String::from_utf8_lossy(bytes).into_owned().into()
 }
 
-fn now(py: Python<'_>, name: &OsString) -> PyResult<Option<OsString>> {
+fn now(py: Python<'_>, place: &Place) -> PyResult<Option<OsString>> {
+    let Place::Variable(name) = place else { return Ok(working_directory::now()) };
     let environ = py.import(intern!(py, "os"))?.getattr(intern!(py, "environ"))?;
     environ.call_method1(intern!(py, "get"), (name,))?.extract()
 }
 
-fn put(py: Python<'_>, name: &OsString, value: Option<&OsString>) -> PyResult<()> {
+fn put(py: Python<'_>, place: &Place, value: Option<&OsString>) -> PyResult<()> {
+    let Place::Variable(name) = place else {
+        return value.map_or(Ok(()), |to| restoring(|| working_directory::put(py, to)));
+    };
     let environ = py.import(intern!(py, "os"))?.getattr(intern!(py, "environ"))?;
-    RESTORING.set(true);
-    let done = match value {
+    restoring(|| match value {
         Some(value) => environ.set_item(name, value),
         None => environ.call_method1(intern!(py, "pop"), (name, py.None())).map(drop),
-    };
+    })
+}
+
+fn restoring(act: impl FnOnce() -> PyResult<()>) -> PyResult<()> {
+    RESTORING.set(true);
+    let done = act();
     RESTORING.set(false);
     done
 }
@@ -125,11 +146,40 @@ pub fn undo_later(scope: &Scope<'_>) {
     }
 }
 
+/// A module is about to run again: undoes what its former run changed. Of modules that run later, what lies
+/// over these changes goes first.
+pub fn undo_former(scope: &Scope<'_>, former: &Bound<'_, LiveModule>) {
+    let py = scope.py;
+    let own = former.get().environ();
+    if own.is_empty() {
+        return;
+    }
+    let is_own = |change: &EnvironChange| own.iter().any(|one| one.place == change.place);
+    for later in scope.generation.get().staging.setters(py) {
+        if later.is(former) {
+            break;
+        }
+        if scope.find(later.get().name.as_str()).is_none() {
+            undo_where(py, later.get(), is_own);
+        }
+    }
+    undo(py, former.get());
+}
+
 /// Puts back what was there before the instance ran. Variables that have another value by now stay.
 pub fn undo(py: Python<'_>, instance: &LiveModule) {
-    for change in instance.environ().iter().rev() {
-        if now(py, &change.name).is_ok_and(|now| now == change.value) {
-            let _ = put(py, &change.name, change.original.as_ref());
+    undo_where(py, instance, |_| true);
+}
+
+/// The same for the working directory.
+pub fn undo_directory(py: Python<'_>, instance: &LiveModule) {
+    undo_where(py, instance, |change| change.place == Place::WorkingDirectory);
+}
+
+fn undo_where(py: Python<'_>, instance: &LiveModule, which: impl Fn(&EnvironChange) -> bool) {
+    for change in instance.environ().iter().rev().filter(|change| which(change)) {
+        if now(py, &change.place).is_ok_and(|now| now == change.value) {
+            let _ = put(py, &change.place, change.original.as_ref());
         }
     }
 }
@@ -137,8 +187,34 @@ pub fn undo(py: Python<'_>, instance: &LiveModule) {
 /// Puts there again what the instance had put there, where it has been undone.
 pub fn redo(py: Python<'_>, instance: &LiveModule) {
     for change in &instance.environ() {
-        if now(py, &change.name).is_ok_and(|now| now == change.original) {
-            let _ = put(py, &change.name, change.value.as_ref());
+        if now(py, &change.place).is_ok_and(|now| now == change.original) {
+            let _ = put(py, &change.place, change.value.as_ref());
         }
+    }
+}
+
+/// While this lasts, the module that runs is in the directory where its former run began, although something
+/// else has changed that since.
+pub struct WhereItBegan<'py> {
+    py: Python<'py>,
+    /// Where the process goes afterwards.
+    back: OsString,
+}
+
+impl<'py> WhereItBegan<'py> {
+    /// The changes of the former run have been undone. Does nothing if that led there.
+    pub fn enter(py: Python<'py>, former: &LiveModule) -> Option<Self> {
+        let place = Place::WorkingDirectory;
+        let change = former.environ().into_iter().find(|change| change.place == place)?;
+        let back = working_directory::now()?;
+        let elsewhere = change.original.as_ref() != Some(&back)
+            && put(py, &place, change.original.as_ref()).is_ok();
+        elsewhere.then_some(WhereItBegan { py, back })
+    }
+}
+
+impl Drop for WhereItBegan<'_> {
+    fn drop(&mut self) {
+        let _ = put(self.py, &Place::WorkingDirectory, Some(&self.back));
     }
 }

@@ -33,5 +33,6 @@ pub mod kept_values;
 pub mod log_handlers;
 pub mod foreign_patches;
 pub mod listener_adapters;
+pub mod working_directory;
 pub mod environ;
 pub mod current_objects;

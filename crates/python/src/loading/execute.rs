@@ -186,8 +186,10 @@ impl<'py> PreparedModule<'py> {
         let Some((text, file)) = &self.source else {
             return namespace::submodules_of(scope, self.instance.get(), previous);
         };
+        let mut _there = None;
         if let Some(previous) = previous.filter(|_| scope.is_staged()) {
-            environ::undo(py, previous.get());
+            environ::undo_former(scope, previous);
+            _there = environ::WhereItBegan::enter(py, previous.get());
         }
         // In a thread of its own it may bind to that thread what belongs to the server's.
         let contexts = match scope.is_staged() {

@@ -1,11 +1,19 @@
-//! A variable of `os.environ` that a module's code set or removed.
+//! What a module's code changed of the process: a variable of `os.environ`, or the working directory.
 
 use std::ffi::OsString;
+
+/// What was changed.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// `DATABASE_URL`
+    Variable(OsString),
+    WorkingDirectory,
+}
 
 /// `DATABASE_URL`, which was absent, to `sqlite://`. `effects/environ.rs` makes and undoes these.
 #[derive(Clone, Debug)]
 pub struct EnvironChange {
-    pub name: OsString,
+    pub place: Place,
     /// Its value before; none if it was not set.
     pub original: Option<OsString>,
     /// The value that the module gave it; none if it removed it.

@@ -12,7 +12,7 @@ use pyo3::prelude::*;
 use transfuse_engine::{ModuleName, Reason};
 
 use crate::effects::{environ, retention};
-use crate::state::live_module::LiveModule;
+use crate::state::{environ_change::Place, live_module::LiveModule};
 use crate::update::{registrations, staged_update::StagedUpdate};
 
 impl<'py> StagedUpdate<'py> {
@@ -56,20 +56,36 @@ impl<'py> StagedUpdate<'py> {
         names.collect()
     }
 
-    /// Modules that may have read a variable of the environment to which the modules that ran have given
-    /// another value than before.
+    /// Modules that may have read what the modules that ran have changed: a variable of the environment, or
+    /// the working directory, which all later code may depend on.
     fn readers_of_environment(&self, py: Python<'py>) -> Vec<(ModuleName, Reason)> {
         let executed = self.staged.get().executed(py);
         let (former, new) = (values(&self.removed), values(&executed));
-        let changed = new
-            .iter()
-            .find(|(name, (value, _))| former.get(*name).is_none_or(|(before, _)| before != value));
-        let gone = former.iter().find(|(name, _)| !new.contains_key(*name));
-        let Some((_, (_, by))) = changed.or(gone) else { return Vec::new() };
-        let mut readers = self.in_use(py);
-        readers.retain(|module| module.get().with_name_usage(environ::may_read) == Some(true));
-        let name = |module: &Bound<'_, LiveModule>| module.get().name.clone();
-        readers.iter().map(|one| (name(one), Reason::AffectedBy(by.clone()))).collect()
+        let differs = |place: &Place, value| former.get(place).is_none_or(|one| one.0 != value);
+        let changed = new.iter().filter(|(place, (value, _))| differs(place, value.clone()));
+        let gone = former.iter().filter(|(place, _)| !new.contains_key(*place));
+        let mut changed: Vec<_> = changed.chain(gone).collect();
+        // The working directory last, which only later modules depend on.
+        changed.sort_by_key(|(place, _)| **place == Place::WorkingDirectory);
+        let mut found = Vec::new();
+        for (place, (_, by)) in changed {
+            let since = self.removed.iter().find(|one| one.get().name == *by);
+            let since = since.map_or(0, |one| one.get().started());
+            let may_read = |one: &LiveModule| match place {
+                Place::Variable(_) => one.with_name_usage(environ::may_read) == Some(true),
+                Place::WorkingDirectory => one.started() > since,
+            };
+            let names = |found: &[(ModuleName, Reason)], name: &ModuleName| {
+                found.iter().any(|(other, _)| other == name)
+            };
+            for one in self.in_use(py).iter().filter(|one| may_read(one.get())) {
+                let name = one.get().name.clone();
+                if !names(&found, &name) {
+                    found.push((name, Reason::AffectedBy(by.clone())));
+                }
+            }
+        }
+        found
     }
 
     fn in_use(&self, py: Python<'py>) -> Vec<Bound<'py, LiveModule>> {
@@ -79,14 +95,12 @@ impl<'py> StagedUpdate<'py> {
     }
 }
 
-/// The variables that executions have set or removed -> the value, and the module that did.
-fn values(
-    executions: &[Bound<'_, LiveModule>],
-) -> HashMap<OsString, (Option<OsString>, ModuleName)> {
+/// What executions have set or removed -> the value, and the module that did.
+fn values(executions: &[Bound<'_, LiveModule>]) -> HashMap<Place, (Option<OsString>, ModuleName)> {
     let mut found = HashMap::new();
     for instance in executions {
         for change in instance.get().environ() {
-            found.insert(change.name, (change.value, instance.get().name.clone()));
+            found.insert(change.place, (change.value, instance.get().name.clone()));
         }
     }
     found

@@ -1,4 +1,4 @@
-//! Which variables does `os.environ` have when an update has ended?
+//! Which variables does `os.environ` have when an update has ended, and which directory is the working one?
 //!
 //! While modules run, `loading/execute.rs` and `loading/namespace.rs` undo the changes of former runs. This file
 //! undoes those of deleted modules, and those of a staged generation that is abandoned.
@@ -22,6 +22,12 @@ impl<'py> StagedUpdate<'py> {
         let mut setters: Vec<_> = self.removed.iter().collect();
         setters.retain(|instance| !instance.get().environ().is_empty());
         setters.sort_by_key(|instance| std::cmp::Reverse(instance.get().started()));
+        // Whatever has a relative path in it reads the working directory.
+        for instance in &setters {
+            if self.staged.get().find(py, instance.get().name.as_str()).is_none() {
+                environ::undo_directory(py, instance.get());
+            }
+        }
         let setters = setters.into_iter().map(|instance| instance.clone().unbind()).collect();
         self.staged.get().staging.set_setters(setters);
     }
@@ -35,7 +41,10 @@ impl<'py> StagedUpdate<'py> {
         for instance in all.iter().rev() {
             environ::undo(py, instance.get());
         }
-        for former in &self.removed {
+        // In the order in which they were made: each change of the working directory begins in the one before.
+        let mut removed: Vec<_> = self.removed.iter().collect();
+        removed.sort_by_key(|former| former.get().started());
+        for former in removed {
             environ::redo(py, former.get());
         }
         for instance in &all {
