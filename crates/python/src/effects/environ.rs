@@ -1,6 +1,8 @@
 //! What does a module's code put into `os.environ`, and how is that taken back?
 //!
-//! The working directory counts as one more variable (`effects/working_directory.rs`). Environment variables outlive the module that set them. Run again, `load_dotenv()` or
+//! The working directory counts as one more variable (`effects/working_directory.rs`).
+//!
+//! Environment variables outlive the module that set them. Run again, `load_dotenv()` or
 //! `os.environ.setdefault(...)` would find the value of the former run and leave it. So each variable
 //! that a module's code sets or removes is recorded with its former value. That is put back right
 //! before the next instance runs, or another module of the plan that runs earlier and may read it, and
