@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from conftest import ran
 
 import transfuse
+from conftest import ran
 
 if TYPE_CHECKING:
     from conftest import LiveTree

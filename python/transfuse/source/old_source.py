@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
 # id of code that a module has put off in place -> a reference to it, and the lines it was compiled
-# from. Written by the updating thread; entries leave with the code. Not by the code itself: its hash
-# is that of all that it contains.
+# from. Written by the updating thread; entries leave with the code. The key is no code, because to
+# hash one means to hash all that it contains.
 _former: dict[int, tuple[ref[CodeType], list[str]]] = {}
 # The digest of the source that was asked for last, and its lines: code that registers something
 # asks for the place of each call in one file (venusian, Cornice).

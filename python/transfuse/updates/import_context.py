@@ -18,14 +18,15 @@ from weakref import WeakSet
 
 from transfuse.config import native
 from transfuse.errors import TransfuseError
-from transfuse.updates import main_thread, participants, signal_handlers
+from transfuse.updates import main_thread, participants, signal_handlers, thread_locals
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from types import ModuleType
 
-    # The context, the one of `decimal` and the signal handlers before a module runs.
-    _Before = tuple[Context, str, signal_handlers.Handlers]
+    # Before a module runs: the context, the one of `decimal`, the signal handlers, and what the
+    # `threading.local` objects have.
+    _Before = tuple[Context, str, signal_handlers.Handlers, thread_locals.Filled]
 
 # The attribute of a live module's loader that has an `_Effects`.
 _EFFECTS = "_transfuse_effects"
@@ -55,14 +56,17 @@ class _Effects:
     def __init__(
         self,
         values: dict[ContextVar[Any], Any],
-        filled: list[tuple[Any, Any]],
+        filled: thread_locals.Filled,
+        others: thread_locals.Filled,
         handlers: signal_handlers.Handlers,
     ) -> None:
         global _count  # noqa: PLW0603
         _count += 1
         self.number = _count
         self.values = values
+        # Attributes of the module's own `threading.local` objects, and of those of others.
         self.filled = filled
+        self.others = others
         self.handlers = handlers
 
 
@@ -81,12 +85,22 @@ def begin() -> Context:
     if server is not None:
         # For `asyncio.get_event_loop()`. This thread runs no other loop.
         sys.modules["asyncio"].set_event_loop(server[0])
+    noted = _noted_in_order()
+    thread_locals.begin([each for one in noted for each in (*one.filled, *one.others)])
     return copy_context() if _base is None else _base.copy()
 
 
-def running() -> _Before:
-    """Return the state before a module runs, for `ran`; the core calls it."""
-    return copy_context(), _isolated_decimal(), signal_handlers.current()
+def running(former: Any) -> _Before:
+    """Return the state before a module runs, for `ran`; the core calls it.
+
+    Args:
+        former: the instance of its former run, if any.
+    """
+    effects: _Effects | None = getattr(former, _EFFECTS, None)
+    if effects is not None:
+        thread_locals.take_back(effects.others)
+    handlers = signal_handlers.current()
+    return copy_context(), _isolated_decimal(), handlers, thread_locals.known()
 
 
 def _isolated_decimal() -> str:
@@ -105,7 +119,7 @@ def failed(before: _Before) -> None:
 
 def ran(instance: Any, module: ModuleType, before: _Before) -> None:
     """Note what a module has set; the core calls it when the module's code has run."""
-    context, decimal_context, handlers = before
+    context, decimal_context, handlers, known = before
     handlers = signal_handlers.take_back(handlers)
     after = copy_context()
     values = {}
@@ -117,32 +131,11 @@ def ran(instance: Any, module: ModuleType, before: _Before) -> None:
                 values[var] = value
         elif var not in context or context[var] is not value:
             values[var] = value
-    filled = [(each, dict(vars(each))) for each in _locals_of(module) if vars(each)]
-    if values or filled or handlers:
-        setattr(instance, _EFFECTS, _Effects(values, filled, handlers))
+    filled = thread_locals.of_module(module)
+    others = thread_locals.of_others(known, filled)
+    if values or filled or others or handlers:
+        setattr(instance, _EFFECTS, _Effects(values, filled, others, handlers))
         _noted.add(instance)
-
-
-def _locals_of(module: ModuleType) -> Iterator[Any]:
-    """Yield the `threading.local` objects of a module, of its classes and of their instances."""
-    for value in list(vars(module).values()):
-        kind = type(value)
-        if issubclass(kind, _LOCAL):
-            yield value
-            continue
-        cls = value if issubclass(kind, type) else kind
-        if _CLASS_DICT(cls).get("__module__") != module.__name__:
-            continue
-        parts = _CLASS_DICT(value) if cls is value else _attributes(value)
-        yield from (each for each in list(parts.values()) if issubclass(type(each), _LOCAL))
-
-
-def _attributes(value: Any) -> Mapping[str, Any]:
-    try:
-        found: Mapping[str, Any] = object.__getattribute__(value, "__dict__")
-    except AttributeError:  # it has slots
-        return {}
-    return found
 
 
 def connected(name: str, connection: Any) -> None:
@@ -175,7 +168,9 @@ def updated_here(generation: int) -> None:
     """
     if native.threading.get_ident() == _installed_by and not _is_pinned():
         enter(generation)
-        _fill_here([each for effects in _noted_in_order() for each in effects.filled])
+        noted = _noted_in_order()
+        _fill_here([each for effects in noted for each in effects.filled], over=False)
+        _fill_here([each for effects in noted for each in effects.others], over=True)
 
 
 def _is_pinned() -> bool:
@@ -190,10 +185,12 @@ class _Participant(participants.Participant):
 
     def __init__(self) -> None:
         # The executions whose signal handlers are in force, by their numbers, and those of the
-        # staged generation, with the handlers that are to be set when it is published.
+        # staged generation, with the handlers that are to be set when it is published. The same for
+        # `threading.local` objects of other modules.
         self._in_force: set[int] = set()
         self._staged_by: set[int] = set()
         self._staged: signal_handlers.Handlers = {}
+        self._others: thread_locals.Filled = []
 
     def staged(self, generation: int, *, on_disk: bool) -> None:  # noqa: ARG002
         global _values, _signals  # noqa: PLW0603
@@ -202,9 +199,11 @@ class _Participant(participants.Participant):
         values = {var: value for effects in noted for var, value in effects.values.items()}
         if values or _values:
             _values = {**_values, generation: values}
-        _fill([each for effects in noted for each in effects.filled])
-        set_by = [effects for effects in noted if effects.handlers]
+        _fill([each for effects in noted for each in effects.filled], over=False)
+        set_by = [effects for effects in noted if effects.handlers or effects.others]
         new = [effects for effects in set_by if effects.number not in self._in_force]
+        # Not before they are published: requests on the current code have the same objects.
+        self._others = [each for effects in new for each in effects.others]
         self._staged = {number: handler for one in new for number, handler in one.handlers.items()}
         self._staged_by = {effects.number for effects in set_by}
         _signals = frozenset(self._staged)
@@ -213,6 +212,7 @@ class _Participant(participants.Participant):
         self._in_force = self._staged_by
         if self._staged:
             main_thread.call(partial(signal_handlers.put_back, self._staged))
+        _fill(self._others, over=True)
         self._only(generation)
 
     def abandoned(self, generation: int) -> None:
@@ -240,7 +240,7 @@ def _in_this_generation(instance: Any) -> _Effects | None:
     return found
 
 
-def _fill(filled: list[tuple[Any, Any]]) -> None:
+def _fill(filled: thread_locals.Filled, *, over: bool) -> None:
     """Fill `threading.local` objects in the server's thread."""
     server = main_thread.server()
     if not filled or server is None:
@@ -249,7 +249,7 @@ def _fill(filled: list[tuple[Any, Any]]) -> None:
     done = native.threading.Event()
 
     def fill() -> None:
-        _fill_here(filled)
+        _fill_here(filled, over=over)
         done.set()
 
     loop.call_soon_threadsafe(fill)
@@ -257,10 +257,10 @@ def _fill(filled: list[tuple[Any, Any]]) -> None:
         done.wait(_PATIENCE)
 
 
-def _fill_here(filled: list[tuple[Any, Any]]) -> None:
+def _fill_here(filled: thread_locals.Filled, *, over: bool) -> None:
     for each, values in filled:
         for name, value in values.items():
-            if name not in vars(each):
+            if over or name not in vars(each):
                 setattr(each, name, value)
 
 
@@ -341,6 +341,3 @@ def _count_of(each: object) -> int:
 
 
 _OURS = _baseline()
-_LOCAL = native.public_local()
-# The attributes of a class, also where its metaclass defines a `__dict__`.
-_CLASS_DICT = vars(type)["__dict__"].__get__

@@ -55,7 +55,8 @@ pub fn record(_: &'static Runtime, args: &Bound<'_, PyTuple>) {
 
 /// `os.chdir(path)` or `os.fchdir(descriptor)` is about to happen. Nothing here may raise.
 pub fn record_directory(runtime: &'static Runtime, args: &Bound<'_, PyTuple>) {
-    let to = args.get_item(0).ok().and_then(|given| working_directory::destination(runtime, &given));
+    let to =
+        args.get_item(0).ok().and_then(|given| working_directory::destination(runtime, &given));
     if to.is_some() {
         record_change(args.py(), Place::WorkingDirectory, to);
     }

@@ -196,7 +196,8 @@ impl<'py> PreparedModule<'py> {
             true => Some(py.import(intern!(py, "transfuse.updates.import_context"))?),
             false => None,
         };
-        let context = contexts.as_ref().map(|contexts| contexts.call_method0("running"));
+        let context =
+            contexts.as_ref().map(|contexts| contexts.call_method1("running", (previous,)));
         let context = context.transpose()?;
         let registered = virtual_subclasses::registrations(py)?;
         let hidden = scope.is_staged().then(|| Hidden::begin(py, previous));

@@ -1,0 +1,144 @@
+"""The `threading.local` objects that modules of an update fill in the thread that runs them.
+
+A module fills its own, or by a call those of another module: of a library that keeps the current
+application there, or of a live module that does not run again.
+"""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary, WeakSet
+
+from transfuse import _core
+from transfuse.config import native
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    # Objects, and attributes that they have in one thread.
+    Filled = list[tuple[Any, dict[str, Any]]]
+
+_LOCAL = native.public_local()
+# The attributes of a class, also where its metaclass defines a `__dict__`.
+_CLASS_DICT = vars(type)["__dict__"].__get__
+
+# All that follows is used by the thread that runs the modules of an update; there is one at a time.
+# The objects in the globals of all modules.
+_known: WeakSet[Any] = WeakSet()
+# The names of the modules that were searched -> their ids.
+_searched: dict[str, int] = {}
+# Type of a global -> whether its instances are such objects, and can be looked at without running
+# code of theirs: an `__init__` would run in each thread.
+_kinds: WeakKeyDictionary[type, bool] = WeakKeyDictionary()
+# The thread of the last update, as `threading.get_ident` has it, and what it had before its first.
+_thread = 0
+_original: WeakKeyDictionary[Any, dict[str, Any]] = WeakKeyDictionary()
+
+
+def begin(filled: Iterable[tuple[Any, Mapping[str, Any]]]) -> None:
+    """Begin an update in this thread, in which earlier ones have left values.
+
+    Args:
+        filled: what the modules in use have filled, which is there in a fresh process.
+    """
+    global _thread  # noqa: PLW0603
+    _search()
+    here = native.threading.get_ident()
+    if here != _thread:
+        _thread = here
+        _original.clear()
+    for each in list(_known):
+        values = vars(each)
+        if each in _original:
+            values.clear()
+            values.update(_original[each])
+        else:
+            _original[each] = dict(values)
+    for each, names in filled:
+        vars(each).update(names)
+
+
+def take_back(filled: Filled) -> None:
+    """Have in this thread again what was there before a module filled objects of others."""
+    for each, names in filled:
+        values: dict[str, Any] = each.__dict__
+        original = _original.get(each, {})
+        for name in [name for name, value in names.items() if values.get(name, names) is value]:
+            del values[name]
+            if name in original:
+                values[name] = original[name]
+
+
+def known() -> Filled:
+    """Return what the known objects have in this thread."""
+    return [(each, dict(values)) for each in list(_known) if (values := vars(each))]
+
+
+def of_module(module: ModuleType) -> Filled:
+    """Return what a module has in its own objects, those of its classes and of their instances."""
+    return [(each, dict(vars(each))) for each in _locals_of(module) if vars(each)]
+
+
+def of_others(before: Filled, own: Filled) -> Filled:
+    """Return what is another value in this thread than before, except in a module's own objects."""
+    _search()
+    old = {id(each): values for each, values in before}
+    mine = {id(each) for each, _ in own}
+    found: Filled = []
+    for each, values in known():
+        was = old.get(id(each), {})
+        new = {name: value for name, value in values.items() if was.get(name, was) is not value}
+        if new and id(each) not in mine:
+            found.append((each, new))
+    return found
+
+
+def _search() -> None:
+    """Find the objects of modules that have been imported since."""
+    for name, module in list(sys.modules.items()):
+        if _searched.get(name) != id(module):
+            _searched[name] = id(module)
+            for each in _core.executions(name, lingering=False) or [module]:
+                if issubclass(type(each), ModuleType):
+                    _known.update(_globals_of(each))
+
+
+def _globals_of(module: ModuleType) -> Iterator[Any]:
+    # A lazy module loads when it is asked for its attributes.
+    values = list(object.__getattribute__(module, "__dict__").values())
+    if any(map(_is_looked_at, set(map(type, values)))):
+        yield from (value for value in values if _is_looked_at(type(value)))
+
+
+def _is_looked_at(kind: type) -> bool:
+    known = _kinds.get(kind)
+    if known is None:
+        known = issubclass(kind, _LOCAL) and all(
+            getattr(kind, name) is getattr(_LOCAL, name)
+            for name in ("__init__", "__getattribute__", "__hash__", "__eq__")
+        )
+        _kinds[kind] = known
+    return known
+
+
+def _locals_of(module: ModuleType) -> Iterator[Any]:
+    for value in list(vars(module).values()):
+        kind = type(value)
+        if issubclass(kind, _LOCAL):
+            yield value
+            continue
+        cls = value if issubclass(kind, type) else kind
+        if _CLASS_DICT(cls).get("__module__") != module.__name__:
+            continue
+        parts = _CLASS_DICT(value) if cls is value else _attributes(value)
+        yield from (each for each in list(parts.values()) if issubclass(type(each), _LOCAL))
+
+
+def _attributes(value: Any) -> Mapping[str, Any]:
+    try:
+        found: Mapping[str, Any] = object.__getattribute__(value, "__dict__")
+    except AttributeError:  # it has slots
+        return {}
+    return found

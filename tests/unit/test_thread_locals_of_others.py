@@ -1,0 +1,116 @@
+"""What an update puts into a `threading.local` of another module is there in the server."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from asgi_server import Server
+
+import transfuse
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from types import ModuleType
+
+    from conftest import LiveTree
+
+APP = """
+    import conf
+
+    async def app(scope, receive, send):
+        if scope["type"] == "lifespan":
+            await receive()
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+            await send({"type": "lifespan.shutdown.complete"})
+            return
+        await receive()
+        await send(getattr(conf.HERE, "name", None))
+    """
+# How `conf.py` reaches the object of another module.
+LIVE = "import lib\nHERE = lib.here\nlib.enter('{}')\n"
+FOREIGN = "import outside\nHERE = outside.here\nHERE.name = '{}'\n"
+OF_A_CLASS = "import outside\nHERE = outside.current\nHERE.name = '{}'\n"
+LIB = "import threading\nhere = threading.local()\ndef enter(name): here.name = name\n"
+
+
+class Current(threading.local):
+    name = "none"
+
+
+@pytest.fixture(autouse=True)
+def foreign_objects(outside: ModuleType) -> None:
+    vars(outside).update(here=threading.local(), current=Current())
+
+
+def served(tree: LiveTree, conf: str, story: Callable[[Server], Awaitable[None]]) -> None:
+    tree.write({"web.py": APP, "lib.py": LIB, "conf.py": conf})
+
+    async def whole() -> None:
+        tree.install()
+        server = Server(transfuse.asgi("web:app"))
+        assert await server.start() == "lifespan.startup.complete"
+        await story(server)
+        await server.stop()
+
+    asyncio.run(whole())
+
+
+async def saved(tree: LiveTree, conf: str) -> Any:
+    return await asyncio.to_thread(tree.update, {"conf.py": conf})
+
+
+@pytest.mark.parametrize("source", [LIVE, FOREIGN, OF_A_CLASS])
+def test_requests_find_the_new_value(tree: LiveTree, source: str) -> None:
+    async def story(server: Server) -> None:
+        assert await server.answer() == "shop 1"
+        for number in (2, 3):
+            report = await saved(tree, source.format(f"shop {number}"))
+            assert report.outcome == "published", report.traceback
+            assert await server.answer() == f"shop {number}"
+
+    served(tree, source.format("shop 1"), story)
+
+
+def test_a_refused_update_changes_no_value(tree: LiveTree) -> None:
+    async def story(server: Server) -> None:
+        report = await saved(tree, LIVE.format("shop 2") + "1 / 0\n")
+        assert (report.outcome, await server.answer()) == ("refused", "shop 1")
+        assert (await saved(tree, LIVE.format("shop 3"))).outcome == "published"
+        assert await server.answer() == "shop 3"
+
+    served(tree, LIVE.format("shop 1"), story)
+
+
+def test_a_value_that_a_request_has_set_stays_while_other_modules_run(tree: LiveTree) -> None:
+    async def story(server: Server) -> None:
+        assert (await saved(tree, FOREIGN.format("shop 2"))).outcome == "published"
+        tree.module("conf").HERE.name = "of a request"
+        report = await asyncio.to_thread(tree.update, {"lib.py": LIB + "EDITION = 2\n"})
+        assert (report.outcome, await server.answer()) == ("published", "of a request")
+
+    served(tree, FOREIGN.format("shop 1"), story)
+
+
+def test_a_rollback_brings_the_former_value_back(tree: LiveTree) -> None:
+    async def story(server: Server) -> None:
+        for number in (2, 3):
+            assert (await saved(tree, LIVE.format(f"shop {number}"))).outcome == "published"
+        assert (await asyncio.to_thread(transfuse.rollback)).outcome == "rolled back"
+        assert await server.answer() == "shop 2"
+
+    served(tree, LIVE.format("shop 1"), story)
+
+
+def test_a_module_that_asks_first_finds_nothing_of_its_former_run(tree: LiveTree) -> None:
+    asks = LIVE.replace("lib.enter", "hasattr(HERE, 'name') or lib.enter")
+
+    async def story(server: Server) -> None:
+        for number in (2, 3):
+            assert (await saved(tree, asks.format(f"shop {number}"))).outcome == "published"
+            assert await server.answer() == f"shop {number}"
+
+    served(tree, asks.format("shop 1"), story)
