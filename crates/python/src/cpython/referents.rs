@@ -19,9 +19,7 @@ pub fn visit(py: Python<'_>, object: Pointer, into: &mut Vec<Pointer>) {
             unsafe { (*into.cast::<Vec<Pointer>>()).push(object) };
             0
         }
-        if ffi::PyObject_IS_GC(object) != 0
-            && let Some(traverse) = (*ffi::Py_TYPE(object)).tp_traverse
-        {
+        if let Some(traverse) = traverse_of(object) {
             traverse(object, push, std::ptr::from_mut(into).cast());
         }
     }
@@ -52,11 +50,30 @@ pub fn are(object: Pointer, these: &[Pointer]) -> bool {
     let mut rest = Rest { expected: these.iter(), differs: false };
     // SAFETY: attached, a live object; `compare` runs no Python code, and gets what it is given here.
     unsafe {
-        if ffi::PyObject_IS_GC(object) != 0
-            && let Some(traverse) = (*ffi::Py_TYPE(object)).tp_traverse
-        {
+        if let Some(traverse) = traverse_of(object) {
             traverse(object, compare, (&raw mut rest).cast());
         }
     }
     !rest.differs && rest.expected.as_slice().is_empty()
+}
+
+/// The function that visits an object, if the cycle collector sees it. As `PyObject_IS_GC` decides it, without
+/// a call, since this is asked of all objects that are compared.
+///
+/// # Safety
+/// Attached; a live object.
+#[cfg(not(Py_GIL_DISABLED))]
+#[inline]
+unsafe fn traverse_of(object: Pointer) -> Option<ffi::traverseproc> {
+    // SAFETY: as the caller says. The functions of a type run no Python code here.
+    unsafe {
+        let kind = &*ffi::Py_TYPE(object);
+        if kind.tp_flags & ffi::Py_TPFLAGS_HAVE_GC == 0 {
+            return None;
+        }
+        match kind.tp_is_gc {
+            Some(is_gc) if is_gc(object) == 0 => None,
+            _ => kind.tp_traverse,
+        }
+    }
 }
