@@ -48,6 +48,9 @@ def _start(result: Result) -> Iterator[Verdict]:
     most = 1.15 * plain.imported + 0.05
     figure = f"{plain.imported:.2f} -> {live.imported:.2f} s"
     yield Verdict("import", live.imported <= most, figure, f"{most:.2f} s")
+    most = 1.15 * plain.answered + 0.05
+    figure = f"{plain.answered:.2f} -> {live.answered:.2f} s"
+    yield Verdict("first answers", live.answered <= most, figure, f"{most:.2f} s")
     most = 1.15 * plain.resident
     figure = f"{plain.resident / 1024:.0f} -> {live.resident / 1024:.0f} MiB"
     yield Verdict("resident", live.resident <= most, figure, f"{most / 1024:.0f} MiB")

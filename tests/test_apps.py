@@ -114,7 +114,7 @@ def test_bars_of_an_update(steps: list[Step], bars: set[str]) -> None:
 def test_bars_of_the_start() -> None:
     slow = result()
     slow.live = Start(1.21, 1.21, 1160)
-    assert {"import", "resident"} == missed(slow)
+    assert {"import", "first answers", "resident"} == missed(slow)
     assert set() == missed(result())
 
 
