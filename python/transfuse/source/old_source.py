@@ -23,9 +23,9 @@ from transfuse import _core
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-# id of code that a module has put off in place -> a reference to it, and the lines it was compiled
-# from. Written by the updating thread; entries leave with the code. The key is no code, because to
-# hash one means to hash all that it contains.
+# id of code that a module has replaced in place -> a reference to it, and the lines it was compiled
+# from. Written by the updating thread; entries leave with the code. The key is not the code itself:
+# the hash of code covers all that it contains, which takes time.
 _former: dict[int, tuple[ref[CodeType], list[str]]] = {}
 # The digest of the source that was asked for last, and its lines: code that registers something
 # asks for the place of each call in one file (venusian, Cornice).

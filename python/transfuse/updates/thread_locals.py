@@ -29,8 +29,8 @@ _CLASS_DICT = vars(type)["__dict__"].__get__
 _known: WeakSet[Any] = WeakSet()
 # The names of the modules that were searched -> their ids.
 _searched: dict[str, int] = {}
-# Type of a global -> whether its instances are such objects, and can be looked at without running
-# code of theirs: an `__init__` would run in each thread.
+# Type of a global -> whether its instances are such objects, and no code of theirs runs when they
+# are looked at. An `__init__` would run in each thread.
 _kinds: WeakKeyDictionary[type, bool] = WeakKeyDictionary()
 # The thread of the last update, as `threading.get_ident` has it, and what it had before its first.
 _thread = 0
@@ -38,7 +38,7 @@ _original: WeakKeyDictionary[Any, dict[str, Any]] = WeakKeyDictionary()
 
 
 def begin(filled: Iterable[tuple[Any, Mapping[str, Any]]]) -> None:
-    """Begin an update in this thread, in which earlier ones have left values.
+    """Begin an update in this thread, which still has the values of earlier ones.
 
     Args:
         filled: what the modules in use have filled, which is there in a fresh process.
@@ -61,7 +61,7 @@ def begin(filled: Iterable[tuple[Any, Mapping[str, Any]]]) -> None:
 
 
 def take_back(filled: Filled) -> None:
-    """Have in this thread again what was there before a module filled objects of others."""
+    """Undo in this thread what a module put into objects of other modules."""
     for each, names in filled:
         values: dict[str, Any] = each.__dict__
         original = _original.get(each, {})
@@ -82,7 +82,7 @@ def of_module(module: ModuleType) -> Filled:
 
 
 def of_others(before: Filled, own: Filled) -> Filled:
-    """Return what is another value in this thread than before, except in a module's own objects."""
+    """Return the values that have changed in this thread, except in a module's own objects."""
     _search()
     old = {id(each): values for each, values in before}
     mine = {id(each) for each, _ in own}

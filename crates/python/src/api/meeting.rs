@@ -37,7 +37,7 @@ pub fn leading_to<'py>(
     for container in containers.iter() {
         if look.leads(container.as_ptr()) {
             found.append(container)?;
-            // Not all of what it leads to was looked into.
+            // The look ended at the first object of theirs, so nothing is known of the others.
             look.seen.clear();
         } else {
             look.known.extend(look.seen.drain());
@@ -50,10 +50,10 @@ struct Look<'py> {
     py: Python<'py>,
     names: ByAddress<()>,
     classes: ByAddress<()>,
-    /// Address of an object that leads to nothing of theirs -> for how many levels below it that is known.
-    /// Most objects of an application are in several of its containers.
+    /// Address of an object that leads to nothing of theirs -> how many levels below it were looked into.
+    /// Several containers lead to most objects of an application.
     known: ByAddress<usize>,
-    /// The same, for what the container at hand leads to, as long as nothing was found in it.
+    /// The same for what the current container leads to, until something of theirs is found there.
     seen: ByAddress<usize>,
     /// The objects to look into, with the levels below them. Empty in between.
     waiting: Vec<(Pointer, usize)>,

@@ -57,8 +57,8 @@ pub fn are(object: Pointer, these: &[Pointer]) -> bool {
     !rest.differs && rest.expected.as_slice().is_empty()
 }
 
-/// The function that visits an object, if the cycle collector sees it. As `PyObject_IS_GC` decides it, without
-/// a call, since this is asked of all objects that are compared.
+/// The function that visits what an object refers to, if the cycle collector sees that object. The answer is
+/// that of `PyObject_IS_GC`, without a call into the interpreter: this runs for each object that is compared.
 ///
 /// # Safety
 /// Attached; a live object.

@@ -149,8 +149,8 @@ pub fn undo_later(scope: &Scope<'_>) {
     }
 }
 
-/// A module is about to run again: undoes what its former run changed. Of modules that run later, what lies
-/// over these changes goes first.
+/// A module is about to run again: undoes what its former run changed. If a module that runs later has changed
+/// the same, that change is undone first.
 pub fn undo_former(scope: &Scope<'_>, former: &Bound<'_, LiveModule>) {
     let py = scope.py;
     let own = former.get().environ();
@@ -196,8 +196,8 @@ pub fn redo(py: Python<'_>, instance: &LiveModule) {
     }
 }
 
-/// While this lasts, the module that runs is in the directory where its former run began, although something
-/// else has changed that since.
+/// Keeps the process in the directory where the former run of a module began, until the module has run. Other
+/// code may have changed the directory since.
 pub struct WhereItBegan<'py> {
     py: Python<'py>,
     /// Where the process goes afterwards.
@@ -205,7 +205,7 @@ pub struct WhereItBegan<'py> {
 }
 
 impl<'py> WhereItBegan<'py> {
-    /// The changes of the former run have been undone. Does nothing if that led there.
+    /// To be called when the changes of the former run have been undone; none if the process is there already.
     pub fn enter(py: Python<'py>, former: &LiveModule) -> Option<Self> {
         let place = Place::WorkingDirectory;
         let change = former.environ().into_iter().find(|change| change.place == place)?;

@@ -1,4 +1,4 @@
-//! What a module's code changed of the process: a variable of `os.environ`, or the working directory.
+//! A change that a module's code made to the process: to a variable of `os.environ`, or to the working directory.
 
 use std::ffi::OsString;
 

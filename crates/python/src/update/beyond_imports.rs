@@ -65,7 +65,7 @@ impl<'py> StagedUpdate<'py> {
         let changed = new.iter().filter(|(place, (value, _))| differs(place, value.clone()));
         let gone = former.iter().filter(|(place, _)| !new.contains_key(*place));
         let mut changed: Vec<_> = changed.chain(gone).collect();
-        // The working directory last, which only later modules depend on.
+        // The working directory comes last: only modules that ran later depend on it.
         changed.sort_by_key(|(place, _)| **place == Place::WorkingDirectory);
         let mut found = Vec::new();
         for (place, (_, by)) in changed {

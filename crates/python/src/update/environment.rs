@@ -1,4 +1,4 @@
-//! Which variables does `os.environ` have when an update has ended, and which directory is the working one?
+//! Which variables does `os.environ` have when an update has ended, and what is the working directory?
 //!
 //! While modules run, `loading/execute.rs` and `loading/namespace.rs` undo the changes of former runs. This file
 //! undoes those of deleted modules, and those of a staged generation that is abandoned.
@@ -22,7 +22,7 @@ impl<'py> StagedUpdate<'py> {
         let mut setters: Vec<_> = self.removed.iter().collect();
         setters.retain(|instance| !instance.get().environ().is_empty());
         setters.sort_by_key(|instance| std::cmp::Reverse(instance.get().started()));
-        // Whatever has a relative path in it reads the working directory.
+        // Any code that opens a relative path depends on the working directory.
         for instance in &setters {
             if self.staged.get().find(py, instance.get().name.as_str()).is_none() {
                 environ::undo_directory(py, instance.get());
