@@ -27,11 +27,9 @@ _CLASS_DICT = vars(type)["__dict__"].__get__
 # All that follows is used by the thread that runs the modules of an update; there is one at a time.
 # The objects in the globals of all modules.
 _known: WeakSet[Any] = WeakSet()
-# The names of the modules that were searched -> their ids.
+# The names of the modules that were searched -> their ids; and how many modules there were then.
 _searched: dict[str, int] = {}
-# Type of a global -> whether its instances are such objects, and no code of theirs runs when they
-# are looked at. An `__init__` would run in each thread.
-_kinds: WeakKeyDictionary[type, bool] = WeakKeyDictionary()
+_count = 0
 # The thread of the last update, as `threading.get_ident` has it, and what it had before its first.
 _thread = 0
 _original: WeakKeyDictionary[Any, dict[str, Any]] = WeakKeyDictionary()
@@ -83,7 +81,8 @@ def of_module(module: ModuleType) -> Filled:
 
 def of_others(before: Filled, own: Filled) -> Filled:
     """Return the values that have changed in this thread, except in a module's own objects."""
-    _search()
+    if len(sys.modules) != _count:
+        _search()
     old = {id(each): values for each, values in before}
     mine = {id(each) for each, _ in own}
     found: Filled = []
@@ -97,30 +96,43 @@ def of_others(before: Filled, own: Filled) -> Filled:
 
 def _search() -> None:
     """Find the objects of modules that have been imported since."""
-    for name, module in list(sys.modules.items()):
+    global _count  # noqa: PLW0603
+    modules = list(sys.modules.items())
+    _count = len(modules)
+    others: set[type] = set()
+    for name, module in modules:
         if _searched.get(name) != id(module):
             _searched[name] = id(module)
-            for each in _core.executions(name, lingering=False) or [module]:
-                if issubclass(type(each), ModuleType):
-                    _known.update(_globals_of(each))
+            kind = type(module)
+            if kind.__module__ == "transfuse._core":
+                for each in _core.executions(name, lingering=False):
+                    _known.update(_globals_of(each, others))
+            elif issubclass(kind, ModuleType):
+                _known.update(_globals_of(module, others))
 
 
-def _globals_of(module: ModuleType) -> Iterator[Any]:
+def _globals_of(module: ModuleType, others: set[type]) -> Iterator[Any]:
+    """Yield such objects.
+
+    Args:
+        module: has them in its globals.
+        others: types of other objects, as far as they are known. This adds to them.
+    """
     # A lazy module loads when it is asked for its attributes.
     values = list(object.__getattribute__(module, "__dict__").values())
-    if any(map(_is_looked_at, set(map(type, values)))):
-        yield from (value for value in values if _is_looked_at(type(value)))
+    kinds = set(map(type, values)) - others
+    found = {kind for kind in kinds if _is_looked_at(kind)}
+    others |= kinds - found
+    if found:
+        yield from (value for value in values if type(value) in found)
 
 
 def _is_looked_at(kind: type) -> bool:
-    known = _kinds.get(kind)
-    if known is None:
-        known = issubclass(kind, _LOCAL) and all(
-            getattr(kind, name) is getattr(_LOCAL, name)
-            for name in ("__init__", "__getattribute__", "__hash__", "__eq__")
-        )
-        _kinds[kind] = known
-    return known
+    """Whether it is such a type, and looking at an object runs no code: an `__init__` would run."""
+    return issubclass(kind, _LOCAL) and all(
+        getattr(kind, name) is getattr(_LOCAL, name)
+        for name in ("__init__", "__getattribute__", "__hash__", "__eq__")
+    )
 
 
 def _locals_of(module: ModuleType) -> Iterator[Any]:
