@@ -128,8 +128,11 @@ def _globals_of(module: ModuleType, others: set[type]) -> Iterator[Any]:
 
 
 def _is_looked_at(kind: type) -> bool:
-    """Whether it is such a type, and looking at an object runs no code: an `__init__` would run."""
-    return issubclass(kind, _LOCAL) and all(
+    """Whether it is such a type, and looking at an object runs no code: an `__init__` would run.
+
+    Those of gevent belong to greenlets, and cannot be referred to weakly.
+    """
+    return bool(issubclass(kind, _LOCAL) and kind.__weakrefoffset__) and all(
         getattr(kind, name) is getattr(_LOCAL, name)
         for name in ("__init__", "__getattribute__", "__hash__", "__eq__")
     )
