@@ -364,6 +364,8 @@ def test_a_terminal_that_is_closed_ends_its_server(folder: Path) -> None:
     pid, terminal = pty.fork()
     if pid == 0:
         os.chdir(folder)
+        # Under `nohup`, as these tests may run, a server outlives its terminal.
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
         command = [sys.executable, "-m", "transfuse", "serve", "web:app", "--port", port]
         os.execve(sys.executable, command, {**os.environ, "TERM": "dumb"})
     shown = b""
