@@ -114,3 +114,34 @@ def test_a_module_that_asks_first_finds_nothing_of_its_former_run(tree: LiveTree
             assert await server.answer() == f"shop {number}"
 
     served(tree, asks.format("shop 1"), story)
+
+
+def test_the_thread_that_asks_for_an_update_keeps_what_it_has_set_since(
+    tree: LiveTree, outside: ModuleType
+) -> None:
+    sets = "import outside\noutside.here.name = '{}'\n"
+    tree.write({"conf.py": sets.format("shop 1"), "tax.py": "RATE = 1"})
+    tree.install()
+    here = vars(outside)["here"]
+    tree.module("conf")
+    tree.module("tax")
+    tree.published({"conf.py": sets.format("shop 2")})
+    assert here.name == "shop 2"
+    here.name = "of a request"
+    tree.published({"tax.py": "RATE = 2"})
+    assert here.name == "of a request"
+
+
+def test_a_module_that_runs_in_the_servers_thread_leaves_other_values_there(tree: LiveTree) -> None:
+    in_main = "__thread__ = 'main'\n" + FOREIGN
+
+    async def story(server: Server) -> None:
+        here = tree.module("conf").HERE
+        for number in (2, 3, 4):
+            here.user = f"of request {number}"
+            report = await saved(tree, in_main.format(f"shop {number}"))
+            assert report.outcome == "published", report.traceback
+            assert await server.answer() == f"shop {number}"
+            assert here.user == f"of request {number}"
+
+    served(tree, in_main.format("shop 1"), story)

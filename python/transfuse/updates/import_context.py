@@ -38,6 +38,10 @@ _PIN = "transfuse_pin"
 _base: Context | None = None
 # That thread, as `threading.get_ident` has it.
 _installed_by: int | None = None
+# The executions, by their numbers, whose values that thread has after updates that it asked for.
+_handed_here: set[int] = set()
+# Whether the modules of an update run in a thread of its own.
+_is_own_thread = True
 # The instances that set something. Their number in the order of execution is in `_Effects`.
 _noted: WeakSet[Any] = WeakSet()
 _count = 0
@@ -85,8 +89,11 @@ def begin() -> Context:
     if server is not None:
         # For `asyncio.get_event_loop()`. This thread runs no other loop.
         sys.modules["asyncio"].set_event_loop(server[0])
-    noted = _noted_in_order()
-    thread_locals.begin([each for one in noted for each in (*one.filled, *one.others)])
+    global _is_own_thread  # noqa: PLW0603
+    _is_own_thread = not _is_where_requests_are(server)
+    if _is_own_thread:
+        noted = _noted_in_order()
+        thread_locals.begin([each for one in noted for each in (*one.filled, *one.others)])
     return copy_context() if _base is None else _base.copy()
 
 
@@ -97,7 +104,7 @@ def running(former: Any) -> _Before:
         former: the instance of its former run, if any.
     """
     effects: _Effects | None = getattr(former, _EFFECTS, None)
-    if effects is not None:
+    if effects is not None and _is_own_thread:
         thread_locals.take_back(effects.others)
     handlers = signal_handlers.current()
     return copy_context(), _isolated_decimal(), handlers, thread_locals.known()
@@ -140,12 +147,14 @@ def ran(instance: Any, module: ModuleType, before: _Before) -> None:
 
 def connected(name: str, connection: Any) -> None:
     """Note a connection to SQLite that a module makes; the core calls it."""
-    server = main_thread.server()
+    if not _is_where_requests_are(main_thread.server()):
+        _connections.append((name, connection))
+
+
+def _is_where_requests_are(server: Any) -> bool:
+    """Whether this is the thread of a server, as `main_thread` has it, or the main one."""
     here = native.threading.get_ident()
-    if main_thread.is_here() or (server is not None and server[1] == here):
-        # That thread may use it, and requests are there.
-        return
-    _connections.append((name, connection))
+    return main_thread.is_here() or (server is not None and server[1] == here)
 
 
 def enter(generation: int) -> None:
@@ -166,11 +175,14 @@ def updated_here(generation: int) -> None:
     In the thread that installed Transfuse modules are imported, and a fresh process would set it
     there. Other threads have values of their own, and pinned work stays in its generation.
     """
+    global _handed_here  # noqa: PLW0603
     if native.threading.get_ident() == _installed_by and not _is_pinned():
         enter(generation)
         noted = _noted_in_order()
         _fill_here([each for effects in noted for each in effects.filled], over=False)
-        _fill_here([each for effects in noted for each in effects.others], over=True)
+        new = [effects for effects in noted if effects.number not in _handed_here]
+        _fill_here([each for effects in new for each in effects.others], over=True)
+        _handed_here = {effects.number for effects in noted}
 
 
 def _is_pinned() -> bool:
