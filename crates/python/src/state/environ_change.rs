@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-/// What was changed.
+/// The part of the process's state that a module changed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Place {
     /// `DATABASE_URL`

@@ -1,4 +1,4 @@
-//! Which variables does `os.environ` have when an update has ended, and what is the working directory?
+//! Sets `os.environ` and the working directory to what the modules in use have set, once an update has ended.
 //!
 //! While modules run, `loading/execute.rs` and `loading/namespace.rs` undo the changes of former runs. This file
 //! undoes those of deleted modules, and those of a staged generation that is abandoned.
