@@ -139,3 +139,16 @@ class Held:
 
     def abandoned(self, generation: int) -> None:
         pass
+
+
+def serve_story(tree: LiveTree, story: Callable[[Server], Awaitable[None]]) -> None:
+    """Serve `web:app` of a tree, as a server that imports it where its loop runs, and run a story."""
+
+    async def whole() -> None:
+        tree.install()
+        server = Server(transfuse.asgi("web:app"))
+        assert await server.start() == "lifespan.startup.complete"
+        await story(server)
+        await server.stop()
+
+    asyncio.run(whole())

@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from asgi_server import Server
+from asgi_server import Server, serve_story
 
 import transfuse
 
@@ -90,16 +90,7 @@ WANTED: dict[str, Callable[[int], Any]] = {
 
 def served(tree: LiveTree, tenant: str, story: Callable[[Server], Awaitable[None]]) -> None:
     tree.write({"web.py": APP, "tenant.py": tenant})
-
-    async def whole() -> None:
-        # As a server that imports the application where its loop runs.
-        tree.install()
-        server = Server(transfuse.asgi("web:app"))
-        assert await server.start() == "lifespan.startup.complete"
-        await story(server)
-        await server.stop()
-
-    asyncio.run(whole())
+    serve_story(tree, story)
 
 
 @pytest.mark.parametrize("kind", KINDS)

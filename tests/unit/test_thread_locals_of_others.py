@@ -7,7 +7,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from asgi_server import Server
+from asgi_server import Server, serve_story
 
 import transfuse
 
@@ -48,15 +48,7 @@ def foreign_objects(outside: ModuleType) -> None:
 
 def served(tree: LiveTree, conf: str, story: Callable[[Server], Awaitable[None]]) -> None:
     tree.write({"web.py": APP, "lib.py": LIB, "conf.py": conf})
-
-    async def whole() -> None:
-        tree.install()
-        server = Server(transfuse.asgi("web:app"))
-        assert await server.start() == "lifespan.startup.complete"
-        await story(server)
-        await server.stop()
-
-    asyncio.run(whole())
+    serve_story(tree, story)
 
 
 async def saved(tree: LiveTree, conf: str) -> Any:
