@@ -142,7 +142,7 @@ class Held:
 
 
 def serve_story(tree: LiveTree, story: Callable[[Server], Awaitable[None]]) -> None:
-    """Serve `web:app` of a tree, as a server that imports it where its loop runs, and run a story."""
+    """Serve `web:app` of a tree from the thread that imports it, and run a story."""
 
     async def whole() -> None:
         tree.install()
