@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,7 +15,6 @@ import transfuse
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-    from types import ModuleType
 
     from conftest import LiveTree
 
@@ -46,8 +47,10 @@ def foreign_objects(outside: ModuleType) -> None:
     vars(outside).update(here=threading.local(), current=Current())
 
 
-def served(tree: LiveTree, conf: str, story: Callable[[Server], Awaitable[None]]) -> None:
-    tree.write({"web.py": APP, "lib.py": LIB, "conf.py": conf})
+def served(
+    tree: LiveTree, conf: str, story: Callable[[Server], Awaitable[None]], lib: str = LIB
+) -> None:
+    tree.write({"web.py": APP, "lib.py": lib, "conf.py": conf})
     serve_story(tree, story)
 
 
@@ -85,6 +88,44 @@ def test_a_value_that_a_request_has_set_stays_while_other_modules_run(tree: Live
         assert (report.outcome, await server.answer()) == ("published", "of a request")
 
     served(tree, FOREIGN.format("shop 1"), story)
+
+
+def test_requests_find_the_new_value_in_an_object_that_an_update_has_made(tree: LiveTree) -> None:
+    async def story(server: Server) -> None:
+        report = await asyncio.to_thread(tree.update, {"lib.py": LIB + "EDITION = 2\n"})
+        assert (report.outcome, await server.answer()) == ("published", "shop 1")
+        assert (await saved(tree, LIVE.format("shop 2"))).outcome == "published"
+        assert await server.answer() == "shop 2"
+
+    served(tree, LIVE.format("shop 1"), story)
+
+
+def test_an_object_of_a_class_and_its_value_can_change_in_one_update(tree: LiveTree) -> None:
+    lib = "import threading\nclass Here:\n    now = threading.local()\n"
+    conf = "import lib\nHERE = lib.Here.now\nHERE.name = '{}'\n"
+
+    async def story(server: Server) -> None:
+        tree.write({"conf.py": conf.format("shop 2")})
+        report = await asyncio.to_thread(tree.update, {"lib.py": lib + "EDITION = 2\n"})
+        assert (report.outcome, await server.answer()) == ("published", "shop 2")
+        assert (await saved(tree, conf.format("shop 3"))).outcome == "published"
+        assert await server.answer() == "shop 3"
+
+    served(tree, conf.format("shop 1"), story, lib)
+
+
+def test_a_module_that_took_the_place_of_another_is_looked_into(tree: LiveTree) -> None:
+    sets = "import sys\nsys.modules['outside'].here.name = {}\n"
+    tree.write({"conf.py": sets.format(1)})
+    tree.install()
+    tree.module("conf")
+    for number in range(2, 30):
+        del sys.modules["outside"]
+        # This one may get the same address.
+        sys.modules["outside"] = ModuleType("outside")
+        here = vars(sys.modules["outside"])["here"] = threading.local()
+        tree.published({"conf.py": sets.format(number)})
+        assert here.name == number
 
 
 def test_a_rollback_brings_the_former_value_back(tree: LiveTree) -> None:

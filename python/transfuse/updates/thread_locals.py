@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary, WeakSet
+from weakref import WeakKeyDictionary, WeakSet, ref
 
 from transfuse import _core
 from transfuse.config import native
@@ -25,10 +25,10 @@ _LOCAL = native.public_local()
 _CLASS_DICT = vars(type)["__dict__"].__get__
 
 # All that follows is used by the thread that runs the modules of an update; there is one at a time.
-# The objects in the globals of all modules.
+# The objects in the globals of all modules, and those that `_locals_of` finds in live ones.
 _known: WeakSet[Any] = WeakSet()
-# The names of the modules that were searched -> their ids; and how many modules there were then.
-_searched: dict[str, int] = {}
+# The names of the modules that were searched -> their entries; how many modules there were then.
+_searched: dict[str, ref[Any]] = {}
 _count = 0
 # The thread of the last update, as `threading.get_ident` has it, and what it had before its first.
 _thread = 0
@@ -76,7 +76,9 @@ def known() -> Filled:
 
 def of_module(module: ModuleType) -> Filled:
     """Return what a module has in its own objects, those of its classes and of their instances."""
-    return [(each, dict(vars(each))) for each in _locals_of(module) if vars(each)]
+    own = list(_locals_of(module))
+    _add(own)
+    return [(each, dict(vars(each))) for each in own if vars(each)]
 
 
 def of_others(before: Filled, own: Filled) -> Filled:
@@ -101,14 +103,23 @@ def _search() -> None:
     _count = len(modules)
     others: set[type] = set()
     for name, module in modules:
-        if _searched.get(name) != id(module):
-            _searched[name] = id(module)
-            kind = type(module)
-            if kind.__module__ == "transfuse._core":
-                for each in _core.executions(name, lingering=False):
-                    _known.update(_globals_of(each, others))
-            elif issubclass(kind, ModuleType):
-                _known.update(_globals_of(module, others))
+        found = _searched.get(name)
+        if found is not None and found() is module:
+            continue
+        kind = type(module)
+        if kind.__module__ == "transfuse._core":
+            # What an update runs is added by `of_module`.
+            for each in _core.executions(name, lingering=False):
+                _add(_locals_of(each))
+        elif issubclass(kind, ModuleType):
+            _known.update(_globals_of(module, others))
+        else:
+            continue
+        _searched[name] = ref(module)
+
+
+def _add(found: Iterable[Any]) -> None:
+    _known.update(each for each in found if _is_looked_at(type(each)))
 
 
 def _globals_of(module: ModuleType, others: set[type]) -> Iterator[Any]:
