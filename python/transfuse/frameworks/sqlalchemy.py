@@ -20,14 +20,15 @@ if TYPE_CHECKING:
 _MAKERS = frozenset({"flask_sqlalchemy", "sqlalchemy"})
 
 
-def release(former: dict[str, Any]) -> None:
-    """Close the connections that only the engines of a former module hold.
+def release(former: list[dict[str, Any]]) -> None:
+    """Close the connections that only the engines of former modules hold.
 
     Args:
-        former: the namespace of the former module.
+        former: the namespaces of these modules.
     """
-    base = sys.modules.get("sqlalchemy.engine.base")
-    found = {id(each): each for each in engines(former)} if base is not None else {}
+    if "sqlalchemy.engine.base" not in sys.modules:
+        return
+    found = {id(each): each for namespace in former for each in engines(namespace)}
     if not found:
         return
     # Carried, or taken by a module that goes on.
@@ -69,19 +70,25 @@ def _registries(namespace: dict[str, Any]) -> Iterator[Any]:
 def engines(namespace: dict[str, Any]) -> Iterator[Any]:
     """Yield the synchronous engines that a namespace names, or that its sessions are bound to."""
     kind = sys.modules["sqlalchemy.engine.base"].Engine
-    for value in list(namespace.values()):
+    values = list(namespace.values())
+    # Most values have one of a few types. A class may be unhashable.
+    types = {id(each): each for each in map(type, values)}.values()
+    holders = {id(each) for each in types if _is_maker(each)}
+    for value in values:
         if type(value) is kind:
             yield value
             continue
         # Nothing is asked: a value may be a proxy, or made when it is first used.
-        held = getattr(type(value), "__module__", "").partition(".")[0] in _MAKERS and _own(value)
-        if not held:
-            continue
+        held = _own(value) if id(type(value)) in holders else {}
         bound = [held["kw"].get("bind")] if "kw" in held else []
         # Flask-SQLAlchemy's engines, by application and bind.
         for of_application in list(held.get("_app_engines", {}).values()):
             bound += of_application.values()
         yield from (each for each in bound if type(each) is kind)
+
+
+def _is_maker(kind: type) -> bool:
+    return str(getattr(kind, "__module__", "")).partition(".")[0] in _MAKERS
 
 
 def _own(value: Any) -> dict[str, Any]:

@@ -32,11 +32,13 @@ def forget(functions: list[tuple[str, str]], former: list[ModuleType]) -> None:
         former: superseded modules. Of dicts only entries leave that hold a value of theirs under
             its name.
     """
-    values = _by_names(former)
+    by_name: dict[str, list[ModuleType]] = {}
+    for module in former:
+        by_name.setdefault(module.__name__, []).append(module)
     for name in {module for module, _ in functions}:
         for value in list(_namespace(name).values()):
             if issubclass(type(value), dict) and "__builtins__" not in value:
-                _take_out(value, values)
+                _take_out(value, by_name)
     for name, function in functions:
         for cache in _caches(_namespace(name), function):
             cache.cache_clear()
@@ -79,26 +81,28 @@ def _namespace(name: str) -> dict[str, Any]:
     return vars(module) if type(module) is ModuleType else {}
 
 
-def _by_names(former: list[ModuleType]) -> dict[Any, list[Any]]:
-    """Return the values of modules by the keys that a function may have for them."""
-    found: dict[Any, list[Any]] = {}
-    for module in former:
-        for name, value in list(vars(module).items()):
-            if not name.startswith("__"):
-                of = module.__name__
-                for key in (f"{of}.{name}", f"{of}:{name}", (of, name)):
-                    found.setdefault(key, []).append(value)
-    return found
-
-
-def _take_out(container: dict[Any, Any], values: dict[Any, list[Any]]) -> None:
+def _take_out(container: dict[Any, Any], former: dict[str, list[ModuleType]]) -> None:
     """Take out the entries that hold such a value under its name, without asking any object."""
     for key, value in list(dict.items(container)):
-        # The key of another type may compare in any way.
-        parts = key if type(key) is tuple else (key,)
-        is_plain = all(type(part) is str for part in parts)
-        if is_plain and any(value is one for one in values.get(key, ())):
+        if any(
+            vars(module).get(name, former) is value
+            for of, name in _names_in(key)
+            if not name.startswith("__")
+            for module in former.get(of, ())
+        ):
             dict.pop(container, key, None)
+
+
+def _names_in(key: Any) -> Iterator[tuple[str, str]]:
+    """Yield the name of the module and of the value that a key may stand for."""
+    if type(key) is str:
+        for separator in ".:":
+            of, found, name = key.rpartition(separator)
+            if found:
+                yield of, name
+    # A key of another type may compare in any way.
+    elif type(key) is tuple and [type(part) for part in key] == [str, str]:
+        yield key[0], key[1]
 
 
 def _caches(

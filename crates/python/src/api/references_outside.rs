@@ -16,9 +16,9 @@ use crate::api::leading::{Leading, Theirs};
 use crate::cpython::address_map::{ByAddress, Pointer};
 use crate::cpython::referents;
 
-/// The most objects that references are followed from, some ten milliseconds' work. Those of others count
+/// The most objects that references are followed from, less than a tenth of a second's work. Those of others count
 /// as held from outside.
-const MOST: usize = 40_000;
+const MOST: usize = 200_000;
 
 /// The objects of executions that are held from outside, and the starting points of a search for the
 /// holders.

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 
-use pyo3::{intern, prelude::*};
+use pyo3::{intern, prelude::*, types::PyDict};
 use transfuse_engine::ModuleName;
 
 use crate::cpython::{log::complain, panics, time_limit::Watchdog};
@@ -20,6 +20,7 @@ pub fn dispose_drained(py: Python<'_>, runtime: &Runtime) {
     let waiting: Vec<Py<LiveModule>> = std::mem::take(&mut runtime.records.lock().awaiting);
     let in_use = runtime.in_use(py);
     let mut still_waiting = Vec::new();
+    let mut disposed = Vec::new();
     for instance in waiting {
         let bound = instance.bind(py);
         let held = |by: &Bound<'_, Generation>| by.get().holds(py, bound);
@@ -28,11 +29,12 @@ pub fn dispose_drained(py: Python<'_>, runtime: &Runtime) {
             still_waiting.push(instance);
         } else if !loading {
             dispose(py, runtime, bound);
-            close_connections(py, runtime, bound);
+            disposed.push(bound.get().namespace(py));
             entry::withdraw_if_deleted(py, runtime, &bound.get().name);
         }
     }
     runtime.records.lock().awaiting.extend(still_waiting);
+    close_connections(py, runtime, disposed);
     let gone = lingering::lingering(py, runtime).into_iter().map(|gone| gone.get().name.clone());
     // Without a reference to them, because other threads run meanwhile, and may collect.
     let gone: Vec<ModuleName> = gone.collect();
@@ -54,18 +56,17 @@ pub fn empty_caches<'a>(names: impl Iterator<Item = &'a ModuleName>, py: Python<
     }
 }
 
-/// Closes the connections of databases that only a former instance holds.
-fn close_connections(py: Python<'_>, runtime: &Runtime, instance: &Bound<'_, LiveModule>) {
-    if !runtime.sys_modules.bind(py).contains(intern!(py, "sqlalchemy")).unwrap_or(false) {
+/// Closes the connections of databases that only these former namespaces hold.
+fn close_connections(py: Python<'_>, runtime: &Runtime, former: Vec<Bound<'_, PyDict>>) {
+    let name = intern!(py, "sqlalchemy");
+    if former.is_empty() || !runtime.sys_modules.bind(py).contains(name).unwrap_or(false) {
         return;
     }
     let adapter = py.import(intern!(py, "transfuse.frameworks.sqlalchemy"));
-    let namespace = instance.get().namespace(py);
     let closed =
-        adapter.and_then(|adapter| adapter.call_method1(intern!(py, "release"), (namespace,)));
+        adapter.and_then(|adapter| adapter.call_method1(intern!(py, "release"), (former,)));
     if let Err(error) = closed {
-        let name = instance.get().name.as_str();
-        let _ = complain(py, &format!("connections of the former {name} were not closed"), error);
+        let _ = complain(py, "connections of former modules were not closed", error);
     }
 }
 
