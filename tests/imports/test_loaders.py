@@ -5,8 +5,9 @@ from __future__ import annotations
 import importlib.abc
 import importlib.machinery
 import importlib.util
+import inspect
 import sys
-from importlib.machinery import ModuleSpec, PathFinder
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -196,6 +197,36 @@ def test_the_loader_of_a_loaded_module_takes_attributes(tree: LiveTree) -> None:
     del loader.note
     assert not hasattr(loader, "note")
     assert loader.name == "shop.db"
+
+
+def test_a_loader_answers_as_one_of_the_standard_library(tree: LiveTree) -> None:
+    tree.write({**FILES, "spaced/note.txt": ""})
+    tree.install()
+    loaders = [tree.module("shop.db").__loader__, importlib.util.find_spec("shop.web").loader]  # type: ignore[union-attr]
+    for loader, file in zip(loaders, ["shop/db.py", "shop/web.py"], strict=True):
+        plain = SourceFileLoader(loader.name, str(tree.root / file))
+        assert isinstance(loader, SourceFileLoader)
+        assert inspect.getmro(loader.__class__) == SourceFileLoader.__mro__
+        assert loader.path_stats(loader.path) == plain.path_stats(plain.path)
+        code = loader.source_to_code(b"ANSWER = 1", "here.py")
+        assert (code.co_filename, "ANSWER" in code.co_names) == ("here.py", True)
+        assert not hasattr(loader, "nothing")
+    namespace = tree.module("spaced").__loader__
+    assert not isinstance(namespace, SourceFileLoader)
+    assert namespace.__class__.__name__.endswith("NamespaceLoader")
+
+
+def test_pkg_resources_finds_the_files_of_a_package(tree: LiveTree) -> None:
+    # Setuptools has it up to version 81, and Python up to 3.11 installs one of these.
+    resources = pytest.importorskip("pkg_resources")
+    tree.write({**FILES, "shop/words.txt": "cup"})
+    tree.install()
+    tree.module("shop")
+    for version in (1, 2):
+        assert resources.resource_string("shop", "words.txt") == b"cup"
+        assert resources.resource_filename("shop", "") == str(tree.root / "shop")
+        assert set(resources.resource_listdir("shop", "")) >= {"words.txt", "web.py"}
+        tree.published({"shop/__init__.py": f"VERSION = {version}"})
 
 
 def test_a_refused_update_leaves_the_wrapped_module_in_use(

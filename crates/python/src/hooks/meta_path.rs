@@ -11,7 +11,7 @@ use pyo3::{gc::PyTraverseError, gc::PyVisit, intern, prelude::*};
 use transfuse_engine::ModuleName;
 
 use crate::cpython::extra_attributes::ExtraAttributes;
-use crate::hooks::{reload, source_loader};
+use crate::hooks::{reload, source_loader, standard_class};
 use crate::loading::{
     foreign_loader, kept_origin, load, load::Loaded, search, search::Resolution, source_text,
 };
@@ -224,7 +224,8 @@ impl FacadeLoader {
         slf: &Bound<'py, Self>,
         name: &Bound<'py, PyString>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        slf.get().attributes.get(slf.as_any(), name)
+        let one = slf.get();
+        standard_class::attribute(slf, &one.attributes, one.file.as_ref(), name)
     }
 
     fn __setattr__(&self, name: &Bound<'_, PyString>, value: &Bound<'_, PyAny>) -> PyResult<()> {

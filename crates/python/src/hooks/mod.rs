@@ -14,4 +14,5 @@ pub mod import_file;
 pub mod facade_type;
 pub mod meta_path;
 pub mod source_loader;
+pub mod standard_class;
 pub mod reload;

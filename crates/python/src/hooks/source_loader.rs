@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use pyo3::{gc::PyTraverseError, gc::PyVisit, intern, prelude::*, types::PyBytes, types::PyString};
 use transfuse_engine::{FileSystem, OsFileSystem};
 
+use crate::hooks::standard_class;
 use crate::{loading::namespace_path, state::live_module::LiveModule};
 
 #[pymethods]
@@ -98,7 +99,8 @@ impl LiveModule {
         slf: &Bound<'py, Self>,
         name: &Bound<'py, PyString>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        slf.get().attributes.get(slf.as_any(), name)
+        let one = slf.get();
+        standard_class::attribute(slf, &one.attributes, one.file.as_ref(), name)
     }
 
     fn __setattr__(&self, name: &Bound<'_, PyString>, value: &Bound<'_, PyAny>) -> PyResult<()> {

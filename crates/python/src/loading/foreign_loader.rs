@@ -145,7 +145,8 @@ pub fn own_code<'py>(
 fn is_source_loader(loader: &Bound<'_, PyAny>) -> PyResult<bool> {
     let py = loader.py();
     let bootstrap = py.import(intern!(py, "importlib._bootstrap_external"))?;
-    loader.is_instance(&bootstrap.getattr(intern!(py, "SourceLoader"))?)
+    // Ours only say that they are.
+    loader.get_type().is_subclass(&bootstrap.getattr(intern!(py, "SourceLoader"))?)
 }
 
 thread_local! {
