@@ -5,6 +5,8 @@ No statement of the function says so: `app.config.from_object("conf")`.
 
 from __future__ import annotations
 
+import inspect
+import pkgutil
 import sys
 import textwrap
 from types import ModuleType
@@ -113,3 +115,30 @@ def test_p12_what_comes_of_the_call_is_not_kept(tree: LiveTree) -> None:
     for rate in (2, 3):
         assert ran(tree.published({"conf.py": f"RATE = {rate}\n"})) == ["conf"]
         assert tree.module("web").get() == rate
+
+
+def scan(package: Any) -> None:
+    """Look at all that a package has, and import its submodules, as `venusian.Scanner` does."""
+    inspect.getmembers(package)
+    for found in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+        __import__(found.name)
+
+
+def test_p12_code_that_scans_a_package_runs_once(tree: LiveTree, outside: Any) -> None:
+    outside.scan = scan
+    web = (
+        "import outside, shop\nfrom shop.prices import V\noutside.ran.append(V)\noutside.scan(shop)"
+    )
+    tree.write(
+        {
+            "shop/__init__.py": "",
+            "shop/stock.py": "CUPS = []",
+            "shop/prices.py": "V = 1",
+            "web.py": web,
+        }
+    )
+    tree.install()
+    tree.module("web")
+    # By now the package has submodules that it did not have when it was scanned first.
+    report = tree.published({"shop/prices.py": "V = 2"})
+    assert (ran(report), outside.ran) == (["shop.prices", "web"], [1, 2])

@@ -120,6 +120,12 @@ pub fn check_attribute<'py>(
     {
         return Ok(());
     }
+    // A package that has not run again has the submodules that were loaded after such a question.
+    if live_attribute(&base, module, attribute)
+        .is_some_and(|inner| has_imported(&base, running, &inner))
+    {
+        return Ok(());
+    }
     let may_change = mutable_state_reachable(&base, module, attribute);
     restart_staging(scope, &base, running, may_change)
 }
@@ -147,14 +153,22 @@ pub fn check_through<'py>(
     imported: &Bound<'py, LiveModule>,
 ) -> PyResult<()> {
     let Some(base) = scope.base() else { return Ok(()) };
-    let name = &imported.get().name;
-    let known = base.find(running.get().name.as_str()).is_some_and(|old| {
-        old.get().edges().iter().any(|edge| edge.to == Target::Module(name.clone()))
-    });
-    if known || !base.holds(imported) {
+    if has_imported(&base, running, imported) || !base.holds(imported) {
         return Ok(());
     }
-    restart_staging(scope, &base, running, vec![name.clone()])
+    restart_staging(scope, &base, running, vec![imported.get().name.clone()])
+}
+
+/// Whether the instance of before, or code that it called, imported that: then the changes of it
+/// were observed.
+fn has_imported<'py>(
+    base: &Scope<'py>,
+    running: &Bound<'py, LiveModule>,
+    imported: &Bound<'py, LiveModule>,
+) -> bool {
+    let to = Target::Module(imported.get().name.clone());
+    base.find(running.get().name.as_str())
+        .is_some_and(|old| old.get().edges().iter().any(|edge| edge.to == to))
 }
 
 /// Stops the staging if one of these modules is in use.
