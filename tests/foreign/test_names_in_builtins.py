@@ -8,6 +8,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
+
 from conftest import ran
 
 if TYPE_CHECKING:
