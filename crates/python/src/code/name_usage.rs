@@ -196,9 +196,8 @@ pub fn outline(py: Python<'_>, code: &Bound<'_, PyCode>) -> PyResult<NameUsage> 
         }
         waiting.extend(nested(&next)?.into_iter().map(|code| (code, runs, within.clone())));
     }
-    let everywhere = [&at_once.loaded, &later.loaded, &at_once.in_text, &later.in_text];
-    let everywhere = everywhere.into_iter().flatten();
-    let attributes = AttributeUse::read(&imports, &star_imports, everywhere, &late);
+    let all = [&at_once.loaded, &later.loaded, &at_once.in_text, &later.in_text];
+    let attributes = AttributeUse::read(&imports, &star_imports, all.into_iter().flatten(), &late);
     let unbound = unbound(py, &module.stored, at_once.loaded.iter().chain(&later.loaded))?;
     add_called(&mut at_once, &mut later, own, &imports);
     let uses = Uses::of(&imports, star_imports, &at_once.loaded);
