@@ -20,7 +20,7 @@ from transfuse.config.logs import get_logger
 from transfuse.config.project_files import LIVE, Project, live_settings
 from transfuse.config.settings import KEYS, ModuleSettings, Settings, read_settings
 from transfuse.errors import RootError, TransfuseError
-from transfuse.registrations import log_handlers
+from transfuse.registrations import log_handlers, log_levels
 from transfuse.source import old_source
 from transfuse.updates import import_context, participants, waiting
 
@@ -145,6 +145,7 @@ def install_settings(
                 _added.append(root)
         import_context.install()
         on_uninstall(log_handlers.install())
+        on_uninstall(log_levels.install())
         for adapt in _adapters:
             adapt()
         workers.begin(settings)

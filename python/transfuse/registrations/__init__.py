@@ -11,6 +11,7 @@ then one search of the heap finds the foreign containers that hold the objects o
 - `hidden_handlers`: handlers of `logging` that a module does not see while it runs again
 - `in_force`: signal handlers and handlers of `logging` that former code leaves
 - `log_handlers`: the handlers that modules give to loggers
+- `log_levels`: the levels that modules give to loggers
 - `wrapped`: wrappers in attributes of foreign modules, which wrap no former ones
 - `exchange`: the entries that are taken out and put back
 """

@@ -14,7 +14,7 @@ import weakref
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from transfuse import _core
-from transfuse.registrations import in_force
+from transfuse.registrations import in_force, log_levels
 from transfuse.registrations.hidden_handlers import Hidden, begin, end, superseded
 
 if TYPE_CHECKING:
@@ -115,6 +115,7 @@ def exchange(
         current: those that are.
         refused: whether the former ones were to replace the current ones.
     """
+    former = list(former)
     by_name = {one.module.__name__: one.module for one in current}
     for one in former:
         given = _given.get(one.module, [])
@@ -134,6 +135,7 @@ def exchange(
             elif (entry := each.entry()) is not None and entry.take_out():
                 one.record.append(entry)
     superseded.clear()
+    log_levels.exchange([one.module for one in former], by_name)
 
 
 def kept(former: list[Execution], current: list[Execution]) -> list[tuple[str, str]]:

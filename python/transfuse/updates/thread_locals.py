@@ -6,6 +6,7 @@ application there, or of a live module that does not run again.
 
 from __future__ import annotations
 
+import gc
 import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -158,13 +159,14 @@ def _locals_of(module: ModuleType) -> Iterator[Any]:
         cls = value if issubclass(kind, type) else kind
         if _CLASS_DICT(cls).get("__module__") != module.__name__:
             continue
-        parts = _CLASS_DICT(value) if cls is value else _attributes(value)
-        yield from (each for each in list(parts.values()) if issubclass(type(each), _LOCAL))
+        parts = list(_CLASS_DICT(value).values()) if cls is value else _parts(value)
+        yield from (each for each in parts if issubclass(type(each), _LOCAL))
 
 
-def _attributes(value: Any) -> Mapping[str, Any]:
-    try:
-        found: Mapping[str, Any] = object.__getattribute__(value, "__dict__")
-    except AttributeError:  # it has slots
-        return {}
-    return found
+def _parts(value: Any) -> Iterator[Any]:
+    """Yield the attributes of an object. Asking it for its `__dict__` would make one."""
+    for each in gc.get_referents(value):
+        if type(each) is dict:
+            yield from list(each.values())
+        else:
+            yield each

@@ -8,7 +8,8 @@
 
 use std::collections::HashSet;
 
-use pyo3::{intern, prelude::*, types::PyCode, types::PyTuple};
+use pyo3::sync::PyOnceLock;
+use pyo3::{intern, prelude::*, types::PyCode, types::PyFrozenSet, types::PyTuple};
 
 use crate::code::attribute_use::{AttributeUse, Uses};
 use crate::code::bytecode::{Binding, Reading, read};
@@ -66,9 +67,11 @@ pub struct NameUsage {
     pub sets_items: bool,
     /// Which attributes all of its code takes of modules (`code/attribute_use.rs`).
     pub attributes: AttributeUse,
-    /// Names that its code loads and does not bind, but for those of `builtins`: a submodule is one to
-    /// its package.
+    /// Names that its code loads and does not bind, but for those that Python's own `builtins` have: a
+    /// submodule is one to its package.
     pub unbound: Names,
+    /// Those of them that module-level code loads, or functions that it may run.
+    pub unbound_at_once: Names,
     /// The names of classes that its code asks for their subclasses, `Plugin`; none for a class that
     /// its code does not name.
     pub subclasses_of: HashSet<Option<String>>,
@@ -151,6 +154,11 @@ impl Parts {
         self.loaded.iter().any(|chain| names.contains(&chain[0].text()))
     }
 
+    /// Those of the names that it loads.
+    fn loaded_of(&self, names: &Names) -> Names {
+        self.loaded.iter().map(|chain| chain[0]).filter(|name| names.has(*name)).collect()
+    }
+
     fn takes_any(&self) -> bool {
         self.loads(&TAKE_ANY) || TAKERS.iter().any(|name| self.mentions.contains(name))
     }
@@ -188,10 +196,9 @@ pub fn outline(py: Python<'_>, code: &Bound<'_, PyCode>) -> PyResult<NameUsage> 
         }
         waiting.extend(nested(&next)?.into_iter().map(|code| (code, runs, within.clone())));
     }
-    let everywhere = at_once.loaded.iter().chain(&later.loaded);
-    let unbound = unbound(py, &module.stored, everywhere.clone())?;
-    let everywhere = everywhere.chain(&at_once.in_text).chain(&later.in_text);
-    let attributes = AttributeUse::read(&imports, &star_imports, everywhere, &late);
+    let all = [&at_once.loaded, &later.loaded, &at_once.in_text, &later.in_text];
+    let attributes = AttributeUse::read(&imports, &star_imports, all.into_iter().flatten(), &late);
+    let unbound = unbound(py, &module.stored, at_once.loaded.iter().chain(&later.loaded))?;
     add_called(&mut at_once, &mut later, own, &imports);
     let uses = Uses::of(&imports, star_imports, &at_once.loaded);
     Ok(NameUsage {
@@ -204,6 +211,7 @@ pub fn outline(py: Python<'_>, code: &Bound<'_, PyCode>) -> PyResult<NameUsage> 
         sets,
         sets_anywhere,
         constants,
+        unbound_at_once: at_once.loaded_of(&unbound),
         runs_text: at_once.loads(&RUN_TEXT),
         takes_any: at_once.takes_any(),
         takes_namespaces: at_once.loads(&["vars"]) || later.loads(&["vars"]),
@@ -217,13 +225,19 @@ pub fn outline(py: Python<'_>, code: &Bound<'_, PyCode>) -> PyResult<NameUsage> 
     })
 }
 
-/// Names that are loaded, and neither bound by the module nor of `builtins`.
+/// Names that are loaded, and neither bound by the module nor of Python's own `builtins`: what these had
+/// before the first live module.
 fn unbound<'a>(
     py: Python<'_>,
     stored: &Names,
     loaded: impl Iterator<Item = &'a Vec<Name>>,
 ) -> PyResult<Names> {
-    let builtins = py.import(intern!(py, "builtins"))?.dict();
+    static OWN: PyOnceLock<Py<PyFrozenSet>> = PyOnceLock::new();
+    let of_python = || {
+        let names = py.import(intern!(py, "builtins"))?.dict().keys();
+        PyResult::Ok(PyFrozenSet::new(py, names)?.unbind())
+    };
+    let builtins = OWN.get_or_try_init(py, of_python)?.bind(py);
     let mut names = Names::default();
     let mut known = Names::default();
     for name in loaded.map(|chain| chain[0]) {

@@ -29,7 +29,7 @@ use crate::state::{
 /// So many wrappers around a function are looked through.
 const WRAPPERS: usize = 3;
 
-fn now<'py>(target: &Bound<'py, PyAny>, attribute: &str) -> Option<Bound<'py, PyAny>> {
+pub fn now<'py>(target: &Bound<'py, PyAny>, attribute: &str) -> Option<Bound<'py, PyAny>> {
     let own = match target.cast::<PyModule>() {
         Ok(module) => Some(module.dict()),
         Err(_) => static_lookup::of_class(target.cast::<PyType>().ok()?),
@@ -37,7 +37,7 @@ fn now<'py>(target: &Bound<'py, PyAny>, attribute: &str) -> Option<Bound<'py, Py
     own?.get_item(attribute).ok().flatten()
 }
 
-fn put(target: &Bound<'_, PyAny>, attribute: &str, value: Option<&Py<PyAny>>) {
+pub fn put(target: &Bound<'_, PyAny>, attribute: &str, value: Option<&Py<PyAny>>) {
     // A module or class that refuses the assignment keeps its value.
     let _ = match value {
         Some(value) => target.setattr(attribute, value),
@@ -45,7 +45,7 @@ fn put(target: &Bound<'_, PyAny>, attribute: &str, value: Option<&Py<PyAny>>) {
     };
 }
 
-fn same(one: Option<&Py<PyAny>>, other: Option<&Bound<'_, PyAny>>) -> bool {
+pub fn same(one: Option<&Py<PyAny>>, other: Option<&Bound<'_, PyAny>>) -> bool {
     match (one, other) {
         (Some(one), Some(other)) => other.is(one),
         (None, None) => true,
@@ -105,10 +105,51 @@ pub struct Namespace {
 }
 
 impl Namespace {
+    pub fn of(module: &Bound<'_, PyModule>) -> Option<Namespace> {
+        let names = module.dict();
+        let version = unchanged::version(names.as_ptr());
+        let was = names.copy().ok()?.unbind();
+        Some(Namespace { module: module.clone().unbind(), was, version })
+    }
+
+    pub fn clone_ref(&self, py: Python<'_>) -> Namespace {
+        let (module, was) = (self.module.clone_ref(py), self.was.clone_ref(py));
+        Namespace { module, was, version: self.version }
+    }
+
+    /// What has changed since `inner` was noted is not to count as a change here.
+    pub fn take(&self, py: Python<'_>, inner: &Namespace) {
+        for changed in inner.changed(py) {
+            let _ = self.was.bind(py).set_item(changed.name, changed.now);
+        }
+    }
+
+    /// The names that have other values now, each with the value that it had.
+    pub fn changed<'py>(&self, py: Python<'py>) -> Vec<Changed<'py>> {
+        let names = self.module.bind(py).dict();
+        if self.version.is_some() && unchanged::version(names.as_ptr()) == self.version {
+            return Vec::new();
+        }
+        let was = self.was.bind(py);
+        let changed = |(name, now): (Bound<'py, PyAny>, Bound<'py, PyAny>)| {
+            let before = was.get_item(&name).ok()?;
+            let same = before.as_ref().is_some_and(|before| before.is(&now));
+            (!same).then(|| Some(Changed { name: name.extract().ok()?, before, now })).flatten()
+        };
+        items(&names).into_iter().filter_map(changed).collect()
+    }
+
     /// Whether these are the names of that module.
     pub fn is_of(&self, module: &Bound<'_, PyModule>) -> bool {
         self.module.is(module)
     }
+}
+
+/// A name of a foreign module that has another value than before.
+pub struct Changed<'py> {
+    pub name: String,
+    pub before: Option<Bound<'py, PyAny>>,
+    pub now: Bound<'py, PyAny>,
 }
 
 /// The names of a foreign module, if the importing code uses it and so may call what sets some.
@@ -122,10 +163,7 @@ pub fn names_before(
     if !uses {
         return None;
     }
-    let names = module.dict();
-    let version = unchanged::version(names.as_ptr());
-    let was = names.copy().ok()?.unbind();
-    Some(Namespace { module: module.clone().unbind(), was, version })
+    Namespace::of(module)
 }
 
 /// The attributes that calls have set since then to code of the module whose execution has ended.
@@ -136,20 +174,12 @@ pub fn set_by_calls(
 ) -> Vec<Before> {
     let py = instance.py();
     let mut found = Vec::new();
-    for Namespace { module, was, version } in namespaces {
-        let names = module.bind(py).dict();
-        if version.is_some() && unchanged::version(names.as_ptr()) == *version {
-            continue;
-        }
-        for (name, value) in items(&names) {
-            let Ok(before) = was.bind(py).get_item(&name) else { continue };
-            if before.as_ref().is_some_and(|before| before.is(&value))
-                || !is_code_of(instance, &value)
+    for namespace in namespaces {
+        let module = &namespace.module;
+        for Changed { name: attribute, before, now } in namespace.changed(py) {
+            if !is_code_of(instance, &now)
+                || known.iter().any(|b| b.target.is(module) && b.attribute == attribute)
             {
-                continue;
-            }
-            let Ok(attribute) = name.extract::<String>() else { continue };
-            if known.iter().any(|b| b.target.is(module) && b.attribute == attribute) {
                 continue;
             }
             let target = module.clone_ref(py).into_any();
@@ -294,7 +324,13 @@ pub fn collect(
                 }
             }
         }
-        if !same(entry.value.as_ref(), set.as_ref()) {
+        // The same plain value once more, `json.limit = 5`, cannot be told from none. A former wrapper
+        // is no value that new code sets.
+        let is_set_again = || {
+            let wraps = |value| previous.is_some_and(|of| leads_to_code_of(of, value, WRAPPERS));
+            older.is_some() && !set.as_ref().is_some_and(wraps)
+        };
+        if !same(entry.value.as_ref(), set.as_ref()) || is_set_again() {
             patches.push(ForeignPatch {
                 target: entry.target.clone_ref(py),
                 attribute: entry.attribute.clone(),

@@ -4,6 +4,7 @@
 pub mod dependencies;
 pub mod names_from_elsewhere;
 pub mod foreign_lookups;
+pub mod builtins_names;
 pub mod annotations;
 pub mod audit;
 pub mod data_files;

@@ -14,7 +14,9 @@ use pyo3::types::PyModule;
 
 use crate::effects::attribution::{self, Used};
 use crate::effects::dependencies::record_import;
-use crate::effects::{conflict, current_objects, foreign_lookups, foreign_patches, log_handlers};
+use crate::effects::{
+    builtins_names, conflict, current_objects, foreign_lookups, foreign_patches, log_handlers,
+};
 use crate::state::caller;
 use crate::state::execution_stack::{self, Execution};
 use crate::state::foreign_patch::Before;
@@ -31,6 +33,8 @@ struct Observed {
     foreign: Vec<Before>,
     /// The names of the foreign modules that it uses, as they were.
     namespaces: Vec<foreign_patches::Namespace>,
+    /// The names of `builtins`, as they were.
+    builtins: Option<foreign_patches::Namespace>,
 }
 
 thread_local! {
@@ -56,19 +60,31 @@ impl Observation {
                 used
             });
         }
-        OBSERVED.with_borrow_mut(|stack| stack.push(Observed::default()));
+        let observed = Observed { builtins: builtins_names::before(py), ..Default::default() };
+        OBSERVED.with_borrow_mut(|stack| stack.push(observed));
         Observation { execution: Execution::begin(instance) }
     }
 
     /// The module's code has ended: records the modules whose state has changed. Returns the
-    /// attributes of foreign modules as they were before.
-    pub fn end(self, py: Python<'_>, instance: &Bound<'_, LiveModule>) -> Vec<Before> {
+    /// attributes of foreign modules as they were before. `stays`: what it put into `builtins` is there while
+    /// the module around it goes on.
+    pub fn end(self, py: Python<'_>, instance: &Bound<'_, LiveModule>, stays: bool) -> Vec<Before> {
         let Some(ended) = OBSERVED.with_borrow_mut(Vec::pop) else { return Vec::new() };
         attribution::settle(py, instance, &ended.used);
         log_handlers::ended(instance);
         current_objects::ended(py, instance, self.execution.depth() == 0);
-        let Observed { mut foreign, namespaces, .. } = ended;
+        let Observed { mut foreign, namespaces, builtins, .. } = ended;
         foreign.extend(foreign_patches::set_by_calls(instance, &namespaces, &foreign));
+        if let Some(was) = builtins {
+            let more = builtins_names::put_by_calls(py, &was, &foreign);
+            foreign.extend(more);
+            let around = || {
+                OBSERVED.with_borrow(|stack| Some(stack.last()?.builtins.as_ref()?.clone_ref(py)))
+            };
+            if stays && let Some(outer) = around() {
+                outer.take(py, &was);
+            }
+        }
         foreign
     }
 }

@@ -15,7 +15,8 @@ use crate::cpython::{exceptions, lazy_object, log, panics};
 use crate::effects::log_handlers::Hidden;
 use crate::effects::observation::Observation;
 use crate::effects::{
-    dependencies, environ, foreign_lookups, foreign_patches, submodule_use, virtual_subclasses,
+    builtins_names, dependencies, environ, foreign_lookups, foreign_patches, submodule_use,
+    virtual_subclasses,
 };
 use crate::loading::in_place::{self, Nesting};
 use crate::loading::namespace_path::NamespacePath;
@@ -206,7 +207,8 @@ impl<'py> PreparedModule<'py> {
             let claimed = self.claimed.as_ref().map(|spec| spec.bind(py));
             namespace::exec_module(scope, &self.instance, previous, text, file, claimed)
         });
-        let mut before = observed.end(py, &self.instance);
+        let stays = ran.is_ok() && (!scope.is_staged() || builtins_names::are_shown());
+        let mut before = observed.end(py, &self.instance, stays);
         drop(hidden);
         if scope.is_staged() {
             foreign_patches::retain_own(&mut before, &self.instance, previous);
@@ -224,11 +226,6 @@ impl<'py> PreparedModule<'py> {
                 submodule_use::record_packages(&self.instance);
                 virtual_subclasses::record(scope, &self.instance, &registered)
             })
-            .inspect(|()| {
-                if scope.is_staged() {
-                    foreign_patches::undo(py, &before);
-                }
-            })
             .inspect_err(|_| {
                 if let (Some(contexts), Some(context)) = (&contexts, &context) {
                     let _ = contexts.call_method1("failed", (context,));
@@ -237,7 +234,11 @@ impl<'py> PreparedModule<'py> {
                 if scope.is_staged() {
                     self.take_back_environ(py);
                 }
-            })
+            })?;
+        if scope.is_staged() {
+            builtins_names::take_back(&self.instance, previous, before);
+        }
+        Ok(())
     }
 
     /// The environment is as it was before the code ran, and its former run stands again.

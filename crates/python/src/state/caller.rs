@@ -88,10 +88,34 @@ pub fn of_frame<'py>(frame: &Bound<'py, PyAny>) -> Option<Bound<'py, LiveModule>
     module_of_globals(py, &frame.getattr(intern!(py, "f_globals")).ok()?)
 }
 
-/// The instance that called the function of `importlib` that is running, if that is live code.
+/// The instance that called the function of `importlib` that is running, if that is live code. A function
+/// that live code has put in place of `importlib.import_module` imports for its caller.
 pub fn beyond_importlib(py: Python<'_>) -> Option<Bound<'_, LiveModule>> {
+    let mut stack = frames::stack(py);
     let is_beyond = |frame: &Bound<'_, PyAny>| importlib_part(frame) == Some(ImportlibPart::None);
-    of_frame(&frames::stack(py).find(is_beyond)?)
+    let mut frame = stack.find(is_beyond)?;
+    let mut found = of_frame(&frame)?;
+    while let Some(wrapper) = wrapper_by(&found) {
+        let is_wrapper =
+            |frame: &Bound<'_, PyAny>| frames::code(frame).is_some_and(|code| code.is(&wrapper));
+        if !is_wrapper(&frame) && !stack.by_ref().any(|outer| is_wrapper(&outer)) {
+            break;
+        }
+        let Some(caller) = stack.find(is_beyond) else { break };
+        found = of_frame(&caller)?;
+        frame = caller;
+    }
+    Some(found)
+}
+
+/// The code of the function that a module has put in place of `importlib.import_module`.
+fn wrapper_by<'py>(module: &Bound<'py, LiveModule>) -> Option<Bound<'py, PyAny>> {
+    let py = module.py();
+    let function = module.get().with_patches(|patches| {
+        let patch = patches.iter().find(|patch| patch.attribute == "import_module")?;
+        patch.value.as_ref().map(|value| value.clone_ref(py))
+    })?;
+    function.bind(py).getattr_opt(intern!(py, "__code__")).ok().flatten()
 }
 
 /// Whether the code that is running imports by a call that its source does not name: it has

@@ -15,7 +15,7 @@ use crate::cpython::{
     context::EnteredContext, exceptions, interruptible_wait::SLICE, panics, time_limit::Watchdog,
     traceback::module_of_error,
 };
-use crate::effects::conflict;
+use crate::effects::{builtins_names, conflict};
 use crate::loading::{in_place, load, load::Loaded, packages_before};
 use crate::state::{
     attempt, attempt::Interruptible, execution_stack, generation::Generation, lent_thread,
@@ -121,6 +121,7 @@ impl Steps {
         let _pinned = GenerationScope::begin(&scope)?;
         let _limit = Watchdog::begin(self.runtime.settings().time_limit);
         let _interruptible = Interruptible::begin_modules();
+        let _builtins = builtins_names::Shown::begin(scope.clone());
         for name in &self.names {
             match load::load_own(&scope, name) {
                 Ok(Loaded::Live(_) | Loaded::Foreign | Loaded::Missing(_)) => {}

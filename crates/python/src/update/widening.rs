@@ -11,7 +11,7 @@ use pyo3::prelude::*;
 use transfuse_engine::{EdgeKind, ModuleName, Plan, Policy, Reason, Step, Target};
 
 use crate::effects::subclasses::{self, ListedBases};
-use crate::effects::{environ, names_from_elsewhere, submodule_use};
+use crate::effects::{builtins_names, environ, names_from_elsewhere, submodule_use};
 use crate::loading::submodules;
 use crate::state::{live_module::LiveModule, policy::effective_policy, scope::Scope};
 use crate::update::concurrent_loads::outdated;
@@ -106,7 +106,38 @@ impl<'py> StagedUpdate<'py> {
             }
         }
         found.extend(self.takers_of_others(py));
+        found.extend(self.readers_of_builtins(py));
         found.retain(|(name, _)| self.is_in_use(py, name));
+        found
+    }
+
+    /// The modules that read at module level what a module puts into `builtins`, where that is another object
+    /// now, or none.
+    fn readers_of_builtins(&self, py: Python<'py>) -> Vec<(ModuleName, Reason)> {
+        let (staged, base) = (self.staged.get(), self.base.get());
+        let mut executed = staged.executed(py);
+        executed
+            .extend(staged.staging.in_place(py).iter().map(|c| c.get().shadow.bind(py).clone()));
+        let mut names: Vec<ModuleName> =
+            self.removed.iter().chain(&executed).map(|one| one.get().name.clone()).collect();
+        names.sort();
+        names.dedup();
+        let mut found = Vec::new();
+        for name in names {
+            let now = executed.iter().find(|one| one.get().name == name);
+            let former = base.find(py, name.as_str());
+            let former = former.as_ref().map(|former| former.get());
+            let put = builtins_names::differing(py, former, now.map(|now| now.get()));
+            if put.is_empty() {
+                continue;
+            }
+            let readers = staged.all(py).into_iter();
+            let readers = readers.filter(|one| builtins_names::reads(one.get(), &put));
+            let reason = |one: Bound<'_, LiveModule>| {
+                (one.get().name.clone(), Reason::AffectedBy(name.clone()))
+            };
+            found.extend(readers.map(reason));
+        }
         found
     }
 
@@ -203,6 +234,11 @@ fn newly_stale(
         others.any(|other| {
             // A listed base class keeps the subclasses of an execution that is given up.
             if listed.modules_of_bases(other).contains(name) {
+                return true;
+            }
+            let py = instance.py();
+            let put = builtins_names::differing(py, None, Some(other.get()));
+            if builtins_names::reads(instance.get(), &put) {
                 return true;
             }
             let edges = other.get().edges().into_iter();
