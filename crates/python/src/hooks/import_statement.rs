@@ -13,7 +13,9 @@ use pyo3::{intern, prelude::*, sync::PyOnceLock};
 use transfuse_engine::ModuleName;
 
 use crate::code::{bytecode, name_usage::NameUsage};
-use crate::effects::dependencies::{record_import, record_import_through, record_not_found};
+use crate::effects::dependencies::{
+    record_import, record_import_through, record_not_found, record_statement,
+};
 use crate::effects::{
     conflict, foreign_lookups, listener_adapters, names_from_elsewhere, observation,
 };
@@ -118,7 +120,13 @@ impl<'py> ImportStatement<'_, 'py> {
             }
             _ => match self.load_for(&scope, caller, &absolute)? {
                 Some(found) => found,
-                None => return self.foreign_for(py, caller, &absolute),
+                None => {
+                    // The program may have put something else in the place of a live module.
+                    if let Some(replaced) = scope.get(&absolute) {
+                        record_statement(self.runtime, &caller.get().name, &replaced.get().name);
+                    }
+                    return self.foreign_for(py, caller, &absolute);
+                }
             },
         };
         submodule_imports::imported(&scope, &instance)?;
@@ -233,6 +241,7 @@ impl<'py> ImportStatement<'_, 'py> {
             let plain = !absolute.to_str()?.contains('.');
             let _ = caller.get().deferred.bind(py).set_item(absolute, plain);
         }
+        record_statement(self.runtime, &caller.get().name, &instance.get().name);
         if caller.get().is_ready() || !self.takes_names() {
             record_import(py, self.runtime, caller, instance);
         }
