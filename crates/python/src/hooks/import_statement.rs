@@ -121,10 +121,7 @@ impl<'py> ImportStatement<'_, 'py> {
             _ => match self.load_for(&scope, caller, &absolute)? {
                 Some(found) => found,
                 None => {
-                    // The program may have put something else in the place of a live module.
-                    if let Some(replaced) = scope.get(&absolute) {
-                        record_statement(self.runtime, &caller.get().name, &replaced.get().name);
-                    }
+                    self.record_replaced(&scope, caller, &absolute);
                     return self.foreign_for(py, caller, &absolute);
                 }
             },
@@ -220,6 +217,18 @@ impl<'py> ImportStatement<'_, 'py> {
                 }
             }
             found => found,
+        }
+    }
+
+    /// Records a statement that names a live module, if the program has put something else in its place.
+    fn record_replaced(
+        &self,
+        scope: &Scope<'py>,
+        caller: &Bound<'py, LiveModule>,
+        absolute: &Bound<'py, PyString>,
+    ) {
+        if let Some(replaced) = scope.get(absolute) {
+            record_statement(self.runtime, &caller.get().name, &replaced.get().name);
         }
     }
 
