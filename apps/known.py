@@ -6,7 +6,6 @@ from __future__ import annotations
 KNOWN: dict[tuple[str, str], str] = {
     ("moto", "import"): "0.24 -> 0.40 s",
     ("moto", "resident"): "89 -> 117 MiB",
-    ("moto", "leaf"): "62 modules",
     ("moto", "update"): "0.19 s for 62 modules (leaf)",
     ("datasette", "first answers"): "0.69 -> 0.93 s",
     ("datasette", "resident"): "55 -> 66 MiB",

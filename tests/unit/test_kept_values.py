@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -27,15 +28,18 @@ class Shop:
         self.digest = hash(text) % (1 << 60) if digest is None else digest
         self.file: bytes | None = None
         self.namespace: dict[str, Any] = {}
+        self.named: list[str] | None = ["rates"]
         self.read = 0
 
     def asked(self, returning: tuple[str, ...] = ()) -> Found:
-        by = (
+        live = LiveNamespaces({"shop": self.namespace, "taxes": {}})
+        return kept(self.fields(), ("rates", {"RATE": 5}), list(returning), live)
+
+    def fields(self) -> tuple[Any, ...]:
+        return (
             *(self._text, self.digest, "shop", False, self.namespace),
-            *(self._code, self._beside),
+            *(self._code, self._beside, lambda: self.named),
         )
-        live = LiveNamespaces({"shop": self.namespace})
-        return kept(by, ("rates", {"RATE": 5}), list(returning), live)
 
     def _text(self) -> bytes:
         self.read += 1
@@ -145,9 +149,8 @@ def test_a_user_of_what_returns_an_import_is_found_with_and_without_its_code(tex
     for compiled in (False, True):
         shop = Shop(text, int(compiled), compiled=compiled)
         shop.namespace.update(use=module, load=use["load"], fetch=use["load"], kept=[])
-        by = (*(shop._text, shop.digest, "shop", False, shop.namespace), shop._code, shop._beside)
         live = LiveNamespaces({"shop": shop.namespace})
-        found.append(kept(by, ("use", vars(module)), ["load"], live))
+        found.append(kept(shop.fields(), ("use", vars(module)), ["load"], live))
     assert found[0] == found[1]
     assert found[0].modules == ["shop"]
 
@@ -164,3 +167,29 @@ def test_a_module_that_calls_such_functions_only_at_module_level_is_not_parsed(
     monkeypatch.setattr("transfuse.source.function_scan._parsed", parsed)
     shop = Shop(text, compiled=True)
     assert shop.asked(("load",)) == Found([], [], [], [])
+
+
+LATER = b"def rate():\n    global kept\n    import taxes\n    import rates\n    kept = rates.RATE\n"
+
+
+def test_what_follows_an_import_that_never_ran_keeps_nothing() -> None:
+    shop = Shop(LATER, compiled=True)
+    assert shop.asked() == Found([], [], [], [])
+    shop.named = ["rates", "taxes"]
+    assert shop.asked() == Found(["shop"], ["kept"], [], [])
+
+
+@pytest.mark.parametrize("unknown", ["wrapped import", "foreign module", "no code", "edited"])
+def test_in_doubt_an_import_has_run(monkeypatch: pytest.MonkeyPatch, unknown: str) -> None:
+    text = LATER.replace(b"taxes", b"fees") if unknown == "foreign module" else LATER
+    original = builtins.__import__
+    if unknown == "wrapped import":
+
+        def wrapped(*given: Any) -> Any:
+            return original(*given)
+
+        monkeypatch.setattr(builtins, "__import__", wrapped)
+    shop = Shop(text, compiled=unknown != "no code")
+    if unknown == "edited":
+        shop.named = None
+    assert shop.asked() == Found(["shop"], ["kept"], [], [])

@@ -39,6 +39,8 @@ class Source(NamedTuple):
         namespace: its globals.
         code: reads its precompiled code; none if there is none for this source.
         kept: reads what lies beside that, if anything, or replaces it.
+        named: reads which live modules its import statements have named in this process; none if
+            that does not tell what its functions, and their former versions, have done.
     """
 
     text: Callable[[], bytes]
@@ -48,6 +50,7 @@ class Source(NamedTuple):
     namespace: dict[str, Any]
     code: Callable[[], CodeType | None]
     kept: Callable[..., bytes | None]
+    named: Callable[[], list[str] | None]
 
 
 # (digest of a source, a function of it, that one's other arguments) -> the result.

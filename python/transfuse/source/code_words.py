@@ -9,7 +9,10 @@ from __future__ import annotations
 import dis
 import re
 from types import CodeType
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # `co_flags` bit of functions; class bodies and modules lack it.
 _OPTIMIZED = 1
@@ -25,11 +28,13 @@ class Words(NamedTuple):
         inside: those in functions, and whatever else is compiled as a function is.
         outside: those in module-level code and class bodies.
         imports: whether a function has an import statement.
+        named: the modules that import statements in functions name, as written: `..shop`.
     """
 
     inside: frozenset[str]
     outside: frozenset[str]
     imports: bool
+    named: frozenset[str]
 
 
 def words(code: CodeType) -> Words:
@@ -37,6 +42,7 @@ def words(code: CodeType) -> Words:
     inside: set[str] = set()
     outside: set[str] = set()
     imports = False
+    named: set[str] = set()
     waiting = [(code, False)]
     while waiting:
         each, is_inside = waiting.pop()
@@ -44,7 +50,9 @@ def words(code: CodeType) -> Words:
         for names in (each.co_names, each.co_varnames, each.co_freevars, each.co_cellvars):
             found.update(names)
         # Argument bytes may look like the instruction: then the source is parsed in vain.
-        imports |= is_inside and _IMPORT in each.co_code[::2]
+        if is_inside and _IMPORT in each.co_code[::2]:
+            imports = True
+            named.update(_named(each))
         for constant in each.co_consts:
             if isinstance(constant, CodeType):
                 waiting.append((constant, is_inside or bool(constant.co_flags & _OPTIMIZED)))
@@ -52,7 +60,16 @@ def words(code: CodeType) -> Words:
         # `self.__load` of a class `Tea` is `_Tea__load` in its code.
         private = [name for name in found if name.startswith("_") and "__" in name[1:]]
         found.update(name[name.index("__", 1) :] for name in private)
-    return Words(frozenset(inside), frozenset(outside), imports)
+    return Words(frozenset(inside), frozenset(outside), imports, frozenset(named))
+
+
+def _named(code: CodeType) -> Iterator[str]:
+    """Yield the modules that the import statements of a function name."""
+    steps = [step for step in dis.get_instructions(code) if step.opname != "EXTENDED_ARG"]
+    for at, step in enumerate(steps):
+        # Before it are the number of dots, and the names that are taken.
+        if step.opname == "IMPORT_NAME" and type(steps[at - 2].argval) is int:
+            yield "." * steps[at - 2].argval + step.argval
 
 
 def may_give(text: bytes, names: frozenset[str]) -> bool:

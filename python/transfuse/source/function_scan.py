@@ -28,13 +28,18 @@ def names_used(text: bytes) -> frozenset[str]:
     return frozenset(dotted(node) for node in names) - {""}
 
 
-def keepers(text: bytes, others: frozenset[str] = frozenset()) -> tuple[Keeper, ...]:
+def keepers(
+    text: bytes,
+    others: frozenset[str] = frozenset(),
+    unreached: frozenset[str] = frozenset(),
+) -> tuple[Keeper, ...]:
     """Return the functions of a source that import.
 
     Args:
         text: the source.
         others: names of functions and properties of other modules that return what they
             import: ``shop.use.load``. Functions that use one count as if they imported.
+        unreached: modules as import statements write them, none of which has ever run: `..shop`.
     """
     tree, walks = _parsed(text), Walks()
     functions = [
@@ -57,7 +62,7 @@ def keepers(text: bytes, others: frozenset[str] = frozenset()) -> tuple[Keeper, 
                 continue
             known = before.get(function)
             if known is None or known[0] != used:
-                scan = Scan(function, used, wrappers, others, walks)
+                scan = Scan(function, used, wrappers, others, walks, unreached=unreached)
                 known = before[function] = (used, scan)
             scans.append(known[1])
         found = {scan.name: scan for scan in scans if scan.returned}

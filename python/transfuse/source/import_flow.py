@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from transfuse.source import call_names
 from transfuse.source.decisions import decides, decides_handlers, ended_by_import
 from transfuse.source.kept_places import Import, Keeper, Kept, Passed
-from transfuse.source.syntax import dotted
+from transfuse.source.syntax import dotted, named_by
 from transfuse.source.unseen_calls import is_special, special_methods
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ class Scan:
         uses_others: whether it uses what functions of other modules return.
 
     What comes of `sources`, which are expressions of the function, counts as if it were imported.
+    What follows an import statement of a module in `unreached` has never run.
     """
 
     def __init__(
@@ -43,21 +44,20 @@ class Scan:
         walks: Walks,
         *,
         sources: frozenset[ast.AST] = frozenset(),
+        unreached: frozenset[str] = frozenset(),
     ) -> None:
-        self.name = function.name
-        self._walks = walks
-        self._sources = sources
+        self.name, self._walks = function.name, walks
+        self._sources, self._unreached = sources, unreached
         self.imports: list[Import] = []
         self.calls: list[str | None] = []
         self.kept: list[Kept] = []
         self.passed: list[Passed] = []
         self.returned: list[Kept] = []
         self.uses_others = False
-        self._others = others
         # Whether the statement that is read runs only under a condition on what was imported.
         self._conditional = False
         self._decorators = list(wrappers.get(function.name, ()))
-        self._returning = returning
+        self._returning, self._others = returning, others
         self._special = frozenset(name for name in returning if is_special(name))
         # Words without which no expression is a source by itself.
         self._words = others | call_names.BRING | returning.keys() | {"sys.modules"}
@@ -69,12 +69,10 @@ class Scan:
         # Expressions for modules, as written: `shop.config` after `import shop.config`.
         self._modules: set[str] = set()
         # Local names that are bound to modules, and those that are bound to other values.
-        self._whole: set[str] = set()
-        self._mixed: set[str] = set()
+        self._whole, self._mixed = set[str](), set[str]()
         # Local name -> the name that leads to what it is another name for.
         self._alias: dict[str, str] = {}
-        # Local names of objects that the function has made itself.
-        self._made: set[str] = set()
+        self._made = set[str]()  # Local names of objects that the function has made itself.
         self._function(function, frozenset())
         if self._tainted or self._whole or self._modules:
             # A loop may use in its first lines what its last lines made.
@@ -95,8 +93,8 @@ class Scan:
         )
 
     def _function(self, function: Function, around: frozenset[str]) -> None:
-        decorators = [dotted(one) for one in function.decorator_list]
         self._parameters |= self._walks.parameters(function)
+        decorators = [dotted(one) for one in function.decorator_list]
         self._decorators += [one for one in decorators if one not in self._decorators]
         made, alias = self._made, self._alias
         # An object of the function around it outlives a call of this one.
@@ -109,6 +107,8 @@ class Scan:
 
     def _body(self, body: list[ast.stmt], outside: set[str], *, run_to_end: bool) -> None:
         for statement in body:
+            if not self._unreached.isdisjoint(named_by(statement)):
+                return
             if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 self._function(statement, frozenset(outside))
                 continue

@@ -11,6 +11,7 @@ does. In doubt it does.
 
 from __future__ import annotations
 
+import builtins
 import os
 import sys
 import threading
@@ -93,6 +94,7 @@ class Search:
     ) -> None:
         self._by, self._target, self._values = by, target, values
         self._returning, self._live = returning, live
+        self._package = by.name if by.is_package else by.name.rpartition(".")[0]
         self._functions = ReturningFunctions(by, target, values, returning)
         self._modules: set[str] = set()
         self._globals: set[str] = set()
@@ -102,10 +104,9 @@ class Search:
         by = self._by
         if self._returning and not known(by, _names_any, self._returning):
             return Found([], [], [], [])
-        package = by.name if by.is_package else by.name.rpartition(".")[0]
         found = self._keepers()
         returned = set()
-        importing = [one for one in found if _imports(one, package, self._target)]
+        importing = [one for one in found if _imports(one, self._package, self._target)]
         importing = importing or [one for one in found if "" in one.calls]
         for keeper in [*importing, *(one for one in found if one.uses_others)]:
             self.kept_by(keeper, [])
@@ -141,7 +142,25 @@ class Search:
         others = self._functions.names(found) if self._returning else frozenset()
         if not others and found is not None and not _may_import(found):
             return ()
-        return known(self._by, _keepers, others)
+        return known(self._by, _keepers, others, self._unreached(found))
+
+    def _unreached(self, found: Words | None) -> frozenset[str]:
+        """Return the live modules that no import statement of the source has named, as written.
+
+        A function that imports one has never come as far as that, and so has kept nothing after it.
+        """
+        if found is None or not is_a(builtins.__import__, BuiltinFunctionType):
+            # A wrapper of the program's may import in the place of the function.
+            return frozenset()
+        reached = self._by.named() if found.named else None
+        if reached is None:
+            return frozenset()
+        unreached = self._live.keys() - set(reached)
+        return frozenset(one for one in found.named if self._absolute(one) in unreached)
+
+    def _absolute(self, written: str) -> str:
+        module = written.lstrip(".")
+        return _absolute(len(written) - len(module), module, self._package)
 
     def _keep(self, kept: Kept) -> None:
         """Something is kept in the object that the name `kept.root` leads to."""
@@ -301,8 +320,8 @@ def _words(by: Source) -> Words | None:
     return words(code) if code is not None else None
 
 
-def _keepers(by: Source, others: frozenset[str]) -> tuple[Keeper, ...]:
-    return keepers(by.text(), others)
+def _keepers(by: Source, others: frozenset[str], unreached: frozenset[str]) -> tuple[Keeper, ...]:
+    return keepers(by.text(), others, unreached)
 
 
 def _may_import(words: Words) -> bool:
@@ -310,12 +329,16 @@ def _may_import(words: Words) -> bool:
     return words.imports or not words.inside.isdisjoint(_IMPORTING)
 
 
+def _absolute(level: int, module: str, package: str) -> str:
+    base = package.split(".")
+    start = base[: len(base) - level + 1] if level else []
+    return ".".join([*start, module] if module else start)
+
+
 def _imports(keeper: Keeper, package: str, target: str) -> bool:
     parent, _, tail = target.rpartition(".")
     for level, module, names in keeper.imports:
-        base = package.split(".")
-        start = base[: len(base) - level + 1] if level else []
-        absolute = ".".join([*start, module] if module else start)
+        absolute = _absolute(level, module, package)
         if absolute == target or (not names and absolute.startswith(target + ".")):
             return True
         # A submodule that is taken of its package, by name or as an attribute.

@@ -41,3 +41,12 @@ _PLAIN = frozenset(
     {"asname", "attr", "conversion", "ctx", "id", "is_async", "kind", "level", "lineno", "module"}
     | {"op", "ops", "simple", "tag", "type_comment"}
 )
+
+
+def named_by(statement: ast.stmt) -> list[str]:
+    """Return the modules that an import statement names, as written: `..shop`."""
+    if isinstance(statement, ast.Import):
+        return [one.name for one in statement.names]
+    if isinstance(statement, ast.ImportFrom):
+        return ["." * statement.level + (statement.module or "")]
+    return []

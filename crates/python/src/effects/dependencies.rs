@@ -10,7 +10,8 @@ use transfuse_engine::{Edge, EdgeKind, ModuleName, Target};
 use crate::cpython::{frames, static_lookup};
 use crate::effects::kept_content;
 use crate::state::{
-    caller, execution_stack, live_module::LiveModule, runtime, runtime::Runtime, scope::Scope,
+    caller, execution_stack, live_module::LiveModule, records::Statements, runtime,
+    runtime::Runtime, scope::Scope,
 };
 
 pub fn record_import(
@@ -24,6 +25,22 @@ pub fn record_import(
     }
     let kind = if caller.get().is_ready() { EdgeKind::Deferred } else { EdgeKind::ModuleLevel };
     add_edge(py, runtime, caller, &imported.get().name, kind);
+}
+
+/// An import statement of a live module was reached.
+pub fn record_statement(runtime: &Runtime, by: &ModuleName, named: &ModuleName) {
+    if let Some(statements) = runtime.records.lock().statements.get_mut(by) {
+        statements.add(named);
+    }
+}
+
+/// A module begins to run: its statements count together with those of former versions, whose functions may
+/// have kept something where no update has come since.
+pub fn record_start(runtime: &Runtime, module: &LiveModule) {
+    let source = module.source().map(|source| source.digest());
+    let mut records = runtime.records.lock();
+    let statements = records.statements.entry(module.name.clone());
+    statements.or_insert_with(|| Statements::of(source)).run_from(source);
 }
 
 /// An edge to a module, which counts from now on if the current generation has its start.

@@ -11,7 +11,7 @@ use transfuse_engine::ModuleName;
 
 use crate::code::pyc;
 use crate::cpython::log::complain;
-use crate::state::{generation::Generation, live_module::LiveModule, runtime::Runtime};
+use crate::state::{generation::Generation, live_module::LiveModule, runtime, runtime::Runtime};
 
 /// The values that functions of a module may have kept of another one.
 #[derive(Clone, Debug, Default)]
@@ -82,10 +82,11 @@ type SourceFields<'py> = (
     Bound<'py, PyDict>,
     Bound<'py, PyCFunction>,
     Bound<'py, PyCFunction>,
+    Bound<'py, PyCFunction>,
 );
 
-/// Returns functions for the text, the code and the results on disk: they are not needed if the results
-/// for its digest are cached.
+/// Returns functions for the text, the code, the results on disk and the modules that import statements
+/// have named: they are not needed if the results for its digest are cached.
 fn source<'py>(module: &Bound<'py, LiveModule>) -> PyResult<SourceFields<'py>> {
     let (py, of, held) = (module.py(), module.get(), module.clone().unbind());
     let text = PyCFunction::new_closure(py, None, None, move |arguments, _| {
@@ -111,7 +112,14 @@ fn source<'py>(module: &Bound<'py, LiveModule>) -> PyResult<SourceFields<'py>> {
         pyc::write_beside(py, file, content.as_bytes()).map(|()| None)
     })?;
     let digest = of.source().map(|source| source.digest().as_u128());
-    Ok((text, digest, of.name.as_str().to_owned(), of.package, of.namespace(py), code, kept))
+    let held = module.clone().unbind();
+    let named = PyCFunction::new_closure(py, None, None, move |_, _| {
+        let records = runtime::in_force()?.records.lock();
+        let named = records.statements.get(&held.get().name)?.named()?;
+        Some(named.map(|name| name.as_str().to_owned()).collect::<Vec<_>>())
+    })?;
+    let name = of.name.as_str().to_owned();
+    Ok((text, digest, name, of.package, of.namespace(py), code, kept, named))
 }
 
 /// The namespaces of all modules of a generation, by their names.

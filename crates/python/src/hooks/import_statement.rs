@@ -13,7 +13,9 @@ use pyo3::{intern, prelude::*, sync::PyOnceLock};
 use transfuse_engine::ModuleName;
 
 use crate::code::{bytecode, name_usage::NameUsage};
-use crate::effects::dependencies::{record_import, record_import_through, record_not_found};
+use crate::effects::dependencies::{
+    record_import, record_import_through, record_not_found, record_statement,
+};
 use crate::effects::{
     conflict, foreign_lookups, listener_adapters, names_from_elsewhere, observation,
 };
@@ -118,7 +120,10 @@ impl<'py> ImportStatement<'_, 'py> {
             }
             _ => match self.load_for(&scope, caller, &absolute)? {
                 Some(found) => found,
-                None => return self.foreign_for(py, caller, &absolute),
+                None => {
+                    self.record_replaced(&scope, caller, &absolute);
+                    return self.foreign_for(py, caller, &absolute);
+                }
             },
         };
         submodule_imports::imported(&scope, &instance)?;
@@ -215,6 +220,18 @@ impl<'py> ImportStatement<'_, 'py> {
         }
     }
 
+    /// Records a statement that names a live module, if the program has put something else in its place.
+    fn record_replaced(
+        &self,
+        scope: &Scope<'py>,
+        caller: &Bound<'py, LiveModule>,
+        absolute: &Bound<'py, PyString>,
+    ) {
+        if let Some(replaced) = scope.get(absolute) {
+            record_statement(self.runtime, &caller.get().name, &replaced.get().name);
+        }
+    }
+
     /// Records that `caller` imported `instance` (and, of a plain `import a.b.c`, its packages).
     fn record(
         &self,
@@ -233,6 +250,7 @@ impl<'py> ImportStatement<'_, 'py> {
             let plain = !absolute.to_str()?.contains('.');
             let _ = caller.get().deferred.bind(py).set_item(absolute, plain);
         }
+        record_statement(self.runtime, &caller.get().name, &instance.get().name);
         if caller.get().is_ready() || !self.takes_names() {
             record_import(py, self.runtime, caller, instance);
         }

@@ -13,7 +13,8 @@ use transfuse_engine::{EdgeKind, Policy, Target};
 use crate::code::{name_usage, name_usage::NameUsage, pyc};
 use crate::cpython::{lazy_object, snapshot::items, static_lookup};
 use crate::effects::{
-    annotations, environ, kept_values, ownership::code_of, retention::is_bound_submodule,
+    annotations, dependencies::record_start, environ, kept_values, ownership::code_of,
+    retention::is_bound_submodule,
 };
 use crate::loading::{bind_submodules, foreign_loader, submodules};
 use crate::state::{live_module::LiveModule, scope::Scope};
@@ -29,6 +30,7 @@ pub fn exec_module(
     claimed: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<()> {
     let py = scope.py;
+    record_start(scope.runtime, instance.get());
     let namespace = instance.get().namespace(py);
     let carried = match previous {
         Some(previous) => preserved(instance.get(), &namespace, &previous.get().namespace(py))?,

@@ -7,10 +7,41 @@ use std::{collections::BTreeSet, collections::HashMap, collections::HashSet, pat
 
 use pyo3::{prelude::*, types::PyDict, types::PyList, types::PyWeakrefReference};
 use transfuse_engine::{
-    Cause, DependencyGraph, GenerationId, History, ModuleName, Outcome, Record, Restart,
+    Cause, DependencyGraph, Digest, GenerationId, History, ModuleName, Outcome, Record, Restart,
 };
 
 use crate::state::live_module::LiveModule;
+
+/// The import statements of a module that were reached, at module level or in a function. What comes
+/// after one that names another live module has never run.
+pub struct Statements {
+    source: Option<Digest>,
+    /// Whether code of another source may have come further, and kept something.
+    several_sources: bool,
+    named: HashSet<ModuleName>,
+}
+
+impl Statements {
+    pub fn of(source: Option<Digest>) -> Statements {
+        Statements { source, several_sources: source.is_none(), named: HashSet::new() }
+    }
+
+    /// The module runs from this source.
+    pub fn run_from(&mut self, source: Option<Digest>) {
+        self.several_sources |= source != self.source;
+    }
+
+    pub fn add(&mut self, named: &ModuleName) {
+        if !self.named.contains(named) {
+            self.named.insert(named.clone());
+        }
+    }
+
+    /// The live modules that were named; none if that does not tell what has run.
+    pub fn named(&self) -> Option<impl Iterator<Item = &ModuleName>> {
+        (!self.several_sources).then(|| self.named.iter())
+    }
+}
 
 /// The records that updates and units of work share. Held for a moment at a time.
 #[derive(Default)]
@@ -26,6 +57,8 @@ pub struct Records {
     /// File -> the modules of which a function has read it and may keep what it has read,
     /// `/srv/shop/rates.json -> {shop.conf}`. Entries never leave.
     pub read_by_functions: HashMap<PathBuf, BTreeSet<ModuleName>>,
+    /// Module -> what its import statements have named. Entries never leave.
+    pub statements: HashMap<ModuleName, Statements>,
     /// Files that functions of the program write, and files and folders that they rename or remove: what they
     /// keep of one is newer than the file. Entries leave all at once, when there are some thousands.
     pub written_by_functions: HashSet<PathBuf>,
