@@ -6,11 +6,12 @@ import os
 import subprocess
 import sys
 import textwrap
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import transfuse
+from conftest import ran
 
 if TYPE_CHECKING:
     from conftest import LiveTree
@@ -64,6 +65,52 @@ def test_a_line_that_leaves_a_dotenv_file(tree: LiveTree) -> None:
     tree.published({".env": "OTHER_OF_SHOP=1\n"})
     assert os.environ.pop("OTHER_OF_SHOP") == "1"
     assert tree.module("conf").SEEN is None
+
+
+class Settings:
+    """Foreign code that sets a variable once, as Django does with `TZ`."""
+
+    def __init__(self) -> None:
+        self.is_set_up = False
+
+    def set_up(self) -> None:
+        if not self.is_set_up:
+            os.environ[NAME] = "of the library"
+        self.is_set_up = True
+
+
+def test_a_variable_that_foreign_code_sets_once_stays(tree: LiveTree, outside: Any) -> None:
+    outside.settings = Settings()
+    wsgi = "import outside, shop\noutside.ran.append(shop.V)\noutside.settings.set_up()\n"
+    reads = f"import os\nSEEN = os.environ.get({NAME!r})\n"
+    tree.write({"shop.py": "V = 1\n", "wsgi.py": wsgi, "reads.py": reads})
+    tree.install()
+    tree.module("wsgi")
+    assert tree.module("reads").SEEN == "of the library"
+    assert ran(tree.published({"shop.py": "V = 2\n"})) == ["shop", "wsgi"]
+    assert os.environ[NAME] == "of the library"
+    assert ran(tree.published({"wsgi.py": wsgi + "EDITION = 2\n"})) == ["wsgi"]
+    assert (os.environ[NAME], outside.ran) == ("of the library", [1, 2, 2])
+
+
+def load(path: str) -> None:
+    """Set the variables of a file that are not set yet, as `load_dotenv` does."""
+    with open(path) as file:
+        for line in file:
+            name, _, value = line.strip().partition("=")
+            os.environ.setdefault(name, value)
+
+
+def test_a_line_that_leaves_a_file_which_foreign_code_loads(tree: LiveTree, outside: Any) -> None:
+    outside.load = load
+    conf = f"import os, outside\noutside.load({str(tree.root / '.env')!r})\nSEEN = os.environ.get({NAME!r})"
+    tree.write({"conf.py": conf, ".env": f"{NAME}=1\n"})
+    tree.install()
+    assert tree.module("conf").SEEN == "1"
+    tree.published({".env": f"{NAME}=2\n"})
+    assert tree.module("conf").SEEN == "2"
+    tree.published({".env": ""})
+    assert (tree.module("conf").SEEN, NAME in os.environ) == (None, False)
 
 
 def test_a_variable_that_was_there_before_the_program(tree: LiveTree) -> None:

@@ -13,14 +13,17 @@
 use std::cell::Cell;
 use std::ffi::OsString;
 
-use pyo3::types::{PyBytes, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyTuple};
 use pyo3::{intern, prelude::*};
+use transfuse_engine::Target;
 
 use crate::code::name_usage::NameUsage;
 use crate::cpython::frames;
 use crate::effects::working_directory;
 use crate::state::environ_change::{EnvironChange, Place};
-use crate::state::{execution_stack, live_module::LiveModule, runtime::Runtime, scope::Scope};
+use crate::state::{
+    caller, execution_stack, live_module::LiveModule, runtime::Runtime, scope::Scope,
+};
 
 /// Names in code that reads the environment, by itself or by a library of settings.
 const READS_ENVIRONMENT: [&str; 15] = [
@@ -73,10 +76,11 @@ fn record_change(py: Python<'_>, place: Place, value: Option<OsString>) {
         return;
     }
     let Ok(before) = now(py, &place) else { return };
+    let called_by = call_of_foreign(py, instance.get()).unwrap_or(None);
     instance.get().with_environ(|changes| {
         match changes.iter_mut().find(|change| change.place == place) {
             Some(change) => change.value = value,
-            None => changes.push(EnvironChange { place, original: before, value }),
+            None => changes.push(EnvironChange { place, original: before, value, called_by }),
         }
     });
 }
@@ -91,6 +95,33 @@ fn is_foreign_import(py: Python<'_>, instance: &Bound<'_, LiveModule>) -> PyResu
         }
     }
     Ok(false)
+}
+
+/// The line of a module that has called the foreign code which is running; none if live code is. `os` itself
+/// does not count.
+fn call_of_foreign(py: Python<'_>, instance: &LiveModule) -> PyResult<Option<String>> {
+    let namespace = instance.namespace(py);
+    let mut is_foreign = false;
+    for frame in frames::stack(py) {
+        let globals = frame.getattr(intern!(py, "f_globals"))?.cast_into::<PyDict>()?;
+        if is_foreign && globals.is(&namespace) {
+            let number: usize = frame.getattr(intern!(py, "f_lineno"))?.extract()?;
+            let text = instance.text()?;
+            return Ok(lines(&text).nth(number.saturating_sub(1)));
+        }
+        let name = globals.get_item(intern!(py, "__name__"))?;
+        if !is_foreign && !name.is_some_and(|name| name.eq("os").unwrap_or(false)) {
+            if caller::module_of_globals(py, &globals).is_some() {
+                return Ok(None);
+            }
+            is_foreign = true;
+        }
+    }
+    Ok(None)
+}
+
+fn lines(text: &[u8]) -> impl Iterator<Item = String> {
+    text.split(|byte| *byte == b'\n').map(|line| String::from_utf8_lossy(line).trim().to_owned())
 }
 
 fn argument(args: &Bound<'_, PyTuple>, index: usize) -> Option<OsString> {
@@ -194,6 +225,48 @@ pub fn redo(py: Python<'_>, instance: &LiveModule) {
             let _ = put(py, &change.place, change.value.as_ref());
         }
     }
+}
+
+/// A module has run again: what foreign code has done when the former run called it stands, if the call is
+/// still there and has not done it again. Django sets `TZ` with the first use of its settings.
+pub fn keep_of_foreign<'py>(
+    scope: &Scope<'py>,
+    former: Option<&Bound<'py, LiveModule>>,
+    new: &LiveModule,
+) -> PyResult<()> {
+    let Some(former) = former.map(|former| former.get()) else { return Ok(()) };
+    let (py, again, text) = (scope.py, new.environ(), new.text()?);
+    for change in former.environ() {
+        let Some(call) = &change.called_by else { continue };
+        let is_again = again.iter().any(|one| one.place == change.place);
+        if !is_again
+            && lines(&text).any(|line| line == *call)
+            && now(py, &change.place)? == change.original
+            && !has_other_data(scope, former)
+        {
+            put(py, &change.place, change.value.as_ref())?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a file that a module has read is another one in the staged generation: `load_dotenv()` does not
+/// set what has left its file.
+fn has_other_data(scope: &Scope<'_>, module: &LiveModule) -> bool {
+    let Some(base) = scope.base() else { return false };
+    let views = [base.generation.get().view(), scope.generation.get().view()];
+    module.edges().into_iter().any(|edge| match edge.to {
+        Target::File(path) => {
+            let [before, now] = [0, 1].map(|at| views[at].get(&path).map(|file| file.digest()));
+            before != now
+        }
+        Target::Module(_) => false,
+    })
+}
+
+/// Whether the process has what a change has put there.
+pub fn is_in_force(py: Python<'_>, place: &Place, value: Option<&OsString>) -> bool {
+    now(py, place).is_ok_and(|now| now.as_ref() == value)
 }
 
 /// Keeps the process in the directory where the former run of a module began, until the module has run. Other

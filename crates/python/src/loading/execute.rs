@@ -237,6 +237,7 @@ impl<'py> PreparedModule<'py> {
             })?;
         if scope.is_staged() {
             builtins_names::take_back(&self.instance, previous, before);
+            environ::keep_of_foreign(scope, previous, self.instance.get())?;
         }
         Ok(())
     }

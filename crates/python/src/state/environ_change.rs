@@ -18,4 +18,6 @@ pub struct EnvironChange {
     pub original: Option<OsString>,
     /// The value that the module gave it; none if it removed it.
     pub value: Option<OsString>,
+    /// If foreign code did it that the module called, the line of the call: `setup()`.
+    pub called_by: Option<String>,
 }

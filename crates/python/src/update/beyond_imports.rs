@@ -63,7 +63,9 @@ impl<'py> StagedUpdate<'py> {
         let (former, new) = (values(&self.removed), values(&executed));
         let differs = |place: &Place, value| former.get(place).is_none_or(|one| one.0 != value);
         let changed = new.iter().filter(|(place, (value, _))| differs(place, value.clone()));
-        let gone = former.iter().filter(|(place, _)| !new.contains_key(*place));
+        let gone = former.iter().filter(|(place, (value, _))| {
+            !new.contains_key(*place) && !environ::is_in_force(py, place, value.as_ref())
+        });
         let mut changed: Vec<_> = changed.chain(gone).collect();
         // The working directory comes last: only modules that ran later depend on it.
         changed.sort_by_key(|(place, _)| **place == Place::WorkingDirectory);
