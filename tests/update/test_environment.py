@@ -103,7 +103,11 @@ def load(path: str) -> None:
 
 def test_a_line_that_leaves_a_file_which_foreign_code_loads(tree: LiveTree, outside: Any) -> None:
     outside.load = load
-    conf = f"import os, outside\noutside.load({str(tree.root / '.env')!r})\nSEEN = os.environ.get({NAME!r})"
+    conf = f"""
+        import os, outside
+        outside.load({str(tree.root / ".env")!r})
+        SEEN = os.environ.get({NAME!r})
+        """
     tree.write({"conf.py": conf, ".env": f"{NAME}=1\n"})
     tree.install()
     assert tree.module("conf").SEEN == "1"
