@@ -43,6 +43,9 @@ KINDS = {
     ),
     "instance": "class It:\n    def __call__(self):\n        return {0}\nit = It()\n",
     "partial": "import functools\ndef f():\n    return {0}\nit = functools.partial(f)\n",
+    "function with a proxy": (
+        "import weakref\ndef it():\n    return {0}\nproxy = weakref.proxy(it)\n"
+    ),
     "method": "class It:\n    def do(self):\n        return {0}\nit = It().do\n",
 }
 

@@ -255,6 +255,10 @@ impl<'py> Count<'py> {
         };
         for reference in self.getweakrefs.call1((object,))?.try_iter()? {
             let reference = reference?;
+            // A proxy, which hands on all that it is asked, is in no registry.
+            if reference.cast::<PyWeakrefReference>().is_err() {
+                continue;
+            }
             let callback = reference.getattr(intern!(self.py, "__callback__"))?;
             if is_of_abc(&callback)? {
                 continue;
