@@ -17,8 +17,11 @@ FOREIGN = """
         def __init__(cls, *given):
             super().__init__(*given)
             cls.fields = {"size": Param()}
-    class Model(metaclass=Meta): pass
+            cls.__lazy__, cls.__setters__ = Param(), {}
     def set_plainly(owner, name, value): object.__setattr__(owner, name, value)
+    class Model(metaclass=Meta):
+        def __setattr__(self, name, value):
+            type(self).__setters__.setdefault(name, set_plainly)(self, name, value)
     class Fast:
         def __init_subclass__(cls): cls.__setters__ = {}
         def __setattr__(self, name, value):

@@ -57,6 +57,16 @@ RULES = {
         "foreign.rebuild(owner.X)",
         "class Mine: pass\nforeign.rebuild(owner.X, Mine)",
     ),
+    "cached_property under a special name": (
+        OWNER + "class X(Model): pass\n",
+        "owner.X.__lazy__.schema\nclass Mine: schema = 1",
+        "owner.X.__lazy__.schema = lambda: 1",
+    ),
+    "how a library sets a field": (
+        OWNER + "class X(Model): pass\n",
+        "owner.X().size = 1",
+        "owner.X.__setters__['size'] = lambda *given: None",
+    ),
     "special name of a class, that live code sets": (
         "class X:\n    __count__ = 0\n    def __init_subclass__(cls): X.__count__ += 1\n",
         "owner.X()",

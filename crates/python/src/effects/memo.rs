@@ -97,8 +97,13 @@ impl Judge<'_, '_> {
         if enumerations::keeps(py, self.difference, self.holder.as_ref(), key)? {
             return Ok(true);
         }
+        if let Some(holder) = &self.holder
+            && is_computed(py, holder, key)?
+        {
+            return Ok(true);
+        }
         if matches!(place, Place::Definition | Place::Special) {
-            return Ok(!self.told(entry));
+            return Ok(!self.told(entry) || self.is_of_the_library(value));
         }
         if self.difference.kind == Kind::Class {
             return Ok(is_special(py, key) && !self.told(entry));
@@ -109,7 +114,30 @@ impl Judge<'_, '_> {
         };
         let special = static_lookup::is_function(holder) && is_special(py, key);
         let part = place == Place::Part && is_foreign(py, &holder.get_type());
-        Ok(is_computed(py, holder, key)? || (special || part) && !self.told(entry))
+        Ok((special || part) && !self.told(entry))
+    }
+
+    /// Whether a value in a class is a function of the library that has the metaclass: it has noted how to do
+    /// something, such as how to set a field.
+    fn is_of_the_library(&self, value: Pointer) -> bool {
+        if value.is_null() {
+            return false;
+        }
+        // SAFETY: attached, a live object.
+        let value = unsafe { Bound::from_borrowed_ptr(self.py, value) };
+        let class = self.difference.parent.as_ref().and_then(|parent| parent.cast::<PyType>().ok());
+        let Some(class) = class.filter(|_| static_lookup::is_function(&value)) else {
+            return false;
+        };
+        let library = |object: &Bound<'_, PyAny>| -> Option<String> {
+            let name: String =
+                object.getattr(intern!(self.py, "__module__")).ok()?.extract().ok()?;
+            name.split('.').next().map(str::to_owned)
+        };
+        let metaclass = library(class.get_type().as_any());
+        metaclass.is_some()
+            && metaclass == library(&value)
+            && is_foreign(self.py, &class.get_type())
     }
 
     /// Whether live code that was running may have set the name, or chosen its value.
