@@ -14,8 +14,10 @@ use pyo3::{ffi, intern};
 use transfuse_engine::{EdgeKind, Target};
 
 use crate::cpython::frames;
+use crate::effects::changed_by_others::{self, Doubt};
+use crate::effects::kept_content;
+use crate::effects::memo::{self, Verdict};
 use crate::effects::state_snapshot::StateSnapshot;
-use crate::effects::{kept_content, memo};
 use crate::state::live_module::LiveModule;
 use crate::state::scope::Scope;
 
@@ -58,32 +60,49 @@ pub fn settle(py: Python<'_>, module: &Bound<'_, LiveModule>, used: &Used) {
     }
     with_state(|state| {
         let mut changed: Vec<(usize, Vec<usize>)> = Vec::new();
+        let (mut affected, mut doubts): (Vec<usize>, Vec<Doubt>) = (Vec::new(), Vec::new());
         let mut differs = None;
         for (owner, difference) in state.differences(py, &used.0) {
-            let effect = match &difference {
-                None => true,
+            let of = state.module(py, owner);
+            match &difference {
+                None => affected.push(owner),
                 Some(difference) => {
                     match changed.last_mut() {
                         Some((at, numbers)) if *at == owner => numbers.push(difference.number),
                         _ => changed.push((owner, vec![difference.number])),
                     }
-                    memo::is_effect(py, state, &used.0, difference, module).unwrap_or(true)
+                    let asks_who = changed_by_others::may_be(py, module, &of);
+                    match memo::verdict(py, state, &used.0, difference, module, asks_who) {
+                        Ok(Verdict::Memo) => {}
+                        Ok(Verdict::Change) if asks_who && !affects(module, &of) => {
+                            doubts.push(Doubt::new(py, owner, difference));
+                        }
+                        _ => affected.push(owner),
+                    }
                 }
-            };
+            }
             if differs != Some(owner) {
                 differs = Some(owner);
-                kept_content::state_differs(py, &state.module(py, owner));
+                kept_content::state_differs(py, &of);
             }
-            if effect {
-                let affected = state.module(py, owner);
-                let to = Target::Module(affected.get().name.clone());
-                module.get().add_edge(to, EdgeKind::Affects);
-            }
+        }
+        doubts.retain(|doubt| !affected.contains(&doubt.owner));
+        affected.extend(changed_by_others::unchanged_since(py, state, doubts));
+        affected.dedup();
+        for owner in affected {
+            let to = Target::Module(state.module(py, owner).get().name.clone());
+            module.get().add_edge(to, EdgeKind::Affects);
         }
         for (owner, numbers) in changed {
             state.look_again(py, owner, numbers);
         }
     });
+}
+
+/// Whether it is known that a module changes another one.
+fn affects(module: &Bound<'_, LiveModule>, other: &Bound<'_, LiveModule>) -> bool {
+    let to = Target::Module(other.get().name.clone());
+    module.get().edges().iter().any(|edge| edge.kind == EdgeKind::Affects && edge.to == to)
 }
 
 /// The outermost execution of this thread has ended.

@@ -14,6 +14,7 @@ use pyo3::{ffi, intern};
 use crate::cpython::address_map::Pointer;
 use crate::cpython::opaque_state::{self, Hidden};
 use crate::cpython::{lazy_object, referents, static_lookup};
+use crate::effects::at_work;
 use crate::state::generation::Generation;
 use crate::state::live_module::LiveModule;
 use crate::state::{caller, lazy_imports};
@@ -125,6 +126,7 @@ pub fn kind_of(py: Python<'_>, object: &Bound<'_, PyAny>, own: &str) -> PyResult
     // SAFETY: attached, a live object.
     let weak = unsafe { ffi::PyWeakref_Check(pointer) != 0 };
     let ours = weak
+        || at_work::is_at_work(py, object)
         || object.is_exact_instance_of::<LiveModule>()
         || object.is_exact_instance_of::<Generation>()
         || static_lookup::is_a(object, self_filling(py)?);

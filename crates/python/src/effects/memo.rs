@@ -7,8 +7,6 @@
 //! (`functools.cached_property`), and special names of classes and functions (`__signature__`,
 //! `__pydantic_core_schema__`). In doubt it is an effect.
 
-use std::collections::HashMap;
-
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyType, PyWeakref, PyWeakrefMethods};
 use pyo3::{ffi, intern};
@@ -17,6 +15,7 @@ use crate::code::plain_values::{is_plain, worth};
 use crate::cpython::address_map::{ByAddress, Pointer};
 use crate::cpython::{opaque_state, static_lookup};
 use crate::effects::container::{Kind, is_leaf, is_special, kind_of, read};
+use crate::effects::differing_entries::{Entry, attributes_of, entries};
 use crate::effects::enumerations;
 use crate::effects::place::{Place, is_foreign};
 use crate::effects::state_snapshot::{Difference, StateSnapshot};
@@ -26,40 +25,53 @@ use crate::state::live_module::LiveModule;
 /// How many new objects are looked at to find one that a module made; beyond it one is assumed.
 const OBJECTS: usize = 100_000;
 
-/// Whether `module`, whose code was running, has changed what the container's owner is for.
-pub fn is_effect(
+/// What a difference says of the module whose code was running.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// The owner is as it was.
+    Memo,
+    /// The owner has changed. Nothing shows who did it.
+    Change,
+    /// The owner holds an object that the module made.
+    Registration,
+}
+
+/// Whether `module`, whose code was running, has changed what the container's owner is for. `asks_who`: it
+/// matters whether the module did it.
+pub fn verdict(
     py: Python<'_>,
     state: &StateSnapshot,
     used: &[bool],
     difference: &Difference<'_>,
     module: &Bound<'_, LiveModule>,
-) -> PyResult<bool> {
+    asks_who: bool,
+) -> PyResult<Verdict> {
+    let change = |is_change: bool| if is_change { Verdict::Change } else { Verdict::Memo };
     if difference.hidden {
-        return Ok(true);
+        return Ok(Verdict::Change);
     }
-    let keyed = matches!(difference.kind, Kind::Namespace | Kind::Dict | Kind::Class);
-    let (added, removed) = compare(py, keyed, &difference.before, &difference.now);
+    let (added, removed) = entries(py, difference);
     match difference.kind {
         Kind::Cache => {
             let may_change = module.get().with_name_usage(|outline| outline.changes_containers());
             let added = added.iter().any(|(_, value)| is_container(py, *value));
-            return Ok(added && may_change.unwrap_or(true));
+            return Ok(change(added && may_change.unwrap_or(true)));
         }
-        Kind::Function => return Ok(is_filled(py, &added) || !removed.is_empty()),
+        Kind::Function => return Ok(change(is_filled(py, &added) || !removed.is_empty())),
         _ => {}
     }
     if added.is_empty() && removed.is_empty() {
         // The same in another order.
-        return Ok(difference.kind == Kind::List);
+        return Ok(change(difference.kind == Kind::List));
     }
     let (holder, added, removed) = match attributes_of(py, difference, &added, &removed)? {
         Some((holder, added, removed)) => (Some(holder), added, removed),
         None => (None, added, removed),
     };
     if added.is_empty() && removed.is_empty() {
-        return Ok(false);
+        return Ok(Verdict::Memo);
     }
-    Judge { py, state, used, difference, module, holder, removed: &removed }.any(&added)
+    Judge { py, state, used, difference, module, asks_who, holder, removed: &removed }.any(&added)
 }
 
 /// The facts for judging the entries of one difference.
@@ -69,6 +81,7 @@ struct Judge<'a, 'py> {
     used: &'a [bool],
     difference: &'a Difference<'py>,
     module: &'a Bound<'py, LiveModule>,
+    asks_who: bool,
     /// Whose attributes the entries are, if they are attributes.
     holder: Option<Bound<'py, PyAny>>,
     removed: &'a [Entry],
@@ -76,19 +89,28 @@ struct Judge<'a, 'py> {
 
 impl Judge<'_, '_> {
     /// Whether any entry that was added or removed is no memo.
-    fn any(&self, added: &[Entry]) -> PyResult<bool> {
+    fn any(&self, added: &[Entry]) -> PyResult<Verdict> {
+        let mut found = Verdict::Memo;
         for entry in added {
-            if !self.at_memo(*entry)? || leads_to(self.py, self.state, entry.1, self.module)? {
-                return Ok(true);
+            if !self.at_memo(*entry)? {
+                found = Verdict::Change;
+            }
+            if (found == Verdict::Memo || self.asks_who)
+                && leads_to(self.py, self.state, entry.1, self.module)?
+            {
+                return Ok(Verdict::Registration);
+            }
+            if found == Verdict::Change && !self.asks_who {
+                return Ok(found);
             }
         }
         for (removed, _) in self.removed {
             let replaced = added.iter().any(|(key, _)| !key.is_null() && key == removed);
             if !replaced && !self.at_memo((*removed, std::ptr::null_mut()))? {
-                return Ok(true);
+                return Ok(Verdict::Change);
             }
         }
-        Ok(false)
+        Ok(found)
     }
 
     /// Whether an entry is where memos are kept, and says nothing that the module's code does.
@@ -197,48 +219,6 @@ fn is_constant(
     has(module) != Some(false) && has(owner) != Some(true)
 }
 
-/// An object and the key or name it is under (null where there is none).
-type Entry = (Pointer, Pointer);
-
-/// The entries that only one of two lists of contents has, of each. Text and numbers
-/// are equal where their values are.
-fn compare(
-    py: Python<'_>,
-    keyed: bool,
-    before: &[Pointer],
-    now: &[Pointer],
-) -> (Vec<Entry>, Vec<Entry>) {
-    let entries = |contents: &[Pointer]| -> Vec<Entry> {
-        match keyed {
-            true => contents.chunks_exact(2).map(|pair| (pair[0], pair[1])).collect(),
-            false => contents.iter().map(|value| (std::ptr::null_mut(), *value)).collect(),
-        }
-    };
-    let mut counts: HashMap<(u64, u64), i64> = HashMap::new();
-    let same = |(key, value): &Entry| (worth(py, *key), worth(py, *value));
-    let (before, now) = (entries(before), entries(now));
-    for entry in &before {
-        *counts.entry(same(entry)).or_default() += 1;
-    }
-    let mut added = Vec::new();
-    for entry in &now {
-        let left = counts.entry(same(entry)).or_default();
-        *left -= 1;
-        if *left < 0 {
-            added.push(*entry);
-        }
-    }
-    let mut removed = Vec::new();
-    for entry in &before {
-        let left = counts.entry(same(entry)).or_default();
-        if *left > 0 {
-            *left -= 1;
-            removed.push(*entry);
-        }
-    }
-    (added, removed)
-}
-
 /// Whether a function has come to hold something: an attribute dict that was made and is empty is
 /// nothing.
 fn is_filled(py: Python<'_>, added: &[Entry]) -> bool {
@@ -247,66 +227,6 @@ fn is_filled(py: Python<'_>, added: &[Entry]) -> bool {
         let value = unsafe { Bound::from_borrowed_ptr(py, *value) };
         value.cast_exact::<PyDict>().map_or(true, |dict| !dict.is_empty())
     })
-}
-
-type Attributes<'py> = (Bound<'py, PyAny>, Vec<Entry>, Vec<Entry>);
-
-/// Whose attributes a container's entries are, with the names they are under: of an instance, or of
-/// the one that its dict was made for.
-fn attributes_of<'py>(
-    py: Python<'py>,
-    difference: &Difference<'py>,
-    added: &[Entry],
-    removed: &[Entry],
-) -> PyResult<Option<Attributes<'py>>> {
-    match difference.kind {
-        Kind::Dict => {
-            let Some(parent) = &difference.parent else { return Ok(None) };
-            let own = static_lookup::attributes(parent);
-            let is_own = own.is_some_and(|own| own.is(&difference.object));
-            Ok(is_own.then(|| (parent.clone(), added.to_vec(), removed.to_vec())))
-        }
-        Kind::Other => {
-            let object = &difference.object;
-            // From here on there is a dict, and its entries are judged by themselves.
-            let Some(own) = static_lookup::attributes(object) else {
-                return Ok(Some((object.clone(), added.to_vec(), removed.to_vec())));
-            };
-            let mut names: ByAddress<Pointer> = ByAddress::default();
-            let mut values = Vec::new();
-            for (key, value) in crate::cpython::snapshot::items(&own) {
-                names.insert(value.as_ptr() as usize, key.as_ptr());
-                values.push(value.as_ptr());
-            }
-            // The dict in place of the values that it took over.
-            let mut now: Vec<Pointer> =
-                difference.now.iter().filter(|each| **each != own.as_ptr()).copied().collect();
-            if now.len() < difference.now.len() && !difference.before.contains(&own.as_ptr()) {
-                now.extend(values);
-            }
-            let (added, removed) = compare(py, false, &difference.before, &now);
-            let named = |(_, value): Entry| {
-                let name = names.get(&(value as usize)).copied();
-                (name.unwrap_or(std::ptr::null_mut()), value)
-            };
-            let added = added.into_iter().map(named).collect();
-            // A removed entry may have had any name; a value that was replaced is judged by the one
-            // in its place.
-            let removed = if removed.len() <= difference.before.len() && own_grew(&now, difference)
-            {
-                Vec::new()
-            } else {
-                removed
-            };
-            Ok(Some((object.clone(), added, removed)))
-        }
-        _ => Ok(None),
-    }
-}
-
-/// Whether an instance holds at least as many values as before.
-fn own_grew(now: &[Pointer], difference: &Difference<'_>) -> bool {
-    now.len() >= difference.before.len()
 }
 
 /// Whether a descriptor of that name computes the attribute: `cached_property` and its like.
