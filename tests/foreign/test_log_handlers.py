@@ -320,7 +320,18 @@ def test_p5_a_filter_of_former_code_that_stays_is_told(
     tree.module("logs")
     report = tree.update({"logs.py": LIVE.format(2) + added})
     assert [("logs", KEPT)] == [(each.name, each.what) for each in report.notes]
-    shop.filters.clear()
+    names = [f"tests.shop.{number}" for number in range(1, 5)]
+    all_added = (
+        added + f"    for name in {names}:\n        logging.getLogger(name).addFilter(Filter())\n"
+    )
+    tree.published({"logs.py": LIVE.format(3) + all_added})
+    (note,) = tree.published({"logs.py": LIVE.format(4) + added}).notes
+    assert note.what == KEPT.replace(
+        "logger tests.shop keeps",
+        "loggers tests.shop.1, tests.shop.2, tests.shop.3 and 1 more keep",
+    )
+    for each in (shop, *map(logging.getLogger, names)):
+        each.filters.clear()
 
 
 @pytest.mark.parametrize(

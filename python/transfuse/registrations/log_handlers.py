@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import logging
 import weakref
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from transfuse import _core
@@ -41,6 +43,8 @@ class _Given(NamedTuple):
         return Entry(self.logger.handlers, handler) if is_there else None
 
 
+# So many loggers are named in a note.
+_SHOWN = 3
 # By execution. An entry leaves with the module. Written by the thread that executes the module, and
 # by the updating thread once it has ended.
 _given: weakref.WeakKeyDictionary[ModuleType, list[_Given]] = weakref.WeakKeyDictionary()
@@ -160,8 +164,17 @@ def kept(former: list[Execution], current: list[Execution]) -> list[tuple[str, s
     made = Made(former, current)
     keys = [(made.key(each), logger.name) for logger, each in called]
     found = sorted({(key.module, logger) for key, logger in keys if key is not None})
-    what = "keeps a handler, a filter or a formatter of its former code: restart the server"
-    return [(module, f"the logger {logger} {what}") for module, logger in found]
+    what = "a handler, a filter or a formatter of its former code: restart the server"
+    by_module = groupby(found, key=itemgetter(0))
+    return [(module, f"{_named([name for _, name in one])} {what}") for module, one in by_module]
+
+
+def _named(loggers: list[str]) -> str:
+    if len(loggers) == 1:
+        return f"the logger {loggers[0]} keeps"
+    shown, more = loggers[:_SHOWN], len(loggers) - _SHOWN
+    rest = [f"{more} more"] if more > 0 else [shown.pop()]
+    return f"the loggers {', '.join(shown)} and {rest[0]} keep"
 
 
 def _called_by(logger: logging.Logger) -> Iterator[Any]:
