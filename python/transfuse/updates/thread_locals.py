@@ -78,7 +78,12 @@ def known() -> Filled:
 def of_module(module: ModuleType) -> Filled:
     """Return what a module has in its own objects, those of its classes and of their instances."""
     own = list(_locals_of(module))
-    _add(own)
+    for each in own:
+        if _is_looked_at(type(each)):
+            _known.add(each)
+            # It was made while the module ran, with nothing in it. A copy of what is there now
+            # would keep the module in memory.
+            _original.setdefault(each, {})
     return [(each, dict(vars(each))) for each in own if vars(each)]
 
 
@@ -104,23 +109,20 @@ def _search() -> None:
     _count = len(modules)
     others: set[type] = set()
     for name, module in modules:
-        found = _searched.get(name)
-        if found is not None and found() is module:
+        entry = _searched.get(name)
+        if entry is not None and entry() is module:
             continue
         kind = type(module)
         if kind.__module__ == "transfuse._core":
             # What an update runs is added by `of_module`.
             for each in _core.executions(name, lingering=False):
-                _add(_locals_of(each))
+                found = _locals_of(each)
+                _known.update(one for one in found if _is_looked_at(type(one)))
         elif issubclass(kind, ModuleType):
             _known.update(_globals_of(module, others))
         else:
             continue
         _searched[name] = ref(module)
-
-
-def _add(found: Iterable[Any]) -> None:
-    _known.update(each for each in found if _is_looked_at(type(each)))
 
 
 def _globals_of(module: ModuleType, others: set[type]) -> Iterator[Any]:
