@@ -91,6 +91,18 @@ def test_what_is_no_code_of_this_content_is_made_anew(tree: LiveTree, damage: ob
     assert good[:HEADER] == pyc(source).read_bytes()[:HEADER]
 
 
+def test_constants_of_each_kind_are_kept(tree: LiveTree) -> None:
+    # Since Python 3.14 the slice is one of the constants.
+    tree.write(
+        {"prices.py": "TEA = [3, 4][:][0]\nALL = (1, 2.0, 3j, b'x', 'x', None, ..., {1, 2})"}
+    )
+    tree.install()
+    assert tree.module("prices").TEA == 3
+    source = tree.root / "prices.py"
+    code = marshal.loads(pyc(source).read_bytes()[HEADER:])
+    assert code.co_consts == compile(source.read_text(), str(source), "exec").co_consts
+
+
 def test_a_folder_that_cannot_be_written_costs_a_compile(tree: LiveTree) -> None:
     # A file in the folder's place stops even the superuser.
     tree.write({"prices.py": "TEA = 3\n", "__pycache__": ""})

@@ -161,9 +161,11 @@ fn write(
     hash: &[u8],
     code: &Bound<'_, PyCode>,
 ) -> PyResult<()> {
+    // As `marshal.version` has it: since Python 3.14 a slice may be a constant, which 4 cannot write.
+    let version = if cfg!(Py_3_14) { 5 } else { 4 };
     // SAFETY: attached; null means an exception is set.
     let body = unsafe {
-        let made = ffi::PyMarshal_WriteObjectToString(code.as_ptr(), 4);
+        let made = ffi::PyMarshal_WriteObjectToString(code.as_ptr(), version);
         Bound::from_owned_ptr_or_err(py, made)?.cast_into::<PyBytes>()?
     };
     let mut content = interpreter.magic.to_vec();
