@@ -13,7 +13,7 @@ use pyo3::prelude::*;
 use crate::code::plain_values::worth;
 use crate::effects::differing_entries::{entries, is_keyed};
 use crate::effects::state_snapshot::{Difference, StateSnapshot};
-use crate::state::{live_module::LiveModule, runtime};
+use crate::state::{lent_thread, live_module::LiveModule, runtime};
 
 /// How often the containers are compared again, and how long they are given each time. Requests that
 /// come more seldom seldom come while a module runs.
@@ -37,13 +37,16 @@ impl Doubt {
     }
 }
 
-/// Whether requests may change a module while this one runs: it is staged, and that one is in use.
+/// Whether requests may change a module while this one runs: it is staged, that one is in use, and this is
+/// no thread of the server's, in which they wait.
 pub fn may_be(
     py: Python<'_>,
     module: &Bound<'_, LiveModule>,
     owner: &Bound<'_, LiveModule>,
 ) -> bool {
-    let Some(runtime) = runtime::in_force() else { return false };
+    let Some(runtime) = runtime::in_force().filter(|_| !lent_thread::is_lent()) else {
+        return false;
+    };
     let current = runtime.current(py);
     !current.get().holds(py, module) && current.get().holds(py, owner)
 }
