@@ -63,6 +63,7 @@ pub fn unchanged_since(
         if left.is_empty() {
             break;
         }
+        // There is no event to wait for: the other threads only have to get on.
         py.detach(|| thread::sleep(TURN));
         let mut owners = vec![false; left.iter().map(|doubt| doubt.owner + 1).max().unwrap_or(0)];
         left.iter().for_each(|doubt| owners[doubt.owner] = true);
