@@ -47,16 +47,23 @@ def test_the_new_value_is_there(tree: LiveTree, how: str, policy: str) -> None:
     assert NAME not in os.environ
 
 
-def test_a_line_that_leaves_a_dotenv_file(tree: LiveTree) -> None:
-    text = f"""
-        import os
-        from pathlib import Path
-        for line in Path(__file__).with_name(".env").read_text().splitlines():
-            name, _, value = line.partition("=")
+LOAD = """
+def load(path):
+    import os
+    with open(path) as file:
+        for line in file:
+            name, _, value = line.strip().partition("=")
             os.environ.setdefault(name, value)
-        SEEN = os.environ.get({NAME!r})
-        """
-    tree.write({"conf.py": text, ".env": f"{NAME}=1\nOTHER_OF_SHOP=1\n"})
+"""
+
+
+@pytest.mark.parametrize("by", ["the module", "foreign code"])
+def test_a_line_that_leaves_a_dotenv_file(tree: LiveTree, outside: Any, by: str) -> None:
+    if by == "foreign code":
+        exec(LOAD, vars(outside))
+    own = LOAD if by == "the module" else "from outside import load\n"
+    call = f"load({str(tree.root / '.env')!r})\nimport os\nSEEN = os.environ.get({NAME!r})\n"
+    tree.write({"conf.py": own + call, ".env": f"{NAME}=1\nOTHER_OF_SHOP=1\n"})
     tree.install()
     assert tree.module("conf").SEEN == "1"
     tree.published({".env": f"{NAME}=2\n"})
@@ -91,30 +98,6 @@ def test_a_variable_that_foreign_code_sets_once_stays(tree: LiveTree, outside: A
     assert os.environ[NAME] == "of the library"
     assert ran(tree.published({"wsgi.py": wsgi + "EDITION = 2\n"})) == ["wsgi"]
     assert (os.environ[NAME], outside.ran) == ("of the library", [1, 2, 2])
-
-
-def load(path: str) -> None:
-    """Set the variables of a file that are not set yet, as `load_dotenv` does."""
-    with open(path) as file:
-        for line in file:
-            name, _, value = line.strip().partition("=")
-            os.environ.setdefault(name, value)
-
-
-def test_a_line_that_leaves_a_file_which_foreign_code_loads(tree: LiveTree, outside: Any) -> None:
-    outside.load = load
-    conf = f"""
-        import os, outside
-        outside.load({str(tree.root / ".env")!r})
-        SEEN = os.environ.get({NAME!r})
-        """
-    tree.write({"conf.py": conf, ".env": f"{NAME}=1\n"})
-    tree.install()
-    assert tree.module("conf").SEEN == "1"
-    tree.published({".env": f"{NAME}=2\n"})
-    assert tree.module("conf").SEEN == "2"
-    tree.published({".env": ""})
-    assert (tree.module("conf").SEEN, NAME in os.environ) == (None, False)
 
 
 def test_a_variable_that_was_there_before_the_program(tree: LiveTree) -> None:

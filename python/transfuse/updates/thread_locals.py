@@ -81,7 +81,7 @@ def of_module(module: ModuleType) -> Filled:
     for each in own:
         if _is_looked_at(type(each)):
             _known.add(each)
-            # It was made while the module ran, with nothing in it. A copy of what is there now
+            # The module has created it, so it was empty before. A copy of its present values
             # would keep the module in memory.
             _original.setdefault(each, {})
     return [(each, dict(vars(each))) for each in own if vars(each)]

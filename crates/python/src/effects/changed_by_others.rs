@@ -1,9 +1,9 @@
 //! Which changes in modules in use are the doing of other threads?
 //!
-//! While the modules of an update run, requests go on, and what they count or cache differs as well when
-//! their module is compared. Nothing tells who has changed a container. But what requests change they
-//! change again: if all entries that differ do so once more while the module that was running waits, it
-//! is not to blame.
+//! Requests continue while the modules of an update run, and they change counters and caches. A container
+//! does not record which thread changed it. But requests change the same entries again and again. So the
+//! module that was running waits for a moment: if all entries that differ change once more, other threads
+//! have changed them.
 
 use std::collections::{HashMap, HashSet};
 use std::{thread, time::Duration};
@@ -81,7 +81,8 @@ pub fn unchanged_since(
     left.into_iter().map(|doubt| doubt.owner).collect()
 }
 
-/// What stands for the entries of a difference: their keys, or their values; of those that are new, and of all.
+/// Hashes of the keys of a difference's entries, or of their values if they have no keys: first those of
+/// new entries, then those of all.
 fn marks(py: Python<'_>, difference: &Difference<'_>) -> (HashSet<u64>, HashSet<u64>) {
     let (added, removed) = entries(py, difference);
     let keyed = is_keyed(difference);

@@ -250,8 +250,8 @@ pub fn keep_of_foreign<'py>(
     Ok(())
 }
 
-/// Whether a file that a module has read is another one in the staged generation: `load_dotenv()` does not
-/// set what has left its file.
+/// Whether a file that a module has read has other content in the staged generation. A variable that was
+/// removed from `.env` is not set by `load_dotenv()` any more.
 fn has_other_data(scope: &Scope<'_>, module: &LiveModule) -> bool {
     let Some(base) = scope.base() else { return false };
     let views = [base.generation.get().view(), scope.generation.get().view()];

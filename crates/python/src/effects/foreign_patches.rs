@@ -117,7 +117,7 @@ impl Namespace {
         Namespace { module, was, version: self.version }
     }
 
-    /// What has changed since `inner` was noted is not to count as a change here.
+    /// Accepts the changes since `inner` was taken: `changed` does not return them.
     pub fn take(&self, py: Python<'_>, inner: &Namespace) {
         for changed in inner.changed(py) {
             let _ = self.was.bind(py).set_item(changed.name, changed.now);

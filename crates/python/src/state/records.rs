@@ -12,8 +12,9 @@ use transfuse_engine::{
 
 use crate::state::live_module::LiveModule;
 
-/// The import statements of a module that were reached, at module level or in a function. What comes
-/// after one that names another live module has never run.
+/// The live modules that executed import statements of a module have named, at module level and in
+/// functions. An import statement that names any other live module has never been executed, and neither
+/// has the code after it.
 pub struct Statements {
     source: Option<Digest>,
     /// Whether code of another source may have come further, and kept something.
@@ -37,7 +38,7 @@ impl Statements {
         }
     }
 
-    /// The live modules that were named; none if that does not tell what has run.
+    /// These modules; none if code of several sources was executed, so that they prove nothing.
     pub fn named(&self) -> Option<impl Iterator<Item = &ModuleName>> {
         (!self.several_sources).then(|| self.named.iter())
     }
